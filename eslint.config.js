@@ -1,0 +1,55 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+import importX from 'eslint-plugin-import-x';
+
+/** Folders from top to bottom: an import may point down, never up. See the table in README.md. */
+const layers = [
+  ['src/cli'],
+  ['src/stages'],
+  ['src/pipeline', 'src/distributed', 'src/training', 'src/sampling'],
+  ['src/config', 'src/models', 'src/metrics', 'src/streams'],
+  ['src/nn', 'src/transport', 'src/data'],
+  ['src/tensorflow'],
+  ['src/files', 'src/errors.ts'],
+];
+const upward = layers.flatMap((layer, i) =>
+  layer.map((target) => ({
+    target: `./${target}`,
+    from: layers
+      .slice(0, i)
+      .flat()
+      .map((f) => `./${f}`),
+  })),
+);
+
+export default tseslint.config(
+  { ignores: ['dist', 'runs', 'src/config/generated'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { project: ['./tsconfig.json', './test/tsconfig.json'] } },
+    plugins: { 'import-x': importX },
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      'import-x/no-cycle': 'error',
+      'import-x/no-restricted-paths': ['error', { zones: upward }],
+    },
+    settings: {
+      'import-x/resolver-next': [
+        importX.createNodeResolver({ extensions: ['.ts', '.js'], extensionAlias: { '.js': ['.ts', '.js'] } }),
+      ],
+    },
+  },
+  {
+    files: ['**/*.{js,mjs}'],
+    languageOptions: {
+      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly' },
+    },
+  },
+);

@@ -1,0 +1,26 @@
+/** Facts from which a message for a person is built. */
+export interface UserErrorFacts {
+  /** Stable identifier in kebab-case, such as `images-folder-missing`. Public: scripts may match on it. */
+  code: string;
+  /** One sentence: what was expected and what was found. Names the path. */
+  message: string;
+  /** What to do about it, as a sentence or a command. */
+  remedy?: string;
+  cause?: unknown;
+}
+
+/**
+ * An error that its reader can mend: shown as a message and a remedy, never with a stack.
+ * Every other error is a defect of ours and is shown as "Internal error" with its stack.
+ */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+  readonly code: string;
+  readonly remedy: string | undefined;
+
+  constructor(facts: UserErrorFacts) {
+    super(facts.message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.code = facts.code;
+    this.remedy = facts.remedy;
+  }
+}

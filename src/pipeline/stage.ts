@@ -1,0 +1,79 @@
+import type { Observable } from 'rxjs';
+
+/** Anything that JSON can hold. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** What a stage tells while it runs. A closed union: every renderer handles each of these. */
+export type StageEvent =
+  | StageProgress
+  /** Something worth a line: a skipped file, a fallback taken. */
+  | { readonly type: 'notice'; readonly level: 'info' | 'warning'; readonly message: string }
+  /** Facts about the finished output, kept in its manifest and shown by `plan`, reports and comparisons. */
+  | { readonly type: 'summary'; readonly values: Readonly<Record<string, Json>> };
+
+/** How far the stage is. `figures` are current values such as `loss`, shown beside the rate. */
+export interface StageProgress {
+  readonly type: 'progress';
+  readonly done: number;
+  readonly total: number;
+  /** Plural noun of what is counted: `images`, `steps`, `samples`. */
+  readonly unit: string;
+  readonly figures?: Readonly<Record<string, number>>;
+}
+
+/** The finished output of an earlier stage. */
+export interface StageOutput {
+  readonly stage: string;
+  readonly kind: string;
+  /** Absolute path of the folder that holds the output. Read-only. */
+  readonly directory: string;
+  readonly fingerprint: string;
+  /** The configuration that made it, with defaults applied. */
+  readonly config: Json;
+  readonly summary: Readonly<Record<string, Json>>;
+  /** Time that the stage took when it was run, over all of its sessions. */
+  readonly seconds: number;
+}
+
+export interface RuntimeConfig {
+  readonly device: 'auto' | 'cpu' | 'gpu';
+  readonly precision: 'float32' | 'bfloat16';
+  readonly workers: number;
+  /** Threads for computing; 0 means one a core. */
+  readonly threads: number;
+}
+
+/** What a stage is given to work with. */
+export interface StageContext {
+  /** The stage's id in the pipeline file. */
+  readonly id: string;
+  readonly pipelineName: string;
+  /** Absolute path of the folder of the pipeline file: relative paths in a configuration start there. */
+  readonly pipelineDirectory: string;
+  readonly seed: number;
+  readonly runtime: RuntimeConfig;
+  /**
+   * Absolute path of the folder to write to. Empty at first; after an interruption it holds what the
+   * interrupted session left, which the stage continues. It becomes the stage's output when the stage completes.
+   */
+  readonly directory: string;
+  /** The output of an upstream stage, by stage id as written in the configuration. */
+  input(stage: string): StageOutput;
+  /** Aborted when the user interrupts: the stage saves what it must and completes its stream with an AbortError. */
+  readonly signal: AbortSignal;
+}
+
+/** A kind of stage: what `uses:` names. */
+export interface StageKind<Config> {
+  readonly name: string;
+  /** Raised whenever the same configuration would give other output: part of the fingerprint. */
+  readonly codeVersion: number;
+  /** Absolute paths of files and folders, outside the pipeline's own outputs, whose content the output depends on. */
+  externalInputs(config: Config, pipelineDirectory: string): readonly string[];
+  /**
+   * Whether `runtime.precision` changes the output: it is then part of the fingerprint.
+   */
+  readonly dependsOnPrecision: boolean;
+  /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */
+  run(config: Config, context: StageContext): Observable<StageEvent>;
+}

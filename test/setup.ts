@@ -1,0 +1,2 @@
+// Loaded by vitest before each test file.
+export {};

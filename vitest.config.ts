@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    setupFiles: ['test/setup.ts'],
+    reporters: ['default', './test/closing-line-reporter.ts'],
+    server: { deps: { external: [/node_modules/] } },
+  },
+});
