@@ -12,15 +12,12 @@ const layers = [
   ['src/tensorflow'],
   ['src/files', 'src/errors.ts'],
 ];
-const upward = layers.flatMap((layer, i) =>
-  layer.map((target) => ({
-    target: `./${target}`,
-    from: layers
-      .slice(0, i)
-      .flat()
-      .map((f) => `./${f}`),
-  })),
-);
+const upward = layers.flatMap((layer, i) => {
+  const above = layers.slice(0, i).flat();
+  return above.length === 0
+    ? []
+    : layer.map((target) => ({ target: `./${target}`, from: above.map((path) => `./${path}`) }));
+});
 
 export default tseslint.config(
   { ignores: ['dist', 'runs', 'src/config/generated'] },
