@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { RuntimeConfig } from '../config/index.js';
 
 /** Anything that JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -35,13 +36,7 @@ export interface StageOutput {
   readonly seconds: number;
 }
 
-export interface RuntimeConfig {
-  readonly device: 'auto' | 'cpu' | 'gpu';
-  readonly precision: 'float32' | 'bfloat16';
-  readonly workers: number;
-  /** Threads for computing; 0 means one a core. */
-  readonly threads: number;
-}
+export type { RuntimeConfig };
 
 /** What a stage is given to work with. */
 export interface StageContext {

@@ -1,0 +1,107 @@
+/**
+ * Writes the TypeScript types of src/config/generated/ from schemas/, as configurations are after defaults:
+ * keys with a default, and keys that a preset fills, are always there.
+ *
+ *   npm run generate           writes them
+ *   npm run check:generated    fails when they are not what the schemas give
+ */
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { compile } from 'json-schema-to-typescript';
+import { readSchema, stageKinds } from '../src/config/schema/schema.ts';
+
+const folder = new URL('../src/config/generated/', import.meta.url);
+const options = {
+  bannerComment: '// Generated from schemas/ by `npm run generate`. Do not edit.',
+  additionalProperties: false,
+  ignoreMinAndMaxItems: false,
+  declareExternallyReferenced: true,
+  style: { printWidth: 110, singleQuote: true },
+};
+
+/** The schema of what remains after defaults: `uses` left out, keys with a default or a preset required. */
+function resolved(schema) {
+  if (Array.isArray(schema)) return schema.map(resolved);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const copy = Object.fromEntries(
+    Object.entries(schema)
+      .filter(([key]) => !['$schema', 'default', 'examples', 'presets', 'exactlyOneOf'].includes(key))
+      .map(([key, value]) => [key, key === 'properties' ? resolvedProperties(value) : resolved(value)]),
+  );
+  if (Array.isArray(copy.items)) return copy;
+  delete copy.minItems;
+  delete copy.maxItems;
+  if (copy.properties === undefined) return copy;
+  const filled = Object.values(schema.properties).flatMap((property) =>
+    Object.values(property.presets ?? {}).flatMap(Object.keys),
+  );
+  const defaulted = Object.keys(schema.properties).filter((key) => 'default' in schema.properties[key]);
+  copy.required = [...new Set([...(schema.required ?? []), ...defaulted, ...filled])].filter(
+    (key) => key !== 'uses',
+  );
+  return copy;
+}
+
+function resolvedProperties(properties) {
+  const entries = Object.entries(properties).filter(([key]) => key !== 'uses');
+  return Object.fromEntries(
+    entries.map(([key, schema]) => {
+      const { unit } = schema;
+      const value = resolved(schema);
+      return [
+        key,
+        unit === undefined ? value : { ...value, description: `${schema.description} Unit: ${unit}.` },
+      ];
+    }),
+  );
+}
+
+async function generate() {
+  const pipeline = readSchema('pipeline.schema.json');
+  const kinds = stageKinds(pipeline);
+  const files = new Map();
+  for (const kind of kinds) {
+    const schema = resolved(readSchema(`stages/${kind}.schema.json`));
+    files.set(`${kind}.ts`, await compile(schema, schema.title, options));
+  }
+  files.set('runtime.ts', await compile(resolved(pipeline.properties.runtime), 'RuntimeConfig', options));
+  files.set('index.ts', index(kinds));
+  return files;
+}
+
+const typeName = (kind) => `${kind[0].toUpperCase()}${kind.slice(1)}Config`;
+
+function index(kinds) {
+  return [
+    options.bannerComment,
+    '',
+    ...kinds.map((kind) => `import type { ${typeName(kind)} } from './${kind}.js';`),
+    '',
+    ...kinds.map((kind) => `export type * from './${kind}.js';`),
+    `export type * from './runtime.js';`,
+    '',
+    '/** The configuration of each kind of stage, with defaults applied. */',
+    'export interface StageConfigs {',
+    ...kinds.map((kind) => `  ${kind}: ${typeName(kind)};`),
+    '}',
+    '',
+  ].join('\n');
+}
+
+const current = async (name) => readFile(new URL(name, folder), 'utf8').catch(() => undefined);
+
+const files = await generate();
+await mkdir(folder, { recursive: true });
+const stale = [];
+for (const [name, text] of files) if ((await current(name)) !== text) stale.push(name);
+const extra = (await readdir(folder)).filter((name) => !files.has(name));
+
+if (process.argv.includes('--check')) {
+  for (const name of stale) console.error(`src/config/generated/${name} is not what schemas/ gives.`);
+  for (const name of extra) console.error(`src/config/generated/${name} belongs to no schema: delete it.`);
+  if (stale.length + extra.length > 0) {
+    console.error('Run: npm run generate');
+    process.exitCode = 1;
+  }
+} else {
+  for (const name of stale) await writeFile(new URL(name, folder), files.get(name));
+}

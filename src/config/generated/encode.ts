@@ -1,0 +1,37 @@
+// Generated from schemas/ by `npm run generate`. Do not edit.
+
+/**
+ * Encodes every image once: mean and standard deviation of its latent's posterior, in shards.
+ */
+export interface EncodeConfig {
+  /**
+   * The `images` stage to encode.
+   */
+  images: string;
+  /**
+   * The `autoencoder` stage to encode with.
+   */
+  autoencoder: string;
+  /**
+   * Whether every image is also used mirrored left to right: all, none, or those of some classes (text and flags do not survive it).
+   */
+  flips: boolean | FlippedClasses;
+  /**
+   * Number format of the stored latents.
+   */
+  dtype: 'float16' | 'float32';
+  /**
+   * Images computed at once: a matter of speed and memory only. Unit: images.
+   */
+  batch: number;
+  /**
+   * Images in a shard file. Unit: images.
+   */
+  shardSize: number;
+}
+export interface FlippedClasses {
+  /**
+   * Classes whose images may be mirrored.
+   */
+  classes: string[];
+}

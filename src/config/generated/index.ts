@@ -1,0 +1,26 @@
+// Generated from schemas/ by `npm run generate`. Do not edit.
+
+import type { ImagesConfig } from './images.js';
+import type { AutoencoderConfig } from './autoencoder.js';
+import type { EncodeConfig } from './encode.js';
+import type { TrainConfig } from './train.js';
+import type { SampleConfig } from './sample.js';
+import type { ReportConfig } from './report.js';
+
+export type * from './images.js';
+export type * from './autoencoder.js';
+export type * from './encode.js';
+export type * from './train.js';
+export type * from './sample.js';
+export type * from './report.js';
+export type * from './runtime.js';
+
+/** The configuration of each kind of stage, with defaults applied. */
+export interface StageConfigs {
+  images: ImagesConfig;
+  autoencoder: AutoencoderConfig;
+  encode: EncodeConfig;
+  train: TrainConfig;
+  sample: SampleConfig;
+  report: ReportConfig;
+}

@@ -1,0 +1,23 @@
+// Generated from schemas/ by `npm run generate`. Do not edit.
+
+/**
+ * Where and how to compute. Only `precision` can change results.
+ */
+export interface RuntimeConfig {
+  /**
+   * Device to compute on; `auto` takes the GPU where there is one.
+   */
+  device: 'auto' | 'cpu' | 'gpu';
+  /**
+   * Number format of matrix products and convolutions; weights are always kept in float32.
+   */
+  precision: 'float32' | 'bfloat16';
+  /**
+   * Data-parallel worker processes; the global batch is divided between them. Unit: processes.
+   */
+  workers: number;
+  /**
+   * Computing threads of each worker; 0 takes one for each core. Unit: threads.
+   */
+  threads: number;
+}

@@ -1,0 +1,156 @@
+// Generated from schemas/ by `npm run generate`. Do not edit.
+
+/**
+ * Trains a diffusion transformer with mediator attention (mediator-SiT) on latents.
+ */
+export interface TrainConfig {
+  /**
+   * The `encode` stage whose latents to train on.
+   */
+  latents: string;
+  model: ModelConfig;
+  /**
+   * Passes over the data to train; instead of `steps`. Unit: epochs.
+   */
+  epochs?: number;
+  /**
+   * Steps to train; instead of `epochs`. Unit: steps.
+   */
+  steps?: number;
+  /**
+   * Latents in a step, over all workers. Unit: latents.
+   */
+  globalBatch: number;
+  /**
+   * Highest learning rate of AdamW, reached after `warmupSteps`.
+   */
+  learningRate: number;
+  /**
+   * Learning rate after the warm-up: kept, or brought to zero along a cosine or a line.
+   */
+  schedule: 'constant' | 'cosine' | 'linear';
+  /**
+   * Steps over which the learning rate rises linearly from zero. Unit: steps.
+   */
+  warmupSteps: number;
+  /**
+   * Decoupled weight decay of AdamW.
+   */
+  weightDecay: number;
+  /**
+   * Decay rates of AdamW's first and second moment.
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  betas: [number, number];
+  /**
+   * Largest global norm of the gradient; larger ones are scaled down to it. 0 turns it off.
+   */
+  gradientClip: number;
+  /**
+   * Decay of the exponential moving average of the weights, per step.
+   */
+  ema: number;
+  /**
+   * Path between noise and data: `linear` is x_t = t·data + (1 - t)·noise.
+   */
+  interpolant: 'linear';
+  /**
+   * What the network outputs.
+   */
+  prediction: 'velocity';
+  /**
+   * Distribution of the times trained on: uniform between 0 and 1, or logit-normal, which trains the middle more.
+   */
+  timesteps: 'uniform' | LogitNormalTimesteps;
+  /**
+   * Steps between two points of the logged curves. Unit: steps.
+   */
+  logEverySteps: number;
+  /**
+   * When training can be resumed from, and what is kept.
+   */
+  checkpoint: {
+    /**
+     * Steps between two checkpoints. Unit: steps.
+     */
+    everySteps: number;
+    /**
+     * Checkpoints to keep; older ones are deleted once a newer one is whole. Unit: checkpoints.
+     */
+    keepLast: number;
+  };
+}
+/**
+ * The transformer: a `name` of the paper, or `hiddenSize`, `depth`, `heads` and `patchSize`.
+ */
+export interface ModelConfig {
+  /**
+   * Size (S, B, L or XL) and patch size of a model of the paper.
+   */
+  name?:
+    | 'SiT-S/2'
+    | 'SiT-S/4'
+    | 'SiT-S/8'
+    | 'SiT-B/2'
+    | 'SiT-B/4'
+    | 'SiT-B/8'
+    | 'SiT-L/2'
+    | 'SiT-L/4'
+    | 'SiT-L/8'
+    | 'SiT-XL/2'
+    | 'SiT-XL/4'
+    | 'SiT-XL/8';
+  /**
+   * Width of a token: a multiple of 4 and of `heads`. Unit: channels.
+   */
+  hiddenSize: number;
+  /**
+   * Transformer blocks. Unit: blocks.
+   */
+  depth: number;
+  /**
+   * Attention heads of a block. Unit: heads.
+   */
+  heads: number;
+  /**
+   * Width and height of the patch of latent that becomes a token. Unit: latent pixels.
+   */
+  patchSize: number;
+  /**
+   * Mediator tokens of the attention: a perfect square, or 0 for full attention. One number for all blocks, a list with a number for each block, or ranges of blocks (blocks outside of every range have full attention).
+   */
+  mediators: number | number[] | BlockMediators[];
+  /**
+   * Part of the labels replaced by the null class in training, which guidance needs.
+   */
+  labelDropout: number;
+}
+export interface BlockMediators {
+  /**
+   * First and last block of the range, counted from 0, both included.
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  blocks: [number, number];
+  /**
+   * Mediator tokens of these blocks: a perfect square, or 0 for full attention. Unit: tokens.
+   */
+  mediators: number;
+}
+export interface LogitNormalTimesteps {
+  /**
+   * Name of the distribution.
+   */
+  kind: 'logitNormal';
+  /**
+   * Mean of the normal variable whose logistic function is the time.
+   */
+  mean: number;
+  /**
+   * Standard deviation of that variable.
+   */
+  std: number;
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+
+/** The part of JSON Schema (draft 07) that the schemas of this project use, and our own keywords. */
+export interface Schema {
+  readonly $ref?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly examples?: readonly unknown[];
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean | Schema;
+  readonly items?: Schema | readonly Schema[];
+  readonly anyOf?: readonly Schema[];
+  readonly allOf?: readonly Schema[];
+  readonly if?: Schema;
+  readonly then?: Schema;
+  readonly else?: Schema;
+  /** Unit of a number, for documentation. */
+  readonly unit?: string;
+  /** What `pattern` asks for, in words. */
+  readonly patternHint?: string;
+  /** The string is the id of a stage of one of these kinds. */
+  readonly stageRef?: readonly string[] | 'any';
+  /** The integer is the square of an integer. */
+  readonly perfectSquare?: true;
+  /** Exactly one of these groups of keys is present, and whole. */
+  readonly exactlyOneOf?: readonly (readonly string[])[];
+  /** For each value of this key, the values of its sibling keys. */
+  readonly presets?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Folder of the schema files: at the same depth below the sources and below the build. */
+export const schemaDirectory = new URL('../../../schemas/', import.meta.url);
+
+/**
+ * Reads a schema file with every `$ref` replaced by what it refers to, keys beside the `$ref` winning.
+ *
+ * @param path relative to the folder of schemas, such as `stages/train.schema.json`
+ */
+export function readSchema(path: string): Schema {
+  return inline(new URL(path, schemaDirectory), new Map());
+}
+
+/** Kinds of stage, in the order of the pipeline's schema. */
+export function stageKinds(pipeline: Schema): readonly string[] {
+  const stage = pipeline.properties?.['stages']?.additionalProperties as Schema;
+  return stage.properties?.['uses']?.enum as readonly string[];
+}
+
+function inline(url: URL, files: Map<string, unknown>): Schema {
+  const address = new URL(url);
+  address.hash = '';
+  if (!files.has(address.href)) files.set(address.href, JSON.parse(readFileSync(address, 'utf8')));
+  let target = files.get(address.href);
+  for (const key of url.hash.split('/').slice(1)) target = (target as Record<string, unknown>)[key];
+  return inlineRefs(target, address, files) as Schema;
+}
+
+function inlineRefs(node: unknown, base: URL, files: Map<string, unknown>): unknown {
+  if (Array.isArray(node)) return node.map((item) => inlineRefs(item, base, files));
+  if (typeof node !== 'object' || node === null) return node;
+  const own = Object.fromEntries(
+    Object.entries(node)
+      .filter(([key]) => key !== '$ref')
+      .map(([key, value]) => [key, inlineRefs(value, base, files)]),
+  );
+  if (!('$ref' in node)) return own;
+  return { ...inline(new URL(node.$ref as string, base), files), ...own };
+}
