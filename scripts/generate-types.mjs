@@ -64,20 +64,27 @@ async function generate() {
     files.set(`${kind}.ts`, await compile(schema, schema.title, options));
   }
   files.set('runtime.ts', await compile(resolved(pipeline.properties.runtime), 'RuntimeConfig', options));
-  files.set('index.ts', index(kinds));
+  files.set('index.ts', index(kinds, files));
   return files;
 }
 
 const typeName = (kind) => `${kind[0].toUpperCase()}${kind.slice(1)}Config`;
 
-function index(kinds) {
+/** One door to all types; a definition that several schemas share is taken from the first. */
+function index(kinds, files) {
+  const seen = new Set();
+  const reexports = [...files].map(([file, text]) => {
+    const names = [...text.matchAll(/^export (?:interface|type) (\w+)/gm)].map((match) => match[1]);
+    const fresh = names.filter((name) => !seen.has(name));
+    for (const name of fresh) seen.add(name);
+    return `export type { ${fresh.join(', ')} } from './${file.replace('.ts', '.js')}';`;
+  });
   return [
     options.bannerComment,
     '',
     ...kinds.map((kind) => `import type { ${typeName(kind)} } from './${kind}.js';`),
     '',
-    ...kinds.map((kind) => `export type * from './${kind}.js';`),
-    `export type * from './runtime.js';`,
+    ...reexports,
     '',
     '/** The configuration of each kind of stage, with defaults applied. */',
     'export interface StageConfigs {',

@@ -7,13 +7,13 @@ import type { TrainConfig } from './train.js';
 import type { SampleConfig } from './sample.js';
 import type { ReportConfig } from './report.js';
 
-export type * from './images.js';
-export type * from './autoencoder.js';
-export type * from './encode.js';
-export type * from './train.js';
-export type * from './sample.js';
-export type * from './report.js';
-export type * from './runtime.js';
+export type { ImagesConfig, LabelsFile } from './images.js';
+export type { AutoencoderConfig, FlippedClasses } from './autoencoder.js';
+export type { EncodeConfig } from './encode.js';
+export type { TrainConfig, ModelConfig, BlockMediators, LogitNormalTimesteps } from './train.js';
+export type { SampleConfig, SamplerConfig } from './sample.js';
+export type { ReportConfig } from './report.js';
+export type { RuntimeConfig } from './runtime.js';
 
 /** The configuration of each kind of stage, with defaults applied. */
 export interface StageConfigs {
