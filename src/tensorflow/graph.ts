@@ -1,0 +1,180 @@
+import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
+import { DataTypeCode, type DataTypeName, type HostTensor } from './data-types.js';
+import { int64s, newHostTensor, newTensor } from './native-memory.js';
+import { OperationDefinitions } from './operation-definitions.js';
+
+/** One output of a node: `TF_Output`. */
+export interface Output {
+  readonly operation: Pointer;
+  readonly index: number;
+}
+
+/** Attribute values by kind. Attributes that TensorFlow infers from inputs may be left out. */
+export type Attribute =
+  | { readonly type: DataTypeName | number }
+  | { readonly types: readonly number[] }
+  | { readonly int: number | readonly number[] }
+  | { readonly float: number | readonly number[] }
+  | { readonly bool: boolean | readonly boolean[] }
+  | { readonly string: string }
+  | { readonly shape: readonly number[] };
+
+export interface NodeOptions {
+  readonly name?: string;
+  readonly device?: string;
+  /** Operations that must have run first. */
+  readonly after?: readonly Pointer[];
+}
+
+/** A TensorFlow graph under construction. */
+export class Graph {
+  readonly pointer: Pointer = cApi().NewGraph();
+  private readonly definitions = new OperationDefinitions(this.pointer);
+  private count = 0;
+
+  /** Number of nodes. */
+  get size(): number {
+    return this.count;
+  }
+
+  /**
+   * Adds an operation and returns it; its outputs are `output(operation, i)`. List inputs are given flat.
+   * Throws a TensorFlowError that names the operation where inputs or attributes do not fit.
+   */
+  add(
+    type: string,
+    inputs: readonly Output[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    options: NodeOptions = {},
+  ): Pointer {
+    const c = cApi();
+    const definition = this.definitions.of(type);
+    const builder = c.NewOperation(this.pointer, type, options.name ?? `${type}_${this.count}`);
+    this.count++;
+    if (options.device !== undefined) c.SetDevice(builder, options.device);
+    for (const input of definition.group(inputs)) {
+      if (Array.isArray(input)) c.AddInputList(builder, outputArray(input), input.length);
+      else c.AddInput(builder, input);
+    }
+    for (const operation of options.after ?? []) c.AddControlInput(builder, operation);
+    for (const [name, attribute] of Object.entries(attributes))
+      if (!definition.inferred.has(name)) setAttribute(builder, name, attribute);
+    const status = c.NewStatus();
+    try {
+      const operation = c.FinishOperation(builder, status);
+      throwUnlessOk(status);
+      return operation;
+    } finally {
+      c.DeleteStatus(status);
+    }
+  }
+
+  /** Adds an operation and returns its first output. */
+  node(...args: Parameters<Graph['add']>): Output {
+    return { operation: this.add(...args), index: 0 };
+  }
+
+  /** A constant. Values are copied into the graph. */
+  constant(tensor: HostTensor): Output {
+    const native = newHostTensor(tensor);
+    return this.constantOf(native, DataTypeCode[tensor.dtype]);
+  }
+
+  /** A constant of any data type, from its bytes. */
+  constantBytes(dtype: number, shape: readonly number[], bytes: ArrayBufferView): Output {
+    return this.constantOf(newTensor(dtype, shape, bytes), dtype);
+  }
+
+  /** A float32 scalar constant. */
+  scalar(value: number): Output {
+    return this.constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+  }
+
+  /** An input, fed at each run. */
+  placeholder(dtype: DataTypeName, shape: readonly number[]): Output {
+    return this.node('Placeholder', [], { dtype: { type: dtype }, shape: { shape } });
+  }
+
+  /** Data type number of an output. */
+  dataTypeOf(output: Output): number {
+    return cApi().OperationOutputType(output);
+  }
+
+  /** Inferred shape of an output; -1 marks an unknown extent. Throws where even the rank is unknown. */
+  shapeOf(output: Output): number[] {
+    const c = cApi();
+    return withStatus((status) => {
+      const rank = c.GraphGetTensorNumDims(this.pointer, output, status);
+      throwUnlessOk(status);
+      if (rank < 0) throw new RangeError('The shape of a tensor is unknown while tracing.');
+      const dimensions = int64s(new Array<number>(rank).fill(0));
+      c.GraphGetTensorShape(this.pointer, output, dimensions, rank, status);
+      return Array.from(dimensions, Number);
+    });
+  }
+
+  /** All outputs of an operation. */
+  outputs(operation: Pointer): Output[] {
+    return Array.from({ length: cApi().OperationNumOutputs(operation) }, (_, index) => ({
+      operation,
+      index,
+    }));
+  }
+
+  /** Frees the graph. Its sessions must be closed. */
+  dispose(): void {
+    cApi().DeleteGraph(this.pointer);
+  }
+
+  private constantOf(native: Pointer, dtype: number): Output {
+    const c = cApi();
+    const builder = c.NewOperation(this.pointer, 'Const', `Const_${this.count}`);
+    this.count++;
+    try {
+      return withStatus((status) => {
+        c.SetAttrType(builder, 'dtype', dtype);
+        c.SetAttrTensor(builder, 'value', native, status);
+        return { operation: c.FinishOperation(builder, status), index: 0 };
+      });
+    } finally {
+      c.DeleteTensor(native);
+    }
+  }
+}
+
+/** `TF_Output[]` in native layout: an address and an index, padded to 16 bytes. */
+export function outputArray(outputs: readonly Output[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(outputs.length * 16));
+  outputs.forEach(({ operation, index }, i) => {
+    view.setBigUint64(i * 16, operation, true);
+    view.setInt32(i * 16 + 8, index, true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
+function setAttribute(builder: Pointer, name: string, attribute: Attribute): void {
+  const c = cApi();
+  if ('type' in attribute) {
+    c.SetAttrType(
+      builder,
+      name,
+      typeof attribute.type === 'number' ? attribute.type : DataTypeCode[attribute.type],
+    );
+  } else if ('types' in attribute) {
+    c.SetAttrTypeList(builder, name, Int32Array.from(attribute.types), attribute.types.length);
+  } else if ('int' in attribute) {
+    if (typeof attribute.int === 'number') c.SetAttrInt(builder, name, attribute.int);
+    else c.SetAttrIntList(builder, name, int64s(attribute.int), attribute.int.length);
+  } else if ('float' in attribute) {
+    if (typeof attribute.float === 'number') c.SetAttrFloat(builder, name, attribute.float);
+    else c.SetAttrFloatList(builder, name, Float32Array.from(attribute.float), attribute.float.length);
+  } else if ('bool' in attribute) {
+    if (typeof attribute.bool === 'boolean') c.SetAttrBool(builder, name, attribute.bool ? 1 : 0);
+    else c.SetAttrBoolList(builder, name, Uint8Array.from(attribute.bool, Number), attribute.bool.length);
+  } else if ('string' in attribute) {
+    const bytes = Buffer.from(attribute.string);
+    c.SetAttrString(builder, name, bytes, bytes.length);
+  } else {
+    c.SetAttrShape(builder, name, int64s(attribute.shape), attribute.shape.length);
+  }
+}

@@ -1,0 +1,22 @@
+/** The one door to tfjs and to the native TensorFlow under it. */
+export { tf } from './tfjs.js';
+export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from '@tensorflow/tfjs';
+export { nativeBackend } from './native-backend.js';
+export type { RuntimeOptions } from './runtime-options.js';
+export * from './data-types.js';
+export { TensorFlowError } from './c-api.js';
+export { type Output, Graph } from './graph.js';
+export { type Feed, Session, SessionVariable } from './session.js';
+export {
+  CompiledProgram,
+  type HostTensors,
+  type Program,
+  type TensorSpec,
+  type Tensors,
+  type Trace,
+  type Variables,
+  mapValues,
+  runEagerly,
+  trace,
+} from './compile.js';
+export { randomNormal, randomUniform, streamKey } from './random.js';

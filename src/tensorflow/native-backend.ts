@@ -1,0 +1,174 @@
+import { createRequire } from 'node:module';
+import type { NodeJSKernelBackend as NodeBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
+import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
+import { AttributeKind, type OpAttribute } from './attributes.js';
+import { cApi } from './c-api.js';
+import { DataTypeCode } from './data-types.js';
+import { EagerBinding, type EagerValue } from './eager-binding.js';
+import type { OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
+import { type RuntimeOptions, configProto } from './runtime-options.js';
+import { tf } from './tfjs.js';
+
+const require = createRequire(import.meta.url);
+
+/** What tfjs-node's backend keeps of a tensor: an id of the binding, or values that are not handed over yet. */
+interface TensorRecord {
+  id: number;
+  readonly shape: number[];
+  readonly dtype: number;
+  values: TensorValues | null;
+}
+
+/** Members of tfjs-node's backend that it does not declare as public but that its own kernels call. */
+interface BackendInternals {
+  binding: OpBinding;
+  tensorMap: { get(dataId: object): TensorRecord; has(dataId: object): boolean };
+  createOutputTensor(metadata: TensorMetadata): Tensor;
+  getInputTensorIds(tensors: readonly TensorInfo[]): number[];
+  move(dataId: object, values: never, shape: number[], dtype: never, refCount: number): void;
+}
+
+type BackendClass = new (
+  binding: TFJSBinding,
+  packageName: string,
+) => Omit<NodeBackend, keyof BackendInternals> & BackendInternals;
+
+const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js') as {
+  NodeJSKernelBackend: BackendClass;
+};
+
+/** Recorded tensors are numbered from here, eager ones below. */
+export const firstRecordedId = 2 ** 40;
+
+/**
+ * tfjs-node-gpu's backend with its kernels, over bindings that can be exchanged: operations run eagerly, or are
+ * written into a graph while a recorder is set.
+ */
+export class NativeBackend extends NodeJSKernelBackend {
+  private recorder: OpBinding | undefined;
+  /** Data that a traced function has written; the rest of the pending data belongs to the eager binding. */
+  private readonly recordedData = new WeakSet();
+
+  constructor(private readonly eager: EagerBinding) {
+    super(constants(eager) as TFJSBinding, '@tensorflow/tfjs-node-gpu');
+    const owner = (id: number): OpBinding => (id < firstRecordedId ? eager : (this.recorder ?? outOfTrace));
+    const current = (): OpBinding => this.recorder ?? eager;
+    Object.assign(this.binding, {
+      createTensor: (...args: Parameters<OpBinding['createTensor']>) => current().createTensor(...args),
+      executeOp: (...args: Parameters<OpBinding['executeOp']>) => current().executeOp(...args),
+      deleteTensor: (id: number) => {
+        owner(id).deleteTensor(id);
+      },
+      tensorDataSync: (id: number) => owner(id).tensorDataSync(id),
+      getNumOfTensors: () => eager.tensorCount,
+    });
+  }
+
+  /** Runs `body` with every operation answered by `recorder`. Synchronous; cannot be nested. */
+  record<T>(recorder: OpBinding, body: () => T): T {
+    if (this.recorder !== undefined)
+      throw new Error('A function is being traced already: a traced function cannot trace another.');
+    this.recorder = recorder;
+    try {
+      return body();
+    } finally {
+      this.recorder = undefined;
+    }
+  }
+
+  override move(dataId: object, values: never, shape: number[], dtype: never, refCount: number): void {
+    super.move(dataId, values, shape, dtype, refCount);
+    if (this.recorder !== undefined) this.recordedData.add(dataId);
+  }
+
+  override getInputTensorIds(tensors: readonly TensorInfo[]): number[] {
+    if (this.recorder !== undefined)
+      for (const tensor of tensors) if ('dataId' in tensor) this.settle(tensor.dataId);
+    return super.getInputTensorIds(tensors);
+  }
+
+  /** The binding's id of a tensor. */
+  idOf(tensor: TensorInfo): number {
+    return this.getInputTensorIds([tensor])[0]!;
+  }
+
+  /** Data type, shape and bytes of a tensor of the eager binding. */
+  readEager(id: number): EagerValue {
+    return this.eager.read(id);
+  }
+
+  /** Runs an operation by its TensorFlow name. Type attributes may be left out: TensorFlow infers them. */
+  operation(
+    name: string,
+    inputs: readonly TensorInfo[],
+    attributes: readonly OpAttribute[] = [],
+    outputs = 1,
+  ): Tensor[] {
+    const results = this.binding.executeOp(name, attributes, this.getInputTensorIds(inputs), outputs);
+    return results.map((metadata) => this.createOutputTensor(metadata));
+  }
+
+  /** Hands data that was written before tracing began to the eager binding, so that it outlives the trace. */
+  private settle(dataId: object): void {
+    const known = this.tensorMap.has(dataId);
+    if (known && this.recordedData.has(dataId)) return;
+    const record = this.tensorMap.get(dataId);
+    if (!known) this.recordedData.delete(dataId);
+    if (record.values === null) return;
+    record.id = this.eager.createTensor(record.shape, record.dtype, record.values);
+    record.values = null;
+  }
+}
+
+/** The rest of what tfjs-node's backend reads from its binding. */
+function constants(eager: EagerBinding): Partial<TFJSBinding> {
+  return {
+    TF_FLOAT: DataTypeCode.float32,
+    TF_INT32: DataTypeCode.int32,
+    TF_INT64: DataTypeCode.int64,
+    TF_BOOL: DataTypeCode.bool,
+    TF_COMPLEX64: DataTypeCode.complex64,
+    TF_STRING: DataTypeCode.string,
+    TF_RESOURCE: DataTypeCode.resource,
+    TF_UINT8: DataTypeCode.uint8,
+    TF_ATTR_STRING: AttributeKind.string,
+    TF_ATTR_INT: AttributeKind.int,
+    TF_ATTR_FLOAT: AttributeKind.float,
+    TF_ATTR_BOOL: AttributeKind.bool,
+    TF_ATTR_TYPE: AttributeKind.type,
+    TF_ATTR_SHAPE: AttributeKind.shape,
+    TF_Version: cApi().Version(),
+    isUsingGpuDevice: () => eager.usesGpu,
+    getNumOfSavedModels: () => 0,
+  };
+}
+
+/** Answers for tensors of a trace that has ended: they have no values, and nothing to free. */
+const outOfTrace: OpBinding = {
+  createTensor: () => refuse(),
+  executeOp: () => refuse(),
+  tensorDataSync: () => refuse(),
+  deleteTensor: () => undefined,
+};
+
+function refuse(): never {
+  throw new Error(
+    'This tensor belongs to a traced function and has no value outside of it: return it from the function.',
+  );
+}
+
+let backend: NativeBackend | undefined;
+
+/**
+ * The process's native backend. The first call loads TensorFlow and registers the backend with tfjs under the
+ * name `tensorflow`; only its options count. Throws as `cApi` does.
+ */
+export function nativeBackend(options: RuntimeOptions = {}): NativeBackend {
+  if (backend !== undefined) return backend;
+  const created = new NativeBackend(new EagerBinding(configProto(options)));
+  tf.registerBackend('tensorflow', () => created, 3);
+  void tf.setBackend('tensorflow');
+  require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
+  return (backend = created);
+}

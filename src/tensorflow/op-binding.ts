@@ -1,0 +1,24 @@
+import type { OpAttribute } from './attributes.js';
+
+/** Values of a tensor: numbers as a typed array, strings as their bytes. */
+export type TensorValues = ArrayBufferView | readonly Uint8Array[];
+
+/** A tensor of a binding: its number there, its TensorFlow data type and its shape. */
+export interface TensorMetadata {
+  readonly id: number;
+  readonly dtype: number;
+  readonly shape: number[];
+}
+
+/** What tfjs-node's kernels need of a runtime: tensors named by integers, and operations on them. */
+export interface OpBinding {
+  createTensor(shape: readonly number[], dtype: number, values: TensorValues): number;
+  deleteTensor(id: number): void;
+  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array;
+  executeOp(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly number[],
+    outputs: number,
+  ): TensorMetadata[];
+}

@@ -1,0 +1,70 @@
+import protobuf from 'protobufjs/light.js';
+
+/** The parts of TensorFlow's protocol messages that we read or write, with its field numbers. */
+const root = protobuf.Root.fromJSON({
+  nested: {
+    // tensorflow/core/framework/op_def.proto
+    OpDef: {
+      fields: { name: { type: 'string', id: 1 }, inputArg: { rule: 'repeated', type: 'ArgDef', id: 2 } },
+      nested: {
+        ArgDef: {
+          fields: {
+            name: { type: 'string', id: 1 },
+            typeAttr: { type: 'string', id: 4 },
+            numberAttr: { type: 'string', id: 5 },
+            typeListAttr: { type: 'string', id: 6 },
+          },
+        },
+      },
+    },
+    // tensorflow/core/protobuf/config.proto
+    ConfigProto: {
+      fields: {
+        intraOpParallelismThreads: { type: 'int32', id: 2 },
+        interOpParallelismThreads: { type: 'int32', id: 5 },
+        gpuOptions: { type: 'GpuOptions', id: 6 },
+        allowSoftPlacement: { type: 'bool', id: 7 },
+        graphOptions: { type: 'GraphOptions', id: 10 },
+        deviceCount: { rule: 'repeated', type: 'DeviceCount', id: 1 },
+      },
+      nested: {
+        // A map<string, int32>, which is written as repeated entries.
+        DeviceCount: { fields: { key: { type: 'string', id: 1 }, value: { type: 'int32', id: 2 } } },
+        GpuOptions: { fields: { allowGrowth: { type: 'bool', id: 4 } } },
+        GraphOptions: { fields: { rewriteOptions: { type: 'RewriterConfig', id: 10 } } },
+        // tensorflow/core/protobuf/rewriter_config.proto
+        RewriterConfig: {
+          fields: {
+            autoMixedPrecision: { type: 'int32', id: 23 },
+            autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
+          },
+        },
+      },
+    },
+  },
+});
+
+/** An input of an operation's definition: one tensor, or a list whose length or types an attribute gives. */
+export interface InputDefinition {
+  readonly name: string;
+  readonly typeAttr: string;
+  readonly numberAttr: string;
+  readonly typeListAttr: string;
+}
+
+/** Reads the inputs out of a serialized `OpDef`. */
+export function decodeInputs(opDef: Uint8Array): InputDefinition[] {
+  const type = root.lookupType('OpDef');
+  return (
+    type.toObject(type.decode(opDef), { defaults: true, arrays: true }) as { inputArg: InputDefinition[] }
+  ).inputArg;
+}
+
+/** Serializes a `ConfigProto` given with the field names above. */
+export function encodeConfig(config: Record<string, unknown>): Uint8Array {
+  const type = root.lookupType('ConfigProto');
+  const problem = type.verify(config);
+  if (problem !== null) throw new TypeError(`ConfigProto: ${problem}`);
+  // A copy that the garbage collector never moves: native code reads it.
+  return Uint8Array.from(type.encode(config).finish());
+}

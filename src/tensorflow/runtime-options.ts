@@ -1,0 +1,30 @@
+import { encodeConfig } from './protobuf.js';
+
+/** How sessions and eager operations run. */
+export interface RuntimeOptions {
+  /** `bfloat16` lets TensorFlow compute matrix products and their neighbours in it; weights stay float32. */
+  readonly precision?: 'float32' | 'bfloat16';
+  /** `cpu` hides GPUs; `auto` uses what is there. */
+  readonly device?: 'auto' | 'cpu' | 'gpu';
+  /** Threads for one operation; 0 means one a core. */
+  readonly threads?: number;
+}
+
+/** RewriterConfig.Toggle.ON */
+const on = 1;
+
+/** The serialized `ConfigProto` for `options`. */
+export function configProto({
+  precision = 'float32',
+  device = 'auto',
+  threads = 0,
+}: RuntimeOptions): Uint8Array {
+  const half = precision === 'bfloat16';
+  return encodeConfig({
+    intraOpParallelismThreads: threads,
+    allowSoftPlacement: true,
+    gpuOptions: { allowGrowth: true },
+    ...(device === 'cpu' ? { deviceCount: [{ key: 'GPU', value: 0 }] } : {}),
+    ...(half ? { graphOptions: { rewriteOptions: { autoMixedPrecisionOnednnBfloat16: on } } } : {}),
+  });
+}

@@ -1,0 +1,173 @@
+import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
+import { type HostTensor, sizeOf } from './data-types.js';
+import { Graph, type Output, outputArray } from './graph.js';
+import { newHostTensor, pointers, readHostTensor } from './native-memory.js';
+import { type RuntimeOptions, configProto } from './runtime-options.js';
+
+/** A value fed to a placeholder. */
+export type Feed = readonly [placeholder: Output, value: HostTensor];
+
+/** A tensor that lives in a session between runs: weights, moments, averages. */
+export class SessionVariable {
+  constructor(
+    readonly name: string,
+    readonly shape: readonly number[],
+    /** The node that names the variable's memory, as operations that change it want it. */
+    readonly handle: Output,
+    private readonly graph: Graph,
+  ) {}
+
+  /** A node that reads the variable, after `after` where given. */
+  read(after: readonly Pointer[] = []): Output {
+    return this.graph.node('ReadVariableOp', [this.handle], { dtype: { type: 'float32' } }, { after });
+  }
+
+  /** An operation that sets the variable. */
+  assign(value: Output, after: readonly Pointer[] = []): Pointer {
+    return this.graph.add(
+      'AssignVariableOp',
+      [this.handle, value],
+      { dtype: { type: 'float32' } },
+      { after },
+    );
+  }
+}
+
+/**
+ * A graph and TensorFlow's session on it. Runs happen on a thread of their own, so that the event loop goes on.
+ * Variables keep their values between runs and go with `close`.
+ */
+export class Session {
+  readonly graph = new Graph();
+  private readonly pointer: Pointer;
+  private readonly readers = new Map<SessionVariable, Output>();
+  private readonly writers = new Map<SessionVariable, { placeholder: Output; assign: Pointer }>();
+  private readonly running = new Set<Promise<unknown>>();
+  private variableCount = 0;
+  private closed = false;
+
+  constructor(readonly options: RuntimeOptions = {}) {
+    const c = cApi();
+    const native = c.NewSessionOptions();
+    const config = configProto(options);
+    this.pointer = withStatus((status) => {
+      c.SetConfig(native, config, config.byteLength, status);
+      throwUnlessOk(status);
+      return c.NewSession(this.graph.pointer, native, status);
+    });
+    c.DeleteSessionOptions(native);
+  }
+
+  /** A new float32 variable without a value: `write` it before it is read. */
+  variable(name: string, shape: readonly number[]): SessionVariable {
+    const unique = `${name}#${this.variableCount++}`;
+    const handle = this.graph.node('VarHandleOp', [], {
+      dtype: { type: 'float32' },
+      shape: { shape },
+      shared_name: { string: unique },
+      container: { string: '' },
+    });
+    return new SessionVariable(name, shape, handle, this.graph);
+  }
+
+  /** Runs what `fetches` and `targets` need and returns the fetched values in order. */
+  run(
+    feeds: readonly Feed[],
+    fetches: readonly Output[],
+    targets: readonly Pointer[] = [],
+  ): Promise<HostTensor[]> {
+    if (this.closed) throw new Error('The session is closed.');
+    const run = this.start(feeds, fetches, targets);
+    this.running.add(run);
+    const settled = () => this.running.delete(run);
+    run.then(settled, settled);
+    return run;
+  }
+
+  /** The values of variables, in order. */
+  async read(variables: readonly SessionVariable[]): Promise<HostTensor[]> {
+    const reads = variables.map((variable) => {
+      const known = this.readers.get(variable) ?? variable.read();
+      this.readers.set(variable, known);
+      return known;
+    });
+    return this.run([], reads);
+  }
+
+  /** Sets a variable. */
+  async write(variable: SessionVariable, value: HostTensor): Promise<void> {
+    if (sizeOf(value.shape) !== sizeOf(variable.shape))
+      throw new RangeError(
+        `${variable.name} has shape [${variable.shape.join(', ')}], found [${value.shape.join(', ')}].`,
+      );
+    let writer = this.writers.get(variable);
+    if (writer === undefined) {
+      const placeholder = this.graph.placeholder('float32', variable.shape);
+      writer = { placeholder, assign: variable.assign(placeholder) };
+      this.writers.set(variable, writer);
+    }
+    await this.run([[writer.placeholder, { ...value, shape: variable.shape }]], [], [writer.assign]);
+  }
+
+  /** Waits for runs under way, then frees the session, its variables and its graph. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await Promise.allSettled(this.running);
+    const c = cApi();
+    withStatus((status) => {
+      c.CloseSession(this.pointer, status);
+      throwUnlessOk(status);
+      c.DeleteSession(this.pointer, status);
+    });
+    this.graph.dispose();
+  }
+
+  private start(
+    feeds: readonly Feed[],
+    fetches: readonly Output[],
+    targets: readonly Pointer[],
+  ): Promise<HostTensor[]> {
+    const c = cApi();
+    const status = c.NewStatus();
+    const inputs = feeds.map(([, value]) => newHostTensor(value));
+    const results = pointers(new Array<Pointer>(fetches.length).fill(0n));
+    // Held by this closure until the native call returns.
+    const held = {
+      placeholders: outputArray(feeds.map(([placeholder]) => placeholder)),
+      values: pointers(inputs),
+      fetches: outputArray(fetches),
+      targets: pointers(targets),
+    };
+    return new Promise<HostTensor[]>((resolve, reject) => {
+      c.SessionRun.async(
+        this.pointer,
+        null,
+        held.placeholders,
+        held.values,
+        feeds.length,
+        held.fetches,
+        results,
+        fetches.length,
+        held.targets,
+        targets.length,
+        null,
+        status,
+        (failure: Error | null) => {
+          try {
+            if (failure !== null) throw failure;
+            throwUnlessOk(status);
+            resolve(Array.from(results, readHostTensor));
+          } catch (error) {
+            reject(error);
+          } finally {
+            for (const tensor of inputs) c.DeleteTensor(tensor);
+            for (const tensor of results) if (tensor !== 0n) c.DeleteTensor(tensor);
+            c.DeleteStatus(status);
+            held.targets.fill(0n);
+          }
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,153 @@
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
+import { UserError } from '../errors.js';
+import { AttributeKind, type OpAttribute } from './attributes.js';
+import { TensorFlowError } from './c-api.js';
+import { DataTypeCode } from './data-types.js';
+import type { Attribute, Graph, Output } from './graph.js';
+import { type NativeBackend, firstRecordedId } from './native-backend.js';
+import type { OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
+
+/** Tensors of a traced function that are constants, so that kernels may read them. */
+type Constants = Map<number, Float32Array | Int32Array | Uint8Array>;
+
+/** Every recorded tensor of the process has its own number. */
+let nextId = firstRecordedId;
+
+/**
+ * Writes the operations of tfjs programs into a graph in place of running them. Tensors of the program stand for
+ * outputs of nodes; eager tensors that the program captures become constants.
+ */
+export class Tracer implements OpBinding {
+  private readonly outputs = new Map<number, Output>();
+  private readonly constants: Constants = new Map();
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly backend: NativeBackend,
+  ) {}
+
+  /** Runs `body`, recording its operations. */
+  record<T>(body: () => T): T {
+    return this.backend.record(this, body);
+  }
+
+  /** A tensor that stands for `output` in recorded functions. */
+  symbol(output: Output): Tensor {
+    return this.backend.createOutputTensor(this.describe(output));
+  }
+
+  /** The node output that a tensor of a recorded function stands for. */
+  outputOf(tensor: TensorInfo): Output {
+    return this.resolve(this.backend.idOf(tensor));
+  }
+
+  createTensor(shape: readonly number[], dtype: number, values: TensorValues): number {
+    if (Array.isArray(values)) throw untraceable('A string tensor');
+    const view = values as ArrayBufferView;
+    const id = this.register(this.graph.constantBytes(dtype, shape, view));
+    if (dtype === DataTypeCode.float32 || dtype === DataTypeCode.int32 || dtype === DataTypeCode.bool)
+      this.constants.set(id, view as Float32Array);
+    return id;
+  }
+
+  deleteTensor(): void {
+    // A node of the graph stays: others may use its output.
+  }
+
+  tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array {
+    const constant = this.constants.get(id);
+    if (constant !== undefined) return constant;
+    throw untraceable(
+      'Reading the value of a tensor (dataSync, data, array, print, or an operation that checks its input)',
+    );
+  }
+
+  executeOp(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly number[],
+    outputs: number,
+  ): TensorMetadata[] {
+    const sources = inputs.map((id) => this.resolve(id));
+    try {
+      const operation = this.graph.add(
+        name,
+        sources,
+        Object.fromEntries(attributes.map((a) => [a.name, graphAttribute(a)])),
+      );
+      return this.graph
+        .outputs(operation)
+        .slice(0, outputs)
+        .map((output) => this.describe(output));
+    } catch (error) {
+      if (!(error instanceof TensorFlowError || error instanceof RangeError)) throw error;
+      throw untraceable(`The operation ${name}`, error);
+    }
+  }
+
+  private describe(output: Output): TensorMetadata {
+    const shape = this.graph.shapeOf(output);
+    if (shape.includes(-1)) throw new RangeError(`its result has the unknown shape [${shape.join(', ')}]`);
+    return { id: this.register(output), dtype: this.graph.dataTypeOf(output), shape };
+  }
+
+  private register(output: Output): number {
+    const id = nextId++;
+    this.outputs.set(id, output);
+    return id;
+  }
+
+  private resolve(id: number): Output {
+    const known = this.outputs.get(id);
+    if (known !== undefined) return known;
+    if (id >= firstRecordedId) throw untraceable('A tensor of another traced function');
+    const { dtype, shape, bytes } = this.backend.readEager(id);
+    const constant = this.graph.constantBytes(dtype, shape, bytes);
+    this.outputs.set(id, constant);
+    return constant;
+  }
+}
+
+function graphAttribute({ name, type, value }: OpAttribute): Attribute {
+  switch (type) {
+    case AttributeKind.string:
+      return { string: value as string };
+    case AttributeKind.int:
+      return { int: value as number | number[] };
+    case AttributeKind.float:
+      return { float: value as number | number[] };
+    case AttributeKind.bool:
+      return { bool: value as boolean };
+    case AttributeKind.type:
+      return { type: value as number };
+    case AttributeKind.shape:
+      return { shape: value as number[] };
+    default:
+      throw new TypeError(`Attribute ${name} has the unknown kind ${type}.`);
+  }
+}
+
+/** An error that names what cannot be traced and the line of the program that asked for it. */
+export function untraceable(what: string, cause?: Error): UserError {
+  const place = callerOf(new Error('trace').stack ?? '');
+  return new UserError({
+    code: 'untraceable',
+    message: `${what} cannot be traced${place === undefined ? '' : ` (${place})`}${cause === undefined ? '.' : `: ${cause.message}`}`,
+    remedy:
+      'A traced function describes a computation; it must not look at values. Use operations on tensors, or pass the value in as a plain argument.',
+    cause,
+  });
+}
+
+/** The innermost stack line outside of tfjs and of this folder. */
+function callerOf(stack: string): string | undefined {
+  const line = stack
+    .split('\n')
+    .slice(1)
+    .find(
+      (frame) =>
+        !/node_modules|node:|tfjs-core|tfjs-node|[\\/](src|dist)[\\/]tensorflow[\\/]/.test(frame) &&
+        frame.includes(':'),
+    );
+  return line?.trim();
+}
