@@ -58,6 +58,21 @@ export interface StageContext {
   readonly signal: AbortSignal;
 }
 
+/** One fact that `plan` shows about a stage, such as `parameters`: `32.9 million`. */
+export interface StageFact {
+  readonly label: string;
+  readonly value: string;
+}
+
+/** What is known about a referenced stage before anything runs. */
+export interface PlannedInput {
+  readonly kind: string;
+  /** Its configuration, with defaults applied. */
+  readonly config: Json;
+  /** Its output, where it is cached: gives facts that no configuration holds, such as a number of images. */
+  readonly output?: StageOutput;
+}
+
 /** A kind of stage: what `uses:` names. */
 export interface StageKind<Config> {
   readonly name: string;
@@ -69,6 +84,13 @@ export interface StageKind<Config> {
    * Whether `runtime.precision` changes the output: it is then part of the fingerprint.
    */
   readonly dependsOnPrecision: boolean;
+  /** Whether the pipeline's seed changes the output. Default true: it is then part of the fingerprint. */
+  readonly dependsOnSeed?: boolean;
+  /**
+   * Facts for `plan`, worked out from configurations alone: parameters, GFLOPs, memory, steps.
+   * `resolve` gives a referenced stage by its id.
+   */
+  describe?(config: Config, resolve: (stage: string) => PlannedInput): Promise<readonly StageFact[]>;
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */
   run(config: Config, context: StageContext): Observable<StageEvent>;
 }

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { UserError } from '../../errors.js';
+
+/** The identity of a file's content as the file system tells it, without reading the file. */
+export interface FileState {
+  readonly bytes: number;
+  readonly modifiedNs: string;
+  /** Also changes where a modification time was set back by hand. */
+  readonly changedNs: string;
+  readonly inode: string;
+}
+
+export function fileState(stats: BigIntStats): FileState {
+  return {
+    bytes: Number(stats.size),
+    modifiedNs: String(stats.mtimeNs),
+    changedNs: String(stats.ctimeNs),
+    inode: String(stats.ino),
+  };
+}
+
+export function sameState(a: FileState, b: FileState): boolean {
+  return (
+    a.bytes === b.bytes && a.modifiedNs === b.modifiedNs && a.changedNs === b.changedNs && a.inode === b.inode
+  );
+}
+
+export interface HashedFile {
+  readonly sha256: string;
+  readonly state: FileState;
+}
+
+/**
+ * SHA-256 of a file. With `sync`, its content is also on the disk when the promise resolves.
+ *
+ * @throws UserError `input-changing` when the file is written to meanwhile.
+ */
+export async function hashFile(path: string, options: { readonly sync?: boolean } = {}): Promise<HashedFile> {
+  const file = await open(path, 'r');
+  try {
+    const before = fileState(await file.stat({ bigint: true }));
+    const hash = createHash('sha256');
+    const buffer = Buffer.allocUnsafe(Math.min(Math.max(before.bytes, 1), chunkBytes));
+    let read = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength);
+      if (bytesRead === 0) break;
+      hash.update(buffer.subarray(0, bytesRead));
+      read += bytesRead;
+    }
+    if (options.sync === true) await file.sync();
+    const state = fileState(await file.stat({ bigint: true }));
+    if (!sameState(before, state) || read !== state.bytes) throw changing(path);
+    return { sha256: hash.digest('hex'), state };
+  } finally {
+    await file.close();
+  }
+}
+
+const chunkBytes = 1 << 20;
+
+function changing(path: string): UserError {
+  return new UserError({
+    code: 'input-changing',
+    message: `${path} was written to while it was being read.`,
+    remedy: 'Wait until nothing writes to it, then run again.',
+  });
+}

@@ -1,0 +1,72 @@
+import type { Json } from '../stage.js';
+import { hashJson, isArray, isObject } from './canonical-json.js';
+
+/** Keys and indices that lead from a configuration's top to a value in it. */
+export type KeyPath = readonly (string | number)[];
+
+/** A place in a stage's configuration that names another stage. */
+export interface ReferenceOrigin {
+  readonly path: KeyPath;
+  readonly stage: string;
+  readonly fingerprint: string;
+}
+
+/** A file or folder outside the pipeline's own outputs, by its content. */
+export interface InputOrigin {
+  /** Absolute path. Not part of the fingerprint where `paths` says which keys name it. */
+  readonly location: string;
+  /** The configuration's keys that name this file or folder. */
+  readonly paths: readonly KeyPath[];
+  readonly files: number;
+  readonly bytes: number;
+  /** SHA-256 over names and content. */
+  readonly digest: string;
+}
+
+/** Everything that an output follows from, in a form that people can read and two of which can be compared. */
+export interface Origin {
+  readonly kind: string;
+  readonly codeVersion: number;
+  /** Absent where the output does not depend on it. */
+  readonly seed?: number;
+  /** Absent where the output does not depend on it. */
+  readonly precision?: string;
+  /** With defaults applied; stage ids and paths as written. */
+  readonly config: Json;
+  readonly references: readonly ReferenceOrigin[];
+  readonly inputs: readonly InputOrigin[];
+}
+
+/** Raised whenever the same origin would give another fingerprint. */
+const format = 1;
+
+/**
+ * Fingerprint of an output: SHA-256 in hexadecimal over its origin, in which stage ids are replaced by the fingerprints
+ * of those stages and paths of inputs by their content. So names, places, comments and the order of keys do not matter.
+ */
+export function fingerprintOf(origin: Origin): string {
+  let config = origin.config;
+  for (const { path, fingerprint } of origin.references) config = replaceAt(config, path, { output: fingerprint });
+  for (const { paths, digest } of origin.inputs)
+    for (const path of paths) config = replaceAt(config, path, { content: digest });
+  return hashJson({
+    format,
+    kind: origin.kind,
+    codeVersion: origin.codeVersion,
+    seed: origin.seed ?? null,
+    precision: origin.precision ?? null,
+    config,
+    inputs: origin.inputs.map(({ digest }) => digest),
+  });
+}
+
+/** A copy of `value` with another value at `path`, which must exist. */
+export function replaceAt(value: Json, path: KeyPath, replacement: Json): Json {
+  const [key, ...rest] = path;
+  if (key === undefined) return replacement;
+  if (isArray(value) && typeof key === 'number' && key in value)
+    return value.map((item, i) => (i === key ? replaceAt(item, rest, replacement) : item));
+  if (isObject(value) && key in value)
+    return { ...value, [key]: replaceAt(value[key]!, rest, replacement) };
+  throw new Error(`A configuration has no ${path.join('.')}.`);
+}
