@@ -35,7 +35,7 @@ export function readManifest(directory: string): Manifest | undefined {
 }
 
 /** Paths of the files that are missing or have another size than the manifest says. */
-export function damagedFiles(directory: string, manifest: Manifest): string[] {
+export function damagedFiles(directory: string, manifest: Pick<Manifest, 'files'>): string[] {
   return manifest.files
     .map((file) => ({ path: join(directory, file.path), bytes: file.bytes }))
     .filter(({ path, bytes }) => statSync(path, { throwIfNoEntry: false })?.size !== bytes)

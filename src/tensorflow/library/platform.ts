@@ -63,7 +63,7 @@ export function checkMachine({ platform, cpuinfo, glibc }: Machine): void {
       code: 'c-library-unsupported',
       message:
         `TensorFlow needs the GNU C library ${oldestGlibc.join('.')} or newer; ` +
-        `this system has ${glibc === undefined ? 'another C library (musl?)' : glibc}.`,
+        `this system has ${glibc ?? 'another C library (musl?)'}.`,
       remedy: 'Use a distribution such as Debian 10, Ubuntu 18.10, RHEL 9 or newer; Alpine does not work.',
     });
   }

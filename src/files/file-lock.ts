@@ -1,0 +1,74 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import koffi from 'koffi';
+import { UserError } from '../errors.js';
+import { asUserError } from './file-errors.js';
+
+/** An exclusive lock between processes, held until released. */
+export interface FileLock {
+  release(): void;
+}
+
+export interface LockOptions {
+  /** Called once, when another process holds the lock. */
+  readonly onWait?: () => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const pollMilliseconds = 200;
+
+/** Takes a lock if it is free: undefined when another holder (in this process or another) has it. */
+export function tryLock(path: string): FileLock | undefined {
+  const descriptor = openLockFile(path);
+  const errno = flock(descriptor, LOCK_EX | LOCK_NB);
+  if (errno === 0) {
+    return {
+      release() {
+        closeSync(descriptor);
+      },
+    };
+  }
+  closeSync(descriptor);
+  if (errno === constants.errno.EWOULDBLOCK) return undefined;
+  throw new UserError({
+    code: 'lock-unavailable',
+    message: `${path}: this file system offers no locks (flock failed with error ${errno}).`,
+    remedy: 'Use a folder on a local disk.',
+  });
+}
+
+/**
+ * Takes a lock, waiting for as long as another process has it. It is `flock(2)`: the system releases it when its holder
+ * dies, however that happens. The file itself is empty and stays.
+ *
+ * @throws UserError when the file cannot be made, or its file system has no locks.
+ */
+export async function acquireLock(path: string, options: LockOptions = {}): Promise<FileLock> {
+  for (let first = true; ; first = false) {
+    const lock = tryLock(path);
+    if (lock !== undefined) return lock;
+    if (first) options.onWait?.();
+    await sleep(pollMilliseconds, undefined, options.signal === undefined ? {} : { signal: options.signal });
+  }
+}
+
+function openLockFile(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, 'a');
+  } catch (error) {
+    throw asUserError(error, path);
+  }
+}
+
+let nativeFlock: ((descriptor: number, operation: number) => number) | undefined;
+
+/** 0, or the error number. */
+function flock(descriptor: number, operation: number): number {
+  nativeFlock ??= koffi.load(null).func('int flock(int, int)') as (fd: number, operation: number) => number;
+  return nativeFlock(descriptor, operation) === 0 ? 0 : koffi.errno();
+}

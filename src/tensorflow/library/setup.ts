@@ -1,0 +1,86 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../errors.js';
+import { cacheFolder } from './cache-folder.js';
+import { chooseDevice } from './device-choice.js';
+import { locateBuild, locateLibrary, type LibraryLocation, type LibraryOptions } from './locate.js';
+import { manifestFile } from './manifest.js';
+import { pinnedRelease } from './pinned-release.js';
+import { checkMachine, requirePlatform, thisMachine } from './platform.js';
+import { findBuild } from './release.js';
+import type { SetupReport } from './setup-events.js';
+import { verifyLibrary } from './verify.js';
+
+export interface SetupOptions extends LibraryOptions {
+  /** Read the whole library, and fetch it again if it is damaged. */
+  readonly verify?: boolean;
+  readonly report?: SetupReport;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Makes the native library ready: fetches what is missing, otherwise returns at once. Any number of processes may do this at
+ * the same time, and any may be killed at any moment.
+ *
+ * @throws UserError for everything that its reader can mend: no network, a full disk, an unsupported machine.
+ */
+export async function setupLibrary(options: SetupOptions = {}): Promise<LibraryLocation> {
+  const env = options.env ?? process.env;
+  const own = env.PIPELINE_TENSORFLOW ? locateLibrary(options) : undefined;
+  if (own !== undefined) return own;
+
+  const release = options.release ?? pinnedRelease;
+  const platform = options.platform ?? requirePlatform();
+  const choice = chooseDevice(release, platform, options.device, env);
+  const report = options.report ?? (() => undefined);
+  const locate = () => locateBuild(release, choice.build, platform, env);
+
+  let ready = locate();
+  if (ready !== undefined && options.verify === true) ready = await keepIfWhole(ready, report);
+  if (ready !== undefined) return ready;
+  checkMachine(thisMachine(platform));
+
+  // A set-up that has nothing to do is to start quickly: only now what fetches is loaded.
+  const { acquireLock } = await import('../../files/file-lock.js');
+  const { installBuild } = await import('./install.js');
+  const build = findBuild(release, choice.build, platform)!;
+  const cache = cacheFolder(env);
+  const lock = await acquireLock(join(cache, 'setup.lock'), {
+    onWait: () => {
+      report({ type: 'step', message: 'waiting for another process that is setting TensorFlow up' });
+    },
+    signal: options.signal,
+  });
+  try {
+    const meanwhile = locate();
+    if (meanwhile !== undefined) return meanwhile;
+    report({
+      type: 'step',
+      message: `TensorFlow ${release.version}, the ${choice.build === 'cuda' ? 'CUDA' : 'CPU'} build, because ${choice.reason}`,
+    });
+    const downloads = join(cache, 'downloads');
+    await installBuild(cache, release, build, { downloads, env, report, signal: options.signal });
+  } finally {
+    lock.release();
+  }
+  const installed = locate();
+  if (installed === undefined) {
+    throw new UserError({
+      code: 'tensorflow-not-kept',
+      message: `${cache}: the library was written there, but is not there now.`,
+      remedy: 'Check whether something else empties this folder, or set PIPELINE_CACHE to another.',
+    });
+  }
+  return installed;
+}
+
+async function keepIfWhole(
+  location: LibraryLocation,
+  report: SetupReport,
+): Promise<LibraryLocation | undefined> {
+  const damaged = await verifyLibrary(location);
+  if (damaged.length === 0) return location;
+  report({ type: 'warning', message: `damaged, to be fetched again: ${damaged.join(', ')}` });
+  await rm(join(location.directory, manifestFile), { force: true });
+  return undefined;
+}
