@@ -1,1 +1,14 @@
 export type * from './generated/index.js';
+export type { Diagnostic } from './diagnostics/diagnostic.js';
+export { formatDiagnostics } from './diagnostics/format.js';
+export { loadPipeline, type LoadedPipeline } from './load.js';
+export { mediatorsPerBlock } from './mediators.js';
+export {
+  topologicalOrder,
+  type Origin,
+  type Pipeline,
+  type PipelineStage,
+  type StageKindName,
+  type StageOf,
+  type StageReference,
+} from './pipeline.js';

@@ -47,8 +47,8 @@ export function readSchema(path: string): Schema {
 
 /** Kinds of stage, in the order of the pipeline's schema. */
 export function stageKinds(pipeline: Schema): readonly string[] {
-  const stage = pipeline.properties?.['stages']?.additionalProperties as Schema;
-  return stage.properties?.['uses']?.enum as readonly string[];
+  const stage = pipeline.properties?.stages?.additionalProperties as Schema;
+  return stage.properties?.uses?.enum as readonly string[];
 }
 
 function inline(url: URL, files: Map<string, unknown>): Schema {

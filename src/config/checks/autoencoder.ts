@@ -1,0 +1,45 @@
+import { code, counted } from '../diagnostics/words.js';
+import type { StageCheck } from './context.js';
+
+/** A width for the full size and for every halving. */
+export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  const expected = Math.log2(config.downsample) + 1;
+  if (config.channels.length === expected) return;
+  context.report(id, {
+    at: 'channels',
+    code: 'wrong-length',
+    message: `${code('channels')} must have ${counted(expected, 'width')} for ${code(`downsample: ${config.downsample}`)}: one for the full size and one for each halving; ${config.channels.length} found.`,
+  });
+};
+
+export const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  for (const [i, width] of config.channels.entries()) {
+    if (width % config.normGroups === 0) continue;
+    context.report(id, {
+      at: `channels.${i}`,
+      code: 'size-not-divisible',
+      message: `${counted(width, 'channel')} cannot be divided into ${counted(config.normGroups, 'group')} (${code('normGroups')}).`,
+      remedy: nearestMultiples(width, config.normGroups),
+    });
+  }
+};
+
+/** The images that the autoencoder is trained on become latents of whole pixels. */
+export const imagesHalve: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  const size = context.config('images', config.images)?.size;
+  if (size === undefined || size % config.downsample === 0) return;
+  context.report(id, {
+    at: 'downsample',
+    code: 'size-not-divisible',
+    message: `Images of ${counted(size, 'pixel')} cannot be divided by ${code(`downsample: ${config.downsample}`)}.`,
+    remedy: `For ${code('size')}: ${nearestMultiples(size, config.downsample)}`,
+    because: `stages.${config.images}.size`,
+  });
+};
+
+/** "Near it are 24 and 32." */
+export function nearestMultiples(value: number, factor: number): string {
+  const below = Math.floor(value / factor) * factor;
+  const near = [below, below + factor].filter((multiple) => multiple > 0);
+  return near.length === 1 ? `The nearest is ${near[0]!}.` : `The nearest are ${near.join(' and ')}.`;
+}

@@ -1,0 +1,48 @@
+import { code, counted } from '../diagnostics/words.js';
+import { nearestMultiples } from './autoencoder.js';
+import type { StageCheck } from './context.js';
+import { latentShape } from './latents.js';
+
+/** A token is shared out evenly between the heads, and its position embedding has four equal parts. */
+export const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }, context) => {
+  const divisors = [
+    { by: model.heads, reason: code('heads') },
+    { by: 4, reason: 'the parts of the position embedding' },
+  ];
+  for (const { by, reason } of divisors) {
+    if (model.hiddenSize % by === 0) continue;
+    context.report(id, {
+      at: 'model.hiddenSize',
+      code: 'size-not-divisible',
+      message: `${code('hiddenSize')} ${model.hiddenSize} cannot be divided by ${by}, ${reason}.`,
+      remedy: nearestMultiples(model.hiddenSize, by),
+    });
+  }
+};
+
+export const latentsDivideIntoPatches: StageCheck<'train'> = (
+  { id, config: { latents, model } },
+  context,
+) => {
+  const shape = latentShape(context, latents);
+  if (!shape || shape.size % model.patchSize === 0) return;
+  context.report(id, {
+    at: model.name === undefined ? 'model.patchSize' : 'model.name',
+    code: 'size-not-divisible',
+    message: `Latents of ${counted(shape.size, 'pixel')} cannot be divided into patches of ${model.patchSize}.`,
+    remedy: `Latents are the images' size divided by ${shape.downsample}: change ${code('size')}, or the patch size.`,
+    because: `stages.${shape.images}.size`,
+  });
+};
+
+export const batchDividesBetweenWorkers: StageCheck<'train'> = ({ id, config }, context) => {
+  const workers = context.runtime?.workers ?? 1;
+  if (config.globalBatch % workers === 0) return;
+  context.report(id, {
+    at: 'globalBatch',
+    code: 'size-not-divisible',
+    message: `${code('globalBatch')} ${config.globalBatch} cannot be divided between ${counted(workers, 'worker')}.`,
+    remedy: nearestMultiples(config.globalBatch, workers),
+    because: 'runtime.workers',
+  });
+};

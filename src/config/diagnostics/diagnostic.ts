@@ -1,0 +1,54 @@
+import { locate, optionFile, type Location, type Span } from '../source/text.js';
+
+/** A problem of a pipeline file, at the place where it is. */
+export interface Diagnostic extends Location {
+  /** Stable identifier in kebab-case. Public: scripts may match on it. */
+  readonly code: string;
+  readonly severity: 'error' | 'warning';
+  /** One sentence: what was expected and what was found. */
+  readonly message: string;
+  /** What to do about it, as a sentence. */
+  readonly remedy?: string;
+  /** Other places that the problem is about. */
+  readonly related?: readonly (Location & { readonly message: string })[];
+}
+
+/** A diagnostic before its place is looked up. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy?: string | undefined;
+  readonly span: Span;
+  readonly related?: readonly { readonly message: string; readonly span: Span }[];
+}
+
+/** Looks up the place of a problem. */
+export function diagnostic({ code, message, remedy, span, related }: Problem): Diagnostic {
+  return {
+    code,
+    severity: 'error',
+    message,
+    ...locate(span),
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(related === undefined
+      ? {}
+      : { related: related.map((other) => ({ message: other.message, ...locate(other.span) })) }),
+  };
+}
+
+/** Puts diagnostics in the order of their places (options last) and drops repetitions, which shared anchors give. */
+export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const unique = new Map(
+    diagnostics.map((found) => [
+      [found.file, found.line, found.column, found.sourceLine, found.code, found.message].join('\0'),
+      found,
+    ]),
+  );
+  return [...unique.values()].sort(
+    (a, b) =>
+      Number(a.file === optionFile) - Number(b.file === optionFile) ||
+      a.line - b.line ||
+      a.column - b.column ||
+      a.code.localeCompare(b.code, 'en'),
+  );
+}

@@ -1,0 +1,71 @@
+import { relative } from 'node:path';
+import { Chalk, type ChalkInstance } from 'chalk';
+import stringWidth from 'string-width';
+import { optionFile, type Location } from '../source/text.js';
+import type { Diagnostic } from './diagnostic.js';
+
+/** Widest part of a source line that is shown, in terminal columns. */
+const excerptWidth = 120;
+
+/**
+ * Diagnostics as text: for each `path:line:column error code: message`, the source line with the place
+ * underlined, and the remedy. Paths are relative to the current folder.
+ *
+ * @param options.color with ANSI colours; none without it
+ */
+export function formatDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  options: { readonly color?: boolean } = {},
+): string {
+  const chalk = new Chalk({ level: options.color === true ? 1 : 0 });
+  return diagnostics.map((diagnostic) => formatOne(diagnostic, chalk)).join('\n\n');
+}
+
+function formatOne(diagnostic: Diagnostic, chalk: ChalkInstance): string {
+  const tint = diagnostic.severity === 'error' ? chalk.red : chalk.yellow;
+  const heading = `${chalk.bold(place(diagnostic))} ${tint(diagnostic.severity)} ${diagnostic.code}: ${diagnostic.message}`;
+  const related = (diagnostic.related ?? []).flatMap((other) => [
+    `  ${chalk.bold(place(other))} ${other.message}`,
+    ...excerpt(other, chalk.dim),
+  ]);
+  const remedy = diagnostic.remedy === undefined ? [] : [`  ${diagnostic.remedy}`];
+  return [heading, ...excerpt(diagnostic, tint), ...remedy, ...related].join('\n');
+}
+
+const place = ({ file, line, column }: Location): string =>
+  file === optionFile
+    ? file
+    : [relative(process.cwd(), file), ...(line === 0 ? [] : [line, column])].join(':');
+
+/** The source line and its underline, tabs kept so that both lines have them. */
+function excerpt({ sourceLine, column, endColumn }: Location, tint: (text: string) => string): string[] {
+  if (sourceLine === '') return [];
+  const shown = window(sourceLine, column - 1, endColumn - 1);
+  const before = shown.text.slice(0, shown.from);
+  const marked = shown.text.slice(shown.from, shown.to);
+  const indent = before.replace(/[^\t]+/g, (part) => ' '.repeat(stringWidth(part)));
+  const carets = '^'.repeat(Math.max(1, stringWidth(marked.replaceAll('\t', ' '))));
+  return [`    ${shown.text}`, `    ${indent}${tint(carets)}`];
+}
+
+/** The part of a long line around a place, with … where it is cut. */
+function window(line: string, from: number, to: number): { text: string; from: number; to: number } {
+  if (stringWidth(line) <= excerptWidth) return { text: line, from, to };
+  const characters = Array.from(new Intl.Segmenter().segment(line));
+  const first = characters.findIndex(({ index, segment }) => index + segment.length > from);
+  const start = Math.max(0, first - 20);
+  let end = start;
+  for (let width = 0; end < characters.length && width < excerptWidth - 2; end += 1) {
+    width += stringWidth(characters[end]!.segment);
+  }
+  const cutAt = characters[start]!.index;
+  const cutEnd = characters[end]?.index ?? line.length;
+  const lead = start > 0 ? '…' : '';
+  const tail = cutEnd < line.length ? '…' : '';
+  const shift = lead.length - cutAt;
+  return {
+    text: `${lead}${line.slice(cutAt, cutEnd)}${tail}`,
+    from: from + shift,
+    to: Math.min(to, cutEnd) + shift,
+  };
+}

@@ -1,0 +1,127 @@
+import { code, counted, nearest, oneOf } from '../diagnostics/words.js';
+import { spanAt } from '../source/tree.js';
+import { atKey, atValue, found, type Explainer } from './facts.js';
+
+const typeWords: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  object: 'a map',
+  array: 'a list',
+};
+
+export const wrongType: Explainer = (facts) => {
+  const { data, params, keyword, schema } = facts.error;
+  if (facts.schema.enum && Array.isArray(facts.schema.type)) return [];
+  const types = keyword === 'shapes' ? (schema as string[]) : [typeWords[String(params.type)]!];
+  const expected = oneOf([...types, ...(facts.schema.orElse ?? [])]);
+  const quotable = expected === 'text' && (typeof data === 'number' || typeof data === 'boolean');
+  return [
+    atValue(facts, {
+      code: 'wrong-type',
+      message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
+      remedy: quotable ? `Put it in quotes: '${data}'.` : undefined,
+    }),
+  ];
+};
+
+export const unknownValue: Explainer = (facts) => {
+  const { data, params } = facts.error;
+  const values = params.allowedValues as readonly unknown[];
+  if (typeof data !== 'string' && values.every((value) => typeof value === 'string')) return [];
+  const near = typeof data === 'string' ? nearest(data, values.map(String)) : undefined;
+  const expected = oneOf([...values.map(code), ...(facts.schema.orElse ?? [])]);
+  const isKind = facts.path.length === 3 && facts.path[2] === 'uses';
+  return [
+    atValue(facts, {
+      code: isKind ? 'unknown-kind' : 'unknown-value',
+      message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
+      remedy: near === undefined ? undefined : `Did you mean ${code(near)}?`,
+    }),
+  ];
+};
+
+const comparisons: Readonly<Record<string, string>> = {
+  '>=': 'at least',
+  '<=': 'at most',
+  '>': 'greater than',
+  '<': 'less than',
+};
+
+export const outOfRange: Explainer = (facts) => {
+  const { params, data } = facts.error;
+  const expected = `${comparisons[String(params.comparison)]!} ${String(params.limit)}`;
+  return [
+    atValue(facts, {
+      code: 'out-of-range',
+      message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
+    }),
+  ];
+};
+
+export const wrongFormat: Explainer = (facts) => {
+  const hint = facts.schema.patternHint ?? `text that matches ${String(facts.error.params.pattern)}`;
+  const { propertyName, data } = facts.error;
+  if (propertyName === undefined) {
+    const message = `${facts.name} must be ${hint}; ${found(data)} was found.`;
+    return [atValue(facts, { code: 'wrong-format', message })];
+  }
+  return [
+    {
+      code: 'wrong-stage-id',
+      message: `${code(propertyName)} cannot be the id of a stage.`,
+      remedy: `An id is ${hint}.`,
+      span: spanAt(facts.root, [...facts.path, propertyName], 'key'),
+    },
+  ];
+};
+
+export const emptyText: Explainer = (facts) => [
+  atValue(facts, { code: 'empty-text', message: `${facts.name} must not be empty.` }),
+];
+
+export const noStages: Explainer = (facts) => [
+  atKey(facts, { code: 'no-stages', message: `${facts.name} must hold at least one stage.` }),
+];
+
+export const wrongLength: Explainer = (facts) => {
+  const { keyword, params, data } = facts.error;
+  const { minItems, maxItems } = facts.schema;
+  const bound = keyword === 'minItems' ? 'at least ' : 'at most ';
+  const expected = `${minItems === maxItems ? '' : bound}${counted(Number(params.limit), 'item')}`;
+  const length = counted((data as unknown[]).length, 'item');
+  return [
+    atValue(facts, {
+      code: 'wrong-length',
+      message: `${facts.name} must have ${expected}; ${length} found.`,
+    }),
+  ];
+};
+
+export const duplicateItem: Explainer = (facts) => {
+  const { i, j } = facts.error.params as { i: number; j: number };
+  const span = (index: number) => spanAt(facts.root, [...facts.path, String(index)], 'value');
+  const later = Math.max(i, j);
+  return [
+    {
+      code: 'duplicate-item',
+      message: `${code((facts.error.data as unknown[])[later])} is in ${facts.name} twice.`,
+      remedy: 'Keep one of the two.',
+      span: span(later),
+      related: [{ message: 'first used here', span: span(Math.min(i, j)) }],
+    },
+  ];
+};
+
+export const notASquare: Explainer = (facts) => {
+  const value = Number(facts.error.data);
+  const root = Math.floor(Math.sqrt(value));
+  return [
+    atValue(facts, {
+      code: 'not-a-square',
+      message: `${facts.name} must be a perfect square, or 0 for full attention; ${code(value)} was found.`,
+      remedy: `The nearest are ${root ** 2} and ${(root + 1) ** 2}.`,
+    }),
+  ];
+};

@@ -1,0 +1,59 @@
+import type { RuntimeConfig, StageConfigs } from './generated/index.js';
+
+/** What `uses` may name. */
+export type StageKindName = keyof StageConfigs;
+
+/** Where a value was written. */
+export interface Origin {
+  /** Absolute path of the file, or `--set`. */
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A stage that another stage names. */
+export interface StageReference {
+  /** Where in the configuration, with dots: `phases.0.model`. */
+  readonly path: string;
+  readonly stage: string;
+}
+
+/** A stage of a given kind, defaults applied. */
+export interface StageOf<Kind extends StageKindName> {
+  readonly id: string;
+  readonly kind: Kind;
+  /** Without `uses`. */
+  readonly config: StageConfigs[Kind];
+  readonly references: readonly StageReference[];
+  readonly origin: Origin;
+}
+
+export type PipelineStage = { [Kind in StageKindName]: StageOf<Kind> }[StageKindName];
+
+/** A pipeline file that can run, as far as the file alone tells. */
+export interface Pipeline {
+  /** Absolute path of the file. */
+  readonly file: string;
+  /** Absolute path of its folder, where relative paths in it start. */
+  readonly directory: string;
+  readonly name: string;
+  readonly seed: number;
+  readonly runtime: RuntimeConfig;
+  /** By id, in the order of the file. */
+  readonly stages: ReadonlyMap<string, PipelineStage>;
+}
+
+/** The stages such that each comes after those it names; where that leaves a choice, in the order of the file. */
+export function topologicalOrder(pipeline: Pick<Pipeline, 'stages'>): PipelineStage[] {
+  const waiting = [...pipeline.stages.values()];
+  const placed = new Set<string>();
+  const order: PipelineStage[] = [];
+  while (waiting.length > 0) {
+    const next = waiting.findIndex(({ references }) => references.every(({ stage }) => placed.has(stage)));
+    if (next < 0) throw new Error('A pipeline with a cycle or a missing stage has no order.');
+    const [stage] = waiting.splice(next, 1);
+    placed.add(stage!.id);
+    order.push(stage!);
+  }
+  return order;
+}

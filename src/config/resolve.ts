@@ -1,0 +1,95 @@
+import { CheckContext } from './checks/context.js';
+import { checkStage } from './checks/index.js';
+import { checkReferences, type ReferringStage } from './checks/references.js';
+import type { Problem } from './diagnostics/diagnostic.js';
+import { pathOf } from './explain/facts.js';
+import { explain } from './explain/index.js';
+import type { RuntimeConfig } from './generated/index.js';
+import type { Pipeline, PipelineStage } from './pipeline.js';
+import { withDefaults } from './schema/defaults.js';
+import { writtenReferences } from './schema/references.js';
+import { readSchema, stageKinds, type Schema } from './schema/schema.js';
+import { validator, type SchemaError } from './schema/validator.js';
+import { locate } from './source/text.js';
+import { plain, spanAt, type Tree } from './source/tree.js';
+
+/** A pipeline without the places of its file. */
+export type ResolvedPipeline = Omit<Pipeline, 'file' | 'directory'>;
+
+/**
+ * Checks a configuration by the schema and by the rules across keys and stages, and applies defaults.
+ * Everything that is wrong is reported, except what cannot be judged because something else is wrong.
+ */
+export function resolvePipeline(root: Tree): { pipeline: ResolvedPipeline; problems: readonly Problem[] } {
+  const { schema, validate } = prepared();
+  const value = plain(root) as Written;
+  const errors = validate(value);
+  const broken = new Set(errors.map(brokenPart));
+  const written = Object.entries(isMap(value.stages) ? value.stages : {});
+
+  const referring = new Map(written.map(([id, stage]) => [id, referringStage(id, stage, schema)]));
+  const valid = written.filter(([id]) => !broken.has(`stages/${id}`));
+  const stages = new Map(
+    valid.map(([id, stage]) => [id, resolvedStage(id, stage as Written, referring.get(id)!, schema, root)]),
+  );
+  const runtime = withDefaults(schema.properties!.runtime!, value.runtime ?? {}) as RuntimeConfig;
+  const context = new CheckContext(root, stages, broken.has('runtime') ? undefined : runtime);
+  for (const stage of stages.values()) checkStage(stage, context);
+
+  const top = withDefaults(schema, { ...value, stages: {} }) as ResolvedPipeline;
+  return {
+    pipeline: { name: top.name, seed: top.seed, runtime, stages },
+    problems: [
+      ...errors.flatMap((error) => explain(error, root)),
+      ...checkReferences(referring, root),
+      ...context.problems,
+    ],
+  };
+}
+
+type Written = Readonly<Record<string, unknown>>;
+
+const isMap = (value: unknown): value is Written =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The part of the file that an error makes unusable: a stage, `runtime`, or nothing in particular. */
+function brokenPart({ instancePath }: SchemaError): string {
+  const [part = '-', stage] = pathOf(instancePath);
+  return part === 'stages' && stage !== undefined ? `stages/${stage}` : part;
+}
+
+const stageSchema = (pipeline: Schema): Schema => pipeline.properties!.stages!.additionalProperties as Schema;
+
+function referringStage(id: string, stage: unknown, schema: Schema): ReferringStage {
+  const uses = isMap(stage) ? stage.uses : undefined;
+  const kind = stageKinds(schema).find((known) => known === uses);
+  return { id, kind, references: [...writtenReferences(stageSchema(schema), stage)] };
+}
+
+function resolvedStage(
+  id: string,
+  stage: Written,
+  { kind, references }: ReferringStage,
+  schema: Schema,
+  root: Tree,
+): PipelineStage {
+  const resolved = Object.entries(withDefaults(stageSchema(schema), stage) as Written);
+  const { file, line, column } = locate(spanAt(root, ['stages', id], 'key'));
+  return {
+    id,
+    kind,
+    config: Object.fromEntries(resolved.filter(([key]) => key !== 'uses')),
+    references: references.map(({ path, stage: target }) => ({ path: path.join('.'), stage: target })),
+    origin: { file, line, column },
+  } as unknown as PipelineStage;
+}
+
+let cache: { schema: Schema; validate: ReturnType<typeof validator> } | undefined;
+
+/** The schema and its compiled check, made once a process. */
+function prepared(): NonNullable<typeof cache> {
+  if (cache) return cache;
+  const schema = readSchema('pipeline.schema.json');
+  cache = { schema, validate: validator(schema) };
+  return cache;
+}

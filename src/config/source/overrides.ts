@@ -1,0 +1,127 @@
+import type { Problem } from '../diagnostics/diagnostic.js';
+import { code, counted, suggestion } from '../diagnostics/words.js';
+import { parseYaml } from './parse.js';
+import { optionFile, sourceText, type SourceText, type Span } from './text.js';
+import type { Entry, MapTree, Tree } from './tree.js';
+
+/**
+ * Applies `--set` options to a configuration, in their order. An option is `path=value`: keys and list indices
+ * with dots between them, and a YAML value; an empty value removes the key. Only the place that is named
+ * changes, also where the file shares it through an anchor.
+ */
+export function applyOverrides(tree: Tree, options: readonly string[]): { tree: Tree; problems: Problem[] } {
+  const problems: Problem[] = [];
+  let result = tree;
+  for (const [i, option] of options.entries()) {
+    const override = parseOverride(option, i + 1);
+    if ('problems' in override) {
+      problems.push(...override.problems);
+      continue;
+    }
+    try {
+      result = replaced(result, override.steps, override.value, '');
+    } catch (error) {
+      if (!(error instanceof OverrideError)) throw error;
+      problems.push(error.problem);
+    }
+  }
+  return { tree: result, problems };
+}
+
+interface Step {
+  readonly key: string;
+  readonly span: Span;
+}
+
+class OverrideError extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.message);
+  }
+}
+
+function parseOverride(
+  option: string,
+  number: number,
+): { steps: Step[]; value: Tree | undefined } | { problems: readonly Problem[] } {
+  const prefix = `${optionFile} `;
+  const source = sourceText(optionFile, `${prefix}${option}`, number);
+  const equals = option.indexOf('=');
+  const path = equals < 0 ? option : option.slice(0, equals);
+  const steps = stepsOf(source, prefix.length, path);
+  if (equals < 0 || steps.some(({ key }) => key === '')) {
+    return { problems: [malformed({ source, start: prefix.length, end: source.text.length })] };
+  }
+  const start = prefix.length + equals + 1;
+  if (source.text.slice(start).trim() === '') return { steps, value: undefined };
+  const { tree, problems } = parseYaml(source, start);
+  return tree && problems.length === 0 ? { steps, value: tree } : { problems };
+}
+
+function stepsOf(source: SourceText, offset: number, path: string): Step[] {
+  let start = offset;
+  return path.split('.').map((key) => {
+    const span = { source, start, end: start + key.length };
+    start = span.end + 1;
+    return { key, span };
+  });
+}
+
+const malformed = (span: Span): Problem => ({
+  code: 'malformed-override',
+  message: '`--set` takes a path and a value with `=` between them.',
+  remedy: 'For example: --set stages.train.steps=100',
+  span,
+});
+
+function replaced(tree: Tree, steps: readonly Step[], value: Tree | undefined, path: string): Tree {
+  const [step, ...rest] = steps as [Step, ...Step[]];
+  if (tree.kind === 'list') {
+    const index = /^\d+$/.test(step.key) ? Number(step.key) : -1;
+    const old = tree.items[index];
+    if (!old) throw new OverrideError(noSuchItem(path, tree.items.length, step.span));
+    const item = rest.length === 0 ? value : replaced(old, rest, value, `${path}.${step.key}`);
+    return { ...tree, items: tree.items.flatMap((other, i) => (i !== index ? [other] : item ? [item] : [])) };
+  }
+  if (tree.kind === 'scalar' && tree.value !== null) throw new OverrideError(notAMap(path, step));
+  const map = tree.kind === 'map' ? tree : emptyMap(step.span);
+  if (path === 'stages' && rest.length > 0 && !map.entries.has(step.key)) {
+    throw new OverrideError(unknownStage(step, [...map.entries.keys()]));
+  }
+  const entries = new Map<string, Entry>(map.entries);
+  const old = entries.get(step.key);
+  const member =
+    rest.length === 0
+      ? value
+      : replaced(
+          old?.value ?? emptyMap(step.span),
+          rest,
+          value,
+          path === '' ? step.key : `${path}.${step.key}`,
+        );
+  const key = rest.length > 0 && old ? old.key : step.span;
+  if (member) entries.set(step.key, { key, value: member });
+  else entries.delete(step.key);
+  return { ...map, entries };
+}
+
+const emptyMap = (span: Span): MapTree => ({ kind: 'map', entries: new Map(), span });
+
+const noSuchItem = (path: string, length: number, span: Span): Problem => ({
+  code: 'no-such-item',
+  message: `${code(path)} is a list of ${counted(length, 'item')}, counted from 0; there is no such item.`,
+  span,
+});
+
+const notAMap = (path: string, step: Step): Problem => ({
+  code: 'not-a-map',
+  message: `${code(path)} is a single value, so that there is no ${code(step.key)} in it.`,
+  remedy: `Set ${code(path)} to a map, as in --set '${path}={${step.key}: …}'.`,
+  span: step.span,
+});
+
+const unknownStage = (step: Step, ids: readonly string[]): Problem => ({
+  code: 'unknown-stage',
+  message: `${code(step.key)} is not a stage of this pipeline.`,
+  remedy: suggestion(step.key, ids, 'Its stages'),
+  span: step.span,
+});

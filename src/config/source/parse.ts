@@ -1,0 +1,195 @@
+import { isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Document, type YAMLError } from 'yaml';
+import type { Alias, Node, Pair, Scalar, YAMLMap } from 'yaml';
+import type { Problem } from '../diagnostics/diagnostic.js';
+import { code } from '../diagnostics/words.js';
+import type { SourceText, Span } from './text.js';
+import type { Entry, Tree } from './tree.js';
+
+/** What parsing gave: problems, and the tree unless the YAML itself cannot be read. */
+export interface Parsed {
+  readonly tree: Tree | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Parses one YAML 1.2 document (core schema) with anchors, aliases and merge keys (`<<`).
+ *
+ * @param start offset of the document in the text: what is before it is no YAML
+ */
+export function parseYaml(source: SourceText, start = 0): Parsed {
+  const span = (from: number, to: number): Span => ({ source, start: start + from, end: start + to });
+  const documents = parseAllDocuments(source.text.slice(start), {
+    prettyErrors: false,
+    uniqueKeys: false,
+    logLevel: 'silent',
+  });
+  const [document, second] = 'empty' in documents ? [] : documents;
+  if (document === undefined) return { tree: undefined, problems: [emptyDocument(span(0, 0))] };
+  const syntax = [...document.errors, ...document.warnings].map((error) => syntaxProblem(error, span));
+  if (syntax.length > 0) return { tree: undefined, problems: syntax };
+  if (second) {
+    const place = second.range[0];
+    return { tree: undefined, problems: [severalDocuments(span(place, place + 3))] };
+  }
+  const converter = new Converter(document, span);
+  const tree = document.contents
+    ? converter.convert(document.contents)
+    : ({ kind: 'scalar', value: null, span: span(0, 0) } as const);
+  return { tree, problems: converter.problems };
+}
+
+const emptyDocument = (span: Span): Problem => ({
+  code: 'empty-file',
+  message: 'A pipeline was expected; the file is empty.',
+  remedy: 'A pipeline has a `name` and `stages`.',
+  span,
+});
+
+const severalDocuments = (span: Span): Problem => ({
+  code: 'several-documents',
+  message: 'A file holds one pipeline; a second YAML document starts here.',
+  remedy: 'Put it in a file of its own.',
+  span,
+});
+
+/** What the YAML library's errors mean, where its own words need an explanation. */
+const explanations: Readonly<Record<string, Pick<Problem, 'code' | 'message' | 'remedy'>>> = {
+  TAB_AS_INDENT: {
+    code: 'tab-indentation',
+    message: 'YAML is indented with spaces; a tab was found.',
+    remedy: 'Replace the tab by spaces.',
+  },
+  TAG_RESOLVE_FAILED: {
+    code: 'unknown-tag',
+    message: 'YAML tags are not used in pipelines.',
+    remedy: 'Remove the tag.',
+  },
+  BLOCK_AS_IMPLICIT_KEY: {
+    code: 'yaml-syntax',
+    message: 'A map cannot start inside of a value.',
+    remedy: 'Put text that contains ": " in quotes, or check the indentation.',
+  },
+};
+
+function syntaxProblem(error: YAMLError, span: (from: number, to: number) => Span): Problem {
+  const explained = explanations[error.code];
+  const message = `${error.message.replace(/(["'])quote/, '$1 quote').replace(/\.$/, '')}.`;
+  return { ...(explained ?? { code: 'yaml-syntax', message }), span: span(...error.pos) };
+}
+
+/** Turns YAML nodes into trees. Aliases share the tree of their anchor. */
+class Converter {
+  readonly problems: Problem[] = [];
+  private readonly done = new Map<Node, Tree>();
+  private readonly open = new Set<Node>();
+
+  constructor(
+    private readonly document: Document.Parsed,
+    private readonly span: (from: number, to: number) => Span,
+  ) {}
+
+  convert(node: Node): Tree {
+    if (isAlias(node)) return this.alias(node);
+    const known = this.done.get(node);
+    if (known) return known;
+    this.open.add(node);
+    const tree = this.collection(node);
+    this.open.delete(node);
+    this.done.set(node, tree);
+    return tree;
+  }
+
+  private collection(node: Node): Tree {
+    const span = this.spanOf(node);
+    if (isMap(node)) return { kind: 'map', entries: this.entries(node), span };
+    if (isSeq(node)) {
+      return { kind: 'list', items: node.items.map((item) => this.convert(item as Node)), span };
+    }
+    return { kind: 'scalar', value: (node as Scalar).value as string | number | boolean | null, span };
+  }
+
+  private alias(alias: Alias): Tree {
+    const span = this.spanOf(alias);
+    const target = alias.resolve(this.document);
+    if (target && !this.open.has(target)) return { ...this.convert(target), span };
+    this.problems.push(
+      target
+        ? {
+            code: 'circular-alias',
+            message: `${code(`*${alias.source}`)} is inside of what it stands for.`,
+            span,
+          }
+        : {
+            code: 'unknown-anchor',
+            message: `${code(`*${alias.source}`)} stands for an anchor ${code(`&${alias.source}`)}, which is not above it.`,
+            span,
+          },
+    );
+    return { kind: 'scalar', value: null, span };
+  }
+
+  private entries(map: YAMLMap): Map<string, Entry> {
+    const own = new Map<string, Entry>();
+    const inherited = new Map<string, Entry>();
+    for (const { key, value } of map.items as Pair<Node, Node | null>[]) {
+      const span = this.spanOf(key);
+      const tree = value ? this.convert(value) : nothing(span);
+      if (isScalar(key) && key.value === '<<' && key.type === 'PLAIN') {
+        for (const [name, entry] of this.mergedEntries(tree))
+          if (!inherited.has(name)) inherited.set(name, entry);
+        continue;
+      }
+      const name = this.keyName(key, span);
+      if (name === undefined) continue;
+      const first = own.get(name);
+      if (first) this.problems.push(duplicateKey(name, span, first.key));
+      else own.set(name, { key: span, value: tree });
+    }
+    for (const [name, entry] of inherited) if (!own.has(name)) own.set(name, entry);
+    return own;
+  }
+
+  private keyName(key: Node, span: Span): string | undefined {
+    const tree = this.convert(key);
+    if (tree.kind === 'scalar') return String(tree.value ?? '');
+    this.problems.push({
+      code: 'yaml-syntax',
+      message: 'A key must be a word; a map or list was found.',
+      span,
+    });
+    return undefined;
+  }
+
+  private mergedEntries(tree: Tree): [string, Entry][] {
+    if (tree.kind === 'map') return [...tree.entries];
+    if (tree.kind === 'list' && tree.items.every(({ kind }) => kind === 'map')) {
+      return tree.items.flatMap((item) => this.mergedEntries(item));
+    }
+    this.problems.push({
+      code: 'bad-merge',
+      message: '`<<` merges maps; something else was found.',
+      remedy: 'Name the anchor of a map, as in `<<: *base`.',
+      span: tree.span,
+    });
+    return [];
+  }
+
+  private spanOf(node: Node): Span {
+    const [from, to] = node.range!;
+    return this.span(from, to);
+  }
+}
+
+const nothing = (key: Span): Tree => ({
+  kind: 'scalar',
+  value: null,
+  span: { ...key, start: key.end, end: key.end },
+});
+
+const duplicateKey = (name: string, span: Span, first: Span): Problem => ({
+  code: 'duplicate-key',
+  message: `${code(name)} is already a key of this map.`,
+  remedy: 'Keep one of the two.',
+  span,
+  related: [{ message: 'first used here', span: first }],
+});

@@ -1,0 +1,95 @@
+import type { Span } from './text.js';
+
+/**
+ * A configuration as written: the values of a YAML document, aliases and merge keys resolved, each with the
+ * place it came from. Trees are immutable and share what aliases share.
+ */
+export type Tree = ScalarTree | ListTree | MapTree;
+
+export interface ScalarTree {
+  readonly kind: 'scalar';
+  readonly value: string | number | boolean | null;
+  readonly span: Span;
+}
+
+export interface ListTree {
+  readonly kind: 'list';
+  readonly items: readonly Tree[];
+  readonly span: Span;
+}
+
+export interface MapTree {
+  readonly kind: 'map';
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly span: Span;
+}
+
+export interface Entry {
+  readonly key: Span;
+  readonly value: Tree;
+}
+
+/** Keys and list indices from the root: `['stages', 'train', 'betas', '0']`. */
+export type TreePath = readonly string[];
+
+/** The values without their places. */
+export function plain(tree: Tree): unknown {
+  switch (tree.kind) {
+    case 'scalar':
+      return tree.value;
+    case 'list':
+      return tree.items.map(plain);
+    case 'map':
+      return Object.fromEntries(Array.from(tree.entries, ([key, { value }]) => [key, plain(value)]));
+  }
+}
+
+/** The member of a map or list, with the place of its key where it has one. */
+export function member(tree: Tree, key: string): { readonly key?: Span; readonly value: Tree } | undefined {
+  if (tree.kind === 'map') return tree.entries.get(key);
+  if (tree.kind === 'list' && /^\d+$/.test(key)) {
+    const value = tree.items[Number(key)];
+    return value && { value };
+  }
+  return undefined;
+}
+
+/**
+ * The place to point at for a path: the value when it fits on a line and `part` asks for it, otherwise its key.
+ * Where the path leads to nothing, as for a default, the place of the nearest parent that is there.
+ */
+export function spanAt(root: Tree, path: TreePath, part: 'key' | 'value'): Span {
+  let tree = root;
+  let key: Span | undefined;
+  for (const name of path) {
+    const next = member(tree, name);
+    if (!next) return key ?? headOf(tree);
+    tree = next.value;
+    key = next.key;
+  }
+  const preferKey = part === 'key' || isBlock(tree) || isNothing(tree);
+  return preferKey && key ? key : headOf(tree);
+}
+
+/** Every value of a tree that is not a map, by dotted path. */
+export function* leaves(tree: Tree, path: TreePath = []): Generator<readonly [string, Span]> {
+  if (tree.kind === 'map') {
+    for (const [key, { value }] of tree.entries) yield* leaves(value, [...path, key]);
+    return;
+  }
+  yield [path.join('.'), tree.span];
+  if (tree.kind === 'list') {
+    for (const [i, item] of tree.items.entries()) yield* leaves(item, [...path, String(i)]);
+  }
+}
+
+function headOf(tree: Tree): Span {
+  if (tree.kind !== 'map' || !isBlock(tree)) return tree.span;
+  const first = tree.entries.values().next();
+  return first.done ? tree.span : first.value.key;
+}
+
+const isBlock = (tree: Tree): boolean =>
+  tree.kind !== 'scalar' && !'[{*'.includes(tree.span.source.text.charAt(tree.span.start));
+
+const isNothing = (tree: Tree): boolean => tree.kind === 'scalar' && tree.span.start === tree.span.end;
