@@ -1,0 +1,117 @@
+import { UserError } from '../../errors.js';
+import { elementCount } from '../typed-arrays.js';
+import { elementBytes, isSafetensorsDtype, type TensorInfo } from './dtypes.js';
+import { duplicateKey } from './duplicate-key.js';
+
+/** A tensor's place in the file, `begin` counted from the file's start. */
+export interface PlacedTensor extends TensorInfo {
+  readonly begin: number;
+}
+
+export interface Header {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, PlacedTensor>;
+}
+
+/** Bytes before the header: its length. */
+export const prefixBytes = 8;
+
+/** The format's own limit on the header. */
+export const largestHeader = 100_000_000;
+
+/**
+ * Reads and checks a header: every tensor has a known type, its bytes match its shape, and the tensors fill
+ * the file from the header's end to the file's, without gaps or overlaps.
+ *
+ * @param text the header's JSON.
+ * @param dataStart where the header ends, counted from the file's start.
+ * @throws UserError `safetensors-invalid`, naming the path, the tensor and what is wrong.
+ */
+export function parseHeader(text: string, dataStart: number, fileBytes: number, path: string): Header {
+  const json = parseObject(text, path);
+  const twice = duplicateKey(text);
+  if (twice !== undefined) throw invalid(path, `its header names "${twice}" twice`);
+  const { __metadata__: metadata = {}, ...entries } = json;
+  const tensors = new Map(
+    Object.entries(entries).map(([name, entry]) => [name, checkEntry(name, entry, dataStart, path)]),
+  );
+  checkCoverage(tensors, dataStart, fileBytes, path);
+  return { metadata: checkMetadata(metadata, path), tensors };
+}
+
+/** The error of a file that is not what its format asks for. */
+export function invalid(path: string, problem: string, cause?: unknown): UserError {
+  return new UserError({
+    code: 'safetensors-invalid',
+    message: `${path}: not a valid safetensors file: ${problem}.`,
+    remedy: 'Copy, download or export the file again.',
+    cause,
+  });
+}
+
+function parseObject(text: string, path: string): Record<string, unknown> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(path, 'its header is not JSON', cause);
+  }
+  if (!isObject(json)) throw invalid(path, 'its header is not a JSON object');
+  return json;
+}
+
+function checkMetadata(metadata: unknown, path: string): Record<string, string> {
+  if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === 'string')) {
+    throw invalid(path, 'its "__metadata__" is not an object of strings');
+  }
+  return metadata as Record<string, string>;
+}
+
+function checkEntry(name: string, entry: unknown, dataStart: number, path: string): PlacedTensor {
+  if (!isObject(entry)) throw invalid(path, `the entry of tensor "${name}" is not an object`);
+  const { dtype, shape, data_offsets: offsets } = entry;
+  if (!isSafetensorsDtype(dtype)) {
+    throw invalid(path, `tensor "${name}" has the unknown element type ${JSON.stringify(dtype)}`);
+  }
+  if (!isSizes(shape)) throw invalid(path, `tensor "${name}" has the shape ${JSON.stringify(shape)}`);
+  if (!isSizes(offsets) || offsets.length !== 2 || offsets[1]! < offsets[0]!) {
+    throw invalid(path, `tensor "${name}" has the offsets ${JSON.stringify(offsets)}`);
+  }
+  const [begin, end] = offsets as [number, number];
+  const bytes = elementCount(shape) * elementBytes[dtype];
+  if (bytes !== end - begin) {
+    throw invalid(path, `tensor "${name}" needs ${bytes} bytes for its shape, but has ${end - begin}`);
+  }
+  return { dtype, shape, bytes, begin: dataStart + begin };
+}
+
+function checkCoverage(
+  tensors: ReadonlyMap<string, PlacedTensor>,
+  dataStart: number,
+  fileBytes: number,
+  path: string,
+): void {
+  let end = dataStart;
+  const inOrder = [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.bytes - b.bytes);
+  for (const [name, { begin, bytes }] of inOrder) {
+    if (begin !== end) {
+      throw invalid(
+        path,
+        `tensor "${name}" ${begin < end ? 'overlaps' : 'leaves a gap after'} the one before it`,
+      );
+    }
+    end = begin + bytes;
+  }
+  if (end > fileBytes) {
+    throw invalid(path, `it should have ${end} bytes, but ends after ${fileBytes}: it is incomplete`);
+  }
+  if (end < fileBytes) throw invalid(path, `${fileBytes - end} bytes follow its last tensor`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { asUserError } from './file-errors.js';
+
+/** What a finished file holds: enough to recognise it later. */
+export interface FileSeal {
+  readonly bytes: number;
+  /** SHA-256 of the whole file, in hexadecimal. */
+  readonly sha256: string;
+}
+
+/**
+ * A file that appears whole or not at all: written aside as `NAME.partial`, synced, then renamed.
+ * Ends with either `commit` or `abandon`. A full disk and a read-only folder are `UserError`s.
+ */
+export class OutputFile {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
+
+  private constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  static async create(path: string): Promise<OutputFile> {
+    try {
+      return new OutputFile(path, await open(partial(path), 'w'));
+    } catch (error) {
+      throw asUserError(error, path);
+    }
+  }
+
+  /** Bytes written so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Appends bytes, which may be reused as soon as the promise resolves. */
+  async write(data: Uint8Array): Promise<void> {
+    this.#hash.update(data);
+    try {
+      for (let offset = 0; offset < data.byteLength;) {
+        const length = Math.min(data.byteLength - offset, largestWrite);
+        offset += (await this.#handle.write(data, offset, length)).bytesWritten;
+      }
+    } catch (error) {
+      throw asUserError(error, this.path);
+    }
+    this.#bytes += data.byteLength;
+  }
+
+  /** Makes the file appear under its name, durably. */
+  async commit(): Promise<FileSeal> {
+    try {
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(partial(this.path), this.path);
+      await syncFolder(dirname(this.path));
+    } catch (error) {
+      throw asUserError(error, this.path);
+    }
+    return { bytes: this.#bytes, sha256: this.#hash.digest('hex') };
+  }
+
+  /** Leaves nothing behind. Never throws: it is called while another error is on its way. */
+  async abandon(): Promise<void> {
+    await this.#handle.close().catch(() => undefined);
+    await rm(partial(this.path), { force: true }).catch(() => undefined);
+  }
+}
+
+/** Writes a file through `fill`: committed when it resolves, abandoned when it rejects. */
+export async function writeOutputFile(
+  path: string,
+  fill: (file: OutputFile) => Promise<void>,
+): Promise<FileSeal> {
+  const file = await OutputFile.create(path);
+  try {
+    await fill(file);
+    return await file.commit();
+  } catch (error) {
+    await file.abandon();
+    throw error;
+  }
+}
+
+/** Writes a small file whole or not at all. */
+export function writeFileWhole(path: string, content: Uint8Array | string): Promise<FileSeal> {
+  return writeOutputFile(path, (file) =>
+    file.write(typeof content === 'string' ? Buffer.from(content) : content),
+  );
+}
+
+/** One write call cannot take 2 GiB. */
+const largestWrite = 1 << 30;
+
+function partial(path: string): string {
+  return `${path}.partial`;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
