@@ -1,2 +1,2 @@
 // Loaded by vitest before each test file.
-export {};
+import './support/allclose.js';
