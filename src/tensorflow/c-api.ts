@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { UserError } from '../errors.js';
 import { locateLibrary, type LibraryLocation } from './library/locate.js';
+import { pinnedRelease } from './library/pinned-release.js';
 
 /** An address in native memory; 0n is null. */
 export type Pointer = bigint;
@@ -173,10 +174,10 @@ function pin(path: string): void {
 
 function checkVersion(api: CApi, location: LibraryLocation): void {
   const found = api.Version();
-  if (found !== location.version)
+  if (found !== pinnedRelease.version)
     throw new UserError({
       code: 'tensorflow-version',
-      message: `The library in ${location.directory} is TensorFlow ${found}; this release needs ${location.version}.`,
+      message: `The library in ${location.directory} is TensorFlow ${found}; this release needs ${pinnedRelease.version}.`,
       remedy: 'Run `npm run setup`, or point PIPELINE_TENSORFLOW at a folder with the right one.',
     });
 }

@@ -1,0 +1,68 @@
+import { type Parameter, normal, uniform, xavier, zeros } from '../../nn/parameters.js';
+import { type SiTConfig, gridOf } from './config.js';
+
+/** Frequencies that a timestep is embedded with. */
+export const timestepFrequencies = 256;
+/** Side of the tables from which position biases are interpolated. */
+export const biasTableSize = 7;
+/** Width of a block's hidden layer, in multiples of the model's. */
+export const mlpRatio = 4;
+
+/** Parameters of the model with the reference's start values, in order of use. */
+export function sitParameters(config: SiTConfig): Parameter[] {
+  const { channels, patchSize, hiddenSize: d, classes, labelDropout } = config;
+  const patch = patchSize ** 2;
+  return [
+    ...dense('patchEmbedding', patch * channels, d),
+    { name: 'timestepEmbedding.in.weight', shape: [timestepFrequencies, d], initial: normal(0.02) },
+    { name: 'timestepEmbedding.in.bias', shape: [d], initial: zeros },
+    { name: 'timestepEmbedding.out.weight', shape: [d, d], initial: normal(0.02) },
+    { name: 'timestepEmbedding.out.bias', shape: [d], initial: zeros },
+    { name: 'labelEmbedding', shape: [classes + (labelDropout > 0 ? 1 : 0), d], initial: normal(0.02) },
+    ...config.mediators.flatMap((mediators, i) => blockParameters(config, `blocks.${i}`, mediators)),
+    ...zeroDense('final.modulation', d, 2 * d),
+    ...zeroDense('final.projection', d, patch * 2 * channels),
+  ];
+}
+
+function blockParameters(config: SiTConfig, name: string, mediators: number): Parameter[] {
+  const d = config.hiddenSize;
+  return [
+    ...zeroDense(`${name}.modulation`, d, 6 * d),
+    ...dense(`${name}.attention.qkv`, d, 3 * d),
+    ...(mediators > 0 ? mediatorParameters(config, `${name}.attention`, mediators) : []),
+    ...dense(`${name}.attention.projection`, d, d),
+    ...dense(`${name}.mlp.in`, d, mlpRatio * d),
+    ...dense(`${name}.mlp.out`, mlpRatio * d, d),
+  ];
+}
+
+function mediatorParameters(config: SiTConfig, name: string, m: number): Parameter[] {
+  const { hiddenSize: d, heads } = config;
+  const grid = gridOf(config);
+  const table = [heads, m, biasTableSize, biasTableSize];
+  const bias = normal(0.02);
+  // PyTorch's start of a convolution whose every output sees nine numbers.
+  const convolution = uniform(1 / Math.sqrt(9));
+  return [
+    { name: `${name}.depthwise.weight`, shape: [3, 3, d, 1], initial: convolution },
+    { name: `${name}.depthwise.bias`, shape: [d], initial: convolution },
+    { name: `${name}.mediatorBias.table`, shape: table, initial: bias },
+    { name: `${name}.mediatorBias.row`, shape: [heads, m, grid], initial: bias },
+    { name: `${name}.mediatorBias.column`, shape: [heads, m, grid], initial: bias },
+    { name: `${name}.queryBias.table`, shape: table, initial: bias },
+    { name: `${name}.queryBias.row`, shape: [heads, grid, m], initial: bias },
+    { name: `${name}.queryBias.column`, shape: [heads, grid, m], initial: bias },
+  ];
+}
+
+function dense(name: string, inputs: number, outputs: number): Parameter[] {
+  return [
+    { name: `${name}.weight`, shape: [inputs, outputs], initial: xavier(inputs, outputs) },
+    { name: `${name}.bias`, shape: [outputs], initial: zeros },
+  ];
+}
+
+function zeroDense(name: string, inputs: number, outputs: number): Parameter[] {
+  return dense(name, inputs, outputs).map((parameter) => ({ ...parameter, initial: zeros }));
+}

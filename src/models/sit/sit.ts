@@ -1,0 +1,116 @@
+import { gelu, silu } from '../../nn/activations.js';
+import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
+import { adaLayerNorm } from '../../nn/layer-norm.js';
+import { linear } from '../../nn/linear.js';
+import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
+import { fullAttention, mediatorAttention } from './attention.js';
+import { type SiTConfig, gridOf } from './config.js';
+import { timestepFrequencies } from './parameters.js';
+
+/**
+ * The scalable interpolant transformer: what flows through latents at time t under a class.
+ *
+ * @param weights by the names of `sitParameters`
+ * @param x latents [batch, latentSize, latentSize, channels]
+ * @param t times in [0, 1], [batch]; 0 is noise, 1 is data
+ * @param y classes [batch], int32; `config.classes` is the null class
+ * @returns the network's output, of x's shape
+ * Source: Ma et al., "SiT", arXiv 2401.08740; the reference's models.py.
+ */
+export function sit(weights: Tensors, config: SiTConfig, x: Tensor4D, t: Tensor1D, y: Tensor1D): Tensor4D {
+  const condition = silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
+  let h = embedPatches(weights, config, x);
+  config.mediators.forEach((mediators, i) => {
+    h = block(weights, config, `blocks.${i}`, mediators, h, condition);
+  });
+  return finalLayer(weights, config, h, condition);
+}
+
+/** One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], `condition` [batch, hidden] after SiLU. */
+function block(
+  weights: Tensors,
+  config: SiTConfig,
+  name: string,
+  mediators: number,
+  h: Tensor,
+  condition: Tensor,
+): Tensor {
+  const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(weights, name, condition, 6);
+  const normed = adaLayerNorm(h, shift1!, scale1!);
+  const attention = `${name}.attention`;
+  const { heads } = config;
+  const attended =
+    mediators === 0
+      ? fullAttention(normed, weights, attention, heads)
+      : mediatorAttention(normed, weights, attention, { heads, mediators, grid: gridOf(config) });
+  const middle = h.add(gate1!.mul(attended));
+  return middle.add(gate2!.mul(mlp(weights, `${name}.mlp`, adaLayerNorm(middle, shift2!, scale2!))));
+}
+
+function mlp(weights: Tensors, name: string, x: Tensor): Tensor {
+  const hidden = gelu(linear(x, weights[`${name}.in.weight`]!, weights[`${name}.in.bias`]!));
+  return linear(hidden, weights[`${name}.out.weight`]!, weights[`${name}.out.bias`]!);
+}
+
+/** `count` tensors of shape [batch, 1, hidden] that shift, scale and gate a block. */
+function modulation(weights: Tensors, name: string, condition: Tensor, count: number): Tensor[] {
+  const all = linear(condition, weights[`${name}.modulation.weight`]!, weights[`${name}.modulation.bias`]!);
+  return tf.split(all.expandDims(1), count, -1);
+}
+
+function embedTimestep(weights: Tensors, t: Tensor1D): Tensor {
+  const frequencies = timestepEmbedding(t, timestepFrequencies);
+  const hidden = silu(
+    linear(frequencies, weights['timestepEmbedding.in.weight']!, weights['timestepEmbedding.in.bias']!),
+  );
+  return linear(hidden, weights['timestepEmbedding.out.weight']!, weights['timestepEmbedding.out.bias']!);
+}
+
+function embedLabel(weights: Tensors, y: Tensor1D): Tensor {
+  const table = weights.labelEmbedding!;
+  // A product with one-hot rows: the gradient is then a product too, and no index is read on the host.
+  return tf.matMul(tf.oneHot(y, table.shape[0]!).cast('float32'), table);
+}
+
+function embedPatches(weights: Tensors, config: SiTConfig, x: Tensor4D): Tensor {
+  const { patchSize, hiddenSize } = config;
+  const grid = gridOf(config);
+  const position = tf.tensor3d(positionEmbedding(hiddenSize, grid), [1, grid * grid, hiddenSize]);
+  const patches = patchify(x, patchSize);
+  return linear(patches, weights['patchEmbedding.weight']!, weights['patchEmbedding.bias']!).add(position);
+}
+
+/** [batch, size, size, channels] → [batch, tokens, patch · patch · channels] */
+function patchify(x: Tensor4D, patch: number): Tensor {
+  const [batch, size, , channels] = x.shape;
+  const grid = size / patch;
+  return x
+    .reshape([batch, grid, patch, grid, patch * channels])
+    .transpose([0, 1, 3, 2, 4])
+    .reshape([batch, grid * grid, patch * patch * channels]);
+}
+
+/** [batch, tokens, patch · patch · channels] → [batch, size, size, channels] */
+function unpatchify(x: Tensor, grid: number, patch: number, channels: number): Tensor4D {
+  const batch = x.shape[0]!;
+  return x
+    .reshape([batch, grid, grid, patch, patch * channels])
+    .transpose([0, 1, 3, 2, 4])
+    .reshape([batch, grid * patch, grid * patch, channels]);
+}
+
+function finalLayer(weights: Tensors, config: SiTConfig, h: Tensor, condition: Tensor): Tensor4D {
+  const { patchSize, channels, hiddenSize } = config;
+  const pixels = patchSize ** 2;
+  const [shift, scale] = modulation(weights, 'final', condition, 2);
+  // The projection also predicts a variance, which sampling and the loss leave out: it is not computed.
+  const meanOnly = (values: Tensor, rows: number): Tensor =>
+    values
+      .reshape([rows, pixels, 2 * channels])
+      .slice([0, 0, 0], [rows, pixels, channels])
+      .reshape(rows === 1 ? [pixels * channels] : [rows, pixels * channels]);
+  const weight = meanOnly(weights['final.projection.weight']!, hiddenSize);
+  const bias = meanOnly(weights['final.projection.bias']!, 1);
+  const patches = linear(adaLayerNorm(h, shift!, scale!), weight, bias);
+  return unpatchify(patches, gridOf(config), patchSize, channels);
+}

@@ -1,0 +1,76 @@
+import {
+  type HostTensor,
+  type Tensor1D,
+  float32,
+  int32,
+  randomNormal,
+  randomUniform,
+  runEagerly,
+  sizeOf,
+  streamKey,
+} from '../tensorflow/index.js';
+
+/** How a parameter starts. */
+export type Initial =
+  | { readonly kind: 'zeros' }
+  | { readonly kind: 'ones' }
+  | { readonly kind: 'normal'; readonly std: number }
+  /** Uniform in ±bound. */
+  | { readonly kind: 'uniform'; readonly bound: number };
+
+/** Name, shape and start of one parameter of a model. */
+export interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly initial: Initial;
+}
+
+export const zeros: Initial = { kind: 'zeros' };
+export const ones: Initial = { kind: 'ones' };
+export const normal = (std: number): Initial => ({ kind: 'normal', std });
+export const uniform = (bound: number): Initial => ({ kind: 'uniform', bound });
+
+/** Xavier's uniform start of a linear map. Source: Glorot and Bengio, AISTATS 2010. */
+export const xavier = (inputs: number, outputs: number): Initial =>
+  uniform(Math.sqrt(6 / (inputs + outputs)));
+
+/**
+ * Start values of all parameters, a function of the seed and each parameter's name.
+ * @returns host tensors by name
+ */
+export function initialize(parameters: readonly Parameter[], seed: number): Record<string, HostTensor> {
+  return Object.fromEntries(parameters.map((parameter) => [parameter.name, start(parameter, seed)]));
+}
+
+function start({ name, shape, initial }: Parameter, seed: number): HostTensor {
+  const size = sizeOf(shape);
+  switch (initial.kind) {
+    case 'zeros':
+      return float32(shape, new Float32Array(size));
+    case 'ones':
+      return float32(shape, new Float32Array(size).fill(1));
+    case 'normal':
+      return draw(name, shape, seed, (key, first) => randomNormal(key, first, 1, shape).mul(initial.std));
+    case 'uniform':
+      return draw(name, shape, seed, (key, first) =>
+        randomUniform(key, first, 1, shape)
+          .mul(2 * initial.bound)
+          .sub(initial.bound),
+      );
+  }
+}
+
+function draw(
+  name: string,
+  shape: readonly number[],
+  seed: number,
+  numbers: (key: Tensor1D, first: Tensor1D) => ReturnType<typeof randomNormal>,
+): HostTensor {
+  const { value } = runEagerly(
+    ({ key, first }: { key: Tensor1D; first: Tensor1D }) => ({
+      value: numbers(key, first).reshape([...shape]),
+    }),
+    { key: streamKey(seed, `initial ${name}`), first: int32([1], Int32Array.of(0)) },
+  );
+  return value;
+}
