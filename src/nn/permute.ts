@@ -1,7 +1,11 @@
 import { sizeOf } from '../tensorflow/index.js';
 
 /** A copy of `values`, of shape `shape`, with its axes in the order `order`. */
-export function permute(values: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array {
+export function permute(
+  values: Float32Array,
+  shape: readonly number[],
+  order: readonly number[],
+): Float32Array {
   if (order.every((axis, i) => axis === i)) return values.slice();
   const strides = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
   const extents = order.map((axis) => shape[axis]!);

@@ -15,7 +15,11 @@ interface ReferencePlace {
 
 /** The one map between our parameter names and the reference's. All differences of layout are here. */
 export function referencePlace({ name, shape }: Parameter, config: SiTConfig): ReferencePlace {
-  const [, block, rest] = /^(?:blocks\.(\d+)\.)?(.*)$/.exec(name) as unknown as [string, string | undefined, string];
+  const [, block, rest] = /^(?:blocks\.(\d+)\.)?(.*)$/.exec(name) as unknown as [
+    string,
+    string | undefined,
+    string,
+  ];
   const prefix = block === undefined ? '' : `blocks.${block}.`;
   const same = (to: string, referenceShape: readonly number[] = shape): ReferencePlace => ({
     name: prefix + to,
@@ -39,7 +43,12 @@ export function referencePlace({ name, shape }: Parameter, config: SiTConfig): R
     case 'labelEmbedding':
       return same('y_embedder.embedding_table.weight');
     case 'attention.depthwise.weight':
-      return { name: `${prefix}attn.dwc.weight`, shape: [shape[2]!, 1, 3, 3], view: shape, order: [2, 3, 0, 1] };
+      return {
+        name: `${prefix}attn.dwc.weight`,
+        shape: [shape[2]!, 1, 3, 3],
+        view: shape,
+        order: [2, 3, 0, 1],
+      };
     case 'attention.depthwise.bias':
       return same('attn.dwc.bias');
     case 'attention.mediatorBias.table':

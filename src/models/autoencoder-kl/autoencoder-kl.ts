@@ -1,0 +1,82 @@
+import { silu } from '../../nn/activations.js';
+import { convolution, upsampleNearest } from '../../nn/convolution.js';
+import { groupNorm } from '../../nn/group-norm.js';
+import { linear } from '../../nn/linear.js';
+import { type Tensor, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
+import type { AutoencoderConfig } from './config.js';
+
+/** Bounds of the log-variance, so that its exponential stays finite. */
+const logVarianceRange = [-30, 20] as const;
+
+/** The normal distribution of latents that an image is encoded to. */
+export interface Posterior {
+  /** [batch, height, width, latentChannels] */
+  readonly mean: Tensor4D;
+  readonly logVariance: Tensor4D;
+}
+
+/**
+ * Encodes images [batch, height, width, 3] in [-1, 1] to the posterior over latents.
+ * Source: Rombach et al., arXiv 2112.10752; diffusers' AutoencoderKL.
+ */
+export function encode(weights: Tensors, config: AutoencoderConfig, images: Tensor4D): Posterior {
+  const { channels, layersPerBlock, normGroups } = config;
+  let h = conv(weights, 'encoder.conv_in', images);
+  channels.forEach((_, i) => {
+    const name = `encoder.down_blocks.${i}`;
+    for (let j = 0; j < layersPerBlock; j++) h = residual(weights, `${name}.resnets.${j}`, h, normGroups);
+    if (i < channels.length - 1) h = conv(weights, `${name}.downsamplers.0.conv`, h, 2);
+  });
+  h = middle(weights, 'encoder', h, normGroups);
+  h = silu(norm(weights, 'encoder.conv_norm_out', h, normGroups)) as Tensor4D;
+  const moments = conv(weights, 'quant_conv', conv(weights, 'encoder.conv_out', h));
+  const [mean, logVariance] = tf.split(moments, 2, -1) as [Tensor4D, Tensor4D];
+  return { mean, logVariance: logVariance.clipByValue(...logVarianceRange) as Tensor4D };
+}
+
+/** Decodes latents [batch, height, width, latentChannels] to images, near [-1, 1] but not clipped. */
+export function decode(weights: Tensors, config: AutoencoderConfig, latents: Tensor4D): Tensor4D {
+  const { channels, layersPerBlock, normGroups } = config;
+  let h = conv(weights, 'decoder.conv_in', conv(weights, 'post_quant_conv', latents));
+  h = middle(weights, 'decoder', h, normGroups);
+  channels.forEach((_, i) => {
+    const name = `decoder.up_blocks.${i}`;
+    for (let j = 0; j <= layersPerBlock; j++) h = residual(weights, `${name}.resnets.${j}`, h, normGroups);
+    if (i < channels.length - 1) h = conv(weights, `${name}.upsamplers.0.conv`, upsampleNearest(h));
+  });
+  h = silu(norm(weights, 'decoder.conv_norm_out', h, normGroups)) as Tensor4D;
+  return conv(weights, 'decoder.conv_out', h);
+}
+
+function middle(weights: Tensors, side: string, x: Tensor4D, groups: number): Tensor4D {
+  const name = `${side}.mid_block`;
+  let h = residual(weights, `${name}.resnets.0`, x, groups);
+  h = attention(weights, `${name}.attentions.0`, h, groups);
+  return residual(weights, `${name}.resnets.1`, h, groups);
+}
+
+function residual(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor4D {
+  let h = conv(weights, `${name}.conv1`, silu(norm(weights, `${name}.norm1`, x, groups)) as Tensor4D);
+  h = conv(weights, `${name}.conv2`, silu(norm(weights, `${name}.norm2`, h, groups)) as Tensor4D);
+  const shortcut = `${name}.conv_shortcut`;
+  return (`${shortcut}.weight` in weights ? conv(weights, shortcut, x) : x).add(h);
+}
+
+/** Attention of every pixel to every other, with one head. */
+function attention(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  const tokens = norm(weights, `${name}.group_norm`, x, groups).reshape([batch, height * width, channels]);
+  const map = (to: string, h: Tensor) =>
+    linear(h, weights[`${name}.${to}.weight`]!, weights[`${name}.${to}.bias`]!);
+  const scores = tf.matMul(map('to_q', tokens).mul(channels ** -0.5), map('to_k', tokens), false, true);
+  const attended = map('to_out.0', tf.matMul(scores.softmax(), map('to_v', tokens)));
+  return x.add(attended.reshape(x.shape));
+}
+
+function conv(weights: Tensors, name: string, x: Tensor4D, stride: 1 | 2 = 1): Tensor4D {
+  return convolution(x, weights[`${name}.weight`]!, weights[`${name}.bias`]!, stride);
+}
+
+function norm(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor {
+  return groupNorm(x, weights[`${name}.weight`]!, weights[`${name}.bias`]!, groups);
+}
