@@ -9,11 +9,12 @@ import type { LibraryLocation } from './locate.js';
 import { setupView } from './setup-view.js';
 import { setupLibrary } from './setup.js';
 
-const usage = `Usage: npm run setup [-- --cpu | --gpu | --auto] [--verify]
+const usage = `Usage: npm run setup [-- --cpu | --gpu | --auto] [--verify] [--quiet]
 
 Fetches the native TensorFlow library into a folder of this user (PIPELINE_CACHE moves it).
   --cpu, --gpu   take this build, now and in later set-ups; --auto goes back to choosing by the machine
   --verify       read the whole library, and fetch it again if it is damaged
+  --quiet        say nothing when there is nothing to do
 
 Environment: PIPELINE_DEVICE=auto|cpu|gpu, PIPELINE_CACHE=FOLDER, PIPELINE_WHEELS=FOLDER with downloaded wheels,
 PIPELINE_TENSORFLOW=FOLDER with libraries of your own; PIP_INDEX_URL, HTTPS_PROXY and pip's configuration files.`;
@@ -26,6 +27,7 @@ async function main(): Promise<number> {
     return options === undefined ? 2 : 0;
   }
   const view = setupView(process.stdout);
+  const seen = { work: false };
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -36,12 +38,15 @@ async function main(): Promise<number> {
     const location = await setupLibrary({
       device: options.device,
       verify: options.verify,
-      report: view,
+      report: (event) => {
+        seen.work = true;
+        view(event);
+      },
       signal: interruption.signal,
     });
     if (options.device !== undefined) await remember(options.device);
     view.end();
-    process.stdout.write(`${describe(location)}\n`);
+    if (seen.work || !options.quiet) process.stdout.write(`${describe(location)}\n`);
     return 0;
   } catch (error) {
     view.end();
@@ -54,15 +59,16 @@ async function main(): Promise<number> {
   }
 }
 
-function parseOptions(): { device: Device | undefined; verify: boolean; help: boolean } | undefined {
+function parseOptions():
+  { device: Device | undefined; verify: boolean; quiet: boolean; help: boolean } | undefined {
   const flag = { type: 'boolean', default: false } as const;
   try {
     const { values } = parseArgs({
-      options: { cpu: flag, gpu: flag, auto: flag, verify: flag, help: { ...flag, short: 'h' } },
+      options: { cpu: flag, gpu: flag, auto: flag, verify: flag, quiet: flag, help: { ...flag, short: 'h' } },
     });
     const devices = (['cpu', 'gpu', 'auto'] as const).filter((device) => values[device]);
     if (devices.length > 1) throw new Error(`choose one of --${devices.join(' and --')}`);
-    return { device: devices[0], verify: values.verify, help: values.help };
+    return { device: devices[0], verify: values.verify, quiet: values.quiet, help: values.help };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n`);
     return undefined;
