@@ -77,4 +77,11 @@ export class HashCache {
   }
 }
 
-type Line = [name: string, bytes: number, modifiedNs: string, changedNs: string, inode: string, sha256: string];
+type Line = [
+  name: string,
+  bytes: number,
+  modifiedNs: string,
+  changedNs: string,
+  inode: string,
+  sha256: string,
+];

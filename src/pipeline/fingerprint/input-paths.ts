@@ -7,16 +7,20 @@ import type { KeyPath } from './origin.js';
  * Where a configuration names the file or folder `location`: values that, resolved against the pipeline file's folder,
  * are its absolute path, at keys that hold paths (`path`, `file`, or ending in `Path` or `File`).
  */
-export function findInputPaths(config: Json, location: string, pipelineDirectory: string): readonly KeyPath[] {
+export function findInputPaths(
+  config: Json,
+  location: string,
+  pipelineDirectory: string,
+): readonly KeyPath[] {
   const found: KeyPath[] = [];
   const visit = (value: Json, path: KeyPath): void => {
     if (typeof value === 'string') {
-      const named = path.findLast((key) => typeof key === 'string');
-      if (named !== undefined && holdsPath.test(named) && resolve(pipelineDirectory, value) === location)
+      const key = path.findLast((part) => !/^\d+$/.test(part));
+      if (key !== undefined && holdsPath.test(key) && resolve(pipelineDirectory, value) === location)
         found.push(path);
     } else if (isArray(value)) {
       value.forEach((item, i) => {
-        visit(item, [...path, i]);
+        visit(item, [...path, String(i)]);
       });
     } else if (isObject(value)) {
       for (const [key, item] of Object.entries(value)) visit(item, [...path, key]);

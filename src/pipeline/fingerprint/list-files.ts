@@ -37,7 +37,9 @@ export async function listFiles(root: string, signal?: AbortSignal): Promise<rea
         await Promise.all(
           names
             .slice(i, i + atOnce)
-            .map((entry) => visit(join(path, entry), name === '' ? entry : `${name}/${entry}`, [...above, self])),
+            .map((entry) =>
+              visit(join(path, entry), name === '' ? entry : `${name}/${entry}`, [...above, self]),
+            ),
         );
     }
   };

@@ -1,8 +1,8 @@
 import type { Json } from '../stage.js';
 import { hashJson, isArray, isObject } from './canonical-json.js';
 
-/** Keys and indices that lead from a configuration's top to a value in it. */
-export type KeyPath = readonly (string | number)[];
+/** Keys that lead from a configuration's top to a value in it; an item of a list goes by its number. */
+export type KeyPath = readonly string[];
 
 /** A place in a stage's configuration that names another stage. */
 export interface ReferenceOrigin {
@@ -46,7 +46,8 @@ const format = 1;
  */
 export function fingerprintOf(origin: Origin): string {
   let config = origin.config;
-  for (const { path, fingerprint } of origin.references) config = replaceAt(config, path, { output: fingerprint });
+  for (const { path, fingerprint } of origin.references)
+    config = replaceAt(config, path, { output: fingerprint });
   for (const { paths, digest } of origin.inputs)
     for (const path of paths) config = replaceAt(config, path, { content: digest });
   return hashJson({
@@ -64,9 +65,8 @@ export function fingerprintOf(origin: Origin): string {
 export function replaceAt(value: Json, path: KeyPath, replacement: Json): Json {
   const [key, ...rest] = path;
   if (key === undefined) return replacement;
-  if (isArray(value) && typeof key === 'number' && key in value)
-    return value.map((item, i) => (i === key ? replaceAt(item, rest, replacement) : item));
-  if (isObject(value) && key in value)
-    return { ...value, [key]: replaceAt(value[key]!, rest, replacement) };
+  if (isArray(value) && key in value)
+    return value.map((item, i) => (String(i) === key ? replaceAt(item, rest, replacement) : item));
+  if (isObject(value) && key in value) return { ...value, [key]: replaceAt(value[key]!, rest, replacement) };
   throw new Error(`A configuration has no ${path.join('.')}.`);
 }

@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+
+/** Where one output and what belongs to it lie: all side by side, so that a rename can put the output in its place. */
+export interface OutputPlace {
+  readonly kind: string;
+  readonly fingerprint: string;
+  /** Folder of all outputs of the kind. */
+  readonly folder: string;
+  /** The finished output. */
+  readonly directory: string;
+  /** The output while it is being made. */
+  readonly partial: string;
+  /** Held while the output is being made. */
+  readonly lock: string;
+  /** Bookkeeping of the sessions that make the output. */
+  readonly session: string;
+}
+
+/** The place of an output in the store under `runsRoot`. */
+export function outputPlace(runsRoot: string, kind: string, fingerprint: string): OutputPlace {
+  const folder = join(runsRoot, 'store', kind);
+  const directory = join(folder, fingerprint.slice(0, 16));
+  return {
+    kind,
+    fingerprint,
+    folder,
+    directory,
+    partial: `${directory}.partial`,
+    lock: `${directory}.lock`,
+    session: `${directory}.session.json`,
+  };
+}
+
+/** Folder of the remembered hashes of files. */
+export function hashesFolder(runsRoot: string): string {
+  return join(runsRoot, 'store', '.hashes');
+}
+
+/** Folder of the lists of files that outputs were made from. */
+export function listingsFolder(runsRoot: string): string {
+  return join(runsRoot, 'store', '.inputs');
+}
+
+/** The name, in an output's folder, of what makes it whole. */
+export const manifestName = 'manifest.json';

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Json } from '../stage.js';
+import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
+import { manifestName } from './layout.js';
+
+export interface ManifestFile {
+  /** Path in the output's folder, with `/` between its parts. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** What a finished output says of itself. Written last: an output without it is not finished. */
+export interface Manifest {
+  readonly format: 1;
+  readonly kind: string;
+  readonly fingerprint: string;
+  /** What the fingerprint was computed from. */
+  readonly origin: Origin;
+  readonly summary: Readonly<Record<string, Json>>;
+  /** Time that the stage took, over all of its sessions. */
+  readonly seconds: number;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly files: readonly ManifestFile[];
+}
+
+/** A manifest that is there but cannot be relied on. */
+export class DamagedManifest extends Error {}
+
+/**
+ * Reads the manifest of an output's folder: undefined where there is none.
+ *
+ * @throws DamagedManifest where it is not one of ours, or is not of the output `fingerprint`.
+ */
+export async function readManifest(directory: string, fingerprint: string): Promise<Manifest | undefined> {
+  let text: string;
+  try {
+    text = await readFile(join(directory, manifestName), 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+  let manifest: Partial<Manifest> | null;
+  try {
+    manifest = JSON.parse(text) as Partial<Manifest> | null;
+  } catch {
+    throw new DamagedManifest(`${manifestName} is not valid JSON`);
+  }
+  if (manifest?.format !== 1 || manifest.origin === undefined || !Array.isArray(manifest.files))
+    throw new DamagedManifest(`${manifestName} is not of format 1`);
+  if (manifest.fingerprint !== fingerprint || fingerprintOf(manifest.origin) !== fingerprint)
+    throw new DamagedManifest(`${manifestName} is of another output`);
+  return manifest as Manifest;
+}

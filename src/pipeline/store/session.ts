@@ -1,0 +1,71 @@
+import { readFile, rm } from 'node:fs/promises';
+import { replaceFile } from './replace-file.js';
+import type { OutputPlace } from './layout.js';
+
+/** What is kept about an output while it is being made. */
+interface SessionRecord {
+  readonly fingerprint: string;
+  /** Time spent on the output so far. */
+  readonly seconds: number;
+}
+
+const saveEveryMilliseconds = 10_000;
+
+/** Time that earlier, interrupted sessions spent on an output; 0 where there was none. */
+export async function earlierSeconds(place: OutputPlace): Promise<number> {
+  try {
+    const record = JSON.parse(await readFile(place.session, 'utf8')) as SessionRecord;
+    return record.fingerprint === place.fingerprint ? record.seconds : 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** Counts the time spent on one output over all sessions, surviving the death of the process with a loss of seconds. */
+export class Session {
+  readonly #place: OutputPlace;
+  readonly #earlier: number;
+  readonly #start = performance.now();
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(place: OutputPlace, earlier: number) {
+    this.#place = place;
+    this.#earlier = earlier;
+    this.#timer = setInterval(() => {
+      this.#save().catch(() => undefined);
+    }, saveEveryMilliseconds).unref();
+  }
+
+  static async start(place: OutputPlace): Promise<Session> {
+    const session = new Session(place, await earlierSeconds(place));
+    await session.#save();
+    return session;
+  }
+
+  /** Time spent in this session. */
+  get seconds(): number {
+    return (performance.now() - this.#start) / 1000;
+  }
+
+  /** Time spent over all sessions. */
+  get totalSeconds(): number {
+    return this.#earlier + this.seconds;
+  }
+
+  /** Ends the session of an output that is not finished. Never throws: something else has already gone wrong. */
+  async suspend(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#save().catch(() => undefined);
+  }
+
+  /** Ends the last session, of a finished output. */
+  async finish(): Promise<void> {
+    clearInterval(this.#timer);
+    await rm(this.#place.session, { force: true });
+  }
+
+  async #save(): Promise<void> {
+    const record: SessionRecord = { fingerprint: this.#place.fingerprint, seconds: this.totalSeconds };
+    await replaceFile(this.#place.session, `${JSON.stringify(record)}\n`);
+  }
+}
