@@ -10,7 +10,10 @@ let halves: Float32Array | undefined;
  * @param source bit patterns.
  * @param out receives the numbers; made when absent. At least as long as `source`.
  */
-export function decodeFloat16(source: Uint16Array, out = new Float32Array(source.length)): Float32Array {
+export function decodeFloat16(
+  source: Uint16Array,
+  out: Float32Array = new Float32Array(source.length),
+): Float32Array {
   halves ??= Float32Array.from({ length: 0x10000 }, (_, bits) => halfToNumber(bits));
   for (let i = 0; i < source.length; i++) out[i] = halves[source[i]!]!;
   return out;
@@ -20,21 +23,30 @@ export function decodeFloat16(source: Uint16Array, out = new Float32Array(source
  * Single-precision numbers as half-precision bit patterns, rounded to nearest, ties to even.
  * Magnitudes of 65520 and more become infinities; those of at most 2⁻²⁵ become zeros.
  */
-export function encodeFloat16(source: Float32Array, out = new Uint16Array(source.length)): Uint16Array {
+export function encodeFloat16(
+  source: Float32Array,
+  out: Uint16Array = new Uint16Array(source.length),
+): Uint16Array {
   const sourceBits = new Uint32Array(source.buffer, source.byteOffset, source.length);
   for (let i = 0; i < source.length; i++) out[i] = halfBits(sourceBits[i]!);
   return out;
 }
 
 /** bfloat16 bit patterns as single-precision numbers. Exact. */
-export function decodeBfloat16(source: Uint16Array, out = new Float32Array(source.length)): Float32Array {
+export function decodeBfloat16(
+  source: Uint16Array,
+  out: Float32Array = new Float32Array(source.length),
+): Float32Array {
   const outBits = new Uint32Array(out.buffer, out.byteOffset, out.length);
   for (let i = 0; i < source.length; i++) outBits[i] = source[i]! << 16;
   return out;
 }
 
 /** Single-precision numbers as bfloat16 bit patterns, rounded to nearest, ties to even. */
-export function encodeBfloat16(source: Float32Array, out = new Uint16Array(source.length)): Uint16Array {
+export function encodeBfloat16(
+  source: Float32Array,
+  out: Uint16Array = new Uint16Array(source.length),
+): Uint16Array {
   const sourceBits = new Uint32Array(source.buffer, source.byteOffset, source.length);
   for (let i = 0; i < source.length; i++) {
     const bits = sourceBits[i]!;

@@ -1,0 +1,97 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+import { writeFileWhole, type FileSeal } from '../../files/output-file.js';
+
+/** What every sample of a set of latents has in common, and how they are spread over files. */
+export interface LatentFormat {
+  /** Height, width and channels of one sample. */
+  readonly shape: readonly [height: number, width: number, channels: number];
+  readonly dtype: 'float16' | 'float32';
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
+  /** Samples a shard; the last shard may hold fewer. */
+  readonly shardSize: number;
+}
+
+/** Sums over a shard's straight samples, one a channel: of the means, and of mean² + standard deviation². */
+export interface ChannelSums {
+  readonly first: readonly number[];
+  readonly second: readonly number[];
+}
+
+/** A finished shard as the index has it. */
+export interface ShardEntry extends FileSeal {
+  readonly file: string;
+  readonly count: number;
+  /** How many of its samples also have a mirrored variant. */
+  readonly flipped: number;
+  readonly sums: ChannelSums;
+}
+
+/** Mean and standard deviation of a latent drawn from the posteriors, one a channel. */
+export interface LatentStatistics {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** The index of a complete set: `index.json`. */
+export interface LatentIndex extends LatentFormat {
+  readonly count: number;
+  readonly statistics: LatentStatistics;
+  readonly shards: readonly ShardEntry[];
+}
+
+/** What an interrupted set has so far: `index.partial.json`. */
+export type PartialIndex = Pick<LatentIndex, keyof LatentFormat | 'shards'>;
+
+export const indexName = 'index.json';
+export const partialIndexName = 'index.partial.json';
+
+export function shardName(number: number): string {
+  return `latents-${String(number).padStart(5, '0')}.safetensors`;
+}
+
+/** Statistics over every shard; the same however the work was interrupted. */
+export function latentStatistics(shards: readonly ShardEntry[], format: LatentFormat): LatentStatistics {
+  const [height, width, channels] = format.shape;
+  const values = shards.reduce((total, { count }) => total + count, 0) * height * width;
+  const average = (of: keyof ChannelSums, channel: number) =>
+    shards.reduce((total, { sums }) => total + sums[of][channel]!, 0) / values;
+  const mean = Array.from({ length: channels }, (_, channel) => average('first', channel));
+  const std = mean.map((value, channel) =>
+    Math.sqrt(Math.max(0, average('second', channel) - value * value)),
+  );
+  return { mean, std };
+}
+
+export async function writeIndex(directory: string, name: string, index: PartialIndex): Promise<void> {
+  await writeFileWhole(
+    join(directory, name),
+    JSON.stringify({ format: formatTag, ...index }, undefined, 1) + '\n',
+  );
+}
+
+/**
+ * Reads `index.json` or, of an interrupted set, `index.partial.json`.
+ *
+ * @throws UserError `file-missing`, or `latents-invalid` when it is not such an index.
+ */
+export async function readIndex<Index extends PartialIndex>(directory: string, name: string): Promise<Index> {
+  const path = join(directory, name);
+  let index: unknown;
+  try {
+    index = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw asUserError(error, path);
+  }
+  if ((index as { format?: unknown } | undefined)?.format === formatTag) return index as Index;
+  throw new UserError({
+    code: 'latents-invalid',
+    message: `${path}: expected the index of a set of latents of this version.`,
+    remedy: 'Encode the images again.',
+  });
+}
+
+const formatTag = 'latents-1';
