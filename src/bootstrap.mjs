@@ -121,11 +121,11 @@ async function install() {
       npmPatience,
     );
     if (code === 0) return;
-    const tail = output.trim().split('\n').slice(-15).join('\n');
+    const excerpt = output.trim().split('\n').slice(0, 15).join('\n');
     const wait = waitsBeforeRetry[attempt];
     if (wait === undefined || !ofTheNetwork.test(output)) {
       throw new Failure(
-        `npm could not install the packages of ${root}:\n${tail}\n` +
+        `npm could not install the packages of ${root}:\n${excerpt}\n` +
           'If the network failed, run this again: what was fetched is kept. A mirror is named with `npm config set registry ADDRESS`.',
       );
     }
