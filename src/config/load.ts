@@ -37,7 +37,11 @@ export async function loadPipeline(
 
   const overridden = applyOverrides(parsed.tree, options.set ?? []);
   const { pipeline, problems } = resolvePipeline(overridden.tree);
-  const all = [...parsed.problems, ...overridden.problems, ...problems];
+  const all = [
+    ...parsed.problems,
+    ...overridden.problems,
+    ...problems.filter(isNoConsequence(parsed.problems)),
+  ];
   if (all.length > 0) return failed(all);
   return {
     ok: true,
@@ -50,6 +54,12 @@ const failed = (problems: readonly Problem[]): LoadedPipeline => ({
   ok: false,
   diagnostics: sortDiagnostics(problems.map(diagnostic)),
 });
+
+/** What is found at the place of an unreadable value says nothing new. */
+const isNoConsequence =
+  (causes: readonly Problem[]) =>
+  ({ span }: Problem): boolean =>
+    !causes.some((cause) => cause.span.source === span.source && cause.span.start === span.start);
 
 const origin = ({ file, line, column }: Origin): Origin => ({ file, line, column });
 

@@ -14,7 +14,7 @@ export const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }
     context.report(id, {
       at: 'model.hiddenSize',
       code: 'size-not-divisible',
-      message: `${code('hiddenSize')} ${model.hiddenSize} cannot be divided by ${by}, ${reason}.`,
+      message: `${code('hiddenSize')} ${model.hiddenSize} cannot be divided by ${by} (${reason}).`,
       remedy: nearestMultiples(model.hiddenSize, by),
     });
   }

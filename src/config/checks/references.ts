@@ -1,5 +1,5 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
-import { code, oneOf, suggestion } from '../diagnostics/words.js';
+import { code, listed, oneOf, suggestion } from '../diagnostics/words.js';
 import type { WrittenReference } from '../schema/references.js';
 import { spanAt, type Tree } from '../source/tree.js';
 
@@ -52,14 +52,14 @@ function judge(
     return {
       code: 'unknown-stage',
       message: `${wanted[0]!.toUpperCase()}${wanted.slice(1)} is expected; there is no stage ${code(reference.stage)}.`,
-      remedy: suggestion(reference.stage, fitting, 'Stages that fit'),
+      remedy: suggestion(reference.stage, fitting, 'Stages that fit') ?? 'There is none: add one.',
     };
   }
   if (target.kind === undefined || kinds === 'any' || kinds.includes(target.kind)) return undefined;
   return {
     code: 'wrong-stage-kind',
     message: `${wanted[0]!.toUpperCase()}${wanted.slice(1)} is expected; ${code(target.id)} is of kind ${code(target.kind)}.`,
-    remedy: fitting.length === 0 ? `There is none: add one.` : suggestion('', fitting, 'Stages that fit'),
+    remedy: listed(fitting, 'Stages that fit') ?? 'There is none: add one.',
   };
 }
 

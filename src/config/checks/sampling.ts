@@ -29,7 +29,7 @@ export const guidanceWasTrained: StageCheck<'sample'> = ({ id, config }, context
   const channels = latentShape(context, train.latents)?.channels;
   if (config.guidanceChannels === 3 && channels !== undefined && channels < 3) {
     context.report(id, {
-      at: 'guidanceChannels',
+      at: 'guidanceScale',
       code: 'too-few-channels',
       message: `The first 3 latent channels cannot be guided: there are ${channels}.`,
       remedy: `Use ${code('guidanceChannels: all')}.`,

@@ -40,7 +40,7 @@ const place = ({ file, line, column }: Location): string =>
 /** The source line and its underline, tabs kept so that both lines have them. */
 function excerpt({ sourceLine, column, endColumn }: Location, tint: (text: string) => string): string[] {
   if (sourceLine === '') return [];
-  const shown = window(sourceLine, column - 1, endColumn - 1);
+  const shown = window(sourceLine.trimEnd(), column - 1, endColumn - 1);
   const before = shown.text.slice(0, shown.from);
   const marked = shown.text.slice(shown.from, shown.to);
   const indent = before.replace(/[^\t]+/g, (part) => ' '.repeat(stringWidth(part)));
@@ -53,7 +53,7 @@ function window(line: string, from: number, to: number): { text: string; from: n
   if (stringWidth(line) <= excerptWidth) return { text: line, from, to };
   const characters = Array.from(new Intl.Segmenter().segment(line));
   const first = characters.findIndex(({ index, segment }) => index + segment.length > from);
-  const start = Math.max(0, first - 20);
+  const start = Math.max(0, first - 70);
   let end = start;
   for (let width = 0; end < characters.length && width < excerptWidth - 2; end += 1) {
     width += stringWidth(characters[end]!.segment);

@@ -20,7 +20,7 @@ export function nearest(found: string, candidates: readonly string[]): string | 
     .map((candidate) => ({ candidate, away: distance(lower, candidate.toLowerCase()) }))
     .sort((a, b) => a.away - b.away)[0];
   if (!best) return undefined;
-  const tolerated = Math.max(1, Math.floor(Math.max(found.length, best.candidate.length) * 0.4));
+  const tolerated = Math.max(1, Math.round(Math.max(found.length, best.candidate.length) * 0.4));
   return best.away <= tolerated ? best.candidate : undefined;
 }
 
@@ -28,5 +28,10 @@ export function nearest(found: string, candidates: readonly string[]): string | 
 export function suggestion(found: string, candidates: readonly string[], noun: string): string | undefined {
   const near = nearest(found, candidates);
   if (near !== undefined) return `Did you mean ${code(near)}?`;
+  return listed(candidates, noun);
+}
+
+/** All candidates, if there are any. */
+export function listed(candidates: readonly string[], noun: string): string | undefined {
   return candidates.length === 0 ? undefined : `${noun}: ${candidates.map(code).join(', ')}.`;
 }

@@ -16,15 +16,22 @@ export const wrongType: Explainer = (facts) => {
   if (facts.schema.enum && Array.isArray(facts.schema.type)) return [];
   const types = keyword === 'shapes' ? (schema as string[]) : [typeWords[String(params.type)]!];
   const expected = oneOf([...types, ...(facts.schema.orElse ?? [])]);
-  const quotable = expected === 'text' && (typeof data === 'number' || typeof data === 'boolean');
   return [
     atValue(facts, {
       code: 'wrong-type',
       message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
-      remedy: quotable ? `Put it in quotes: '${data}'.` : undefined,
+      remedy: quotesRemedy(expected, data),
     }),
   ];
 };
+
+function quotesRemedy(expected: string, data: unknown): string | undefined {
+  if (expected === 'text' && (typeof data === 'number' || typeof data === 'boolean')) {
+    return `Put it in quotes: '${data}'.`;
+  }
+  const isNumber = typeof data === 'string' && data.trim() !== '' && Number.isFinite(Number(data));
+  return isNumber && expected.includes('number') ? `Write it without quotes: ${data}.` : undefined;
+}
 
 export const unknownValue: Explainer = (facts) => {
   const { data, params } = facts.error;

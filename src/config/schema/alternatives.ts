@@ -9,7 +9,7 @@ type Shape = 'text' | 'number' | 'boolean' | 'map' | 'list of maps' | 'list';
 const words: Readonly<Record<Shape, string>> = {
   text: 'text',
   number: 'a number',
-  boolean: 'true or false',
+  boolean: 'true, false',
   map: 'a map',
   'list of maps': 'a list of maps',
   list: 'a list',

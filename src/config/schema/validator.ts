@@ -35,7 +35,10 @@ export function validator(schema: Schema): (value: unknown) => readonly SchemaEr
     verbose: true,
     ownProperties: true,
     strict: false,
+    strictNumbers: true,
     validateSchema: false,
+    meta: false,
+    code: { optimize: false },
   });
   for (const keyword of annotations) ajv.addKeyword(keyword);
   for (const definition of [perfectSquare, shapes, exactlyOneOf]) ajv.addKeyword(definition);

@@ -25,7 +25,7 @@ export function parseYaml(source: SourceText, start = 0): Parsed {
   });
   const [document, second] = 'empty' in documents ? [] : documents;
   if (document === undefined) return { tree: undefined, problems: [emptyDocument(span(0, 0))] };
-  const syntax = [...document.errors, ...document.warnings].map((error) => syntaxProblem(error, span));
+  const syntax = syntaxProblems([...document.errors, ...document.warnings], span);
   if (syntax.length > 0) return { tree: undefined, problems: syntax };
   if (second) {
     const place = second.range[0];
@@ -71,10 +71,24 @@ const explanations: Readonly<Record<string, Pick<Problem, 'code' | 'message' | '
   },
 };
 
-function syntaxProblem(error: YAMLError, span: (from: number, to: number) => Span): Problem {
-  const explained = explanations[error.code];
-  const message = `${error.message.replace(/(["'])quote/, '$1 quote').replace(/\.$/, '')}.`;
-  return { ...(explained ?? { code: 'yaml-syntax', message }), span: span(...error.pos) };
+/** One problem a place: what follows at the same place is a consequence. */
+function syntaxProblems(errors: readonly YAMLError[], span: (from: number, to: number) => Span): Problem[] {
+  const tooDeep = errors.find(({ message }) => message.includes('call stack'));
+  const first = new Map((tooDeep ? [tooDeep] : errors).toReversed().map((error) => [error.pos[0], error]));
+  return [...first.values()].map((error) => ({ ...explained(error), span: span(...error.pos) }));
+}
+
+function explained({ code: reason, message }: YAMLError): Pick<Problem, 'code' | 'message' | 'remedy'> {
+  const explanation = explanations[reason];
+  if (explanation) return explanation;
+  const plainer = message
+    .replace('Maximum call stack size exceeded', 'Lists and maps are nested too deeply')
+    .replace('Flow sequence', 'A list in brackets')
+    .replace('Flow map', 'A map in braces')
+    .replace(' in block collection', '')
+    .replace(/(["'])quote/, '$1 quote')
+    .replace(/\.$/, '');
+  return { code: 'yaml-syntax', message: `${plainer}.` };
 }
 
 /** Turns YAML nodes into trees. Aliases share the tree of their anchor. */

@@ -35,7 +35,7 @@ export const optionFile = '--set';
 /** Prepares a text for looking up positions; a byte order mark is dropped. */
 export function sourceText(file: string, content: string, firstLine = 1): SourceText {
   const text = content.startsWith('\uFEFF') ? content.slice(1) : content;
-  const breaks = text.matchAll(/\r\n|\n|\r/g);
+  const breaks = text.matchAll(/\n/g);
   return {
     file,
     text,

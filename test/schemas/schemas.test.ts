@@ -1,0 +1,90 @@
+import { Ajv } from 'ajv';
+import { execa } from 'execa';
+import { expect, it } from 'vitest';
+import { withDefaults } from '../../src/config/schema/defaults.js';
+import { readSchema, stageKinds, type Schema } from '../../src/config/schema/schema.js';
+
+const pipeline = readSchema('pipeline.schema.json');
+const schemas = new Map([
+  ['pipeline', pipeline],
+  ...stageKinds(pipeline).map((kind) => [kind, readSchema(`stages/${kind}.schema.json`)] as const),
+]);
+
+interface Property {
+  readonly path: string;
+  readonly schema: Schema;
+}
+
+function* properties(schema: Schema, path: string): Generator<Property> {
+  for (const [key, property] of Object.entries(schema.properties ?? {})) {
+    yield { path: `${path}.${key}`, schema: property };
+    yield* properties(property, `${path}.${key}`);
+  }
+  for (const part of parts(schema)) yield* properties(part, path);
+}
+
+const listOf = (items: Schema['items'] = []): readonly Schema[] =>
+  Array.isArray(items) ? (items as readonly Schema[]) : [items as Schema];
+
+const parts = ({ anyOf = [], items, additionalProperties }: Schema): Schema[] => [
+  ...anyOf,
+  ...listOf(items),
+  ...(typeof additionalProperties === 'object' ? [additionalProperties] : []),
+];
+
+function* maps(schema: Schema, path: string): Generator<Property> {
+  if (schema.properties) yield { path, schema };
+  for (const [key, property] of Object.entries(schema.properties ?? {}))
+    yield* maps(property, `${path}.${key}`);
+  for (const part of parts(schema)) yield* maps(part, `${path}[]`);
+}
+
+const all = [...schemas].flatMap(([name, schema]) => [...properties(schema, name)]);
+
+/** The schema as any validator sees it, without our keywords. */
+const ajv = new Ajv({ strict: false, meta: false, validateSchema: false });
+const accepts = (schema: Schema, value: unknown): boolean => ajv.validate({ ...schema }, value);
+
+it('describes every key in a sentence and gives an example', () => {
+  const wanting = all.filter(
+    ({ schema }) => !schema.description?.endsWith('.') || (schema.examples ?? []).length === 0,
+  );
+  expect(wanting.map(({ path }) => path)).toEqual([]);
+  expect(all.length).toBeGreaterThan(60);
+});
+
+it('gives examples and defaults that are valid', () => {
+  for (const { path, schema } of all) {
+    for (const example of schema.examples ?? []) expect(accepts(schema, example), path).toBe(true);
+    if (schema.default !== undefined) expect(accepts(schema, schema.default), path).toBe(true);
+    if (schema.default !== undefined)
+      expect(accepts(schema, withDefaults(schema, schema.default)), path).toBe(true);
+  }
+});
+
+it('refuses unknown keys in every map', () => {
+  const open = [...schemas].flatMap(([name, schema]) =>
+    [...maps(schema, name)].filter(({ schema: map }) => map.additionalProperties !== false),
+  );
+  expect(open.map(({ path }) => path)).toEqual(['pipeline.stages[]']);
+});
+
+it('has a schema for every kind, chosen by uses', () => {
+  const stage = pipeline.properties?.stages?.additionalProperties as Schema;
+  const chosen = stage.allOf?.map(({ if: condition, then }) => [
+    condition?.properties?.uses?.const,
+    then?.properties?.uses?.const,
+  ]);
+  expect(chosen).toEqual(stageKinds(pipeline).map((kind) => [kind, kind]));
+});
+
+it('gives every named model of the train schema its sizes', () => {
+  const name = schemas.get('train')?.properties?.model?.properties?.name;
+  expect(Object.keys(name?.presets ?? {})).toEqual(name?.enum);
+});
+
+it('has generated types that are what the schemas give', async () => {
+  const { exitCode, stderr } = await execa('npm', ['run', '--silent', 'check:generated'], { reject: false });
+  expect(stderr).not.toContain('schemas/');
+  expect(exitCode).toBe(0);
+});
