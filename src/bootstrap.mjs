@@ -87,16 +87,12 @@ function isInstalled() {
   );
 }
 
+/** Whether an optional package is for this platform. One that names no processor belongs to another that may be left out. */
 function suits({ os, cpu, libc }) {
+  const allows = (list, value) => list === undefined || list.includes(value);
   return (
-    allows(os, process.platform) &&
-    allows(cpu, process.arch) &&
-    (libc === undefined || allows(libc, ourLibc()))
+    cpu?.includes(process.arch) === true && allows(os, process.platform) && (!libc || allows(libc, ourLibc()))
   );
-}
-
-function allows(list, value) {
-  return list === undefined || list.includes(value);
 }
 
 function ourLibc() {
