@@ -1,0 +1,67 @@
+import { type Tensor, tf } from '../tensorflow/index.js';
+import type { Interpolant } from './interpolants/index.js';
+import type { Prediction } from './names.js';
+import { type Time, over } from './time-function.js';
+
+/**
+ * Velocity, score and noise of a path are the same knowledge in three forms; each of these functions turns one
+ * into another at `x` `[batch, …]` and `t` (`[batch]` or a number). All follow from x = αx₁ + σx₀, v = α'x₁ + σ'x₀
+ * and score = -x₀/σ.
+ *
+ * What divides by zero: velocity from score or noise at α = 0 (t = 0, linear and gvp); score from velocity or noise
+ * at σ = 0 (t = 1).
+ */
+type Conversion = (interpolant: Interpolant, value: Tensor, x: Tensor, t: Time) => Tensor;
+
+/** v = (α'x - W·noise) / α */
+export const velocityFromNoise: Conversion = ({ alpha, dAlpha, wronskian }, noise, x, t) =>
+  tf.tidy(() =>
+    tf.div(tf.sub(tf.mul(x, over(x, t, dAlpha)), tf.mul(noise, over(x, t, wronskian))), over(x, t, alpha)),
+  );
+
+/** v = (α'x + σW·score) / α */
+export const velocityFromScore: Conversion = (interpolant, score, x, t) =>
+  tf.tidy(() => velocityFromNoise(interpolant, noiseFromScore(interpolant, score, x, t), x, t));
+
+/** noise = (α'x - αv) / W */
+export const noiseFromVelocity: Conversion = ({ alpha, dAlpha, wronskian }, velocity, x, t) =>
+  tf.tidy(() =>
+    tf.div(tf.sub(tf.mul(x, over(x, t, dAlpha)), tf.mul(velocity, over(x, t, alpha))), over(x, t, wronskian)),
+  );
+
+/** score = (αv - α'x) / (σW) */
+export const scoreFromVelocity: Conversion = (interpolant, velocity, x, t) =>
+  tf.tidy(() => scoreFromNoise(interpolant, noiseFromVelocity(interpolant, velocity, x, t), x, t));
+
+/** score = -noise / σ */
+export const scoreFromNoise: Conversion = ({ sigma }, noise, x, t) =>
+  tf.tidy(() => tf.div(tf.neg(noise), over(x, t, sigma)));
+
+/** noise = -σ·score */
+export const noiseFromScore: Conversion = ({ sigma }, score, x, t) =>
+  tf.tidy(() => tf.mul(tf.neg(score), over(x, t, sigma)));
+
+const identity: Conversion = (_interpolant, value) => value.clone();
+
+/** From a network's output to a velocity. */
+export const toVelocity: Readonly<Record<Prediction, Conversion>> = {
+  velocity: identity,
+  score: velocityFromScore,
+  noise: velocityFromNoise,
+};
+
+/** From a network's output to a score. */
+export const toScore: Readonly<Record<Prediction, Conversion>> = {
+  velocity: scoreFromVelocity,
+  score: identity,
+  noise: scoreFromNoise,
+};
+
+/** The expected data given x, by Tweedie's formula: (x + σ²·score) / α. */
+export function dataFromScore(interpolant: Interpolant, score: Tensor, x: Tensor, t: Time): Tensor {
+  const { alpha, sigma } = interpolant;
+  return tf.tidy(() => {
+    const s = over(x, t, sigma);
+    return tf.div(tf.add(x, tf.mul(tf.mul(score, s), s)), over(x, t, alpha));
+  });
+}
