@@ -1,0 +1,53 @@
+import type {
+  DiffusionForm,
+  InterpolantName,
+  LastStep,
+  LossWeight,
+  OdeMethod,
+  Prediction,
+  SdeMethod,
+} from '../transport/index.js';
+
+/** The names of fixtures, which are those of the PyTorch reference and of torchdiffeq, and ours. */
+export const referenceNames = {
+  interpolant: { Linear: 'linear', GVP: 'gvp', VP: 'vp' } satisfies Record<string, InterpolantName>,
+  prediction: { velocity: 'velocity', score: 'score', noise: 'noise' } satisfies Record<string, Prediction>,
+  lossWeight: { none: 'none', velocity: 'velocity', likelihood: 'likelihood' } satisfies Record<
+    string,
+    LossWeight
+  >,
+  diffusion: {
+    constant: 'constant',
+    SBDM: 'sbdm',
+    sigma: 'sigma',
+    linear: 'linear',
+    decreasing: 'decreasing',
+    'increasing-decreasing': 'increasingDecreasing',
+  } satisfies Record<string, DiffusionForm>,
+  sdeMethod: { Euler: 'eulerMaruyama', Heun: 'heun' } satisfies Record<string, SdeMethod>,
+  lastStep: { Mean: 'mean', Tweedie: 'tweedie', Euler: 'euler', None: 'none' } satisfies Record<
+    string,
+    LastStep
+  >,
+  odeMethod: {
+    euler: 'euler',
+    midpoint: 'midpoint',
+    heun2: 'heun2',
+    heun3: 'heun3',
+    rk4: 'rk4',
+    dopri5: 'dopri5',
+  } satisfies Record<string, OdeMethod>,
+};
+
+type Names = typeof referenceNames;
+
+/** Our name for a name of the reference; nothing where there is none. */
+export function ours<K extends keyof Names>(
+  kind: K,
+  name: string | undefined,
+): Names[K][keyof Names[K]] | undefined {
+  const names: Readonly<Record<string, unknown>> = referenceNames[kind];
+  return name !== undefined && Object.hasOwn(names, name)
+    ? (names[name] as Names[K][keyof Names[K]])
+    : undefined;
+}

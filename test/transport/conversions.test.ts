@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { float32, runEagerly, type HostTensor } from '../../src/tensorflow/index.js';
+import {
+  dataFromScore,
+  interpolants,
+  interpolate,
+  noiseFromScore,
+  noiseFromVelocity,
+  scoreField,
+  sdeDrift,
+  diffusionCoefficient,
+  toScore,
+  toVelocity,
+  trainingLoss,
+  velocityField,
+  velocityTarget,
+  type Prediction,
+} from '../../src/transport/index.js';
+
+const predictions: readonly Prediction[] = ['velocity', 'score', 'noise'];
+const data = float32([3, 2], Float32Array.of(0.5, -1.5, 2, 0.25, -0.75, 1));
+const noise = float32([3, 2], Float32Array.of(-0.4, 1.2, 0.3, -2, 0.9, 0.1));
+const t = float32([3], Float32Array.of(0.2, 0.5, 0.9));
+const points = { data, noise, t };
+// The conversions lose some digits to cancellation where σ or α is small.
+const near = { absolute: 2e-5, relative: 2e-5 };
+
+describe.each(Object.values(interpolants))('$name', (interpolant) => {
+  it('turns velocity, score and noise of one point into each other', () => {
+    const results = runEagerly(({ data, noise, t }) => {
+      const point = { data: data!, noise: noise!, t: t! };
+      const x = interpolate(interpolant, point);
+      const velocity = velocityTarget(interpolant, point);
+      const sigma = interpolant.sigma(t!).reshape([3, 1]);
+      const score = noise!.neg().div(sigma);
+      const value = { velocity, score, noise: noise! };
+      return {
+        velocity,
+        score,
+        data: dataFromScore(interpolant, score, x, t!),
+        noise1: noiseFromVelocity(interpolant, velocity, x, t!),
+        noise2: noiseFromScore(interpolant, score, x, t!),
+        ...Object.fromEntries(
+          predictions.flatMap((p) => [
+            [`velocity.${p}`, toVelocity[p](interpolant, value[p], x, t!)],
+            [`score.${p}`, toScore[p](interpolant, value[p], x, t!)],
+          ]),
+        ),
+      };
+    }, points) as Record<string, HostTensor>;
+    expect(results.data!).toBeAllclose(data, near);
+    expect(results.noise1!).toBeAllclose(noise, near);
+    expect(results.noise2!).toBeAllclose(noise, near);
+    for (const p of predictions) {
+      expect(results[`velocity.${p}`]!).toBeAllclose(results.velocity!, near);
+      expect(results[`score.${p}`]!).toBeAllclose(results.score!, near);
+    }
+  });
+
+  it('has the velocity and score of Gaussian data, for which both are known', () => {
+    // Data N(0, s²): x_t is N(0, α²s² + σ²), so the score is -x/var and the velocity x·var'/(2·var).
+    const s = 0.7;
+    const variance = (time: number) => interpolant.alpha(time) ** 2 * s * s + interpolant.sigma(time) ** 2;
+    const rate = (time: number) =>
+      2 * interpolant.alpha(time) * interpolant.dAlpha(time) * s * s +
+      2 * interpolant.sigma(time) * interpolant.dSigma(time);
+    const expectedScore = Array.from(data.data, (x, i) => -x / variance(t.data[i >> 1]!));
+    const expectedVelocity = Array.from(
+      data.data,
+      (x, i) => (x * rate(t.data[i >> 1]!)) / (2 * variance(t.data[i >> 1]!)),
+    );
+    const diffusion = diffusionCoefficient(interpolant, 'constant', 0.5);
+    const results = runEagerly(
+      ({ x, score, t }) => {
+        const transport = { interpolant, prediction: 'score' as const };
+        const model = () => score!.clone();
+        return {
+          velocity: velocityField(transport, model)(x!, t!),
+          score: scoreField(transport, model)(x!, t!),
+          drift: sdeDrift(transport, model, diffusion)(x!, t!),
+        };
+      },
+      { x: data, score: float32([3, 2], Float32Array.from(expectedScore)), t },
+    );
+    expect(results.velocity).toBeAllclose({ shape: [3, 2], data: expectedVelocity }, near);
+    expect(results.score).toBeAllclose({ shape: [3, 2], data: expectedScore }, near);
+    const expectedDrift = expectedVelocity.map((v, i) => v + 0.5 * expectedScore[i]!);
+    expect(results.drift).toBeAllclose({ shape: [3, 2], data: expectedDrift }, near);
+  });
+
+  it('has no loss for a network that is right, and the velocity weight makes errors those of the velocity', () => {
+    const error = 0.1;
+    const results = runEagerly(({ data, noise, t }) => {
+      const point = { data: data!, noise: noise!, t: t! };
+      const loss = (prediction: Prediction, lossWeight: 'none' | 'velocity', offset: number) =>
+        trainingLoss(
+          { interpolant, prediction, lossWeight },
+          (x, time) => {
+            const right = {
+              velocity: velocityTarget(interpolant, point),
+              noise: noise!,
+              score: toScore.noise(interpolant, noise!, x, time),
+            };
+            return right[prediction].add(offset);
+          },
+          point,
+        );
+      return {
+        velocity: loss('velocity', 'none', 0),
+        noise: loss('noise', 'velocity', 0),
+        score: loss('score', 'velocity', 0),
+        wrong: loss('noise', 'velocity', error),
+      };
+    }, points);
+    for (const name of ['velocity', 'noise', 'score'] as const)
+      expect(results[name]).toBeAllclose([0, 0, 0], { absolute: 1e-9 });
+    // An error ε of the noise is one of Wε/α of the velocity.
+    const ratio = (time: number) => interpolant.wronskian(time) / interpolant.alpha(time);
+    expect(results.wrong).toBeAllclose(Array.from(t.data, (time) => (error * ratio(time)) ** 2));
+  });
+});

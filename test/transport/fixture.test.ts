@@ -1,0 +1,4 @@
+import { transportKind } from '../../src/parity/kinds/transport.js';
+import { describeFixture } from '../support/fixture-checks.js';
+
+await describeFixture(transportKind, 'transport.safetensors');
