@@ -1,5 +1,5 @@
 import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
-import { type HostTensor, sizeOf } from './data-types.js';
+import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
 import { newHostTensor, pointers, readHostTensor } from './native-memory.js';
 import { type RuntimeOptions, configProto } from './runtime-options.js';
@@ -40,8 +40,6 @@ export class SessionVariable {
 export class Session {
   readonly graph = new Graph();
   private readonly pointer: Pointer;
-  private readonly readers = new Map<SessionVariable, Output>();
-  private readonly writers = new Map<SessionVariable, { placeholder: Output; assign: Pointer }>();
   private readonly running = new Set<Promise<unknown>>();
   private variableCount = 0;
   private closed = false;
@@ -84,31 +82,6 @@ export class Session {
     return run;
   }
 
-  /** The values of variables, in order. */
-  async read(variables: readonly SessionVariable[]): Promise<HostTensor[]> {
-    const reads = variables.map((variable) => {
-      const known = this.readers.get(variable) ?? variable.read();
-      this.readers.set(variable, known);
-      return known;
-    });
-    return this.run([], reads);
-  }
-
-  /** Sets a variable. */
-  async write(variable: SessionVariable, value: HostTensor): Promise<void> {
-    if (sizeOf(value.shape) !== sizeOf(variable.shape))
-      throw new RangeError(
-        `${variable.name} has shape [${variable.shape.join(', ')}], found [${value.shape.join(', ')}].`,
-      );
-    let writer = this.writers.get(variable);
-    if (writer === undefined) {
-      const placeholder = this.graph.placeholder('float32', variable.shape);
-      writer = { placeholder, assign: variable.assign(placeholder) };
-      this.writers.set(variable, writer);
-    }
-    await this.run([[writer.placeholder, { ...value, shape: variable.shape }]], [], [writer.assign]);
-  }
-
   /** Waits for runs under way, then frees the session, its variables and its graph. */
   async close(): Promise<void> {
     if (this.closed) return;
@@ -123,7 +96,7 @@ export class Session {
     this.graph.dispose();
   }
 
-  private start(
+  private async start(
     feeds: readonly Feed[],
     fetches: readonly Output[],
     targets: readonly Pointer[],
@@ -139,35 +112,34 @@ export class Session {
       fetches: outputArray(fetches),
       targets: pointers(targets),
     };
-    return new Promise<HostTensor[]>((resolve, reject) => {
-      c.SessionRun.async(
-        this.pointer,
-        null,
-        held.placeholders,
-        held.values,
-        feeds.length,
-        held.fetches,
-        results,
-        fetches.length,
-        held.targets,
-        targets.length,
-        null,
-        status,
-        (failure: Error | null) => {
-          try {
-            if (failure !== null) throw failure;
-            throwUnlessOk(status);
-            resolve(Array.from(results, readHostTensor));
-          } catch (error) {
-            reject(error);
-          } finally {
-            for (const tensor of inputs) c.DeleteTensor(tensor);
-            for (const tensor of results) if (tensor !== 0n) c.DeleteTensor(tensor);
-            c.DeleteStatus(status);
-            held.targets.fill(0n);
-          }
-        },
-      );
-    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        c.SessionRun.async(
+          this.pointer,
+          null,
+          held.placeholders,
+          held.values,
+          feeds.length,
+          held.fetches,
+          results,
+          fetches.length,
+          held.targets,
+          targets.length,
+          null,
+          status,
+          (failure: Error | null) => {
+            if (failure === null) resolve();
+            else reject(failure);
+          },
+        );
+      });
+      throwUnlessOk(status);
+      return Array.from(results, readHostTensor);
+    } finally {
+      for (const tensor of inputs) c.DeleteTensor(tensor);
+      for (const tensor of results) if (tensor !== 0n) c.DeleteTensor(tensor);
+      c.DeleteStatus(status);
+      held.targets.fill(0n);
+    }
   }
 }

@@ -1,0 +1,80 @@
+import { type HostTensor, sizeOf } from './data-types.js';
+import type { Output } from './graph.js';
+import type { Session, SessionVariable } from './session.js';
+
+/** Variables are moved in portions of about this many bytes: memory stays bounded and calls stay few. */
+const portionBytes = 256 * 2 ** 20;
+
+interface Portion {
+  readonly variables: readonly SessionVariable[];
+  readonly reads: readonly Output[];
+  readonly placeholders: readonly Output[];
+  readonly assigns: readonly bigint[];
+}
+
+/**
+ * Moves the values of many variables between a session and JavaScript, a portion at a time.
+ *
+ * Make it before the session's first run: nodes that are added later make TensorFlow prepare the whole graph again.
+ */
+export class VariableStore {
+  private readonly portions: readonly Portion[];
+
+  constructor(
+    private readonly session: Session,
+    variables: readonly SessionVariable[],
+  ) {
+    this.portions = split(variables).map((portion) => {
+      const placeholders = portion.map(({ shape }) => session.graph.placeholder('float32', shape));
+      return {
+        variables: portion,
+        placeholders,
+        reads: portion.map((variable) => variable.read()),
+        assigns: portion.map((variable, i) => variable.assign(placeholders[i]!)),
+      };
+    });
+  }
+
+  /** Every variable with its value, in order. */
+  async *read(): AsyncGenerator<readonly [SessionVariable, HostTensor]> {
+    for (const { variables, reads } of this.portions) {
+      const values = await this.session.run([], reads);
+      for (const [i, variable] of variables.entries()) yield [variable, values[i]!];
+    }
+  }
+
+  /** Sets every variable to what `valueOf` gives for it. */
+  async write(valueOf: (variable: SessionVariable) => HostTensor | Promise<HostTensor>): Promise<void> {
+    for (const { variables, placeholders, assigns } of this.portions) {
+      const values = await Promise.all(
+        variables.map(async (variable) => fitting(variable, await valueOf(variable))),
+      );
+      await this.session.run(
+        values.map((value, i) => [placeholders[i]!, value]),
+        [],
+        assigns,
+      );
+    }
+  }
+}
+
+function fitting({ name, shape }: SessionVariable, value: HostTensor): HostTensor {
+  if (sizeOf(value.shape) !== sizeOf(shape))
+    throw new RangeError(`${name} has shape [${shape.join(', ')}], found [${value.shape.join(', ')}].`);
+  return { ...value, shape };
+}
+
+function split(variables: readonly SessionVariable[]): SessionVariable[][] {
+  const portions: SessionVariable[][] = [];
+  let bytes = Infinity;
+  for (const variable of variables) {
+    const own = 4 * sizeOf(variable.shape);
+    if (bytes + own > portionBytes) {
+      portions.push([]);
+      bytes = 0;
+    }
+    portions.at(-1)!.push(variable);
+    bytes += own;
+  }
+  return portions;
+}

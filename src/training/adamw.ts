@@ -1,0 +1,96 @@
+import { type Output, type Session, type SessionVariable, scalar, type Feed } from '../tensorflow/index.js';
+
+/** AdamW as in PyTorch. Source: Loshchilov and Hutter, arXiv 1711.05101. */
+export interface AdamWConfig {
+  readonly betas: readonly [number, number];
+  readonly epsilon: number;
+  /** Decoupled decay: weights shrink by learningRate · weightDecay at each step. */
+  readonly weightDecay: number;
+}
+
+/** What changes from step to step. */
+export interface AdamWStep {
+  readonly learningRate: number;
+  /** Updates made before this one. */
+  readonly updates: number;
+}
+
+/** The variables that the updates of one parameter change. */
+export interface AdamWSlot {
+  readonly weights: SessionVariable;
+  readonly firstMoment: SessionVariable;
+  readonly secondMoment: SessionVariable;
+  /** Exponential moving average of the weights. */
+  readonly average: SessionVariable;
+}
+
+/** AdamW and a moving average of the weights, as operations of a session's graph. */
+export class AdamW {
+  private readonly learningRate: Output;
+  private readonly firstPower: Output;
+  private readonly secondPower: Output;
+  private readonly epsilon: Output;
+
+  constructor(
+    private readonly session: Session,
+    private readonly config: AdamWConfig,
+    /** Decay of the moving average. */
+    private readonly averageDecay: number,
+  ) {
+    const { graph } = session;
+    this.learningRate = graph.placeholder('float32', []);
+    this.firstPower = graph.placeholder('float32', []);
+    this.secondPower = graph.placeholder('float32', []);
+    this.epsilon = graph.placeholder('float32', []);
+  }
+
+  /**
+   * Operations that update every slot by its gradient, and nothing at all where `apply` (a bool scalar) is false.
+   * Run them as targets with `feeds`.
+   */
+  update(slots: readonly AdamWSlot[], gradients: readonly Output[], apply: Output): bigint[] {
+    const { graph } = this.session;
+    // A tensor that exists only where `apply` holds: what depends on it does not run otherwise.
+    const gate = graph.add('Switch', [this.learningRate, apply]);
+    const learningRate: Output = { operation: gate, index: 1 };
+    const beta1 = graph.scalar(this.config.betas[0]);
+    const beta2 = graph.scalar(this.config.betas[1]);
+    const follow = graph.scalar(1 - this.averageDecay);
+    return slots.flatMap(({ weights, firstMoment, secondMoment, average }, i) => {
+      const decayed = this.decay(weights, learningRate, gate);
+      const adam = graph.add(
+        'ResourceApplyAdam',
+        [
+          ...[weights, firstMoment, secondMoment].map(({ handle }) => handle),
+          ...[this.firstPower, this.secondPower, learningRate, beta1, beta2, this.epsilon, gradients[i]!],
+        ],
+        {},
+        { after: decayed },
+      );
+      const lag = graph.node('Sub', [average.read([adam]), weights.read([adam])]);
+      return [adam, graph.add('ResourceApplyGradientDescent', [average.handle, follow, lag])];
+    });
+  }
+
+  /** Values of the step's scalars. */
+  feeds({ learningRate, updates }: AdamWStep): Feed[] {
+    const [beta1, beta2] = this.config.betas;
+    const firstPower = beta1 ** (updates + 1);
+    const secondPower = beta2 ** (updates + 1);
+    return [
+      [this.learningRate, scalar(learningRate)],
+      [this.firstPower, scalar(firstPower)],
+      [this.secondPower, scalar(secondPower)],
+      // TensorFlow adds ε before the bias correction, PyTorch after it.
+      [this.epsilon, scalar(this.config.epsilon * Math.sqrt(1 - secondPower))],
+    ];
+  }
+
+  private decay(weight: SessionVariable, learningRate: Output, gate: bigint): bigint[] {
+    const { weightDecay } = this.config;
+    if (weightDecay === 0) return [];
+    const { graph } = this.session;
+    const rate = graph.node('Mul', [learningRate, graph.scalar(weightDecay)]);
+    return [graph.add('ResourceApplyGradientDescent', [weight.handle, rate, weight.read([gate])])];
+  }
+}
