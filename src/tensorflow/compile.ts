@@ -1,4 +1,4 @@
-import type { Tensor, TensorContainerObject } from '@tensorflow/tfjs';
+import type { Tensor } from '@tensorflow/tfjs';
 import { DataTypeCode, type HostDataType, type HostTensor, hostDataType } from './data-types.js';
 import type { Output } from './graph.js';
 import { nativeBackend } from './native-backend.js';

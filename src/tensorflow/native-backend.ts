@@ -6,6 +6,7 @@ import { AttributeKind, type OpAttribute } from './attributes.js';
 import { cApi } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
+import { replaceKernels } from './kernels.js';
 import type { OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
 import { type RuntimeOptions, configProto } from './runtime-options.js';
 import { tf } from './tfjs.js';
@@ -63,6 +64,11 @@ export class NativeBackend extends NodeJSKernelBackend {
       tensorDataSync: (id: number) => owner(id).tensorDataSync(id),
       getNumOfTensors: () => eager.tensorCount,
     });
+  }
+
+  /** Whether operations are being recorded instead of run. */
+  get isRecording(): boolean {
+    return this.recorder !== undefined;
   }
 
   /** Runs `body` with every operation answered by `recorder`. Synchronous; cannot be nested. */
@@ -167,8 +173,11 @@ let backend: NativeBackend | undefined;
 export function nativeBackend(options: RuntimeOptions = {}): NativeBackend {
   if (backend !== undefined) return backend;
   const created = new NativeBackend(new EagerBinding(configProto(options)));
+  // A KernelBackend by its constructor, though its type leaves out members that tfjs-node declares as private.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   tf.registerBackend('tensorflow', () => created, 3);
   void tf.setBackend('tensorflow');
   require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
+  replaceKernels();
   return (backend = created);
 }

@@ -74,7 +74,7 @@ export class Session {
     fetches: readonly Output[],
     targets: readonly Pointer[] = [],
   ): Promise<HostTensor[]> {
-    if (this.closed) throw new Error('The session is closed.');
+    if (this.closed) return Promise.reject(new Error('The session is closed.'));
     const run = this.start(feeds, fetches, targets);
     this.running.add(run);
     const settled = () => this.running.delete(run);

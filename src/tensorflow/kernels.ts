@@ -1,0 +1,57 @@
+import type {
+  KernelConfig,
+  KernelFunc,
+  NamedAttrMap,
+  NamedTensorInfoMap,
+  TensorInfo,
+} from '@tensorflow/tfjs';
+import { AttributeKind } from './attributes.js';
+import type { NativeBackend } from './native-backend.js';
+import { tf } from './tfjs.js';
+
+const backendName = 'tensorflow';
+
+/** What a kernel is called with. */
+interface KernelCall {
+  readonly inputs: NamedTensorInfoMap;
+  readonly attrs: NamedAttrMap;
+  readonly backend: NativeBackend;
+}
+
+/** Replaces those kernels of tfjs-node that do not do on this TensorFlow, or in a trace, what tfjs promises. */
+export function replaceKernels(): void {
+  replace('GatherV2', gather);
+  replace('Round', round);
+}
+
+/**
+ * tfjs-node reads the indices in JavaScript to check them, which a traced function cannot. There TensorFlow
+ * checks them when the graph runs; on a GPU, rows of indices out of range are zeros.
+ */
+function gather({ inputs, attrs, backend }: KernelCall, original: KernelFunc): TensorInfo | TensorInfo[] {
+  if (!backend.isRecording) return original({ inputs, attrs, backend });
+  const axis = tf.scalar(attrs.axis as number, 'int32');
+  const batchDims = { name: 'batch_dims', type: AttributeKind.int, value: attrs.batchDims as number };
+  return backend.operation('GatherV2', [inputs.x!, inputs.indices!, axis], [batchDims])[0]!;
+}
+
+/** TensorFlow 2.21 rounds every integer to 0 on the CPU. */
+function round({ inputs, attrs, backend }: KernelCall, original: KernelFunc): TensorInfo | TensorInfo[] {
+  const x = inputs.x!;
+  return x.dtype === 'int32' ? backend.operation('Identity', [x])[0]! : original({ inputs, attrs, backend });
+}
+
+function replace(
+  kernelName: string,
+  kernel: (call: KernelCall, original: KernelFunc) => TensorInfo | TensorInfo[],
+): void {
+  const original = tf.getKernel(kernelName, backendName).kernelFunc;
+  const config: KernelConfig = {
+    kernelName,
+    backendName,
+    kernelFunc: ({ inputs, attrs, backend }) =>
+      kernel({ inputs, attrs: attrs ?? {}, backend: backend as unknown as NativeBackend }, original),
+  };
+  tf.unregisterKernel(kernelName, backendName);
+  tf.registerKernel(config);
+}
