@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { Json } from '../stage.js';
 
-/** JSON with one spelling for each value: keys in the order of their UTF-16 code units, no white space. */
+/**
+ * JSON with one spelling for each value: keys in the order of their UTF-16 code units, no white space, keys without a
+ * value left out.
+ */
 export function canonicalJson(value: Json): string {
   if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`JSON cannot hold ${value}.`);
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  const entries = Object.entries(value)
+  const entries = Object.entries(value as Readonly<Record<string, Json | undefined>>)
+    .filter((entry): entry is [string, Json] => entry[1] !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`);
   return `{${entries.join(',')}}`;

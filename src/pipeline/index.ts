@@ -1,0 +1,8 @@
+export { makePlan, type Plan, type PlannedStage, type PlanOptions } from './plan/plan.js';
+export { formatReason, type Reason } from './plan/reasons.js';
+export type { StageRegistry } from './registry.js';
+export type { Failure, RunEvent, StageOutlook, StageResult, TimedRunEvent } from './run/events.js';
+export { runPipeline, type RunOptions } from './run/run-pipeline.js';
+export { stageOutput } from './run/stage-context.js';
+export { findRunsRoot } from './runs-root.js';
+export type * from './stage.js';

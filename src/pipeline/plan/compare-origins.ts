@@ -1,0 +1,116 @@
+import type { Json } from '../stage.js';
+import { canonicalJson, isArray, isObject } from '../fingerprint/canonical-json.js';
+import { replaceAt, type InputOrigin, type KeyPath, type Origin } from '../fingerprint/origin.js';
+import type { Reason } from './reasons.js';
+
+/** Gives the files of an input by its digest, where their list was kept. */
+export type FindListing = (digest: string) => Promise<ReadonlyMap<string, string> | undefined>;
+
+/** Every difference between two origins of a kind that makes their fingerprints differ. */
+export async function compareOrigins(
+  stage: string,
+  before: Origin,
+  now: Origin,
+  findListing: FindListing,
+): Promise<readonly Reason[]> {
+  const reasons: Reason[] = [];
+  if (before.codeVersion !== now.codeVersion)
+    reasons.push({ type: 'code-changed', kind: now.kind, from: before.codeVersion, to: now.codeVersion });
+  if (before.seed !== now.seed) reasons.push(change('seed', before.seed, now.seed));
+  if (before.precision !== now.precision)
+    reasons.push(change('runtime.precision', before.precision, now.precision));
+  reasons.push(...compareConfigs(['stages', stage], marked(before), marked(now)));
+  for (const [i, input] of now.inputs.entries()) {
+    const earlier = before.inputs[i];
+    if (earlier !== undefined && earlier.digest !== input.digest)
+      reasons.push(await compareInputs(earlier, input, findListing));
+  }
+  return unique(reasons);
+}
+
+/** Stands in a configuration for what is compared by content: an upstream output or an input. */
+interface Marker {
+  readonly '\0content': string;
+  readonly '\0upstream': string;
+}
+
+function marked({ config, references, inputs }: Origin): Json {
+  let result = config;
+  for (const { path, fingerprint, stage } of references)
+    result = replaceAt(result, path, { '\0content': fingerprint, '\0upstream': stage });
+  // Inputs are compared on their own: at their place in the configuration they are all alike.
+  for (const { paths } of inputs)
+    for (const path of paths) result = replaceAt(result, path, { '\0content': '', '\0upstream': '' });
+  return result;
+}
+
+function* compareConfigs(path: KeyPath, before: Json | undefined, now: Json | undefined): Generator<Reason> {
+  const earlier = asMarker(before);
+  const current = asMarker(now);
+  if (earlier !== undefined && current !== undefined) {
+    if (earlier['\0content'] !== current['\0content'])
+      yield { type: 'upstream-changed', stage: current['\0upstream'] };
+  } else if (isMap(before) && isMap(now)) {
+    for (const key of new Set([...Object.keys(before), ...Object.keys(now)]))
+      yield* compareConfigs([...path, key], before[key], now[key]);
+  } else if (isList(before) && isList(now) && before.length === now.length && hasStructure(now)) {
+    for (const [i, item] of now.entries()) yield* compareConfigs([...path, String(i)], before[i], item);
+  } else if (!same(before, now)) {
+    yield change(path.join('.'), readable(before), readable(now));
+  }
+}
+
+const isMap = (value: Json | undefined): value is Readonly<Record<string, Json>> =>
+  isObject(value) && asMarker(value) === undefined;
+
+const isList = (value: Json | undefined): value is readonly Json[] => value !== undefined && isArray(value);
+
+/** Lists of plain values are shown whole; lists of maps and stages item by item. */
+const hasStructure = (list: readonly Json[]): boolean => list.some((item) => typeof item === 'object');
+
+function same(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return canonicalJson(a) === canonicalJson(b);
+}
+
+function asMarker(value: Json | undefined): Marker | undefined {
+  return isObject(value) && '\0content' in value ? (value as unknown as Marker) : undefined;
+}
+
+/** A value with the ids of stages in the place of markers. */
+function readable(value: Json | undefined): Json | undefined {
+  const marker = asMarker(value);
+  if (marker !== undefined) return marker['\0upstream'];
+  if (isList(value)) return value.map((item) => readable(item)!);
+  if (isObject(value))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, readable(item)!]));
+  return value;
+}
+
+function change(key: string, from: Json | undefined, to: Json | undefined): Reason {
+  return { type: 'changed', key, ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
+}
+
+async function compareInputs(
+  before: InputOrigin,
+  now: InputOrigin,
+  findListing: FindListing,
+): Promise<Reason> {
+  const { location } = now;
+  const [earlier, current] = await Promise.all([findListing(before.digest), findListing(now.digest)]);
+  if (earlier === undefined || current === undefined) return { type: 'input-changed', location };
+  const names = [...current.keys()];
+  return {
+    type: 'input-changed',
+    location,
+    files: {
+      added: names.filter((name) => !earlier.has(name)),
+      removed: [...earlier.keys()].filter((name) => !current.has(name)),
+      changed: names.filter((name) => earlier.has(name) && earlier.get(name) !== current.get(name)),
+    },
+  };
+}
+
+function unique(reasons: readonly Reason[]): readonly Reason[] {
+  return [...new Map(reasons.map((reason) => [JSON.stringify(reason), reason])).values()];
+}

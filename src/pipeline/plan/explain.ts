@@ -1,0 +1,49 @@
+import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
+import type { Content } from '../fingerprint/content.js';
+import type { FoundOutput } from '../store/find-output.js';
+import type { History } from '../store/history.js';
+import { listingsFolder, outputPlace } from '../store/layout.js';
+import { readListing } from '../store/listings.js';
+import { readManifest, type Manifest } from '../store/manifest.js';
+import { compareOrigins, type FindListing } from './compare-origins.js';
+import type { Reason } from './reasons.js';
+
+/** How many of a stage's latest outputs are compared with. */
+const compared = 10;
+
+/**
+ * Why a stage without a whole output has to run: the differences from the nearest of the outputs that it had before
+ * (fewest differences, the latest of equals).
+ */
+export async function explain(
+  runsRoot: string,
+  stage: string,
+  origin: Origin,
+  contents: readonly Content[],
+  found: Exclude<FoundOutput, { state: 'whole' }>,
+  history: History,
+): Promise<readonly Reason[]> {
+  if (found.state === 'damaged') return [{ type: 'output-damaged', problem: found.problem }];
+  const fingerprints = history.fingerprints(stage, origin.kind);
+  if (fingerprints.includes(fingerprintOf(origin))) return [{ type: 'output-missing' }];
+  const now = new Map(contents.map((content) => [content.digest, content.files]));
+  const findListing: FindListing = async (digest) =>
+    now.get(digest) ?? (await readListing(listingsFolder(runsRoot), digest));
+  let nearest: readonly Reason[] | undefined;
+  for (const fingerprint of fingerprints.slice(0, compared)) {
+    const manifest = await manifestOf(runsRoot, origin.kind, fingerprint);
+    if (manifest === undefined) continue;
+    const reasons = await compareOrigins(stage, manifest.origin, origin, findListing);
+    if (reasons.length > 0 && (nearest === undefined || reasons.length < nearest.length)) nearest = reasons;
+  }
+  return nearest ?? [{ type: 'never-run' }];
+}
+
+async function manifestOf(
+  runsRoot: string,
+  kind: string,
+  fingerprint: string,
+): Promise<Manifest | undefined> {
+  const { directory } = outputPlace(runsRoot, kind, fingerprint);
+  return readManifest(directory, fingerprint).catch(() => undefined);
+}

@@ -1,0 +1,59 @@
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+import { readContent, type Content } from '../fingerprint/content.js';
+import { HashCache } from '../fingerprint/hash-cache.js';
+import { hashesFolder } from '../store/layout.js';
+
+export interface InputProgress {
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Reads the files and folders that stages take from outside. Each is read once, however many stages name it. */
+export class InputReader {
+  readonly #runsRoot: string;
+  readonly #onProgress: (progress: InputProgress) => void;
+  readonly #signal: AbortSignal | undefined;
+  readonly #read = new Map<string, Promise<Content>>();
+
+  constructor(
+    runsRoot: string,
+    options: { onProgress?: (progress: InputProgress) => void; signal?: AbortSignal } = {},
+  ) {
+    this.#runsRoot = runsRoot;
+    this.#onProgress = options.onProgress ?? (() => undefined);
+    this.#signal = options.signal;
+  }
+
+  /** @throws UserError where the file or folder is missing or cannot be read. */
+  read(stage: string, location: string): Promise<Content> {
+    let content = this.#read.get(location);
+    if (content === undefined) {
+      content = this.#readNow(stage, location);
+      this.#read.set(location, content);
+    }
+    return content;
+  }
+
+  async #readNow(stage: string, location: string): Promise<Content> {
+    try {
+      return await readContent(location, {
+        cache: await HashCache.open(hashesFolder(this.#runsRoot), location),
+        onProgress: (done, total) => {
+          this.#onProgress({ stage, done, total });
+        },
+        ...(this.#signal && { signal: this.#signal }),
+      });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        throw new UserError({
+          code: 'input-missing',
+          message: `Stage ${stage} reads ${location}, which does not exist.`,
+          remedy: `Check the path in the pipeline file; relative paths start at its folder.`,
+          cause: error,
+        });
+      throw asUserError(error, (error as NodeJS.ErrnoException).path ?? location);
+    }
+  }
+}

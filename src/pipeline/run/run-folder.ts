@@ -1,0 +1,93 @@
+import { mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { stringify } from 'yaml';
+import type { Pipeline } from '../../config/index.js';
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+
+/** The folder of one run: `NAME/TIME` under the folder of runs. */
+export interface RunFolder {
+  /** Absolute path. */
+  readonly directory: string;
+  readonly startedAt: string;
+}
+
+/** Names that pipelines may not have, because the folder of runs uses them itself. */
+const reserved = new Set(['store', 'readme.md']);
+
+/**
+ * Makes the folder of a new run, with the resolved configuration in it, and points `NAME/latest` at it.
+ *
+ * @throws UserError where the folder of runs cannot be written to, or the pipeline's name is taken.
+ */
+export async function createRunFolder(
+  runsRoot: string,
+  pipeline: Pipeline,
+  now = new Date(),
+): Promise<RunFolder> {
+  if (reserved.has(pipeline.name.toLowerCase()))
+    throw new UserError({
+      code: 'name-reserved',
+      message: `${pipeline.file}: a pipeline cannot be called ${pipeline.name}, which is a folder of ours in ${runsRoot}.`,
+      remedy: 'Give it another name.',
+    });
+  const startedAt = now.toISOString();
+  const parent = join(runsRoot, pipeline.name);
+  try {
+    await mkdir(parent, { recursive: true });
+    const directory = await makeNewFolder(join(parent, startedAt.replaceAll(':', '-')));
+    await writeFile(join(directory, 'resolved.yaml'), resolvedYaml(pipeline));
+    await pointTo(join(parent, 'latest'), directory);
+    return { directory, startedAt };
+  } catch (error) {
+    throw notWritable(error, runsRoot);
+  }
+}
+
+/** Puts a link in its place in one step, whatever was there. Links are relative, so that the folder of runs can move. */
+export async function pointTo(link: string, target: string): Promise<void> {
+  const to = relative(dirname(link), target);
+  if ((await readlink(link).catch(() => undefined)) === to) return;
+  const aside = join(dirname(link), `.${basename(link)}.${process.pid}.tmp`);
+  await rm(aside, { force: true });
+  await symlink(to, aside);
+  await rename(aside, link);
+}
+
+async function makeNewFolder(path: string): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const candidate = attempt === 1 ? path : `${path}-${attempt}`;
+    try {
+      await mkdir(candidate);
+      return candidate;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+}
+
+function resolvedYaml({ name, seed, runtime, stages }: Pipeline): string {
+  const resolved = Object.fromEntries(
+    [...stages.values()].map(({ id, kind, config }) => [id, { uses: kind, ...config }]),
+  );
+  return stringify({ name, seed, runtime, stages: resolved });
+}
+
+function notWritable(error: unknown, runsRoot: string): unknown {
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return new UserError({
+      code: 'runs-folder-not-a-folder',
+      message: `${path ?? runsRoot}: a folder was expected, for runs; a file is in its place.`,
+      remedy: 'Move that file away, or choose another folder with --runs DIR.',
+      cause: error,
+    });
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return new UserError({
+      code: 'runs-folder-read-only',
+      message: `${runsRoot}: the folder of runs cannot be written to.`,
+      remedy: 'Make it writable for this user, or choose another folder with --runs DIR.',
+      cause: error,
+    });
+  return asUserError(error, path ?? runsRoot);
+}

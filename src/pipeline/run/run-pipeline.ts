@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import { Observable } from 'rxjs';
+import { abortError, isAbortError } from '../../streams/index.js';
+import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js';
+import type { StageOutput } from '../stage.js';
+import { History } from '../store/history.js';
+import type { RunEvent, TimedRunEvent } from './events.js';
+import { asStorageError, describeFailure } from './failure.js';
+import { createRunFolder, pointTo } from './run-folder.js';
+import { RunRecord } from './run-record.js';
+import { runStage } from './run-stage.js';
+import { stageContext, stageOutput } from './stage-context.js';
+
+export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
+  /** Interrupts the run: the stage that is running saves what it must, and a later run continues it. */
+  readonly signal: AbortSignal;
+  /** The `--set` options that went into the pipeline, to be recorded. */
+  readonly set?: readonly string[];
+}
+
+/**
+ * Runs a pipeline: its stages in order, of which only those without a cached output do anything. The stream ends with
+ * `run-finished`, `run-failed` or `run-interrupted`; it fails only where there is no run yet that could fail (its folder
+ * cannot be made, an external input is missing). Unsubscribing interrupts the run as well.
+ */
+export function runPipeline(options: RunOptions): Observable<TimedRunEvent> {
+  return new Observable((subscriber) => {
+    const controller = new AbortController();
+    const signal = AbortSignal.any([options.signal, controller.signal]);
+    execute({ ...options, signal }, (event) => {
+      subscriber.next(event);
+    }).then(
+      () => {
+        subscriber.complete();
+      },
+      (error: unknown) => {
+        subscriber.error(error);
+      },
+    );
+    return () => {
+      controller.abort(new DOMException('The run was abandoned.', 'AbortError'));
+    };
+  });
+}
+
+async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void): Promise<void> {
+  const { pipeline, runsRoot, signal } = options;
+  const start = performance.now();
+  const seconds = (): number => (performance.now() - start) / 1000;
+  const folder = await createRunFolder(runsRoot, pipeline);
+  const record = new RunRecord(folder, {
+    pipeline: pipeline.name,
+    file: pipeline.file,
+    options: { set: options.set ?? [], until: options.until, force: options.force ?? [] },
+  });
+  const emit = (event: RunEvent): void => {
+    const timed = { time: new Date().toISOString(), ...event };
+    record.add(timed);
+    tell(timed);
+  };
+  /** An event that is told even where it cannot be written down any more, such as on a full disk. */
+  const emitAnyway = (event: RunEvent): void => {
+    const timed = { time: new Date().toISOString(), ...event };
+    try {
+      record.add(timed);
+    } catch {
+      // What is being told is why.
+    }
+    tell(timed);
+  };
+
+  let current: string | undefined;
+  try {
+    const plan = await makePlan({
+      ...options,
+      onInputProgress: (progress) => {
+        emit({ type: 'reading-inputs', ...progress });
+      },
+    });
+    emit({
+      type: 'run-started',
+      pipeline: pipeline.name,
+      file: pipeline.file,
+      directory: folder.directory,
+      stages: outlook(plan),
+    });
+    const history = await History.open(runsRoot, pipeline.name);
+    const outputs = new Map<string, StageOutput>();
+    let ran = 0;
+    for (const planned of plan.stages) {
+      if (signal.aborted) throw abortError(signal);
+      const { id, kind } = planned.stage;
+      current = id;
+      const manifest = await runStage({
+        runsRoot,
+        planned,
+        context: stageContext(pipeline, planned, outputs, signal),
+        log: record.logOf(id),
+        emit: (event) => {
+          if (event.type === 'stage-finished') ran++;
+          emit(event);
+        },
+      });
+      outputs.set(id, stageOutput(planned, manifest));
+      await pointTo(join(folder.directory, id), planned.place.directory);
+      await history.add({ stage: id, kind, fingerprint: manifest.fingerprint });
+      current = undefined;
+    }
+    emit({
+      type: 'run-finished',
+      seconds: seconds(),
+      ran,
+      cached: plan.stages.length - ran,
+      pages: pages(outputs),
+    });
+  } catch (error) {
+    if (signal.aborted && (isAbortError(error) || error === signal.reason)) {
+      emitAnyway({
+        type: 'run-interrupted',
+        seconds: seconds(),
+        ...(current !== undefined && { stage: current }),
+      });
+    } else if (current === undefined) {
+      record.abandon();
+      throw asStorageError(error, runsRoot);
+    } else {
+      const failure = describeFailure(error, runsRoot);
+      emitAnyway({ type: 'stage-failed', stage: current, failure, log: record.logOf(current) });
+      emitAnyway({ type: 'run-failed', seconds: seconds(), stage: current });
+    }
+  }
+}
+
+function outlook(plan: Plan): readonly { stage: string; kind: string; reasons: PlanReasons }[] {
+  return plan.stages.map(({ stage, reasons }) => ({ stage: stage.id, kind: stage.kind, reasons }));
+}
+
+type PlanReasons = Plan['stages'][number]['reasons'];
+
+/** Pages that stages name in their summaries, as paths in their outputs. */
+function pages(outputs: ReadonlyMap<string, StageOutput>): readonly string[] {
+  return [...outputs.values()].flatMap(({ directory, summary }) =>
+    typeof summary.page === 'string' ? [join(directory, summary.page)] : [],
+  );
+}

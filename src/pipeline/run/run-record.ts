@@ -1,0 +1,184 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, relative } from 'node:path';
+import type { RunEvent, StageResult, TimedRunEvent } from './events.js';
+import { formatReason } from '../plan/reasons.js';
+import type { StageEvent } from '../stage.js';
+import type { RunFolder } from './run-folder.js';
+
+const progressEveryMilliseconds = 1000;
+const logProgressEveryMilliseconds = 15_000;
+
+/** A run as `run.json` tells it. */
+interface RunFile {
+  format: 1;
+  pipeline: string;
+  file: string;
+  status: 'running' | 'finished' | 'failed' | 'interrupted';
+  host: string;
+  pid: number;
+  node: string;
+  startedAt: string;
+  finishedAt?: string;
+  options: RunOptionsRecord;
+  stages: Record<string, StageRecord>;
+}
+
+/** What the run was asked for, beside the file. */
+export interface RunOptionsRecord {
+  readonly set: readonly string[];
+  readonly until?: string | undefined;
+  readonly force: readonly string[];
+}
+
+interface StageRecord {
+  kind: string;
+  status: 'waiting' | 'running' | 'cached' | 'finished' | 'failed' | 'interrupted';
+  fingerprint?: string;
+  /** Relative to the run's folder. */
+  output?: string;
+  seconds?: number;
+  summary?: StageResult['summary'];
+}
+
+/**
+ * Writes a run down while it happens: `run.json` with its state, `events.jsonl` with what happened, and a log for each
+ * stage that runs. Progress is thinned to one line a second.
+ */
+export class RunRecord {
+  readonly #directory: string;
+  readonly #run: RunFile;
+  readonly #lastProgress = new Map<string, number>();
+  readonly #lastLogged = new Map<string, number>();
+
+  constructor(folder: RunFolder, facts: { pipeline: string; file: string; options: RunOptionsRecord }) {
+    this.#directory = folder.directory;
+    this.#run = {
+      format: 1,
+      pipeline: facts.pipeline,
+      file: facts.file,
+      status: 'running',
+      host: hostname(),
+      pid: process.pid,
+      node: process.version,
+      startedAt: folder.startedAt,
+      options: facts.options,
+      stages: {},
+    };
+    this.#save();
+  }
+
+  /** Absolute path of a stage's log. */
+  logOf(stage: string): string {
+    return join(this.#directory, `${stage}.log`);
+  }
+
+  /** @throws the file system's error where the run cannot be written down. */
+  add(event: TimedRunEvent): void {
+    if (this.#update(event)) this.#save();
+    if (event.type === 'stage-event') this.#log(event.stage, event.time, event.event);
+    else if ('stage' in event) this.#logChange(event.stage, event);
+    if (this.#isThinned(event)) return;
+    appendFileSync(join(this.#directory, 'events.jsonl'), `${JSON.stringify(event)}\n`);
+  }
+
+  /** Marks a run that failed before any stage could run. Never throws: something else has already gone wrong. */
+  abandon(): void {
+    this.#run.status = 'failed';
+    this.#run.finishedAt = new Date().toISOString();
+    try {
+      this.#save();
+    } catch {
+      // The reason is being told already.
+    }
+  }
+
+  /** Takes the event into the state; whether that changed. */
+  #update(event: TimedRunEvent): boolean {
+    const { stages } = this.#run;
+    switch (event.type) {
+      case 'run-started':
+        for (const { stage, kind } of event.stages) stages[stage] = { kind, status: 'waiting' };
+        return true;
+      case 'stage-started':
+        stages[event.stage] = { kind: event.kind, status: 'running', fingerprint: event.fingerprint };
+        return true;
+      case 'stage-cached':
+      case 'stage-finished':
+        stages[event.stage] = {
+          kind: event.kind,
+          status: event.type === 'stage-cached' ? 'cached' : 'finished',
+          fingerprint: event.fingerprint,
+          output: relative(this.#directory, event.output),
+          seconds: event.totalSeconds,
+          summary: event.summary,
+        };
+        return true;
+      case 'stage-failed':
+        stages[event.stage] = { ...stages[event.stage]!, status: 'failed' };
+        return true;
+      case 'run-finished':
+      case 'run-failed':
+      case 'run-interrupted':
+        if (event.type === 'run-interrupted' && event.stage !== undefined)
+          stages[event.stage] = { ...stages[event.stage]!, status: 'interrupted' };
+        this.#run.status = event.type.slice('run-'.length) as RunFile['status'];
+        this.#run.finishedAt = event.time;
+        return true;
+      case 'reading-inputs':
+      case 'stage-waiting':
+      case 'output-damaged':
+      case 'stage-event':
+        return false;
+    }
+  }
+
+  #isThinned(event: RunEvent): boolean {
+    if (event.type !== 'reading-inputs' && !(event.type === 'stage-event' && event.event.type === 'progress'))
+      return false;
+    const progress = event.type === 'reading-inputs' ? event : (event.event as StageEvent & { done: number });
+    if ('total' in progress && progress.done === progress.total) return false;
+    return !this.#isDue(this.#lastProgress, event.stage, progressEveryMilliseconds);
+  }
+
+  #isDue(times: Map<string, number>, key: string, milliseconds: number): boolean {
+    const now = performance.now();
+    if (now - (times.get(key) ?? -Infinity) < milliseconds) return false;
+    times.set(key, now);
+    return true;
+  }
+
+  #log(stage: string, time: string, event: StageEvent): void {
+    if (event.type === 'notice') this.#write(stage, time, `${event.level}: ${event.message}`);
+    else if (event.type === 'summary') this.#write(stage, time, `summary: ${JSON.stringify(event.values)}`);
+    else if (
+      event.done === event.total ||
+      this.#isDue(this.#lastLogged, stage, logProgressEveryMilliseconds)
+    ) {
+      const figures = Object.entries(event.figures ?? {}).map(([name, value]) => `, ${name} ${value}`);
+      this.#write(stage, time, `${event.done} of ${event.total} ${event.unit}${figures.join('')}`);
+    }
+  }
+
+  #logChange(stage: string, event: TimedRunEvent): void {
+    if (event.type === 'stage-started')
+      this.#write(
+        stage,
+        event.time,
+        `${event.resumed ? 'continues' : 'starts'} (${event.reasons.map(formatReason).join('; ')})`,
+      );
+    else if (event.type === 'stage-finished')
+      this.#write(stage, event.time, `finished after ${event.seconds.toFixed(1)} s in this session`);
+    else if (event.type === 'stage-failed')
+      this.#write(stage, event.time, `failed: ${event.failure.stack ?? event.failure.message}`);
+    else if (event.type === 'run-interrupted') this.#write(stage, event.time, 'interrupted');
+  }
+
+  #write(stage: string, time: string, text: string): void {
+    appendFileSync(this.logOf(stage), `${time} ${text}\n`);
+  }
+
+  #save(): void {
+    writeFileSync(join(this.#directory, 'run.json'), `${JSON.stringify(this.#run, undefined, 2)}\n`);
+  }
+}

@@ -1,0 +1,121 @@
+import { mkdir } from 'node:fs/promises';
+import { lastValueFrom, tap } from 'rxjs';
+import { asUserError } from '../../files/file-errors.js';
+import type { PlannedStage } from '../plan/plan.js';
+import type { Reason } from '../plan/reasons.js';
+import type { Json, StageContext } from '../stage.js';
+import { beginOutput, moveDamagedAside } from '../store/begin.js';
+import { findOutput } from '../store/find-output.js';
+import { hashesFolder, listingsFolder } from '../store/layout.js';
+import { saveListing } from '../store/listings.js';
+import type { Manifest } from '../store/manifest.js';
+import { lockOutput } from '../store/output-lock.js';
+import { sealOutput } from '../store/seal.js';
+import { Session } from '../store/session.js';
+import type { RunEvent, StageResult } from './events.js';
+
+export interface StageRunOptions {
+  readonly runsRoot: string;
+  readonly planned: PlannedStage;
+  readonly context: StageContext;
+  readonly log: string;
+  readonly emit: (event: RunEvent) => void;
+}
+
+/**
+ * Brings about one stage's output: takes the cached one, or waits for the process that is making it, or runs the stage.
+ * Says all of it through `emit`, but for failures, which it throws.
+ */
+export async function runStage(options: StageRunOptions): Promise<Manifest> {
+  const { planned, emit, runsRoot, context } = options;
+  const { place, stage } = planned;
+  const forced = planned.reasons.some(({ type }) => type === 'forced');
+  if (planned.output !== undefined && !forced) {
+    emit({ type: 'stage-cached', ...stageResult(planned, planned.output) });
+    return planned.output;
+  }
+  await mkdir(place.folder, { recursive: true }).catch((error: unknown) => {
+    throw asUserError(error, place.folder);
+  });
+  const wait = { happened: false };
+  const lock = await lockOutput(place.lock, {
+    signal: context.signal,
+    onWait: (holder) => {
+      wait.happened = true;
+      emit({ type: 'stage-waiting', stage: stage.id, ...(holder && { holder }) });
+    },
+  });
+  try {
+    // Another process may have finished the output since it was planned, or while this one waited.
+    if (!forced || wait.happened) {
+      const found = await findOutput(place, hashesFolder(runsRoot), context.signal);
+      if (found.state === 'whole') {
+        emit({ type: 'stage-cached', ...stageResult(planned, found.manifest) });
+        return found.manifest;
+      }
+      if (found.state === 'damaged') {
+        const movedTo = await moveDamagedAside(place);
+        const { problem } = found;
+        emit({ type: 'output-damaged', stage: stage.id, output: place.directory, problem, movedTo });
+      }
+    }
+    return await makeOutput(options, forced);
+  } finally {
+    lock.release();
+  }
+}
+
+async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Manifest> {
+  const { planned, context, emit, runsRoot, log } = options;
+  const { place, stage, kind, origin } = planned;
+  for (const content of planned.contents) await saveListing(listingsFolder(runsRoot), content);
+  const { resumed, completed } = await beginOutput(place, hashesFolder(runsRoot), { fresh });
+  if (completed !== undefined) {
+    emit({ type: 'stage-cached', ...stageResult(planned, completed) });
+    return completed;
+  }
+  const reasons: readonly Reason[] = planned.reasons;
+  const { id } = stage;
+  emit({
+    type: 'stage-started',
+    stage: id,
+    kind: stage.kind,
+    fingerprint: place.fingerprint,
+    reasons,
+    resumed,
+    log,
+  });
+  const session = await Session.start(place);
+  try {
+    const summary: Record<string, Json> = {};
+    await lastValueFrom(
+      kind.run(stage.config, context).pipe(
+        tap((event) => {
+          if (event.type === 'summary') Object.assign(summary, event.values);
+          emit({ type: 'stage-event', stage: id, event });
+        }),
+      ),
+      { defaultValue: undefined },
+    );
+    const { seconds, totalSeconds } = session;
+    const manifest = await sealOutput(place, { origin, summary, seconds: totalSeconds });
+    await session.finish();
+    const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+    emit({ type: 'stage-finished', seconds, bytes, ...stageResult(planned, manifest) });
+    return manifest;
+  } catch (error) {
+    await session.suspend();
+    throw error;
+  }
+}
+
+function stageResult({ stage, place }: PlannedStage, manifest: Manifest): StageResult {
+  return {
+    stage: stage.id,
+    kind: stage.kind,
+    fingerprint: manifest.fingerprint,
+    output: place.directory,
+    summary: manifest.summary,
+    totalSeconds: manifest.seconds,
+  };
+}
