@@ -144,6 +144,7 @@ it('overrides with any YAML value, makes missing maps, reaches into lists, and r
     'stages.train.steps=',
     'stages.train.epochs=3',
     'stages.images.path=a=b',
+    'stages.images.background=#000000',
     'stages.report.title="1.0"',
   ]);
   expect(pipeline.runtime).toMatchObject({ device: 'cpu', workers: 1 });
@@ -151,7 +152,7 @@ it('overrides with any YAML value, makes missing maps, reaches into lists, and r
   expect(configOf(pipeline, 'sample')).toMatchObject({ sampler: { kind: 'ode', steps: 6 } });
   expect(configOf(pipeline, 'train')).toMatchObject({ epochs: 3 });
   expect(configOf(pipeline, 'train')).not.toHaveProperty('steps');
-  expect(configOf(pipeline, 'images')).toMatchObject({ path: 'a=b' });
+  expect(configOf(pipeline, 'images')).toMatchObject({ path: 'a=b', background: '#000000' });
   expect(configOf(pipeline, 'report')).toMatchObject({ title: '1.0' });
 });
 
@@ -228,4 +229,18 @@ it('checks a file of two hundred stages in a moment', async () => {
   );
   const loaded = await load(`name: a\nstages:\n${stages}`);
   expect(loaded.ok || loaded.diagnostics.length).toBe(200);
+});
+
+it('is not slowed down by aliases of aliases', async () => {
+  const levels = Array.from({ length: 12 }, (_, i) =>
+    i === 0
+      ? 'l0: &l0 [x]'
+      : `l${i}: &l${i} [${Array(9)
+          .fill(`*l${i - 1}`)
+          .join(', ')}]`,
+  );
+  const loaded = await load(
+    `name: a\n${levels.join('\n')}\nstages: { images: { uses: images, path: *l11, size: 8, classes: *l11 } }\n`,
+  );
+  expect(loaded.ok || loaded.diagnostics.length).toBeGreaterThan(12);
 });

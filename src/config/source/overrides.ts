@@ -6,7 +6,8 @@ import type { Entry, MapTree, Tree } from './tree.js';
 
 /**
  * Applies `--set` options to a configuration, in their order. An option is `path=value`: keys and list indices
- * with dots between them, and a YAML value; an empty value removes the key. Only the place that is named
+ * with dots between them, and a YAML value (a `#` at its start is no comment: it is a colour); an empty value
+ * removes the key. Only the place that is named
  * changes, also where the file shares it through an anchor.
  */
 export function applyOverrides(tree: Tree, options: readonly string[]): { tree: Tree; problems: Problem[] } {
@@ -52,7 +53,14 @@ function parseOverride(
     return { problems: [malformed({ source, start: prefix.length, end: source.text.length })] };
   }
   const start = prefix.length + equals + 1;
-  if (source.text.slice(start).trim() === '') return { steps, value: undefined };
+  const text = source.text.slice(start);
+  if (text.trim() === '') return { steps, value: undefined };
+  if (text.startsWith('#')) {
+    return {
+      steps,
+      value: { kind: 'scalar', value: text, span: { source, start, end: source.text.length } },
+    };
+  }
   const { tree, problems } = parseYaml(source, start);
   return tree && problems.length === 0 ? { steps, value: tree } : { problems };
 }

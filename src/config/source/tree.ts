@@ -32,16 +32,18 @@ export interface Entry {
 /** Keys and list indices from the root: `['stages', 'train', 'betas', '0']`. */
 export type TreePath = readonly string[];
 
-/** The values without their places. */
-export function plain(tree: Tree): unknown {
-  switch (tree.kind) {
-    case 'scalar':
-      return tree.value;
-    case 'list':
-      return tree.items.map(plain);
-    case 'map':
-      return Object.fromEntries(Array.from(tree.entries, ([key, { value }]) => [key, plain(value)]));
-  }
+/** The values without their places. What a tree shares is shared here too: aliases of aliases cost nothing. */
+export function plain(tree: Tree, done = new Map<object, unknown>()): unknown {
+  if (tree.kind === 'scalar') return tree.value;
+  const content = tree.kind === 'list' ? tree.items : tree.entries;
+  const known = done.get(content);
+  if (known !== undefined) return known;
+  const value =
+    tree.kind === 'list'
+      ? tree.items.map((item) => plain(item, done))
+      : Object.fromEntries(Array.from(tree.entries, ([key, entry]) => [key, plain(entry.value, done)]));
+  done.set(content, value);
+  return value;
 }
 
 /** The member of a map or list, with the place of its key where it has one. */
