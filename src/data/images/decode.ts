@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises';
+import sharp from 'sharp';
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+import { centreCrop } from './centre-crop.js';
+import type { RgbImage } from './rgb-image.js';
+
+// Each image is decoded once: keeping decoded ones, or files open, would only cost memory.
+sharp.cache(false);
+
+/** An image brought to one size. */
+export interface PreparedImage {
+  /** `[size, size, 3]` bytes. */
+  readonly data: Uint8Array;
+  /** Width and height that the file had. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface PrepareOptions {
+  /** Width and height of the result in pixels. */
+  readonly size: number;
+  /** Colour behind transparent pixels, as `#rrggbb`. */
+  readonly background: string;
+}
+
+/**
+ * Reads a PNG, JPEG, WebP or GIF file (its first frame) as RGB of 8 bits. Transparency is composited on the background;
+ * grey, CMYK, palette and 16-bit images are converted. As in Pillow's `convert('RGB')`, colour profiles and the EXIF
+ * orientation are not applied.
+ *
+ * @throws UserError `image-unreadable`, or that of a file which cannot be read.
+ */
+export async function decodeImage(path: string, background: string): Promise<RgbImage> {
+  let file: Buffer;
+  try {
+    file = await readFile(path);
+  } catch (error) {
+    throw asUserError(error, path);
+  }
+  if (!isImage(file)) throw unreadable(path, 'its content is not PNG, JPEG, WebP or GIF');
+  try {
+    const { data, info } = await sharp(file, { failOn: 'error', ignoreIcc: true })
+      .flatten({ background })
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, data };
+  } catch (error) {
+    throw unreadable(path, lastLine(error), error);
+  }
+}
+
+/** Reads an image file and brings it to one size by {@link centreCrop}. */
+export async function prepareImage(
+  path: string,
+  { size, background }: PrepareOptions,
+): Promise<PreparedImage> {
+  const image = await decodeImage(path, background);
+  return { data: centreCrop(image, size), width: image.width, height: image.height };
+}
+
+/** How files of the formats begin, as Latin-1. */
+const beginnings = ['\x89PNG\r\n\x1a\n', '\xff\xd8\xff', 'GIF87a', 'GIF89a'];
+
+function isImage(file: Buffer): boolean {
+  const beginning = file.toString('latin1', 0, 12);
+  const isWebp = beginning.startsWith('RIFF') && beginning.endsWith('WEBP');
+  return isWebp || beginnings.some((start) => beginning.startsWith(start));
+}
+
+function unreadable(path: string, problem: string, cause?: unknown): UserError {
+  return new UserError({
+    code: 'image-unreadable',
+    message: `${path}: expected an image, but ${problem}.`,
+    remedy: 'Replace or remove the file.',
+    cause,
+  });
+}
+
+function lastLine(error: unknown): string {
+  const lines = (error instanceof Error ? error.message : String(error)).trim().split('\n');
+  return `it cannot be decoded: ${lines.at(-1)!.trim().replace(/\.$/, '')}`;
+}

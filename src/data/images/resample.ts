@@ -1,0 +1,104 @@
+import {
+  resampleWeights,
+  weightBits,
+  type ResampleFilter,
+  type ResampleWeights,
+} from './resample-weights.js';
+import type { RgbImage } from './rgb-image.js';
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A part of an image, in pixels. */
+export interface Region extends Size {
+  readonly left: number;
+  readonly top: number;
+}
+
+/**
+ * Resizes an image, equal to Pillow's `Image.resize` in every bit: columns and rows one after the other, rounded to
+ * bytes between the two.
+ *
+ * @param size what the whole image is resized to.
+ * @param region the part of the result that is wanted; only that is computed.
+ */
+export function resample(
+  image: RgbImage,
+  size: Size,
+  filter: ResampleFilter,
+  region: Region = { left: 0, top: 0, ...size },
+): RgbImage {
+  const columns = resampleWeights(image.width, size.width, filter, region.left, region.width);
+  const rows = resampleWeights(image.height, size.height, filter, region.top, region.height);
+  const firstRow = rows.starts[0]!;
+  const endRow = rows.starts[region.height - 1]! + rows.counts[region.height - 1]!;
+  const needed = rowsBetween(image, firstRow, endRow);
+  return isTall(image, size)
+    ? resampleColumns(resampleRows(needed, rows, firstRow), columns)
+    : resampleRows(resampleColumns(needed, columns), rows, firstRow);
+}
+
+/**
+ * Whether Pillow shrinks the height first. Rounding between the passes makes the order visible: noise differs by several
+ * grey levels. The rule agrees with Pillow 13 for thousands of random sizes; earlier versions always began with the width.
+ */
+function isTall(image: Size, size: Size): boolean {
+  const shrinkage = image.height - size.height;
+  return shrinkage > 0 && shrinkage > 2 * (image.width - size.width);
+}
+
+function rowsBetween({ data, width }: RgbImage, first: number, end: number): RgbImage {
+  return { width, height: end - first, data: data.subarray(first * width * 3, end * width * 3) };
+}
+
+/** Where rounding to the nearest byte starts from. */
+const half = 1 << (weightBits - 1);
+
+function resampleColumns({ data, width, height }: RgbImage, columns: ResampleWeights): RgbImage {
+  const { starts, counts, weights, stride } = columns;
+  const outWidth = starts.length;
+  const out = new Uint8ClampedArray(height * outWidth * 3);
+  let to = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < outWidth; x++) {
+      let from = (y * width + starts[x]!) * 3;
+      let red = half;
+      let green = half;
+      let blue = half;
+      const end = x * stride + counts[x]!;
+      for (let k = x * stride; k < end; k++) {
+        const weight = weights[k]!;
+        red += data[from]! * weight;
+        green += data[from + 1]! * weight;
+        blue += data[from + 2]! * weight;
+        from += 3;
+      }
+      out[to] = red >> weightBits;
+      out[to + 1] = green >> weightBits;
+      out[to + 2] = blue >> weightBits;
+      to += 3;
+    }
+  }
+  return { width: outWidth, height, data: new Uint8Array(out.buffer) };
+}
+
+/** @param firstRow the row of the whole image with which this one begins. */
+function resampleRows({ data, width }: RgbImage, rows: ResampleWeights, firstRow: number): RgbImage {
+  const { starts, counts, weights, stride } = rows;
+  const height = starts.length;
+  const rowBytes = width * 3;
+  const out = new Uint8ClampedArray(height * rowBytes);
+  const sums = new Int32Array(rowBytes);
+  for (let y = 0; y < height; y++) {
+    sums.fill(half);
+    for (let k = 0; k < counts[y]!; k++) {
+      const weight = weights[y * stride + k]!;
+      const from = (starts[y]! + k - firstRow) * rowBytes;
+      for (let i = 0; i < rowBytes; i++) sums[i]! += data[from + i]! * weight;
+    }
+    for (let i = 0; i < rowBytes; i++) out[y * rowBytes + i] = sums[i]! >> weightBits;
+  }
+  return { width, height, data: new Uint8Array(out.buffer) };
+}

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { centreCrop } from '../../../src/data/images/centre-crop.js';
+import { openSafetensors, type SafetensorsFile } from '../../../src/data/safetensors/index.js';
+
+describe('the ADM centre crop', () => {
+  let fixture: SafetensorsFile;
+  beforeAll(async () => {
+    fixture = await openSafetensors(
+      new URL('../../fixtures/center_crop.safetensors', import.meta.url).pathname,
+    );
+  });
+  afterAll(() => fixture.close());
+
+  it.each([0, 1, 2, 3])('equals Pillow in every bit for image %i', async (i) => {
+    const { size } = JSON.parse(fixture.metadata.spec!) as { size: number };
+    const { shape, data } = await fixture.read(`in${i}`);
+    const [height, width] = shape as [number, number, number];
+    const cropped = centreCrop({ width, height, data: data as Uint8Array }, size);
+    expect(cropped).toEqual((await fixture.read(`out${i}`)).data);
+  });
+
+  it('takes the middle of an image whose short side has the size', () => {
+    const data = Uint8Array.from({ length: 2 * 5 * 3 }, (_, i) => i);
+    const row = [3, 4, 5, 6, 7, 8];
+    expect([...centreCrop({ width: 5, height: 2, data }, 2)]).toEqual([
+      ...row,
+      ...row.map((value) => value + 15),
+    ]);
+  });
+
+  it('keeps an even colour, larger or smaller', () => {
+    for (const side of [3, 8, 9, 16, 100]) {
+      const data = new Uint8Array(side * side * 3).fill(137);
+      expect(centreCrop({ width: side, height: side, data }, 8)).toEqual(new Uint8Array(8 * 8 * 3).fill(137));
+    }
+  });
+});
