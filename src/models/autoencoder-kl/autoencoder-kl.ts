@@ -20,8 +20,8 @@ export interface Posterior {
  * Source: Rombach et al., arXiv 2112.10752; diffusers' AutoencoderKL.
  */
 export function encode(weights: Tensors, config: AutoencoderConfig, images: Tensor4D): Posterior {
-  const { channels, layersPerBlock, normGroups } = config;
-  let h = conv(weights, 'encoder.conv_in', images);
+  const { channels, layersPerBlock, normGroups, patchSize } = config;
+  let h = conv(weights, 'encoder.conv_in', fold(images, patchSize));
   channels.forEach((_, i) => {
     const name = `encoder.down_blocks.${i}`;
     for (let j = 0; j < layersPerBlock; j++) h = residual(weights, `${name}.resnets.${j}`, h, normGroups);
@@ -36,7 +36,7 @@ export function encode(weights: Tensors, config: AutoencoderConfig, images: Tens
 
 /** Decodes latents [batch, height, width, latentChannels] to images, near [-1, 1] but not clipped. */
 export function decode(weights: Tensors, config: AutoencoderConfig, latents: Tensor4D): Tensor4D {
-  const { channels, layersPerBlock, normGroups } = config;
+  const { channels, layersPerBlock, normGroups, patchSize } = config;
   let h = conv(weights, 'decoder.conv_in', conv(weights, 'post_quant_conv', latents));
   h = middle(weights, 'decoder', h, normGroups);
   channels.forEach((_, i) => {
@@ -45,7 +45,7 @@ export function decode(weights: Tensors, config: AutoencoderConfig, latents: Ten
     if (i < channels.length - 1) h = conv(weights, `${name}.upsamplers.0.conv`, upsampleNearest(h));
   });
   h = silu(norm(weights, 'decoder.conv_norm_out', h, normGroups)) as Tensor4D;
-  return conv(weights, 'decoder.conv_out', h);
+  return unfold(conv(weights, 'decoder.conv_out', h), patchSize);
 }
 
 function middle(weights: Tensors, side: string, x: Tensor4D, groups: number): Tensor4D {
@@ -71,6 +71,26 @@ function attention(weights: Tensors, name: string, x: Tensor4D, groups: number):
   const scores = tf.matMul(map('to_q', tokens).mul(channels ** -0.5), map('to_k', tokens), false, true);
   const attended = map('to_out.0', tf.matMul(scores.softmax(), map('to_v', tokens)));
   return x.add(attended.reshape(x.shape));
+}
+
+/** Moves patches of pixels into channels: [batch, height, width, c] → [batch, height / patch, width / patch, patch² · c] */
+function fold(x: Tensor4D, patch: number): Tensor4D {
+  if (patch === 1) return x;
+  const [batch, height, width, channels] = x.shape;
+  return x
+    .reshape([batch, height / patch, patch, width / patch, patch * channels])
+    .transpose([0, 1, 3, 2, 4])
+    .reshape([batch, height / patch, width / patch, patch * patch * channels]);
+}
+
+/** The inverse of `fold`. */
+function unfold(x: Tensor4D, patch: number): Tensor4D {
+  if (patch === 1) return x;
+  const [batch, height, width, channels] = x.shape;
+  return x
+    .reshape([batch, height, width, patch, channels / patch])
+    .transpose([0, 1, 3, 2, 4])
+    .reshape([batch, height * patch, width * patch, channels / patch ** 2]);
 }
 
 function conv(weights: Tensors, name: string, x: Tensor4D, stride: 1 | 2 = 1): Tensor4D {

@@ -7,9 +7,11 @@ export interface AutoencoderConfig {
   /** Residual blocks of each resolution in the encoder; the decoder has one more. */
   readonly layersPerBlock: number;
   readonly normGroups: number;
+  /** Pixels along a side that are folded into channels before the first layer. 1, as in Stable Diffusion, folds none. */
+  readonly patchSize: number;
 }
 
 /** How many image pixels a latent pixel spans along a side. */
-export function downsampleOf({ channels }: AutoencoderConfig): number {
-  return 2 ** (channels.length - 1);
+export function downsampleOf({ channels, patchSize }: AutoencoderConfig): number {
+  return patchSize * 2 ** (channels.length - 1);
 }

@@ -6,15 +6,11 @@ export function autoencoderParameters(config: AutoencoderConfig): Parameter[] {
   return [...encoderParameters(config), ...decoderParameters(config)];
 }
 
-function encoderParameters({
-  imageChannels,
-  latentChannels,
-  channels,
-  layersPerBlock,
-}: AutoencoderConfig): Parameter[] {
+function encoderParameters(config: AutoencoderConfig): Parameter[] {
+  const { latentChannels, channels, layersPerBlock } = config;
   const last = channels.at(-1)!;
   return [
-    ...convolution('encoder.conv_in', 3, imageChannels, channels[0]!),
+    ...convolution('encoder.conv_in', 3, foldedChannels(config), channels[0]!),
     ...channels.flatMap((width, i) => [
       ...residuals(`encoder.down_blocks.${i}`, layersPerBlock, channels[i - 1] ?? width, width),
       ...(i < channels.length - 1
@@ -28,12 +24,8 @@ function encoderParameters({
   ];
 }
 
-function decoderParameters({
-  imageChannels,
-  latentChannels,
-  channels,
-  layersPerBlock,
-}: AutoencoderConfig): Parameter[] {
+function decoderParameters(config: AutoencoderConfig): Parameter[] {
+  const { latentChannels, channels, layersPerBlock } = config;
   const widths = [...channels].reverse();
   return [
     ...convolution('post_quant_conv', 1, latentChannels, latentChannels),
@@ -46,8 +38,12 @@ function decoderParameters({
         : []),
     ]),
     ...norm('decoder.conv_norm_out', widths.at(-1)!),
-    ...convolution('decoder.conv_out', 3, widths.at(-1)!, imageChannels),
+    ...convolution('decoder.conv_out', 3, widths.at(-1)!, foldedChannels(config)),
   ];
+}
+
+function foldedChannels({ imageChannels, patchSize }: AutoencoderConfig): number {
+  return imageChannels * patchSize ** 2;
 }
 
 function middle(side: string, width: number): Parameter[] {
