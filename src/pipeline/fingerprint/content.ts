@@ -15,6 +15,8 @@ export interface Content {
 
 export interface ReadContentOptions {
   readonly cache: HashCache;
+  /** A folder that does not count, wherever it is met: the folder of runs. */
+  readonly leaveOut?: string;
   readonly signal?: AbortSignal;
   /** Called with the number of files that are done and their total. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -28,7 +30,7 @@ export interface ReadContentOptions {
  */
 export async function readContent(root: string, options: ReadContentOptions): Promise<Content> {
   const { cache, signal, onProgress } = options;
-  const listed = await listFiles(root, signal);
+  const listed = await listFiles(root, { leaveOut: options.leaveOut, signal });
   const hashes: string[] = [];
   let done = 0;
   let bytes = 0;

@@ -14,10 +14,16 @@ export interface ListedFile {
 const litter = new Set(['.DS_Store', 'Thumbs.db', 'desktop.ini']);
 
 /**
- * Every regular file under a folder, or the file itself, following links. A link back to a folder above it is left out.
- * Sorted by name, in the order of UTF-16 code units.
+ * Every regular file under a folder, or the file itself, following links. A link back to a folder above it is left out,
+ * and so is the folder `leaveOut`. Sorted by name, in the order of UTF-16 code units.
  */
-export async function listFiles(root: string, signal?: AbortSignal): Promise<readonly ListedFile[]> {
+export async function listFiles(
+  root: string,
+  options: { readonly leaveOut?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+): Promise<readonly ListedFile[]> {
+  const { leaveOut, signal } = options;
+  const leftOut =
+    leaveOut === undefined ? undefined : await stat(leaveOut, { bigint: true }).catch(() => undefined);
   const files: ListedFile[] = [];
   const visit = async (path: string, name: string, above: readonly string[]): Promise<void> => {
     signal?.throwIfAborted();
@@ -30,7 +36,7 @@ export async function listFiles(root: string, signal?: AbortSignal): Promise<rea
     } else if (stats.isFile()) {
       files.push({ name, path, stats });
     } else if (stats.isDirectory()) {
-      const self = `${stats.dev}:${stats.ino}`;
+      const self = identity(stats);
       if (above.includes(self)) return;
       const names = (await readdir(path)).filter((entry) => !litter.has(entry));
       for (let i = 0; i < names.length; i += atOnce)
@@ -43,8 +49,10 @@ export async function listFiles(root: string, signal?: AbortSignal): Promise<rea
         );
     }
   };
-  await visit(root, '', []);
+  await visit(root, '', leftOut === undefined ? [] : [identity(leftOut)]);
   return files.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 const atOnce = 64;
+
+const identity = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;

@@ -40,6 +40,7 @@ export class InputReader {
     try {
       return await readContent(location, {
         cache: await HashCache.open(hashesFolder(this.#runsRoot), location),
+        leaveOut: this.#runsRoot,
         onProgress: (done, total) => {
           this.#onProgress({ stage, done, total });
         },

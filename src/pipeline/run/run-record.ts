@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, relative } from 'node:path';
 import type { RunEvent, StageResult, TimedRunEvent } from './events.js';
@@ -179,6 +179,8 @@ export class RunRecord {
   }
 
   #save(): void {
-    writeFileSync(join(this.#directory, 'run.json'), `${JSON.stringify(this.#run, undefined, 2)}\n`);
+    const path = join(this.#directory, 'run.json');
+    writeFileSync(`${path}.tmp`, `${JSON.stringify(this.#run, undefined, 2)}\n`);
+    renameSync(`${path}.tmp`, path);
   }
 }

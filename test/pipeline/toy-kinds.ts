@@ -1,0 +1,117 @@
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { concatMap, concat, defer, from, of, range, type Observable } from 'rxjs';
+import { UserError } from '../../src/errors.js';
+import type { StageRegistry } from '../../src/pipeline/index.js';
+import type { StageContext, StageEvent, StageKind } from '../../src/pipeline/stage.js';
+import { abortable } from '../../src/streams/index.js';
+
+/**
+ * Stage kinds without tensors, under the names of the real ones so that real pipeline files can name them.
+ * `images` writes the names in its folder; `train` counts to `steps`, slowly, keeping its place in a file; `report`
+ * writes a page. Every session of a stage appends a line to the file that TOY_SESSIONS names.
+ */
+export function toyRegistry(
+  overrides: Partial<Record<string, Partial<StageKind<never>>>> = {},
+): StageRegistry {
+  const kinds: Record<string, StageKind<never>> = { images, train, report };
+  return {
+    names: Object.keys(kinds),
+    load: (name) => Promise.resolve({ ...kinds[name]!, ...overrides[name] } as unknown as StageKind<unknown>),
+  };
+}
+
+async function noteSession(context: StageContext, what: string): Promise<void> {
+  const path = process.env.TOY_SESSIONS;
+  if (path !== undefined) await appendFile(path, `${context.id} ${what}\n`);
+}
+
+const images: StageKind<never> = {
+  name: 'images',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  dependsOnSeed: false,
+  externalInputs: (config: { path: string }, directory) => [resolve(directory, config.path)],
+  run: (config: { path: string }, context) =>
+    defer(async () => {
+      await noteSession(context, 'start');
+      const names = readdirSync(resolve(context.pipelineDirectory, config.path)).sort();
+      if (names.length === 0)
+        throw new UserError({
+          code: 'images-folder-empty',
+          message: `${config.path}: expected images, found none.`,
+          remedy: 'Put images there.',
+        });
+      await writeFile(join(context.directory, 'names.txt'), `${names.join('\n')}\n`);
+      return names.length;
+    }).pipe(
+      concatMap((count): StageEvent[] => [
+        { type: 'progress', done: count, total: count, unit: 'images' },
+        { type: 'summary', values: { images: count } },
+      ]),
+    ),
+};
+
+interface TrainConfig {
+  steps: number;
+  learningRate?: number;
+}
+
+const train: StageKind<never> = {
+  name: 'train',
+  codeVersion: 3,
+  dependsOnPrecision: true,
+  externalInputs: () => [],
+  describe: (config: TrainConfig) => Promise.resolve([{ label: 'steps', value: String(config.steps) }]),
+  run: (config: TrainConfig, context): Observable<StageEvent> => {
+    const file = join(context.directory, 'steps.txt');
+    return from(
+      readFile(file, 'utf8').then(
+        (text) => text.split('\n').length - 1,
+        () => 0,
+      ),
+    ).pipe(
+      concatMap((start) =>
+        concat(
+          defer(async () => {
+            await noteSession(context, start === 0 ? 'start' : `continue`);
+            return { type: 'progress', done: start, total: config.steps, unit: 'steps' } as const;
+          }),
+          range(start, Math.max(config.steps - start, 0)).pipe(
+            concatMap(async (step) => {
+              await sleep(Number(process.env.TOY_STEP_MS ?? 0));
+              await appendFile(file, `step ${step}\n`);
+              const loss = 1 / (step + 1);
+              return {
+                type: 'progress',
+                done: step + 1,
+                total: config.steps,
+                unit: 'steps',
+                figures: { loss },
+              } as const;
+            }),
+            abortable(context.signal),
+          ),
+          of({ type: 'summary', values: { steps: config.steps } } as const),
+        ),
+      ),
+    );
+  },
+};
+
+const report: StageKind<never> = {
+  name: 'report',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  dependsOnSeed: false,
+  externalInputs: () => [],
+  run: (config: { stages: string[] }, context): Observable<StageEvent> =>
+    defer(async (): Promise<StageEvent> => {
+      await noteSession(context, 'start');
+      const rows = config.stages.map((id) => `${id} ${JSON.stringify(context.input(id).summary)}`);
+      await writeFile(join(context.directory, 'index.html'), `${rows.join('\n')}\n`);
+      return { type: 'summary', values: { page: 'index.html' } };
+    }),
+};
