@@ -22,13 +22,13 @@ export interface Loss {
   readonly figures?: Readonly<Record<string, Tensor>>;
 }
 
-export type LossProgram<I extends Tensors> = (inputs: I, weights: Tensors) => Loss;
+export type LossProgram = (inputs: Tensors, weights: Tensors) => Loss;
 
-export interface TrainerOptions<I extends Tensors> {
+export interface TrainerOptions {
   readonly parameters: readonly Parameter[];
-  readonly loss: LossProgram<I>;
+  readonly loss: LossProgram;
   /** Shapes and types of the loss's inputs. */
-  readonly inputs: Readonly<Record<keyof I & string, TensorSpec>>;
+  readonly inputs: Readonly<Record<string, TensorSpec>>;
   readonly optimizer: AdamWConfig;
   /** Decay of the moving average of the weights. */
   readonly averageDecay: number;
@@ -59,7 +59,7 @@ export const stateGroups = [
  * A training step compiled into a session: forward, backward, AdamW and the moving average in one call.
  * The state lives in the session; `read` and `write` carry it to and from checkpoints.
  */
-export class Trainer<I extends Tensors> {
+export class Trainer {
   private readonly slots: readonly AdamWSlot[];
   private readonly stores: Readonly<Record<StateGroup, VariableStore>>;
   private readonly clearMoments: readonly bigint[];
@@ -71,7 +71,7 @@ export class Trainer<I extends Tensors> {
 
   constructor(
     private readonly session: Session,
-    private readonly options: TrainerOptions<I>,
+    private readonly options: TrainerOptions,
   ) {
     const { graph } = session;
     this.slots = options.parameters.map(({ name, shape }) => ({
@@ -123,15 +123,8 @@ export class Trainer<I extends Tensors> {
   }
 
   /** One step. `updates` is the number of steps taken before. */
-  async step(
-    inputs: Readonly<Record<keyof I & string, HostTensor>>,
-    learningRate: number,
-    updates: number,
-  ): Promise<StepResult> {
-    const batch = Object.entries<HostTensor>(inputs).map(([name, value]): Feed => [
-      this.inputs[name]!,
-      value,
-    ]);
+  async step(inputs: HostTensors, learningRate: number, updates: number): Promise<StepResult> {
+    const batch = Object.entries(inputs).map(([name, value]): Feed => [this.inputs[name]!, value]);
     const feeds = [...batch, ...this.optimizer.feeds({ learningRate, updates })];
     const values = await this.session.run(feeds, this.fetches, this.targets);
     const [loss, norm, finite, ...figures] = values.map(({ data }) => data[0]!);
@@ -177,7 +170,7 @@ const gradientPrefix = 'gradient ';
 const figurePrefix = 'figure ';
 
 /** The program that also returns the loss's gradients by every weight. */
-function withGradients<I extends Tensors>(program: LossProgram<I>): Program<I, Tensors> {
+function withGradients(program: LossProgram): Program<Tensors, Tensors> {
   return (inputs, weights) => {
     const names = Object.keys(weights);
     let figures: Readonly<Record<string, Tensor>> = {};

@@ -1,0 +1,163 @@
+import { join } from 'node:path';
+import { type Observable, concat, defer, from, ignoreElements, mergeMap, range, takeWhile } from 'rxjs';
+import { appendMetrics, metricsName, rewindMetrics } from '../data/metrics-log.js';
+import { UserError } from '../errors.js';
+import type { StageContext, StageEvent, StageProgress } from '../pipeline/stage.js';
+import { abortError, everyMs, prefetch } from '../streams/index.js';
+import type { HostTensor, HostTensors } from '../tensorflow/index.js';
+import {
+  type Checkpoint,
+  latestCheckpoint,
+  pruneCheckpoints,
+  restoreCheckpoint,
+  saveCheckpoint,
+} from '../training/checkpoint.js';
+import { Meter, type MeterState } from '../training/meter.js';
+import { type Schedule, learningRateAt } from '../training/schedule.js';
+import type { Trainer } from '../training/trainer.js';
+
+/** Batches that are read ahead while a step runs. */
+const batchesAhead = 4;
+/** Steps in a row that may change nothing because loss or gradients are not finite. */
+const maxSkippedInARow = 10;
+const progressEveryMs = 100;
+
+export type Batch = Readonly<Record<string, HostTensor>>;
+
+/** What a training stage trains, and how. */
+export interface TrainingJob {
+  readonly trainer: Trainer;
+  /** Start values of the parameters, asked for where there is no checkpoint to go on from. */
+  readonly initialWeights: () => HostTensors;
+  /** The batch of a step. */
+  readonly load: (step: number) => Promise<Batch>;
+  readonly schedule: Schedule;
+  readonly logEverySteps: number;
+  readonly checkpoint: { readonly everySteps: number; readonly keepLast: number };
+}
+
+/** What a checkpoint holds beside tensors. */
+interface Saved {
+  /** Steps that changed the weights: fewer than all where some were skipped. */
+  readonly updates: number;
+  readonly skippedInARow: number;
+  readonly meter: MeterState;
+}
+
+/** The folder of a training stage's checkpoints. */
+export function checkpointFolder(stageDirectory: string): string {
+  return join(stageDirectory, 'checkpoints');
+}
+
+/**
+ * Trains from the last checkpoint in the stage's folder, or from the start, to the last step, and saves there.
+ * When interrupted it saves first and then fails with an AbortError.
+ */
+export function trainingSteps(job: TrainingJob, context: StageContext): Observable<StageEvent> {
+  const notices: StageEvent[] = [];
+  return from(TrainingRun.begin(job, context, notices)).pipe(
+    mergeMap((run) => concat(from(notices), steps(run, context.signal), finished(run))),
+  );
+}
+
+function steps(run: TrainingRun, signal: AbortSignal): Observable<StageProgress> {
+  const { job, step: first } = run;
+  return range(first, job.schedule.totalSteps - first).pipe(
+    prefetch(batchesAhead, job.load, (batch) => defer(() => run.advance(batch))),
+    takeWhile(() => !signal.aborted, true),
+    everyMs(progressEveryMs),
+  );
+}
+
+function finished(run: TrainingRun): Observable<never> {
+  return defer(() => run.finish()).pipe(ignoreElements());
+}
+
+/** One session of training: the state beside the trainer's tensors. */
+class TrainingRun {
+  private readonly folder: string;
+  private readonly metricsPath: string;
+  private savedStep: number | undefined;
+
+  private constructor(
+    readonly job: TrainingJob,
+    private readonly context: StageContext,
+    public step: number,
+    private updates: number,
+    private skippedInARow: number,
+    private readonly meter: Meter,
+  ) {
+    this.folder = checkpointFolder(context.directory);
+    this.metricsPath = join(context.directory, metricsName);
+  }
+
+  static async begin(job: TrainingJob, context: StageContext, notices: StageEvent[]): Promise<TrainingRun> {
+    const checkpoint: Checkpoint<Saved> | undefined = await latestCheckpoint<Saved>(
+      checkpointFolder(context.directory),
+      (message) => notices.push({ type: 'notice', level: 'warning', message }),
+    );
+    await rewindMetrics(join(context.directory, metricsName), checkpoint?.step ?? 0);
+    if (checkpoint === undefined) {
+      await job.trainer.start(job.initialWeights());
+      return new TrainingRun(job, context, 0, 0, 0, new Meter());
+    }
+    await restoreCheckpoint(checkpoint, job.trainer);
+    notices.push({ type: 'notice', level: 'info', message: `Goes on from step ${checkpoint.step}.` });
+    const { updates, skippedInARow, meter } = checkpoint.extra;
+    const run = new TrainingRun(job, context, checkpoint.step, updates, skippedInARow, new Meter(meter));
+    run.savedStep = checkpoint.step;
+    return run;
+  }
+
+  /** Takes one step, and logs and saves where it is time to. */
+  async advance(batch: Batch): Promise<StageProgress> {
+    const { trainer, schedule, logEverySteps, checkpoint } = this.job;
+    const learningRate = learningRateAt(this.step, schedule);
+    const { loss, gradientNorm, applied, figures } = await trainer.step(batch, learningRate, this.updates);
+    this.step++;
+    if (applied) {
+      this.updates++;
+      this.skippedInARow = 0;
+      this.meter.add({ loss, gradientNorm, ...figures });
+    } else this.countSkipped(loss);
+    const current = this.meter.means();
+    if (this.step % logEverySteps === 0 || this.step === schedule.totalSteps)
+      await appendMetrics(this.metricsPath, { step: this.step, ...this.meter.take(), learningRate });
+    if (this.step % checkpoint.everySteps === 0) await this.save();
+    return {
+      type: 'progress',
+      done: this.step,
+      total: schedule.totalSteps,
+      unit: 'steps',
+      figures: current.loss === undefined ? {} : { loss: current.loss },
+    };
+  }
+
+  /** Saves where that has not been done; fails with an AbortError where steps are left. */
+  async finish(): Promise<void> {
+    if (this.savedStep !== this.step) await this.save();
+    if (this.step < this.job.schedule.totalSteps) throw abortError(this.context.signal);
+  }
+
+  private async save(): Promise<void> {
+    const extra: Saved = {
+      updates: this.updates,
+      skippedInARow: this.skippedInARow,
+      meter: this.meter.toJSON(),
+    };
+    await saveCheckpoint(this.folder, this.job.trainer, this.step, extra);
+    await pruneCheckpoints(this.folder, this.job.checkpoint.keepLast);
+    this.savedStep = this.step;
+  }
+
+  private countSkipped(loss: number): void {
+    this.skippedInARow++;
+    if (this.skippedInARow < maxSkippedInARow) return;
+    throw new UserError({
+      code: 'loss-not-finite',
+      message: `At step ${this.step} the loss is ${loss}, and loss or gradients were not finite in the last ${maxSkippedInARow} steps.`,
+      remedy:
+        'Lower `learningRate`, raise `warmupSteps`, or set `gradientClip: 1`; the last checkpoint is intact.',
+    });
+  }
+}

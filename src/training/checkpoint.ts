@@ -1,0 +1,148 @@
+import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { openSafetensors, writeSafetensors } from '../data/safetensors/index.js';
+import { asUserError } from '../files/file-errors.js';
+import { type FileSeal, writeFileWhole } from '../files/output-file.js';
+import { sha256OfFile } from '../files/sha256-file.js';
+import { UserError } from '../errors.js';
+import { float32 } from '../tensorflow/index.js';
+import { type StateGroup, type Trainer, stateGroups } from './trainer.js';
+
+/** A complete, verified checkpoint: a folder named after its step. */
+export interface Checkpoint<Extra> {
+  readonly path: string;
+  /** Steps taken before it. */
+  readonly step: number;
+  readonly extra: Extra;
+}
+
+interface Manifest<Extra> {
+  readonly format: 'checkpoint-1';
+  readonly step: number;
+  readonly extra: Extra;
+  readonly files: Readonly<Record<string, FileSeal>>;
+}
+
+const manifestName = 'manifest.json';
+const folderPattern = /^step-(\d{9})$/;
+
+/**
+ * Writes the trainer's whole state as `DIRECTORY/step-N`, whole or not at all: tensors first, each file synced, then
+ * a manifest with their sizes and checksums, then the folder gets its name.
+ *
+ * @param extra what else belongs to the state, as JSON
+ */
+export async function saveCheckpoint<Extra>(
+  directory: string,
+  trainer: Trainer,
+  step: number,
+  extra: Extra,
+): Promise<Checkpoint<Extra>> {
+  const path = join(directory, `step-${String(step).padStart(9, '0')}`);
+  const partial = `${path}.partial`;
+  try {
+    await rm(partial, { recursive: true, force: true });
+    await mkdir(partial, { recursive: true });
+    const files: Record<string, FileSeal> = {};
+    for (const group of stateGroups) files[`${group}.safetensors`] = await saveGroup(partial, trainer, group);
+    const manifest: Manifest<Extra> = { format: 'checkpoint-1', step, extra, files };
+    await writeFileWhole(join(partial, manifestName), JSON.stringify(manifest, undefined, 1) + '\n');
+    await rm(path, { recursive: true, force: true });
+    await rename(partial, path);
+    await syncFolder(directory);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    throw asUserError(error, path);
+  }
+  return { path, step, extra };
+}
+
+/** Sets the trainer's whole state to a checkpoint's. */
+export async function restoreCheckpoint(checkpoint: Checkpoint<unknown>, trainer: Trainer): Promise<void> {
+  for (const group of stateGroups) await restoreGroup(checkpoint.path, trainer, group);
+}
+
+/**
+ * The newest complete and undamaged checkpoint in a folder. Damaged ones are reported to `warn` and passed over;
+ * what an interrupted save left behind is not looked at.
+ */
+export async function latestCheckpoint<Extra>(
+  directory: string,
+  warn: (message: string) => void = () => undefined,
+): Promise<Checkpoint<Extra> | undefined> {
+  for (const path of await checkpointPaths(directory)) {
+    const found = await verify<Extra>(path);
+    if (typeof found !== 'string') return found;
+    warn(`The checkpoint ${basename(path)} is damaged (${found}) and is not used.`);
+  }
+  return undefined;
+}
+
+/** Removes checkpoints but the newest `keep`. */
+export async function pruneCheckpoints(directory: string, keep: number): Promise<void> {
+  for (const path of (await checkpointPaths(directory)).slice(keep))
+    await rm(path, { recursive: true, force: true });
+}
+
+/** Path of one group of tensors within a checkpoint. */
+export function groupPath(checkpoint: string, group: StateGroup): string {
+  return join(checkpoint, `${group}.safetensors`);
+}
+
+async function saveGroup(directory: string, trainer: Trainer, group: StateGroup): Promise<FileSeal> {
+  const tensors = [];
+  for await (const [name, { shape, data }] of trainer.read(group))
+    tensors.push({ name, dtype: 'F32' as const, shape, data });
+  return writeSafetensors(groupPath(directory, group), tensors);
+}
+
+async function restoreGroup(directory: string, trainer: Trainer, group: StateGroup): Promise<void> {
+  const file = await openSafetensors(groupPath(directory, group));
+  try {
+    await trainer.write(group, async (name) => {
+      const info = file.tensors.get(name);
+      if (info === undefined)
+        throw new UserError({
+          code: 'checkpoint-mismatch',
+          message: `${groupPath(directory, group)} holds no tensor ${name}.`,
+        });
+      return float32(info.shape, await file.readFloat32(name));
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+/** The checkpoint, or what is wrong with it. */
+async function verify<Extra>(path: string): Promise<Checkpoint<Extra> | string> {
+  let manifest: Manifest<Extra>;
+  try {
+    manifest = JSON.parse(await readFile(join(path, manifestName), 'utf8')) as Manifest<Extra>;
+  } catch {
+    return `${manifestName} cannot be read`;
+  }
+  for (const [name, seal] of Object.entries(manifest.files)) {
+    const found = await sha256OfFile(join(path, name)).catch(() => undefined);
+    if (found !== seal.sha256) return `${name} is not what was written`;
+  }
+  return { path, step: manifest.step, extra: manifest.extra };
+}
+
+/** Folders of checkpoints, newest first. */
+async function checkpointPaths(directory: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []);
+  return names
+    .filter((name) => folderPattern.test(name))
+    .sort()
+    .reverse()
+    .map((name) => join(directory, name));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
