@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { UserError } from '../errors.js';
 import { locateLibrary, type LibraryLocation } from './library/locate.js';
+import { loadQuietly } from './native-log.js';
 import { pinnedRelease } from './library/pinned-release.js';
 
 /** An address in native memory; 0n is null. */
@@ -138,12 +139,12 @@ function load(location: LibraryLocation | undefined): CApi {
       message: 'The native TensorFlow library is not set up for this user.',
       remedy: 'Run `npm run setup`.',
     });
-  // TensorFlow logs information from C++ by default; errors still come through.
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   try {
-    pin(location.cc);
     koffi.struct('TF_Output', { operation: 'void*', index: 'int' });
-    const library = koffi.load(location.cc);
+    const library = loadQuietly(() => {
+      pin(location.cc);
+      return koffi.load(location.cc);
+    });
     const memcpy = koffi
       .load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6')
       .func('void* memcpy(void*, const void*, size_t)');
