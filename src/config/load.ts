@@ -42,7 +42,7 @@ export async function loadPipeline(
     ...overridden.problems,
     ...problems.filter(isNoConsequence(parsed.problems)),
   ];
-  if (all.length > 0) return failed(all);
+  if (!pipeline || all.length > 0) return failed(all);
   return {
     ok: true,
     pipeline: { file: path, directory: dirname(path), ...pipeline },

@@ -19,8 +19,13 @@ export type ResolvedPipeline = Omit<Pipeline, 'file' | 'directory'>;
 /**
  * Checks a configuration by the schema and by the rules across keys and stages, and applies defaults.
  * Everything that is wrong is reported, except what cannot be judged because something else is wrong.
+ *
+ * @returns a pipeline unless the schema is violated; usable only without problems
  */
-export function resolvePipeline(root: Tree): { pipeline: ResolvedPipeline; problems: readonly Problem[] } {
+export function resolvePipeline(root: Tree): {
+  pipeline: ResolvedPipeline | undefined;
+  problems: readonly Problem[];
+} {
   const { schema, validate } = prepared();
   const value = plain(root) as Written;
   const errors = validate(value);
@@ -32,19 +37,20 @@ export function resolvePipeline(root: Tree): { pipeline: ResolvedPipeline; probl
   const stages = new Map(
     valid.map(([id, stage]) => [id, resolvedStage(id, stage as Written, referring.get(id)!, schema, root)]),
   );
-  const runtime = withDefaults(schema.properties!.runtime!, value.runtime ?? {}) as RuntimeConfig;
-  const context = new CheckContext(root, stages, broken.has('runtime') ? undefined : runtime);
+  const runtime = broken.has('runtime')
+    ? undefined
+    : (withDefaults(schema.properties!.runtime!, value.runtime ?? {}) as RuntimeConfig);
+  const context = new CheckContext(root, stages, runtime);
   for (const stage of stages.values()) checkStage(stage, context);
 
+  const problems = [
+    ...errors.flatMap((error) => explain(error, root)),
+    ...checkReferences(referring, root),
+    ...context.problems,
+  ];
+  if (errors.length > 0) return { pipeline: undefined, problems };
   const top = withDefaults(schema, { ...value, stages: {} }) as ResolvedPipeline;
-  return {
-    pipeline: { name: top.name, seed: top.seed, runtime, stages },
-    problems: [
-      ...errors.flatMap((error) => explain(error, root)),
-      ...checkReferences(referring, root),
-      ...context.problems,
-    ],
-  };
+  return { pipeline: { ...top, stages }, problems };
 }
 
 type Written = Readonly<Record<string, unknown>>;

@@ -17,7 +17,7 @@ export interface AutoencoderConfig {
    */
   downsample: 2 | 4 | 8;
   /**
-   * Width of the layers at each resolution, from full size down: one more entry than there are halvings. Each is a multiple of `normGroups`. Unit: channels.
+   * Width of the layers at each resolution, finest first; each but the first halves height and width. What `downsample` asks for beyond that is folded from pixels into channels before the first layer. Each is a multiple of `normGroups`. Unit: channels.
    */
   channels: number[];
   /**
@@ -41,13 +41,29 @@ export interface AutoencoderConfig {
    */
   batch: number;
   /**
+   * How often each class is drawn: as often as it has images (`natural`), or all equally often (`balanced`), which serves rare classes better.
+   */
+  classSampling: 'natural' | 'balanced';
+  /**
    * Highest learning rate, reached after `warmupSteps`.
    */
   learningRate: number;
   /**
+   * Learning rate after the warm-up: kept, or brought to zero along a cosine or a line.
+   */
+  schedule: 'constant' | 'cosine' | 'linear';
+  /**
    * Steps over which the learning rate rises linearly from zero. Unit: steps.
    */
   warmupSteps: number;
+  /**
+   * Largest global norm of the gradient; larger ones are scaled down to it. 0 turns it off.
+   */
+  gradientClip: number;
+  /**
+   * Decay of the exponential moving average of the weights, per step; the average is what later stages use.
+   */
+  ema: number;
   /**
    * Whether every image is also used mirrored left to right: all, none, or those of some classes (text and flags do not survive it).
    */

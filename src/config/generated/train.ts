@@ -22,6 +22,10 @@ export interface TrainConfig {
    */
   globalBatch: number;
   /**
+   * How often each class is drawn: as often as it has images (`natural`), or all equally often (`balanced`), which serves rare classes better.
+   */
+  classSampling: 'natural' | 'balanced';
+  /**
    * Highest learning rate of AdamW, reached after `warmupSteps`.
    */
   learningRate: number;

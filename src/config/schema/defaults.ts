@@ -2,8 +2,9 @@ import { applicable } from './alternatives.js';
 import type { Schema } from './schema.js';
 
 /**
- * A copy of a valid value with defaults and presets filled in, keys in the order of the schema. Defaults are
- * in the schema only; what is written wins over a preset, and a preset over a default.
+ * A copy of a value with defaults and presets filled in, keys in the order of the schema. Defaults are in the
+ * schema only; what is written wins over a preset, and a preset over a default. The value must be valid: an
+ * invalid one may be as deep as its aliases make it.
  */
 export function withDefaults(schema: Schema, value: unknown): unknown {
   const chosen = applicable(schema, value);
