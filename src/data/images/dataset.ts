@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import { UserError } from '../../errors.js';
+import { prepareImage } from './decode.js';
+import { readImageIndex, type ImageIndex } from './image-index.js';
+
+export interface ImageDatasetOptions {
+  /** Prepared images are kept in memory up to this many bytes. Default 1 GiB. */
+  readonly memoryLimit?: number;
+}
+
+/** The output of an `images` stage with random access: images of one size, read from their files when asked for. */
+export class ImageDataset {
+  readonly #index: ImageIndex;
+  readonly #kept = new Map<number, Uint8Array>();
+  readonly #mostKept: number;
+
+  private constructor(index: ImageIndex, memoryLimit: number) {
+    this.#index = index;
+    this.#mostKept = Math.floor(memoryLimit / (index.set.size ** 2 * 3));
+  }
+
+  /** @param directory the output folder of the `images` stage. */
+  static async open(directory: string, options: ImageDatasetOptions = {}): Promise<ImageDataset> {
+    return new ImageDataset(await readImageIndex(directory), options.memoryLimit ?? 2 ** 30);
+  }
+
+  get count(): number {
+    return this.#index.paths.length;
+  }
+
+  /** Width and height of every image in pixels. */
+  get size(): number {
+    return this.#index.set.size;
+  }
+
+  /** Names of the classes, by label. */
+  get classes(): readonly string[] {
+    return this.#index.set.classes;
+  }
+
+  /** Every image's label. */
+  get labels(): Int32Array {
+    return this.#index.labels;
+  }
+
+  /** Absolute path of an image's file. */
+  path(index: number): string {
+    const path = this.#index.paths[index];
+    if (path === undefined) throw new RangeError(`there is no image ${index} among ${this.count}`);
+    return join(this.#index.set.root, path);
+  }
+
+  /**
+   * An image as `[size, size, 3]` bytes. It may be shared with other callers: it must not be changed.
+   *
+   * @throws UserError `image-missing` or `image-unreadable` when its file is no longer what it was.
+   */
+  async read(index: number): Promise<Uint8Array> {
+    const kept = this.#kept.get(index);
+    if (kept) return kept;
+    const { data } = await prepareImage(this.path(index), this.#index.set).catch((error: unknown) => {
+      throw explained(error);
+    });
+    if (this.#kept.size < this.#mostKept) this.#kept.set(index, data);
+    return data;
+  }
+
+  /** Reads images into the beginning of `out`: `[batch, size, size, 3]` bytes. */
+  async readBatch(indices: ArrayLike<number>, out: Uint8Array): Promise<void> {
+    const bytes = this.size ** 2 * 3;
+    await Promise.all(
+      Array.from(indices, async (index, i) => {
+        out.set(await this.read(index), i * bytes);
+      }),
+    );
+  }
+}
+
+function explained(error: unknown): unknown {
+  if (!(error instanceof UserError) || error.code !== 'file-missing') return error;
+  return new UserError({
+    code: 'image-missing',
+    message: `${error.message.replace(/\.$/, '')}; it was there when the images were examined.`,
+    remedy: 'Put it back, or run the images stage again.',
+    cause: error,
+  });
+}

@@ -1,0 +1,8 @@
+export { centreCrop } from './centre-crop.js';
+export { ImageDataset, type ImageDatasetOptions } from './dataset.js';
+export { decodeImage, prepareImage, type PreparedImage, type PrepareOptions } from './decode.js';
+export { imageGrid, type GridOptions } from './grid.js';
+export { writeImageIndex, type ImageEntry, type ImageSet } from './image-index.js';
+export { encodePng, writePng } from './png.js';
+export type { RgbImage } from './rgb-image.js';
+export { checkFilled, listSome, scanImages, type LabelledImages, type LabelsFile } from './scan/index.js';

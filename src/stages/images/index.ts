@@ -1,0 +1,100 @@
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { concat, defer, from, of, range, switchMap, takeWhile, tap, type Observable } from 'rxjs';
+import type { ImagesConfig } from '../../config/generated/index.js';
+import { scanImages, writeImageIndex, type LabelledImages } from '../../data/images/index.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import { abortable, everyMs, prefetch, progress } from '../../streams/index.js';
+import { Examination, examineImage, type SkippedImage } from './examination.js';
+
+/**
+ * Finds labelled images, opens every one of them, and writes the list of those that can be used:
+ * `index.jsonl` and `set.json` (read by `ImageDataset`), and `skipped.json`.
+ */
+export const stage: StageKind<ImagesConfig> = {
+  name: 'images',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  externalInputs: (config, pipelineDirectory) => {
+    const { root, labels } = locate(config, pipelineDirectory);
+    return labels === 'folders' ? [root] : [root, labels.file];
+  },
+  run: (config, context) => {
+    const { root, labels } = locate(config, context.pipelineDirectory);
+    const { classes } = config;
+    return defer(() => scanImages({ root, labels, ...(classes && { classes }) })).pipe(
+      switchMap((found) => concat(noticeOfIgnored(found), examine(root, found, config, context))),
+      abortable(context.signal),
+    );
+  },
+};
+
+/** How many images are being decoded at once. */
+const decodedAtOnce = 2 * availableParallelism();
+
+function examine(
+  root: string,
+  found: LabelledImages,
+  config: ImagesConfig,
+  context: StageContext,
+): Observable<StageEvent> {
+  const examination = new Examination(root, config);
+  const total = found.paths.length;
+  const look = range(0, total).pipe(
+    prefetch(decodedAtOnce, (index) => examineImage(root, found, index, config)),
+    tap((outcome) => {
+      examination.add(outcome);
+    }),
+    takeWhile(() => !examination.isHopeless),
+    progress({ total, unit: 'images' }),
+    everyMs(200),
+  );
+  return concat(
+    look,
+    defer(() => finish(root, found, examination, config, context)).pipe(switchMap((events) => from(events))),
+  );
+}
+
+async function finish(
+  root: string,
+  { classes }: LabelledImages,
+  examination: Examination,
+  { size, background }: ImagesConfig,
+  { directory }: StageContext,
+): Promise<StageEvent[]> {
+  examination.check(classes);
+  const { usable, skipped } = examination;
+  await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
+  await writeImageIndex(directory, { root, size, background, classes, count: usable.length }, usable);
+  const perClass = new Array<number>(classes.length).fill(0);
+  for (const { label } of usable) perClass[label]!++;
+  const values = {
+    images: usable.length,
+    classes,
+    perClass: Object.fromEntries(classes.map((name, label) => [name, perClass[label]!])),
+    size,
+    skipped: skipped.length,
+  };
+  return [...noticesOfSkipped(skipped), { type: 'summary', values }];
+}
+
+function locate({ path, labels }: ImagesConfig, pipelineDirectory: string) {
+  const absolute = (relative: string) => resolve(pipelineDirectory, relative);
+  return {
+    root: absolute(path),
+    labels: labels === 'folders' ? labels : { ...labels, file: absolute(labels.file) },
+  } as const;
+}
+
+function noticeOfIgnored({ ignored }: LabelledImages): Observable<StageEvent> {
+  const message = `${ignored} files that are no images, or in no class folder, are passed over.`;
+  return ignored > 0 ? of({ type: 'notice', level: 'info', message }) : of();
+}
+
+function noticesOfSkipped(skipped: readonly SkippedImage[], most = 20): StageEvent[] {
+  const rest = skipped.length - most;
+  const messages = skipped.slice(0, most).map(({ path, reason }) => `Left out ${path}: ${reason}.`);
+  if (rest > 0) messages.push(`Left out ${rest} more; all are in skipped.json.`);
+  return messages.map((message) => ({ type: 'notice', level: 'warning', message }));
+}

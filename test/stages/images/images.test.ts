@@ -1,0 +1,171 @@
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lastValueFrom, toArray } from 'rxjs';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { ImagesConfig } from '../../../src/config/generated/index.js';
+import { ImageDataset } from '../../../src/data/images/index.js';
+import type { StageContext } from '../../../src/pipeline/stage.js';
+import { stage } from '../../../src/stages/images/index.js';
+import { folderWith, removeFolders } from '../../data/images/folders.js';
+
+afterAll(removeFolders);
+
+const defaults: ImagesConfig = {
+  path: 'images',
+  labels: 'folders',
+  size: 8,
+  smallImages: 'refuse',
+  background: '#ffffff',
+  maxCorrupt: 0,
+};
+
+function context(pipelineDirectory: string, signal = new AbortController().signal): StageContext {
+  return {
+    id: 'images',
+    pipelineName: 'test',
+    pipelineDirectory,
+    seed: 0,
+    runtime: { device: 'cpu', precision: 'float32', workers: 1, threads: 0 },
+    directory: join(pipelineDirectory, 'out'),
+    input: () => {
+      throw new Error('the images stage has no inputs');
+    },
+    signal,
+  };
+}
+
+async function run(files: Parameters<typeof folderWith>[0], config: Partial<ImagesConfig> = {}) {
+  const home = await folderWith(files);
+  await mkdir(join(home, 'out'));
+  const events = stage.run({ ...defaults, ...config }, context(home)).pipe(toArray());
+  return { home, out: join(home, 'out'), events: await lastValueFrom(events) };
+}
+
+/** A cat and a dog, and more. */
+const files = (more: Record<string, string | true | [number, number]> = {}): typeof more => ({
+  'images/cat/a.png': true,
+  'images/dog/b.png': [20, 12],
+  ...more,
+});
+
+describe('the images stage', () => {
+  it('writes an index that a dataset reads', async () => {
+    const { out, home, events } = await run(files());
+    expect(events.at(-2)).toEqual({ type: 'progress', done: 2, total: 2, unit: 'images' });
+    expect(events.at(-1)).toEqual({
+      type: 'summary',
+      values: { images: 2, classes: ['cat', 'dog'], perClass: { cat: 1, dog: 1 }, size: 8, skipped: 0 },
+    });
+    expect((await readdir(out)).sort()).toEqual(['index.jsonl', 'set.json', 'skipped.json']);
+    expect(await readFile(join(out, 'index.jsonl'), 'utf8')).toBe(
+      '["cat/a.png",0,8,8]\n["dog/b.png",1,20,12]\n',
+    );
+    const dataset = await ImageDataset.open(out);
+    expect(dataset).toMatchObject({
+      count: 2,
+      size: 8,
+      classes: ['cat', 'dog'],
+      labels: Int32Array.of(0, 1),
+    });
+    const batch = new Uint8Array(3 * 8 * 8 * 3);
+    await dataset.readBatch([1, 0, 1], batch);
+    expect([...batch]).toEqual(Array.from({ length: 3 * 64 }, () => [0x33, 0x66, 0x99]).flat());
+    await rm(join(home, 'images/cat/a.png'));
+    await dataset.read(0);
+    await expect((await ImageDataset.open(out)).read(0)).rejects.toMatchObject({
+      code: 'image-missing',
+      message: `${join(home, 'images/cat/a.png')}: there is no such file or folder; it was there when the images were examined.`,
+    });
+    expect(() => dataset.path(2)).toThrow('there is no image 2 among 2');
+  });
+
+  it('keeps no more in memory than allowed', async () => {
+    const { out, home } = await run(files());
+    const dataset = await ImageDataset.open(out, { memoryLimit: 8 * 8 * 3 });
+    await dataset.read(0);
+    await dataset.read(1);
+    await rm(join(home, 'images'), { recursive: true });
+    await dataset.read(0);
+    await expect(dataset.read(1)).rejects.toMatchObject({ code: 'image-missing' });
+  });
+
+  it('depends on the folder and the labels file', () => {
+    expect(stage.externalInputs(defaults, '/home/pipelines')).toEqual(['/home/pipelines/images']);
+    const labels = { file: '../labels.csv', image: 'file', label: 'kind' };
+    expect(stage.externalInputs({ ...defaults, labels }, '/home/pipelines')).toEqual([
+      '/home/pipelines/images',
+      '/home/labels.csv',
+    ]);
+  });
+
+  it('takes classes from a labels file', async () => {
+    const labels = { file: 'labels.csv', image: 'file', label: 'kind' };
+    const csv = 'file,kind\ndog/b.png,long\ncat/a.png,square\n';
+    const { events } = await run(files({ 'labels.csv': csv }), { labels, classes: ['square', 'long'] });
+    expect(events.at(-1)).toMatchObject({ values: { classes: ['square', 'long'], images: 2 } });
+  });
+
+  it('refuses, skips or enlarges small images', async () => {
+    const small = files({ 'images/cat/small.png': [30, 7], 'images/cat/tiny.png': [1, 1] });
+    await expect(run(small)).rejects.toMatchObject({ code: 'images-too-small' });
+    await expect(run(small)).rejects.toThrow(
+      '2 of 4 images are smaller than 8 by 8 pixels:\n  cat/small.png (30 by 7)\n  cat/tiny.png (1 by 1)',
+    );
+    const { events, out } = await run(small, { smallImages: 'skip' });
+    expect(events.at(-1)).toMatchObject({ values: { images: 2, skipped: 2 } });
+    expect(events.filter(({ type }) => type === 'notice')).toEqual([
+      { type: 'notice', level: 'warning', message: 'Left out cat/small.png: it has 30 by 7 pixels.' },
+      { type: 'notice', level: 'warning', message: 'Left out cat/tiny.png: it has 1 by 1 pixels.' },
+    ]);
+    expect(JSON.parse(await readFile(join(out, 'skipped.json'), 'utf8'))).toEqual([
+      { path: 'cat/small.png', reason: 'it has 30 by 7 pixels' },
+      { path: 'cat/tiny.png', reason: 'it has 1 by 1 pixels' },
+    ]);
+    const enlarged = await run(small, { smallImages: 'upscale' });
+    expect(enlarged.events.at(-1)).toMatchObject({ values: { images: 4, skipped: 0 } });
+    const dataset = await ImageDataset.open(enlarged.out);
+    expect(await dataset.read(2)).toHaveLength(8 * 8 * 3);
+  });
+
+  it('names corrupt images, and skips as many as allowed', async () => {
+    const corrupt = files({ 'images/cat/x.png': 'no image', 'images/dog/y.jpg': '' });
+    await expect(run(corrupt, { maxCorrupt: 1 })).rejects.toMatchObject({ code: 'images-corrupt' });
+    await expect(run(corrupt, { maxCorrupt: 1 })).rejects.toThrow(
+      'images: 2 of 4 images cannot be read, where `maxCorrupt` allows 1:\n' +
+        '  cat/x.png: expected an image, but its content is not PNG, JPEG, WebP or GIF\n  dog/y.jpg: ',
+    );
+    const { events } = await run(corrupt, { maxCorrupt: 2 });
+    expect(events.at(-1)).toMatchObject({ values: { images: 2, skipped: 2, perClass: { cat: 1, dog: 1 } } });
+  });
+
+  it('stops early when hopeless, and refuses a class of which nothing is left', async () => {
+    const many = Object.fromEntries(Array.from({ length: 150 }, (_, i) => [`images/cat/${i}.png`, 'x']));
+    await expect(run(files(many))).rejects.toThrow(/100 of 10[01] images cannot be read/);
+    const one = {
+      'images/cat/a.png': true as const,
+      'images/dog/b.png': 'x',
+      'images/owl/c.png': true as const,
+    };
+    await expect(run(one, { maxCorrupt: 5 })).rejects.toThrow('1 of 3 classes have no usable image:\n  dog');
+  });
+
+  it('passes over other files with a notice', async () => {
+    const { events } = await run(files({ 'images/cat/notes.txt': 'x' }));
+    expect(events[0]).toMatchObject({ type: 'notice', level: 'info' });
+  });
+
+  it('stops when interrupted', async () => {
+    const home = await folderWith(files());
+    const controller = new AbortController();
+    const running = lastValueFrom(stage.run(defaults, context(home, controller.signal)));
+    controller.abort();
+    await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('says so when it cannot write', async () => {
+    const home = await folderWith({ ...files(), out: 'a file in the way' });
+    await expect(lastValueFrom(stage.run(defaults, context(home)))).rejects.toMatchObject({
+      code: 'not-a-folder',
+    });
+  });
+});
