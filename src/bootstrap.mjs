@@ -1,5 +1,5 @@
 /**
- * Makes a clone ready, then does what was asked: `node src/bootstrap.mjs quickstart | test | setup [arguments…]`.
+ * Makes a clone ready, then does what was asked: `node src/bootstrap.mjs quickstart | test | conformance | setup [arguments…]`.
  * Installs packages, compiles, and fetches the native library, each only where that is not already done.
  * Runs before anything is installed: only what Node itself brings may be imported.
  */
@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
+import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -37,6 +38,7 @@ const programs = {
   setup: undefined,
   quickstart: [inRoot('dist', 'cli', 'main.js'), 'run', join('pipelines', 'quickstart.yaml')],
   test: [inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run'],
+  conformance: ['--import', 'tsx', join('test', 'conformance', 'main.ts')],
 };
 
 async function main([name = '', ...args]) {
@@ -47,7 +49,8 @@ async function main([name = '', ...args]) {
     await prepare(name === 'setup' ? args : ['--quiet']);
   } catch (error) {
     // Who reads the last line of a test run is told even when it could not begin.
-    if (name === 'test' && error instanceof Failure) error.closing = '0 passed, 1 failed';
+    if (['test', 'conformance'].includes(name) && error instanceof Failure)
+      error.closing = '0 passed, 1 failed';
     throw error;
   }
   if (programs[name] !== undefined) await runNode([...programs[name], ...args]);
@@ -100,14 +103,15 @@ function ourLibc() {
   return process.report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
 }
 
+/** A slow network is waited for; one that is not there is given up after half a minute. */
 const npmPatience = {
-  npm_config_fetch_retries: '5',
-  npm_config_fetch_retry_maxtimeout: '60000',
+  npm_config_fetch_retries: '3',
+  npm_config_fetch_retry_factor: '3',
+  npm_config_fetch_retry_mintimeout: '2000',
   npm_config_fetch_timeout: '600000',
 };
 const waitsBeforeRetry = [3_000, 15_000];
-const ofTheNetwork =
-  /E(CONNRESET|CONNREFUSED|TIMEDOUT|AI_AGAIN|NOTFOUND|IDLETIMEOUT|PIPE)|ERR_SOCKET|network|socket|integrity/i;
+const passing = /ECONNRESET|ETIMEDOUT|EIDLETIMEOUT|EPIPE|EINTEGRITY|ERR_SOCKET|E50\d|E429|socket hang up/;
 
 async function install() {
   for (let attempt = 0; ; attempt++) {
@@ -117,9 +121,9 @@ async function install() {
       npmPatience,
     );
     if (code === 0) return;
-    const excerpt = output.trim().split('\n').slice(0, 15).join('\n');
+    const excerpt = withoutStack(output).slice(0, 12).join('\n');
     const wait = waitsBeforeRetry[attempt];
-    if (wait === undefined || !ofTheNetwork.test(output)) {
+    if (wait === undefined || !passing.test(output)) {
       throw new Failure(
         `npm could not install the packages of ${root}:\n${excerpt}\n` +
           'If the network failed, run this again: what was fetched is kept. A mirror is named with `npm config set registry ADDRESS`.',
@@ -127,6 +131,11 @@ async function install() {
     }
     await sleep(wait);
   }
+}
+
+function withoutStack(output) {
+  const lines = output.trim().split('\n');
+  return lines.filter((line) => !/^npm error( {2,}|[ }{]*$| A complete log)/.test(line));
 }
 
 /** The npm that started this, if one did: it suits this Node. */
@@ -212,18 +221,24 @@ function holderIsGone() {
   }
 }
 
+/** Does one step, telling that it goes on: on a terminal each second, elsewhere each half minute. */
 async function step(title, work) {
   const start = Date.now();
-  if (process.stdout.isTTY) process.stdout.write(`${title} …`);
+  const { isTTY } = process.stdout;
+  const seconds = () => `${Math.round((Date.now() - start) / 1000)} s`;
+  const tell = () =>
+    isTTY ? process.stdout.write(`\r${title}: ${seconds()}`) : say(`${title}: ${seconds()} so far`);
+  if (isTTY) tell();
+  const ticking = setInterval(tell, isTTY ? 1_000 : 30_000);
   try {
     await work();
+    say(`${isTTY ? '\r' : ''}${title}: done in ${seconds()}`);
   } catch (error) {
-    if (process.stdout.isTTY) process.stdout.write('\n');
+    if (isTTY) say('');
     throw error;
+  } finally {
+    clearInterval(ticking);
   }
-  say(
-    `${process.stdout.isTTY ? '\r\u001b[K' : ''}${title}: done in ${Math.round((Date.now() - start) / 1000)} s`,
-  );
 }
 
 function say(line) {

@@ -1,10 +1,11 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import koffi from 'koffi';
 import { UserError } from '../errors.js';
 import { asUserError } from './file-errors.js';
+import { makeFolder } from './make-folder.js';
 
 /** An exclusive lock between processes, held until released. */
 export interface FileLock {
@@ -58,7 +59,7 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
 
 function openLockFile(path: string): number {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     return openSync(path, 'a');
   } catch (error) {
     throw asUserError(error, path);

@@ -102,7 +102,6 @@ async function requireSpace(cache: string, build: ReleaseBuild, firstWheel: numb
   throw new UserError({
     code: 'disk-full',
     message: `${cache}: TensorFlow needs ${formatBytes(needed)} there, and ${formatBytes(bavail * bsize)} are free.`,
-    remedy: 'Free some space, or set PIPELINE_CACHE to a folder on a larger disk.',
   });
 }
 

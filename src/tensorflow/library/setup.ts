@@ -45,23 +45,26 @@ export async function setupLibrary(options: SetupOptions = {}): Promise<LibraryL
   const { installBuild } = await import('./install.js');
   const build = findBuild(release, choice.build, platform)!;
   const cache = cacheFolder(env);
-  const lock = await acquireLock(join(cache, 'setup.lock'), {
-    onWait: () => {
-      report({ type: 'step', message: 'waiting for another process that is setting TensorFlow up' });
-    },
-    signal: options.signal,
-  });
   try {
-    const meanwhile = locate();
-    if (meanwhile !== undefined) return meanwhile;
-    report({
-      type: 'step',
-      message: `TensorFlow ${release.version}, the ${choice.build === 'cuda' ? 'CUDA' : 'CPU'} build, because ${choice.reason}`,
+    const lock = await acquireLock(join(cache, 'setup.lock'), {
+      onWait: () => {
+        report({ type: 'step', message: 'waiting for another process that is setting TensorFlow up' });
+      },
+      signal: options.signal,
     });
-    const downloads = join(cache, 'downloads');
-    await installBuild(cache, release, build, { downloads, env, report, signal: options.signal });
-  } finally {
-    lock.release();
+    try {
+      const meanwhile = locate();
+      if (meanwhile !== undefined) return meanwhile;
+      const kind = choice.build === 'cuda' ? 'CUDA' : 'CPU';
+      const message = `TensorFlow ${release.version}, the ${kind} build, because ${choice.reason}`;
+      report({ type: 'step', message });
+      const downloads = join(cache, 'downloads');
+      await installBuild(cache, release, build, { downloads, env, report, signal: options.signal });
+    } finally {
+      lock.release();
+    }
+  } catch (error) {
+    throw withCacheRemedy(error);
   }
   const installed = locate();
   if (installed === undefined) {
@@ -83,4 +86,19 @@ async function keepIfWhole(
   report({ type: 'warning', message: `damaged, to be fetched again: ${damaged.join(', ')}` });
   await rm(join(location.directory, manifestFile), { force: true });
   return undefined;
+}
+
+/** Where the cache cannot be written to, another folder may serve. */
+function withCacheRemedy(error: unknown): unknown {
+  const ofTheFolder = ['read-only', 'permission-denied', 'not-a-folder', 'lock-unavailable', 'disk-full'];
+  if (!(error instanceof UserError) || !ofTheFolder.includes(error.code)) return error;
+  return new UserError({
+    code: error.code,
+    message: error.message,
+    remedy:
+      error.code === 'disk-full'
+        ? 'Free some space, or set PIPELINE_CACHE to a folder on a larger disk.'
+        : 'Set PIPELINE_CACHE to a folder on a local disk that this user can write to.',
+    cause: error,
+  });
 }

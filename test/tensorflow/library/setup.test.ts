@@ -9,7 +9,7 @@ import { setupLibrary } from '../../../src/tensorflow/library/setup.js';
 import { verifyLibrary } from '../../../src/tensorflow/library/verify.js';
 import { PackageIndex } from './support/package-index.js';
 import { Sandbox } from './support/sandbox.js';
-import { cpuWheel, libraries, nvidiaWheel } from './support/tiny-release.js';
+import { cpuWheel, libraries, nvidiaWheel, tinyRelease } from './support/tiny-release.js';
 
 const half = cpuWheel.pin.bytes >> 1;
 let sandbox: Sandbox;
@@ -161,6 +161,23 @@ describe('without a network', () => {
     expect(index.requests).toEqual([]);
     expect(readdirSync(wheels)).toEqual([cpuWheel.pin.filename]);
   });
+});
+
+it('says where a cache is to go that cannot be made', async () => {
+  writeFileSync(sandbox.cache, 'a file');
+  const error = await failure(setupLibrary(sandbox.options({ PIP_INDEX_URL: index.url })));
+  expect(error.code).toBe('not-a-folder');
+  expect(error.message).toContain(sandbox.cache);
+  expect(error.remedy).toContain('PIPELINE_CACHE');
+});
+
+it('refuses a disk that is too small before it downloads', async () => {
+  const builds = tinyRelease.builds.map((build) => ({ ...build, unpackedBytes: 1e18 }));
+  const options = sandbox.options({ PIP_INDEX_URL: index.url });
+  const error = await failure(setupLibrary({ ...options, release: { ...tinyRelease, builds } }));
+  expect(error.message).toMatch(/TensorFlow needs 1000000 TB there, and .* are free/);
+  expect(error.remedy).toContain('PIPELINE_CACHE');
+  expect(index.requests).toEqual([]);
 });
 
 describe('interrupted', () => {
