@@ -1,14 +1,14 @@
 import { code, counted } from '../diagnostics/words.js';
 import type { StageCheck } from './context.js';
 
-/** A width for the full size and for every halving. */
+/** Halvings between resolutions may not go beyond what `downsample` asks for. */
 export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, context) => {
-  const expected = Math.log2(config.downsample) + 1;
-  if (config.channels.length === expected) return;
+  const most = Math.log2(config.downsample) + 1;
+  if (config.channels.length <= most) return;
   context.report(id, {
     at: 'channels',
     code: 'wrong-length',
-    message: `${code('channels')} must have ${counted(expected, 'width')} for ${code(`downsample: ${config.downsample}`)}: one for the full size and one for each halving; ${config.channels.length} found.`,
+    message: `${code('channels')} must have at most ${counted(most, 'width')} for ${code(`downsample: ${config.downsample}`)}: one for the finest resolution and one for each halving; ${config.channels.length} found.`,
   });
 };
 

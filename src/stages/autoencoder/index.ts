@@ -1,0 +1,93 @@
+import { type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
+import type { AutoencoderConfig as StageConfig } from '../../config/generated/index.js';
+import { ImageDataset } from '../../data/images/index.js';
+import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
+import { autoencoderLoss } from '../../models/autoencoder-kl/loss.js';
+import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
+import { initialize } from '../../nn/parameters.js';
+import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import { Session, type Tensor1D, type Tensor4D, nativeBackend, streamKey } from '../../tensorflow/index.js';
+import { Trainer } from '../../training/trainer.js';
+import { type TrainingJob, trainingSteps } from '../training-stream.js';
+import { imageBatches } from './image-batches.js';
+import { finishAutoencoder } from './finish.js';
+
+/** Trains an AutoencoderKL from scratch on images. */
+export const stage: StageKind<StageConfig> = {
+  name: 'autoencoder',
+  codeVersion: 1,
+  dependsOnPrecision: true,
+  externalInputs: () => [],
+  run: (config, context) =>
+    from(ImageDataset.open(context.input(config.images).directory)).pipe(
+      mergeMap((images) => train(config, images, context)),
+    ),
+};
+
+function train(config: StageConfig, images: ImageDataset, context: StageContext): Observable<StageEvent> {
+  return defer(() => {
+    nativeBackend(context.runtime);
+    const model = modelConfig(config);
+    const session = new Session(context.runtime);
+    const job = trainingJob(config, model, images, session, context.seed);
+    return concat(
+      trainingSteps(job, context),
+      defer(() => finishAutoencoder(config, model, images, context)),
+    ).pipe(finalize(() => void session.close()));
+  });
+}
+
+/** What `downsample` asks for beyond the halvings between resolutions is folded into channels. */
+function modelConfig({
+  latentChannels,
+  channels,
+  layersPerBlock,
+  normGroups,
+  downsample,
+}: StageConfig): AutoencoderConfig {
+  const patchSize = downsample / 2 ** (channels.length - 1);
+  return { imageChannels: 3, latentChannels, channels, layersPerBlock, normGroups, patchSize };
+}
+
+function trainingJob(
+  config: StageConfig,
+  model: AutoencoderConfig,
+  images: ImageDataset,
+  session: Session,
+  seed: number,
+): TrainingJob {
+  const parameters = autoencoderParameters(model);
+  const load = imageBatches(images, config, seed);
+  return {
+    trainer: new Trainer(session, {
+      parameters,
+      inputs: {
+        images: { dtype: 'float32', shape: [config.batch, images.size, images.size, 3] },
+        noiseKey: { dtype: 'int32', shape: [2] },
+      },
+      loss: ({ images, noiseKey }, weights) =>
+        autoencoderLoss(
+          weights,
+          model,
+          { images: images as Tensor4D, noiseKey: noiseKey as Tensor1D },
+          config.klWeight,
+        ),
+      optimizer: { betas: [0.9, 0.99], epsilon: 1e-8, weightDecay: 0 },
+      averageDecay: config.ema,
+      gradientClip: config.gradientClip,
+    }),
+    initialWeights: () => initialize(parameters, seed),
+    load: async (step) => ({
+      images: await load(step),
+      noiseKey: streamKey(seed, 'autoencoder noise', step),
+    }),
+    schedule: {
+      kind: config.schedule,
+      learningRate: config.learningRate,
+      warmupSteps: config.warmupSteps,
+      totalSteps: config.steps,
+    },
+    logEverySteps: config.logEverySteps,
+    checkpoint: { everySteps: config.checkpoint.everySteps, keepLast: 1 },
+  };
+}

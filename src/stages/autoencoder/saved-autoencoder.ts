@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openSafetensors } from '../../data/safetensors/index.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
+import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
+import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
+import {
+  CompiledProgram,
+  type HostTensor,
+  type RuntimeOptions,
+  Session,
+  type Tensor4D,
+  VariableStore,
+  float32,
+} from '../../tensorflow/index.js';
+
+/** What a trained autoencoder is saved as: `autoencoder.json`, with its weights in a file beside it. */
+interface SavedAutoencoder {
+  readonly format: 'autoencoder-1';
+  readonly config: AutoencoderConfig;
+  /** Path of the weights, relative to the file. */
+  readonly weights: string;
+}
+
+const fileName = 'autoencoder.json';
+
+export async function writeSavedAutoencoder(
+  directory: string,
+  config: AutoencoderConfig,
+  weights: string,
+): Promise<void> {
+  const saved: SavedAutoencoder = { format: 'autoencoder-1', config, weights };
+  await writeFileWhole(join(directory, fileName), JSON.stringify(saved, undefined, 1) + '\n');
+}
+
+/** A trained autoencoder, ready to run. Close it after use. */
+export class Autoencoder {
+  private constructor(
+    readonly config: AutoencoderConfig,
+    private readonly session: Session,
+    private readonly encoder: CompiledProgram<
+      { images: Tensor4D },
+      { mean: Tensor4D; logVariance: Tensor4D }
+    >,
+    private readonly decoder: CompiledProgram<{ latents: Tensor4D }, { images: Tensor4D }>,
+  ) {}
+
+  /** Opens the output of an `autoencoder` stage. */
+  static async open(directory: string, options: RuntimeOptions): Promise<Autoencoder> {
+    const { config, weights } = JSON.parse(
+      await readFile(join(directory, fileName), 'utf8'),
+    ) as SavedAutoencoder;
+    const session = new Session(options);
+    const variables = Object.fromEntries(
+      autoencoderParameters(config).map(({ name, shape }) => [name, session.variable(name, shape)]),
+    );
+    const store = new VariableStore(session, Object.values(variables));
+    const file = await openSafetensors(join(directory, weights));
+    try {
+      await store.write(async ({ name, shape }) => float32(shape, await file.readFloat32(name)));
+    } finally {
+      await file.close();
+    }
+    return new Autoencoder(
+      config,
+      session,
+      new CompiledProgram(session, ({ images }, w) => ({ ...encode(w, config, images) }), variables),
+      new CompiledProgram(session, ({ latents }, w) => ({ images: decode(w, config, latents) }), variables),
+    );
+  }
+
+  /** Images [batch, size, size, 3] in [-1, 1] to the posterior over latents. */
+  encode(images: HostTensor): Promise<Readonly<Record<'mean' | 'logVariance', HostTensor>>> {
+    return this.encoder.call({ images });
+  }
+
+  /** Latents [batch, height, width, channels] to images, near [-1, 1] but not clipped. */
+  async decode(latents: HostTensor): Promise<HostTensor> {
+    return (await this.decoder.call({ latents })).images;
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+}

@@ -1,0 +1,136 @@
+import { type Observable, concat, concatMap, defer, finalize, from, mergeMap, range } from 'rxjs';
+import type { EncodeConfig } from '../../config/generated/index.js';
+import { ImageDataset } from '../../data/images/index.js';
+import { toPixels } from '../../data/images/pixels.js';
+import { type LatentSample, LatentWriter, type Posterior } from '../../data/latents/index.js';
+import { downsampleOf } from '../../models/autoencoder-kl/config.js';
+import type { StageContext, StageEvent, StageKind, StageProgress } from '../../pipeline/stage.js';
+import { abortable, prefetch, progress } from '../../streams/index.js';
+import { type HostTensor, float32, floats, nativeBackend } from '../../tensorflow/index.js';
+import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
+import { flippableClasses } from '../flips.js';
+
+/** Batches that are decoded from their files ahead of the network. */
+const batchesAhead = 3;
+
+/** Encodes images to posteriors over latents, once, so that training need not. */
+export const stage: StageKind<EncodeConfig> = {
+  name: 'encode',
+  codeVersion: 1,
+  dependsOnPrecision: true,
+  dependsOnSeed: false,
+  externalInputs: () => [],
+  run: (config, context) =>
+    from(EncodeJob.open(config, context)).pipe(mergeMap((job) => encodeAll(job, context))),
+};
+
+function encodeAll(job: EncodeJob, context: StageContext): Observable<StageEvent> {
+  return concat(
+    range(0, job.batches).pipe(
+      prefetch(
+        batchesAhead,
+        (batch) => job.load(batch),
+        (batch) => defer(() => job.encode(batch)),
+      ),
+      concatMap((samples) => job.append(samples)),
+      progress({ total: job.images.count, unit: 'images', start: job.start, count: (written) => written }),
+      abortable<StageProgress>(context.signal),
+    ),
+    defer(() => job.finish()),
+  ).pipe(finalize(() => void job.close()));
+}
+
+/** Pixels of a batch's images, straight and mirrored ones in one tensor. */
+interface PixelBatch {
+  readonly indices: readonly number[];
+  readonly pixels: HostTensor;
+  /** For each image the row of its mirrored variant in `pixels`; none where it has none. */
+  readonly mirroredRows: readonly (number | undefined)[];
+}
+
+class EncodeJob {
+  readonly start: number;
+  private readonly flippable: readonly boolean[];
+
+  private constructor(
+    private readonly config: EncodeConfig,
+    readonly images: ImageDataset,
+    private readonly autoencoder: Autoencoder,
+    private readonly writer: LatentWriter,
+  ) {
+    this.start = writer.count;
+    this.flippable = flippableClasses(config.flips, images.classes);
+  }
+
+  static async open(config: EncodeConfig, context: StageContext): Promise<EncodeJob> {
+    nativeBackend(context.runtime);
+    const images = await ImageDataset.open(context.input(config.images).directory);
+    const autoencoder = await Autoencoder.open(context.input(config.autoencoder).directory, context.runtime);
+    const side = images.size / downsampleOf(autoencoder.config);
+    const writer = await LatentWriter.open(context.directory, {
+      shape: [side, side, autoencoder.config.latentChannels],
+      dtype: config.dtype,
+      classes: images.classes,
+      shardSize: config.shardSize,
+    });
+    return new EncodeJob(config, images, autoencoder, writer);
+  }
+
+  get batches(): number {
+    return Math.ceil((this.images.count - this.start) / this.config.batch);
+  }
+
+  async load(batch: number): Promise<PixelBatch> {
+    const { size, labels, count } = this.images;
+    const first = this.start + batch * this.config.batch;
+    const indices = Array.from({ length: Math.min(this.config.batch, count - first) }, (_, i) => first + i);
+    let rows = indices.length;
+    const mirroredRows = indices.map((index) =>
+      this.flippable[labels[index]!] === true ? rows++ : undefined,
+    );
+    const length = size * size * 3;
+    const pixels = new Float32Array(rows * length);
+    await Promise.all(
+      indices.map(async (index, i) => {
+        const bytes = await this.images.read(index);
+        toPixels(bytes, size, pixels, i * length);
+        const row = mirroredRows[i];
+        if (row !== undefined) toPixels(bytes, size, pixels, row * length, true);
+      }),
+    );
+    return { indices, pixels: float32([rows, size, size, 3], pixels), mirroredRows };
+  }
+
+  async encode({ indices, pixels, mirroredRows }: PixelBatch): Promise<LatentSample[]> {
+    const { mean, logVariance } = await this.autoencoder.encode(pixels);
+    const posterior = (row: number): Posterior => ({
+      mean: rowOf(mean, row),
+      std: rowOf(logVariance, row).map((value) => Math.exp(value / 2)),
+    });
+    return indices.map((index, i) => {
+      const row = mirroredRows[i];
+      const label = this.images.labels[index]!;
+      return { ...posterior(i), label, ...(row === undefined ? {} : { flipped: posterior(row) }) };
+    });
+  }
+
+  /** Appends samples; returns how many. */
+  async append(samples: readonly LatentSample[]): Promise<number> {
+    for (const sample of samples) await this.writer.append(sample);
+    return samples.length;
+  }
+
+  async finish(): Promise<StageEvent> {
+    const { count, shape, statistics } = await this.writer.finish();
+    return { type: 'summary', values: { latents: count, shape, mean: statistics.mean, std: statistics.std } };
+  }
+
+  close(): Promise<void> {
+    return this.autoencoder.close();
+  }
+}
+
+function rowOf(tensor: HostTensor, row: number): Float32Array {
+  const length = tensor.data.length / tensor.shape[0]!;
+  return floats(tensor).slice(row * length, (row + 1) * length);
+}

@@ -1,0 +1,148 @@
+import { relative } from 'node:path';
+import { type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
+import type { TrainConfig } from '../../config/generated/index.js';
+import { LatentDataset } from '../../data/latents/index.js';
+import type { SiTConfig } from '../../models/sit/config.js';
+import { sitParameters } from '../../models/sit/parameters.js';
+import { sit } from '../../models/sit/sit.js';
+import { initialize } from '../../nn/parameters.js';
+import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import { Session, type TensorSpec, nativeBackend, sizeOf } from '../../tensorflow/index.js';
+import { groupPath, latestCheckpoint } from '../../training/checkpoint.js';
+import { type LatentInputs, type RandomInputs, diffusionLoss } from '../../training/diffusion-loss.js';
+import { type LossProgram, Trainer } from '../../training/trainer.js';
+import {
+  type TimestepSampling,
+  defaultTrainEpsilon,
+  timeInterval,
+  transportOf,
+} from '../../transport/index.js';
+import { type TrainingJob, checkpointFolder, trainingSteps } from '../training-stream.js';
+import { latentBatches } from './latent-batches.js';
+import { modelConfig } from './model-config.js';
+import { writeSavedModel } from './saved-model.js';
+
+/** Trains a SiT with attention mediators on latents. */
+export const stage: StageKind<TrainConfig> = {
+  name: 'train',
+  codeVersion: 1,
+  dependsOnPrecision: true,
+  externalInputs: () => [],
+  run: (config, context) =>
+    from(LatentDataset.open(context.input(config.latents).directory)).pipe(
+      mergeMap((latents) => train(config, latents, context).pipe(finalize(() => void latents.close()))),
+    ),
+};
+
+function train(config: TrainConfig, latents: LatentDataset, context: StageContext): Observable<StageEvent> {
+  return defer(() => {
+    nativeBackend(context.runtime);
+    const [latentSize, , channels] = latents.shape;
+    const model = modelConfig(config, { latentSize, channels, classes: latents.classes.length });
+    const session = new Session(context.runtime);
+    return concat(
+      trainingSteps(trainingJob(config, model, latents, session, context.seed), context),
+      defer(() => finish(config, model, latents, context)),
+    ).pipe(finalize(() => void session.close()));
+  });
+}
+
+function trainingJob(
+  config: TrainConfig,
+  model: SiTConfig,
+  latents: LatentDataset,
+  session: Session,
+  seed: number,
+): TrainingJob {
+  const parameters = sitParameters(model);
+  return {
+    trainer: new Trainer(session, {
+      parameters,
+      inputs: inputSpecs(config.globalBatch, latents.shape),
+      loss: lossProgram(config, model, latents),
+      optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
+      averageDecay: config.ema,
+      gradientClip: config.gradientClip,
+    }),
+    initialWeights: () => initialize(parameters, seed),
+    load: latentBatches(latents, config, seed),
+    schedule: {
+      kind: config.schedule,
+      learningRate: config.learningRate,
+      warmupSteps: config.warmupSteps,
+      totalSteps: totalSteps(config, latents.count),
+    },
+    logEverySteps: config.logEverySteps,
+    checkpoint: config.checkpoint,
+  };
+}
+
+/** Steps of the whole training; an epoch's last, incomplete batch is not taken, as in the reference. */
+function totalSteps({ steps, epochs, globalBatch }: TrainConfig, samples: number): number {
+  return steps ?? epochs! * Math.max(1, Math.floor(samples / globalBatch));
+}
+
+function inputSpecs(batch: number, shape: readonly number[]): Readonly<Record<string, TensorSpec>> {
+  const key: TensorSpec = { dtype: 'int32', shape: [2] };
+  const latent: TensorSpec = { dtype: 'float32', shape: [batch, ...shape] };
+  return {
+    mean: latent,
+    std: latent,
+    labels: { dtype: 'int32', shape: [batch] },
+    posteriorKey: key,
+    noiseKey: key,
+    timeKey: key,
+    dropoutKey: key,
+    firstSample: { dtype: 'int32', shape: [1] },
+  };
+}
+
+function lossProgram(config: TrainConfig, model: SiTConfig, latents: LatentDataset): LossProgram {
+  const choice = { interpolant: config.interpolant, prediction: config.prediction };
+  const timestepSampling: TimestepSampling =
+    config.timesteps === 'uniform' ? { kind: 'uniform' } : config.timesteps;
+  const options = {
+    transport: { ...transportOf(choice), lossWeight: 'none' as const },
+    interval: timeInterval(choice, defaultTrainEpsilon(choice)),
+    timestepSampling,
+    normalization: latents.index.statistics,
+    labelDropout: model.labelDropout,
+    nullClass: model.classes,
+  };
+  return (inputs, weights) => {
+    const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
+    const losses = diffusionLoss(
+      (x, t, y) => sit(weights, model, x, t, y),
+      { mean, std, labels },
+      keys,
+      options,
+    );
+    return { loss: losses.mean() };
+  };
+}
+
+async function finish(
+  config: TrainConfig,
+  model: SiTConfig,
+  latents: LatentDataset,
+  context: StageContext,
+): Promise<StageEvent> {
+  const checkpoint = (await latestCheckpoint(checkpointFolder(context.directory)))!;
+  const path = (group: 'weights' | 'average') =>
+    relative(context.directory, groupPath(checkpoint.path, group));
+  await writeSavedModel(context.directory, {
+    format: 'sit-1',
+    config: model,
+    interpolant: config.interpolant,
+    prediction: config.prediction,
+    normalization: latents.index.statistics,
+    classes: latents.classes,
+    steps: checkpoint.step,
+    weights: { raw: path('weights'), ema: path('average') },
+  });
+  const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return {
+    type: 'summary',
+    values: { steps: checkpoint.step, parameters, samples: checkpoint.step * config.globalBatch },
+  };
+}

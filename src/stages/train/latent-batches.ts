@@ -1,0 +1,38 @@
+import type { TrainConfig } from '../../config/generated/index.js';
+import type { LatentDataset } from '../../data/latents/index.js';
+import { balancedOrder, shuffledOrder } from '../../data/sample-order.js';
+import { float32, int32, streamKey } from '../../tensorflow/index.js';
+import type { Batch } from '../training-stream.js';
+
+/** Gives the inputs of a step: posteriors and labels of its samples, and the keys of its random numbers. */
+export function latentBatches(
+  latents: LatentDataset,
+  { globalBatch, classSampling }: Pick<TrainConfig, 'globalBatch' | 'classSampling'>,
+  seed: number,
+): (step: number) => Promise<Batch> {
+  const order =
+    classSampling === 'balanced' ? balancedOrder(seed, latents.labels) : shuffledOrder(seed, latents.count);
+  const shape = [globalBatch, ...latents.shape];
+  const size = shape.reduce((a, b) => a * b);
+  return async (step) => {
+    const draws = Array.from({ length: globalBatch }, (_, i) => order.at(step * globalBatch + i));
+    const indices = draws.map(({ index }) => index);
+    const mean = new Float32Array(size);
+    const std = new Float32Array(size);
+    const flipped = draws.map((draw) => draw.flipped);
+    await latents.readBatch(indices, { mean, std }, flipped);
+    return {
+      mean: float32(shape, mean),
+      std: float32(shape, std),
+      labels: int32(
+        [globalBatch],
+        Int32Array.from(indices, (index) => latents.labels[index]!),
+      ),
+      posteriorKey: streamKey(seed, 'posterior', step),
+      noiseKey: streamKey(seed, 'noise', step),
+      timeKey: streamKey(seed, 'time', step),
+      dropoutKey: streamKey(seed, 'label dropout', step),
+      firstSample: int32([1], Int32Array.of(0)),
+    };
+  };
+}

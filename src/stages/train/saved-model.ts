@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileWhole } from '../../files/output-file.js';
+import type { SiTConfig } from '../../models/sit/config.js';
+import type { Normalization } from '../../training/diffusion-loss.js';
+import type { InterpolantName, Prediction } from '../../transport/index.js';
+
+/** What training leaves: `model.json`, which describes the model and names its weights' files. */
+export interface SavedModel {
+  readonly format: 'sit-1';
+  readonly config: SiTConfig;
+  readonly interpolant: InterpolantName;
+  readonly prediction: Prediction;
+  /** How latents were normalised for training: samples are mapped back. */
+  readonly normalization: Normalization;
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
+  readonly steps: number;
+  /** Paths of the weights and of their moving average, relative to the file. */
+  readonly weights: { readonly raw: string; readonly ema: string };
+}
+
+const fileName = 'model.json';
+
+export async function writeSavedModel(directory: string, model: SavedModel): Promise<void> {
+  await writeFileWhole(join(directory, fileName), JSON.stringify(model, undefined, 1) + '\n');
+}
+
+export async function readSavedModel(directory: string): Promise<SavedModel> {
+  return JSON.parse(await readFile(join(directory, fileName), 'utf8')) as SavedModel;
+}

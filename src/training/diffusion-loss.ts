@@ -1,0 +1,76 @@
+import {
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
+  randomNormal,
+  randomUniform,
+  tf,
+} from '../tensorflow/index.js';
+import {
+  type LossWeight,
+  type TimeInterval,
+  type TimestepSampling,
+  type Transport,
+  drawsOf,
+  timesteps,
+  trainingLoss,
+} from '../transport/index.js';
+
+/** Affine map that brings latents to mean 0 and deviation 1, one number a channel. */
+export interface Normalization {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** Latents of a step as they are read: posteriors and labels. */
+export interface LatentInputs {
+  /** [batch, height, width, channels] */
+  readonly mean: Tensor4D;
+  readonly std: Tensor4D;
+  /** [batch], int32 */
+  readonly labels: Tensor1D;
+}
+
+/** Streams of random numbers of a step, int32 [2] each, and the place of the batch's first sample, int32 [1]. */
+export interface RandomInputs {
+  readonly posteriorKey: Tensor1D;
+  readonly noiseKey: Tensor1D;
+  readonly timeKey: Tensor1D;
+  readonly dropoutKey: Tensor1D;
+  readonly firstSample: Tensor1D;
+}
+
+export interface DiffusionLossOptions {
+  readonly transport: Transport & { readonly lossWeight: LossWeight };
+  readonly interval: TimeInterval;
+  readonly timestepSampling: TimestepSampling;
+  readonly normalization: Normalization;
+  readonly labelDropout: number;
+  /** Label that stands for no class. */
+  readonly nullClass: number;
+}
+
+/**
+ * The loss of a step, one number a sample: a new draw from each posterior, noise, times and dropped labels, all
+ * functions of the keys and of each sample's place in the global batch.
+ */
+export function diffusionLoss(
+  model: (x: Tensor4D, t: Tensor1D, y: Tensor1D) => Tensor,
+  { mean, std, labels }: LatentInputs,
+  { posteriorKey, noiseKey, timeKey, dropoutKey, firstSample }: RandomInputs,
+  { transport, interval, timestepSampling, normalization, labelDropout, nullClass }: DiffusionLossOptions,
+): Tensor {
+  const [batch, ...shape] = mean.shape;
+  const drawn = mean.add(std.mul(randomNormal(posteriorKey, firstSample, batch, shape)));
+  const data = drawn.sub(tf.tensor1d([...normalization.mean])).div(tf.tensor1d([...normalization.std]));
+  const noise = randomNormal(noiseKey, firstSample, batch, shape);
+  const draws = drawsOf(timestepSampling) === 'uniform' ? randomUniform : randomNormal;
+  const t = timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval);
+  const dropped = randomUniform(dropoutKey, firstSample, batch, []).less(labelDropout);
+  const y =
+    labelDropout === 0
+      ? labels
+      : (tf.where(dropped, tf.fill([batch], nullClass, 'int32'), labels) as Tensor1D);
+  const field = (x: Tensor, time: Tensor) => model(x as Tensor4D, time as Tensor1D, y);
+  return trainingLoss(transport, field, { data, noise, t });
+}
