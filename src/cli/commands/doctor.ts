@@ -1,0 +1,69 @@
+import { statfs } from 'node:fs/promises';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { Chalk } from 'chalk';
+import { findRunsRoot } from '../../pipeline/runs-root.js';
+import { libraryFacts } from '../../tensorflow/library/facts.js';
+import { formatBytes } from '../../tensorflow/library/format-bytes.js';
+import { shortPath } from '../paths.js';
+import { exitCodes, usesColor, type Services } from '../services.js';
+
+/** One line of the doctor's findings. */
+interface Finding {
+  readonly label: string;
+  readonly value: string;
+}
+
+/** `pipeline doctor`: what this machine offers, and what is missing. Gives the exit code. */
+export async function doctor(options: { readonly runs?: string }, services: Services): Promise<number> {
+  const { stdout, env } = services;
+  const { bold, red } = new Chalk({ level: usesColor(stdout, env) ? 1 : 0 });
+  const library = libraryFacts({ env });
+  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
+  const findings: Finding[] = [
+    { label: 'Node', value: `${process.version}, ${process.platform} ${process.arch}` },
+    { label: 'Processor', value: processor() },
+    { label: 'Memory', value: `${formatBytes(freemem())} free of ${formatBytes(totalmem())}` },
+    {
+      label: 'GPU',
+      value: gpu(library.driver),
+    },
+    {
+      label: 'Computes on',
+      value: library.suited === undefined ? 'nothing' : `${library.suited.build}: ${library.suited.reason}`,
+    },
+    { label: 'TensorFlow', value: libraryLine(library) },
+    { label: 'Runs', value: `${shortPath(runsRoot)}, ${formatBytes(await freeSpace(runsRoot))} free` },
+  ];
+  const width = Math.max(...findings.map(({ label }) => label.length));
+  for (const { label, value } of findings) stdout.write(`${bold(label.padEnd(width))}  ${value}\n`);
+  for (const { message, remedy } of library.problems)
+    stdout.write(`\n${red('missing:')} ${message}\n${remedy === undefined ? '' : `  ${remedy}\n`}`);
+  if (library.problems.length === 0) stdout.write('\nEverything is there.\n');
+  return library.problems.length === 0 ? exitCodes.done : exitCodes.failed;
+}
+
+function processor(): string {
+  const threads = availableParallelism();
+  return `${cpus()[0]?.model.trim() ?? 'unknown'}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+}
+
+function gpu(driver: ReturnType<typeof libraryFacts>['driver']): string {
+  if (driver === undefined) return 'no NVIDIA driver';
+  return `NVIDIA driver ${driver.version ?? '(version unknown)'}, ${driver.evidence}`;
+}
+
+function libraryLine({ found, pinnedVersion }: ReturnType<typeof libraryFacts>): string {
+  if (found === undefined) return `not set up (${pinnedVersion} is needed)`;
+  const size = found.bytes === undefined ? '' : `, ${formatBytes(found.bytes)}`;
+  return `${found.version}, ${found.build} build${size}, ${shortPath(found.directory)}`;
+}
+
+/** Free bytes on the disk that holds a folder, or would hold it. */
+async function freeSpace(path: string): Promise<number> {
+  let existing = resolve(path);
+  while (!existsSync(existing)) existing = dirname(existing);
+  const { bavail, bsize } = await statfs(existing);
+  return bavail * bsize;
+}

@@ -1,0 +1,110 @@
+import { Chalk } from 'chalk';
+import {
+  findRunsRoot,
+  formatReason,
+  makePlan,
+  stageOutput,
+  type Plan,
+  type PlannedInput,
+  type PlannedStage,
+  type StageFact,
+} from '../../pipeline/index.js';
+import type { Json } from '../../pipeline/stage.js';
+import type { PlanCommandOptions } from '../cli.js';
+import { formatDuration, summaryFacts } from '../format.js';
+import { loadOrReport } from '../load.js';
+import { shortPath } from '../paths.js';
+import { exitCodes, usesColor, type Services } from '../services.js';
+
+/** `pipeline plan`: shows what would run and why. Gives the exit code. */
+export async function plan(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
+  const pipeline = await loadOrReport(file, options.set, services);
+  if (pipeline === undefined) return exitCodes.invalid;
+  const planned = await makePlan({
+    pipeline,
+    registry: await services.loadRegistry(),
+    runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
+    until: options.until,
+    force: options.force,
+  });
+  const facts = await describeStages(planned);
+  const { stdout, env } = services;
+  stdout.write(
+    options.json === true
+      ? `${JSON.stringify(asJson(planned, facts))}\n`
+      : formatPlan(planned, facts, usesColor(stdout, env)),
+  );
+  return exitCodes.done;
+}
+
+type FactsByStage = ReadonlyMap<string, readonly StageFact[]>;
+
+async function describeStages({ stages }: Plan): Promise<FactsByStage> {
+  const byId = new Map(stages.map((planned) => [planned.stage.id, planned]));
+  const resolve = (id: string): PlannedInput => {
+    const planned = byId.get(id);
+    if (planned === undefined) throw new Error(`A stage asked for ${id}, which is not planned.`);
+    const { stage, output } = planned;
+    return {
+      kind: stage.kind,
+      config: stage.config as unknown as Json,
+      ...(output && { output: stageOutput(planned, output) }),
+    };
+  };
+  const facts = new Map<string, readonly StageFact[]>();
+  for (const { stage, kind } of stages)
+    facts.set(stage.id, (await kind.describe?.(stage.config, resolve)) ?? []);
+  return facts;
+}
+
+function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: boolean): string {
+  const { bold, dim, green, yellow } = new Chalk({ level: color ? 1 : 0 });
+  const idWidth = Math.max(...stages.map(({ stage }) => stage.id.length));
+  const indent = ' '.repeat(idWidth + 10);
+  const lines = [`${bold(pipeline.name)} ${dim(shortPath(pipeline.file))}`, ''];
+  for (const planned of stages) {
+    const { stage } = planned;
+    const runs = planned.reasons.length > 0;
+    const [first = '', ...rest] = runs ? runLines(planned) : [dim(cachedLine(planned))];
+    lines.push(`${stage.id.padEnd(idWidth)}  ${runs ? yellow('runs  ') : green('cached')}  ${first}`);
+    lines.push(...rest.map((line) => `${indent}${line}`));
+    lines.push(
+      ...(facts.get(stage.id) ?? []).map(({ label, value }) => `${indent}${dim(`${label}: ${value}`)}`),
+    );
+  }
+  const count = stages.filter(({ reasons }) => reasons.length > 0).length;
+  lines.push('', count === 0 ? 'Nothing to run.' : `${count} of ${stages.length} stages to run.`);
+  return `${lines.join('\n')}\n`;
+}
+
+function runLines({ reasons, interruptedSeconds }: PlannedStage): readonly string[] {
+  const continues =
+    interruptedSeconds > 0
+      ? [`continues an interrupted session of ${formatDuration(interruptedSeconds)}`]
+      : [];
+  return [...reasons.map(formatReason), ...continues];
+}
+
+function cachedLine({ output }: PlannedStage): string {
+  if (output === undefined) return '';
+  return [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');
+}
+
+function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage): Json {
+  return {
+    pipeline: pipeline.name,
+    file: pipeline.file,
+    runs: runsRoot,
+    stages: stages.map(({ stage, fingerprint, place, reasons, output, interruptedSeconds }) => ({
+      stage: stage.id,
+      kind: stage.kind,
+      state: reasons.length > 0 ? 'runs' : 'cached',
+      reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
+      fingerprint,
+      output: place.directory,
+      summary: output?.summary ?? null,
+      interruptedSeconds,
+      facts: (facts.get(stage.id) ?? []).map(({ label, value }) => ({ label, value })),
+    })),
+  };
+}

@@ -1,0 +1,105 @@
+import type { TimedRunEvent } from '../../pipeline/run/events.js';
+import { formatReason } from '../../pipeline/plan/reasons.js';
+import type { StageEvent } from '../../pipeline/stage.js';
+import { formatFailure } from '../errors.js';
+import { formatCount, summaryFacts } from '../format.js';
+import { shortPath } from '../paths.js';
+import { ProgressMeter } from './progress-meter.js';
+import type { Renderer } from './renderer.js';
+import {
+  damagedSentence,
+  finishedSentence,
+  interruptedSentence,
+  paceFacts,
+  position,
+  stages,
+  stageTime,
+  waitingSentence,
+} from './sentences.js';
+
+const progressEverySeconds = 5;
+
+/** Lines that stay, for logs and pipes: progress at most every few seconds. */
+export function plainRenderer(
+  stdout: NodeJS.WritableStream,
+  stderr: NodeJS.WritableStream,
+  clock: () => number = () => performance.now() / 1000,
+): Renderer {
+  const meters = new Map<string, ProgressMeter>();
+  let lastProgress = -Infinity;
+  const line = (text: string): void => {
+    stdout.write(`${text}\n`);
+  };
+  const isDue = (): boolean => {
+    const now = clock();
+    if (now - lastProgress < progressEverySeconds) return false;
+    lastProgress = now;
+    return true;
+  };
+
+  const showStageEvent = (stage: string, event: StageEvent): void => {
+    if (event.type === 'notice')
+      line(`${stage}: ${event.level === 'warning' ? 'warning: ' : ''}${event.message}`);
+    if (event.type !== 'progress') return;
+    const meter = meters.get(stage) ?? new ProgressMeter();
+    meters.set(stage, meter);
+    meter.add(event, clock());
+    if (!isDue()) return;
+    const percent = event.total > 0 ? ` (${Math.floor((100 * event.done) / event.total)} %)` : '';
+    line(`${stage}: ${[`${position(event)}${percent}`, ...paceFacts(meter.pace, event)].join(', ')}`);
+  };
+
+  const show = (event: TimedRunEvent): void => {
+    switch (event.type) {
+      case 'reading-inputs':
+        if (isDue())
+          line(`${event.stage}: reading ${formatCount(event.done)} of ${formatCount(event.total)} files`);
+        break;
+      case 'run-started':
+        line(`${event.pipeline}: ${stages(event.stages.length)}, run ${shortPath(event.directory)}`);
+        break;
+      case 'stage-cached':
+        line(`${event.stage}: ${['cached', ...summaryFacts(event.summary)].join(', ')}`);
+        break;
+      case 'stage-waiting':
+        line(`${event.stage}: ${waitingSentence(event)}`);
+        break;
+      case 'output-damaged':
+        line(`${event.stage}: warning: ${damagedSentence(event)}`);
+        break;
+      case 'stage-started':
+        lastProgress = clock();
+        line(
+          `${event.stage}: ${event.resumed ? 'continues' : 'starts'} (${event.reasons.map(formatReason).join('; ')})`,
+        );
+        break;
+      case 'stage-event':
+        showStageEvent(event.stage, event.event);
+        break;
+      case 'stage-finished':
+        line(
+          `${event.stage}: ${[`finished in ${stageTime(event)}`, ...summaryFacts(event.summary)].join(', ')}`,
+        );
+        break;
+      case 'stage-failed':
+        stderr.write(formatFailure(event.failure, false, { stage: event.stage, log: shortPath(event.log) }));
+        break;
+      case 'run-finished':
+        line(finishedSentence(event));
+        for (const page of event.pages) line(`Report: ${shortPath(page)}`);
+        break;
+      case 'run-failed':
+        break;
+      case 'run-interrupted':
+        line(interruptedSentence(event));
+        break;
+    }
+  };
+  return {
+    show,
+    stopping: () => {
+      stderr.write('Stopping; once more to stop at once.\n');
+    },
+    end: () => undefined,
+  };
+}

@@ -1,0 +1,55 @@
+import type { RunEvent } from '../../pipeline/run/events.js';
+import { formatCount, formatDuration, formatFigure, formatRate, asWords } from '../format.js';
+import { shortPath } from '../paths.js';
+import type { Pace } from './progress-meter.js';
+import type { StageProgress } from '../../pipeline/stage.js';
+
+/** What the terminal and plain lines say in the same words. */
+
+type Of<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
+
+export function waitingSentence({ holder }: Of<'stage-waiting'>): string {
+  if (holder === undefined) return 'waiting for another process that is making the same output';
+  const since = new Date(holder.since).toLocaleTimeString('en-GB');
+  return `waiting for process ${holder.pid} on ${holder.host}, which has been making the same output since ${since}`;
+}
+
+export function damagedSentence({ output, problem, movedTo }: Of<'output-damaged'>): string {
+  return `its output is damaged and will be made again: ${problem} in ${shortPath(output)}, now ${shortPath(movedTo)}`;
+}
+
+/** Such as `5,200 of 10,000 steps`. */
+export function position({ done, total, unit }: StageProgress): string {
+  return `${formatCount(done)} of ${formatCount(total)} ${unit}`;
+}
+
+/** Rate, time left and figures, those that are known. */
+export function paceFacts({ rate, secondsLeft }: Pace, progress: StageProgress): string[] {
+  const facts: string[] = [];
+  if (rate !== undefined) facts.push(formatRate(rate, progress.unit));
+  if (secondsLeft !== undefined && secondsLeft > 0) facts.push(`${formatDuration(secondsLeft)} left`);
+  for (const [name, value] of Object.entries(progress.figures ?? {}))
+    facts.push(`${asWords(name)} ${formatFigure(value)}`);
+  return facts;
+}
+
+export function finishedSentence({ seconds, ran, cached }: Of<'run-finished'>): string {
+  const parts = [ran > 0 ? `${stages(ran)} run` : '', cached > 0 ? `${stages(cached)} cached` : ''];
+  return `Done in ${formatDuration(seconds)}: ${parts.filter((part) => part !== '').join(', ')}.`;
+}
+
+export function interruptedSentence({ stage }: Of<'run-interrupted'>): string {
+  return stage === undefined
+    ? 'Interrupted before any stage ran.'
+    : `Interrupted in ${stage}. The same command continues there.`;
+}
+
+export const stages = (count: number): string => `${count} ${count === 1 ? 'stage' : 'stages'}`;
+
+/** Time of a finished stage: that of this session, and of all where there were several. */
+export function stageTime({ seconds, totalSeconds }: Of<'stage-finished'>): string {
+  const several = totalSeconds - seconds > Math.max(1, 0.05 * totalSeconds);
+  return several
+    ? `${formatDuration(seconds)} (${formatDuration(totalSeconds)} with earlier sessions)`
+    : formatDuration(seconds);
+}

@@ -1,0 +1,208 @@
+import { Chalk, type ChalkInstance } from 'chalk';
+import { createLogUpdate } from 'log-update';
+import type { TimedRunEvent } from '../../pipeline/run/events.js';
+import { formatReason } from '../../pipeline/plan/reasons.js';
+import type { StageEvent } from '../../pipeline/stage.js';
+import { formatFailure } from '../errors.js';
+import { formatDuration, summaryFacts } from '../format.js';
+import { shortPath } from '../paths.js';
+import { activeStageLines, fit, readingLine, waitingStageLine, type ActiveStage } from './live-lines.js';
+import { ProgressMeter } from './progress-meter.js';
+import type { Renderer } from './renderer.js';
+import {
+  damagedSentence,
+  finishedSentence,
+  interruptedSentence,
+  stages,
+  stageTime,
+  waitingSentence,
+} from './sentences.js';
+
+const redrawMilliseconds = 125;
+
+/**
+ * A live view: what is finished stays above as lines, what is running and what is to come is redrawn below. Narrow
+ * terminals lose the bar first, then facts from the right.
+ */
+export function terminalRenderer(
+  stdout: NodeJS.WriteStream,
+  stderr: NodeJS.WriteStream,
+  options: { readonly color: boolean },
+): Renderer {
+  const chalk = new Chalk({ level: options.color ? 1 : 0 });
+  const live = createLogUpdate(stdout);
+  const view = new View(chalk);
+  let dirty = true;
+  const draw = (): void => {
+    live(view.lines(stdout.columns).join('\n'));
+    dirty = false;
+  };
+  const above = (text: string, stream: NodeJS.WriteStream = stdout): void => {
+    live.clear();
+    stream.write(text);
+    draw();
+  };
+  const onResize = (): void => {
+    live.clear();
+    draw();
+  };
+  let ticks = 0;
+  const timer = setInterval(() => {
+    if (dirty || ++ticks % 8 === 0) draw();
+  }, redrawMilliseconds);
+  timer.unref();
+  stdout.on('resize', onResize);
+
+  return {
+    show: (event) => {
+      if (event.type === 'stage-failed') {
+        view.take(event);
+        above(
+          formatFailure(event.failure, options.color, { stage: event.stage, log: shortPath(event.log) }),
+          stderr,
+        );
+        return;
+      }
+      const lines = view.take(event);
+      dirty = true;
+      if (lines.length > 0) above(lines.map((line) => `${line}\n`).join(''));
+    },
+    stopping: () => {
+      view.stopping = true;
+      draw();
+    },
+    end: () => {
+      clearInterval(timer);
+      stdout.off('resize', onResize);
+      live.clear();
+      live.done();
+    },
+  };
+}
+
+/** What is on the screen, apart from how it gets there. */
+class View {
+  stopping = false;
+  readonly #chalk: ChalkInstance;
+  readonly #toCome: string[] = [];
+  #idWidth = 8;
+  #active: ActiveStage | undefined;
+  #reading: (TimedRunEvent & { type: 'reading-inputs' }) | undefined;
+
+  constructor(chalk: ChalkInstance) {
+    this.#chalk = chalk;
+  }
+
+  /** Takes an event in, and gives the lines that stay because of it. */
+  take(event: TimedRunEvent): readonly string[] {
+    const { green, dim, yellow, bold, red } = this.#chalk;
+    switch (event.type) {
+      case 'reading-inputs':
+        this.#reading = event;
+        return [];
+      case 'run-started':
+        this.#reading = undefined;
+        this.#toCome.push(...event.stages.map(({ stage }) => stage));
+        this.#idWidth = Math.max(...this.#toCome.map((id) => id.length), 4);
+        return [
+          `${bold(event.pipeline)} ${dim(`${stages(event.stages.length)}, ${shortPath(event.directory)}`)}`,
+          '',
+        ];
+      case 'stage-cached':
+        this.#leave(event.stage);
+        return [
+          this.#line(dim('✓'), event.stage, dim(['cached', ...summaryFacts(event.summary)].join(' · '))),
+        ];
+      case 'stage-waiting':
+        this.#enter(event.stage, [waitingSentence(event)]);
+        return [];
+      case 'output-damaged':
+        return [this.#line(yellow('!'), event.stage, yellow(damagedSentence(event)))];
+      case 'stage-started': {
+        this.#enter(event.stage, event.reasons.map(formatReason), event.resumed);
+        return [];
+      }
+      case 'stage-event':
+        return this.#takeStageEvent(event.stage, event.event);
+      case 'stage-finished':
+        this.#leave(event.stage);
+        return [
+          this.#line(
+            green('✓'),
+            event.stage,
+            [stageTime(event), ...summaryFacts(event.summary).map((fact) => dim(fact))].join(dim(' · ')),
+          ),
+        ];
+      case 'stage-failed':
+        this.#leave(event.stage);
+        return [];
+      case 'run-finished':
+        this.#clear();
+        return [
+          '',
+          green(finishedSentence(event)),
+          ...event.pages.map((page) => `Report: ${bold(shortPath(page))}`),
+        ];
+      case 'run-failed':
+        this.#clear();
+        return [dim(`Stopped after ${formatDuration(event.seconds)}.`)];
+      case 'run-interrupted':
+        this.#clear();
+        return ['', (event.stage === undefined ? red : yellow)(interruptedSentence(event))];
+    }
+  }
+
+  /** The part that is redrawn, for a terminal of `columns`. */
+  lines(columns: number): readonly string[] {
+    const width = Math.max(columns - 1, 20);
+    const lines = [
+      ...(this.#reading === undefined ? [] : [readingLine(this.#reading, width)]),
+      ...(this.#active === undefined
+        ? []
+        : activeStageLines(this.#active, this.#idWidth, width, performance.now() / 1000, this.#chalk)),
+      ...this.#toCome.map((id) => waitingStageLine(id, width, this.#chalk)),
+    ];
+    if (this.stopping && lines.length > 0)
+      lines.push(
+        this.#chalk.yellow(
+          fit('Stopping: saving what is needed to continue. Ctrl-C again stops at once.', width),
+        ),
+      );
+    return lines;
+  }
+
+  #takeStageEvent(stage: string, event: StageEvent): readonly string[] {
+    if (event.type === 'progress') this.#active?.meter.add(event, performance.now() / 1000);
+    if (event.type !== 'notice') return [];
+    const { yellow, dim } = this.#chalk;
+    const isWarning = event.level === 'warning';
+    return [
+      this.#line(
+        (isWarning ? yellow : dim)(isWarning ? '!' : 'i'),
+        stage,
+        isWarning ? yellow(event.message) : dim(event.message),
+      ),
+    ];
+  }
+
+  #line(mark: string, stage: string, text: string): string {
+    return `${mark} ${stage.padEnd(this.#idWidth)}  ${text}`;
+  }
+
+  #enter(stage: string, notes: readonly string[], resumed = false): void {
+    this.#leave(stage);
+    this.#active = { stage, notes, resumed, since: performance.now() / 1000, meter: new ProgressMeter() };
+  }
+
+  #leave(stage: string): void {
+    const index = this.#toCome.indexOf(stage);
+    if (index >= 0) this.#toCome.splice(index, 1);
+    if (this.#active?.stage === stage) this.#active = undefined;
+  }
+
+  #clear(): void {
+    this.#toCome.length = 0;
+    this.#active = undefined;
+    this.#reading = undefined;
+  }
+}

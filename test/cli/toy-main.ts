@@ -1,0 +1,13 @@
+// The real command line over the toy stages: what the tests of long runs start as a process.
+import { runCli } from '../../src/cli/cli.js';
+import { toyRegistry } from '../pipeline/toy-kinds.js';
+
+process.exit(
+  await runCli(process.argv.slice(2), {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    loadRegistry: () => Promise.resolve(toyRegistry()),
+    forceExit: (code) => process.exit(code),
+  }),
+);
