@@ -4,8 +4,9 @@ import {
   type HostTensors,
   type Program,
   Session,
-  type SessionVariable,
   type Tensors,
+  VariableStore,
+  mapValues,
   nativeBackend,
   runEagerly,
 } from '../tensorflow/index.js';
@@ -42,19 +43,24 @@ const eager: Execution = {
   close: () => Promise.resolve(),
 };
 
+/** A session for each program: nodes that a second one added would make TensorFlow prepare the first again. */
 function traced(): Execution {
-  const session = new Session();
+  const sessions: Session[] = [];
   return {
     name: 'traced',
     async prepare(program, weights = {}) {
-      const variables: Record<string, SessionVariable> = {};
-      for (const [name, value] of Object.entries(weights)) {
-        variables[name] = session.variable(name, value.shape);
-        await session.write(variables[name], value);
-      }
+      const session = new Session();
+      sessions.push(session);
+      const variables = mapValues(weights, ({ shape }, name) => session.variable(name, shape));
+      const names = new Map(Object.entries(variables).map(([name, variable]) => [variable, name]));
       const compiled = new CompiledProgram(session, program, variables);
+      await new VariableStore(session, Object.values(variables)).write(
+        (variable) => weights[names.get(variable)!]!,
+      );
       return (inputs) => compiled.call(inputs);
     },
-    close: () => session.close(),
+    async close() {
+      await Promise.all(sessions.splice(0).map((session) => session.close()));
+    },
   };
 }

@@ -52,7 +52,7 @@ function atEnd({ interpolant, prediction }: TransportChoice, sampler: SamplerCho
     sampler.kind === 'ode' || sampler.method === 'heun'
       ? sampler.method
       : `lastStep "${usedLastStep(sampler)}"`;
-  if (needs.score && (prediction !== 'score' || interpolant === 'vp')) return `the score that ${by} needs`;
+  if (needs.score && prediction !== 'score') return `the score that ${by} needs`;
   if (needs.velocity && prediction !== 'velocity' && interpolant === 'vp')
     return `the velocity that ${by} needs`;
   return undefined;

@@ -1,0 +1,18 @@
+/** From noise to data: integrators, guidance, step-wise switching of models, likelihoods. */
+export { type StepTime, stepInputs, timesOf, uniformTimes } from './times.js';
+export { type Advance, type Integration, integrate, stepsOf } from './integrate.js';
+export * from './sde/index.js';
+export * from './ode/index.js';
+export { type Guidance, type LabelledModel, classifierFreeField, guidedField, guides } from './guidance.js';
+export { bitsPerDimension, likelihoodField, likelihoodState, logLikelihood } from './likelihood.js';
+export {
+  type Distance,
+  type PhaseOptions,
+  type PhaseState,
+  advancePhase,
+  distancesBetween,
+  firstPhase,
+  rowsByPhase,
+} from './phases.js';
+export { type PhaseStep, type PhaseSwitch, type PhasedSteps, phasedSteps } from './phased-steps.js';
+export { putRows, takeRows } from './rows.js';
