@@ -27,7 +27,8 @@ it('fills in every default', async () => {
     autoencoder: {
       ...{ images: 'images', latentChannels: 4, downsample: 4, channels: [8, 16, 32], layersPerBlock: 1 },
       ...{ normGroups: 8, klWeight: 1e-4, steps: 10, batch: 64, learningRate: 2e-3, warmupSteps: 50 },
-      ...{ flips: false, logEverySteps: 20, checkpoint: { everySteps: 500 } },
+      ...{ schedule: 'cosine', gradientClip: 1, ema: 0.99, classSampling: 'natural', flips: false },
+      ...{ logEverySteps: 20, checkpoint: { everySteps: 500 } },
     },
     latents: {
       ...{ images: 'images', autoencoder: 'autoencoder', flips: false, dtype: 'float16', batch: 64 },
@@ -36,7 +37,14 @@ it('fills in every default', async () => {
     train: {
       latents: 'latents',
       model: { hiddenSize: 32, depth: 4, heads: 2, patchSize: 2, mediators: 4, labelDropout: 0.1 },
-      ...{ steps: 10, globalBatch: 256, learningRate: 1e-4, schedule: 'constant', warmupSteps: 0 },
+      ...{
+        steps: 10,
+        globalBatch: 256,
+        classSampling: 'natural',
+        learningRate: 1e-4,
+        schedule: 'constant',
+        warmupSteps: 0,
+      },
       ...{ weightDecay: 0, betas: [0.9, 0.999], gradientClip: 0, ema: 0.9999, interpolant: 'linear' },
       ...{ prediction: 'velocity', timesteps: 'uniform', logEverySteps: 50 },
       checkpoint: { everySteps: 1000, keepLast: 2 },

@@ -172,15 +172,17 @@ it('widths that do not divide into groups', async () => {
   `);
 });
 
-it('too few widths', async () => {
+it('more widths than halvings', async () => {
   expect(
     await messages(
-      pipelineText({ autoencoder: '{ uses: autoencoder, images: images, channels: [8, 16], steps: 10 }' }),
+      pipelineText({
+        autoencoder: '{ uses: autoencoder, images: images, channels: [8, 16, 32, 64], steps: 10 }',
+      }),
     ),
   ).toMatchInlineSnapshot(`
-    "p.yaml:4:63 error wrong-length: \`channels\` must have 3 widths for \`downsample: 4\`: one for the full size and one for each halving; 2 found.
-          autoencoder: { uses: autoencoder, images: images, channels: [8, 16], steps: 10 }
-                                                                      ^^^^^^^"
+    "p.yaml:4:63 error wrong-length: \`channels\` must have at most 3 widths for \`downsample: 4\`: one for the finest resolution and one for each halving; 4 found.
+          autoencoder: { uses: autoencoder, images: images, channels: [8, 16, 32, 64], steps: 10 }
+                                                                      ^^^^^^^^^^^^^^^"
   `);
 });
 
