@@ -4,7 +4,7 @@ import type { Output } from './graph.js';
 import { nativeBackend } from './native-backend.js';
 import type { Session, SessionVariable } from './session.js';
 import { tf } from './tfjs.js';
-import { Tracer } from './tracer.js';
+import { Tracer, untraceable } from './tracer.js';
 
 /** Named tensors: a program's inputs, weights or results. */
 export type Tensors = Readonly<Record<string, Tensor>>;
@@ -42,7 +42,10 @@ export function trace<I extends Tensors, O extends Tensors>(
       const symbols = mapValues(placeholders, (output) => tracer.symbol(output));
       const weightSymbols = mapValues(weights, (variable) => tracer.symbol(variable.read()));
       const results = program(symbols as I, weightSymbols);
-      for (const [name, tensor] of Object.entries(results)) outputs[name] = tracer.outputOf(tensor);
+      for (const [name, tensor] of Object.entries(results)) {
+        if (!(tensor instanceof tf.Tensor)) throw untraceable(`The result ${name}, which is not a tensor,`);
+        outputs[name] = tracer.outputOf(tensor);
+      }
     });
   });
   return { inputs: placeholders, outputs };

@@ -1,7 +1,13 @@
 import { AttributeKind, type OpAttribute } from './attributes.js';
 import { type CApi, type Pointer, cApi, throwUnlessOk } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
-import type { OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
+import {
+  type OpBinding,
+  type TensorMetadata,
+  type TensorValues,
+  firstRecordedId,
+  refuseRecorded,
+} from './op-binding.js';
 import {
   int64s,
   newStringTensor,
@@ -136,8 +142,9 @@ export class EagerBinding implements OpBinding {
 
   private handle(id: number): Pointer {
     const handle = this.handles.get(id);
-    if (handle === undefined) throw new Error(`Tensor ${id} is disposed.`);
-    return handle;
+    if (handle !== undefined) return handle;
+    if (id >= firstRecordedId) refuseRecorded();
+    throw new Error(`Tensor ${id} is disposed.`);
   }
 
   private devices(): string[] {

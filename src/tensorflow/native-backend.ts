@@ -7,7 +7,13 @@ import { cApi } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
 import { replaceKernels } from './kernels.js';
-import type { OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
+import {
+  type OpBinding,
+  type TensorMetadata,
+  type TensorValues,
+  firstRecordedId,
+  refuseRecorded,
+} from './op-binding.js';
 import { type RuntimeOptions, configProto } from './runtime-options.js';
 import { tf } from './tfjs.js';
 
@@ -39,9 +45,6 @@ const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_k
   NodeJSKernelBackend: BackendClass;
 };
 
-/** Recorded tensors are numbered from here, eager ones below. */
-export const firstRecordedId = 2 ** 40;
-
 /**
  * tfjs-node-gpu's backend with its kernels, over bindings that can be exchanged: operations run eagerly, or are
  * written into a graph while a recorder is set.
@@ -69,6 +72,11 @@ export class NativeBackend extends NodeJSKernelBackend {
   /** Whether operations are being recorded instead of run. */
   get isRecording(): boolean {
     return this.recorder !== undefined;
+  }
+
+  /** Number of tensors that TensorFlow's eager runtime holds for us. */
+  get eagerTensorCount(): number {
+    return this.eager.tensorCount;
   }
 
   /** Runs `body` with every operation answered by `recorder`. Synchronous; cannot be nested. */
@@ -152,17 +160,11 @@ function constants(eager: EagerBinding): Partial<TFJSBinding> {
 
 /** Answers for tensors of a trace that has ended: they have no values, and nothing to free. */
 const outOfTrace: OpBinding = {
-  createTensor: () => refuse(),
-  executeOp: () => refuse(),
-  tensorDataSync: () => refuse(),
+  createTensor: () => refuseRecorded(),
+  executeOp: () => refuseRecorded(),
+  tensorDataSync: () => refuseRecorded(),
   deleteTensor: () => undefined,
 };
-
-function refuse(): never {
-  throw new Error(
-    'This tensor belongs to a traced function and has no value outside of it: return it from the function.',
-  );
-}
 
 let backend: NativeBackend | undefined;
 

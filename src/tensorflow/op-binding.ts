@@ -22,3 +22,13 @@ export interface OpBinding {
     outputs: number,
   ): TensorMetadata[];
 }
+
+/** Recorded tensors are numbered from here, eager ones below. */
+export const firstRecordedId = 2 ** 40;
+
+/** Refuses a recorded tensor where a value is needed. */
+export function refuseRecorded(): never {
+  throw new Error(
+    'This tensor belongs to a traced function and has no value outside of it: return it from the function.',
+  );
+}

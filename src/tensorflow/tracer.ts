@@ -4,8 +4,8 @@ import { AttributeKind, type OpAttribute } from './attributes.js';
 import { TensorFlowError } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import type { Attribute, Graph, Output } from './graph.js';
-import { type NativeBackend, firstRecordedId } from './native-backend.js';
-import type { OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
+import type { NativeBackend } from './native-backend.js';
+import { type OpBinding, type TensorMetadata, type TensorValues, firstRecordedId } from './op-binding.js';
 
 /** Tensors of a traced function that are constants, so that kernels may read them. */
 type Constants = Map<number, Float32Array | Int32Array | Uint8Array>;
@@ -129,14 +129,27 @@ function graphAttribute({ name, type, value }: OpAttribute): Attribute {
 
 /** An error that names what cannot be traced and the line of the program that asked for it. */
 export function untraceable(what: string, cause?: Error): UserError {
-  const place = callerOf(new Error('trace').stack ?? '');
+  const place = callerOf(deepStack());
   return new UserError({
     code: 'untraceable',
     message: `${what} cannot be traced${place === undefined ? '' : ` (${place})`}${cause === undefined ? '.' : `: ${cause.message}`}`,
     remedy:
-      'A traced function describes a computation; it must not look at values. Use operations on tensors, or pass the value in as a plain argument.',
+      cause instanceof TensorFlowError
+        ? 'Check the shapes and types of its operands.'
+        : 'A traced function describes a computation; neither it nor the shapes of its results may depend on values. Use operations on tensors, or pass the value in as a plain argument.',
     cause,
   });
+}
+
+/** The stack here in full: tfjs's own frames are more than Node keeps otherwise. */
+function deepStack(): string {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = Infinity;
+  try {
+    return new Error('trace').stack ?? '';
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }
 
 /** The innermost stack line outside of tfjs and of this folder. */

@@ -1,0 +1,276 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  CompiledProgram,
+  type HostTensors,
+  type Program,
+  Session,
+  type Tensor,
+  type Tensors,
+  float32,
+  floats,
+  int32,
+  mapValues,
+  nativeBackend,
+  runEagerly,
+  tf,
+  trace,
+} from '../../src/tensorflow/index.js';
+
+let session: Session;
+beforeAll(() => {
+  nativeBackend();
+});
+beforeEach(async () => {
+  await (session as Session | undefined)?.close();
+  session = new Session({ device: 'cpu' });
+});
+afterAll(() => session.close());
+
+const x = float32([2, 3], Float32Array.of(1, -2, 3, -4, 5, -6));
+const y = float32([2, 3], Float32Array.of(0.5, 0.25, -1, 2, -0.125, 3));
+const rows = int32([4], Int32Array.of(1, 0, 1, 1));
+
+type Inputs = Readonly<Record<'x' | 'y' | 'rows', Tensor>>;
+const inputs = { x, y, rows };
+
+const square = tf.customGrad((value) => {
+  const input = value as Tensor;
+  // Not the true gradient, so that it shows whose is used.
+  return { value: input.square(), gradFunc: (dy) => dy.mul(100) };
+});
+const gradients = (f: (x: Tensor, y: Tensor) => Tensor) => (i: Inputs) => {
+  const [dx, dy] = tf.grads(f)([i.x, i.y]);
+  return { dx: dx!, dy: dy! };
+};
+
+const programs: Record<string, (inputs: Inputs) => Tensors> = {
+  arithmetic: (i) => ({ out: i.x.mul(i.y).add(1).sub(i.x).div(i.y.square().add(2)) }),
+  'matrix product, transposed': (i) => ({ out: tf.matMul(i.x, i.y, false, true), t: i.x.transpose() }),
+  reductions: (i) => ({ sum: i.x.sum(1), mean: i.x.mean(), max: i.y.max(0), arg: i.y.argMax(1) }),
+  'list operations': (i) => ({
+    concat: tf.concat([i.x, i.y, i.x], 1),
+    stack: tf.stack([i.x, i.y], 1),
+    addN: tf.addN([i.x, i.y, i.x]),
+    first: tf.split(i.x, 3, 1)[0]!,
+    last: tf.unstack(i.y)[1]!,
+  }),
+  'gather by constant indices': (i) => ({ out: tf.gather(i.x, [1, 1, 0]) }),
+  'gather by traced indices': (i) => ({ out: tf.gather(i.x, i.rows), columns: i.y.gather(i.rows, 1) }),
+  'one-hot and cast': (i) => ({ out: tf.oneHot(i.rows, 3), flags: i.x.greater(0), int: i.x.cast('int32') }),
+  'select, slice, pad, tile': (i) => ({
+    where: tf.where(i.x.greater(i.y), i.x, i.y),
+    slice: i.x.slice([0, 1], [2, 1]),
+    strided: i.x.stridedSlice([0, 2], [2, -4], [1, -2]),
+    pad: i.x.pad([[1, 0], [0, 2]]), // prettier-ignore
+    tile: i.x.tile([2, 1]),
+  }),
+  'softmax, GELU, normalisation': (i) => {
+    const centred = i.x.sub(i.x.mean(1, true));
+    return {
+      softmax: tf.softmax(i.y),
+      elu: tf.elu(i.x),
+      norm: centred.mul(centred.square().mean(1, true).rsqrt()),
+    };
+  },
+  'einsum and broadcast': (i) => ({
+    out: tf.einsum('ij,kj->ik', i.x, i.y),
+    wide: i.x.expandDims(2).add(i.y.mean(0)),
+  }),
+  convolution: (i) => ({
+    out: tf.conv2d(i.x.as4D(1, 2, 3, 1), i.y.as4D(2, 3, 1, 1), 1, 'same'),
+    depthwise: tf.depthwiseConv2d(i.x.as4D(1, 2, 3, 1), i.y.as4D(2, 3, 1, 1), 1, 'same'),
+  }),
+  'gradient of a product and a softmax': gradients((a, b) => tf.softmax(a.mul(b)).square().sum()),
+  'gradient through a matrix product': gradients((a, b) => tf.matMul(a, b, false, true).tanh().sum()),
+  'gradient through concat and slice': gradients((a, b) =>
+    tf.concat([a, b]).slice([1, 0], [2, 3]).square().sum(),
+  ),
+  'gradient through gather': gradients((a, b) =>
+    tf
+      .gather(a.mul(b), tf.tensor1d([1, 1, 0], 'int32'))
+      .square()
+      .sum(),
+  ),
+  'gradient through a depthwise convolution': gradients((a, b) =>
+    tf
+      .depthwiseConv2d(a.as4D(1, 2, 3, 1), b.as4D(2, 3, 1, 1), 1, 'same')
+      .square()
+      .sum(),
+  ),
+  'custom gradient': gradients((a, b) => square(a).sum().add(b.sum())),
+  'tensors made while tracing': (i) => ({
+    out: i.x
+      .add(tf.linspace(0, 1, 3))
+      .add(tf.eye(2, 3))
+      .add(tf.range(0, 3)),
+  }),
+};
+
+describe('a compiled program gives what it gives eagerly', () => {
+  test.each(Object.entries(programs))('%s', async (_, program) => {
+    const compiled = new CompiledProgram<Inputs, Tensors>(session, program);
+    const actual = await compiled.call(inputs);
+    const expected = runEagerly<Inputs, Tensors>(program, inputs);
+    expect(Object.keys(actual).sort()).toEqual(Object.keys(expected).sort());
+    for (const [name, value] of Object.entries(expected)) {
+      expect(actual[name]).toMatchObject({ dtype: value.dtype, shape: value.shape });
+      // TensorFlow rewrites graphs, which changes the order of float32 sums.
+      expect(actual[name]!.data).toBeAllclose(value.data, { absolute: 1e-5, relative: 1e-5 });
+    }
+  });
+
+  test('and the numbers are right', async () => {
+    const product = await run(({ x, y }) => ({ out: x!.mul(y!).sum() }), { x, y });
+    expect(floats(product.out!)[0]).toBeCloseTo(0.5 - 0.5 - 3 - 8 - 0.625 - 18, 5);
+    const custom = await run(({ x }) => ({ out: tf.grad((a) => square(a).sum())(x!) }), { x });
+    expect([...floats(custom.out!)]).toEqual([100, 100, 100, 100, 100, 100]);
+  });
+});
+
+function run(program: Program<Tensors, Tensors>, values: HostTensors) {
+  return new CompiledProgram<Tensors, Tensors>(session, program).call(values);
+}
+
+describe('captured tensors', () => {
+  test.each(['values not handed over yet', 'computed'])('%s, disposed after tracing', async (kind) => {
+    const written = tf.tensor1d([10, 20, 30]);
+    const captured = kind === 'computed' ? written.add(0) : written;
+    const compiled = new CompiledProgram<{ x: Tensor }, { out: Tensor }>(session, (i) => ({
+      out: i.x.add(captured),
+    }));
+    const first = await compiled.call({ x });
+    tf.dispose([written, captured]);
+    const again = await compiled.call({ x });
+    expect([...floats(first.out)]).toEqual([11, 18, 33, 6, 25, 24]);
+    expect(again.out).toEqual(first.out);
+  });
+
+  test('stay usable after a trace that used them first', async () => {
+    const captured = tf.tensor1d([1, 2, 3]);
+    await run(({ x }) => ({ out: x!.mul(captured) }), { x });
+    expect([...captured.dataSync()]).toEqual([1, 2, 3]);
+    expect([...captured.add(1).dataSync()]).toEqual([2, 3, 4]);
+    captured.dispose();
+  });
+});
+
+describe('what cannot be traced', () => {
+  const tracing = (program: Program<Tensors, Tensors>) => () => trace(session, program, { x, rows });
+
+  test.each<[string, Program<Tensors, Tensors>, RegExp]>([
+    [
+      'dataSync',
+      ({ x }) => ({ out: x!.mul(x!.sum().dataSync()[0]!) }),
+      /value of a tensor.*compile\.test\.ts:\d+/,
+    ],
+    [
+      'arraySync',
+      ({ x }) => ({ out: tf.tensor(x!.arraySync()) }),
+      /value of a tensor.*compile\.test\.ts:\d+/,
+    ],
+    [
+      'a result of unknown shape',
+      ({ rows }) => ({ out: tf.unique(rows!).values }),
+      /UniqueV2.*compile\.test\.ts:\d+.*shape/,
+    ],
+    [
+      'operands that do not fit',
+      ({ x }) => ({ out: tf.matMul(x!, x!) }),
+      /MatMul.*compile\.test\.ts:\d+.*Dimensions must be equal/,
+    ],
+    ['a string tensor', ({ x }) => ({ out: tf.tensor(['a']).equal(x!) }), /string/i],
+    [
+      'a result that is no tensor',
+      () => ({ out: 3 as unknown as Tensor }),
+      /The result out, which is not a tensor/,
+    ],
+  ])('%s', (_, program, message) => {
+    expect(tracing(program)).toThrow(message);
+  });
+
+  test('the error has a code and a remedy, and the engine goes on', () => {
+    expect(tracing(({ x }) => ({ out: tf.scalar(x!.dataSync()[0]!) }))).toThrow(
+      expect.objectContaining({
+        code: 'untraceable',
+        remedy: expect.stringContaining('may depend on values') as string,
+      }),
+    );
+    expect([...tf.tidy(() => tf.ones([2]).add(1).dataSync())]).toEqual([2, 2]);
+  });
+
+  test('a trace in a trace', () => {
+    const nested = tracing(({ x }) => {
+      tracing(({ x }) => ({ out: x! }))();
+      return { out: x! };
+    });
+    expect(nested).toThrow(/cannot trace another/);
+  });
+
+  test('a tensor that leaks out has no value', () => {
+    let leaked: Tensor | undefined;
+    tracing(({ x }) => {
+      leaked = tf.keep(x!.add(1));
+      return { out: leaked };
+    })();
+    expect(() => leaked!.dataSync()).toThrow(/belongs to a traced function/);
+    expect(() => leaked!.add(1)).toThrow(/belongs to a traced function/);
+    expect(() => trace(session, () => ({ out: leaked!.add(1) }), {})).toThrow(/another traced function/);
+    leaked!.dispose();
+  });
+});
+
+describe('signatures', () => {
+  test('each shape and type is traced once, whatever the order of the inputs', async () => {
+    const compiled = new CompiledProgram<{ a: Tensor; b: Tensor }, { out: Tensor }>(session, (i) => ({
+      out: i.a.cast('float32').add(i.b),
+    }));
+    const ones = float32([3], Float32Array.of(1, 1, 1));
+    await compiled.call({ a: x, b: y });
+    await compiled.call({ b: x, a: y });
+    expect(compiled.traceCount).toBe(1);
+    const size = session.graph.size;
+    const { out } = await compiled.call({ a: x, b: ones });
+    expect(out.shape).toEqual([2, 3]);
+    expect(compiled.traceCount).toBe(2);
+    expect(session.graph.size).toBeGreaterThan(size);
+    await compiled.call({ a: int32([3], Int32Array.of(1, 2, 3)), b: ones });
+    expect(compiled.traceCount).toBe(3);
+  });
+});
+
+describe('memory', () => {
+  const counts = () => ({ tensors: tf.memory().numTensors, native: nativeBackend().eagerTensorCount });
+  const program = gradients((a, b) =>
+    tf
+      .softmax(tf.matMul(a, b, false, true))
+      .square()
+      .sum(),
+  );
+
+  test('the number of live tensors is flat over 50 calls', async () => {
+    const compiled = new CompiledProgram<Inputs, Tensors>(session, program);
+    await compiled.call(inputs);
+    const before = counts();
+    for (let i = 0; i < 50; i++) {
+      await compiled.call(inputs);
+      runEagerly<Inputs, Tensors>(program, inputs);
+    }
+    expect(counts()).toEqual(before);
+  });
+
+  test('tracing and throwing leave none behind', () => {
+    const specs = mapValues(inputs, ({ dtype, shape }) => ({ dtype, shape }));
+    trace(session, program, specs);
+    const before = counts();
+    for (let i = 0; i < 10; i++) {
+      trace(session, program, specs);
+      const failing = (i: Inputs): Tensors => {
+        program(i);
+        throw new Error('as planned');
+      };
+      expect(() => trace(session, failing, specs)).toThrow('as planned');
+      expect(() => runEagerly<Inputs, Tensors>(failing, inputs)).toThrow('as planned');
+    }
+    expect(counts()).toEqual(before);
+  });
+});
