@@ -1,0 +1,97 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { fromFdPromise, type Entry, type ZipFile } from 'yauzl';
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+import { readExactly } from '../../files/read-exactly.js';
+
+/** An open zip archive with random access; archives and entries beyond 4 GiB included. Close it after use. */
+export class ZipArchive {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #zip: ZipFile;
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  private constructor(path: string, handle: FileHandle, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
+    this.path = path;
+    this.#handle = handle;
+    this.#zip = zip;
+    this.#entries = entries;
+  }
+
+  /** @throws UserError `file-missing`, or `zip-invalid` when the file is no archive or is incomplete. */
+  static async open(path: string): Promise<ZipArchive> {
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(path, 'r');
+      const zip = await fromFdPromise(handle.fd, { autoClose: false, lazyEntries: true });
+      const entries = new Map<string, Entry>();
+      for await (const entry of zip.eachEntry()) entries.set(entry.fileName, entry);
+      return new ZipArchive(path, handle, zip, entries);
+    } catch (error) {
+      await handle?.close();
+      const known = asUserError(error, path);
+      throw known instanceof UserError ? known : invalid(path, (error as Error).message, error);
+    }
+  }
+
+  /** Names of the entries, in the archive's order. */
+  get names(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** Size of an entry, unpacked; nothing when there is no such entry. */
+  bytes(name: string): number | undefined {
+    return this.#entries.get(name)?.uncompressedSize;
+  }
+
+  /** Reads an entry whole and checks its checksum. */
+  async read(name: string): Promise<Uint8Array> {
+    const entry = this.#find(name);
+    const data = new Uint8Array(entry.uncompressedSize);
+    let at = 0;
+    let checksum = 0;
+    for await (const chunk of await this.#zip.openReadStreamPromise(entry)) {
+      data.set(chunk as Buffer, at);
+      at += (chunk as Buffer).length;
+      checksum = crc32(chunk as Buffer, checksum);
+    }
+    if (checksum === entry.crc32) return data;
+    throw invalid(this.path, `its entry ${name} is damaged: the checksum is not the one recorded`);
+  }
+
+  /** Reads a part of an entry, without its checksum being checked; of a compressed entry this unpacks all of it. */
+  async readRange(name: string, start: number, length: number): Promise<Uint8Array> {
+    const entry = this.#find(name);
+    if (start + length > entry.uncompressedSize) {
+      throw invalid(this.path, `its entry ${name} is too short: ${entry.uncompressedSize} bytes`);
+    }
+    const isWhole = start === 0 && length === entry.uncompressedSize;
+    if (isWhole || entry.compressionMethod !== 0) {
+      return (await this.read(name)).subarray(start, start + length);
+    }
+    const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    const data = new Uint8Array(length);
+    await readExactly(this.#handle, data, fileDataStart + start, this.path);
+    return data;
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  #find(name: string): Entry {
+    const entry = this.#entries.get(name);
+    if (entry) return entry;
+    throw invalid(this.path, `it has no entry ${name}`);
+  }
+}
+
+function invalid(path: string, problem: string, cause?: unknown): UserError {
+  return new UserError({
+    code: 'zip-invalid',
+    message: `${path}: not a valid archive: ${problem}.`,
+    remedy: 'Copy, download or export the file again.',
+    cause,
+  });
+}
