@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Pipeline } from '../../src/config/index.js';
 import { formatReason, makePlan, type StageRegistry } from '../../src/pipeline/index.js';
 import { toyRegistry } from './toy-kinds.js';
-import { run, toyFolder, toyPipeline, toyStages } from './toy-pipeline.js';
+import { run, toyFolder, toyPipeline, toyStages, type ToyStage } from './toy-pipeline.js';
 
 let directory: string;
 const pipeline = (train = {}, rest = {}): Pipeline => toyPipeline(directory, toyStages(train), rest);
@@ -134,15 +134,12 @@ describe('a plan', () => {
   });
 
   it('names a reference that leads to another stage', async () => {
-    const stages = {
-      ...toyStages(),
-      other: { kind: 'images', config: { path: '.' } } as const,
-    };
-    stages.images = { kind: 'images', config: { path: 'data ä' } };
-    await run(directory, toyPipeline(directory, toyStages()));
+    await run(directory, pipeline());
     await writeFile(join(directory, 'extra.txt'), '');
-    stages.other = { kind: 'images', config: { path: 'extra.txt' } } as never;
-    stages.train = { ...stages.train!, config: { latents: 'other', steps: 3 } };
+    const stages: Record<string, ToyStage> = {
+      ...toyStages({ latents: 'other' }),
+      other: { kind: 'images', config: { path: 'extra.txt' } },
+    };
     expect((await reasons(toyPipeline(directory, stages))).train).toBe('upstream: other changed');
   });
 });

@@ -285,7 +285,7 @@ describe('a crash while an output is put in its place', () => {
     await writeFile(join(`${output}.partial`, 'manifest.json'), '{"format":');
     await rm(output, { recursive: true });
     const events = await run(directory, pipeline());
-    expect(events.filter((event) => event.type === 'stage-started')[0]?.resumed).toBe(true);
+    expect(find(events, 'stage-started').resumed).toBe(true);
     expect(await readFile(join(output, 'steps.txt'), 'utf8')).toBe('step 0\nstep 1\nstep 2\n');
   });
 });

@@ -10,13 +10,19 @@ import { abortable } from '../../src/streams/index.js';
 
 /**
  * Stage kinds without tensors, under the names of the real ones so that real pipeline files can name them.
- * `images` writes the names in its folder; `train` counts to `steps`, slowly, keeping its place in a file; `report`
+ * `images` writes the names in its folder; `train` and `autoencoder` count to `steps`, slowly, keeping their place in a file; `encode` warns; `report`
  * writes a page. Every session of a stage appends a line to the file that TOY_SESSIONS names.
  */
 export function toyRegistry(
   overrides: Partial<Record<string, Partial<StageKind<never>>>> = {},
 ): StageRegistry {
-  const kinds: Record<string, StageKind<never>> = { images, train, report };
+  const kinds: Record<string, StageKind<never>> = {
+    images,
+    autoencoder: { ...train, name: 'autoencoder' },
+    encode,
+    train,
+    report,
+  };
   return {
     names: Object.keys(kinds),
     load: (name) => Promise.resolve({ ...kinds[name]!, ...overrides[name] } as unknown as StageKind<unknown>),
@@ -99,6 +105,18 @@ const train: StageKind<never> = {
       ),
     );
   },
+};
+
+const encode: StageKind<never> = {
+  name: 'encode',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  externalInputs: () => [],
+  run: (): Observable<StageEvent> =>
+    of(
+      { type: 'notice', level: 'warning', message: '1 image was skipped: data/bad.png' },
+      { type: 'summary', values: { latents: 3 } },
+    ),
 };
 
 const report: StageKind<never> = {

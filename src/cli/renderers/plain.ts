@@ -26,7 +26,7 @@ export function plainRenderer(
   clock: () => number = () => performance.now() / 1000,
 ): Renderer {
   const meters = new Map<string, ProgressMeter>();
-  let lastProgress = -Infinity;
+  let lastProgress = clock();
   const line = (text: string): void => {
     stdout.write(`${text}\n`);
   };

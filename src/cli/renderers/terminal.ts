@@ -1,5 +1,6 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { createLogUpdate } from 'log-update';
+import stringWidth from 'string-width';
 import type { TimedRunEvent } from '../../pipeline/run/events.js';
 import { formatReason } from '../../pipeline/plan/reasons.js';
 import type { StageEvent } from '../../pipeline/stage.js';
@@ -33,8 +34,10 @@ export function terminalRenderer(
   const live = createLogUpdate(stdout);
   const view = new View(chalk);
   let dirty = true;
+  let drawn: readonly string[] = [];
   const draw = (): void => {
-    live(view.lines(stdout.columns).join('\n'));
+    drawn = view.lines(stdout.columns);
+    live(drawn.join('\n'));
     dirty = false;
   };
   const above = (text: string, stream: NodeJS.WriteStream = stdout): void => {
@@ -43,7 +46,13 @@ export function terminalRenderer(
     draw();
   };
   const onResize = (): void => {
-    live.clear();
+    // The terminal has wrapped what was drawn for another width: it takes up more rows than were written.
+    const rows = drawn.reduce(
+      (sum, line) => sum + Math.max(1, Math.ceil(stringWidth(line) / stdout.columns)),
+      0,
+    );
+    live.done();
+    if (rows > 0) stdout.write(`\u001B[${rows}A\r\u001B[J`);
     draw();
   };
   let ticks = 0;
