@@ -18,7 +18,7 @@ export function differentiable<A extends Tensor[], G extends Tensor | Tensor[]>(
     const save = all.pop() as (tensors: Tensor[]) => void;
     const { value, saved, gradient } = f(...(all as A));
     save([...saved]);
-    return { value, gradFunc: gradient as never };
+    return { value, gradFunc: gradient };
   });
   return (...args) => custom(...args);
 }

@@ -68,9 +68,7 @@ export function diffusionLoss(
   const t = timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval);
   const dropped = randomUniform(dropoutKey, firstSample, batch, []).less(labelDropout);
   const y =
-    labelDropout === 0
-      ? labels
-      : (tf.where(dropped, tf.fill([batch], nullClass, 'int32'), labels) as Tensor1D);
+    labelDropout === 0 ? labels : tf.where<Tensor1D>(dropped, tf.fill([batch], nullClass, 'int32'), labels);
   const field = (x: Tensor, time: Tensor) => model(x as Tensor4D, time as Tensor1D, y);
   return trainingLoss(transport, field, { data, noise, t });
 }

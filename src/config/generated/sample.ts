@@ -43,7 +43,7 @@ export interface SampleConfig {
  */
 export interface SamplerConfig {
   /**
-   * Stochastic (`sde`) or deterministic (`ode`) differential equation.
+   * Stochastic (`sde`, by Euler–Maruyama) or deterministic (`ode`, by Heun's method) differential equation.
    */
   kind: 'sde' | 'ode';
   /**

@@ -18,7 +18,7 @@ export function autoencoderLoss(
   const { mean, logVariance } = encode(weights, config, images);
   const [batch, ...shape] = mean.shape;
   const noise = randomNormal(noiseKey, tf.zeros([1], 'int32'), batch, shape);
-  const latents = mean.add(logVariance.mul(0.5).exp().mul(noise)) as Tensor4D;
+  const latents = mean.add<Tensor4D>(logVariance.mul(0.5).exp().mul(noise));
   const error = decode(weights, config, latents).sub(images);
   const reconstruction = error.abs().mean().add(error.square().mean());
   const kl = mean.square().add(logVariance.exp()).sub(logVariance).sub(1).mean().mul(0.5);

@@ -40,7 +40,7 @@ export function mediatorAttention(
     .add(queryBias(weights, name, grid));
   const attended = mergeHeads(tf.matMul(read.softmax(), gathered));
 
-  const map = v.reshape([batch, grid, grid, channels]) as Tensor4D;
+  const map = v.reshape<Tensor4D>([batch, grid, grid, channels]);
   const local = tf.depthwiseConv2d(map, weights[`${name}.depthwise.weight`] as Tensor4D, 1, 'same');
   const detail = local.add(weights[`${name}.depthwise.bias`]!).reshape([batch, tokens, channels]);
   return project(attended.add(detail), weights, name);

@@ -69,7 +69,7 @@ function embedTimestep(weights: Tensors, t: Tensor1D): Tensor {
 function embedLabel(weights: Tensors, y: Tensor1D): Tensor {
   const table = weights.labelEmbedding!;
   // A product with one-hot rows: the gradient is then a product too, and no index is read on the host.
-  return tf.matMul(tf.oneHot(y, table.shape[0]!).cast('float32'), table);
+  return tf.matMul(tf.oneHot(y, table.shape[0]).cast('float32'), table);
 }
 
 function embedPatches(weights: Tensors, config: SiTConfig, x: Tensor4D): Tensor {
@@ -92,7 +92,7 @@ function patchify(x: Tensor4D, patch: number): Tensor {
 
 /** [batch, tokens, patch · patch · channels] → [batch, size, size, channels] */
 function unpatchify(x: Tensor, grid: number, patch: number, channels: number): Tensor4D {
-  const batch = x.shape[0]!;
+  const batch = x.shape[0];
   return x
     .reshape([batch, grid, grid, patch, patch * channels])
     .transpose([0, 1, 3, 2, 4])

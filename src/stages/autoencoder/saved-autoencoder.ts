@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openSafetensors } from '../../data/safetensors/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
@@ -11,9 +10,8 @@ import {
   type RuntimeOptions,
   Session,
   type Tensor4D,
-  VariableStore,
-  float32,
 } from '../../tensorflow/index.js';
+import { loadWeights } from '../load-weights.js';
 
 /** What a trained autoencoder is saved as: `autoencoder.json`, with its weights in a file beside it. */
 interface SavedAutoencoder {
@@ -52,16 +50,7 @@ export class Autoencoder {
       await readFile(join(directory, fileName), 'utf8'),
     ) as SavedAutoencoder;
     const session = new Session(options);
-    const variables = Object.fromEntries(
-      autoencoderParameters(config).map(({ name, shape }) => [name, session.variable(name, shape)]),
-    );
-    const store = new VariableStore(session, Object.values(variables));
-    const file = await openSafetensors(join(directory, weights));
-    try {
-      await store.write(async ({ name, shape }) => float32(shape, await file.readFloat32(name)));
-    } finally {
-      await file.close();
-    }
+    const variables = await loadWeights(session, autoencoderParameters(config), join(directory, weights));
     return new Autoencoder(
       config,
       session,
