@@ -1,0 +1,3 @@
+export type { TorchCheckpoint, TorchValue } from './checkpoint.js';
+export { openTorchCheckpoint } from './read.js';
+export { TorchTensor } from './tensor.js';

@@ -1,0 +1,110 @@
+import type { FileHandle } from 'node:fs/promises';
+import { readExactly } from '../../files/read-exactly.js';
+import { elementBytes } from '../safetensors/dtypes.js';
+import { invalidCheckpoint } from './checkpoint.js';
+import { checkpointGlobal, StorageType } from './globals.js';
+import { PickleEndError } from './pickle/cursor.js';
+import type { PickleHost } from './pickle/machine.js';
+import { unpickle } from './pickle/unpickle.js';
+import type { StorageSource, TorchStorage } from './tensor.js';
+
+const magicNumber = 0x1950a86a20f9469cfc6cn;
+const protocolVersion = 1001;
+
+/**
+ * Reads the structure of a checkpoint as PyTorch wrote it before 1.6: five pickles (magic number, version, system,
+ * content, storage keys), then each storage with its length before it.
+ */
+export async function readLegacyFormat(handle: FileHandle, path: string): Promise<unknown> {
+  const { size } = await handle.stat();
+  for (let window = 1 << 20; ; window *= 4) {
+    const head = new Uint8Array(Math.min(size, window));
+    await readExactly(handle, head, 0, path);
+    try {
+      return await readHead(head, handle, path);
+    } catch (error) {
+      if (!(error instanceof PickleEndError)) throw error;
+      if (head.byteLength === size) throw invalidCheckpoint(path, 'it ends within a pickle', error);
+    }
+  }
+}
+
+async function readHead(head: Uint8Array, handle: FileHandle, path: string): Promise<unknown> {
+  const storages = new Map<string, TorchStorage>();
+  const places = new Map<string, number>();
+  const host = makeHost(handle, path, storages, places);
+  let position = 0;
+  const next = (): unknown => {
+    const { value, end } = unpickle(head, position, host);
+    position = end;
+    return value;
+  };
+  if (next() !== magicNumber) throw invalidCheckpoint(path, 'it does not begin as one');
+  const version = next();
+  if (version !== protocolVersion) throw invalidCheckpoint(path, `its version is ${String(version)}`);
+  const system = next();
+  if (system instanceof Map && system.get('little_endian') !== true) {
+    throw invalidCheckpoint(path, 'its byte order is big');
+  }
+  const value = next();
+  const keys = next();
+  if (!Array.isArray(keys)) throw invalidCheckpoint(path, 'its list of storages is missing');
+  await locateStorages(handle, path, position, keys.map(String), storages, places);
+  return value;
+}
+
+/** Finds where each storage's elements begin: they follow the pickles in the order of the keys. */
+async function locateStorages(
+  handle: FileHandle,
+  path: string,
+  start: number,
+  keys: readonly string[],
+  storages: ReadonlyMap<string, TorchStorage>,
+  places: Map<string, number>,
+): Promise<void> {
+  let position = start;
+  for (const key of keys) {
+    const storage = storages.get(key);
+    if (!storage) throw invalidCheckpoint(path, `nothing refers to its storage ${key}`);
+    const length = Buffer.alloc(8);
+    await readExactly(handle, length, position, path);
+    const elements = Number(length.readBigInt64LE());
+    if (elements !== storage.elements) {
+      throw invalidCheckpoint(path, `storage ${key} has ${elements} elements instead of ${storage.elements}`);
+    }
+    places.set(key, position + 8);
+    position += 8 + elements * elementBytes[storage.dtype];
+  }
+  const { size } = await handle.stat();
+  if (size < position)
+    throw invalidCheckpoint(path, `it should have ${position} bytes, but ends after ${size}`);
+}
+
+function makeHost(
+  handle: FileHandle,
+  path: string,
+  storages: Map<string, TorchStorage>,
+  places: ReadonlyMap<string, number>,
+): PickleHost {
+  const source: StorageSource = {
+    read: async (key, start, length) => {
+      const bytes = new Uint8Array(length);
+      await readExactly(handle, bytes, places.get(key)! + start, path);
+      return bytes;
+    },
+  };
+  return {
+    global: (module, name) => checkpointGlobal(path, module, name),
+    persistent: (id) => {
+      const [kind, type, key, , elements, view] = Array.isArray(id) ? (id as unknown[]) : [];
+      if (kind !== 'storage' || !(type instanceof StorageType) || typeof elements !== 'number') {
+        throw invalidCheckpoint(path, 'its pickle refers to something that is no storage');
+      }
+      const root = { source, key: String(key), dtype: type.dtype, elements, start: 0 };
+      storages.set(root.key, root);
+      if (!Array.isArray(view)) return root;
+      const [, start, length] = view as [unknown, number, number];
+      return { ...root, start, elements: length };
+    },
+  };
+}

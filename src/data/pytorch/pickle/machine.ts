@@ -1,0 +1,83 @@
+/** What a pickle's global name stands for here: never code of the pickle's own. */
+export type PickleGlobal = (...args: unknown[]) => unknown;
+
+/** What the creator of a pickle left to its reader. */
+export interface PickleHost {
+  /** The meaning of a global; throws for one that is not known to be harmless. */
+  global(module: string, name: string): unknown;
+  /** An object that is kept outside the pickle. */
+  persistent(id: unknown): unknown;
+}
+
+/** The object of a class with attributes: an `argparse.Namespace`. */
+export class PickledAttributes extends Map<unknown, unknown> {}
+
+/** A pickle that does not follow the format. */
+export class PickleError extends Error {
+  override readonly name = 'PickleError';
+}
+
+/** The pickle virtual machine's memory: a stack with marks, and a table of remembered objects. */
+export class Machine {
+  readonly host: PickleHost;
+  readonly memo = new Map<number, unknown>();
+  readonly #stack: unknown[] = [];
+  readonly #marks: number[] = [];
+
+  constructor(host: PickleHost) {
+    this.host = host;
+  }
+
+  push(value: unknown): void {
+    this.#stack.push(value);
+  }
+
+  pop(): unknown {
+    if (this.#stack.length === 0) throw new PickleError('its stack runs empty');
+    return this.#stack.pop();
+  }
+
+  get top(): unknown {
+    if (this.#stack.length === 0) throw new PickleError('its stack runs empty');
+    return this.#stack.at(-1);
+  }
+
+  mark(): void {
+    this.#marks.push(this.#stack.length);
+  }
+
+  popToMark(): unknown[] {
+    const mark = this.#marks.pop();
+    if (mark === undefined) throw new PickleError('a mark is missing');
+    return this.#stack.splice(mark);
+  }
+
+  remembered(index: number): unknown {
+    if (!this.memo.has(index)) throw new PickleError(`nothing is remembered as ${index}`);
+    return this.memo.get(index);
+  }
+
+  /** Calls a global that the host allowed. */
+  call(callee: unknown, args: unknown): unknown {
+    if (typeof callee !== 'function' || !Array.isArray(args))
+      throw new PickleError('it calls what is no function');
+    return (callee as PickleGlobal)(...(args as unknown[]));
+  }
+
+  setItems(target: unknown, items: readonly unknown[]): void {
+    if (!(target instanceof Map)) throw new PickleError('it sets items of what is no dictionary');
+    for (let i = 0; i + 1 < items.length; i += 2) target.set(items[i], items[i + 1]);
+  }
+
+  appendItems(target: unknown, items: readonly unknown[]): void {
+    if (!Array.isArray(target)) throw new PickleError('it appends to what is no list');
+    for (const item of items) target.push(item);
+  }
+
+  /** Gives an object its attributes; those of a dictionary (PyTorch's `_metadata`) mean nothing to us. */
+  build(target: unknown, state: unknown): void {
+    if (!(target instanceof PickledAttributes)) return;
+    if (!(state instanceof Map)) throw new PickleError("an object's attributes are no dictionary");
+    for (const [key, value] of state) target.set(key, value);
+  }
+}
