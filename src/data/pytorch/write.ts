@@ -1,0 +1,116 @@
+import type { FileSeal } from '../../files/output-file.js';
+import { arrayTypes, elementBytes, type SafetensorsDtype } from '../safetensors/dtypes.js';
+import { bytesOf, elementCount, type TypedArray } from '../typed-arrays.js';
+import { writeZip, type ZipEntrySource } from '../zip/writer.js';
+import { storageDtypes } from './globals.js';
+import { PickleWriter } from './pickle/writer.js';
+
+/** A tensor to write. `data` may be a function, called when its turn comes: one tensor is held at a time. */
+export class TorchTensorSource {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  readonly data: TypedArray | (() => TypedArray | Promise<TypedArray>);
+
+  constructor(
+    dtype: SafetensorsDtype,
+    shape: readonly number[],
+    data: TypedArray | (() => TypedArray | Promise<TypedArray>),
+  ) {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.data = data;
+  }
+}
+
+/** What can be written. A `Map` is a dictionary whose keys may be numbers, as those of an optimizer's state are. */
+export type TorchWritable =
+  | null
+  | boolean
+  | number
+  | string
+  | TorchTensorSource
+  | readonly TorchWritable[]
+  | ReadonlyMap<string | number, TorchWritable>
+  | { readonly [key: string]: TorchWritable };
+
+/**
+ * Writes a checkpoint whole or not at all, in PyTorch's zip format, such that `torch.load(path, weights_only=True)`
+ * reads it: dictionaries, lists, numbers, text and tensors.
+ */
+export function writeTorchCheckpoint(path: string, value: TorchWritable): Promise<FileSeal> {
+  const tensors: TorchTensorSource[] = [];
+  const pickle = new PickleWriter();
+  writeValue(pickle, value, tensors);
+  return writeZip(path, [
+    small('data.pkl', pickle.finish()),
+    small('byteorder', Buffer.from('little')),
+    ...tensors.map(storageEntry),
+    small('version', Buffer.from('3\n')),
+  ]);
+}
+
+/** Every entry of an archive that PyTorch reads is in one folder. */
+const folder = 'checkpoint/';
+
+function small(name: string, content: Uint8Array): ZipEntrySource {
+  return { name: folder + name, bytes: content.byteLength, content: () => [content] };
+}
+
+function storageEntry({ dtype, shape, data }: TorchTensorSource, key: number): ZipEntrySource {
+  return {
+    name: `${folder}data/${key}`,
+    bytes: elementCount(shape) * elementBytes[dtype],
+    content: async function* () {
+      const elements = typeof data === 'function' ? await data() : data;
+      if (!(elements instanceof arrayTypes[dtype]))
+        throw new TypeError(`a ${dtype} tensor needs another array`);
+      yield bytesOf(elements);
+    },
+  };
+}
+
+function writeValue(pickle: PickleWriter, value: TorchWritable, tensors: TorchTensorSource[]): void {
+  if (value === null) pickle.code('N');
+  else if (typeof value === 'boolean') pickle.code(value ? '\x88' : '\x89');
+  else if (typeof value === 'number') pickle.number(value);
+  else if (typeof value === 'string') pickle.text(value);
+  else if (value instanceof TorchTensorSource) writeTensor(pickle, value, tensors.push(value) - 1);
+  else if (isList(value)) {
+    pickle.code('](');
+    for (const item of value) writeValue(pickle, item, tensors);
+    pickle.code('e');
+  } else {
+    pickle.code('}(');
+    for (const [key, item] of membersOf(value)) {
+      writeValue(pickle, key, tensors);
+      writeValue(pickle, item, tensors);
+    }
+    pickle.code('u');
+  }
+}
+
+function membersOf(
+  value: ReadonlyMap<string | number, TorchWritable> | Readonly<Record<string, TorchWritable>>,
+): Iterable<readonly [string | number, TorchWritable]> {
+  return value instanceof Map
+    ? (value as ReadonlyMap<string | number, TorchWritable>)
+    : Object.entries(value);
+}
+
+function isList(value: object): value is readonly TorchWritable[] {
+  return Array.isArray(value);
+}
+
+/** `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, OrderedDict())`. */
+function writeTensor(pickle: PickleWriter, { dtype, shape }: TorchTensorSource, key: number): void {
+  const storage = Object.entries(storageDtypes).find(([, of]) => of === dtype)?.[0];
+  if (storage === undefined) throw new TypeError(`PyTorch has no storage of ${dtype}`);
+  pickle.global('torch._utils', '_rebuild_tensor_v2').code('((');
+  pickle.text('storage').global('torch', storage).text(String(key)).text('cpu').number(elementCount(shape));
+  pickle.code('tQ').number(0).tuple(shape).tuple(rowMajorStrides(shape)).code('\x89');
+  pickle.global('collections', 'OrderedDict').code(')RtR');
+}
+
+function rowMajorStrides(shape: readonly number[]): number[] {
+  return shape.map((_, axis) => Math.max(1, elementCount(shape.slice(axis + 1))));
+}
