@@ -36,6 +36,9 @@ export class EagerBinding implements OpBinding {
   private readonly handles = new Map<number, Pointer>();
   private readonly gpu: boolean;
   private nextId = 1;
+  /** Where native calls leave results; kept, since making such memory anew costs more than many an operation. */
+  private results = pointers(new Array<Pointer>(8).fill(0n));
+  private readonly count = new Int32Array(new ArrayBuffer(4));
 
   constructor(config: Uint8Array) {
     const { c } = this;
@@ -116,10 +119,14 @@ export class EagerBinding implements OpBinding {
         throwUnlessOk(status);
       }
       for (const attribute of attributes) setAttribute(c, op, attribute, status);
-      const results = pointers(new Array<Pointer>(outputs).fill(0n));
-      c.EagerExecute(op, results, Int32Array.of(outputs), status);
+      if (outputs > this.results.length) this.results = pointers(new Array<Pointer>(outputs).fill(0n));
+      const { results, count } = this;
+      count[0] = outputs;
+      c.EagerExecute(op, results, count, status);
       throwUnlessOk(status);
-      return Array.from(results, (handle) => this.describe(handle));
+      const described: TensorMetadata[] = [];
+      for (let i = 0; i < count[0]!; i++) described.push(this.describe(results[i]!));
+      return described;
     } finally {
       c.EagerDeleteOp(op);
     }
