@@ -11,15 +11,15 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true });
   } catch (error) {
-    throw asUserError(realReason(path, error), path);
+    throw asUserError(mkdirReason(path, error), path);
   }
 }
 
 /**
- * `mkdir` of several levels misleads: on a read-only file system it says that something is missing, where a file is in the way
- * that something exists.
+ * The real reason why a folder could not be made. `mkdir` of several levels misleads: on a read-only file system it
+ * says that something is missing, where a file is in the way that something exists.
  */
-function realReason(path: string, error: unknown): unknown {
+export function mkdirReason(path: string, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'EEXIST') return Object.assign(new Error('a file is in the way'), { code: 'ENOTDIR' });
   if (code !== 'ENOENT') return error;

@@ -11,17 +11,26 @@ export interface ImageDatasetOptions {
 /** The output of an `images` stage with random access: images of one size, read from their files when asked for. */
 export class ImageDataset {
   readonly #index: ImageIndex;
+  readonly #root: string;
   readonly #kept = new Map<number, Uint8Array>();
   readonly #mostKept: number;
 
-  private constructor(index: ImageIndex, memoryLimit: number) {
+  private constructor(index: ImageIndex, root: string, memoryLimit: number) {
     this.#index = index;
+    this.#root = root;
     this.#mostKept = Math.floor(memoryLimit / (index.set.size ** 2 * 3));
   }
 
-  /** @param directory the output folder of the `images` stage. */
-  static async open(directory: string, options: ImageDatasetOptions = {}): Promise<ImageDataset> {
-    return new ImageDataset(await readImageIndex(directory), options.memoryLimit ?? 2 ** 30);
+  /**
+   * @param directory the output folder of the `images` stage.
+   * @param root absolute path of the folder that holds the images. The output does not name it: it is the same wherever they lie.
+   */
+  static async open(
+    directory: string,
+    root: string,
+    options: ImageDatasetOptions = {},
+  ): Promise<ImageDataset> {
+    return new ImageDataset(await readImageIndex(directory), root, options.memoryLimit ?? 2 ** 30);
   }
 
   get count(): number {
@@ -47,7 +56,7 @@ export class ImageDataset {
   path(index: number): string {
     const path = this.#index.paths[index];
     if (path === undefined) throw new RangeError(`there is no image ${index} among ${this.count}`);
-    return join(this.#index.set.root, path);
+    return join(this.#root, path);
   }
 
   /**

@@ -7,8 +7,6 @@ import { writeFileWhole, writeOutputFile } from '../../files/output-file.js';
 
 /** What the images of a prepared set have in common. */
 export interface ImageSet {
-  /** Absolute path of the folder that holds the images. */
-  readonly root: string;
   /** Width and height in pixels that images are brought to. */
   readonly size: number;
   /** Colour behind transparent pixels, as `#rrggbb`. */
@@ -20,7 +18,7 @@ export interface ImageSet {
 
 /** One image of a prepared set. */
 export interface ImageEntry {
-  /** Below the set's root, with `/`. */
+  /** Below the folder of the images, with `/`. */
   readonly path: string;
   readonly label: number;
   /** Width and height of the file's image. */

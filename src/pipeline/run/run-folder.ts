@@ -2,6 +2,7 @@ import { mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promise
 import { basename, dirname, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import type { Pipeline } from '../../config/index.js';
+import { mkdirReason } from '../../files/make-folder.js';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
 
@@ -40,7 +41,7 @@ export async function createRunFolder(
     await pointTo(join(parent, 'latest'), directory);
     return { directory, startedAt };
   } catch (error) {
-    throw notWritable(error, runsRoot);
+    throw notWritable(mkdirReason(parent, error), runsRoot);
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
 import type { AutoencoderConfig as StageConfig } from '../../config/generated/index.js';
-import { ImageDataset } from '../../data/images/index.js';
+import type { ImageDataset } from '../../data/images/index.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/loss.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
@@ -8,6 +8,7 @@ import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
 import { Session, type Tensor1D, type Tensor4D, nativeBackend, streamKey } from '../../tensorflow/index.js';
 import { Trainer } from '../../training/trainer.js';
+import { openImages } from '../images/open-images.js';
 import { type TrainingJob, trainingSteps } from '../training-stream.js';
 import { imageBatches } from './image-batches.js';
 import { finishAutoencoder } from './finish.js';
@@ -19,9 +20,7 @@ export const stage: StageKind<StageConfig> = {
   dependsOnPrecision: true,
   externalInputs: () => [],
   run: (config, context) =>
-    from(ImageDataset.open(context.input(config.images).directory)).pipe(
-      mergeMap((images) => train(config, images, context)),
-    ),
+    from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context))),
 };
 
 function train(config: StageConfig, images: ImageDataset, context: StageContext): Observable<StageEvent> {

@@ -1,6 +1,6 @@
 import { type Observable, concat, concatMap, defer, finalize, from, mergeMap, range } from 'rxjs';
 import type { EncodeConfig } from '../../config/generated/index.js';
-import { ImageDataset } from '../../data/images/index.js';
+import type { ImageDataset } from '../../data/images/index.js';
 import { toPixels } from '../../data/images/pixels.js';
 import { type LatentSample, LatentWriter, type Posterior } from '../../data/latents/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
@@ -9,6 +9,7 @@ import { abortable, prefetch, progress } from '../../streams/index.js';
 import { type HostTensor, float32, floats, nativeBackend } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
 import { flippableClasses } from '../flips.js';
+import { openImages } from '../images/open-images.js';
 
 /** Batches that are decoded from their files ahead of the network. */
 const batchesAhead = 3;
@@ -64,7 +65,7 @@ class EncodeJob {
 
   static async open(config: EncodeConfig, context: StageContext): Promise<EncodeJob> {
     nativeBackend(context.runtime);
-    const images = await ImageDataset.open(context.input(config.images).directory);
+    const images = await openImages(config.images, context);
     const autoencoder = await Autoencoder.open(context.input(config.autoencoder).directory, context.runtime);
     const side = images.size / downsampleOf(autoencoder.config);
     const writer = await LatentWriter.open(context.directory, {

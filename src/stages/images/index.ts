@@ -52,12 +52,11 @@ function examine(
   );
   return concat(
     look,
-    defer(() => finish(root, found, examination, config, context)).pipe(switchMap((events) => from(events))),
+    defer(() => finish(found, examination, config, context)).pipe(switchMap((events) => from(events))),
   );
 }
 
 async function finish(
-  root: string,
   { classes }: LabelledImages,
   examination: Examination,
   { size, background }: ImagesConfig,
@@ -66,7 +65,7 @@ async function finish(
   examination.check(classes);
   const { usable, skipped } = examination;
   await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
-  await writeImageIndex(directory, { root, size, background, classes, count: usable.length }, usable);
+  await writeImageIndex(directory, { size, background, classes, count: usable.length }, usable);
   const perClass = new Array<number>(classes.length).fill(0);
   for (const { label } of usable) perClass[label]!++;
   const values = {

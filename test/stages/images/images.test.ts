@@ -60,7 +60,7 @@ describe('the images stage', () => {
     expect(await readFile(join(out, 'index.jsonl'), 'utf8')).toBe(
       '["cat/a.png",0,8,8]\n["dog/b.png",1,20,12]\n',
     );
-    const dataset = await ImageDataset.open(out);
+    const dataset = await ImageDataset.open(out, join(home, 'images'));
     expect(dataset).toMatchObject({
       count: 2,
       size: 8,
@@ -72,7 +72,7 @@ describe('the images stage', () => {
     expect([...batch]).toEqual(Array.from({ length: 3 * 64 }, () => [0x33, 0x66, 0x99]).flat());
     await rm(join(home, 'images/cat/a.png'));
     await dataset.read(0);
-    await expect((await ImageDataset.open(out)).read(0)).rejects.toMatchObject({
+    await expect((await ImageDataset.open(out, join(home, 'images'))).read(0)).rejects.toMatchObject({
       code: 'image-missing',
       message: `${join(home, 'images/cat/a.png')}: there is no such file or folder; it was there when the images were examined.`,
     });
@@ -81,7 +81,7 @@ describe('the images stage', () => {
 
   it('keeps no more in memory than allowed', async () => {
     const { out, home } = await run(files());
-    const dataset = await ImageDataset.open(out, { memoryLimit: 8 * 8 * 3 });
+    const dataset = await ImageDataset.open(out, join(home, 'images'), { memoryLimit: 8 * 8 * 3 });
     await dataset.read(0);
     await dataset.read(1);
     await rm(join(home, 'images'), { recursive: true });
@@ -123,7 +123,7 @@ describe('the images stage', () => {
     ]);
     const enlarged = await run(small, { smallImages: 'upscale' });
     expect(enlarged.events.at(-1)).toMatchObject({ values: { images: 4, skipped: 0 } });
-    const dataset = await ImageDataset.open(enlarged.out);
+    const dataset = await ImageDataset.open(enlarged.out, join(enlarged.home, 'images'));
     expect(await dataset.read(2)).toHaveLength(8 * 8 * 3);
   });
 

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NpzFile } from '../../src/data/npz/index.js';
+import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await tinyPipeline();
+  const { stdout, exitCode } = await startPipeline(folder, ['run', 'tiny.yaml']);
+  expect(exitCode, stdout).toBe(0);
+}, 180_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const output = (stage: string, runs = 'runs') => join(folder, runs, 'tiny', 'latest', stage);
+
+async function digest(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+}
+
+/** Digests of everything that training and sampling leave, by path. */
+async function results(runs: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const stage of ['train', 'sample']) {
+    const names = await readdir(output(stage, runs), { recursive: true, withFileTypes: true });
+    for (const entry of names) {
+      // The manifest of the store holds times.
+      if (!entry.isFile() || (entry.name === 'manifest.json' && !entry.parentPath.includes('checkpoints')))
+        continue;
+      const path = join(entry.parentPath, entry.name);
+      found[`${stage}/${entry.name}`] = await digest(path);
+    }
+  }
+  return found;
+}
+
+describe('the whole pipeline', () => {
+  it('leaves what each stage promises', async () => {
+    const npz = await NpzFile.open(join(output('sample'), 'samples.npz'));
+    const { shape, dtype } = await npz.read('arr_0');
+    await npz.close();
+    expect([shape, dtype]).toEqual([[10, 16, 16, 3], 'u1']);
+    expect(await readdir(join(output('sample'), 'samples'))).toHaveLength(10);
+    const index = JSON.parse(await readFile(join(output('sample'), 'samples.json'), 'utf8')) as {
+      labels: number[];
+    };
+    expect(index.labels).toEqual([0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
+    const metrics = (await readFile(join(output('train'), 'metrics.jsonl'), 'utf8')).trim().split('\n');
+    expect(metrics.map((line) => (JSON.parse(line) as { step: number }).step)).toEqual([10, 20, 30, 40]);
+    expect(await readdir(join(output('train'), 'checkpoints'))).toEqual(['step-000000032', 'step-000000040']);
+    expect(existsSync(join(output('report'), 'report.html'))).toBe(true);
+  });
+
+  it('does nothing the second time', async () => {
+    const { stdout, exitCode } = await startPipeline(folder, ['run', 'tiny.yaml']);
+    expect(exitCode).toBe(0);
+    expect(stdout.match(/: cached/g)).toHaveLength(6);
+  });
+
+  it('draws the same pictures in batches of another size', async () => {
+    const before = await results('runs');
+    const { exitCode } = await startPipeline(folder, [
+      'run',
+      'tiny.yaml',
+      '--set',
+      'stages.sample.batch=10',
+      '--until',
+      'sample',
+    ]);
+    expect(exitCode).toBe(0);
+    const after = await results('runs');
+    expect(after['sample/000007.png']).toBe(before['sample/000007.png']);
+    expect(after['sample/000000.png']).toBe(before['sample/000000.png']);
+  });
+});
+
+describe.each(['SIGINT', 'SIGKILL'] as const)('a run that %s ends', (signal) => {
+  it('goes on to the very same weights and pictures', async () => {
+    const runs = `runs ${signal}`;
+    const interrupted = startPipeline(folder, ['run', 'tiny.yaml'], runs);
+    await untilCheckpoint(join(folder, runs));
+    interrupted.kill(signal);
+    const { exitCode } = await interrupted;
+    if (signal === 'SIGINT') expect(exitCode).toBe(130);
+    const { exitCode: second, stdout } = await startPipeline(folder, ['run', 'tiny.yaml'], runs);
+    expect(second, stdout).toBe(0);
+    expect(stdout).toMatch(/Goes on from step/);
+    await startPipeline(folder, ['run', 'tiny.yaml']);
+    expect(await results(runs)).toEqual(await results('runs'));
+  }, 180_000);
+});
+
+/** Resolves once training has saved its first checkpoint. */
+async function untilCheckpoint(runs: string): Promise<void> {
+  for (let waited = 0; waited < 120_000; waited += 20) {
+    const train = join(runs, 'store', 'train');
+    const partial = (await readdir(train).catch(() => [])).find((name) => name.endsWith('.partial'));
+    const saved = partial && (await readdir(join(train, partial, 'checkpoints')).catch(() => []));
+    if (saved && saved.some((name) => /^step-\d+$/.test(name))) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('Training saved no checkpoint.');
+}
