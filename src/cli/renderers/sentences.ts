@@ -34,7 +34,10 @@ export function paceFacts({ rate, secondsLeft }: Pace, progress: StageProgress):
 }
 
 export function finishedSentence({ seconds, ran, cached }: Of<'run-finished'>): string {
-  const parts = [ran > 0 ? `${stages(ran)} run` : '', cached === 0 ? '' : `${ran > 0 ? cached : stages(cached)} cached`];
+  const parts = [
+    ran > 0 ? `${stages(ran)} run` : '',
+    cached === 0 ? '' : `${ran > 0 ? cached : stages(cached)} cached`,
+  ];
   return `Done in ${formatDuration(seconds)}: ${parts.filter((part) => part !== '').join(', ')}.`;
 }
 

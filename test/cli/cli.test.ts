@@ -1,0 +1,222 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa, type ResultPromise } from 'execa';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { TimedRunEvent } from '../../src/pipeline/index.js';
+
+const loader = import.meta.resolve('tsx');
+const realMain = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const toyMain = fileURLToPath(new URL('toy-main.ts', import.meta.url));
+
+let cwd: string;
+
+const yaml = (steps: number): string => `name: toy
+stages:
+  images: { uses: images, path: data, size: 32 }
+  autoencoder: { uses: autoencoder, images: images, channels: [32, 64, 96], steps: ${steps} }
+  report: { uses: report, stages: [images, autoencoder] }
+`;
+
+beforeEach(async () => {
+  cwd = await realpath(await mkdtemp(join(tmpdir(), 'cli test ü ')));
+  await mkdir(join(cwd, 'data'));
+  await writeFile(join(cwd, 'data', 'a.png'), 'a');
+  await writeFile(join(cwd, 'toy.yaml'), yaml(3));
+});
+
+const start = (main: string, args: readonly string[], env: Record<string, string> = {}) =>
+  execa(process.execPath, ['--import', loader, main, ...args], {
+    cwd,
+    reject: false,
+    env: { TOY_SESSIONS: join(cwd, 'sessions'), CI: '', PIPELINE_RUNS: '', NO_COLOR: '1', ...env },
+  });
+const pipeline = (...args: string[]) => start(toyMain, args);
+const sessions = async (): Promise<string[]> =>
+  (await readFile(join(cwd, 'sessions'), 'utf8')).trim().split('\n');
+const events = (stdout: string): TimedRunEvent[] =>
+  stdout.split('\n').map((line) => JSON.parse(line) as TimedRunEvent);
+
+/** Resolves once the autoencoder has written `steps` steps. */
+async function untilStep(running: ResultPromise, steps: number): Promise<void> {
+  const folder = join(cwd, 'runs', 'store', 'autoencoder');
+  while (running.exitCode === null) {
+    const partial = (existsSync(folder) ? await readdir(folder) : []).find((name) =>
+      name.endsWith('.partial'),
+    );
+    const text = partial && (await readFile(join(folder, partial, 'steps.txt'), 'utf8').catch(() => ''));
+    if (text && text.split('\n').length > steps) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error('The run ended too early.');
+}
+
+/** Everything that the autoencoder wrote, which must not depend on what was interrupted. */
+async function stepsWritten(): Promise<string> {
+  return readFile(join(cwd, 'runs', 'toy', 'latest', 'autoencoder', 'steps.txt'), 'utf8');
+}
+const uninterrupted = (steps: number): string =>
+  Array.from({ length: steps }, (_, i) => `step ${i}\n`).join('');
+
+describe('pipeline validate', () => {
+  it('says that a file is valid', async () => {
+    const { stdout, exitCode } = await start(realMain, ['validate', 'toy.yaml']);
+    expect([exitCode, stdout]).toEqual([0, 'toy.yaml: valid, 3 stages']);
+  });
+  it('exits with 2 and shows what is wrong with each file', async () => {
+    await writeFile(join(cwd, 'bad.yaml'), yaml(3).replace('images: images', 'images: imagse'));
+    const { stdout, stderr, exitCode } = await start(realMain, [
+      'validate',
+      'bad.yaml',
+      'toy.yaml',
+      'none.yaml',
+    ]);
+    expect(exitCode).toBe(2);
+    expect(stdout).toBe('toy.yaml: valid, 3 stages');
+    expect(stderr).toMatch(/^bad\.yaml:4:\d+ error /m);
+    expect(stderr).toContain('none.yaml error file-missing: There is no such file.');
+  });
+});
+
+describe('usage', () => {
+  it.each([
+    [['run'], 'missing required argument'],
+    [['rnu', 'toy.yaml'], 'Did you mean run?'],
+    [['run', 'toy.yaml', '--forse', 'x'], 'Did you mean --force?'],
+    [['plan', 'toy.yaml', '--until', 'imagse'], 'Did you mean images?'],
+    [['run', 'toy.yaml', '--force', 'imagse'], 'Did you mean images?'],
+  ])('that is wrong exits with 2: %j', async (args, message) => {
+    const { stderr, exitCode } = await pipeline(...args);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain('    at ');
+  });
+  it('is explained with exit code 0', async () => {
+    const { stdout, exitCode } = await pipeline('--help');
+    expect(exitCode).toBe(0);
+    for (const command of ['run', 'validate', 'plan', 'doctor']) expect(stdout).toContain(`  ${command} `);
+  });
+});
+
+describe('pipeline plan and run', () => {
+  it('give plain lines when not on a terminal, and explain a change', async () => {
+    const first = await pipeline('run', 'toy.yaml');
+    const lines = first.stdout
+      .replace(/\d{4}-\d\d-\d\dT[\d-]+\.\d+Z/, 'TIME')
+      .replaceAll(/\d+\.\d s/g, 'N s')
+      .replace(/[\da-f]{16}/, 'FINGERPRINT');
+    expect(first.exitCode).toBe(0);
+    expect(lines).toBe(`toy: 3 stages, run runs/toy/TIME
+images: starts (never run)
+images: finished in N s, images 1
+autoencoder: starts (never run)
+autoencoder: finished in N s, steps 3
+report: starts (never run)
+report: finished in N s
+Done in N s: 3 stages run.
+Report: runs/store/report/FINGERPRINT/index.html`);
+    const plan = await pipeline('plan', 'toy.yaml', '--set', 'stages.autoencoder.steps=5');
+    expect([plan.exitCode, plan.stdout.replaceAll(/\d+\.\d s/g, 'N s')]).toEqual([
+      0,
+      `toy toy.yaml
+
+images       cached  N s · images 1
+autoencoder  runs    stages.autoencoder.steps: 3 → 5
+                     steps: 5
+report       runs    upstream: autoencoder changed
+
+2 of 3 stages to run.`,
+    ]);
+    const again = await pipeline('run', 'toy.yaml', '--json');
+    expect(events(again.stdout).map(({ type }) => type)).toEqual([
+      'reading-inputs',
+      'run-started',
+      'stage-cached',
+      'stage-cached',
+      'stage-cached',
+      'run-finished',
+    ]);
+  });
+
+  it('refuse an invalid file with 2 before anything runs', async () => {
+    const { exitCode } = await pipeline('run', 'toy.yaml', '--set', 'stages.autoencoder.steps=many');
+    expect(exitCode).toBe(2);
+    expect(existsSync(join(cwd, 'runs'))).toBe(false);
+  });
+
+  it('tell a failure once, with its remedy and log, and exit with 1', async () => {
+    await writeFile(join(cwd, 'empty.yaml'), yaml(3).replace('path: data', 'path: empty'));
+    await mkdir(join(cwd, 'empty'));
+    const { exitCode, stdout, stderr } = await pipeline('run', 'empty.yaml');
+    expect(exitCode).toBe(1);
+    expect(stderr.replace(/toy\/[^/]*Z/, 'toy/TIME'))
+      .toBe(`Stage images failed: empty: expected images, found none.
+  Put images there.
+  Log: runs/toy/TIME/images.log`);
+    expect(stdout).not.toContain('expected images');
+  });
+
+  it('name a folder of runs that is in the way, without a stack', async () => {
+    await writeFile(join(cwd, 'file'), '');
+    const { exitCode, stderr } = await pipeline('run', 'toy.yaml', '--runs', 'file');
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /^error: .*\/file.*: a folder was expected, for runs; a file is in its place\.\n {2}Move/,
+    );
+    expect(stderr).not.toContain('    at ');
+  });
+});
+
+describe('an interrupted run', () => {
+  const steps = 120;
+  beforeEach(async () => {
+    await writeFile(join(cwd, 'toy.yaml'), yaml(steps));
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('stops cleanly with 130 on %s, and continues', async (signal) => {
+    const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '10' });
+    await untilStep(running, 5);
+    running.kill(signal);
+    const { exitCode, stdout } = await running;
+    expect(exitCode).toBe(130);
+    expect(stdout).toMatch(/\nInterrupted in autoencoder\. The same command continues there\.$/);
+    const second = await pipeline('run', 'toy.yaml');
+    expect(second.exitCode).toBe(0);
+    expect(second.stdout).toContain('autoencoder: continues (never run)');
+    expect(await sessions()).toEqual([
+      'images start',
+      'autoencoder start',
+      'autoencoder continue',
+      'report start',
+    ]);
+    expect(await stepsWritten()).toBe(uninterrupted(steps));
+  });
+
+  it('continues after kill -9, and a run that waited for the dead one takes over', async () => {
+    const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '20' });
+    await untilStep(running, 5);
+    const waiting = start(toyMain, ['run', 'toy.yaml', '--json']);
+    await new Promise<void>((resolve) => {
+      let text = '';
+      waiting.stdout.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        if (text.includes('stage-waiting')) resolve();
+      });
+    });
+    running.kill('SIGKILL');
+    expect((await running).signal).toBe('SIGKILL');
+    const { exitCode, stdout } = await waiting;
+    expect(exitCode).toBe(0);
+    const wait = events(stdout).find((event) => event.type === 'stage-waiting');
+    expect(wait).toMatchObject({ stage: 'autoencoder', holder: { pid: running.pid } });
+    expect(await sessions()).toEqual([
+      'images start',
+      'autoencoder start',
+      'autoencoder continue',
+      'report start',
+    ]);
+    expect(await stepsWritten()).toBe(uninterrupted(steps));
+  });
+});
