@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asUserError } from './file-errors.js';
+import { syncFolder } from './sync-folder.js';
 
 /** What a finished file holds: enough to recognise it later. */
 export interface FileSeal {
@@ -99,13 +100,4 @@ const largestWrite = 1 << 30;
 
 function partial(path: string): string {
   return `${path}.partial`;
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

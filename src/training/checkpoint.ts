@@ -7,6 +7,7 @@ import { sha256OfFile } from '../files/sha256-file.js';
 import { UserError } from '../errors.js';
 import { float32 } from '../tensorflow/index.js';
 import { type StateGroup, type Trainer, stateGroups } from './trainer.js';
+import { syncFolder } from '../files/sync-folder.js';
 
 /** A complete, verified checkpoint: a folder named after its step. */
 export interface Checkpoint<Extra> {
@@ -136,13 +137,4 @@ async function checkpointPaths(directory: string): Promise<string[]> {
     .sort()
     .reverse()
     .map((name) => join(directory, name));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { UserError } from '../../errors.js';
+import { sha256OfFile } from '../../files/sha256-file.js';
 import { elementCount } from '../typed-arrays.js';
 import {
   indexName,
@@ -111,7 +109,8 @@ async function intactShards(directory: string, format: LatentFormat): Promise<Sh
   const intact: ShardEntry[] = [];
   for (const shard of partial.shards) {
     const isFull = shard.count === format.shardSize;
-    if (!isFull || (await sha256Of(join(directory, shard.file))) !== shard.sha256) break;
+    if (!isFull || (await sha256OfFile(join(directory, shard.file)).catch(() => undefined)) !== shard.sha256)
+      break;
     intact.push(shard);
   }
   return intact;
@@ -121,15 +120,4 @@ function sameFormat(a: LatentFormat, b: LatentFormat): boolean {
   const key = ({ shape, dtype, classes, shardSize }: LatentFormat) =>
     JSON.stringify([shape, dtype, classes, shardSize]);
   return key(a) === key(b);
-}
-
-/** The checksum of a file in hexadecimal; nothing when it cannot be read. */
-async function sha256Of(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
-  try {
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-    return hash.digest('hex');
-  } catch {
-    return undefined;
-  }
 }

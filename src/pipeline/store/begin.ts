@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { syncFolder } from './sync-folder.js';
+import { syncFolder } from '../../files/sync-folder.js';
 import { findIn } from './find-output.js';
 import { manifestName, type OutputPlace } from './layout.js';
 import type { Manifest } from './manifest.js';

@@ -8,7 +8,7 @@ import type { Json } from '../stage.js';
 import { putInPlace } from './begin.js';
 import { manifestName, type OutputPlace } from './layout.js';
 import type { Manifest, ManifestFile } from './manifest.js';
-import { syncFolder } from './sync-folder.js';
+import { syncFolder } from '../../files/sync-folder.js';
 
 export interface SealFacts {
   readonly origin: Origin;
