@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { openSafetensors, writeSafetensors } from '../data/safetensors/index.js';
 import { asUserError } from '../files/file-errors.js';
