@@ -125,7 +125,7 @@ export class EagerBinding implements OpBinding {
       c.EagerExecute(op, results, count, status);
       throwUnlessOk(status);
       const described: TensorMetadata[] = [];
-      for (let i = 0; i < count[0]!; i++) described.push(this.describe(results[i]!));
+      for (let i = 0; i < count[0]; i++) described.push(this.describe(results[i]!));
       return described;
     } finally {
       c.EagerDeleteOp(op);
