@@ -1,0 +1,40 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import sharp from 'sharp';
+import { startPipeline } from '../support/tiny-pipeline.js';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const file = join(root, 'pipelines', 'quickstart.yaml');
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'quickstart-'));
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** The options of the smoke profile, as the head of the file has them. */
+async function smokeProfile(): Promise<string[]> {
+  const head = (await readFile(file, 'utf8')).split('\nname:')[0]!;
+  const profile = head.slice(head.indexOf('Smoke profile'));
+  return [...profile.matchAll(/--set (\S+)/g)].flatMap(([, setting]) => ['--set', setting!]);
+}
+
+it('runs with the smoke profile that its head documents', async () => {
+  const options = await smokeProfile();
+  expect(options.length).toBeGreaterThan(4);
+  const { stdout, exitCode } = await startPipeline(folder, ['run', file, ...options]);
+  expect(exitCode, stdout).toBe(0);
+  expect(stdout).toMatch(/images 3,781/);
+
+  const output = join(folder, 'runs', 'quickstart', 'latest');
+  const grid = await sharp(join(output, 'sample', 'grid.png')).metadata();
+  // Nine classes, nine columns of 32 px drawn twice as large, 2 px between them.
+  expect([grid.width, grid.height]).toEqual([9 * 66 + 2, 9 * 66 + 2]);
+  const page = await readFile(join(output, 'report', 'report.html'), 'utf8');
+  for (const name of ['Smileys &amp; Emotion', 'Travel &amp; Places']) expect(page).toContain(name);
+  expect(stdout).toContain('report.html');
+}, 300_000);
