@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { execa, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { TimedRunEvent } from '../../src/pipeline/index.js';
 
@@ -40,7 +40,7 @@ const events = (stdout: string): TimedRunEvent[] =>
   stdout.split('\n').map((line) => JSON.parse(line) as TimedRunEvent);
 
 /** Resolves once the autoencoder has written `steps` steps. */
-async function untilStep(running: ResultPromise, steps: number): Promise<void> {
+async function untilStep(running: { readonly exitCode: number | null }, steps: number): Promise<void> {
   const folder = join(cwd, 'runs', 'store', 'autoencoder');
   while (running.exitCode === null) {
     const partial = (existsSync(folder) ? await readdir(folder) : []).find((name) =>

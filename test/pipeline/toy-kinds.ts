@@ -113,7 +113,7 @@ const encode: StageKind<never> = {
   dependsOnPrecision: false,
   externalInputs: () => [],
   run: (): Observable<StageEvent> =>
-    of(
+    of<StageEvent[]>(
       { type: 'notice', level: 'warning', message: '1 image was skipped: data/bad.png' },
       { type: 'summary', values: { latents: 3 } },
     ),
