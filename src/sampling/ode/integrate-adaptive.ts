@@ -76,9 +76,9 @@ export async function integrateAdaptive(integration: AdaptiveIntegration): Promi
     for (let i = 0; i < samples; i++) {
       if (at[i] === end) continue;
       const error = errors[i]!;
-      sizes[i] = nextStepSize(Math.abs(dt[i]!), Number.isNaN(error) ? Infinity : error, order);
+      sizes[i] = nextStepSize(Math.abs(dt[i]!), error, order);
       if (!(error <= 1)) {
-        if (sizes[i]! < smallestStep) throw failure(at[i]!);
+        if (!(sizes[i]! >= smallestStep)) throw failure(at[i]!);
         continue;
       }
       const arrived = Math.abs(dt[i]!) >= Math.abs(end - at[i]!);

@@ -17,6 +17,7 @@ export const usualControl: StepControl = { safety: 0.9, largestGrowth: 10, large
 export function nextStepSize(dt: number, error: number, order: number, control = usualControl): number {
   const { safety, largestGrowth, largestShrinkage } = control;
   if (error === 0) return dt * largestGrowth;
+  if (Number.isNaN(error)) return dt * largestShrinkage;
   const smallest = error < 1 ? 1 : largestShrinkage;
   return dt * Math.min(largestGrowth, Math.max(safety / error ** (1 / order), smallest));
 }

@@ -1,0 +1,157 @@
+import { describe, expect, it } from 'vitest';
+import {
+  frechetDistance,
+  inceptionScore,
+  precisionRecall,
+  rowsOf,
+  StatisticsAccumulator,
+  statisticsOf,
+  symmetricEigenvalues,
+} from '../../src/metrics/index.js';
+import { metricsKind } from '../../src/parity/kinds/metrics.js';
+import { describeFixture } from '../support/fixture-checks.js';
+
+await describeFixture(metricsKind, 'metrics.safetensors');
+
+/** Numbers in [-1, 1) that look random but are fixed. */
+function numbers(count: number, seed = 1): Float64Array {
+  let state = seed;
+  return Float64Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return state / 2 ** 31;
+  });
+}
+
+describe('symmetricEigenvalues', () => {
+  it('knows those of the second difference', () => {
+    const size = 40;
+    const data = new Float64Array(size * size);
+    for (let i = 0; i < size; i++) {
+      data[i * size + i] = 2;
+      if (i > 0) data[i * size + i - 1] = data[(i - 1) * size + i] = -1;
+    }
+    const expected = Array.from(
+      { length: size },
+      (_, k) => 2 - 2 * Math.cos((Math.PI * (k + 1)) / (size + 1)),
+    );
+    expect(symmetricEigenvalues({ size, data })).toBeAllclose(expected, { absolute: 1e-13 });
+  });
+
+  it('knows those of QᵀDQ, repeated and zero ones among them', () => {
+    const size = 30;
+    const wanted = Float64Array.from({ length: size }, (_, i) => (i < 5 ? 0 : i < 12 ? 3 : i * 1.5)).sort();
+    // Q reflects at a vector: 1 - 2vvᵀ/vᵀv.
+    const v = numbers(size);
+    const square = v.reduce((sum, x) => sum + x * x, 0);
+    const q = (i: number, j: number) => (i === j ? 1 : 0) - (2 * v[i]! * v[j]!) / square;
+    const data = Float64Array.from({ length: size * size }, (_, at) => {
+      let sum = 0;
+      for (let k = 0; k < size; k++) sum += q(Math.floor(at / size), k) * wanted[k]! * q(k, at % size);
+      return sum;
+    });
+    expect(symmetricEigenvalues({ size, data })).toBeAllclose(wanted, { absolute: 1e-12 });
+  });
+
+  it('has edge cases', () => {
+    expect(symmetricEigenvalues({ size: 1, data: Float64Array.of(7) })).toEqual(Float64Array.of(7));
+    expect(symmetricEigenvalues({ size: 2, data: Float64Array.of(0, 1, 1, 0) })).toBeAllclose([-1, 1]);
+    expect(symmetricEigenvalues({ size: 3, data: new Float64Array(9) })).toEqual(new Float64Array(3));
+    expect(() => symmetricEigenvalues({ size: 3, data: new Float64Array(9).fill(NaN) })).toThrow('NaN');
+  });
+});
+
+describe('statistics', () => {
+  const width = 5;
+  // A large mean, which one pass of sums of squares would drown in.
+  const data = numbers(60 * width).map((value, i) => value + 1e6 * ((i % width) + 1));
+
+  it('are those of the definition', () => {
+    const { count, mean, covariance } = statisticsOf(rowsOf(width, data));
+    expect(count).toBe(60);
+    for (let i = 0; i < width; i++) {
+      const column = (k: number) => Array.from({ length: 60 }, (_, row) => data[row * width + k]!);
+      const average = (values: number[]) => values.reduce((sum, value) => sum + value / values.length, 0);
+      expect(mean[i]).toBeAllclose(average(column(i)), { relative: 1e-14 });
+      for (let j = 0; j < width; j++) {
+        const [mi, mj] = [average(column(i)), average(column(j))];
+        const products = column(i).map((value, row) => (value - mi) * (column(j)[row]! - mj));
+        expect(covariance.data[i * width + j]).toBeAllclose((average(products) * 60) / 59, {
+          absolute: 1e-8,
+        });
+      }
+    }
+  });
+
+  it('are the same in portions', () => {
+    const accumulator = new StatisticsAccumulator(width);
+    for (const [from, to] of [
+      [0, 1],
+      [1, 1],
+      [1, 18],
+      [18, 60],
+    ] as const)
+      accumulator.add(rowsOf(width, data.subarray(from * width, to * width)));
+    const whole = statisticsOf(rowsOf(width, data));
+    const parts = accumulator.result();
+    expect(parts.mean).toBeAllclose(whole.mean, { relative: 1e-14 });
+    expect(parts.covariance.data).toBeAllclose(whole.covariance.data, { absolute: 1e-8 });
+  });
+
+  it('need two rows of one width', () => {
+    expect(() => statisticsOf(rowsOf(width, data.subarray(0, width)))).toThrow('at least 2 rows, found 1');
+    expect(() => {
+      new StatisticsAccumulator(4).add(rowsOf(width, data));
+    }).toThrow('4 numbers, found 5');
+    expect(() => rowsOf(7, data)).toThrow('no rows of 7');
+  });
+});
+
+describe('frechetDistance', () => {
+  const diagonal = (mean: number[], variances: number[]) => ({
+    count: 100,
+    mean: Float64Array.from(mean),
+    covariance: {
+      size: variances.length,
+      data: Float64Array.from({ length: variances.length ** 2 }, (_, i) =>
+        i % (variances.length + 1) === 0 ? variances[i / (variances.length + 1)]! : 0,
+      ),
+    },
+  });
+
+  it('adds up differences of means and deviations where covariances commute', () => {
+    const a = diagonal([0, 1, 2], [4, 9, 0]);
+    const b = diagonal([1, 1, 0], [1, 25, 16]);
+    expect(frechetDistance(a, b)).toBeCloseTo(1 + 4 + (1 + 4 + 16), 10);
+    expect(frechetDistance(a, a)).toBeCloseTo(0, 10);
+  });
+
+  it('is symmetric, and near 0 for one set with itself, also of fewer samples than features', () => {
+    const width = 30;
+    const a = statisticsOf(rowsOf(width, numbers(12 * width, 3)));
+    const b = statisticsOf(rowsOf(width, numbers(20 * width, 4)));
+    expect(frechetDistance(a, b)).toBeAllclose(frechetDistance(b, a), { relative: 1e-6 });
+    expect(frechetDistance(a, b)).toBeGreaterThan(1);
+    expect(frechetDistance(a, a)).toBeAllclose(0, { absolute: 1e-6 });
+  });
+});
+
+describe('inceptionScore', () => {
+  it('is the number of classes where each sample is sure of one, and 1 where none is', () => {
+    const sure = Float64Array.from({ length: 16 }, (_, i) => (i % 5 === 0 ? 1 : 0));
+    expect(inceptionScore(rowsOf(4, sure))).toBeCloseTo(4, 12);
+    expect(inceptionScore(rowsOf(4, new Float64Array(16).fill(0.25)))).toBeCloseTo(1, 12);
+    expect(inceptionScore(rowsOf(4, sure), 2)).toBeCloseTo(2, 12);
+  });
+});
+
+describe('precisionRecall', () => {
+  it('counts who lies within the balls of the other set', () => {
+    const reference = rowsOf(1, Float64Array.of(0, 1, 2, 3, 4));
+    // Balls of the reference reach from -3 to 7; those of the samples from 0 to 9 and around 100 to 91 from it.
+    const samples = rowsOf(1, Float64Array.of(3, 4, 5, 6, 100));
+    expect(precisionRecall(reference, samples)).toEqual({ precision: 0.8, recall: 1 });
+    const far = rowsOf(1, Float64Array.of(50, 51, 52, 53));
+    expect(precisionRecall(reference, far)).toEqual({ precision: 0, recall: 0 });
+    expect(precisionRecall(reference, samples, 1)).toEqual({ precision: 0.6, recall: 0.6 });
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import {
+  advancePhase,
+  distancesBetween,
+  firstPhase,
+  integrate,
+  phasedSteps,
+  uniformTimes,
+  type PhaseOptions,
+  type PhaseStep,
+} from '../../src/sampling/index.js';
+import { float32 } from '../../src/tensorflow/index.js';
+
+const options: PhaseOptions = { distance: 'mae', firstSteps: 2, switchRatios: [0.9, 0.5] };
+const phasesAlong = (distances: readonly number[], given = options) => {
+  let state = firstPhase;
+  return distances.map((distance) => (state = advancePhase(given, state, distance)).phase);
+};
+
+describe('advancePhase', () => {
+  it('compares with the mean of the first distances', () => {
+    // mean 3: phases end below 2.7 and 1.5
+    expect(phasesAlong([2, 4, 2.8, 2.69, 1.6, 1.49, 9])).toEqual([0, 0, 0, 1, 1, 2, 2]);
+  });
+
+  it('leaves two phases at once', () => {
+    expect(phasesAlong([2, 4, 2.8, 1.4, 0.1])).toEqual([0, 0, 0, 2, 2]);
+  });
+
+  it('does not switch while it averages, nor at the ratio itself', () => {
+    expect(phasesAlong([4, 0, 1.8, 1.7])).toEqual([0, 0, 0, 1]);
+  });
+
+  it('takes any number of phases', () => {
+    expect(phasesAlong([1, 1, 0.1], { ...options, switchRatios: [0.9, 0.8, 0.05, 0.9] })).toEqual([0, 0, 2]);
+    expect(phasesAlong([1, 1, 0], { ...options, switchRatios: [] })).toEqual([0, 0, 0]);
+  });
+});
+
+it('distancesBetween measures each sample', () => {
+  const a = float32([2, 2], Float32Array.of(1, 2, 3, 4));
+  const b = float32([2, 2], Float32Array.of(1, 4, 6, 4));
+  expect(distancesBetween('mae', a, b)).toEqual([1, 1.5]);
+  expect(distancesBetween('mse', a, b)).toEqual([2, 4.5]);
+});
+
+describe('phasedSteps', () => {
+  /** Phase p moves each number towards 0 by a share that depends on its own decay, written in the second column. */
+  const phase =
+    (number: number, seen: number[][] = []): PhaseStep =>
+    (x, _at, rows) => {
+      seen.push([number, ...rows]);
+      const next = Float32Array.from(x.data);
+      for (let i = 0; i < next.length; i += 2) next[i]! *= next[i + 1]! - 0.01 * number;
+      return Promise.resolve(float32(x.shape, next));
+    };
+  const rows = [
+    [8, 0.5],
+    [5, 0.99],
+    [3, 0.8],
+  ];
+  const follow = async (samples: number[][], seen?: number[][]) => {
+    const phased = phasedSteps(samples.length, options, [phase(0, seen), phase(1, seen), phase(2, seen)]);
+    const end = await integrate({
+      init: float32([samples.length, 2], Float32Array.from(samples.flat())),
+      times: uniformTimes([0, 1], 9),
+      step: phased.step,
+      lastStep: { size: 0.04, step: phased.by([phase(0), phase(1), phase(2)]) },
+    });
+    return { end, phased };
+  };
+
+  it('gives a sample of a batch the path that it has alone', async () => {
+    const together = await follow(rows);
+    for (const [i, row] of rows.entries()) {
+      const alone = await follow([row]);
+      expect(Array.from(alone.end.data)).toEqual(Array.from(together.end.data.subarray(2 * i, 2 * i + 2)));
+      expect(alone.phased.switches).toEqual(
+        together.phased.switches.filter((s) => s.row === i).map((s) => ({ ...s, row: 0 })),
+      );
+    }
+    expect(together.phased.states().map(({ phase }) => phase)).toEqual([2, 0, 2]);
+  });
+
+  it('records when samples switch, and runs each phase as one batch', async () => {
+    const seen: number[][] = [];
+    const { phased } = await follow(rows, seen);
+    // The first sample halves each step: distances 2, 1 | 0.5 is a third of their mean 1.5: two phases at once.
+    expect(phased.switches[0]).toEqual({ row: 0, step: 3, from: 0, to: 2 });
+    expect(seen.slice(0, 4)).toEqual(new Array(4).fill([0, 0, 1, 2]));
+    expect(seen[4]![0]).toBe(0);
+    expect(seen.slice(4).every(([number, ...members]) => members.length <= 2 && number! <= 2)).toBe(true);
+  });
+
+  it('wants a ratio between every two phases', () => {
+    expect(() => phasedSteps(1, options, [phase(0)])).toThrow('1 phases need 0 ratios, found 2');
+  });
+});
