@@ -1,5 +1,5 @@
 /**
- * Makes a clone ready, then does what was asked: `node src/bootstrap.mjs quickstart | test | conformance | setup [arguments…]`.
+ * Makes a clone ready, then does what was asked: `node src/bootstrap.mjs quickstart | test | conformance | parity | setup [arguments…]`.
  * Installs packages, compiles, and fetches the native library, each only where that is not already done.
  * Runs before anything is installed: only what Node itself brings may be imported.
  */
@@ -39,6 +39,7 @@ const programs = {
   quickstart: [inRoot('dist', 'cli', 'main.js'), 'run', join('pipelines', 'quickstart.yaml')],
   test: [inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run'],
   conformance: ['--import', 'tsx', join('test', 'conformance', 'main.ts')],
+  parity: [inRoot('dist', 'parity', 'main.js')],
 };
 
 async function main([name = '', ...args]) {
@@ -49,7 +50,7 @@ async function main([name = '', ...args]) {
     await prepare(name === 'setup' ? args : ['--quiet']);
   } catch (error) {
     // Who reads the last line of a test run is told even when it could not begin.
-    if (['test', 'conformance'].includes(name) && error instanceof Failure)
+    if (['test', 'conformance', 'parity'].includes(name) && error instanceof Failure)
       error.closing = '0 passed, 1 failed';
     throw error;
   }
