@@ -1,0 +1,120 @@
+import { figure } from '../markup/figures.js';
+import { capitalized, formatCount, formatTick } from '../markup/format.js';
+import { type Html, type Part, html } from '../markup/html.js';
+import { type Scale, linearScale, logScale } from './scale.js';
+import { type Series, thin } from './series.js';
+
+export interface ChartOptions {
+  /** Id in the page. */
+  readonly id: string;
+  /** A `large` one has room for more labels. */
+  readonly size: 'large' | 'small';
+}
+
+/** Units of the drawing's own coordinates along each side; the page stretches it to the room there is. */
+const side = 1000;
+
+/**
+ * A curve as a figure: the values faint, their smoothed course strong, once on a linear and, where all values are
+ * positive, once on a logarithmic scale. The style sheet shows one of them; the script adds the read-out.
+ */
+export function chart(full: Series, { id, size }: ChartOptions): Html {
+  const series = thin(full);
+  const ticks = size === 'large' ? 5 : 3;
+  const [low, high] = [Math.min(...series.values), Math.max(...series.values)];
+  const x = linearScale(series.steps[0]!, series.steps.at(-1)!, size === 'large' ? 6 : 3, false);
+  const scales = [linearScale(low, high, ticks), ...(low > 0 ? [logScale(low, high, ticks)] : [])];
+  const label = capitalized(figure(series.name, 0).label);
+  return html`<figure class="chart ${size}" id="${id}" data-chart="${dataOf(series, x, scales)}">
+    <figcaption>
+      <span class="chart-name" id="${id}-name">${label}</span>
+      <output class="readout" for="${id}-scrub">${latest(series)}</output>
+    </figcaption>
+    <div class="plot${scales.length > 1 && ' has-log'}">
+      <div class="ticks" aria-hidden="true">
+        ${scales.map((scale) => labels(scale))} ${x.ticks.map((tick) => stepLabel(tick, x.place(tick)))}
+      </div>
+      <div class="canvas">
+        <svg
+          viewBox="0 0 ${side} ${side}"
+          preserveAspectRatio="none"
+          role="img"
+          aria-label="${describe(full, label)}"
+        >
+          ${scales.map((scale) => curves(series, x, scale))}
+        </svg>
+        <input
+          class="scrub"
+          id="${id}-scrub"
+          type="range"
+          min="0"
+          max="${series.steps.length - 1}"
+          value="${series.steps.length - 1}"
+          aria-label="${label} by step"
+          hidden
+        />
+      </div>
+    </div>
+  </figure>`;
+}
+
+function labels(scale: Scale): Part {
+  return scale.ticks.map(
+    (tick) =>
+      html`<span class="tick y ${scale.kind}" style="--at:${percent(scale.place(tick))}" aria-hidden="true"
+        >${formatTick(tick)}</span
+      >`,
+  );
+}
+
+function stepLabel(step: number, place: number): Html {
+  const edge = place > 0.96 ? ' last' : place < 0.04 ? ' first' : '';
+  return html`<span class="tick x${edge}" style="--at:${percent(place)}" aria-hidden="true"
+    >${formatTick(step)}</span
+  >`;
+}
+
+function curves(series: Series, x: Scale, scale: Scale): Html {
+  const place = (step: number, value: number) =>
+    `${round(x.place(step) * side)} ${round((1 - scale.place(value)) * side)}`;
+  const path = (values: readonly number[]) =>
+    `M${series.steps.map((step, i) => place(step, values[i]!)).join('L')}${values.length === 1 ? 'h0' : ''}`;
+  const isSmoothed = series.smoothed.some((value, i) => value !== series.values[i]);
+  return html`<g class="${scale.kind}">
+    ${scale.ticks.map((tick) => html`<path class="rule" d="M0 ${round((1 - scale.place(tick)) * side)}H${side}" />`)}
+    ${isSmoothed && html`<path class="raw" d="${path(series.values)}" />`}
+    <path class="${series.steps.length === 1 ? 'curve dot' : 'curve'}" d="${path(series.smoothed)}" />
+  </g>`;
+}
+
+/** What the script needs to place a cursor and to read values out. */
+function dataOf(series: Series, x: Scale, scales: readonly Scale[]): string {
+  return JSON.stringify({
+    steps: series.steps,
+    values: series.values.map((value) => Number(value.toPrecision(6))),
+    text: series.values.map((value) => figure(series.name, value).value),
+    x: x.domain,
+    ...Object.fromEntries(scales.map(({ kind, domain }) => [kind, domain])),
+  });
+}
+
+function latest({ name, steps, values }: Series): string {
+  return `${figure(name, values.at(-1)!).value} at step ${formatCount(steps.at(-1)!)}`;
+}
+
+/** The curve in words, for those who do not see it. */
+function describe({ name, steps, values }: Series, label: string): string {
+  const at = (i: number) => `${figure(name, values[i]!).value} at step ${formatCount(steps[i]!)}`;
+  if (steps.length === 1) return `${label}: ${at(0)}.`;
+  const lowest = values.indexOf(Math.min(...values));
+  const highest = values.indexOf(Math.max(...values));
+  return `${label} over ${formatCount(steps.length)} points: ${at(0)}, ${at(steps.length - 1)}; lowest ${at(lowest)}, highest ${at(highest)}.`;
+}
+
+function percent(place: number): string {
+  return `${round(place * 100)}%`;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10 + 0;
+}

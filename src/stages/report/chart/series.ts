@@ -1,0 +1,66 @@
+/** A figure over the steps of a training. */
+export interface Series {
+  readonly name: string;
+  /** Ascending. */
+  readonly steps: readonly number[];
+  /** Finite. */
+  readonly values: readonly number[];
+  /** `values` without their noise; the same where there are too few of them to tell. */
+  readonly smoothed: readonly number[];
+}
+
+/** Every figure that a log holds, in the order of their first occurrence. Values that are not finite are left out. */
+export function seriesOf(records: readonly Readonly<Record<string, unknown>>[]): Series[] {
+  const names = new Set(records.flatMap((record) => Object.keys(record)));
+  names.delete('step');
+  return [...names].flatMap((name) => {
+    const points = records.flatMap((record): [number, number][] => {
+      const { step, [name]: value } = record;
+      return Number.isFinite(step) && Number.isFinite(value) ? [[step as number, value as number]] : [];
+    });
+    if (points.length === 0) return [];
+    const values = points.map(([, value]) => value);
+    return [{ name, steps: points.map(([step]) => step), values, smoothed: smooth(values) }];
+  });
+}
+
+/**
+ * Exponential moving average over about a thirtieth of the values, corrected for its start as Adam's moments are
+ * (Kingma & Ba, 2015, section 3).
+ */
+export function smooth(values: readonly number[]): number[] {
+  const span = values.length / 30;
+  if (span <= 1) return [...values];
+  const decay = 1 - 1 / span;
+  let sum = 0;
+  let weight = 0;
+  return values.map((value) => {
+    sum = decay * sum + (1 - decay) * value;
+    weight = decay * weight + (1 - decay);
+    return sum / weight;
+  });
+}
+
+/**
+ * At most about `most` points with the extremes of the full series: of each stretch its first, lowest, highest and last
+ * point are kept.
+ */
+export function thin(series: Series, most = 800): Series {
+  const { steps, values } = series;
+  if (steps.length <= most) return series;
+  const stretches = Math.floor(most / 4);
+  const kept = new Set<number>();
+  for (let stretch = 0; stretch < stretches; stretch++) {
+    const start = Math.floor((stretch * steps.length) / stretches);
+    const end = Math.floor(((stretch + 1) * steps.length) / stretches);
+    let [lowest, highest] = [start, start];
+    for (let i = start; i < end; i++) {
+      if (values[i]! < values[lowest]!) lowest = i;
+      if (values[i]! > values[highest]!) highest = i;
+    }
+    for (const i of [start, lowest, highest, end - 1]) kept.add(i);
+  }
+  const order = [...kept].sort((a, b) => a - b);
+  const pick = (all: readonly number[]) => order.map((i) => all[i]!);
+  return { name: series.name, steps: pick(steps), values: pick(values), smoothed: pick(series.smoothed) };
+}

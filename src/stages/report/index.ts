@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { type Observable, concat, defer, from, map, range, tap } from 'rxjs';
+import type { ReportConfig } from '../../config/generated/index.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import type { StageContext, StageEvent, StageKind, StageOutput } from '../../pipeline/stage.js';
+import { abortable, prefetch, progress } from '../../streams/index.js';
+import { renderPage } from './page.js';
+import { type ReportedStage, readReportedStage } from './reported-stage.js';
+import { type RankedSection, sectionsOf } from './sections/index.js';
+
+const page = 'report.html';
+
+/** Stages whose pictures are read at once. */
+const stagesAtOnce = 2;
+
+/** Writes one self-contained page about other stages. */
+export const stage: StageKind<ReportConfig> = {
+  name: 'report',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  dependsOnSeed: false,
+  externalInputs: () => [],
+  run: (config, context) => defer(() => report(config, context)).pipe(abortable(context.signal)),
+};
+
+interface Chapter {
+  readonly stage: ReportedStage;
+  readonly sections: readonly RankedSection[];
+}
+
+function report(config: ReportConfig, context: StageContext): Observable<StageEvent> {
+  const outputs = config.stages.map((id) => context.input(id));
+  const chapters: Chapter[] = [];
+  return concat(
+    range(0, outputs.length).pipe(
+      prefetch(stagesAtOnce, (index) => readChapter(outputs[index]!, outputs)),
+      tap((chapter) => chapters.push(chapter)),
+      progress({ total: outputs.length, unit: 'stages' }),
+    ),
+    defer(() => from(writePage(chapters, config, context))).pipe(
+      map((): StageEvent => ({ type: 'summary', values: { page } })),
+    ),
+  );
+}
+
+async function readChapter(output: StageOutput, all: readonly StageOutput[]): Promise<Chapter> {
+  const stage = await readReportedStage(output, all);
+  return { stage, sections: await sectionsOf(stage) };
+}
+
+function writePage(chapters: readonly Chapter[], { title }: ReportConfig, context: StageContext) {
+  const text = renderPage({
+    title: title ?? context.pipelineName,
+    pipeline: context.pipelineName,
+    stages: chapters.map(({ stage }) => stage),
+    sections: chapters.flatMap(({ sections }) => sections).toSorted((a, b) => a.rank - b.rank),
+  });
+  return writeFileWhole(join(context.directory, page), text);
+}

@@ -1,0 +1,50 @@
+import type { Json } from '../../../pipeline/stage.js';
+import { asWords, formatLarge, formatNumber } from './format.js';
+
+/** A number of a stage's summary, ready to be shown: `22.64 dB`, `peak signal-to-noise ratio`. */
+export interface Figure {
+  readonly name: string;
+  readonly value: string;
+  readonly label: string;
+}
+
+/** A stage's numbers in the order of its summary, the telling ones first. */
+export function figuresOf(summary: Readonly<Record<string, Json>>): readonly Figure[] {
+  const figures = Object.entries(summary).flatMap(([name, value]) =>
+    typeof value === 'number' ? [figure(name, value)] : [],
+  );
+  const rank = ({ name }: Figure) => (telling.includes(name) ? telling.indexOf(name) : telling.length);
+  return figures.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** A number by the name that a summary or a log gives it. */
+export function figure(name: string, value: number): Figure {
+  const known = special[name];
+  return {
+    name,
+    label: known?.label ?? asWords(name),
+    value: (known?.format ?? formatNumber)(value),
+  };
+}
+
+/** Figures that say most about a stage, wherever they occur. */
+const telling: readonly string[] = [
+  'peakSignalToNoiseDb',
+  'images',
+  'latents',
+  'samples',
+  'parameters',
+  'steps',
+];
+
+interface Special {
+  readonly label?: string;
+  readonly format?: (value: number) => string;
+}
+
+const special: Readonly<Record<string, Special | undefined>> = {
+  peakSignalToNoiseDb: { label: 'peak signal-to-noise', format: (value) => `${value.toFixed(1)} dB` },
+  parameters: { format: formatLarge },
+  size: { format: (value) => `${value} px` },
+  kl: { label: 'KL divergence' },
+};

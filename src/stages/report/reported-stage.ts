@@ -1,0 +1,59 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageOutput } from '../../pipeline/stage.js';
+import { readManifest } from '../../pipeline/store/manifest.js';
+import { type MetricsRecord, metricsName, readMetrics } from '../../data/metrics-log.js';
+import { asUserError } from '../../files/file-errors.js';
+
+/** A finished stage, with what the report needs of its files. */
+export interface ReportedStage extends StageOutput {
+  /** Ids of the stages in the report whose output this one read. */
+  readonly after: readonly string[];
+  readonly seed: number | undefined;
+  readonly precision: string | undefined;
+  /** What it logged while it ran; empty where it logs nothing. */
+  readonly metrics: readonly MetricsRecord[];
+}
+
+/**
+ * Reads what is common to all kinds.
+ *
+ * @param all every stage of the report. A stage's inputs are recognised by their fingerprints: its output may have been
+ *   made by another pipeline, in which the same stages have other ids.
+ */
+export async function readReportedStage(
+  output: StageOutput,
+  all: readonly StageOutput[],
+): Promise<ReportedStage> {
+  const origin = (await readManifest(output.directory, output.fingerprint))?.origin;
+  const after = (origin?.references ?? []).flatMap(({ stage, fingerprint }) => {
+    const same = all.filter((other) => other.fingerprint === fingerprint);
+    const input = same.find((other) => other.stage === stage) ?? same[0];
+    return input === undefined ? [] : [input.stage];
+  });
+  return {
+    ...output,
+    after: [...new Set(after)],
+    seed: origin?.seed,
+    precision: origin?.precision,
+    metrics: await readMetrics(join(output.directory, metricsName)),
+  };
+}
+
+/** A JSON file of a stage's output. */
+export async function readOutputJson<Content>({ directory }: StageOutput, file: string): Promise<Content> {
+  const path = join(directory, file);
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Content;
+  } catch (error) {
+    throw asUserError(error, path);
+  }
+}
+
+/** Whether a stage's output has a file. */
+export async function hasFile({ directory }: StageOutput, file: string): Promise<boolean> {
+  return stat(join(directory, file)).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}

@@ -1,0 +1,92 @@
+import { chart } from '../chart/chart.js';
+import { type Series, seriesOf } from '../chart/series.js';
+import { figure } from '../markup/figures.js';
+import { capitalized, counted, formatCount, formatDuration } from '../markup/format.js';
+import { type Html, html } from '../markup/html.js';
+import type { ReportedStage } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+/** Rows of the table below the curves. */
+const mostRows = 12;
+/** From this ratio of the largest to the smallest value on, the logarithmic scale shows more. */
+const wide = 5;
+
+/** What a stage logged while it trained, as curves and in numbers. */
+export function curvesSection(stage: ReportedStage): Section | undefined {
+  const series = seriesOf(stage.metrics);
+  const [first] = series;
+  if (first === undefined) return undefined;
+  const id = `curves-${stage.stage}`;
+  const main = series.find(({ name }) => name === 'loss') ?? first;
+  const others = series.filter((one) => one !== main);
+  const last = main.steps.at(-1)!;
+  return {
+    id,
+    title: 'Training',
+    stage: stage.stage,
+    lead: `${counted(last, 'steps')} in ${formatDuration(stage.seconds)} · ${figure(main.name, 0).label} ${figure(main.name, main.smoothed.at(-1)!).value} at the end`,
+    body: html`<div class="curves">
+      ${scaleChoice(id, main)} ${chart(main, { id: `${id}-${main.name}`, size: 'large' })}
+      <div class="small-charts">
+        ${others.map((one) => chart(one, { id: `${id}-${one.name}`, size: 'small' }))}
+      </div>
+      ${numbers([main, ...others], stage)}
+    </div>`,
+  };
+}
+
+function scaleChoice(id: string, { values }: Series): Html {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const isLog = low > 0 && high / low >= wide;
+  const option = (kind: string, label: string, checked: boolean) =>
+    html`<label
+      ><input
+        type="radio"
+        name="${id}-scale"
+        class="${kind}-scale"
+        value="${kind}"
+        ${checked && html` checked`}
+      /><span>${label}</span></label
+    >`;
+  return html`<fieldset class="choice">
+    <legend>Scale</legend>
+    ${option('linear', 'Linear', !isLog)} ${option('log', 'Logarithmic', isLog)}
+  </fieldset>`;
+}
+
+function numbers(series: readonly Series[], { metrics, stage }: ReportedStage): Html {
+  const count = Math.min(mostRows, metrics.length);
+  const rows = Array.from(
+    { length: count },
+    (_, i) => metrics[Math.round((i * (metrics.length - 1)) / Math.max(1, count - 1))]!,
+  );
+  return html`<details>
+    <summary>
+      Numbers${rows.length < metrics.length && html` <small>${rows.length} of ${formatCount(metrics.length)} points</small>`}
+    </summary>
+    <div class="frame" role="group" aria-label="Figures of ${stage} by step" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Step</th>
+            ${series.map(({ name }) => html`<th scope="col">${capitalized(figure(name, 0).label)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map(
+            (record) =>
+              html`<tr>
+                <th scope="row">${formatCount(record.step)}</th>
+                ${series.map(({ name }) => html`<td>${valueOf(record, name)}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </details>`;
+}
+
+function valueOf(record: Readonly<Record<string, number>>, name: string): string {
+  const value: unknown = record[name];
+  return typeof value === 'number' ? figure(name, value).value : '–';
+}

@@ -1,0 +1,85 @@
+import { counted, formatCount } from '../markup/format.js';
+import { type Html, html } from '../markup/html.js';
+import { type ReportedStage, hasFile, readOutputJson } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+/** Classes shown at once; the rest is folded away. */
+const shownClasses = 24;
+const mostSkipped = 200;
+
+interface SkippedFile {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** How many images there are of each class, and which files were left out. */
+export async function imagesSection(stage: ReportedStage): Promise<Section> {
+  const perClass = Object.entries((stage.summary.perClass ?? {}) as Readonly<Record<string, number>>);
+  const skipped = (await hasFile(stage, 'skipped.json'))
+    ? await readOutputJson<readonly SkippedFile[]>(stage, 'skipped.json')
+    : [];
+  const { images, size } = stage.summary;
+  const most = Math.max(1, ...perClass.map(([, count]) => count));
+  const [shown, folded] = [perClass.slice(0, shownClasses), perClass.slice(shownClasses)];
+  return {
+    id: `images-${stage.stage}`,
+    title: 'Images',
+    stage: stage.stage,
+    lead: [
+      typeof images === 'number' && counted(images, 'images'),
+      ` in ${counted(perClass.length, 'classes', 'class')}`,
+      typeof size === 'number' && `, brought to ${size} × ${size} px`,
+      skipped.length === 0 ? '. None was left out.' : `. ${counted(skipped.length, 'files')} left out.`,
+    ],
+    body: html`${bars(shown, most, 'Images of each class')}
+    ${
+      folded.length > 0 &&
+      html`<details>
+        <summary>${counted(folded.length, 'more classes', 'more class')}</summary>
+        ${bars(folded, most, 'Images of each further class')}
+      </details>`
+    }
+    ${skipped.length > 0 && skippedFiles(skipped)}`,
+  };
+}
+
+function bars(
+  classes: readonly (readonly [name: string, count: number])[],
+  most: number,
+  caption: string,
+): Html {
+  return html`<table class="bars">
+    <caption>
+      ${caption}
+    </caption>
+    <thead>
+      <tr>
+        <th scope="col">Class</th>
+        <th scope="col">Images</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${classes.map(
+        ([name, count]) =>
+          html`<tr>
+            <th scope="row"><bdi>${name}</bdi></th>
+            <td>
+              <span class="bar" style="--share:${Math.round((count / most) * 1000) / 10}%"></span
+              >${formatCount(count)}
+            </td>
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}
+
+function skippedFiles(skipped: readonly SkippedFile[]): Html {
+  const rest = skipped.length - mostSkipped;
+  return html`<details>
+    <summary>${counted(skipped.length, 'files')} left out</summary>
+    <ul class="files">
+      ${skipped.slice(0, mostSkipped).map(({ path, reason }) => html`<li><code>${path}</code> ${reason}</li>`)}
+      ${rest > 0 && html`<li>and ${formatCount(rest)} more</li>`}
+    </ul>
+  </details>`;
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import { figure } from '../markup/figures.js';
+import { capitalized } from '../markup/format.js';
+import { type Html, html } from '../markup/html.js';
+import { inlinePicture } from '../markup/picture.js';
+import { type ReportedStage, hasFile } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+const mostPixels = 2400;
+
+/** Originals above what an autoencoder made of them. */
+export async function reconstructionsSection(stage: ReportedStage): Promise<Section | undefined> {
+  const picture = await scrollingPicture(
+    stage,
+    'reconstructions.png',
+    'Pairs of rows: images in the upper row, their reconstructions in the lower one',
+  );
+  const psnr = stage.summary.peakSignalToNoiseDb;
+  if (picture === undefined) return undefined;
+  return {
+    id: `reconstructions-${stage.stage}`,
+    title: 'Reconstructions',
+    stage: stage.stage,
+    lead: [
+      'Upper row of each pair: the image. Lower row: what is left of it after the latents.',
+      typeof psnr === 'number' &&
+        html` <strong>${figure('peakSignalToNoiseDb', psnr).value}</strong> peak signal-to-noise.`,
+    ],
+    body: picture,
+  };
+}
+
+/** The picture that a stage's summary names, whatever its kind. */
+export async function pictureSection(stage: ReportedStage): Promise<Section | undefined> {
+  const { picture: file } = stage.summary;
+  if (typeof file !== 'string' || !file.endsWith('.png')) return undefined;
+  const picture = await scrollingPicture(stage, file, `Picture made by the stage ${stage.stage}`);
+  if (picture === undefined) return undefined;
+  return { id: `picture-${stage.stage}`, title: capitalized(stage.kind), stage: stage.stage, body: picture };
+}
+
+/** A picture that keeps its size where it is wider than the page: it is then scrolled in its own frame. */
+async function scrollingPicture(stage: ReportedStage, file: string, alt: string): Promise<Html | undefined> {
+  if (!(await hasFile(stage, file))) return undefined;
+  const { width, height, source } = await inlinePicture(join(stage.directory, file), mostPixels);
+  return html`<div class="frame" role="group" aria-label="${alt}" tabindex="0">
+    <img src="${source}" width="${width}" height="${height}" alt="${alt}" />
+  </div>`;
+}

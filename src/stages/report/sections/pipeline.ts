@@ -1,0 +1,92 @@
+import { type GraphLayout, type PlacedEdge, layoutGraph } from '../graph/layout.js';
+import { figuresOf } from '../markup/figures.js';
+import { counted, formatDuration } from '../markup/format.js';
+import { type Html, html } from '../markup/html.js';
+import type { ReportedStage } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+/** Height of a row and of a lane, in CSS pixels, and width of a column in the drawing's own units. */
+const row = 118;
+const lane = 16;
+const column = 100;
+/** Free room left and right of a card, in the same units as `column`: the style sheet has the same percentage. */
+const gap = 7;
+
+/** The stages as a graph: cards from left to right on a wide page, a list on a narrow one. */
+export function pipelineSection(stages: readonly ReportedStage[]): Section {
+  const layout = layoutGraph(stages.map(({ stage, after }) => ({ id: stage, after })));
+  const height = layout.rows * row + (layout.lanes > 0 ? (layout.lanes + 0.5) * lane : 0);
+  return {
+    id: 'pipeline',
+    title: 'Pipeline',
+    body: html`<div class="graph-frame">
+      <div class="graph" style="--columns:${layout.columns};--height:${height}px">
+        <svg
+          viewBox="0 0 ${layout.columns * column} ${height}"
+          preserveAspectRatio="none"
+          aria-hidden="true"
+          focusable="false"
+        >
+          ${layout.edges.map((edge) => html`<path class="edge" d="${line(edge, layout)}" />`)}
+        </svg>
+        <ol>
+          ${layout.nodes.map((node, i) => card(stages[i]!, node.column, node.row))}
+        </ol>
+      </div>
+    </div>`,
+  };
+}
+
+function card(stage: ReportedStage, left: number, top: number): Html {
+  const figures = figuresOf(stage.summary).slice(0, 2);
+  return html`<li class="${stage.after.length > 0 && 'reads'}" style="--column:${left};--row:${top}">
+    <a class="card" href="#stage-${stage.stage}">
+      <span class="kind">${stage.kind}</span>
+      <strong>${stage.stage}</strong>
+      ${stage.after.length > 0 && html`<span class="after">after ${stage.after.join(', ')}</span>`}
+      <span class="card-figures">
+        ${figures.map(({ value, label }) => html`<span><b>${value}</b> ${label}</span>`)}
+      </span>
+      <span class="time"><span class="unseen">took </span>${formatDuration(stage.seconds)}</span>
+    </a>
+  </li>`;
+}
+
+/** A smooth line between two cards, by way of its lane where it has one. */
+function line({ from, to, lane: own }: PlacedEdge, { rows }: GraphLayout): string {
+  const start = [(from.column + 1) * column - gap, (from.row + 0.5) * row] as const;
+  const end = [to.column * column + gap, (to.row + 0.5) * row] as const;
+  if (own === undefined)
+    return `M${start.join(' ')}C${start[0] + gap} ${start[1]} ${end[0] - gap} ${end[1]} ${end.join(' ')}`;
+  const y = rows * row + (own + 0.5) * lane;
+  const [out, into] = [start[0] + gap * 0.9, end[0] - gap * 0.9];
+  const turn = gap * 0.6;
+  return [
+    `M${start.join(' ')}`,
+    `C${out} ${start[1]} ${out} ${start[1]} ${out} ${start[1] + lane}`,
+    `V${y - lane}Q${out} ${y} ${out + turn} ${y}`,
+    `H${into - turn}Q${into} ${y} ${into} ${y - lane}`,
+    `V${end[1] + lane}C${into} ${end[1]} ${into} ${end[1]} ${end.join(' ')}`,
+  ].join('');
+}
+
+/** What the stages took and made together. */
+export function totals(stages: readonly ReportedStage[]): readonly { label: string; value: string }[] {
+  const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
+  const sum = (kind: string, name: string) =>
+    stages.reduce((total, { kind: own, summary }) => {
+      const value = summary[name];
+      return own === kind && typeof value === 'number' ? total + value : total;
+    }, 0);
+  const parts = [
+    { label: 'images', total: sum('images', 'images') },
+    { label: 'parameters', total: sum('train', 'parameters') },
+    { label: 'samples', total: sum('sample', 'samples') },
+  ];
+  return [
+    { label: `in ${counted(stages.length, 'stages')}`, value: formatDuration(seconds) },
+    ...parts.flatMap(({ label, total }) =>
+      total > 0 ? [{ label, value: figuresOf({ [label]: total })[0]!.value }] : [],
+    ),
+  ];
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { counted, formatNumber } from '../markup/format.js';
+import { type Html, type Part, html } from '../markup/html.js';
+import { type Picture, inlinePicture } from '../markup/picture.js';
+import { type ReportedStage, readOutputJson } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+/** Rows and pictures a row that a page shows at most: it should open quickly whatever was drawn. */
+const mostClasses = 50;
+const mostOfClass = 12;
+const mostPixels = 192;
+
+/** What a `sample` stage says of its pictures in `samples.json`. */
+interface SampleIndex {
+  readonly size: number;
+  readonly classes: readonly string[];
+  /** Index of each sample's class. */
+  readonly labels: readonly number[];
+}
+
+interface Row {
+  readonly name: string;
+  readonly count: number;
+  readonly pictures: readonly Picture[];
+}
+
+/** Samples by class, a row for each. */
+export async function samplesSection(stage: ReportedStage): Promise<Section> {
+  const index = await readOutputJson<SampleIndex>(stage, 'samples.json');
+  const present = index.classes.flatMap((name, label) => {
+    const samples = index.labels.flatMap((of, sample) => (of === label ? [sample] : []));
+    return samples.length === 0 ? [] : [{ name, samples }];
+  });
+  const rows: Row[] = [];
+  for (const { name, samples } of spread(present, mostClasses)) {
+    const shown = samples.slice(0, mostOfClass);
+    const pictures = await Promise.all(
+      shown.map((sample) => inlinePicture(pathOf(stage, sample), mostPixels)),
+    );
+    rows.push({ name, count: samples.length, pictures });
+  }
+  const id = `samples-${stage.stage}`;
+  return {
+    id,
+    title: 'Samples',
+    stage: stage.stage,
+    lead: leadOf(stage, index, rows.length, present.length),
+    body: html`${index.size < 128 && pixelsSwitch(id)} ${gridOf(rows)}`,
+  };
+}
+
+function gridOf(rows: readonly Row[]): Html {
+  const columns = Math.max(...rows.map(({ pictures }) => pictures.length));
+  return html`<div class="samples" style="--columns:${columns}">
+    ${rows.map(
+      ({ name, count, pictures }) =>
+        html`<div class="sample-row" role="group" aria-label="${name}">
+          <h3>
+            <bdi>${name}</bdi
+            >${count > pictures.length && html` <small>${pictures.length} of ${counted(count, 'samples')}</small>`}
+          </h3>
+          <div class="tiles">
+            ${pictures.map(
+              ({ width, height, source }, i) =>
+                html`<img
+                  src="${source}"
+                  width="${width}"
+                  height="${height}"
+                  alt="${name}, sample ${i + 1}"
+                />`,
+            )}
+          </div>
+        </div>`,
+    )}
+  </div>`;
+}
+
+function pixelsSwitch(id: string): Html {
+  return html`<label class="switch"
+    ><input type="checkbox" class="show-pixels" id="${id}-pixels" /> Show single pixels</label
+  >`;
+}
+
+function leadOf({ config }: ReportedStage, index: SampleIndex, shown: number, present: number): Part {
+  const { sampler, guidanceScale, weights } = config as {
+    sampler?: { kind: string; steps: number };
+    guidanceScale?: number;
+    weights?: string;
+  };
+  const facts = [
+    `${counted(index.labels.length, 'samples')} of ${index.size} × ${index.size} px`,
+    sampler && `${counted(sampler.steps, 'steps')} of the ${sampler.kind.toUpperCase()}`,
+    guidanceScale !== undefined &&
+      (guidanceScale === 1 ? 'no guidance' : `guidance ${formatNumber(guidanceScale)}`),
+    weights !== undefined && (weights === 'ema' ? 'averaged weights' : 'last weights'),
+    shown < present && `${shown} of ${counted(present, 'classes', 'class')} shown`,
+  ];
+  return facts.filter(Boolean).join(' · ');
+}
+
+/** At most `count` of the items, evenly spread. */
+function spread<T>(items: readonly T[], count: number): readonly T[] {
+  if (items.length <= count) return items;
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
+}
+
+function pathOf({ directory }: ReportedStage, sample: number): string {
+  return join(directory, 'samples', `${String(sample).padStart(6, '0')}.png`);
+}

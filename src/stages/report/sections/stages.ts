@@ -1,0 +1,98 @@
+import { stringify } from 'yaml';
+import type { Json } from '../../../pipeline/stage.js';
+import { figuresOf } from '../markup/figures.js';
+import { asWords, capitalized, formatDuration } from '../markup/format.js';
+import { type Html, html } from '../markup/html.js';
+import type { ReportedStage } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+/** Digits of a fingerprint that tell outputs apart; as many as the store's folders have. */
+const shortFingerprint = 16;
+
+/** Every stage's timing, fingerprint, figures and configuration, whatever its kind. */
+export function stagesSection(stages: readonly ReportedStage[]): Section {
+  const total = stages.reduce((sum, { seconds }) => sum + seconds, 0);
+  return {
+    id: 'stages',
+    title: 'Stages',
+    lead: 'What each stage took, what it said of its output, and the configuration that it ran with, defaults included.',
+    body: html`<div class="frame" role="group" aria-label="Timings and fingerprints" tabindex="0">
+        <table class="timings">
+          <thead>
+            <tr>
+              <th scope="col">Stage</th>
+              <th scope="col">Kind</th>
+              <th scope="col">Time</th>
+              <th scope="col">Fingerprint</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${stages.map((stage) => timing(stage, total))}
+          </tbody>
+          <tfoot>
+            <tr>
+              <th scope="row" colspan="2">All</th>
+              <td>${formatDuration(total)}</td>
+              <td></td>
+            </tr>
+          </tfoot>
+        </table>
+      </div>
+      <div class="stage-details">${stages.map(details)}</div>`,
+  };
+}
+
+function timing({ stage, kind, seconds, fingerprint }: ReportedStage, total: number): Html {
+  const share = total > 0 ? Math.round((seconds / total) * 1000) / 10 : 0;
+  return html`<tr>
+    <th scope="row"><a href="#stage-${stage}">${stage}</a></th>
+    <td>${kind}</td>
+    <td><span class="bar" style="--share:${share}%"></span>${formatDuration(seconds)}</td>
+    <td><code title="${fingerprint}">${fingerprint.slice(0, shortFingerprint)}</code></td>
+  </tr>`;
+}
+
+function details(stage: ReportedStage): Html {
+  const { config, summary, seed, precision } = stage;
+  const facts = [
+    ...(seed === undefined ? [] : [['seed', String(seed)] as const]),
+    ...(precision === undefined ? [] : [['precision', precision] as const]),
+    ...figuresOf(summary).map(({ label, value }) => [label, value] as const),
+    ...Object.entries(summary).flatMap(([name, value]) =>
+      typeof value === 'number' ? [] : [[asWords(name), inWords(value)] as const],
+    ),
+  ];
+  const configuration = { uses: stage.kind, ...(isObject(config) ? config : { config }) };
+  return html`<article class="stage" id="stage-${stage.stage}" aria-labelledby="stage-${stage.stage}-title">
+    <h3 id="stage-${stage.stage}-title">${stage.stage}</h3>
+    <dl class="facts">
+      ${facts.map(
+        ([label, value]) =>
+          html`<div>
+            <dt>${capitalized(label)}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
+    <details>
+      <summary>Configuration<span class="unseen"> of ${stage.stage}</span></summary>
+      <pre
+        tabindex="0"
+        aria-label="Configuration of ${stage.stage}"
+      ><code>${stringify({ [stage.stage]: configuration }, { lineWidth: 100 }).trimEnd()}</code></pre>
+    </details>
+  </article>`;
+}
+
+/** A value of a summary as a phrase where it is short, otherwise as YAML on one line. */
+function inWords(value: Json): string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(', ');
+  const round = (_: unknown, part: unknown) =>
+    typeof part === 'number' ? Number(part.toPrecision(4)) : part;
+  return stringify(value, round, { collectionStyle: 'flow', lineWidth: 0 }).trimEnd();
+}
+
+function isObject(value: Json): value is Readonly<Record<string, Json>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
