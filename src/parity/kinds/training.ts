@@ -1,0 +1,277 @@
+import type { SiTConfig } from '../../models/sit/config.js';
+import { sitParameters } from '../../models/sit/parameters.js';
+import { toReference } from '../../models/sit/reference-names.js';
+import { sit } from '../../models/sit/sit.js';
+import {
+  type HostTensor,
+  type HostTensors,
+  Session,
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
+  type Tensors,
+  float32,
+  floats,
+  int32,
+  mapValues,
+  runEagerly,
+  sizeOf,
+  tf,
+} from '../../tensorflow/index.js';
+import type { AdamWConfig } from '../../training/adamw.js';
+import { adamwStep } from '../../training/adamw-step.js';
+import { Trainer } from '../../training/trainer.js';
+import { trainingLoss, transportOf } from '../../transport/index.js';
+import { type Check, type ProgramFixtureKind, expectNear, notUnderstood } from '../check.js';
+import type { ExecutionName } from '../execution.js';
+import {
+  type Fixture,
+  programInput,
+  readFixture,
+  slice,
+  specNumber,
+  specText,
+  statedTolerance,
+  stored,
+} from '../fixture.js';
+import { once } from '../once.js';
+import {
+  labelInput,
+  parametersByReferenceName,
+  positionTensor,
+  referenceWeights,
+  specModel,
+} from '../reference-model.js';
+
+const inputs = new Set(['x0', 'x1', 't', 'y']);
+const groups = { final: 'weights', ema: 'average' } as const;
+
+/** Some steps of training: each step's loss, and the weights and their moving average after the last. */
+export const trainingKind: ProgramFixtureKind = {
+  name: 'training',
+  files: /^training.*\.safetensors$/,
+  programs: true,
+  async checks(path, { name: execution }) {
+    const fixture = await readFixture(path);
+    const config = specModel(fixture);
+    const trained = once(() => train(fixture, config, execution));
+    const parameters = parametersByReferenceName(config);
+    const checkOf = (name: string): Check => {
+      const expected = stored(fixture, name);
+      if (name === 'losses')
+        return expectNear(
+          name,
+          expected,
+          { relative: statedTolerance(fixture, 1e-4, 'losses') },
+          async () => (await trained()).losses,
+        );
+      const [prefix, ...rest] = name.split('.');
+      const place = rest.join('.');
+      const tolerance = { absolute: statedTolerance(fixture, 2e-4, 'parameters') };
+      const position = positionTensor(place, config);
+      const group = Object.hasOwn(groups, prefix!) ? groups[prefix as keyof typeof groups] : undefined;
+      const parameter = parameters.get(place);
+      if (group === undefined || (parameter === undefined && position === undefined))
+        return notUnderstood(name);
+      return expectNear(name, expected, tolerance, async () => {
+        if (parameter === undefined) return position!;
+        return toReference(floats((await trained())[group][parameter.name]!), parameter, config);
+      });
+    };
+    return [...fixture.tensors.keys()]
+      .filter((name) => {
+        const place = name.replace(/^init\./, '');
+        return !inputs.has(name) && (place === name || !(parameters.has(place) || place === 'pos_embed'));
+      })
+      .map(checkOf);
+  },
+};
+
+interface Trained {
+  readonly losses: readonly number[];
+  readonly weights: HostTensors;
+  readonly average: HostTensors;
+}
+
+interface Options {
+  readonly optimizer: AdamWConfig;
+  readonly learningRate: number;
+  readonly averageDecay: number;
+}
+
+async function train(fixture: Fixture, config: SiTConfig, execution: ExecutionName): Promise<Trained> {
+  const batches = batchesOf(fixture);
+  const loss = (step: Tensors, w: Tensors) => velocityLoss(config, step, w);
+  const options = optionsOf(fixture);
+  const trainFrom = (weights: HostTensors) =>
+    execution === 'traced'
+      ? trainTraced(config, weights, batches, loss, options)
+      : Promise.resolve(trainEagerly(weights, batches, loss, options));
+  const [init, final, average] = ['init.', 'final.', 'ema.'].map((prefix) =>
+    referenceWeights(fixture, prefix, config),
+  ) as [HostTensors, HostTensors, HostTensors];
+  const wasKept = Object.keys(init).some((name) => !isEqual(init[name]!, final[name]!));
+  return wasKept ? trainFrom(init) : trainFromRecovered(average, trainFrom);
+}
+
+/** Passes over the training after which the start is known as well as float32 numbers can be. */
+const recoveryPasses = 12;
+
+/**
+ * Trains from a start that the file does not tell: PyTorch's `state_dict` shares its tensors with the model, so a file
+ * that was written from one after the training holds the trained weights as `init` too. The start is what gives the
+ * file's moving average, found by correcting a guess by its error; losses and trained weights then remain to agree.
+ */
+async function trainFromRecovered(
+  average: HostTensors,
+  trainFrom: (weights: HostTensors) => Promise<Trained>,
+): Promise<Trained> {
+  let guess = average;
+  for (let pass = 1; ; pass++) {
+    const trained = await trainFrom(guess);
+    if (pass === recoveryPasses) return trained;
+    guess = mapValues(guess, ({ shape, data }, name) => {
+      const [wanted, found] = [average[name]!.data, trained.average[name]!.data];
+      return float32(
+        shape,
+        Float32Array.from(data, (value, i) => value + wanted[i]! - found[i]!),
+      );
+    });
+  }
+}
+
+function isEqual(a: HostTensor, b: HostTensor): boolean {
+  return a.data.every((value, i) => value === b.data[i]);
+}
+
+function velocityLoss(config: SiTConfig, { x0, x1, t, y }: Tensors, weights: Tensors): Tensor {
+  const transport = transportOf({ interpolant: 'linear', prediction: 'velocity' });
+  const model = (x: Tensor, time: Tensor) =>
+    sit(weights, config, x as Tensor4D, time as Tensor1D, y as Tensor1D);
+  const point = { data: x1!, noise: x0!, t: t! };
+  return trainingLoss({ ...transport, lossWeight: 'none' }, model, point).mean();
+}
+
+async function trainTraced(
+  config: SiTConfig,
+  weights: HostTensors,
+  batches: readonly HostTensors[],
+  loss: (step: Tensors, weights: Tensors) => Tensor,
+  { optimizer, learningRate, averageDecay }: Options,
+): Promise<Trained> {
+  const session = new Session();
+  try {
+    const trainer = new Trainer(session, {
+      parameters: sitParameters(config),
+      loss: (step, w) => ({ loss: loss(step, w) }),
+      inputs: batches[0]!,
+      optimizer,
+      averageDecay,
+      gradientClip: 0,
+    });
+    await trainer.start(weights);
+    const losses: number[] = [];
+    for (const [updates, batch] of batches.entries())
+      losses.push((await trainer.step(batch, learningRate, updates)).loss);
+    const group = async (name: 'weights' | 'average') => {
+      const tensors: Record<string, HostTensor> = {};
+      for await (const [parameter, value] of trainer.read(name)) tensors[parameter] = value;
+      return tensors;
+    };
+    return { losses, weights: await group('weights'), average: await group('average') };
+  } finally {
+    await session.close();
+  }
+}
+
+const stateGroups = ['weights', 'average', 'firstMoment', 'secondMoment'] as const;
+
+function trainEagerly(
+  start: HostTensors,
+  batches: readonly HostTensors[],
+  loss: (step: Tensors, weights: Tensors) => Tensor,
+  { optimizer, learningRate, averageDecay }: Options,
+): Trained {
+  const names = Object.keys(start);
+  const zeros = mapValues(start, ({ shape }) => float32(shape, new Float32Array(sizeOf(shape))));
+  let state = { weights: start, average: start, firstMoment: zeros, secondMoment: zeros };
+  const losses: number[] = [];
+  for (const [updates, batch] of batches.entries()) {
+    const program = (batch: Tensors, all: Tensors): Tensors => {
+      const part = (group: string) =>
+        Object.fromEntries(names.map((name) => [name, all[`${group} ${name}`]!]));
+      const [weights, average, firstMoment, secondMoment] = stateGroups.map(part) as [
+        Tensors,
+        Tensors,
+        Tensors,
+        Tensors,
+      ];
+      const { value, grads } = tf.valueAndGrads((...values: Tensor[]) =>
+        loss(batch, Object.fromEntries(names.map((name, i) => [name, values[i]!]))).asScalar(),
+      )(names.map((name) => weights[name]!));
+      const gradients = Object.fromEntries(names.map((name, i) => [name, grads[i]!]));
+      const old = { weights, average, firstMoment, secondMoment };
+      const next = adamwStep(optimizer, averageDecay, old, gradients, { learningRate, updates });
+      return { loss: value, ...flat(next) };
+    };
+    const result = runEagerly(program, batch, flat(state)) as HostTensors;
+    losses.push(result.loss!.data[0]!);
+    const part = (group: string) =>
+      Object.fromEntries(names.map((name) => [name, result[`${group} ${name}`]!]));
+    state = {
+      weights: part('weights'),
+      average: part('average'),
+      firstMoment: part('firstMoment'),
+      secondMoment: part('secondMoment'),
+    };
+  }
+  return { losses, weights: state.weights, average: state.average };
+}
+
+/** All groups in one record: `average blocks.0.mlp.in.weight`. */
+function flat<T>(
+  state: Readonly<Record<(typeof stateGroups)[number], Readonly<Record<string, T>>>>,
+): Record<string, T> {
+  return Object.fromEntries(
+    stateGroups.flatMap((group) =>
+      Object.entries(state[group]).map(([name, value]) => [`${group} ${name}`, value]),
+    ),
+  );
+}
+
+/** Noise, data, times and labels of each step. */
+function batchesOf(fixture: Fixture): HostTensors[] {
+  const [x0, x1, t, y] = [
+    ...['x0', 'x1', 't'].map((name) => programInput(fixture, name)),
+    labelInput(fixture, 'y'),
+  ] as [HostTensor, HostTensor, HostTensor, HostTensor];
+  const [steps, batch] = y.shape as [number, number];
+  return Array.from({ length: steps }, (_, step) => ({
+    x0: slice(x0, step),
+    x1: slice(x1, step),
+    t: slice(t, step),
+    y: int32([batch], (y.data as Int32Array).slice(step * batch, (step + 1) * batch)),
+  }));
+}
+
+/** The optimizer, from the spec's numbers or from its words `AdamW lr 1e-3 betas .9 .999 eps 1e-8 weight_decay .01, EMA decay .99`. */
+function optionsOf(fixture: Fixture): Options {
+  const words = specText(fixture, 'what', '');
+  const number = (key: string, pattern: RegExp) => {
+    const found = pattern.exec(words);
+    return specNumber(fixture, key, found === null ? undefined : Number(found[1]));
+  };
+  const decimal = '([\\d.]+(?:e[+-]?\\d+)?)';
+  return {
+    learningRate: number('lr', new RegExp(`\\blr ${decimal}`)),
+    averageDecay: number('ema_decay', new RegExp(`EMA decay ${decimal}`)),
+    optimizer: {
+      betas: [
+        number('beta1', new RegExp(`betas ${decimal}`)),
+        number('beta2', new RegExp(`betas [\\d.]+ ${decimal}`)),
+      ],
+      epsilon: number('eps', new RegExp(`\\beps ${decimal}`)),
+      weightDecay: number('weight_decay', new RegExp(`weight_decay ${decimal}`)),
+    },
+  };
+}
