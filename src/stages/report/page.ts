@@ -30,9 +30,7 @@ export function renderPage({ title, pipeline, stages, sections }: PageContent): 
       <meta name="referrer" content="no-referrer" />
       <link rel="icon" href="data:," />
       <title>${title}</title>
-      <style>
-        ${new Html(styles)}
-      </style>
+      ${new Html(`<style>${styles}</style>`)}
     </head>
     <body>
       <a class="skip" href="#content">Skip to the content</a>
@@ -57,9 +55,7 @@ export function renderPage({ title, pipeline, stages, sections }: PageContent): 
         </div>
       </header>
       <main class="column" id="content" tabindex="-1">${all.map(renderSection)}</main>
-      <script>
-        ${new Html(script)};
-      </script>
+      ${new Html(`<script>${script}</script>`)}
     </body>
   </html>`;
   return `<!doctype html>\n${page.text}\n`;
