@@ -62,8 +62,10 @@ async function run(fixture: Fixture, config: AutoencoderConfig, execution: Execu
 /** The configuration file beside the fixture says the same as its spec. */
 function configCheck(path: string, expected: AutoencoderConfig): Check[] {
   if (!existsSync(path)) return [];
-  const numbers = ({ channels, ...rest }: AutoencoderConfig) =>
-    [...Object.values(rest as object), ...channels] as number[];
+  const numbers = ({ channels, ...rest }: AutoencoderConfig): number[] => [
+    ...Object.values<number>(rest),
+    ...channels,
+  ];
   return [
     expectNear('config.json', numbers(expected), {}, async () =>
       numbers(readDiffusersConfig(JSON.parse(await readFile(path, 'utf8')), path).config),
