@@ -70,7 +70,6 @@ tbody th { font-weight: 550; }
 tfoot th, tfoot td { border: 0; color: var(--soft); }
 .timings td { white-space: nowrap; }
 .bar { display: inline-block; vertical-align: baseline; height: 0.62rem; margin-right: 0.6rem; border-radius: 3px; background: var(--bar); min-width: 2px; }
-.timings .bar { width: calc(var(--share) * 1.4); }
 .timings td:nth-child(3) { width: 45%; }
 .timings .bar { width: calc(var(--share) * 0.6); }
 .bars { max-width: 52rem; }
@@ -89,7 +88,7 @@ summary::-webkit-details-marker { display: none; }
 .stage-details { display: grid; gap: 0 2.5rem; margin-top: 1.5rem; }
 .stage { padding: 1.4rem 0; border-bottom: 1px solid var(--rule); min-width: 0; }
 .stage:last-child { border: 0; }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)); gap: 0.7rem 1.75rem; margin: 0.8rem 0 0; font-size: 0.925rem; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.7rem 1.75rem; margin: 0.8rem 0 0; font-size: 0.925rem; }
 .facts dt { color: var(--soft); font-size: 0.85rem; }
 .facts dd { margin: 0; }
 .facts .long { grid-column: 1 / -1; }
@@ -102,7 +101,8 @@ pre { margin: 0.5rem 0 0; padding: 1rem 1.15rem; max-height: 30rem; overflow: au
   .tiles { grid-template-columns: repeat(min(var(--columns), 5), minmax(0, 1fr)); }
   .bars th { min-width: 6.5rem; padding-right: 0.75rem; }
   .bars .bar { width: calc(var(--share) * 0.7); }
-  .timings .bar { display: none; }
+  .timings .bar, .timings :is(td, th):nth-child(2) { display: none; }
+  .timings tbody td, .timings code { font-size: 0.8rem; }
   .timings td:nth-child(3) { width: auto; }
   th, td { padding-right: 0.9rem; }
 }

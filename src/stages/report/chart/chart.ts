@@ -1,7 +1,7 @@
 import { figure } from '../markup/figures.js';
 import { capitalized, formatCount, formatTick } from '../markup/format.js';
 import { type Html, type Part, html } from '../markup/html.js';
-import { type Scale, linearScale, logScale } from './scale.js';
+import { type Scale, linearScale, logScale, roomyScale } from './scale.js';
 import { type Series, thin } from './series.js';
 
 export interface ChartOptions {
@@ -22,8 +22,8 @@ export function chart(full: Series, { id, size }: ChartOptions): Html {
   const series = thin(full);
   const ticks = size === 'large' ? 5 : 3;
   const [low, high] = [Math.min(...series.values), Math.max(...series.values)];
-  const x = linearScale(series.steps[0]!, series.steps.at(-1)!, size === 'large' ? 6 : 3, false);
-  const scales = [linearScale(low, high, ticks), ...(low > 0 ? [logScale(low, high, ticks)] : [])];
+  const x = linearScale(series.steps[0]!, series.steps.at(-1)!, size === 'large' ? 6 : 4);
+  const scales = [roomyScale(low, high, ticks), ...(low > 0 ? [logScale(low, high, ticks)] : [])];
   const label = capitalized(figure(series.name, 0).label);
   return html`<figure class="chart ${size}" id="${id}" data-chart="${dataOf(series, x, scales)}">
     <figcaption>

@@ -6,20 +6,23 @@ export interface Scale {
   place(value: number): number;
 }
 
-/** A linear scale over `[low, high]`, widened to round numbers when `rounded`. Needs finite bounds. */
-export function linearScale(low: number, high: number, count: number, rounded = true): Scale {
+/** A linear scale over `[low, high]`, both finite, with about `count` ticks at round values. */
+export function linearScale(low: number, high: number, count: number): Scale {
   if (low === high) {
     const margin = Math.abs(low) * 0.1 || 1;
-    return linearScale(low - margin, high + margin, count, rounded);
+    return linearScale(low - margin, high + margin, count);
   }
   const step = roundStep((high - low) / count);
-  const [start, end] = rounded
-    ? [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step]
-    : [low, high];
-  const first = Math.ceil(start / step - 1e-9);
-  const last = Math.floor(end / step + 1e-9);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => clean((first + i) * step));
-  return { kind: 'linear', domain: [start, end], ticks, place: (value) => (value - start) / (end - start) };
+  return { kind: 'linear', domain: [low, high], ticks, place: (value) => (value - low) / (high - low) };
+}
+
+/** A linear scale with a little room above and below, though not below 0 where no value is. */
+export function roomyScale(low: number, high: number, count: number): Scale {
+  const margin = (high - low) * 0.05;
+  return linearScale(low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin, count);
 }
 
 /** A logarithmic scale over `[low, high]`, both positive, widened a little. Ticks at 1, 2 and 5 times powers of ten, or sparser. */

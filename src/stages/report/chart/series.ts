@@ -25,19 +25,17 @@ export function seriesOf(records: readonly Readonly<Record<string, unknown>>[]):
 }
 
 /**
- * Exponential moving average over about a thirtieth of the values, corrected for its start as Adam's moments are
- * (Kingma & Ba, 2015, section 3).
+ * Centred moving average over about a twentieth of the values. Towards both ends the window shrinks evenly on its two
+ * sides, so that the curve is neither late nor bent there.
  */
 export function smooth(values: readonly number[]): number[] {
-  const span = values.length / 30;
-  if (span <= 1) return [...values];
-  const decay = 1 - 1 / span;
-  let sum = 0;
-  let weight = 0;
-  return values.map((value) => {
-    sum = decay * sum + (1 - decay) * value;
-    weight = decay * weight + (1 - decay);
-    return sum / weight;
+  const widest = Math.floor(values.length / 40);
+  if (widest === 0) return [...values];
+  return values.map((_, i) => {
+    const reach = Math.min(widest, i, values.length - 1 - i);
+    let sum = 0;
+    for (let j = i - reach; j <= i + reach; j++) sum += values[j]!;
+    return sum / (2 * reach + 1);
   });
 }
 

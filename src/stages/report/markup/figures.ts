@@ -32,9 +32,9 @@ const telling: readonly string[] = [
   'peakSignalToNoiseDb',
   'images',
   'latents',
-  'samples',
   'parameters',
   'steps',
+  'samples',
 ];
 
 interface Special {
@@ -43,7 +43,7 @@ interface Special {
 }
 
 const special: Readonly<Record<string, Special | undefined>> = {
-  peakSignalToNoiseDb: { label: 'peak signal-to-noise', format: (value) => `${value.toFixed(1)} dB` },
+  peakSignalToNoiseDb: { label: 'PSNR', format: (value) => `${value.toFixed(1)} dB` },
   parameters: { format: formatLarge },
   size: { format: (value) => `${value} px` },
   kl: { label: 'KL divergence' },

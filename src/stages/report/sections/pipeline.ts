@@ -6,7 +6,7 @@ import type { ReportedStage } from '../reported-stage.js';
 import type { Section } from './section.js';
 
 /** Height of a row and of a lane, in CSS pixels, and width of a column in the drawing's own units. */
-const row = 118;
+const row = 132;
 const lane = 16;
 const column = 100;
 /** Free room left and right of a card, in the same units as `column`: the style sheet has the same percentage. */
@@ -20,7 +20,7 @@ export function pipelineSection(stages: readonly ReportedStage[]): Section {
     id: 'pipeline',
     title: 'Pipeline',
     body: html`<div class="graph-frame">
-      <div class="graph" style="--columns:${layout.columns};--height:${height}px">
+      <div class="graph" style="--columns:${layout.columns};--row-height:${row}px;--height:${height}px">
         <svg
           viewBox="0 0 ${layout.columns * column} ${height}"
           preserveAspectRatio="none"
@@ -41,7 +41,7 @@ function card(stage: ReportedStage, left: number, top: number): Html {
   const figures = figuresOf(stage.summary).slice(0, 2);
   return html`<li class="${stage.after.length > 0 && 'reads'}" style="--column:${left};--row:${top}">
     <a class="card" href="#stage-${stage.stage}">
-      <span class="kind">${stage.kind}</span>
+      ${stage.kind !== stage.stage && html`<span class="kind">${stage.kind}</span>`}
       <strong>${stage.stage}</strong>
       ${stage.after.length > 0 && html`<span class="after">after ${stage.after.join(', ')}</span>`}
       <span class="card-figures">

@@ -1,13 +1,16 @@
 import { stringify } from 'yaml';
 import type { Json } from '../../../pipeline/stage.js';
 import { figuresOf } from '../markup/figures.js';
-import { asWords, capitalized, formatDuration } from '../markup/format.js';
+import { asWords, capitalized, formatDuration, formatNumber } from '../markup/format.js';
 import { type Html, html } from '../markup/html.js';
 import type { ReportedStage } from '../reported-stage.js';
 import type { Section } from './section.js';
 
 /** Digits of a fingerprint that tell outputs apart; as many as the store's folders have. */
 const shortFingerprint = 16;
+
+/** Characters from which on a fact gets a line of its own. */
+const longFact = 44;
 
 /** Every stage's timing, fingerprint, figures and configuration, whatever its kind. */
 export function stagesSection(stages: readonly ReportedStage[]): Section {
@@ -31,7 +34,8 @@ export function stagesSection(stages: readonly ReportedStage[]): Section {
           </tbody>
           <tfoot>
             <tr>
-              <th scope="row" colspan="2">All</th>
+              <th scope="row">All</th>
+              <td></td>
               <td>${formatDuration(total)}</td>
               <td></td>
             </tr>
@@ -64,11 +68,13 @@ function details(stage: ReportedStage): Html {
   ];
   const configuration = { uses: stage.kind, ...(isObject(config) ? config : { config }) };
   return html`<article class="stage" id="stage-${stage.stage}" aria-labelledby="stage-${stage.stage}-title">
-    <h3 id="stage-${stage.stage}-title">${stage.stage}</h3>
+    <h3 id="stage-${stage.stage}-title">
+      ${stage.stage}${stage.kind !== stage.stage && html` <span class="stage-name">${stage.kind}</span>`}
+    </h3>
     <dl class="facts">
       ${facts.map(
         ([label, value]) =>
-          html`<div>
+          html`<div class="${value.length > longFact && 'long'}">
             <dt>${capitalized(label)}</dt>
             <dd>${value}</dd>
           </div>`,
@@ -84,14 +90,22 @@ function details(stage: ReportedStage): Html {
   </article>`;
 }
 
-/** A value of a summary as a phrase where it is short, otherwise as YAML on one line. */
+/** A value of a summary as a phrase where it is flat, otherwise as YAML on one line. */
 function inWords(value: Json): string {
-  if (typeof value === 'string') return value;
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(', ');
-  const round = (_: unknown, part: unknown) =>
-    typeof part === 'number' ? Number(part.toPrecision(4)) : part;
-  return stringify(value, round, { collectionStyle: 'flow', lineWidth: 0 }).trimEnd();
+  if (Array.isArray(value) && value.every(isPlain)) return value.map(plain).join(', ');
+  if (isPlain(value)) return plain(value);
+  if (isObject(value) && Object.values(value).every(isPlain))
+    return Object.entries(value)
+      .map(([name, item]) => `${name} ${plain(item as Plain)}`)
+      .join(', ');
+  return stringify(value, { collectionStyle: 'flow', lineWidth: 0 }).trimEnd();
 }
+
+type Plain = string | number | boolean | null;
+
+const isPlain = (value: Json): value is Plain => typeof value !== 'object' || value === null;
+
+const plain = (value: Plain) => (typeof value === 'number' ? formatNumber(value) : String(value ?? 'none'));
 
 function isObject(value: Json): value is Readonly<Record<string, Json>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
