@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import sharp from 'sharp';
+import { browserPath, show } from '../support/browser.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -38,3 +39,20 @@ it('runs with the smoke profile that its head documents', async () => {
   for (const name of ['Smileys &amp; Emotion', 'Travel &amp; Places']) expect(page).toContain(name);
   expect(stdout).toContain('report.html');
 }, 300_000);
+
+it.for([1280, 390])('leaves a report that a browser of %i pixels shows', async (width, { skip }) => {
+  if (browserPath === undefined) skip('there is no Chromium: apt-get install chromium');
+  const { headings, pictures, complaints, overflows } = await show(
+    join(folder, 'runs', 'quickstart', 'latest', 'report', 'report.html'),
+    width,
+  );
+  expect(complaints).toEqual([]);
+  expect(overflows).toBe(false);
+  expect(headings).toContain('Emoji at 32 pixels');
+  // 18 samples or their rows, and the reconstructions.
+  expect(pictures.length).toBeGreaterThanOrEqual(10);
+  for (const { width: pixels, alternative } of pictures) {
+    expect(pixels).toBeGreaterThanOrEqual(32);
+    expect(alternative).not.toBe('');
+  }
+});
