@@ -12,15 +12,15 @@ type Layer = (...inputs: Tensor[]) => Tensor;
 
 /** The same layers written plainly, whose gradients tfjs derives by itself. */
 const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly number[])[]]>> = {
-  silu: [silu as Layer, (x) => x!.mul(x!.sigmoid()), [[3, 5]]],
+  silu: [silu, (x) => x.mul(x.sigmoid()), [[3, 5]]],
   gelu: [
-    gelu as Layer,
+    gelu,
     (x) =>
-      x!.mul(0.5).mul(
+      x.mul(0.5).mul(
         tf.add(
           1,
-          x!
-            .add(x!.pow(3).mul(0.044715))
+          x
+            .add(x.pow(3).mul(0.044715))
             .mul(Math.sqrt(2 / Math.PI))
             .tanh(),
         ),
@@ -28,10 +28,10 @@ const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly 
     [[3, 5]],
   ],
   adaLayerNorm: [
-    adaLayerNorm as Layer,
+    adaLayerNorm,
     (x, shift, scale) => {
-      const { mean, variance } = tf.moments(x!, -1, true);
-      return x!.sub(mean).div(variance.add(1e-6).sqrt()).mul(scale!.add(1)).add(shift!);
+      const { mean, variance } = tf.moments(x, -1, true);
+      return x.sub(mean).div(variance.add(1e-6).sqrt()).mul(scale.add(1)).add(shift);
     },
     [
       [2, 4, 6],
@@ -40,12 +40,12 @@ const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly 
     ],
   ],
   groupNorm: [
-    (x, gain, offset) => groupNorm(x!, gain!, offset!, 3),
+    (x, gain, offset) => groupNorm(x, gain, offset, 3),
     (x, gain, offset) => {
-      const grouped = x!.reshape([2, 12, 3, 2]);
+      const grouped = x.reshape([2, 12, 3, 2]);
       const { mean, variance } = tf.moments(grouped, [1, 3], true);
       const norm = grouped.sub(mean).div(variance.add(1e-6).sqrt()).reshape([2, 4, 3, 6]);
-      return norm.mul(gain!).add(offset!);
+      return norm.mul(gain).add(offset);
     },
     [[2, 4, 3, 6], [6], [6]],
   ],
