@@ -20,11 +20,11 @@ export const graphStyles = `
   .edge { fill: none; stroke: color-mix(in srgb, var(--soft) 65%, transparent); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
   .graph ol { display: block; }
   .graph li { position: absolute; height: var(--row-height); padding-block: 6px; width: calc(86% / var(--columns)); left: calc((100% * var(--column) + 7%) / var(--columns)); top: calc(var(--row-height) * var(--row)); }
-  .card { height: 100%; grid-template-columns: 1fr; grid-template-rows: auto auto auto 1fr; overflow: hidden; padding: 0.6rem 0.85rem; }
+  .card { height: 100%; display: flex; flex-direction: column; overflow: hidden; padding: 0.6rem 0.85rem; }
   .card .after { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .card strong, .card .kind { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .card .kind { order: -1; line-height: 1.3; }
-  .card .time { order: 2; align-self: end; }
+  .card .time { order: 2; align-self: start; margin-top: auto; }
   .card-figures { display: block; margin-top: 0.3rem; line-height: 1.4; font-size: 0.8rem; }
   .card-figures span { display: block; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .reads::before { content: ""; position: absolute; z-index: 1; left: -6px; top: 50%; border: 4px solid transparent; border-left: 6px solid var(--soft); border-right: 0; translate: 0 -50%; }

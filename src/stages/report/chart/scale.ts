@@ -3,7 +3,7 @@ export interface Scale {
   readonly kind: 'linear' | 'log';
   readonly domain: readonly [low: number, high: number];
   readonly ticks: readonly number[];
-  place(value: number): number;
+  readonly place: (value: number) => number;
 }
 
 /** A linear scale over `[low, high]`, both finite, with about `count` ticks at round values. */
