@@ -156,8 +156,10 @@ describe.skipIf(executablePath === undefined)('the report in a browser', () => {
     expect(await scrub.getAttribute('aria-valuetext')).toBe('0.2222 at step 180');
     await page.keyboard.press('Home');
     expect(await readout.textContent()).toBe('2 at step 20');
-    const box = (await figure.locator('.canvas').boundingBox())!;
-    await page.mouse.move(box.x + box.width / 2 + 5, box.y + 20);
+    const canvas = figure.locator('.canvas');
+    const { width } = (await canvas.boundingBox())!;
+    // Unlike a movement of the mouse, this waits until the page has scrolled there.
+    await canvas.hover({ position: { x: width / 2 + 5, y: 20 } });
     expect(await readout.textContent()).toBe('0.3333 at step 120');
 
     const shown = () => figure.locator('g:visible').getAttribute('class');
