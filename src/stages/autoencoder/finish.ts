@@ -1,5 +1,4 @@
-import { relative } from 'node:path';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { AutoencoderConfig as StageConfig } from '../../config/generated/index.js';
 import { type ImageDataset, type RgbImage, imageGrid, writePng } from '../../data/images/index.js';
 import { toBytes, toPixels } from '../../data/images/pixels.js';
