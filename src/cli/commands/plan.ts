@@ -10,7 +10,7 @@ import {
   type StageFact,
 } from '../../pipeline/index.js';
 import type { Json } from '../../pipeline/stage.js';
-import type { PlanCommandOptions } from '../cli.js';
+import type { PlanCommandOptions } from '../options.js';
 import { formatDuration, summaryFacts } from '../format.js';
 import { loadOrReport } from '../load.js';
 import { shortPath } from '../paths.js';

@@ -1,5 +1,5 @@
 import { findRunsRoot, runPipeline, type TimedRunEvent } from '../../pipeline/index.js';
-import type { PlanCommandOptions } from '../cli.js';
+import type { PlanCommandOptions } from '../options.js';
 import { onInterrupt } from '../interrupts.js';
 import { loadOrReport } from '../load.js';
 import { jsonRenderer } from '../renderers/json.js';

@@ -1,0 +1,8 @@
+import type { Command } from 'commander';
+import type { Services } from './services.js';
+
+/** Does a command's work; its exit code becomes the program's. */
+export type Perform = (work: (services: Services) => Promise<number>) => Promise<void>;
+
+/** Adds a command to the command line. What the command does is loaded when it is called, so that help stays fast. */
+export type CommandDeclaration = (program: Command, perform: Perform) => void;

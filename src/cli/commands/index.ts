@@ -1,0 +1,13 @@
+import type { CommandDeclaration } from '../command.js';
+import { doctorCommand } from './doctor.command.js';
+import { planCommand } from './plan.command.js';
+import { runCommand } from './run.command.js';
+import { validateCommand } from './validate.command.js';
+
+/** Every command, in the order in which help lists them. */
+export const commands: readonly CommandDeclaration[] = [
+  runCommand,
+  validateCommand,
+  planCommand,
+  doctorCommand,
+];

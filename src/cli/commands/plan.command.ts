@@ -1,0 +1,10 @@
+import type { CommandDeclaration } from '../command.js';
+import { type PlanCommandOptions, withPlanOptions } from '../options.js';
+
+export const planCommand: CommandDeclaration = (program, perform) =>
+  withPlanOptions(program.command('plan'))
+    .description('show which stages are cached and which would run, and why; nothing runs')
+    .option('--json', 'print the plan as JSON')
+    .action((file: string, options: PlanCommandOptions) =>
+      perform(async (services) => (await import('./plan.js')).plan(file, options, services)),
+    );

@@ -1,0 +1,10 @@
+import type { CommandDeclaration } from '../command.js';
+import { type PlanCommandOptions, withPlanOptions } from '../options.js';
+
+export const runCommand: CommandDeclaration = (program, perform) =>
+  withPlanOptions(program.command('run'))
+    .description('run what is not already done, and resume what was interrupted')
+    .option('--json', 'print one event a line, as JSON')
+    .action((file: string, options: PlanCommandOptions) =>
+      perform(async (services) => (await import('./run.js')).run(file, options, services)),
+    );

@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+
+/** Options that say what is to be done with a file, as commands get them. */
+export interface PlanCommandOptions {
+  readonly set: string[];
+  readonly until?: string;
+  readonly force: string[];
+  readonly runs?: string;
+  readonly json?: boolean;
+}
+
+/** For an option that may be given many times. */
+export const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
+
+export function withSet(command: Command): Command {
+  return command.option('--set <key=value>', 'override a value, such as stages.train.steps=100', collect, []);
+}
+
+export function withRuns(command: Command): Command {
+  return command.option(
+    '--runs <folder>',
+    'folder of all runs (default: $PIPELINE_RUNS, or runs/ in the project)',
+  );
+}
+
+/** The argument and options of commands that look at what is to be done with one file. */
+export function withPlanOptions(command: Command): Command {
+  return withRuns(
+    withSet(command.argument('<file>', 'pipeline file'))
+      .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
+      .option('--force <stage>', 'run this stage, and what depends on it, even if it is cached', collect, []),
+  );
+}
