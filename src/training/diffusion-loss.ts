@@ -7,7 +7,7 @@ import {
   tf,
 } from '../tensorflow/index.js';
 import {
-  type LossWeight,
+  type LossWeighting,
   type TimeInterval,
   type TimestepSampling,
   type Transport,
@@ -41,9 +41,11 @@ export interface RandomInputs {
 }
 
 export interface DiffusionLossOptions {
-  readonly transport: Transport & { readonly lossWeight: LossWeight };
+  readonly transport: Transport & { readonly lossWeight: LossWeighting };
   readonly interval: TimeInterval;
   readonly timestepSampling: TimestepSampling;
+  /** Factor by which times are moved towards the noise, as `shiftTime` has it. */
+  readonly timestepShift: number;
   readonly normalization: Normalization;
   readonly labelDropout: number;
   /** Label that stands for no class. */
@@ -58,14 +60,22 @@ export function diffusionLoss(
   model: (x: Tensor4D, t: Tensor1D, y: Tensor1D) => Tensor,
   { mean, std, labels }: LatentInputs,
   { posteriorKey, noiseKey, timeKey, dropoutKey, firstSample }: RandomInputs,
-  { transport, interval, timestepSampling, normalization, labelDropout, nullClass }: DiffusionLossOptions,
+  {
+    transport,
+    interval,
+    timestepSampling,
+    timestepShift,
+    normalization,
+    labelDropout,
+    nullClass,
+  }: DiffusionLossOptions,
 ): Tensor {
   const [batch, ...shape] = mean.shape;
   const drawn = mean.add(std.mul(randomNormal(posteriorKey, firstSample, batch, shape)));
   const data = drawn.sub(tf.tensor1d([...normalization.mean])).div(tf.tensor1d([...normalization.std]));
   const noise = randomNormal(noiseKey, firstSample, batch, shape);
   const draws = drawsOf(timestepSampling) === 'uniform' ? randomUniform : randomNormal;
-  const t = timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval);
+  const t = timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval, timestepShift);
   const dropped = randomUniform(dropoutKey, firstSample, batch, []).less(labelDropout);
   const y =
     labelDropout === 0 ? labels : tf.where<Tensor1D>(dropped, tf.fill([batch], nullClass, 'int32'), labels);

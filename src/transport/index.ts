@@ -31,4 +31,5 @@ export {
   transportOf,
   velocityField,
 } from './transport.js';
+export { type LossWeighting, type MinSnrWeight, errorWeight } from './loss-weight.js';
 export { type TrainingPoint, interpolate, trainingLoss, velocityTarget } from './loss.js';

@@ -16,6 +16,7 @@ export interface Arithmetic<T> {
   readonly sub: (a: T | number, b: T | number) => T;
   readonly mul: (a: T | number, b: T | number) => T;
   readonly div: (a: T | number, b: T | number) => T;
+  readonly min: (a: T | number, b: T | number) => T;
   readonly sin: (a: T) => T;
   readonly cos: (a: T) => T;
   readonly exp: (a: T) => T;
@@ -31,6 +32,7 @@ const numbers: Arithmetic<number> = {
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
+  min: Math.min,
   sin: Math.sin,
   cos: Math.cos,
   exp: Math.exp,
@@ -44,6 +46,7 @@ const tensors: Arithmetic<Tensor> = {
   sub: (a, b) => tf.sub(a, b),
   mul: (a, b) => tf.mul(a, b),
   div: (a, b) => tf.div(a, b),
+  min: (a, b) => tf.minimum(a, b),
   sin: (a) => tf.sin(a),
   cos: (a) => tf.cos(a),
   exp: (a) => tf.exp(a),

@@ -46,7 +46,13 @@ it('fills in every default', async () => {
         warmupSteps: 0,
       },
       ...{ weightDecay: 0, betas: [0.9, 0.999], gradientClip: 0, ema: 0.9999, interpolant: 'linear' },
-      ...{ prediction: 'velocity', timesteps: 'uniform', logEverySteps: 50 },
+      ...{
+        prediction: 'velocity',
+        lossWeight: 'none',
+        timesteps: 'uniform',
+        timestepShift: 1,
+        logEverySteps: 50,
+      },
       checkpoint: { everySteps: 1000, keepLast: 2 },
     },
     sample: {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { float32, runEagerly, type HostTensor } from '../../src/tensorflow/index.js';
+import { float32, runEagerly, tf, type HostTensor, type Tensor } from '../../src/tensorflow/index.js';
 import {
   dataFromScore,
   interpolants,
   interpolate,
   noiseFromScore,
   noiseFromVelocity,
+  over,
   scoreField,
   sdeDrift,
   diffusionCoefficient,
@@ -15,6 +16,7 @@ import {
   velocityField,
   velocityTarget,
   type Prediction,
+  type TimeFunction,
 } from '../../src/transport/index.js';
 
 const predictions: readonly Prediction[] = ['velocity', 'score', 'noise'];
@@ -118,4 +120,31 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
     const ratio = (time: number) => interpolant.wronskian(time) / interpolant.alpha(time);
     expect(results.wrong).toBeAllclose(Array.from(t.data, (time) => (error * ratio(time)) ** 2));
   });
+
+  it.each(['velocity', 'noise', 'score'] as const)(
+    'weighs an error of the data, made through the %s, by the signal-to-noise ratio up to gamma',
+    (prediction) => {
+      const [error, gamma] = [0.1, 0.7];
+      const { alpha, dAlpha, sigma, dSigma } = interpolant;
+      const { loss } = runEagerly(({ data, noise, t }) => {
+        // The network takes the data to be larger by `error`; x and the path then tell everything else.
+        const wrong = tf.add(data!, error);
+        const off = (f: TimeFunction) => over(data!, t!, f) as Tensor;
+        const model = (x: Tensor) => {
+          const x0 = x.sub(wrong.mul(off(alpha))).div(off(sigma));
+          if (prediction === 'noise') return x0;
+          if (prediction === 'score') return x0.neg().div(off(sigma));
+          return wrong.mul(off(dAlpha)).add(x0.mul(off(dSigma)));
+        };
+        const transport = { interpolant, prediction, lossWeight: { kind: 'minSnr', gamma } } as const;
+        return { loss: trainingLoss(transport, model, { data: data!, noise: noise!, t: t! }) };
+      }, points);
+      const expected = Array.from(t.data, (time) => {
+        const snr = (alpha(time) / sigma(time)) ** 2;
+        return error ** 2 * Math.min(snr, gamma);
+      });
+      // The network's output comes from differences of numbers near 1, a hundred times the error's part in them.
+      expect(loss).toBeAllclose(expected, { relative: 1e-3, absolute: 1e-7 });
+    },
+  );
 });

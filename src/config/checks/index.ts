@@ -6,6 +6,7 @@ import { encodedImagesHalve } from './latents.js';
 import { mediatorsFitGrid, mediatorsMatchBlocks } from './mediators.js';
 import { batchDividesBetweenWorkers, hiddenSizeDivides, latentsDivideIntoPatches } from './model.js';
 import { guidanceWasTrained, lastStepCanBeTaken, latentsCanBeDecoded } from './sampling.js';
+import { lossWeightApplies, trainingDividesByNonZero } from './transport.js';
 
 const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] } = {
   autoencoder: [widthsPerResolution, widthsInGroups, imagesHalve, flippedClassesExist],
@@ -16,6 +17,8 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     mediatorsMatchBlocks,
     mediatorsFitGrid,
     batchDividesBetweenWorkers,
+    lossWeightApplies,
+    trainingDividesByNonZero,
   ],
   sample: [lastStepCanBeTaken, guidanceWasTrained, latentsCanBeDecoded, sampledClassesExist],
 };

@@ -10,7 +10,7 @@ import type { ReportConfig } from './report.js';
 export type { ImagesConfig, LabelsFile } from './images.js';
 export type { AutoencoderConfig, FlippedClasses } from './autoencoder.js';
 export type { EncodeConfig } from './encode.js';
-export type { TrainConfig, ModelConfig, BlockMediators, LogitNormalTimesteps } from './train.js';
+export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift } from './train.js';
 export type { SampleConfig, SamplerConfig } from './sample.js';
 export type { ReportConfig } from './report.js';
 export type { RuntimeConfig } from './runtime.js';

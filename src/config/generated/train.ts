@@ -57,17 +57,29 @@ export interface TrainConfig {
    */
   ema: number;
   /**
-   * Path between noise and data: `linear` is x_t = t·data + (1 - t)·noise.
+   * Path between noise (t = 0) and data (t = 1): `linear`, a straight line; `gvp`, a quarter circle of constant variance; `vp`, the variance-preserving diffusion of DDPM.
    */
-  interpolant: 'linear';
+  interpolant: 'linear' | 'gvp' | 'vp';
   /**
-   * What the network outputs.
+   * What the network outputs: the velocity along the path, the score, or the noise.
    */
-  prediction: 'velocity';
+  prediction: 'velocity' | 'score' | 'noise';
+  /**
+   * Weight of the squared error over time. Of a score or noise: `velocity` makes it the error of the velocity, `likelihood` bounds the likelihood. Of any prediction: `minSnr` weighs by the error of the data, and no time by more than `gamma`.
+   */
+  lossWeight: ('none' | 'velocity' | 'likelihood') | MinSnrWeight;
+  /**
+   * What the times trained on keep away from 0 and 1. Without it: 1e-5 for `vp`, otherwise 0 for a velocity and 1e-3 for a score or noise. A velocity along `linear` or `gvp` needs none.
+   */
+  trainEpsilon?: number;
   /**
    * Distribution of the times trained on: uniform between 0 and 1, or logit-normal, which trains the middle more.
    */
   timesteps: 'uniform' | LogitNormalTimesteps;
+  /**
+   * Moves the times trained on towards the noise, which larger images need: a factor of the noise-to-data ratio of the linear path, or the number of tokens at which there is no shift, from which it follows as the root of the ratio of tokens.
+   */
+  timestepShift: number | ResolutionShift;
   /**
    * Steps between two points of the logged curves. Unit: steps.
    */
@@ -144,6 +156,16 @@ export interface BlockMediators {
    */
   mediators: number;
 }
+export interface MinSnrWeight {
+  /**
+   * Name of the weight.
+   */
+  kind: 'minSnr';
+  /**
+   * Highest weight of the squared error of the data, which is otherwise the signal-to-noise ratio.
+   */
+  gamma: number;
+}
 export interface LogitNormalTimesteps {
   /**
    * Name of the distribution.
@@ -157,4 +179,10 @@ export interface LogitNormalTimesteps {
    * Standard deviation of that variable.
    */
   std: number;
+}
+export interface ResolutionShift {
+  /**
+   * Tokens of an image that is trained without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   */
+  baseTokens: number;
 }

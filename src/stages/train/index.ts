@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
 import type { TrainConfig } from '../../config/generated/index.js';
 import { LatentDataset } from '../../data/latents/index.js';
-import type { SiTConfig } from '../../models/sit/config.js';
+import { type SiTConfig, gridOf } from '../../models/sit/config.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { sit } from '../../models/sit/sit.js';
 import { initialize } from '../../nn/parameters.js';
@@ -14,6 +14,7 @@ import { type LossProgram, Trainer } from '../../training/trainer.js';
 import {
   type TimestepSampling,
   defaultTrainEpsilon,
+  resolutionShift,
   timeInterval,
   transportOf,
 } from '../../transport/index.js';
@@ -102,9 +103,10 @@ function lossProgram(config: TrainConfig, model: SiTConfig, latents: LatentDatas
   const timestepSampling: TimestepSampling =
     config.timesteps === 'uniform' ? { kind: 'uniform' } : config.timesteps;
   const options = {
-    transport: { ...transportOf(choice), lossWeight: 'none' as const },
-    interval: timeInterval(choice, defaultTrainEpsilon(choice)),
+    transport: { ...transportOf(choice), lossWeight: config.lossWeight },
+    interval: timeInterval(choice, config.trainEpsilon ?? defaultTrainEpsilon(choice)),
     timestepSampling,
+    timestepShift: timestepShift(config, model),
     normalization: latents.index.statistics,
     labelDropout: model.labelDropout,
     nullClass: model.classes,
@@ -119,6 +121,11 @@ function lossProgram(config: TrainConfig, model: SiTConfig, latents: LatentDatas
     );
     return { loss: losses.mean() };
   };
+}
+
+/** The factor of a configured shift, for the tokens of a model. */
+function timestepShift({ timestepShift: shift }: TrainConfig, model: SiTConfig): number {
+  return typeof shift === 'number' ? shift : resolutionShift(gridOf(model) ** 2, shift.baseTokens);
 }
 
 async function finish(
