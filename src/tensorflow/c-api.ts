@@ -67,6 +67,11 @@ const prototypes = {
   DeleteSession: 'void TF_DeleteSession(void*, void*)',
   SessionRun:
     'void TF_SessionRun(void*, void*, const void*, const void*, int, const void*, void*, int, const void*, int, void*, void*)',
+  NewServer: 'void* TF_NewServer(const void*, size_t, void*)',
+  ServerStart: 'void TF_ServerStart(void*, void*)',
+  ServerStop: 'void TF_ServerStop(void*, void*)',
+  ServerTarget: 'const char* TF_ServerTarget(void*)',
+
   SessionListDevices: 'void* TF_SessionListDevices(void*, void*)',
   DeleteDeviceList: 'void TF_DeleteDeviceList(void*)',
   DeviceListCount: 'int TF_DeviceListCount(void*)',

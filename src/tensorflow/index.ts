@@ -7,6 +7,8 @@ export * from './data-types.js';
 export { TensorFlowError } from './c-api.js';
 export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable } from './session.js';
+export { type WorkerGroup, WorkerServer } from './worker-server.js';
+export { meanOverWorkers } from './collectives.js';
 export { VariableStore } from './variable-store.js';
 export {
   CompiledProgram,

@@ -26,8 +26,11 @@ const root = protobuf.Root.fromJSON({
         allowSoftPlacement: { type: 'bool', id: 7 },
         graphOptions: { type: 'GraphOptions', id: 10 },
         deviceCount: { rule: 'repeated', type: 'DeviceCount', id: 1 },
+        deviceFilters: { rule: 'repeated', type: 'string', id: 4 },
+        experimental: { type: 'Experimental', id: 16 },
       },
       nested: {
+        Experimental: { fields: { collectiveGroupLeader: { type: 'string', id: 1 } } },
         // A map<string, int32>, which is written as repeated entries.
         DeviceCount: { fields: { key: { type: 'string', id: 1 }, value: { type: 'int32', id: 2 } } },
         GpuOptions: { fields: { allowGrowth: { type: 'bool', id: 4 } } },
@@ -39,6 +42,27 @@ const root = protobuf.Root.fromJSON({
             autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
           },
         },
+      },
+    },
+    // tensorflow/core/protobuf/cluster.proto, tensorflow_server.proto
+    ServerDef: {
+      fields: {
+        cluster: { type: 'ClusterDef', id: 1 },
+        jobName: { type: 'string', id: 2 },
+        taskIndex: { type: 'int32', id: 3 },
+        defaultSessionConfig: { type: 'ConfigProto', id: 4 },
+        protocol: { type: 'string', id: 5 },
+      },
+      nested: {
+        ClusterDef: { fields: { job: { rule: 'repeated', type: 'JobDef', id: 1 } } },
+        JobDef: {
+          fields: {
+            name: { type: 'string', id: 1 },
+            tasks: { rule: 'repeated', type: 'Task', id: 2 },
+          },
+        },
+        // A map<int32, string>.
+        Task: { fields: { key: { type: 'int32', id: 1 }, value: { type: 'string', id: 2 } } },
       },
     },
   },
@@ -60,11 +84,14 @@ export function decodeInputs(opDef: Uint8Array): InputDefinition[] {
   ).inputArg;
 }
 
-/** Serializes a `ConfigProto` given with the field names above. */
-export function encodeConfig(config: Record<string, unknown>): Uint8Array {
-  const type = root.lookupType('ConfigProto');
-  const problem = type.verify(config);
-  if (problem !== null) throw new TypeError(`ConfigProto: ${problem}`);
+/** Serializes a message given with the field names above. */
+export function encodeMessage(
+  name: 'ConfigProto' | 'ServerDef',
+  message: Readonly<Record<string, unknown>>,
+): Uint8Array {
+  const type = root.lookupType(name);
+  const problem = type.verify(message);
+  if (problem !== null) throw new TypeError(`${name}: ${problem}`);
   // A copy that the garbage collector never moves: native code reads it.
-  return Uint8Array.from(type.encode(config).finish());
+  return Uint8Array.from(type.encode(message).finish());
 }

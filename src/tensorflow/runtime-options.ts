@@ -1,4 +1,4 @@
-import { encodeConfig } from './protobuf.js';
+import { encodeMessage } from './protobuf.js';
 
 /** How sessions and eager operations run. */
 export interface RuntimeOptions {
@@ -14,17 +14,22 @@ export interface RuntimeOptions {
 const on = 1;
 
 /** The serialized `ConfigProto` for `options`. */
-export function configProto({
+export function configProto(options: RuntimeOptions): Uint8Array {
+  return encodeMessage('ConfigProto', configMessage(options));
+}
+
+/** The fields of the `ConfigProto` for `options`. */
+export function configMessage({
   precision = 'float32',
   device = 'auto',
   threads = 0,
-}: RuntimeOptions): Uint8Array {
+}: RuntimeOptions): Readonly<Record<string, unknown>> {
   const half = precision === 'bfloat16';
-  return encodeConfig({
+  return {
     intraOpParallelismThreads: threads,
     allowSoftPlacement: true,
     gpuOptions: { allowGrowth: true },
     ...(device === 'cpu' ? { deviceCount: [{ key: 'GPU', value: 0 }] } : {}),
     ...(half ? { graphOptions: { rewriteOptions: { autoMixedPrecisionOnednnBfloat16: on } } } : {}),
-  });
+  };
 }

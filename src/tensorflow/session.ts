@@ -2,7 +2,9 @@ import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
 import { newHostTensor, pointers, readHostTensor } from './native-memory.js';
-import { type RuntimeOptions, configProto } from './runtime-options.js';
+import { encodeMessage } from './protobuf.js';
+import { type RuntimeOptions, configMessage } from './runtime-options.js';
+import type { WorkerServer } from './worker-server.js';
 
 /** A value fed to a placeholder. */
 export type Feed = readonly [placeholder: Output, value: HostTensor];
@@ -42,12 +44,18 @@ export class Session {
   private readonly pointer: Pointer;
   private readonly running = new Set<Promise<unknown>>();
   private variableCount = 0;
+  private collectiveCount = 0;
   private closed = false;
 
-  constructor(readonly options: RuntimeOptions = {}) {
+  /** @param server of this worker, where the graph is to hold operations over several */
+  constructor(
+    readonly options: RuntimeOptions = {},
+    readonly server?: WorkerServer,
+  ) {
     const c = cApi();
     const native = c.NewSessionOptions();
-    const config = configProto(options);
+    const config = encodeMessage('ConfigProto', server?.config(options) ?? configMessage(options));
+    if (server !== undefined) c.SetTarget(native, server.target);
     this.pointer = withStatus((status) => {
       c.SetConfig(native, config, config.byteLength, status);
       throwUnlessOk(status);
@@ -67,6 +75,9 @@ export class Session {
     });
     return new SessionVariable(name, shape, handle, this.graph);
   }
+
+  /** The number by which workers recognise the next collective operation: they make them in the same order. */
+  readonly nextCollective = (): number => ++this.collectiveCount;
 
   /** Runs what `fetches` and `targets` need and returns the fetched values in order. */
   run(

@@ -11,6 +11,8 @@ import {
   type Tensors,
   VariableStore,
   int32,
+  meanOverWorkers,
+  scalar,
   tf,
   trace,
 } from '../tensorflow/index.js';
@@ -44,6 +46,8 @@ export interface StepResult {
   /** False where loss or gradients were not finite: the step then changed nothing. */
   readonly applied: boolean;
   readonly figures: Readonly<Record<string, number>>;
+  /** Whether any worker asked to stop after this step: all learn it at the same step. */
+  readonly stop: boolean;
 }
 
 /** The four copies that training keeps of each parameter: the slots of the optimizer. */
@@ -58,6 +62,9 @@ export const stateGroups = [
 /**
  * A training step compiled into a session: forward, backward, AdamW and the moving average in one call.
  * The state lives in the session; `read` and `write` carry it to and from checkpoints.
+ *
+ * Where the session belongs to a group of workers, each gives its share of the global batch: losses, figures and
+ * gradients are averaged over them, so that all take the same step.
  */
 export class Trainer {
   private readonly slots: readonly AdamWSlot[];
@@ -65,6 +72,7 @@ export class Trainer {
   private readonly clearMoments: readonly bigint[];
   private readonly optimizer: AdamW;
   private readonly inputs: Readonly<Record<string, Output>>;
+  private readonly wish: Output;
   private readonly fetches: readonly Output[];
   private readonly figureNames: readonly string[];
   private readonly targets: readonly bigint[];
@@ -86,12 +94,20 @@ export class Trainer {
     this.inputs = inputs;
     this.figureNames = Object.keys(outputs).filter((name) => name.startsWith(figurePrefix));
 
-    const loss = outputs.loss!;
-    const gradients = names.map((name) => outputs[gradientPrefix + name]!);
+    this.wish = graph.placeholder('float32', []);
+    const [loss, stop, ...rest] = meanOverWorkers(session, [
+      outputs.loss!,
+      // What is fed cannot be fetched.
+      graph.node('Identity', [this.wish]),
+      ...this.figureNames.map((name) => outputs[name]!),
+      ...names.map((name) => outputs[gradientPrefix + name]!),
+    ]) as [Output, Output, ...Output[]];
+    const figures = rest.slice(0, this.figureNames.length);
+    const gradients = rest.slice(this.figureNames.length);
     const squares = gradients.map((gradient) => graph.node('L2Loss', [gradient]));
     const norm = graph.node('Sqrt', [graph.node('Mul', [graph.node('AddN', squares), graph.scalar(2)])]);
     const finite = graph.node('LogicalAnd', [graph.node('IsFinite', [loss]), graph.node('IsFinite', [norm])]);
-    this.fetches = [loss, norm, finite, ...this.figureNames.map((name) => outputs[name]!)];
+    this.fetches = [loss, norm, finite, stop, ...figures];
     this.optimizer = new AdamW(session, options.optimizer, options.averageDecay);
     const storeOf = (group: StateGroup) =>
       new VariableStore(
@@ -122,16 +138,30 @@ export class Trainer {
     await this.session.run([], [], this.clearMoments);
   }
 
-  /** One step. `updates` is the number of steps taken before. */
-  async step(inputs: HostTensors, learningRate: number, updates: number): Promise<StepResult> {
+  /**
+   * One step. `updates` is the number of steps taken before.
+   *
+   * @param wishToStop whether this worker wants all to stop after the step
+   */
+  async step(
+    inputs: HostTensors,
+    learningRate: number,
+    updates: number,
+    wishToStop = false,
+  ): Promise<StepResult> {
     const batch = Object.entries(inputs).map(([name, value]): Feed => [this.inputs[name]!, value]);
-    const feeds = [...batch, ...this.optimizer.feeds({ learningRate, updates })];
+    const feeds: Feed[] = [
+      ...batch,
+      ...this.optimizer.feeds({ learningRate, updates }),
+      [this.wish, scalar(wishToStop ? 1 : 0)],
+    ];
     const values = await this.session.run(feeds, this.fetches, this.targets);
-    const [loss, norm, finite, ...figures] = values.map(({ data }) => data[0]!);
+    const [loss, norm, finite, stop, ...figures] = values.map(({ data }) => data[0]!);
     return {
       loss: loss!,
       gradientNorm: norm!,
       applied: finite === 1,
+      stop: stop! > 0,
       figures: Object.fromEntries(
         this.figureNames.map((name, i) => [name.slice(figurePrefix.length), figures[i]!]),
       ),
