@@ -54,8 +54,21 @@ export interface StageContext {
   readonly directory: string;
   /** The output of an upstream stage, by stage id as written in the configuration. */
   input(stage: string): StageOutput;
+  /** Present where several processes run the stage together: this one's part in it. */
+  readonly workers?: StageWorkers;
   /** Aborted when the user interrupts: the stage saves what it must and completes its stream with an AbortError. */
   readonly signal: AbortSignal;
+}
+
+/** The part of one of several processes that run a stage together, each with the same configuration and folder. */
+export interface StageWorkers {
+  /** This process's number, from 0. Worker 0 writes what belongs to the whole output, and its events are shown. */
+  readonly rank: number;
+  readonly size: number;
+  /** `host:port` for TensorFlow's server of each, by rank. */
+  readonly addresses: readonly string[];
+  /** Resolves once every other worker has done its part; for worker 0, before it finishes the output. */
+  othersDone(): Promise<void>;
 }
 
 /** One fact that `plan` shows about a stage, such as `parameters`: `32.9 million`. */
@@ -91,6 +104,23 @@ export interface StageKind<Config> {
    * `resolve` gives a referenced stage by its id.
    */
   describe?(config: Config, resolve: (stage: string) => PlannedInput): Promise<readonly StageFact[]>;
+  /** Whether several workers can run it together, as `StageContext.workers` tells each. */
+  readonly dataParallel?: boolean;
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */
   run(config: Config, context: StageContext): Observable<StageEvent>;
 }
+
+/** A stage that is about to run. */
+export interface StageWork {
+  readonly kind: StageKind<unknown>;
+  readonly config: unknown;
+  readonly context: StageContext;
+  /** The outputs that `context.input` gives. */
+  readonly inputs: readonly StageOutput[];
+}
+
+/** Runs a stage, in this process or in others. Cold, as `StageKind.run`. */
+export type StageExecutor = (work: StageWork) => Observable<StageEvent>;
+
+/** Runs the stage in this process. */
+export const executeHere: StageExecutor = ({ kind, config, context }) => kind.run(config, context);

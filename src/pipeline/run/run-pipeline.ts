@@ -2,18 +2,20 @@ import { join } from 'node:path';
 import { Observable } from 'rxjs';
 import { abortError, isAbortError } from '../../streams/index.js';
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js';
-import type { StageOutput } from '../stage.js';
+import { executeHere, type StageExecutor, type StageOutput } from '../stage.js';
 import { History } from '../store/history.js';
 import type { RunEvent, TimedRunEvent } from './events.js';
 import { asStorageError, describeFailure } from './failure.js';
 import { createRunFolder, pointTo } from './run-folder.js';
 import { RunRecord } from './run-record.js';
 import { runStage } from './run-stage.js';
-import { stageContext, stageOutput } from './stage-context.js';
+import { stageOutput, stageWork } from './stage-context.js';
 
 export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   /** Interrupts the run: the stage that is running saves what it must, and a later run continues it. */
   readonly signal: AbortSignal;
+  /** How stages are run; in this process, where left out. */
+  readonly execute?: StageExecutor;
   /** The `--set` options that went into the pipeline, to be recorded. */
   readonly set?: readonly string[];
 }
@@ -94,7 +96,8 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       const manifest = await runStage({
         runsRoot,
         planned,
-        context: stageContext(pipeline, planned, outputs, signal),
+        work: stageWork(pipeline, planned, outputs, signal),
+        execute: options.execute ?? executeHere,
         log: record.logOf(id),
         emit: (event) => {
           if (event.type === 'stage-finished') ran++;

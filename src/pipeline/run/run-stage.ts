@@ -3,7 +3,7 @@ import { lastValueFrom, tap } from 'rxjs';
 import { asUserError } from '../../files/file-errors.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Reason } from '../plan/reasons.js';
-import type { Json, StageContext } from '../stage.js';
+import type { Json, StageExecutor, StageWork } from '../stage.js';
 import { beginOutput, moveDamagedAside } from '../store/begin.js';
 import { findOutput } from '../store/find-output.js';
 import { hashesFolder, listingsFolder } from '../store/layout.js';
@@ -17,7 +17,8 @@ import type { RunEvent, StageResult } from './events.js';
 export interface StageRunOptions {
   readonly runsRoot: string;
   readonly planned: PlannedStage;
-  readonly context: StageContext;
+  readonly work: StageWork;
+  readonly execute: StageExecutor;
   readonly log: string;
   readonly emit: (event: RunEvent) => void;
 }
@@ -27,7 +28,8 @@ export interface StageRunOptions {
  * Says all of it through `emit`, but for failures, which it throws.
  */
 export async function runStage(options: StageRunOptions): Promise<Manifest> {
-  const { planned, emit, runsRoot, context } = options;
+  const { planned, emit, runsRoot } = options;
+  const { context } = options.work;
   const { place, stage } = planned;
   const forced = planned.reasons.some(({ type }) => type === 'forced');
   if (planned.output !== undefined && !forced) {
@@ -66,8 +68,8 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
 }
 
 async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Manifest> {
-  const { planned, context, emit, runsRoot, log } = options;
-  const { place, stage, kind, origin } = planned;
+  const { planned, work, execute, emit, runsRoot, log } = options;
+  const { place, stage, origin } = planned;
   for (const content of planned.contents) await saveListing(listingsFolder(runsRoot), content);
   const { resumed, completed } = await beginOutput(place, hashesFolder(runsRoot), { fresh });
   if (completed !== undefined) {
@@ -89,7 +91,7 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
   try {
     const summary: Record<string, Json> = {};
     await lastValueFrom(
-      kind.run(stage.config, context).pipe(
+      execute(work).pipe(
         tap((event) => {
           if (event.type === 'summary') Object.assign(summary, event.values);
           emit({ type: 'stage-event', stage: id, event });

@@ -1,6 +1,6 @@
 import type { Pipeline } from '../../config/index.js';
 import type { PlannedStage } from '../plan/plan.js';
-import type { StageContext, StageOutput } from '../stage.js';
+import type { StageContext, StageOutput, StageWork } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 
 /** The finished output of a planned stage, as later stages see it. */
@@ -16,15 +16,16 @@ export function stageOutput({ stage, place }: PlannedStage, manifest: Manifest):
   };
 }
 
-/** What a stage is given to work with. It sees the outputs of the stages that it names, and of no others. */
-export function stageContext(
+/** A planned stage, ready to run. It sees the outputs of the stages that it names, and of no others. */
+export function stageWork(
   pipeline: Pipeline,
-  { stage, place }: PlannedStage,
+  { stage, kind, place }: PlannedStage,
   outputs: ReadonlyMap<string, StageOutput>,
   signal: AbortSignal,
-): StageContext {
+): StageWork {
   const named = new Set(stage.references.map((reference) => reference.stage));
-  return {
+  const inputs = [...outputs.values()].filter((output) => named.has(output.stage));
+  const context = {
     id: stage.id,
     pipelineName: pipeline.name,
     pipelineDirectory: pipeline.directory,
@@ -32,10 +33,16 @@ export function stageContext(
     runtime: pipeline.runtime,
     directory: place.partial,
     signal,
-    input: (id) => {
-      const output = named.has(id) ? outputs.get(id) : undefined;
-      if (output === undefined) throw new Error(`Stage ${stage.id} asked for ${id}, which it does not name.`);
-      return output;
-    },
+    input: inputOf(stage.id, inputs),
+  };
+  return { kind, config: stage.config, context, inputs };
+}
+
+/** `StageContext.input` of a stage. */
+export function inputOf(stage: string, inputs: readonly StageOutput[]): StageContext['input'] {
+  return (id) => {
+    const output = inputs.find((input) => input.stage === id);
+    if (output === undefined) throw new Error(`Stage ${stage} asked for ${id}, which it does not name.`);
+    return output;
   };
 }
