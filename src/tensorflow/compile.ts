@@ -1,121 +1,175 @@
-import type { Tensor } from '@tensorflow/tfjs';
-import { DataTypeCode, type HostDataType, type HostTensor, hostDataType } from './data-types.js';
-import type { Output } from './graph.js';
-import { nativeBackend } from './native-backend.js';
-import type { Session, SessionVariable } from './session.js';
-import { tf } from './tfjs.js';
-import { Tracer, untraceable } from './tracer.js';
+import { UserError } from '../errors.js';
+import { type BatchAxes, batchSize, bucketFor, resized } from './batch-axes.js';
+import type { HostTensor } from './data-types.js';
+import type { RuntimeOptions } from './runtime-options.js';
+import { Session } from './session.js';
+import { type Static, signatureOf } from './signature.js';
+import {
+  type HostTensors,
+  type Program,
+  type Tensors,
+  type Trace,
+  type Variables,
+  mapValues,
+  trace,
+} from './trace.js';
 
-/** Named tensors: a program's inputs, weights or results. */
-export type Tensors = Readonly<Record<string, Tensor>>;
-export type HostTensors = Readonly<Record<string, HostTensor>>;
-export type Variables = Readonly<Record<string, SessionVariable>>;
+/** Values for a program's inputs, and of its results. */
+export type HostRecord<T extends Tensors> = Readonly<Record<keyof T, HostTensor>>;
 
-/** Shape and type of one input. */
-export type TensorSpec = Pick<HostTensor, 'dtype' | 'shape'>;
-
-/** A tfjs program: from inputs and weights to results. Pure; may not look at values. */
-export type Program<I extends Tensors, O extends Tensors> = (inputs: I, weights: Tensors) => O;
-
-/** A program written into a session's graph for one signature. */
-export interface Trace {
-  readonly inputs: Readonly<Record<string, Output>>;
-  readonly outputs: Readonly<Record<string, Output>>;
+export interface CompileOptions {
+  /** Session to run in; the caller closes it. Without one the program has sessions of its own, closed by `close`. */
+  readonly session?: Session;
+  /** Variables of that session, which the program gets as its second argument. */
+  readonly weights?: Variables;
+  /** How to run where no session is given. */
+  readonly runtime?: RuntimeOptions;
+  /** Axes that count samples, so that batches of any size share a few traces. */
+  readonly batch?: BatchAxes;
+  /**
+   * Signatures to keep. Beyond them, the least recently used one is forgotten, with its session; in a given
+   * session, whose graph only grows, the call fails with `too-many-signatures`.
+   */
+  readonly maxTraces?: number;
 }
+
+const defaultMaxTraces = 32;
 
 /**
- * Writes `program` into the session's graph for inputs of the given shapes and types.
- * The program is called once; `weights` are read where it uses them.
+ * Compiles a tfjs program to TensorFlow graphs. It is called once, with tensors that stand for values, for each
+ * signature: shapes and types of the inputs, and the static values that are its third argument. Gradients
+ * (`tf.grads` and kin) may be part of it.
+ *
+ * @throws UserError from `call`: `untraceable` with the operation and its line in the program.
  */
-export function trace<I extends Tensors, O extends Tensors>(
-  session: Session,
-  program: Program<I, O>,
-  inputs: Readonly<Record<string, TensorSpec>>,
-  weights: Variables = {},
-): Trace {
-  const { graph } = session;
-  const tracer = new Tracer(graph, nativeBackend());
-  const placeholders = mapValues(inputs, ({ dtype, shape }) => graph.placeholder(dtype, shape));
-  const outputs: Record<string, Output> = {};
-  tracer.record(() => {
-    tf.tidy(() => {
-      const symbols = mapValues(placeholders, (output) => tracer.symbol(output));
-      const weightSymbols = mapValues(weights, (variable) => tracer.symbol(variable.read()));
-      const results = program(symbols as I, weightSymbols);
-      for (const [name, tensor] of Object.entries(results)) {
-        if (!(tensor instanceof tf.Tensor)) throw untraceable(`The result ${name}, which is not a tensor,`);
-        outputs[name] = tracer.outputOf(tensor);
-      }
-    });
-  });
-  return { inputs: placeholders, outputs };
+export function compile<I extends Tensors, O extends Tensors, S extends Static = undefined>(
+  program: Program<I, O, S>,
+  options: CompileOptions = {},
+): CompiledProgram<I, O, S> {
+  const { session, weights, ...rest } = options;
+  if (session === undefined && weights !== undefined)
+    throw new TypeError('Weights live in a session: give the session too.');
+  return new CompiledProgram(session, program, weights, rest);
 }
 
-/** A program compiled for a session: call it with host tensors. Traced once per signature. */
-export class CompiledProgram<I extends Tensors, O extends Tensors> {
-  private readonly traces = new Map<string, Trace>();
+interface Entry {
+  readonly session: Session;
+  readonly trace: Trace;
+}
+
+/** A program that is traced when it is called with a new signature, and runs off the event loop. */
+export class CompiledProgram<I extends Tensors, O extends Tensors, S extends Static = undefined> {
+  /** The least recently used comes first. */
+  private readonly entries = new Map<string, Entry>();
+  private readonly closing = new Set<Promise<void>>();
+  private traced = 0;
 
   constructor(
-    private readonly session: Session,
-    private readonly program: Program<I, O>,
+    private readonly session: Session | undefined,
+    private readonly program: Program<I, O, S>,
     private readonly weights: Variables = {},
+    private readonly options: Pick<CompileOptions, 'batch' | 'maxTraces' | 'runtime'> = {},
   ) {}
 
   /** Runs the program off the event loop. */
-  async call(inputs: Readonly<Record<keyof I, HostTensor>>): Promise<Readonly<Record<keyof O, HostTensor>>> {
-    const { inputs: placeholders, outputs } = this.traceFor(inputs);
-    const names = Object.keys(outputs);
-    const feeds = Object.entries(inputs as HostTensors).map(
-      ([name, value]) => [placeholders[name]!, value] as const,
-    );
-    const values = await this.session.run(feeds, Object.values(outputs));
-    return Object.fromEntries(names.map((name, i) => [name, values[i]!])) as Record<keyof O, HostTensor>;
+  async call(
+    inputs: HostRecord<I>,
+    ...[statics]: S extends undefined ? [] : [statics: S]
+  ): Promise<HostRecord<O>> {
+    const { batch } = this.options;
+    if (batch === undefined) return this.run(inputs, statics as S);
+    const size = batchSize(inputs, batch.inputs);
+    const bucket = bucketFor(size, batch.largest);
+    const filled = mapValues(inputs as HostTensors, (value, name) => {
+      const axis = batch.inputs[name];
+      return axis === undefined ? value : resized(value, axis, bucket);
+    });
+    const results = await this.run(filled as HostRecord<I>, statics as S);
+    return mapValues(results as HostTensors, (value, name) =>
+      resized(value, batch.outputs[name]!, size),
+    ) as HostRecord<O>;
   }
 
-  /** Number of signatures that have been traced. */
+  /** Number of times that the program was traced. */
   get traceCount(): number {
-    return this.traces.size;
+    return this.traced;
   }
 
-  private traceFor(inputs: HostTensors): Trace {
-    const signature = Object.keys(inputs)
-      .sort()
-      .map((name) => `${name}:${inputs[name]!.dtype}[${inputs[name]!.shape.join()}]`)
-      .join(' ');
-    let known = this.traces.get(signature);
-    if (known === undefined) {
-      known = trace(this.session, this.program, inputs, this.weights);
-      this.traces.set(signature, known);
+  /** Waits for runs under way and frees the sessions that the program made. */
+  async close(): Promise<void> {
+    if (this.session === undefined) for (const { session } of this.entries.values()) this.forget(session);
+    this.entries.clear();
+    await Promise.all(this.closing);
+  }
+
+  private async run(inputs: HostRecord<I>, statics: S): Promise<HostRecord<O>> {
+    const { session, trace } = this.entryFor(inputs, statics);
+    const names = Object.keys(trace.outputs);
+    const feeds = Object.entries(inputs as HostTensors).map(
+      ([name, value]) => [trace.inputs[name]!, value] as const,
+    );
+    const values = await session.run(feeds, Object.values(trace.outputs));
+    return Object.fromEntries(names.map((name, i) => [name, values[i]!])) as HostRecord<O>;
+  }
+
+  private entryFor(inputs: HostTensors, statics: S): Entry {
+    const signature = signatureOf(inputs, statics);
+    const entry = this.entries.get(signature) ?? this.newEntry(signature, inputs, statics);
+    this.entries.delete(signature);
+    this.entries.set(signature, entry);
+    return entry;
+  }
+
+  private newEntry(signature: string, inputs: HostTensors, statics: S): Entry {
+    const { maxTraces = defaultMaxTraces, runtime } = this.options;
+    if (this.entries.size >= maxTraces) this.makeRoom(signature, maxTraces);
+    const session = this.session ?? new Session(runtime);
+    try {
+      const written = trace(session, this.program, inputs, this.weights, statics);
+      this.checkBatchAxes(session, written, inputs);
+      this.traced++;
+      return { session, trace: written };
+    } catch (error) {
+      if (this.session === undefined) this.forget(session);
+      throw error;
     }
-    return known;
   }
-}
 
-/** The eager counterpart of `CompiledProgram`: the same program on host tensors, operation by operation. */
-export function runEagerly<I extends Tensors, O extends Tensors>(
-  program: Program<I, O>,
-  inputs: Readonly<Record<keyof I, HostTensor>>,
-  weights: HostTensors = {},
-): Record<keyof O, HostTensor> {
-  nativeBackend();
-  const toTensor = ({ dtype, shape, data }: HostTensor) => tf.tensor(data, [...shape], dtype);
-  const results = tf.tidy(() => {
-    const tensors = mapValues(inputs as HostTensors, toTensor) as I;
-    return program(tensors, mapValues(weights, toTensor));
-  });
-  const values = mapValues(results as Tensors, (tensor) => ({
-    dtype: hostDataType(DataTypeCode[tensor.dtype as HostDataType]),
-    shape: tensor.shape,
-    data: tensor.dataSync(),
-  }));
-  tf.dispose(results);
-  return values as Record<keyof O, HostTensor>;
-}
+  private makeRoom(signature: string, maxTraces: number): void {
+    const [oldest] = this.entries;
+    if (this.session === undefined && oldest !== undefined) {
+      this.entries.delete(oldest[0]);
+      this.forget(oldest[1].session);
+      return;
+    }
+    const previous = [...this.entries.keys()].at(-1);
+    throw new UserError({
+      code: 'too-many-signatures',
+      message: `A program was called with more than ${maxTraces} signatures, each of which is traced anew. Now: ${signature}. Before: ${String(previous)}.`,
+      remedy:
+        'Pass what changes from call to call as a tensor, name the batch axes where it is the batch (`batch`), or raise `maxTraces`.',
+    });
+  }
 
-/** Applies `map` to each value of a record. */
-export function mapValues<A, B>(
-  record: Readonly<Record<string, A>>,
-  map: (value: A, key: string) => B,
-): Record<string, B> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]));
+  private checkBatchAxes({ graph }: Session, { outputs }: Trace, inputs: HostTensors): void {
+    const { batch } = this.options;
+    if (batch === undefined) return;
+    const size = batchSize(inputs, batch.inputs);
+    for (const [name, output] of Object.entries(outputs)) {
+      const axis = batch.outputs[name];
+      const shape = graph.shapeOf(output);
+      if (axis !== undefined && shape[axis] === size) continue;
+      throw new UserError({
+        code: 'batch-axis',
+        message: `The result ${name} of shape [${shape.join(', ')}] ${axis === undefined ? 'has no batch axis' : `has not the ${size} samples of the batch along axis ${axis}`}: it cannot be told which part of it belongs to which sample.`,
+        remedy:
+          'Return one value a sample, and name its axis in `batch.outputs`; or compile without `batch`.',
+      });
+    }
+  }
+
+  private forget(session: Session): void {
+    const closing = session.close().finally(() => this.closing.delete(closing));
+    this.closing.add(closing);
+  }
 }

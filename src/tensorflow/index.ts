@@ -10,16 +10,17 @@ export { type Feed, Session, SessionVariable } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';
 export { meanOverWorkers } from './collectives.js';
 export { VariableStore } from './variable-store.js';
+export { type BatchAxes } from './batch-axes.js';
+export { type CompileOptions, CompiledProgram, type HostRecord, compile } from './compile.js';
+export { type Static, type TensorSpec } from './signature.js';
+export { runEagerly } from './run-eagerly.js';
 export {
-  CompiledProgram,
   type HostTensors,
   type Program,
-  type TensorSpec,
   type Tensors,
   type Trace,
   type Variables,
   mapValues,
-  runEagerly,
   trace,
-} from './compile.js';
+} from './trace.js';
 export { randomNormal, randomUniform, streamKey } from './random.js';

@@ -14,8 +14,10 @@ import {
   firstRecordedId,
   refuseRecorded,
 } from './op-binding.js';
+import { refuseRandomValues } from './random-guard.js';
 import { type RuntimeOptions, configProto } from './runtime-options.js';
 import { tf } from './tfjs.js';
+import { untraceable, usedDisposed } from './untraceable.js';
 
 const require = createRequire(import.meta.url);
 
@@ -92,13 +94,18 @@ export class NativeBackend extends NodeJSKernelBackend {
   }
 
   override move(dataId: object, values: never, shape: number[], dtype: never, refCount: number): void {
+    if (this.recorder !== undefined) refuseRandomValues();
     super.move(dataId, values, shape, dtype, refCount);
     if (this.recorder !== undefined) this.recordedData.add(dataId);
   }
 
   override getInputTensorIds(tensors: readonly TensorInfo[]): number[] {
     if (this.recorder !== undefined)
-      for (const tensor of tensors) if ('dataId' in tensor) this.settle(tensor.dataId);
+      for (const tensor of tensors) {
+        if ('isDisposed' in tensor && tensor.isDisposed === true) throw usedDisposed();
+        if (tensor instanceof tf.Variable) throw capturedVariable(tensor.name);
+        if ('dataId' in tensor) this.settle(tensor.dataId);
+      }
     return super.getInputTensorIds(tensors);
   }
 
@@ -133,6 +140,12 @@ export class NativeBackend extends NodeJSKernelBackend {
     record.id = this.eager.createTensor(record.shape, record.dtype, record.values);
     record.values = null;
   }
+}
+
+function capturedVariable(name: string): Error {
+  return untraceable(`The variable ${name} of tfjs, whose value would be kept as it is now,`, {
+    remedy: 'Pass its value in as an input, or keep it in the session as one of the weights.',
+  });
 }
 
 /** The rest of what tfjs-node's backend reads from its binding. */

@@ -1,11 +1,12 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
-import { UserError } from '../errors.js';
 import { AttributeKind, type OpAttribute } from './attributes.js';
 import { TensorFlowError } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import type { Attribute, Graph, Output } from './graph.js';
 import type { NativeBackend } from './native-backend.js';
 import { type OpBinding, type TensorMetadata, type TensorValues, firstRecordedId } from './op-binding.js';
+import { refuseStatefulRandom, withoutMathRandom } from './random-guard.js';
+import { untraceable, usedDisposed } from './untraceable.js';
 
 /** Tensors of a traced function that are constants, so that kernels may read them. */
 type Constants = Map<number, Float32Array | Int32Array | Uint8Array>;
@@ -20,15 +21,19 @@ let nextId = firstRecordedId;
 export class Tracer implements OpBinding {
   private readonly outputs = new Map<number, Output>();
   private readonly constants: Constants = new Map();
+  /** Why the trace cannot be used: an asynchronous reader of the program would swallow it. */
+  private refusal: Error | undefined;
 
   constructor(
     private readonly graph: Graph,
     private readonly backend: NativeBackend,
   ) {}
 
-  /** Runs `body`, recording its operations. */
+  /** Runs `body`, recording its operations; throws what it could not record, even where the body caught it. */
   record<T>(body: () => T): T {
-    return this.backend.record(this, body);
+    const result = this.backend.record(this, () => withoutMathRandom(() => explained(body)));
+    if (this.refusal !== undefined) throw this.refusal;
+    return result;
   }
 
   /** A tensor that stands for `output` in recorded functions. */
@@ -57,9 +62,7 @@ export class Tracer implements OpBinding {
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array {
     const constant = this.constants.get(id);
     if (constant !== undefined) return constant;
-    throw untraceable(
-      'Reading the value of a tensor (dataSync, data, array, print, or an operation that checks its input)',
-    );
+    throw (this.refusal = untraceable('Reading the value of a tensor'));
   }
 
   executeOp(
@@ -68,6 +71,7 @@ export class Tracer implements OpBinding {
     inputs: readonly number[],
     outputs: number,
   ): TensorMetadata[] {
+    refuseStatefulRandom(name);
     const sources = inputs.map((id) => this.resolve(id));
     try {
       const operation = this.graph.add(
@@ -81,7 +85,7 @@ export class Tracer implements OpBinding {
         .map((output) => this.describe(output));
     } catch (error) {
       if (!(error instanceof TensorFlowError || error instanceof RangeError)) throw error;
-      throw untraceable(`The operation ${name}`, error);
+      throw untraceable(`The operation ${name}`, { cause: error });
     }
   }
 
@@ -127,40 +131,16 @@ function graphAttribute({ name, type, value }: OpAttribute): Attribute {
   }
 }
 
-/** An error that names what cannot be traced and the line of the program that asked for it. */
-export function untraceable(what: string, cause?: Error): UserError {
-  const place = callerOf(deepStack());
-  return new UserError({
-    code: 'untraceable',
-    message: `${what} cannot be traced${place === undefined ? '' : ` (${place})`}${cause === undefined ? '.' : `: ${cause.message}`}`,
-    remedy:
-      cause instanceof TensorFlowError
-        ? 'Check the shapes and types of its operands.'
-        : 'A traced function describes a computation; neither it nor the shapes of its results may depend on values. Use operations on tensors, or pass the value in as a plain argument.',
-    cause,
-  });
-}
-
-/** The stack here in full: tfjs's own frames are more than Node keeps otherwise. */
-function deepStack(): string {
+/** Runs the body of a traced function; tells where a tensor was used that is disposed. */
+function explained<T>(body: () => T): T {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = Infinity;
+  Error.stackTraceLimit = 64;
   try {
-    return new Error('trace').stack ?? '';
+    return body();
+  } catch (error) {
+    if (!(error instanceof Error) || error.message !== 'Tensor is disposed.') throw error;
+    throw usedDisposed(error.stack);
   } finally {
     Error.stackTraceLimit = limit;
   }
-}
-
-/** The innermost stack line outside of tfjs and of this folder. */
-function callerOf(stack: string): string | undefined {
-  const line = stack
-    .split('\n')
-    .slice(1)
-    .find(
-      (frame) =>
-        !/node_modules|node:|tfjs-core|tfjs-node|[\\/](src|dist)[\\/]tensorflow[\\/]/.test(frame) &&
-        frame.includes(':'),
-    );
-  return line?.trim();
 }

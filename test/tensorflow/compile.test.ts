@@ -4,8 +4,11 @@ import {
   type HostTensors,
   type Program,
   Session,
+  type Static,
   type Tensor,
+  type Tensor2D,
   type Tensors,
+  compile,
   float32,
   floats,
   int32,
@@ -15,6 +18,7 @@ import {
   tf,
   trace,
 } from '../../src/tensorflow/index.js';
+import { signatureOf } from '../../src/tensorflow/signature.js';
 
 let session: Session;
 beforeAll(() => {
@@ -98,6 +102,12 @@ const programs: Record<string, (inputs: Inputs) => Tensors> = {
       .sum(),
   ),
   'custom gradient': gradients((a, b) => square(a).sum().add(b.sum())),
+  'inputs returned as they are': (i) => ({
+    x: i.x,
+    again: i.x,
+    reshaped: i.x.reshape([2, 3]),
+    sum: i.y.sum(),
+  }),
   'tensors made while tracing': (i) => ({
     out: i.x
       .add(tf.linspace(0, 1, 3))
@@ -155,6 +165,11 @@ describe('captured tensors', () => {
 });
 
 describe('what cannot be traced', () => {
+  const disposed = () => {
+    const tensor = tf.scalar(2);
+    tensor.dispose();
+    return tensor;
+  };
   const tracing = (program: Program<Tensors, Tensors>) => () => trace(session, program, { x, rows });
 
   test.each<[string, Program<Tensors, Tensors>, RegExp]>([
@@ -178,6 +193,53 @@ describe('what cannot be traced', () => {
       ({ x }) => ({ out: tf.matMul(x!, x!) }),
       /MatMul.*compile\.test\.ts:\d+.*Dimensions must be equal/,
     ],
+    [
+      'the name of the function that reads',
+      ({ x }) => ({ out: tf.scalar(x!.sum().dataSync()[0]!) }),
+      /called as `dataSync`, cannot be traced/,
+    ],
+    [
+      'data and array, though a program cannot wait for them',
+      ({ x }) => {
+        void x!.data().catch(() => undefined);
+        return { out: x!.add(1) };
+      },
+      /value of a tensor.*compile\.test\.ts:\d+/,
+    ],
+    [
+      'print',
+      ({ x }) => {
+        x!.print();
+        return { out: x! };
+      },
+      /value of a tensor.*compile\.test\.ts:\d+/,
+    ],
+    [
+      'control flow on values',
+      ({ x }) => ({ out: (x!.sum() as unknown as number) > 0 ? x!.add(1) : x! }),
+      /value of a tensor.*compile\.test\.ts:\d+/,
+    ],
+    [
+      'an asynchronous program',
+      // eslint-disable-next-line @typescript-eslint/require-await
+      (async () => ({ out: tf.scalar(1) })) as unknown as Program<Tensors, Tensors>,
+      /asynchronous function/,
+    ],
+    [
+      'a variable of tfjs',
+      ({ x }) => ({ out: x!.mul(tf.variable(tf.scalar(2), true, 'step')) }),
+      /variable step of tfjs.*compile\.test\.ts:\d+/,
+    ],
+    [
+      'a tensor that is disposed',
+      ({ x }) => ({ out: x!.mul(disposed()) }),
+      /tensor that is disposed.*compile\.test\.ts:\d+/,
+    ],
+    [
+      'a method of a tensor that is disposed',
+      ({ x }) => ({ out: disposed().mul(x!) }),
+      /tensor that is disposed.*`mul`.*compile\.test\.ts:\d+/,
+    ],
     ['a string tensor', ({ x }) => ({ out: tf.tensor(['a']).equal(x!) }), /string/i],
     [
       'a result that is no tensor',
@@ -186,6 +248,28 @@ describe('what cannot be traced', () => {
     ],
   ])('%s', (_, program, message) => {
     expect(tracing(program)).toThrow(message);
+  });
+
+  test.each<[string, () => Tensor]>([
+    ['randomNormal', () => tf.randomNormal([2, 3])],
+    ['randomNormal', () => tf.randomNormal([2, 3], 0, 1, 'float32', 7)],
+    ['randomUniform', () => tf.randomUniform([2, 3])],
+    ['randomUniform', () => tf.dropout(tf.ones([2, 3]), 0.5, undefined, 7)],
+    ['truncatedNormal', () => tf.truncatedNormal([2, 3], 0, 1, 'float32', 7)],
+    ['randomGamma', () => tf.randomGamma([2, 3], 1, 1, 'float32', 7)],
+    ['Math.random', () => tf.rand([2, 3], () => Math.random())],
+    ['Math.random', () => tf.scalar(Math.random())],
+    ['Multinomial', () => tf.multinomial(tf.ones([2, 3]) as Tensor2D, 3, 7).cast('float32')],
+  ])('random numbers that are not drawn in the graph: %s', (name, draw) => {
+    const run = tracing(({ x }) => ({ out: x!.mul(draw()) }));
+    const facts = {
+      code: 'untraceable',
+      message: expect.stringMatching(new RegExp(`${name}.*compile\\.test\\.ts:\\d+`)) as string,
+      remedy: expect.stringContaining('streamKey') as string,
+    };
+    expect(run).toThrow(expect.objectContaining(facts));
+    expect(Math.random()).not.toBe(Math.random());
+    expect(tf.tidy(() => draw().size)).toBeGreaterThan(0);
   });
 
   test('the error has a code and a remedy, and the engine goes on', () => {
@@ -235,6 +319,113 @@ describe('signatures', () => {
     expect(session.graph.size).toBeGreaterThan(size);
     await compiled.call({ a: int32([3], Int32Array.of(1, 2, 3)), b: ones });
     expect(compiled.traceCount).toBe(3);
+  });
+});
+
+describe('static values', () => {
+  const scaled = () =>
+    compile(
+      ({ x }: { x: Tensor }, _, { power, negate }: { power: number; negate?: boolean | null }) => {
+        let out = x;
+        for (let i = 1; i < power; i++) out = out.mul(x);
+        return { out: negate === true ? out.neg() : out };
+      },
+      { session },
+    );
+  const values = async (program: ReturnType<typeof scaled>, statics: { power: number; negate?: boolean }) => [
+    ...floats((await program.call({ x: float32([2], Float32Array.of(2, 3)) }, statics)).out),
+  ];
+
+  test('are part of the signature, whatever the order of their keys', async () => {
+    const program = scaled();
+    expect(await values(program, { power: 2 })).toEqual([4, 9]);
+    expect(await values(program, { power: 3, negate: true })).toEqual([-8, -27]);
+    expect(await values(program, { negate: true, power: 3 })).toEqual([-8, -27]);
+    expect(program.traceCount).toBe(2);
+  });
+
+  test('are told apart where JSON does not', () => {
+    const keys = [
+      0,
+      -0,
+      NaN,
+      Infinity,
+      null,
+      undefined,
+      '0',
+      'null',
+      [],
+      {},
+      [[]],
+      { a: undefined },
+      { a: null },
+    ];
+    expect(new Set(keys.map((statics) => signatureOf({}, statics))).size).toBe(keys.length);
+  });
+
+  test.each<[string, unknown]>([
+    ['function', () => 1],
+    ['Float32Array', new Float32Array(1)],
+    ['Date', [new Date()]],
+  ])('of the kind %s are refused', (kind, statics) => {
+    expect(() => signatureOf({}, statics as Static)).toThrow(
+      expect.objectContaining({ code: 'not-static', message: expect.stringContaining(kind) as string }),
+    );
+  });
+
+  test('sizes that are not known are refused, by the name of the input', () => {
+    for (const extent of [-1, NaN, 2.5, null, undefined])
+      expect(() =>
+        trace(session, ({ x }) => ({ x: x! }), { x: { dtype: 'float32', shape: [3, extent as number] } }),
+      ).toThrow(
+        expect.objectContaining({
+          code: 'size-unknown',
+          message: expect.stringContaining('input x') as string,
+        }),
+      );
+  });
+});
+
+describe('the number of traces kept', () => {
+  const of = (size: number) => ({ x: float32([size], new Float32Array(size).fill(1)) });
+  const sum = ({ x }: { x: Tensor }) => ({ out: x.sum() });
+
+  test('is bounded: the least recently used is traced again', async () => {
+    const program = compile(sum, { maxTraces: 2, runtime: { device: 'cpu' } });
+    for (const [size, traces] of [
+      [1, 1],
+      [2, 2],
+      [1, 2],
+      [3, 3],
+      [1, 3],
+      [2, 4],
+    ] as const) {
+      expect([...floats((await program.call(of(size))).out)]).toEqual([size]);
+      expect(program.traceCount).toBe(traces);
+    }
+    await program.close();
+  });
+
+  test('in a session that is given is a limit, which says what changed', async () => {
+    const program = compile(sum, { session, maxTraces: 2 });
+    await program.call(of(1));
+    await program.call(of(2));
+    await program.call(of(1));
+    await expect(program.call(of(3))).rejects.toMatchObject({
+      code: 'too-many-signatures',
+      message: expect.stringMatching(/Now: x: float32\[3\].*Before: x: float32\[1\]/) as string,
+    });
+  });
+
+  test('a program that cannot be traced leaves no session behind, and calls at the same time share a trace', async () => {
+    const program = compile(sum);
+    const results = await Promise.all([1, 1, 2].map((size) => program.call(of(size))));
+    expect(results.map(({ out }) => floats(out)[0])).toEqual([1, 1, 2]);
+    expect(program.traceCount).toBe(2);
+    await program.close();
+    const failing = compile(({ x }: { x: Tensor }) => ({ out: tf.scalar(x.dataSync()[0]!) }));
+    await expect(failing.call(of(1))).rejects.toMatchObject({ code: 'untraceable' });
+    await failing.close();
   });
 });
 

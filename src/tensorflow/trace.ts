@@ -1,0 +1,82 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { HostTensor } from './data-types.js';
+import type { Output } from './graph.js';
+import { nativeBackend } from './native-backend.js';
+import type { Session, SessionVariable } from './session.js';
+import { type Static, type TensorSpec, signatureOf } from './signature.js';
+import { tf } from './tfjs.js';
+import { Tracer } from './tracer.js';
+import { untraceable } from './untraceable.js';
+
+/** Named tensors: a program's inputs, weights or results. */
+export type Tensors = Readonly<Record<string, Tensor>>;
+export type HostTensors = Readonly<Record<string, HostTensor>>;
+export type Variables = Readonly<Record<string, SessionVariable>>;
+
+/**
+ * A tfjs program: from inputs and weights to results. Pure; may not look at values of tensors, but may branch on
+ * shapes, types and static values.
+ */
+export type Program<I extends Tensors, O extends Tensors, S extends Static = undefined> = (
+  inputs: I,
+  weights: Tensors,
+  statics: S,
+) => O;
+
+/** A program written into a session's graph for one signature. */
+export interface Trace {
+  readonly inputs: Readonly<Record<string, Output>>;
+  readonly outputs: Readonly<Record<string, Output>>;
+}
+
+/**
+ * Writes `program` into the session's graph for inputs of the given shapes and types.
+ * The program is called once; `weights` are read where it uses them. Tensors that it captures become constants.
+ *
+ * @throws UserError `untraceable` with the operation and the line of the program; `size-unknown`.
+ */
+export function trace<I extends Tensors, O extends Tensors, S extends Static = undefined>(
+  session: Session,
+  program: Program<I, O, S>,
+  inputs: Readonly<Record<string, TensorSpec>>,
+  weights: Variables = {},
+  statics?: S,
+): Trace {
+  signatureOf(inputs, statics);
+  const { graph } = session;
+  const tracer = new Tracer(graph, nativeBackend());
+  const placeholders = mapValues(inputs, ({ dtype, shape }) => graph.placeholder(dtype, shape));
+  const fed = new Set(Object.values(placeholders).map(({ operation }) => operation));
+  const outputs: Record<string, Output> = {};
+  tracer.record(() => {
+    tf.tidy(() => {
+      const symbols = mapValues(placeholders, (output) => tracer.symbol(output));
+      const weightSymbols = mapValues(weights, (variable) => tracer.symbol(variable.read()));
+      const results: unknown = program(symbols as I, weightSymbols, statics as S);
+      if (results instanceof Promise) throw asynchronous(results);
+      for (const [name, tensor] of Object.entries(results as O)) {
+        if (!(tensor instanceof tf.Tensor)) throw untraceable(`The result ${name}, which is not a tensor,`);
+        const output = tracer.outputOf(tensor);
+        // What is fed cannot be fetched.
+        outputs[name] = fed.has(output.operation) ? graph.node('Identity', [output]) : output;
+      }
+    });
+  });
+  return { inputs: placeholders, outputs };
+}
+
+function asynchronous(results: Promise<unknown>): Error {
+  results.catch(() => undefined);
+  return untraceable('An asynchronous function', {
+    remedy:
+      'Write the program without `async` and `await`: it describes a computation and waits for nothing.',
+  });
+}
+
+/** Applies `map` to each value of a record. */
+export function mapValues<A, B>(
+  record: Readonly<Record<string, A>>,
+  map: (value: A, key: string) => B,
+): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]));
+}
