@@ -51,7 +51,7 @@ function callerOf(stack: string): { place?: string | undefined; callee?: string 
   const before = frames[at - 1];
   // tfjs names its operations `matMul__op`; methods of tensors have the name of their class before them.
   const callee =
-    before !== undefined && /tfjs/.test(before) && /at (?:[\w$]+\.)*(\w+?)(?:__op|_)? /.exec(before);
+    before !== undefined && before.includes('tfjs') && /at (?:[\w$]+\.)*(\w+?)(?:__op|_)? /.exec(before);
   return { place: frames[at]!.trim(), callee: callee ? callee[1] : undefined };
 }
 
