@@ -2,6 +2,7 @@ import type { Tensor } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
 
 const epsilon = 1e-6;
+const learnedEpsilon = 1e-5;
 
 /**
  * Layer norm without learned scale, then adaptive modulation: norm(x)·(1 + scale) + shift.
@@ -21,10 +22,34 @@ export const adaLayerNorm = differentiable((x: Tensor, shift: Tensor, scale: Ten
     saved: [norm, inverse, gain],
     gradient: (dy: Tensor, saved: Tensor[]) => {
       const [norm, inverse, gain] = saved as [Tensor, Tensor, Tensor];
-      const dNorm = dy.mul(gain);
-      const along = dNorm.mul(norm).mean(-1, true);
-      const dx = inverse.mul(dNorm.sub(dNorm.mean(-1, true)).sub(norm.mul(along)));
-      return [dx, dy.sum(1, true), dy.mul(norm).sum(1, true)];
+      return [backward(dy.mul(gain), norm, inverse), dy.sum(1, true), dy.mul(norm).sum(1, true)];
     },
   };
 });
+
+/**
+ * Layer norm along the last axis with a learned scale and offset: norm(x)·weight + bias.
+ *
+ * `x` is [..., channels]; `weight` and `bias` are [channels]. The gradient keeps the normalised x, the inverse
+ * deviation and the weight. Source: Ba et al., arXiv 1607.06450; ε as PyTorch's `LayerNorm` has it.
+ */
+export const layerNorm = differentiable((x: Tensor, weight: Tensor, bias: Tensor) => {
+  const centred = x.sub(x.mean(-1, true));
+  const inverse = centred.square().mean(-1, true).add(learnedEpsilon).rsqrt();
+  const norm = centred.mul(inverse);
+  return {
+    value: norm.mul(weight).add(bias),
+    saved: [norm, inverse, weight],
+    gradient: (dy: Tensor, saved: Tensor[]) => {
+      const [norm, inverse, weight] = saved as [Tensor, Tensor, Tensor];
+      const others = dy.shape.map((_, axis) => axis).slice(0, -1);
+      return [backward(dy.mul(weight), norm, inverse), dy.mul(norm).sum(others), dy.sum(others)];
+    },
+  };
+});
+
+/** The gradient by x of a norm, from the gradient by its normalised value. */
+function backward(dNorm: Tensor, norm: Tensor, inverse: Tensor): Tensor {
+  const along = dNorm.mul(norm).mean(-1, true);
+  return inverse.mul(dNorm.sub(dNorm.mean(-1, true)).sub(norm.mul(along)));
+}

@@ -36,7 +36,15 @@ it('fills in every default', async () => {
     },
     train: {
       latents: 'latents',
-      model: { hiddenSize: 32, depth: 4, heads: 2, patchSize: 2, mediators: 4, labelDropout: 0.1 },
+      model: {
+        hiddenSize: 32,
+        depth: 4,
+        heads: 2,
+        patchSize: 2,
+        mediators: 4,
+        labelDropout: 0.1,
+        qkNorm: false,
+      },
       ...{
         steps: 10,
         globalBatch: 256,

@@ -1,7 +1,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { gelu, silu } from '../../src/nn/activations.js';
 import { groupNorm } from '../../src/nn/group-norm.js';
-import { adaLayerNorm } from '../../src/nn/layer-norm.js';
+import { adaLayerNorm, layerNorm } from '../../src/nn/layer-norm.js';
 import { type Tensor, nativeBackend, tf } from '../../src/tensorflow/index.js';
 
 beforeAll(() => {
@@ -38,6 +38,14 @@ const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly 
       [2, 1, 6],
       [2, 1, 6],
     ],
+  ],
+  layerNorm: [
+    layerNorm,
+    (x, weight, bias) => {
+      const { mean, variance } = tf.moments(x, -1, true);
+      return x.sub(mean).div(variance.add(1e-5).sqrt()).mul(weight).add(bias);
+    },
+    [[2, 4, 3, 6], [6], [6]],
   ],
   groupNorm: [
     (x, gain, offset) => groupNorm(x, gain, offset, 3),

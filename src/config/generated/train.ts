@@ -142,6 +142,10 @@ export interface ModelConfig {
    * Part of the labels replaced by the null class in training, which guidance needs.
    */
   labelDropout: number;
+  /**
+   * Normalise the queries and keys of each head, with a learned scale and offset: attention that stays stable in long trainings, in low precision and at high learning rates.
+   */
+  qkNorm: boolean;
 }
 export interface BlockMediators {
   /**

@@ -1,3 +1,4 @@
+import { layerNorm } from '../../nn/layer-norm.js';
 import { linear } from '../../nn/linear.js';
 import { adaptivePooling, halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import { type Tensor, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
@@ -5,7 +6,7 @@ import { biasTableSize } from './parameters.js';
 
 /** Multi-head attention of every token to every other: [batch, tokens, channels] → the same shape. */
 export function fullAttention(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
-  const [q, k, v] = queryKeyValue(x, weights, name);
+  const [q, k, v] = queryKeyValue(x, weights, name, heads);
   const scale = (x.shape[2]! / heads) ** -0.5;
   const scores = tf.matMul(splitHeads(q.mul(scale), heads), splitHeads(k, heads), false, true);
   return project(mergeHeads(tf.matMul(scores.softmax(), splitHeads(v, heads))), weights, name);
@@ -26,7 +27,7 @@ export function mediatorAttention(
   { heads, mediators, grid }: { heads: number; mediators: number; grid: number },
 ): Tensor {
   const [batch, tokens, channels] = x.shape as [number, number, number];
-  const [q, k, v] = queryKeyValue(x, weights, name);
+  const [q, k, v] = queryKeyValue(x, weights, name, heads);
   const scale = (channels / heads) ** -0.5;
   const mediatorTokens = splitHeads(pool(q, grid, mediators).mul(scale), heads);
   const values = splitHeads(v, heads);
@@ -80,9 +81,24 @@ function pool(q: Tensor, grid: number, mediators: number): Tensor {
   return tf.matMul(tf.tensor3d(data, [1, rows, columns]), q);
 }
 
-function queryKeyValue(x: Tensor, weights: Tensors, name: string): [Tensor, Tensor, Tensor] {
+/** Queries, keys and values, [batch, tokens, channels] each; queries and keys normalised where the model has norms. */
+function queryKeyValue(x: Tensor, weights: Tensors, name: string, heads: number): [Tensor, Tensor, Tensor] {
   const qkv = linear(x, weights[`${name}.qkv.weight`]!, weights[`${name}.qkv.bias`]!);
-  return tf.split(qkv, 3, -1) as [Tensor, Tensor, Tensor];
+  const [q, k, v] = tf.split(qkv, 3, -1) as [Tensor, Tensor, Tensor];
+  const normed = (value: Tensor, norm: string) => normalizeHeads(value, weights, `${name}.${norm}`, heads);
+  return [normed(q, 'queryNorm'), normed(k, 'keyNorm'), v];
+}
+
+/**
+ * Layer norm of every head's part of [batch, tokens, channels], which bounds the scores; x where there is no such norm.
+ * Source: Dehghani et al., "Scaling vision transformers to 22 billion parameters", arXiv 2302.05442; timm's `qk_norm`.
+ */
+function normalizeHeads(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
+  const weight = weights[`${name}.weight`];
+  if (weight === undefined) return x;
+  const [batch, tokens, channels] = x.shape as [number, number, number];
+  const split = x.reshape([batch, tokens, heads, channels / heads]);
+  return layerNorm(split, weight, weights[`${name}.bias`]!).reshape(x.shape);
 }
 
 function project(x: Tensor, weights: Tensors, name: string): Tensor {

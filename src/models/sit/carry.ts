@@ -33,6 +33,9 @@ export function checkCarried(from: SiTConfig, to: SiTConfig): void {
   const differences = keys
     .filter((key) => String(from[key]) !== String(to[key]))
     .map((key) => `${key} is ${String(from[key])} there and ${String(to[key])} here`);
+  const norms = ({ qkNorm = false }: SiTConfig) => `qkNorm is ${String(qkNorm)}`;
+  if (norms(from) !== norms(to))
+    differences.push(`${norms(from)} there and ${String(to.qkNorm ?? false)} here`);
   if (nulls(from) !== nulls(to)) differences.push(`there is ${nulls(from)} there and ${nulls(to)} here`);
   if (differences.length === 0) return;
   throw new UserError({

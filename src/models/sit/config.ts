@@ -12,6 +12,8 @@ export interface SiTConfig {
   readonly mediators: readonly number[];
   /** Probability that training replaces a label with the null class. 0: there is no null class. */
   readonly labelDropout: number;
+  /** Whether queries and keys are normalised, head by head. Default false. */
+  readonly qkNorm?: boolean;
 }
 
 /** Tokens along one side of a model's grid. */

@@ -1,4 +1,4 @@
-import { type Parameter, normal, uniform, xavier, zeros } from '../../nn/parameters.js';
+import { type Parameter, normal, ones, uniform, xavier, zeros } from '../../nn/parameters.js';
 import { type SiTConfig, gridOf } from './config.js';
 
 /** Frequencies that a timestep is embedded with. */
@@ -30,11 +30,20 @@ function blockParameters(config: SiTConfig, name: string, mediators: number): Pa
   return [
     ...zeroDense(`${name}.modulation`, d, 6 * d),
     ...dense(`${name}.attention.qkv`, d, 3 * d),
+    ...(config.qkNorm === true ? qkNormParameters(config, `${name}.attention`) : []),
     ...(mediators > 0 ? mediatorParameters(config, `${name}.attention`, mediators) : []),
     ...dense(`${name}.attention.projection`, d, d),
     ...dense(`${name}.mlp.in`, d, mlpRatio * d),
     ...dense(`${name}.mlp.out`, mlpRatio * d, d),
   ];
+}
+
+function qkNormParameters({ hiddenSize, heads }: SiTConfig, name: string): Parameter[] {
+  const shape = [hiddenSize / heads];
+  return ['queryNorm', 'keyNorm'].flatMap((norm) => [
+    { name: `${name}.${norm}.weight`, shape, initial: ones },
+    { name: `${name}.${norm}.bias`, shape, initial: zeros },
+  ]);
 }
 
 function mediatorParameters(config: SiTConfig, name: string, m: number): Parameter[] {

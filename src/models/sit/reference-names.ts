@@ -51,6 +51,15 @@ export function referencePlace({ name, shape }: Parameter, config: SiTConfig): R
       };
     case 'attention.depthwise.bias':
       return same('attn.dwc.bias');
+    // The reference has no such norms; these are timm's names, whose attention its plain blocks are.
+    case 'attention.queryNorm.weight':
+      return same('attn.q_norm.weight');
+    case 'attention.queryNorm.bias':
+      return same('attn.q_norm.bias');
+    case 'attention.keyNorm.weight':
+      return same('attn.k_norm.weight');
+    case 'attention.keyNorm.bias':
+      return same('attn.k_norm.bias');
     case 'attention.mediatorBias.table':
       return same('attn.an_bias');
     case 'attention.mediatorBias.row':

@@ -46,6 +46,7 @@ export function inferConfig(
   const depth = 1 + Math.max(-1, ...blocks);
   const tables = Array.from({ length: depth }, (_, block) => shapes.get(`blocks.${block}.attn.an_bias`));
   const knownHeads = tables.find((table) => table !== undefined)?.[0] ?? heads;
+  const queryNorm = shapes.get('blocks.0.attn.q_norm.weight');
   if (knownHeads === undefined)
     throw new UserError({
       code: 'heads-unknown',
@@ -62,6 +63,7 @@ export function inferConfig(
     classes: rows - (labelDropout > 0 ? 1 : 0),
     mediators: tables.map((table) => table?.[1] ?? 0),
     labelDropout,
+    ...(queryNorm !== undefined && { qkNorm: true }),
   };
 }
 

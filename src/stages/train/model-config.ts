@@ -11,7 +11,7 @@ export interface LatentFacts {
 
 /** The model that a stage's configuration describes, for latents of the given kind. */
 export function modelConfig({ model }: Pick<TrainConfig, 'model'>, latents: LatentFacts): SiTConfig {
-  const { hiddenSize, depth, heads, patchSize, labelDropout } = model;
+  const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm } = model;
   return {
     ...latents,
     hiddenSize,
@@ -20,5 +20,6 @@ export function modelConfig({ model }: Pick<TrainConfig, 'model'>, latents: Late
     patchSize,
     labelDropout,
     mediators: mediatorsPerBlock(model),
+    ...(qkNorm && { qkNorm }),
   };
 }
