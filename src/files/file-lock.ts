@@ -18,6 +18,7 @@ export interface LockOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const pollMilliseconds = 200;
@@ -54,6 +55,25 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
     if (lock !== undefined) return lock;
     if (first) options.onWait?.();
     await sleep(pollMilliseconds, undefined, options.signal === undefined ? {} : { signal: options.signal });
+  }
+}
+
+/**
+ * Whether a process holds a lock. Asking takes a shared lock for an instant, so that those who ask do not see each
+ * other; a holder that has just begun to take an exclusive lock might.
+ */
+export function isLocked(path: string): boolean {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw asUserError(error, path);
+  }
+  try {
+    return flock(descriptor, LOCK_SH | LOCK_NB) === constants.errno.EWOULDBLOCK;
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -5,4 +5,9 @@ export type { Failure, RunEvent, StageOutlook, StageResult, TimedRunEvent } from
 export { runPipeline, type RunOptions } from './run/run-pipeline.js';
 export { inputOf, stageOutput } from './run/stage-context.js';
 export { findRunsRoot } from './runs-root.js';
+export { findRun, matchingRuns } from './runs/find-runs.js';
+export type { RunFigure } from './runs/figures.js';
+export { listRuns } from './runs/list-runs.js';
+export { readRun, type Run } from './runs/run.js';
+export { runStates, type RunState } from './runs/states.js';
 export * from './stage.js';

@@ -22,6 +22,14 @@ export interface StageProgress {
   readonly figures?: Readonly<Record<string, number>>;
 }
 
+/** Progress as it is kept: what it is goes without saying there. */
+export type KeptProgress = Omit<StageProgress, 'type'>;
+
+/** Drops the event's type. */
+export function withoutType({ done, total, unit, figures }: StageProgress): KeptProgress {
+  return { done, total, unit, ...(figures && { figures }) };
+}
+
 /** The finished output of an earlier stage. */
 export interface StageOutput {
   readonly stage: string;

@@ -50,6 +50,7 @@ describe('a run', () => {
         'events.jsonl',
         'images',
         'images.log',
+        'origins.json',
         'report',
         'report.log',
         'resolved.yaml',

@@ -2,6 +2,7 @@ import type { CommandDeclaration } from '../command.js';
 import { doctorCommand } from './doctor.command.js';
 import { planCommand } from './plan.command.js';
 import { runCommand } from './run.command.js';
+import { statusCommand } from './status.command.js';
 import { validateCommand } from './validate.command.js';
 
 /** Every command, in the order in which help lists them. */
@@ -9,5 +10,6 @@ export const commands: readonly CommandDeclaration[] = [
   runCommand,
   validateCommand,
   planCommand,
+  statusCommand,
   doctorCommand,
 ];

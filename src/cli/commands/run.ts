@@ -1,7 +1,7 @@
 import { findRunsRoot, runPipeline, type TimedRunEvent } from '../../pipeline/index.js';
 import type { PlanCommandOptions } from '../options.js';
 import { onInterrupt } from '../interrupts.js';
-import { loadOrReport } from '../load.js';
+import { loadWithSources } from '../load.js';
 import { jsonRenderer } from '../renderers/json.js';
 import { plainRenderer } from '../renderers/plain.js';
 import type { Renderer } from '../renderers/renderer.js';
@@ -10,8 +10,9 @@ import { exitCodes, usesColor, type Services } from '../services.js';
 
 /** `pipeline run`: runs a file and shows it. Gives the exit code. */
 export async function run(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
-  const pipeline = await loadOrReport(file, options.set, services);
-  if (pipeline === undefined) return exitCodes.invalid;
+  const loaded = await loadWithSources(file, options.set, services);
+  if (loaded === undefined) return exitCodes.invalid;
+  const { pipeline, sources } = loaded;
   const renderer = chooseRenderer(options, services);
   const interrupts = onInterrupt(() => {
     renderer.stopping();
@@ -25,6 +26,7 @@ export async function run(file: string, options: PlanCommandOptions, services: S
       until: options.until,
       force: options.force,
       set: options.set,
+      sources,
       signal: interrupts.signal,
     });
     await events.forEach((event) => {

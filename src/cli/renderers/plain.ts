@@ -4,7 +4,7 @@ import type { StageEvent } from '../../pipeline/stage.js';
 import { formatFailure } from '../errors.js';
 import { formatCount, summaryFacts } from '../format.js';
 import { shortPath } from '../paths.js';
-import { ProgressMeter } from './progress-meter.js';
+import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
 import type { Renderer } from './renderer.js';
 import {
   damagedSentence,

@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../pipeline/run/events.js';
 import { formatCount, formatDuration, formatFigure, formatRate, asWords } from '../format.js';
 import { shortPath } from '../paths.js';
-import type { Pace } from './progress-meter.js';
+import type { Pace } from '../../pipeline/runs/progress-meter.js';
 import type { StageProgress } from '../../pipeline/stage.js';
 
 /** What the terminal and plain lines say in the same words. */

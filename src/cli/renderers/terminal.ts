@@ -8,7 +8,7 @@ import { formatFailure } from '../errors.js';
 import { formatDuration, summaryFacts } from '../format.js';
 import { shortPath } from '../paths.js';
 import { activeStageLines, fit, readingLine, waitingStageLine, type ActiveStage } from './live-lines.js';
-import { ProgressMeter } from './progress-meter.js';
+import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
 import type { Renderer } from './renderer.js';
 import {
   damagedSentence,

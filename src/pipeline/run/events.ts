@@ -16,6 +16,8 @@ export interface Failure {
 export interface StageOutlook {
   readonly stage: string;
   readonly kind: string;
+  /** Ids of the stages whose output it reads. */
+  readonly after: readonly string[];
   /** Why it runs; empty where it is cached. */
   readonly reasons: readonly Reason[];
 }

@@ -1,7 +1,7 @@
 import { mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { stringify } from 'yaml';
-import type { Pipeline } from '../../config/index.js';
+import type { Origin, Pipeline } from '../../config/index.js';
 import { mkdirReason } from '../../files/make-folder.js';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
@@ -13,17 +13,22 @@ export interface RunFolder {
   readonly startedAt: string;
 }
 
+/** Names, in a run's folder, of its configuration with defaults and of the place of each value in it that was written. */
+export const resolvedName = 'resolved.yaml';
+export const originsName = 'origins.json';
+
 /** Names that pipelines may not have, because the folder of runs uses them itself. */
 const reserved = new Set(['store', 'readme.md']);
 
 /**
- * Makes the folder of a new run, with the resolved configuration in it, and points `NAME/latest` at it.
+ * Makes the folder of a new run, with the resolved configuration and where its values were written in it, and points `NAME/latest` at it.
  *
  * @throws UserError where the folder of runs cannot be written to, or the pipeline's name is taken.
  */
 export async function createRunFolder(
   runsRoot: string,
   pipeline: Pipeline,
+  sources: ReadonlyMap<string, Origin> = new Map(),
   now = new Date(),
 ): Promise<RunFolder> {
   if (reserved.has(pipeline.name.toLowerCase()))
@@ -37,7 +42,8 @@ export async function createRunFolder(
   try {
     await mkdir(parent, { recursive: true });
     const directory = await makeNewFolder(join(parent, startedAt.replaceAll(':', '-')));
-    await writeFile(join(directory, 'resolved.yaml'), resolvedYaml(pipeline));
+    await writeFile(join(directory, resolvedName), resolvedYaml(pipeline));
+    await writeFile(join(directory, originsName), originsJson(pipeline, sources));
     await pointTo(join(parent, 'latest'), directory);
     return { directory, startedAt };
   } catch (error) {
@@ -72,6 +78,15 @@ function resolvedYaml({ name, seed, runtime, stages }: Pipeline): string {
     [...stages.values()].map(({ id, kind, config }) => [id, { uses: kind, ...config }]),
   );
   return stringify({ name, seed, runtime, stages: resolved });
+}
+
+/** Places by dotted path, files relative to the pipeline's folder so that a shared run does not tell of a machine. */
+function originsJson({ directory }: Pipeline, sources: ReadonlyMap<string, Origin>): string {
+  const places = Array.from(sources, ([key, { file, line, column }]) => [
+    key,
+    { file: isAbsolute(file) ? relative(directory, file) : file, line, column },
+  ]);
+  return `${JSON.stringify(Object.fromEntries(places), undefined, 1)}\n`;
 }
 
 function notWritable(error: unknown, runsRoot: string): unknown {

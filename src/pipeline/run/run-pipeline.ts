@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Observable } from 'rxjs';
+import type { Origin } from '../../config/index.js';
 import { abortError, isAbortError } from '../../streams/index.js';
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js';
 import { executeHere, type StageExecutor, type StageOutput } from '../stage.js';
 import { History } from '../store/history.js';
-import type { RunEvent, TimedRunEvent } from './events.js';
+import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
 import { asStorageError, describeFailure } from './failure.js';
 import { createRunFolder, pointTo } from './run-folder.js';
 import { RunRecord } from './run-record.js';
@@ -18,6 +19,8 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   readonly execute?: StageExecutor;
   /** The `--set` options that went into the pipeline, to be recorded. */
   readonly set?: readonly string[];
+  /** Where each value of the pipeline was written, to be recorded. */
+  readonly sources?: ReadonlyMap<string, Origin>;
 }
 
 /**
@@ -49,7 +52,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   const { pipeline, runsRoot, signal } = options;
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
-  const folder = await createRunFolder(runsRoot, pipeline);
+  const folder = await createRunFolder(runsRoot, pipeline, options.sources);
   const record = new RunRecord(folder, {
     pipeline: pipeline.name,
     file: pipeline.file,
@@ -134,11 +137,14 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   }
 }
 
-function outlook(plan: Plan): readonly { stage: string; kind: string; reasons: PlanReasons }[] {
-  return plan.stages.map(({ stage, reasons }) => ({ stage: stage.id, kind: stage.kind, reasons }));
+function outlook(plan: Plan): readonly StageOutlook[] {
+  return plan.stages.map(({ stage, reasons }) => ({
+    stage: stage.id,
+    kind: stage.kind,
+    after: [...new Set(stage.references.map((reference) => reference.stage))],
+    reasons,
+  }));
 }
-
-type PlanReasons = Plan['stages'][number]['reasons'];
 
 /** Pages that stages name in their summaries, as paths in their outputs. */
 function pages(outputs: ReadonlyMap<string, StageOutput>): readonly string[] {

@@ -1,58 +1,39 @@
-import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, relative } from 'node:path';
-import type { RunEvent, StageResult, TimedRunEvent } from './events.js';
+import { type FileLock, tryLock } from '../../files/file-lock.js';
 import { formatReason } from '../plan/reasons.js';
-import type { StageEvent } from '../stage.js';
+import { type Json, type KeptProgress, type StageEvent, withoutType } from '../stage.js';
+import type { RunEvent, TimedRunEvent } from './events.js';
+import {
+  eventsName,
+  runLockName,
+  runName,
+  type RunFile,
+  type RunOptionsRecord,
+  type StageRecord,
+} from './run-file.js';
 import type { RunFolder } from './run-folder.js';
 
 const progressEveryMilliseconds = 1000;
 const logProgressEveryMilliseconds = 15_000;
 
-/** A run as `run.json` tells it. */
-interface RunFile {
-  format: 1;
-  pipeline: string;
-  file: string;
-  status: 'running' | 'finished' | 'failed' | 'interrupted';
-  host: string;
-  pid: number;
-  node: string;
-  startedAt: string;
-  finishedAt?: string;
-  options: RunOptionsRecord;
-  stages: Record<string, StageRecord>;
-}
-
-/** What the run was asked for, beside the file. */
-export interface RunOptionsRecord {
-  readonly set: readonly string[];
-  readonly until?: string | undefined;
-  readonly force: readonly string[];
-}
-
-interface StageRecord {
-  kind: string;
-  status: 'waiting' | 'running' | 'cached' | 'finished' | 'failed' | 'interrupted';
-  fingerprint?: string;
-  /** Relative to the run's folder. */
-  output?: string;
-  seconds?: number;
-  summary?: StageResult['summary'];
-}
-
 /**
  * Writes a run down while it happens: `run.json` with its state, `events.jsonl` with what happened, and a log for each
- * stage that runs. Progress is thinned to one line a second.
+ * stage that runs. Progress is thinned to one line a second. Until the run has ended its lock is held, which tells a
+ * running process from one that died.
  */
 export class RunRecord {
   readonly #directory: string;
-  readonly #run: RunFile;
+  readonly #lock: FileLock | undefined;
+  #run: RunFile;
+  readonly #progress = new Map<string, KeptProgress>();
   readonly #lastProgress = new Map<string, number>();
   readonly #lastLogged = new Map<string, number>();
 
   constructor(folder: RunFolder, facts: { pipeline: string; file: string; options: RunOptionsRecord }) {
     this.#directory = folder.directory;
+    this.#lock = tryLock(join(folder.directory, runLockName));
     this.#run = {
       format: 1,
       pipeline: facts.pipeline,
@@ -75,55 +56,65 @@ export class RunRecord {
 
   /** @throws the file system's error where the run cannot be written down. */
   add(event: TimedRunEvent): void {
+    if (event.type === 'stage-event' && event.event.type === 'progress')
+      this.#progress.set(event.stage, withoutType(event.event));
     if (this.#update(event)) this.#save();
     if (event.type === 'stage-event') this.#log(event.stage, event.time, event.event);
     else if ('stage' in event) this.#logChange(event.stage, event);
-    if (this.#isThinned(event)) return;
-    appendFileSync(join(this.#directory, 'events.jsonl'), `${JSON.stringify(event)}\n`);
+    if (!this.#isThinned(event))
+      appendFileSync(join(this.#directory, eventsName), `${JSON.stringify(event)}\n`);
+    if (this.#run.status !== 'running') this.#release();
   }
 
   /** Marks a run that failed before any stage could run. Never throws: something else has already gone wrong. */
   abandon(): void {
-    this.#run.status = 'failed';
-    this.#run.finishedAt = new Date().toISOString();
+    this.#run = { ...this.#run, status: 'failed', finishedAt: new Date().toISOString() };
     try {
       this.#save();
     } catch {
       // The reason is being told already.
     }
+    this.#release();
+  }
+
+  #release(): void {
+    rmSync(join(this.#directory, runLockName), { force: true });
+    this.#lock?.release();
   }
 
   /** Takes the event into the state; whether that changed. */
   #update(event: TimedRunEvent): boolean {
-    const { stages } = this.#run;
     switch (event.type) {
       case 'run-started':
-        for (const { stage, kind } of event.stages) stages[stage] = { kind, status: 'waiting' };
+        for (const { stage, kind, after, reasons } of event.stages)
+          this.#change(stage, { kind, after, status: 'waiting', reasons: reasons.map(formatReason) });
         return true;
       case 'stage-started':
-        stages[event.stage] = { kind: event.kind, status: 'running', fingerprint: event.fingerprint };
+        this.#change(event.stage, { status: 'running', fingerprint: event.fingerprint });
         return true;
       case 'stage-cached':
       case 'stage-finished':
-        stages[event.stage] = {
-          kind: event.kind,
+        this.#change(event.stage, {
           status: event.type === 'stage-cached' ? 'cached' : 'finished',
           fingerprint: event.fingerprint,
           output: relative(this.#directory, event.output),
           seconds: event.totalSeconds,
-          summary: event.summary,
-        };
+          summary: plainValues(event.summary),
+        });
         return true;
       case 'stage-failed':
-        stages[event.stage] = { ...stages[event.stage]!, status: 'failed' };
+        this.#change(event.stage, { status: 'failed', failure: event.failure });
         return true;
       case 'run-finished':
       case 'run-failed':
       case 'run-interrupted':
         if (event.type === 'run-interrupted' && event.stage !== undefined)
-          stages[event.stage] = { ...stages[event.stage]!, status: 'interrupted' };
-        this.#run.status = event.type.slice('run-'.length) as RunFile['status'];
-        this.#run.finishedAt = event.time;
+          this.#change(event.stage, { status: 'interrupted' });
+        this.#run = {
+          ...this.#run,
+          status: event.type.slice('run-'.length) as RunFile['status'],
+          finishedAt: event.time,
+        };
         return true;
       case 'reading-inputs':
       case 'stage-waiting':
@@ -131,6 +122,12 @@ export class RunRecord {
       case 'stage-event':
         return false;
     }
+  }
+
+  #change(stage: string, change: Partial<StageRecord>): void {
+    const progress = this.#progress.get(stage);
+    const record = { ...this.#run.stages[stage], ...change, ...(progress && { progress }) } as StageRecord;
+    this.#run = { ...this.#run, stages: { ...this.#run.stages, [stage]: record } };
   }
 
   #isThinned(event: RunEvent): boolean {
@@ -179,8 +176,13 @@ export class RunRecord {
   }
 
   #save(): void {
-    const path = join(this.#directory, 'run.json');
+    const path = join(this.#directory, runName);
     writeFileSync(`${path}.tmp`, `${JSON.stringify(this.#run, undefined, 2)}\n`);
     renameSync(`${path}.tmp`, path);
   }
+}
+
+/** Numbers, texts and the like: what a list of runs shows. */
+function plainValues(summary: Readonly<Record<string, Json>>): Readonly<Record<string, Json>> {
+  return Object.fromEntries(Object.entries(summary).filter(([, value]) => typeof value !== 'object'));
 }

@@ -1,4 +1,4 @@
-import type { StageProgress } from '../../pipeline/stage.js';
+import type { StageProgress } from '../stage.js';
 
 /** How fast a stage is and how long it will take, as far as that can be told yet. */
 export interface Pace {

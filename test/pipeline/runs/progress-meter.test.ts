@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ProgressMeter } from '../../../src/cli/renderers/progress-meter.js';
+import { ProgressMeter } from '../../../src/pipeline/runs/progress-meter.js';
 
 const progress = (done: number, total = 1000, unit = 'steps') =>
   ({ type: 'progress', done, total, unit }) as const;

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Chalk } from 'chalk';
+import { createLogUpdate } from 'log-update';
+import { findRunsRoot } from '../../pipeline/runs-root.js';
+import { matchingRuns } from '../../pipeline/runs/find-runs.js';
+import { listRuns } from '../../pipeline/runs/list-runs.js';
+import type { Run } from '../../pipeline/runs/run.js';
+import type { Json } from '../../pipeline/stage.js';
+import { onInterrupt } from '../interrupts.js';
+import { shortPath } from '../paths.js';
+import { runColumns } from '../run-lines.js';
+import { exitCodes, usesColor, type Services } from '../services.js';
+import { formatTable } from '../table.js';
+import type { StatusOptions } from './status.command.js';
+
+const watchEveryMilliseconds = 1000;
+
+/** `pipeline status`: lists runs, the latest last, so that it is next to the prompt. Gives the exit code. */
+export async function status(
+  filters: readonly string[],
+  options: StatusOptions,
+  services: Services,
+): Promise<number> {
+  const { stdout, env } = services;
+  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
+  const select = async () => selectRuns(await listRuns(runsRoot), filters, options);
+  if (options.watch === true && stdout.isTTY) return watch(select, services);
+  const runs = await select();
+  if (options.json === true) stdout.write(`${JSON.stringify(runs.map(asJson))}\n`);
+  else if (runs.length > 0) stdout.write(asTable(runs, services));
+  else
+    stdout.write(
+      `${isFiltered(filters, options) ? 'No such runs' : 'No runs yet'} in ${shortPath(runsRoot)}.\n`,
+    );
+  return exitCodes.done;
+}
+
+function selectRuns(all: readonly Run[], filters: readonly string[], options: StatusOptions): readonly Run[] {
+  const { state, since, last } = options;
+  const named = new Set(filters.flatMap((filter) => matchingRuns(filter, all)));
+  const chosen = all.filter(
+    (run) =>
+      (filters.length === 0 || named.has(run)) &&
+      (state.length === 0 || state.includes(run.state)) &&
+      (since === undefined || Date.parse(run.record.startedAt) >= since.getTime()),
+  );
+  return last === undefined ? chosen : chosen.slice(-last);
+}
+
+const isFiltered = (filters: readonly string[], { state, since }: StatusOptions): boolean =>
+  filters.length > 0 || state.length > 0 || since !== undefined;
+
+function asTable(runs: readonly Run[], { stdout, env }: Services): string {
+  const chalk = new Chalk({ level: usesColor(stdout, env) ? 1 : 0 });
+  return formatTable(runColumns(runs, chalk), stdout.isTTY ? stdout.columns : Infinity, chalk);
+}
+
+async function watch(select: () => Promise<readonly Run[]>, services: Services): Promise<number> {
+  const { stdout, forceExit } = services;
+  const live = createLogUpdate(stdout);
+  const interrupts = onInterrupt(() => undefined, forceExit);
+  try {
+    while (!interrupts.signal.aborted) {
+      const runs = await select();
+      // What does not fit on the screen could not be drawn over.
+      live(
+        runs.length === 0 ? 'No such runs.' : asTable(runs.slice(-Math.max(1, stdout.rows - 2)), services),
+      );
+      await sleep(watchEveryMilliseconds, undefined, { signal: interrupts.signal }).catch(() => undefined);
+    }
+  } finally {
+    live.done();
+    interrupts.release();
+  }
+  return exitCodes.done;
+}
+
+/** A run for programs. */
+export function asJson({
+  id,
+  directory,
+  state,
+  record,
+  endedAt,
+  seconds,
+  stage,
+  progress,
+  figures,
+}: Run): Json {
+  return {
+    id,
+    pipeline: record.pipeline,
+    state,
+    directory,
+    file: record.file,
+    host: record.host,
+    pid: record.pid,
+    startedAt: record.startedAt,
+    endedAt: endedAt ?? null,
+    seconds,
+    stage: stage ?? null,
+    progress: progress ? { ...progress } : null,
+    figures: figures.map((figure) => ({ ...figure })),
+    options: record.options as unknown as Json,
+    stages: record.stages as unknown as Json,
+  };
+}

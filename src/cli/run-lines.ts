@@ -1,0 +1,120 @@
+import type { ChalkInstance } from 'chalk';
+import type { Run, RunFigure, RunState } from '../pipeline/index.js';
+import { asWords, formatDuration, formatFigure } from './format.js';
+import type { Column } from './table.js';
+
+/** How many figures of a run a line shows. */
+const shownFigures = 4;
+
+/** Runs as a table, a row each. */
+export function runColumns(runs: readonly Run[], chalk: ChalkInstance, now = new Date()): readonly Column[] {
+  const ids = shortIds(runs);
+  return [
+    { heading: 'run', cells: runs.map((run) => ({ text: ids.get(run)!, style: idStyle(chalk) })) },
+    {
+      heading: 'state',
+      cells: runs.map(({ state }) => ({
+        text: `${stateMarks[state]} ${state}`,
+        style: stateStyle(state, chalk),
+      })),
+    },
+    {
+      heading: 'started',
+      leaveOut: 1,
+      cells: runs.map(({ record }) => ({ text: formatStart(new Date(record.startedAt), now) })),
+    },
+    {
+      heading: 'time',
+      align: 'right',
+      cells: runs.map(({ seconds }) => ({ text: formatDuration(seconds) })),
+    },
+    {
+      heading: 'stage and figures',
+      flexible: true,
+      cells: runs.map((run) => ({ text: [...stageFacts(run), ...figureFacts(run)].join(' · ') })),
+    },
+  ];
+}
+
+const stateMarks: Readonly<Record<RunState, string>> = {
+  running: '●',
+  finished: '✓',
+  failed: '✗',
+  interrupted: '‖',
+  died: '†',
+};
+
+export function stateStyle(state: RunState, chalk: ChalkInstance): (text: string) => string {
+  const styles: Readonly<Record<RunState, (text: string) => string>> = {
+    running: chalk.cyan,
+    finished: chalk.green,
+    failed: chalk.red,
+    interrupted: chalk.yellow,
+    died: chalk.red,
+  };
+  return styles[state];
+}
+
+/** The pipeline dim, the time not. */
+const idStyle =
+  ({ dim }: ChalkInstance) =>
+  (id: string): string => {
+    const slash = id.lastIndexOf('/') + 1;
+    return dim(id.slice(0, slash)) + id.slice(slash);
+  };
+
+/** Ids without fractions of a second, where that is enough to tell runs apart. They are taken wherever a run is named. */
+export function shortIds(runs: readonly Run[]): ReadonlyMap<Run, string> {
+  const short = (id: string) => id.replace(/\.\d+Z(?=-\d+$|$)/, '');
+  const count = new Map<string, number>();
+  for (const { id } of runs) count.set(short(id), (count.get(short(id)) ?? 0) + 1);
+  return new Map(runs.map((run) => [run, count.get(short(run.id)) === 1 ? short(run.id) : run.id]));
+}
+
+function stageFacts({ state, stage, progress, record }: Run): readonly string[] {
+  if (stage === undefined) return [];
+  const percent =
+    progress && progress.total > 0 ? ` ${Math.floor((100 * progress.done) / progress.total)} %` : '';
+  const left =
+    state === 'running' && progress?.secondsLeft !== undefined && progress.secondsLeft > 0
+      ? [`${formatDuration(progress.secondsLeft)} left`]
+      : [];
+  const failure = record.stages[stage]?.failure?.message;
+  return [failure === undefined ? `${stage}${percent}` : `${stage}: ${failure}`, ...left];
+}
+
+function figureFacts({ state, stage, progress, figures }: Run): readonly string[] {
+  const live =
+    state === 'running' && stage !== undefined
+      ? Object.entries(progress?.figures ?? {}).map(([name, value]) => ({ stage, name, value }))
+      : [];
+  const others = figures.filter(
+    (other) => !live.some(({ name, stage: own }) => own === other.stage && name === other.name),
+  );
+  return nameFigures([...live, ...others].slice(0, shownFigures));
+}
+
+/** Figures in words; the stage is named where two have a figure of the same name. */
+function nameFigures(figures: readonly RunFigure[]): readonly string[] {
+  return figures.map(({ stage, name, value }) => {
+    const repeated = figures.filter((other) => other.name === name).length > 1;
+    return `${repeated ? `${stage} ` : ''}${asWords(name)} ${formatFigure(value)}`;
+  });
+}
+
+/** When, on this machine's clock: `today 08:04`, `yesterday 21:10`, `24 Nov 21:10`, `24 Nov 2025`. */
+function formatStart(start: Date, now: Date): string {
+  const time = start.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  const days = (startOfDay(now) - startOfDay(start)) / 86_400_000;
+  if (days < 0.5) return `today ${time}`;
+  if (days < 1.5) return `yesterday ${time}`;
+  const sameYear = start.getFullYear() === now.getFullYear();
+  const date = start.toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    ...(!sameYear && { year: 'numeric' }),
+  });
+  return sameYear ? `${date} ${time}` : date;
+}
+
+const startOfDay = (date: Date): number => new Date(date).setHours(0, 0, 0, 0);

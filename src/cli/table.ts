@@ -1,0 +1,74 @@
+import type { ChalkInstance } from 'chalk';
+import stringWidth from 'string-width';
+import { fit } from './renderers/live-lines.js';
+
+export interface Cell {
+  readonly text: string;
+  /** Applied after the text has been cut to its width. */
+  readonly style?: (text: string) => string;
+}
+
+export interface Column {
+  readonly heading: string;
+  readonly cells: readonly Cell[];
+  readonly align?: 'right';
+  /** Left out where the table would be too wide; of several, the higher first. */
+  readonly leaveOut?: number;
+  /** Cut where the table would still be too wide. */
+  readonly flexible?: boolean;
+}
+
+const gap = '  ';
+const leastFlexible = 16;
+
+/**
+ * A table for a terminal of `width` columns; `Infinity` where the text goes elsewhere and nothing may be cut. Headings
+ * are in capitals and dim, and the last column is not padded.
+ */
+export function formatTable(columns: readonly Column[], width: number, { dim }: ChalkInstance): string {
+  const shown = fittingColumns(columns, width);
+  const widths = widthsOf(shown, width);
+  const row = (cells: readonly Cell[]): string =>
+    cells
+      .map(({ text, style = (plain: string) => plain }, i) => {
+        const cut = fit(text, widths[i]!);
+        const padding = ' '.repeat(Math.max(0, widths[i]! - stringWidth(cut)));
+        if (shown[i]!.align === 'right') return padding + style(cut);
+        return style(cut) + (i === shown.length - 1 ? '' : padding);
+      })
+      .join(gap)
+      .trimEnd();
+  const head = row(shown.map(({ heading }) => ({ text: heading.toUpperCase(), style: dim })));
+  const count = Math.max(0, ...shown.map(({ cells }) => cells.length));
+  const rows = Array.from({ length: count }, (_, i) => row(shown.map(({ cells }) => cells[i]!)));
+  return [head, ...rows, ''].join('\n');
+}
+
+function fittingColumns(columns: readonly Column[], width: number): readonly Column[] {
+  let shown = columns.filter(({ cells }) => cells.some(({ text }) => text !== ''));
+  for (;;) {
+    const least = shown.map((column) =>
+      column.flexible ? Math.min(leastFlexible, naturalWidth(column)) : naturalWidth(column),
+    );
+    const next = shown
+      .filter(({ leaveOut }) => leaveOut !== undefined)
+      .sort((a, b) => b.leaveOut! - a.leaveOut!)[0];
+    if (total(least) <= width || next === undefined) return shown;
+    shown = shown.filter((column) => column !== next);
+  }
+}
+
+function widthsOf(columns: readonly Column[], width: number): readonly number[] {
+  const natural = columns.map(naturalWidth);
+  const excess = Math.max(0, total(natural) - width);
+  if (excess === 0) return natural;
+  const flexible = columns.flatMap(({ flexible }, i) => (flexible ? [i] : []));
+  const last = flexible.at(-1);
+  return natural.map((own, i) => (i === last ? Math.max(leastFlexible, own - excess) : own));
+}
+
+const naturalWidth = ({ heading, cells }: Column): number =>
+  Math.max(stringWidth(heading), ...cells.map(({ text }) => stringWidth(text)));
+
+const total = (widths: readonly number[]): number =>
+  widths.reduce((sum, own) => sum + own, 0) + gap.length * Math.max(0, widths.length - 1);

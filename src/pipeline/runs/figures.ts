@@ -1,0 +1,48 @@
+import type { Json } from '../stage.js';
+import type { StageRecord } from '../run/run-file.js';
+
+/** A number that a stage of a run came to. */
+export interface RunFigure {
+  readonly stage: string;
+  readonly name: string;
+  readonly value: number;
+}
+
+/** Numbers that say what a stage was asked for or how much it did, not how well. */
+const amounts = new Set([
+  'images',
+  'classes',
+  'skipped',
+  'size',
+  'latents',
+  'parameters',
+  'samples',
+  'steps',
+  'guidanceScale',
+  'count',
+]);
+
+/** Every number in a summary; those within maps by dotted names. */
+export function numbersIn(summary: Readonly<Record<string, Json>>): readonly (readonly [string, number])[] {
+  return Object.entries(summary).flatMap(([name, value]): (readonly [string, number])[] => {
+    if (typeof value === 'number') return [[name, value]];
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+    return numbersIn(value as Readonly<Record<string, Json>>).map(([inner, number]) => [
+      `${name}.${inner}`,
+      number,
+    ]);
+  });
+}
+
+/** What a stage came to: its summary's numbers, and the last figures of its progress, such as the loss. */
+export function figuresOfStage(stage: string, { summary = {}, progress }: StageRecord): readonly RunFigure[] {
+  const numbers = new Map([...Object.entries(progress?.figures ?? {}), ...numbersIn(summary)]);
+  return Array.from(numbers, ([name, value]) => ({ stage, name, value }));
+}
+
+/** The figures of a run by which it is judged, those of its last stages first. */
+export function tellingFigures(stages: Readonly<Record<string, StageRecord>>): readonly RunFigure[] {
+  return Object.entries(stages)
+    .reverse()
+    .flatMap(([id, record]) => figuresOfStage(id, record).filter(({ name }) => !amounts.has(name)));
+}

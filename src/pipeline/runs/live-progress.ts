@@ -1,0 +1,37 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TimedRunEvent } from '../run/events.js';
+import { eventsName } from '../run/run-file.js';
+import { type KeptProgress, withoutType } from '../stage.js';
+import { ProgressMeter, type Pace } from './progress-meter.js';
+
+/** How far a stage is, and how fast where that can be told. */
+export interface LiveProgress extends KeptProgress, Pace {}
+
+/** Bytes of a run's events that are read, however long they are: more than half a minute of progress. */
+const tailBytes = 64 * 1024;
+
+/** The progress of a stage from the end of its run's events; undefined where it has told none. */
+export async function readProgress(directory: string, stage: string): Promise<LiveProgress | undefined> {
+  const meter = new ProgressMeter();
+  for (const event of await lastEvents(join(directory, eventsName)))
+    if (event.type === 'stage-event' && event.stage === stage && event.event.type === 'progress')
+      meter.add(event.event, Date.parse(event.time) / 1000);
+  if (meter.last === undefined) return undefined;
+  return { ...withoutType(meter.last), ...meter.pace };
+}
+
+async function lastEvents(path: string): Promise<TimedRunEvent[]> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return [];
+  try {
+    const { size } = await file.stat();
+    const start = Math.max(0, size - tailBytes);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+    const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
+    // The last line may still be being written, and the first one may be cut off.
+    return lines.slice(start === 0 ? 0 : 1, -1).map((line) => JSON.parse(line) as TimedRunEvent);
+  } finally {
+    await file.close();
+  }
+}
