@@ -52,6 +52,7 @@ const prototypes = {
   FinishOperation: 'void* TF_FinishOperation(void*, void*)',
   GraphGetOpDef: 'void TF_GraphGetOpDef(void*, const char*, void*, void*)',
   NewBuffer: 'void* TF_NewBuffer()',
+  NewBufferFromString: 'void* TF_NewBufferFromString(const void*, size_t)',
   DeleteBuffer: 'void TF_DeleteBuffer(void*)',
   OperationNumOutputs: 'int TF_OperationNumOutputs(void*)',
   OperationOutputType: 'int TF_OperationOutputType(TF_Output)',
@@ -144,6 +145,7 @@ function load(location: LibraryLocation | undefined): CApi {
       message: 'The native TensorFlow library is not set up for this user.',
       remedy: 'Run `npm run setup`.',
     });
+  chooseKernels();
   try {
     koffi.struct('TF_Output', { operation: 'void*', index: 'int' });
     const library = loadQuietly(() => {
@@ -168,6 +170,14 @@ function load(location: LibraryLocation | undefined): CApi {
       cause: error,
     });
   }
+}
+
+/**
+ * Has matrix products computed by oneDNN, whose kernels suit the processor that they run on. TensorFlow does so by
+ * itself only where there is AVX-512 or more. Heeded when the library loads.
+ */
+function chooseKernels(): void {
+  if (process.arch === 'x64') process.env.TF_ENABLE_ONEDNN_OPTS ??= '1';
 }
 
 /** Keeps the library mapped until the process ends: unloading it at exit crashes. */

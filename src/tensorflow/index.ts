@@ -9,6 +9,7 @@ export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';
 export { meanOverWorkers } from './collectives.js';
+export type { OperationStats, StepStats } from './step-stats.js';
 export { VariableStore } from './variable-store.js';
 export { type BatchAxes } from './batch-axes.js';
 export { type CompileOptions, CompiledProgram, type HostRecord, compile } from './compile.js';

@@ -84,6 +84,11 @@ export function readHostTensor(tensor: Pointer): HostTensor {
   return { dtype, shape, data };
 }
 
+/** A new `TF_Buffer` with a copy of `bytes`. The caller owns it. */
+export function newBuffer(bytes: Uint8Array): Pointer {
+  return cApi().NewBufferFromString(bytes, bytes.byteLength);
+}
+
 /** A copy of a `TF_Buffer`: an address, then a length. */
 export function readBuffer(buffer: Pointer): Uint8Array {
   const c = cApi();

@@ -65,6 +65,26 @@ const root = protobuf.Root.fromJSON({
         Task: { fields: { key: { type: 'int32', id: 1 }, value: { type: 'string', id: 2 } } },
       },
     },
+    RunOptions: { fields: { traceLevel: { type: 'int32', id: 1 } } },
+    RunMetadata: { fields: { stepStats: { type: 'StepStats', id: 1 } } },
+    // tensorflow/core/framework/step_stats.proto
+    StepStats: { fields: { devStats: { rule: 'repeated', type: 'DeviceStepStats', id: 1 } } },
+    DeviceStepStats: {
+      fields: {
+        device: { type: 'string', id: 1 },
+        nodeStats: { rule: 'repeated', type: 'NodeExecStats', id: 2 },
+      },
+    },
+    NodeExecStats: {
+      fields: {
+        nodeName: { type: 'string', id: 1 },
+        timelineLabel: { type: 'string', id: 8 },
+        threadId: { type: 'uint32', id: 10 },
+        allStartNanos: { type: 'int64', id: 13 },
+        opStartRelNanos: { type: 'int64', id: 14 },
+        opEndRelNanos: { type: 'int64', id: 15 },
+      },
+    },
   },
 });
 
@@ -86,7 +106,7 @@ export function decodeInputs(opDef: Uint8Array): InputDefinition[] {
 
 /** Serializes a message given with the field names above. */
 export function encodeMessage(
-  name: 'ConfigProto' | 'ServerDef',
+  name: 'ConfigProto' | 'RunOptions' | 'ServerDef',
   message: Readonly<Record<string, unknown>>,
 ): Uint8Array {
   const type = root.lookupType(name);
@@ -94,4 +114,26 @@ export function encodeMessage(
   if (problem !== null) throw new TypeError(`${name}: ${problem}`);
   // A copy that the garbage collector never moves: native code reads it.
   return Uint8Array.from(type.encode(message).finish());
+}
+
+interface RunMetadata {
+  readonly stepStats: {
+    readonly devStats: readonly {
+      readonly device: string;
+      readonly nodeStats: readonly {
+        readonly nodeName: string;
+        readonly timelineLabel: string;
+        readonly threadId: number;
+        readonly allStartNanos: number;
+        readonly opStartRelNanos: number;
+        readonly opEndRelNanos: number;
+      }[];
+    }[];
+  };
+}
+
+/** Reads the times out of a serialized `RunMetadata`. Nanoseconds since the epoch lose their last two digits. */
+export function decodeRunMetadata(bytes: Uint8Array): RunMetadata {
+  const type = root.lookupType('RunMetadata');
+  return type.toObject(type.decode(bytes), { defaults: true, arrays: true, longs: Number }) as RunMetadata;
 }

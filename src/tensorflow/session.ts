@@ -1,9 +1,10 @@
 import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
-import { newHostTensor, pointers, readHostTensor } from './native-memory.js';
+import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
 import { encodeMessage } from './protobuf.js';
 import { type RuntimeOptions, configMessage } from './runtime-options.js';
+import { type StepStats, decodeStepStats, tracedRunOptions } from './step-stats.js';
 import type { WorkerServer } from './worker-server.js';
 
 /** A value fed to a placeholder. */
@@ -79,14 +80,18 @@ export class Session {
   /** The number by which workers recognise the next collective operation: they make them in the same order. */
   readonly nextCollective = (): number => ++this.collectiveCount;
 
-  /** Runs what `fetches` and `targets` need and returns the fetched values in order. */
+  /**
+   * Runs what `fetches` and `targets` need and returns the fetched values in order.
+   * @param onStats where given, the run is traced, which slows it a little, and told the time of every operation
+   */
   run(
     feeds: readonly Feed[],
     fetches: readonly Output[],
     targets: readonly Pointer[] = [],
+    onStats?: (stats: StepStats) => void,
   ): Promise<HostTensor[]> {
     if (this.closed) return Promise.reject(new Error('The session is closed.'));
-    const run = this.start(feeds, fetches, targets);
+    const run = this.start(feeds, fetches, targets, onStats);
     this.running.add(run);
     const settled = () => this.running.delete(run);
     run.then(settled, settled);
@@ -111,9 +116,12 @@ export class Session {
     feeds: readonly Feed[],
     fetches: readonly Output[],
     targets: readonly Pointer[],
+    onStats: ((stats: StepStats) => void) | undefined,
   ): Promise<HostTensor[]> {
     const c = cApi();
     const status = c.NewStatus();
+    const runOptions = onStats && newBuffer(tracedRunOptions());
+    const runMetadata = onStats && c.NewBuffer();
     const inputs = feeds.map(([, value]) => newHostTensor(value));
     const results = pointers(new Array<Pointer>(fetches.length).fill(0n));
     // Held by this closure until the native call returns.
@@ -127,7 +135,7 @@ export class Session {
       await new Promise<void>((resolve, reject) => {
         c.SessionRun.async(
           this.pointer,
-          null,
+          runOptions ?? null,
           held.placeholders,
           held.values,
           feeds.length,
@@ -136,7 +144,7 @@ export class Session {
           fetches.length,
           held.targets,
           targets.length,
-          null,
+          runMetadata ?? null,
           status,
           (failure: Error | null) => {
             if (failure === null) resolve();
@@ -145,8 +153,10 @@ export class Session {
         );
       });
       throwUnlessOk(status);
+      if (runMetadata !== undefined) onStats!(decodeStepStats(readBuffer(runMetadata)));
       return Array.from(results, readHostTensor);
     } finally {
+      for (const buffer of [runOptions, runMetadata]) if (buffer !== undefined) c.DeleteBuffer(buffer);
       for (const tensor of inputs) c.DeleteTensor(tensor);
       for (const tensor of results) if (tensor !== 0n) c.DeleteTensor(tensor);
       c.DeleteStatus(status);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { computesBfloat16 } from '../../src/tensorflow/bfloat16.js';
 import { configProto } from '../../src/tensorflow/runtime-options.js';
 
 const hex = (...args: Parameters<typeof configProto>) => Buffer.from(configProto(...args)).toString('hex');
@@ -17,8 +18,16 @@ describe('the session configuration, serialized', () => {
 
   test('bfloat16 turns graph rewriting for it on', () => {
     // graph_options (10) { rewrite_options (10) { auto_mixed_precision_onednn_bfloat16 (31): ON } }
-    expect(hex({ precision: 'bfloat16' })).toContain('52055203f80101');
-    expect(hex({ precision: 'float32' })).toBe(hex({}));
+    expect(hex({ precision: 'bfloat16' }, true)).toContain('52055203f80101');
+    expect(hex({ precision: 'float32' }, true)).toBe(hex({}));
+  });
+
+  test('bfloat16 is float32 where the processor has no AVX-512', () => {
+    expect(hex({ precision: 'bfloat16' }, false)).toBe(hex({}));
+    expect(computesBfloat16('flags\t\t: fpu avx avx2 fma')).toBe(false);
+    expect(computesBfloat16('flags\t\t: fpu avx avx2 fma avx512f avx512_bf16')).toBe(true);
+    // No Linux, or no x86: nothing is known against it.
+    expect(computesBfloat16('Features\t: asimd bf16')).toBe(true);
   });
 
   test('threads', () => {

@@ -5,6 +5,7 @@ import {
   type HostTensor,
   Session,
   type SessionVariable,
+  type StepStats,
   type Tensor,
   TensorFlowError,
   VariableStore,
@@ -189,5 +190,29 @@ describe('a run that fails', () => {
     const a = graph.placeholder('float32', [2, 3]);
     expect(() => graph.node('MatMul', [a, a])).toThrow(/Dimensions must be equal/);
     expect(() => graph.node('NoSuchOperation', [])).toThrow(/NoSuchOperation/);
+  });
+});
+
+describe('a traced run', () => {
+  test('tells the time of every operation that ran', async () => {
+    const { graph } = session;
+    const x = graph.placeholder('float32', [300, 300]);
+    const product = graph.node('MatMul', [x, x], {}, { name: 'product' });
+    graph.node('Square', [product], {}, { name: 'unused' });
+    const value = float32([300, 300], new Float32Array(90_000).fill(1));
+    const told: StepStats[] = [];
+    const before = Date.now() * 1000;
+    const [result] = await session.run([[x, value]], [product], [], (stats) => told.push(stats));
+    const after = Date.now() * 1000;
+    expect(floats(result!)[0]).toBe(300);
+    expect(told).toHaveLength(1);
+    const run = told[0]!.find(({ node }) => node === 'product')!;
+    expect(run.operation).toMatch(/MatMul$/);
+    expect(run.device).toContain('CPU');
+    expect(run.durationUs).toBeGreaterThan(0);
+    // Both clocks are the system's; theirs is read in nanoseconds, ours in milliseconds.
+    expect(run.startUs).toBeGreaterThan(before - 1000);
+    expect(run.startUs + run.durationUs).toBeLessThan(after + 1000);
+    expect(told[0]!.some(({ node }) => node === 'unused')).toBe(false);
   });
 });

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { Chalk } from 'chalk';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
+import { computesBfloat16 } from '../../tensorflow/bfloat16.js';
 import { libraryFacts } from '../../tensorflow/library/facts.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
 import { shortPath } from '../paths.js';
@@ -24,6 +25,12 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
   const findings: Finding[] = [
     { label: 'Node', value: `${process.version}, ${process.platform} ${process.arch}` },
     { label: 'Processor', value: processor() },
+    {
+      label: 'bfloat16',
+      value: computesBfloat16()
+        ? 'yes'
+        : 'no: this processor has no AVX-512; what asks for it computes in float32',
+    },
     { label: 'Memory', value: `${formatBytes(freemem())} free of ${formatBytes(totalmem())}` },
     {
       label: 'GPU',
