@@ -25,6 +25,8 @@ export interface StageOf<Kind extends StageKindName> {
   /** Without `uses`. */
   readonly config: StageConfigs[Kind];
   readonly references: readonly StageReference[];
+  /** Dotted paths of the keys that change no output: `affectsOutput` in the schema. */
+  readonly withoutEffect: readonly string[];
   readonly origin: Origin;
 }
 

@@ -10,6 +10,7 @@ import { withDefaults } from './schema/defaults.js';
 import { writtenReferences } from './schema/references.js';
 import { readSchema, stageKinds, type Schema } from './schema/schema.js';
 import { validator, type SchemaError } from './schema/validator.js';
+import { keysWithoutEffect } from './schema/without-effect.js';
 import { locate } from './source/text.js';
 import { plain, spanAt, type Tree } from './source/tree.js';
 
@@ -79,13 +80,15 @@ function resolvedStage(
   schema: Schema,
   root: Tree,
 ): PipelineStage {
-  const resolved = Object.entries(withDefaults(stageSchema(schema), stage) as Written);
+  const complete = withDefaults(stageSchema(schema), stage) as Written;
+  const resolved = Object.entries(complete);
   const { file, line, column } = locate(spanAt(root, ['stages', id], 'key'));
   return {
     id,
     kind,
     config: Object.fromEntries(resolved.filter(([key]) => key !== 'uses')),
     references: references.map(({ path, stage: target }) => ({ path: path.join('.'), stage: target })),
+    withoutEffect: Array.from(keysWithoutEffect(stageSchema(schema), complete), (path) => path.join('.')),
     origin: { file, line, column },
   } as unknown as PipelineStage;
 }

@@ -1,8 +1,8 @@
 import { closeSync, openSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import koffi from 'koffi';
 import { UserError } from '../errors.js';
 import { asUserError } from './file-errors.js';
 import { makeFolder } from './make-folder.js';
@@ -86,10 +86,13 @@ function openLockFile(path: string): number {
   }
 }
 
+/** Loaded with the first lock: what takes none, such as `plan`, does without the native interface. */
+let koffi: typeof import('koffi') | undefined;
 let nativeFlock: ((descriptor: number, operation: number) => number) | undefined;
 
 /** 0, or the error number. */
 function flock(descriptor: number, operation: number): number {
+  koffi ??= createRequire(import.meta.url)('koffi') as typeof import('koffi');
   nativeFlock ??= koffi.load(null).func('int flock(int, int)') as (fd: number, operation: number) => number;
   return nativeFlock(descriptor, operation) === 0 ? 0 : koffi.errno();
 }

@@ -1,14 +1,21 @@
 import type { StageRegistry } from '../pipeline/registry.js';
 import type { StageKind } from '../pipeline/stage.js';
 
-const names = ['images', 'autoencoder', 'encode', 'train', 'sample', 'report'] as const;
+/** The kinds of stages there are, each declared in its folder's `kind.ts`, which loads what runs it only when it runs. */
+const kinds: Readonly<Record<string, () => Promise<{ readonly stage: StageKind<never> }>>> = {
+  images: () => import('./images/kind.js'),
+  autoencoder: () => import('./autoencoder/kind.js'),
+  encode: () => import('./encode/kind.js'),
+  train: () => import('./train/kind.js'),
+  sample: () => import('./sample/kind.js'),
+  report: () => import('./report/kind.js'),
+};
 
-/** The kinds of stages there are. Each is loaded when a pipeline first uses it: some bring the native library with them. */
 export const stageRegistry: StageRegistry = {
-  names,
+  names: Object.keys(kinds),
   load: async (name) => {
-    if (!(names as readonly string[]).includes(name)) throw new Error(`There is no stage kind ${name}.`);
-    const module = (await import(`./${name}/index.js`)) as { readonly stage: StageKind<unknown> };
-    return module.stage;
+    const load = kinds[name];
+    if (load === undefined) throw new Error(`There is no stage kind ${name}.`);
+    return (await load()).stage;
   },
 };

@@ -68,6 +68,24 @@ describe('a plan', () => {
     });
   });
 
+  it('passes over keys that change no output, and names only others', async () => {
+    const trained = (train: Record<string, unknown>): Pipeline => {
+      const stages = toyStages(train);
+      const withoutEffect = ['logEverySteps', 'checkpoint', 'model.batch'];
+      return toyPipeline(directory, { ...stages, train: { ...stages.train!, withoutEffect } });
+    };
+    const checkpoint = (everySteps: number) => ({
+      checkpoint: { everySteps },
+      model: { batch: everySteps, size: 1 },
+    });
+    await run(directory, trained({ logEverySteps: 5, ...checkpoint(7) }));
+    expect(await reasons(trained({ logEverySteps: 9, ...checkpoint(8) }))).toEqual(cached);
+    expect(await reasons(trained({ steps: 4, ...checkpoint(9) }))).toEqual({
+      ...fromTrain,
+      train: 'stages.train.steps: 3 → 4',
+    });
+  });
+
   it('compares with the nearest of the outputs that the stage had', async () => {
     await run(directory, pipeline({ steps: 3, learningRate: 1 }));
     await run(directory, pipeline({ steps: 4, learningRate: 2, extra: true }));

@@ -11,6 +11,8 @@ export interface ToyStage {
   readonly config: Record<string, unknown>;
   /** Dotted paths of the keys that name stages. */
   readonly references?: readonly string[];
+  /** Dotted paths of the keys that change no output. */
+  readonly withoutEffect?: readonly string[];
 }
 
 /** A pipeline without a file, as the configuration's loader would give it. */
@@ -28,13 +30,14 @@ export function toyPipeline(
     seed: rest.seed ?? 0,
     runtime: { device: 'cpu', precision: rest.precision ?? 'float32', workers: 1, threads: 0 },
     stages: new Map(
-      Object.entries(stages).map(([id, { kind, config, references = [] }]) => [
+      Object.entries(stages).map(([id, { kind, config, references = [], withoutEffect = [] }]) => [
         id,
         {
           id,
           kind,
           config,
           references: references.map((path) => ({ path, stage: at(config, path) })),
+          withoutEffect,
           origin: { file: 'toy.yaml', line: 1, column: 1 },
         } as unknown as PipelineStage,
       ]),

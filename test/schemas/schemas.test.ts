@@ -62,6 +62,21 @@ it('gives examples and defaults that are valid', () => {
   }
 });
 
+it('knows which keys change no output', () => {
+  const without = all.filter(({ schema }) => schema.affectsOutput === false).map(({ path }) => path);
+  expect(without).toEqual([
+    'pipeline.runtime.device',
+    'pipeline.runtime.workers',
+    'pipeline.runtime.threads',
+    'autoencoder.logEverySteps',
+    'autoencoder.checkpoint',
+    'encode.batch',
+    'train.logEverySteps',
+    'train.checkpoint',
+    'sample.batch',
+  ]);
+});
+
 it('refuses unknown keys in every map', () => {
   const open = [...schemas].flatMap(([name, schema]) =>
     [...maps(schema, name)].filter(({ schema: map }) => map.additionalProperties !== false),

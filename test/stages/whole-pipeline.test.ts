@@ -4,7 +4,8 @@ import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NpzFile } from '../../src/data/npz/index.js';
-import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+import { computing, loadedModules } from '../support/loaded-modules.js';
+import { main, startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 let folder: string;
 
@@ -63,20 +64,14 @@ describe('the whole pipeline', () => {
     expect(stdout.match(/: cached/g)).toHaveLength(6);
   });
 
-  it('draws the same pictures in batches of another size', async () => {
-    const before = await results('runs');
-    const { exitCode } = await startPipeline(folder, [
-      'run',
-      'tiny.yaml',
-      '--set',
-      'stages.sample.batch=10',
-      '--until',
-      'sample',
-    ]);
-    expect(exitCode).toBe(0);
-    const after = await results('runs');
-    expect(after['sample/000007.png']).toBe(before['sample/000007.png']);
-    expect(after['sample/000000.png']).toBe(before['sample/000000.png']);
+  it('plans without loading tensors, images and the native interface', async () => {
+    const { stdout, loaded } = await loadedModules([main, 'plan', 'tiny.yaml'], {
+      cwd: folder,
+      env: { PIPELINE_RUNS: join(folder, 'runs') },
+    });
+    expect(stdout).toContain('Nothing to run.');
+    expect(loaded.some((path) => path.includes('/stages/train/kind.'))).toBe(true);
+    expect(computing(loaded)).toEqual([]);
   });
 });
 
@@ -94,6 +89,20 @@ describe.each(['SIGINT', 'SIGKILL'] as const)('a run that %s ends', (signal) => 
     await startPipeline(folder, ['run', 'tiny.yaml']);
     expect(await results(runs)).toEqual(await results('runs'));
   }, 180_000);
+});
+
+describe('a batch of another size', () => {
+  it('is no reason to draw again, and draws the same', async () => {
+    const before = await results('runs');
+    const options = ['run', 'tiny.yaml', '--set', 'stages.sample.batch=10', '--until', 'sample'];
+    const { exitCode, stdout } = await startPipeline(folder, options);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('sample: cached');
+    expect((await startPipeline(folder, [...options, '--force', 'sample'])).exitCode).toBe(0);
+    const after = await results('runs');
+    expect(after['sample/000007.png']).toBe(before['sample/000007.png']);
+    expect(after['sample/000000.png']).toBe(before['sample/000000.png']);
+  });
 });
 
 /** Resolves once training has saved its first checkpoint. */

@@ -6,7 +6,8 @@ import { execa } from 'execa';
 import sharp from 'sharp';
 
 const loader = import.meta.resolve('tsx');
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** The real command line. */
+export const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** Classes of the tiny data set, and a shape for each. */
 const shapes: Readonly<Record<string, (x: number, hue: number) => string>> = {

@@ -21,7 +21,7 @@ export interface EncodeConfig {
    */
   dtype: 'float16' | 'float32';
   /**
-   * Images computed at once: a matter of speed and memory only. Unit: images.
+   * Images computed at once: a matter of speed and memory, and of the last bit of rounding. Unit: images.
    */
   batch: number;
   /**

@@ -25,7 +25,7 @@ export interface SampleConfig {
    */
   classes: ('balanced' | 'random') | string[];
   /**
-   * Images computed at once: a matter of speed and memory only. Unit: images.
+   * Images computed at once: a matter of speed and memory, and of the last bit of rounding. Unit: images.
    */
   batch: number;
   sampler: SamplerConfig;

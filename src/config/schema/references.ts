@@ -1,4 +1,5 @@
 import { applicable } from './alternatives.js';
+import { memberSchema } from './member.js';
 import type { Schema } from './schema.js';
 
 /** A place in a configuration that names a stage. */
@@ -25,10 +26,4 @@ export function* writtenReferences(
     const itemSchema = memberSchema(chosen, key, Array.isArray(value));
     if (itemSchema) yield* writtenReferences(itemSchema, item, [...path, key]);
   }
-}
-
-function memberSchema(schema: Schema, key: string, inList: boolean): Schema | undefined {
-  if (!inList) return schema.properties?.[key];
-  const { items } = schema;
-  return Array.isArray(items) ? (items as readonly Schema[])[Number(key)] : (items as Schema | undefined);
 }

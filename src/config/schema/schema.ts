@@ -25,6 +25,11 @@ export interface Schema {
   readonly patternHint?: string;
   /** The string is the id of a stage of one of these kinds. */
   readonly stageRef?: readonly string[] | 'any';
+  /**
+   * `false` where another value gives the same result, only faster, or logged or saved more often: it reuses outputs and
+   * continues interrupted sessions that were made with another value.
+   */
+  readonly affectsOutput?: false;
   /** The integer is the square of an integer. */
   readonly perfectSquare?: true;
   /** Exactly one of these groups of keys is present, and whole. */

@@ -33,6 +33,8 @@ export interface Origin {
   readonly precision?: string;
   /** With defaults applied; stage ids and paths as written. */
   readonly config: Json;
+  /** Keys of the configuration that change no output. */
+  readonly withoutEffect?: readonly KeyPath[];
   readonly references: readonly ReferenceOrigin[];
   readonly inputs: readonly InputOrigin[];
 }
@@ -42,10 +44,11 @@ const format = 1;
 
 /**
  * Fingerprint of an output: SHA-256 in hexadecimal over its origin, in which stage ids are replaced by the fingerprints
- * of those stages and paths of inputs by their content. So names, places, comments and the order of keys do not matter.
+ * of those stages and paths of inputs by their content, and without the keys that change no output. So names, places,
+ * comments and the order of keys do not matter.
  */
 export function fingerprintOf(origin: Origin): string {
-  let config = origin.config;
+  let { config } = origin;
   for (const { path, fingerprint } of origin.references)
     config = replaceAt(config, path, { output: fingerprint });
   for (const { paths, digest } of origin.inputs)
@@ -56,9 +59,26 @@ export function fingerprintOf(origin: Origin): string {
     codeVersion: origin.codeVersion,
     seed: origin.seed ?? null,
     precision: origin.precision ?? null,
-    config,
+    config: withoutKeys(config, origin.withoutEffect),
     inputs: origin.inputs.map(({ digest }) => digest),
   });
+}
+
+/** A copy of a configuration without the keys at `paths`, such as those that change no output. */
+export function withoutKeys(config: Json, paths: readonly KeyPath[] = []): Json {
+  return paths.reduce(without, config);
+}
+
+/** A copy of `value` without what is at `path`, which leads through maps and lists to a key of a map. */
+function without(value: Json, path: KeyPath): Json {
+  const parent = path.slice(0, -1);
+  const key = path.at(-1)!;
+  const map = parent.reduce<Json | undefined>(
+    (at, part) => (at as Readonly<Record<string, Json>> | undefined)?.[part],
+    value,
+  );
+  if (!isObject(map) || !(key in map)) return value;
+  return replaceAt(value, parent, Object.fromEntries(Object.entries(map).filter(([name]) => name !== key)));
 }
 
 /** A copy of `value` with another value at `path`, which must exist. */

@@ -1,6 +1,12 @@
 import type { Json } from '../stage.js';
 import { canonicalJson, isArray, isObject } from '../fingerprint/canonical-json.js';
-import { replaceAt, type InputOrigin, type KeyPath, type Origin } from '../fingerprint/origin.js';
+import {
+  replaceAt,
+  withoutKeys,
+  type InputOrigin,
+  type KeyPath,
+  type Origin,
+} from '../fingerprint/origin.js';
 import type { Reason } from './reasons.js';
 
 /** Gives the files of an input by its digest, where their list was kept. */
@@ -34,14 +40,14 @@ interface Marker {
   readonly '\0upstream': string;
 }
 
-function marked({ config, references, inputs }: Origin): Json {
+function marked({ config, withoutEffect, references, inputs }: Origin): Json {
   let result = config;
   for (const { path, fingerprint, stage } of references)
     result = replaceAt(result, path, { '\0content': fingerprint, '\0upstream': stage });
   // Inputs are compared on their own: at their place in the configuration they are all alike.
   for (const { paths } of inputs)
     for (const path of paths) result = replaceAt(result, path, { '\0content': '', '\0upstream': '' });
-  return result;
+  return withoutKeys(result, withoutEffect);
 }
 
 function* compareConfigs(path: KeyPath, before: Json | undefined, now: Json | undefined): Generator<Reason> {

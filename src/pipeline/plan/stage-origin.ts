@@ -38,6 +38,9 @@ export async function stageOrigin(
     ...(kind.dependsOnSeed !== false && { seed: pipeline.seed }),
     ...(kind.dependsOnPrecision && { precision: pipeline.runtime.precision }),
     config,
+    ...(stage.withoutEffect.length > 0 && {
+      withoutEffect: stage.withoutEffect.map((path) => path.split('.')),
+    }),
     references: stage.references.map((reference) => ({
       path: reference.path.split('.'),
       stage: reference.stage,

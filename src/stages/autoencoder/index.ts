@@ -5,7 +5,7 @@ import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/loss.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialize } from '../../nn/parameters.js';
-import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { Session, type Tensor1D, type Tensor4D, nativeBackend, streamKey } from '../../tensorflow/index.js';
 import { Trainer } from '../../training/trainer.js';
 import { openImages } from '../images/open-images.js';
@@ -14,14 +14,9 @@ import { imageBatches } from './image-batches.js';
 import { finishAutoencoder } from './finish.js';
 
 /** Trains an AutoencoderKL from scratch on images. */
-export const stage: StageKind<StageConfig> = {
-  name: 'autoencoder',
-  codeVersion: 1,
-  dependsOnPrecision: true,
-  externalInputs: () => [],
-  run: (config, context) =>
-    from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context))),
-};
+export function run(config: StageConfig, context: StageContext): Observable<StageEvent> {
+  return from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context)));
+}
 
 function train(config: StageConfig, images: ImageDataset, context: StageContext): Observable<StageEvent> {
   return defer(() => {

@@ -4,7 +4,7 @@ import type { ImageDataset } from '../../data/images/index.js';
 import { toPixels } from '../../data/images/pixels.js';
 import { type LatentSample, LatentWriter, type Posterior } from '../../data/latents/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
-import type { StageContext, StageEvent, StageKind, StageProgress } from '../../pipeline/stage.js';
+import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
 import { abortable, prefetch, progress } from '../../streams/index.js';
 import { type HostTensor, float32, floats, nativeBackend } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
@@ -15,15 +15,9 @@ import { openImages } from '../images/open-images.js';
 const batchesAhead = 3;
 
 /** Encodes images to posteriors over latents, once, so that training need not. */
-export const stage: StageKind<EncodeConfig> = {
-  name: 'encode',
-  codeVersion: 1,
-  dependsOnPrecision: true,
-  dependsOnSeed: false,
-  externalInputs: () => [],
-  run: (config, context) =>
-    from(EncodeJob.open(config, context)).pipe(mergeMap((job) => encodeAll(job, context))),
-};
+export function run(config: EncodeConfig, context: StageContext): Observable<StageEvent> {
+  return from(EncodeJob.open(config, context)).pipe(mergeMap((job) => encodeAll(job, context)));
+}
 
 function encodeAll(job: EncodeJob, context: StageContext): Observable<StageEvent> {
   return concat(

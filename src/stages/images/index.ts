@@ -1,34 +1,26 @@
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { concat, defer, from, of, range, switchMap, takeWhile, tap, type Observable } from 'rxjs';
 import type { ImagesConfig } from '../../config/generated/index.js';
 import { scanImages, writeImageIndex, type LabelledImages } from '../../data/images/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
-import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { abortable, everyMs, prefetch, progress } from '../../streams/index.js';
 import { Examination, examineImage, type SkippedImage } from './examination.js';
+import { locate } from './locate.js';
 
 /**
  * Finds labelled images, opens every one of them, and writes the list of those that can be used:
  * `index.jsonl` and `set.json` (read by `ImageDataset`), and `skipped.json`.
  */
-export const stage: StageKind<ImagesConfig> = {
-  name: 'images',
-  codeVersion: 1,
-  dependsOnPrecision: false,
-  externalInputs: (config, pipelineDirectory) => {
-    const { root, labels } = locate(config, pipelineDirectory);
-    return labels === 'folders' ? [root] : [root, labels.file];
-  },
-  run: (config, context) => {
-    const { root, labels } = locate(config, context.pipelineDirectory);
-    const { classes } = config;
-    return defer(() => scanImages({ root, labels, ...(classes && { classes }) })).pipe(
-      switchMap((found) => concat(noticeOfIgnored(found), examine(root, found, config, context))),
-      abortable(context.signal),
-    );
-  },
-};
+export function run(config: ImagesConfig, context: StageContext): Observable<StageEvent> {
+  const { root, labels } = locate(config, context.pipelineDirectory);
+  const { classes } = config;
+  return defer(() => scanImages({ root, labels, ...(classes && { classes }) })).pipe(
+    switchMap((found) => concat(noticeOfIgnored(found), examine(root, found, config, context))),
+    abortable(context.signal),
+  );
+}
 
 /** How many images are being decoded at once. */
 const decodedAtOnce = 2 * availableParallelism();
@@ -76,14 +68,6 @@ async function finish(
     skipped: skipped.length,
   };
   return [...noticesOfSkipped(skipped), { type: 'summary', values }];
-}
-
-function locate({ path, labels }: ImagesConfig, pipelineDirectory: string) {
-  const absolute = (relative: string) => resolve(pipelineDirectory, relative);
-  return {
-    root: absolute(path),
-    labels: labels === 'folders' ? labels : { ...labels, file: absolute(labels.file) },
-  } as const;
 }
 
 function noticeOfIgnored({ ignored }: LabelledImages): Observable<StageEvent> {

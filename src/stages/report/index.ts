@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Observable, concat, defer, from, map, range, tap } from 'rxjs';
 import type { ReportConfig } from '../../config/generated/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
-import type { StageContext, StageEvent, StageKind, StageOutput } from '../../pipeline/stage.js';
+import type { StageContext, StageEvent, StageOutput } from '../../pipeline/stage.js';
 import { abortable, prefetch, progress } from '../../streams/index.js';
 import { renderPage } from './page.js';
 import { type ReportedStage, readReportedStage } from './reported-stage.js';
@@ -14,14 +14,9 @@ const page = 'report.html';
 const stagesAtOnce = 2;
 
 /** Writes one self-contained page about other stages. */
-export const stage: StageKind<ReportConfig> = {
-  name: 'report',
-  codeVersion: 1,
-  dependsOnPrecision: false,
-  dependsOnSeed: false,
-  externalInputs: () => [],
-  run: (config, context) => defer(() => report(config, context)).pipe(abortable(context.signal)),
-};
+export function run(config: ReportConfig, context: StageContext): Observable<StageEvent> {
+  return defer(() => report(config, context)).pipe(abortable(context.signal));
+}
 
 interface Chapter {
   readonly stage: ReportedStage;

@@ -13,7 +13,7 @@ import {
 } from 'rxjs';
 import type { SampleConfig } from '../../config/generated/index.js';
 import { toBytes } from '../../data/images/pixels.js';
-import type { StageContext, StageEvent, StageKind, StageProgress } from '../../pipeline/stage.js';
+import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
 import { abortable, everyMs } from '../../streams/index.js';
 import { floats, nativeBackend } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
@@ -25,14 +25,9 @@ import { type SampleBatch, Sampler } from './sampler.js';
 const progressEveryMs = 100;
 
 /** Draws images from a trained model. */
-export const stage: StageKind<SampleConfig> = {
-  name: 'sample',
-  codeVersion: 1,
-  dependsOnPrecision: true,
-  externalInputs: () => [],
-  run: (config, context) =>
-    from(SampleJob.open(config, context)).pipe(mergeMap((job) => sampleAll(job, context))),
-};
+export function run(config: SampleConfig, context: StageContext): Observable<StageEvent> {
+  return from(SampleJob.open(config, context)).pipe(mergeMap((job) => sampleAll(job, context)));
+}
 
 function sampleAll(job: SampleJob, context: StageContext): Observable<StageEvent> {
   const batches = range(0, job.batches).pipe(

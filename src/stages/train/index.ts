@@ -6,7 +6,7 @@ import { type SiTConfig, gridOf } from '../../models/sit/config.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { sit } from '../../models/sit/sit.js';
 import { initialize } from '../../nn/parameters.js';
-import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { Session, type TensorSpec, nativeBackend, sizeOf } from '../../tensorflow/index.js';
 import { groupPath, latestCheckpoint } from '../../training/checkpoint.js';
 import { type LatentInputs, type RandomInputs, diffusionLoss } from '../../training/diffusion-loss.js';
@@ -24,16 +24,11 @@ import { modelConfig } from './model-config.js';
 import { writeSavedModel } from './saved-model.js';
 
 /** Trains a SiT with attention mediators on latents. */
-export const stage: StageKind<TrainConfig> = {
-  name: 'train',
-  codeVersion: 1,
-  dependsOnPrecision: true,
-  externalInputs: () => [],
-  run: (config, context) =>
-    from(LatentDataset.open(context.input(config.latents).directory)).pipe(
-      mergeMap((latents) => train(config, latents, context).pipe(finalize(() => void latents.close()))),
-    ),
-};
+export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
+  return from(LatentDataset.open(context.input(config.latents).directory)).pipe(
+    mergeMap((latents) => train(config, latents, context).pipe(finalize(() => void latents.close()))),
+  );
+}
 
 function train(config: TrainConfig, latents: LatentDataset, context: StageContext): Observable<StageEvent> {
   return defer(() => {

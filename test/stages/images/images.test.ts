@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { ImagesConfig } from '../../../src/config/generated/index.js';
 import { ImageDataset } from '../../../src/data/images/index.js';
 import type { StageContext } from '../../../src/pipeline/stage.js';
-import { stage } from '../../../src/stages/images/index.js';
+import { stage } from '../../../src/stages/images/kind.js';
 import { folderWith, removeFolders } from '../../data/images/folders.js';
 
 afterAll(removeFolders);

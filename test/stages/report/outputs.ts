@@ -5,7 +5,7 @@ import { lastValueFrom, toArray } from 'rxjs';
 import sharp from 'sharp';
 import { fingerprintOf, type Origin } from '../../../src/pipeline/fingerprint/origin.js';
 import type { Json, StageContext, StageOutput } from '../../../src/pipeline/stage.js';
-import { stage as report } from '../../../src/stages/report/index.js';
+import { stage as report } from '../../../src/stages/report/kind.js';
 
 const made: string[] = [];
 

@@ -1,0 +1,12 @@
+import type { EncodeConfig } from '../../config/generated/index.js';
+import type { StageKind } from '../../pipeline/stage.js';
+import { runLater } from '../run-later.js';
+
+export const stage: StageKind<EncodeConfig> = {
+  name: 'encode',
+  codeVersion: 1,
+  dependsOnPrecision: true,
+  dependsOnSeed: false,
+  externalInputs: () => [],
+  run: runLater(() => import('./index.js')),
+};

@@ -1,0 +1,15 @@
+import type { ImagesConfig } from '../../config/generated/index.js';
+import type { StageKind } from '../../pipeline/stage.js';
+import { runLater } from '../run-later.js';
+import { locate } from './locate.js';
+
+export const stage: StageKind<ImagesConfig> = {
+  name: 'images',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  externalInputs: (config, pipelineDirectory) => {
+    const { root, labels } = locate(config, pipelineDirectory);
+    return labels === 'folders' ? [root] : [root, labels.file];
+  },
+  run: runLater(() => import('./index.js')),
+};

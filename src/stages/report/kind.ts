@@ -1,0 +1,12 @@
+import type { ReportConfig } from '../../config/generated/index.js';
+import type { StageKind } from '../../pipeline/stage.js';
+import { runLater } from '../run-later.js';
+
+export const stage: StageKind<ReportConfig> = {
+  name: 'report',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  dependsOnSeed: false,
+  externalInputs: () => [],
+  run: runLater(() => import('./index.js')),
+};

@@ -1,0 +1,11 @@
+import type { SampleConfig } from '../../config/generated/index.js';
+import type { StageKind } from '../../pipeline/stage.js';
+import { runLater } from '../run-later.js';
+
+export const stage: StageKind<SampleConfig> = {
+  name: 'sample',
+  codeVersion: 1,
+  dependsOnPrecision: true,
+  externalInputs: () => [],
+  run: runLater(() => import('./index.js')),
+};

@@ -1,0 +1,11 @@
+import type { TrainConfig } from '../../config/generated/index.js';
+import type { StageKind } from '../../pipeline/stage.js';
+import { runLater } from '../run-later.js';
+
+export const stage: StageKind<TrainConfig> = {
+  name: 'train',
+  codeVersion: 1,
+  dependsOnPrecision: true,
+  externalInputs: () => [],
+  run: runLater(() => import('./index.js')),
+};
