@@ -4,7 +4,14 @@ import type { Failure } from '../pipeline/run/events.js';
 import { exitCodes, usesColor, type Services } from './services.js';
 
 /** Errors of the command line or the file rather than of what it does. */
-const invalidUse = new Set(['no-such-stage', 'no-such-run', 'ambiguous-run', 'name-reserved']);
+const invalidUse = new Set([
+  'no-such-stage',
+  'no-such-run',
+  'ambiguous-run',
+  'name-reserved',
+  'lock-missing',
+  'lock-invalid',
+]);
 
 /** Shows an error that ended a command, and gives the exit code. */
 export function reportError(error: unknown, services: Services): number {

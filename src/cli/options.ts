@@ -7,6 +7,12 @@ export interface PlanCommandOptions {
   readonly force: string[];
   readonly runs?: string;
   readonly json?: boolean;
+  readonly locked?: boolean;
+}
+
+export interface RunCommandOptions extends PlanCommandOptions {
+  /** False where no lock is to be written. */
+  readonly lock: boolean;
 }
 
 /** For an option that may be given many times. */
@@ -28,6 +34,7 @@ export function withPlanOptions(command: Command): Command {
   return withRuns(
     withSet(command.argument('<file>', 'pipeline file'))
       .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
+      .option('--locked', 'refuse whatever differs from the lock beside the file')
       .option('--force <stage>', 'run this stage, and what depends on it, even if it is cached', collect, []),
   );
 }

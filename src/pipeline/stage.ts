@@ -37,7 +37,7 @@ export interface StageOutput {
   /** Absolute path of the folder that holds the output. Read-only. */
   readonly directory: string;
   readonly fingerprint: string;
-  /** The configuration that made it, with defaults applied. */
+  /** The stage's configuration, with defaults applied: as it is now, in keys that change no output too. */
   readonly config: Json;
   readonly summary: Readonly<Record<string, Json>>;
   /** Time that the stage took when it was run, over all of its sessions. */
@@ -107,6 +107,12 @@ export interface StageKind<Config> {
   readonly dependsOnPrecision: boolean;
   /** Whether the pipeline's seed changes the output. Default true: it is then part of the fingerprint. */
   readonly dependsOnSeed?: boolean;
+  /**
+   * Whether a file of the output, by its path in the output's folder, tells how the output was made rather than what was
+   * made: a log, timings, what keys that change no output decide. Such files are no part of the output's hash. Default:
+   * none is. `all` are the paths of all files.
+   */
+  isIncidental?(path: string, all: readonly string[]): boolean;
   /**
    * Facts for `plan`, worked out from configurations alone: parameters, GFLOPs, memory, steps.
    * `resolve` gives a referenced stage by its id.

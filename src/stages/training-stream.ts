@@ -15,6 +15,7 @@ import {
 import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
 import type { Trainer } from '../training/trainer.js';
+import { checkpointsName } from './training-files.js';
 
 /** Batches that are read ahead while a step runs. */
 const batchesAhead = 4;
@@ -46,7 +47,7 @@ interface Saved {
 
 /** The folder of a training stage's checkpoints. */
 export function checkpointFolder(stageDirectory: string): string {
-  return join(stageDirectory, 'checkpoints');
+  return join(stageDirectory, checkpointsName);
 }
 
 /**

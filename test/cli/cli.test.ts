@@ -116,7 +116,8 @@ autoencoder: finished in N s, steps 3
 report: starts (never run)
 report: finished in N s
 Done in N s: 3 stages run.
-Report: runs/store/report/FINGERPRINT/index.html`);
+Report: runs/store/report/FINGERPRINT/index.html
+Lock: toy.lock.yaml`);
     const plan = await pipeline('plan', 'toy.yaml', '--set', 'stages.autoencoder.steps=5');
     expect([plan.exitCode, plan.stdout.replaceAll(/\d+\.\d s/g, 'N s')]).toEqual([
       0,

@@ -70,9 +70,19 @@ export async function tinyPipeline(): Promise<string> {
 
 /** Starts the real command in a folder, its runs in `RUNS` there. */
 export function startPipeline(folder: string, args: readonly string[], runs = 'runs') {
-  return execa(process.execPath, ['--import', loader, main, ...args], {
-    cwd: folder,
+  return startCommand(main, args, folder, { PIPELINE_RUNS: join(folder, runs) });
+}
+
+/** Starts a command line of ours in a folder. */
+export function startCommand(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = { PIPELINE_RUNS: '' },
+) {
+  return execa(process.execPath, ['--import', loader, program, ...args], {
+    cwd,
     reject: false,
-    env: { PIPELINE_RUNS: join(folder, runs), NO_COLOR: '1' },
+    env: { NO_COLOR: '1', ...env },
   });
 }

@@ -1,5 +1,6 @@
 import type { CommandDeclaration } from '../command.js';
 import { doctorCommand } from './doctor.command.js';
+import { lockCommand } from './lock.command.js';
 import { planCommand } from './plan.command.js';
 import { runCommand } from './run.command.js';
 import { statusCommand } from './status.command.js';
@@ -10,6 +11,7 @@ export const commands: readonly CommandDeclaration[] = [
   runCommand,
   validateCommand,
   planCommand,
+  lockCommand,
   statusCommand,
   doctorCommand,
 ];

@@ -2,7 +2,10 @@ import { Chalk } from 'chalk';
 import {
   findRunsRoot,
   formatReason,
+  LockDiffersError,
   makePlan,
+  readLock,
+  refuseDifferences,
   stageOutput,
   type Plan,
   type PlannedInput,
@@ -12,14 +15,17 @@ import {
 import type { Json } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
 import { formatDuration, summaryFacts } from '../format.js';
-import { loadOrReport } from '../load.js';
+import { loadWithSources } from '../load.js';
+import { reportLockDifferences } from '../lock-differences.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 
 /** `pipeline plan`: shows what would run and why. Gives the exit code. */
 export async function plan(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
-  const pipeline = await loadOrReport(file, options.set, services);
-  if (pipeline === undefined) return exitCodes.invalid;
+  const loaded = await loadWithSources(file, options.set, services);
+  if (loaded === undefined) return exitCodes.invalid;
+  const { pipeline, sources } = loaded;
+  const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
   const planned = await makePlan({
     pipeline,
     registry: await services.loadRegistry(),
@@ -27,6 +33,14 @@ export async function plan(file: string, options: PlanCommandOptions, services: 
     until: options.until,
     force: options.force,
   });
+  if (locked !== undefined) {
+    try {
+      refuseDifferences(planned, locked);
+    } catch (error) {
+      if (!(error instanceof LockDiffersError)) throw error;
+      return reportLockDifferences(error, sources, services);
+    }
+  }
   const facts = await describeStages(planned);
   const { stdout, env } = services;
   stdout.write(

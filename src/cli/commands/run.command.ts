@@ -1,10 +1,11 @@
 import type { CommandDeclaration } from '../command.js';
-import { type PlanCommandOptions, withPlanOptions } from '../options.js';
+import { type RunCommandOptions, withPlanOptions } from '../options.js';
 
 export const runCommand: CommandDeclaration = (program, perform) =>
   withPlanOptions(program.command('run'))
     .description('run what is not already done, and resume what was interrupted')
+    .option('--no-lock', 'leave the lock beside the file as it is')
     .option('--json', 'print one event a line, as JSON')
-    .action((file: string, options: PlanCommandOptions) =>
+    .action((file: string, options: RunCommandOptions) =>
       perform(async (services) => (await import('./run.js')).run(file, options, services)),
     );

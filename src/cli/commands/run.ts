@@ -1,7 +1,14 @@
-import { findRunsRoot, runPipeline, type TimedRunEvent } from '../../pipeline/index.js';
-import type { PlanCommandOptions } from '../options.js';
+import {
+  findRunsRoot,
+  LockDiffersError,
+  readLock,
+  runPipeline,
+  type TimedRunEvent,
+} from '../../pipeline/index.js';
+import type { RunCommandOptions } from '../options.js';
 import { onInterrupt } from '../interrupts.js';
 import { loadWithSources } from '../load.js';
+import { reportLockDifferences } from '../lock-differences.js';
 import { jsonRenderer } from '../renderers/json.js';
 import { plainRenderer } from '../renderers/plain.js';
 import type { Renderer } from '../renderers/renderer.js';
@@ -9,10 +16,11 @@ import { terminalRenderer } from '../renderers/terminal.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 
 /** `pipeline run`: runs a file and shows it. Gives the exit code. */
-export async function run(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
+export async function run(file: string, options: RunCommandOptions, services: Services): Promise<number> {
   const loaded = await loadWithSources(file, options.set, services);
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline, sources } = loaded;
+  const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
   const renderer = chooseRenderer(options, services);
   const interrupts = onInterrupt(() => {
     renderer.stopping();
@@ -27,17 +35,28 @@ export async function run(file: string, options: PlanCommandOptions, services: S
       force: options.force,
       set: options.set,
       sources,
+      locked,
+      writeLock: options.lock && isWhole(options),
       signal: interrupts.signal,
     });
     await events.forEach((event) => {
       last = event;
       renderer.show(event);
     });
+  } catch (error) {
+    if (!(error instanceof LockDiffersError)) throw error;
+    renderer.end();
+    return reportLockDifferences(error, sources, services);
   } finally {
     interrupts.release();
     renderer.end();
   }
   return exitCode(last);
+}
+
+/** Whether what runs is the file as it is: only then is it what the lock beside it tells of. */
+function isWhole({ set, until, locked }: RunCommandOptions): boolean {
+  return set.length === 0 && until === undefined && locked !== true;
 }
 
 function exitCode(last: TimedRunEvent | undefined): number {
@@ -51,7 +70,7 @@ function exitCode(last: TimedRunEvent | undefined): number {
   }
 }
 
-function chooseRenderer(options: PlanCommandOptions, { stdout, stderr, env }: Services): Renderer {
+function chooseRenderer(options: RunCommandOptions, { stdout, stderr, env }: Services): Renderer {
   if (options.json === true) return jsonRenderer(stdout);
   if (stdout.isTTY && env.TERM !== 'dumb' && !env.CI)
     return terminalRenderer(stdout, stderr, { color: usesColor(stdout, env) });

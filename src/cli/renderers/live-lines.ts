@@ -51,10 +51,10 @@ export function waitingStageLine(stage: string, width: number, chalk: ChalkInsta
 }
 
 export function readingLine(
-  { stage, done, total }: { readonly stage: string; readonly done: number; readonly total: number },
+  { stage, done }: { readonly stage: string; readonly done: number },
   width: number,
 ): string {
-  return fit(`Reading the inputs of ${stage}: ${formatCount(done)} of ${formatCount(total)} files`, width);
+  return fit(`Reading the inputs of ${stage}: ${formatCount(done)} files so far`, width);
 }
 
 /** Cuts text to a width in terminal columns, marking where it was cut. */

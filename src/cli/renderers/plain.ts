@@ -10,6 +10,7 @@ import {
   damagedSentence,
   finishedSentence,
   interruptedSentence,
+  lockSentences,
   paceFacts,
   position,
   stages,
@@ -52,8 +53,7 @@ export function plainRenderer(
   const show = (event: TimedRunEvent): void => {
     switch (event.type) {
       case 'reading-inputs':
-        if (isDue())
-          line(`${event.stage}: reading ${formatCount(event.done)} of ${formatCount(event.total)} files`);
+        if (isDue()) line(`${event.stage}: reading files, ${formatCount(event.done)} so far`);
         break;
       case 'run-started':
         line(`${event.pipeline}: ${stages(event.stages.length)}, run ${shortPath(event.directory)}`);
@@ -87,6 +87,7 @@ export function plainRenderer(
       case 'run-finished':
         line(finishedSentence(event));
         for (const page of event.pages) line(`Report: ${shortPath(page)}`);
+        lockSentences(event).forEach(line);
         break;
       case 'run-failed':
         break;

@@ -41,6 +41,12 @@ export function finishedSentence({ seconds, ran, cached }: Of<'run-finished'>): 
   return `Done in ${formatDuration(seconds)}: ${parts.filter((part) => part !== '').join(', ')}.`;
 }
 
+/** What is worth telling of the lock: a line, or none. */
+export function lockSentences({ lock }: Of<'run-finished'>): readonly string[] {
+  if (lock?.problem !== undefined) return [`The lock was not written: ${lock.problem}`];
+  return lock?.changed === true ? [`Lock: ${shortPath(lock.path)}`] : [];
+}
+
 export function interruptedSentence({ stage }: Of<'run-interrupted'>): string {
   return stage === undefined
     ? 'Interrupted before any stage ran.'

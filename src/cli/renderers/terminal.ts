@@ -14,6 +14,7 @@ import {
   damagedSentence,
   finishedSentence,
   interruptedSentence,
+  lockSentences,
   stages,
   stageTime,
   waitingSentence,
@@ -151,6 +152,7 @@ class View {
           '',
           green(finishedSentence(event)),
           ...event.pages.map((page) => `Report: ${bold(shortPath(page))}`),
+          ...lockSentences(event),
         ];
       case 'run-failed':
         this.#clear();

@@ -1,77 +1,96 @@
 import { createHash } from 'node:crypto';
-import { EMPTY, from, lastValueFrom, mergeMap } from 'rxjs';
-import { fileState, hashFile } from './file-hash.js';
-import type { HashCache } from './hash-cache.js';
-import { listFiles } from './list-files.js';
+import { stat } from 'node:fs/promises';
+import { addFile } from '../store/output-hash.js';
+import { fileState, hashFile, type FileState } from './file-hash.js';
+import { HashCache } from './hash-cache.js';
+import { leadsNowhere, walkFiles, type WalkedFile } from './walk-files.js';
 
 /** The content of a file or folder. */
 export interface Content {
-  /** SHA-256 of each file by its path under the folder; `''` names the file itself. Sorted by name. */
-  readonly files: ReadonlyMap<string, string>;
+  readonly files: number;
   readonly bytes: number;
   /** SHA-256 over all names and hashes, in hexadecimal. */
   readonly digest: string;
+  /** Where the hash of each file is kept, for `readHashes`; absent where it could not be. */
+  readonly hashes?: string;
 }
 
 export interface ReadContentOptions {
-  readonly cache: HashCache;
+  /** Folder of the remembered hashes. */
+  readonly hashes: string;
   /** A folder that does not count, wherever it is met: the folder of runs. */
   readonly leaveOut?: string;
   readonly signal?: AbortSignal;
-  /** Called with the number of files that are done and their total. */
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Called with the number of files that are done. */
+  readonly onProgress?: (done: number) => void;
 }
 
 /**
- * Reads the content of a file or folder, following links. Files whose size, times and inode are as the cache remembers
- * them are not read.
+ * Reads the content of a file or folder, following links. Files whose size, times and inode are as remembered are not
+ * read. However many files there are, few are in memory.
  *
  * @throws the file system's error where the file or folder, or a file in it, cannot be read.
  */
 export async function readContent(root: string, options: ReadContentOptions): Promise<Content> {
-  const { cache, signal, onProgress } = options;
-  const listed = await listFiles(root, { leaveOut: options.leaveOut, signal });
-  const hashes: string[] = [];
-  let done = 0;
-  let bytes = 0;
-  const hashOne = async (index: number): Promise<void> => {
-    signal?.throwIfAborted();
-    const { name, path, stats } = listed[index]!;
-    if (stats === undefined) {
-      hashes[index] = leadsNowhere;
-    } else {
-      const state = fileState(stats);
-      let sha256 = cache.get(name, state);
-      if (sha256 === undefined) {
-        const hashed = await hashFile(path);
-        cache.set(name, hashed);
-        sha256 = hashed.sha256;
+  const cache = await HashCache.open(options.hashes, root);
+  try {
+    const digest = createHash('sha256');
+    let files = 0;
+    let bytes = 0;
+    for await (const batch of walkFiles(root, options)) {
+      options.signal?.throwIfAborted();
+      for (const { name, sha256, state } of await hashBatch(batch, cache)) {
+        await cache.note(name, sha256, state);
+        addFile(digest, name, sha256);
+        files++;
+        bytes += state?.bytes ?? 0;
       }
-      hashes[index] = sha256;
-      bytes += state.bytes;
+      options.onProgress?.(files);
     }
-    onProgress?.(++done, listed.length);
-  };
-  await lastValueFrom(
-    from(listed.keys()).pipe(
-      mergeMap(async (index) => {
-        await hashOne(index);
-      }, atOnce),
-      mergeMap(() => EMPTY),
-    ),
-    { defaultValue: undefined },
-  );
-  const files = new Map(listed.map(({ name }, i) => [name, hashes[i]!]));
-  await cache.save(files);
-  return { files, bytes, digest: digestOf(files) };
+    return {
+      files,
+      bytes,
+      digest: digest.digest('hex'),
+      ...((await cache.save()) && { hashes: cache.path }),
+    };
+  } catch (error) {
+    await cache.abandon();
+    throw error;
+  }
 }
 
-const atOnce = 16;
-/** Stands for the hash of a link whose target does not exist. */
-const leadsNowhere = '-';
+interface HashedName {
+  readonly name: string;
+  readonly sha256: string;
+  /** Absent for a link that leads nowhere. */
+  readonly state?: FileState;
+}
 
-function digestOf(files: ReadonlyMap<string, string>): string {
-  const hash = createHash('sha256');
-  for (const [name, sha256] of files) hash.update(`${sha256} ${JSON.stringify(name)}\n`);
-  return hash.digest('hex');
+/** Stands for the hash of a link whose target does not exist. */
+const noContent = '-';
+
+async function hashBatch(batch: readonly WalkedFile[], cache: HashCache): Promise<readonly HashedName[]> {
+  const states = await Promise.all(batch.map(({ path }) => stateOf(path)));
+  const known: (string | undefined)[] = [];
+  for (const [i, { name }] of batch.entries()) {
+    const state = states[i];
+    known.push(state && (await cache.find(name, state)));
+  }
+  return Promise.all(
+    batch.map(async ({ name, path }, i) => {
+      const state = states[i];
+      if (state === undefined) return { name, sha256: noContent };
+      const sha256 = known[i];
+      return sha256 === undefined ? { name, ...(await hashFile(path)) } : { name, sha256, state };
+    }),
+  );
+}
+
+async function stateOf(path: string): Promise<FileState | undefined> {
+  try {
+    return fileState(await stat(path, { bigint: true }));
+  } catch (error) {
+    if (leadsNowhere(error)) return undefined;
+    throw error;
+  }
 }

@@ -1,87 +1,161 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { createHash } from 'node:crypto';
-import { replaceFile } from '../store/replace-file.js';
-import { sameState, type FileState, type HashedFile } from './file-hash.js';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { sameState, type FileState } from './file-hash.js';
+import { LineReader } from './line-reader.js';
 
 /**
- * Hashes of the files under one folder, remembered between runs so that unchanged files are not read again.
- * It is only ever a help: one that cannot be read is empty, and one that cannot be written stays as it was.
+ * Hashes of the files under one folder, remembered between runs so that unchanged files are not read again. Files are
+ * asked for, and noted, in the order of their names: what is remembered is read and written alongside, and never in
+ * memory as a whole. It is only ever a help: one that cannot be read is empty, and one that cannot be written stays as
+ * it was.
  */
 export class HashCache {
-  readonly #file: string;
-  readonly #root: string;
-  #entries = new Map<string, HashedFile>();
+  /** Where it is kept: a line a file, for `readHashes`. */
+  readonly path: string;
+  readonly #remembered: LineReader;
+  readonly #aside: string;
+  #writer: FileHandle | undefined;
+  #canWrite = true;
+  #pending: string;
   #changed = false;
 
-  private constructor(file: string, root: string) {
-    this.#file = file;
-    this.#root = root;
+  private constructor(path: string, header: string, remembered: LineReader) {
+    this.path = path;
+    this.#pending = `${header}\n`;
+    this.#remembered = remembered;
+    this.#aside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   }
 
-  /** The cache for files under `root`, kept in the folder `directory`. */
+  /** The cache for files under `root`, kept in the folder `directory`; both may move together. */
   static async open(directory: string, root: string): Promise<HashCache> {
-    const name = createHash('sha256').update(root).digest('hex').slice(0, 16);
-    const cache = new HashCache(join(directory, `${name}.jsonl`), root);
-    const text = await readFile(cache.#file, 'utf8').catch(() => '');
-    const [header, ...lines] = text.split('\n');
-    if (header !== cache.#header) return cache;
-    for (const line of lines) {
-      if (line === '') continue;
-      try {
-        const [name, bytes, modifiedNs, changedNs, inode, sha256] = JSON.parse(line) as Line;
-        cache.#entries.set(name, { sha256, state: { bytes, modifiedNs, changedNs, inode } });
-      } catch {
-        return cache;
-      }
+    const place = relative(directory, root);
+    const name = createHash('sha256').update(place).digest('hex').slice(0, 16);
+    const path = join(directory, `${name}.jsonl`);
+    const header = JSON.stringify({ format: 2, root: place });
+    const remembered = await LineReader.open(path);
+    const cache = new HashCache(path, header, remembered);
+    if ((await remembered.peek()) !== header) {
+      await remembered.close();
+      return new HashCache(path, header, await LineReader.open('/dev/null'));
     }
+    remembered.skip();
     return cache;
   }
 
-  /** The hash of a file, by its path under the root, if it is known for exactly this state. */
-  get(name: string, state: FileState): string | undefined {
-    const entry = this.#entries.get(name);
-    return entry !== undefined && sameState(entry.state, state) ? entry.sha256 : undefined;
+  /** The hash of a file, if it is known for exactly this state. Files are asked for in the order of their names. */
+  async find(name: string, state: FileState): Promise<string | undefined> {
+    for (;;) {
+      const line = await this.#remembered.peek();
+      const entry = line === undefined ? undefined : parseLine(line);
+      if (entry === undefined || entry.name > name) return undefined;
+      if (entry.name === name)
+        return entry.state !== undefined && sameState(entry.state, state) ? entry.sha256 : undefined;
+      // A file that is no longer there.
+      this.#changed = true;
+      this.#remembered.skip();
+    }
   }
 
   /**
-   * Remembers a hash, unless the file changed so recently that another change could leave the same times:
-   * file systems keep times in steps of up to two seconds.
+   * Notes the hash of a file, in the order of names. It will be trusted unless the file changed so recently that another
+   * change could leave the same time: file systems keep times in steps of up to two seconds. The time that counts is that
+   * of the inode's last change, which no program can set, by the clock that was read then; a clock that has been set back
+   * since makes a file look younger than it is, which is safe.
    */
-  set(name: string, file: HashedFile): void {
-    const latest = Math.max(Number(file.state.modifiedNs), Number(file.state.changedNs)) / 1e6;
-    if (Date.now() - latest < 2000) return;
-    this.#entries.set(name, file);
-    this.#changed = true;
+  async note(name: string, sha256: string, state: FileState | undefined): Promise<void> {
+    const isSettled = state !== undefined && Date.now() - Number(state.changedNs) / 1e6 >= 2000;
+    const line = formatLine(name, sha256, isSettled ? state : undefined);
+    const earlier = await this.#remembered.peek();
+    if (earlier !== undefined && parseLine(earlier)?.name === name) this.#remembered.skip();
+    if (earlier !== line) this.#changed = true;
+    this.#pending += `${line}\n`;
+    if (this.#pending.length > pendingLength) await this.#flush();
   }
 
-  /** Writes what was learnt, leaving out files that are not among `names`. */
-  async save(names: ReadonlySet<string> | ReadonlyMap<string, unknown>): Promise<void> {
-    for (const name of this.#entries.keys())
-      if (!names.has(name)) {
-        this.#entries.delete(name);
-        this.#changed = true;
-      }
-    if (!this.#changed) return;
-    const lines = [this.#header];
-    for (const [name, { sha256, state }] of this.#entries) {
-      const line: Line = [name, state.bytes, state.modifiedNs, state.changedNs, state.inode, sha256];
-      lines.push(JSON.stringify(line));
+  /** Keeps what was noted. Gives whether the file at `path` now has it. */
+  async save(): Promise<boolean> {
+    if ((await this.#remembered.peek()) !== undefined) this.#changed = true;
+    await this.#remembered.close();
+    if (this.#changed) await this.#flush();
+    try {
+      await this.#writer?.close();
+      if (!this.#canWrite) return false;
+      if (this.#changed) await rename(this.#aside, this.path);
+      else await rm(this.#aside, { force: true });
+      return true;
+    } catch {
+      await rm(this.#aside, { force: true }).catch(() => undefined);
+      return false;
     }
-    await replaceFile(this.#file, `${lines.join('\n')}\n`).catch(() => undefined);
-    this.#changed = false;
   }
 
-  get #header(): string {
-    return JSON.stringify({ format: 1, root: this.#root });
+  /** Forgets what was noted. */
+  async abandon(): Promise<void> {
+    await this.#remembered.close();
+    await this.#writer?.close().catch(() => undefined);
+    await rm(this.#aside, { force: true }).catch(() => undefined);
+  }
+
+  async #flush(): Promise<void> {
+    const text = this.#pending;
+    this.#pending = '';
+    if (!this.#canWrite) return;
+    try {
+      if (this.#writer === undefined) {
+        await mkdir(dirname(this.path), { recursive: true });
+        this.#writer = await open(this.#aside, 'w');
+      }
+      await this.#writer.writeFile(text);
+    } catch {
+      this.#canWrite = false;
+    }
   }
 }
 
-type Line = [
-  name: string,
-  bytes: number,
-  modifiedNs: string,
-  changedNs: string,
-  inode: string,
-  sha256: string,
-];
+const pendingLength = 1 << 18;
+
+interface Entry {
+  readonly name: string;
+  readonly sha256: string;
+  /** Absent where the hash is known but must not be trusted for long. */
+  readonly state?: FileState | undefined;
+}
+
+function formatLine(name: string, sha256: string, state: FileState | undefined): string {
+  const { bytes, modifiedNs, changedNs, inode } = state ?? {};
+  return JSON.stringify(
+    state === undefined ? [name, sha256] : [name, sha256, bytes, modifiedNs, changedNs, inode],
+  );
+}
+
+function parseLine(line: string): Entry | undefined {
+  try {
+    const [name, sha256, bytes, modifiedNs, changedNs, inode] = JSON.parse(line) as [
+      string,
+      string,
+      ...([number, string, string, string] | [undefined, undefined, undefined, undefined]),
+    ];
+    return { name, sha256, state: bytes === undefined ? undefined : { bytes, modifiedNs, changedNs, inode } };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Name and hash of every file that a cache at `path` has, in the order of names. */
+export async function* readHashes(path: string): AsyncGenerator<readonly [name: string, sha256: string]> {
+  const reader = await LineReader.open(path);
+  try {
+    await reader.peek();
+    for (;;) {
+      // The first line is the header.
+      reader.skip();
+      const line = await reader.peek();
+      const entry = line === undefined ? undefined : parseLine(line);
+      if (entry === undefined) return;
+      yield [entry.name, entry.sha256];
+    }
+  } finally {
+    await reader.close();
+  }
+}

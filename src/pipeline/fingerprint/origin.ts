@@ -40,7 +40,7 @@ export interface Origin {
 }
 
 /** Raised whenever the same origin would give another fingerprint. */
-const format = 1;
+const format = 2;
 
 /**
  * Fingerprint of an output: SHA-256 in hexadecimal over its origin, in which stage ids are replaced by the fingerprints
@@ -69,14 +69,19 @@ export function withoutKeys(config: Json, paths: readonly KeyPath[] = []): Json 
   return paths.reduce(without, config);
 }
 
+/** What is at `path`, if anything is. */
+export function valueAt(value: Json, path: KeyPath): Json | undefined {
+  return path.reduce<Json | undefined>(
+    (at, key) => (at as Readonly<Record<string, Json>> | undefined)?.[key],
+    value,
+  );
+}
+
 /** A copy of `value` without what is at `path`, which leads through maps and lists to a key of a map. */
 function without(value: Json, path: KeyPath): Json {
   const parent = path.slice(0, -1);
   const key = path.at(-1)!;
-  const map = parent.reduce<Json | undefined>(
-    (at, part) => (at as Readonly<Record<string, Json>> | undefined)?.[part],
-    value,
-  );
+  const map = valueAt(value, parent);
   if (!isObject(map) || !(key in map)) return value;
   return replaceAt(value, parent, Object.fromEntries(Object.entries(map).filter(([name]) => name !== key)));
 }

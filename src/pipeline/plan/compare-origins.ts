@@ -2,15 +2,18 @@ import type { Json } from '../stage.js';
 import { canonicalJson, isArray, isObject } from '../fingerprint/canonical-json.js';
 import {
   replaceAt,
+  valueAt,
   withoutKeys,
   type InputOrigin,
   type KeyPath,
   type Origin,
 } from '../fingerprint/origin.js';
+import type { Listing } from '../store/listings.js';
+import { compareListings } from './compare-listings.js';
 import type { Reason } from './reasons.js';
 
 /** Gives the files of an input by its digest, where their list was kept. */
-export type FindListing = (digest: string) => Promise<ReadonlyMap<string, string> | undefined>;
+export type FindListing = (digest: string) => Promise<Listing | undefined>;
 
 /** Every difference between two origins of a kind that makes their fingerprints differ. */
 export async function compareOrigins(
@@ -29,7 +32,7 @@ export async function compareOrigins(
   for (const [i, input] of now.inputs.entries()) {
     const earlier = before.inputs[i];
     if (earlier !== undefined && earlier.digest !== input.digest)
-      reasons.push(await compareInputs(earlier, input, findListing));
+      reasons.push(await compareInputs(earlier, input, writtenPath(now, input), findListing));
   }
   return unique(reasons);
 }
@@ -50,7 +53,12 @@ function marked({ config, withoutEffect, references, inputs }: Origin): Json {
   return withoutKeys(result, withoutEffect);
 }
 
-function* compareConfigs(path: KeyPath, before: Json | undefined, now: Json | undefined): Generator<Reason> {
+/** Every key whose value differs between two configurations, named from `path` on. */
+export function* compareConfigs(
+  path: KeyPath,
+  before: Json | undefined,
+  now: Json | undefined,
+): Generator<Reason> {
   const earlier = asMarker(before);
   const current = asMarker(now);
   if (earlier !== undefined && current !== undefined) {
@@ -97,23 +105,24 @@ function change(key: string, from: Json | undefined, to: Json | undefined): Reas
   return { type: 'changed', key, ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
 }
 
+/** The path of an input as the configuration has it. */
+function writtenPath({ config }: Origin, { paths, location }: InputOrigin): string {
+  const written = paths[0] && valueAt(config, paths[0]);
+  return typeof written === 'string' ? written : location;
+}
+
 async function compareInputs(
   before: InputOrigin,
   now: InputOrigin,
+  location: string,
   findListing: FindListing,
 ): Promise<Reason> {
-  const { location } = now;
   const [earlier, current] = await Promise.all([findListing(before.digest), findListing(now.digest)]);
-  if (earlier === undefined || current === undefined) return { type: 'input-changed', location };
-  const names = [...current.keys()];
+  const known = earlier !== undefined && current !== undefined;
   return {
     type: 'input-changed',
     location,
-    files: {
-      added: names.filter((name) => !earlier.has(name)),
-      removed: [...earlier.keys()].filter((name) => !current.has(name)),
-      changed: names.filter((name) => earlier.has(name) && earlier.get(name) !== current.get(name)),
-    },
+    ...(known && { files: await compareListings(earlier, current) }),
   };
 }
 

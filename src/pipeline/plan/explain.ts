@@ -1,9 +1,10 @@
 import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
 import type { Content } from '../fingerprint/content.js';
+import { readHashes } from '../fingerprint/hash-cache.js';
 import type { FoundOutput } from '../store/find-output.js';
 import type { History } from '../store/history.js';
 import { listingsFolder, outputPlace } from '../store/layout.js';
-import { readListing } from '../store/listings.js';
+import { openListing } from '../store/listings.js';
 import { readManifest, type Manifest } from '../store/manifest.js';
 import { compareOrigins, type FindListing } from './compare-origins.js';
 import type { Reason } from './reasons.js';
@@ -26,9 +27,11 @@ export async function explain(
   if (found.state === 'damaged') return [{ type: 'output-damaged', problem: found.problem }];
   const fingerprints = history.fingerprints(stage, origin.kind);
   if (fingerprints.includes(fingerprintOf(origin))) return [{ type: 'output-missing' }];
-  const now = new Map(contents.map((content) => [content.digest, content.files]));
-  const findListing: FindListing = async (digest) =>
-    now.get(digest) ?? (await readListing(listingsFolder(runsRoot), digest));
+  const now = new Map(contents.map(({ digest, hashes }) => [digest, hashes]));
+  const findListing: FindListing = async (digest) => {
+    const hashes = now.get(digest);
+    return hashes === undefined ? openListing(listingsFolder(runsRoot), digest) : readHashes(hashes);
+  };
   let nearest: readonly Reason[] | undefined;
   for (const fingerprint of fingerprints.slice(0, compared)) {
     const manifest = await manifestOf(runsRoot, origin.kind, fingerprint);

@@ -1,13 +1,12 @@
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
 import { readContent, type Content } from '../fingerprint/content.js';
-import { HashCache } from '../fingerprint/hash-cache.js';
 import { hashesFolder } from '../store/layout.js';
 
 export interface InputProgress {
   readonly stage: string;
+  /** Files that have been read. How many there are is known at the end. */
   readonly done: number;
-  readonly total: number;
 }
 
 /** Reads the files and folders that stages take from outside. Each is read once, however many stages name it. */
@@ -39,10 +38,10 @@ export class InputReader {
   async #readNow(stage: string, location: string): Promise<Content> {
     try {
       return await readContent(location, {
-        cache: await HashCache.open(hashesFolder(this.#runsRoot), location),
+        hashes: hashesFolder(this.#runsRoot),
         leaveOut: this.#runsRoot,
-        onProgress: (done, total) => {
-          this.#onProgress({ stage, done, total });
+        onProgress: (done) => {
+          this.#onProgress({ stage, done });
         },
         ...(this.#signal && { signal: this.#signal }),
       });

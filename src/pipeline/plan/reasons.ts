@@ -10,18 +10,24 @@ export type Reason =
   | { readonly type: 'changed'; readonly key: string; readonly from?: Json; readonly to?: Json }
   | {
       readonly type: 'input-changed';
+      /** As the configuration has it. */
       readonly location: string;
-      /** Names of files; undefined where the earlier list was not kept. */
-      readonly files?: {
-        readonly added: readonly string[];
-        readonly removed: readonly string[];
-        readonly changed: readonly string[];
-      };
+      /** Absent where the earlier list was not kept. */
+      readonly files?: ChangedFiles;
     }
   | { readonly type: 'upstream-changed'; readonly stage: string }
   | { readonly type: 'code-changed'; readonly kind: string; readonly from: number; readonly to: number }
   /** `by` is the stage that was named, where that is another one. */
   | { readonly type: 'forced'; readonly by?: string };
+
+/** How many files of an input changed, and the names of some. A type, not an interface: it is written as JSON. */
+// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
+export type ChangedFiles = {
+  readonly changed: number;
+  readonly added: number;
+  readonly removed: number;
+  readonly names: readonly string[];
+};
 
 /** A reason in a few words, such as `stages.train.model.mediators: 16 → 64` or `never run`. */
 export function formatReason(reason: Reason): string {
@@ -53,23 +59,16 @@ function formatValue(value: Json | undefined): string {
   return text.length > longestValue ? `${text.slice(0, longestValue - 1)}…` : text;
 }
 
-const namedFiles = 3;
-
-function formatFiles(files: (Reason & { type: 'input-changed' })['files']): string {
+function formatFiles(files: ChangedFiles | undefined): string {
   if (files === undefined) return 'content changed';
-  const { added, removed, changed } = files;
-  const names = [...changed, ...added, ...removed].filter((name) => name !== '');
-  const total = added.length + removed.length + changed.length;
-  const parts = [
-    changed.length > 0 ? `${changed.length} changed` : '',
-    added.length > 0 ? `${added.length} added` : '',
-    removed.length > 0 ? `${removed.length} removed` : '',
-  ].filter((part) => part !== '');
+  const { changed, added, removed } = files;
+  const names = files.names.filter((name) => name !== '');
+  if (names.length === 0) return 'content changed';
+  const total = changed + added + removed;
+  const parts = Object.entries({ changed, added, removed }).filter(([, count]) => count > 0);
   const what =
     parts.length === 1
-      ? `${total} ${total === 1 ? 'file' : 'files'} ${parts[0]!.split(' ')[1]!}`
-      : `${total} files differ (${parts.join(', ')})`;
-  if (names.length === 0) return 'content changed';
-  const more = names.length > namedFiles ? ', …' : '';
-  return `${what}: ${names.slice(0, namedFiles).join(', ')}${more}`;
+      ? `${total} ${total === 1 ? 'file' : 'files'} ${parts[0]![0]}`
+      : `${total} files differ (${parts.map(([name, count]) => `${count} ${name}`).join(', ')})`;
+  return `${what}: ${names.join(', ')}${total > names.length ? ', …' : ''}`;
 }

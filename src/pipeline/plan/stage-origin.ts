@@ -27,7 +27,7 @@ export async function stageOrigin(
     inputs.push({
       location,
       paths: findInputPaths(config, location, pipeline.directory),
-      files: content.files.size,
+      files: content.files,
       bytes: content.bytes,
       digest: content.digest,
     });

@@ -1,3 +1,4 @@
+import type { KeptLock } from '../lock/keep.js';
 import type { Reason } from '../plan/reasons.js';
 import type { Json, StageEvent } from '../stage.js';
 import type { LockHolder } from '../store/output-lock.js';
@@ -40,7 +41,7 @@ export interface StageResult {
  */
 export type RunEvent =
   /** Files that stages take from outside are being read, before the run can be planned. */
-  | { readonly type: 'reading-inputs'; readonly stage: string; readonly done: number; readonly total: number }
+  | { readonly type: 'reading-inputs'; readonly stage: string; readonly done: number }
   | {
       readonly type: 'run-started';
       readonly pipeline: string;
@@ -79,6 +80,8 @@ export type RunEvent =
       readonly cached: number;
       /** Absolute paths of pages to look at. */
       readonly pages: readonly string[];
+      /** Present where a lock was to be written. */
+      readonly lock?: KeptLock;
     }
   | { readonly type: 'run-failed'; readonly seconds: number; readonly stage: string }
   /** `stage` is the one that was stopped; running again continues there. */

@@ -4,6 +4,10 @@ import type { Origin } from '../../config/index.js';
 import { abortError, isAbortError } from '../../streams/index.js';
 import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js';
 import { executeHere, type StageExecutor, type StageOutput } from '../stage.js';
+import type { Manifest } from '../store/manifest.js';
+import { keepLock } from '../lock/keep.js';
+import type { Lock } from '../lock/lock.js';
+import { refuseDifferences, refuseOutput } from '../lock/refuse.js';
 import { History } from '../store/history.js';
 import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
 import { asStorageError, describeFailure } from './failure.js';
@@ -21,6 +25,10 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   readonly set?: readonly string[];
   /** Where each value of the pipeline was written, to be recorded. */
   readonly sources?: ReadonlyMap<string, Origin>;
+  /** Refuses whatever is not as this lock has it: before anything runs, and after each stage its output. */
+  readonly locked?: Lock | undefined;
+  /** Writes the lock of the pipeline when all of it has run. */
+  readonly writeLock?: boolean;
 }
 
 /**
@@ -82,6 +90,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
         emit({ type: 'reading-inputs', ...progress });
       },
     });
+    if (options.locked !== undefined) refuseDifferences(plan, options.locked);
     emit({
       type: 'run-started',
       pipeline: pipeline.name,
@@ -91,6 +100,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     });
     const history = await History.open(runsRoot, pipeline.name);
     const outputs = new Map<string, StageOutput>();
+    const manifests = new Map<string, Manifest>();
     let ran = 0;
     for (const planned of plan.stages) {
       if (signal.aborted) throw abortError(signal);
@@ -109,7 +119,9 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       });
       outputs.set(id, stageOutput(planned, manifest));
       await pointTo(join(folder.directory, id), planned.place.directory);
+      manifests.set(id, manifest);
       await history.add({ stage: id, kind, fingerprint: manifest.fingerprint });
+      if (options.locked !== undefined) refuseOutput(pipeline.file, options.locked, id, manifest);
       current = undefined;
     }
     emit({
@@ -118,6 +130,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       ran,
       cached: plan.stages.length - ran,
       pages: pages(outputs),
+      ...(options.writeLock === true && { lock: await keepLock(plan, manifests) }),
     });
   } catch (error) {
     if (signal.aborted && (isAbortError(error) || error === signal.reason)) {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { lastValueFrom, tap } from 'rxjs';
 import { asUserError } from '../../files/file-errors.js';
+import { environment } from '../environment.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Reason } from '../plan/reasons.js';
 import type { Json, StageExecutor, StageWork } from '../stage.js';
@@ -69,7 +70,7 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
 
 async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Manifest> {
   const { planned, work, execute, emit, runsRoot, log } = options;
-  const { place, stage, origin } = planned;
+  const { place, stage, kind, origin } = planned;
   for (const content of planned.contents) await saveListing(listingsFolder(runsRoot), content);
   const { resumed, completed } = await beginOutput(place, hashesFolder(runsRoot), { fresh });
   if (completed !== undefined) {
@@ -100,7 +101,14 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
       { defaultValue: undefined },
     );
     const { seconds, totalSeconds } = session;
-    const manifest = await sealOutput(place, { origin, summary, seconds: totalSeconds });
+    const manifest = await sealOutput(place, {
+      origin,
+      summary,
+      madeWith: environment(work.context.runtime),
+      seconds: totalSeconds,
+      hashes: hashesFolder(runsRoot),
+      ...(kind.isIncidental && { isIncidental: kind.isIncidental.bind(kind) }),
+    });
     await session.finish();
     const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
     emit({ type: 'stage-finished', seconds, bytes, ...stageResult(planned, manifest) });

@@ -1,6 +1,6 @@
 import type { Pipeline } from '../../config/index.js';
 import type { PlannedStage } from '../plan/plan.js';
-import type { StageContext, StageOutput, StageWork } from '../stage.js';
+import type { Json, StageContext, StageOutput, StageWork } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 
 /** The finished output of a planned stage, as later stages see it. */
@@ -10,7 +10,8 @@ export function stageOutput({ stage, place }: PlannedStage, manifest: Manifest):
     kind: stage.kind,
     directory: place.directory,
     fingerprint: manifest.fingerprint,
-    config: manifest.origin.config,
+    // Not the one in the manifest, whose paths may start at the folder of another pipeline.
+    config: stage.config as unknown as Json,
     summary: manifest.summary,
     seconds: manifest.seconds,
   };

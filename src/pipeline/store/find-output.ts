@@ -1,9 +1,9 @@
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileState, hashFile } from '../fingerprint/file-hash.js';
+import { fileState, hashFile, type FileState } from '../fingerprint/file-hash.js';
 import { HashCache } from '../fingerprint/hash-cache.js';
 import { type OutputPlace } from './layout.js';
-import { DamagedManifest, readManifest, type Manifest } from './manifest.js';
+import { DamagedManifest, readManifest, type Manifest, type ManifestFile } from './manifest.js';
 
 /** What is at the place of an output. */
 export type FoundOutput =
@@ -56,29 +56,44 @@ async function findDamage(
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const cache = await HashCache.open(hashes, directory);
-  const names = new Set(manifest.files.map(({ path }) => path));
-  for (let i = 0; i < manifest.files.length; i += atOnce) {
-    signal?.throwIfAborted();
-    const problems = await Promise.all(
-      manifest.files.slice(i, i + atOnce).map(async ({ path, bytes, sha256 }) => {
-        const file = join(directory, path);
-        const stats = await stat(file, { bigint: true }).catch(() => undefined);
-        if (stats?.isFile() !== true) return `${path} is missing`;
-        const state = fileState(stats);
-        if (state.bytes !== bytes) return `${path} has ${state.bytes} bytes instead of ${bytes}`;
-        let found = cache.get(path, state);
-        if (found === undefined) {
-          const hashed = await hashFile(file);
-          cache.set(path, hashed);
-          found = hashed.sha256;
-        }
-        return found === sha256 ? undefined : `${path} has other content than was written (SHA-256 differs)`;
-      }),
-    );
-    const problem = problems.find((found) => found !== undefined);
-    if (problem !== undefined) return problem;
+  try {
+    for (let i = 0; i < manifest.files.length; i += atOnce) {
+      signal?.throwIfAborted();
+      const problem = await findDamageIn(directory, manifest.files.slice(i, i + atOnce), cache);
+      if (problem !== undefined) return problem;
+    }
+    await cache.save();
+    return undefined;
+  } finally {
+    await cache.abandon();
   }
-  await cache.save(names);
+}
+
+async function findDamageIn(
+  directory: string,
+  files: readonly ManifestFile[],
+  cache: HashCache,
+): Promise<string | undefined> {
+  const all = await Promise.all(
+    files.map(({ path }) => stat(join(directory, path), { bigint: true }).catch(() => undefined)),
+  );
+  const found: { readonly state: FileState; readonly sha256: string | undefined }[] = [];
+  for (const [i, { path, bytes }] of files.entries()) {
+    const stats = all[i];
+    if (stats?.isFile() !== true) return `${path} is missing`;
+    const state = fileState(stats);
+    if (state.bytes !== bytes) return `${path} has ${state.bytes} bytes instead of ${bytes}`;
+    found.push({ state, sha256: await cache.find(path, state) });
+  }
+  const hashed = await Promise.all(
+    found.map(async ({ state, sha256 }, i) =>
+      sha256 === undefined ? hashFile(join(directory, files[i]!.path)) : { state, sha256 },
+    ),
+  );
+  for (const [i, { path, sha256 }] of files.entries()) {
+    if (hashed[i]!.sha256 !== sha256) return `${path} has other content than was written (SHA-256 differs)`;
+    await cache.note(path, sha256, hashed[i]!.state);
+  }
   return undefined;
 }
 

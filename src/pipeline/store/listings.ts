@@ -1,37 +1,62 @@
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { access } from 'node:fs/promises';
-import { gunzip, gzip } from 'node:zlib';
+import { randomBytes } from 'node:crypto';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createGzip } from 'node:zlib';
 import type { Content } from '../fingerprint/content.js';
-import { replaceFile } from './replace-file.js';
+import { readHashes } from '../fingerprint/hash-cache.js';
+import { addFile } from './output-hash.js';
 
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
+/** The files of an input: SHA-256 of each by its name, in the order of names. */
+export type Listing = AsyncIterable<readonly [name: string, sha256: string]>;
 
-/** Keeps which files an input consisted of, so that a later plan can say which of them changed. One copy a content. */
-export async function saveListing(folder: string, content: Content): Promise<void> {
-  const path = listingPath(folder, content.digest);
-  const known = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!known) await replaceFile(path, await compress(JSON.stringify([...content.files])));
-}
-
-/** SHA-256 of each file, by name, of an input with this digest; undefined where it was not kept. */
-export async function readListing(
-  folder: string,
-  digest: string,
-): Promise<ReadonlyMap<string, string> | undefined> {
+/**
+ * Keeps which files an input consisted of, so that a later plan can say which of them changed. One copy a content; none
+ * where the hashes of its files were not kept, or have changed since.
+ */
+export async function saveListing(folder: string, { digest, hashes }: Content): Promise<void> {
+  const path = listingPath(folder, digest);
+  if (hashes === undefined || (await exists(path))) return;
+  const aside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const found = createHash('sha256');
+  async function* lines(): AsyncGenerator<string> {
+    for await (const [name, sha256] of readHashes(hashes!)) {
+      addFile(found, name, sha256);
+      yield `${JSON.stringify([name, sha256])}\n`;
+    }
+  }
+  await mkdir(folder, { recursive: true });
   try {
-    const json = (await decompress(await readFile(listingPath(folder, digest)))).toString();
-    return new Map(JSON.parse(json) as [string, string][]);
-  } catch {
-    return undefined;
+    await pipeline(Readable.from(lines()), createGzip(), createWriteStream(aside));
+    if (found.digest('hex') === digest) await rename(aside, path);
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 
+/** The files of an input with this digest; undefined where they were not kept. */
+export async function openListing(folder: string, digest: string): Promise<Listing | undefined> {
+  const path = listingPath(folder, digest);
+  return (await exists(path)) ? readLines(path) : undefined;
+}
+
+async function* readLines(path: string): AsyncGenerator<readonly [string, string]> {
+  const text = createReadStream(path).pipe(createGunzip());
+  for await (const line of createInterface({ input: text, crlfDelay: Infinity }))
+    yield JSON.parse(line) as [string, string];
+}
+
 function listingPath(folder: string, digest: string): string {
-  return join(folder, `${digest.slice(0, 32)}.json.gz`);
+  return join(folder, `${digest.slice(0, 32)}.jsonl.gz`);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

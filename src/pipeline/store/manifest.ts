@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Json } from '../stage.js';
+import type { Environment } from '../environment.js';
 import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
 import { manifestName } from './layout.js';
 
@@ -9,16 +10,19 @@ export interface ManifestFile {
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Set where the file tells how the output was made rather than what was made. */
+  readonly incidental?: true;
 }
 
 /** What a finished output says of itself. Written last: an output without it is not finished. */
 export interface Manifest {
-  readonly format: 1;
+  readonly format: 2;
   readonly kind: string;
   readonly fingerprint: string;
   /** What the fingerprint was computed from. */
   readonly origin: Origin;
   readonly summary: Readonly<Record<string, Json>>;
+  readonly madeWith: Environment;
   /** Time that the stage took, over all of its sessions. */
   readonly seconds: number;
   /** ISO 8601. */
@@ -49,8 +53,8 @@ export async function readManifest(directory: string, fingerprint: string): Prom
   } catch {
     throw new DamagedManifest(`${manifestName} is not valid JSON`);
   }
-  if (manifest?.format !== 1 || manifest.origin === undefined || !Array.isArray(manifest.files))
-    throw new DamagedManifest(`${manifestName} is not of format 1`);
+  if (manifest?.format !== 2 || manifest.origin === undefined || !Array.isArray(manifest.files))
+    throw new DamagedManifest(`${manifestName} is not of format 2`);
   if (manifest.fingerprint !== fingerprint || fingerprintOf(manifest.origin) !== fingerprint)
     throw new DamagedManifest(`${manifestName} is of another output`);
   return manifest as Manifest;

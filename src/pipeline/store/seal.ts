@@ -2,9 +2,11 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EMPTY, from, lastValueFrom, mergeMap } from 'rxjs';
 import { writeFileWhole } from '../../files/output-file.js';
-import { hashFile } from '../fingerprint/file-hash.js';
+import { hashFile, type FileState } from '../fingerprint/file-hash.js';
+import { HashCache } from '../fingerprint/hash-cache.js';
 import type { Origin } from '../fingerprint/origin.js';
-import type { Json } from '../stage.js';
+import type { Environment } from '../environment.js';
+import type { Json, StageKind } from '../stage.js';
 import { putInPlace } from './begin.js';
 import { manifestName, type OutputPlace } from './layout.js';
 import type { Manifest, ManifestFile } from './manifest.js';
@@ -13,7 +15,12 @@ import { syncFolder } from '../../files/sync-folder.js';
 export interface SealFacts {
   readonly origin: Origin;
   readonly summary: Readonly<Record<string, Json>>;
+  readonly madeWith: Environment;
   readonly seconds: number;
+  /** Folder of the remembered hashes. */
+  readonly hashes: string;
+  /** Whether a file tells how the output was made rather than what was made. */
+  readonly isIncidental?: StageKind<never>['isIncidental'];
 }
 
 /**
@@ -29,12 +36,15 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
   if (names.includes(manifestName))
     throw new Error(`A stage of kind ${place.kind} wrote ${manifestName}, which is not its to write.`);
   const files: ManifestFile[] = [];
+  const states: FileState[] = [];
   await lastValueFrom(
     from(names.keys()).pipe(
       mergeMap(async (index) => {
         const path = names[index]!;
         const { sha256, state } = await hashFile(join(place.partial, path), { sync: true });
-        files[index] = { path, bytes: state.bytes, sha256 };
+        const incidental = facts.isIncidental?.(path, names) === true;
+        states[index] = state;
+        files[index] = { path, bytes: state.bytes, sha256, ...(incidental && { incidental }) };
       }, atOnce),
       mergeMap(() => EMPTY),
     ),
@@ -42,18 +52,32 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
   );
   for (const entry of entries) if (entry.isDirectory()) await syncFolder(join(entry.parentPath, entry.name));
   const manifest: Manifest = {
-    format: 1,
+    format: 2,
     kind: place.kind,
     fingerprint: place.fingerprint,
     origin: facts.origin,
     summary: facts.summary,
+    madeWith: facts.madeWith,
     seconds: facts.seconds,
     createdAt: new Date().toISOString(),
     files,
   };
   await writeFileWhole(join(place.partial, manifestName), `${JSON.stringify(manifest, undefined, 1)}\n`);
   await putInPlace(place);
+  await remember(place, files, states, facts.hashes);
   return manifest;
 }
 
 const atOnce = 8;
+
+/** Spares the next plan the reading of what has just been read. */
+async function remember(
+  place: OutputPlace,
+  files: readonly ManifestFile[],
+  states: readonly FileState[],
+  hashes: string,
+): Promise<void> {
+  const cache = await HashCache.open(hashes, place.directory);
+  for (const [i, { path, sha256 }] of files.entries()) await cache.note(path, sha256, states[i]);
+  await cache.save();
+}

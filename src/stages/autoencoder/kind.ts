@@ -1,11 +1,13 @@
 import type { AutoencoderConfig } from '../../config/generated/index.js';
 import type { StageKind } from '../../pipeline/stage.js';
 import { runLater } from '../run-later.js';
+import { isIncidentalToTraining } from '../training-files.js';
 
 export const stage: StageKind<AutoencoderConfig> = {
   name: 'autoencoder',
   codeVersion: 1,
   dependsOnPrecision: true,
   externalInputs: () => [],
+  isIncidental: isIncidentalToTraining,
   run: runLater(() => import('./index.js')),
 };

@@ -7,6 +7,7 @@ export const stage: StageKind<ImagesConfig> = {
   name: 'images',
   codeVersion: 1,
   dependsOnPrecision: false,
+  dependsOnSeed: false,
   externalInputs: (config, pipelineDirectory) => {
     const { root, labels } = locate(config, pipelineDirectory);
     return labels === 'folders' ? [root] : [root, labels.file];

@@ -8,5 +8,7 @@ export const stage: StageKind<ReportConfig> = {
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: () => [],
+  // The page tells how long stages took.
+  isIncidental: () => true,
   run: runLater(() => import('./index.js')),
 };

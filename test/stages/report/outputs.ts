@@ -52,7 +52,17 @@ export async function output(written: Written): Promise<StageOutput> {
     inputs: [],
   };
   const fingerprint = fingerprintOf(origin);
-  const manifest = { format: 1, kind, fingerprint, origin, summary, seconds, createdAt: '', files: [] };
+  const manifest = {
+    format: 2,
+    madeWith: {},
+    kind,
+    fingerprint,
+    origin,
+    summary,
+    seconds,
+    createdAt: '',
+    files: [],
+  };
   await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest));
   return { stage, kind, directory, fingerprint, config, summary, seconds };
 }

@@ -1,0 +1,14 @@
+import type { CommandDeclaration } from '../command.js';
+import { withRuns, withSet } from '../options.js';
+
+export interface LockOptions {
+  readonly set: string[];
+  readonly runs?: string;
+}
+
+export const lockCommand: CommandDeclaration = (program, perform) =>
+  withRuns(withSet(program.command('lock').argument('<file>', 'pipeline file')))
+    .description('write what a finished pipeline gave to NAME.lock.yaml, for version control and --locked')
+    .action((file: string, options: LockOptions) =>
+      perform(async (services) => (await import('./lock.js')).lock(file, options, services)),
+    );

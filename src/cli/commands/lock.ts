@@ -1,0 +1,28 @@
+import { UserError } from '../../errors.js';
+import { findRunsRoot, lockPath, makeLock, makePlan, writeLock } from '../../pipeline/index.js';
+import { loadOrReport } from '../load.js';
+import { shortPath } from '../paths.js';
+import { exitCodes, type Services } from '../services.js';
+import type { LockOptions } from './lock.command.js';
+
+/** `pipeline lock`: writes the lock of a pipeline all of which has run. Gives the exit code. */
+export async function lock(file: string, options: LockOptions, services: Services): Promise<number> {
+  const pipeline = await loadOrReport(file, options.set, services);
+  if (pipeline === undefined) return exitCodes.invalid;
+  const plan = await makePlan({
+    pipeline,
+    registry: await services.loadRegistry(),
+    runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
+  });
+  const missing = plan.stages.filter(({ output }) => output === undefined).map(({ stage }) => stage.id);
+  if (missing.length > 0)
+    throw new UserError({
+      code: 'lock-incomplete',
+      message: `${shortPath(pipeline.file)}: a lock tells of finished outputs; ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none.`,
+      remedy: `pipeline run ${shortPath(pipeline.file)}`,
+    });
+  const outputs = new Map(plan.stages.map(({ stage, output }) => [stage.id, output!]));
+  const changed = await writeLock(makeLock(plan, outputs, options.set), pipeline.file);
+  services.stdout.write(`${shortPath(lockPath(pipeline.file))}: ${changed ? 'written' : 'unchanged'}\n`);
+  return exitCodes.done;
+}

@@ -1,0 +1,108 @@
+import type { BigIntStats, Dirent } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface WalkedFile {
+  /** Path under the root, with `/` between its parts; empty where the root is a file itself. */
+  readonly name: string;
+  readonly path: string;
+}
+
+export interface WalkOptions {
+  /** A folder that does not count, wherever it is met. */
+  readonly leaveOut?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What file managers leave behind: never part of anybody's data. */
+const litter = new Set(['.DS_Store', 'Thumbs.db', 'desktop.ini']);
+
+/**
+ * Every file under a folder, or the file itself, following links: batches of at most `batchSize`, sorted by name in the
+ * order of UTF-16 code units. A link back to a folder above it is left out; one that leads nowhere counts as a file. In
+ * memory are the names of one folder, and of those above it, at a time.
+ *
+ * @throws the file system's error where the root is missing, or a folder cannot be read.
+ */
+export async function* walkFiles(
+  root: string,
+  options: WalkOptions = {},
+): AsyncGenerator<readonly WalkedFile[]> {
+  const stats = await stat(root, { bigint: true });
+  if (!stats.isDirectory()) {
+    if (stats.isFile()) yield [{ name: '', path: root }];
+    return;
+  }
+  const leftOut =
+    options.leaveOut === undefined
+      ? undefined
+      : await stat(options.leaveOut, { bigint: true }).catch(() => undefined);
+  let batch: WalkedFile[] = [];
+  for await (const file of folderFiles(root, '', stats, leftOut ? [identity(leftOut)] : [], options.signal)) {
+    batch.push(file);
+    if (batch.length < batchSize) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+export const batchSize = 64;
+
+async function* folderFiles(
+  path: string,
+  prefix: string,
+  stats: BigIntStats,
+  above: readonly string[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WalkedFile> {
+  signal?.throwIfAborted();
+  const self = identity(stats);
+  if (above.includes(self)) return;
+  for (const { name, isFolder } of await sortedEntries(path)) {
+    const entry = join(path, name);
+    if (!isFolder) yield { name: prefix + name, path: entry };
+    else {
+      const folder = await stat(entry, { bigint: true });
+      yield* folderFiles(entry, `${prefix}${name}/`, folder, [...above, self], signal);
+    }
+  }
+}
+
+interface Entry {
+  readonly name: string;
+  readonly isFolder: boolean;
+}
+
+/** The files and folders in a folder, in the order of the names of what they hold. */
+async function sortedEntries(path: string): Promise<readonly Entry[]> {
+  const found = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !litter.has(name));
+  const entries: Entry[] = [];
+  for (let i = 0; i < found.length; i += batchSize)
+    for (const entry of await Promise.all(found.slice(i, i + batchSize).map((entry) => known(path, entry))))
+      if (entry !== undefined) entries.push(entry);
+  const key = ({ name, isFolder }: Entry): string => (isFolder ? `${name}/` : name);
+  return entries.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+/** Undefined for what is neither file nor folder: a socket, a device. */
+async function known(path: string, entry: Dirent): Promise<Entry | undefined> {
+  const { name } = entry;
+  if (entry.isFile()) return { name, isFolder: false };
+  if (entry.isDirectory()) return { name, isFolder: true };
+  if (!entry.isSymbolicLink()) return undefined;
+  try {
+    const target = await stat(join(path, name));
+    return target.isFile() || target.isDirectory() ? { name, isFolder: target.isDirectory() } : undefined;
+  } catch (error) {
+    if (leadsNowhere(error)) return { name, isFolder: false };
+    throw error;
+  }
+}
+
+/** Whether an error says that a link leads to nothing, or to itself. */
+export function leadsNowhere(error: unknown): boolean {
+  return ['ENOENT', 'ELOOP', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+const identity = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;

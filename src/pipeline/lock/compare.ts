@@ -1,0 +1,117 @@
+import { roundingKeys, versionKeys, type Environment } from '../environment.js';
+import { canonicalJson } from '../fingerprint/canonical-json.js';
+import { compareConfigs } from '../plan/compare-origins.js';
+import type { Plan, PlannedStage } from '../plan/plan.js';
+import type { Json } from '../stage.js';
+import type { Manifest } from '../store/manifest.js';
+import { outputHash } from '../store/output-hash.js';
+import type { Lock, LockedInput, LockedStage } from './lock.js';
+import { lockOrigin } from './make-lock.js';
+
+/** A fact that is not as the lock has it. */
+export interface LockDifference {
+  /** The key in the pipeline file that the fact is about, or the name of a version. */
+  readonly key: string;
+  /** Absent where the lock has no such fact. */
+  readonly locked?: Json;
+  /** Absent where there is no such fact now. */
+  readonly found?: Json;
+}
+
+/** Everything that a plan and the environment have otherwise than a lock; of stages only those that are planned. */
+export function compareWithLock(plan: Plan, lock: Lock, now: Environment): readonly LockDifference[] {
+  const planned = new Set(plan.stages.map(({ stage }) => stage.id));
+  const known = plan.pipeline.stages;
+  const differences = [
+    ...versionKeys.flatMap((key) => differing(key, lock.madeWith[key], now[key])),
+    ...Object.keys(lock.stages)
+      .filter((id) => !planned.has(id) && !known.has(id))
+      .map((id) => ({ key: `stages.${id}`, locked: lock.stages[id]!.kind })),
+    ...plan.stages.flatMap((stage) => compareStage(stage, lock)),
+  ];
+  // A seed that differs does so in every stage that depends on it.
+  return [...new Map(differences.map((difference) => [JSON.stringify(difference), difference])).values()];
+}
+
+function compareStage(planned: PlannedStage, { stages }: Lock): readonly LockDifference[] {
+  const { stage, origin, fingerprint, output } = planned;
+  const locked = stages[stage.id];
+  const at = `stages.${stage.id}`;
+  if (locked === undefined) return [{ key: at, found: stage.kind }];
+  if (locked.fingerprint === fingerprint)
+    return output === undefined ? [] : compareOutput(stage.id, locked, output);
+  const found = lockOrigin(origin);
+  if (locked.kind !== found.kind) return differing(`${at}.uses`, locked.kind, found.kind);
+  const changes = [...compareConfigs(['stages', stage.id], locked.config, found.config)].flatMap((reason) =>
+    reason.type === 'changed' ? differing(reason.key, reason.from, reason.to) : [],
+  );
+  const reasons = [
+    ...differing(`code of ${found.kind}`, locked.codeVersion, found.codeVersion),
+    ...differing('seed', locked.seed, found.seed),
+    ...differing('runtime.precision', locked.precision, found.precision),
+    ...changes,
+    ...compareInputs(at, locked.inputs ?? {}, found.inputs ?? {}),
+  ];
+  // What follows from an upstream stage is told there.
+  const follows = origin.references.some(
+    (upstream) => stages[upstream.stage]?.fingerprint !== upstream.fingerprint,
+  );
+  return reasons.length > 0 || follows
+    ? reasons
+    : differing(`${at} fingerprint`, locked.fingerprint, fingerprint);
+}
+
+type Inputs = Readonly<Record<string, LockedInput>>;
+
+function compareInputs(at: string, locked: Inputs, found: Inputs): readonly LockDifference[] {
+  const keys = new Set([...Object.keys(locked), ...Object.keys(found)]);
+  return [...keys].flatMap((key) => differing(`${at}.${key}`, content(locked[key]), content(found[key])));
+}
+
+function content(input: LockedInput | undefined): string | undefined {
+  return input && `${input.files} files, ${input.bytes} bytes, SHA-256 ${input.sha256}`;
+}
+
+/** Whether an output is the locked one. Its revision, where it has one, tells why it is not. */
+export function compareOutput(id: string, locked: LockedStage, output: Manifest): readonly LockDifference[] {
+  const { revision } = output.summary;
+  return [
+    ...differing(
+      `stages.${id} revision`,
+      locked.revision,
+      typeof revision === 'string' ? revision : undefined,
+    ),
+    ...differing(`stages.${id} output`, locked.output, outputHash(output)),
+  ];
+}
+
+/** What may have changed the rounding, between the making of a locked stage and now: not refused, but worth knowing. */
+export function roundingDifferences(
+  lock: Lock,
+  id: string,
+  { madeWith, origin }: Manifest,
+): readonly LockDifference[] {
+  const stage = lock.stages[id]!;
+  const then = { ...lock.madeWith, ...stage.madeWith };
+  const idle = lockOrigin(origin).withoutEffect ?? {};
+  return [
+    ...roundingKeys.flatMap((key) => differing(key, then[key], madeWith[key])),
+    ...Object.entries(idle).flatMap(([key, value]) =>
+      differing(`stages.${id}.${key}`, stage.withoutEffect?.[key], value),
+    ),
+  ];
+}
+
+function differing(
+  key: string,
+  locked: Json | undefined,
+  found: Json | undefined,
+): readonly LockDifference[] {
+  if (same(locked, found)) return [];
+  return [{ key, ...(locked !== undefined && { locked }), ...(found !== undefined && { found }) }];
+}
+
+function same(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return canonicalJson(a) === canonicalJson(b);
+}

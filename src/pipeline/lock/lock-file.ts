@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { parseDocument, stringify } from 'yaml';
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+import { replaceFile } from '../store/replace-file.js';
+import type { Lock } from './lock.js';
+
+/** The lock of a pipeline file lies beside it: `train.yaml` has `train.lock.yaml`. */
+export function lockPath(pipelineFile: string): string {
+  return join(dirname(pipelineFile), `${basename(pipelineFile, extname(pipelineFile))}.lock.yaml`);
+}
+
+/** A lock as text: a fact a line, in an order that follows from the pipeline alone. */
+export function formatLock(lock: Lock, pipelineFile: string): string {
+  const name = basename(pipelineFile);
+  const head = [
+    `# What ${name} gave when it ran. Keep it in version control: \`pipeline run ${name} --locked\``,
+    '# refuses whatever differs from it. Written by the program; not to be edited.',
+  ];
+  return `${head.join('\n')}\n${stringify(lock, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+}
+
+/**
+ * Writes the lock of a pipeline file, unless it is there already. Gives whether it was written.
+ *
+ * @throws UserError where the folder cannot be written to.
+ */
+export async function writeLock(
+  lock: Lock,
+  pipelineFile: string,
+  path = lockPath(pipelineFile),
+): Promise<boolean> {
+  const text = formatLock(lock, pipelineFile);
+  if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return false;
+  await replaceFile(path, text).catch((error: unknown) => {
+    throw asUserError(error, path);
+  });
+  return true;
+}
+
+/**
+ * Reads the lock of a pipeline file.
+ *
+ * @throws UserError `lock-missing` or `lock-invalid`.
+ */
+export async function readLock(pipelineFile: string): Promise<Lock> {
+  const path = lockPath(pipelineFile);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw asUserError(error, path);
+    throw new UserError({
+      code: 'lock-missing',
+      message: `${path}: expected the lock of ${basename(pipelineFile)}, found no file.`,
+      remedy: `A run without --locked writes it; \`pipeline lock ${basename(pipelineFile)}\` writes it for what has run.`,
+    });
+  }
+  const document = parseDocument(text, { logLevel: 'silent' });
+  const lock = document.errors.length > 0 ? undefined : (document.toJS() as Partial<Lock> | null);
+  if (lock?.format !== 1 || typeof lock.stages !== 'object' || typeof lock.madeWith !== 'object')
+    throw new UserError({
+      code: 'lock-invalid',
+      message: `${path}: expected a lock of format 1, found ${document.errors[0]?.message.split('\n')[0] ?? 'something else'}.`,
+      remedy: 'Take it from version control again, or write it anew with `pipeline lock`.',
+    });
+  return lock as Lock;
+}

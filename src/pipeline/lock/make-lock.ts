@@ -1,0 +1,81 @@
+import type { Environment } from '../environment.js';
+import { canonicalJson } from '../fingerprint/canonical-json.js';
+import { valueAt, withoutKeys, type Origin } from '../fingerprint/origin.js';
+import type { Plan, PlannedStage } from '../plan/plan.js';
+import type { Json } from '../stage.js';
+import type { Manifest } from '../store/manifest.js';
+import { outputHash } from '../store/output-hash.js';
+import type { Lock, LockedInput, LockedStage } from './lock.js';
+
+/** The lock of a pipeline of which every planned stage has an output. It follows from the outputs alone. */
+export function makeLock(
+  { pipeline, stages }: Plan,
+  outputs: ReadonlyMap<string, Manifest>,
+  set: readonly string[] = [],
+): Lock {
+  const manifests = stages.map(({ stage }) => outputs.get(stage.id)!);
+  const madeWith = manifests.at(-1)!.madeWith;
+  return {
+    format: 1,
+    pipeline: pipeline.name,
+    ...(set.length > 0 && { set }),
+    madeWith,
+    stages: Object.fromEntries(
+      stages.map((planned, i) => [planned.stage.id, lockStage(planned, manifests[i]!, madeWith)]),
+    ),
+  };
+}
+
+function lockStage({ origin }: PlannedStage, manifest: Manifest, usual: Environment): LockedStage {
+  const { revision } = manifest.summary;
+  const figures = Object.entries(manifest.summary).filter(([, value]) => typeof value !== 'string');
+  const output = outputHash(manifest);
+  const unusual = Object.entries(manifest.madeWith).filter(
+    ([key, value]) => usual[key as keyof Environment] !== value,
+  );
+  return {
+    ...lockOrigin(origin),
+    ...(typeof revision === 'string' && { revision }),
+    fingerprint: manifest.fingerprint,
+    ...(output !== undefined && { output }),
+    ...(unusual.length > 0 && { madeWith: Object.fromEntries(unusual) }),
+    ...filled('figures', Object.fromEntries(figures)),
+  };
+}
+
+/** The part of a locked stage that is known before it runs. */
+export function lockOrigin(origin: Origin): Omit<LockedStage, 'fingerprint'> {
+  const { kind, codeVersion, seed, precision, withoutEffect = [] } = origin;
+  const inputPaths = origin.inputs.flatMap(({ paths }) => paths);
+  const idle = withoutEffect.map((path) => [path.join('.'), valueAt(origin.config, path) ?? null] as const);
+  return {
+    kind,
+    codeVersion,
+    ...(seed !== undefined && { seed }),
+    ...(precision !== undefined && { precision }),
+    config: sorted(withoutKeys(origin.config, [...withoutEffect, ...inputPaths])) as LockedStage['config'],
+    ...filled('withoutEffect', Object.fromEntries(idle)),
+    ...filled('inputs', lockInputs(origin)),
+  };
+}
+
+function lockInputs({ inputs }: Origin): Readonly<Record<string, LockedInput>> {
+  return Object.fromEntries(
+    inputs.map(({ paths, files, bytes, digest }, i) => [
+      paths[0]?.join('.') ?? `input ${i + 1}`,
+      { files, bytes, sha256: digest },
+    ]),
+  );
+}
+
+function filled<Key extends string, Value extends object>(
+  key: Key,
+  value: Value,
+): Partial<Readonly<Record<Key, Value>>> {
+  return Object.keys(value).length === 0 ? {} : ({ [key]: value } as Readonly<Record<Key, Value>>);
+}
+
+/** With the keys of every map in the order of their names, so that the lock does not tell of their order in the file. */
+function sorted(value: Json): Json {
+  return JSON.parse(canonicalJson(value)) as Json;
+}

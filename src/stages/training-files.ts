@@ -1,0 +1,21 @@
+import { metricsName } from '../data/metrics-log.js';
+
+/** The folder, in a training stage's output, of its checkpoints: each in a folder named after its step. */
+export const checkpointsName = 'checkpoints';
+
+/**
+ * Whether a file of a training stage's output depends on how often was logged and saved: the log, and every checkpoint
+ * but the last, whose weights are what was trained.
+ */
+export function isIncidentalToTraining(path: string, all: readonly string[]): boolean {
+  if (path === metricsName) return true;
+  const last = all.findLast((other) => checkpointOf(other) !== undefined);
+  const checkpoint = checkpointOf(path);
+  return checkpoint !== undefined && checkpoint !== checkpointOf(last!);
+}
+
+/** Steps are padded with zeros, so that names are in the order of steps. */
+function checkpointOf(path: string): string | undefined {
+  const [folder, checkpoint, file] = path.split('/');
+  return folder === checkpointsName && file !== undefined ? checkpoint : undefined;
+}

@@ -1,0 +1,143 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { toyCommand, toyProject, toyYaml } from '../toy-project.js';
+
+let folder: string;
+const pipeline = (...args: string[]) => toyCommand(folder, args);
+const lockFile = () => join(folder, 'toy.lock.yaml');
+const lockText = () => readFile(lockFile(), 'utf8');
+
+beforeEach(async () => {
+  folder = await toyProject();
+});
+
+describe('a finished run', () => {
+  it('writes the lock, once, and the same elsewhere', async () => {
+    expect((await pipeline('run', 'toy.yaml')).stdout).toMatch(/\nLock: toy\.lock\.yaml$/);
+    const text = await lockText();
+    const lock = parse(text) as { stages: Record<string, unknown> };
+    expect(Object.keys(lock.stages)).toEqual(['images', 'autoencoder', 'report']);
+    expect(lock.stages.autoencoder).toMatchObject({
+      kind: 'autoencoder',
+      config: { channels: [32, 64, 96], steps: 3 },
+      withoutEffect: { logEverySteps: 20 },
+      figures: { steps: 3 },
+    });
+    expect((await pipeline('run', 'toy.yaml')).stdout).not.toContain('Lock');
+    expect((await pipeline('lock', 'toy.yaml')).stdout).toBe('toy.lock.yaml: unchanged');
+    const other = join(folder, 'a clone');
+    await mkdir(other);
+    for (const name of ['data', 'toy.yaml'])
+      await cp(join(folder, name), join(other, name), { recursive: true });
+    await toyCommand(other, ['run', 'toy.yaml']);
+    expect(await readFile(join(other, 'toy.lock.yaml'), 'utf8')).toBe(text);
+  });
+
+  it('of another configuration than that of the file leaves the lock alone', async () => {
+    await pipeline('run', 'toy.yaml', '--set', 'stages.autoencoder.steps=2');
+    await pipeline('run', 'toy.yaml', '--until', 'images');
+    await pipeline('run', 'toy.yaml', '--no-lock');
+    await expect(lockText()).rejects.toThrow('ENOENT');
+    const { stdout } = await pipeline('lock', 'toy.yaml', '--set', 'stages.autoencoder.steps=2');
+    expect(stdout).toBe('toy.lock.yaml: written');
+    expect(parse(await lockText())).toMatchObject({ set: ['stages.autoencoder.steps=2'] });
+  });
+
+  it('is no failure where the lock cannot be written', async () => {
+    await mkdir(join(lockFile(), 'in the way'), { recursive: true });
+    const { stdout, exitCode } = await pipeline('run', 'toy.yaml');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(
+      /\nThe lock was not written: .*toy\.lock\.yaml: expected a file, found a folder\.$/,
+    );
+  });
+});
+
+describe('pipeline lock', () => {
+  it('names the stages that have not run', async () => {
+    await pipeline('run', 'toy.yaml', '--until', 'images');
+    const { stderr, exitCode } = await pipeline('lock', 'toy.yaml');
+    expect([exitCode, stderr]).toEqual([
+      1,
+      `error: toy.yaml: a lock tells of finished outputs; autoencoder, report have none.
+  pipeline run toy.yaml`,
+    ]);
+  });
+});
+
+describe.each(['run', 'plan'])('pipeline %s --locked', (command) => {
+  it('refuses a file without a lock, or with a broken one', async () => {
+    const missing = await pipeline(command, 'toy.yaml', '--locked');
+    expect([missing.exitCode, missing.stderr]).toEqual([
+      2,
+      expect.stringContaining('toy.lock.yaml: expected the lock'),
+    ]);
+    await writeFile(lockFile(), 'format: 1\n<<<<<<< ours\n');
+    const broken = await pipeline(command, 'toy.yaml', '--locked');
+    expect([broken.exitCode, broken.stderr]).toEqual([
+      2,
+      expect.stringContaining('expected a lock of format 1'),
+    ]);
+  });
+
+  it('refuses what differs, with every difference at its line', async () => {
+    await pipeline('run', 'toy.yaml');
+    expect((await pipeline(command, 'toy.yaml', '--locked')).exitCode).toBe(0);
+    await writeFile(join(folder, 'toy.yaml'), toyYaml(4).replace('name: toy', 'name: toy\nseed: 5'));
+    await writeFile(join(folder, 'data', 'a.png'), 'bb');
+    await writeFile(lockFile(), (await lockText()).replace(/node: \d+/, 'node: 19'));
+    const { exitCode, stderr } = await pipeline(command, 'toy.yaml', '--locked');
+    const major = process.versions.node.split('.')[0];
+    const text = stderr.replaceAll(/[\da-f]{64}/g, 'HASH').replace(folder, 'FOLDER');
+    expect([exitCode, text]).toEqual([
+      2,
+      `toy.yaml:4:33 error differs-from-lock: stages.images.path: 1 files, 1 bytes, SHA-256 HASH in the lock, 1 files, 2 bytes, SHA-256 HASH found.
+      images: { uses: images, path: data, size: 32 }
+                                    ^^^^
+
+toy.yaml:2:7 error differs-from-lock: seed: 0 in the lock, 5 found.
+    seed: 5
+          ^
+
+toy.yaml:9:12 error differs-from-lock: stages.autoencoder.steps: 3 in the lock, 4 found.
+        steps: 4
+               ^
+
+node: 19 in the lock, ${major} found
+
+error: 4 facts differ from FOLDER/toy.lock.yaml; nothing was run.
+  Undo the changes, or run without --locked, which writes the lock anew.`,
+    ]);
+  });
+
+  it('does not mind what changes no output, nor a new name', async () => {
+    await pipeline('run', 'toy.yaml');
+    const changed = toyYaml()
+      .replace('name: toy', 'name: other')
+      .replace('steps: 3', 'steps: 3 # few\n    logEverySteps: 7');
+    await writeFile(join(folder, 'toy.yaml'), changed);
+    const { exitCode, stderr } = await pipeline(command, 'toy.yaml', '--locked');
+    expect([exitCode, stderr]).toEqual([0, '']);
+  });
+});
+
+it('stops after a stage whose output is another one, and says what may have caused it', async () => {
+  await pipeline('run', 'toy.yaml');
+  await rm(join(folder, 'runs'), { recursive: true });
+  const lock = parse(await lockText()) as { stages: { images: { output: string } } };
+  const text = await lockText();
+  const other = text
+    .replace(lock.stages.images.output, 'f'.repeat(64))
+    .replace(/processor: .*/, 'processor: Z80');
+  await writeFile(lockFile(), other);
+  const { exitCode, stdout, stderr } = await pipeline('run', 'toy.yaml', '--locked');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('Stage images failed: The output is not the one that');
+  expect(stderr).toContain(
+    `\n  stages.images output: ${'f'.repeat(64)} in the lock, ${lock.stages.images.output} found`,
+  );
+  expect(stderr).toMatch(/\n {2}processor: Z80 in the lock, .* found\n {2}processor: another one may round/);
+  expect(stdout).not.toContain('autoencoder: starts');
+});
