@@ -3,6 +3,7 @@ export type { Diagnostic } from './diagnostics/diagnostic.js';
 export { formatDiagnostics } from './diagnostics/format.js';
 export { loadPipeline, type LoadedPipeline } from './load.js';
 export { mediatorsPerBlock } from './mediators.js';
+export { type ResolvedGuidance, guidanceOf, phasesOf, samplerChoice, samplerMethods } from './sampling.js';
 export {
   topologicalOrder,
   type Origin,

@@ -15,4 +15,15 @@ export {
   rowsByPhase,
 } from './phases.js';
 export { type PhaseStep, type PhaseSwitch, type PhasedSteps, phasedSteps } from './phased-steps.js';
-export { putRows, takeRows } from './rows.js';
+export { allRows, putRows, takeRows } from './rows.js';
+export { type Network, type SessionModel, networkField, networkWeights } from './network.js';
+export { FieldProgram } from './field-program.js';
+export * from './paths/index.js';
+export {
+  type StepEvaluations,
+  largestCost,
+  pathStepsOf,
+  phasedCost,
+  stepCosts,
+  stepEvaluations,
+} from './path-cost.js';

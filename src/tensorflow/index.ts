@@ -11,7 +11,7 @@ export { type WorkerGroup, WorkerServer } from './worker-server.js';
 export { meanOverWorkers } from './collectives.js';
 export type { OperationStats, StepStats } from './step-stats.js';
 export { VariableStore } from './variable-store.js';
-export { type BatchAxes } from './batch-axes.js';
+export { type BatchAxes, resized } from './batch-axes.js';
 export { type CompileOptions, CompiledProgram, type HostRecord, compile } from './compile.js';
 export { type Static, type TensorSpec } from './signature.js';
 export { runEagerly } from './run-eagerly.js';

@@ -67,10 +67,11 @@ it('fills in every default', async () => {
       ...{ model: 'train', autoencoder: 'autoencoder', weights: 'ema', count: 4, classes: 'balanced' },
       batch: 64,
       sampler: {
-        ...{ kind: 'sde', steps: 250, diffusion: 'sigma', diffusionNorm: 1, lastStep: 'mean' },
-        lastStepSize: 0.04,
+        ...{ kind: 'sde', method: 'eulerMaruyama', steps: 250, order: 2 },
+        ...{ absoluteTolerance: 1e-6, relativeTolerance: 1e-3 },
+        ...{ diffusion: 'sigma', diffusionNorm: 1, lastStep: 'mean', lastStepSize: 0.04 },
       },
-      ...{ guidanceScale: 1, guidanceChannels: 3 },
+      ...{ firstSteps: 3, distance: 'mae', guidanceScale: 1, guidanceChannels: 3, likelihood: false },
     },
     report: { stages: ['train', 'sample'] },
   });

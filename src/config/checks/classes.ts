@@ -1,4 +1,5 @@
-import { code, suggestion } from '../diagnostics/words.js';
+import { code, counted, suggestion } from '../diagnostics/words.js';
+import { phasesOf } from '../sampling.js';
 import type { CheckContext, StageCheck } from './context.js';
 
 /** Classes named for mirroring are classes of the images. */
@@ -9,10 +10,21 @@ export const flippedClassesExist: StageCheck<'autoencoder' | 'encode'> = ({ id, 
 
 /** Classes to sample are classes that the model was trained on. */
 export const sampledClassesExist: StageCheck<'sample'> = ({ id, config }, context) => {
-  const train = context.config('train', config.model);
+  if (typeof config.classes !== 'object') return;
+  const train = context.config('train', phasesOf(config)[0]!.model);
   const images = train && context.config('encode', train.latents)?.images;
-  if (images !== undefined && typeof config.classes === 'object') {
-    checkNames(context, id, 'classes', config.classes, images);
+  if (images === undefined) return;
+  const names = config.classes.map((name) => (typeof name === 'string' ? name : undefined));
+  checkNames(context, id, 'classes', names, images);
+  const known = context.config('images', images)?.classes;
+  if (!known) return;
+  for (const [i, label] of config.classes.entries()) {
+    if (typeof label === 'string' || label < known.length) continue;
+    context.report(id, {
+      at: `classes.${i}`,
+      code: 'unknown-class',
+      message: `There is no class ${label}: ${code(images)} has ${counted(known.length, 'class', 'classes')}, counted from 0.`,
+    });
   }
 };
 
@@ -20,13 +32,13 @@ function checkNames(
   context: CheckContext,
   stage: string,
   at: string,
-  names: readonly string[],
+  names: readonly (string | undefined)[],
   images: string,
 ): void {
   const known = context.config('images', images)?.classes;
   if (!known) return;
   for (const [i, name] of names.entries()) {
-    if (known.includes(name)) continue;
+    if (name === undefined || known.includes(name)) continue;
     context.report(stage, {
       at: `${at}.${i}`,
       code: 'unknown-class',

@@ -1,7 +1,7 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
 import type { RuntimeConfig, StageConfigs } from '../generated/index.js';
 import type { PipelineStage, StageKindName, StageOf } from '../pipeline.js';
-import { spanAt, type Tree } from '../source/tree.js';
+import { member, spanAt, type Tree } from '../source/tree.js';
 
 /** A finding of a check, at a dotted path of the stage's configuration. */
 export interface Finding {
@@ -28,6 +28,13 @@ export class CheckContext {
   config<Kind extends StageKindName>(kind: Kind, id: string): StageConfigs[Kind] | undefined {
     const stage = this.stages.get(id);
     return stage?.kind === kind ? (stage.config as StageConfigs[Kind]) : undefined;
+  }
+
+  /** Whether a stage's configuration holds a value at a dotted path itself, rather than by default. */
+  isWritten(stage: string, path: string): boolean {
+    let tree: Tree | undefined = this.root;
+    for (const key of ['stages', stage, ...path.split('.')]) tree = tree && member(tree, key)?.value;
+    return tree !== undefined;
   }
 
   report(stage: string, { at, because, ...problem }: Finding): void {

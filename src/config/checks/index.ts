@@ -5,7 +5,16 @@ import type { CheckContext, StageCheck } from './context.js';
 import { encodedImagesHalve } from './latents.js';
 import { mediatorsFitGrid, mediatorsMatchBlocks } from './mediators.js';
 import { batchDividesBetweenWorkers, hiddenSizeDivides, latentsDivideIntoPatches } from './model.js';
-import { guidanceWasTrained, lastStepCanBeTaken, latentsCanBeDecoded } from './sampling.js';
+import { guidanceIsWrittenOnce, guidanceMatters, guidanceWasTrained } from './guidance.js';
+import { phasesAgree, ratiosSeparatePhases, stepsAreLeftToSwitch } from './phases.js';
+import { keysMatter, lastStepCanBeTaken, methodIsOfKind, samplingDividesByNonZero } from './sampler.js';
+import {
+  goesBackAlongOde,
+  latentsCanBeDecoded,
+  likelihoodIsDefined,
+  reversedLatentsFit,
+  trajectoryIsOnPath,
+} from './sampling.js';
 import { lossWeightApplies, trainingDividesByNonZero } from './transport.js';
 
 const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] } = {
@@ -20,7 +29,24 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     lossWeightApplies,
     trainingDividesByNonZero,
   ],
-  sample: [lastStepCanBeTaken, guidanceWasTrained, latentsCanBeDecoded, sampledClassesExist],
+  sample: [
+    methodIsOfKind,
+    keysMatter,
+    lastStepCanBeTaken,
+    samplingDividesByNonZero,
+    guidanceIsWrittenOnce,
+    guidanceMatters,
+    guidanceWasTrained,
+    ratiosSeparatePhases,
+    phasesAgree,
+    stepsAreLeftToSwitch,
+    latentsCanBeDecoded,
+    goesBackAlongOde,
+    reversedLatentsFit,
+    likelihoodIsDefined,
+    trajectoryIsOnPath,
+    sampledClassesExist,
+  ],
 };
 
 /** Applies the rules between keys to a valid stage; findings are in the context's problems. */

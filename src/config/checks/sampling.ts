@@ -1,45 +1,12 @@
 import { code } from '../diagnostics/words.js';
+import { guidanceOf, phasesOf } from '../sampling.js';
 import type { StageCheck } from './context.js';
 import { latentShape } from './latents.js';
 
-/** The last step divides by the noise that remains before it: with a size of zero there is none. */
-export const lastStepCanBeTaken: StageCheck<'sample'> = ({ id, config: { sampler } }, context) => {
-  if (sampler.kind !== 'sde' || sampler.lastStep === 'none' || sampler.lastStepSize > 0) return;
-  context.report(id, {
-    at: 'sampler.lastStepSize',
-    code: 'impossible-sampler',
-    message: `A last step of size 0 starts where no noise is left, and ${code(`lastStep: ${sampler.lastStep}`)} would divide by zero.`,
-    remedy: `Use ${code('lastStep: none')}, or a size such as 0.04.`,
-  });
-};
-
-/** Guidance compares with the null class, which is trained by label dropout only. */
-export const guidanceWasTrained: StageCheck<'sample'> = ({ id, config }, context) => {
-  const train = context.config('train', config.model);
-  if (!train || config.guidanceScale === 1) return;
-  if (train.model.labelDropout === 0) {
-    context.report(id, {
-      at: 'guidanceScale',
-      code: 'untrained-guidance',
-      message: `Guidance needs a model that also knows images without a class; ${code(config.model)} is trained with ${code('labelDropout: 0')}.`,
-      remedy: `Use ${code('guidanceScale: 1')}, or train with ${code('labelDropout: 0.1')}.`,
-      because: `stages.${config.model}.model.labelDropout`,
-    });
-  }
-  const channels = latentShape(context, train.latents)?.channels;
-  if (config.guidanceChannels === 3 && channels !== undefined && channels < 3) {
-    context.report(id, {
-      at: 'guidanceScale',
-      code: 'too-few-channels',
-      message: `The first 3 latent channels cannot be guided: there are ${channels}.`,
-      remedy: `Use ${code('guidanceChannels: all')}.`,
-    });
-  }
-};
-
 /** Another autoencoder may decode than encoded, if its latents have the same shape. */
 export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, context) => {
-  const train = context.config('train', config.model);
+  const { model } = phasesOf(config)[0]!;
+  const train = context.config('train', model);
   const encoder = train && context.config('encode', train.latents)?.autoencoder;
   const encoding = encoder === undefined ? undefined : context.config('autoencoder', encoder);
   const decoding = context.config('autoencoder', config.autoencoder);
@@ -49,8 +16,89 @@ export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, contex
     context.report(id, {
       at: 'autoencoder',
       code: 'autoencoder-mismatch',
-      message: `${code(config.autoencoder)} has ${code(`${key}: ${decoding[key]}`)}, and ${code(encoder)}, which made the latents that ${code(config.model)} is trained on, has ${code(`${key}: ${encoding[key]}`)}.`,
+      message: `${code(config.autoencoder)} has ${code(`${key}: ${decoding[key]}`)}, and ${code(encoder)}, which made the latents that ${code(model)} is trained on, has ${code(`${key}: ${encoding[key]}`)}.`,
       remedy: `Decode with ${code(encoder)}.`,
     });
   }
+};
+
+/** An SDE's noise is lost: only the ODE leads back. */
+export const goesBackAlongOde: StageCheck<'sample'> = ({ id, config }, context) => {
+  if (config.sampler.kind === 'ode') return;
+  for (const key of ['reverse', 'likelihood'] as const) {
+    if (config[key] === undefined || config[key] === false) continue;
+    context.report(id, {
+      at: key,
+      code: 'impossible-sampler',
+      message: `${code(key)} follows a path back to its noise, which ${code('kind: sde')} cannot.`,
+      remedy: `Use ${code('sampler: { kind: ode }')}.`,
+    });
+  }
+};
+
+/** Latents that are carried to noise are such as the model draws, and bring their classes. */
+export const reversedLatentsFit: StageCheck<'sample'> = ({ id, config }, context) => {
+  const { reverse } = config;
+  if (reverse === undefined) return;
+  if (context.isWritten(id, 'classes'))
+    context.report(id, {
+      at: 'classes',
+      code: 'no-effect',
+      message: `With ${code('reverse')} classes are those of the latents.`,
+      remedy: `Remove ${code('classes')}.`,
+    });
+  const { model } = phasesOf(config)[0]!;
+  const train = context.config('train', model);
+  const drawn = train && latentShape(context, train.latents);
+  const given = latentShape(context, reverse);
+  if (!drawn || !given) return;
+  for (const key of ['size', 'channels'] as const) {
+    if (drawn[key] === given[key]) continue;
+    context.report(id, {
+      at: 'reverse',
+      code: 'latents-mismatch',
+      message: `The latents of ${code(reverse)} have ${key} ${given[key]}; ${code(model)} draws ones of ${key} ${drawn[key]}.`,
+      remedy: `Use ${code(train.latents)}, or other latents of that shape.`,
+    });
+  }
+};
+
+/** A density belongs to one model's own flow. */
+export const likelihoodIsDefined: StageCheck<'sample'> = ({ id, config }, context) => {
+  if (!config.likelihood) return;
+  const refuse = (reason: string, remedy: string) => {
+    context.report(id, { at: 'likelihood', code: 'undefined-likelihood', message: reason, remedy });
+  };
+  if (guidanceOf(config).scale !== 1)
+    refuse(
+      'Guided samples come from no distribution whose density the model knows.',
+      'Measure the likelihood without guidance.',
+    );
+  if ((config.phases?.length ?? 0) > 1)
+    refuse(
+      'A path that goes from model to model, at a step of its own, has no density.',
+      `Measure the likelihood under one ${code('model')}.`,
+    );
+};
+
+/** What is looked at on the way is there. */
+export const trajectoryIsOnPath: StageCheck<'sample'> = ({ id, config }, context) => {
+  const { trajectory, count, sampler } = config;
+  if (trajectory === undefined) return;
+  for (const [i, sample] of trajectory.samples.entries())
+    if (sample >= count)
+      context.report(id, {
+        at: `trajectory.samples.${i}`,
+        code: 'out-of-range',
+        message: `There is no sample ${sample}: with ${code(`count: ${count}`)} the last is ${count - 1}.`,
+      });
+  const total = sampler.steps - (sampler.kind === 'sde' && sampler.lastStep !== 'none' ? 0 : 1);
+  const steps = typeof trajectory.steps === 'number' ? [] : trajectory.steps;
+  for (const [i, step] of steps.entries())
+    if (step > total)
+      context.report(id, {
+        at: `trajectory.steps.${i}`,
+        code: 'out-of-range',
+        message: `There is no step ${step}: the last is ${total}.`,
+      });
 };

@@ -40,6 +40,8 @@ export const notExactlyOne: Explainer = (facts) => {
   const present = groups.map((group) => group.filter((key) => Object.hasOwn(data, key)));
   const begun = groups.filter((_, i) => present[i]!.length > 0);
   if (begun.length > 1) return [conflict(facts, present.flat(), groups)];
+  const { unknown, free } = keysOf(facts);
+  if (unknown.some((other) => groups.flat().includes(nearest(other, free) ?? ''))) return [];
   const missing = begun[0]?.filter((key) => !Object.hasOwn(data, key)).map(code);
   const needed = missing ? `${oneOf(missing, 'and')} too` : inWords(groups);
   return [atKey(facts, { code: 'missing-key', message: `${facts.name} needs ${needed}.` })];

@@ -23,7 +23,9 @@ export function withDefaults(schema: Schema, value: unknown): unknown {
 
 function resolvedMap(schema: Schema, written: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const properties = Object.entries(schema.properties ?? {});
-  const presets = properties.map(([key, { presets }]) => presets?.[String(written[key])]);
+  const presets = properties.map(
+    ([key, property]) => property.presets?.[String(written[key] ?? property.default)],
+  );
   const given = Object.fromEntries([...presets, written].flatMap((part) => Object.entries(part ?? {})));
   const known = properties.flatMap(([key, property]) => {
     const value = given[key] ?? property.default;

@@ -4,5 +4,6 @@ export { decodeImage, prepareImage, type PreparedImage, type PrepareOptions } fr
 export { imageGrid, type GridOptions } from './grid.js';
 export { writeImageIndex, type ImageEntry, type ImageSet } from './image-index.js';
 export { encodePng, writePng } from './png.js';
+export { isWholePng } from './whole-png.js';
 export type { RgbImage } from './rgb-image.js';
 export { checkFilled, listSome, scanImages, type LabelledImages, type LabelsFile } from './scan/index.js';

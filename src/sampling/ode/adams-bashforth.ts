@@ -8,9 +8,9 @@ export type MultistepInputs = {
   readonly x: Tensor;
   /** `[batch]` */
   readonly t: Tensor;
-  /** The field at earlier steps, latest first: `[steps, batch, …]`; steps may be 0. */
+  /** The field at earlier steps, latest first: `[batch, steps, …]`; steps may be 0. */
   readonly history: Tensor;
-  /** From `multistepWeights`: `[steps + 1]`. */
+  /** From `multistepWeights`, for each sample: `[batch, steps + 1]`. */
   readonly weights: Tensor;
 };
 
@@ -26,9 +26,10 @@ export function adamsBashforthStep(
 ): { x: Tensor; f: Tensor } {
   return tf.tidy(() => {
     const f = field(x, t);
-    const slopes = history.shape[0] === 0 ? f.expandDims(0) : tf.concat([f.expandDims(0), history]);
-    const shape = [weights.size, ...x.shape.map(() => 1)];
-    return { x: tf.add(x, tf.sum(tf.mul(slopes, weights.reshape(shape)), 0)), f };
+    const here = f.expandDims(1);
+    const slopes = history.shape[1] === 0 ? here : tf.concat([here, history], 1);
+    const shape = [...weights.shape, ...x.shape.slice(1).map(() => 1)];
+    return { x: tf.add(x, tf.sum(tf.mul(slopes, weights.reshape(shape)), 1)), f };
   });
 }
 

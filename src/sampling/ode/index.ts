@@ -10,7 +10,12 @@ export type { FixedStepMethod, OdeStep, OdeStepInputs, OdeStepResult } from './r
 export { type AdaptiveStepInputs, type AdaptiveStepResult, type Tolerances, dopri5Step } from './dopri5.js';
 export { type MultistepInputs, adamsBashforthStep, multistepWeights } from './adams-bashforth.js';
 export { type AdaptiveIntegration, type AdaptiveResult, integrateAdaptive } from './integrate-adaptive.js';
-export { type MultistepIntegration, integrateMultistep } from './integrate-multistep.js';
+export {
+  MultistepHistory,
+  type MultistepIntegration,
+  type MultistepPrograms,
+  integrateMultistep,
+} from './integrate-multistep.js';
 
 /** Every method of fixed steps that needs no history, by name. */
 export const fixedStepMethods: Readonly<

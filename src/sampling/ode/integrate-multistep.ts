@@ -1,58 +1,106 @@
 import { type HostTensor, float32, sizeOf } from '../../tensorflow/index.js';
-import { type Integration, stepsOf } from '../integrate.js';
-import { timesOf } from '../times.js';
+import { type Integration, integrate } from '../integrate.js';
+import type { PhaseStep } from '../phased-steps.js';
+import { allRows, putRows } from '../rows.js';
+import { type StepTime, timesOf } from '../times.js';
 import { multistepWeights } from './adams-bashforth.js';
 
 /** States and the field at the step's start. */
 type Step<Inputs extends string> = (
   inputs: Readonly<Record<Inputs, HostTensor>>,
+  at: StepTime,
+  rows: readonly number[],
 ) => Promise<Readonly<Record<'x' | 'f', HostTensor>>>;
 
-export interface MultistepIntegration extends Omit<Integration, 'step' | 'lastStep'> {
-  /** At least 1; more than 4 is unstable for most fields. */
-  readonly order: number;
+/** What Adams–Bashforth steps are made of, for one model. */
+export interface MultistepPrograms {
   /** A step of a Runge–Kutta method of order `order` - 1 or more; unused where `order` is below 3. */
   readonly start: Step<'x' | 't' | 'dt'>;
   /** A program of `adamsBashforthStep`. */
   readonly step: Step<'x' | 't' | 'history' | 'weights'>;
 }
 
+export interface MultistepIntegration extends Omit<Integration, 'step' | 'lastStep'>, MultistepPrograms {
+  /** At least 1; more than 4 is unstable for most fields. */
+  readonly order: number;
+}
+
 /**
  * Follows a grid of times, equal or not, by Adams–Bashforth steps. The first `order` - 2 steps are Runge–Kutta steps of
  * order - 1 and the next has one step of history less: each is accurate enough for the whole to have the order.
  */
-export async function integrateMultistep(integration: MultistepIntegration): Promise<HostTensor> {
-  const { init, times, order, start, step, onStep, signal } = integration;
-  let x = init;
-  const history: HostTensor[] = [];
-  for (const at of stepsOf(times)) {
-    signal?.throwIfAborted();
-    const { index, t, dt } = at;
-    const inputs = { x, t: timesOf(x, t) };
-    const used = Math.min(order, index + 1);
-    const result =
-      index < order - 2
-        ? await start({ ...inputs, dt: float32([], Float32Array.of(dt)) })
-        : await step({
-            ...inputs,
-            history: stack(history.slice(0, used - 1), x.shape),
-            weights: float32(
-              [used],
-              Float32Array.from(multistepWeights(times.slice(index + 1 - used, index + 1).reverse(), t + dt)),
-            ),
-          });
-    x = result.x;
-    history.unshift(result.f);
-    history.length = Math.min(history.length, order - 1);
-    await onStep?.(x, at);
-  }
-  return x;
+export function integrateMultistep(integration: MultistepIntegration): Promise<HostTensor> {
+  const { init, times, order, start, step } = integration;
+  const history = new MultistepHistory(init, times, order);
+  const rows = allRows(init);
+  return integrate({ ...integration, step: (x, at) => history.step({ start, step }, x, at, rows) });
 }
 
-/** `[count, …shape]` */
-function stack(tensors: readonly HostTensor[], shape: readonly number[]): HostTensor {
-  const size = sizeOf(shape);
-  const data = new Float32Array(tensors.length * size);
-  for (const [i, tensor] of tensors.entries()) data.set(tensor.data, i * size);
-  return float32([tensors.length, ...shape], data);
+/**
+ * The field at a batch's earlier steps, whichever model they were made by. Every sample takes every step, in any
+ * sub-batches.
+ */
+export class MultistepHistory {
+  /** By step: the field at its start, of every sample. */
+  private readonly slopes = new Map<number, Float32Array>();
+  private readonly size: number;
+
+  constructor(
+    private readonly states: Pick<HostTensor, 'shape'>,
+    private readonly times: readonly number[],
+    private readonly order: number,
+  ) {
+    this.size = sizeOf(states.shape.slice(1));
+  }
+
+  /** The steps of one model, for phases. */
+  by(programs: MultistepPrograms): PhaseStep {
+    return (x, at, rows) => this.step(programs, x, at, rows);
+  }
+
+  async step(
+    programs: MultistepPrograms,
+    x: HostTensor,
+    at: StepTime,
+    rows: readonly number[],
+  ): Promise<HostTensor> {
+    const { index, t, dt } = at;
+    const inputs = { x, t: timesOf(x, t) };
+    const { x: next, f } =
+      index < this.order - 2
+        ? await programs.start({ ...inputs, dt: float32([], Float32Array.of(dt)) }, at, rows)
+        : await programs.step({ ...inputs, ...this.past(at, rows) }, at, rows);
+    this.remember(index, f, rows);
+    return next;
+  }
+
+  /** What is looked back on, and how much each part counts. */
+  private past(
+    { index, t, dt }: StepTime,
+    rows: readonly number[],
+  ): Record<'history' | 'weights', HostTensor> {
+    const used = Math.min(this.order, index + 1);
+    const { size } = this;
+    const history = new Float32Array(rows.length * (used - 1) * size);
+    for (let back = 1; back < used; back++) {
+      const slopes = this.slopes.get(index - back)!;
+      for (const [i, row] of rows.entries())
+        history.set(slopes.subarray(row * size, (row + 1) * size), (i * (used - 1) + back - 1) * size);
+    }
+    const each = multistepWeights(this.times.slice(index + 1 - used, index + 1).reverse(), t + dt);
+    return {
+      history: float32([rows.length, used - 1, ...this.states.shape.slice(1)], history),
+      weights: float32([rows.length, used], Float32Array.from(rows.flatMap(() => each))),
+    };
+  }
+
+  private remember(index: number, f: HostTensor, rows: readonly number[]): void {
+    let slopes = this.slopes.get(index);
+    if (slopes === undefined) {
+      slopes = new Float32Array(sizeOf(this.states.shape));
+      this.slopes.set(index, slopes);
+      this.slopes.delete(index - this.order);
+    }
+    putRows(f, rows, slopes);
+  }
 }

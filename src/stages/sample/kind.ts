@@ -4,7 +4,7 @@ import { runLater } from '../run-later.js';
 
 export const stage: StageKind<SampleConfig> = {
   name: 'sample',
-  codeVersion: 1,
+  codeVersion: 2,
   dependsOnPrecision: true,
   externalInputs: () => [],
   run: runLater(() => import('./index.js')),

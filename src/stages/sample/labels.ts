@@ -22,14 +22,22 @@ function labelsBy(
     return (i) =>
       createHash('sha256').update(`${seed}/sample class/${i}`).digest().readUInt32LE(0) % classes.length;
   const labels = choice.map((name) => {
-    const label = classes.indexOf(name);
-    if (label < 0)
-      throw new UserError({
-        code: 'unknown-class',
-        message: `The model knows no class ${name}; its classes are ${classes.join(', ')}.`,
-        remedy: 'Correct `classes` of the sample stage.',
-      });
-    return label;
+    const label = typeof name === 'number' ? name : classes.indexOf(name);
+    if (label >= 0 && label < classes.length) return label;
+    throw new UserError({
+      code: 'unknown-class',
+      message: `The model knows no class ${name}; ${knownClasses(classes)}.`,
+      remedy: 'Correct `classes` of the sample stage.',
+    });
   });
   return (i) => labels[i % labels.length]!;
+}
+
+/** Classes named in a message. */
+const mostNames = 20;
+
+function knownClasses(classes: readonly string[]): string {
+  const names = classes.slice(0, mostNames).join(', ');
+  const rest = classes.length > mostNames ? ', …' : '';
+  return `its classes are 0 to ${classes.length - 1}: ${names}${rest}`;
 }

@@ -1,82 +1,90 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type RgbImage, decodeImage, imageGrid, writePng } from '../../data/images/index.js';
+import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
+import { type RgbImage, decodeImage, encodePng, isWholePng } from '../../data/images/index.js';
 import { writeNpz } from '../../data/npz/index.js';
-import { writeFileWhole } from '../../files/output-file.js';
+import { putFile } from '../../files/put-file.js';
+import { readAhead } from '../../streams/index.js';
 
-/** Columns of the grid: samples of one class that are shown beside each other. */
-const gridColumns = 9;
-const gridPixels = 64;
+/** Files that are read or looked at together. */
+const filesAtOnce = 16;
 
-/** The pictures of a run of samples: one PNG each, then all in one `.npz`, a grid and an index. */
+/** A sample whose picture cannot be read. */
+export class DamagedSample extends Error {
+  constructor(readonly sample: number) {
+    super(`The picture of sample ${sample} is damaged.`);
+  }
+}
+
+/** The pictures of a run of samples: one PNG each, and all of them in one `.npz`. */
 export class SampleFiles {
-  constructor(private readonly directory: string) {}
+  private readonly folder: string;
+
+  constructor(
+    private readonly directory: string,
+    private readonly count: number,
+  ) {
+    this.folder = join(directory, 'samples');
+  }
 
   /** Makes the folder of the PNGs. */
   async prepare(): Promise<void> {
-    await mkdir(join(this.directory, 'samples'), { recursive: true });
+    await mkdir(this.folder, { recursive: true });
   }
 
-  /** Whether a sample's PNG is there and whole. */
-  async has(sample: number): Promise<boolean> {
-    return this.read(sample).then(
-      () => true,
-      () => false,
+  /** The samples whose pictures are there from their first byte to their last. */
+  async present(): Promise<ReadonlySet<number>> {
+    const samples = (await readdir(this.folder))
+      .flatMap((name) => /^(\d{6,})\.png$/.exec(name)?.[1] ?? [])
+      .map(Number)
+      .filter((sample) => sample < this.count);
+    const whole = await lastValueFrom(
+      from(samples).pipe(
+        mergeMap(async (sample) => ((await isWholePng(this.path(sample))) ? [sample] : []), filesAtOnce),
+        toArray(),
+      ),
     );
+    return new Set(whole.flat());
   }
 
   async write(sample: number, image: RgbImage): Promise<void> {
-    await writePng(this.path(sample), image);
+    await putFile(this.path(sample), await encodePng(image));
+  }
+
+  /** @throws DamagedSample */
+  async read(sample: number): Promise<RgbImage> {
+    try {
+      return await decodeImage(this.path(sample), '#000000');
+    } catch {
+      throw new DamagedSample(sample);
+    }
   }
 
   /**
-   * Writes `samples.npz` (`arr_0`, uint8 [count, size, size, 3], as the ADM evaluator reads it), `grid.png` with a row
-   * a class, and `samples.json`, which names classes and labels.
+   * Writes `samples.npz` (`arr_0`, uint8 [count, size, size, 3], as the ADM evaluator reads it). Gives the size.
+   *
+   * @throws DamagedSample
    */
-  async finish(
-    labels: Int32Array,
-    classes: readonly string[],
-    facts: Readonly<Record<string, number>>,
-  ): Promise<number> {
+  async writeNpz(): Promise<number> {
     const { width: size } = await this.read(0);
+    const read = async (sample: number): Promise<Uint8Array> => {
+      const { width, height, data } = await this.read(sample);
+      if (width !== size || height !== size) throw new DamagedSample(sample);
+      return data;
+    };
+    const samples = Array.from({ length: this.count }, (_, sample) => sample);
     await writeNpz(join(this.directory, 'samples.npz'), [
       {
         name: 'arr_0',
         dtype: 'u1',
-        shape: [labels.length, size, size, 3],
-        data: () => this.readAll(labels.length),
+        shape: [this.count, size, size, 3],
+        data: () => readAhead(samples, filesAtOnce, read),
       },
     ]);
-    await this.writeGrid(labels, classes, size);
-    const index = { size, classes, labels: [...labels], ...facts };
-    await writeFileWhole(join(this.directory, 'samples.json'), JSON.stringify(index) + '\n');
     return size;
   }
 
-  private async writeGrid(labels: Int32Array, classes: readonly string[], size: number): Promise<void> {
-    const blank: RgbImage = { width: size, height: size, data: new Uint8Array(size * size * 3).fill(255) };
-    const tiles: RgbImage[] = [];
-    for (const [label] of classes.entries()) {
-      const ofClass = [...labels.keys()].filter((sample) => labels[sample] === label).slice(0, gridColumns);
-      if (ofClass.length === 0) continue;
-      for (let i = 0; i < gridColumns; i++) {
-        const sample = ofClass[i];
-        tiles.push(sample === undefined ? blank : await this.read(sample));
-      }
-    }
-    const scale = Math.max(1, Math.floor(gridPixels / size));
-    await writePng(join(this.directory, 'grid.png'), imageGrid(tiles, { columns: gridColumns, scale }));
-  }
-
-  private async *readAll(count: number): AsyncGenerator<Uint8Array> {
-    for (let sample = 0; sample < count; sample++) yield (await this.read(sample)).data;
-  }
-
-  private read(sample: number): Promise<RgbImage> {
-    return decodeImage(this.path(sample), '#000000');
-  }
-
   private path(sample: number): string {
-    return join(this.directory, 'samples', `${String(sample).padStart(6, '0')}.png`);
+    return join(this.folder, `${String(sample).padStart(6, '0')}.png`);
   }
 }

@@ -1,209 +1,215 @@
-import { join } from 'node:path';
-import type { SampleConfig } from '../../config/generated/index.js';
-import { sitParameters } from '../../models/sit/parameters.js';
-import { sit } from '../../models/sit/sit.js';
+import type { SampleConfig } from '../../config/index.js';
+import type { StageContext } from '../../pipeline/stage.js';
 import {
-  type Advance,
-  type Guidance,
-  classifierFreeField,
-  fixedStepMethods,
-  integrate,
-  sdeSampler,
-  stepInputs,
-  uniformTimes,
+  type FollowPath,
+  type PathInputs,
+  type PhaseSwitch,
+  bitsPerDimension,
+  likelihoodState,
+  logLikelihood,
+  pathOf,
+  takeRows,
 } from '../../sampling/index.js';
-import {
-  CompiledProgram,
-  type HostTensor,
-  type RuntimeOptions,
-  Session,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  type Tensors,
-  float32,
-  int32,
-  randomNormal,
-  streamKey,
-  tf,
-} from '../../tensorflow/index.js';
-import {
-  type SamplerChoice,
-  type VectorField,
-  defaultSampleEpsilon,
-  lastStepSize,
-  timeInterval,
-  transportOf,
-  velocityField,
-} from '../../transport/index.js';
-import { loadWeights } from '../load-weights.js';
-import type { SavedModel } from '../train/saved-model.js';
+import { type HostTensor, Session, float32, int32, sizeOf } from '../../tensorflow/index.js';
+import type { Normalization } from '../../training/diffusion-loss.js';
+import { type FoundModels, openNetworks } from './models.js';
+import { RandomNumbers } from './random-numbers.js';
+import { phaseOptions, samplerSettings } from './settings.js';
 
-/** Samples of a run that are made together: consecutive numbers, and the class of each. */
+/** Samples that are made together: some of a range of consecutive numbers. */
 export interface SampleBatch {
+  /** Number of the range's first sample. */
   readonly first: number;
+  /** Samples in the range. */
+  readonly size: number;
+  /** Which of them are made: places in the range, ascending. */
+  readonly rows: readonly number[];
+  /** Class of each that is made. */
   readonly labels: Int32Array;
 }
 
-// A type, not an interface: it is a program's record of inputs.
-// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
-type StepInputs = {
-  x: Tensor;
-  t: Tensor1D;
-  dt: Tensor;
-  labels: Tensor1D;
-  noiseKey: Tensor1D;
-  firstSample: Tensor1D;
-};
+/** What is told while a batch is made. */
+export interface SamplingOptions {
+  readonly signal?: AbortSignal;
+  /** Told what share of the batch's work is done. */
+  readonly onProgress?: (share: number) => void;
+  /** Told the normalised latents after each step, counted from 1. */
+  readonly onState?: (x: HostTensor, step: number) => void;
+}
 
-type StepProgram = CompiledProgram<StepInputs, { x: Tensor }>;
+/** Latents `[samples, size, size, channels]` as the autoencoder decodes them, and what is known about each. */
+export interface DrawnBatch {
+  readonly latents: HostTensor;
+  /** Steps that each sample took. */
+  readonly steps: readonly number[];
+  readonly switches: readonly PhaseSwitch[];
+  /** Of each sample, where it is measured. */
+  readonly bitsPerDimension?: readonly number[];
+  /** Where latents of images were carried to, `[samples, size, size, channels]`. */
+  readonly noise?: HostTensor;
+}
 
 /**
- * Draws latents from a trained model. Sample i is a function of the seed and of i: the batch that it is drawn in
- * does not matter.
+ * Draws latents from trained models. Sample i is a function of the seed and of i: what else is drawn in its batch does
+ * not matter.
  */
 export class Sampler {
   private constructor(
+    private readonly config: Pick<SampleConfig, 'likelihood' | 'reverse'>,
     private readonly session: Session,
-    private readonly model: SavedModel,
-    private readonly seed: number,
-    private readonly times: readonly number[],
-    private readonly start: CompiledProgram<
-      { key: Tensor1D; firstSample: Tensor1D; labels: Tensor1D },
-      { x: Tensor }
-    >,
-    private readonly step: StepProgram,
-    private readonly last: { readonly size: number; readonly program: StepProgram } | undefined,
+    private readonly numbers: RandomNumbers,
+    private readonly normalization: Normalization,
+    private readonly forward: FollowPath,
+    private readonly back: FollowPath | undefined,
   ) {}
 
-  /** Opens the weights of a `train` stage's output. */
   static async open(
-    directory: string,
-    model: SavedModel,
-    config: Pick<SampleConfig, 'weights' | 'sampler' | 'guidanceScale' | 'guidanceChannels'>,
-    { seed, runtime }: { readonly seed: number; readonly runtime: RuntimeOptions },
+    config: SampleConfig,
+    models: FoundModels,
+    { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
   ): Promise<Sampler> {
     const session = new Session(runtime);
-    const weights = await loadWeights(
+    const networks = await openNetworks(config, models, session);
+    const { saved } = models.phases[0]!;
+    const { latentSize, channels } = saved.config;
+    const options = {
       session,
-      sitParameters(model.config),
-      join(directory, model.weights[config.weights]),
-    );
-    const choice = samplerChoice(config.sampler);
-    const interval = timeInterval(model, defaultSampleEpsilon(model, choice), choice);
-    const { latentSize, channels } = model.config;
-    const start = new CompiledProgram(
-      session,
-      ({ key, firstSample, labels }: { key: Tensor1D; firstSample: Tensor1D; labels: Tensor1D }) => ({
-        x: randomNormal(key, firstSample, labels.size, [latentSize, latentSize, channels]),
-      }),
-    );
-    const { step, lastStep } = programs(model, config);
-    const size = lastStepSize(choice);
-    return new Sampler(
-      session,
-      model,
-      seed,
-      uniformTimes(interval, config.sampler.steps),
-      start,
-      new CompiledProgram(session, step, weights),
-      lastStep && { size, program: new CompiledProgram(session, lastStep, weights) },
-    );
-  }
-
-  /** Steps of the network's path, the last one included. */
-  get steps(): number {
-    return this.times.length - 1 + (this.last === undefined ? 0 : 1);
-  }
-
-  /** Latents [batch, size, size, channels] as the autoencoder decodes them. */
-  async sample({ first, labels }: SampleBatch, signal: AbortSignal, onStep: () => void): Promise<HostTensor> {
-    const shared = {
-      labels: int32([labels.length], labels),
-      firstSample: int32([1], Int32Array.of(first)),
+      networks,
+      phases: phaseOptions(config),
+      settings: samplerSettings(config.sampler),
+      mostSamples: config.batch,
     };
-    const { x: init } = await this.start.call({ ...shared, key: streamKey(this.seed, 'sample start') });
-    const by =
-      (program: StepProgram): Advance =>
-      async (x, at) => {
-        const noiseKey = streamKey(this.seed, 'sample noise', at.index);
-        return (await program.call({ ...shared, ...stepInputs(x, at), noiseKey })).x;
-      };
-    const x = await integrate({
-      init,
-      times: this.times,
-      step: by(this.step),
-      ...(this.last && { lastStep: { size: this.last.size, step: by(this.last.program) } }),
-      onStep,
-      signal,
+    const { reverse, likelihood } = config;
+    const goesBack = likelihood || reverse !== undefined;
+    return new Sampler(
+      config,
+      session,
+      new RandomNumbers(session, seed, [latentSize, latentSize, channels]),
+      saved.normalization,
+      pathOf(options),
+      goesBack ? pathOf({ ...options, reverse: true, density: likelihood }) : undefined,
+    );
+  }
+
+  /** Draws from noise. */
+  async draw(batch: SampleBatch, options: SamplingOptions = {}): Promise<DrawnBatch> {
+    const { likelihood } = this.config;
+    const start = takeRows(await this.numbers.normal('sample start', batch), batch.rows);
+    const share = likelihood ? 0.5 : 1;
+    const { x, ...path } = await this.forward({
+      ...this.inputs(batch, start, partOf(options, 0, share)),
+      ...watching(options),
     });
-    return this.denormalised(x);
+    const latents = this.denormalised(x);
+    if (!likelihood) return { latents, ...path };
+    const measured = await this.measure(batch, x, partOf(options, share, 1));
+    return { latents, ...path, bitsPerDimension: measured.bitsPerDimension! };
   }
 
-  close(): Promise<void> {
-    return this.session.close();
+  /** Carries latents of images (normalised here) to noise, and draws them again from there. */
+  async redraw(batch: SampleBatch, data: HostTensor, options: SamplingOptions = {}): Promise<DrawnBatch> {
+    const { noise, bitsPerDimension } = await this.measure(
+      batch,
+      this.normalised(data),
+      partOf(options, 0, 0.5),
+    );
+    const { x, ...path } = await this.forward({
+      ...this.inputs(batch, noise, partOf(options, 0.5, 1)),
+      ...watching(options),
+    });
+    return {
+      latents: this.denormalised(x),
+      ...path,
+      noise,
+      ...(bitsPerDimension && { bitsPerDimension }),
+    };
   }
 
-  private denormalised({ shape, data }: HostTensor): HostTensor {
-    const { mean, std } = this.model.normalization;
+  /** Latents as the autoencoder knows them. */
+  denormalised({ shape, data }: HostTensor): HostTensor {
+    const { mean, std } = this.normalization;
     const channels = mean.length;
     return float32(
       shape,
       Float32Array.from(data as Float32Array, (value, i) => value * std[i % channels]! + mean[i % channels]!),
     );
   }
-}
 
-function samplerChoice(sampler: SampleConfig['sampler']): SamplerChoice {
-  const { diffusion, lastStep, lastStepSize } = sampler;
-  return sampler.kind === 'ode'
-    ? { kind: 'ode', method: 'heun2' }
-    : { kind: 'sde', method: 'eulerMaruyama', diffusion, lastStep, lastStepSize };
-}
-
-/** One step, and the last one where there is one, as programs of the weights. */
-function programs(
-  model: SavedModel,
-  {
-    sampler,
-    guidanceScale,
-    guidanceChannels,
-  }: Pick<SampleConfig, 'sampler' | 'guidanceScale' | 'guidanceChannels'>,
-) {
-  const transport = transportOf(model);
-  const guidance: Guidance = { scale: guidanceScale, channels: guidanceChannels };
-  const field = (labels: Tensor1D, weights: Tensors): VectorField =>
-    labelledField(model, guidance, labels, weights);
-  if (sampler.kind === 'ode') {
-    const step = ({ x, t, dt, labels }: StepInputs, weights: Tensors) => ({
-      x: fixedStepMethods.heun2.step(velocityField(transport, field(labels, weights)), { x, t, dt }).x,
-    });
-    return { step, lastStep: undefined };
+  close(): Promise<void> {
+    return this.session.close();
   }
-  const sde = (labels: Tensor1D, weights: Tensors) =>
-    sdeSampler(transport, { ...sampler, method: 'eulerMaruyama' }, field(labels, weights));
-  const step = ({ labels, noiseKey, firstSample, ...inputs }: StepInputs, weights: Tensors) => {
-    const [batch, ...shape] = inputs.x.shape as [number, ...number[]];
-    const noise = randomNormal(noiseKey, firstSample, batch, shape);
-    return { x: sde(labels, weights).step({ ...inputs, noise }).x };
-  };
-  const lastStep =
-    sampler.lastStep === 'none'
-      ? undefined
-      : ({ x, t, dt, labels }: StepInputs, weights: Tensors) => sde(labels, weights).lastStep!({ x, t, dt });
-  return { step, lastStep };
+
+  /** Follows the ODE back to the noise, with the density where it is wanted. */
+  private async measure(
+    batch: SampleBatch,
+    x: HostTensor,
+    options: SamplingOptions,
+  ): Promise<{ noise: HostTensor; bitsPerDimension?: readonly number[] }> {
+    const inputs = this.inputs(batch, x, options);
+    if (!this.config.likelihood) return { noise: (await this.back!(inputs)).x };
+    const probe = takeRows(await this.numbers.signs('likelihood probe', batch), batch.rows);
+    const { x: state } = await this.back!({
+      ...inputs,
+      init: likelihoodState(x),
+      perSample: { ...inputs.perSample, probe },
+    });
+    const size = sizeOf(x.shape.slice(1));
+    const samples = batch.rows.length;
+    const noise = new Float32Array(samples * size);
+    for (let row = 0; row < samples; row++)
+      noise.set(state.data.subarray(row * (size + 1), row * (size + 1) + size), row * size);
+    const volume = this.logVolume(x.shape);
+    const bits = Array.from(logLikelihood(state), (value) => bitsPerDimension(value - volume, size));
+    return { noise: float32(x.shape, noise), bitsPerDimension: bits };
+  }
+
+  private inputs(batch: SampleBatch, init: HostTensor, options: SamplingOptions): PathInputs {
+    const { rows, labels } = batch;
+    let drawn: { readonly step: number; readonly noise: Promise<HostTensor> } | undefined;
+    return {
+      ...options,
+      init,
+      perSample: { labels: int32([labels.length], labels) },
+      noise: (step) => {
+        if (drawn?.step !== step) {
+          const noise = this.numbers.normal('sample noise', batch, step).then((all) => takeRows(all, rows));
+          drawn = { step, noise };
+        }
+        return drawn.noise;
+      },
+    };
+  }
+
+  private normalised({ shape, data }: HostTensor): HostTensor {
+    const { mean, std } = this.normalization;
+    const channels = mean.length;
+    return float32(
+      shape,
+      Float32Array.from(
+        data as Float32Array,
+        (value, i) => (value - mean[i % channels]!) / std[i % channels]!,
+      ),
+    );
+  }
+
+  /** Logarithm of how much larger a volume is in latents than in normalised ones. */
+  private logVolume([, height = 1, width = 1]: readonly number[]): number {
+    return height * width * this.normalization.std.reduce((sum, std) => sum + Math.log(std), 0);
+  }
 }
 
-/** The network under labels, guided where the scale is not 1. */
-function labelledField(
-  { config }: SavedModel,
-  guidance: Guidance,
-  labels: Tensor1D,
-  weights: Tensors,
-): VectorField {
-  const network = (x: Tensor, t: Tensor, y: Tensor) =>
-    sit(weights, config, x as Tensor4D, t as Tensor1D, y as Tensor1D);
-  if (guidance.scale === 1) return (x, t) => network(x, t, labels);
-  const nullLabels = tf.fill([labels.size], config.classes, 'int32');
-  return classifierFreeField(guidance, network, labels, nullLabels);
+/** The options for a part of the work, which nobody watches. */
+function partOf({ onProgress, signal }: SamplingOptions, from: number, to: number): SamplingOptions {
+  return {
+    ...(signal && { signal }),
+    ...(onProgress && {
+      onProgress: (share: number) => {
+        onProgress(from + share * (to - from));
+      },
+    }),
+  };
+}
+
+function watching({ onState }: SamplingOptions): Pick<SamplingOptions, 'onState'> {
+  return onState === undefined ? {} : { onState };
 }

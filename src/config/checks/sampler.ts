@@ -1,0 +1,95 @@
+import { unsupportedCombination } from '../../transport/unsupported-combination.js';
+import { code, oneOf } from '../diagnostics/words.js';
+import { phasesOf, samplerChoice, samplerMethods } from '../sampling.js';
+import type { SampleConfig } from '../generated/index.js';
+import type { StageCheck } from './context.js';
+
+export const methodIsOfKind: StageCheck<'sample'> = ({ id, config: { sampler } }, context) => {
+  const methods = Object.keys(samplerMethods[sampler.kind]);
+  if (methods.includes(sampler.method)) return;
+  const other = sampler.kind === 'sde' ? 'ode' : 'sde';
+  context.report(id, {
+    at: 'sampler.method',
+    code: 'impossible-sampler',
+    message: `${code(`kind: ${sampler.kind}`)} has no method ${code(sampler.method)}; it has ${oneOf(methods.map(code), 'and')}.`,
+    remedy: `Use one of these, or ${code(`kind: ${other}`)}.`,
+  });
+};
+
+/** Keys that do something only beside others. */
+const conditions: readonly {
+  readonly keys: readonly string[];
+  readonly needs: string;
+  readonly met: (config: SampleConfig) => boolean;
+}[] = [
+  {
+    keys: ['sampler.diffusion', 'sampler.diffusionNorm', 'sampler.lastStep', 'sampler.lastStepSize'],
+    needs: 'kind: sde',
+    met: ({ sampler }) => sampler.kind === 'sde',
+  },
+  {
+    keys: ['sampler.order'],
+    needs: 'method: adamsBashforth',
+    met: ({ sampler }) => sampler.method === 'adamsBashforth',
+  },
+  {
+    keys: ['sampler.absoluteTolerance', 'sampler.relativeTolerance'],
+    needs: 'method: dopri5',
+    met: ({ sampler }) => sampler.method === 'dopri5',
+  },
+  { keys: ['firstSteps', 'distance'], needs: 'phases', met: ({ phases }) => phases !== undefined },
+  { keys: ['guidance.weights'], needs: 'model', met: ({ guidance }) => guidance?.model !== undefined },
+];
+
+/** What is written has an effect. */
+export const keysMatter: StageCheck<'sample'> = ({ id, config }, context) => {
+  for (const { keys, needs, met } of conditions) {
+    if (met(config)) continue;
+    for (const at of keys.filter((key) => context.isWritten(id, key)))
+      context.report(id, {
+        at,
+        code: 'no-effect',
+        message: `${code(at.split('.').at(-1))} has an effect only with ${code(needs)}.`,
+        remedy: `Remove it, or use ${code(needs)}.`,
+      });
+  }
+};
+
+/** The last step divides by the noise that remains before it: with a size of zero there is none. */
+export const lastStepCanBeTaken: StageCheck<'sample'> = ({ id, config: { sampler } }, context) => {
+  if (sampler.kind !== 'sde' || sampler.lastStep === 'none' || sampler.lastStepSize > 0) return;
+  context.report(id, {
+    at: 'sampler.lastStepSize',
+    code: 'impossible-sampler',
+    message: `A last step of size 0 starts where no noise is left, and ${code(`lastStep: ${sampler.lastStep}`)} would divide by zero.`,
+    remedy: `Use ${code('lastStep: none')}, or a size such as 0.04.`,
+  });
+};
+
+/** Along the whole path nothing is divided by zero. */
+export const samplingDividesByNonZero: StageCheck<'sample'> = ({ id, config }, context) => {
+  const { sampler } = config;
+  const choice = samplerChoice(sampler);
+  if (choice === undefined) return;
+  if (choice.kind === 'sde' && choice.lastStep !== 'none' && choice.lastStepSize === 0) return;
+  for (const { model } of phasesOf(config)) {
+    const train = context.config('train', model);
+    if (train === undefined) continue;
+    const { interpolant, prediction } = train;
+    const { sampleEpsilon } = sampler;
+    const reason = unsupportedCombination({
+      interpolant,
+      prediction,
+      sampler: choice,
+      ...(sampleEpsilon !== undefined && { sampleEpsilon }),
+    });
+    if (reason === undefined) continue;
+    context.report(id, {
+      at: 'sampler.sampleEpsilon',
+      code: 'impossible-sampler',
+      message: `${code(model)} cannot be sampled so: ${reason}.`,
+      remedy: `Remove ${code('sampleEpsilon')}, whose default keeps away from it, or change the sampler.`,
+    });
+    return;
+  }
+};

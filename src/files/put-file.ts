@@ -1,0 +1,15 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { asUserError } from './file-errors.js';
+
+/**
+ * Writes a file that no process ever sees in part. It is not synced: a crash of the machine, unlike one of the process,
+ * may leave it damaged. For many files that can be made again.
+ */
+export async function putFile(path: string, content: Uint8Array): Promise<void> {
+  try {
+    await writeFile(`${path}.partial`, content);
+    await rename(`${path}.partial`, path);
+  } catch (error) {
+    throw asUserError(error, path);
+  }
+}

@@ -1,0 +1,72 @@
+import {
+  CompiledProgram,
+  type HostRecord,
+  type HostTensors,
+  type Session,
+  type Tensor,
+  type Tensors,
+  mapValues,
+  resized,
+} from '../tensorflow/index.js';
+import type { VectorField } from '../transport/index.js';
+import { guides } from './guidance.js';
+import { type Network, networkField, networkWeights } from './network.js';
+import { mostCounts, paddedCount } from './padding.js';
+
+// A type, not an interface: it is a program's record of inputs.
+// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
+export type FieldInputs = {
+  /** int32 `[batch]` */
+  readonly labels: Tensor;
+};
+
+/**
+ * A program around a network. It is compiled twice, with guidance and without, so that a step outside of the guidance
+ * interval costs one evaluation and not two.
+ *
+ * Inputs are scalars or have the samples as their first axis; results all have them. Any number of samples up to
+ * `mostSamples` may be given: they are padded to one of a few counts, each of which is traced once.
+ */
+export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
+  private readonly programs = new Map<boolean, CompiledProgram<I, O>>();
+
+  constructor(
+    private readonly session: Session,
+    private readonly network: Network,
+    private readonly mostSamples: number,
+    private readonly use: (field: VectorField, inputs: I) => O,
+  ) {}
+
+  /** @param span the times between which the field is evaluated */
+  async call(inputs: HostRecord<I>, [from, to]: readonly [from: number, to: number]): Promise<HostRecord<O>> {
+    const { guidance } = this.network;
+    const guided = guidance !== undefined && guides(guidance, from, to - from);
+    const samples = inputs.labels!.shape[0]!;
+    const program = this.program(guided);
+    const results = await program.call(withSamples(inputs, paddedCount(samples, this.mostSamples)));
+    return withSamples(results, samples);
+  }
+
+  private program(guided: boolean): CompiledProgram<I, O> {
+    let known = this.programs.get(guided);
+    if (known === undefined) {
+      known = new CompiledProgram(
+        this.session,
+        (inputs: I, weights: Tensors) =>
+          this.use(networkField(this.network, guided, inputs.labels, weights), inputs),
+        networkWeights(this.network, guided),
+        // Multistep methods have programs of four orders.
+        { maxTraces: 4 * mostCounts },
+      );
+      this.programs.set(guided, known);
+    }
+    return known;
+  }
+}
+
+/** The same tensors with as many samples; scalars have none. */
+function withSamples<T extends HostTensors>(tensors: T, samples: number): T {
+  return mapValues(tensors, (tensor) =>
+    tensor.shape.length === 0 ? tensor : resized(tensor, 0, samples),
+  ) as T;
+}

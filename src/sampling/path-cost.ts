@@ -1,0 +1,85 @@
+import type { SiTConfig } from '../models/sit/config.js';
+import { sitCost } from '../models/sit/cost.js';
+import { type TransportChoice, lastStepSize } from '../transport/index.js';
+import { type Guidance, guides } from './guidance.js';
+import { fixedStepMethods } from './ode/index.js';
+import { type SamplerSettings, pathTimes } from './paths/index.js';
+import { stepsOf } from './integrate.js';
+
+/** Evaluations of a network in one step of a path. */
+export interface StepEvaluations {
+  readonly evaluations: number;
+  /** Whether guidance acts in it. */
+  readonly guided: boolean;
+}
+
+/** What each step of a path asks of a network. `adaptiveSteps`: how many a method that chooses its own took. */
+export function stepEvaluations(
+  transport: TransportChoice,
+  settings: SamplerSettings,
+  guidance: Guidance | undefined,
+  adaptiveSteps = settings.steps - 1,
+): StepEvaluations[] {
+  const { choice } = settings;
+  const guided = (t: number, dt: number) => guidance !== undefined && guides(guidance, t, dt);
+  if (choice.method === 'dopri5')
+    return new Array<StepEvaluations>(adaptiveSteps).fill({ evaluations: 6, guided: guided(0, 1) });
+  const evaluations = evaluationsPerStep(settings);
+  const times = pathTimes(transport, settings);
+  const steps = stepsOf(times).map(({ t, dt }) => ({
+    evaluations,
+    guided: guided(t, evaluations > 1 ? dt : 0),
+  }));
+  if (choice.kind === 'sde' && lastStepSize(choice) > 0)
+    steps.push({ evaluations: 1, guided: guided(times.at(-1)!, 0) });
+  return steps;
+}
+
+function evaluationsPerStep({ choice }: SamplerSettings): number {
+  if (choice.kind === 'sde') return choice.method === 'heun' ? 2 : 1;
+  const { method } = choice;
+  return method === 'dopri5' || method === 'adamsBashforth' ? 1 : fixedStepMethods[method].evaluations;
+}
+
+/** The models of a network. */
+export interface CostedNetwork {
+  readonly model: { readonly config: SiTConfig };
+  /** Autoguidance's. */
+  readonly base?: { readonly config: SiTConfig };
+}
+
+/** Multiply-accumulates of each step for one sample. */
+export function stepCosts(network: CostedNetwork, steps: readonly StepEvaluations[]): number[] {
+  const own = sitCost(network.model.config).multiplyAccumulates;
+  const base = network.base ? sitCost(network.base.config).multiplyAccumulates : own;
+  return steps.map(({ evaluations, guided }) => evaluations * (guided ? own + base : own));
+}
+
+/**
+ * Multiply-accumulates of a sample's path through phases.
+ *
+ * @param costs of each phase, `stepCosts`
+ * @param switches the steps (from 0) after which the second phase began, the third, and so on; null: never
+ */
+export function phasedCost(
+  costs: readonly (readonly number[])[],
+  switches: readonly (number | null)[],
+): number {
+  const steps = costs[0]?.length ?? 0;
+  let sum = 0;
+  for (let step = 0; step < steps; step++) {
+    const phase = switches.filter((last) => last !== null && last < step).length;
+    sum += costs[phase]![step]!;
+  }
+  return sum;
+}
+
+/** Multiply-accumulates of a sample's path through the most costly model alone. */
+export function largestCost(costs: readonly (readonly number[])[]): number {
+  return Math.max(...costs.map((ofPhase) => ofPhase.reduce((sum, cost) => sum + cost, 0)));
+}
+
+/** Steps of a path; of a method that chooses its own steps, points of its grid after the first. */
+export function pathStepsOf({ choice, steps }: SamplerSettings): number {
+  return steps - 1 + (choice.kind === 'sde' && lastStepSize(choice) > 0 ? 1 : 0);
+}

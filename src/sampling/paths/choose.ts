@@ -1,0 +1,77 @@
+import type { Session } from '../../tensorflow/index.js';
+import {
+  type SamplerChoice,
+  type TransportChoice,
+  defaultSampleEpsilon,
+  lastStepSize,
+  timeInterval,
+} from '../../transport/index.js';
+import type { Network } from '../network.js';
+import type { Tolerances } from '../ode/index.js';
+import type { PhaseOptions } from '../phases.js';
+import { uniformTimes } from '../times.js';
+import { adaptivePath } from './adaptive.js';
+import { gridPath } from './grid.js';
+import { densityField, sampleField } from './ode-field.js';
+import { multistepSteps, rungeKuttaSteps } from './ode-steps.js';
+import type { FollowPath } from './path.js';
+import { sdeSteps } from './sde-steps.js';
+
+/** How to get from noise to data, in full. */
+export interface SamplerSettings {
+  readonly choice: SamplerChoice;
+  /** Points of the time grid. */
+  readonly steps: number;
+  /** Factor of an SDE's diffusion coefficient. */
+  readonly diffusionNorm: number;
+  /** Of `adamsBashforth`. */
+  readonly order: number;
+  /** Of `dopri5`. */
+  readonly tolerances: Tolerances;
+  /** Time kept away from the ends; by default what the sampler needs. */
+  readonly sampleEpsilon?: number;
+}
+
+export interface PathOptions {
+  readonly session: Session;
+  /** A network for each phase, of the same transport. */
+  readonly networks: readonly Network[];
+  readonly phases: PhaseOptions;
+  readonly settings: SamplerSettings;
+  /** As many samples as are ever followed together. */
+  readonly mostSamples: number;
+  /** From data to noise. Only for ODEs. */
+  readonly reverse?: boolean;
+  /** Follows the states of `likelihoodState`, with a `probe` of each sample. Only for ODEs. */
+  readonly density?: boolean;
+}
+
+/** The grid of times from noise to data. */
+export function pathTimes(transport: TransportChoice, settings: SamplerSettings): number[] {
+  const { choice, steps, sampleEpsilon = defaultSampleEpsilon(transport, choice) } = settings;
+  return uniformTimes(timeInterval(transport, sampleEpsilon, choice), steps);
+}
+
+/** The path of a sampler through networks. */
+export function pathOf(options: PathOptions): FollowPath {
+  const { session, networks, phases, settings, mostSamples, reverse = false, density = false } = options;
+  const { choice } = settings;
+  const times = pathTimes(networks[0]!.model.transport, settings);
+  if (choice.kind === 'sde') {
+    if (reverse || density) throw new RangeError('An SDE has no way back and no density.');
+    const steps = sdeSteps(
+      session,
+      networks,
+      { ...choice, diffusionNorm: settings.diffusionNorm },
+      mostSamples,
+    );
+    return gridPath({ times, lastStepSize: lastStepSize(choice) }, phases, steps);
+  }
+  if (reverse) times.reverse();
+  const ode = { session, networks, mostSamples, field: density ? densityField : sampleField };
+  const { method } = choice;
+  if (method === 'dopri5') return adaptivePath(ode, times, phases, settings.tolerances);
+  const steps =
+    method === 'adamsBashforth' ? multistepSteps(ode, settings.order, times) : rungeKuttaSteps(ode, method);
+  return gridPath({ times, lastStepSize: 0 }, phases, steps);
+}

@@ -1,0 +1,235 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Subject } from 'rxjs';
+import type { SampleConfig } from '../../config/index.js';
+import { UserError } from '../../errors.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import type { Json, StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
+import { pathStepsOf, takeRows } from '../../sampling/index.js';
+import { type HostTensor, floats, nativeBackend, sizeOf } from '../../tensorflow/index.js';
+import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
+import { missingBatches } from './batches.js';
+import { Decoder } from './decoder.js';
+import { writeGrid } from './grid.js';
+import { ImageLatents } from './images-latents.js';
+import { sampleLabels } from './labels.js';
+import { type FoundModels, findModels } from './models.js';
+import { NoiseFiles } from './noise-files.js';
+import { type SampleRecord, SampleRecords } from './records.js';
+import { SampleFiles } from './sample-files.js';
+import { type DrawnBatch, type SampleBatch, Sampler } from './sampler.js';
+import { activeGuidance, samplerSettings } from './settings.js';
+import { switchSteps, writeSwitches } from './switches.js';
+import { SnapshotTaker, type Snapshots, TrajectoryFiles, trajectorySteps } from './trajectory.js';
+
+/** A batch whose latents are drawn and whose pictures are not written yet. */
+export interface Drawn {
+  readonly batch: SampleBatch;
+  readonly drawn: DrawnBatch;
+  readonly snapshots: Snapshots;
+  /** Latents of images that it was drawn from. */
+  readonly data?: HostTensor;
+}
+
+/** One run of the stage. */
+export class SampleJob {
+  readonly progress = new Subject<StageProgress>();
+  private done = 0;
+
+  private constructor(
+    private readonly config: SampleConfig,
+    private readonly context: StageContext,
+    private readonly models: FoundModels,
+    private readonly labels: Int32Array,
+    private readonly sampler: Sampler,
+    private readonly autoencoder: Autoencoder,
+    private readonly images: ImageLatents | undefined,
+    private readonly files = new SampleFiles(context.directory, config.count),
+    private readonly records = new SampleRecords(context.directory),
+    private readonly noise = config.reverse === undefined
+      ? undefined
+      : new NoiseFiles(context.directory, config.count),
+    private readonly trajectories = config.trajectory &&
+      new TrajectoryFiles(context.directory, config.trajectory.samples),
+  ) {}
+
+  static async open(config: SampleConfig, context: StageContext): Promise<SampleJob> {
+    nativeBackend(context.runtime);
+    const models = await findModels(config, context);
+    const [{ saved }] = models.phases as [FoundModels['phases'][number]];
+    const images =
+      config.reverse === undefined
+        ? undefined
+        : await ImageLatents.open(context.input(config.reverse).directory, config.count, models.phases[0]!);
+    const labels = images?.labels(config.count) ?? sampleLabels(config, saved.classes, context.seed);
+    const sampler = await Sampler.open(config, models, context);
+    const autoencoder = await Autoencoder.open(context.input(config.autoencoder).directory, context.runtime);
+    const job = new SampleJob(config, context, models, labels, sampler, autoencoder, images);
+    await job.files.prepare();
+    await job.records.open();
+    await job.noise?.prepare();
+    await job.trajectories?.prepare();
+    return job;
+  }
+
+  /** The batches that are still to be made. */
+  async missing(): Promise<SampleBatch[]> {
+    const whole = new Set(await this.files.present());
+    for (const sample of whole) if (!(await this.isRecorded(sample))) whole.delete(sample);
+    this.done = whole.size;
+    this.tell(0);
+    return missingBatches(this.labels, this.config.batch, (sample) => whole.has(sample));
+  }
+
+  /** Draws a batch's latents. */
+  async draw(batch: SampleBatch): Promise<Drawn> {
+    const { signal } = this.context;
+    const { length } = batch.rows;
+    const watched = batch.rows.flatMap((row, i) => (this.trajectories?.wants(batch.first + row) ? [i] : []));
+    const total = pathStepsOf(samplerSettings(this.config.sampler));
+    const steps = new Set(this.config.trajectory && trajectorySteps(this.config.trajectory.steps, total));
+    const taker = new SnapshotTaker(watched, steps);
+    const options = {
+      signal,
+      onState: taker.take,
+      onProgress: (share: number) => {
+        this.tell(length * share);
+      },
+    };
+    const data = await this.images?.read(batch);
+    const drawn =
+      data === undefined
+        ? await this.sampler.draw(batch, options)
+        : await this.sampler.redraw(batch, data, options);
+    this.done += length;
+    this.tell(0);
+    return { batch, drawn, snapshots: taker.snapshots, ...(data && { data }) };
+  }
+
+  /** Decodes a batch and writes its pictures, then its records. */
+  async write({ batch, drawn, snapshots, data }: Drawn): Promise<void> {
+    const decoder = new Decoder(this.autoencoder, this.config.batch);
+    const sampleOf = (i: number) => batch.first + batch.rows[i]!;
+    const images = await decoder.decode(drawn.latents);
+    await Promise.all(images.map((image, i) => this.files.write(sampleOf(i), image)));
+    for (const [i, states] of snapshots) {
+      const pictures: Awaited<ReturnType<Decoder['decode']>> = [];
+      for (const state of states) pictures.push(...(await decoder.decode(this.sampler.denormalised(state))));
+      await this.trajectories!.write(sampleOf(i), pictures);
+    }
+    if (drawn.noise)
+      for (const i of batch.rows.keys())
+        await this.noise!.write(sampleOf(i), floats(takeRows(drawn.noise, [i])));
+    if (this.keepsRecords)
+      await this.records.add(batch.rows.map((_, i) => this.recordOf(i, sampleOf(i), drawn, data)));
+  }
+
+  /** Forgets a sample whose picture turned out to be damaged. */
+  async discard(sample: number): Promise<void> {
+    await rm(join(this.context.directory, 'samples', `${String(sample).padStart(6, '0')}.png`), {
+      force: true,
+    });
+  }
+
+  /** @throws DamagedSample */
+  async finish(): Promise<StageEvent> {
+    const { config, context, labels } = this;
+    const { directory } = context;
+    const size = await this.files.writeNpz();
+    await writeGrid(directory, this.files, labels, size);
+    await this.trajectories?.finish();
+    const facts = await this.measurements();
+    const guidanceScale = activeGuidance(config)?.scale ?? 1;
+    const { classes } = this.models.phases[0]!.saved;
+    const { steps } = config.sampler;
+    const index = { size, classes, labels: [...labels], guidanceScale, steps };
+    await writeFileWhole(join(directory, 'samples.json'), `${JSON.stringify(index)}\n`);
+    await this.records.remove();
+    const values = { samples: labels.length, size, steps, guidanceScale, ...facts, picture: 'grid.png' };
+    return { type: 'summary', values };
+  }
+
+  async close(): Promise<void> {
+    await this.sampler.close();
+    await this.autoencoder.close();
+    await this.images?.close();
+  }
+
+  /** Whether anything is known of samples beside their pictures. */
+  private get keepsRecords(): boolean {
+    const { phases, likelihood, reverse } = this.config;
+    return phases !== undefined || likelihood || reverse !== undefined;
+  }
+
+  private async isRecorded(sample: number): Promise<boolean> {
+    if (this.keepsRecords && !this.records.has(sample)) return false;
+    return !this.trajectories?.wants(sample) || this.trajectories.has(sample);
+  }
+
+  private recordOf(
+    i: number,
+    sample: number,
+    { switches, steps, bitsPerDimension, latents }: DrawnBatch,
+    data: HostTensor | undefined,
+  ): SampleRecord {
+    return {
+      sample,
+      steps: steps[i]!,
+      ...(this.config.phases && { switches: switchSteps(switches, i, this.models.phases.length) }),
+      ...(bitsPerDimension && { bitsPerDimension: bitsPerDimension[i]! }),
+      ...(data && { roundTripError: meanDifference(takeRows(latents, [i]), takeRows(data, [i])) }),
+    };
+  }
+
+  /** Writes what was measured of each sample, and gives what is worth a summary. */
+  private async measurements(): Promise<Record<string, Json>> {
+    const { config, context, models } = this;
+    const { directory } = context;
+    const facts: Record<string, Json> = {};
+    if (!this.keepsRecords) return facts;
+    const records = this.records.all(config.count);
+    if (config.phases) facts.savedFraction = await writeSwitches(directory, config, models, records);
+    if (config.likelihood) {
+      const samples = records.map(({ bitsPerDimension }) => bitsPerDimension!);
+      facts.bitsPerDimension = mean(samples);
+      const file = { bitsPerDimension: facts.bitsPerDimension, samples };
+      await writeFileWhole(join(directory, 'likelihood.json'), `${JSON.stringify(file)}\n`);
+    }
+    if (this.noise) {
+      const { latentSize, channels } = models.phases[0]!.saved.config;
+      const { mean: noiseMean, std: noiseStd } = await this.noise.finish([latentSize, latentSize, channels]);
+      const roundTripError = mean(records.map((record) => record.roundTripError!));
+      Object.assign(facts, { noiseMean, noiseStd, roundTripError });
+    }
+    return facts;
+  }
+
+  /** Tells how many samples are done, those of the current batch counted by how far they are. */
+  private tell(partOfBatch: number): void {
+    this.progress.next({
+      type: 'progress',
+      done: Math.floor(this.done + partOfBatch),
+      total: this.labels.length,
+      unit: 'samples',
+    });
+  }
+}
+
+/** A sample is made again once; where its picture is damaged again the disk is to blame. */
+export function damagedAgain(sample: number): UserError {
+  return new UserError({
+    code: 'samples-damaged',
+    message: `The picture of sample ${sample} was written twice and cannot be read.`,
+    remedy: 'Check the disk that the runs are on.',
+  });
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function meanDifference(a: HostTensor, b: HostTensor): number {
+  let sum = 0;
+  for (let i = 0; i < a.data.length; i++) sum += Math.abs(a.data[i]! - b.data[i]!);
+  return sum / sizeOf(a.shape);
+}

@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { type SampleConfig, guidanceOf, phasesOf } from '../../config/index.js';
+import { UserError } from '../../errors.js';
+import { sitParameters } from '../../models/sit/parameters.js';
+import type { StageContext } from '../../pipeline/stage.js';
+import type { Network, SessionModel } from '../../sampling/index.js';
+import type { Session } from '../../tensorflow/index.js';
+import { loadWeights } from '../load-weights.js';
+import { type SavedModel, readSavedModel } from '../train/saved-model.js';
+import { activeGuidance } from './settings.js';
+
+/** A trained model and where it is. */
+export interface FoundModel {
+  /** Id of its stage. */
+  readonly stage: string;
+  readonly directory: string;
+  readonly saved: SavedModel;
+}
+
+/** The models of a `sample` stage. */
+export interface FoundModels {
+  /** One for each phase. */
+  readonly phases: readonly FoundModel[];
+  /** Autoguidance's. */
+  readonly base?: FoundModel;
+}
+
+type ModelKeys = 'model' | 'phases' | 'weights' | 'guidance' | 'guidanceScale' | 'guidanceChannels';
+
+/**
+ * Finds the models that a stage names.
+ *
+ * @throws UserError `model-mismatch` where they cannot go together, `untrained-guidance` where one has no null class
+ */
+export async function findModels(
+  config: Pick<SampleConfig, ModelKeys>,
+  context: Pick<StageContext, 'input'>,
+): Promise<FoundModels> {
+  const find = async (stage: string): Promise<FoundModel> => {
+    const { directory } = context.input(stage);
+    return { stage, directory, saved: await readSavedModel(directory) };
+  };
+  const guidance = activeGuidance(config);
+  const phases = await Promise.all(phasesOf(config).map(({ model }) => find(model)));
+  const weaker = guidance && guidanceOf(config).model;
+  const base = weaker === undefined ? undefined : await find(weaker);
+  for (const other of [...phases.slice(1), ...(base ? [base] : [])]) mustAgree(phases[0]!, other);
+  if (guidance && base === undefined) for (const model of phases) mustKnowNullClass(model);
+  return { phases, ...(base && { base }) };
+}
+
+/** The networks of a stage's phases, their weights in the session. */
+export async function openNetworks(
+  config: Pick<SampleConfig, ModelKeys>,
+  { phases, base }: FoundModels,
+  session: Session,
+): Promise<readonly Network[]> {
+  const guidance = activeGuidance(config);
+  const weaker = base && (await openModel(base, guidanceOf(config).weights, session));
+  const networks: Network[] = [];
+  for (const found of phases) {
+    const model = await openModel(found, config.weights, session);
+    networks.push({ model, ...(guidance && { guidance }), ...(weaker && { base: weaker }) });
+  }
+  return networks;
+}
+
+async function openModel(
+  { directory, saved }: FoundModel,
+  weights: 'ema' | 'raw',
+  session: Session,
+): Promise<SessionModel> {
+  const { config, interpolant, prediction } = saved;
+  return {
+    config,
+    transport: { interpolant, prediction },
+    weights: await loadWeights(session, sitParameters(config), join(directory, saved.weights[weights])),
+  };
+}
+
+/** What must be alike: states of one model are states of the other. */
+const shared: readonly (readonly [name: string, of: (model: SavedModel) => unknown])[] = [
+  ['a latent size', ({ config }) => config.latentSize],
+  ['latent channels', ({ config }) => config.channels],
+  ['a class count', ({ config }) => config.classes],
+  ['a prediction', ({ prediction }) => prediction],
+  ['an interpolant', ({ interpolant }) => interpolant],
+  ['a normalisation of latents', ({ normalization }) => JSON.stringify(normalization)],
+];
+
+function mustAgree(a: FoundModel, b: FoundModel): void {
+  for (const [name, of] of shared) {
+    if (of(a.saved) === of(b.saved)) continue;
+    throw new UserError({
+      code: 'model-mismatch',
+      message: `Models that draw one sample need ${name} in common; ${a.stage} has ${String(of(a.saved))}, ${b.stage} has ${String(of(b.saved))}.`,
+      remedy: 'Train them on the same latents, with the same interpolant and prediction.',
+    });
+  }
+}
+
+function mustKnowNullClass({ stage, saved }: FoundModel): void {
+  if (saved.config.labelDropout > 0) return;
+  throw new UserError({
+    code: 'untrained-guidance',
+    message: `Guidance needs a model that also knows images without a class; ${stage} was trained without label dropout.`,
+    remedy: 'Sample with a guidance scale of 1, or guide by a weaker model.',
+  });
+}

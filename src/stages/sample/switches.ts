@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import type { SampleConfig } from '../../config/index.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import { sitCost } from '../../models/sit/cost.js';
+import {
+  type PhaseSwitch,
+  largestCost,
+  phasedCost,
+  stepCosts,
+  stepEvaluations,
+} from '../../sampling/index.js';
+import type { FoundModels } from './models.js';
+import type { SampleRecord } from './records.js';
+import { activeGuidance, phaseOptions, samplerSettings } from './settings.js';
+
+/** `switches.json`: when each sample went from model to model. */
+export interface SwitchesFile {
+  readonly firstSteps: number;
+  readonly distance: 'mae' | 'mse';
+  readonly switchRatios: readonly number[];
+  /** Steps of a path, the last one included. */
+  readonly steps: number;
+  readonly phases: readonly {
+    readonly stage: string;
+    /** Mediators of each block. */
+    readonly mediators: readonly number[];
+    /** Of one evaluation for one sample. */
+    readonly multiplyAccumulates: number;
+  }[];
+  /** For each sample, the steps (from 0) after which the second phase began, the third, and so on; null: never. */
+  readonly samples: readonly (readonly (number | null)[])[];
+  /** Multiply-accumulates saved against the largest model alone. */
+  readonly savedFraction: number;
+}
+
+/** The steps after which one sample went on, for each phase but the first. */
+export function switchSteps(
+  switches: readonly PhaseSwitch[],
+  row: number,
+  phases: number,
+): (number | null)[] {
+  const own = switches.filter((found) => found.row === row);
+  return Array.from({ length: phases - 1 }, (_, i) => own.find(({ to }) => to > i)?.step ?? null);
+}
+
+/** Writes `switches.json`. Gives the share of multiply-accumulates that was saved. */
+export async function writeSwitches(
+  directory: string,
+  config: SampleConfig,
+  models: FoundModels,
+  records: readonly SampleRecord[],
+): Promise<number> {
+  const { firstSteps, distance, switchRatios } = phaseOptions(config);
+  const file: SwitchesFile = {
+    firstSteps,
+    distance,
+    switchRatios,
+    steps: Math.max(...records.map(({ steps = 0 }) => steps)),
+    phases: models.phases.map(({ stage, saved }) => ({
+      stage,
+      mediators: saved.config.mediators,
+      multiplyAccumulates: sitCost(saved.config).multiplyAccumulates,
+    })),
+    samples: records.map(({ switches = [] }) => switches),
+    savedFraction: savedFraction(config, models, records),
+  };
+  await writeFileWhole(join(directory, 'switches.json'), `${JSON.stringify(file)}\n`);
+  return file.savedFraction;
+}
+
+function savedFraction(
+  config: SampleConfig,
+  { phases, base }: FoundModels,
+  records: readonly SampleRecord[],
+): number {
+  const settings = samplerSettings(config.sampler);
+  const guidance = activeGuidance(config);
+  const costsFor = new Map<number, number[][]>();
+  const costsOf = (steps: number): number[][] => {
+    let known = costsFor.get(steps);
+    if (known === undefined) {
+      const evaluations = stepEvaluations(phases[0]!.saved, settings, guidance, steps);
+      known = phases.map(({ saved }) =>
+        stepCosts({ model: saved, ...(base && { base: base.saved }) }, evaluations),
+      );
+      costsFor.set(steps, known);
+    }
+    return known;
+  };
+  let spent = 0;
+  let largest = 0;
+  for (const { steps = 0, switches = [] } of records) {
+    const costs = costsOf(steps);
+    spent += phasedCost(costs, switches);
+    largest += largestCost(costs);
+  }
+  return 1 - spent / largest;
+}

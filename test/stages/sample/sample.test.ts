@@ -1,0 +1,207 @@
+import { existsSync } from 'node:fs';
+import { readFile, readdir, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SampleBench } from '../../support/sample-stage.js';
+
+let bench: SampleBench;
+
+beforeAll(async () => {
+  bench = await SampleBench.open();
+  await bench.addModel('small', 1, { mediators: [1] });
+  await bench.addModel('middle', 2);
+  await bench.addModel('large', 3, { mediators: [0] });
+  await bench.addModel('undropped', 4, { labelDropout: 0 });
+  await bench.addModel('noise', 5, {}, { prediction: 'noise', interpolant: 'vp' });
+});
+
+afterAll(() => bench.close());
+
+/** Largest difference of two pictures in grey levels: what float rounding may change at another batch size. */
+function difference(a: Uint8Array, b: Uint8Array): number {
+  return a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - b[i]!)), 0);
+}
+
+const phases = [
+  { model: 'small', switchRatio: 0.97 },
+  { model: 'middle', switchRatio: 0.9 },
+  { model: 'large' },
+];
+
+const samplers = [
+  { kind: 'sde', steps: 6 },
+  { kind: 'sde', method: 'heun', diffusion: 'sbdm', lastStep: 'tweedie', steps: 5 },
+  { kind: 'ode', method: 'euler', steps: 6 },
+  { kind: 'ode', steps: 6 },
+  { kind: 'ode', method: 'rk4', steps: 4 },
+  { kind: 'ode', method: 'adamsBashforth', order: 3, steps: 7 },
+  { kind: 'ode', method: 'dopri5', absoluteTolerance: 1e-3, relativeTolerance: 1e-2, steps: 3 },
+];
+
+describe('every sampler', () => {
+  it.each(samplers)('draws a sample the same in any batch, through phases: %o', async (sampler) => {
+    const guidance = { scale: 1.7, interval: [0.2, 0.7] };
+    const config = { phases: [phases[0]!, phases[2]!], firstSteps: 1, sampler, count: 4, guidance };
+    const together = await (await bench.run({ ...config, batch: 4 })).pixels();
+    const alone = await (await bench.run({ ...config, batch: 1 })).pixels();
+    for (const [i, image] of together.entries()) expect(difference(image, alone[i]!)).toBeLessThanOrEqual(1);
+    expect(difference(together[0]!, together[3]!)).toBeGreaterThan(8);
+  });
+});
+
+it.each([samplers[1]!, samplers[3]!, samplers[6]!])(
+  'draws from a model of noise on the vp path: %o',
+  async (sampler) => {
+    const run = await bench.run({ model: 'noise', sampler, count: 1 });
+    expect(await run.pixels()).toHaveLength(1);
+  },
+);
+
+it('draws other pictures with other weights, seeds, guidance and classes', async () => {
+  const sampler = { kind: 'ode', method: 'euler', steps: 4 };
+  const first = async (config: object, seed = 5) =>
+    (await (await bench.run({ model: 'small', sampler, count: 1, ...config }, { seed })).pixels())[0]!;
+  const usual = await first({});
+  for (const config of [
+    { weights: 'raw' },
+    { guidanceScale: 3 },
+    { guidance: { scale: 3, model: 'middle' } },
+    { classes: ['class 2'] },
+    { classes: [1] },
+  ])
+    expect(difference(await first(config), usual), JSON.stringify(config)).toBeGreaterThan(1);
+  expect(difference(await first({}, 6), usual)).toBeGreaterThan(8);
+  // Guidance outside of the path's times does nothing, and a scale of 1 neither.
+  expect(await first({ guidance: { scale: 3, interval: [0.9, 0.95] } })).toEqual(usual);
+  expect(await first({ guidanceScale: 1 })).toEqual(usual);
+});
+
+describe('phases', () => {
+  const config = { phases, firstSteps: 2, sampler: { steps: 12 }, count: 6, batch: 6 };
+
+  it('records when every sample switched and what that saved', async () => {
+    const run = await bench.run(config);
+    const file = JSON.parse(await readFile(join(run.directory, 'switches.json'), 'utf8')) as {
+      samples: (number | null)[][];
+      phases: { stage: string; mediators: number[]; multiplyAccumulates: number }[];
+      savedFraction: number;
+      steps: number;
+    };
+    expect(file).toMatchObject({ firstSteps: 2, distance: 'mae', switchRatios: [0.97, 0.9], steps: 12 });
+    expect(file.phases.map(({ stage, mediators }) => [stage, mediators])).toEqual([
+      ['small', [1]],
+      ['middle', [4]],
+      ['large', [0]],
+    ]);
+    expect(file.samples).toHaveLength(6);
+    for (const [second, third] of file.samples) {
+      // Two distances are averaged after the first step, so that none switches before step 3.
+      expect(second ?? 3).toBeGreaterThanOrEqual(3);
+      if (third !== null) expect(second!).toBeLessThanOrEqual(third!);
+    }
+    const costs = file.phases.map((phase) => phase.multiplyAccumulates);
+    const most = Math.max(...costs);
+    let spent = 0;
+    for (const [second, third] of file.samples)
+      for (let step = 0; step < 12; step++)
+        spent += costs[third !== null && step > third! ? 2 : second !== null && step > second! ? 1 : 0]!;
+    expect(file.savedFraction).toBeCloseTo(1 - spent / (6 * 12 * most), 10);
+    expect(run.summary.savedFraction).toBe(file.savedFraction);
+    expect(existsSync(join(run.directory, 'records.partial.jsonl'))).toBe(false);
+  });
+
+  it('is one model alone where none is left, or where the first is left at once', async () => {
+    const sampler = { steps: 8 };
+    const pictures = async (models: object) =>
+      (await (await bench.run({ sampler, count: 3, ...models })).pixels()).map((image) => [...image]);
+    const never = [{ model: 'small', switchRatio: 1e-6 }, { model: 'large' }];
+    expect(await pictures({ phases: never })).toEqual(await pictures({ model: 'small' }));
+  });
+
+  it('refuses models that cannot draw one sample', async () => {
+    const run = (model: string, more = {}) =>
+      bench.run({ phases: [{ model: 'small', switchRatio: 0.9 }, { model }], ...more });
+    await expect(run('noise')).rejects.toThrow(
+      /need a prediction in common; small has velocity, noise has noise/,
+    );
+    await expect(run('undropped', { guidanceScale: 2 })).rejects.toThrow(
+      /undropped was trained without label dropout/,
+    );
+    await expect(bench.run({ model: 'small', classes: [3] })).rejects.toThrow(
+      /knows no class 3; its classes are 0 to 2/,
+    );
+  });
+});
+
+describe('going on', () => {
+  const config = { phases, firstSteps: 1, sampler: { steps: 6 }, count: 9, batch: 4 };
+
+  it('makes only what is missing, and damaged pictures again', async () => {
+    const whole = await bench.run(config);
+    const expected = await whole.pixels();
+    const files = (sample: number) => join(whole.directory, 'samples', `00000${sample}.png`);
+    const past = new Date(0);
+    for (let sample = 0; sample < 9; sample++) await utimes(files(sample), past, past);
+    // The records of an interrupted run: those of two samples are gone, a third is cut off.
+    const { samples } = JSON.parse(await readFile(join(whole.directory, 'switches.json'), 'utf8')) as {
+      samples: unknown[];
+    };
+    const lines = samples.flatMap((switches, sample) =>
+      sample === 5 || sample === 6 ? [] : [JSON.stringify({ sample, steps: 6, switches })],
+    );
+    await writeFile(join(whole.directory, 'records.partial.jsonl'), `${lines.join('\n')}\n{"sample":5,"st`);
+    await truncate(files(2), 60);
+    const damaged = await readFile(files(7));
+    damaged.fill(0, 50, damaged.length - 12);
+    await writeFile(files(7), damaged);
+    await utimes(files(7), past, past);
+
+    const again = await bench.run(config, { output: whole.directory });
+    expect((await again.pixels()).map((image, i) => difference(image, expected[i]!))).toEqual(
+      expected.map(() => expect.toSatisfy((largest: number) => largest <= 1) as number),
+    );
+    const made = [];
+    for (let sample = 0; sample < 9; sample++) if ((await stat(files(sample))).mtimeMs > 0) made.push(sample);
+    expect(made).toEqual([2, 5, 6, 7]);
+    expect(again.events.filter(({ type }) => type === 'notice')).toEqual([
+      { type: 'notice', level: 'warning', message: 'The picture of sample 7 is damaged. It is made again.' },
+    ]);
+    expect(again.summary.savedFraction).toBe(whole.summary.savedFraction);
+  });
+
+  it('goes on after an interruption to the same pictures', async () => {
+    const controller = new AbortController();
+    const output = join(bench.folder, 'interrupted');
+    const run = bench.run(config, {
+      output,
+      signal: controller.signal,
+      onEvent: (event) => {
+        if (event.type === 'progress' && event.done >= 5) controller.abort();
+      },
+    });
+    await expect(run).rejects.toThrow(/abort|interrupt/i);
+    expect((await readdir(join(output, 'samples'))).length).toBeLessThan(9);
+    const went = await (await bench.run(config, { output })).pixels();
+    const whole = await (await bench.run(config)).pixels();
+    for (const [i, image] of whole.entries()) expect(difference(went[i]!, image)).toBeLessThanOrEqual(1);
+  });
+});
+
+it('shows states on the way', async () => {
+  const trajectory = { samples: [4, 1], steps: [1, 3, 6] };
+  const run = await bench.run({ model: 'small', sampler: { steps: 6 }, trajectory });
+  const { width, height, data } = await sharp(join(run.directory, 'trajectory.png'))
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+    .then(({ data, info }) => ({ ...info, data }));
+  // Three pictures of 8 pixels a row, two rows, 2 pixels between them and around.
+  expect([width, height]).toEqual([3 * 8 + 4, 2 * 8 + 6]);
+  const pixels = await run.pixels();
+  for (const [row, sample] of [4, 1].entries())
+    for (let y = 0; y < 8; y++)
+      for (let x = 0; x < 24; x++) {
+        const at = ((2 + row * 10 + y) * width + 2 + 16 + (x % 8)) * 3;
+        expect(data[at]).toBe(pixels[sample]![(y * 8 + (x % 8)) * 3]);
+      }
+});
