@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LatentWriter } from '../../../src/data/latents/index.js';
 import { NpzFile } from '../../../src/data/npz/index.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
