@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
@@ -28,6 +28,11 @@ export function tryLock(path: string): FileLock | undefined {
   const descriptor = openLockFile(path);
   const errno = flock(descriptor, LOCK_EX | LOCK_NB);
   if (errno === 0) {
+    // Whoever held it before may have removed its file: others would lock a new one.
+    if (!isFileAt(descriptor, path)) {
+      closeSync(descriptor);
+      return tryLock(path);
+    }
     return {
       release() {
         closeSync(descriptor);
@@ -75,6 +80,11 @@ export function isLocked(path: string): boolean {
   } finally {
     closeSync(descriptor);
   }
+}
+
+function isFileAt(descriptor: number, path: string): boolean {
+  const [open, named] = [fstatSync(descriptor), statSync(path, { throwIfNoEntry: false })];
+  return named?.ino === open.ino && named.dev === open.dev;
 }
 
 function openLockFile(path: string): number {

@@ -1,3 +1,6 @@
+export { findGarbage, type Garbage } from './gc/garbage.js';
+export { findReferences, fingerprintsOfRuns } from './gc/references.js';
+export { removeGarbage } from './gc/remove.js';
 export { lockPath, readLock, writeLock } from './lock/lock-file.js';
 export { makeLock } from './lock/make-lock.js';
 export type { LockDifference } from './lock/compare.js';

@@ -1,5 +1,6 @@
 import type { CommandDeclaration } from '../command.js';
 import { doctorCommand } from './doctor.command.js';
+import { gcCommand } from './gc.command.js';
 import { lockCommand } from './lock.command.js';
 import { planCommand } from './plan.command.js';
 import { runCommand } from './run.command.js';
@@ -12,6 +13,7 @@ export const commands: readonly CommandDeclaration[] = [
   validateCommand,
   planCommand,
   lockCommand,
+  gcCommand,
   statusCommand,
   doctorCommand,
 ];

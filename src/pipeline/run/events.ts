@@ -17,6 +17,7 @@ export interface Failure {
 export interface StageOutlook {
   readonly stage: string;
   readonly kind: string;
+  readonly fingerprint: string;
   /** Ids of the stages whose output it reads. */
   readonly after: readonly string[];
   /** Why it runs; empty where it is cached. */

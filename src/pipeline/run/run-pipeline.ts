@@ -151,9 +151,10 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
 }
 
 function outlook(plan: Plan): readonly StageOutlook[] {
-  return plan.stages.map(({ stage, reasons }) => ({
+  return plan.stages.map(({ stage, fingerprint, reasons }) => ({
     stage: stage.id,
     kind: stage.kind,
+    fingerprint,
     after: [...new Set(stage.references.map((reference) => reference.stage))],
     reasons,
   }));

@@ -86,8 +86,14 @@ export class RunRecord {
   #update(event: TimedRunEvent): boolean {
     switch (event.type) {
       case 'run-started':
-        for (const { stage, kind, after, reasons } of event.stages)
-          this.#change(stage, { kind, after, status: 'waiting', reasons: reasons.map(formatReason) });
+        for (const { stage, kind, fingerprint, after, reasons } of event.stages)
+          this.#change(stage, {
+            kind,
+            fingerprint,
+            after,
+            status: 'waiting',
+            reasons: reasons.map(formatReason),
+          });
         return true;
       case 'stage-started':
         this.#change(event.stage, { status: 'running', fingerprint: event.fingerprint });
