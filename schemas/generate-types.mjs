@@ -64,6 +64,7 @@ async function generate() {
     files.set(`${kind}.ts`, await compile(schema, schema.title, options));
   }
   files.set('runtime.ts', await compile(resolved(pipeline.properties.runtime), 'RuntimeConfig', options));
+  files.set('sweep.ts', await compile(resolved(pipeline.properties.sweep), 'SweepConfig', options));
   files.set('index.ts', index(kinds, files));
   return files;
 }

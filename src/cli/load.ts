@@ -18,7 +18,7 @@ export async function loadWithSources(
   set: readonly string[],
   { stderr, env }: Services,
 ): Promise<Loaded | undefined> {
-  const loaded = await loadPipeline(file, { set });
+  const loaded = await loadPipeline(file, { set, env });
   if (loaded.ok) return loaded;
   stderr.write(`${formatDiagnostics(loaded.diagnostics, { color: usesColor(stderr, env) })}\n`);
   return undefined;

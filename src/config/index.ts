@@ -1,7 +1,7 @@
 export type * from './generated/index.js';
 export type { Diagnostic } from './diagnostics/diagnostic.js';
 export { formatDiagnostics } from './diagnostics/format.js';
-export { loadPipeline, type LoadedPipeline } from './load.js';
+export { loadPipeline, type LoadedPipeline, type LoadOptions, type ValueSource } from './load.js';
 export { mediatorsPerBlock } from './mediators.js';
 export { type ResolvedGuidance, guidanceOf, phasesOf, samplerChoice, samplerMethods } from './sampling.js';
 export {
@@ -13,3 +13,6 @@ export {
   type StageOf,
   type StageReference,
 } from './pipeline.js';
+export { resolvedConfig } from './resolved/config.js';
+export { originsOf, type ValueOrigin } from './resolved/origins.js';
+export { annotatedYaml, formatOrigin } from './resolved/yaml.js';

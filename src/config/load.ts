@@ -1,92 +1,90 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { diagnostic, sortDiagnostics, type Diagnostic, type Problem } from './diagnostics/diagnostic.js';
 import type { Origin, Pipeline } from './pipeline.js';
-import { resolvePipeline } from './resolve.js';
+import { resolvePipeline, pipelineSchema } from './resolve.js';
+import { compose } from './source/compose.js';
+import { applyEnvironment, type Environment } from './source/environment.js';
 import { applyOverrides } from './source/overrides.js';
-import { parseYaml } from './source/parse.js';
-import { locate, sourceText } from './source/text.js';
+import { readText, type UnreadableFile } from './source/read-text.js';
+import { rebasePaths } from './source/rebase.js';
+import { locate, type Span } from './source/text.js';
 import { leaves, type Tree } from './source/tree.js';
+
+/** Where a value was written, and by which environment variables. */
+export interface ValueSource extends Origin {
+  /** Environment variables whose values are in it. */
+  readonly environment?: readonly string[];
+}
 
 export type LoadedPipeline =
   | {
       readonly ok: true;
       readonly pipeline: Pipeline;
       /** Where each value was written, by its dotted path from the root. What is not in it is a default. */
-      readonly sources: ReadonlyMap<string, Origin>;
+      readonly sources: ReadonlyMap<string, ValueSource>;
+      /** Absolute paths of the file and of all that it extends. */
+      readonly files: readonly string[];
     }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
+export interface LoadOptions {
+  /** Values to override, such as `stages.train.steps=100`; see {@link applyOverrides}. */
+  readonly set?: readonly string[];
+  /** What `${env:NAME}` refers to. Default: the environment of this process. */
+  readonly env?: Environment;
+}
+
 /**
- * Reads a pipeline file, applies `--set` options, checks it and fills in defaults. Everything that is wrong is
- * found at once, in the order of the file. Whether paths in it exist is for the stages to say.
- *
- * @param options.set values to override, such as `stages.train.steps=100`; see {@link applyOverrides}
+ * Reads a pipeline file and what it extends, applies `--set` options and environment variables, checks it and fills in
+ * defaults. Everything that is wrong is found at once, in the order of the files. Whether paths in it exist is for the
+ * stages to say.
  */
-export async function loadPipeline(
-  file: string,
-  options: { readonly set?: readonly string[] } = {},
-): Promise<LoadedPipeline> {
+export async function loadPipeline(file: string, options: LoadOptions = {}): Promise<LoadedPipeline> {
   const path = resolve(file);
   const text = await readText(path);
-  if (typeof text !== 'string') return { ok: false, diagnostics: [text] };
+  if (typeof text !== 'string') return { ok: false, diagnostics: [ofWholeFile(path, text)] };
 
-  const parsed = parseYaml(sourceText(path, text));
-  if (!parsed.tree) return failed(parsed.problems);
-  if (parsed.tree.kind !== 'map') return failed([...parsed.problems, notAPipeline(parsed.tree)]);
+  const composed = await compose(path, text);
+  const { files } = composed;
+  if (!composed.tree) return failed(composed.problems, files);
 
-  const overridden = applyOverrides(parsed.tree, options.set ?? []);
-  const { pipeline, problems } = resolvePipeline(overridden.tree);
+  const overridden = applyOverrides(composed.tree, options.set ?? []);
+  const filled = applyEnvironment(overridden.tree, pipelineSchema(), options.env ?? process.env);
+  const tree = rebasePaths(filled.tree, pipelineSchema(), dirname(path));
+  const { pipeline, problems } = resolvePipeline(tree);
+  const unreadable = [...composed.problems.map(({ span }) => span), ...filled.unreadable];
   const all = [
-    ...parsed.problems,
+    ...composed.problems,
     ...overridden.problems,
-    ...problems.filter(isNoConsequence(parsed.problems)),
+    ...filled.problems,
+    ...problems.filter(isNoConsequence(unreadable)),
   ];
-  if (!pipeline || all.length > 0) return failed(all);
+  if (!pipeline || all.length > 0) return failed(all, files);
   return {
     ok: true,
     pipeline: { file: path, directory: dirname(path), ...pipeline },
-    sources: new Map(Array.from(leaves(overridden.tree), ([key, span]) => [key, origin(locate(span))])),
+    sources: new Map(Array.from(leaves(tree), ([key, leaf]) => [key, sourceOf(leaf)])),
+    files,
   };
 }
 
-const failed = (problems: readonly Problem[]): LoadedPipeline => ({
+const failed = (problems: readonly Problem[], files: readonly string[]): LoadedPipeline => ({
   ok: false,
-  diagnostics: sortDiagnostics(problems.map(diagnostic)),
+  diagnostics: sortDiagnostics(problems.map(diagnostic), files),
 });
 
 /** What is found at the place of an unreadable value says nothing new. */
 const isNoConsequence =
-  (causes: readonly Problem[]) =>
+  (unreadable: readonly Span[]) =>
   ({ span }: Problem): boolean =>
-    !causes.some((cause) => cause.span.source === span.source && cause.span.start === span.start);
+    !unreadable.some(({ source, start }) => source === span.source && start === span.start);
 
-const origin = ({ file, line, column }: Origin): Origin => ({ file, line, column });
-
-const notAPipeline = (tree: Tree): Problem => ({
-  code: 'not-a-pipeline',
-  message: `A pipeline is a map of keys and values; ${tree.kind === 'list' ? 'a list' : 'a single value'} was found.`,
-  remedy: 'A pipeline has a `name` and `stages`.',
-  span: tree.span,
-});
-
-/** The text of a file, or what is wrong with the file as a whole. */
-async function readText(file: string): Promise<string | Diagnostic> {
-  const whole = (code: string, message: string, remedy?: string): Diagnostic => ({
-    ...{ code, severity: 'error', message, file, line: 0, column: 0, endColumn: 0, sourceLine: '' },
-    ...(remedy === undefined ? {} : { remedy }),
-  });
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(file));
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code;
-    if (reason === 'ENOENT')
-      return whole('file-missing', 'There is no such file.', 'Check the path and the current folder.');
-    if (reason === 'EISDIR')
-      return whole('file-is-folder', 'A pipeline file was expected; this is a folder.');
-    if (reason === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
-      return whole('not-utf8', 'The file is not UTF-8 text.', 'Save it with the encoding UTF-8.');
-    }
-    return whole('file-unreadable', `The file cannot be read (${reason ?? String(error)}).`);
-  }
+function sourceOf(leaf: Tree): ValueSource {
+  const { file, line, column } = locate(leaf.span);
+  const environment = leaf.kind === 'scalar' ? leaf.environment : undefined;
+  return { file, line, column, ...(environment && { environment }) };
 }
+
+const ofWholeFile = (file: string, problem: UnreadableFile): Diagnostic => ({
+  ...{ ...problem, severity: 'error', file, line: 0, column: 0, endColumn: 0, sourceLine: '' },
+});

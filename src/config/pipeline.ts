@@ -1,4 +1,4 @@
-import type { RuntimeConfig, StageConfigs } from './generated/index.js';
+import type { RuntimeConfig, StageConfigs, SweepConfig } from './generated/index.js';
 
 /** What `uses` may name. */
 export type StageKindName = keyof StageConfigs;
@@ -41,6 +41,8 @@ export interface Pipeline {
   readonly name: string;
   readonly seed: number;
   readonly runtime: RuntimeConfig;
+  /** What `pipeline sweep` varies. */
+  readonly sweep?: SweepConfig;
   /** By id, in the order of the file. */
   readonly stages: ReadonlyMap<string, PipelineStage>;
 }

@@ -93,6 +93,9 @@ function resolvedStage(
   } as unknown as PipelineStage;
 }
 
+/** The schema of pipelines, every reference in it resolved. */
+export const pipelineSchema = (): Schema => prepared().schema;
+
 let cache: { schema: Schema; validate: ReturnType<typeof validator> } | undefined;
 
 /** The schema and its compiled check, made once a process. */

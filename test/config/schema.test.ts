@@ -107,7 +107,7 @@ it('missing keys', async () => {
     "p.yaml:3:3 error missing-key: \`images\` needs the key \`path\`.
           images: { uses: images }
           ^^^^^^
-      \`path\`: Folder of the images, relative to the pipeline file. PNG, JPEG, WebP and GIF are read.
+      \`path\`: Folder of the images, relative to the file that it is written in. PNG, JPEG, WebP and GIF are read.
 
     p.yaml:3:3 error missing-key: \`images\` needs the key \`size\`.
           images: { uses: images }

@@ -77,6 +77,14 @@ it('knows which keys change no output', () => {
   ]);
 });
 
+it('marks every path as one, so that it starts at the file that it is written in', () => {
+  const named = all.filter(
+    ({ path, schema }) => /\.(path|file|\w+Path|\w+File)$/.test(path) && schema.type === 'string',
+  );
+  expect(named.filter(({ schema }) => schema.isPath !== true).map(({ path }) => path)).toEqual([]);
+  expect(named.length).toBeGreaterThan(1);
+});
+
 it('refuses unknown keys in every map', () => {
   const open = [...schemas].flatMap(([name, schema]) =>
     [...maps(schema, name)].filter(({ schema: map }) => map.additionalProperties !== false),

@@ -4,7 +4,12 @@ import { type PlanCommandOptions, withPlanOptions } from '../options.js';
 export const planCommand: CommandDeclaration = (program, perform) =>
   withPlanOptions(program.command('plan'))
     .description('show which stages are cached and which would run, and why; nothing runs')
+    .option('--resolved', 'print the whole configuration, and where each value comes from, instead')
     .option('--json', 'print the plan as JSON')
-    .action((file: string, options: PlanCommandOptions) =>
-      perform(async (services) => (await import('./plan.js')).plan(file, options, services)),
+    .action((file: string, options: PlanCommandOptions & { readonly resolved?: boolean }) =>
+      perform(async (services) =>
+        options.resolved === true
+          ? (await import('./plan-resolved.js')).planResolved(file, options, services)
+          : (await import('./plan.js')).plan(file, options, services),
+      ),
     );

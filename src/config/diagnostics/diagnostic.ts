@@ -36,8 +36,12 @@ export function diagnostic({ code, message, remedy, span, related }: Problem): D
   };
 }
 
-/** Puts diagnostics in the order of their places (options last) and drops repetitions, which shared anchors give. */
-export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+/**
+ * Puts diagnostics in the order of their places, `files` one after the other and options last, and drops repetitions,
+ * which shared anchors give.
+ */
+export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
+  const rank = ({ file }: Diagnostic): number => (file === optionFile ? files.length : files.indexOf(file));
   const unique = new Map(
     diagnostics.map((found) => [
       [found.file, found.line, found.column, found.sourceLine, found.code, found.message].join('\0'),
@@ -46,9 +50,6 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[
   );
   return [...unique.values()].sort(
     (a, b) =>
-      Number(a.file === optionFile) - Number(b.file === optionFile) ||
-      a.line - b.line ||
-      a.column - b.column ||
-      a.code.localeCompare(b.code, 'en'),
+      rank(a) - rank(b) || a.line - b.line || a.column - b.column || a.code.localeCompare(b.code, 'en'),
   );
 }

@@ -6,8 +6,8 @@ import { nameOf, pathOf, type Explainer } from './facts.js';
 import { missingKey, notExactlyOne, unknownKey } from './keys.js';
 import {
   duplicateItem,
+  emptyMap,
   emptyText,
-  noStages,
   notASquare,
   outOfRange,
   unknownValue,
@@ -32,7 +32,7 @@ const explainers: Readonly<Record<string, Explainer>> = {
   maximum: outOfRange,
   minItems: wrongLength,
   minLength: emptyText,
-  minProperties: noStages,
+  minProperties: emptyMap,
   minimum: outOfRange,
   pattern: wrongFormat,
   perfectSquare: notASquare,

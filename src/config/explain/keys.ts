@@ -1,7 +1,7 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
 import { code, nearest, oneOf } from '../diagnostics/words.js';
-import { optionFile } from '../source/text.js';
-import { spanAt } from '../source/tree.js';
+import { optionFile, type Span } from '../source/text.js';
+import { spanAt, type TreePath } from '../source/tree.js';
 import { atKey, type Explainer, type Facts } from './facts.js';
 
 export const missingKey: Explainer = (facts) => {
@@ -53,24 +53,30 @@ const inWords = (groups: Groups): string => oneOf(groups.map((keys) => oneOf(key
 
 function conflict({ root, path, name }: Facts, present: readonly string[], groups: Groups): Problem {
   const written = present.map((key) => ({ key, span: spanAt(root, [...path, key], 'key') }));
-  const option = written.find(({ span }) => span.source.file === optionFile);
-  const main = option ?? written.at(-1)!;
+  const sources = new Set(written.map(({ span }) => span.source));
+  const upper = written.find(
+    ({ span }) => span.source.file === optionFile || (sources.size > 1 && span.source === root.span.source),
+  );
+  const main = upper ?? written.at(-1)!;
   const group = groups.find((keys) => keys.includes(main.key))!;
   const others = written.filter(({ key }) => !group.includes(key));
-  const removal = others.map(({ key }) => `--set ${[...path, key].join('.')}=`).join(' ');
+  const names = others.map(({ key }) => key);
   return {
     code: 'conflicting-keys',
     message: `${name} takes either ${inWords(groups)}, not both.`,
-    remedy: option
-      ? `Remove the other with ${removal}`
-      : `Remove ${oneOf(
-          others.map(({ key }) => code(key)),
-          'and',
-        )}, or ${code(main.key)}.`,
+    remedy: upper
+      ? removal(names, path, main.span)
+      : `Remove ${oneOf(names.map(code), 'and')}, or ${code(main.key)}.`,
     span: main.span,
     related: others.map(({ key, span }) => ({ message: `${code(key)} is here`, span })),
   };
 }
+
+/** How keys that are written below are removed from above. */
+const removal = (keys: readonly string[], path: TreePath, { source }: Span): string =>
+  source.file === optionFile
+    ? `Remove the other with ${keys.map((key) => `--set ${[...path, key].join('.')}=`).join(' ')}`
+    : `Remove the other with ${code(keys.map((key) => `${key}: null`).join(', '))}.`;
 
 const dataOf = ({ error }: Facts) => error.data as Readonly<Record<string, unknown>>;
 

@@ -88,8 +88,10 @@ export const emptyText: Explainer = (facts) => [
   atValue(facts, { code: 'empty-text', message: `${facts.name} must not be empty.` }),
 ];
 
-export const noStages: Explainer = (facts) => [
-  atKey(facts, { code: 'no-stages', message: `${facts.name} must hold at least one stage.` }),
+export const emptyMap: Explainer = (facts) => [
+  facts.path.join('.') === 'stages'
+    ? atKey(facts, { code: 'no-stages', message: `${facts.name} must hold at least one stage.` })
+    : atKey(facts, { code: 'empty-map', message: `${facts.name} must have at least one key.` }),
 ];
 
 export const wrongLength: Explainer = (facts) => {

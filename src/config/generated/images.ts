@@ -5,7 +5,7 @@
  */
 export interface ImagesConfig {
   /**
-   * Folder of the images, relative to the pipeline file. PNG, JPEG, WebP and GIF are read.
+   * Folder of the images, relative to the file that it is written in. PNG, JPEG, WebP and GIF are read.
    */
   path: string;
   /**
@@ -35,7 +35,7 @@ export interface ImagesConfig {
 }
 export interface LabelsFile {
   /**
-   * A .csv file with a header, a .json file with an array of records, or a .jsonl file with a record a line; relative to the pipeline file.
+   * A .csv file with a header, a .json file with an array of records, or a .jsonl file with a record a line; relative to the file that it is written in.
    */
   file: string;
   /**

@@ -14,6 +14,7 @@ export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNorma
 export type { SampleConfig, PhaseConfig, SamplerConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
 export type { ReportConfig } from './report.js';
 export type { RuntimeConfig } from './runtime.js';
+export type { SweepConfig, RandomSweep, RandomValue } from './sweep.js';
 
 /** The configuration of each kind of stage, with defaults applied. */
 export interface StageConfigs {

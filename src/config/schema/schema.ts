@@ -23,6 +23,8 @@ export interface Schema {
   readonly unit?: string;
   /** What `pattern` asks for, in words. */
   readonly patternHint?: string;
+  /** The string is the path of a file or folder; a relative one starts at the file that it is written in. */
+  readonly isPath?: true;
   /** The string is the id of a stage of one of these kinds. */
   readonly stageRef?: readonly string[] | 'any';
   /**

@@ -5,7 +5,7 @@ import type { Schema } from './schema.js';
 /** What a value gets wrong, as the validator tells it; `parentSchema` and `data` are always there. */
 export type SchemaError = ErrorObject;
 
-const annotations = ['unit', 'patternHint', 'stageRef', 'presets', 'affectsOutput', 'orElse'];
+const annotations = ['unit', 'patternHint', 'stageRef', 'isPath', 'presets', 'affectsOutput', 'orElse'];
 
 const perfectSquare: FuncKeywordDefinition = {
   keyword: 'perfectSquare',

@@ -75,8 +75,23 @@ const explanations: Readonly<Record<string, Pick<Problem, 'code' | 'message' | '
 function syntaxProblems(errors: readonly YAMLError[], span: (from: number, to: number) => Span): Problem[] {
   const tooDeep = errors.find(({ message }) => message.includes('call stack'));
   const first = new Map((tooDeep ? [tooDeep] : errors).toReversed().map((error) => [error.pos[0], error]));
-  return [...first.values()].map((error) => ({ ...explained(error), span: span(...error.pos) }));
+  const problems = [...first.values()].map((error) => ({ ...explained(error), span: span(...error.pos) }));
+  const unquoted = problems.find(isUnquotedReference)?.span;
+  if (!unquoted) return problems;
+  const before = problems.filter(({ span: { start } }) => start < unquoted.start);
+  return [...before, unquotedReference({ ...unquoted, start: unquoted.start - 1 })];
 }
+
+/** `${…}` in a map in braces or a list in brackets, where a brace has a meaning of its own. */
+const isUnquotedReference = ({ span: { source, start } }: Problem): boolean =>
+  source.text.slice(start - 1, start + 1) === '${';
+
+const unquotedReference = (span: Span): Problem => ({
+  code: 'unquoted-reference',
+  message: 'Inside of braces or brackets, `${…}` must be in quotes.',
+  remedy: "For example: `{ path: '${env:NAME}' }`.",
+  span,
+});
 
 function explained({ code: reason, message }: YAMLError): Pick<Problem, 'code' | 'message' | 'remedy'> {
   const explanation = explanations[reason];

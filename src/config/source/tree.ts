@@ -10,6 +10,8 @@ export interface ScalarTree {
   readonly kind: 'scalar';
   readonly value: string | number | boolean | null;
   readonly span: Span;
+  /** Environment variables whose values are in it. */
+  readonly environment?: readonly string[];
 }
 
 export interface ListTree {
@@ -74,12 +76,15 @@ export function spanAt(root: Tree, path: TreePath, part: 'key' | 'value'): Span 
 }
 
 /** Every value of a tree that is not a map, by dotted path. */
-export function* leaves(tree: Tree, path: TreePath = []): Generator<readonly [string, Span]> {
+export function* leaves(
+  tree: Tree,
+  path: TreePath = [],
+): Generator<readonly [string, ScalarTree | ListTree]> {
   if (tree.kind === 'map') {
     for (const [key, { value }] of tree.entries) yield* leaves(value, [...path, key]);
     return;
   }
-  yield [path.join('.'), tree.span];
+  yield [path.join('.'), tree];
   if (tree.kind === 'list') {
     for (const [i, item] of tree.items.entries()) yield* leaves(item, [...path, String(i)]);
   }
@@ -87,8 +92,9 @@ export function* leaves(tree: Tree, path: TreePath = []): Generator<readonly [st
 
 function headOf(tree: Tree): Span {
   if (tree.kind !== 'map' || !isBlock(tree)) return tree.span;
-  const first = tree.entries.values().next();
-  return first.done ? tree.span : first.value.key;
+  // Other keys of a merged map may be in other files.
+  const own = [...tree.entries.values()].find(({ key }) => key.source === tree.span.source);
+  return own?.key ?? tree.span;
 }
 
 const isBlock = (tree: Tree): boolean =>

@@ -1,0 +1,171 @@
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Problem } from '../diagnostics/diagnostic.js';
+import { code, suggestion } from '../diagnostics/words.js';
+import { merge } from './merge.js';
+import { parseYaml } from './parse.js';
+import { readText } from './read-text.js';
+import { sourceText, type Span } from './text.js';
+import type { MapTree, ScalarTree, Tree } from './tree.js';
+
+/** A file with all that it extends merged into it. */
+export interface Composed {
+  /** Nothing where one of the files cannot be read as a map. */
+  readonly tree: MapTree | undefined;
+  readonly problems: readonly Problem[];
+  /** Absolute paths of every file that was read, the file itself first. */
+  readonly files: readonly string[];
+}
+
+/** Most files that may extend each other in a row. */
+const deepest = 16;
+
+/** Parses the text of the file `path`, and merges it over the files that its key `extends` names. */
+export async function compose(path: string, text: string): Promise<Composed> {
+  const composer = new Composer();
+  const tree = await composer.compose(path, text, []);
+  return {
+    tree: composer.complete ? tree : undefined,
+    problems: composer.problems,
+    files: [...composer.files],
+  };
+}
+
+/** A file on the way from the first one, and where it was asked for. */
+interface Step {
+  readonly path: string;
+  readonly asked?: Span;
+}
+
+class Composer {
+  readonly problems: Problem[] = [];
+  readonly files = new Set<string>();
+  complete = true;
+  readonly #done = new Map<string, Promise<MapTree | undefined>>();
+
+  /** @param trail the files that led here; the last is the one that names this one */
+  async compose(path: string, text: string, trail: readonly Step[]): Promise<MapTree | undefined> {
+    this.files.add(path);
+    const { tree, problems } = parseYaml(sourceText(path, text));
+    const asked = trail.at(-1)?.asked;
+    this.problems.push(
+      ...problems.map((problem) =>
+        asked ? { ...problem, related: [...(problem.related ?? []), extendedHere(asked)] } : problem,
+      ),
+    );
+    if (!tree) return undefined;
+    if (tree.kind !== 'map') {
+      this.problems.push(notAPipeline(tree, asked));
+      return undefined;
+    }
+    const { extended, rest } = this.#split(tree);
+    let result: Tree | undefined;
+    for (const name of extended) {
+      const lower = await this.#extended(path, name, trail);
+      if (!lower) this.complete = false;
+      else result = result ? merge(result, lower) : lower;
+    }
+    return (result ? merge(result, rest) : rest) as MapTree;
+  }
+
+  /** The files that a file extends, as written, and the file without them. */
+  #split(tree: MapTree): { extended: readonly ScalarTree[]; rest: MapTree } {
+    const entries = new Map(tree.entries);
+    const value = entries.get('extends')?.value;
+    entries.delete('extends');
+    const rest = { ...tree, entries };
+    if (!value) return { extended: [], rest };
+    const names = value.kind === 'list' ? value.items : [value];
+    const wrong = names.filter((name) => !isName(name));
+    const span = wrong[0]?.span ?? (names.length === 0 ? value.span : undefined);
+    if (span) {
+      this.problems.push(notNames(span));
+      this.complete = false;
+    }
+    return { extended: names.filter(isName), rest };
+  }
+
+  async #extended(from: string, name: ScalarTree, trail: readonly Step[]): Promise<MapTree | undefined> {
+    const { span } = name;
+    const path = resolve(dirname(from), String(name.value));
+    const here = [...trail, { path: from, asked: span }];
+    const start = here.findIndex((step) => step.path === path);
+    if (start >= 0) {
+      this.problems.push(cycle([...here.slice(start).map((step) => step.path), path], span));
+      return undefined;
+    }
+    if (here.length > deepest) {
+      this.problems.push(tooDeep(span));
+      return undefined;
+    }
+    const known = this.#done.get(path);
+    if (known) return known;
+    const read = this.#read(path, name, here);
+    this.#done.set(path, read);
+    return read;
+  }
+
+  async #read(
+    path: string,
+    { span, value }: ScalarTree,
+    trail: readonly Step[],
+  ): Promise<MapTree | undefined> {
+    const text = await readText(path);
+    if (typeof text === 'string') return this.compose(path, text, trail);
+    this.problems.push({
+      code: `extended-${text.code}`,
+      message:
+        text.code === 'file-missing'
+          ? `${code(value)} is extended, but there is no such file.`
+          : `${code(value)} cannot be extended. ${text.message}`,
+      remedy: text.code === 'file-missing' ? await similarFiles(path, String(value)) : text.remedy,
+      span,
+    });
+    return undefined;
+  }
+}
+
+const isName = (tree: Tree): tree is ScalarTree =>
+  tree.kind === 'scalar' && typeof tree.value === 'string' && tree.value !== '';
+
+const extendedHere = (span: Span) => ({ message: 'extended here', span });
+
+const notAPipeline = (tree: Tree, asked: Span | undefined): Problem => ({
+  code: 'not-a-pipeline',
+  message: `A pipeline is a map of keys and values; ${tree.kind === 'list' ? 'a list' : 'a single value'} was found.`,
+  remedy: 'A pipeline has a `name` and `stages`.',
+  span: tree.span,
+  ...(asked && { related: [extendedHere(asked)] }),
+});
+
+const notNames = (span: Span): Problem => ({
+  code: 'wrong-type',
+  message: '`extends` must be the path of a file, or a list of paths.',
+  remedy: 'For example: `extends: quickstart.yaml`.',
+  span,
+});
+
+const cycle = (paths: readonly string[], span: Span): Problem => ({
+  code: 'extends-cycle',
+  message:
+    paths.length === 2
+      ? 'A file cannot extend itself.'
+      : `Files extend each other in a cycle: ${paths.map((path) => code(basename(path))).join(' → ')}.`,
+  remedy: 'Remove one of these `extends`.',
+  span,
+});
+
+const tooDeep = (span: Span): Problem => ({
+  code: 'extends-too-deep',
+  message: `More than ${deepest} files extend each other in a row.`,
+  span,
+});
+
+/** Pipeline files in the folder of the missing one, as they would be written. */
+async function similarFiles(path: string, written: string): Promise<string | undefined> {
+  const folder = dirname(path);
+  const names = await readdir(folder).catch(() => undefined);
+  if (!names) return `There is no folder ${code(dirname(written))}.`;
+  const files = names.filter((name) => /\.ya?ml$/.test(name)).map((name) => join(dirname(written), name));
+  return suggestion(written, files.sort(), 'Files there');
+}

@@ -1,0 +1,122 @@
+import { parse } from 'yaml';
+import type { Problem } from '../diagnostics/diagnostic.js';
+import { code } from '../diagnostics/words.js';
+import type { Schema } from '../schema/schema.js';
+import { changeTexts } from './scalars.js';
+import type { Span } from './text.js';
+import type { Entry, ScalarTree, Tree } from './tree.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Puts environment variables in the place of `${env:NAME}` and `${env:NAME:-default}` in a configuration's texts; `$${`
+ * stands for `${` itself. A variable that is set to nothing counts as not set. The result is read as YAML where the schema
+ * takes a number, a boolean or a list at that place, and is text otherwise.
+ *
+ * @returns the configuration, what is wrong, and the values that are left as they were because of it
+ */
+export function applyEnvironment(
+  tree: Tree,
+  schema: Schema,
+  environment: Environment,
+): { tree: Tree; problems: Problem[]; unreadable: Span[] } {
+  const problems: Problem[] = [];
+  const unreadable: Span[] = [];
+  const replaced = changeTexts(tree, schema, (scalar, place) => {
+    const text = String(scalar.value);
+    if (!text.includes('${')) return scalar;
+    let refers = false;
+    const names: string[] = [];
+    const wrong: Problem[] = [];
+    const filled = text.replaceAll(reference, (whole, escaped: string, content: string) => {
+      if (escaped !== '') return whole.slice(1);
+      const found = whole.endsWith('}') ? lookUp(content, environment) : { problem: malformed };
+      if ('problem' in found) {
+        wrong.push({ ...found.problem(whole), span: placeOf(whole, scalar.span) });
+        return '';
+      }
+      refers = true;
+      if (found.name !== undefined) names.push(found.name);
+      return found.value;
+    });
+    problems.push(...wrong);
+    if (wrong.length > 0) {
+      unreadable.push(scalar.span);
+      return scalar;
+    }
+    if (!refers) return { ...scalar, value: filled };
+    return typed(filled, place, names.length === 0 ? scalar : { ...scalar, environment: names });
+  });
+  return { tree: replaced, problems, unreadable };
+}
+
+/** `${…}`, also where its end is missing, and `$${…}`. */
+const reference = /(\$?)\$\{([^}]*)(?:\}|$)/g;
+
+type Told = Omit<Problem, 'span'>;
+type Found = { name?: string; value: string } | { problem: (written: string) => Told };
+
+function lookUp(content: string, environment: Environment): Found {
+  const [, name, fallback] = /^env:([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(content) ?? [];
+  if (name === undefined) return { problem: malformed };
+  if (looksSecret.test(name)) return { problem: () => secret(name) };
+  const value = environment[name];
+  if (value) return { name, value };
+  return fallback === undefined ? { problem: () => missing(name) } : { value: fallback };
+}
+
+const looksSecret = /(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$/i;
+
+const malformed = (written: string): Told => ({
+  code: 'malformed-reference',
+  message: `${code(written)} is not a reference to an environment variable.`,
+  remedy: 'One is `${env:NAME}`, or `${env:NAME:-default}`. For the characters themselves write `$${`.',
+});
+
+const secret = (name: string): Told => ({
+  code: 'secret-in-pipeline',
+  message: `${code(name)} looks like a secret; values in a pipeline are written down in every run.`,
+  remedy: 'Secrets are read from the environment by what needs them: leave them out of the file.',
+});
+
+const missing = (name: string): Told => ({
+  code: 'missing-variable',
+  message: `The environment variable ${code(name)} is not set.`,
+  remedy: `Set it, or give a default, as in \`\${env:${name}:-value}\`.`,
+});
+
+/** Where a part of a value is written; the whole value where quotes or escapes hide it. */
+function placeOf(part: string, span: Span): Span {
+  const at = span.source.text.slice(span.start, span.end).indexOf(part);
+  return at < 0 ? span : { ...span, start: span.start + at, end: span.start + at + part.length };
+}
+
+/** A text as what the schema takes at its place. */
+function typed(text: string, schema: Schema | undefined, scalar: ScalarTree): Tree {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch {
+    value = text;
+  }
+  const takesIt = typeof value !== 'string' && value !== null && takes(schema, value);
+  return treeOf(takesIt ? value : text, scalar);
+}
+
+function takes(schema: Schema | undefined, value: unknown): boolean {
+  if (schema?.anyOf) return schema.anyOf.some((alternative) => takes(alternative, value));
+  if (schema?.type === undefined) return schema?.const === undefined;
+  const name = Array.isArray(value) ? 'array' : typeof value;
+  return [schema.type].flat().some((type) => type === name || (type === 'integer' && name === 'number'));
+}
+
+function treeOf(value: unknown, scalar: ScalarTree): Tree {
+  const { span } = scalar;
+  if (Array.isArray(value)) return { kind: 'list', items: value.map((item) => treeOf(item, scalar)), span };
+  if (typeof value !== 'object' || value === null) return { ...scalar, value: value as ScalarTree['value'] };
+  const entries = Object.entries(value).map(([key, item]): [string, Entry] => [
+    key,
+    { key: span, value: treeOf(item, scalar) },
+  ]);
+  return { kind: 'map', entries: new Map(entries), span };
+}
