@@ -6,6 +6,7 @@ import { exitCodes, usesColor, type Services } from './services.js';
 /** Errors of the command line or the file rather than of what it does. */
 const invalidUse = new Set([
   'no-such-stage',
+  'no-sweep',
   'no-such-run',
   'ambiguous-run',
   'name-reserved',

@@ -48,3 +48,7 @@ export function summaryFacts(summary: Readonly<Record<string, Json>>): readonly 
     typeof value === 'number' ? [`${asWords(name)} ${formatFigure(value)}`] : [],
   );
 }
+
+/** `1 stage`, `2 stages`. */
+export const counted = (count: number, noun: string): string =>
+  `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;

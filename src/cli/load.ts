@@ -1,4 +1,11 @@
-import { formatDiagnostics, loadPipeline, type LoadedPipeline, type Pipeline } from '../config/index.js';
+import {
+  formatDiagnostics,
+  loadPipeline,
+  loadSweep,
+  type LoadedPipeline,
+  type LoadedSweep,
+  type Pipeline,
+} from '../config/index.js';
 import { usesColor, type Services } from './services.js';
 
 type Loaded = Extract<LoadedPipeline, { ok: true }>;
@@ -16,9 +23,25 @@ export async function loadOrReport(
 export async function loadWithSources(
   file: string,
   set: readonly string[],
-  { stderr, env }: Services,
+  services: Services,
 ): Promise<Loaded | undefined> {
-  const loaded = await loadPipeline(file, { set, env });
+  return sound(await loadPipeline(file, { set, env: services.env }), services);
+}
+
+/** As `loadOrReport`, with every trial of the file's sweep, if it has one. */
+export async function loadWithTrials(
+  file: string,
+  set: readonly string[],
+  services: Services,
+): Promise<Extract<LoadedSweep, { ok: true }> | undefined> {
+  return sound(await loadSweep(file, { set, env: services.env }), services);
+}
+
+/** What was loaded, where it is valid; otherwise shows what is wrong. */
+function sound<Sound extends { readonly ok: true }>(
+  loaded: Sound | Extract<LoadedPipeline, { ok: false }>,
+  { stderr, env }: Services,
+): Sound | undefined {
   if (loaded.ok) return loaded;
   stderr.write(`${formatDiagnostics(loaded.diagnostics, { color: usesColor(stderr, env) })}\n`);
   return undefined;

@@ -1,13 +1,9 @@
 #!/usr/bin/env node
 import { once } from 'node:events';
+import { endWhenUnread } from './broken-pipe.js';
 import { runCli } from './cli.js';
 
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // The reader, such as `head`, has had enough.
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+endWhenUnread([process.stdout, process.stderr]);
 
 const exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,

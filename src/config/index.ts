@@ -1,7 +1,9 @@
 export type * from './generated/index.js';
 export type { Diagnostic } from './diagnostics/diagnostic.js';
 export { formatDiagnostics } from './diagnostics/format.js';
-export { loadPipeline, type LoadedPipeline, type LoadOptions, type ValueSource } from './load.js';
+export type { LoadOptions } from './configuration.js';
+export { loadPipeline, type LoadedPipeline, type ValueSource } from './load.js';
+export { loadSweep, type LoadedSweep, type LoadedTrial } from './sweep/load.js';
 export { mediatorsPerBlock } from './mediators.js';
 export { type ResolvedGuidance, guidanceOf, phasesOf, samplerChoice, samplerMethods } from './sampling.js';
 export {

@@ -11,7 +11,8 @@ import { abortable } from '../../src/streams/index.js';
 /**
  * Stage kinds without tensors, under the names of the real ones so that real pipeline files can name them.
  * `images` writes the names in its folder; `train` and `autoencoder` count to `steps`, slowly, keeping their place in a file; `encode` warns; `report`
- * writes a page. Every session of a stage appends a line to the file that TOY_SESSIONS names.
+ * writes a page. Every session of a stage appends a line to the file that TOY_SESSIONS names. Where the folder that TOY_BREAK names has a file
+ * with the id of a stage that counts, it fails as often as the number in it says, or dies where it says `die`.
  */
 export function toyRegistry(
   overrides: Partial<Record<string, Partial<StageKind<never>>>> = {},
@@ -32,6 +33,20 @@ export function toyRegistry(
 async function noteSession(context: StageContext, what: string): Promise<void> {
   const path = process.env.TOY_SESSIONS;
   if (path !== undefined) await appendFile(path, `${context.id} ${what}\n`);
+}
+
+async function breakIfAsked({ id }: StageContext): Promise<void> {
+  const folder = process.env.TOY_BREAK;
+  if (folder === undefined) return;
+  const file = join(folder, id);
+  const text = await readFile(file, 'utf8').catch(() => '0');
+  if (text === 'die') {
+    process.stderr.write('The toy has died.\n');
+    process.exit(3);
+  }
+  if (Number(text) === 0) return;
+  await writeFile(file, String(Number(text) - 1));
+  throw new UserError({ code: 'toy-broken', message: 'The toy is broken.', remedy: 'Mend it.' });
 }
 
 const images: StageKind<never> = {
@@ -83,6 +98,7 @@ const train: StageKind<never> = {
         concat(
           defer(async () => {
             await noteSession(context, start === 0 ? 'start' : `continue`);
+            await breakIfAsked(context);
             return { type: 'progress', done: start, total: config.steps, unit: 'steps' } as const;
           }),
           range(start, Math.max(config.steps - start, 0)).pipe(

@@ -5,6 +5,7 @@ import { lockCommand } from './lock.command.js';
 import { planCommand } from './plan.command.js';
 import { runCommand } from './run.command.js';
 import { statusCommand } from './status.command.js';
+import { sweepCommand } from './sweep.command.js';
 import { validateCommand } from './validate.command.js';
 
 /** Every command, in the order in which help lists them. */
@@ -12,6 +13,7 @@ export const commands: readonly CommandDeclaration[] = [
   runCommand,
   validateCommand,
   planCommand,
+  sweepCommand,
   lockCommand,
   gcCommand,
   statusCommand,

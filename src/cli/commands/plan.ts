@@ -88,6 +88,8 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
   }
   const count = stages.filter(({ reasons }) => reasons.length > 0).length;
   lines.push('', count === 0 ? 'Nothing to run.' : `${count} of ${stages.length} stages to run.`);
+  if (pipeline.sweep)
+    lines.push(`Its sweep is planned by: pipeline sweep ${shortPath(pipeline.file)} --plan`);
   return `${lines.join('\n')}\n`;
 }
 

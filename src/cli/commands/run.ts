@@ -9,6 +9,7 @@ import type { RunCommandOptions } from '../options.js';
 import { onInterrupt } from '../interrupts.js';
 import { loadWithSources } from '../load.js';
 import { reportLockDifferences } from '../lock-differences.js';
+import { shortPath } from '../paths.js';
 import { jsonRenderer } from '../renderers/json.js';
 import { plainRenderer } from '../renderers/plain.js';
 import type { Renderer } from '../renderers/renderer.js';
@@ -20,6 +21,10 @@ export async function run(file: string, options: RunCommandOptions, services: Se
   const loaded = await loadWithSources(file, options.set, services);
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline, sources } = loaded;
+  if (pipeline.sweep && options.json !== true)
+    services.stdout.write(
+      `This runs the file's own values. Its sweep is run by: pipeline sweep ${shortPath(pipeline.file)}\n`,
+    );
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
   const renderer = chooseRenderer(options, services);
   const interrupts = onInterrupt(() => {

@@ -1,8 +1,9 @@
-import { loadOrReport } from '../load.js';
+import { counted } from '../format.js';
+import { loadWithTrials } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
 
-/** `pipeline validate`: shows every problem of every file. Gives the exit code. */
+/** `pipeline validate`: shows every problem of every file, and of every trial of its sweep. Gives the exit code. */
 export async function validate(
   files: readonly string[],
   options: { readonly set: readonly string[] },
@@ -10,15 +11,17 @@ export async function validate(
 ): Promise<number> {
   let valid = true;
   for (const file of files) {
-    const pipeline = await loadOrReport(file, options.set, services);
-    if (pipeline === undefined) {
+    const loaded = await loadWithTrials(file, options.set, services);
+    if (loaded === undefined) {
       valid = false;
       continue;
     }
-    const count = pipeline.stages.size;
-    services.stdout.write(
-      `${shortPath(pipeline.file)}: valid, ${count} ${count === 1 ? 'stage' : 'stages'}\n`,
-    );
+    const { pipeline, trials } = loaded;
+    const facts = [
+      counted(pipeline.stages.size, 'stage'),
+      ...(trials ? [counted(trials.length, 'trial')] : []),
+    ];
+    services.stdout.write(`${shortPath(pipeline.file)}: valid, ${facts.join(', ')}\n`);
   }
   return valid ? exitCodes.done : exitCodes.invalid;
 }

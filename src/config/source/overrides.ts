@@ -19,14 +19,40 @@ export function applyOverrides(tree: Tree, options: readonly string[]): { tree: 
       problems.push(...override.problems);
       continue;
     }
-    try {
-      result = replaced(result, override.steps, override.value, '');
-    } catch (error) {
-      if (!(error instanceof OverrideError)) throw error;
-      problems.push(error.problem);
-    }
+    const set = setSteps(result, override.steps, override.value);
+    if ('problem' in set) problems.push(set.problem);
+    else result = set.tree;
   }
   return { tree: result, problems };
+}
+
+/**
+ * Sets the value at a dotted path that is written elsewhere in a file, or removes it. Errors point at the part of the path
+ * that is wrong.
+ */
+export function setValue(
+  tree: Tree,
+  path: string,
+  written: Span,
+  value: Tree | undefined,
+): { tree: Tree } | { problem: Problem } {
+  const { source, start, end } = written;
+  const from = source.text.slice(start, end).indexOf(path);
+  const steps = stepsOf(source, start + Math.max(from, 0), path);
+  return setSteps(tree, from < 0 ? steps.map(({ key }) => ({ key, span: written })) : steps, value);
+}
+
+function setSteps(
+  tree: Tree,
+  steps: readonly Step[],
+  value: Tree | undefined,
+): { tree: Tree } | { problem: Problem } {
+  try {
+    return { tree: replaced(tree, steps, value, '') };
+  } catch (error) {
+    if (error instanceof OverrideError) return { problem: error.problem };
+    throw error;
+  }
 }
 
 interface Step {

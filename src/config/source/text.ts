@@ -7,6 +7,8 @@ export interface SourceText {
   readonly firstLine: number;
   /** Offsets at which lines start. */
   readonly lineStarts: readonly number[];
+  /** Offset after the last character that can be seen. */
+  readonly visibleEnd: number;
 }
 
 /** A stretch of a text, in UTF-16 code units: `start` included, `end` not. */
@@ -40,14 +42,14 @@ export function sourceText(file: string, content: string, firstLine = 1): Source
     file,
     text,
     firstLine,
+    visibleEnd: text.trimEnd().length,
     lineStarts: [0, ...Array.from(breaks, (found) => found.index + found[0].length)],
   };
 }
 
 /** Finds line and columns of a span. A span that starts after the last visible character moves back to it. */
 export function locate({ source, start, end }: Span): Location {
-  const visibleEnd = source.text.trimEnd().length;
-  const from = Math.max(0, Math.min(start, visibleEnd));
+  const from = Math.max(0, Math.min(start, source.visibleEnd));
   const line = lineAt(source.lineStarts, from);
   const lineStart = source.lineStarts[line]!;
   const sourceLine = source.text.slice(lineStart, source.lineStarts[line + 1]).replace(/[\r\n]+$/, '');

@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { topologicalOrder, type Pipeline, type PipelineStage } from '../../config/index.js';
 import type { Content } from '../fingerprint/content.js';
 import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
@@ -9,7 +11,8 @@ import { hashesFolder, outputPlace, type OutputPlace } from '../store/layout.js'
 import type { Manifest } from '../store/manifest.js';
 import { earlierSeconds } from '../store/session.js';
 import { explain } from './explain.js';
-import { InputReader, type InputProgress } from './read-inputs.js';
+import { PlanMemory } from './memory.js';
+import type { InputProgress } from './read-inputs.js';
 import type { Reason } from './reasons.js';
 import { selectStages } from './select.js';
 import { stageOrigin } from './stage-origin.js';
@@ -48,6 +51,8 @@ export interface PlanOptions {
   readonly force?: readonly string[] | undefined;
   readonly signal?: AbortSignal;
   readonly onInputProgress?: (progress: InputProgress) => void;
+  /** Shared with other plans over the same folder of runs. */
+  readonly memory?: PlanMemory;
 }
 
 /**
@@ -56,13 +61,10 @@ export interface PlanOptions {
  * @throws UserError where an external input is missing, or `until` or `force` name no stage.
  */
 export async function makePlan(options: PlanOptions): Promise<Plan> {
-  const { pipeline, registry, runsRoot, signal, onInputProgress } = options;
+  const { pipeline, registry, runsRoot, signal } = options;
   const { wanted, forced } = selectStages(pipeline, options.until, options.force ?? []);
-  const reader = new InputReader(runsRoot, {
-    ...(signal && { signal }),
-    ...(onInputProgress && { onProgress: onInputProgress }),
-  });
-  const history = await History.open(runsRoot, pipeline.name);
+  const memory = options.memory ?? new PlanMemory(options);
+  const history = await memory.history(pipeline.name);
   const planned = new Map<string, PlannedStage>();
   for (const stage of topologicalOrder(pipeline)) {
     if (!wanted.has(stage.id)) continue;
@@ -73,28 +75,35 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
       stage,
       kind,
       (id) => planned.get(id)!.fingerprint,
-      reader,
+      memory.reader,
     );
     const fingerprint = fingerprintOf(origin);
     const place = outputPlace(runsRoot, stage.kind, fingerprint);
-    const found = await findOutput(place, hashesFolder(runsRoot), signal);
     const forcedBy = forced.get(stage.id);
-    planned.set(stage.id, {
-      stage,
-      kind,
-      origin,
-      contents,
-      fingerprint,
-      place,
-      reasons:
-        forcedBy !== undefined
-          ? [{ type: 'forced', ...(forcedBy !== stage.id && { by: forcedBy }) }]
-          : await reasonsOf(found, runsRoot, stage.id, origin, contents, history),
-      interruptedSeconds: forcedBy === undefined ? await earlierSeconds(place) : 0,
-      ...(found.state === 'whole' && { output: found.manifest }),
+    const state = await memory.once(`${stage.id} ${fingerprint} ${forcedBy ?? ''}`, async () => {
+      const begun = await memory.once(`store of ${stage.kind}`, () => begunOutputs(place.folder));
+      const isBegun = begun.has(basename(place.directory));
+      const found: FoundOutput = isBegun
+        ? await findOutput(place, hashesFolder(runsRoot), signal)
+        : { state: 'absent' };
+      return {
+        reasons:
+          forcedBy !== undefined
+            ? [{ type: 'forced' as const, ...(forcedBy !== stage.id && { by: forcedBy }) }]
+            : await reasonsOf(found, runsRoot, stage.id, origin, contents, history),
+        interruptedSeconds: forcedBy === undefined && isBegun ? await earlierSeconds(place) : 0,
+        ...(found.state === 'whole' && { output: found.manifest }),
+      };
     });
+    planned.set(stage.id, { stage, kind, origin, contents, fingerprint, place, ...state });
   }
   return { pipeline, runsRoot, stages: [...planned.values()] };
+}
+
+/** Names of the outputs of a kind of which anything is there, finished or not. */
+async function begunOutputs(folder: string): Promise<ReadonlySet<string>> {
+  const names = await readdir(folder).catch(() => []);
+  return new Set(names.map((name) => name.split('.')[0]!));
 }
 
 async function reasonsOf(

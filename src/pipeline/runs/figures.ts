@@ -22,6 +22,9 @@ const amounts = new Set([
   'count',
 ]);
 
+/** Whether a number says how well a stage did, rather than what it was asked for or how much it did. */
+export const isTelling = (name: string): boolean => !amounts.has(name);
+
 /** Every number in a summary; those within maps by dotted names. */
 export function numbersIn(summary: Readonly<Record<string, Json>>): readonly (readonly [string, number])[] {
   return Object.entries(summary).flatMap(([name, value]): (readonly [string, number])[] => {
@@ -44,5 +47,5 @@ export function figuresOfStage(stage: string, { summary = {}, progress }: StageR
 export function tellingFigures(stages: Readonly<Record<string, StageRecord>>): readonly RunFigure[] {
   return Object.entries(stages)
     .reverse()
-    .flatMap(([id, record]) => figuresOfStage(id, record).filter(({ name }) => !amounts.has(name)));
+    .flatMap(([id, record]) => figuresOfStage(id, record).filter(({ name }) => isTelling(name)));
 }

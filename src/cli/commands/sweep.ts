@@ -1,0 +1,121 @@
+import { availableParallelism } from 'node:os';
+import { UserError } from '../../errors.js';
+import { findRunsRoot } from '../../pipeline/index.js';
+import {
+  localLauncher,
+  planSweep,
+  runSweep,
+  slurmLauncher,
+  trialsOf,
+  type Launcher,
+  type PlannedTrial,
+  type TimedSweepEvent,
+  type Trial,
+} from '../../pipeline/sweep/index.js';
+import { onInterrupt } from '../interrupts.js';
+import { loadWithTrials } from '../load.js';
+import { shortPath } from '../paths.js';
+import { exitCodes, usesColor, type Services } from '../services.js';
+import { sweepRenderer } from '../sweep/choose-renderer.js';
+import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
+import type { SweepCommandOptions } from './sweep.command.js';
+
+/** `pipeline sweep`: runs every trial of a file's sweep, or shows what would run. Gives the exit code. */
+export async function sweep(file: string, options: SweepCommandOptions, services: Services): Promise<number> {
+  const { stdout, env, forceExit } = services;
+  const loaded = await loadWithTrials(file, options.set, services);
+  if (loaded === undefined) return exitCodes.invalid;
+  const { pipeline } = loaded;
+  if (loaded.trials === undefined) throw noSweep(pipeline.file);
+  const trials = trialsOf(loaded.trials);
+  const runsRoot = findRunsRoot(pipeline.file, options.runs, env);
+  const planned = await planSweep({
+    ...{ trials, runsRoot, until: options.until },
+    registry: await services.loadRegistry(),
+  });
+  if (options.plan === true) {
+    stdout.write(
+      options.json === true
+        ? `${JSON.stringify(sweepPlanJson(pipeline, planned))}\n`
+        : sweepPlanText(pipeline, planned, usesColor(stdout, env)),
+    );
+    return exitCodes.done;
+  }
+  const renderer = sweepRenderer(planned, options, services);
+  const interrupts = onInterrupt(() => {
+    renderer.stopping();
+  }, forceExit);
+  let last: TimedSweepEvent | undefined;
+  try {
+    await runSweep({
+      ...{ pipeline, planned, runsRoot },
+      launcher: (directory) => launcherOf(file, options, runsRoot, planned, directory),
+      parallel: parallelOf(options, planned),
+      keepGoing: options.keepGoing === true,
+      retries: options.retries,
+      retryPauseSeconds: options.retryPause,
+      timeLimitSeconds: options.timeLimit,
+      signal: interrupts.signal,
+    }).forEach((event) => {
+      last = event;
+      renderer.show(event);
+    });
+  } finally {
+    interrupts.release();
+    renderer.end();
+  }
+  return exitCode(last);
+}
+
+function exitCode(last: TimedSweepEvent | undefined): number {
+  switch (last?.type) {
+    case 'sweep-finished':
+      return exitCodes.done;
+    case 'sweep-interrupted':
+      return exitCodes.interrupted;
+    default:
+      return exitCodes.failed;
+  }
+}
+
+function parallelOf({ parallel, slurm }: SweepCommandOptions, planned: readonly PlannedTrial[]): number {
+  return parallel ?? (slurm === true ? Math.max(planned.length, 1) : 1);
+}
+
+function launcherOf(
+  file: string,
+  options: SweepCommandOptions,
+  runsRoot: string,
+  planned: readonly PlannedTrial[],
+  directory: string,
+): Launcher {
+  const command = {
+    // This very program: as it was built, or through the loader that this process was started with.
+    entry: [process.execPath, ...process.execArgv, process.argv[1]!],
+    file,
+    options: [
+      ...['--no-lock', '--runs', runsRoot],
+      ...(options.until === undefined ? [] : ['--until', options.until]),
+      ...options.set.flatMap((option) => ['--set', option]),
+    ],
+  };
+  if (options.slurm === true) return slurmLauncher(command, { sbatch: options.sbatch, directory });
+  const launch = localLauncher(command);
+  const parallel = Math.min(parallelOf(options, planned), planned.length);
+  return (facts) => launch({ ...facts, trial: withThreads(facts.trial, parallel) });
+}
+
+/** Shares the processor out between trials that run at once, where the file does not say how many threads to use. */
+function withThreads(trial: Trial, parallel: number): Trial {
+  const { threads, workers } = trial.pipeline.runtime;
+  if (parallel < 2 || threads !== 0) return trial;
+  const share = Math.max(1, Math.floor(availableParallelism() / (parallel * workers)));
+  return { ...trial, set: [...trial.set, `runtime.threads=${share}`] };
+}
+
+const noSweep = (file: string): UserError =>
+  new UserError({
+    code: 'no-sweep',
+    message: `${shortPath(file)} has no \`sweep\`.`,
+    remedy: 'Add one, such as: sweep: { grid: { seed: [0, 1, 2] } }',
+  });

@@ -1,0 +1,147 @@
+import { Chalk } from 'chalk';
+import { UserError } from '../../errors.js';
+import { isTelling } from '../../pipeline/runs/figures.js';
+import {
+  metricNames,
+  parseSort,
+  sortResults,
+  type SweepEvent,
+  type TrialResult,
+} from '../../pipeline/sweep/index.js';
+import { formatDuration, formatFigure } from '../format.js';
+import { shortPath } from '../paths.js';
+import { formatTable, type Column } from '../table.js';
+import { describeValues, formatValue, shortNames } from './names.js';
+
+type Ended = Extract<SweepEvent, { type: 'sweep-finished' | 'sweep-failed' | 'sweep-interrupted' }>;
+
+export interface ClosingOptions {
+  /** Swept keys, dotted. */
+  readonly keys: readonly string[];
+  /** Stages that are the same in all trials, whose figures tell nothing. */
+  readonly shared: ReadonlySet<string>;
+  readonly sort: string | undefined;
+  readonly width: number;
+  readonly color: boolean;
+}
+
+/** What is said when a sweep has ended: the table, the failures with their causes, and where the results are. */
+export function closingText(event: Ended, options: ClosingOptions): string {
+  const { keys, sort, color } = options;
+  const chalk = new Chalk({ level: color ? 1 : 0 });
+  const names = shortNames(keys);
+  const { results, note } = sorted(event.results, keys, sort);
+  const table = formatTable(columnsOf(results, options), options.width, chalk);
+  const failures = event.results.flatMap((result) => failureLines(result, names, chalk.red));
+  return [
+    '',
+    table,
+    ...note.map((line) => chalk.yellow(line)),
+    ...failures,
+    closingSentence(event),
+    `Table: ${shortPath(event.csv)}, ${shortPath(event.json)}`,
+    '',
+  ].join('\n');
+}
+
+/** A column that is not there is no reason to lose the table at the end of a long sweep. */
+function sorted(
+  results: readonly TrialResult[],
+  keys: readonly string[],
+  sort: string | undefined,
+): { readonly results: readonly TrialResult[]; readonly note: readonly string[] } {
+  if (sort === undefined) return { results, note: [] };
+  try {
+    return { results: sortResults(results, keys, parseSort(sort)), note: [] };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { results, note: [`Not sorted: ${error.message} ${error.remedy ?? ''}`.trimEnd()] };
+  }
+}
+
+const colours = {
+  failed: 'red',
+  skipped: 'red',
+  'timed-out': 'yellow',
+  interrupted: 'yellow',
+  waiting: 'yellow',
+} as const;
+
+function columnsOf(
+  results: readonly TrialResult[],
+  { keys, shared, color }: ClosingOptions,
+): readonly Column[] {
+  const chalk = new Chalk({ level: color ? 1 : 0 });
+  const keyNames = shortNames(keys);
+  const metrics = metricNames(results).filter((name) => {
+    const [stage = '', ...figure] = name.split('.');
+    return !shared.has(stage) && isTelling(figure.join('.'));
+  });
+  return [
+    { heading: 'trial', cells: results.map(({ trial }) => ({ text: trial, style: chalk.dim })) },
+    ...keys.map((key): Column => ({
+      heading: keyNames.get(key)!,
+      align: 'right',
+      cells: results.map(({ values }) => ({ text: key in values ? formatValue(values[key]) : '' })),
+    })),
+    {
+      heading: 'state',
+      cells: results.map(({ status }) => ({
+        text: status === 'waiting' ? 'not run' : status,
+        style: chalk[status in colours ? colours[status as keyof typeof colours] : 'green'],
+      })),
+    },
+    {
+      heading: 'time',
+      align: 'right',
+      cells: results.map(({ seconds }) => ({ text: seconds > 0 ? formatDuration(seconds) : '' })),
+    },
+    ...metrics.map((name, i): Column => ({
+      heading: name,
+      align: 'right',
+      // Figures of late stages are those that trials are judged by.
+      leaveOut: metrics.length - i,
+      cells: results.map((result) => ({
+        text: name in result.metrics ? formatFigure(result.metrics[name]!) : '',
+      })),
+    })),
+  ];
+}
+
+function failureLines(
+  { trial, values, status, failure }: TrialResult,
+  names: ReadonlyMap<string, string>,
+  red: (text: string) => string,
+): readonly string[] {
+  if (failure === undefined) return [];
+  const stage = failure.stage === undefined || status === 'skipped' ? '' : `stage ${failure.stage}: `;
+  return [
+    `${red(`${trial} ${status}`)} (${describeValues(values, names)}): ${stage}${failure.message}`,
+    ...(failure.remedy === undefined ? [] : [`  ${failure.remedy}`]),
+    ...(failure.log === undefined ? [] : [`  Log: ${shortPath(failure.log)}`]),
+  ];
+}
+
+function closingSentence({ type, seconds, counts }: Ended): string {
+  const { finished, cached, failed, timedOut, left } = counts;
+  const parts = [
+    ...(finished > 0 ? [`${finished} finished`] : []),
+    ...(cached > 0 ? [`${cached} cached`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(timedOut > 0 ? [`${timedOut} over the time limit`] : []),
+    ...(left > 0 ? [`${left} left`] : []),
+  ];
+  const head =
+    type === 'sweep-finished'
+      ? `Done in ${formatDuration(seconds)}`
+      : type === 'sweep-interrupted'
+        ? 'Interrupted'
+        : `Ended after ${formatDuration(seconds)}`;
+  const isHeldUp = failed > 0 && left > 0 && type !== 'sweep-interrupted';
+  const again = isHeldUp
+    ? ' With --keep-going the others are run too.'
+    : left + timedOut > 0
+      ? ' The same command continues.'
+      : '';
+  return `${head}: ${parts.join(', ')}.${again}`;
+}

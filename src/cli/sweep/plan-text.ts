@@ -1,0 +1,81 @@
+import { Chalk } from 'chalk';
+import type { Pipeline } from '../../config/index.js';
+import { formatReason, type PlannedStage } from '../../pipeline/index.js';
+import type { Json } from '../../pipeline/stage.js';
+import { sharedStages, stagesToRun, sweptKeys, type PlannedTrial } from '../../pipeline/sweep/index.js';
+import { counted, formatDuration, summaryFacts } from '../format.js';
+import { shortPath } from '../paths.js';
+import { describeValues, shortNames } from './names.js';
+
+/** What a sweep would do: stages that all trials share first, then each trial; a stage that several share runs once. */
+export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial[], color: boolean): string {
+  const { bold, dim, green, yellow } = new Chalk({ level: color ? 1 : 0 });
+  const shared = sharedStages(planned);
+  const names = shortNames(sweptKeys(planned.map(({ trial }) => trial)));
+  const idWidth = Math.max(...planned.flatMap(({ stages }) => stages.map(({ stage }) => stage.id.length)));
+  const firstIn = new Map<string, string>();
+  const line = (planned: PlannedStage): string => {
+    const { stage, reasons } = planned;
+    const text = reasons.length > 0 ? reasons.map(formatReason).join('; ') : dim(cachedFacts(planned));
+    return `  ${stage.id.padEnd(idWidth)}  ${reasons.length > 0 ? yellow('runs  ') : green('cached')}  ${text}`;
+  };
+  const lines = [
+    `${bold(pipeline.name)} ${dim(shortPath(pipeline.file))}, ${counted(planned.length, 'trial')}`,
+    '',
+  ];
+  const common = planned[0]?.stages.filter(({ stage }) => shared.has(stage.id)) ?? [];
+  if (common.length > 0) lines.push('shared by all trials', ...common.map(line), '');
+  for (const { trial, stages } of planned) {
+    const own = stages.filter(({ stage }) => !shared.has(stage.id));
+    const heading = `${trial.id}  ${bold(describeValues(trial.values, names))}`;
+    if (own.every(({ reasons }) => reasons.length === 0)) {
+      lines.push(`${heading}  ${green('cached')}`);
+      continue;
+    }
+    lines.push(heading);
+    for (const stage of own) {
+      const same = firstIn.get(stage.fingerprint);
+      lines.push(
+        same === undefined ? line(stage) : dim(`  ${stage.stage.id.padEnd(idWidth)}  as in ${same}`),
+      );
+      firstIn.set(stage.fingerprint, same ?? trial.id);
+    }
+  }
+  const toRun = new Set(
+    planned.flatMap(({ stages }) =>
+      stages.flatMap((one) => (one.reasons.length > 0 ? [one.fingerprint] : [])),
+    ),
+  );
+  const trialsToRun = planned.filter((trial) => stagesToRun(trial).length > 0).length;
+  lines.push(
+    '',
+    trialsToRun === 0
+      ? 'Nothing to run.'
+      : `${trialsToRun} of ${counted(planned.length, 'trial')} to run: ${counted(toRun.size, 'stage')}.`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+export function sweepPlanJson(pipeline: Pipeline, planned: readonly PlannedTrial[]): Json {
+  return {
+    pipeline: pipeline.name,
+    file: pipeline.file,
+    shared: [...sharedStages(planned)],
+    trials: planned.map(({ trial, stages }) => ({
+      trial: trial.id,
+      values: trial.values,
+      set: trial.set,
+      stages: stages.map(({ stage, fingerprint, place, reasons }) => ({
+        stage: stage.id,
+        kind: stage.kind,
+        state: reasons.length > 0 ? 'runs' : 'cached',
+        reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })) as unknown as Json,
+        fingerprint,
+        output: place.directory,
+      })),
+    })),
+  };
+}
+
+const cachedFacts = ({ output }: PlannedStage): string =>
+  output === undefined ? '' : [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');

@@ -1,0 +1,147 @@
+import type { Problem } from '../diagnostics/diagnostic.js';
+import { code, counted } from '../diagnostics/words.js';
+import type { SweepConfig } from '../generated/index.js';
+import type { Span } from '../source/text.js';
+import { member, type Entry, type MapTree, type Tree } from '../source/tree.js';
+import { drawValue } from './draw.js';
+
+/** The values of one trial by dotted key, with their places in the sweep. */
+export type Point = ReadonlyMap<string, Entry>;
+
+/** Most trials of a sweep. */
+const most = 10_000;
+
+/**
+ * Every point of a sweep, in the order of the file: the first key of a grid changes slowest.
+ *
+ * @param sweep as it is written
+ * @param config the same, valid and with defaults
+ */
+export function pointsOf(sweep: MapTree, config: SweepConfig): { points: Point[]; problems: Problem[] } {
+  const problems = [...unsuitableKeys(sweep, config)];
+  const choices = [
+    ...(config.grid ? gridChoices(part(sweep, 'grid')) : []),
+    ...(config.zip ? [zipChoices(part(sweep, 'zip'), problems)] : []),
+    ...(config.points ? [listChoices(member(sweep, 'points')!.value)] : []),
+    ...(config.random ? [randomChoices(part(sweep, 'random'), config.random)] : []),
+  ];
+  const count = choices.reduce((product, { length }) => product * length, 1);
+  if (count > most) problems.push(tooMany(count, sweep.span));
+  if (problems.length > 0) return { points: [], problems };
+  return {
+    points: choices.reduce<Point[]>(
+      (points, choice) => points.flatMap((point) => choice.map((other) => new Map([...point, ...other]))),
+      [new Map()],
+    ),
+    problems,
+  };
+}
+
+const part = (tree: Tree, key: string): MapTree => member(tree, key)!.value as MapTree;
+
+const itemsOf = (tree: Tree): readonly Tree[] => (tree.kind === 'list' ? tree.items : [tree]);
+
+const gridChoices = (grid: MapTree): Point[][] =>
+  Array.from(grid.entries, ([key, entry]) =>
+    itemsOf(entry.value).map((value) => new Map([[key, { key: entry.key, value }]])),
+  );
+
+function zipChoices(zip: MapTree, problems: Problem[]): Point[] {
+  const [first, ...others] = Array.from(zip.entries, ([key, entry]) => ({
+    key,
+    entry,
+    items: itemsOf(entry.value),
+  }));
+  const length = first!.items.length;
+  for (const { key, entry, items } of others)
+    if (items.length !== length)
+      problems.push({
+        code: 'zip-lengths',
+        message: `Lists of a ${code('zip')} must have one length; ${code(key)} has ${counted(items.length, 'item')}, ${code(first!.key)} has ${length}.`,
+        span: entry.value.span,
+        related: [{ message: `${code(first!.key)} is here`, span: first!.entry.value.span }],
+      });
+  return first!.items.map(
+    (_, i) =>
+      new Map(
+        [first!, ...others].flatMap(({ key, entry, items }) =>
+          items[i] ? [[key, { key: entry.key, value: items[i] }] as const] : [],
+        ),
+      ),
+  );
+}
+
+const listChoices = (points: Tree): Point[] =>
+  itemsOf(points).map((point) => (point as MapTree).entries as Point);
+
+function randomChoices(random: MapTree, config: NonNullable<SweepConfig['random']>): Point[] {
+  const { entries } = part(random, 'values');
+  return Array.from(
+    { length: config.count },
+    (_, index) =>
+      new Map(
+        Array.from(entries, ([key, entry]) => [
+          key,
+          { key: entry.key, value: drawValue(config, key, index, config.values[key]!, entry.value) },
+        ]),
+      ),
+  );
+}
+
+/** Keys that no sweep can vary, keys that are varied twice, and ranges that end before they start. */
+function* unsuitableKeys(sweep: MapTree, config: SweepConfig): Generator<Problem> {
+  const seen = new Map<string, Span>();
+  for (const entries of sections(sweep)) {
+    for (const [key, { key: span }] of entries) {
+      const [top] = key.split('.');
+      if (top === 'name' || top === 'sweep' || top === 'extends') yield notSwept(key, span);
+      const first = seen.get(key);
+      if (first)
+        yield {
+          code: 'duplicate-key',
+          message: `${code(key)} is varied twice.`,
+          remedy: 'Keep one of the two.',
+          span,
+          related: [{ message: 'first varied here', span: first }],
+        };
+      seen.set(key, span);
+    }
+  }
+  for (const [key, { uniform, logUniform }] of Object.entries(config.random?.values ?? {})) {
+    const range = uniform ?? logUniform;
+    if (!range || range[0] <= range[1]) continue;
+    const name = uniform ? 'uniform' : 'logUniform';
+    yield {
+      code: 'empty-range',
+      message: `${code(name)} must go from the least value to the greatest; it starts at ${range[0]}, after its end at ${range[1]}.`,
+      span: member(part(part(sweep, 'random'), 'values').entries.get(key)!.value, name)!.value.span,
+    };
+  }
+}
+
+/** The keys of each part of a sweep; of points all keys together, since each has its own. */
+function sections(sweep: MapTree): ReadonlyMap<string, Entry>[] {
+  const entriesOf = (tree: Tree | undefined): MapTree['entries'] =>
+    tree?.kind === 'map' ? tree.entries : new Map();
+  const points = member(sweep, 'points')?.value;
+  const random = member(sweep, 'random')?.value;
+  return [
+    entriesOf(member(sweep, 'grid')?.value),
+    entriesOf(member(sweep, 'zip')?.value),
+    new Map((points ? itemsOf(points) : []).flatMap((point) => [...entriesOf(point)])),
+    entriesOf(random && member(random, 'values')?.value),
+  ];
+}
+
+const notSwept = (key: string, span: Span): Problem => ({
+  code: 'cannot-be-swept',
+  message: `${code(key)} cannot be varied by a sweep.`,
+  remedy: 'Keys of `stages` and `runtime`, and `seed`, can.',
+  span,
+});
+
+const tooMany = (count: number, span: Span): Problem => ({
+  code: 'too-many-trials',
+  message: `A sweep has at most ${most} trials; these are ${count}.`,
+  span,
+});

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
+import { makePlan, type PlannedStage } from '../plan/plan.js';
+import type { StageRegistry } from '../registry.js';
+import type { TrialOutlook, TrialResult } from './events.js';
+import { metricsOf } from './trial-record.js';
+import type { Trial } from './trial.js';
+
+/** A trial with its stages, in the order in which they run. */
+export interface PlannedTrial {
+  readonly trial: Trial;
+  readonly stages: readonly PlannedStage[];
+}
+
+export interface SweepPlanOptions extends PlanMemoryOptions {
+  readonly trials: readonly Trial[];
+  readonly registry: StageRegistry;
+  readonly until?: string | undefined;
+}
+
+/** Plans every trial. Inputs and outputs that trials share are looked at once. */
+export async function planSweep(options: SweepPlanOptions): Promise<readonly PlannedTrial[]> {
+  const { trials, registry, runsRoot, until, signal } = options;
+  const memory = new PlanMemory(options);
+  const planned: PlannedTrial[] = [];
+  for (const trial of trials) {
+    const { pipeline } = trial;
+    const { stages } = await makePlan({
+      ...{ pipeline, registry, runsRoot, until, memory },
+      ...(signal && { signal }),
+    });
+    planned.push({ trial, stages });
+  }
+  return planned;
+}
+
+/** Ids of the stages that have to run for a trial. */
+export function stagesToRun({ stages }: PlannedTrial): readonly string[] {
+  return stages.flatMap(({ stage, reasons }) => (reasons.length > 0 ? [stage.id] : []));
+}
+
+export const outlookOf = (planned: PlannedTrial): TrialOutlook => ({
+  trial: planned.trial.id,
+  values: planned.trial.values,
+  toRun: stagesToRun(planned),
+});
+
+/**
+ * What a trial came to of which every output is there.
+ *
+ * @param earlier what it came to when it ran: figures of its last steps are kept nowhere else
+ */
+export function cachedResult({ trial, stages }: PlannedTrial, earlier: TrialResult | undefined): TrialResult {
+  const outputs = stages.map(({ stage, place, output }) => ({ id: stage.id, place, output: output! }));
+  const numbers = outputs.map(({ id, output }) => metricsOf(id, output));
+  return {
+    trial: trial.id,
+    status: 'cached',
+    values: trial.values,
+    metrics: Object.assign({ ...earlier?.metrics }, ...numbers) as Record<string, number>,
+    seconds: outputs.reduce((sum, { output }) => sum + output.seconds, 0),
+    pages: outputs.flatMap(({ place, output: { summary } }) =>
+      typeof summary.page === 'string' ? [join(place.directory, summary.page)] : [],
+    ),
+    ...(earlier?.run !== undefined && { run: earlier.run }),
+  };
+}
+
+/** Ids of the stages that are the same in all trials. */
+export function sharedStages(planned: readonly PlannedTrial[]): ReadonlySet<string> {
+  const [first, ...others] = planned.map(
+    ({ stages }) => new Map(stages.map(({ stage, fingerprint }) => [stage.id, fingerprint])),
+  );
+  const ids = [...(first ?? [])].filter(([id, fingerprint]) =>
+    others.every((other) => other.get(id) === fingerprint),
+  );
+  return new Set(ids.map(([id]) => id));
+}

@@ -1,0 +1,198 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Observable, from, lastValueFrom, mergeMap } from 'rxjs';
+import { asUserError } from '../../files/file-errors.js';
+import { mkdirReason } from '../../files/make-folder.js';
+import type {
+  SweepCounts,
+  SweepEvent,
+  TimedSweepEvent,
+  TrialFailure,
+  TrialResult,
+  TrialStatus,
+} from './events.js';
+import type { Launcher } from './launcher.js';
+import { cachedResult, outlookOf, stagesToRun, type PlannedTrial } from './plan-sweep.js';
+import { runTrial, type TrialOptions } from './run-trial.js';
+import { readResults, writeResults } from './results-file.js';
+import type { KnownProgress } from './trial-record.js';
+import { sweptKeys } from './trial.js';
+
+export interface SweepOptions extends Pick<
+  TrialOptions,
+  'signal' | 'retries' | 'retryPauseSeconds' | 'timeLimitSeconds'
+> {
+  readonly pipeline: { readonly name: string; readonly file: string };
+  readonly planned: readonly PlannedTrial[];
+  readonly runsRoot: string;
+  /** Starts trials, which keep what they say in files of the sweep's folder. */
+  readonly launcher: (directory: string) => Launcher;
+  /** Trials at once. */
+  readonly parallel: number;
+  /** Whether trials are started after one has failed. Those that run go on in any case. */
+  readonly keepGoing: boolean;
+}
+
+/**
+ * Runs the trials of a sweep, those that are wholly cached not at all. The stream ends with `sweep-finished`,
+ * `sweep-failed` (a trial failed or was stopped at its time limit) or `sweep-interrupted`. Results are written to
+ * `sweep.json` and `sweep.csv` in the sweep's folder whenever a trial ends.
+ */
+export function runSweep(options: SweepOptions): Observable<TimedSweepEvent> {
+  return new Observable((subscriber) => {
+    new Sweep(options, (event) => {
+      subscriber.next({ time: new Date().toISOString(), ...event });
+    })
+      .run()
+      .then(
+        () => {
+          subscriber.complete();
+        },
+        (error: unknown) => {
+          subscriber.error(error);
+        },
+      );
+  });
+}
+
+class Sweep {
+  readonly #options: SweepOptions;
+  readonly #emit: (event: SweepEvent) => void;
+  readonly #directory: string;
+  readonly #results = new Map<string, TrialResult>();
+  /** Fingerprints of stages that failed for good, and the trial in which they did. */
+  readonly #failedStages = new Map<string, string>();
+  readonly #known: KnownProgress = new Map();
+  #stopped = false;
+
+  constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
+    this.#options = options;
+    this.#emit = emit;
+    this.#directory = join(options.runsRoot, options.pipeline.name, 'sweep');
+  }
+
+  async run(): Promise<void> {
+    const { planned, parallel, pipeline, signal, launcher } = this.#options;
+    const start = performance.now();
+    await mkdir(this.#directory, { recursive: true }).catch((error: unknown) => {
+      throw asUserError(mkdirReason(this.#directory, error), this.#directory);
+    });
+    const [cached, waiting] = [true, false].map((isCached) =>
+      planned.filter((trial) => (stagesToRun(trial).length === 0) === isCached),
+    ) as [PlannedTrial[], PlannedTrial[]];
+    this.#emit({
+      type: 'sweep-started',
+      pipeline: pipeline.name,
+      file: pipeline.file,
+      directory: this.#directory,
+      parallel,
+      trials: planned.map(outlookOf),
+    });
+    const earlier = await readResults(this.#json);
+    for (const trial of waiting) this.#keep(trial, 'waiting');
+    for (const trial of cached) {
+      const result = cachedResult(trial, earlier.get(trial.trial.id));
+      this.#results.set(trial.trial.id, result);
+      this.#emit({ type: 'trial-cached', result });
+    }
+    const launch = launcher(this.#directory);
+    await lastValueFrom(
+      from(waiting).pipe(mergeMap(async (trial) => this.#runOne(trial, launch), parallel)),
+      { defaultValue: undefined },
+    );
+    await this.#write();
+    const counts = this.#counts();
+    const isDone = counts.failed + counts.timedOut + counts.left === 0;
+    this.#emit({
+      type: isDone ? 'sweep-finished' : signal.aborted ? 'sweep-interrupted' : 'sweep-failed',
+      seconds: (performance.now() - start) / 1000,
+      counts,
+      results: this.#inOrder(),
+      csv: this.#csv,
+      json: this.#json,
+    });
+  }
+
+  async #runOne(planned: PlannedTrial, launcher: Launcher): Promise<void> {
+    const { signal, keepGoing } = this.#options;
+    const { trial } = planned;
+    if (signal.aborted || this.#stopped) return;
+    const broken = planned.stages.find(({ fingerprint }) => this.#failedStages.has(fingerprint));
+    if (broken) {
+      const failedIn = this.#failedStages.get(broken.fingerprint)!;
+      const message = `It needs the same output of ${broken.stage.id}, which failed in trial ${failedIn}.`;
+      this.#end(this.#keep(planned, 'skipped', { failure: { message, stage: broken.stage.id } }), 0);
+      return;
+    }
+    const start = performance.now();
+    this.#keep(planned, 'running');
+    const ending = await runTrial(trial, {
+      ...this.#options,
+      launcher,
+      known: this.#known,
+      log: join(this.#directory, `${trial.id}.log`),
+      emit: this.#emit,
+    });
+    const { status, failure, record } = ending;
+    if (status === 'failed') {
+      this.#stopped ||= !keepGoing;
+      const stage = planned.stages.find(({ stage: { id } }) => id === failure?.stage);
+      if (stage) this.#failedStages.set(stage.fingerprint, trial.id);
+    }
+    const result = this.#keep(planned, status, { ...record.facts, ...(failure && { failure }) });
+    await this.#write();
+    this.#end(result, (performance.now() - start) / 1000);
+  }
+
+  #end(result: TrialResult, seconds: number): void {
+    this.#emit({ type: 'trial-ended', result, seconds });
+  }
+
+  #keep(
+    { trial }: PlannedTrial,
+    status: TrialStatus,
+    facts: Partial<TrialResult> & { readonly failure?: TrialFailure } = {},
+  ): TrialResult {
+    const result = {
+      trial: trial.id,
+      status,
+      values: trial.values,
+      metrics: {},
+      seconds: 0,
+      pages: [],
+      ...facts,
+    };
+    this.#results.set(trial.id, result);
+    return result;
+  }
+
+  #inOrder(): readonly TrialResult[] {
+    return this.#options.planned.map(({ trial }) => this.#results.get(trial.id)!);
+  }
+
+  #counts(): SweepCounts {
+    const count = (...statuses: TrialStatus[]): number =>
+      [...this.#results.values()].filter(({ status }) => statuses.includes(status)).length;
+    return {
+      finished: count('finished'),
+      cached: count('cached'),
+      failed: count('failed', 'skipped'),
+      timedOut: count('timed-out'),
+      left: count('waiting', 'running', 'interrupted'),
+    };
+  }
+
+  get #csv(): string {
+    return join(this.#directory, 'sweep.csv');
+  }
+
+  get #json(): string {
+    return join(this.#directory, 'sweep.json');
+  }
+
+  async #write(): Promise<void> {
+    const { pipeline, planned } = this.#options;
+    const keys = sweptKeys(planned.map(({ trial }) => trial));
+    await writeResults({ csv: this.#csv, json: this.#json }, pipeline, keys, this.#inOrder());
+  }
+}

@@ -1,0 +1,84 @@
+import { UserError } from '../../errors.js';
+import { nearest } from '../../config/diagnostics/words.js';
+import type { Json } from '../stage.js';
+import type { TrialResult } from './events.js';
+
+/** Metrics of results, in the order in which they first occur. */
+export function metricNames(results: readonly TrialResult[]): readonly string[] {
+  return [...new Set(results.flatMap(({ metrics }) => Object.keys(metrics)))];
+}
+
+/** What a table is ordered by. */
+export interface SortKey {
+  readonly name: string;
+  readonly descending: boolean;
+}
+
+/** `train.loss`, and `-train.loss` for the greatest first. */
+export function parseSort(text: string): SortKey {
+  return text.startsWith('-') ? { name: text.slice(1), descending: true } : { name: text, descending: false };
+}
+
+/**
+ * Results in the order of a column; those without a value come last, and equals stay as they were.
+ *
+ * @throws UserError `no-such-column`.
+ */
+export function sortResults(
+  results: readonly TrialResult[],
+  keys: readonly string[],
+  { name, descending }: SortKey,
+): readonly TrialResult[] {
+  const names = [...keys, ...metricNames(results), 'seconds'];
+  const column =
+    names.find((other) => other === name) ?? only(names.filter((other) => other.endsWith(`.${name}`)));
+  if (column === undefined) throw noSuchColumn(name, names);
+  const valueOf = ({ values, metrics, seconds }: TrialResult): Json | undefined =>
+    column === 'seconds' ? seconds : (metrics[column] ?? values[column]);
+  const direction = descending ? -1 : 1;
+  return [...results].sort((a, b) => {
+    const [one, other] = [valueOf(a), valueOf(b)];
+    if (one === undefined || other === undefined)
+      return Number(one === undefined) - Number(other === undefined);
+    return direction * compare(one, other);
+  });
+}
+
+const only = <Item>(items: readonly Item[]): Item | undefined => (items.length === 1 ? items[0] : undefined);
+
+function compare(a: Json, b: Json): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  return String(a).localeCompare(String(b), 'en', { numeric: true });
+}
+
+function noSuchColumn(name: string, names: readonly string[]): UserError {
+  const near = nearest(name, names);
+  return new UserError({
+    code: 'no-such-column',
+    message: `The table has no column ${name}.`,
+    remedy: near === undefined ? `Its columns: ${names.join(', ')}.` : `Did you mean ${near}?`,
+  });
+}
+
+/** Results as comma-separated values (RFC 4180): a line a trial, a column for each swept key and each metric. */
+export function asCsv(results: readonly TrialResult[], keys: readonly string[]): string {
+  const metrics = metricNames(results);
+  const head = ['trial', 'status', ...keys, ...metrics, 'seconds', 'run', 'failure'];
+  const rows = results.map((result) => [
+    result.trial,
+    result.status,
+    ...keys.map((key) => cell(result.values[key])),
+    ...metrics.map((name) => cell(result.metrics[name])),
+    result.seconds.toFixed(1),
+    result.run ?? '',
+    result.failure?.message ?? '',
+  ]);
+  return [head, ...rows].map((row) => `${row.map(quoted).join(',')}\n`).join('');
+}
+
+function cell(value: Json | undefined): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
