@@ -27,3 +27,4 @@ export {
   stepCosts,
   stepEvaluations,
 } from './path-cost.js';
+export * from './calibration/index.js';

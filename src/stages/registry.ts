@@ -19,3 +19,13 @@ export const stageRegistry: StageRegistry = {
     return (await load()).stage;
   },
 };
+
+/** The kinds, and `calibrate`, which no file names: `pipeline calibrate` makes it of a `sample` stage. */
+export const calibrationRegistry: StageRegistry = {
+  names: [...stageRegistry.names, 'calibrate'],
+  load: async (name) =>
+    name === 'calibrate'
+      ? (((await import('./calibrate/kind.js')) as { readonly stage: StageKind<never> })
+          .stage as StageKind<unknown>)
+      : stageRegistry.load(name),
+};

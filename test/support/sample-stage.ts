@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lastValueFrom, tap, toArray } from 'rxjs';
+import { type Observable, lastValueFrom, tap, toArray } from 'rxjs';
 import type { RuntimeConfig, SampleConfig } from '../../src/config/index.js';
 import { withDefaults } from '../../src/config/schema/defaults.js';
 import { readSchema } from '../../src/config/schema/schema.js';
@@ -12,9 +12,9 @@ import { autoencoderParameters } from '../../src/models/autoencoder-kl/parameter
 import type { SiTConfig } from '../../src/models/sit/config.js';
 import { sitParameters } from '../../src/models/sit/parameters.js';
 import { type Parameter, initialize, normal } from '../../src/nn/parameters.js';
-import type { Json, StageContext, StageEvent } from '../../src/pipeline/stage.js';
+import type { Json, StageContext, StageEvent, StageWorkers } from '../../src/pipeline/stage.js';
 import { writeSavedAutoencoder } from '../../src/stages/autoencoder/saved-autoencoder.js';
-import { run } from '../../src/stages/sample/index.js';
+import { run as runSample } from '../../src/stages/sample/index.js';
 import { type SavedModel, writeSavedModel } from '../../src/stages/train/saved-model.js';
 
 const runtime: RuntimeConfig = { device: 'cpu', precision: 'float32', workers: 1, threads: 1 };
@@ -89,8 +89,11 @@ export class SampleBench {
     options: {
       output?: string;
       seed?: number;
+      workers?: StageWorkers;
       signal?: AbortSignal;
       onEvent?: (event: StageEvent) => void;
+      /** Another stage that takes the same keys. */
+      run?: (config: never, context: StageContext) => Observable<StageEvent>;
     } = {},
   ): Promise<SampleRun> {
     const directory = options.output ?? join(this.folder, `output ${this.outputs++}`);
@@ -110,10 +113,11 @@ export class SampleBench {
         ...{ stage: id, kind: 'train', directory: join(this.folder, id), fingerprint: id },
         ...{ config: null, summary: {}, seconds: 1 },
       }),
+      ...(options.workers && { workers: options.workers }),
       signal: options.signal ?? new AbortController().signal,
     };
     const events = await lastValueFrom(
-      run(full, context).pipe(
+      (options.run ?? runSample)(full as never, context).pipe(
         tap((event) => options.onEvent?.(event)),
         toArray(),
       ),

@@ -1,4 +1,5 @@
 import type { CommandDeclaration } from '../command.js';
+import { calibrateCommand } from './calibrate.command.js';
 import { doctorCommand } from './doctor.command.js';
 import { gcCommand } from './gc.command.js';
 import { lockCommand } from './lock.command.js';
@@ -17,5 +18,6 @@ export const commands: readonly CommandDeclaration[] = [
   lockCommand,
   gcCommand,
   statusCommand,
+  calibrateCommand,
   doctorCommand,
 ];

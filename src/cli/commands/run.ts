@@ -64,7 +64,7 @@ function isWhole({ set, until, locked }: RunCommandOptions): boolean {
   return set.length === 0 && until === undefined && locked !== true;
 }
 
-function exitCode(last: TimedRunEvent | undefined): number {
+export function exitCode(last: TimedRunEvent | undefined): number {
   switch (last?.type) {
     case 'run-finished':
       return exitCodes.done;
@@ -75,7 +75,10 @@ function exitCode(last: TimedRunEvent | undefined): number {
   }
 }
 
-function chooseRenderer(options: RunCommandOptions, { stdout, stderr, env }: Services): Renderer {
+export function chooseRenderer(
+  options: Pick<RunCommandOptions, 'json'>,
+  { stdout, stderr, env }: Services,
+): Renderer {
   if (options.json === true) return jsonRenderer(stdout);
   if (stdout.isTTY && env.TERM !== 'dumb' && !env.CI)
     return terminalRenderer(stdout, stderr, { color: usesColor(stdout, env) });

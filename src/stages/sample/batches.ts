@@ -1,5 +1,14 @@
 import type { SampleBatch } from './sampler.js';
 
+/** Which of several workers takes a batch: a matter of its place alone, so that all of them agree. */
+export function batchesOfWorker(
+  batches: readonly SampleBatch[],
+  batch: number,
+  { rank, size }: { readonly rank: number; readonly size: number },
+): SampleBatch[] {
+  return batches.filter(({ first }) => Math.floor(first / batch) % size === rank);
+}
+
 /**
  * The batches that make the samples which are missing. Ranges of samples are always the same, so that what a sample is
  * made of does not depend on what is missing.

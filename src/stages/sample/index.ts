@@ -29,12 +29,21 @@ export function run(config: SampleConfig, context: StageContext): Observable<Sta
 
 function sampleAll(job: SampleJob, context: StageContext): Observable<StageEvent> {
   const progress = job.progress.pipe(everyMs(progressEveryMs));
-  const work = complete(job, new Set()).pipe(
+  const work = allWork(job, context).pipe(
     finalize(() => {
       job.progress.complete();
     }),
   );
   return merge(progress, work).pipe(abortable<StageEvent>(context.signal));
+}
+
+/** A worker's part; the first worker then waits for the others and puts all parts together. */
+function allWork(job: SampleJob, { workers }: StageContext): Observable<StageEvent> {
+  const ownPart = defer(() => job.ownPart()).pipe(mergeMap((batches) => makeAll(job, batches)));
+  if (workers === undefined) return complete(job, new Set());
+  if (workers.rank > 0) return ownPart;
+  const others = defer(() => workers.othersDone()).pipe(ignoreElements());
+  return concat(ownPart, others, complete(job, new Set()));
 }
 
 /** Makes what is missing and puts it all together; a picture that cannot be read then is made again, once. */

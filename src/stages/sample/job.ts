@@ -8,7 +8,7 @@ import type { Json, StageContext, StageEvent, StageProgress } from '../../pipeli
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
 import { type HostTensor, floats, nativeBackend, sizeOf } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
-import { missingBatches } from './batches.js';
+import { batchesOfWorker, missingBatches } from './batches.js';
 import { Decoder } from './decoder.js';
 import { writeGrid } from './grid.js';
 import { ImageLatents } from './images-latents.js';
@@ -45,7 +45,7 @@ export class SampleJob {
     private readonly autoencoder: Autoencoder,
     private readonly images: ImageLatents | undefined,
     private readonly files = new SampleFiles(context.directory, config.count),
-    private readonly records = new SampleRecords(context.directory),
+    private readonly records = new SampleRecords(context.directory, context.workers?.rank),
     private readonly noise = config.reverse === undefined
       ? undefined
       : new NoiseFiles(context.directory, config.count),
@@ -72,8 +72,16 @@ export class SampleJob {
     return job;
   }
 
-  /** The batches that are still to be made. */
+  /** The batches that this worker still has to make. */
+  async ownPart(): Promise<SampleBatch[]> {
+    const batches = await this.missing();
+    const { workers } = this.context;
+    return workers === undefined ? batches : batchesOfWorker(batches, this.config.batch, workers);
+  }
+
+  /** All batches that are still to be made. */
   async missing(): Promise<SampleBatch[]> {
+    await this.records.read();
     const whole = new Set(await this.files.present());
     for (const sample of whole) if (!(await this.isRecorded(sample))) whole.delete(sample);
     this.done = whole.size;
@@ -93,7 +101,7 @@ export class SampleJob {
       signal,
       onState: taker.take,
       onProgress: (share: number) => {
-        this.tell(length * share);
+        this.tell(length * share * (this.context.workers?.size ?? 1));
       },
     };
     const data = await this.images?.read(batch);
@@ -101,7 +109,7 @@ export class SampleJob {
       data === undefined
         ? await this.sampler.draw(batch, options)
         : await this.sampler.redraw(batch, data, options);
-    this.done += length;
+    this.done += length * (this.context.workers?.size ?? 1);
     this.tell(0);
     return { batch, drawn, snapshots: taker.snapshots, ...(data && { data }) };
   }
@@ -204,11 +212,11 @@ export class SampleJob {
     return facts;
   }
 
-  /** Tells how many samples are done, those of the current batch counted by how far they are. */
+  /** Tells how many samples are done, those of the current batch counted by how far they are; the others' as our own. */
   private tell(partOfBatch: number): void {
     this.progress.next({
       type: 'progress',
-      done: Math.floor(this.done + partOfBatch),
+      done: Math.min(this.labels.length, Math.floor(this.done + partOfBatch)),
       total: this.labels.length,
       unit: 'samples',
     });

@@ -6,6 +6,7 @@ export const stage: StageKind<SampleConfig> = {
   name: 'sample',
   codeVersion: 2,
   dependsOnPrecision: true,
+  dataParallel: true,
   externalInputs: () => [],
   run: runLater(() => import('./index.js')),
 };

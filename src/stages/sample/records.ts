@@ -1,4 +1,4 @@
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { appendFile, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asUserError } from '../../files/file-errors.js';
 
@@ -15,26 +15,35 @@ export interface SampleRecord {
   readonly roundTripError?: number;
 }
 
-const fileName = 'records.partial.jsonl';
+const filePattern = /^records-(\d+)\.partial\.jsonl$/;
 
 /** Records of samples while they are being made: a line each, so that an interrupted run loses none. */
 export class SampleRecords {
   private readonly path: string;
   private readonly bySample = new Map<number, SampleRecord>();
 
-  constructor(directory: string) {
-    this.path = join(directory, fileName);
+  /** @param rank of the worker, which has a file of its own to write to */
+  constructor(
+    private readonly directory: string,
+    rank = 0,
+  ) {
+    this.path = join(directory, `records-${rank}.partial.jsonl`);
   }
 
-  /** Reads what an interrupted run has left; a line that was cut off counts as not there. */
+  /** Reads what all workers, of this run and of interrupted ones, have written; a line that was cut off counts as not there. */
+  async read(): Promise<void> {
+    for (const file of await this.files())
+      for (const line of (await readFile(file, 'utf8')).split('\n')) {
+        const record = parsed(line);
+        if (record !== undefined) this.bySample.set(record.sample, record);
+      }
+  }
+
+  /** Puts what follows on a line of its own where the last line was cut off. */
   async open(): Promise<void> {
     const text = await readFile(this.path, 'utf8').catch(() => '');
-    // The last line is whole only where a line break ends it: what follows is put on a line of its own.
     if (text !== '' && !text.endsWith('\n')) await appendFile(this.path, '\n');
-    for (const line of text.split('\n')) {
-      const record = parsed(line);
-      if (record !== undefined) this.bySample.set(record.sample, record);
-    }
+    await this.read();
   }
 
   has(sample: number): boolean {
@@ -55,9 +64,14 @@ export class SampleRecords {
     return Array.from({ length: count }, (_, sample) => this.bySample.get(sample)!);
   }
 
-  /** Removes the file once its content is elsewhere. */
+  /** Removes the files once their content is elsewhere. */
   async remove(): Promise<void> {
-    await rm(this.path, { force: true });
+    for (const file of await this.files()) await rm(file, { force: true });
+  }
+
+  private async files(): Promise<string[]> {
+    const names = await readdir(this.directory);
+    return names.filter((name) => filePattern.test(name)).map((name) => join(this.directory, name));
   }
 }
 

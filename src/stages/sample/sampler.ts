@@ -135,6 +135,14 @@ export class Sampler {
     );
   }
 
+  /** Mean absolute difference of two batches of latents, in units of normalised ones. */
+  meanDifference(a: HostTensor, b: HostTensor): number {
+    const { std } = this.normalization;
+    let sum = 0;
+    for (let i = 0; i < a.data.length; i++) sum += Math.abs(a.data[i]! - b.data[i]!) / std[i % std.length]!;
+    return sum / a.data.length;
+  }
+
   close(): Promise<void> {
     return this.session.close();
   }

@@ -108,7 +108,7 @@ describe('phases', () => {
         spent += costs[third !== null && step > third! ? 2 : second !== null && step > second! ? 1 : 0]!;
     expect(file.savedFraction).toBeCloseTo(1 - spent / (6 * 12 * most), 10);
     expect(run.summary.savedFraction).toBe(file.savedFraction);
-    expect(existsSync(join(run.directory, 'records.partial.jsonl'))).toBe(false);
+    expect(existsSync(join(run.directory, 'records-0.partial.jsonl'))).toBe(false);
   });
 
   it('is one model alone where none is left, or where the first is left at once', async () => {
@@ -150,7 +150,7 @@ describe('going on', () => {
     const lines = samples.flatMap((switches, sample) =>
       sample === 5 || sample === 6 ? [] : [JSON.stringify({ sample, steps: 6, switches })],
     );
-    await writeFile(join(whole.directory, 'records.partial.jsonl'), `${lines.join('\n')}\n{"sample":5,"st`);
+    await writeFile(join(whole.directory, 'records-0.partial.jsonl'), `${lines.join('\n')}\n{"sample":5,"st`);
     await truncate(files(2), 60);
     const damaged = await readFile(files(7));
     damaged.fill(0, 50, damaged.length - 12);
@@ -168,6 +168,24 @@ describe('going on', () => {
       { type: 'notice', level: 'warning', message: 'The picture of sample 7 is damaged. It is made again.' },
     ]);
     expect(again.summary.savedFraction).toBe(whole.summary.savedFraction);
+  });
+
+  it('is divided between workers, of which the first finishes', async () => {
+    const output = join(bench.folder, 'workers');
+    const part = (rank: number, othersDone: () => Promise<void>) =>
+      bench.run(config, { output, workers: { rank, size: 2, addresses: [], othersDone } });
+    let resolve!: () => void;
+    const waiting = new Promise<void>((done) => (resolve = done));
+    const first = part(0, () => waiting);
+    const second = await part(1, () => Promise.reject(new Error('Only the first worker waits.')));
+    expect(second.summary).toEqual({});
+    // Nine samples in batches of four: the second worker makes the second batch.
+    expect(existsSync(join(output, 'samples', '000005.png'))).toBe(true);
+    expect(existsSync(join(output, 'samples.npz'))).toBe(false);
+    resolve();
+    const together = await (await first).pixels();
+    const alone = await (await bench.run(config)).pixels();
+    expect(together.map((image) => [...image])).toEqual(alone.map((image) => [...image]));
   });
 
   it('goes on after an interruption to the same pictures', async () => {

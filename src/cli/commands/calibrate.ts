@@ -1,0 +1,176 @@
+import { join } from 'node:path';
+import type { Pipeline, PipelineStage, StageOf } from '../../config/index.js';
+import { UserError } from '../../errors.js';
+import { findRunsRoot, runPipeline, type TimedRunEvent } from '../../pipeline/index.js';
+import type { CalibratedChoice, Calibration } from '../../stages/calibrate/calibration.js';
+import { onInterrupt } from '../interrupts.js';
+import { loadWithSources } from '../load.js';
+import { shortPath } from '../paths.js';
+import { exitCodes, type Services } from '../services.js';
+import type { CalibrateCommandOptions } from './calibrate.command.js';
+import { chooseRenderer, exitCode } from './run.js';
+import { writeRatios } from './write-ratios.js';
+
+/** `pipeline calibrate`: finds ratios for the phases of a `sample` stage. Gives the exit code. */
+export async function calibrate(
+  file: string,
+  options: CalibrateCommandOptions,
+  services: Services,
+): Promise<number> {
+  const loaded = await loadWithSources(file, options.set, services);
+  if (loaded === undefined) return exitCodes.invalid;
+  const sample = phasedStage(loaded.pipeline, options.stage);
+  const pipeline = withCalibration(loaded.pipeline, sample, options);
+  const { directory, code } = await runCalibration(pipeline, calibrationId(sample), options, services);
+  if (directory === undefined) return code;
+
+  const { readCalibration } = await import('../../stages/calibrate/calibration.js');
+  const calibration = await readCalibration(directory);
+  const chosen = choose(calibration, options.save);
+  const { stdout } = services;
+  if (options.json === true)
+    stdout.write(`${JSON.stringify({ type: 'calibration', ...calibration, chosen })}\n`);
+  else {
+    stdout.write(formatFrontier(calibration, chosen));
+    stdout.write(`\nThe frontier as a picture: ${shortPath(join(directory, 'frontier.svg'))}\n`);
+  }
+  if (options.write !== undefined) {
+    await writeRatios(options.write, sample.id, chosen.ratios);
+    if (options.json !== true) stdout.write(`Written to ${shortPath(options.write)}.\n`);
+  }
+  return exitCodes.done;
+}
+
+function phasedStage({ stages, file }: Pipeline, wanted: string | undefined): StageOf<'sample'> {
+  const phased = [...stages.values()].filter(
+    (stage): stage is StageOf<'sample'> => stage.kind === 'sample' && (stage.config.phases?.length ?? 0) > 1,
+  );
+  const found = wanted === undefined ? phased : phased.filter(({ id }) => id === wanted);
+  const [stage] = found;
+  const ids = phased.map(({ id }) => id).join(', ');
+  if (stage === undefined || found.length > 1)
+    throw new UserError({
+      code: 'no-phases',
+      message:
+        stage === undefined
+          ? `${shortPath(file)} has no sample stage ${wanted === undefined ? '' : `${wanted} `}with phases.`
+          : `${shortPath(file)} has several sample stages with phases: ${ids}.`,
+      remedy:
+        stage === undefined
+          ? 'Give a sample stage `phases`, with any ratios to begin with.'
+          : 'Name one with --stage.',
+    });
+  if (stage.config.sampler.method === 'dopri5')
+    throw new UserError({
+      code: 'impossible-calibration',
+      message: 'The cost of a path of `dopri5` is not known beforehand: it chooses its own steps.',
+      remedy: 'Calibrate with a method of given steps.',
+    });
+  return stage;
+}
+
+const calibrationId = ({ id }: StageOf<'sample'>): string => `calibrate-${id}`;
+
+/** The pipeline with a stage that calibrates another, which is left out. */
+function withCalibration(
+  pipeline: Pipeline,
+  sample: StageOf<'sample'>,
+  { samples, replays }: CalibrateCommandOptions,
+): Pipeline {
+  const { trajectory: _trajectory, ...config } = sample.config;
+  const calibration = {
+    ...sample,
+    id: calibrationId(sample),
+    kind: 'calibrate',
+    config: { ...config, count: samples, replays },
+  } as unknown as PipelineStage;
+  return {
+    ...pipeline,
+    name: `${pipeline.name}-calibration`,
+    stages: new Map([...pipeline.stages, [calibration.id, calibration]]),
+  };
+}
+
+async function runCalibration(
+  pipeline: Pipeline,
+  id: string,
+  options: CalibrateCommandOptions,
+  services: Services,
+): Promise<{ readonly directory?: string; readonly code: number }> {
+  const { calibrationRegistry } = await import('../../stages/registry.js');
+  const renderer = chooseRenderer(options, services);
+  const interrupts = onInterrupt(() => {
+    renderer.stopping();
+  }, services.forceExit);
+  let last: TimedRunEvent | undefined;
+  let directory: string | undefined;
+  try {
+    const events = runPipeline({
+      pipeline,
+      registry: calibrationRegistry,
+      runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
+      until: id,
+      force: [],
+      set: options.set,
+      signal: interrupts.signal,
+    });
+    await events.forEach((event) => {
+      last = event;
+      if ((event.type === 'stage-finished' || event.type === 'stage-cached') && event.stage === id)
+        directory = event.output;
+      renderer.show(event);
+    });
+  } finally {
+    interrupts.release();
+    renderer.end();
+  }
+  const code = exitCode(last);
+  return { code, ...(code === exitCodes.done && directory !== undefined && { directory }) };
+}
+
+/** The choice that deviates least of those that save enough, or the one where the frontier bends. */
+function choose({ choices, knee }: Calibration, save: number | undefined): CalibratedChoice {
+  if (save === undefined) return choices[knee]!;
+  const enough = choices.filter(({ saved }) => saved >= save);
+  const best = enough.at(-1);
+  if (best !== undefined) return best;
+  throw new UserError({
+    code: 'cannot-save-so-much',
+    message: `No choice of ratios saves ${percent(save)}; the most is ${percent(choices[0]!.saved)}.`,
+    remedy: 'Ask for less, or use smaller models.',
+  });
+}
+
+function formatFrontier(
+  { samples, considered, phases, choices }: Calibration,
+  chosen: CalibratedChoice,
+): string {
+  const rows = [
+    ['ratios', 'GFLOPs', 'saved', 'deviation', 'predicted'],
+    ...choices.map((choice) => [
+      choice.ratios.join(', '),
+      gigas(choice.cost),
+      percent(choice.saved),
+      choice.deviation.toPrecision(3),
+      `${gigas(choice.predicted.cost)}, ${choice.predicted.deviation.toPrecision(3)}`,
+      choice.ratios.join() === chosen.ratios.join() ? '<- chosen' : '',
+    ]),
+    ...phases.map(({ stage, cost, deviation }) => [
+      `${stage} alone`,
+      gigas(cost),
+      '',
+      deviation.toPrecision(3),
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return `\n${samples} samples, ${considered} choices of ratios\n\n${lines.join('\n')}\n`;
+}
+
+const gigas = (cost: number): string => (cost / 1e9).toPrecision(4);
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;

@@ -1,0 +1,230 @@
+import { join } from 'node:path';
+import { type Observable, Subject, defer, finalize, from, merge, mergeMap } from 'rxjs';
+import { phasesOf } from '../../config/index.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
+import {
+  type PhaseOptions,
+  knee,
+  largestCost,
+  paretoFrontier,
+  phasedCost,
+  predictDeviation,
+  predictSwitches,
+  ratioTuples,
+  spreadOverCosts,
+  stepCosts,
+  stepEvaluations,
+} from '../../sampling/index.js';
+import { type HostTensor, nativeBackend } from '../../tensorflow/index.js';
+import { abortable, everyMs } from '../../streams/index.js';
+import { missingBatches } from '../sample/batches.js';
+import { sampleLabels } from '../sample/labels.js';
+import { type FoundModels, findModels } from '../sample/models.js';
+import { Sampler, type SampleBatch } from '../sample/sampler.js';
+import { activeGuidance, phaseOptions, samplerSettings } from '../sample/settings.js';
+import { switchSteps } from '../sample/switches.js';
+import { type CalibratedChoice, type Calibration, calibrationName } from './calibration.js';
+import { frontierPicture } from './picture.js';
+import type { CalibrateConfig } from './kind.js';
+import { type ModelRecord, recordBatch } from './recorder.js';
+
+/** Ratios that are considered. */
+const ratios = Array.from({ length: 24 }, (_, i) => Number((1.2 - 0.05 * i).toFixed(2)));
+const progressEveryMs = 100;
+
+/**
+ * Follows the same samples by each model alone, predicts from these paths what every choice of ratios costs and how far
+ * from the largest model it leads, and follows the best choices in full.
+ */
+export function run(config: CalibrateConfig, context: StageContext): Observable<StageEvent> {
+  return defer(() => {
+    const job = new CalibrateJob(config, context);
+    const work = from(job.run()).pipe(
+      mergeMap((events) => events),
+      finalize(() => {
+        job.progress.complete();
+      }),
+    );
+    return merge(job.progress.pipe(everyMs(progressEveryMs)), work).pipe(
+      abortable<StageEvent>(context.signal),
+    );
+  });
+}
+
+class CalibrateJob {
+  readonly progress = new Subject<StageProgress>();
+  private done = 0;
+
+  constructor(
+    private readonly config: CalibrateConfig,
+    private readonly context: StageContext,
+  ) {}
+
+  async run(): Promise<StageEvent[]> {
+    nativeBackend(this.context.runtime);
+    const models = await findModels(this.config, this.context);
+    const labels = sampleLabels(this.config, models.phases[0]!.saved.classes, this.context.seed);
+    const batches = missingBatches(labels, this.config.batch, () => false);
+    const costs = this.costs(models);
+    const largest = costs
+      .map((of) => sum(of))
+      .reduce((best, cost, i, all) => (cost > all[best]! ? i : best), 0);
+    const { records, finals } = await this.record(models, batches, largest);
+
+    const samples = labels.length;
+    const deviations = records.map(({ differences }) =>
+      differences.map((value, step) => (value - (differences[step - 1] ?? 0)) / samples),
+    );
+    const options = phaseOptions(this.config);
+    const considered = ratioTuples(ratios, models.phases.length - 1).map((switchRatios) =>
+      predicted({ ...options, switchRatios }, records, deviations, costs),
+    );
+    const candidates = spreadOverCosts(paretoFrontier(considered), this.config.replays);
+    const whole = largestCost(costs);
+    const choices: CalibratedChoice[] = [];
+    for (const { ratios: tried, ...prediction } of candidates) {
+      const found = await this.replay(tried, models, batches, finals, costs);
+      choices.push({ ratios: tried, ...found, saved: 1 - found.cost / whole, predicted: prediction });
+    }
+    const frontier = paretoFrontier(choices);
+    const calibration: Calibration = {
+      samples,
+      considered: considered.length,
+      phases: models.phases.map(({ stage }, i) => ({
+        stage,
+        cost: sum(costs[i]!),
+        deviation: records[i]!.differences.at(-1)! / samples,
+      })),
+      choices: frontier,
+      knee: frontier.indexOf(knee(frontier)),
+    };
+    const { directory } = this.context;
+    await writeFileWhole(join(directory, calibrationName), `${JSON.stringify(calibration, undefined, 1)}\n`);
+    await writeFileWhole(join(directory, 'frontier.svg'), frontierPicture(calibration));
+    return [
+      { type: 'summary', values: { samples, considered: considered.length, choices: frontier.length } },
+    ];
+  }
+
+  /** Follows every batch by each model alone, the largest first. */
+  private async record(
+    models: FoundModels,
+    batches: readonly SampleBatch[],
+    largest: number,
+  ): Promise<{ records: ModelRecord[]; finals: HostTensor[] }> {
+    const records: ModelRecord[] = models.phases.map(() => ({ distances: [], differences: [] }));
+    const finals: HostTensor[] = [];
+    const order = [largest, ...models.phases.keys()].filter((phase, i, all) => all.indexOf(phase) === i);
+    const samplers = new Map<number, Sampler>();
+    try {
+      for (const phase of order) {
+        const alone = { ...this.config, phases: [{ model: phasesOf(this.config)[phase]!.model }] };
+        const base = models.base;
+        const model = { phases: [models.phases[phase]!], ...(base && { base }) };
+        samplers.set(phase, await Sampler.open(alone, model, this.context));
+      }
+      for (const batch of batches) {
+        const states: HostTensor[] = [];
+        for (const phase of order) {
+          const drawn = await recordBatch(
+            samplers.get(phase)!,
+            batch,
+            this.config.distance,
+            records[phase]!,
+            {
+              ...this.options(batch),
+              largest: states,
+              isLargest: phase === largest,
+            },
+          );
+          if (phase === largest) finals.push(drawn.latents);
+          this.done += batch.size;
+        }
+      }
+    } finally {
+      for (const sampler of samplers.values()) await sampler.close();
+    }
+    return { records, finals };
+  }
+
+  /** Follows a choice of ratios in full. */
+  private async replay(
+    tried: readonly number[],
+    models: FoundModels,
+    batches: readonly SampleBatch[],
+    finals: readonly HostTensor[],
+    costs: readonly (readonly number[])[],
+  ): Promise<{ cost: number; deviation: number }> {
+    const phases = phasesOf(this.config).map(({ model }, i) => ({
+      model,
+      ...(tried[i] !== undefined && { switchRatio: tried[i] }),
+    }));
+    const sampler = await Sampler.open({ ...this.config, phases }, models, this.context);
+    let cost = 0;
+    let difference = 0;
+    let samples = 0;
+    try {
+      for (const [i, batch] of batches.entries()) {
+        const { latents, switches } = await sampler.draw(batch, this.options(batch));
+        difference += sampler.meanDifference(latents, finals[i]!) * batch.size;
+        for (let row = 0; row < batch.size; row++)
+          cost += phasedCost(costs, switchSteps(switches, row, phases.length));
+        samples += batch.size;
+        this.done += batch.size;
+      }
+    } finally {
+      await sampler.close();
+    }
+    return { cost: cost / samples, deviation: difference / samples };
+  }
+
+  private options({ size }: SampleBatch) {
+    return {
+      signal: this.context.signal,
+      onProgress: (share: number) => {
+        this.progress.next({
+          type: 'progress',
+          done: Math.floor(this.done + size * share),
+          total: this.config.count * (phasesOf(this.config).length + this.config.replays),
+          unit: 'paths',
+        });
+      },
+    };
+  }
+
+  private costs({ phases, base }: FoundModels): number[][] {
+    const evaluations = stepEvaluations(
+      phases[0]!.saved,
+      samplerSettings(this.config.sampler),
+      activeGuidance(this.config),
+    );
+    return phases.map(({ saved }) =>
+      stepCosts({ model: saved, ...(base && { base: base.saved }) }, evaluations),
+    );
+  }
+}
+
+function predicted(
+  options: PhaseOptions,
+  records: readonly ModelRecord[],
+  deviations: readonly (readonly number[])[],
+  costs: readonly (readonly number[])[],
+) {
+  const samples = records[0]!.distances.length;
+  let cost = 0;
+  let deviation = 0;
+  for (let sample = 0; sample < samples; sample++) {
+    const switches = predictSwitches(
+      options,
+      records.map(({ distances }) => distances[sample]!),
+    );
+    cost += phasedCost(costs, switches) / samples;
+    deviation += predictDeviation(deviations, switches) / samples;
+  }
+  return { ratios: options.switchRatios, cost, deviation };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
