@@ -8,6 +8,7 @@ import {
   mapValues,
   resized,
 } from '../tensorflow/index.js';
+import type { ThroughBlocks } from '../models/sit/sit.js';
 import type { VectorField } from '../transport/index.js';
 import { guides } from './guidance.js';
 import { type Network, networkField, networkWeights } from './network.js';
@@ -19,6 +20,9 @@ export type FieldInputs = {
   /** int32 `[batch]` */
   readonly labels: Tensor;
 };
+
+/** The field with something in place of its network's blocks. */
+export type FieldThrough = (through?: ThroughBlocks) => VectorField;
 
 /**
  * A program around a network. It is compiled twice, with guidance and without, so that a step outside of the guidance
@@ -34,7 +38,7 @@ export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
     private readonly session: Session,
     private readonly network: Network,
     private readonly mostSamples: number,
-    private readonly use: (field: VectorField, inputs: I) => O,
+    private readonly use: (field: VectorField, inputs: I, fieldThrough: FieldThrough) => O,
   ) {}
 
   /** @param span the times between which the field is evaluated */
@@ -52,8 +56,11 @@ export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
     if (known === undefined) {
       known = new CompiledProgram(
         this.session,
-        (inputs: I, weights: Tensors) =>
-          this.use(networkField(this.network, guided, inputs.labels, weights), inputs),
+        (inputs: I, weights: Tensors) => {
+          const through: FieldThrough = (blocks) =>
+            networkField(this.network, guided, inputs.labels, weights, blocks);
+          return this.use(through(), inputs, through);
+        },
         networkWeights(this.network, guided),
         // Multistep methods have programs of four orders.
         { maxTraces: 4 * mostCounts },

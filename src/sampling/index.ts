@@ -28,3 +28,9 @@ export {
   stepEvaluations,
 } from './path-cost.js';
 export * from './calibration/index.js';
+export {
+  type FeatureCache,
+  predictedFeature,
+  taylorFactors,
+  updatedDifferences,
+} from './feature-cache/taylor.js';

@@ -1,5 +1,5 @@
 import type { SiTConfig } from '../models/sit/config.js';
-import { sit } from '../models/sit/sit.js';
+import { type ThroughBlocks, sit } from '../models/sit/sit.js';
 import {
   type Tensor,
   type Tensor1D,
@@ -43,17 +43,19 @@ export function networkWeights({ model, base }: Network, guided: boolean): Varia
  *
  * @param guided whether guidance acts
  * @param weights tensors of `networkWeights`
+ * @param through as `sit` takes it; a guided model is called once, its conditional half first
  */
 export function networkField(
   { model, guidance, base }: Network,
   guided: boolean,
   labels: Tensor,
   weights: Tensors,
+  through?: ThroughBlocks,
 ): VectorField {
   const asked =
     ({ config }: SessionModel, of: Tensors) =>
     (x: Tensor, t: Tensor, y: Tensor) =>
-      sit(of, config, x as Tensor4D, t as Tensor1D, y as Tensor1D);
+      sit(of, config, x as Tensor4D, t as Tensor1D, y as Tensor1D, through);
   const conditional = asked(model, weights);
   const field: VectorField = (x, t) => conditional(x, t, labels);
   if (!guided || guidance === undefined) return field;

@@ -7,7 +7,13 @@ import { mediatorsFitGrid, mediatorsMatchBlocks } from './mediators.js';
 import { batchDividesBetweenWorkers, hiddenSizeDivides, latentsDivideIntoPatches } from './model.js';
 import { guidanceIsWrittenOnce, guidanceMatters, guidanceWasTrained } from './guidance.js';
 import { phasesAgree, ratiosSeparatePhases, stepsAreLeftToSwitch } from './phases.js';
-import { keysMatter, lastStepCanBeTaken, methodIsOfKind, samplingDividesByNonZero } from './sampler.js';
+import {
+  featuresCanBePredicted,
+  keysMatter,
+  lastStepCanBeTaken,
+  methodIsOfKind,
+  samplingDividesByNonZero,
+} from './sampler.js';
 import {
   goesBackAlongOde,
   latentsCanBeDecoded,
@@ -34,6 +40,7 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     keysMatter,
     lastStepCanBeTaken,
     samplingDividesByNonZero,
+    featuresCanBePredicted,
     guidanceIsWrittenOnce,
     guidanceMatters,
     guidanceWasTrained,

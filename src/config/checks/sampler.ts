@@ -55,6 +55,25 @@ export const keysMatter: StageCheck<'sample'> = ({ id, config }, context) => {
   }
 };
 
+/** Features are predicted where the model is asked once a step, and guides itself. */
+export const featuresCanBePredicted: StageCheck<'sample'> = ({ id, config }, context) => {
+  const { sampler, guidance } = config;
+  if (sampler.featureCache === undefined) return;
+  const refuse = (message: string, remedy: string) => {
+    context.report(id, { at: 'sampler.featureCache', code: 'impossible-sampler', message, remedy });
+  };
+  if (sampler.method !== 'eulerMaruyama' && sampler.method !== 'euler')
+    refuse(
+      `${code('featureCache')} predicts from step to step; ${code(`method: ${sampler.method}`)} asks the model at other times too, or looks back on what it said.`,
+      `Use ${code('eulerMaruyama')} or, with ${code('kind: ode')}, ${code('euler')}.`,
+    );
+  if (guidance?.model !== undefined && guidance.scale !== 1)
+    refuse(
+      `${code('featureCache')} predicts the features of one model; ${code(guidance.model)} guides as a second.`,
+      'Guide by the class.',
+    );
+};
+
 /** The last step divides by the noise that remains before it: with a size of zero there is none. */
 export const lastStepCanBeTaken: StageCheck<'sample'> = ({ id, config: { sampler } }, context) => {
   if (sampler.kind !== 'sde' || sampler.lastStep === 'none' || sampler.lastStepSize > 0) return;

@@ -11,7 +11,7 @@ export type { ImagesConfig, LabelsFile } from './images.js';
 export type { AutoencoderConfig, FlippedClasses } from './autoencoder.js';
 export type { EncodeConfig } from './encode.js';
 export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift } from './train.js';
-export type { SampleConfig, PhaseConfig, SamplerConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
+export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
 export type { ReportConfig } from './report.js';
 export type { RuntimeConfig } from './runtime.js';
 export type { SweepConfig, RandomSweep, RandomValue } from './sweep.js';

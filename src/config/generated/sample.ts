@@ -118,6 +118,24 @@ export interface SamplerConfig {
    * Time that paths keep away from ends where something is divided by zero. By default 0 where nothing is, and 0.001 otherwise.
    */
   sampleEpsilon?: number;
+  featureCache?: FeatureCacheConfig;
+}
+/**
+ * Computes what the model's blocks add to its tokens only every few steps and predicts it in between, by Taylor's series (TaylorSeer). For `eulerMaruyama` and `euler`.
+ */
+export interface FeatureCacheConfig {
+  /**
+   * Steps from one computation to the next. Unit: steps.
+   */
+  interval: number;
+  /**
+   * Derivatives that are used; 0 takes what was computed last as it is. Noise makes high ones useless: for the SDE 0 or 1.
+   */
+  order: number;
+  /**
+   * Steps that are computed before the first is predicted, of each model of `phases` anew. Unit: steps.
+   */
+  firstSteps: number;
 }
 /**
  * All about guidance, in place of `guidanceScale` and `guidanceChannels`.

@@ -14,17 +14,29 @@ import { timestepFrequencies } from './parameters.js';
  * @param x latents [batch, latentSize, latentSize, channels]
  * @param t times in [0, 1], [batch]; 0 is noise, 1 is data
  * @param y classes [batch], int32; `config.classes` is the null class
+ * @param through stands between the embedding and the last layer, in place of the blocks
  * @returns the network's output, of x's shape
  * Source: Ma et al., "SiT", arXiv 2401.08740; the reference's models.py.
  */
-export function sit(weights: Tensors, config: SiTConfig, x: Tensor4D, t: Tensor1D, y: Tensor1D): Tensor4D {
+export function sit(
+  weights: Tensors,
+  config: SiTConfig,
+  x: Tensor4D,
+  t: Tensor1D,
+  y: Tensor1D,
+  through: ThroughBlocks = (h, blocks) => blocks(h),
+): Tensor4D {
   const condition = silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
-  let h = embedPatches(weights, config, x);
-  config.mediators.forEach((mediators, i) => {
-    h = block(weights, config, `blocks.${i}`, mediators, h, condition);
-  });
-  return finalLayer(weights, config, h, condition);
+  const blocks = (start: Tensor): Tensor =>
+    config.mediators.reduce(
+      (h, mediators, i) => block(weights, config, `blocks.${i}`, mediators, h, condition),
+      start,
+    );
+  return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks), condition);
 }
+
+/** How tokens `[batch, tokens, hidden]` get through the blocks: by them, or by what is known of their outputs. */
+export type ThroughBlocks = (h: Tensor, blocks: (h: Tensor) => Tensor) => Tensor;
 
 /** One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], `condition` [batch, hidden] after SiLU. */
 function block(

@@ -6,12 +6,14 @@ import {
   lastStepSize,
   timeInterval,
 } from '../../transport/index.js';
+import type { FeatureCache } from '../feature-cache/taylor.js';
 import type { Network } from '../network.js';
 import type { Tolerances } from '../ode/index.js';
 import type { PhaseOptions } from '../phases.js';
 import { uniformTimes } from '../times.js';
 import { adaptivePath } from './adaptive.js';
 import { gridPath } from './grid.js';
+import { cachedEulerSteps, cachedSdeSteps } from './cached.js';
 import { densityField, sampleField } from './ode-field.js';
 import { multistepSteps, rungeKuttaSteps } from './ode-steps.js';
 import type { FollowPath } from './path.js';
@@ -28,6 +30,8 @@ export interface SamplerSettings {
   readonly order: number;
   /** Of `dopri5`. */
   readonly tolerances: Tolerances;
+  /** Steps whose features are predicted; for methods of one evaluation a step. */
+  readonly featureCache?: FeatureCache;
   /** Time kept away from the ends; by default what the sampler needs. */
   readonly sampleEpsilon?: number;
 }
@@ -55,22 +59,21 @@ export function pathTimes(transport: TransportChoice, settings: SamplerSettings)
 /** The path of a sampler through networks. */
 export function pathOf(options: PathOptions): FollowPath {
   const { session, networks, phases, settings, mostSamples, reverse = false, density = false } = options;
-  const { choice } = settings;
+  const { choice, featureCache: cache } = settings;
   const times = pathTimes(networks[0]!.model.transport, settings);
   if (choice.kind === 'sde') {
     if (reverse || density) throw new RangeError('An SDE has no way back and no density.');
-    const steps = sdeSteps(
-      session,
-      networks,
-      { ...choice, diffusionNorm: settings.diffusionNorm },
-      mostSamples,
-    );
-    return gridPath({ times, lastStepSize: lastStepSize(choice) }, phases, steps);
+    const sampler = { ...choice, diffusionNorm: settings.diffusionNorm };
+    const steps = sdeSteps(session, networks, sampler, mostSamples);
+    const method = cache ? cachedSdeSteps(session, networks, sampler, cache, mostSamples, steps) : steps;
+    return gridPath({ times, lastStepSize: lastStepSize(choice) }, phases, method);
   }
   if (reverse) times.reverse();
   const ode = { session, networks, mostSamples, field: density ? densityField : sampleField };
   const { method } = choice;
   if (method === 'dopri5') return adaptivePath(ode, times, phases, settings.tolerances);
+  if (cache && method === 'euler' && !density && !reverse)
+    return gridPath({ times, lastStepSize: 0 }, phases, cachedEulerSteps(ode, cache, times.length - 1));
   const steps =
     method === 'adamsBashforth' ? multistepSteps(ode, settings.order, times) : rungeKuttaSteps(ode, method);
   return gridPath({ times, lastStepSize: 0 }, phases, steps);

@@ -9,7 +9,8 @@ import type { Guidance, PhaseOptions, SamplerSettings } from '../../sampling/ind
 
 /** The sampler that a valid configuration describes. */
 export function samplerSettings(sampler: SamplerConfig): SamplerSettings {
-  const { steps, diffusionNorm, order, absoluteTolerance, relativeTolerance, sampleEpsilon } = sampler;
+  const { steps, diffusionNorm, order, absoluteTolerance, relativeTolerance } = sampler;
+  const { sampleEpsilon, featureCache } = sampler;
   const choice = samplerChoice(sampler);
   if (choice === undefined) throw new Error(`The ${sampler.kind} has no method ${sampler.method}.`);
   return {
@@ -19,6 +20,7 @@ export function samplerSettings(sampler: SamplerConfig): SamplerSettings {
     order,
     tolerances: { absolute: absoluteTolerance, relative: relativeTolerance },
     ...(sampleEpsilon !== undefined && { sampleEpsilon }),
+    ...(featureCache && { featureCache }),
   };
 }
 

@@ -29,6 +29,7 @@ describe('samplers', () => {
     'sampler: { kind: ode, method: adamsBashforth, order: 3, steps: 20 }',
     'sampler: { kind: ode }, likelihood: true',
     'sampler: { kind: ode }, reverse: latents',
+    'sampler: { featureCache: { interval: 3, order: 1 } }, guidanceScale: 2',
     'guidance: { scale: 2, interval: [0.2, 0.8], channels: all }',
     'trajectory: { samples: [0, 3], steps: [1, 250] }',
     'classes: [0, 5]',
@@ -46,6 +47,7 @@ describe('samplers', () => {
     ['diffusion: sbdm, sampleEpsilon: 0', 'impossible-sampler', '0'],
     ['method: heun, lastStep: none, sampleEpsilon: 0', 'impossible-sampler', '0'],
     ['lastStepSize: 0', 'impossible-sampler', '0'],
+    ['kind: ode, featureCache: { interval: 2 }', 'impossible-sampler', '{ interval: 2 }'],
   ])('refuses %s', async (keys, code, at) => {
     expect(await problems(`model: train, sampler: { ${keys} }`)).toEqual([[code, at]]);
   });

@@ -77,6 +77,28 @@ it('draws other pictures with other weights, seeds, guidance and classes', async
   expect(await first({ guidanceScale: 1 })).toEqual(usual);
 });
 
+it('predicts features in between, in phases and with guidance, the same in any batch', async () => {
+  const sampler = (featureCache?: object) => ({
+    kind: 'ode',
+    ...{ method: 'euler', steps: 16, ...(featureCache && { featureCache }) },
+  });
+  const config = {
+    phases: [{ model: 'small', switchRatio: 0.98 }, { model: 'large' }],
+    ...{ firstSteps: 1, count: 3, guidance: { scale: 1.5, interval: [0.3, 1] } },
+  };
+  const pictures = async (batch: number, cache?: object) =>
+    (await bench.run({ ...config, batch, sampler: sampler(cache) })).pixels();
+  const exact = await pictures(3);
+  const cached = await pictures(3, { interval: 2, order: 1, firstSteps: 2 });
+  const alone = await pictures(1, { interval: 2, order: 1, firstSteps: 2 });
+  const reused = await pictures(3, { interval: 4, order: 0, firstSteps: 1 });
+  const away = (images: Uint8Array[]) =>
+    images.reduce((sum, image, i) => sum + image.reduce((s, v, j) => s + Math.abs(v - exact[i]![j]!), 0), 0);
+  for (const [i, image] of cached.entries()) expect(difference(image, alone[i]!)).toBeLessThanOrEqual(1);
+  expect(away(cached)).toBeGreaterThan(0);
+  expect(away(cached)).toBeLessThan(away(reused));
+});
+
 describe('phases', () => {
   const config = { phases, firstSteps: 2, sampler: { steps: 12 }, count: 6, batch: 6 };
 
