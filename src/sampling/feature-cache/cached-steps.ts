@@ -45,11 +45,14 @@ export function cachedSteps(
       let feature: Tensor | undefined;
       const field = fieldThrough((h, blocks) => {
         const after = blocks(h);
-        feature = bySample(tf.sub(after, h), samples);
+        // It outlives the step's own tidying.
+        feature = tf.keep(bySample(tf.sub(after, h), samples));
         return after;
       });
       const { x } = step(network, field, inputs);
-      return { x, differences: updatedDifferences(feature!, inputs.differences!, inputs.perGap!) };
+      const differences = updatedDifferences(feature!, inputs.differences!, inputs.perGap!);
+      feature!.dispose();
+      return { x, differences };
     }),
     predicted: new FieldProgram(session, network, mostSamples, (_, inputs: Inputs, fieldThrough) => {
       const added = predictedFeature(inputs.differences!, inputs.factors!);
