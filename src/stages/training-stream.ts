@@ -16,6 +16,7 @@ import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
 import type { Trainer } from '../training/trainer.js';
 import { checkpointsName } from './training-files.js';
+import { isFirstWorker } from './workers.js';
 
 /** Batches that are read ahead while a step runs. */
 const batchesAhead = 4;
@@ -57,15 +58,15 @@ export function checkpointFolder(stageDirectory: string): string {
 export function trainingSteps(job: TrainingJob, context: StageContext): Observable<StageEvent> {
   const notices: StageEvent[] = [];
   return from(TrainingRun.begin(job, context, notices)).pipe(
-    mergeMap((run) => concat(from(notices), steps(run, context.signal), finished(run))),
+    mergeMap((run) => concat(from(notices), steps(run), finished(run))),
   );
 }
 
-function steps(run: TrainingRun, signal: AbortSignal): Observable<StageProgress> {
+function steps(run: TrainingRun): Observable<StageProgress> {
   const { job, step: first } = run;
   return range(first, job.schedule.totalSteps - first).pipe(
     prefetch(batchesAhead, job.load, (batch) => defer(() => run.advance(batch))),
-    takeWhile(() => !signal.aborted, true),
+    takeWhile(() => !run.stopping, true),
     everyMs(progressEveryMs),
   );
 }
@@ -79,6 +80,8 @@ class TrainingRun {
   private readonly folder: string;
   private readonly metricsPath: string;
   private savedStep: number | undefined;
+  /** Whether the workers have agreed to stop after the last step. */
+  private agreedToStop = false;
 
   private constructor(
     readonly job: TrainingJob,
@@ -97,7 +100,8 @@ class TrainingRun {
       checkpointFolder(context.directory),
       (message) => notices.push({ type: 'notice', level: 'warning', message }),
     );
-    await rewindMetrics(join(context.directory, metricsName), checkpoint?.step ?? 0);
+    if (isFirstWorker(context))
+      await rewindMetrics(join(context.directory, metricsName), checkpoint?.step ?? 0);
     if (checkpoint === undefined) {
       await job.trainer.start(job.initialWeights());
       return new TrainingRun(job, context, 0, 0, 0, new Meter());
@@ -110,11 +114,22 @@ class TrainingRun {
     return run;
   }
 
+  /** Whether no further step is to be taken: several workers stop after the same step. */
+  get stopping(): boolean {
+    return this.context.workers === undefined ? this.context.signal.aborted : this.agreedToStop;
+  }
+
   /** Takes one step, and logs and saves where it is time to. */
   async advance(batch: Batch): Promise<StageProgress> {
     const { trainer, schedule, logEverySteps, checkpoint } = this.job;
     const learningRate = learningRateAt(this.step, schedule);
-    const { loss, gradientNorm, applied, figures } = await trainer.step(batch, learningRate, this.updates);
+    const { loss, gradientNorm, applied, figures, stop } = await trainer.step(
+      batch,
+      learningRate,
+      this.updates,
+      this.context.signal.aborted,
+    );
+    this.agreedToStop = stop;
     this.step++;
     if (applied) {
       this.updates++;
@@ -122,8 +137,11 @@ class TrainingRun {
       this.meter.add({ loss, gradientNorm, ...figures });
     } else this.countSkipped(loss);
     const current = this.meter.means();
-    if (this.step % logEverySteps === 0 || this.step === schedule.totalSteps)
-      await appendMetrics(this.metricsPath, { step: this.step, ...this.meter.take(), learningRate });
+    if (this.step % logEverySteps === 0 || this.step === schedule.totalSteps) {
+      const means = this.meter.take();
+      if (isFirstWorker(this.context))
+        await appendMetrics(this.metricsPath, { step: this.step, ...means, learningRate });
+    }
     if (this.step % checkpoint.everySteps === 0) await this.save();
     return {
       type: 'progress',
@@ -140,7 +158,10 @@ class TrainingRun {
     if (this.step < this.job.schedule.totalSteps) throw abortError(this.context.signal);
   }
 
+  /** Writes a checkpoint, where this process is the one that does. All workers' states are the same. */
   private async save(): Promise<void> {
+    this.savedStep = this.step;
+    if (!isFirstWorker(this.context)) return;
     const extra: Saved = {
       updates: this.updates,
       skippedInARow: this.skippedInARow,
@@ -148,7 +169,6 @@ class TrainingRun {
     };
     await saveCheckpoint(this.folder, this.job.trainer, this.step, extra);
     await pruneCheckpoints(this.folder, this.job.checkpoint.keepLast);
-    this.savedStep = this.step;
   }
 
   private countSkipped(loss: number): void {

@@ -8,6 +8,7 @@ import { runCommand } from './run.command.js';
 import { statusCommand } from './status.command.js';
 import { sweepCommand } from './sweep.command.js';
 import { validateCommand } from './validate.command.js';
+import { workerCommand } from './worker.command.js';
 
 /** Every command, in the order in which help lists them. */
 export const commands: readonly CommandDeclaration[] = [
@@ -20,4 +21,5 @@ export const commands: readonly CommandDeclaration[] = [
   statusCommand,
   calibrateCommand,
   doctorCommand,
+  workerCommand,
 ];

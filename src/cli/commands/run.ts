@@ -1,3 +1,6 @@
+import type { ClusterLeader } from '../../distributed/cluster/leader.js';
+import { distributedExecutor } from '../../distributed/execute.js';
+import { thisProgram } from '../../distributed/local-worker.js';
 import {
   findRunsRoot,
   LockDiffersError,
@@ -6,6 +9,7 @@ import {
   type TimedRunEvent,
 } from '../../pipeline/index.js';
 import type { RunCommandOptions } from '../options.js';
+import { inCluster } from '../in-cluster.js';
 import { onInterrupt } from '../interrupts.js';
 import { loadWithSources } from '../load.js';
 import { reportLockDifferences } from '../lock-differences.js';
@@ -17,8 +21,18 @@ import { terminalRenderer } from '../renderers/terminal.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 
 /** `pipeline run`: runs a file and shows it. Gives the exit code. */
-export async function run(file: string, options: RunCommandOptions, services: Services): Promise<number> {
-  const loaded = await loadWithSources(file, options.set, services);
+export function run(file: string, options: RunCommandOptions, services: Services): Promise<number> {
+  return inCluster(services, (leader) => runFile(file, options, services, leader));
+}
+
+async function runFile(
+  file: string,
+  options: RunCommandOptions,
+  services: Services,
+  leader: ClusterLeader | undefined,
+): Promise<number> {
+  const set = leader === undefined ? options.set : [...options.set, `runtime.workers=${leader.size}`];
+  const loaded = await loadWithSources(file, set, services);
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline, sources } = loaded;
   if (pipeline.sweep && options.json !== true)
@@ -38,11 +52,13 @@ export async function run(file: string, options: RunCommandOptions, services: Se
       runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
       until: options.until,
       force: options.force,
-      set: options.set,
+      set,
       sources,
+      execute: distributedExecutor(thisProgram(), leader),
       locked,
       writeLock: options.lock && isWhole(options),
-      signal: interrupts.signal,
+      signal:
+        leader === undefined ? interrupts.signal : AbortSignal.any([interrupts.signal, leader.interruption]),
     });
     await events.forEach((event) => {
       last = event;

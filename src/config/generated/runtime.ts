@@ -17,6 +17,10 @@ export interface RuntimeConfig {
    */
   workers: number;
   /**
+   * How often a stage starts again, from what was saved, after one of its workers died or hung. Unit: times.
+   */
+  retries: number;
+  /**
    * Computing threads of each worker; 0 takes one for each core. Unit: threads.
    */
   threads: number;

@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import { type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
+import { EMPTY, type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
 import type { TrainConfig } from '../../config/generated/index.js';
 import { LatentDataset } from '../../data/latents/index.js';
 import { type SiTConfig, gridOf } from '../../models/sit/config.js';
@@ -19,6 +19,7 @@ import {
   transportOf,
 } from '../../transport/index.js';
 import { type TrainingJob, checkpointFolder, trainingSteps } from '../training-stream.js';
+import { batchShare, isFirstWorker, workerServer } from '../workers.js';
 import { latentBatches } from './latent-batches.js';
 import { modelConfig } from './model-config.js';
 import { writeSavedModel } from './saved-model.js';
@@ -35,10 +36,10 @@ function train(config: TrainConfig, latents: LatentDataset, context: StageContex
     nativeBackend(context.runtime);
     const [latentSize, , channels] = latents.shape;
     const model = modelConfig(config, { latentSize, channels, classes: latents.classes.length });
-    const session = new Session(context.runtime);
+    const session = new Session(context.runtime, workerServer(context));
     return concat(
-      trainingSteps(trainingJob(config, model, latents, session, context.seed), context),
-      defer(() => finish(config, model, latents, context)),
+      trainingSteps(trainingJob(config, model, latents, session, context), context),
+      isFirstWorker(context) ? defer(() => finish(config, model, latents, context)) : EMPTY,
     ).pipe(finalize(() => void session.close()));
   });
 }
@@ -48,20 +49,21 @@ function trainingJob(
   model: SiTConfig,
   latents: LatentDataset,
   session: Session,
-  seed: number,
+  { seed, workers }: StageContext,
 ): TrainingJob {
   const parameters = sitParameters(model);
+  const share = batchShare(config.globalBatch, workers);
   return {
     trainer: new Trainer(session, {
       parameters,
-      inputs: inputSpecs(config.globalBatch, latents.shape),
+      inputs: inputSpecs(share.size, latents.shape),
       loss: lossProgram(config, model, latents),
       optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
       averageDecay: config.ema,
       gradientClip: config.gradientClip,
     }),
     initialWeights: () => initialize(parameters, seed),
-    load: latentBatches(latents, config, seed),
+    load: latentBatches(latents, config, seed, share),
     schedule: {
       kind: config.schedule,
       learningRate: config.learningRate,

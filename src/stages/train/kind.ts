@@ -7,6 +7,7 @@ export const stage: StageKind<TrainConfig> = {
   name: 'train',
   codeVersion: 1,
   dependsOnPrecision: true,
+  dataParallel: true,
   externalInputs: () => [],
   isIncidental: isIncidentalToTraining,
   run: runLater(() => import('./index.js')),

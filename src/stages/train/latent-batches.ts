@@ -3,19 +3,27 @@ import type { LatentDataset } from '../../data/latents/index.js';
 import { balancedOrder, shuffledOrder } from '../../data/sample-order.js';
 import { float32, int32, streamKey } from '../../tensorflow/index.js';
 import type { Batch } from '../training-stream.js';
+import type { BatchShare } from '../workers.js';
 
-/** Gives the inputs of a step: posteriors and labels of its samples, and the keys of its random numbers. */
+/**
+ * Gives the inputs of a step: posteriors and labels of its samples, and the keys of its random numbers.
+ *
+ * @param share which samples of the global batch are wanted
+ */
 export function latentBatches(
   latents: LatentDataset,
   { globalBatch, classSampling }: Pick<TrainConfig, 'globalBatch' | 'classSampling'>,
   seed: number,
+  share: BatchShare,
 ): (step: number) => Promise<Batch> {
   const order =
     classSampling === 'balanced' ? balancedOrder(seed, latents.labels) : shuffledOrder(seed, latents.count);
-  const shape = [globalBatch, ...latents.shape];
+  const shape = [share.size, ...latents.shape];
   const size = shape.reduce((a, b) => a * b);
   return async (step) => {
-    const draws = Array.from({ length: globalBatch }, (_, i) => order.at(step * globalBatch + i));
+    const draws = Array.from({ length: share.size }, (_, i) =>
+      order.at(step * globalBatch + share.first + i),
+    );
     const indices = draws.map(({ index }) => index);
     const mean = new Float32Array(size);
     const std = new Float32Array(size);
@@ -25,14 +33,14 @@ export function latentBatches(
       mean: float32(shape, mean),
       std: float32(shape, std),
       labels: int32(
-        [globalBatch],
+        [share.size],
         Int32Array.from(indices, (index) => latents.labels[index]!),
       ),
       posteriorKey: streamKey(seed, 'posterior', step),
       noiseKey: streamKey(seed, 'noise', step),
       timeKey: streamKey(seed, 'time', step),
       dropoutKey: streamKey(seed, 'label dropout', step),
-      firstSample: int32([1], Int32Array.of(0)),
+      firstSample: int32([1], Int32Array.of(share.first)),
     };
   };
 }

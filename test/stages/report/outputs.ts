@@ -150,7 +150,7 @@ export async function run(outputs: readonly StageOutput[], title?: string) {
     pipelineName: 'test',
     pipelineDirectory: directory,
     seed: 0,
-    runtime: { device: 'cpu', precision: 'float32', workers: 1, threads: 0 },
+    runtime: { device: 'cpu', precision: 'float32', workers: 1, retries: 0, threads: 0 },
     directory,
     input: (id) => outputs.find(({ stage }) => stage === id)!,
     signal: new AbortController().signal,

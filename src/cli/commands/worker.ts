@@ -1,0 +1,35 @@
+import { UserError } from '../../errors.js';
+import type { ToWorker } from '../../distributed/messages.js';
+import { performTask } from '../../distributed/perform-task.js';
+import { exitCodes, type Services } from '../services.js';
+
+/** `pipeline worker`: runs a share of a stage for the process that started this one. Gives the exit code. */
+export async function worker({ loadRegistry, forceExit }: Services): Promise<number> {
+  if (process.send === undefined)
+    throw new UserError({
+      code: 'not-a-worker',
+      message: 'This command is started by `pipeline run` where it computes with several workers.',
+      remedy: 'Use `pipeline run` and `runtime.workers`.',
+    });
+  // The terminal's interruption reaches the supervisor too, which tells what to do.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
+  process.on('disconnect', () => {
+    forceExit(exitCodes.failed);
+  });
+  await performTask(
+    {
+      send: (message) =>
+        new Promise((resolve) => {
+          process.send!(message, undefined, undefined, () => {
+            resolve();
+          });
+        }),
+      onMessage: (listener) =>
+        void process.on('message', (message) => {
+          listener(message as ToWorker);
+        }),
+    },
+    await loadRegistry(),
+  );
+  return exitCodes.done;
+}

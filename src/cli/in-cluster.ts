@@ -1,0 +1,38 @@
+import { type Cluster, describedCluster } from '../distributed/cluster/index.js';
+import { followLeader } from '../distributed/cluster/follow.js';
+import { ClusterLeader } from '../distributed/cluster/leader.js';
+import { startLocalWorker, thisProgram } from '../distributed/local-worker.js';
+import { onInterrupt } from './interrupts.js';
+import { exitCodes, type Services } from './services.js';
+
+/**
+ * Lets the first process of a cluster do `work`, and the others what it asks for; a process that stands alone does it
+ * by itself. All have the same exit code.
+ */
+export async function inCluster(
+  services: Services,
+  work: (leader: ClusterLeader | undefined) => Promise<number>,
+): Promise<number> {
+  const cluster = describedCluster(services.env);
+  if (cluster === undefined) return work(undefined);
+  if (cluster.rank > 0) return follow(cluster, services);
+  const leader = await ClusterLeader.listen(cluster);
+  let exitCode: number = exitCodes.failed;
+  try {
+    exitCode = await work(leader);
+    return exitCode;
+  } finally {
+    await leader.end(exitCode);
+  }
+}
+
+async function follow(cluster: Cluster, { stdout, forceExit }: Services): Promise<number> {
+  const { rank, addresses, control, source } = cluster;
+  stdout.write(`Process ${rank} of ${addresses.length} (${source}): works for process 0 at ${control}.\n`);
+  const interrupts = onInterrupt(() => undefined, forceExit);
+  try {
+    return await followLeader(cluster, () => startLocalWorker(thisProgram(), rank, {}), interrupts.signal);
+  } finally {
+    interrupts.release();
+  }
+}

@@ -1,0 +1,31 @@
+import { UserError } from '../../errors.js';
+
+/** Processes on one machine or several that were started to run one pipeline together. */
+export interface Cluster {
+  /** Number of this process, from 0; process 0 runs the pipeline. */
+  readonly rank: number;
+  /** `host:port` of every process's TensorFlow server, by rank. */
+  readonly addresses: readonly string[];
+  /** `host:port` on which process 0 hears the others. */
+  readonly control: string;
+  /** What described it: `TF_CONFIG` or `Slurm`. */
+  readonly source: string;
+}
+
+/** The host and the port of an address. */
+export function hostAndPort(address: string): { readonly host: string; readonly port: number } {
+  const match = /^\[?(.+?)\]?:(\d{1,5})$/.exec(address);
+  const port = Number(match?.[2]);
+  if (match === null || port < 1 || port > 65_535)
+    throw invalidCluster(`"${address}" is not an address of the form host:port`);
+  return { host: match[1]!, port };
+}
+
+export function invalidCluster(problem: string): UserError {
+  return new UserError({
+    code: 'cluster-invalid',
+    message: `The description of the cluster cannot be used: ${problem}.`,
+    remedy:
+      'Correct TF_CONFIG, or the environment of Slurm; without both the pipeline runs on this machine alone.',
+  });
+}

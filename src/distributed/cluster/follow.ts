@@ -1,0 +1,95 @@
+import { once } from 'node:events';
+import { type Socket, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '../../errors.js';
+import { abortError } from '../../streams/index.js';
+import type { Worker } from '../worker.js';
+import { type Cluster, hostAndPort } from './cluster.js';
+import { type FromFollower, type ToFollower, groupName } from './control-messages.js';
+import { MessageLines } from './lines.js';
+
+/** How long process 0 may take to appear. */
+const arrivalMs = 600_000;
+const retryEveryMs = 500;
+
+/**
+ * Does what process 0 of the cluster asks for, until the run ends.
+ *
+ * @param start starts a worker on this machine
+ * @param signal aborts when this process is interrupted: process 0 then interrupts the run
+ * @returns the run's exit code
+ * @throws UserError `leader-lost` where the connection breaks off, `leader-missing` where there is none
+ */
+export async function followLeader(
+  cluster: Cluster,
+  start: () => Worker,
+  signal: AbortSignal,
+): Promise<number> {
+  const socket = await reach(cluster, signal);
+  let exitCode: number | undefined;
+  const workers = new Map<number, Worker>();
+  const lines = new MessageLines<FromFollower, ToFollower>(socket, (message) => {
+    switch (message.type) {
+      case 'start': {
+        const { attempt } = message;
+        const worker = start();
+        workers.set(attempt, worker);
+        worker.messages.subscribe((told) => {
+          lines.send({ type: 'told', attempt, message: told });
+        });
+        void worker.ended.then((end) => {
+          workers.delete(attempt);
+          lines.send({ type: 'ended', attempt, end });
+        });
+        break;
+      }
+      case 'tell':
+        workers.get(message.attempt)?.send(message.message);
+        break;
+      case 'kill':
+        workers.get(message.attempt)?.kill();
+        break;
+      case 'end':
+        exitCode = message.exitCode;
+        break;
+    }
+  });
+  lines.send({ type: 'hello', rank: cluster.rank, group: groupName(cluster) });
+  const interrupt = (): void => {
+    lines.send({ type: 'interrupt' });
+  };
+  if (signal.aborted) interrupt();
+  else signal.addEventListener('abort', interrupt, { once: true });
+  await lines.closed;
+  signal.removeEventListener('abort', interrupt);
+  for (const worker of workers.values()) worker.kill();
+  if (exitCode !== undefined) return exitCode;
+  throw new UserError({
+    code: 'leader-lost',
+    message: `The connection to process 0 at ${cluster.control} broke off; this process has stopped.`,
+    remedy: 'Its log tells why. Run again: finished stages are kept, and training continues.',
+  });
+}
+
+async function reach(cluster: Cluster, signal: AbortSignal): Promise<Socket> {
+  const { host, port } = hostAndPort(cluster.control);
+  const deadline = Date.now() + arrivalMs;
+  for (;;) {
+    if (signal.aborted) throw abortError(signal);
+    const socket = connect({ host, port });
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      if (Date.now() > deadline)
+        throw new UserError({
+          code: 'leader-missing',
+          message: `Process 0 does not answer at ${cluster.control} (${(error as NodeJS.ErrnoException).code ?? String(error)}).`,
+          remedy: 'Look into its log, and whether its machine can be reached from this one.',
+          cause: error,
+        });
+      await sleep(retryEveryMs);
+    }
+  }
+}

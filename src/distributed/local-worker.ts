@@ -1,0 +1,75 @@
+import { execa } from 'execa';
+import { Observable, share } from 'rxjs';
+import { type FromWorker, workerCommand } from './messages.js';
+import type { Worker, WorkerEnd } from './worker.js';
+
+/** How the program of a worker is started: `node …options main worker`. */
+export interface WorkerProgram {
+  readonly executable: string;
+  readonly args: readonly string[];
+}
+
+/** The program that is running now, started as a worker. */
+export function thisProgram(): WorkerProgram {
+  return {
+    executable: process.execPath,
+    args: [...process.execArgv, process.argv[1]!, workerCommand],
+  };
+}
+
+const lastLines = 12;
+
+/**
+ * Starts a worker on this machine. It ends with this process, however that ends, and leaves interruptions of the
+ * terminal to it.
+ *
+ * @param env added to this process's environment
+ */
+export function startLocalWorker(
+  { executable, args }: WorkerProgram,
+  rank: number,
+  env: Readonly<Record<string, string>>,
+): Worker {
+  const child = execa(executable, [...args], {
+    env,
+    ipc: true,
+    reject: false,
+    buffer: false,
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'pipe',
+  });
+  const tail: string[] = [];
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    tail.push(...text.split('\n').filter((line) => line.trim() !== ''));
+    tail.splice(0, tail.length - lastLines);
+  });
+  const ended: Promise<WorkerEnd> = child.then((result) => ({
+    how: howEnded(result.signal, result.exitCode),
+    lastWords: tail.join('\n'),
+  }));
+  return {
+    rank,
+    ended,
+    messages: new Observable<FromWorker>((subscriber) => {
+      child.on('message', (message) => {
+        subscriber.next(message as FromWorker);
+      });
+      void ended.then(() => {
+        subscriber.complete();
+      });
+    }).pipe(share()),
+    send: (message) => {
+      if (child.connected) child.send(message as never, () => undefined);
+    },
+    kill: () => {
+      child.kill('SIGKILL');
+    },
+  };
+}
+
+function howEnded(signal: string | undefined, exitCode: number | undefined): string {
+  if (signal === 'SIGKILL') return 'was killed by SIGKILL, as the system does where memory runs out';
+  if (signal !== undefined) return `was ended by ${signal}`;
+  return exitCode === undefined ? 'could not be started' : `ended with exit code ${exitCode}`;
+}

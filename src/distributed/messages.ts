@@ -1,0 +1,45 @@
+import type { Failure } from '../pipeline/run/events.js';
+import type { RuntimeConfig, StageEvent, StageOutput } from '../pipeline/stage.js';
+
+/** All that a worker needs to run its part of a stage. Plain data: it crosses processes and machines. */
+export interface WorkerTask {
+  readonly kind: string;
+  readonly config: unknown;
+  readonly id: string;
+  readonly pipelineName: string;
+  readonly pipelineDirectory: string;
+  readonly seed: number;
+  readonly runtime: RuntimeConfig;
+  readonly directory: string;
+  readonly inputs: readonly StageOutput[];
+  readonly rank: number;
+  readonly addresses: readonly string[];
+}
+
+/** What the supervisor tells a worker. */
+export type ToWorker =
+  | { readonly type: 'work'; readonly task: WorkerTask }
+  /** Stop as on an interruption: save first. */
+  | { readonly type: 'stop' }
+  /** Every other worker has done its part. */
+  | { readonly type: 'others-done' };
+
+/** What a worker tells its supervisor. */
+export type FromWorker =
+  /** Sent at an interval for as long as the process can do anything. */
+  | { readonly type: 'alive' }
+  | { readonly type: 'event'; readonly event: StageEvent }
+  | { readonly type: 'done' }
+  | { readonly type: 'interrupted' }
+  | { readonly type: 'failed'; readonly failure: WorkerFailure };
+
+export interface WorkerFailure extends Failure {
+  /** Whether it may follow from the failure of another worker: an exchange with others broke off. */
+  readonly consequence: boolean;
+}
+
+/** Time between two signs of life. */
+export const aliveEveryMs = 2_000;
+
+/** The hidden command that runs as a worker. */
+export const workerCommand = 'worker';

@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Observable } from 'rxjs';
+import { UserError } from '../errors.js';
+import type { StageEvent } from '../pipeline/stage.js';
+import { abortError } from '../streams/index.js';
+import type { WorkerFailure } from './messages.js';
+import type { Worker, WorkerEnd } from './worker.js';
+import { errorOf } from './worker-task.js';
+
+export interface Patience {
+  /** Without a sign of life for so long, a worker that has begun to work hangs. */
+  readonly silenceMs: number;
+  /** The same before its first progress: it loads and traces, during which it cannot give signs. */
+  readonly startMs: number;
+  /** Without progress of any worker for so long, all of them hang. */
+  readonly stallMs: number;
+  /** After a worker's failure, for so long the others' are waited for: what follows from another is not the cause. */
+  readonly causeMs: number;
+  /** How long a worker that is done may take to end. */
+  readonly endMs: number;
+}
+
+export const usualPatience: Patience = {
+  silenceMs: 20_000,
+  startMs: 300_000,
+  stallMs: 1_800_000,
+  causeMs: 1_500,
+  endMs: 10_000,
+};
+
+/** What went wrong with a worker, worst first. */
+type Trouble =
+  | { readonly type: 'gone'; readonly end: WorkerEnd }
+  | { readonly type: 'silent' }
+  | { readonly type: 'failed'; readonly failure: WorkerFailure };
+
+/**
+ * Lets workers run one stage together and shows worker 0's events. Completes when all are done. When one fails, dies or
+ * hangs, the others are ended and the stream fails with the one cause; when interrupted, with an AbortError, once all
+ * have saved. Unsubscribing ends them.
+ */
+export function supervise(
+  workers: readonly Worker[],
+  signal: AbortSignal,
+  patience = usualPatience,
+): Observable<StageEvent> {
+  return new Observable((subscriber) => {
+    const troubles = new Map<number, Trouble>();
+    const done = new Set<number>();
+    const begun = new Set<number>();
+    const lastSigns = workers.map(() => Date.now());
+    let lastProgress = Date.now();
+    let interrupted = false;
+    let settling: NodeJS.Timeout | undefined;
+
+    const killAll = (): void => {
+      for (const worker of workers) worker.kill();
+    };
+    let over = false;
+    // Nothing of theirs may go on when the stage is over: it would write into what others then use.
+    const afterEnd = (tell: () => void): void => {
+      if (over) return;
+      over = true;
+      void Promise.race([Promise.all(workers.map(({ ended }) => ended)), sleep(patience.endMs)]).then(() => {
+        killAll();
+        tell();
+      });
+    };
+    const fail = (error: unknown): void => {
+      killAll();
+      afterEnd(() => {
+        subscriber.error(error);
+      });
+    };
+    const settle = (): void => {
+      fail(causeOf(troubles, workers.length));
+    };
+    const trouble = (rank: number, what: Trouble): void => {
+      if (over || troubles.has(rank) || done.has(rank)) return;
+      troubles.set(rank, what);
+      settling ??= setTimeout(settle, patience.causeMs);
+    };
+    const finish = (rank: number): void => {
+      done.add(rank);
+      if (done.size === workers.length) {
+        afterEnd(() => {
+          if (interrupted) subscriber.error(abortError(signal));
+          else subscriber.complete();
+        });
+      } else if (!done.has(0) && done.size === workers.length - 1) {
+        workers[0]!.send({ type: 'others-done' });
+      }
+    };
+    const stop = (): void => {
+      for (const worker of workers) worker.send({ type: 'stop' });
+    };
+
+    const watch = setInterval(() => {
+      const now = Date.now();
+      for (const { rank } of workers) {
+        const limit = begun.has(rank) ? patience.silenceMs : patience.startMs;
+        if (!done.has(rank) && now - lastSigns[rank]! > limit) trouble(rank, { type: 'silent' });
+      }
+      if (now - lastProgress > patience.stallMs) fail(stalled(patience.stallMs));
+    }, 500);
+
+    for (const { rank, messages, ended } of workers) {
+      subscriber.add(
+        messages.subscribe((message) => {
+          lastSigns[rank] = Date.now();
+          switch (message.type) {
+            case 'alive':
+              break;
+            case 'event':
+              if (message.event.type === 'progress') {
+                begun.add(rank);
+                lastProgress = Date.now();
+              }
+              if (rank === 0) subscriber.next(message.event);
+              break;
+            case 'done':
+              finish(rank);
+              break;
+            case 'interrupted':
+              interrupted = true;
+              finish(rank);
+              break;
+            case 'failed':
+              trouble(rank, message);
+              break;
+          }
+        }),
+      );
+      // Its last message may arrive after its end.
+      void ended.then((end) =>
+        setTimeout(() => {
+          trouble(rank, { type: 'gone', end });
+        }, 300),
+      );
+    }
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    return () => {
+      clearInterval(watch);
+      clearTimeout(settling);
+      signal.removeEventListener('abort', stop);
+      killAll();
+    };
+  });
+}
+
+const remedy = 'Run again: it continues from what was saved. `runtime.retries` has it do so by itself.';
+
+/** The one error to show: what others' troubles follow from. */
+function causeOf(troubles: ReadonlyMap<number, Trouble>, size: number): Error {
+  const weight = (trouble: Trouble): number => {
+    if (trouble.type === 'failed') return trouble.failure.consequence ? 3 : 0;
+    return trouble.type === 'gone' ? 1 : 2;
+  };
+  const [[rank, cause]] = [...troubles].sort(([, a], [, b]) => weight(a) - weight(b)) as [[number, Trouble]];
+  if (cause.type === 'failed')
+    return cause.failure.consequence
+      ? new UserError({
+          code: 'workers-disconnected',
+          message: `The exchange between the workers broke off: ${cause.failure.message}`,
+          remedy,
+        })
+      : errorOf(cause.failure, rank);
+  if (cause.type === 'silent')
+    return new UserError({
+      code: 'worker-hangs',
+      message: `Worker ${rank} of ${size} (counted from 0) gives no sign of life any more; the others were stopped.`,
+      remedy,
+    });
+  const { how, lastWords } = cause.end;
+  return new UserError({
+    code: 'worker-died',
+    message: `Worker ${rank} of ${size} (counted from 0) ${how}; the others were stopped.${lastWords === '' ? '' : `\n${lastWords}`}`,
+    remedy,
+  });
+}
+
+function stalled(stallMs: number): UserError {
+  return new UserError({
+    code: 'workers-stalled',
+    message: `No worker has made progress for ${Math.round(stallMs / 60_000)} minutes, though all are alive; they were stopped.`,
+    remedy: 'Look whether the folders of data and runs can be read from every machine, then run again.',
+  });
+}

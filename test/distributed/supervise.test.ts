@@ -1,0 +1,65 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { lastValueFrom } from 'rxjs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startLocalWorker } from '../../src/distributed/local-worker.js';
+import { supervise, usualPatience } from '../../src/distributed/supervise.js';
+import type { WorkerTask } from '../../src/distributed/messages.js';
+
+const program = {
+  executable: process.execPath,
+  args: [
+    '--import',
+    import.meta.resolve('tsx'),
+    fileURLToPath(new URL('toy-main.ts', import.meta.url)),
+    'worker',
+  ],
+};
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'supervise-')));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const task = (rank: number): WorkerTask => ({
+  kind: 'train',
+  config: { steps: 100_000 },
+  id: 'train',
+  pipelineName: 'toy',
+  pipelineDirectory: folder,
+  seed: 0,
+  runtime: { device: 'cpu', precision: 'float32', workers: 2, retries: 0, threads: 1 },
+  directory: folder,
+  inputs: [],
+  rank,
+  addresses: ['127.0.0.1:1', '127.0.0.1:2'],
+});
+
+describe('a worker that hangs', () => {
+  it('is found out by its silence, and all are ended', async () => {
+    const env = { TOY_MISHAP: 'freeze 1', TOY_SESSIONS: join(folder, 'sessions') };
+    const workers = [0, 1].map((rank) => startLocalWorker(program, rank, env));
+    for (const worker of workers) worker.send({ type: 'work', task: task(worker.rank) });
+    // Signs of life come every 2 s.
+    const patience = { ...usualPatience, silenceMs: 5_000 };
+    await expect(
+      lastValueFrom(supervise(workers, new AbortController().signal, patience)),
+    ).rejects.toMatchObject({
+      code: 'worker-hangs',
+      message: 'Worker 1 of 2 (counted from 0) gives no sign of life any more; the others were stopped.',
+    });
+    const ends = await Promise.all(workers.map(({ ended }) => ended));
+    for (const { how } of ends) expect(how).toContain('SIGKILL');
+  });
+
+  it('would be found out within half a minute', () => {
+    expect(usualPatience.silenceMs + usualPatience.causeMs).toBeLessThan(30_000);
+  });
+});

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { readFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openSafetensors } from '../../src/data/safetensors/index.js';
+import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+
+const steps = 40;
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await tinyPipeline();
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const start = (runs: string, workers: number) =>
+  startPipeline(
+    folder,
+    ['run', 'tiny.yaml', '--until', 'train', '--set', `runtime.workers=${workers}`],
+    runs,
+  );
+
+async function checkpoint(runs: string): Promise<string> {
+  const checkpoints = join(folder, runs, 'tiny', 'latest', 'train', 'checkpoints');
+  expect(await readdir(checkpoints)).toContain(`step-${String(steps).padStart(9, '0')}`);
+  return join(checkpoints, `step-${String(steps).padStart(9, '0')}`);
+}
+
+/** Hashes of a checkpoint's tensors. */
+async function hashes(runs: string): Promise<Record<string, string>> {
+  const path = await checkpoint(runs);
+  const names = (await readdir(path)).filter((name) => name.endsWith('.safetensors'));
+  return Object.fromEntries(
+    await Promise.all(
+      names.map(async (name) => [
+        name,
+        createHash('sha256')
+          .update(await readFile(join(path, name)))
+          .digest('hex'),
+      ]),
+    ),
+  ) as Record<string, string>;
+}
+
+async function weights(runs: string): Promise<Float32Array[]> {
+  const file = await openSafetensors(join(await checkpoint(runs), 'weights.safetensors'));
+  try {
+    const values: Float32Array[] = [];
+    for (const name of file.tensors.keys()) values.push(await file.readFloat32(name));
+    return values;
+  } finally {
+    await file.close();
+  }
+}
+
+describe('training with two workers', () => {
+  it('gives what one gives but for rounding, and the same bytes when it was interrupted', async () => {
+    expect((await start('alone', 1)).exitCode).toBe(0);
+    expect((await start('two', 2)).exitCode).toBe(0);
+
+    const interrupted = start('interrupted', 2);
+    interrupted.stdout.on('data', (text: Buffer) => {
+      if (/train: starts/.test(text.toString())) void sleep(2_500).then(() => interrupted.kill('SIGINT'));
+    });
+    // Where it is too fast to be interrupted, or not yet training, the comparison below still holds.
+    expect([0, 130]).toContain((await interrupted).exitCode);
+    expect((await start('interrupted', 2)).exitCode).toBe(0);
+
+    const [alone, two] = [await weights('alone'), await weights('two')];
+    expect(two).toHaveLength(alone.length);
+    for (const [i, values] of alone.entries())
+      for (const [k, value] of values.entries())
+        // Single precision's rounding over 40 steps.
+        expect(Math.abs(two[i]![k]! - value)).toBeLessThan(1e-5);
+    expect(await hashes('interrupted')).toEqual(await hashes('two'));
+  }, 240_000);
+});
