@@ -67,6 +67,7 @@ it('knows which keys change no output', () => {
   expect(without).toEqual([
     'pipeline.runtime.device',
     'pipeline.runtime.workers',
+    'pipeline.runtime.retries',
     'pipeline.runtime.threads',
     'autoencoder.logEverySteps',
     'autoencoder.checkpoint',
