@@ -1,6 +1,7 @@
 import type { ChalkInstance } from 'chalk';
 import type { Run, RunFigure, RunState } from '../pipeline/index.js';
-import { asWords, formatDuration, formatFigure } from './format.js';
+import { figure } from '../stages/report/markup/figures.js';
+import { formatDuration } from './format.js';
 import type { Column } from './table.js';
 
 /** How many figures of a run a line shows. */
@@ -98,7 +99,8 @@ function figureFacts({ state, stage, progress, figures }: Run): readonly string[
 function nameFigures(figures: readonly RunFigure[]): readonly string[] {
   return figures.map(({ stage, name, value }) => {
     const repeated = figures.filter((other) => other.name === name).length > 1;
-    return `${repeated ? `${stage} ` : ''}${asWords(name)} ${formatFigure(value)}`;
+    const { label, value: text } = figure(name, value);
+    return `${repeated ? `${stage} ` : ''}${label} ${text}`;
   });
 }
 

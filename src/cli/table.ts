@@ -60,11 +60,14 @@ function fittingColumns(columns: readonly Column[], width: number): readonly Col
 
 function widthsOf(columns: readonly Column[], width: number): readonly number[] {
   const natural = columns.map(naturalWidth);
-  const excess = Math.max(0, total(natural) - width);
-  if (excess === 0) return natural;
   const flexible = columns.flatMap(({ flexible }, i) => (flexible ? [i] : []));
-  const last = flexible.at(-1);
-  return natural.map((own, i) => (i === last ? Math.max(leastFlexible, own - excess) : own));
+  // The widest of them gives way first, so that in the end they are about as wide as each other.
+  for (let excess = total(natural) - width; excess > 0; excess--) {
+    const widest = flexible.reduce((a, b) => (natural[b]! >= natural[a]! ? b : a), flexible[0] ?? -1);
+    if (widest < 0 || natural[widest]! <= leastFlexible) break;
+    natural[widest]!--;
+  }
+  return natural;
 }
 
 const naturalWidth = ({ heading, cells }: Column): number =>

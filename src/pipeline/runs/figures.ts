@@ -15,6 +15,8 @@ const amounts = new Set([
   'skipped',
   'size',
   'latents',
+  'latentChannels',
+  'downsample',
   'parameters',
   'samples',
   'steps',

@@ -4,9 +4,12 @@ import type { ReportConfig } from '../../config/generated/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { StageContext, StageEvent, StageOutput } from '../../pipeline/stage.js';
 import { abortable, prefetch, progress } from '../../streams/index.js';
+import { html } from './markup/html.js';
 import { renderPage } from './page.js';
 import { type ReportedStage, readReportedStage } from './reported-stage.js';
 import { type RankedSection, sectionsOf } from './sections/index.js';
+import { pipelineSection, totals } from './sections/pipeline.js';
+import { stagesSection } from './sections/stages.js';
 
 const page = 'report.html';
 
@@ -44,11 +47,16 @@ async function readChapter(output: StageOutput, all: readonly StageOutput[]): Pr
 }
 
 function writePage(chapters: readonly Chapter[], { title }: ReportConfig, context: StageContext) {
+  const stages = chapters.map(({ stage }) => stage);
   const text = renderPage({
     title: title ?? context.pipelineName,
-    pipeline: context.pipelineName,
-    stages: chapters.map(({ stage }) => stage),
-    sections: chapters.flatMap(({ sections }) => sections).toSorted((a, b) => a.rank - b.rank),
+    eyebrow: html`Pipeline <bdi>${context.pipelineName}</bdi>`,
+    totals: totals(stages),
+    sections: [
+      pipelineSection(stages),
+      ...chapters.flatMap(({ sections }) => sections).toSorted((a, b) => a.rank - b.rank),
+      stagesSection(stages),
+    ],
   });
   return writeFileWhole(join(context.directory, page), text);
 }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StageOutput } from '../../pipeline/stage.js';
+import type { StageStatus } from '../../pipeline/run/run-file.js';
+import type { KeptProgress, StageOutput } from '../../pipeline/stage.js';
 import { readManifest } from '../../pipeline/store/manifest.js';
 import { type MetricsRecord, metricsName, readMetrics } from '../../data/metrics-log.js';
 import { asUserError } from '../../files/file-errors.js';
@@ -13,6 +14,22 @@ export interface ReportedStage extends StageOutput {
   readonly precision: string | undefined;
   /** What it logged while it ran; empty where it logs nothing. */
   readonly metrics: readonly MetricsRecord[];
+  /** What became of it in the run that the page is about, where it is about one. */
+  readonly outcome?: StageOutcome;
+}
+
+export interface StageOutcome {
+  readonly status: StageStatus | 'died';
+  /** Why it ran, in words; empty where it was cached. */
+  readonly reasons: readonly string[];
+  readonly progress?: KeptProgress;
+}
+
+/** An outcome in a word or two: `ran`, `cached`, `running 42 %`. */
+export function outcomeText({ status, progress }: StageOutcome): string {
+  if (status === 'finished') return 'ran';
+  const isPart = status !== 'cached' && status !== 'waiting' && progress !== undefined && progress.total > 0;
+  return isPart ? `${status} ${Math.floor((100 * progress.done) / progress.total)} %` : status;
 }
 
 /**

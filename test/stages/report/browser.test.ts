@@ -87,6 +87,7 @@ describe.skipIf(executablePath === undefined)('the report in a browser', () => {
     expect(await each<string>(page, 'h2', 'one.id')).toEqual(
       [
         'pipeline',
+        'evaluation-score',
         'samples-sample',
         'reconstructions-autoencoder',
         'picture-score',

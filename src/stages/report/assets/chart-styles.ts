@@ -28,7 +28,7 @@ export const chartStyles = `
 .tick.y { right: 100%; bottom: var(--at); padding-right: 0.6rem; translate: 0 50%; }
 .tick.x { top: calc(100% + 0.5rem); left: var(--at); translate: -50% 0; }
 .tick.x.first { translate: 0 0; }
-.tick.x.last { translate: -100% 0; }
+.tick.x.last { translate: -80% 0; }
 .curves:has(.linear-scale:checked) .has-log .log, .curves:has(.log-scale:checked) .has-log .linear { display: none; }
 .small-charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); gap: 1.5rem 2.25rem; margin-top: 1.9rem; }
 .scrub { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: crosshair; touch-action: pan-y; }

@@ -1,11 +1,15 @@
+import { liveScript } from './live-script.js';
+import { overlayScript } from './overlay-script.js';
+import { slidesScript } from './slides-script.js';
+
 /**
- * What the page does beyond showing itself: the read-out of a curve below the pointer, a finger or the arrow keys.
- * A range input over each drawing takes the keys and says the values to screen readers. Plain script of the browser,
- * kept as text: without it everything is still there to be read.
+ * The read-out of a curve below the pointer, a finger or the arrow keys.
+ * A range input over each drawing takes the keys and says the values to screen readers.
  */
-export const script = `
-'use strict';
-for (const figure of document.querySelectorAll('[data-chart]')) {
+const chartScript = `
+const share = (value, [low, high], of = (x) => x) => (of(value) - of(low)) / (of(high) - of(low));
+
+function setUpChart(figure) {
   const data = JSON.parse(figure.dataset.chart);
   const canvas = figure.querySelector('.canvas');
   const input = figure.querySelector('.scrub');
@@ -17,7 +21,6 @@ for (const figure of document.querySelectorAll('[data-chart]')) {
   canvas.append(cursor);
   input.hidden = false;
 
-  const share = (value, [low, high], of = (x) => x) => (of(value) - of(low)) / (of(high) - of(low));
   const isLog = () => data.log && figure.closest('.curves').querySelector('.log-scale').checked;
   const text = (i) => data.text[i] + ' at step ' + data.steps[i].toLocaleString('en-US');
 
@@ -62,3 +65,17 @@ for (const figure of document.querySelectorAll('[data-chart]')) {
   });
 }
 `;
+
+/**
+ * What the page does beyond showing itself. Plain script of the browser, kept as text: without it everything is still
+ * there to be read. `setUp` is called again for parts that a live page puts in place.
+ */
+export const script = `
+'use strict';
+${chartScript}${overlayScript}${slidesScript}
+function setUp(root) {
+  for (const [selector, prepare] of [['[data-chart]', setUpChart], ['[data-overlay]', setUpOverlay], ['[data-slides]', setUpSlides]])
+    for (const element of root.querySelectorAll(selector)) prepare(element);
+}
+setUp(document);
+${liveScript}`;

@@ -1,4 +1,5 @@
 import { chartStyles } from './chart-styles.js';
+import { comparisonStyles } from './comparison-styles.js';
 import { graphStyles } from './graph-styles.js';
 
 /** Colours, type and the page's parts. From 360 px up, light and dark. */
@@ -110,11 +111,16 @@ pre { margin: 0.5rem 0 0; padding: 1rem 1.15rem; max-height: 30rem; overflow: au
   html { scroll-behavior: auto; }
   * { transition: none !important; animation: none !important; }
 }
+`;
+
+/** On paper, where nothing can be pressed; after all else, to have the last word. */
+const printStyles = `
 @media print {
-  nav, .switch, .choice, .skip { display: none; }
+  nav, .switch, .choice, .skip, .slide-control, .actions, .site, .runs td:first-child, .runs th:first-child { display: none; }
   section, figure, .stage, .sample-row { break-inside: avoid; }
+  .bar, .meter, .state { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 `;
 
 /** The page's style sheet. */
-export const styles = pageStyles + graphStyles + chartStyles;
+export const styles = pageStyles + graphStyles + chartStyles + comparisonStyles + printStyles;

@@ -1,6 +1,7 @@
 import { figure } from '../markup/figures.js';
-import { capitalized, formatCount, formatTick } from '../markup/format.js';
-import { type Html, type Part, html } from '../markup/html.js';
+import { capitalized, formatCount } from '../markup/format.js';
+import { type Html, html } from '../markup/html.js';
+import { curvePath, rules, side, stepLabels, valueLabels } from './axes.js';
 import { type Scale, linearScale, logScale, roomyScale } from './scale.js';
 import { type Series, thin } from './series.js';
 
@@ -10,9 +11,6 @@ export interface ChartOptions {
   /** A `large` one has room for more labels. */
   readonly size: 'large' | 'small';
 }
-
-/** Units of the drawing's own coordinates along each side; the page stretches it to the room there is. */
-const side = 1000;
 
 /**
  * A curve as a figure: the values faint, their smoothed course strong, once on a linear and, where all values are
@@ -31,9 +29,7 @@ export function chart(full: Series, { id, size }: ChartOptions): Html {
       <output class="readout" for="${id}-scrub">${latest(series)}</output>
     </figcaption>
     <div class="plot${scales.length > 1 && ' has-log'}">
-      <div class="ticks" aria-hidden="true">
-        ${scales.map((scale) => labels(scale))} ${x.ticks.map((tick) => stepLabel(tick, x.place(tick)))}
-      </div>
+      <div class="ticks" aria-hidden="true">${scales.map(valueLabels)} ${stepLabels(x)}</div>
       <div class="canvas">
         <svg
           viewBox="0 0 ${side} ${side}"
@@ -58,31 +54,11 @@ export function chart(full: Series, { id, size }: ChartOptions): Html {
   </figure>`;
 }
 
-function labels(scale: Scale): Part {
-  return scale.ticks.map(
-    (tick) =>
-      html`<span class="tick y ${scale.kind}" style="--at:${percent(scale.place(tick))}" aria-hidden="true"
-        >${formatTick(tick)}</span
-      >`,
-  );
-}
-
-function stepLabel(step: number, place: number): Html {
-  const edge = place > 0.96 ? ' last' : place < 0.04 ? ' first' : '';
-  return html`<span class="tick x${edge}" style="--at:${percent(place)}" aria-hidden="true"
-    >${formatTick(step)}</span
-  >`;
-}
-
 function curves(series: Series, x: Scale, scale: Scale): Html {
-  const place = (step: number, value: number) =>
-    `${round(x.place(step) * side)} ${round((1 - scale.place(value)) * side)}`;
-  const path = (values: readonly number[]) =>
-    `M${series.steps.map((step, i) => place(step, values[i]!)).join('L')}${values.length === 1 ? 'h0' : ''}`;
+  const path = (values: readonly number[]) => curvePath(series.steps, values, x, scale);
   const isSmoothed = series.smoothed.some((value, i) => value !== series.values[i]);
   return html`<g class="${scale.kind}">
-    ${scale.ticks.map((tick) => html`<path class="rule" d="M0 ${round((1 - scale.place(tick)) * side)}H${side}" />`)}
-    ${isSmoothed && html`<path class="raw" d="${path(series.values)}" />`}
+    ${rules(scale)} ${isSmoothed && html`<path class="raw" d="${path(series.values)}" />`}
     <path class="${series.steps.length === 1 ? 'curve dot' : 'curve'}" d="${path(series.smoothed)}" />
   </g>`;
 }
@@ -109,12 +85,4 @@ function describe({ name, steps, values }: Series, label: string): string {
   const lowest = values.indexOf(Math.min(...values));
   const highest = values.indexOf(Math.max(...values));
   return `${label} over ${formatCount(steps.length)} points: ${at(0)}, ${at(steps.length - 1)}; lowest ${at(lowest)}, highest ${at(highest)}.`;
-}
-
-function percent(place: number): string {
-  return `${round(place * 100)}%`;
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10 + 0;
 }

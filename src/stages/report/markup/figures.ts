@@ -47,4 +47,6 @@ const special: Readonly<Record<string, Special | undefined>> = {
   parameters: { format: formatLarge },
   size: { format: (value) => `${value} px` },
   kl: { label: 'KL divergence' },
+  fid: { label: 'FID' },
+  sfid: { label: 'sFID' },
 };

@@ -26,7 +26,7 @@ export function curvesSection(stage: ReportedStage): Section | undefined {
     stage: stage.stage,
     lead: `${counted(last, 'steps')} in ${formatDuration(stage.seconds)} · ${figure(main.name, 0).label} ${figure(main.name, main.smoothed.at(-1)!).value} at the end`,
     body: html`<div class="curves">
-      ${scaleChoice(id, main)} ${chart(main, { id: `${id}-${main.name}`, size: 'large' })}
+      ${scaleChoice(id, main.values)} ${chart(main, { id: `${id}-${main.name}`, size: 'large' })}
       <div class="small-charts">
         ${others.map((one) => chart(one, { id: `${id}-${one.name}`, size: 'small' }))}
       </div>
@@ -35,8 +35,10 @@ export function curvesSection(stage: ReportedStage): Section | undefined {
   };
 }
 
-function scaleChoice(id: string, { values }: Series): Html {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+/** A choice between the two scales for the curves around it; the one that shows more is chosen at first. */
+export function scaleChoice(id: string, values: readonly number[]): Html {
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   const isLog = low > 0 && high / low >= wide;
   const option = (kind: string, label: string, checked: boolean) =>
     html`<label

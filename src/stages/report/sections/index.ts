@@ -1,18 +1,31 @@
 import type { ReportedStage } from '../reported-stage.js';
 import { curvesSection } from './curves.js';
+import { evaluationSection } from './evaluation.js';
 import { imagesSection } from './images.js';
 import { pictureSection, reconstructionsSection } from './pictures.js';
+import { progressionSection } from './progression.js';
 import { samplesSection } from './samples.js';
 import type { Section } from './section.js';
+import { switchingSection } from './switching.js';
+
+const progression: View = { rank: 3, build: progressionSection };
 
 /** What there is to see of a stage, by kind. A kind that is not listed shows the picture that its summary names. */
-const views: Readonly<Record<string, View | undefined>> = {
-  sample: { rank: 0, build: samplesSection },
-  autoencoder: { rank: 1, build: reconstructionsSection },
-  images: { rank: 4, build: imagesSection },
+const views: Readonly<Record<string, readonly View[] | undefined>> = {
+  evaluate: [
+    { rank: 0, build: evaluationSection },
+    { rank: 4, build: pictureSection },
+  ],
+  sample: [
+    { rank: 1, build: samplesSection },
+    { rank: 2, build: switchingSection },
+  ],
+  autoencoder: [{ rank: 3, build: reconstructionsSection }],
+  train: [progression, { rank: 4, build: pictureSection }],
+  images: [{ rank: 6, build: imagesSection }],
 };
-const otherwise: View = { rank: 2, build: pictureSection };
-const curvesRank = 3;
+const otherwise: readonly View[] = [{ rank: 4, build: pictureSection }];
+const curvesRank = 5;
 
 interface View {
   /** Results come first, then how they came about: the lower, the further up the page. */
@@ -26,8 +39,21 @@ export interface RankedSection extends Section {
 
 /** The sections about one stage. */
 export async function sectionsOf(stage: ReportedStage): Promise<RankedSection[]> {
-  const { rank, build } = views[stage.kind] ?? otherwise;
-  const view = await build(stage);
+  return build(stage, views[stage.kind] ?? otherwise);
+}
+
+/** The sections about a stage that is not finished: what it has shown on its way. */
+export async function sectionsOfUnfinished(stage: ReportedStage): Promise<RankedSection[]> {
+  return build(stage, stage.kind === 'train' ? [progression] : []);
+}
+
+async function build(stage: ReportedStage, views: readonly View[]): Promise<RankedSection[]> {
+  const sections = await Promise.all(
+    views.map(async (view) => {
+      const section = await view.build(stage);
+      return section === undefined ? [] : [{ ...section, rank: view.rank }];
+    }),
+  );
   const curves = curvesSection(stage);
-  return [...(view ? [{ ...view, rank }] : []), ...(curves ? [{ ...curves, rank: curvesRank }] : [])];
+  return [...sections.flat(), ...(curves ? [{ ...curves, rank: curvesRank }] : [])];
 }

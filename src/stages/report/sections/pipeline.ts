@@ -2,7 +2,7 @@ import { type GraphLayout, type PlacedEdge, layoutGraph } from '../graph/layout.
 import { figuresOf } from '../markup/figures.js';
 import { counted, formatDuration } from '../markup/format.js';
 import { type Html, html } from '../markup/html.js';
-import type { ReportedStage } from '../reported-stage.js';
+import { type ReportedStage, outcomeText } from '../reported-stage.js';
 import type { Section } from './section.js';
 
 /** Height of a row and of a lane, in CSS pixels, and width of a column in the drawing's own units. */
@@ -47,9 +47,16 @@ function card(stage: ReportedStage, left: number, top: number): Html {
       <span class="card-figures">
         ${figures.map(({ value, label }) => html`<span><b>${value}</b> ${label}</span>`)}
       </span>
-      <span class="time"><span class="unseen">took </span>${formatDuration(stage.seconds)}</span>
+      <span class="time">${timeOf(stage)}</span>
     </a>
   </li>`;
+}
+
+function timeOf({ outcome, seconds }: ReportedStage): Html {
+  const took = html`<span class="unseen">took </span>${formatDuration(seconds)}`;
+  if (outcome === undefined) return took;
+  return html`<span class="state ${outcome.status}">${outcomeText(outcome)}</span
+    >${seconds > 0 && html` · ${took}`}`;
 }
 
 /** A smooth line between two cards, by way of its lane where it has one. */

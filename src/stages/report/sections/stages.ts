@@ -3,7 +3,7 @@ import type { Json } from '../../../pipeline/stage.js';
 import { figuresOf } from '../markup/figures.js';
 import { asWords, capitalized, formatDuration, formatNumber } from '../markup/format.js';
 import { type Html, html } from '../markup/html.js';
-import type { ReportedStage } from '../reported-stage.js';
+import { type ReportedStage, outcomeText } from '../reported-stage.js';
 import type { Section } from './section.js';
 
 /** Digits of a fingerprint that tell outputs apart; as many as the store's folders have. */
@@ -46,19 +46,26 @@ export function stagesSection(stages: readonly ReportedStage[]): Section {
   };
 }
 
-function timing({ stage, kind, seconds, fingerprint }: ReportedStage, total: number): Html {
+function timing({ stage, kind, seconds, fingerprint, outcome }: ReportedStage, total: number): Html {
   const share = total > 0 ? Math.round((seconds / total) * 1000) / 10 : 0;
   return html`<tr>
     <th scope="row"><a href="#stage-${stage}">${stage}</a></th>
     <td>${kind}</td>
-    <td><span class="bar" style="--share:${share}%"></span>${formatDuration(seconds)}</td>
+    <td>
+      <span class="bar" style="--share:${share}%"></span
+      >${formatDuration(seconds)}${outcome?.status === 'cached' && html` <small>cached</small>`}
+    </td>
     <td><code title="${fingerprint}">${fingerprint.slice(0, shortFingerprint)}</code></td>
   </tr>`;
 }
 
 function details(stage: ReportedStage): Html {
-  const { config, summary, seed, precision } = stage;
-  const facts = [
+  const { config, summary, seed, precision, outcome } = stage;
+  const facts: readonly (readonly [label: string, value: string, isLong?: boolean])[] = [
+    ...(outcome === undefined ? [] : [['state', outcomeText(outcome)] as const]),
+    ...(outcome === undefined || outcome.reasons.length === 0
+      ? []
+      : [['why it ran', outcome.reasons.join('; '), true] as const]),
     ...(seed === undefined ? [] : [['seed', String(seed)] as const]),
     ...(precision === undefined ? [] : [['precision', precision] as const]),
     ...figuresOf(summary).map(({ label, value }) => [label, value] as const),
@@ -73,8 +80,8 @@ function details(stage: ReportedStage): Html {
     </h3>
     <dl class="facts">
       ${facts.map(
-        ([label, value]) =>
-          html`<div class="${value.length > longFact && 'long'}">
+        ([label, value, isLong = value.length > longFact]) =>
+          html`<div class="${isLong && 'long'}">
             <dt>${capitalized(label)}</dt>
             <dd>${value}</dd>
           </div>`,
@@ -83,6 +90,7 @@ function details(stage: ReportedStage): Html {
     <details>
       <summary>Configuration<span class="unseen"> of ${stage.stage}</span></summary>
       <pre
+        role="group"
         tabindex="0"
         aria-label="Configuration of ${stage.stage}"
       ><code>${stringify({ [stage.stage]: configuration }, { lineWidth: 100 }).trimEnd()}</code></pre>

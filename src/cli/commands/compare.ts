@@ -1,0 +1,149 @@
+import { join, resolve } from 'node:path';
+import { Chalk, type ChalkInstance } from 'chalk';
+import { UserError } from '../../errors.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import { compareRuns, type ComparedFigure, type Comparison } from '../../pipeline/runs/compare.js';
+import { formatOrigin } from '../../pipeline/runs/configuration.js';
+import { findRun } from '../../pipeline/runs/find-runs.js';
+import { listRuns } from '../../pipeline/runs/list-runs.js';
+import type { Run } from '../../pipeline/runs/run.js';
+import { findRunsRoot } from '../../pipeline/runs-root.js';
+import type { Json } from '../../pipeline/stage.js';
+import { figure } from '../../stages/report/markup/figures.js';
+import { shortPath } from '../paths.js';
+import { runColumns } from '../run-lines.js';
+import { exitCodes, usesColor, type Services } from '../services.js';
+import { formatTable, type Cell, type Column } from '../table.js';
+import type { CompareOptions } from './compare.command.js';
+
+/** `pipeline compare`: what differs between runs. Gives the exit code. */
+export async function compare(
+  references: readonly string[],
+  options: CompareOptions,
+  services: Services,
+): Promise<number> {
+  const { stdout, env } = services;
+  const all = await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env));
+  const comparison = await compareRuns(chooseRuns(references, all));
+  if (options.html !== undefined) {
+    const path = resolve(options.html);
+    const { comparisonPage } = await import('../../ui/pages/comparison-page.js');
+    await writeFileWhole(path, await comparisonPage(comparison));
+    if (options.json !== true) stdout.write(`Comparison: ${shortPath(path)}\n`);
+  }
+  if (options.json === true) stdout.write(`${JSON.stringify(asJson(comparison))}\n`);
+  else if (options.html === undefined) stdout.write(formatComparison(comparison, services));
+  return exitCodes.done;
+}
+
+/** A single reference is compared with the run of the same pipeline before it. */
+function chooseRuns(references: readonly string[], all: readonly Run[]): readonly Run[] {
+  const [only, ...more] = references;
+  const runs =
+    more.length === 0
+      ? [findRun(`${findRun(only!, all).id}~1`, all), findRun(only!, all)]
+      : references.map((reference) => findRun(reference, all));
+  const repeated = runs.find((run, i) => runs.indexOf(run) < i);
+  if (repeated !== undefined)
+    throw new UserError({
+      code: 'same-run',
+      message: `The run ${repeated.id} is named twice.`,
+      remedy: 'Name two runs, such as: pipeline compare latest~1 latest',
+    });
+  return runs;
+}
+
+/** Runs are A, B, C … in the tables, so that these stay narrow. */
+const letter = (i: number): string =>
+  String.fromCharCode('A'.charCodeAt(0) + (i % 26)).repeat(1 + Math.floor(i / 26));
+
+function formatComparison({ runs, configuration, figures }: Comparison, { stdout, env }: Services): string {
+  const chalk = new Chalk({ level: usesColor(stdout, env) ? 1 : 0 });
+  const width = stdout.isTTY ? stdout.columns : Infinity;
+  const table = (columns: readonly Column[]) => formatTable(columns, width, chalk);
+  const sections = [
+    table([
+      { heading: '', cells: runs.map((_, i) => ({ text: letter(i), style: chalk.bold })) },
+      ...runColumns(runs, chalk).slice(0, -1),
+    ]),
+    configuration.length === 0
+      ? 'The configurations are the same.\n'
+      : table([
+          { heading: 'key', cells: configuration.map(({ key }) => ({ text: key })), flexible: true },
+          ...runs.map((_, i) => ({
+            heading: letter(i),
+            flexible: true,
+            cells: configuration.map(({ values, origins }) => ({
+              text: values[i] === undefined ? '–' : `${formatValue(values[i])}  ${formatOrigin(origins[i])}`,
+              style: (text: string) => emphasizeValue(text, chalk),
+            })),
+          })),
+        ]),
+    figures.length === 0 ? 'There are no figures yet.\n' : table(figureColumns(runs, figures, chalk)),
+  ];
+  return sections.join('\n');
+}
+
+function figureColumns(
+  runs: readonly Run[],
+  figures: readonly ComparedFigure[],
+  { dim }: ChalkInstance,
+): readonly Column[] {
+  const isSame = ({ values }: ComparedFigure) => values.every((value) => value === values[0]);
+  const cell = (row: ComparedFigure, text: string): Cell => ({ text, ...(isSame(row) && { style: dim }) });
+  return [
+    { heading: 'stage', cells: figures.map((row) => cell(row, row.stage)) },
+    { heading: 'figure', cells: figures.map((row) => cell(row, figure(row.name, 0).label)) },
+    ...runs.map((_, i): Column => ({
+      heading: letter(i),
+      align: 'right',
+      cells: figures.map((row) =>
+        cell(row, row.values[i] === undefined ? '–' : figure(row.name, row.values[i]).value),
+      ),
+    })),
+    ...(runs.length === 2
+      ? [
+          {
+            heading: 'B − A',
+            align: 'right' as const,
+            cells: figures.map((row) => cell(row, change(row))),
+          },
+        ]
+      : []),
+  ];
+}
+
+/** The difference of two values, and what part of the first it is. */
+function change({ name, values: [from, to] }: ComparedFigure): string {
+  if (from === undefined || to === undefined || from === to) return '';
+  const difference = to - from;
+  const sign = difference > 0 ? '+' : '−';
+  const part = from === 0 ? '' : ` (${sign}${Math.abs((100 * difference) / from).toFixed(1)} %)`;
+  return `${sign}${figure(name, Math.abs(difference)).value}${part}`;
+}
+
+function formatValue(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** The value plain, the place that it came from dim. */
+function emphasizeValue(text: string, { dim }: ChalkInstance): string {
+  const end = text.lastIndexOf('  ');
+  return end < 0 ? text : text.slice(0, end) + dim(text.slice(end));
+}
+
+function asJson({ runs, configuration, figures }: Comparison): Json {
+  return {
+    runs: runs.map(({ id, directory, state, seconds }) => ({ id, directory, state, seconds })),
+    configuration: configuration.map(({ key, values, origins }) => ({
+      key,
+      values: values.map((value) => value ?? null),
+      origins: origins.map((origin, i) => (values[i] === undefined ? null : formatOrigin(origin))),
+    })),
+    figures: figures.map(({ stage, name, values }) => ({
+      stage,
+      name,
+      values: values.map((value) => value ?? null),
+    })),
+  };
+}

@@ -1,0 +1,19 @@
+import { join, resolve } from 'node:path';
+import { writeFileWhole } from '../../files/output-file.js';
+import { findRun } from '../../pipeline/runs/find-runs.js';
+import { listRuns } from '../../pipeline/runs/list-runs.js';
+import { findRunsRoot } from '../../pipeline/runs-root.js';
+import { runPage } from '../../ui/pages/run-page.js';
+import { shortPath } from '../paths.js';
+import { exitCodes, type Services } from '../services.js';
+import type { ReportOptions } from './report.command.js';
+
+/** `pipeline report`: writes the page about a run. Gives the exit code. */
+export async function report(reference: string, options: ReportOptions, services: Services): Promise<number> {
+  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, services.env);
+  const run = findRun(reference, await listRuns(runsRoot));
+  const path = options.output === undefined ? join(run.directory, 'run.html') : resolve(options.output);
+  await writeFileWhole(path, await runPage(run));
+  services.stdout.write(`Report: ${shortPath(path)}\n`);
+  return exitCodes.done;
+}

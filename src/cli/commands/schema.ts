@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { bundledSchema } from '../../config/schema/bundle.js';
+import { readSchema, schemaDirectory, stageKinds } from '../../config/schema/schema.js';
+import { nearest } from '../../config/diagnostics/words.js';
+import { UserError } from '../../errors.js';
+import { exitCodes, type Services } from '../services.js';
+import type { SchemaOptions } from './schema.command.js';
+
+/**
+ * `pipeline schema`: prints a schema, or where it is. What to write into a pipeline file for an editor goes to the
+ * terminal beside it, so that the schema itself can be sent to a file. Gives the exit code.
+ */
+export async function schema(
+  kind: string,
+  options: SchemaOptions,
+  { stdout, stderr }: Services,
+): Promise<number> {
+  const name = fileOf(kind);
+  const path = fileURLToPath(new URL(name, schemaDirectory));
+  if (options.path === true) {
+    stdout.write(`${path}\n`);
+    return exitCodes.done;
+  }
+  stdout.write(
+    options.bundle === true
+      ? `${JSON.stringify(bundledSchema(name), undefined, 2)}\n`
+      : await readFile(path, 'utf8'),
+  );
+  if (kind === 'pipeline' && stderr.isTTY)
+    stderr.write(
+      `\nFor completion in an editor, at the top of a pipeline file:\n# yaml-language-server: $schema=${path}\n`,
+    );
+  return exitCodes.done;
+}
+
+function fileOf(kind: string): string {
+  if (kind === 'pipeline') return 'pipeline.schema.json';
+  const kinds = stageKinds(readSchema('pipeline.schema.json'));
+  if (kinds.includes(kind)) return `stages/${kind}.schema.json`;
+  const near = nearest(kind, ['pipeline', ...kinds]);
+  throw new UserError({
+    code: 'no-such-schema',
+    message: `There is no schema of ${kind}.`,
+    remedy: near === undefined ? `There are: pipeline, ${kinds.join(', ')}.` : `Did you mean ${near}?`,
+  });
+}

@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import { configurationKeys, stageIds } from './pipeline-keys.js';
+import { type ParsedLine, parseLine } from './parse.js';
+import { runReferences } from './run-references.js';
+
+/** What a word may be completed to. */
+export interface Candidates {
+  readonly values: readonly Candidate[];
+  /** Whether names of files will do as well. */
+  readonly files: boolean;
+}
+
+export interface Candidate {
+  readonly value: string;
+  readonly description?: string;
+}
+
+const nothing: Candidates = { values: [], files: false };
+const files: Candidates = { values: [], files: true };
+
+/** Works out how the last word may go on. Never fails: a file that cannot be read offers nothing. */
+export async function findCandidates(
+  program: Command,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Candidates> {
+  const line = parseLine(program, words);
+  const { values, files: takesFiles } = await all(line, env);
+  return { values: values.filter(({ value }) => value.startsWith(line.typed)), files: takesFiles };
+}
+
+async function all(
+  { command, target, typed, given }: ParsedLine,
+  env: NodeJS.ProcessEnv,
+): Promise<Candidates> {
+  const file = given.find((argument) => /\.ya?ml$/.test(argument));
+  switch (target.kind) {
+    case 'command':
+      return listed(
+        command
+          .createHelp()
+          .visibleCommands(command)
+          .map((one) => ({ value: one.name(), description: one.description() })),
+      );
+    case 'option':
+      return listed(
+        command
+          .createHelp()
+          .visibleOptions(command)
+          .flatMap(({ long, description }) => (long == null ? [] : [{ value: long, description }])),
+      );
+    case 'value': {
+      const { option } = target;
+      if (option.argChoices !== undefined) return listed(option.argChoices.map((value) => ({ value })));
+      switch (option.attributeName()) {
+        case 'until':
+        case 'force':
+          return listed(await stageIds(file));
+        case 'set':
+          return listed(await configurationKeys(file, typed));
+        case 'runs':
+        case 'output':
+        case 'html':
+          return files;
+        default:
+          return nothing;
+      }
+    }
+    case 'argument': {
+      const { argument } = target;
+      if (argument === undefined) return nothing;
+      if (argument.argChoices !== undefined) return listed(argument.argChoices.map((value) => ({ value })));
+      if (argument.name() === 'run') return listed(await runReferences(env));
+      return argument.name() === 'file' ? files : nothing;
+    }
+  }
+}
+
+const listed = (values: readonly Candidate[]): Candidates => ({ values, files: false });

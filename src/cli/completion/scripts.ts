@@ -1,0 +1,63 @@
+/** Shells that completion is offered for. */
+export const shells = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof shells)[number];
+
+/**
+ * What a shell runs at its start. The scripts ask the command itself, `pipeline complete`, for each word: a line each with
+ * a value, a tab and a description; the line `:files` stands for names of files. Nothing that was typed is evaluated.
+ */
+export const scripts: Readonly<Record<Shell, string>> = {
+  bash: `# Completion of pipeline for bash. In ~/.bashrc:   source <(pipeline completion bash)
+_pipeline_complete() {
+  local value description
+  COMPREPLY=()
+  while IFS=$'\\t' read -r value description; do
+    if [[ $value == :files ]]; then
+      compopt -o default
+    else
+      COMPREPLY+=("$value")
+    fi
+  done < <("\${COMP_WORDS[0]}" complete bash -- "\${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+  if [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]]; then
+    compopt -o nospace
+  fi
+}
+complete -F _pipeline_complete pipeline
+`,
+  zsh: `#compdef pipeline
+# Completion of pipeline for zsh. In ~/.zshrc, after compinit:   source <(pipeline completion zsh)
+_pipeline() {
+  local value description files
+  local -a plain open plain_shown open_shown
+  while IFS=$'\\t' read -r value description; do
+    if [[ $value == :files ]]; then
+      files=1
+    elif [[ $value == *= ]]; then
+      open+=("$value")
+      open_shown+=("$value\${description:+  -- $description}")
+    else
+      plain+=("$value")
+      plain_shown+=("$value\${description:+  -- $description}")
+    fi
+  done < <("\${words[1]}" complete zsh -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)
+  (( $#plain )) && compadd -l -d plain_shown -a plain
+  (( $#open )) && compadd -S '' -l -d open_shown -a open
+  [[ -n $files ]] && _files
+}
+compdef _pipeline pipeline
+`,
+  fish: `# Completion of pipeline for fish:   pipeline completion fish > ~/.config/fish/completions/pipeline.fish
+function __pipeline_complete
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    for line in ($words[1] complete fish -- $words[2..-1] "$current" 2>/dev/null)
+        if test "$line" = :files
+            __fish_complete_path "$current"
+        else
+            echo $line
+        end
+    end
+end
+complete -c pipeline -f -a '(__pipeline_complete)'
+`,
+};

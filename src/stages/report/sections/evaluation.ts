@@ -1,0 +1,33 @@
+import { figuresOf } from '../markup/figures.js';
+import { capitalized } from '../markup/format.js';
+import { html } from '../markup/html.js';
+import type { ReportedStage } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+/** What samples were found to be worth, in numbers. */
+export function evaluationSection(stage: ReportedStage): Promise<Section | undefined> {
+  const figures = figuresOf(stage.summary);
+  if (figures.length === 0) return Promise.resolve(undefined);
+  return Promise.resolve({
+    id: `evaluation-${stage.stage}`,
+    title: 'Evaluation',
+    stage: stage.stage,
+    body: html`<table class="figures">
+      <thead>
+        <tr>
+          <th scope="col">Figure</th>
+          <th scope="col">Value</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${figures.map(
+          ({ label, value }) =>
+            html`<tr>
+              <th scope="row">${capitalized(label)}</th>
+              <td>${value}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>`,
+  });
+}

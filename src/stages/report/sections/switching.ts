@@ -1,0 +1,154 @@
+import { counted, formatCount, formatNumber } from '../markup/format.js';
+import { type Html, type Part, html } from '../markup/html.js';
+import { percent, round, rules, side, stepLabels, valueLabels } from '../chart/axes.js';
+import { linearScale } from '../chart/scale.js';
+import { type Bin, type Switches, countSwitches, phaseSteps } from '../chart/switch-counts.js';
+import { swatch } from '../chart/overlay.js';
+import { type ReportedStage, hasFile, readOutputJson } from '../reported-stage.js';
+import type { Section } from './section.js';
+
+const file = 'switches.json';
+
+/** When samples went from one phase to the next, and how much that saved. */
+export async function switchingSection(stage: ReportedStage): Promise<Section | undefined> {
+  if (!(await hasFile(stage, file))) return undefined;
+  const switches = await readOutputJson<Switches>(stage, file);
+  const { phases, samples, savedFraction } = switches;
+  if (phases.length < 2 || samples.length === 0) return undefined;
+  const id = `switching-${stage.stage}`;
+  return {
+    id,
+    title: 'Switching',
+    stage: stage.stage,
+    lead: html`<strong>${formatNumber(savedFraction * 100)} %</strong> of the multiply-accumulates saved
+      against the last phase at every step, over ${counted(samples.length, 'samples')}.`,
+    body: html`<div class="switching">${histogram(switches, id)} ${phaseTable(switches)}</div>`,
+  };
+}
+
+function histogram(switches: Switches, id: string): Html {
+  const bins = countSwitches(switches);
+  const kinds = switches.phases.length - 1;
+  const most = bins.reduce((sum, { counts }) => Math.max(sum, ...counts), 1);
+  const x = linearScale(0, switches.steps, 6);
+  const y = linearScale(0, most, Math.min(4, most));
+  return html`<figure class="chart large histogram" id="${id}-histogram">
+    <figcaption><span class="chart-name">Samples by the step at which they switch</span></figcaption>
+    <ul class="legend">
+      ${Array.from({ length: kinds }, (_, k) => html`<li>${swatch(k)} ${switchName(switches, k)}</li>`)}
+    </ul>
+    <div class="plot">
+      <div class="ticks" aria-hidden="true">${valueLabels(y)} ${stepLabels(x)}</div>
+      <div class="canvas">
+        <svg
+          viewBox="0 0 ${side} ${side}"
+          preserveAspectRatio="none"
+          role="img"
+          aria-label="${describe(switches, bins)}"
+        >
+          ${rules(y)}
+          ${bins.flatMap(({ from, to, counts }) =>
+            counts.map((count, k) => {
+              const slot = ((to - from) / switches.steps / kinds) * side;
+              const left = (from / switches.steps) * side + k * slot;
+              const height = y.place(count) * side;
+              return (
+                count > 0 &&
+                html`<rect
+                  class="count line-${k}"
+                  x="${round(left + slot * 0.08)}"
+                  y="${round(side - height)}"
+                  width="${round(slot * 0.84)}"
+                  height="${round(height)}"
+                />`
+              );
+            }),
+          )}
+        </svg>
+      </div>
+    </div>
+    ${countTable(switches, bins)}
+  </figure>`;
+}
+
+function countTable(switches: Switches, bins: readonly Bin[]): Html {
+  const kinds = switches.phases.slice(1);
+  const filled = bins.filter(({ counts }) => counts.some((count) => count > 0));
+  return html`<details>
+    <summary>Numbers<span class="unseen"> of the switches</span></summary>
+    <div class="frame" role="group" aria-label="Samples that switch, by step" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Steps</th>
+            ${kinds.map((_, k) => html`<th scope="col">${switchName(switches, k)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${filled.map(
+            ({ from, to, counts }) =>
+              html`<tr>
+                <th scope="row">
+                  ${from + 1 === to ? formatCount(to) : `${formatCount(from + 1)}–${formatCount(to)}`}
+                </th>
+                ${counts.map((count) => html`<td>${formatCount(count)}</td>`)}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </details>`;
+}
+
+function phaseTable(switches: Switches): Html {
+  const { phases, steps, switchRatios } = switches;
+  const means = phaseSteps(switches);
+  return html`<div class="frame" role="group" aria-label="Phases" tabindex="0">
+    <table class="phases">
+      <thead>
+        <tr>
+          <th scope="col">Phase</th>
+          <th scope="col">Model</th>
+          <th scope="col">Mediators</th>
+          <th scope="col">GFLOPs a step</th>
+          <th scope="col">Leaves below</th>
+          <th scope="col">Steps a sample, on average</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${phases.map(
+          ({ stage, mediators, multiplyAccumulates }, i) =>
+            html`<tr>
+              <th scope="row">${i + 1}</th>
+              <td>${stage}</td>
+              <td>${mediatorText(mediators)}</td>
+              <td>${formatNumber(multiplyAccumulates / 1e9)}</td>
+              <td>${i < switchRatios.length ? `${formatNumber(switchRatios[i]!)} of the mean` : '–'}</td>
+              <td>
+                <span class="bar" style="--share:${percent(means[i]! / steps)}"></span
+                >${formatNumber(means[i]!)}
+              </td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function mediatorText(mediators: Switches['phases'][number]['mediators']): string {
+  if (typeof mediators === 'number') return mediators === 0 ? 'none' : formatCount(mediators);
+  return new Set(mediators).size === 1 ? mediatorText(mediators[0]!) : mediators.join(', ');
+}
+
+function switchName({ phases }: Switches, k: number): Part {
+  return `${phases[k]!.stage} to ${phases[k + 1]!.stage}`;
+}
+
+function describe(switches: Switches, bins: readonly Bin[]): string {
+  const kinds = switches.phases.slice(1).map((_, k) => {
+    const total = bins.reduce((sum, { counts }) => sum + counts[k]!, 0);
+    const peak = bins.reduce((a, b) => (b.counts[k]! > a.counts[k]! ? b : a));
+    return `${String(switchName(switches, k))}: ${counted(total, 'samples')}, most at steps ${peak.from + 1} to ${peak.to}`;
+  });
+  return `Histogram of the steps at which samples switch. ${kinds.join('; ')}.`;
+}

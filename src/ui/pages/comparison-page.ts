@@ -1,0 +1,195 @@
+import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../pipeline/runs/compare.js';
+import { formatOrigin, readConfiguration } from '../../pipeline/runs/configuration.js';
+import type { Run } from '../../pipeline/runs/run.js';
+import { overlay, swatch, type OverlaidCurve } from '../../stages/report/chart/overlay.js';
+import { seriesOf } from '../../stages/report/chart/series.js';
+import { figure } from '../../stages/report/markup/figures.js';
+import { capitalized, counted, formatDuration } from '../../stages/report/markup/format.js';
+import { type Html, html, type Part } from '../../stages/report/markup/html.js';
+import { renderPage, type Site } from '../../stages/report/page.js';
+import type { Section } from '../../stages/report/sections/section.js';
+import { scaleChoice } from '../../stages/report/sections/curves.js';
+import type { Json } from '../../pipeline/stage.js';
+import { readRunStages } from './run-stages.js';
+import { stateBadge } from './state-badge.js';
+
+/** Runs side by side: what was set differently, what came of it, and their curves over each other. */
+export async function comparisonPage(
+  { runs, configuration, figures }: Comparison,
+  site?: Site,
+): Promise<string> {
+  return renderPage({
+    title: `${counted(runs.length, 'runs')} compared`,
+    eyebrow: [...new Set(runs.map(({ record }) => record.pipeline))].join(', '),
+    totals: [
+      { label: 'settings differ', value: String(configuration.length) },
+      { label: 'figures differ', value: String(figures.filter(isDifferent).length) },
+    ],
+    sections: [
+      runsSection(runs, site),
+      figuresSection(runs, figures),
+      ...(await curveSections(runs)),
+      differencesSection(runs, configuration),
+    ].filter((section) => section !== undefined),
+    ...(site && { site }),
+  });
+}
+
+function runsSection(runs: readonly Run[], site: Site | undefined): Section {
+  return {
+    id: 'runs',
+    title: 'Runs',
+    body: html`<div class="frame" role="group" aria-label="The runs" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            <th scope="col">State</th>
+            <th scope="col">Time</th>
+            <th scope="col">Set</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${runs.map(
+            (run, i) =>
+              html`<tr>
+                <th scope="row">${swatch(i)} ${nameOf(run, runs, site)}</th>
+                <td>${stateBadge(run.state)}</td>
+                <td class="duration">${formatDuration(run.seconds)}</td>
+                <td>${run.record.options.set.join(', ') || '–'}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>`,
+  };
+}
+
+function nameOf(run: Run, runs: readonly Run[], site: Site | undefined): Html {
+  const name = html`<bdi>${shortName(run, runs)}</bdi>`;
+  return site === undefined ? name : html`<a href="${pathOfRun(run)}">${name}</a>`;
+}
+
+/** The address of a run's page. */
+export function pathOfRun({ id }: Run): string {
+  return `/runs/${id.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+const isDifferent = ({ values }: ComparedFigure): boolean => values.some((value) => value !== values[0]);
+
+function figuresSection(runs: readonly Run[], figures: readonly ComparedFigure[]): Section | undefined {
+  if (figures.length === 0) return undefined;
+  return {
+    id: 'figures',
+    title: 'Figures',
+    body: html`<div class="frame" role="group" aria-label="Figures of the runs" tabindex="0">
+      <table class="compared">
+        <thead>
+          <tr>
+            <th scope="col">Stage</th>
+            <th scope="col">Figure</th>
+            ${runHeadings(runs)}
+          </tr>
+        </thead>
+        <tbody>
+          ${figures.map(
+            (row) =>
+              html`<tr class="${!isDifferent(row) && 'same'}">
+                <td>${row.stage}</td>
+                <th scope="row">${capitalized(figure(row.name, 0).label)}</th>
+                ${row.values.map(
+                  (value) => html`<td>${value === undefined ? '–' : figure(row.name, value).value}</td>`,
+                )}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>`,
+  };
+}
+
+function differencesSection(runs: readonly Run[], differences: readonly ConfigurationDifference[]): Section {
+  return {
+    id: 'configuration',
+    title: 'Configuration',
+    lead:
+      differences.length === 0
+        ? 'The configurations are the same.'
+        : 'The keys that differ, and where each value was written.',
+    body:
+      differences.length === 0
+        ? html``
+        : html`<div class="frame" role="group" aria-label="Differences of configuration" tabindex="0">
+            <table class="compared">
+              <thead>
+                <tr>
+                  <th scope="col">Key</th>
+                  ${runHeadings(runs)}
+                </tr>
+              </thead>
+              <tbody>
+                ${differences.map(
+                  ({ key, values, origins }) =>
+                    html`<tr>
+                      <th scope="row"><code>${key}</code></th>
+                      ${values.map((value, i) => configured(value, formatOrigin(origins[i])))}
+                    </tr>`,
+                )}
+              </tbody>
+            </table>
+          </div>`,
+  };
+}
+
+function configured(value: Json | undefined, origin: string): Html {
+  if (value === undefined) return html`<td>–</td>`;
+  return html`<td>
+    <code>${typeof value === 'string' ? value : JSON.stringify(value)}</code> <small>${origin}</small>
+  </td>`;
+}
+
+function runHeadings(runs: readonly Run[]): Part {
+  return runs.map((run, i) => html`<th scope="col">${swatch(i)} <bdi>${shortName(run, runs)}</bdi></th>`);
+}
+
+/** Without the pipeline where all runs are of the same. */
+function shortName({ id, record }: Run, runs: readonly Run[]): string {
+  const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
+  return runs.every((other) => other.record.pipeline === record.pipeline)
+    ? time
+    : `${record.pipeline}/${time}`;
+}
+
+/** A section for each stage that logs figures in any of the runs, with a chart for each figure. */
+async function curveSections(runs: readonly Run[]): Promise<readonly Section[]> {
+  const charts = new Map<string, Map<string, OverlaidCurve[]>>();
+  for (const [line, run] of runs.entries())
+    for (const { stage, metrics } of await readRunStages(run, await readConfiguration(run)))
+      for (const series of seriesOf(metrics)) {
+        const ofStage = charts.get(stage) ?? new Map<string, OverlaidCurve[]>();
+        charts.set(
+          stage,
+          ofStage.set(series.name, [
+            ...(ofStage.get(series.name) ?? []),
+            { name: shortName(run, runs), line, series },
+          ]),
+        );
+      }
+  return Array.from(charts, ([stage, figures]) => {
+    const id = `curves-${stage}`;
+    const main = figures.get('loss') ?? [...figures.values()][0]!;
+    const ordered = [main, ...[...figures.values()].filter((curves) => curves !== main)];
+    return {
+      id,
+      title: 'Training',
+      stage,
+      body: html`<div class="curves">
+        ${scaleChoice(
+          id,
+          main.flatMap(({ series }) => series.values),
+        )}
+        ${ordered.map((curves) => overlay(curves, `${id}-${curves[0]!.series.name}`))}
+      </div>`,
+    };
+  });
+}

@@ -1,0 +1,12 @@
+import { html } from '../../stages/report/markup/html.js';
+import { renderPage } from '../../stages/report/page.js';
+
+/** A page that only says something. */
+export function messagePage(title: string, text: string): string {
+  return renderPage({
+    title,
+    eyebrow: 'Pipeline runs',
+    totals: [],
+    sections: [{ id: 'message', title: text, body: html`` }],
+  });
+}

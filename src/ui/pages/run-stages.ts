@@ -1,0 +1,76 @@
+import { dirname, join, resolve } from 'node:path';
+import { metricsName, readMetrics } from '../../data/metrics-log.js';
+import type { ConfiguredValue } from '../../pipeline/runs/configuration.js';
+import type { Run } from '../../pipeline/runs/run.js';
+import type { StageRecord } from '../../pipeline/run/run-file.js';
+import { outputPlace } from '../../pipeline/store/layout.js';
+import { type Manifest, readManifest } from '../../pipeline/store/manifest.js';
+import type { Json } from '../../pipeline/stage.js';
+import type { ReportedStage } from '../../stages/report/reported-stage.js';
+
+/** A stage of a run, finished or not. */
+export interface RunStage extends ReportedStage {
+  /** Whether its output is there, so that what it holds can be shown. */
+  readonly isWhole: boolean;
+}
+
+/** Every stage of a run with what the page needs of its files; of one that is not finished, what it has logged so far. */
+export function readRunStages(
+  run: Run,
+  configuration: readonly ConfiguredValue[],
+): Promise<readonly RunStage[]> {
+  return Promise.all(
+    Object.entries(run.record.stages).map(([id, record]) => readRunStage(run, id, record, configuration)),
+  );
+}
+
+async function readRunStage(
+  run: Run,
+  id: string,
+  record: StageRecord,
+  configuration: readonly ConfiguredValue[],
+): Promise<RunStage> {
+  const directory = directoryOf(run, record);
+  const manifest =
+    record.output === undefined ? undefined : await manifestOf(directory, record.fingerprint ?? '');
+  const isCurrent = run.stage === id;
+  const progress = isCurrent ? run.progress : record.progress;
+  return {
+    stage: id,
+    kind: record.kind,
+    directory,
+    fingerprint: record.fingerprint ?? '',
+    config: manifest?.origin.config ?? configurationOf(id, configuration),
+    summary: manifest?.summary ?? record.summary ?? {},
+    seconds: record.seconds ?? 0,
+    after: record.after,
+    seed: manifest?.origin.seed,
+    precision: manifest?.origin.precision,
+    metrics: directory === '' ? [] : await readMetrics(join(directory, metricsName)),
+    isWhole: manifest !== undefined,
+    outcome: {
+      status: run.state === 'died' && record.status === 'running' ? 'died' : record.status,
+      reasons: record.reasons,
+      ...(progress && { progress }),
+    },
+  };
+}
+
+/** Where its files are: its output, or what is being made of it; empty where it has not begun. */
+function directoryOf(run: Run, { output, fingerprint, kind }: StageRecord): string {
+  if (output !== undefined) return resolve(run.directory, output);
+  if (fingerprint === undefined) return '';
+  return outputPlace(dirname(dirname(run.directory)), kind, fingerprint).partial;
+}
+
+/** A damaged manifest is the next run's to mend; a page shows what the run said of itself instead. */
+function manifestOf(directory: string, fingerprint: string): Promise<Manifest | undefined> {
+  return readManifest(directory, fingerprint).catch(() => undefined);
+}
+
+/** The keys of one stage put together again, for a stage whose output does not tell. */
+function configurationOf(id: string, configuration: readonly ConfiguredValue[]): Json {
+  const prefix = `stages.${id}.`;
+  const own = configuration.filter(({ key }) => key.startsWith(prefix) && key !== `${prefix}uses`);
+  return Object.fromEntries(own.map(({ key, value }) => [key.slice(prefix.length), value]));
+}

@@ -1,0 +1,112 @@
+import type { Run } from '../../pipeline/runs/run.js';
+import { runStates } from '../../pipeline/runs/states.js';
+import { figure } from '../../stages/report/markup/figures.js';
+import { capitalized, counted, formatCount, formatDuration } from '../../stages/report/markup/format.js';
+import { type Html, html, type Part } from '../../stages/report/markup/html.js';
+import { type PageContent, renderPage, type Site } from '../../stages/report/page.js';
+import type { Section } from '../../stages/report/sections/section.js';
+import { pathOfRun } from './comparison-page.js';
+import { stateBadge } from './state-badge.js';
+
+/** Runs on one page; older ones are on the next. */
+export const runsOnPage = 100;
+
+const shownFigures = 3;
+
+/** All runs, the latest first. */
+export function runsPage(runs: readonly Run[], page: number, site: Site): string {
+  return renderPage({ ...runsHead(runs), sections: [runsSection(runs, page)], site });
+}
+
+export function runsHead(runs: readonly Run[]): Pick<PageContent, 'title' | 'eyebrow' | 'totals'> {
+  const counts = runStates.map((state) => ({
+    label: state,
+    count: runs.filter((run) => run.state === state).length,
+  }));
+  return {
+    title: 'Runs',
+    eyebrow: 'All pipelines',
+    totals: [
+      { label: counted(runs.length, 'runs').replace(/^\S+ /, ''), value: formatCount(runs.length) },
+      ...counts.flatMap(({ label, count }) => (count > 0 ? [{ label, value: formatCount(count) }] : [])),
+    ],
+  };
+}
+
+export function runsSection(runs: readonly Run[], page: number): Section {
+  const pages = Math.max(1, Math.ceil(runs.length / runsOnPage));
+  const shown = runs.toReversed().slice((page - 1) * runsOnPage, page * runsOnPage);
+  return {
+    id: 'runs',
+    title: pages > 1 ? `Page ${page} of ${pages}` : 'All runs',
+    lead:
+      shown.length === 0
+        ? 'None yet: pipeline run FILE makes one.'
+        : 'Choose two or more to compare what was set and what came of it.',
+    body:
+      shown.length === 0
+        ? html``
+        : html`<form action="/compare" method="get">
+            <div class="frame" role="group" aria-label="Runs" tabindex="0">
+              <table class="runs">
+                <thead>
+                  <tr>
+                    <th scope="col"><span class="unseen">Compare</span></th>
+                    <th scope="col">Run</th>
+                    <th scope="col">State</th>
+                    <th scope="col">Time</th>
+                    <th scope="col">Stage and figures</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${shown.map(row)}
+                </tbody>
+              </table>
+            </div>
+            <p class="actions"><button type="submit">Compare</button> ${pageLinks(page, pages)}</p>
+          </form>`,
+  };
+}
+
+function row(run: Run): Html {
+  const { id, record, state, seconds } = run;
+  const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
+  return html`<tr>
+    <td><input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}" /></td>
+    <th scope="row">
+      <a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a> <small>${time}</small>
+    </th>
+    <td>${stateBadge(state)}</td>
+    <td class="duration">${formatDuration(seconds)}</td>
+    <td>${facts(run)}</td>
+  </tr>`;
+}
+
+function facts({ state, stage, progress, figures, record }: Run): Part {
+  const current =
+    state === 'running' && stage !== undefined
+      ? Object.entries(progress?.figures ?? {}).map(([name, value]) => ({ stage, name, value }))
+      : [];
+  const others = figures.filter(
+    (one) => !current.some((own) => own.stage === one.stage && own.name === one.name),
+  );
+  const shown = [...current, ...others].slice(0, shownFigures).map(({ name, value }) => {
+    const { label, value: text } = figure(name, value);
+    return `${capitalized(label)} ${text}`;
+  });
+  const failure = stage === undefined ? undefined : record.stages[stage]?.failure?.message;
+  const share = progress && progress.total > 0 ? (100 * progress.done) / progress.total : undefined;
+  return [
+    stage !== undefined && html`<b>${stage}</b> `,
+    state === 'running' &&
+      share !== undefined &&
+      html`<span class="meter" style="--share:${share.toFixed(1)}%"></span> ${Math.floor(share)} %
+        ${progress?.secondsLeft !== undefined && ` · ${formatDuration(progress.secondsLeft)} left`} `,
+    failure ?? html`<span class="soft">${shown.join(' · ')}</span>`,
+  ];
+}
+
+function pageLinks(page: number, pages: number): Part {
+  const link = (to: number, label: string) => html`<a href="/?page=${to}">${label}</a> `;
+  return [page > 1 && link(page - 1, 'Later runs'), page < pages && link(page + 1, 'Earlier runs')];
+}

@@ -1,0 +1,72 @@
+import { compareRuns } from '../../pipeline/runs/compare.js';
+import { listRuns } from '../../pipeline/runs/list-runs.js';
+import type { Run } from '../../pipeline/runs/run.js';
+import type { Site } from '../../stages/report/page.js';
+import { comparisonPage } from '../pages/comparison-page.js';
+import { liveParts, runPage } from '../pages/run-page.js';
+import { runsHead, runsPage, runsSection } from '../pages/runs-page.js';
+import type { LiveState } from './live.js';
+
+/** What an address leads to. */
+export interface Route {
+  readonly page: () => Promise<string>;
+  /** For pages that change while they are looked at. */
+  readonly live?: () => Promise<LiveState | undefined>;
+}
+
+const site: Site = { links: [{ href: '/', label: 'All runs' }] };
+const liveSite: Site = { ...site, isLive: true };
+const front: Site = { links: [], isLive: true };
+
+/** Runs that are compared at most: more would be told apart by nobody. */
+const mostCompared = 12;
+
+/**
+ * Finds what an address leads to; undefined where it leads to nothing. Runs are looked up among those that there are,
+ * so that no path of the file system is ever made from an address.
+ */
+export async function routeOf({ pathname, searchParams }: URL, runsRoot: string): Promise<Route | undefined> {
+  if (pathname === '/') {
+    const page = Number(/^\d{1,6}$/.exec(searchParams.get('page') ?? '1')?.[0] ?? NaN);
+    if (!(page >= 1)) return undefined;
+    return {
+      page: async () => runsPage(await listRuns(runsRoot), page, front),
+      live: async () => {
+        const runs = await listRuns(runsRoot);
+        return { head: runsHead(runs), sections: [runsSection(runs, page)], version: '' };
+      },
+    };
+  }
+  if (pathname === '/compare') {
+    const ids = new Set(searchParams.getAll('run'));
+    const runs = (await listRuns(runsRoot)).filter(({ id }) => ids.has(id)).slice(0, mostCompared);
+    if (runs.length !== Math.min(ids.size, mostCompared) || runs.length < 2) return undefined;
+    return { page: async () => comparisonPage(await compareRuns(runs), site) };
+  }
+  const id = runIdOf(pathname);
+  const find = async (): Promise<Run | undefined> => (await listRuns(runsRoot)).find((run) => run.id === id);
+  const run = id === undefined ? undefined : await find();
+  if (run === undefined) return undefined;
+  return {
+    page: () => runPage(run, run.state === 'running' ? liveSite : site),
+    live: async () => {
+      const now = await find();
+      return now && { ...(await liveParts(now)), version: versionOf(now) };
+    },
+  };
+}
+
+function runIdOf(pathname: string): string | undefined {
+  const match = /^\/runs\/([^/]+)\/([^/]+)$/.exec(pathname);
+  if (match === null) return undefined;
+  try {
+    return `${decodeURIComponent(match[1]!)}/${decodeURIComponent(match[2]!)}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Changes when a stage begins or ends, or the run does. */
+function versionOf({ state, record }: Run): string {
+  return JSON.stringify([state, Object.values(record.stages).map(({ status }) => status)]);
+}

@@ -1,0 +1,276 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserPath } from '../support/browser.js';
+import { startPipeline } from '../support/tiny-pipeline.js';
+import { accessibilityProblems } from './accessibility.js';
+import { hostile, writeWholeRun } from './whole-run.js';
+
+let folder: string;
+const pages = { run: '', comparison: '', failed: '' };
+const texts = { comparison: '' };
+
+/** The commands that a user gives, on two runs of every kind of stage and one that failed. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pages ü '));
+  const runs = join(folder, 'runs');
+  await writeWholeRun(runs, new Date('2026-03-01T10:00:00Z'));
+  await writeWholeRun(runs, new Date('2026-03-01T12:00:00Z'), { learningRate: 1e-3 });
+  const command = async (...args: string[]) => {
+    const { stdout, stderr, exitCode } = await startPipeline(folder, args);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    return stdout;
+  };
+  pages.run = join(folder, 'run.html');
+  pages.comparison = join(folder, 'comparison.html');
+  pages.failed = join(folder, 'failed.html');
+  expect(await command('report', 'whole~1', '--output', 'run.html')).toBe('Report: run.html');
+  expect(await command('compare', 'whole', '--html', 'comparison.html')).toBe('Comparison: comparison.html');
+  texts.comparison = await command('compare', 'whole~1', 'whole');
+  await writeWholeRun(runs, new Date('2026-03-01T14:00:00Z'), {
+    record: {
+      status: 'failed',
+      stages: {
+        images: { kind: 'images', after: [], status: 'cached', reasons: [] },
+        train: {
+          kind: 'train',
+          after: ['images'],
+          status: 'failed',
+          reasons: ['never run'],
+          progress: { done: 30, total: 100, unit: 'steps' },
+          failure: { message: `The loss is NaN: ${hostile}`, remedy: 'Lower `learningRate`.' },
+        },
+        sample: { kind: 'sample', after: ['train'], status: 'waiting', reasons: ['never run'] },
+      },
+    },
+  });
+  await command('report', 'latest', '--output', 'failed.html');
+}, 120_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('pipeline compare', () => {
+  it('shows what differs, with where it was written, and every figure', () => {
+    expect(texts.comparison).toBe(`   RUN                        STATE       STARTED            TIME
+A  whole/2026-03-01T10-00-00  ✓ finished  ${startOf('2026-03-01T10:00:00Z')}  1 min 30 s
+B  whole/2026-03-01T12-00-00  ✓ finished  ${startOf('2026-03-01T12:00:00Z')}  1 min 30 s
+
+KEY                        A              B
+stages.train.learningRate  0.0001  --set  0.001  --set
+
+STAGE     FIGURE                      A             B                 B − A
+evaluate  FID                     12.35         12.35
+evaluate  inception score          45.6          45.6
+evaluate  precision                0.71          0.71
+sample    samples                     4             4
+sample    size                     8 px          8 px
+train     loss                   0.2956        0.1347     −0.1609 (−54.4 %)
+train     learning rate        1 × 10⁻⁴         0.001  +9 × 10⁻⁴ (+900.0 %)
+train     steps                   3,000         3,000
+train     parameters       7.44 million  7.44 million
+images    images                    107           107
+images    size                    32 px         32 px
+images    skipped                     0             0`);
+  });
+
+  it('says the same as JSON', async () => {
+    const { stdout } = await startPipeline(folder, ['compare', 'whole~2', 'whole~1', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      runs: [{ id: 'whole/2026-03-01T10-00-00.000Z' }, { id: 'whole/2026-03-01T12-00-00.000Z' }],
+      configuration: [
+        { key: 'stages.train.learningRate', values: [0.0001, 0.001], origins: ['--set', '--set'] },
+      ],
+    });
+  });
+
+  it('refuses one run twice', async () => {
+    const { exitCode, stderr } = await startPipeline(folder, ['compare', 'whole', 'latest']);
+    expect([exitCode, stderr.split('\n')[0]]).toEqual([
+      2,
+      'error: The run whole/2026-03-01T14-00-00.000Z is named twice.',
+    ]);
+  });
+});
+
+/** As `status` writes it, on the clock of this machine. */
+function startOf(time: string): string {
+  const date = new Date(time);
+  const day = date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' });
+  const clock = date.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  return `${day} ${clock}`;
+}
+
+it('makes pages that need nothing else and name no folder of this machine', async () => {
+  for (const path of Object.values(pages)) {
+    const text = await readFile(path, 'utf8');
+    expect(text).toContain('default-src &#39;none&#39;');
+    expect(text).not.toContain(folder);
+    expect(text).not.toContain(hostile);
+  }
+});
+
+describe.skipIf(browserPath === undefined)('pages about runs in a browser', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      executablePath: browserPath!,
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+  });
+  afterAll(() => browser.close());
+
+  async function open(
+    path: string,
+    options: BrowserContextOptions = {},
+  ): Promise<Page & { complaints: string[] }> {
+    const page = await browser.newPage(options);
+    const complaints: string[] = [];
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(error.message));
+    const address = pathToFileURL(path).href;
+    page.on('request', (request) => {
+      if (request.url() !== address && !request.url().startsWith('data:')) complaints.push(request.url());
+    });
+    await page.goto(address);
+    return Object.assign(page, { complaints });
+  }
+
+  const sizes = [1280, 390].map((width) => ({ width, height: 900 }));
+
+  it.each(['run', 'comparison', 'failed'] as const)(
+    'the page %s fits narrow and wide, light and dark, and complains of nothing',
+    async (name) => {
+      const page = await open(pages[name]);
+      for (const colorScheme of ['light', 'dark'] as const)
+        for (const size of sizes) {
+          await page.setViewportSize(size);
+          await page.emulateMedia({ colorScheme });
+          expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(size.width);
+          const background = await page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+          expect(Number(/\d+/.exec(background)![0]) < 128).toBe(colorScheme === 'dark');
+        }
+      expect(page.complaints).toEqual([]);
+      await page.close();
+    },
+  );
+
+  it.each(['run', 'comparison', 'failed'] as const)('the page %s passes axe', async (name) => {
+    const page = await open(pages[name], { bypassCSP: true, viewport: sizes[0]!, colorScheme: 'light' });
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.setViewportSize(sizes[1]!);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.close();
+  });
+
+  it('shows the pipeline, why stages ran, and where each value was written', async () => {
+    const page = await open(pages.run);
+    expect(await page.locator('.graph .state').allTextContents()).toEqual(['cached', 'ran', 'ran', 'ran']);
+    expect(await page.locator('#stage-train .long dd').first().textContent()).toBe(
+      'stages.train.learningRate: 0.0002 → 0.0001',
+    );
+    const rows = page.locator('.configuration tr:visible').filter({ has: page.locator('td') });
+    expect(await rows.allInnerTexts()).toEqual([
+      'name\twhole\twhole.yaml:1:7',
+      'model.mediators\t4\t../base.yaml:12:40',
+      'learningRate\t0.0001\t--set',
+    ]);
+    await page.locator('.show-defaults').check();
+    expect(await page.locator('.configuration td:visible', { hasText: 'default' }).count()).toBeGreaterThan(
+      5,
+    );
+    expect(await page.locator('#evaluation-evaluate tbody tr').first().innerText()).toBe('FID\t12.35');
+    await page.close();
+  });
+
+  it('goes through the samples of a training by keyboard, and shows all of them without scripts', async () => {
+    const page = await open(pages.run);
+    const slider = page.getByRole('slider', { name: 'Step', exact: true });
+    await slider.focus();
+    const shown = () => page.locator('.slide-strip img:visible').getAttribute('alt');
+    expect(await shown()).toBe('Grid of samples at step 3,000');
+    await page.keyboard.press('ArrowLeft');
+    expect([await shown(), await slider.getAttribute('aria-valuetext')]).toEqual([
+      'Grid of samples at step 2,000',
+      'step 2,000',
+    ]);
+    await page.keyboard.press('Home');
+    expect(await shown()).toBe('Grid of samples at step 1,000');
+    await page.close();
+    const plain = await open(pages.run, { javaScriptEnabled: false });
+    expect(await plain.locator('.slide-strip img:visible').count()).toBe(3);
+    expect(await plain.getByRole('slider').count()).toBe(0);
+    await plain.close();
+  });
+
+  it('counts the switches of samples, and draws the bars as high as it counts', async () => {
+    const page = await open(pages.run);
+    const section = page.locator('#switching-sample');
+    expect(await section.locator('.lead').innerText()).toMatch(/^4\.12 % .* over 5 samples\.$/);
+    await section.locator('summary').click();
+    expect(await section.locator('details tbody tr').allInnerTexts()).toEqual([
+      '19–20\t1\t0',
+      '21–22\t3\t0',
+      '59–60\t0\t1',
+      '79–80\t0\t1',
+    ]);
+    const heights = await section
+      .locator('rect')
+      .evaluateAll((bars) =>
+        bars.map((bar) =>
+          Number((bar as unknown as { getAttribute(name: string): string }).getAttribute('height')),
+        ),
+      );
+    expect(heights).toEqual([333.3, 1000, 333.3, 333.3]);
+    expect(await section.locator('.phases tbody tr').allInnerTexts()).toEqual([
+      // Mean of 20, 21, 22, 21 and, where there was no switch, all 100 steps; the rest by the same count.
+      '1\ttrain-4\t4\t5.49\t0.8 of the mean\t36.8',
+      '2\ttrain-16\t16\t5.55\t0.5 of the mean\t51.2',
+      '3\ttrain-64\t64\t5.78\t–\t12',
+    ]);
+    await page.close();
+  });
+
+  it('lays curves over each other and reads all of them out at a step', async () => {
+    const page = await open(pages.comparison);
+    const chart = page.locator('#curves-train-loss');
+    expect(await chart.locator('g:visible path.curve').count()).toBe(2);
+    const slider = chart.getByRole('slider', { name: 'Loss of all runs by step' });
+    await slider.focus();
+    await page.keyboard.press('Home');
+    expect(await slider.getAttribute('aria-valuetext')).toBe(
+      'Step 20: 2026-03-01T10-00-00 1.1, 2026-03-01T12-00-00 1.1',
+    );
+    await page.keyboard.press('End');
+    expect(await chart.locator('.legend output').allTextContents()).toEqual(['0.2956', '0.1347']);
+    expect(await chart.locator('.cursor:visible').count()).toBe(2);
+    expect(await chart.locator('details th[scope=row]').count()).toBe(12);
+    expect(page.complaints).toEqual([]);
+    await page.close();
+  });
+
+  it('says what went wrong with a run that failed', async () => {
+    const page = await open(pages.failed);
+    expect(await page.locator('#failure .lead').innerText()).toBe(
+      `The loss is NaN: ${hostile} Lower \`learningRate\`.`,
+    );
+    expect(await page.locator('.graph .state').allTextContents()).toEqual([
+      'cached',
+      'failed 30 %',
+      'waiting',
+    ]);
+    await page.close();
+  });
+
+  it('prints without what cannot be used on paper', async () => {
+    const page = await open(pages.run);
+    await page.emulateMedia({ media: 'print' });
+    expect(
+      await page.locator('nav:visible, .switch:visible, .choice:visible, .slide-control:visible').count(),
+    ).toBe(0);
+    expect(await page.locator('.curve:visible').count()).toBeGreaterThan(0);
+    await page.close();
+  });
+});

@@ -1,0 +1,220 @@
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa, type ResultPromise } from 'execa';
+import { chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserPath } from '../support/browser.js';
+import { accessibilityProblems } from './accessibility.js';
+import { writeWholeRun } from './whole-run.js';
+
+const loader = import.meta.resolve('tsx');
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const toyMain = fileURLToPath(new URL('../cli/toy-main.ts', import.meta.url));
+
+let folder: string;
+let server: ResultPromise;
+let address: URL;
+let cookie: string;
+
+const start = (program: string, args: readonly string[], env: Record<string, string> = {}) =>
+  execa(process.execPath, ['--import', loader, program, ...args], {
+    cwd: folder,
+    reject: false,
+    env: { PIPELINE_RUNS: join(folder, 'runs'), NO_COLOR: '1', CI: '1', ...env },
+  });
+
+/** Starts `pipeline ui`; gives the process and the address that it printed. */
+async function startServer(...args: string[]): Promise<{ process: ResultPromise; address: URL }> {
+  const process = start(main, ['ui', ...args]);
+  let text = '';
+  for await (const chunk of process.stdout as AsyncIterable<Buffer>) {
+    text += chunk.toString();
+    const found = /http:\S+/.exec(text);
+    if (found && text.includes('Ctrl-C')) return { process, address: new URL(found[0]) };
+  }
+  throw new Error(`The server ended: ${text}`);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** Asks without any help: the path goes as it is, dots and all. */
+function ask(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(
+      { host: '127.0.0.1', port: address.port, path, method, headers: { cookie, ...headers } },
+      (response) => {
+        let body = '';
+        response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'ui ü ')));
+  await writeWholeRun(join(folder, 'runs'), new Date('2026-03-01T10:00:00Z'));
+  await writeWholeRun(join(folder, 'runs'), new Date('2026-03-01T12:00:00Z'), { learningRate: 1e-3 });
+  ({ process: server, address } = await startServer());
+  cookie = '';
+}, 60_000);
+afterAll(async () => {
+  server.kill('SIGINT');
+  const { exitCode } = await server;
+  await rm(folder, { recursive: true, force: true });
+  // Ctrl-C is how a server is meant to end.
+  expect(exitCode).toBe(0);
+});
+
+describe('pipeline ui over HTTP', () => {
+  it('lets nobody in without the printed address, and gives a cookie to who has it', async () => {
+    expect(address.hostname).toBe('127.0.0.1');
+    expect(address.searchParams.get('token')).toMatch(/^[\w-]{43}$/);
+    for (const path of ['/', '/runs/whole/2026-03-01T10-00-00.000Z', '/events', '/?token=wrong', '/?token='])
+      expect((await ask(path)).status, path).toBe(401);
+    const { status, headers } = await ask(`${address.pathname}${address.search}`);
+    expect([status, headers.location]).toEqual([303, '/']);
+    const [given] = headers['set-cookie']!;
+    expect(given).toMatch(/; HttpOnly; SameSite=Strict; Path=\/$/);
+    cookie = given!.split(';')[0]!;
+    const page = await ask('/');
+    expect([page.status, page.headers['cache-control'], page.headers['referrer-policy']]).toEqual([
+      200,
+      'no-store',
+      'no-referrer',
+    ]);
+    expect(page.body).not.toContain(address.searchParams.get('token')!);
+    expect((await ask('/', { cookie: `${cookie.slice(0, -1)}!` })).status).toBe(401);
+  });
+
+  it('answers to its own name only', async () => {
+    expect((await ask('/', { host: 'evil.example' })).status).toBe(421);
+    expect((await ask('/', { host: `evil.example:${address.port}` })).status).toBe(421);
+    expect((await ask('/', { host: `localhost:${address.port}` })).status).toBe(200);
+  });
+
+  it('only reads', async () => {
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS'])
+      expect((await ask('/', {}, method)).status, method).toBe(405);
+    const head = await ask('/', {}, 'HEAD');
+    expect([head.status, head.body]).toEqual([200, '']);
+  });
+
+  it.each([
+    '/runs/../../../../etc/passwd',
+    '/runs/whole/..%2f..%2f..%2fetc%2fpasswd',
+    '/runs/store/train',
+    '/runs/whole/latest',
+    '/runs/whole/%E0%A4%A',
+    '/runs/whole/2026-03-01T10-00-00.000Z/run.json',
+    '/?page=0',
+    '/?page=../..',
+    '/compare?run=whole/2026-03-01T10-00-00.000Z',
+    '/compare?run=whole/2026-03-01T10-00-00.000Z&run=../../etc',
+    '/events?page=//evil.example/',
+    '/events?page=http://evil.example/',
+    '//evil.example/',
+  ])('leads nowhere: %s', async (path) => {
+    expect((await ask(path)).status).toBe(404);
+  });
+
+  it('shows the run, and both compared', async () => {
+    const run = await ask('/runs/whole/2026-03-01T10-00-00.000Z');
+    expect([run.status, /<h1>(.*)<\/h1>/.exec(run.body)?.[1]]).toEqual([200, 'whole']);
+    const both = ['10', '12'].map((hour) => `run=whole%2F2026-03-01T${hour}-00-00.000Z`).join('&');
+    expect((await ask(`/compare?${both}`)).body).toContain('2 runs compared');
+  });
+
+  it('takes the next free port where one is taken', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const { port } = holder.address() as { port: number };
+    const second = await startServer('--port', String(port));
+    expect(Number(second.address.port)).toBeGreaterThan(port);
+    second.process.kill('SIGTERM');
+    expect((await second.process).exitCode).toBe(0);
+    holder.close();
+  });
+});
+
+describe.skipIf(browserPath === undefined)('pipeline ui in a browser', () => {
+  it('follows a run that another terminal started, and compares runs', async () => {
+    await mkdir(join(folder, 'data'), { recursive: true });
+    await writeFile(join(folder, 'data', 'a.png'), 'a');
+    await writeFile(
+      join(folder, 'toy.yaml'),
+      `name: toy
+stages:
+  images: { uses: images, path: data, size: 32 }
+  autoencoder: { uses: autoencoder, images: images, channels: [32, 64, 96], steps: 400 }
+`,
+    );
+    const browser = await chromium.launch({
+      executablePath: browserPath!,
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+    const context = await browser.newContext({ bypassCSP: false });
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await page.goto(address.href);
+    expect(page.url()).toBe(`${address.origin}/`);
+    await page.getByRole('status').getByText('Live').waitFor();
+    await page.getByLabel(/Compare whole.*T10/).check();
+
+    const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '25' });
+    const row = page.locator('.runs tbody tr', { hasText: 'toy' });
+    await row.getByText('running').waitFor();
+    await row.getByText(/autoencoder .* [1-9]\d* %/s).waitFor();
+    expect(await page.getByLabel(/Compare whole.*T10/).isChecked()).toBe(true);
+    await row.getByRole('link').click();
+    await page.locator('.graph .state.running', { hasText: /running \d+ %/ }).waitFor();
+    await page.locator('.graph .state.ran', { hasText: 'ran' }).nth(1).waitFor({ timeout: 30_000 });
+    expect((await running).exitCode).toBe(0);
+    await page.locator('h1 ~ .totals, .kind .state.finished').first().waitFor();
+
+    await page.getByRole('link', { name: 'All runs' }).click();
+    await page.getByLabel(/Compare whole.*T10/).check();
+    await page.getByLabel(/Compare whole.*T12/).check();
+    await page.getByRole('button', { name: 'Compare' }).click();
+    await page.getByRole('heading', { name: '2 runs compared' }).waitFor();
+    await page.getByRole('link', { name: '2026-03-01T12-00-00' }).click();
+    await page.getByRole('heading', { name: 'whole' }).waitFor();
+    expect(complaints).toEqual([]);
+    await browser.close();
+  });
+
+  it.each([
+    [1280, 'light'],
+    [390, 'dark'],
+  ] as const)('lists runs at %d px, %s, for everyone', async (width, colorScheme) => {
+    const browser = await chromium.launch({
+      executablePath: browserPath!,
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+    const context = await browser.newContext({
+      viewport: { width, height: 900 },
+      colorScheme,
+      bypassCSP: true,
+    });
+    const page = await context.newPage();
+    await page.goto(address.href);
+    await page.getByRole('status').getByText('Live').waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await browser.close();
+  });
+});
