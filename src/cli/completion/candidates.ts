@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { readSchema, stageKinds } from '../../config/schema/schema.js';
 import { configurationKeys, stageIds } from './pipeline-keys.js';
 import { type ParsedLine, parseLine } from './parse.js';
 import { runReferences } from './run-references.js';
@@ -71,9 +72,14 @@ async function all(
       if (argument === undefined) return nothing;
       if (argument.argChoices !== undefined) return listed(argument.argChoices.map((value) => ({ value })));
       if (argument.name() === 'run') return listed(await runReferences(env));
+      if (argument.name() === 'kind') return listed(schemaNames());
       return argument.name() === 'file' ? files : nothing;
     }
   }
+}
+
+function schemaNames(): readonly Candidate[] {
+  return ['pipeline', ...stageKinds(readSchema('pipeline.schema.json'))].map((value) => ({ value }));
 }
 
 const listed = (values: readonly Candidate[]): Candidates => ({ values, files: false });

@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { splitWords } from '../../src/cli/completion/words.js';
+import { writeRun } from '../pipeline/runs/synthetic-runs.js';
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const tsx = import.meta.resolve('tsx');
+
+/** A shell of this machine, where it and `script`, which gives it a terminal, are installed. */
+function shellPath(name: string): string | undefined {
+  const found = (program: string) =>
+    (process.env.PATH ?? '')
+      .split(delimiter)
+      .map((folder) => join(folder, program))
+      .find((path) => existsSync(path));
+  const path = found(name);
+  const usable =
+    path !== undefined &&
+    (name === 'fish' || (process.platform === 'linux' && found('script') !== undefined));
+  if (!usable) console.log(`Skipped: completion in ${name}, which is not installed here (or script is not).`);
+  return usable ? path : undefined;
+}
+const [bash, zsh, fish] = ['bash', 'zsh', 'fish'].map(shellPath);
+
+let folder: string;
+let env: Record<string, string>;
+
+/** `pipeline` as a user has it: completes for real, and otherwise prints the words that it was given. */
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'completion ü ')));
+  await writeFile(
+    join(folder, 'pipeline'),
+    `#!/bin/sh
+case "$1" in
+complete|completion) exec '${process.execPath}' --import '${tsx}' '${main}' "$@" ;;
+*) printf '<'; printf '%s|' "$@"; printf '>\\n' ;;
+esac
+`,
+  );
+  await chmod(join(folder, 'pipeline'), 0o755);
+  await writeFile(
+    join(folder, 'mine.yaml'),
+    `name: mine
+stages:
+  pictures: { uses: images, path: photos, size: 32 }
+  coder: { uses: autoencoder, images: pictures, channels: [8], steps: 5 }
+  latents: { uses: encode, images: pictures, autoencoder: coder }
+  train: { uses: train, latents: latents, model: { name: SiT-S/2 }, steps: 5
+`,
+  );
+  await writeRun(join(folder, 'runs'), 'mine', new Date('2026-03-01T10:00:00Z'));
+  await writeRun(join(folder, 'runs'), 'mine', new Date('2026-04-01T10:00:00Z'));
+  env = {
+    PATH: `${folder}${delimiter}${process.env.PATH}`,
+    PIPELINE_RUNS: join(folder, 'runs'),
+    TERM: 'dumb',
+    HISTFILE: '',
+  };
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Types lines into a shell that has a terminal; gives what `pipeline` said it was given for each. */
+async function type(shell: string, setUp: string, lines: readonly string[]): Promise<string[]> {
+  const running = execa('script', ['-qec', shell, '/dev/null'], {
+    cwd: folder,
+    env,
+    reject: false,
+    timeout: 100_000,
+  });
+  let output = '';
+  running.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const until = async (test: () => boolean) => {
+    while (!test()) {
+      if (running.exitCode !== null) throw new Error(`The shell ended: ${output}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const said = () => [...output.matchAll(/^<(.*)\|>\r?$/gm)].map(([, words]) => words!);
+  running.stdin.write(`${setUp}; pipeline is ready\n`);
+  await until(() => said().length === 1);
+  for (const [i, line] of lines.entries()) {
+    running.stdin.write(`${line}\n`);
+    await until(() => said().length === i + 2);
+  }
+  running.stdin.write('exit\n');
+  await running;
+  return said().slice(1);
+}
+
+const typed = [
+  'pipeline stat\t',
+  'pipeline run mi\t--until pic\t',
+  'pipeline run mine.yaml --forc\tcod\t',
+  'pipeline run mine.yaml --set stages.train.sched\tcos\t',
+  'pipeline run mine.yaml --set=stages.latents.autoe\tx',
+  'pipeline compare mine/2026-04\t',
+  'pipeline status --state int\t',
+  'pipeline schema auto\t',
+];
+const completed = [
+  'status',
+  'run|mine.yaml|--until|pictures',
+  'run|mine.yaml|--force|coder',
+  'run|mine.yaml|--set|stages.train.schedule=cosine',
+  'run|mine.yaml|--set=stages.latents.autoencoder=x',
+  'compare|mine/2026-04-01T10-00-00',
+  'status|--state|interrupted',
+  'schema|autoencoder',
+];
+
+describe('completion of the Tab key', () => {
+  it.skipIf(bash === undefined)('works in bash', { timeout: 120_000 }, async () => {
+    expect(await type('bash --norc --noprofile -i', 'source <(pipeline completion bash)', typed)).toEqual(
+      completed,
+    );
+  });
+
+  it.skipIf(zsh === undefined)('works in zsh', { timeout: 120_000 }, async () => {
+    const setUp = 'autoload -U compinit; compinit -u -D; source <(pipeline completion zsh)';
+    expect(await type('zsh -f -i', setUp, typed)).toEqual(completed);
+  });
+
+  it.skipIf(fish === undefined)('works in fish', { timeout: 120_000 }, async () => {
+    const { stdout } = await execa('pipeline', ['completion', 'fish'], {
+      cwd: folder,
+      env,
+      preferLocal: false,
+    });
+    await writeFile(join(folder, 'pipeline.fish'), stdout);
+    for (const [i, line] of typed.entries()) {
+      // What stands before the last Tab key, and the word that it must offer.
+      const [before] = line
+        .replace(/mi\t/, 'mine.yaml ')
+        .replace(/--forc\t/, '--force ')
+        .replace(/sched\t/, 'schedule=')
+        .split('\t');
+      const word = completed[i]!.split('|').at(-1)!.replace(/=x$/, '=');
+      const asked = await execa(
+        'fish',
+        ['--no-config', '-c', 'source pipeline.fish; complete -C $argv[1]', before!],
+        {
+          cwd: folder,
+          env,
+        },
+      );
+      expect(
+        asked.stdout.split('\n').map((offer) => offer.split('\t')[0]),
+        before,
+      ).toContain(word);
+    }
+  });
+
+  it('takes the words of a line apart as a shell does, and runs nothing in them', () => {
+    expect(splitWords('pipeline run "a b.yaml" c\\ d \'$(e)\' f')).toEqual([
+      'pipeline',
+      'run',
+      'a b.yaml',
+      'c d',
+      '$(e)',
+      'f',
+    ]);
+    expect(splitWords('pipeline run ')).toEqual(['pipeline', 'run', '']);
+  });
+});

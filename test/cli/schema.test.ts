@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { Ajv } from 'ajv';
+import { expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { startPipeline } from '../support/tiny-pipeline.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const schema = async (...args: string[]): Promise<string> => {
+  const { stdout, exitCode } = await startPipeline(root, ['schema', ...args]);
+  expect(exitCode).toBe(0);
+  return stdout;
+};
+
+it('prints the file that pipelines name in their first line', async () => {
+  expect(JSON.parse(await schema())).toEqual(
+    JSON.parse(await readFile(`${root}schemas/pipeline.schema.json`, 'utf8')),
+  );
+  expect(await schema('--path')).toBe(`${root}schemas/pipeline.schema.json`);
+  expect(await schema('train', '--path')).toBe(`${root}schemas/stages/train.schema.json`);
+});
+
+it('bundles all of it into one file that any validator takes, in the strict dialect of JSON Schema', async () => {
+  const text = await schema('--bundle');
+  expect(text).not.toContain('"$ref"');
+  const validate = new Ajv({
+    strict: true,
+    strictTypes: false,
+    strictRequired: false,
+    allowUnionTypes: true,
+  }).compile(JSON.parse(text) as object);
+  const quickstart = parse(await readFile(`${root}pipelines/quickstart.yaml`, 'utf8')) as {
+    stages: Record<string, Record<string, unknown>>;
+  };
+  expect(validate(quickstart), JSON.stringify(validate.errors)).toBe(true);
+  quickstart.stages.train!.stepz = 3;
+  expect(validate(quickstart)).toBe(false);
+  // What only our own validator knows is said in words, which editors show beside the key.
+  expect(text).toContain('Images to draw. In images.');
+  expect(text).toContain('Names a stage of kind autoencoder.');
+});
+
+it('refuses a kind that there is none of', async () => {
+  const { exitCode, stderr } = await startPipeline(root, ['schema', 'trian']);
+  expect([exitCode, stderr]).toEqual([2, 'error: There is no schema of trian.\n  Did you mean train?']);
+});
