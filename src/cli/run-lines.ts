@@ -32,6 +32,7 @@ export function runColumns(runs: readonly Run[], chalk: ChalkInstance, now = new
     {
       heading: 'stage and figures',
       flexible: true,
+      below: true,
       cells: runs.map((run) => ({ text: [...stageFacts(run), ...figureFacts(run)].join(' · ') })),
     },
   ];

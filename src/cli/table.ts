@@ -16,17 +16,25 @@ export interface Column {
   readonly leaveOut?: number;
   /** Cut where the table would still be too wide. */
   readonly flexible?: boolean;
+  /** Put on a line of its own below each row where little of it would fit beside the others. */
+  readonly below?: boolean;
 }
 
 const gap = '  ';
 const leastFlexible = 16;
+/** Columns of text from which on a `below` column stands beside the others. */
+const leastBeside = 32;
 
 /**
  * A table for a terminal of `width` columns; `Infinity` where the text goes elsewhere and nothing may be cut. Headings
  * are in capitals and dim, and the last column is not padded.
  */
 export function formatTable(columns: readonly Column[], width: number, { dim }: ChalkInstance): string {
-  const shown = fittingColumns(columns, width);
+  const below = columns.find((column) => column.below === true && !fitsBeside(column, columns, width));
+  const shown = fittingColumns(
+    below === undefined ? columns : columns.filter((column) => column !== below),
+    width,
+  );
   const widths = widthsOf(shown, width);
   const row = (cells: readonly Cell[]): string =>
     cells
@@ -40,8 +48,17 @@ export function formatTable(columns: readonly Column[], width: number, { dim }: 
       .trimEnd();
   const head = row(shown.map(({ heading }) => ({ text: heading.toUpperCase(), style: dim })));
   const count = Math.max(0, ...shown.map(({ cells }) => cells.length));
-  const rows = Array.from({ length: count }, (_, i) => row(shown.map(({ cells }) => cells[i]!)));
+  const rows = Array.from({ length: count }, (_, i) => {
+    const line = row(shown.map(({ cells }) => cells[i]!));
+    const text = below?.cells[i]?.text ?? '';
+    return text === '' ? line : `${line}\n${gap}${dim(fit(text, width - gap.length))}`;
+  });
   return [head, ...rows, ''].join('\n');
+}
+
+function fitsBeside(column: Column, columns: readonly Column[], width: number): boolean {
+  const others = columns.filter((other) => other !== column && other.leaveOut === undefined);
+  return total([...others.map(naturalWidth), Math.min(leastBeside, naturalWidth(column))]) <= width;
 }
 
 function fittingColumns(columns: readonly Column[], width: number): readonly Column[] {

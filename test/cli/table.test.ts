@@ -25,3 +25,13 @@ a      1 s  all is well
 bbbb  12 s  a long remark abo…
 `);
 });
+
+it('puts a long column below each row where there is little room beside', () => {
+  const narrow = columns.map((column) => (column.flexible ? { ...column, below: true } : column));
+  expect(formatTable(narrow, 30, chalk)).toBe(`RUN   STARTED    TIME
+a     today       1 s
+  all is well
+bbbb  yesterday  12 s
+  a long remark about 日本語
+`);
+});
