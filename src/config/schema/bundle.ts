@@ -44,9 +44,13 @@ function plainPart(key: string, value: unknown): unknown {
   return Object.fromEntries(properties.map(([name, property]) => [name, plainSchema(property)]));
 }
 
+/** A value that fits into a sentence. */
+const isPlain = (value: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof value);
+
 function describe(description: string, schema: Schema): string {
   const facts = [
-    schema.unit === undefined ? '' : `In ${schema.unit}.`,
+    schema.unit === undefined ? '' : `Unit: ${schema.unit}.`,
+    isPlain(schema.default) ? `Default: ${String(schema.default)}.` : '',
     schema.patternHint === undefined ? '' : `Takes ${schema.patternHint}.`,
     schema.stageRef === undefined
       ? ''
