@@ -11,16 +11,15 @@ export function bundledSchema(path: string): Schema {
   return { $schema, ...(plainSchema(schema) as Schema) } as Schema;
 }
 
-/** Keywords that only our own validator knows, and one that stands at the top of a file only. */
-const ours = new Set([
-  '$schema',
-  'unit',
-  'patternHint',
-  'stageRef',
-  'perfectSquare',
-  'exactlyOneOf',
-  'presets',
-]);
+/** Keywords of JSON Schema, draft 07, in a schema without references. What is not among them is ours. */
+const standard = new Set(
+  (
+    'title description examples default type enum const multipleOf maximum exclusiveMaximum minimum exclusiveMinimum ' +
+    'maxLength minLength pattern format items additionalItems maxItems minItems uniqueItems contains ' +
+    'maxProperties minProperties required properties patternProperties additionalProperties propertyNames dependencies ' +
+    'allOf anyOf oneOf not if then else'
+  ).split(' '),
+);
 
 function plainSchema(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(plainSchema);
@@ -28,7 +27,7 @@ function plainSchema(node: unknown): unknown {
   const schema = node as Schema;
   return Object.fromEntries(
     Object.entries(schema)
-      .filter(([key]) => !ours.has(key))
+      .filter(([key]) => standard.has(key))
       .map(([key, value]) => [
         key,
         key === 'description' && typeof value === 'string' ? describe(value, schema) : plainPart(key, value),
