@@ -113,6 +113,11 @@ const completed = [
   'schema|autoencoder',
 ];
 
+/** Each key takes the start of a process: the other shells need not be asked everything that bash was. */
+const some = [1, 3, 5];
+const typedElsewhere = some.map((i) => typed[i]!);
+const completedElsewhere = some.map((i) => completed[i]!);
+
 describe('completion of the Tab key', () => {
   it.skipIf(bash === undefined)('works in bash', { timeout: 120_000 }, async () => {
     expect(await type('bash --norc --noprofile -i', 'source <(pipeline completion bash)', typed)).toEqual(
@@ -122,7 +127,7 @@ describe('completion of the Tab key', () => {
 
   it.skipIf(zsh === undefined)('works in zsh', { timeout: 120_000 }, async () => {
     const setUp = 'autoload -U compinit; compinit -u -D; source <(pipeline completion zsh)';
-    expect(await type('zsh -f -i', setUp, typed)).toEqual(completed);
+    expect(await type('zsh -f -i', setUp, typedElsewhere)).toEqual(completedElsewhere);
   });
 
   it.skipIf(fish === undefined)('works in fish', { timeout: 120_000 }, async () => {
@@ -132,14 +137,14 @@ describe('completion of the Tab key', () => {
       preferLocal: false,
     });
     await writeFile(join(folder, 'pipeline.fish'), stdout);
-    for (const [i, line] of typed.entries()) {
+    for (const [i, line] of typedElsewhere.entries()) {
       // What stands before the last Tab key, and the word that it must offer.
       const [before] = line
         .replace(/mi\t/, 'mine.yaml ')
         .replace(/--forc\t/, '--force ')
         .replace(/sched\t/, 'schedule=')
         .split('\t');
-      const word = completed[i]!.split('|').at(-1)!.replace(/=x$/, '=');
+      const word = completedElsewhere[i]!.split('|').at(-1)!.replace(/=x$/, '=');
       const asked = await execa(
         'fish',
         ['--no-config', '-c', 'source pipeline.fish; complete -C $argv[1]', before!],

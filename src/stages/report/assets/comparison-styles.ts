@@ -27,7 +27,7 @@ export const comparisonStyles = `
 .state::before { content: ""; display: inline-block; width: 0.55em; height: 0.55em; margin-right: 0.45em; border-radius: 50%; background: var(--state); vertical-align: 0.08em; }
 .state { --state: var(--soft); }
 .state.running { --state: var(--accent); }
-.state.finished, .state.ran, .state.cached { --state: var(--line-2); }
+.state.finished, .state.cached { --state: var(--line-2); }
 .state.cached::before { background: none; box-shadow: inset 0 0 0 2px var(--state); }
 .state.failed, .state.died { --state: var(--bad); }
 .state.failed::before, .state.died::before { border-radius: 0; rotate: 45deg; }
