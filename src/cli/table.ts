@@ -39,8 +39,8 @@ export function formatTable(columns: readonly Column[], width: number, { dim }: 
   const row = (cells: readonly Cell[]): string =>
     cells
       .map(({ text, style = (plain: string) => plain }, i) => {
-        const cut = fit(text, widths[i]!);
-        const padding = ' '.repeat(Math.max(0, widths[i]! - stringWidth(cut)));
+        const cut = widthOf(text) <= widths[i]! ? text : fit(text, widths[i]!);
+        const padding = ' '.repeat(Math.max(0, widths[i]! - widthOf(cut)));
         if (shown[i]!.align === 'right') return padding + style(cut);
         return style(cut) + (i === shown.length - 1 ? '' : padding);
       })
@@ -88,7 +88,11 @@ function widthsOf(columns: readonly Column[], width: number): readonly number[] 
 }
 
 const naturalWidth = ({ heading, cells }: Column): number =>
-  Math.max(stringWidth(heading), ...cells.map(({ text }) => stringWidth(text)));
+  cells.reduce((widest, { text }) => Math.max(widest, widthOf(text)), stringWidth(heading));
+
+/** Columns that a text takes; letters and marks that we use take one each, which is quickly told. */
+const widthOf = (text: string): number =>
+  /^[ -~·×–−…†‖●✓✗¹²³⁰⁴-⁹⁻]*$/.test(text) ? text.length : stringWidth(text);
 
 const total = (widths: readonly number[]): number =>
   widths.reduce((sum, own) => sum + own, 0) + gap.length * Math.max(0, widths.length - 1);

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Chalk } from 'chalk';
-import { createLogUpdate } from 'log-update';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
 import { matchingRuns } from '../../pipeline/runs/find-runs.js';
 import { listRuns } from '../../pipeline/runs/list-runs.js';
@@ -58,6 +57,7 @@ function asTable(runs: readonly Run[], { stdout, env }: Services): string {
 
 async function watch(select: () => Promise<readonly Run[]>, services: Services): Promise<number> {
   const { stdout, forceExit } = services;
+  const { createLogUpdate } = await import('log-update');
   const live = createLogUpdate(stdout);
   const interrupts = onInterrupt(() => undefined, forceExit);
   try {

@@ -1,20 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lastValueFrom, from, mergeMap, toArray } from 'rxjs';
 import { readRun, type Run } from './run.js';
-
-/** Runs whose files are read at once. */
-const atOnce = 64;
 
 /** Every run in the folder of runs, oldest first. Of one that is over, one small file is read. */
 export async function listRuns(runsRoot: string): Promise<readonly Run[]> {
   const now = new Date();
-  const runs = await lastValueFrom(
-    from(await runFolders(runsRoot)).pipe(
-      mergeMap((directory) => readRun(directory, now), atOnce),
-      toArray(),
-    ),
-  );
+  const runs = await Promise.all((await runFolders(runsRoot)).map((directory) => readRun(directory, now)));
   return runs
     .filter((run) => run !== undefined)
     .sort((a, b) => compareText(a.record.startedAt, b.record.startedAt) || compareText(a.id, b.id));

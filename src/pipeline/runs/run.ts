@@ -1,6 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isLocked } from '../../files/file-lock.js';
 import { eventsName, runLockName, runName, type RunFile } from '../run/run-file.js';
 import { tellingFigures, type RunFigure } from './figures.js';
 import { readProgress, type LiveProgress } from './live-progress.js';
@@ -27,17 +27,17 @@ export interface Run {
 
 /** Reads the run in a folder; undefined where there is none. */
 export async function readRun(directory: string, now = new Date()): Promise<Run | undefined> {
-  const record = await readRecord(directory);
+  const record = readRecord(directory);
   return record && describe(directory, record, now);
 }
 
 /**
  * The file `run.json`, which is replaced whole whenever it changes; undefined where there is none, or one that is not
- * of this format.
+ * of this format. Synchronous: a thousand small files take a quarter of the time that they would take otherwise.
  */
-export async function readRecord(directory: string): Promise<RunFile | undefined> {
+export function readRecord(directory: string): RunFile | undefined {
   try {
-    const record = JSON.parse(await readFile(join(directory, runName), 'utf8')) as RunFile | null;
+    const record = JSON.parse(readFileSync(join(directory, runName), 'utf8')) as RunFile | null;
     return record?.format === 1 ? record : undefined;
   } catch {
     return undefined;
@@ -45,7 +45,7 @@ export async function readRecord(directory: string): Promise<RunFile | undefined
 }
 
 async function describe(directory: string, record: RunFile, now: Date): Promise<Run> {
-  const state = stateOf(directory, record);
+  const state = record.status === 'running' ? await stateOfUnended(directory) : record.status;
   const stage = Object.entries(record.stages).find(([, { status }]) =>
     ['running', 'failed', 'interrupted'].includes(status),
   );
@@ -71,9 +71,12 @@ async function describe(directory: string, record: RunFile, now: Date): Promise<
   };
 }
 
-/** A process number may have been given to another process since: only the lock tells whether the run is alive. */
-function stateOf(directory: string, { status }: RunFile): RunState {
-  if (status !== 'running') return status;
+/**
+ * A process number may have been given to another process since: only the lock tells whether the run is alive. What asks
+ * for it is loaded where there is such a run.
+ */
+async function stateOfUnended(directory: string): Promise<RunState> {
+  const { isLocked } = await import('../../files/file-lock.js');
   return isLocked(join(directory, runLockName)) ? 'running' : 'died';
 }
 
