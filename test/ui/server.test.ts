@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { execa, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { browserPath } from '../support/browser.js';
@@ -16,7 +16,7 @@ const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const toyMain = fileURLToPath(new URL('../cli/toy-main.ts', import.meta.url));
 
 let folder: string;
-let server: ResultPromise;
+let server: Started;
 let address: URL;
 let cookie: string;
 
@@ -27,8 +27,10 @@ const start = (program: string, args: readonly string[], env: Record<string, str
     env: { PIPELINE_RUNS: join(folder, 'runs'), NO_COLOR: '1', CI: '1', ...env },
   });
 
+type Started = ReturnType<typeof start>;
+
 /** Starts `pipeline ui`; gives the process and the address that it printed. */
-async function startServer(...args: string[]): Promise<{ process: ResultPromise; address: URL }> {
+async function startServer(...args: string[]): Promise<{ process: Started; address: URL }> {
   const process = start(main, ['ui', ...args]);
   let text = '';
   for await (const chunk of process.stdout as AsyncIterable<Buffer>) {
