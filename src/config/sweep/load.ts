@@ -99,4 +99,4 @@ function valuesOf(tree: Tree, point: Point): Pick<LoadedTrial, 'values' | 'set'>
 
 /** A value as YAML in one line, which is looked through for references to the environment again. */
 const asOption = (value: unknown): string =>
-  value === undefined ? '' : JSON.stringify(value).replaceAll('${', '$${');
+  value === undefined ? '' : JSON.stringify(value).replaceAll('${', () => '$${');

@@ -1,0 +1,170 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventsOf, steady, toyYaml, ToySweep } from './toy-sweep.js';
+
+const grid = '{ grid: { stages.train.model.mediators: [4, 16, 0] } }';
+
+describe('pipeline sweep', () => {
+  it('runs shared stages once, ends with a table, and does nothing the second time', async () => {
+    const toy = await ToySweep.create(grid);
+    const plan = await toy.sweep('--plan');
+    expect(plan.stdout).toMatchInlineSnapshot();
+    const { exitCode, stdout } = await toy.sweep('--parallel', '2');
+    expect(exitCode).toBe(0);
+    expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot();
+    expect(await toy.sessions()).toEqual({
+      'images start': 1,
+      'autoencoder start': 1,
+      'train start': 3,
+      'report start': 3,
+    });
+
+    // In another order, with a new point and one left out: the ids and what was made stay.
+    const before = await toy.results();
+    await writeFile(
+      join(toy.folder, 'toy.yaml'),
+      toyYaml('{ grid: { stages.train.model.mediators: [0, 64, 4] } }'),
+    );
+    const again = await toy.sweep('--json');
+    const ended = eventsOf(again.stdout).flatMap((event) => ('result' in event ? [event.result] : []));
+    expect(ended.map(({ status, values }) => [status, ...Object.values(values)])).toEqual([
+      ['cached', 0],
+      ['cached', 4],
+      ['finished', 64],
+    ]);
+    const facts = [before[2]!, before[0]!].map(({ trial, values, metrics }) => ({ trial, values, metrics }));
+    expect(ended.slice(0, 2)).toMatchObject(facts);
+    expect(await toy.sessions()).toMatchObject({
+      'images start': 1,
+      'autoencoder start': 1,
+      'train start': 4,
+    });
+    const csv = await readFile(join(toy.folder, 'runs', 'toy', 'sweep', 'sweep.csv'), 'utf8');
+    const [head, ...rows] = csv.trim().split('\n');
+    expect(head).toBe(
+      'trial,status,stages.train.model.mediators,images.images,autoencoder.loss,autoencoder.steps,latents.latents,train.loss,train.steps,seconds,run,failure',
+    );
+    expect(rows.map((row) => row.split(',').slice(1, 9).join())).toEqual([
+      'cached,0,1,0.2,5,3,0.2,5',
+      'finished,64,1,,5,3,0.2,5',
+      'cached,4,1,0.2,5,3,0.2,5',
+    ]);
+  });
+
+  it('goes on after failures when told to, skips what would fail again, and lists causes and logs', async () => {
+    const toy = await ToySweep.create(
+      '{ grid: { stages.train.steps: [5, 6], stages.autoencoder.steps: [5, 7] } }',
+    );
+    await toy.break('autoencoder', 1);
+    await toy.break('train', 'die');
+    const { exitCode, stdout } = await toy.sweep('--keep-going');
+    expect(exitCode).toBe(1);
+    expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot();
+    await toy.break('train', 0);
+    expect((await toy.sweep()).exitCode).toBe(0);
+    expect((await toy.results()).map(({ status }) => status)).toEqual(Array(4).fill('finished'));
+  });
+
+  it('stops at a failure otherwise, and tries again as often as it is told to', async () => {
+    const toy = await ToySweep.create(grid);
+    await toy.break('train', 1);
+    const first = await toy.sweep();
+    expect(first.exitCode).toBe(1);
+    expect((await toy.results()).map(({ status }) => status)).toEqual(['failed', 'waiting', 'waiting']);
+    expect(first.stdout).toContain('1 failed, 2 left. With --keep-going the others are run too.');
+    await toy.break('train', 2);
+    const second = await toy.sweep('--retries', '2', '--retry-pause', '0.1s', '--json');
+    expect(second.exitCode).toBe(0);
+    const retries = eventsOf(second.stdout).filter((event) => event.type === 'trial-retrying');
+    expect(retries).toMatchObject([
+      { attempt: 2, attempts: 3, pauseSeconds: 0.1, failure: { code: 'toy-broken', stage: 'train' } },
+      { attempt: 3, attempts: 3, pauseSeconds: 0.2 },
+    ]);
+  });
+
+  it('interrupts a trial at its time limit, and continues it', async () => {
+    const toy = await ToySweep.create('{ grid: { stages.train.steps: [3, 1000] } }');
+    const { exitCode, stdout } = await toy.start(['sweep', 'toy.yaml', '--time-limit', '5s'], {
+      TOY_STEP_MS: '20',
+    });
+    expect(exitCode).toBe(1);
+    expect((await toy.results()).map(({ status }) => status)).toEqual(['finished', 'timed-out']);
+    expect(stdout).toContain('It was stopped in train at its time limit; the same command continues it.');
+    expect((await toy.sweep()).exitCode).toBe(0);
+    expect(await toy.sessions()).toMatchObject({ 'train start': 2, 'train continue': 1 });
+  });
+
+  it('sorts its table, and exits with 2 where usage or the file is wrong', async () => {
+    const toy = await ToySweep.create('{ grid: { stages.train.steps: [5, 8, 6] } }');
+    const { stdout } = await toy.sweep('--sort=-steps', '--parallel', '3');
+    expect((await toy.sweep('--sort', 'lss')).stdout).toContain('Not sorted: The table has no column lss.');
+    expect(
+      [...stdout.slice(stdout.indexOf('TRIAL')).matchAll(/^[\da-f]{10} +(\d)/gm)].map(([, steps]) => steps),
+    ).toEqual(['8', '6', '5']);
+    for (const [args, message] of [
+      [['--time-limit', 'soon'], 'A time such as 90s'],
+      [['--parallel', '0'], 'A whole number of at least 1'],
+    ] as const) {
+      const { exitCode, stderr } = await toy.sweep(...args);
+      expect(exitCode).toBe(2);
+      expect(stderr).toContain(message);
+    }
+    await writeFile(
+      join(toy.folder, 'toy.yaml'),
+      toyYaml('{ grid: { stages.train.model.mediators: [4, 5] } }'),
+    );
+    const wrong = await toy.start(['validate', 'toy.yaml']);
+    expect(wrong.exitCode).toBe(2);
+    expect(wrong.stderr).toContain('toy.yaml:8:53 error not-a-square');
+    await writeFile(join(toy.folder, 'toy.yaml'), toyYaml('{}').replace('sweep: {}\n', ''));
+    const none = await toy.sweep();
+    expect(none.exitCode).toBe(2);
+    expect(none.stderr).toContain('has no `sweep`');
+  });
+
+  it('is named by plan, validate and run, which do not run it', async () => {
+    const toy = await ToySweep.create(grid);
+    expect((await toy.start(['validate', 'toy.yaml'])).stdout).toBe('toy.yaml: valid, 5 stages, 3 trials');
+    const run = await toy.start(['run', 'toy.yaml']);
+    expect(run.stdout).toMatch(
+      /^This runs the file's own values\. Its sweep is run by: pipeline sweep toy\.yaml\n/,
+    );
+    expect(await toy.sessions()).toMatchObject({ 'train start': 1 });
+    expect((await toy.start(['plan', 'toy.yaml'])).stdout).toMatch(
+      /Its sweep is planned by: .*toy\.yaml --plan$/,
+    );
+  });
+});
+
+describe('an interrupted sweep', () => {
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'leaves its trials interrupted on %s, and continues',
+    async (signal) => {
+      const toy = await ToySweep.create('{ grid: { stages.train.steps: [200, 201] } }');
+      const running = toy.start(['sweep', 'toy.yaml', '--parallel', '2'], { TOY_STEP_MS: '50' });
+      await toy.untilStarted(running, 'train start', 'train start');
+      running.kill(signal);
+      const { exitCode, stdout } = await running;
+      if (signal === 'SIGINT') {
+        expect(exitCode).toBe(130);
+        expect(stdout).toMatch(/Interrupted: 2 left\. The same command continues\.\n/);
+      }
+      const again = await toy.sweep('--parallel', '2');
+      expect(again.exitCode).toBe(0);
+      expect(await toy.sessions()).toMatchObject({
+        'autoencoder start': 1,
+        'train start': 2,
+        'train continue': 2,
+      });
+      for (const { run, values } of await toy.results()) {
+        const steps = Number(values['stages.train.steps']);
+        const written = await readFile(
+          join(toy.folder, 'runs', 'toy', 'sweep', run!, 'train', 'steps.txt'),
+          'utf8',
+        );
+        expect(written).toBe(Array.from({ length: steps }, (_, i) => `step ${i}\n`).join(''));
+      }
+    },
+  );
+});

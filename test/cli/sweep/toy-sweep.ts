@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import type { TimedSweepEvent, TrialResult } from '../../../src/pipeline/sweep/index.js';
+
+const loader = import.meta.resolve('tsx');
+const toyMain = fileURLToPath(new URL('../toy-main.ts', import.meta.url));
+
+/** A pipeline whose images, autoencoder and latents are shared by all trials. */
+export const toyYaml = (sweep: string, rest = ''): string => `name: toy
+stages:
+  images: { uses: images, path: data, size: 32 }
+  autoencoder: { uses: autoencoder, images: images, channels: [32, 64, 96], steps: 5 }
+  latents: { uses: encode, images: images, autoencoder: autoencoder }
+  train: { uses: train, latents: latents, steps: 5, model: { hiddenSize: 32, depth: 2, heads: 2, patchSize: 1, mediators: 4 } }
+  report: { uses: report, stages: [images, autoencoder, train] }
+${rest}sweep: ${sweep}
+`;
+
+/** A folder with toy.yaml, in which the real command runs over toy stages. */
+export class ToySweep {
+  private constructor(readonly folder: string) {}
+
+  static async create(sweep: string): Promise<ToySweep> {
+    const folder = await realpath(await mkdtemp(join(tmpdir(), 'sweep test ü ')));
+    await mkdir(join(folder, 'data'));
+    await mkdir(join(folder, 'break'));
+    await writeFile(join(folder, 'data', 'a.png'), 'a');
+    await writeFile(join(folder, 'toy.yaml'), toyYaml(sweep));
+    return new ToySweep(folder);
+  }
+
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    return execa(process.execPath, ['--import', loader, toyMain, ...args], {
+      cwd: this.folder,
+      reject: false,
+      env: {
+        TOY_SESSIONS: join(this.folder, 'sessions'),
+        TOY_BREAK: join(this.folder, 'break'),
+        ...{ CI: '', PIPELINE_RUNS: '', NO_COLOR: '1', ...env },
+      },
+    });
+  }
+
+  sweep(...args: string[]) {
+    return this.start(['sweep', 'toy.yaml', ...args]);
+  }
+
+  /** Makes a stage fail that many times, or die. */
+  break(stage: string, how: number | 'die'): Promise<void> {
+    return writeFile(join(this.folder, 'break', stage), String(how));
+  }
+
+  /** How often each stage started, over all calls, such as `train start`. */
+  async sessions(): Promise<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const line of (await readFile(join(this.folder, 'sessions'), 'utf8')).trim().split('\n'))
+      counts[line] = (counts[line] ?? 0) + 1;
+    return counts;
+  }
+
+  async results(): Promise<readonly TrialResult[]> {
+    const text = await readFile(join(this.folder, 'runs', 'toy', 'sweep', 'sweep.json'), 'utf8');
+    return (JSON.parse(text) as { trials: TrialResult[] }).trials;
+  }
+
+  /** Resolves once every stage that is named in `lines` has started, in any session. */
+  async untilStarted(running: { readonly exitCode: number | null }, ...lines: string[]): Promise<void> {
+    while (running.exitCode === null) {
+      const sessions = existsSync(join(this.folder, 'sessions')) ? await this.sessions() : {};
+      const isThere = (line: string): boolean =>
+        (sessions[line] ?? 0) >= lines.filter((other) => other === line).length;
+      if (lines.every(isThere)) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error('The sweep ended too early.');
+  }
+}
+
+export const eventsOf = (stdout: string): TimedSweepEvent[] =>
+  stdout.split('\n').map((line) => JSON.parse(line) as TimedSweepEvent);
+
+/** Text with the parts that differ from call to call replaced. */
+export const steady = (text: string): string =>
+  text
+    .replaceAll(/\d+\.\d s|\d+ s\b/g, 'N s')
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d-]+\.\d+Z(-\d+)?/g, 'TIME')
+    .replaceAll(/ +(?=N s)/g, ' ');
