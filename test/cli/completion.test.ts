@@ -70,7 +70,7 @@ async function type(shell: string, setUp: string, lines: readonly string[]): Pro
     cwd: folder,
     env,
     reject: false,
-    timeout: 100_000,
+    timeout: 230_000,
   });
   let output = '';
   running.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -95,42 +95,38 @@ async function type(shell: string, setUp: string, lines: readonly string[]): Pro
 const typed = [
   'pipeline stat\t',
   'pipeline run mi\t--until pic\t',
-  'pipeline run mine.yaml --forc\tcod\t',
   'pipeline run mine.yaml --set stages.train.sched\tcos\t',
   'pipeline run mine.yaml --set=stages.latents.autoe\tx',
   'pipeline compare mine/2026-04\t',
   'pipeline status --state int\t',
-  'pipeline schema auto\t',
 ];
 const completed = [
   'status',
   'run|mine.yaml|--until|pictures',
-  'run|mine.yaml|--force|coder',
   'run|mine.yaml|--set|stages.train.schedule=cosine',
   'run|mine.yaml|--set=stages.latents.autoencoder=x',
   'compare|mine/2026-04-01T10-00-00',
   'status|--state|interrupted',
-  'schema|autoencoder',
 ];
 
 /** Each key takes the start of a process: the other shells need not be asked everything that bash was. */
-const some = [1, 3, 5];
+const some = [1, 2, 4];
 const typedElsewhere = some.map((i) => typed[i]!);
 const completedElsewhere = some.map((i) => completed[i]!);
 
 describe('completion of the Tab key', () => {
-  it.skipIf(bash === undefined)('works in bash', { timeout: 120_000 }, async () => {
+  it.skipIf(bash === undefined)('works in bash', { timeout: 240_000 }, async () => {
     expect(await type('bash --norc --noprofile -i', 'source <(pipeline completion bash)', typed)).toEqual(
       completed,
     );
   });
 
-  it.skipIf(zsh === undefined)('works in zsh', { timeout: 120_000 }, async () => {
+  it.skipIf(zsh === undefined)('works in zsh', { timeout: 240_000 }, async () => {
     const setUp = 'autoload -U compinit; compinit -u -D; source <(pipeline completion zsh)';
     expect(await type('zsh -f -i', setUp, typedElsewhere)).toEqual(completedElsewhere);
   });
 
-  it.skipIf(fish === undefined)('works in fish', { timeout: 120_000 }, async () => {
+  it.skipIf(fish === undefined)('works in fish', { timeout: 240_000 }, async () => {
     const { stdout } = await execa('pipeline', ['completion', 'fish'], {
       cwd: folder,
       env,
