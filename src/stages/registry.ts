@@ -24,8 +24,5 @@ export const stageRegistry: StageRegistry = {
 export const calibrationRegistry: StageRegistry = {
   names: [...stageRegistry.names, 'calibrate'],
   load: async (name) =>
-    name === 'calibrate'
-      ? (((await import('./calibrate/kind.js')) as { readonly stage: StageKind<never> })
-          .stage as StageKind<unknown>)
-      : stageRegistry.load(name),
+    name === 'calibrate' ? (await import('./calibrate/kind.js')).stage : stageRegistry.load(name),
 };

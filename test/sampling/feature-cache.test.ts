@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { predictedFeature, taylorFactors, updatedDifferences } from '../../src/sampling/index.js';
 import { CachedFeatures } from '../../src/sampling/feature-cache/cached-path.js';
-import { type HostTensor, type Tensor, float32, runEagerly } from '../../src/tensorflow/index.js';
+import { type Tensor, float32, runEagerly } from '../../src/tensorflow/index.js';
 
 const one = (...values: number[]) => float32([1, values.length], Float32Array.from(values));
 
@@ -28,7 +28,7 @@ function follow(feature: (step: number) => number, steps: number, interval: numb
       }),
       { f: one(feature(step)), ...before },
     );
-    cache.keep([0], step, after as HostTensor);
+    cache.keep([0], step, after);
     return feature(step);
   });
 }

@@ -77,12 +77,15 @@ function withCalibration(
   sample: StageOf<'sample'>,
   { samples, replays }: CalibrateCommandOptions,
 ): Pipeline {
-  const { trajectory: _trajectory, ...config } = sample.config;
+  const config = Object.fromEntries(
+    Object.entries(sample.config).filter(([key]) => !['trajectory', 'reverse'].includes(key)),
+  );
   const calibration = {
     ...sample,
     id: calibrationId(sample),
     kind: 'calibrate',
-    config: { ...config, count: samples, replays },
+    references: sample.references.filter(({ path }) => path !== 'reverse'),
+    config: { ...config, likelihood: false, count: samples, replays },
   } as unknown as PipelineStage;
   return {
     ...pipeline,

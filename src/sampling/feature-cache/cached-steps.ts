@@ -41,7 +41,7 @@ export function cachedSteps(
 ): (samples: number, lastStep: number, inputsOf: StepInputsOf) => PhaseStep[] {
   const programs = networks.map((network) => ({
     computed: new FieldProgram(session, network, mostSamples, (_, inputs: Inputs, fieldThrough) => {
-      const samples = inputs.x.shape[0]!;
+      const samples = inputs.x.shape[0];
       let feature: Tensor | undefined;
       const field = fieldThrough((h, blocks) => {
         const after = blocks(h);
@@ -94,7 +94,7 @@ export function cachedSteps(
 
 /** Features of a guided call, whose conditional half comes first: `[branches · batch, …]` to `[batch, branches, …]`. */
 function bySample(feature: Tensor, samples: number): Tensor {
-  return tf.stack(tf.split(feature, feature.shape[0]! / samples), 1);
+  return tf.stack(tf.split(feature, feature.shape[0] / samples), 1);
 }
 
 /** The inverse of `bySample`. */
