@@ -1,10 +1,11 @@
 import {
-  CompiledProgram,
+  type Compiled,
   type HostRecord,
   type HostTensors,
-  type Session,
+  type ProgramSession,
   type Tensor,
   type Tensors,
+  compile,
   mapValues,
   resized,
 } from '../tensorflow/index.js';
@@ -32,10 +33,10 @@ export type FieldThrough = (through?: ThroughBlocks) => VectorField;
  * `mostSamples` may be given: they are padded to one of a few counts, each of which is traced once.
  */
 export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
-  private readonly programs = new Map<boolean, CompiledProgram<I, O>>();
+  private readonly programs = new Map<boolean, Compiled<I, O>>();
 
   constructor(
-    private readonly session: Session,
+    private readonly session: ProgramSession,
     private readonly network: Network,
     private readonly mostSamples: number,
     private readonly use: (field: VectorField, inputs: I, fieldThrough: FieldThrough) => O,
@@ -51,19 +52,21 @@ export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
     return withSamples(results, samples);
   }
 
-  private program(guided: boolean): CompiledProgram<I, O> {
+  private program(guided: boolean): Compiled<I, O> {
     let known = this.programs.get(guided);
     if (known === undefined) {
-      known = new CompiledProgram(
-        this.session,
+      known = compile<I, O>(
         (inputs: I, weights: Tensors) => {
           const through: FieldThrough = (blocks) =>
             networkField(this.network, guided, inputs.labels, weights, blocks);
           return this.use(through(), inputs, through);
         },
-        networkWeights(this.network, guided),
-        // Multistep methods have programs of four orders.
-        { maxTraces: 4 * mostCounts },
+        {
+          session: this.session,
+          weights: networkWeights(this.network, guided),
+          // Multistep methods have programs of four orders.
+          maxTraces: 4 * mostCounts,
+        },
       );
       this.programs.set(guided, known);
     }

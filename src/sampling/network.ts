@@ -5,7 +5,7 @@ import {
   type Tensor1D,
   type Tensor4D,
   type Tensors,
-  type Variables,
+  type ProgramVariable,
   tf,
 } from '../tensorflow/index.js';
 import type { TransportChoice, VectorField } from '../transport/index.js';
@@ -15,7 +15,7 @@ import { type Guidance, classifierFreeField, guidedField } from './guidance.js';
 export interface SessionModel {
   readonly config: SiTConfig;
   readonly transport: TransportChoice;
-  readonly weights: Variables;
+  readonly weights: Readonly<Record<string, ProgramVariable>>;
 }
 
 /** A model as a sampler asks it. */
@@ -30,7 +30,7 @@ export interface Network {
 const basePrefix = 'base/';
 
 /** The weights that a network's field needs. */
-export function networkWeights({ model, base }: Network, guided: boolean): Variables {
+export function networkWeights({ model, base }: Network, guided: boolean): SessionModel['weights'] {
   if (!guided || base === undefined) return model.weights;
   const ofBase = Object.entries(base.weights).map(
     ([name, variable]) => [basePrefix + name, variable] as const,

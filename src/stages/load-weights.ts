@@ -1,17 +1,17 @@
 import { openSafetensors } from '../data/safetensors/index.js';
 import type { Parameter } from '../nn/parameters.js';
-import { type Session, type SessionVariable, VariableStore, float32 } from '../tensorflow/index.js';
+import { type ProgramSession, type ProgramVariable, float32, openStore } from '../tensorflow/index.js';
 
 /** Makes variables of a model's parameters in a session and sets them from a file of tensors of the same names. */
 export async function loadWeights(
-  session: Session,
+  session: ProgramSession,
   parameters: readonly Parameter[],
   path: string,
-): Promise<Record<string, SessionVariable>> {
+): Promise<Record<string, ProgramVariable>> {
   const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
   const file = await openSafetensors(path);
   try {
-    await new VariableStore(session, variables).write(async ({ name, shape }) =>
+    await openStore(session, variables).write(async ({ name, shape }) =>
       float32(shape, await file.readFloat32(name)),
     );
   } finally {

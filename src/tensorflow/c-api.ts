@@ -159,7 +159,7 @@ function load(location: LibraryLocation | undefined): CApi {
       Object.entries(prototypes).map(([name, prototype]) => [name, library.func(prototype)]),
     );
     const api = { ...functions, memcpy, location } as unknown as CApi;
-    checkVersion(api, location);
+    checkVersion(api.Version(), location);
     return api;
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -188,8 +188,8 @@ function pin(path: string): void {
   loader.func('void* dlopen(const char*, int)')(path, now | noDelete);
 }
 
-function checkVersion(api: CApi, location: LibraryLocation): void {
-  const found = api.Version();
+/** @throws UserError `tensorflow-version` where the library is another release than the one that we are built for. */
+export function checkVersion(found: string, location: Pick<LibraryLocation, 'directory'>): void {
   if (found !== pinnedRelease.version)
     throw new UserError({
       code: 'tensorflow-version',

@@ -1,10 +1,12 @@
 import { UserError } from '../errors.js';
 import { type BatchAxes, batchSize, bucketFor, resized } from './batch-axes.js';
-import type { HostTensor } from './data-types.js';
+import { EagerProgram, EagerSession, type EagerVariable } from './eager-session.js';
+import { type ProgramSession, type ProgramVariable, engineKind } from './engine.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { Session } from './session.js';
 import { type Static, signatureOf } from './signature.js';
 import {
+  type HostRecord,
   type HostTensors,
   type Program,
   type Tensors,
@@ -14,14 +16,11 @@ import {
   trace,
 } from './trace.js';
 
-/** Values for a program's inputs, and of its results. */
-export type HostRecord<T extends Tensors> = Readonly<Record<keyof T, HostTensor>>;
-
 export interface CompileOptions {
   /** Session to run in; the caller closes it. Without one the program has sessions of its own, closed by `close`. */
-  readonly session?: Session;
+  readonly session?: ProgramSession;
   /** Variables of that session, which the program gets as its second argument. */
-  readonly weights?: Variables;
+  readonly weights?: Readonly<Record<string, ProgramVariable>>;
   /** How to run where no session is given. */
   readonly runtime?: RuntimeOptions;
   /** Axes that count samples, so that batches of any size share a few traces. */
@@ -35,6 +34,16 @@ export interface CompileOptions {
 
 const defaultMaxTraces = 32;
 
+/** A program that is ready to run on host tensors. */
+export interface Compiled<I extends Tensors, O extends Tensors, S extends Static = undefined> {
+  /** Runs the program; static values come second where it takes any. */
+  call(inputs: HostRecord<I>, ...statics: S extends undefined ? [] : [statics: S]): Promise<HostRecord<O>>;
+  /** Number of times that the program was traced. */
+  readonly traceCount: number;
+  /** Frees what is not the given session's. */
+  close(): Promise<void>;
+}
+
 /**
  * Compiles a tfjs program to TensorFlow graphs. It is called once, with tensors that stand for values, for each
  * signature: shapes and types of the inputs, and the static values that are its third argument. Gradients
@@ -45,11 +54,13 @@ const defaultMaxTraces = 32;
 export function compile<I extends Tensors, O extends Tensors, S extends Static = undefined>(
   program: Program<I, O, S>,
   options: CompileOptions = {},
-): CompiledProgram<I, O, S> {
+): Compiled<I, O, S> {
   const { session, weights, ...rest } = options;
   if (session === undefined && weights !== undefined)
     throw new TypeError('Weights live in a session: give the session too.');
-  return new CompiledProgram(session, program, weights, rest);
+  if (session instanceof EagerSession || (session === undefined && engineKind() === 'wasm'))
+    return new EagerProgram(program, weights as Readonly<Record<string, EagerVariable>> | undefined);
+  return new CompiledProgram(session, program, weights as Variables | undefined, rest);
 }
 
 interface Entry {
@@ -58,7 +69,11 @@ interface Entry {
 }
 
 /** A program that is traced when it is called with a new signature, and runs off the event loop. */
-export class CompiledProgram<I extends Tensors, O extends Tensors, S extends Static = undefined> {
+export class CompiledProgram<
+  I extends Tensors,
+  O extends Tensors,
+  S extends Static = undefined,
+> implements Compiled<I, O, S> {
   /** The least recently used comes first. */
   private readonly entries = new Map<string, Entry>();
   private readonly closing = new Set<Promise<void>>();

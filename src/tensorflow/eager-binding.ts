@@ -154,7 +154,8 @@ export class EagerBinding implements OpBinding {
     throw new Error(`Tensor ${id} is disposed.`);
   }
 
-  private devices(): string[] {
+  /** Kinds of the devices that TensorFlow sees. */
+  devices(): string[] {
     const { c, status } = this;
     const list = c.EagerContextListDevices(this.context, status);
     throwUnlessOk(status);

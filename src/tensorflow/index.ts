@@ -12,10 +12,26 @@ export { meanOverWorkers } from './collectives.js';
 export type { OperationStats, StepStats } from './step-stats.js';
 export { VariableStore } from './variable-store.js';
 export { type BatchAxes, resized } from './batch-axes.js';
-export { type CompileOptions, CompiledProgram, type HostRecord, compile } from './compile.js';
+export { type CompileOptions, type Compiled, CompiledProgram, compile } from './compile.js';
+export { EagerSession, EagerStore, EagerVariable } from './eager-session.js';
+export {
+  type EngineChoice,
+  type EngineKind,
+  type ProgramSession,
+  type ProgramStore,
+  type ProgramVariable,
+  chooseEngine,
+  engineKind,
+  openSession,
+  openStore,
+  startEngine,
+} from './engine.js';
+export { fromHost } from './host-tensors.js';
+export { tidy } from './tidy.js';
 export { type Static, type TensorSpec } from './signature.js';
 export { runEagerly } from './run-eagerly.js';
 export {
+  type HostRecord,
   type HostTensors,
   type Program,
   type Tensors,

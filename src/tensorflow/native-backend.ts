@@ -16,6 +16,7 @@ import {
 } from './op-binding.js';
 import { refuseRandomValues } from './random-guard.js';
 import { type RuntimeOptions, configProto } from './runtime-options.js';
+import { allowTensorFloat32 } from './tensor-float-32.js';
 import { tf } from './tfjs.js';
 import { untraceable, usedDisposed } from './untraceable.js';
 
@@ -74,6 +75,11 @@ export class NativeBackend extends NodeJSKernelBackend {
   /** Whether operations are being recorded instead of run. */
   get isRecording(): boolean {
     return this.recorder !== undefined;
+  }
+
+  /** Kinds of the devices that TensorFlow sees, such as `CPU` and `GPU`. */
+  get devices(): readonly string[] {
+    return this.eager.devices();
   }
 
   /** Number of tensors that TensorFlow's eager runtime holds for us. */
@@ -192,6 +198,7 @@ export function nativeBackend(options: RuntimeOptions = {}): NativeBackend {
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   tf.registerBackend('tensorflow', () => created, 3);
   void tf.setBackend('tensorflow');
+  if (options.tf32 === false) allowTensorFloat32(false);
   require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
   replaceKernels();
   return (backend = created);

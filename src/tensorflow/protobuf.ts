@@ -34,7 +34,15 @@ const root = protobuf.Root.fromJSON({
         // A map<string, int32>, which is written as repeated entries.
         DeviceCount: { fields: { key: { type: 'string', id: 1 }, value: { type: 'int32', id: 2 } } },
         GpuOptions: { fields: { allowGrowth: { type: 'bool', id: 4 } } },
-        GraphOptions: { fields: { rewriteOptions: { type: 'RewriterConfig', id: 10 } } },
+        GraphOptions: {
+          fields: {
+            optimizerOptions: { type: 'OptimizerOptions', id: 3 },
+            rewriteOptions: { type: 'RewriterConfig', id: 10 },
+          },
+        },
+        OptimizerOptions: {
+          fields: { globalJitLevel: { type: 'int32', id: 5 }, cpuGlobalJit: { type: 'bool', id: 7 } },
+        },
         // tensorflow/core/protobuf/rewriter_config.proto
         RewriterConfig: {
           fields: {

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs';
 import { AttributeKind } from './attributes.js';
 import { DataTypeCode, type HostTensor, int32, sizeOf } from './data-types.js';
+import { engineKind } from './engine.js';
+import { drawInJavaScript } from './fallback/philox-draw.js';
 import { nativeBackend } from './native-backend.js';
 import { tf } from './tfjs.js';
 
@@ -39,7 +41,7 @@ export function randomNormal(
   samples: number,
   sampleShape: readonly number[],
 ): Tensor {
-  return draw('StatelessRandomNormalV2', key, first, samples, sampleShape);
+  return draw('normal', key, first, samples, sampleShape);
 }
 
 /** Uniform numbers in [0, 1), otherwise as `randomNormal`. */
@@ -49,23 +51,26 @@ export function randomUniform(
   samples: number,
   sampleShape: readonly number[],
 ): Tensor {
-  return draw('StatelessRandomUniformV2', key, first, samples, sampleShape);
+  return draw('uniform', key, first, samples, sampleShape);
 }
 
+const operations = { normal: 'StatelessRandomNormalV2', uniform: 'StatelessRandomUniformV2' } as const;
+
 function draw(
-  operation: string,
+  distribution: keyof typeof operations,
   key: Tensor1D,
   first: Tensor1D,
   samples: number,
   sampleShape: readonly number[],
 ): Tensor {
+  if (engineKind() === 'wasm') return drawInJavaScript(distribution, key, first, samples, sampleShape);
   const size = sizeOf(sampleShape);
   const counts = Math.ceil(size / numbersPerCount);
   const padded = counts * numbersPerCount;
   return tf.tidy(() => {
     const shape = tf.tensor1d([samples, padded], 'int32');
     const keyPair = key.reshape([1, 2]);
-    const flat = generate(operation, shape, keyPair, first, counts);
+    const flat = generate(operations[distribution], shape, keyPair, first, counts);
     const used = padded === size ? flat : flat.slice([0, 0], [samples, size]);
     return used.reshape([samples, ...sampleShape]);
   });

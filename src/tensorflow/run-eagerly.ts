@@ -1,5 +1,6 @@
-import { DataTypeCode, type HostDataType, type HostTensor, hostDataType } from './data-types.js';
-import { nativeBackend } from './native-backend.js';
+import type { HostTensor } from './data-types.js';
+import { ensureEngine } from './engine.js';
+import { fromHost, readHostSync } from './host-tensors.js';
 import type { Static } from './signature.js';
 import { tf } from './tfjs.js';
 import { type HostTensors, type Program, type Tensors, mapValues } from './trace.js';
@@ -11,17 +12,12 @@ export function runEagerly<I extends Tensors, O extends Tensors, S extends Stati
   weights: HostTensors = {},
   statics?: S,
 ): Record<keyof O, HostTensor> {
-  nativeBackend();
-  const toTensor = ({ dtype, shape, data }: HostTensor) => tf.tensor(data, [...shape], dtype);
+  ensureEngine();
   const results = tf.tidy(() => {
-    const tensors = mapValues(inputs as HostTensors, toTensor) as I;
-    return program(tensors, mapValues(weights, toTensor), statics as S);
+    const tensors = mapValues(inputs as HostTensors, fromHost) as I;
+    return program(tensors, mapValues(weights, fromHost), statics as S);
   });
-  const values = mapValues(results as Tensors, (tensor) => ({
-    dtype: hostDataType(DataTypeCode[tensor.dtype as HostDataType]),
-    shape: tensor.shape,
-    data: tensor.dataSync(),
-  }));
+  const values = mapValues(results as Tensors, readHostSync);
   tf.dispose(results);
   return values as Record<keyof O, HostTensor>;
 }

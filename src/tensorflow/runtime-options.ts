@@ -6,16 +6,23 @@ export interface RuntimeOptions {
   /**
    * `bfloat16` lets TensorFlow compute matrix products and their neighbours in it; weights stay float32. A processor
    * that cannot computes in float32 instead, which is several times faster there.
+   * `float16` is for GPUs without bfloat16: training scales its loss.
    */
-  readonly precision?: 'float32' | 'bfloat16';
+  readonly precision?: 'float32' | 'bfloat16' | 'float16';
   /** `cpu` hides GPUs; `auto` uses what is there. */
   readonly device?: 'auto' | 'cpu' | 'gpu';
   /** Threads for one operation; 0 means one a core. */
   readonly threads?: number;
+  /** Whether GPUs may round the factors of float32 products to TF32; they may by default. For the whole process. */
+  readonly tf32?: boolean;
+  /** Whether XLA compiles clusters of operations; off by default. */
+  readonly xla?: boolean;
 }
 
 /** RewriterConfig.Toggle.ON */
 const on = 1;
+/** OptimizerOptions.GlobalJitLevel.ON_1 */
+const jitOn = 1;
 
 /** The serialized `ConfigProto` for `options`. */
 export function configProto(options: RuntimeOptions, bfloat16 = computesBfloat16()): Uint8Array {
@@ -24,15 +31,22 @@ export function configProto(options: RuntimeOptions, bfloat16 = computesBfloat16
 
 /** The fields of the `ConfigProto` for `options`. */
 export function configMessage(
-  { precision = 'float32', device = 'auto', threads = 0 }: RuntimeOptions,
+  { precision = 'float32', device = 'auto', threads = 0, xla = false }: RuntimeOptions,
   bfloat16 = computesBfloat16(),
 ): Readonly<Record<string, unknown>> {
-  const half = precision === 'bfloat16' && bfloat16;
+  const rewriteOptions = {
+    ...(precision === 'bfloat16' && bfloat16 && { autoMixedPrecisionOnednnBfloat16: on }),
+    ...(precision === 'float16' && { autoMixedPrecision: on }),
+  };
+  const graphOptions = {
+    ...(xla && { optimizerOptions: { globalJitLevel: jitOn, cpuGlobalJit: true } }),
+    ...(Object.keys(rewriteOptions).length > 0 && { rewriteOptions }),
+  };
   return {
     intraOpParallelismThreads: threads,
     allowSoftPlacement: true,
     gpuOptions: { allowGrowth: true },
     ...(device === 'cpu' ? { deviceCount: [{ key: 'GPU', value: 0 }] } : {}),
-    ...(half ? { graphOptions: { rewriteOptions: { autoMixedPrecisionOnednnBfloat16: on } } } : {}),
+    ...(Object.keys(graphOptions).length > 0 && { graphOptions }),
   };
 }

@@ -1,11 +1,15 @@
-import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
+import { type Pointer, TensorFlowError, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
+import { outOfMemory } from './out-of-memory.js';
 import { encodeMessage } from './protobuf.js';
 import { type RuntimeOptions, configMessage } from './runtime-options.js';
 import { type StepStats, decodeStepStats, tracedRunOptions } from './step-stats.js';
 import type { WorkerServer } from './worker-server.js';
+
+/** TF_RESOURCE_EXHAUSTED */
+const resourceExhausted = 8;
 
 /** A value fed to a placeholder. */
 export type Feed = readonly [placeholder: Output, value: HostTensor];
@@ -155,6 +159,10 @@ export class Session {
       throwUnlessOk(status);
       if (runMetadata !== undefined) onStats!(decodeStepStats(readBuffer(runMetadata)));
       return Array.from(results, readHostTensor);
+    } catch (error) {
+      throw error instanceof TensorFlowError && error.statusCode === resourceExhausted
+        ? outOfMemory(error)
+        : error;
     } finally {
       for (const buffer of [runOptions, runMetadata]) if (buffer !== undefined) c.DeleteBuffer(buffer);
       for (const tensor of inputs) c.DeleteTensor(tensor);

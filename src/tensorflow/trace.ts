@@ -11,6 +11,8 @@ import { untraceable } from './untraceable.js';
 /** Named tensors: a program's inputs, weights or results. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 export type HostTensors = Readonly<Record<string, HostTensor>>;
+/** Values for a program's inputs, or of its results. */
+export type HostRecord<T extends Tensors> = Readonly<Record<keyof T, HostTensor>>;
 export type Variables = Readonly<Record<string, SessionVariable>>;
 
 /**

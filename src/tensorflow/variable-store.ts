@@ -22,7 +22,7 @@ export class VariableStore {
 
   constructor(
     private readonly session: Session,
-    variables: readonly SessionVariable[],
+    readonly variables: readonly SessionVariable[],
   ) {
     this.portions = split(variables).map((portion) => {
       const placeholders = portion.map(({ shape }) => session.graph.placeholder('float32', shape));

@@ -4,42 +4,31 @@ import type { AdamWConfig } from './adamw.js';
 /** What training keeps of each parameter, by its name. */
 export interface AdamWState {
   readonly weights: Tensors;
-  readonly average: Tensors;
+  /** Moving averages, one for each decay. */
+  readonly averages: readonly Tensors[];
   readonly firstMoment: Tensors;
   readonly secondMoment: Tensors;
 }
 
-/** The state at the start of training from `weights`: their average equal to them, moments zero. */
-export function adamwStart(weights: Tensors): AdamWState {
-  const each = (f: (weight: Tensor) => Tensor): Tensors =>
-    Object.fromEntries(Object.entries(weights).map(([name, weight]) => [name, f(weight)]));
-  return {
-    weights: each((weight) => weight.clone()),
-    average: each((weight) => weight.clone()),
-    firstMoment: each((weight) => tf.zerosLike(weight)),
-    secondMoment: each((weight) => tf.zerosLike(weight)),
-  };
-}
-
 /**
- * One update of AdamW and of the moving average as a function of tensors: what `AdamW` does with variables of a
+ * One update of AdamW and of the moving averages as a function of tensors: what `AdamW` does with variables of a
  * session, for backends without one.
  *
  * @param step learning rate, and how many updates were made before
- * @param averageDecay decay of the moving average
+ * @param averageDecays decays of the moving averages
  * @returns the new state; the old one stays the caller's
  * Source: Loshchilov and Hutter, arXiv 1711.05101, as in PyTorch
  */
 export function adamwStep(
   { betas: [beta1, beta2], epsilon, weightDecay }: AdamWConfig,
-  averageDecay: number,
+  averageDecays: readonly number[],
   state: AdamWState,
   gradients: Tensors,
   { learningRate, updates }: { readonly learningRate: Tensor | number; readonly updates: number },
 ): AdamWState {
   const next = {
     weights: {} as Record<string, Tensor>,
-    average: {} as Record<string, Tensor>,
+    averages: averageDecays.map((): Record<string, Tensor> => ({})),
     firstMoment: {} as Record<string, Tensor>,
     secondMoment: {} as Record<string, Tensor>,
   };
@@ -53,10 +42,11 @@ export function adamwStep(
       const decay = tf.mul(learningRate, weightDecay);
       const weight = state.weights[name]!;
       const weights = weight.sub(weight.mul(decay)).sub(direction.mul(learningRate));
-      return { first, second, weights, average: mix(state.average[name]!, weights, averageDecay) };
+      const averages = averageDecays.map((decay, i) => mix(state.averages[i]![name]!, weights, decay));
+      return { first, second, weights, averages };
     });
     next.weights[name] = updated.weights;
-    next.average[name] = updated.average;
+    for (const [i, average] of updated.averages.entries()) next.averages[i]![name] = average;
     next.firstMoment[name] = updated.first;
     next.secondMoment[name] = updated.second;
   }

@@ -20,11 +20,11 @@ export interface AdamWSlot {
   readonly weights: SessionVariable;
   readonly firstMoment: SessionVariable;
   readonly secondMoment: SessionVariable;
-  /** Exponential moving average of the weights. */
-  readonly average: SessionVariable;
+  /** Exponential moving averages of the weights, one for each decay. */
+  readonly averages: readonly SessionVariable[];
 }
 
-/** AdamW and a moving average of the weights, as operations of a session's graph. */
+/** AdamW and moving averages of the weights, as operations of a session's graph. */
 export class AdamW {
   private readonly learningRate: Output;
   private readonly firstPower: Output;
@@ -34,8 +34,8 @@ export class AdamW {
   constructor(
     private readonly session: Session,
     private readonly config: AdamWConfig,
-    /** Decay of the moving average. */
-    private readonly averageDecay: number,
+    /** Decays of the moving averages. */
+    private readonly averageDecays: readonly number[],
   ) {
     const { graph } = session;
     this.learningRate = graph.placeholder('float32', []);
@@ -55,8 +55,8 @@ export class AdamW {
     const learningRate: Output = { operation: gate, index: 1 };
     const beta1 = graph.scalar(this.config.betas[0]);
     const beta2 = graph.scalar(this.config.betas[1]);
-    const follow = graph.scalar(1 - this.averageDecay);
-    return slots.flatMap(({ weights, firstMoment, secondMoment, average }, i) => {
+    const follow = this.averageDecays.map((decay) => graph.scalar(1 - decay));
+    return slots.flatMap(({ weights, firstMoment, secondMoment, averages }, i) => {
       const decayed = this.decay(weights, learningRate, gate);
       const adam = graph.add(
         'ResourceApplyAdam',
@@ -67,8 +67,12 @@ export class AdamW {
         {},
         { after: decayed },
       );
-      const lag = graph.node('Sub', [average.read([adam]), weights.read([adam])]);
-      return [adam, graph.add('ResourceApplyGradientDescent', [average.handle, follow, lag])];
+      const updated = weights.read([adam]);
+      const averaged = averages.map((average, j) => {
+        const lag = graph.node('Sub', [average.read([adam]), updated]);
+        return graph.add('ResourceApplyGradientDescent', [average.handle, follow[j]!, lag]);
+      });
+      return [adam, ...averaged];
     });
   }
 

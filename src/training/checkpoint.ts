@@ -6,7 +6,9 @@ import { type FileSeal, writeFileWhole } from '../files/output-file.js';
 import { sha256OfFile } from '../files/sha256-file.js';
 import { UserError } from '../errors.js';
 import { float32 } from '../tensorflow/index.js';
-import { type StateGroup, type Trainer, stateGroups } from './trainer.js';
+import type { LossScaleState } from './loss-scale.js';
+import type { StateGroup } from './state-groups.js';
+import type { Trainer } from './trainer.js';
 import { syncFolder } from '../files/sync-folder.js';
 
 /** A complete, verified checkpoint: a folder named after its step. */
@@ -15,12 +17,14 @@ export interface Checkpoint<Extra> {
   /** Steps taken before it. */
   readonly step: number;
   readonly extra: Extra;
+  readonly lossScale?: LossScaleState | undefined;
 }
 
 interface Manifest<Extra> {
   readonly format: 'checkpoint-1';
   readonly step: number;
   readonly extra: Extra;
+  readonly lossScale?: LossScaleState | undefined;
   readonly files: Readonly<Record<string, FileSeal>>;
 }
 
@@ -45,8 +49,10 @@ export async function saveCheckpoint<Extra>(
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true });
     const files: Record<string, FileSeal> = {};
-    for (const group of stateGroups) files[`${group}.safetensors`] = await saveGroup(partial, trainer, group);
-    const manifest: Manifest<Extra> = { format: 'checkpoint-1', step, extra, files };
+    for (const group of trainer.groups)
+      files[`${group}.safetensors`] = await saveGroup(partial, trainer, group);
+    const { lossScale } = trainer;
+    const manifest: Manifest<Extra> = { format: 'checkpoint-1', step, extra, lossScale, files };
     await writeFileWhole(join(partial, manifestName), JSON.stringify(manifest, undefined, 1) + '\n');
     await rm(path, { recursive: true, force: true });
     await rename(partial, path);
@@ -55,12 +61,13 @@ export async function saveCheckpoint<Extra>(
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
     throw asUserError(error, path);
   }
-  return { path, step, extra };
+  return { path, step, extra, lossScale: trainer.lossScale };
 }
 
 /** Sets the trainer's whole state to a checkpoint's. */
 export async function restoreCheckpoint(checkpoint: Checkpoint<unknown>, trainer: Trainer): Promise<void> {
-  for (const group of stateGroups) await restoreGroup(checkpoint.path, trainer, group);
+  for (const group of trainer.groups) await restoreGroup(checkpoint.path, trainer, group);
+  trainer.restoreLossScale(checkpoint.lossScale);
 }
 
 /**
@@ -126,7 +133,7 @@ async function verify<Extra>(path: string): Promise<Checkpoint<Extra> | string> 
     const found = await sha256OfFile(join(path, name)).catch(() => undefined);
     if (found !== seal.sha256) return `${name} is not what was written`;
   }
-  return { path, step: manifest.step, extra: manifest.extra };
+  return { path, step: manifest.step, extra: manifest.extra, lossScale: manifest.lossScale };
 }
 
 /** Folders of checkpoints, newest first. */

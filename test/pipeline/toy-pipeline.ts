@@ -28,7 +28,15 @@ export function toyPipeline(
     directory,
     name: rest.name ?? 'toy',
     seed: rest.seed ?? 0,
-    runtime: { device: 'cpu', precision: rest.precision ?? 'float32', workers: 1, retries: 0, threads: 0 },
+    runtime: {
+      device: 'cpu',
+      precision: rest.precision ?? 'float32',
+      workers: 1,
+      retries: 0,
+      threads: 0,
+      tf32: true,
+      xla: false,
+    },
     stages: new Map(
       Object.entries(stages).map(([id, { kind, config, references = [], withoutEffect = [] }]) => [
         id,

@@ -116,3 +116,43 @@ async function untilCheckpoint(runs: string): Promise<void> {
   }
   throw new Error('Training saved no checkpoint.');
 }
+
+describe('without the native library', () => {
+  type Metrics = Record<'step' | 'loss' | 'gradientNorm', number>;
+  const metrics = async (stage: string, runs?: string): Promise<Metrics[]> =>
+    (await readFile(join(output(stage, runs), 'metrics.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Metrics);
+  const pixels = async (runs?: string): Promise<Uint8Array> => {
+    const npz = await NpzFile.open(join(output('sample', runs), 'samples.npz'));
+    const { data } = await npz.read('arr_0');
+    await npz.close();
+    return data as Uint8Array;
+  };
+
+  it('computes the same on WebAssembly, up to rounding, and says so once', async () => {
+    process.env.PIPELINE_BACKEND = 'wasm';
+    const { stdout, stderr, exitCode } = await startPipeline(folder, ['run', 'tiny.yaml'], 'runs-wasm');
+    delete process.env.PIPELINE_BACKEND;
+    expect(exitCode, stdout + stderr).toBe(0);
+    expect(stdout.match(/WebAssembly/g)).toHaveLength(1);
+    for (const stage of ['autoencoder', 'train']) {
+      const native = await metrics(stage);
+      const fallback = await metrics(stage, 'runs-wasm');
+      expect(fallback.map(({ step }) => step)).toEqual(native.map(({ step }) => step));
+      for (const key of ['loss', 'gradientNorm'] as const)
+        // Float32 rounding, grown over the steps of two trainings: 4e-5 was seen.
+        expect(fallback.map((line) => line[key])).toBeAllclose(
+          native.map((line) => line[key]),
+          { relative: 5e-4 },
+        );
+    }
+    const [native, fallback] = [await pixels(), await pixels('runs-wasm')];
+    expect(fallback).toHaveLength(native.length);
+    const differences = native.map((value, i) => Math.abs(value - fallback[i]!));
+    // Numbers that lie between two levels may be rounded to either.
+    expect(Math.max(...differences)).toBeLessThanOrEqual(1);
+    expect(differences.filter((difference) => difference > 0).length).toBeLessThan(native.length / 50);
+  });
+});

@@ -17,7 +17,15 @@ import { writeSavedAutoencoder } from '../../src/stages/autoencoder/saved-autoen
 import { run as runSample } from '../../src/stages/sample/index.js';
 import { type SavedModel, writeSavedModel } from '../../src/stages/train/saved-model.js';
 
-const runtime: RuntimeConfig = { device: 'cpu', precision: 'float32', workers: 1, retries: 0, threads: 1 };
+const runtime: RuntimeConfig = {
+  device: 'cpu',
+  precision: 'float32',
+  workers: 1,
+  retries: 0,
+  threads: 1,
+  tf32: true,
+  xla: false,
+};
 
 /** A folder with the outputs of `train` and `autoencoder` stages, of random weights, to sample from. */
 export class SampleBench {

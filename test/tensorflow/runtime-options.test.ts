@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { computesBfloat16 } from '../../src/tensorflow/bfloat16.js';
+import { nativeBackend } from '../../src/tensorflow/index.js';
 import { configProto } from '../../src/tensorflow/runtime-options.js';
+import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/tensor-float-32.js';
+import { libraryProtos } from './library-protos.js';
 
 const hex = (...args: Parameters<typeof configProto>) => Buffer.from(configProto(...args)).toString('hex');
 
@@ -40,4 +43,49 @@ describe('the session configuration, serialized', () => {
     expect(hex({ device: 'cpu' })).toMatch(/0a0[57]0a03475055(1000)?/);
     expect(hex({ device: 'gpu' })).not.toContain('475055');
   });
+});
+
+describe("the session configuration, read by TensorFlow's own definitions", () => {
+  let decode: (...args: Parameters<typeof configProto>) => Record<string, unknown>;
+  beforeAll(() => {
+    const type = libraryProtos('tensorflow/core/protobuf/config.proto').lookupType('tensorflow.ConfigProto');
+    decode = (...args) => type.toObject(type.decode(configProto(...args)), { enums: String });
+  });
+  const always = { gpu_options: { allow_growth: true }, allow_soft_placement: true };
+
+  test.each([
+    [{}, {}],
+    [{ threads: 3 }, { intra_op_parallelism_threads: 3 }],
+    [{ device: 'cpu' }, { device_count: { GPU: 0 } }],
+    [{ device: 'gpu', tf32: false }, {}],
+    [
+      { precision: 'bfloat16' },
+      { graph_options: { rewrite_options: { auto_mixed_precision_onednn_bfloat16: 'ON' } } },
+    ],
+    [{ precision: 'float16' }, { graph_options: { rewrite_options: { auto_mixed_precision: 'ON' } } }],
+    [
+      { xla: true },
+      { graph_options: { optimizer_options: { global_jit_level: 'ON_1', cpu_global_jit: true } } },
+    ],
+    [
+      { xla: true, precision: 'float16' },
+      {
+        graph_options: {
+          optimizer_options: { global_jit_level: 'ON_1', cpu_global_jit: true },
+          rewrite_options: { auto_mixed_precision: 'ON' },
+        },
+      },
+    ],
+  ] as const)('%j', (options, expected) => {
+    expect(decode(options, true)).toEqual({ ...always, ...expected });
+  });
+});
+
+test('TF32 is on, and can be turned off and on', () => {
+  nativeBackend({ device: 'cpu' });
+  expect(isTensorFloat32Allowed()).toBe(true);
+  allowTensorFloat32(false);
+  expect(isTensorFloat32Allowed()).toBe(false);
+  allowTensorFloat32(true);
+  expect(isTensorFloat32Allowed()).toBe(true);
 });

@@ -177,6 +177,25 @@ describe('a run that fails', () => {
     expect(floats(good!)[5]).toBe(0);
   });
 
+  test('for lack of memory says how much was wanted, and what to change; the session goes on', async () => {
+    const { graph } = session;
+    // 2⁵² bytes: more than a process can address.
+    const dimensions = graph.constant(int32([3], Int32Array.of(2 ** 20, 2 ** 20, 2 ** 10)));
+    const value = graph.placeholder('float32', []);
+    const filled = graph.node('Fill', [dimensions, value]);
+    const largest = graph.node('Max', [filled, graph.constant(int32([3], Int32Array.of(0, 1, 2)))]);
+    await expect(session.run([[value, scalar(1)]], [largest])).rejects.toMatchObject({
+      name: 'UserError',
+      code: 'out-of-memory',
+      message: expect.stringMatching(
+        /could not allocate a tensor of shape \[1048576, 1048576, 1024\], 4504 TB/,
+      ) as string,
+      remedy: expect.stringMatching(/`batch`.*`accumulate`/) as string,
+    });
+    const [good] = await session.run([[value, scalar(1)]], [graph.node('Neg', [value])]);
+    expect(floats(good!)[0]).toBe(-1);
+  });
+
   test('rejects a feed of another type', async () => {
     const input = session.graph.placeholder('float32', [3]);
     const doubled = session.graph.node('AddV2', [input, input]);

@@ -3,14 +3,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { normal, zeros } from '../../src/nn/parameters.js';
-import { Session, type Tensor, float32, nativeBackend, tf } from '../../src/tensorflow/index.js';
+import {
+  EagerSession,
+  type HostTensors,
+  Session,
+  type Tensor,
+  type Tensor1D,
+  float32,
+  int32,
+  nativeBackend,
+  randomNormal,
+  scalar,
+  streamKey,
+  tf,
+} from '../../src/tensorflow/index.js';
 import {
   latestCheckpoint,
   pruneCheckpoints,
   restoreCheckpoint,
   saveCheckpoint,
 } from '../../src/training/checkpoint.js';
-import { Trainer, stateGroups } from '../../src/training/trainer.js';
+import { LossScale } from '../../src/training/loss-scale.js';
+import { type Trainer, type TrainerOptions, openTrainer } from '../../src/training/trainer.js';
 
 const parameters = [
   { name: 'weight', shape: [3, 2], initial: normal(1) },
@@ -41,8 +55,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function newTrainer(gradientClip = 0): Promise<Trainer> {
-  const trainer = new Trainer(session, {
+async function newTrainer(gradientClip = 0, averageDecays = [0.9]): Promise<Trainer> {
+  const trainer = openTrainer(session, {
     parameters,
     inputs: { x: { dtype: 'float32', shape: [4, 3] } },
     loss: ({ x }, { weight, bias }) => {
@@ -54,7 +68,7 @@ async function newTrainer(gradientClip = 0): Promise<Trainer> {
       return { loss, figures: { double: loss.mul(2) } };
     },
     optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 },
-    averageDecay: 0.9,
+    averageDecays,
     gradientClip,
   });
   await trainer.start(start);
@@ -64,7 +78,7 @@ async function newTrainer(gradientClip = 0): Promise<Trainer> {
 /** Every number of the state. */
 async function state(trainer: Trainer): Promise<Record<string, number[]>> {
   const all: Record<string, number[]> = {};
-  for (const group of stateGroups)
+  for (const group of trainer.groups)
     for await (const [name, { data }] of trainer.read(group)) all[`${group} ${name}`] = [...data];
   return all;
 }
@@ -110,6 +124,213 @@ describe('a step', () => {
     const ratios = a['firstMoment weight']!.map((moment, i) => b['firstMoment weight']![i]! / moment);
     // First moments are a tenth of the gradients: they shrink as these do. Float32 rounds at 1e-7.
     for (const ratio of ratios) expect(ratio).toBeCloseTo(1e-3 / gradientNorm, 6);
+  });
+});
+
+describe('moving averages', () => {
+  it('follow the weights, each with its decay', async () => {
+    const decays = [0.5, 0.9, 0];
+    const trainer = await newTrainer(0, decays);
+    expect(trainer.groups).toEqual([
+      'weights',
+      'average',
+      'average-0.9',
+      'average-0',
+      'firstMoment',
+      'secondMoment',
+    ]);
+    const expected = decays.map(() => [...start.weight.data]);
+    for (let i = 0; i < 3; i++) {
+      await trainer.step(batch(), 0.1, i);
+      const weights = (await state(trainer))['weights weight']!;
+      decays.forEach((decay, k) => {
+        expected[k] = expected[k]!.map((average, j) => decay * average + (1 - decay) * weights[j]!);
+      });
+    }
+    const found = await state(trainer);
+    // Float32 rounds each of three updates.
+    expect(found['average weight']).toBeAllclose(expected[0]!, { absolute: 1e-6 });
+    expect(found['average-0.9 weight']).toBeAllclose(expected[1]!, { absolute: 1e-6 });
+    expect(found['average-0 weight']).toBeAllclose(expected[2]!, { absolute: 1e-6 });
+    await saveCheckpoint(folder, trainer, 3, {});
+    const other = await newTrainer(0, decays);
+    await restoreCheckpoint((await latestCheckpoint(folder))!, other);
+    expect(await state(other)).toEqual(found);
+  });
+});
+
+/** Samples of a batch, keyed by their places in it, as noise and labels are in training. */
+const samples = 12;
+function keyedOptions(parts: number, gradientClip = 0): TrainerOptions {
+  const perPart = samples / parts;
+  return {
+    parameters,
+    inputs: {
+      x: { dtype: 'float32', shape: [samples, 3] },
+      key: { dtype: 'int32', shape: [2] },
+      first: { dtype: 'int32', shape: [1] },
+    },
+    loss: ({ x, key, first }, { weight, bias }) => {
+      const noise = randomNormal(key as Tensor1D, first as Tensor1D, perPart, [3]);
+      const loss = tf.matMul(x!.add(noise), weight!).add(bias!).tanh().square().mean();
+      return { loss, figures: { noise: noise.mean() } };
+    },
+    optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 },
+    averageDecays: [0.9],
+    gradientClip,
+    ...(parts > 1 && { accumulation: { parts, perSample: ['x'], firstSample: 'first' } }),
+  };
+}
+const keyedBatch = (step: number, spoiled?: number): HostTensors => ({
+  x: float32(
+    [samples, 3],
+    Float32Array.from({ length: 3 * samples }, (_, i) => (i === spoiled ? NaN : Math.cos(i + step))),
+  ),
+  key: streamKey(4, 'noise', step),
+  first: int32([1], Int32Array.of(0)),
+});
+
+describe('a batch in parts', () => {
+  async function train(trainer: Trainer, steps = 4) {
+    await trainer.start(start);
+    const results = [];
+    for (let step = 0; step < steps; step++) results.push(await trainer.step(keyedBatch(step), 0.05, step));
+    return { results, state: await state(trainer) };
+  }
+
+  it.each([2, 3, 12])('gives in %d what it gives at once', async (parts) => {
+    const whole = await train(openTrainer(session, keyedOptions(1, 0.1)));
+    const split = await train(openTrainer(session, keyedOptions(parts, 0.1)));
+    for (const [i, { figures, ...result }] of split.results.entries()) {
+      expect(result.applied).toBe(true);
+      // Sums of 12 numbers in another order: float32 rounds at 1e-7.
+      expect(result.loss).toBeCloseTo(whole.results[i]!.loss, 6);
+      expect(result.gradientNorm).toBeCloseTo(whole.results[i]!.gradientNorm, 6);
+      expect(figures.noise).toBeCloseTo(whole.results[i]!.figures.noise!, 6);
+    }
+    for (const [name, values] of Object.entries(whole.state))
+      expect(split.state[name]).toBeAllclose(values, { absolute: 1e-5 });
+  });
+
+  it.each([0, 35])(
+    'changes nothing where its number %d is not finite, and the next batch starts anew',
+    async (spoiled) => {
+      const trainer = openTrainer(session, keyedOptions(3));
+      await trainer.start(start);
+      await trainer.step(keyedBatch(0), 0.05, 0);
+      const before = await state(trainer);
+      expect((await trainer.step(keyedBatch(1, spoiled), 0.05, 1)).applied).toBe(false);
+      expect(await state(trainer)).toEqual(before);
+      const reference = openTrainer(session, keyedOptions(3));
+      await reference.start(start);
+      await reference.step(keyedBatch(0), 0.05, 0);
+      expect(await trainer.step(keyedBatch(2), 0.05, 1)).toEqual(
+        await reference.step(keyedBatch(2), 0.05, 1),
+      );
+      expect(await state(trainer)).toEqual(await state(reference));
+    },
+  );
+
+  it('must divide', () => {
+    expect(() => openTrainer(session, keyedOptions(5))).toThrow(
+      'A batch of 12 cannot be split into 5 equal parts.',
+    );
+  });
+
+  it.each([1, 3])('trains step by step without a session as in one, in %d parts', async (parts) => {
+    const inSession = await train(openTrainer(session, keyedOptions(parts, 0.1)));
+    const eager = new EagerSession();
+    const before = tf.memory().numTensors;
+    const trainer = openTrainer(eager, keyedOptions(parts, 0.1));
+    const stepwise = await train(trainer);
+    // Four groups of two parameters.
+    expect(tf.memory().numTensors).toBe(before + 8);
+    expect(stepwise.results.map(({ applied }) => applied)).toEqual([true, true, true, true]);
+    for (const [i, { loss, gradientNorm, figures }] of stepwise.results.entries()) {
+      // TensorFlow's rewriting changes the order of float32 sums.
+      expect(loss).toBeCloseTo(inSession.results[i]!.loss, 6);
+      expect(gradientNorm).toBeCloseTo(inSession.results[i]!.gradientNorm, 6);
+      expect(figures.noise).toBeCloseTo(inSession.results[i]!.figures.noise!, 6);
+    }
+    for (const [name, values] of Object.entries(inSession.state))
+      expect(stepwise.state[name]).toBeAllclose(values, { absolute: 1e-5 });
+    const unchanged = await state(trainer);
+    expect((await trainer.step(keyedBatch(9, 20), 0.05, 4)).applied).toBe(false);
+    expect(await state(trainer)).toEqual(unchanged);
+    expect(tf.memory().numTensors).toBe(before + 8);
+    await eager.close();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('a loss scale', () => {
+  it('halves where gradients overflow, doubles after 2000 finite steps, and is restored', () => {
+    const scale = new LossScale();
+    scale.update(false);
+    scale.update(false);
+    expect(scale.scale).toBe(2 ** 13);
+    for (let i = 0; i < 1999; i++) scale.update(true);
+    const restored = new LossScale(JSON.parse(JSON.stringify(scale)) as ReturnType<LossScale['toJSON']>);
+    expect(restored.scale).toBe(2 ** 13);
+    restored.update(true);
+    expect(restored.scale).toBe(2 ** 14);
+    for (let i = 0; i < 100; i++) restored.update(false);
+    expect(restored.scale).toBe(1);
+  });
+
+  it('in float16 changes no number that does not overflow, and is part of a checkpoint', async () => {
+    const plain = await newTrainer();
+    const half = new Session({ precision: 'float16' });
+    try {
+      const native = session;
+      session = half;
+      const scaled = await newTrainer();
+      session = native;
+      for (let i = 0; i < 3; i++)
+        // On the CPU nothing is converted to float16, and powers of two round nothing.
+        expect(await scaled.step(batch(), 0.01, i)).toEqual(await plain.step(batch(), 0.01, i));
+      expect(await state(scaled)).toEqual(await state(plain));
+      expect(plain.lossScale).toBeUndefined();
+      expect(scaled.lossScale).toEqual({ scale: 2 ** 15, streak: 3 });
+      expect((await scaled.step(batch(NaN), 0.01, 3)).applied).toBe(false);
+      expect(scaled.lossScale).toEqual({ scale: 2 ** 14, streak: 0 });
+      await saveCheckpoint(folder, scaled, 3, {});
+      session = half;
+      const other = await newTrainer();
+      session = native;
+      await restoreCheckpoint((await latestCheckpoint(folder))!, other);
+      expect(other.lossScale).toEqual({ scale: 2 ** 14, streak: 0 });
+    } finally {
+      await half.close();
+    }
+  });
+
+  /** The identity, whose gradient overflows as float16 does. */
+  const asFloat16 = tf.customGrad((x) => ({
+    value: (x as Tensor).clone(),
+    gradFunc: (dy: Tensor) => tf.where(dy.abs().greater(65504), tf.scalar(Infinity), dy),
+  }));
+
+  it('brings back gradients that overflow only because of it', async () => {
+    const half = new Session({ precision: 'float16' });
+    try {
+      const trainer = openTrainer(half, {
+        parameters: [{ name: 'w', shape: [], initial: zeros }],
+        inputs: { x: { dtype: 'float32', shape: [] } },
+        loss: ({ x }, { w }) => ({ loss: asFloat16(w!).mul(x!) }),
+        optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },
+        averageDecays: [0.9],
+        gradientClip: 0,
+      });
+      await trainer.start({ w: scalar(0) });
+      // 8·2¹⁵, 8·2¹⁴ and 8·2¹³ are over 65504, 8·2¹² is not.
+      const applied = [];
+      for (let i = 0; i < 5; i++) applied.push((await trainer.step({ x: scalar(8) }, 0.1, i)).applied);
+      expect(applied).toEqual([false, false, false, true, true]);
+      expect(trainer.lossScale).toEqual({ scale: 2 ** 12, streak: 2 });
+    } finally {
+      await half.close();
+    }
   });
 });
 

@@ -10,7 +10,7 @@ import {
   int32,
   type Tensor1D,
 } from '../../src/tensorflow/index.js';
-import { Trainer } from '../../src/training/trainer.js';
+import { openTrainer } from '../../src/training/trainer.js';
 import { initialize } from '../../src/nn/parameters.js';
 
 const [rankText, list, stepsText, stopText] = process.argv.slice(2) as [string, string, string, string];
@@ -27,7 +27,7 @@ const parameters = [
   { name: 'bias', shape: [8], initial: zeros },
   { name: 'out', shape: [8, 2], initial: normal(0.5) },
 ];
-const trainer = new Trainer(session, {
+const trainer = openTrainer(session, {
   parameters,
   inputs: {
     key: { dtype: 'int32', shape: [2] },
@@ -41,7 +41,7 @@ const trainer = new Trainer(session, {
     return { loss, figures: { root: loss.sqrt() } };
   },
   optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 },
-  averageDecay: 0.9,
+  averageDecays: [0.9],
   gradientClip: 1,
 });
 await trainer.start(initialize(parameters, 5));

@@ -6,6 +6,7 @@ import { Chalk } from 'chalk';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
 import { computesBfloat16 } from '../../tensorflow/bfloat16.js';
 import { libraryFacts } from '../../tensorflow/library/facts.js';
+import { type EngineReport, engineReport } from '../../tensorflow/engine-report.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
@@ -21,6 +22,11 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
   const { stdout, env } = services;
   const { bold, red } = new Chalk({ level: usesColor(stdout, env) ? 1 : 0 });
   const library = libraryFacts({ env });
+  const engine = await engineReport();
+  const problems =
+    engine.kind === 'wasm' && env.PIPELINE_BACKEND === 'wasm'
+      ? []
+      : [...library.problems, ...engine.problems];
   const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
   const findings: Finding[] = [
     { label: 'Node', value: `${process.version}, ${process.platform} ${process.arch}` },
@@ -41,19 +47,32 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
       value: library.suited === undefined ? 'nothing' : `${library.suited.build}: ${library.suited.reason}`,
     },
     { label: 'TensorFlow', value: libraryLine(library) },
+    ...engineFindings(engine),
     { label: 'Runs', value: `${shortPath(runsRoot)}, ${formatBytes(await freeSpace(runsRoot))} free` },
   ];
   const width = Math.max(...findings.map(({ label }) => label.length));
   for (const { label, value } of findings) stdout.write(`${bold(label.padEnd(width))}  ${value}\n`);
-  for (const { message, remedy } of library.problems)
+  for (const { message, remedy } of problems)
     stdout.write(`\n${red('missing:')} ${message}\n${remedy === undefined ? '' : `  ${remedy}\n`}`);
-  if (library.problems.length === 0) stdout.write('\nEverything is there.\n');
-  return library.problems.length === 0 ? exitCodes.done : exitCodes.failed;
+  if (problems.length === 0) stdout.write('\nEverything is there.\n');
+  return problems.length === 0 ? exitCodes.done : exitCodes.failed;
 }
 
 function processor(): string {
   const threads = availableParallelism();
   return `${cpus()[0]?.model.trim() ?? 'unknown'}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+}
+
+/** Which engine computes, and what it sees: by loading it. */
+function engineFindings({ kind, reason, devices }: EngineReport): Finding[] {
+  const engine =
+    kind === 'native' ? 'native TensorFlow, compiled graphs.' : 'WebAssembly, many times slower.';
+  const onGpu = 'float32 with TF32, or float16 with a scaled loss';
+  return [
+    { label: 'Engine', value: [engine, reason].filter(Boolean).join(' ') },
+    ...(devices.length > 0 ? [{ label: 'Devices', value: devices.join(', ') }] : []),
+    ...(devices.includes('GPU') ? [{ label: 'Precision', value: onGpu }] : []),
+  ];
 }
 
 function gpu(driver: ReturnType<typeof libraryFacts>['driver']): string {

@@ -19,6 +19,7 @@ import {
   latentsCanBeDecoded,
   likelihoodIsDefined,
   reversedLatentsFit,
+  sampledAverageIsKept,
   trajectoryIsOnPath,
 } from './sampling.js';
 import { lossWeightApplies, trainingDividesByNonZero } from './transport.js';
@@ -52,6 +53,7 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     reversedLatentsFit,
     likelihoodIsDefined,
     trajectoryIsOnPath,
+    sampledAverageIsKept,
     sampledClassesExist,
   ],
 };

@@ -37,7 +37,18 @@ export const latentsDivideIntoPatches: StageCheck<'train'> = (
 
 export const batchDividesBetweenWorkers: StageCheck<'train'> = ({ id, config }, context) => {
   const workers = context.runtime?.workers ?? 1;
-  if (config.globalBatch % workers === 0) return;
+  const share = config.globalBatch / workers;
+  if (Number.isInteger(share)) {
+    if (share % config.accumulate === 0) return;
+    context.report(id, {
+      at: 'accumulate',
+      code: 'size-not-divisible',
+      message: `A share of ${counted(share, 'latent')} a worker cannot be divided into ${code(`accumulate: ${config.accumulate}`)} equal parts.`,
+      remedy: nearestMultiples(share, config.accumulate),
+      because: `stages.${id}.globalBatch`,
+    });
+    return;
+  }
   context.report(id, {
     at: 'globalBatch',
     code: 'size-not-divisible',

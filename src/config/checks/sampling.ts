@@ -3,6 +3,25 @@ import { guidanceOf, phasesOf } from '../sampling.js';
 import type { StageCheck } from './context.js';
 import { latentShape } from './latents.js';
 
+/** Only averages that every training keeps can be sampled from. */
+export const sampledAverageIsKept: StageCheck<'sample'> = ({ id, config }, context) => {
+  if (config.weights === 'ema' || config.weights === 'raw') return;
+  for (const { model } of phasesOf(config)) {
+    const train = context.config('train', model);
+    if (!train) continue;
+    const kept = [train.ema].flat().map((decay) => `ema-${decay}`);
+    if (kept.includes(config.weights)) continue;
+    context.report(id, {
+      at: 'weights',
+      code: 'average-not-kept',
+      message: `${code(model)} keeps no average ${code(config.weights)}.`,
+      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}, or add the decay to ${code('ema')} there.`,
+      because: `stages.${model}.ema`,
+    });
+    return;
+  }
+};
+
 /** Another autoencoder may decode than encoded, if its latents have the same shape. */
 export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, context) => {
   const { model } = phasesOf(config)[0]!;

@@ -9,9 +9,17 @@ export interface RuntimeConfig {
    */
   device: 'auto' | 'cpu' | 'gpu';
   /**
-   * Number format of matrix products and convolutions; weights are always kept in float32.
+   * Number format of matrix products and convolutions; weights are always kept in float32. `bfloat16` is for processors with AVX-512, `float16` for GPUs: training then scales its loss.
    */
-  precision: 'float32' | 'bfloat16';
+  precision: 'float32' | 'bfloat16' | 'float16';
+  /**
+   * Whether a GPU may round the factors of float32 products to TF32, which is faster; the reference does so.
+   */
+  tf32: boolean;
+  /**
+   * Whether XLA compiles clusters of operations. On a CPU it takes long and gains nothing.
+   */
+  xla: boolean;
   /**
    * Data-parallel worker processes; the global batch is divided between them. Unit: processes.
    */

@@ -25,9 +25,9 @@ export interface SampleConfig {
    */
   autoencoder: string;
   /**
-   * Averaged weights (`ema`) or the last ones (`raw`).
+   * Averaged weights (`ema`), the last ones (`raw`), or the average of another decay that the training keeps, such as `ema-0.999`.
    */
-  weights: 'ema' | 'raw';
+  weights: string;
   /**
    * Images to draw. Unit: images.
    */

@@ -53,9 +53,13 @@ export interface TrainConfig {
    */
   gradientClip: number;
   /**
-   * Decay of the exponential moving average of the weights, per step.
+   * Parts in which each worker computes its share of the global batch, one after the other, so that less memory is needed. The results are the same up to rounding. Unit: parts.
    */
-  ema: number;
+  accumulate: number;
+  /**
+   * Decay of the exponential moving average of the weights, per step; or a list of decays, one average each, the first of which is sampled from unless told otherwise.
+   */
+  ema: number | number[];
   /**
    * Path between noise (t = 0) and data (t = 1): `linear`, a straight line; `gvp`, a quarter circle of constant variance; `vp`, the variance-preserving diffusion of DDPM.
    */

@@ -3,6 +3,7 @@ import { sitParameters } from '../../models/sit/parameters.js';
 import { toReference } from '../../models/sit/reference-names.js';
 import { sit } from '../../models/sit/sit.js';
 import {
+  EagerSession,
   type HostTensor,
   type HostTensors,
   Session,
@@ -14,13 +15,9 @@ import {
   floats,
   int32,
   mapValues,
-  runEagerly,
-  sizeOf,
-  tf,
 } from '../../tensorflow/index.js';
 import type { AdamWConfig } from '../../training/adamw.js';
-import { adamwStep } from '../../training/adamw-step.js';
-import { Trainer } from '../../training/trainer.js';
+import { openTrainer } from '../../training/trainer.js';
 import { trainingLoss, transportOf } from '../../transport/index.js';
 import { type Check, type ProgramFixtureKind, expectNear, notUnderstood } from '../check.js';
 import type { ExecutionName } from '../execution.js';
@@ -101,17 +98,13 @@ interface Options {
 
 async function train(fixture: Fixture, config: SiTConfig, execution: ExecutionName): Promise<Trained> {
   const batches = batchesOf(fixture);
-  const loss = (step: Tensors, w: Tensors) => velocityLoss(config, step, w);
   const options = optionsOf(fixture);
-  const trainFrom = (weights: HostTensors) =>
-    execution === 'traced'
-      ? trainTraced(config, weights, batches, loss, options)
-      : Promise.resolve(trainEagerly(weights, batches, loss, options));
+  const from = (weights: HostTensors) => trainFrom(config, weights, batches, options, execution);
   const [init, final, average] = ['init.', 'final.', 'ema.'].map((prefix) =>
     referenceWeights(fixture, prefix, config),
   ) as [HostTensors, HostTensors, HostTensors];
   const wasKept = Object.keys(init).some((name) => !isEqual(init[name]!, final[name]!));
-  return wasKept ? trainFrom(init) : trainFromRecovered(average, trainFrom);
+  return wasKept ? from(init) : trainFromRecovered(average, from);
 }
 
 /** Passes over the training after which the start is known as well as float32 numbers can be. */
@@ -124,11 +117,11 @@ const recoveryPasses = 12;
  */
 async function trainFromRecovered(
   average: HostTensors,
-  trainFrom: (weights: HostTensors) => Promise<Trained>,
+  from: (weights: HostTensors) => Promise<Trained>,
 ): Promise<Trained> {
   let guess = average;
   for (let pass = 1; ; pass++) {
-    const trained = await trainFrom(guess);
+    const trained = await from(guess);
     if (pass === recoveryPasses) return trained;
     guess = mapValues(guess, ({ shape, data }, name) => {
       const [wanted, found] = [average[name]!.data, trained.average[name]!.data];
@@ -152,21 +145,21 @@ function velocityLoss(config: SiTConfig, { x0, x1, t, y }: Tensors, weights: Ten
   return trainingLoss({ ...transport, lossWeight: 'none' }, model, point).mean();
 }
 
-async function trainTraced(
+async function trainFrom(
   config: SiTConfig,
   weights: HostTensors,
   batches: readonly HostTensors[],
-  loss: (step: Tensors, weights: Tensors) => Tensor,
   { optimizer, learningRate, averageDecay }: Options,
+  execution: ExecutionName,
 ): Promise<Trained> {
-  const session = new Session();
+  const session = execution === 'traced' ? new Session() : new EagerSession();
   try {
-    const trainer = new Trainer(session, {
+    const trainer = openTrainer(session, {
       parameters: sitParameters(config),
-      loss: (step, w) => ({ loss: loss(step, w) }),
+      loss: (step, w) => ({ loss: velocityLoss(config, step, w) }),
       inputs: batches[0]!,
       optimizer,
-      averageDecay,
+      averageDecays: [averageDecay],
       gradientClip: 0,
     });
     await trainer.start(weights);
@@ -182,61 +175,6 @@ async function trainTraced(
   } finally {
     await session.close();
   }
-}
-
-const stateGroups = ['weights', 'average', 'firstMoment', 'secondMoment'] as const;
-
-function trainEagerly(
-  start: HostTensors,
-  batches: readonly HostTensors[],
-  loss: (step: Tensors, weights: Tensors) => Tensor,
-  { optimizer, learningRate, averageDecay }: Options,
-): Trained {
-  const names = Object.keys(start);
-  const zeros = mapValues(start, ({ shape }) => float32(shape, new Float32Array(sizeOf(shape))));
-  let state = { weights: start, average: start, firstMoment: zeros, secondMoment: zeros };
-  const losses: number[] = [];
-  for (const [updates, batch] of batches.entries()) {
-    const program = (batch: Tensors, all: Tensors): Tensors => {
-      const part = (group: string) =>
-        Object.fromEntries(names.map((name) => [name, all[`${group} ${name}`]!]));
-      const [weights, average, firstMoment, secondMoment] = stateGroups.map(part) as [
-        Tensors,
-        Tensors,
-        Tensors,
-        Tensors,
-      ];
-      const { value, grads } = tf.valueAndGrads((...values: Tensor[]) =>
-        loss(batch, Object.fromEntries(names.map((name, i) => [name, values[i]!]))).asScalar(),
-      )(names.map((name) => weights[name]!));
-      const gradients = Object.fromEntries(names.map((name, i) => [name, grads[i]!]));
-      const old = { weights, average, firstMoment, secondMoment };
-      const next = adamwStep(optimizer, averageDecay, old, gradients, { learningRate, updates });
-      return { loss: value, ...flat(next) };
-    };
-    const result = runEagerly(program, batch, flat(state)) as HostTensors;
-    losses.push(result.loss!.data[0]!);
-    const part = (group: string) =>
-      Object.fromEntries(names.map((name) => [name, result[`${group} ${name}`]!]));
-    state = {
-      weights: part('weights'),
-      average: part('average'),
-      firstMoment: part('firstMoment'),
-      secondMoment: part('secondMoment'),
-    };
-  }
-  return { losses, weights: state.weights, average: state.average };
-}
-
-/** All groups in one record: `average blocks.0.mlp.in.weight`. */
-function flat<T>(
-  state: Readonly<Record<(typeof stateGroups)[number], Readonly<Record<string, T>>>>,
-): Record<string, T> {
-  return Object.fromEntries(
-    stateGroups.flatMap((group) =>
-      Object.entries(state[group]).map(([name, value]) => [`${group} ${name}`, value]),
-    ),
-  );
 }
 
 /** Noise, data, times and labels of each step. */

@@ -1,4 +1,4 @@
-import type { Session } from '../../tensorflow/index.js';
+import type { ProgramSession } from '../../tensorflow/index.js';
 import {
   type SamplerChoice,
   type TransportChoice,
@@ -37,7 +37,7 @@ export interface SamplerSettings {
 }
 
 export interface PathOptions {
-  readonly session: Session;
+  readonly session: ProgramSession;
   /** A network for each phase, of the same transport. */
   readonly networks: readonly Network[];
   readonly phases: PhaseOptions;

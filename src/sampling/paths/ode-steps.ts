@@ -1,4 +1,4 @@
-import type { Session, Tensor } from '../../tensorflow/index.js';
+import type { ProgramSession, Tensor } from '../../tensorflow/index.js';
 import type { OdeMethod } from '../../transport/index.js';
 import { FieldProgram } from '../field-program.js';
 import type { Network } from '../network.js';
@@ -11,7 +11,7 @@ import { rowsOfAll } from './rows-of-all.js';
 type OneStepMethod = Exclude<OdeMethod, 'dopri5' | 'adamsBashforth'>;
 
 export interface OdeSteps {
-  readonly session: Session;
+  readonly session: ProgramSession;
   readonly networks: readonly Network[];
   readonly field: OdeField;
   readonly mostSamples: number;

@@ -1,4 +1,4 @@
-import type { Session, Tensor } from '../../tensorflow/index.js';
+import type { ProgramSession, Tensor } from '../../tensorflow/index.js';
 import { type SdeSampler, transportOf } from '../../transport/index.js';
 import { FieldProgram } from '../field-program.js';
 import type { Network } from '../network.js';
@@ -12,7 +12,7 @@ type StepInputs = Record<'x' | 't' | 'dt' | 'labels', Tensor>;
 
 /** Steps of an SDE. */
 export function sdeSteps(
-  session: Session,
+  session: ProgramSession,
   networks: readonly Network[],
   sampler: SdeSampler & { readonly diffusionNorm: number },
   mostSamples: number,

@@ -6,23 +6,31 @@ import { autoencoderLoss } from '../../models/autoencoder-kl/loss.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
-import { Session, type Tensor1D, type Tensor4D, nativeBackend, streamKey } from '../../tensorflow/index.js';
-import { Trainer } from '../../training/trainer.js';
+import {
+  type ProgramSession,
+  type Tensor1D,
+  type Tensor4D,
+  openSession,
+  streamKey,
+} from '../../tensorflow/index.js';
+import { openTrainer } from '../../training/trainer.js';
 import { openImages } from '../images/open-images.js';
+import { onEngine } from '../on-engine.js';
 import { type TrainingJob, trainingSteps } from '../training-stream.js';
 import { imageBatches } from './image-batches.js';
 import { finishAutoencoder } from './finish.js';
 
 /** Trains an AutoencoderKL from scratch on images. */
 export function run(config: StageConfig, context: StageContext): Observable<StageEvent> {
-  return from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context)));
+  return onEngine(context, () =>
+    from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context))),
+  );
 }
 
 function train(config: StageConfig, images: ImageDataset, context: StageContext): Observable<StageEvent> {
   return defer(() => {
-    nativeBackend(context.runtime);
     const model = modelConfig(config);
-    const session = new Session(context.runtime);
+    const session = openSession(context.runtime);
     const job = trainingJob(config, model, images, session, context.seed);
     return concat(
       trainingSteps(job, context),
@@ -47,13 +55,13 @@ function trainingJob(
   config: StageConfig,
   model: AutoencoderConfig,
   images: ImageDataset,
-  session: Session,
+  session: ProgramSession,
   seed: number,
 ): TrainingJob {
   const parameters = autoencoderParameters(model);
   const load = imageBatches(images, config, seed);
   return {
-    trainer: new Trainer(session, {
+    trainer: openTrainer(session, {
       parameters,
       inputs: {
         images: { dtype: 'float32', shape: [config.batch, images.size, images.size, 3] },
@@ -67,7 +75,7 @@ function trainingJob(
           config.klWeight,
         ),
       optimizer: { betas: [0.9, 0.99], epsilon: 1e-8, weightDecay: 0 },
-      averageDecay: config.ema,
+      averageDecays: [config.ema],
       gradientClip: config.gradientClip,
     }),
     initialWeights: () => initialize(parameters, seed),

@@ -5,11 +5,14 @@ import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import {
-  CompiledProgram,
+  type BatchAxes,
+  type Compiled,
   type HostTensor,
+  type ProgramSession,
   type RuntimeOptions,
-  Session,
   type Tensor4D,
+  compile,
+  openSession,
 } from '../../tensorflow/index.js';
 import { loadWeights } from '../load-weights.js';
 
@@ -22,6 +25,9 @@ interface SavedAutoencoder {
 }
 
 const fileName = 'autoencoder.json';
+
+const encodeAxes: BatchAxes = { inputs: { images: 0 }, outputs: { mean: 0, logVariance: 0 } };
+const decodeAxes: BatchAxes = { inputs: { latents: 0 }, outputs: { images: 0 } };
 
 export async function writeSavedAutoencoder(
   directory: string,
@@ -36,26 +42,27 @@ export async function writeSavedAutoencoder(
 export class Autoencoder {
   private constructor(
     readonly config: AutoencoderConfig,
-    private readonly session: Session,
-    private readonly encoder: CompiledProgram<
-      { images: Tensor4D },
-      { mean: Tensor4D; logVariance: Tensor4D }
-    >,
-    private readonly decoder: CompiledProgram<{ latents: Tensor4D }, { images: Tensor4D }>,
+    private readonly session: ProgramSession,
+    private readonly encoder: Compiled<{ images: Tensor4D }, { mean: Tensor4D; logVariance: Tensor4D }>,
+    private readonly decoder: Compiled<{ latents: Tensor4D }, { images: Tensor4D }>,
   ) {}
 
   /** Opens the output of an `autoencoder` stage. */
   static async open(directory: string, options: RuntimeOptions): Promise<Autoencoder> {
-    const { config, weights } = JSON.parse(
+    const { config, weights: saved } = JSON.parse(
       await readFile(join(directory, fileName), 'utf8'),
     ) as SavedAutoencoder;
-    const session = new Session(options);
-    const variables = await loadWeights(session, autoencoderParameters(config), join(directory, weights));
+    const session = openSession(options);
+    const weights = await loadWeights(session, autoencoderParameters(config), join(directory, saved));
     return new Autoencoder(
       config,
       session,
-      new CompiledProgram(session, ({ images }, w) => ({ ...encode(w, config, images) }), variables),
-      new CompiledProgram(session, ({ latents }, w) => ({ images: decode(w, config, latents) }), variables),
+      compile(({ images }, w) => ({ ...encode(w, config, images) }), { session, weights, batch: encodeAxes }),
+      compile(({ latents }, w) => ({ images: decode(w, config, latents) }), {
+        session,
+        weights,
+        batch: decodeAxes,
+      }),
     );
   }
 

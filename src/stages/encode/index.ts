@@ -6,17 +6,20 @@ import { type LatentSample, LatentWriter, type Posterior } from '../../data/late
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
 import { abortable, prefetch, progress } from '../../streams/index.js';
-import { type HostTensor, float32, floats, nativeBackend } from '../../tensorflow/index.js';
+import { type HostTensor, float32, floats } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
 import { flippableClasses } from '../flips.js';
 import { openImages } from '../images/open-images.js';
+import { onEngine } from '../on-engine.js';
 
 /** Batches that are decoded from their files ahead of the network. */
 const batchesAhead = 3;
 
 /** Encodes images to posteriors over latents, once, so that training need not. */
 export function run(config: EncodeConfig, context: StageContext): Observable<StageEvent> {
-  return from(EncodeJob.open(config, context)).pipe(mergeMap((job) => encodeAll(job, context)));
+  return onEngine(context, () =>
+    from(EncodeJob.open(config, context)).pipe(mergeMap((job) => encodeAll(job, context))),
+  );
 }
 
 function encodeAll(job: EncodeJob, context: StageContext): Observable<StageEvent> {
@@ -58,7 +61,6 @@ class EncodeJob {
   }
 
   static async open(config: EncodeConfig, context: StageContext): Promise<EncodeJob> {
-    nativeBackend(context.runtime);
     const images = await openImages(config.images, context);
     const autoencoder = await Autoencoder.open(context.input(config.autoencoder).directory, context.runtime);
     const side = images.size / downsampleOf(autoencoder.config);

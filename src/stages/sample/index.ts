@@ -12,6 +12,7 @@ import {
 import type { SampleConfig } from '../../config/generated/index.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { abortable, everyMs, oneByOne, prefetch } from '../../streams/index.js';
+import { onEngine } from '../on-engine.js';
 import { type Drawn, SampleJob, damagedAgain } from './job.js';
 import { DamagedSample } from './sample-files.js';
 import type { SampleBatch } from './sampler.js';
@@ -22,8 +23,10 @@ const batchesAtOnce = 2;
 
 /** Draws images from trained models. */
 export function run(config: SampleConfig, context: StageContext): Observable<StageEvent> {
-  return from(SampleJob.open(config, context)).pipe(
-    mergeMap((job) => sampleAll(job, context).pipe(finalize(() => void job.close()))),
+  return onEngine(context, () =>
+    from(SampleJob.open(config, context)).pipe(
+      mergeMap((job) => sampleAll(job, context).pipe(finalize(() => void job.close()))),
+    ),
   );
 }
 

@@ -6,7 +6,7 @@ import { UserError } from '../../errors.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { Json, StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
-import { type HostTensor, floats, nativeBackend, sizeOf } from '../../tensorflow/index.js';
+import { type HostTensor, floats, sizeOf } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
 import { batchesOfWorker, missingBatches } from './batches.js';
 import { Decoder } from './decoder.js';
@@ -54,7 +54,6 @@ export class SampleJob {
   ) {}
 
   static async open(config: SampleConfig, context: StageContext): Promise<SampleJob> {
-    nativeBackend(context.runtime);
     const models = await findModels(config, context);
     const [{ saved }] = models.phases as [FoundModels['phases'][number]];
     const images =

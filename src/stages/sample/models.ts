@@ -4,7 +4,7 @@ import { UserError } from '../../errors.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import type { StageContext } from '../../pipeline/stage.js';
 import type { Network, SessionModel } from '../../sampling/index.js';
-import type { Session } from '../../tensorflow/index.js';
+import type { ProgramSession } from '../../tensorflow/index.js';
 import { loadWeights } from '../load-weights.js';
 import { type SavedModel, readSavedModel } from '../train/saved-model.js';
 import { activeGuidance } from './settings.js';
@@ -53,7 +53,7 @@ export async function findModels(
 export async function openNetworks(
   config: Pick<SampleConfig, ModelKeys>,
   { phases, base }: FoundModels,
-  session: Session,
+  session: ProgramSession,
 ): Promise<readonly Network[]> {
   const guidance = activeGuidance(config);
   const weaker = base && (await openModel(base, guidanceOf(config).weights, session));
@@ -67,14 +67,18 @@ export async function openNetworks(
 
 async function openModel(
   { directory, saved }: FoundModel,
-  weights: 'ema' | 'raw',
-  session: Session,
+  weights: string,
+  session: ProgramSession,
 ): Promise<SessionModel> {
   const { config, interpolant, prediction } = saved;
   return {
     config,
     transport: { interpolant, prediction },
-    weights: await loadWeights(session, sitParameters(config), join(directory, saved.weights[weights])),
+    weights: await loadWeights(
+      session,
+      sitParameters(config),
+      join(directory, saved.weights[weights as keyof SavedModel['weights']]!),
+    ),
   };
 }
 

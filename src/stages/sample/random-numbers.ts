@@ -1,8 +1,9 @@
 import {
-  CompiledProgram,
+  type Compiled,
   type HostTensor,
-  type Session,
+  type ProgramSession,
   type Tensor1D,
+  compile,
   float32,
   int32,
   randomNormal,
@@ -16,19 +17,22 @@ type DrawInputs = { key: Tensor1D; first: Tensor1D; samples: Tensor1D };
 
 /** Random numbers for ranges of samples: those of a sample depend on the seed, the purpose, the step and its number. */
 export class RandomNumbers {
-  private readonly normals: CompiledProgram<DrawInputs, { values: ReturnType<typeof randomNormal> }>;
-  private readonly uniforms: CompiledProgram<DrawInputs, { values: ReturnType<typeof randomUniform> }>;
+  private readonly normals: Compiled<DrawInputs, { values: ReturnType<typeof randomNormal> }>;
+  private readonly uniforms: Compiled<DrawInputs, { values: ReturnType<typeof randomUniform> }>;
 
   /** @param shape of one sample's numbers */
   constructor(
-    session: Session,
+    session: ProgramSession,
     private readonly seed: number,
     shape: readonly number[],
   ) {
     const drawn = (draw: typeof randomNormal) =>
-      new CompiledProgram(session, ({ key, first, samples }: DrawInputs) => ({
-        values: draw(key, first, samples.size, shape),
-      }));
+      compile(
+        ({ key, first, samples }: DrawInputs) => ({
+          values: draw(key, first, samples.size, shape),
+        }),
+        { session },
+      );
     this.normals = drawn(randomNormal);
     this.uniforms = drawn(randomUniform);
   }

@@ -10,7 +10,14 @@ import {
   pathOf,
   takeRows,
 } from '../../sampling/index.js';
-import { type HostTensor, Session, float32, int32, sizeOf } from '../../tensorflow/index.js';
+import {
+  type HostTensor,
+  type ProgramSession,
+  float32,
+  int32,
+  openSession,
+  sizeOf,
+} from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import { type FoundModels, openNetworks } from './models.js';
 import { RandomNumbers } from './random-numbers.js';
@@ -56,7 +63,7 @@ export interface DrawnBatch {
 export class Sampler {
   private constructor(
     private readonly config: Pick<SampleConfig, 'likelihood' | 'reverse'>,
-    private readonly session: Session,
+    private readonly session: ProgramSession,
     private readonly numbers: RandomNumbers,
     private readonly normalization: Normalization,
     private readonly forward: FollowPath,
@@ -68,7 +75,7 @@ export class Sampler {
     models: FoundModels,
     { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
   ): Promise<Sampler> {
-    const session = new Session(runtime);
+    const session = openSession(runtime);
     const networks = await openNetworks(config, models, session);
     const { saved } = models.phases[0]!;
     const { latentSize, channels } = saved.config;

@@ -7,10 +7,12 @@ import { sitParameters } from '../../models/sit/parameters.js';
 import { sit } from '../../models/sit/sit.js';
 import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
-import { Session, type TensorSpec, nativeBackend, sizeOf } from '../../tensorflow/index.js';
+import { type ProgramSession, type TensorSpec, openSession, sizeOf } from '../../tensorflow/index.js';
+import type { Accumulation } from '../../training/accumulation.js';
 import { groupPath, latestCheckpoint } from '../../training/checkpoint.js';
 import { type LatentInputs, type RandomInputs, diffusionLoss } from '../../training/diffusion-loss.js';
-import { type LossProgram, Trainer } from '../../training/trainer.js';
+import { type StateGroup, averageGroups } from '../../training/state-groups.js';
+import { type LossProgram, openTrainer } from '../../training/trainer.js';
 import {
   type TimestepSampling,
   defaultTrainEpsilon,
@@ -18,6 +20,7 @@ import {
   timeInterval,
   transportOf,
 } from '../../transport/index.js';
+import { onEngine } from '../on-engine.js';
 import { type TrainingJob, checkpointFolder, trainingSteps } from '../training-stream.js';
 import { batchShare, isFirstWorker, workerServer } from '../workers.js';
 import { latentBatches } from './latent-batches.js';
@@ -26,17 +29,18 @@ import { writeSavedModel } from './saved-model.js';
 
 /** Trains a SiT with attention mediators on latents. */
 export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
-  return from(LatentDataset.open(context.input(config.latents).directory)).pipe(
-    mergeMap((latents) => train(config, latents, context).pipe(finalize(() => void latents.close()))),
+  return onEngine(context, () =>
+    from(LatentDataset.open(context.input(config.latents).directory)).pipe(
+      mergeMap((latents) => train(config, latents, context).pipe(finalize(() => void latents.close()))),
+    ),
   );
 }
 
 function train(config: TrainConfig, latents: LatentDataset, context: StageContext): Observable<StageEvent> {
   return defer(() => {
-    nativeBackend(context.runtime);
     const [latentSize, , channels] = latents.shape;
     const model = modelConfig(config, { latentSize, channels, classes: latents.classes.length });
-    const session = new Session(context.runtime, workerServer(context));
+    const session = openSession(context.runtime, workerServer(context));
     return concat(
       trainingSteps(trainingJob(config, model, latents, session, context), context),
       isFirstWorker(context) ? defer(() => finish(config, model, latents, context)) : EMPTY,
@@ -48,19 +52,20 @@ function trainingJob(
   config: TrainConfig,
   model: SiTConfig,
   latents: LatentDataset,
-  session: Session,
+  session: ProgramSession,
   { seed, workers }: StageContext,
 ): TrainingJob {
   const parameters = sitParameters(model);
   const share = batchShare(config.globalBatch, workers);
   return {
-    trainer: new Trainer(session, {
+    trainer: openTrainer(session, {
       parameters,
       inputs: inputSpecs(share.size, latents.shape),
       loss: lossProgram(config, model, latents),
       optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
-      averageDecay: config.ema,
+      averageDecays: [config.ema].flat(),
       gradientClip: config.gradientClip,
+      accumulation: accumulation(config),
     }),
     initialWeights: () => initialize(parameters, seed),
     load: latentBatches(latents, config, seed, share),
@@ -73,6 +78,12 @@ function trainingJob(
     logEverySteps: config.logEverySteps,
     checkpoint: config.checkpoint,
   };
+}
+
+/** A batch in parts, where it is computed in more than one. */
+function accumulation({ accumulate }: TrainConfig): Accumulation | undefined {
+  if (accumulate === 1) return undefined;
+  return { parts: accumulate, perSample: ['mean', 'std', 'labels'], firstSample: 'firstSample' };
 }
 
 /** Steps of the whole training; an epoch's last, incomplete batch is not taken, as in the reference. */
@@ -132,8 +143,8 @@ async function finish(
   context: StageContext,
 ): Promise<StageEvent> {
   const checkpoint = (await latestCheckpoint(checkpointFolder(context.directory)))!;
-  const path = (group: 'weights' | 'average') =>
-    relative(context.directory, groupPath(checkpoint.path, group));
+  const decays = [config.ema].flat();
+  const path = (group: StateGroup) => relative(context.directory, groupPath(checkpoint.path, group));
   await writeSavedModel(context.directory, {
     format: 'sit-1',
     config: model,
@@ -142,7 +153,11 @@ async function finish(
     normalization: latents.index.statistics,
     classes: latents.classes,
     steps: checkpoint.step,
-    weights: { raw: path('weights'), ema: path('average') },
+    weights: {
+      raw: path('weights'),
+      ema: path('average'),
+      ...Object.fromEntries(averageGroups(decays).map((group, i) => [`ema-${decays[i]!}`, path(group)])),
+    },
   });
   const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {

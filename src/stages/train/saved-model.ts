@@ -16,8 +16,11 @@ export interface SavedModel {
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
   readonly steps: number;
-  /** Paths of the weights and of their moving average, relative to the file. */
-  readonly weights: { readonly raw: string; readonly ema: string };
+  /**
+   * Paths, relative to the file, of the last weights (`raw`), of their moving average (`ema`), and of each average by
+   * its decay (`ema-0.999`).
+   */
+  readonly weights: Readonly<Record<'raw' | 'ema' | `ema-${number}`, string>>;
 }
 
 const fileName = 'model.json';

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { UserError } from '../../errors.js';
 import { cacheFolder } from './cache-folder.js';
 import { chooseDevice, type Device } from './device-choice.js';
+import { isTruncatedElf } from './elf.js';
 import { damagedFiles, readManifest } from './manifest.js';
 import { pinnedRelease } from './pinned-release.js';
 import { currentPlatform } from './platform.js';
@@ -33,7 +34,8 @@ export interface LibraryOptions {
  * (`verifyLibrary` reads the content), so it takes about a millisecond.
  * With `PIPELINE_TENSORFLOW` set, that folder's libraries are taken and nothing else.
  *
- * @throws UserError `tensorflow-folder-incomplete` when `PIPELINE_TENSORFLOW` names a folder without the libraries;
+ * @throws UserError `tensorflow-folder-incomplete` when `PIPELINE_TENSORFLOW` names a folder without the libraries,
+ *   `tensorflow-damaged` when one of them is cut short;
  *   those of `chooseDevice`.
  */
 export function locateLibrary(options: LibraryOptions = {}): LibraryLocation | undefined {
@@ -87,6 +89,13 @@ function locateOwn(directory: string): LibraryLocation {
       remedy: 'Name the folder that holds both, or unset it and run `npm run setup`.',
     });
   }
+  for (const name of names)
+    if (isTruncatedElf(join(directory, name)))
+      throw new UserError({
+        code: 'tensorflow-damaged',
+        message: `${join(directory, name)} is cut short: it ends before its own table of sections.`,
+        remedy: 'Copy it again, or unset PIPELINE_TENSORFLOW and run `npm run setup`.',
+      });
   return {
     version: readManifest(resolve(directory, '..'))?.version ?? 'unknown',
     build: existsSync(resolve(directory, '..', 'nvidia')) ? 'cuda' : 'cpu',

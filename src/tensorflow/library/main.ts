@@ -19,6 +19,9 @@ Fetches the native TensorFlow library into a folder of this user (PIPELINE_CACHE
 Environment: PIPELINE_DEVICE=auto|cpu|gpu, PIPELINE_CACHE=FOLDER, PIPELINE_WHEELS=FOLDER with downloaded wheels,
 PIPELINE_TENSORFLOW=FOLDER with libraries of your own; PIP_INDEX_URL, HTTPS_PROXY and pip's configuration files.`;
 
+/** Codes of machines that the library is not made for: what prepares itself quietly goes on without it. */
+const impossible = new Set(['platform-unsupported', 'cpu-without-avx', 'c-library-unsupported']);
+
 /** The command behind `npm run setup`. Exit codes: 0 done, 1 failed, 2 usage, 130 or 143 interrupted. */
 async function main(): Promise<number> {
   const options = parseOptions();
@@ -26,6 +29,7 @@ async function main(): Promise<number> {
     (options === undefined ? process.stderr : process.stdout).write(`${usage}\n`);
     return options === undefined ? 2 : 0;
   }
+  if (options.quiet && process.env.PIPELINE_BACKEND === 'wasm') return 0;
   const view = setupView(process.stdout);
   const seen = { work: false };
   const interruption = new AbortController();
@@ -55,6 +59,11 @@ async function main(): Promise<number> {
       return 128 + constants.signals[interruption.signal.reason as 'SIGINT' | 'SIGTERM'];
     }
     process.stderr.write(explain(error));
+    if (!options.quiet || !(error instanceof UserError)) return 1;
+    if (impossible.has(error.code)) return 0;
+    process.stderr.write(
+      'Or set PIPELINE_BACKEND=wasm: all then computes on WebAssembly, many times slower.\n',
+    );
     return 1;
   }
 }

@@ -25,7 +25,15 @@ function context(pipelineDirectory: string, signal = new AbortController().signa
     pipelineName: 'test',
     pipelineDirectory,
     seed: 0,
-    runtime: { device: 'cpu', precision: 'float32', workers: 1, retries: 0, threads: 0 },
+    runtime: {
+      device: 'cpu',
+      precision: 'float32',
+      workers: 1,
+      retries: 0,
+      threads: 0,
+      tf32: true,
+      xla: false,
+    },
     directory: join(pipelineDirectory, 'out'),
     input: () => {
       throw new Error('the images stage has no inputs');

@@ -90,6 +90,30 @@ describe('PIPELINE_TENSORFLOW', () => {
     expect(location).toMatchObject({ directory: own, version: '0.0.1', build: 'cpu' });
   });
 
+  it('is refused where a library of it is cut short, before it is loaded', () => {
+    const folder = join(sandbox.folder, 'own');
+    mkdirSync(folder);
+    // An ELF header that tells of three sections of 64 bytes each, from byte 1000 on.
+    const whole = Buffer.alloc(1000 + 3 * 64);
+    whole.write('\x7fELF', 'latin1');
+    whole.writeBigUInt64LE(1000n, 0x28);
+    whole.writeUInt16LE(64, 0x3a);
+    whole.writeUInt16LE(3, 0x3c);
+    writeFileSync(join(folder, 'libtensorflow_framework.so.2'), whole);
+    writeFileSync(join(folder, 'libtensorflow_cc.so.2'), whole);
+    const locate = () => locateLibrary({ env: { PIPELINE_TENSORFLOW: folder } });
+    expect(locate()?.directory).toBe(folder);
+    for (const bytes of [whole.length - 1, whole.length >> 1, 40, 4]) {
+      writeFileSync(join(folder, 'libtensorflow_cc.so.2'), whole.subarray(0, bytes));
+      expect(locate).toThrow(
+        expect.objectContaining({
+          code: 'tensorflow-damaged',
+          message: expect.stringContaining('libtensorflow_cc.so.2 is cut short') as string,
+        }),
+      );
+    }
+  });
+
   it('names a folder that has both libraries, or is refused', () => {
     expect(() => locateLibrary(options({ PIPELINE_TENSORFLOW: sandbox.folder }))).toThrow(
       /^PIPELINE_TENSORFLOW names .* which has no libtensorflow_cc.* and no libtensorflow_framework/,

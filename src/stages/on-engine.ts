@@ -1,0 +1,22 @@
+import { type Observable, concat, defer, from, mergeMap } from 'rxjs';
+import type { StageContext, StageEvent } from '../pipeline/stage.js';
+import { type EngineChoice, startEngine } from '../tensorflow/index.js';
+
+/** Does a stage's work once what computes is ready. Tells what serves in place of what was asked for, once a process. */
+export function onEngine(
+  { runtime }: Pick<StageContext, 'runtime'>,
+  work: () => Observable<StageEvent>,
+): Observable<StageEvent> {
+  return defer(() => startEngine(runtime)).pipe(
+    mergeMap((choice) => concat(from(noticesOf(choice)), defer(work))),
+  );
+}
+
+function noticesOf({ kind, reason }: EngineChoice): StageEvent[] {
+  if (reason === undefined) return [];
+  const message =
+    kind === 'native'
+      ? reason
+      : `Computes on WebAssembly in float32, many times slower than the native library. ${reason}`;
+  return [{ type: 'notice', level: 'warning', message }];
+}

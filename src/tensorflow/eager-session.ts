@@ -1,0 +1,109 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Tensor } from '@tensorflow/tfjs';
+import { type HostTensor, sizeOf } from './data-types.js';
+import { fromHost, readHost } from './host-tensors.js';
+import type { Static } from './signature.js';
+import { tf } from './tfjs.js';
+import { type HostRecord, type HostTensors, type Program, type Tensors, mapValues } from './trace.js';
+
+/** A tensor that an eager session keeps between runs. */
+export class EagerVariable {
+  private current: Tensor | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly shape: readonly number[],
+  ) {}
+
+  /** The value, which the variable goes on owning. Throws where none was written. */
+  get value(): Tensor {
+    if (this.current === undefined) throw new Error(`The variable ${this.name} has no value yet.`);
+    return this.current;
+  }
+
+  /** Takes the tensor over in place of the value. */
+  set value(tensor: Tensor) {
+    this.current?.dispose();
+    this.current = tf.keep(tensor);
+  }
+
+  dispose(): void {
+    this.current?.dispose();
+    this.current = undefined;
+  }
+}
+
+/** What `Session` offers, operation by operation on tfjs's current backend: for where there is no native library. */
+export class EagerSession {
+  private readonly variables: EagerVariable[] = [];
+
+  /** A new float32 variable without a value: `write` it before it is read. */
+  variable(name: string, shape: readonly number[]): EagerVariable {
+    const variable = new EagerVariable(name, shape);
+    this.variables.push(variable);
+    return variable;
+  }
+
+  /** Frees the variables. */
+  close(): Promise<void> {
+    for (const variable of this.variables.splice(0)) variable.dispose();
+    return Promise.resolve();
+  }
+}
+
+/** Moves values between variables of an eager session and JavaScript, one at a time. */
+export class EagerStore {
+  constructor(private readonly variables: readonly EagerVariable[]) {}
+
+  /** Every variable with its value, in order. */
+  async *read(): AsyncGenerator<readonly [EagerVariable, HostTensor]> {
+    for (const variable of this.variables) yield [variable, await readHost(variable.value)];
+  }
+
+  /** Sets every variable to what `valueOf` gives for it. */
+  async write(valueOf: (variable: EagerVariable) => HostTensor | Promise<HostTensor>): Promise<void> {
+    for (const variable of this.variables) {
+      const value = await valueOf(variable);
+      if (sizeOf(value.shape) !== sizeOf(variable.shape))
+        throw new RangeError(
+          `${variable.name} has shape [${variable.shape.join(', ')}], found [${value.shape.join(', ')}].`,
+        );
+      variable.value = fromHost({ ...value, shape: variable.shape });
+    }
+  }
+}
+
+/** The eager counterpart of a compiled program. It is never traced. */
+export class EagerProgram<I extends Tensors, O extends Tensors, S extends Static = undefined> {
+  readonly traceCount = 0;
+
+  constructor(
+    private readonly program: Program<I, O, S>,
+    private readonly weights: Readonly<Record<string, EagerVariable>> = {},
+  ) {}
+
+  /** Runs the program, after what else waits to be done. */
+  async call(
+    inputs: HostRecord<I>,
+    ...[statics]: S extends undefined ? [] : [statics: S]
+  ): Promise<HostRecord<O>> {
+    await nextTurn();
+    const results = tf.tidy(() =>
+      this.program(
+        mapValues(inputs as HostTensors, fromHost) as I,
+        mapValues(this.weights, ({ value }) => value),
+        statics as S,
+      ),
+    );
+    const names = Object.keys(results);
+    const values = await Promise.all(names.map((name) => readHost(results[name]!)));
+    // A program may return a weight as it is, which stays the session's.
+    const owned = new Set(Object.values(this.weights).map(({ value }) => value.id));
+    for (const name of names) if (!owned.has(results[name]!.id)) results[name]!.dispose();
+    return Object.fromEntries(names.map((name, i) => [name, values[i]!])) as HostRecord<O>;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

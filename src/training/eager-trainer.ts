@@ -1,0 +1,151 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  type EagerSession,
+  EagerStore,
+  type EagerVariable,
+  type HostTensor,
+  type HostTensors,
+  type Tensor,
+  type Tensors,
+  fromHost,
+  mapValues,
+  tf,
+  tidy,
+} from '../tensorflow/index.js';
+import { partsOf } from './accumulation.js';
+import { adamwStep } from './adamw-step.js';
+import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
+import { type StepResult, type Trainer, type TrainerOptions, startOf } from './trainer.js';
+import { gradientResults, withGradients } from './with-gradients.js';
+
+/** Training operation by operation, for backends without sessions: the same numbers as `SessionTrainer`, up to rounding. */
+export class EagerTrainer implements Trainer {
+  readonly groups: readonly StateGroup[];
+  readonly lossScale = undefined;
+  private readonly names: readonly string[];
+  private readonly variables: ReadonlyMap<StateGroup, readonly EagerVariable[]>;
+
+  constructor(
+    session: EagerSession,
+    private readonly options: TrainerOptions,
+  ) {
+    const { parameters, averageDecays } = options;
+    this.groups = stateGroups(averageDecays);
+    this.names = parameters.map(({ name }) => name);
+    this.variables = new Map(
+      this.groups.map((group) => [group, parameters.map(({ name, shape }) => session.variable(name, shape))]),
+    );
+  }
+
+  restoreLossScale(): void {
+    // There is none: all is computed in float32.
+  }
+
+  async start(weights: HostTensors): Promise<void> {
+    for (const group of this.groups) {
+      if (group !== 'firstMoment' && group !== 'secondMoment') await this.write(group, startOf(weights));
+      else for (const variable of this.of(group)) variable.value = tf.zeros([...variable.shape]);
+    }
+  }
+
+  async step(
+    inputs: HostTensors,
+    learningRate: number,
+    updates: number,
+    wishToStop = false,
+  ): Promise<StepResult> {
+    const { accumulation, gradientClip } = this.options;
+    const parts = accumulation === undefined ? [inputs] : partsOf(inputs, accumulation);
+    let sum: Tensors | undefined;
+    for (const part of parts) {
+      await nextTurn();
+      sum = added(sum, this.gradientsOf(part));
+    }
+    const { loss, norm, figures, gradients } = tidy(() => {
+      const means = mapValues(sum!, (total) => total.div(parts.length));
+      const results = gradientResults(means, this.names);
+      const squares = results.gradients.map((gradient) => gradient.square().sum());
+      return { ...results, norm: tf.addN(squares).sqrt() };
+    });
+    tf.dispose(Object.values(sum!));
+    const [lossValue, gradientNorm] = [loss.dataSync()[0]!, norm.dataSync()[0]!];
+    const applied = Number.isFinite(lossValue) && Number.isFinite(gradientNorm);
+    if (applied)
+      this.update(gradients, gradientClip === 0 ? 1 : gradientClip / Math.max(gradientNorm, gradientClip), {
+        learningRate,
+        updates,
+      });
+    const result = {
+      loss: lossValue,
+      gradientNorm,
+      applied,
+      stop: wishToStop,
+      figures: mapValues(figures, (figure) => figure.dataSync()[0]!),
+    };
+    tf.dispose([loss, norm, ...Object.values(figures), ...gradients]);
+    return result;
+  }
+
+  async *read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]> {
+    let i = 0;
+    for await (const [, value] of new EagerStore(this.of(group)).read()) yield [this.names[i++]!, value];
+  }
+
+  async write(group: StateGroup, valueOf: (name: string) => HostTensor | Promise<HostTensor>): Promise<void> {
+    await new EagerStore(this.of(group)).write(({ name }) => valueOf(name));
+  }
+
+  private of(group: StateGroup): readonly EagerVariable[] {
+    const variables = this.variables.get(group);
+    if (variables === undefined) throw new Error(`This training keeps no ${group}.`);
+    return variables;
+  }
+
+  private tensors(group: StateGroup): Tensors {
+    return Object.fromEntries(this.of(group).map(({ name, value }) => [name, value]));
+  }
+
+  private gradientsOf(part: HostTensors): Tensors {
+    return tf.tidy(() =>
+      withGradients(this.options.loss)(mapValues(part, fromHost), this.tensors('weights'), undefined),
+    );
+  }
+
+  private update(
+    gradients: readonly Tensor[],
+    factor: number,
+    step: { readonly learningRate: number; readonly updates: number },
+  ): void {
+    const { optimizer, averageDecays } = this.options;
+    const averages = averageGroups(averageDecays);
+    const next = tidy(() =>
+      adamwStep(
+        optimizer,
+        averageDecays,
+        {
+          weights: this.tensors('weights'),
+          averages: averages.map((group) => this.tensors(group)),
+          firstMoment: this.tensors('firstMoment'),
+          secondMoment: this.tensors('secondMoment'),
+        },
+        Object.fromEntries(this.names.map((name, i) => [name, gradients[i]!.mul(factor)])),
+        step,
+      ),
+    );
+    const set = (group: StateGroup, values: Tensors) => {
+      for (const variable of this.of(group)) variable.value = values[variable.name]!;
+    };
+    set('weights', next.weights);
+    set('firstMoment', next.firstMoment);
+    set('secondMoment', next.secondMoment);
+    for (const [i, group] of averages.entries()) set(group, next.averages[i]!);
+  }
+}
+
+/** The sum of two records of tensors, which are disposed. */
+function added(sum: Tensors | undefined, part: Tensors): Tensors {
+  if (sum === undefined) return part;
+  const total = mapValues(part, (value, name) => value.add(sum[name]!));
+  tf.dispose([...Object.values(sum), ...Object.values(part)]);
+  return total;
+}
