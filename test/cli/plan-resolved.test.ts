@@ -34,13 +34,15 @@ const resolved = async (folder: string, ...args: string[]): Promise<string> => {
 it('pipeline plan --resolved prints every value with its origin', async () => {
   const text = await withFiles(files, async (folder) => resolved(folder));
   const lines = text.split('\n');
-  expect(lines.slice(0, 13)).toEqual([
+  expect(lines.slice(0, 15)).toEqual([
     '# a b/mine.yaml, extends base.yaml',
     'name: mine                    # a b/mine.yaml:2',
     'seed: 4                       # --set',
     'runtime:',
     '  device: auto                # default',
     '  precision: float32          # default',
+    '  tf32: true                  # default',
+    '  xla: false                  # default',
     '  workers: 1                  # default',
     '  threads: 0                  # default',
     'stages:',

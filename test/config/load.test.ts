@@ -53,7 +53,14 @@ it('fills in every default', async () => {
         schedule: 'constant',
         warmupSteps: 0,
       },
-      ...{ weightDecay: 0, betas: [0.9, 0.999], gradientClip: 0, ema: 0.9999, interpolant: 'linear' },
+      ...{
+        weightDecay: 0,
+        betas: [0.9, 0.999],
+        gradientClip: 0,
+        accumulate: 1,
+        ema: 0.9999,
+        interpolant: 'linear',
+      },
       ...{
         prediction: 'velocity',
         lossWeight: 'none',

@@ -66,6 +66,8 @@ it('knows which keys change no output', () => {
   const without = all.filter(({ schema }) => schema.affectsOutput === false).map(({ path }) => path);
   expect(without).toEqual([
     'pipeline.runtime.device',
+    'pipeline.runtime.tf32',
+    'pipeline.runtime.xla',
     'pipeline.runtime.workers',
     'pipeline.runtime.retries',
     'pipeline.runtime.threads',
