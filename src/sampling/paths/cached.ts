@@ -1,4 +1,4 @@
-import type { Session, Tensor } from '../../tensorflow/index.js';
+import type { ProgramSession, Tensor } from '../../tensorflow/index.js';
 import { type SdeSampler, transportOf } from '../../transport/index.js';
 import { cachedSteps } from '../feature-cache/cached-steps.js';
 import type { FeatureCache } from '../feature-cache/taylor.js';
@@ -16,7 +16,7 @@ type Inputs = Record<'x' | 't' | 'dt', Tensor>;
 
 /** Euler–Maruyama steps with predicted features; the last step is that of `plain`. */
 export function cachedSdeSteps(
-  session: Session,
+  session: ProgramSession,
   networks: readonly Network[],
   sampler: SdeSampler & { readonly diffusionNorm: number },
   cache: FeatureCache,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Observable, Subject, defer, finalize, from, merge, mergeMap } from 'rxjs';
+import { type Observable, Subject, finalize, from, merge, mergeMap } from 'rxjs';
 import { phasesOf } from '../../config/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
@@ -16,8 +16,9 @@ import {
   stepCosts,
   stepEvaluations,
 } from '../../sampling/index.js';
-import { type HostTensor, nativeBackend } from '../../tensorflow/index.js';
+import type { HostTensor } from '../../tensorflow/index.js';
 import { abortable, everyMs } from '../../streams/index.js';
+import { onEngine } from '../on-engine.js';
 import { missingBatches } from '../sample/batches.js';
 import { sampleLabels } from '../sample/labels.js';
 import { type FoundModels, findModels } from '../sample/models.js';
@@ -38,7 +39,7 @@ const progressEveryMs = 100;
  * from the largest model it leads, and follows the best choices in full.
  */
 export function run(config: CalibrateConfig, context: StageContext): Observable<StageEvent> {
-  return defer(() => {
+  return onEngine(context, () => {
     const job = new CalibrateJob(config, context);
     const work = from(job.run()).pipe(
       mergeMap((events) => events),
@@ -62,7 +63,6 @@ class CalibrateJob {
   ) {}
 
   async run(): Promise<StageEvent[]> {
-    nativeBackend(this.context.runtime);
     const models = await findModels(this.config, this.context);
     const labels = sampleLabels(this.config, models.phases[0]!.saved.classes, this.context.seed);
     const batches = missingBatches(labels, this.config.batch, () => false);
