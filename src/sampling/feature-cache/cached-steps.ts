@@ -3,7 +3,7 @@ import type { ThroughBlocks } from '../../models/sit/sit.js';
 import {
   type HostTensor,
   type HostTensors,
-  type Session,
+  type ProgramSession,
   type Tensor,
   type Tensors,
   float32,
@@ -33,7 +33,7 @@ export type StepInputsOf = (
 
 /** Steps of which some have their features predicted: for one batch, the steps of each network. */
 export function cachedSteps(
-  session: Session,
+  session: ProgramSession,
   networks: readonly Network[],
   cache: FeatureCache,
   mostSamples: number,
