@@ -6,6 +6,7 @@ export { loadPipeline, type LoadedPipeline, type ValueSource } from './load.js';
 export { loadSweep, type LoadedSweep, type LoadedTrial } from './sweep/load.js';
 export { mediatorsPerBlock } from './mediators.js';
 export { type ResolvedGuidance, guidanceOf, phasesOf, samplerChoice, samplerMethods } from './sampling.js';
+export { namedModels, type NamedModel } from './named-models.js';
 export {
   topologicalOrder,
   type Origin,

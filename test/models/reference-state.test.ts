@@ -53,6 +53,6 @@ describe("the reference's state dict", () => {
     const shapes = await referenceState();
     shapes.delete('blocks.0.attn.an_bias');
     expect(() => inferConfig(shapes, 'a.pt')).toThrow(/no tensor tells the number of attention heads/);
-    expect(inferConfig(shapes, 'a.pt', { heads: 4 })).toMatchObject({ heads: 4, mediators: [0] });
+    expect(inferConfig(shapes, 'a.pt', { headsOf: () => 4 })).toMatchObject({ heads: 4, mediators: [0] });
   });
 });

@@ -5,7 +5,7 @@
  */
 export interface SampleConfig {
   /**
-   * The `train` stage whose model to sample from.
+   * The `train` or `pretrained` stage whose model to sample from.
    */
   model?: string;
   /**

@@ -1,3 +1,4 @@
 export type { SafetensorsDtype, TensorData, TensorInfo } from './dtypes.js';
 export { openSafetensors, SafetensorsFile } from './reader.js';
+export { toFloat32 } from './to-float32.js';
 export { writeSafetensors, type TensorSource } from './writer.js';

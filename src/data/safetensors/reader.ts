@@ -2,8 +2,8 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
 import { readExactly } from '../../files/read-exactly.js';
-import { decodeBfloat16, decodeFloat16 } from '../float16.js';
 import { arrayTypes, type TensorData, type TensorInfo } from './dtypes.js';
+import { toFloat32 } from './to-float32.js';
 import {
   invalid,
   largestHeader,
@@ -52,22 +52,7 @@ export class SafetensorsFile {
    * @throws UserError `tensor-missing`, or `tensor-type` when its elements are integers.
    */
   async readFloat32(name: string): Promise<Float32Array> {
-    const { dtype, data } = await this.read(name);
-    switch (dtype) {
-      case 'F32':
-        return data as Float32Array;
-      case 'F64':
-        return Float32Array.from(data as Float64Array);
-      case 'F16':
-        return decodeFloat16(data as Uint16Array);
-      case 'BF16':
-        return decodeBfloat16(data as Uint16Array);
-      default:
-        throw new UserError({
-          code: 'tensor-type',
-          message: `${this.path}: tensor "${name}" was expected to hold floating-point numbers, but holds ${dtype}.`,
-        });
-    }
+    return toFloat32(await this.read(name), name, this.path);
   }
 
   /**

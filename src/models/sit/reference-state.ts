@@ -1,5 +1,4 @@
 import { UserError } from '../../errors.js';
-import { sizeOf } from '../../tensorflow/index.js';
 import { type SiTConfig, gridOf } from './config.js';
 import { sitParameters } from './parameters.js';
 import { referencePlace } from './reference-names.js';
@@ -19,47 +18,63 @@ export function referenceShapes(config: SiTConfig): Map<string, readonly number[
   ]);
 }
 
+/** What a file does not tell by its tensors' shapes. */
+export interface InferenceHints {
+  /** Attention heads of a model of this width and depth: needed where no block has mediators, whose tables tell them. */
+  readonly headsOf?: (model: Pick<SiTConfig, 'hiddenSize' | 'depth'>) => number | undefined;
+  /** Classes without the null class, where known: whether there is a null class follows. */
+  readonly classes?: number | undefined;
+  /** Probability to record. Zero: there is no null class. */
+  readonly labelDropout?: number | undefined;
+}
+
+const usualLabelDropout = 0.1;
+
 /**
  * The model that a state dict of the reference belongs to, worked out from the shapes of its tensors.
  *
  * @param path named in errors
- * @param heads attention heads where no block has mediators, whose tables tell them
- * @param labelDropout probability to record: shapes tell only whether a null class is expected
- * @throws UserError `checkpoint-mismatch` where a tensor that tells a size is missing
+ * @throws UserError `checkpoint-mismatch` where tensors that tell a size are missing; `heads-unknown`
  */
-export function inferConfig(
-  shapes: StateShapes,
-  path: string,
-  { heads, labelDropout = 0.1 }: { readonly heads?: number; readonly labelDropout?: number } = {},
-): SiTConfig {
+export function inferConfig(shapes: StateShapes, path: string, hints: InferenceHints = {}): SiTConfig {
+  const problems: string[] = [];
   const shapeOf = (name: string, rank: number): readonly number[] => {
     const shape = shapes.get(name);
-    if (shape?.length === rank) return shape;
-    throw mismatch(path, [
-      shape === undefined ? `${name} is missing` : `${name} has the shape [${shape.join(', ')}]`,
-    ]);
+    if (shape?.length !== rank)
+      problems.push(
+        shape === undefined ? `${name} is missing` : `${name} has the shape [${shape.join(', ')}]`,
+      );
+    return shape ?? [];
   };
-  const [hiddenSize, channels, patchSize] = shapeOf('x_embedder.proj.weight', 4) as [number, number, number];
-  const [, tokens] = shapeOf(positionName, 3) as [number, number];
-  const [rows] = shapeOf('y_embedder.embedding_table.weight', 2) as [number];
+  const [hiddenSize = 0, channels = 0, patchSize = 0] = shapeOf('x_embedder.proj.weight', 4);
+  const [, tokens = 0] = shapeOf(positionName, 3);
+  const [rows = 0] = shapeOf('y_embedder.embedding_table.weight', 2);
+  const grid = Math.sqrt(tokens);
+  if (!Number.isInteger(grid))
+    problems.push(`${positionName} has ${tokens} tokens, which are no square grid`);
+  if (problems.length > 0) throw mismatch(path, problems);
   const blocks = [...shapes.keys()].map((name) => Number(/^blocks\.(\d+)\./.exec(name)?.[1] ?? -1));
   const depth = 1 + Math.max(-1, ...blocks);
   const tables = Array.from({ length: depth }, (_, block) => shapes.get(`blocks.${block}.attn.an_bias`));
-  const knownHeads = tables.find((table) => table !== undefined)?.[0] ?? heads;
   const queryNorm = shapes.get('blocks.0.attn.q_norm.weight');
-  if (knownHeads === undefined)
+  const heads =
+    tables.find((table) => table !== undefined)?.[0] ??
+    (queryNorm && hiddenSize / queryNorm[0]!) ??
+    hints.headsOf?.({ hiddenSize, depth });
+  if (heads === undefined)
     throw new UserError({
       code: 'heads-unknown',
       message: `${path}: no tensor tells the number of attention heads, as no block has mediators.`,
       remedy: 'Name the heads: 6 for SiT-S, 12 for SiT-B, 16 for SiT-L and SiT-XL.',
     });
+  const labelDropout = hints.labelDropout ?? (hints.classes === rows ? 0 : usualLabelDropout);
   return {
-    latentSize: Math.sqrt(tokens) * patchSize,
+    latentSize: grid * patchSize,
     channels,
     patchSize,
     hiddenSize,
     depth,
-    heads: knownHeads,
+    heads,
     classes: rows - (labelDropout > 0 ? 1 : 0),
     mediators: tables.map((table) => table?.[1] ?? 0),
     labelDropout,
@@ -69,21 +84,26 @@ export function inferConfig(
 
 /** @throws UserError `checkpoint-mismatch` naming every missing, unexpected and wrongly shaped tensor at once. */
 export function checkState(found: StateShapes, config: SiTConfig, path: string): void {
-  const expected = referenceShapes(config);
+  const problems = stateProblems(found, referenceShapes(config));
+  if (problems.length > 0) throw mismatch(path, problems);
+}
+
+/** What is missing, unexpected or of another shape among `found`. */
+export function stateProblems(found: StateShapes, expected: StateShapes): string[] {
   const text = (shape: readonly number[]) => `[${shape.join(', ')}]`;
-  const problems = [...expected].flatMap(([name, shape]) => {
+  const wrong = [...expected].flatMap(([name, shape]) => {
     const given = found.get(name);
     if (given === undefined) return [`${name} is missing`];
-    return sizeOf(given) === sizeOf(shape) && given.join() === shape.join()
+    return given.join() === shape.join()
       ? []
       : [`${name} has the shape ${text(given)}, ${text(shape)} is expected`];
   });
   const unexpected = [...found.keys()].filter((name) => !expected.has(name));
-  problems.push(...unexpected.map((name) => `${name} is not expected`));
-  if (problems.length > 0) throw mismatch(path, problems);
+  return [...wrong, ...unexpected.map((name) => `${name} is not expected`)];
 }
 
-function mismatch(path: string, problems: readonly string[]): UserError {
+/** The error of weights that are not those of a model. */
+export function mismatch(path: string, problems: readonly string[]): UserError {
   return new UserError({
     code: 'checkpoint-mismatch',
     message: `${path}: not the weights of this model:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,

@@ -31,7 +31,7 @@ import {
   stored,
 } from '../fixture.js';
 import { channelsFirst } from '../layout.js';
-import { ours } from '../reference-names.js';
+import { ours } from '../../transport/reference-names.js';
 
 /** Tolerances of torchdiffeq's adaptive solver in the fixtures. */
 const odeTolerances = { absolute: 1e-6, relative: 1e-3 };

@@ -23,7 +23,7 @@ import {
   stored,
 } from '../fixture.js';
 import { channelsFirst } from '../layout.js';
-import { ours } from '../reference-names.js';
+import { ours } from '../../transport/reference-names.js';
 
 /** The reference asks its model twice a step: for the drift, then for the score. */
 const callsPerStep = 2;

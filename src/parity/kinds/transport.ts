@@ -17,7 +17,7 @@ import { type Check, type ProgramFixtureKind, expectNear, notUnderstood } from '
 import type { Execution } from '../execution.js';
 import { type Fixture, programInput, readFixture, specNumber, statedTolerance, stored } from '../fixture.js';
 import { channelsFirst } from '../layout.js';
-import { ours } from '../reference-names.js';
+import { ours } from '../../transport/reference-names.js';
 
 /** Norm of the diffusion coefficients, where the spec does not tell it. */
 const usualNorm = 1.3;

@@ -23,12 +23,12 @@ export interface SavedModel {
   readonly weights: Readonly<Record<'raw' | 'ema' | `ema-${number}`, string>>;
 }
 
-const fileName = 'model.json';
+export const modelFileName = 'model.json';
 
 export async function writeSavedModel(directory: string, model: SavedModel): Promise<void> {
-  await writeFileWhole(join(directory, fileName), JSON.stringify(model, undefined, 1) + '\n');
+  await writeFileWhole(join(directory, modelFileName), JSON.stringify(model, undefined, 1) + '\n');
 }
 
 export async function readSavedModel(directory: string): Promise<SavedModel> {
-  return JSON.parse(await readFile(join(directory, fileName), 'utf8')) as SavedModel;
+  return JSON.parse(await readFile(join(directory, modelFileName), 'utf8')) as SavedModel;
 }

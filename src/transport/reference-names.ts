@@ -6,7 +6,7 @@ import type {
   OdeMethod,
   Prediction,
   SdeMethod,
-} from '../transport/index.js';
+} from './names.js';
 
 /** The names of fixtures, which are those of the PyTorch reference and of torchdiffeq, and ours. */
 export const referenceNames = {

@@ -1,0 +1,57 @@
+import { resolve } from 'node:path';
+import type { PretrainedConfig } from '../../config/generated/index.js';
+import { sitParameters } from '../../models/sit/parameters.js';
+import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import { abortable, everyMs, fromWork } from '../../streams/index.js';
+import { sizeOf } from '../../tensorflow/index.js';
+import type { ModelDescription } from '../weights/model-source.js';
+import { openModel } from '../weights/open-model.js';
+import { writeSaved } from '../weights/write-saved.js';
+import { readClassNames } from './class-names.js';
+
+const progressEveryMs = 100;
+
+/** Takes a trained model from a file, and leaves what training leaves. */
+export const stage: StageKind<PretrainedConfig> = {
+  name: 'pretrained',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  dependsOnSeed: false,
+  externalInputs: ({ path, classes }, folder) =>
+    [path, ...(isFile(classes) ? [classes.file] : [])].map((input) => resolve(folder, input)),
+  run: (config, context) =>
+    take(config, context).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal)),
+};
+
+function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }: StageContext) {
+  return fromWork<StageEvent>(async (tell, signal) => {
+    const classes = isFile(config.classes)
+      ? await readClassNames(resolve(folder, config.classes.file))
+      : config.classes;
+    const source = await openModel(resolve(folder, config.path), { ...config, classes });
+    try {
+      await writeSaved(source, directory, {
+        signal,
+        tell: (done, total) => {
+          tell({ type: 'progress', done, total, unit: 'tensors' });
+        },
+      });
+      tell({ type: 'summary', values: summaryOf(source.description) });
+    } finally {
+      await source.close();
+    }
+  });
+}
+
+const isFile = (classes: PretrainedConfig['classes']): classes is { file: string } =>
+  classes !== undefined && !Array.isArray(classes);
+
+function summaryOf({ config, interpolant, prediction, steps }: ModelDescription) {
+  const { latentSize, patchSize, hiddenSize, depth, heads, classes, mediators } = config;
+  const parameters = sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return {
+    ...{ parameters, steps, latentSize, patchSize, hiddenSize, depth, heads, classes },
+    mediators: new Set(mediators).size === 1 ? mediators[0]! : mediators,
+    ...{ interpolant, prediction },
+  };
+}

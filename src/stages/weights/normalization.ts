@@ -1,0 +1,12 @@
+import type { Normalization } from '../../training/diffusion-loss.js';
+
+/** What latents of Stable Diffusion 1 and 2 are multiplied by. */
+export const usualScalingFactor = 0.18215;
+
+/** Normalization of latents that are multiplied by one factor, such as those of Stable Diffusion's autoencoder. */
+export function scaledNormalization(channels: number, factor = usualScalingFactor): Normalization {
+  return {
+    mean: Array.from({ length: channels }, () => 0),
+    std: Array.from({ length: channels }, () => 1 / factor),
+  };
+}
