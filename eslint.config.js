@@ -9,8 +9,9 @@ const layers = [
   ['src/stages'],
   ['src/pipeline', 'src/distributed', 'src/training', 'src/sampling'],
   ['src/config', 'src/models', 'src/metrics', 'src/streams'],
-  ['src/nn', 'src/transport', 'src/data'],
+  ['src/nn', 'src/transport', 'src/data', 'src/huggingface'],
   ['src/tensorflow'],
+  ['src/http'],
   ['src/files', 'src/errors.ts'],
 ];
 const upward = layers.flatMap((layer, i) => {

@@ -7,7 +7,7 @@
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
-import { readSchema, stageKinds } from '../src/config/schema/schema.ts';
+import { readSchema, stageSchemas } from '../src/config/schema/schema.ts';
 
 const folder = new URL('../src/config/generated/', import.meta.url);
 const options = {
@@ -57,22 +57,25 @@ function resolvedProperties(properties) {
 
 async function generate() {
   const pipeline = readSchema('pipeline.schema.json');
-  const kinds = stageKinds(pipeline);
+  const stages = stageSchemas(pipeline);
   const files = new Map();
-  for (const kind of kinds) {
-    const schema = resolved(readSchema(`stages/${kind}.schema.json`));
-    files.set(`${kind}.ts`, await compile(schema, schema.title, options));
-  }
+  for (const { schema } of stages)
+    files.set(fileName(schema.title), await compile(resolved(schema), schema.title, options));
   files.set('runtime.ts', await compile(resolved(pipeline.properties.runtime), 'RuntimeConfig', options));
   files.set('sweep.ts', await compile(resolved(pipeline.properties.sweep), 'SweepConfig', options));
-  files.set('index.ts', index(kinds, files));
+  files.set('index.ts', index(stages, files));
   return files;
 }
 
-const typeName = (kind) => `${kind[0].toUpperCase()}${kind.slice(1)}Config`;
+/** `PretrainedAutoencoderConfig` is in `pretrained-autoencoder.ts`. */
+const fileName = (title) =>
+  `${title
+    .replace(/Config$/, '')
+    .replace(/(?<=[a-z])(?=[A-Z])/g, '-')
+    .toLowerCase()}.ts`;
 
 /** One door to all types; a definition that several schemas share is taken from the first. */
-function index(kinds, files) {
+function index(stages, files) {
   const seen = new Set();
   const reexports = [...files].map(([file, text]) => {
     const names = [...text.matchAll(/^export (?:interface|type) (\w+)/gm)].map((match) => match[1]);
@@ -83,13 +86,19 @@ function index(kinds, files) {
   return [
     options.bannerComment,
     '',
-    ...kinds.map((kind) => `import type { ${typeName(kind)} } from './${kind}.js';`),
+    ...stages.map(
+      ({ schema: { title } }) =>
+        `import type { ${title} } from './${fileName(title).replace('.ts', '.js')}';`,
+    ),
     '',
     ...reexports,
     '',
     '/** The configuration of each kind of stage, with defaults applied. */',
     'export interface StageConfigs {',
-    ...kinds.map((kind) => `  ${kind}: ${typeName(kind)};`),
+    ...[...new Set(stages.map(({ kind }) => kind))].map((kind) => {
+      const titles = stages.filter((stage) => stage.kind === kind).map(({ schema }) => schema.title);
+      return `  ${kind}: ${titles.join(' | ')};`;
+    }),
     '}',
     '',
   ].join('\n');

@@ -11,7 +11,15 @@ export interface Patience {
 export const defaultPatience: Patience = { connectMilliseconds: 30_000, stallMilliseconds: 60_000 };
 
 /** A response that says the server will not serve this, however often it is asked. */
-export class RefusedError extends Error {}
+export class RefusedError extends Error {
+  constructor(
+    message: string,
+    /** The status of the response, where that is the reason. */
+    readonly status?: number,
+  ) {
+    super(message);
+  }
+}
 
 /** Requests over HTTP that go through `HTTPS_PROXY`, trust extra certificates and send the credentials an address names. */
 export class HttpClient {
@@ -53,7 +61,9 @@ export class HttpClient {
     await response.body?.cancel();
     const message = `${url.host} answers ${response.status} ${response.statusText}`.trim();
     const mayPass = response.status >= 500 || [408, 425, 429].includes(response.status);
-    throw mayPass ? new Error(message, { cause: { status: response.status } }) : new RefusedError(message);
+    throw mayPass
+      ? new Error(message, { cause: { status: response.status } })
+      : new RefusedError(message, response.status);
   }
 
   async close(): Promise<void> {

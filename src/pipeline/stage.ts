@@ -64,6 +64,8 @@ export interface StageContext {
   input(stage: string): StageOutput;
   /** Present where several processes run the stage together: this one's part in it. */
   readonly workers?: StageWorkers;
+  /** What `pin` of the stage's kind gave when the run was planned; absent where that asks for nothing. */
+  readonly pins?: Readonly<Record<string, string>>;
   /** Aborted when the user interrupts: the stage saves what it must and completes its stream with an AbortError. */
   readonly signal: AbortSignal;
 }
@@ -101,6 +103,17 @@ export interface StageKind<Config> {
   readonly codeVersion: number;
   /** Absolute paths of files and folders, outside the pipeline's own outputs, whose content the output depends on. */
   externalInputs(config: Config, pipelineDirectory: string): readonly string[];
+  /**
+   * What names in the configuration stand for at present whose meaning can move, such as a branch of a repository: by
+   * the key that holds the name. In the fingerprint this takes the name's place, so that it is asked for in planning.
+   *
+   * @throws UserError where it cannot be told
+   */
+  pin?(
+    config: Config,
+    pipelineDirectory: string,
+    signal?: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>>;
   /**
    * Whether `runtime.precision` changes the output: it is then part of the fingerprint.
    */

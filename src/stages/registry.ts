@@ -7,6 +7,7 @@ const kinds: Readonly<Record<string, () => Promise<{ readonly stage: StageKind<n
   autoencoder: () => import('./autoencoder/kind.js'),
   encode: () => import('./encode/kind.js'),
   train: () => import('./train/kind.js'),
+  pretrained: () => import('./pretrained/kind.js'),
   sample: () => import('./sample/kind.js'),
   report: () => import('./report/kind.js'),
 };

@@ -7,7 +7,7 @@ it('a stage that does not exist', async () => {
       pipelineText({ sample: '{ uses: sample, model: tarin, autoencoder: autoencoder, count: 4 }' }),
     ),
   ).toMatchInlineSnapshot(`
-    "p.yaml:7:34 error unknown-stage: A stage of kind \`train\` is expected; there is no stage \`tarin\`.
+    "p.yaml:7:34 error unknown-stage: A stage of kind \`train\` or \`pretrained\` is expected; there is no stage \`tarin\`.
           sample: { uses: sample, model: tarin, autoencoder: autoencoder, count: 4 }
                                          ^^^^^
       Did you mean \`train\`?"
@@ -20,7 +20,7 @@ it('a stage of the wrong kind', async () => {
       pipelineText({ sample: '{ uses: sample, model: latents, autoencoder: autoencoder, count: 4 }' }),
     ),
   ).toMatchInlineSnapshot(`
-    "p.yaml:7:34 error wrong-stage-kind: A stage of kind \`train\` is expected; \`latents\` is of kind \`encode\`.
+    "p.yaml:7:34 error wrong-stage-kind: A stage of kind \`train\` or \`pretrained\` is expected; \`latents\` is of kind \`encode\`.
           sample: { uses: sample, model: latents, autoencoder: autoencoder, count: 4 }
                                          ^^^^^^^
       Stages that fit: \`train\`."
@@ -391,5 +391,79 @@ it('a problem in a merged map only once', async () => {
     "p.yaml:3:43 error wrong-type: \`size\` must be a whole number; the text \`big\` was found.
           a: &base { uses: images, path: x, size: big }
                                                   ^^^"
+  `);
+});
+
+it('a pretrained model without a null class, and a class that it does not have', async () => {
+  expect(
+    await messages(
+      pipelineText({
+        model: '{ uses: pretrained, path: a.pt, labelDropout: 0, classes: [cat, dog] }',
+        sample:
+          '{ uses: sample, model: model, autoencoder: autoencoder, count: 4, guidanceScale: 2, classes: [cat, god] }',
+        report: undefined,
+      }),
+    ),
+  ).toMatchInlineSnapshot(`
+    "p.yaml:7:92 error untrained-guidance: Guidance needs a model that also knows images without a class; \`model\` is trained with \`labelDropout: 0\`.
+          sample: { uses: sample, model: model, autoencoder: autoencoder, count: 4, guidanceScale: 2, classes: [cat, god] }
+                                                                                                   ^
+      Use \`guidanceScale: 1\`, or train with \`labelDropout: 0.1\`.
+      p.yaml:8:56 stages.model.labelDropout is here
+          model: { uses: pretrained, path: a.pt, labelDropout: 0, classes: [cat, dog] }
+                                                               ^
+
+    p.yaml:7:110 error unknown-class: \`god\` is not one of the classes of \`model\`.
+          sample: { uses: sample, model: model, autoencoder: autoencoder, count: 4, guidanceScale: 2, classes: [cat, god] }
+                                                                                                                     ^^^
+      Its classes: \`cat\`, \`dog\`."
+  `);
+});
+
+it('a pretrained autoencoder with keys of training', async () => {
+  expect(
+    await messages(
+      pipelineText({ autoencoder: '{ uses: autoencoder, weights: stabilityai/sd-vae-ft-ema, steps: 10 }' }),
+    ),
+  ).toMatchInlineSnapshot(`
+    "p.yaml:4:73 error unknown-key: \`steps\` is not a key of \`autoencoder\` (a stage of kind \`autoencoder\`).
+          autoencoder: { uses: autoencoder, weights: stabilityai/sd-vae-ft-ema, steps: 10 }
+                                                                                ^^^^^
+      Its keys: \`uses\`, \`weights\`."
+  `);
+});
+
+it('images that a pretrained autoencoder cannot encode', async () => {
+  expect(
+    await messages(
+      pipelineText({
+        images: '{ uses: images, path: photos, size: 36 }',
+        autoencoder: '{ uses: autoencoder, weights: stabilityai/sd-vae-ft-mse@main }',
+      }),
+    ),
+  ).toMatchInlineSnapshot(`
+    "p.yaml:5:36 error size-not-divisible: Images of 36 pixels cannot be divided by \`downsample: 8\` of \`autoencoder\`.
+          latents: { uses: encode, images: images, autoencoder: autoencoder }
+                                           ^^^^^^
+      For \`size\`: The nearest are 32 and 40.
+      p.yaml:3:47 stages.images.size is here
+          images: { uses: images, path: photos, size: 36 }
+                                                      ^^"
+  `);
+});
+
+it('another autoencoder than the one that encoded', async () => {
+  expect(
+    await messages(
+      pipelineText({
+        vae: '{ uses: autoencoder, weights: stabilityai/sd-vae-ft-ema }',
+        sample: '{ uses: sample, model: train, autoencoder: vae, count: 4 }',
+      }),
+    ),
+  ).toMatchInlineSnapshot(`
+    "p.yaml:7:54 error autoencoder-mismatch: \`vae\` has \`downsample: 8\`, and \`autoencoder\`, which made the latents that \`train\` is trained on, has \`downsample: 4\`.
+          sample: { uses: sample, model: train, autoencoder: vae, count: 4 }
+                                                             ^^^
+      Decode with \`autoencoder\`."
   `);
 });

@@ -3,6 +3,7 @@ import type { StageCheck } from './context.js';
 
 /** Halvings between resolutions may not go beyond what `downsample` asks for. */
 export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if ('weights' in config) return;
   const most = Math.log2(config.downsample) + 1;
   if (config.channels.length <= most) return;
   context.report(id, {
@@ -13,6 +14,7 @@ export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, c
 };
 
 export const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if ('weights' in config) return;
   for (const [i, width] of config.channels.entries()) {
     if (width % config.normGroups === 0) continue;
     context.report(id, {
@@ -26,6 +28,7 @@ export const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, contex
 
 /** The images that the autoencoder is trained on become latents of whole pixels. */
 export const imagesHalve: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if ('weights' in config) return;
   const size = context.config('images', config.images)?.size;
   if (size === undefined || size % config.downsample === 0) return;
   context.report(id, {

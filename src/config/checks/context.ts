@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { Problem } from '../diagnostics/diagnostic.js';
 import type { RuntimeConfig, StageConfigs } from '../generated/index.js';
 import type { PipelineStage, StageKindName, StageOf } from '../pipeline.js';
@@ -35,6 +36,11 @@ export class CheckContext {
     let tree: Tree | undefined = this.root;
     for (const key of ['stages', stage, ...path.split('.')]) tree = tree && member(tree, key)?.value;
     return tree !== undefined;
+  }
+
+  /** Folder of the pipeline file, where relative paths start. */
+  get directory(): string {
+    return dirname(this.root.span.source.file);
   }
 
   report(stage: string, { at, because, ...problem }: Finding): void {

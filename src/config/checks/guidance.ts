@@ -42,13 +42,14 @@ export const guidanceWasTrained: StageCheck<'sample'> = ({ id, config }, context
   const at = config.guidance ? 'guidance.scale' : 'guidanceScale';
   for (const { model } of phasesOf(config)) {
     const train = context.config('train', model);
-    if (train?.model.labelDropout !== 0 || guidance.model !== undefined) continue;
+    const labelDropout = train?.model.labelDropout ?? context.config('pretrained', model)?.labelDropout;
+    if (labelDropout !== 0 || guidance.model !== undefined) continue;
     context.report(id, {
       at,
       code: 'untrained-guidance',
       message: `Guidance needs a model that also knows images without a class; ${code(model)} is trained with ${code('labelDropout: 0')}.`,
       remedy: `Use ${code(config.guidance ? 'scale: 1' : 'guidanceScale: 1')}, or train with ${code('labelDropout: 0.1')}.`,
-      because: `stages.${model}.model.labelDropout`,
+      because: `stages.${model}.${train ? 'model.' : ''}labelDropout`,
     });
   }
   const train = context.config('train', phasesOf(config)[0]!.model);

@@ -6,6 +6,7 @@ import { encodedImagesHalve } from './latents.js';
 import { mediatorsFitGrid, mediatorsMatchBlocks } from './mediators.js';
 import { batchDividesBetweenWorkers, hiddenSizeDivides, latentsDivideIntoPatches } from './model.js';
 import { guidanceIsWrittenOnce, guidanceMatters, guidanceWasTrained } from './guidance.js';
+import { weightsAreSupported } from './pretrained-autoencoder.js';
 import { phasesAgree, ratiosSeparatePhases, stepsAreLeftToSwitch } from './phases.js';
 import {
   featuresCanBePredicted,
@@ -25,7 +26,7 @@ import {
 import { lossWeightApplies, trainingDividesByNonZero } from './transport.js';
 
 const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] } = {
-  autoencoder: [widthsPerResolution, widthsInGroups, imagesHalve, flippedClassesExist],
+  autoencoder: [weightsAreSupported, widthsPerResolution, widthsInGroups, imagesHalve, flippedClassesExist],
   encode: [encodedImagesHalve, flippedClassesExist],
   train: [
     hiddenSizeDivides,

@@ -1,6 +1,7 @@
 import { code, counted } from '../diagnostics/words.js';
 import { nearestMultiples } from './autoencoder.js';
 import type { CheckContext, StageCheck } from './context.js';
+import { autoencoderFacts } from './pretrained-autoencoder.js';
 
 /** What encoding gives, as far as the file tells. */
 export interface LatentShape {
@@ -16,7 +17,7 @@ export interface LatentShape {
 export function latentShape(context: CheckContext, encode: string): LatentShape | undefined {
   const config = context.config('encode', encode);
   const images = config && context.config('images', config.images);
-  const autoencoder = config && context.config('autoencoder', config.autoencoder);
+  const autoencoder = config && autoencoderFacts(context, config.autoencoder);
   if (!images || !autoencoder || images.size % autoencoder.downsample !== 0) return undefined;
   const { downsample, latentChannels } = autoencoder;
   return { size: images.size / downsample, channels: latentChannels, downsample, images: config.images };
@@ -25,8 +26,10 @@ export function latentShape(context: CheckContext, encode: string): LatentShape 
 /** Images of another stage than the autoencoder's own must become whole latents as well. */
 export const encodedImagesHalve: StageCheck<'encode'> = ({ id, config }, context) => {
   const size = context.config('images', config.images)?.size;
-  const autoencoder = context.config('autoencoder', config.autoencoder);
-  if (size === undefined || !autoencoder || autoencoder.images === config.images) return;
+  const autoencoder = autoencoderFacts(context, config.autoencoder);
+  const training = context.config('autoencoder', config.autoencoder);
+  const isItsOwn = training !== undefined && 'images' in training && training.images === config.images;
+  if (size === undefined || !autoencoder || isItsOwn) return;
   if (size % autoencoder.downsample === 0) return;
   context.report(id, {
     at: 'images',

@@ -2,6 +2,7 @@ import { code } from '../diagnostics/words.js';
 import { guidanceOf, phasesOf } from '../sampling.js';
 import type { StageCheck } from './context.js';
 import { latentShape } from './latents.js';
+import { autoencoderFacts } from './pretrained-autoencoder.js';
 
 /** Only averages that every training keeps can be sampled from. */
 export const sampledAverageIsKept: StageCheck<'sample'> = ({ id, config }, context) => {
@@ -27,8 +28,8 @@ export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, contex
   const { model } = phasesOf(config)[0]!;
   const train = context.config('train', model);
   const encoder = train && context.config('encode', train.latents)?.autoencoder;
-  const encoding = encoder === undefined ? undefined : context.config('autoencoder', encoder);
-  const decoding = context.config('autoencoder', config.autoencoder);
+  const encoding = encoder === undefined ? undefined : autoencoderFacts(context, encoder);
+  const decoding = autoencoderFacts(context, config.autoencoder);
   if (!encoding || !decoding) return;
   for (const key of ['latentChannels', 'downsample'] as const) {
     if (encoding[key] === decoding[key]) continue;

@@ -1,7 +1,7 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Trains a convolutional autoencoder with a Gaussian latent (AutoencoderKL) from scratch: reconstruction loss plus KL divergence.
+ * Trains a convolutional autoencoder with a Gaussian latent (AutoencoderKL) from scratch: reconstruction loss plus KL divergence. With `weights` in place of all other keys it takes a trained one.
  */
 export interface AutoencoderConfig {
   /**

@@ -1,16 +1,20 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 import type { ImagesConfig } from './images.js';
+import type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
 import type { AutoencoderConfig } from './autoencoder.js';
 import type { EncodeConfig } from './encode.js';
 import type { TrainConfig } from './train.js';
+import type { PretrainedConfig } from './pretrained.js';
 import type { SampleConfig } from './sample.js';
 import type { ReportConfig } from './report.js';
 
 export type { ImagesConfig, LabelsFile } from './images.js';
+export type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
 export type { AutoencoderConfig, FlippedClasses } from './autoencoder.js';
 export type { EncodeConfig } from './encode.js';
 export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift } from './train.js';
+export type { PretrainedConfig, ClassesFile } from './pretrained.js';
 export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
 export type { ReportConfig } from './report.js';
 export type { RuntimeConfig } from './runtime.js';
@@ -19,9 +23,10 @@ export type { SweepConfig, RandomSweep, RandomValue } from './sweep.js';
 /** The configuration of each kind of stage, with defaults applied. */
 export interface StageConfigs {
   images: ImagesConfig;
-  autoencoder: AutoencoderConfig;
+  autoencoder: PretrainedAutoencoderConfig | AutoencoderConfig;
   encode: EncodeConfig;
   train: TrainConfig;
+  pretrained: PretrainedConfig;
   sample: SampleConfig;
   report: ReportConfig;
 }

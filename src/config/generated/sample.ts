@@ -62,7 +62,7 @@ export interface SampleConfig {
 }
 export interface PhaseConfig {
   /**
-   * The `train` stage whose model draws the phase.
+   * The `train` or `pretrained` stage whose model draws the phase.
    */
   model: string;
   /**
@@ -157,7 +157,7 @@ export interface GuidanceConfig {
    */
   interval?: [number, number];
   /**
-   * Autoguidance: the `train` stage of a weaker model to go away from, under the same class. Without it the model is compared with itself under no class.
+   * Autoguidance: the `train` or `pretrained` stage of a weaker model to go away from, under the same class. Without it the model is compared with itself under no class.
    */
   model?: string;
   /**

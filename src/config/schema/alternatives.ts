@@ -67,9 +67,13 @@ export function applicable(schema: Schema, value: unknown): Schema {
   return chosen?.then ?? schema;
 }
 
-function meets(value: unknown, condition: Schema): boolean {
-  return Object.entries(condition.properties ?? {}).every(
-    ([key, { const: expected }]) => isMap(value) && (value as Record<string, unknown>)[key] === expected,
+function meets(value: unknown, { required = [], properties = {}, not }: Schema): boolean {
+  if (!isMap(value)) return false;
+  const map = value as Record<string, unknown>;
+  return (
+    required.every((key) => Object.hasOwn(map, key)) &&
+    Object.entries(properties).every(([key, { const: expected }]) => map[key] === expected) &&
+    (not === undefined || !meets(value, not))
   );
 }
 

@@ -19,6 +19,7 @@ export interface Schema {
   readonly if?: Schema;
   readonly then?: Schema;
   readonly else?: Schema;
+  readonly not?: Schema;
   /** Unit of a number, for documentation. */
   readonly unit?: string;
   /** What `pattern` asks for, in words. */
@@ -56,6 +57,17 @@ export function readSchema(path: string): Schema {
 export function stageKinds(pipeline: Schema): readonly string[] {
   const stage = pipeline.properties?.stages?.additionalProperties as Schema;
   return stage.properties?.uses?.enum as readonly string[];
+}
+
+/** The schema of each kind of stage; a kind may have several, which the keys that are written decide between. */
+export function stageSchemas(
+  pipeline: Schema,
+): readonly { readonly kind: string; readonly schema: Schema }[] {
+  const { allOf } = pipeline.properties!.stages!.additionalProperties as Schema;
+  return allOf!.map((conditional) => ({
+    kind: conditional.if!.properties!.uses!.const as string,
+    schema: conditional.then!,
+  }));
 }
 
 function inline(url: URL, files: Map<string, unknown>): Schema {

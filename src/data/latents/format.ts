@@ -30,7 +30,7 @@ export interface ShardEntry extends FileSeal {
   readonly sums: ChannelSums;
 }
 
-/** Mean and standard deviation of a latent drawn from the posteriors, one a channel. */
+/** A mean and a standard deviation for each channel. */
 export interface LatentStatistics {
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -39,7 +39,10 @@ export interface LatentStatistics {
 /** The index of a complete set: `index.json`. */
 export interface LatentIndex extends LatentFormat {
   readonly count: number;
+  /** Of a latent drawn from the posteriors. */
   readonly statistics: LatentStatistics;
+  /** What latents are normalised by for training: that of their autoencoder, or else the statistics. */
+  readonly normalization: LatentStatistics;
   readonly shards: readonly ShardEntry[];
 }
 
@@ -94,4 +97,4 @@ export async function readIndex<Index extends PartialIndex>(directory: string, n
   });
 }
 
-const formatTag = 'latents-1';
+const formatTag = 'latents-2';

@@ -11,6 +11,7 @@ import {
   writeIndex,
   type LatentFormat,
   type LatentIndex,
+  type LatentStatistics,
   type PartialIndex,
   type ShardEntry,
 } from './format.js';
@@ -63,13 +64,19 @@ export class LatentWriter {
     if (this.#buffer.count === this.#format.shardSize) await this.#flush();
   }
 
-  /** Writes what is left and the index: the set is complete. */
-  async finish(): Promise<LatentIndex> {
+  /**
+   * Writes what is left and the index: the set is complete.
+   *
+   * @param normalization what the autoencoder asks for; absent where latents are normalised by their statistics
+   */
+  async finish(normalization?: LatentStatistics): Promise<LatentIndex> {
     if (this.#buffer.count > 0) await this.#flush();
+    const statistics = latentStatistics(this.#shards, this.#format);
     const index: LatentIndex = {
       ...this.#format,
       count: this.count,
-      statistics: latentStatistics(this.#shards, this.#format),
+      statistics,
+      normalization: normalization ?? statistics,
       shards: this.#shards,
     };
     await writeIndex(this.#directory, indexName, index);

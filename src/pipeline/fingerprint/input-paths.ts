@@ -5,7 +5,7 @@ import type { KeyPath } from './origin.js';
 
 /**
  * Where a configuration names the file or folder `location`: values that, resolved against the pipeline file's folder,
- * are its absolute path, at keys that hold paths (`path`, `file`, or ending in `Path` or `File`).
+ * are its absolute path, at keys that hold paths (`path`, `file`, `weights`, or ending in `Path` or `File`).
  */
 export function findInputPaths(
   config: Json,
@@ -30,4 +30,4 @@ export function findInputPaths(
   return found;
 }
 
-const holdsPath = /^(path|file)$|(Path|File)$/;
+const holdsPath = /^(path|file|weights)$|(Path|File)$/;

@@ -37,6 +37,8 @@ export interface Origin {
   readonly withoutEffect?: readonly KeyPath[];
   readonly references: readonly ReferenceOrigin[];
   readonly inputs: readonly InputOrigin[];
+  /** What names in the configuration stood for, by key; absent where nothing was pinned. */
+  readonly pins?: Readonly<Record<string, string>>;
 }
 
 /** Raised whenever the same origin would give another fingerprint. */
@@ -53,6 +55,8 @@ export function fingerprintOf(origin: Origin): string {
     config = replaceAt(config, path, { output: fingerprint });
   for (const { paths, digest } of origin.inputs)
     for (const path of paths) config = replaceAt(config, path, { content: digest });
+  for (const [key, value] of Object.entries(origin.pins ?? {}))
+    config = replaceAt(config, [key], { pinned: value });
   return hashJson({
     format,
     kind: origin.kind,

@@ -43,8 +43,9 @@ interface Marker {
   readonly '\0upstream': string;
 }
 
-function marked({ config, withoutEffect, references, inputs }: Origin): Json {
+function marked({ config, withoutEffect, references, inputs, pins = {} }: Origin): Json {
   let result = config;
+  for (const [key, value] of Object.entries(pins)) result = replaceAt(result, [key], value);
   for (const { path, fingerprint, stage } of references)
     result = replaceAt(result, path, { '\0content': fingerprint, '\0upstream': stage });
   // Inputs are compared on their own: at their place in the configuration they are all alike.

@@ -76,6 +76,7 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
       kind,
       (id) => planned.get(id)!.fingerprint,
       memory.reader,
+      signal,
     );
     const fingerprint = fingerprintOf(origin);
     const place = outputPlace(runsRoot, stage.kind, fingerprint);

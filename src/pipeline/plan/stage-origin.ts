@@ -17,6 +17,7 @@ export async function stageOrigin(
   kind: StageKind<unknown>,
   upstream: (stage: string) => string,
   reader: InputReader,
+  signal?: AbortSignal,
 ): Promise<OriginAndContents> {
   const config = stage.config as unknown as Json;
   const contents: Content[] = [];
@@ -32,6 +33,7 @@ export async function stageOrigin(
       digest: content.digest,
     });
   }
+  const pins = await kind.pin?.(stage.config, pipeline.directory, signal);
   const origin: Origin = {
     kind: stage.kind,
     codeVersion: kind.codeVersion,
@@ -47,6 +49,7 @@ export async function stageOrigin(
       fingerprint: upstream(reference.stage),
     })),
     inputs,
+    ...(pins && Object.keys(pins).length > 0 && { pins }),
   };
   return { origin, contents };
 }

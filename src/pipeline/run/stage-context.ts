@@ -20,7 +20,7 @@ export function stageOutput({ stage, place }: PlannedStage, manifest: Manifest):
 /** A planned stage, ready to run. It sees the outputs of the stages that it names, and of no others. */
 export function stageWork(
   pipeline: Pipeline,
-  { stage, kind, place }: PlannedStage,
+  { stage, kind, place, origin }: PlannedStage,
   outputs: ReadonlyMap<string, StageOutput>,
   signal: AbortSignal,
 ): StageWork {
@@ -33,6 +33,7 @@ export function stageWork(
     seed: pipeline.seed,
     runtime: pipeline.runtime,
     directory: place.partial,
+    ...(origin.pins && { pins: origin.pins }),
     signal,
     input: inputOf(stage.id, inputs),
   };

@@ -22,7 +22,7 @@ export async function finishAutoencoder(
 ): Promise<StageEvent> {
   const checkpoint = (await latestCheckpoint(checkpointFolder(context.directory)))!;
   const weights = relative(context.directory, groupPath(checkpoint.path, 'average'));
-  await writeSavedAutoencoder(context.directory, model, weights);
+  await writeSavedAutoencoder(context.directory, { config: model, weights });
   const autoencoder = await Autoencoder.open(context.directory, context.runtime);
   try {
     const psnr = await reconstruct(autoencoder, images, join(context.directory, 'reconstructions.png'));

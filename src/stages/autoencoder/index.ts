@@ -1,5 +1,8 @@
 import { type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
-import type { AutoencoderConfig as StageConfig } from '../../config/generated/index.js';
+import type {
+  AutoencoderConfig as StageConfig,
+  PretrainedAutoencoderConfig,
+} from '../../config/generated/index.js';
 import type { ImageDataset } from '../../data/images/index.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/loss.js';
@@ -19,9 +22,14 @@ import { onEngine } from '../on-engine.js';
 import { type TrainingJob, trainingSteps } from '../training-stream.js';
 import { imageBatches } from './image-batches.js';
 import { finishAutoencoder } from './finish.js';
+import { takeAutoencoder } from './pretrained.js';
 
-/** Trains an AutoencoderKL from scratch on images. */
-export function run(config: StageConfig, context: StageContext): Observable<StageEvent> {
+/** Trains an AutoencoderKL from scratch on images, or takes a trained one. */
+export function run(
+  config: StageConfig | PretrainedAutoencoderConfig,
+  context: StageContext,
+): Observable<StageEvent> {
+  if ('weights' in config) return takeAutoencoder(config, context);
   return onEngine(context, () =>
     from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context))),
   );

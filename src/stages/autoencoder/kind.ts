@@ -1,13 +1,16 @@
-import type { AutoencoderConfig } from '../../config/generated/index.js';
+import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../config/generated/index.js';
 import type { StageKind } from '../../pipeline/stage.js';
 import { runLater } from '../run-later.js';
 import { isIncidentalToTraining } from '../training-files.js';
+import { localWeights, pinWeights } from './weights-place.js';
 
-export const stage: StageKind<AutoencoderConfig> = {
+export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
   name: 'autoencoder',
   codeVersion: 1,
   dependsOnPrecision: true,
-  externalInputs: () => [],
+  externalInputs: (config, folder) => ('weights' in config ? localWeights(config, folder) : []),
+  pin: (config, folder, signal) =>
+    'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
   run: runLater(() => import('./index.js')),
 };

@@ -11,6 +11,7 @@ import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
 import { flippableClasses } from '../flips.js';
 import { openImages } from '../images/open-images.js';
 import { onEngine } from '../on-engine.js';
+import { scaledNormalization } from '../weights/normalization.js';
 
 /** Batches that are decoded from their files ahead of the network. */
 const batchesAhead = 3;
@@ -118,7 +119,11 @@ class EncodeJob {
   }
 
   async finish(): Promise<StageEvent> {
-    const { count, shape, statistics } = await this.writer.finish();
+    const { latentChannels } = this.autoencoder.config;
+    const { scalingFactor } = this.autoencoder;
+    const { count, shape, statistics } = await this.writer.finish(
+      scalingFactor === undefined ? undefined : scaledNormalization(latentChannels, scalingFactor),
+    );
     return { type: 'summary', values: { latents: count, shape, mean: statistics.mean, std: statistics.std } };
   }
 

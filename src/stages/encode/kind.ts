@@ -4,7 +4,7 @@ import { runLater } from '../run-later.js';
 
 export const stage: StageKind<EncodeConfig> = {
   name: 'encode',
-  codeVersion: 1,
+  codeVersion: 2,
   dependsOnPrecision: true,
   dependsOnSeed: false,
   externalInputs: () => [],

@@ -1,27 +1,22 @@
 import { resolve } from 'node:path';
+import type { Observable } from 'rxjs';
 import type { PretrainedConfig } from '../../config/generated/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
-import type { StageContext, StageEvent, StageKind } from '../../pipeline/stage.js';
+import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { abortable, everyMs, fromWork } from '../../streams/index.js';
 import { sizeOf } from '../../tensorflow/index.js';
 import type { ModelDescription } from '../weights/model-source.js';
 import { openModel } from '../weights/open-model.js';
 import { writeSaved } from '../weights/write-saved.js';
+import { isFile } from './classes.js';
 import { readClassNames } from './class-names.js';
 
 const progressEveryMs = 100;
 
 /** Takes a trained model from a file, and leaves what training leaves. */
-export const stage: StageKind<PretrainedConfig> = {
-  name: 'pretrained',
-  codeVersion: 1,
-  dependsOnPrecision: false,
-  dependsOnSeed: false,
-  externalInputs: ({ path, classes }, folder) =>
-    [path, ...(isFile(classes) ? [classes.file] : [])].map((input) => resolve(folder, input)),
-  run: (config, context) =>
-    take(config, context).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal)),
-};
+export function run(config: PretrainedConfig, context: StageContext): Observable<StageEvent> {
+  return take(config, context).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal));
+}
 
 function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }: StageContext) {
   return fromWork<StageEvent>(async (tell, signal) => {
@@ -42,9 +37,6 @@ function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }
     }
   });
 }
-
-const isFile = (classes: PretrainedConfig['classes']): classes is { file: string } =>
-  classes !== undefined && !Array.isArray(classes);
 
 function summaryOf({ config, interpolant, prediction, steps }: ModelDescription) {
   const { latentSize, patchSize, hiddenSize, depth, heads, classes, mediators } = config;

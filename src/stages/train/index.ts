@@ -115,7 +115,7 @@ function lossProgram(config: TrainConfig, model: SiTConfig, latents: LatentDatas
     interval: timeInterval(choice, config.trainEpsilon ?? defaultTrainEpsilon(choice)),
     timestepSampling,
     timestepShift: timestepShift(config, model),
-    normalization: latents.index.statistics,
+    normalization: latents.index.normalization,
     labelDropout: model.labelDropout,
     nullClass: model.classes,
   };
@@ -150,7 +150,7 @@ async function finish(
     config: model,
     interpolant: config.interpolant,
     prediction: config.prediction,
-    normalization: latents.index.statistics,
+    normalization: latents.index.normalization,
     classes: latents.classes,
     steps: checkpoint.step,
     weights: {

@@ -9,7 +9,7 @@ import {
   writeTorchCheckpoint,
 } from '../../../src/data/pytorch/index.js';
 import { openSafetensors, writeSafetensors, type TensorData } from '../../../src/data/safetensors/index.js';
-import { stage } from '../../../src/stages/pretrained/index.js';
+import { stage } from '../../../src/stages/pretrained/kind.js';
 import type { SavedModel } from '../../../src/stages/train/saved-model.js';
 import { fixturePath } from '../../support/fixture-checks.js';
 import { runStage } from '../../support/run-stage.js';

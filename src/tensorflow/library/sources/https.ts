@@ -1,12 +1,12 @@
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Response } from 'undici';
 import { sha256OfFile } from '../../../files/sha256-file.js';
 import type { Wheel } from '../release.js';
-import { defaultPatience, HttpClient, RefusedError, withoutSecrets, type Patience } from './http-client.js';
+import { continueDownload, sizeOf } from '../../../http/continue-download.js';
+import { defaultPatience, HttpClient, withoutSecrets, type Patience } from '../../../http/http-client.js';
 import { findInIndex } from './package-index.js';
 import { readIndexSettings } from './pip-configuration.js';
-import { defaultRetryPolicy, retry, rootMessage, type RetryPolicy } from './retry.js';
+import { defaultRetryPolicy, retry, rootMessage, type RetryPolicy } from '../../../http/retry.js';
 import { partialName, type FetchContext, type WheelSource } from './wheel-source.js';
 
 /** Straight from each package index that the environment names, continuing what an interrupted download left. */
@@ -48,7 +48,14 @@ async function download(
     async () => {
       if (reached >= wheel.bytes) return;
       const address = await findInIndex(http, index, wheel, signal);
-      await append(http, address, partial, wheel, context, (bytes) => (reached = bytes));
+      await continueDownload(http, address, partial, {
+        bytes: wheel.bytes,
+        signal,
+        reach: (bytes) => {
+          reached = bytes;
+          context.report({ type: 'progress', label: wheel.filename, done: bytes, total: wheel.bytes });
+        },
+      });
     },
     () => reached,
     policy,
@@ -59,54 +66,9 @@ async function download(
   return path;
 }
 
-/** Continues `partial` at its end. Positions are explicit, so that a second writer of the same bytes does no harm. */
-async function append(
-  http: HttpClient,
-  address: string,
-  partial: string,
-  wheel: Wheel,
-  { report, signal }: FetchContext,
-  reach: (bytes: number) => void,
-): Promise<void> {
-  const start = await sizeOf(partial);
-  const range: Record<string, string> = start === 0 ? {} : { range: `bytes=${start}-` };
-  const response = await http.get(address, { 'accept-encoding': 'identity', ...range }, signal);
-  refuseOtherSize(response, wheel);
-  const continues = response.headers.get('content-range')?.startsWith(`bytes ${start}-`) === true;
-  let position = continues ? start : 0;
-  const file = await open(partial, start === 0 ? 'w' : 'r+');
-  try {
-    if (!continues) await file.truncate(0);
-    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-      for (let offset = 0; offset < chunk.byteLength;) {
-        offset += (await file.write(chunk, offset, chunk.byteLength - offset, position + offset))
-          .bytesWritten;
-      }
-      position += chunk.byteLength;
-      reach(position);
-      report({ type: 'progress', label: wheel.filename, done: position, total: wheel.bytes });
-    }
-  } finally {
-    await file.close();
-  }
-  if (position < wheel.bytes)
-    throw new Error(`the connection ended after ${position} of ${wheel.bytes} bytes`);
-}
-
-/** A page of a captive portal, or another file under the same name. */
-function refuseOtherSize({ headers }: Response, wheel: Wheel): void {
-  const size = headers.get('content-range')?.split('/')[1] ?? headers.get('content-length');
-  if (size === null || size === '*' || Number(size) === wheel.bytes) return;
-  throw new RefusedError(`it serves a file of ${size} bytes in place of ${wheel.bytes}`);
-}
-
 /** A whole file with another content than the wheel's cannot be continued. */
 async function dropIfWrong(partial: string, wheel: Wheel, signal: AbortSignal | undefined): Promise<void> {
   const bytes = await sizeOf(partial);
   if (bytes < wheel.bytes) return;
   if (bytes > wheel.bytes || (await sha256OfFile(partial, signal)) !== wheel.sha256) await rm(partial);
-}
-
-async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0;
 }

@@ -1,5 +1,5 @@
 import type { Wheel } from '../release.js';
-import type { HttpClient } from './http-client.js';
+import type { HttpClient } from '../../../http/http-client.js';
 
 const accept = 'application/vnd.pypi.simple.v1+json, text/html;q=0.5';
 

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { UserError } from '../../errors.js';
+import { cachedFile, parseRepository } from '../../huggingface/index.js';
+import { downsampleOf } from '../../models/autoencoder-kl/config.js';
+import {
+  type DiffusersAutoencoder,
+  readDiffusersConfig,
+} from '../../models/autoencoder-kl/diffusers-config.js';
+import type { PretrainedAutoencoderConfig } from '../generated/index.js';
+import type { CheckContext, StageCheck } from './context.js';
+
+/** What stages that use an autoencoder must know of it. */
+export interface AutoencoderFacts {
+  readonly downsample: number;
+  readonly latentChannels: number;
+}
+
+/** Repositories whose facts are known without looking into them. */
+const known: Readonly<Record<string, AutoencoderFacts | undefined>> = {
+  'stabilityai/sd-vae-ft-ema': { downsample: 8, latentChannels: 4 },
+  'stabilityai/sd-vae-ft-mse': { downsample: 8, latentChannels: 4 },
+};
+
+/** Facts of an `autoencoder` stage, as far as the file and what it names tell. */
+export function autoencoderFacts(context: CheckContext, id: string): AutoencoderFacts | undefined {
+  const config = context.config('autoencoder', id);
+  if (config === undefined || !('weights' in config)) return config;
+  const fixed = known[parseRepository(config.weights)?.id ?? ''];
+  try {
+    const { config: found } = readConfig(config, context) ?? {};
+    return found ? { downsample: downsampleOf(found), latentChannels: found.latentChannels } : fixed;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An autoencoder on this machine is one that can be used. */
+export const weightsAreSupported: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if (!('weights' in config)) return;
+  try {
+    readConfig(config, context);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    context.report(id, { at: 'weights', code: error.code, message: error.message, remedy: error.remedy });
+  }
+};
+
+/** What diffusers' config.json says, where it is on this machine. */
+function readConfig(
+  { weights }: PretrainedAutoencoderConfig,
+  context: CheckContext,
+): DiffusersAutoencoder | undefined {
+  const repository = parseRepository(weights);
+  const beside = join(resolve(context.directory, weights), configName);
+  const paths = [beside, repository && cachedFile(repository, configName, process.env)];
+  for (const path of paths) {
+    const json = path === undefined ? undefined : readJson(path);
+    if (json !== undefined) return readDiffusersConfig(json, path!);
+  }
+  return undefined;
+}
+
+const configName = 'config.json';
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

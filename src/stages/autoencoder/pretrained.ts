@@ -1,0 +1,71 @@
+import { resolve } from 'node:path';
+import type { Observable } from 'rxjs';
+import type { PretrainedAutoencoderConfig } from '../../config/generated/index.js';
+import { parseRepository, repositoryFiles } from '../../huggingface/index.js';
+import { downsampleOf } from '../../models/autoencoder-kl/config.js';
+import type { StageContext, StageEvent } from '../../pipeline/stage.js';
+import { abortable, everyMs, fromWork } from '../../streams/index.js';
+import {
+  diffusersConfigName,
+  diffusersWeightsNames,
+  openAutoencoderSource,
+} from '../weights/autoencoder-source.js';
+import { writeAutoencoder } from '../weights/write-autoencoder.js';
+
+const progressEveryMs = 100;
+const bytesPerMegabyte = 1e6;
+
+type Config = PretrainedAutoencoderConfig;
+
+/** Takes a trained autoencoder from a folder or from Hugging Face, and leaves what training one leaves. */
+export function takeAutoencoder(config: Config, context: StageContext): Observable<StageEvent> {
+  const { pins, directory, pipelineDirectory } = context;
+  return fromWork<StageEvent>(async (tell, signal) => {
+    const commit = pins?.weights;
+    const folder =
+      commit === undefined
+        ? resolve(pipelineDirectory, config.weights)
+        : await download(config, commit, tell, signal);
+    const source = await openAutoencoderSource(folder);
+    try {
+      await writeAutoencoder(source, directory, {
+        signal,
+        tell: (done, total) => {
+          tell({ type: 'progress', done, total, unit: 'tensors' });
+        },
+      });
+      const { config: model, scalingFactor } = source;
+      tell({
+        type: 'summary',
+        values: {
+          ...(commit !== undefined && { revision: commit }),
+          latentChannels: model.latentChannels,
+          downsample: downsampleOf(model),
+          ...(scalingFactor !== undefined && { scalingFactor }),
+        },
+      });
+    } finally {
+      await source.close();
+    }
+  }).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal));
+}
+
+function download(
+  { weights }: Config,
+  commit: string,
+  tell: (event: StageEvent) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  return repositoryFiles(parseRepository(weights)!, commit, [[diffusersConfigName], diffusersWeightsNames], {
+    env: process.env,
+    signal,
+    onProgress: (_, done, total) => {
+      tell({
+        type: 'progress',
+        done: Math.floor(done / bytesPerMegabyte),
+        total: Math.ceil(total / bytesPerMegabyte),
+        unit: 'MB',
+      });
+    },
+  });
+}

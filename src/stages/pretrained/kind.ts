@@ -1,0 +1,15 @@
+import { resolve } from 'node:path';
+import type { PretrainedConfig } from '../../config/generated/index.js';
+import type { StageKind } from '../../pipeline/stage.js';
+import { runLater } from '../run-later.js';
+import { isFile } from './classes.js';
+
+export const stage: StageKind<PretrainedConfig> = {
+  name: 'pretrained',
+  codeVersion: 1,
+  dependsOnPrecision: false,
+  dependsOnSeed: false,
+  externalInputs: ({ path, classes }, folder) =>
+    [path, ...(isFile(classes) ? [classes.file] : [])].map((input) => resolve(folder, input)),
+  run: runLater(() => import('./index.js')),
+};
