@@ -5,6 +5,9 @@ import { exitCodes, usesColor, type Services } from './services.js';
 
 /** Errors of the command line or the file rather than of what it does. */
 const invalidUse = new Set([
+  'output-exists',
+  'format-unsuitable',
+  'invalid-pipeline',
   'no-such-stage',
   'no-sweep',
   'no-such-run',

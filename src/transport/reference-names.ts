@@ -41,6 +41,11 @@ export const referenceNames = {
 
 type Names = typeof referenceNames;
 
+/** The reference's name for a name of ours. */
+export function theirs<K extends keyof Names>(kind: K, name: Names[K][keyof Names[K]]): string {
+  return Object.entries(referenceNames[kind]).find(([, own]) => own === name)![0];
+}
+
 /** Our name for a name of the reference; nothing where there is none. */
 export function ours<K extends keyof Names>(
   kind: K,

@@ -32,7 +32,7 @@ it('fills in every default', async () => {
     },
     latents: {
       ...{ images: 'images', autoencoder: 'autoencoder', flips: false, dtype: 'float16', batch: 64 },
-      shardSize: 4096,
+      ...{ shardSize: 4096, autoencoderMemoryMiB: 2048 },
     },
     train: {
       latents: 'latents',
@@ -72,7 +72,7 @@ it('fills in every default', async () => {
     },
     sample: {
       ...{ model: 'train', autoencoder: 'autoencoder', weights: 'ema', count: 4, classes: 'balanced' },
-      batch: 64,
+      ...{ batch: 64, autoencoderMemoryMiB: 2048 },
       sampler: {
         ...{ kind: 'sde', method: 'eulerMaruyama', steps: 250, order: 2 },
         ...{ absoluteTolerance: 1e-6, relativeTolerance: 1e-3 },

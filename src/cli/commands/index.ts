@@ -4,6 +4,8 @@ import { compareCommand } from './compare.command.js';
 import { completionCommand } from './completion.command.js';
 import { doctorCommand } from './doctor.command.js';
 import { gcCommand } from './gc.command.js';
+import { exportCommand } from './export.command.js';
+import { importCommand } from './import.command.js';
 import { lockCommand } from './lock.command.js';
 import { planCommand } from './plan.command.js';
 import { reportCommand } from './report.command.js';
@@ -30,6 +32,8 @@ export const commands: readonly CommandDeclaration[] = [
   uiCommand,
   schemaCommand,
   completionCommand,
+  importCommand,
+  exportCommand,
   doctorCommand,
   workerCommand,
 ];

@@ -25,6 +25,10 @@ export interface EncodeConfig {
    */
   batch: number;
   /**
+   * Memory that the autoencoder's computation may take beside its weights. A batch is divided until it fits; an image that does not fit by itself is computed in overlapping tiles that fade into each other, which changes it a little. Unit: MiB.
+   */
+  autoencoderMemoryMiB: number;
+  /**
    * Images in a shard file. Unit: images.
    */
   shardSize: number;

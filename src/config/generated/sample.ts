@@ -40,6 +40,10 @@ export interface SampleConfig {
    * Images computed at once: a matter of speed and memory, and of the last bit of rounding. Unit: images.
    */
   batch: number;
+  /**
+   * Memory that the autoencoder's computation may take beside its weights. A batch is divided until it fits; an image that does not fit by itself is computed in overlapping tiles that fade into each other, which changes it a little. Unit: MiB.
+   */
+  autoencoderMemoryMiB: number;
   sampler: SamplerConfig;
   /**
    * Strength of classifier-free guidance; 1 is none. Short for `guidance: { scale: … }`.

@@ -63,7 +63,11 @@ class EncodeJob {
 
   static async open(config: EncodeConfig, context: StageContext): Promise<EncodeJob> {
     const images = await openImages(config.images, context);
-    const autoencoder = await Autoencoder.open(context.input(config.autoencoder).directory, context.runtime);
+    const autoencoder = await Autoencoder.open(
+      context.input(config.autoencoder).directory,
+      context.runtime,
+      config.autoencoderMemoryMiB,
+    );
     const side = images.size / downsampleOf(autoencoder.config);
     const writer = await LatentWriter.open(context.directory, {
       shape: [side, side, autoencoder.config.latentChannels],

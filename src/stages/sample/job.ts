@@ -62,7 +62,11 @@ export class SampleJob {
         : await ImageLatents.open(context.input(config.reverse).directory, config.count, models.phases[0]!);
     const labels = images?.labels(config.count) ?? sampleLabels(config, saved.classes, context.seed);
     const sampler = await Sampler.open(config, models, context);
-    const autoencoder = await Autoencoder.open(context.input(config.autoencoder).directory, context.runtime);
+    const autoencoder = await Autoencoder.open(
+      context.input(config.autoencoder).directory,
+      context.runtime,
+      config.autoencoderMemoryMiB,
+    );
     const job = new SampleJob(config, context, models, labels, sampler, autoencoder, images);
     await job.files.prepare();
     await job.records.open();

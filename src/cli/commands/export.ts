@@ -1,0 +1,76 @@
+import { extname } from 'node:path';
+import { UserError } from '../../errors.js';
+import { type WeightsSource, openWeights } from '../../stages/weights/open-weights.js';
+import { writeAutoencoder } from '../../stages/weights/write-autoencoder.js';
+import { writeDiffusers } from '../../stages/weights/write-diffusers.js';
+import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../stages/weights/write-reference.js';
+import { writeSaved } from '../../stages/weights/write-saved.js';
+import { findOutput } from '../find-output.js';
+import type { Services } from '../services.js';
+import { type TransferOptions, type Work, transfer, writeFile, writeFolder } from '../transfer.js';
+
+type Format = 'pt' | 'safetensors' | 'diffusers' | 'own';
+
+export interface ExportOptions extends TransferOptions {
+  readonly format?: Format;
+  readonly weights: 'ema' | 'raw';
+  readonly runs?: string;
+}
+
+/** `pipeline export`: converts weights into what PyTorch and diffusers read. Gives the exit code. */
+export function exportWeights(
+  name: string,
+  target: string,
+  options: ExportOptions,
+  services: Services,
+): Promise<number> {
+  return transfer(options, services, async (work) => {
+    const path = await findOutput(name, options.runs, services);
+    const opened = await openWeights(path, { weights: 'all' }, { ...work, env: services.env });
+    try {
+      return await write(opened, target, options, work);
+    } finally {
+      await opened.source.close();
+    }
+  });
+}
+
+function write(opened: WeightsSource, target: string, options: ExportOptions, work: Work) {
+  const format = options.format ?? byName(opened.kind, target);
+  if (opened.kind === 'model') {
+    const { source } = opened;
+    if (format === 'pt')
+      return writeFile(target, options, 'model', (path) => writeReferenceCheckpoint(source, path, work));
+    if (format === 'safetensors')
+      return writeFile(target, options, 'model', (path) =>
+        writeReferenceStateDict(source, options.weights, path, work),
+      );
+    if (format === 'own')
+      return writeFolder(target, options, 'model', (directory) => writeSaved(source, directory, work));
+  } else {
+    const { source } = opened;
+    if (format === 'diffusers')
+      return writeFolder(target, options, 'autoencoder', (directory) =>
+        writeDiffusers(source, directory, work),
+      );
+    if (format === 'own')
+      return writeFolder(target, options, 'autoencoder', (directory) =>
+        writeAutoencoder(source, directory, work),
+      );
+  }
+  throw new UserError({
+    code: 'format-unsuitable',
+    message: `${opened.kind === 'model' ? 'A model' : 'An autoencoder'} cannot be written as ${format}.`,
+    remedy:
+      opened.kind === 'model'
+        ? 'Use --format pt, safetensors or own.'
+        : 'Use --format diffusers or own, and name a folder.',
+  });
+}
+
+function byName(kind: WeightsSource['kind'], target: string): Format {
+  const ending = extname(target).toLowerCase();
+  if (['.pt', '.pth', '.ckpt'].includes(ending)) return 'pt';
+  if (ending === '.safetensors') return 'safetensors';
+  return kind === 'model' ? 'own' : 'diffusers';
+}

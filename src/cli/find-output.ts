@@ -1,0 +1,37 @@
+import { UserError } from '../errors.js';
+import { formatDiagnostics, loadPipeline } from '../config/index.js';
+import { findRunsRoot, makePlan } from '../pipeline/index.js';
+import type { Services } from './services.js';
+
+/**
+ * The folder of the output that `FILE.yaml#STAGE` names; any other text is returned as it is.
+ *
+ * @throws UserError `no-such-stage`, `invalid-pipeline`, or `stage-not-run`
+ */
+export async function findOutput(
+  name: string,
+  runs: string | undefined,
+  services: Services,
+): Promise<string> {
+  const [, file, stage] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
+  if (file === undefined || stage === undefined) return name;
+  const loaded = await loadPipeline(file);
+  if (!loaded.ok)
+    throw new UserError({
+      code: 'invalid-pipeline',
+      message: `${file} is not valid:\n${formatDiagnostics(loaded.diagnostics)}`,
+    });
+  const { stages } = await makePlan({
+    pipeline: loaded.pipeline,
+    registry: await services.loadRegistry(),
+    runsRoot: findRunsRoot(loaded.pipeline.file, runs, services.env),
+    until: stage,
+  });
+  const planned = stages.find(({ stage: { id } }) => id === stage)!;
+  if (planned.output !== undefined) return planned.place.directory;
+  throw new UserError({
+    code: 'stage-not-run',
+    message: `${stage} of ${file} has no output as the file is now.`,
+    remedy: `Run: pipeline run ${file} --until ${stage}`,
+  });
+}

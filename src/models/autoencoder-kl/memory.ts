@@ -1,0 +1,56 @@
+import type { AutoencoderConfig } from './config.js';
+
+export type AutoencoderWork = 'encode' | 'decode';
+
+/** As the schema of stages that encode and decode has it. */
+export const defaultMemoryMiB = 2048;
+
+const bytesPerMebibyte = 2 ** 20;
+const bytesPerNumber = 4;
+
+/**
+ * Tensors of the widest layers at full resolution that TensorFlow holds at once: measured on the CPU as the growth of a
+ * process's peak memory while one image of Stable Diffusion's autoencoder is computed.
+ */
+const heldAtOnce = { encode: 9, decode: 7 } as const;
+/** Tables of every latent pixel's attention to every other that are held at once. */
+const attentionTables = 2;
+
+/** Tiles have sides of a multiple of this many latent pixels, so that a quarter of them overlaps exactly. */
+const tileStep = 4;
+/** Below this a tile sees too little of the image around it, whatever the bound. */
+const smallestTile = 16;
+
+/**
+ * How to divide a computation so that it needs about as much memory as it may.
+ *
+ * @param latent height and width in latent pixels
+ * @returns images to compute at once, and the side of a tile in latent pixels where one image needs too much
+ */
+export function partition(
+  config: AutoencoderConfig,
+  work: AutoencoderWork,
+  [height, width]: readonly [number, number],
+  memoryMiB: number,
+): { readonly atOnce: number; readonly tile?: number } {
+  const limit = memoryMiB * bytesPerMebibyte;
+  const atOnce = Math.floor(limit / computeBytes(config, work, height * width));
+  if (atOnce >= 1) return { atOnce };
+  let tile = Math.ceil(Math.max(height, width) / tileStep) * tileStep;
+  while (tile > smallestTile && computeBytes(config, work, tile ** 2) > limit) tile -= tileStep;
+  return tile >= Math.max(height, width) ? { atOnce: 1 } : { atOnce: 1, tile };
+}
+
+/** Peak memory of computing an image of that many latent pixels, beside the weights: an estimate. */
+export function computeBytes(
+  { channels, patchSize }: AutoencoderConfig,
+  work: AutoencoderWork,
+  latentPixels: number,
+): number {
+  // What decoding brings to full resolution still has the width of the next coarser one.
+  const widest = work === 'decode' ? Math.max(channels[0]!, channels[1] ?? 0) : channels[0]!;
+  const pixels = latentPixels * 4 ** (channels.length - 1);
+  const image = 3 * patchSize ** 2;
+  const layers = bytesPerNumber * pixels * (heldAtOnce[work] * widest + 2 * image);
+  return Math.max(layers, bytesPerNumber * attentionTables * latentPixels ** 2);
+}

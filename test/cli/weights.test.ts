@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../../src/cli/cli.js';
+import { stageRegistry } from '../../src/stages/registry.js';
+import { openSafetensors, writeSafetensors } from '../../src/data/safetensors/index.js';
+import { digest } from '../support/digest.js';
+import { fixturePath } from '../support/fixture-checks.js';
+
+let folder: string;
+const path = (...parts: string[]) => join(folder, ...parts);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weights '));
+  await copyFile(fixturePath('reference_checkpoint.pt'), path('reference.pt'));
+  await mkdir(path('vae'));
+  await copyFile(fixturePath('autoencoder_kl.config.json'), path('vae', 'config.json'));
+  const file = await openSafetensors(fixturePath('autoencoder_kl.safetensors'));
+  const names = [...file.tensors.keys()].filter((name) => name.startsWith('param.'));
+  const tensors = await Promise.all(
+    names.map(async (name) => ({ name: name.slice('param.'.length), ...(await file.read(name)) })),
+  );
+  await file.close();
+  await writeSafetensors(path('vae', 'diffusion_pytorch_model.safetensors'), tensors, { format: 'pt' });
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Runs a command line in this process. */
+async function pipeline(...args: string[]) {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const exitCode = await runCli(args, {
+    stdout: stdout as unknown as NodeJS.WriteStream,
+    stderr: stderr as unknown as NodeJS.WriteStream,
+    env: { NO_COLOR: '1', HF_HUB_OFFLINE: '1', HF_HOME: path('hub'), PIPELINE_RUNS: path('runs') },
+    loadRegistry: () => Promise.resolve(stageRegistry),
+    forceExit: () => undefined,
+  });
+  const text = (stream: PassThrough) => String(stream.read() ?? '');
+  return { exitCode, stdout: text(stdout), stderr: text(stderr) };
+}
+
+const digests = async (directory: string, names: readonly string[]) =>
+  Promise.all(names.map((name) => digest(path(directory, name))));
+
+describe('pipeline import and export', () => {
+  it('give a model back as it was', async () => {
+    const made = await pipeline('import', path('reference.pt'), path('ours'));
+    expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(made.stdout).toMatch(/ours: model, \d+ kB\n$/);
+    expect((await readdir(path('ours'))).sort()).toEqual([
+      'ema.safetensors',
+      'model.json',
+      'weights.safetensors',
+    ]);
+    const { exitCode, stdout } = await pipeline('export', path('ours'), path('back.pt'), '--json');
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      kind: 'model',
+      path: path('back.pt'),
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+    });
+    await pipeline('import', path('back.pt'), path('again'));
+    const names = ['weights.safetensors', 'ema.safetensors', 'model.json'];
+    expect(await digests('again', names)).toEqual(await digests('ours', names));
+  });
+
+  it('give an autoencoder back as it was', async () => {
+    expect(await pipeline('import', path('vae'), path('our-vae'))).toMatchObject({ exitCode: 0 });
+    expect(await pipeline('export', path('our-vae'), path('vae-back'))).toMatchObject({ exitCode: 0 });
+    const name = 'diffusion_pytorch_model.safetensors';
+    expect(await digests('vae-back', [name])).toEqual(await digests('vae', [name]));
+    const configIn = async (directory: string) =>
+      JSON.parse(await readFile(path(directory, 'config.json'), 'utf8')) as Record<string, unknown>;
+    // The size of the images that it was trained on is not part of a model here.
+    expect({ ...(await configIn('vae-back')), sample_size: 32 }).toEqual(await configIn('vae'));
+  });
+
+  it('take the output of a stage by its name in the file', async () => {
+    const file = path('p.yaml');
+    await writeFile(file, 'name: weights\nstages:\n  model: { uses: pretrained, path: reference.pt }\n');
+    const early = await pipeline('export', `${file}#model`, path('early.pt'));
+    expect(early).toMatchObject({ exitCode: 1 });
+    expect(early.stderr).toMatch(
+      /model of .*p\.yaml has no output as the file is now\.\n {2}Run: pipeline run/,
+    );
+    expect((await pipeline('run', file)).exitCode).toBe(0);
+    expect(
+      (await pipeline('export', `${file}#model`, path('stage.safetensors'), '--weights', 'raw')).exitCode,
+    ).toBe(0);
+    const latest = path('runs', 'weights', 'latest', 'model');
+    expect((await pipeline('export', latest, path('latest.safetensors'), '--weights', 'raw')).exitCode).toBe(
+      0,
+    );
+    expect(await digest(path('latest.safetensors'))).toBe(await digest(path('stage.safetensors')));
+    expect((await pipeline('export', `${file}#none`, path('none.pt'))).exitCode).toBe(2);
+  });
+});
+
+describe('what is there', () => {
+  it('is not overwritten without --force, and never where it is something else', async () => {
+    await mkdir(path('mine'));
+    await writeFile(path('mine', 'thesis.txt'), 'years of work');
+    const refused = await pipeline('import', path('reference.pt'), path('mine'), '--force');
+    expect(refused).toMatchObject({ exitCode: 2 });
+    expect(refused.stderr).toMatch(/mine is a folder with other things in it/);
+    expect(await readdir(path('mine'))).toEqual(['thesis.txt']);
+
+    await writeFile(path('there.pt'), 'old');
+    const kept = await pipeline('export', path('reference.pt'), path('there.pt'));
+    expect(kept).toMatchObject({ exitCode: 2 });
+    expect(await readFile(path('there.pt'), 'utf8')).toBe('old');
+    expect((await pipeline('export', path('reference.pt'), path('there.pt'), '--force')).exitCode).toBe(0);
+
+    await pipeline('import', path('reference.pt'), path('twice'));
+    expect((await pipeline('import', path('reference.pt'), path('twice'))).exitCode).toBe(2);
+    expect((await pipeline('import', path('vae'), path('twice'), '--force')).exitCode).toBe(0);
+    expect((await readdir(path('twice'))).sort()).toEqual(['autoencoder.json', 'weights.safetensors']);
+  });
+
+  it('stays, and nothing half-made appears, where the source is wrong', async () => {
+    await writeFile(path('broken.pt'), 'PK\u0003\u0004 and no more');
+    const { exitCode, stderr } = await pipeline('import', path('broken.pt'), path('nothing'));
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^error: .*broken\.pt: /);
+    expect(existsSync(path('nothing'))).toBe(false);
+    expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+});
+
+describe('mistakes', () => {
+  it.each([
+    [['export', 'vae', 'a.pt'], /An autoencoder cannot be written as pt/, 2],
+    [['import', 'none.pt', 'a'], /none\.pt: there is no such file or folder/, 1],
+    [['import', 'lab/vae', 'a'], /lab\/vae@main is not in .*nothing may be downloaded/, 1],
+    [['import', 'reference.pt', 'a', '--interpolant', 'vq'], /Allowed choices are linear, gvp, vp/, 2],
+    [['import', 'reference.pt', 'a', '--heads', 'many'], /a number is expected/, 2],
+  ] as const)('%j', async (args, message, code) => {
+    const [command, source, ...rest] = args;
+    const name = source.includes('/') ? source : path(source);
+    const { exitCode, stderr } = await pipeline(command, name, path(rest[0]), ...rest.slice(1));
+    expect(stderr).toMatch(message);
+    expect(exitCode).toBe(code);
+  });
+});
