@@ -18,7 +18,7 @@ export async function runStage<Config>(
         pipelineName: 'test',
         pipelineDirectory: directory,
         seed: 0,
-        runtime: { device: 'cpu', precision: 'float32', workers: 1, threads: 1 },
+        runtime: { device: 'cpu', precision: 'float32', workers: 1, threads: 1, retries: 0 },
         directory,
         input: (id) => {
           throw new Error(`No input ${id}.`);

@@ -150,7 +150,7 @@ export class SampleBench {
       patchSize: 1,
     };
     await writeWeights(join(directory, 'weights.safetensors'), autoencoderParameters(config), 1);
-    await writeSavedAutoencoder(directory, config, 'weights.safetensors');
+    await writeSavedAutoencoder(directory, { config, weights: 'weights.safetensors' });
   }
 }
 
