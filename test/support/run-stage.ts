@@ -2,7 +2,16 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
+import type { RuntimeConfig } from '../../src/config/index.js';
+import { withDefaults } from '../../src/config/schema/defaults.js';
+import { readSchema } from '../../src/config/schema/schema.js';
 import type { StageContext, StageEvent, StageKind } from '../../src/pipeline/stage.js';
+
+/** As the schema has it, on one thread. */
+const runtime = withDefaults(readSchema('pipeline.schema.json').properties!.runtime!, {
+  device: 'cpu',
+  threads: 1,
+}) as RuntimeConfig;
 
 /** Runs a stage by itself in a new folder, for which it may be given parts of its context. */
 export async function runStage<Config>(
@@ -18,7 +27,7 @@ export async function runStage<Config>(
         pipelineName: 'test',
         pipelineDirectory: directory,
         seed: 0,
-        runtime: { device: 'cpu', precision: 'float32', workers: 1, threads: 1, retries: 0 },
+        runtime,
         directory,
         input: (id) => {
           throw new Error(`No input ${id}.`);
