@@ -218,7 +218,7 @@ describe('an error', () => {
       '',
     ],
   ])('of extending %s is at its line', async (_, files, heading, remedy) => {
-    const text = await messagesOf(files as Record<string, string>);
+    const text = await messagesOf(files);
     expect(text.split('\n')[0]).toBe(heading);
     expect(text).toContain(remedy);
   });

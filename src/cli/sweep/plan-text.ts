@@ -69,7 +69,7 @@ export function sweepPlanJson(pipeline: Pipeline, planned: readonly PlannedTrial
         stage: stage.id,
         kind: stage.kind,
         state: reasons.length > 0 ? 'runs' : 'cached',
-        reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })) as unknown as Json,
+        reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
         fingerprint,
         output: place.directory,
       })),

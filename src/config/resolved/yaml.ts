@@ -7,7 +7,7 @@ import type { ValueOrigin } from './origins.js';
 /** A resolved configuration as YAML, with the origin of every value in a comment beside it. */
 export function annotatedYaml(config: unknown, origins: ReadonlyMap<string, ValueOrigin>): string {
   const document = new Document(config, { aliasDuplicateObjects: false });
-  if (document.contents) annotate(document.contents as Node, '', origins);
+  if (document.contents) annotate(document.contents, '', origins);
   return align(document.toString({ lineWidth: 0 }).split('\n'));
 }
 

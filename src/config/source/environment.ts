@@ -25,8 +25,7 @@ export function applyEnvironment(
   const replaced = changeTexts(tree, schema, (scalar, place) => {
     const text = String(scalar.value);
     if (!text.includes('${')) return scalar;
-    let refers = false;
-    const names: string[] = [];
+    const used: (string | undefined)[] = [];
     const wrong: Problem[] = [];
     const filled = text.replaceAll(reference, (whole, escaped: string, content: string) => {
       if (escaped !== '') return whole.slice(1);
@@ -35,8 +34,7 @@ export function applyEnvironment(
         wrong.push({ ...found.problem(whole), span: placeOf(whole, scalar.span) });
         return '';
       }
-      refers = true;
-      if (found.name !== undefined) names.push(found.name);
+      used.push(found.name);
       return found.value;
     });
     problems.push(...wrong);
@@ -44,7 +42,8 @@ export function applyEnvironment(
       unreadable.push(scalar.span);
       return scalar;
     }
-    if (!refers) return { ...scalar, value: filled };
+    if (used.length === 0) return { ...scalar, value: filled };
+    const names = used.filter((name) => name !== undefined);
     return typed(filled, place, names.length === 0 ? scalar : { ...scalar, environment: names });
   });
   return { tree: replaced, problems, unreadable };

@@ -71,8 +71,7 @@ function zipChoices(zip: MapTree, problems: Problem[]): Point[] {
   );
 }
 
-const listChoices = (points: Tree): Point[] =>
-  itemsOf(points).map((point) => (point as MapTree).entries as Point);
+const listChoices = (points: Tree): Point[] => itemsOf(points).map((point) => (point as MapTree).entries);
 
 function randomChoices(random: MapTree, config: NonNullable<SweepConfig['random']>): Point[] {
   const { entries } = part(random, 'values');

@@ -6,7 +6,7 @@ import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
 import type { StageRegistry } from '../registry.js';
 import type { StageKind } from '../stage.js';
 import { findOutput, type FoundOutput } from '../store/find-output.js';
-import { History } from '../store/history.js';
+import type { History } from '../store/history.js';
 import { hashesFolder, outputPlace, type OutputPlace } from '../store/layout.js';
 import type { Manifest } from '../store/manifest.js';
 import { earlierSeconds } from '../store/session.js';

@@ -31,8 +31,8 @@ export async function writeResults(
 /** What an earlier call wrote, by trial: nothing where there was none, or it cannot be read. */
 export async function readResults(json: string): Promise<ReadonlyMap<string, TrialResult>> {
   try {
-    const { format, trials } = JSON.parse(await readFile(json, 'utf8')) as ResultsFile;
-    if (Number(format) !== 1) return new Map();
+    const { format, trials } = JSON.parse(await readFile(json, 'utf8')) as Partial<ResultsFile>;
+    if (format !== 1 || trials === undefined) return new Map();
     const folder = dirname(json);
     return new Map(trials.map((result) => [result.trial, mapPaths(result, (path) => resolve(folder, path))]));
   } catch {

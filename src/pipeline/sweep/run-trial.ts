@@ -48,8 +48,12 @@ export async function runTrial(trial: Trial, options: TrialOptions): Promise<End
       pauseSeconds,
       failure,
     });
-    await sleep(pauseSeconds * 1000, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return { ...ending, status: 'interrupted' };
+    const pause = sleep(pauseSeconds * 1000, undefined, { signal });
+    const isStopped = await pause.then(
+      () => false,
+      () => true,
+    );
+    if (isStopped) return { ...ending, status: 'interrupted' };
   }
 }
 

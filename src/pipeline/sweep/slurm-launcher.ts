@@ -58,7 +58,7 @@ export function slurmLauncher(command: TrialCommand, { sbatch, directory }: Slur
         submitted(id);
         if (signal.aborted) cancel(false);
       }
-      return exitOf(await job, id);
+      return await exitOf(await job, id);
     } finally {
       ended.abort();
       await followed;

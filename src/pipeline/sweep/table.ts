@@ -29,9 +29,13 @@ export function sortResults(
   keys: readonly string[],
   { name, descending }: SortKey,
 ): readonly TrialResult[] {
-  const names = [...keys, ...metricNames(results), 'seconds'];
+  const metrics = metricNames(results);
+  const names = [...keys, ...metrics, 'seconds'];
+  const endsLikeThat = (other: string): boolean => other.endsWith(`.${name}`);
   const column =
-    names.find((other) => other === name) ?? only(names.filter((other) => other.endsWith(`.${name}`)));
+    names.find((other) => other === name) ??
+    only(keys.filter(endsLikeThat)) ??
+    only(metrics.filter(endsLikeThat));
   if (column === undefined) throw noSuchColumn(name, names);
   const valueOf = ({ values, metrics, seconds }: TrialResult): Json | undefined =>
     column === 'seconds' ? seconds : (metrics[column] ?? values[column]);
@@ -48,7 +52,7 @@ const only = <Item>(items: readonly Item[]): Item | undefined => (items.length =
 
 function compare(a: Json, b: Json): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b;
-  return String(a).localeCompare(String(b), 'en', { numeric: true });
+  return cell(a).localeCompare(cell(b), 'en', { numeric: true });
 }
 
 function noSuchColumn(name: string, names: readonly string[]): UserError {

@@ -36,7 +36,7 @@ it('interrupts jobs that run and cancels those that wait', async ({ skip }) => {
   if (missing !== undefined) skip(missing);
   const toy = await ToySweep.create('{ grid: { stages.train.steps: [100, 101, 102] } }');
   const running = sweep(toy, ['--sbatch=--cpus-per-task=2'], { TOY_STEP_MS: '100' });
-  await toy.untilStarted(running, 'train start');
+  await toy.untilTraining(running, 1);
   running.kill('SIGINT');
   const { exitCode, stdout } = await running;
   expect(exitCode).toBe(130);

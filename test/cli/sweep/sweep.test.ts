@@ -1,7 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { eventsOf, steady, toyYaml, ToySweep } from './toy-sweep.js';
+
+// Each of these starts a dozen processes, one after the other.
+vi.setConfig({ testTimeout: 180_000 });
 
 const grid = '{ grid: { stages.train.model.mediators: [4, 16, 0] } }';
 
@@ -9,10 +12,37 @@ describe('pipeline sweep', () => {
   it('runs shared stages once, ends with a table, and does nothing the second time', async () => {
     const toy = await ToySweep.create(grid);
     const plan = await toy.sweep('--plan');
-    expect(plan.stdout).toMatchInlineSnapshot();
+    expect(steady(plan.stdout)).toMatchInlineSnapshot(`
+      "toy toy.yaml, 3 trials
+
+      shared by all trials
+        images  runs  never run
+        autoencoder  runs  never run
+        latents  runs  never run
+
+      trial-1  mediators 4
+        train  runs  never run
+        report  runs  never run
+      trial-2  mediators 16
+        train  runs  never run
+        report  runs  never run
+      trial-3  mediators 0
+        train  runs  never run
+        report  runs  never run
+
+      3 of 3 trials to run: 9 stages."
+    `);
     const { exitCode, stdout } = await toy.sweep('--parallel', '2');
     expect(exitCode).toBe(0);
-    expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot();
+    expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot(`
+      "TRIAL  MEDIATORS  STATE  TIME  TRAIN.LOSS
+      trial-1  4  finished  N s  0.2000
+      trial-2  16  finished  N s  0.2000
+      trial-3  0  finished  N s  0.2000
+
+      Done in N s: 3 finished.
+      Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json"
+    `);
     expect(await toy.sessions()).toEqual({
       'images start': 1,
       'autoencoder start': 1,
@@ -60,7 +90,24 @@ describe('pipeline sweep', () => {
     await toy.break('train', 'die');
     const { exitCode, stdout } = await toy.sweep('--keep-going');
     expect(exitCode).toBe(1);
-    expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot();
+    expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot(`
+      "TRIAL  TRAIN.STEPS  AUTOENCODER.STEPS  STATE  TIME  AUTOENCODER.LOSS
+      trial-1  5  5  failed  N s
+      trial-2  5  7  failed  N s  0.1429
+      trial-3  6  5  skipped
+      trial-4  6  7  failed  N s  0.1429
+
+      trial-1 failed (train.steps 5, autoencoder.steps 5): stage autoencoder: The toy is broken.
+        Mend it.
+        Log: runs/toy/TIME/autoencoder.log
+      trial-2 failed (train.steps 5, autoencoder.steps 7): stage train: Its process ended with exit code 3: The toy has died.
+        Log: runs/toy/sweep/trial-2.log
+      trial-3 skipped (train.steps 6, autoencoder.steps 5): It needs the same output of autoencoder, which failed in trial trial-1.
+      trial-4 failed (train.steps 6, autoencoder.steps 7): stage train: Its process ended with exit code 3: The toy has died.
+        Log: runs/toy/sweep/trial-4.log
+      Ended after N s: 4 failed.
+      Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json"
+    `);
     await toy.break('train', 0);
     expect((await toy.sweep()).exitCode).toBe(0);
     expect((await toy.results()).map(({ status }) => status)).toEqual(Array(4).fill('finished'));
@@ -116,7 +163,7 @@ describe('pipeline sweep', () => {
     );
     const wrong = await toy.start(['validate', 'toy.yaml']);
     expect(wrong.exitCode).toBe(2);
-    expect(wrong.stderr).toContain('toy.yaml:8:53 error not-a-square');
+    expect(wrong.stderr).toContain('toy.yaml:8:52 error not-a-square');
     await writeFile(join(toy.folder, 'toy.yaml'), toyYaml('{}').replace('sweep: {}\n', ''));
     const none = await toy.sweep();
     expect(none.exitCode).toBe(2);
@@ -143,7 +190,7 @@ describe('an interrupted sweep', () => {
     async (signal) => {
       const toy = await ToySweep.create('{ grid: { stages.train.steps: [200, 201] } }');
       const running = toy.start(['sweep', 'toy.yaml', '--parallel', '2'], { TOY_STEP_MS: '50' });
-      await toy.untilStarted(running, 'train start', 'train start');
+      await toy.untilTraining(running, 2);
       running.kill(signal);
       const { exitCode, stdout } = await running;
       if (signal === 'SIGINT') {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -67,13 +67,13 @@ export class ToySweep {
     return (JSON.parse(text) as { trials: TrialResult[] }).trials;
   }
 
-  /** Resolves once every stage that is named in `lines` has started, in any session. */
-  async untilStarted(running: { readonly exitCode: number | null }, ...lines: string[]): Promise<void> {
+  /** Resolves once so many trials have written steps of their training. */
+  async untilTraining(running: { readonly exitCode: number | null }, trials: number): Promise<void> {
+    const store = join(this.folder, 'runs', 'store', 'train');
     while (running.exitCode === null) {
-      const sessions = existsSync(join(this.folder, 'sessions')) ? await this.sessions() : {};
-      const isThere = (line: string): boolean =>
-        (sessions[line] ?? 0) >= lines.filter((other) => other === line).length;
-      if (lines.every(isThere)) return;
+      const names = await readdir(store).catch(() => []);
+      const begun = names.filter((name) => existsSync(join(store, name, 'steps.txt')));
+      if (begun.length >= trials) return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error('The sweep ended too early.');
@@ -83,9 +83,12 @@ export class ToySweep {
 export const eventsOf = (stdout: string): TimedSweepEvent[] =>
   stdout.split('\n').map((line) => JSON.parse(line) as TimedSweepEvent);
 
-/** Text with the parts that differ from call to call replaced. */
-export const steady = (text: string): string =>
-  text
+/** Text with the parts that differ from call to call replaced, and ids of trials by their number in it. */
+export function steady(text: string): string {
+  const ids = [...new Set(text.match(/\b[\da-f]{10}\b/g))];
+  return text
+    .replaceAll(/\b[\da-f]{10}\b/g, (id) => `trial-${ids.indexOf(id) + 1}`)
     .replaceAll(/\d+\.\d s|\d+ s\b/g, 'N s')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d-]+\.\d+Z(-\d+)?/g, 'TIME')
-    .replaceAll(/ +(?=N s)/g, ' ');
+    .replaceAll(/ {2,}/g, '  ');
+}
