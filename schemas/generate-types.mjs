@@ -24,7 +24,9 @@ function resolved(schema) {
   if (typeof schema !== 'object' || schema === null) return schema;
   const copy = Object.fromEntries(
     Object.entries(schema)
-      .filter(([key]) => !['$schema', 'default', 'examples', 'presets', 'exactlyOneOf'].includes(key))
+      .filter(
+        ([key]) => !['$schema', 'default', 'examples', 'presets', 'exactlyOneOf', 'allOf'].includes(key),
+      )
       .map(([key, value]) => [key, key === 'properties' ? resolvedProperties(value) : resolved(value)]),
   );
   if (Array.isArray(copy.items)) return copy;

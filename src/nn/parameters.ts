@@ -9,30 +9,9 @@ import {
   sizeOf,
   streamKey,
 } from '../tensorflow/index.js';
+import type { Parameter } from './parameter.js';
 
-/** How a parameter starts. */
-export type Initial =
-  | { readonly kind: 'zeros' }
-  | { readonly kind: 'ones' }
-  | { readonly kind: 'normal'; readonly std: number }
-  /** Uniform in ±bound. */
-  | { readonly kind: 'uniform'; readonly bound: number };
-
-/** Name, shape and start of one parameter of a model. */
-export interface Parameter {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly initial: Initial;
-}
-
-export const zeros: Initial = { kind: 'zeros' };
-export const ones: Initial = { kind: 'ones' };
-export const normal = (std: number): Initial => ({ kind: 'normal', std });
-export const uniform = (bound: number): Initial => ({ kind: 'uniform', bound });
-
-/** Xavier's uniform start of a linear map. Source: Glorot and Bengio, AISTATS 2010. */
-export const xavier = (inputs: number, outputs: number): Initial =>
-  uniform(Math.sqrt(6 / (inputs + outputs)));
+export * from './parameter.js';
 
 /**
  * Start values of all parameters, a function of the seed and each parameter's name.

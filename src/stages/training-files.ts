@@ -3,12 +3,15 @@ import { metricsName } from '../data/metrics-log.js';
 /** The folder, in a training stage's output, of its checkpoints: each in a folder named after its step. */
 export const checkpointsName = 'checkpoints';
 
+/** The folder of pictures that are drawn during training. */
+export const picturesName = 'samples';
+
 /**
- * Whether a file of a training stage's output depends on how often was logged and saved: the log, and every checkpoint
- * but the last, whose weights are what was trained.
+ * Whether a file of a training stage's output depends on how often was logged, drawn and saved: the log, pictures, and every
+ * checkpoint but the last, whose weights are what was trained.
  */
 export function isIncidentalToTraining(path: string, all: readonly string[]): boolean {
-  if (path === metricsName) return true;
+  if (path === metricsName || path.startsWith(`${picturesName}/`)) return true;
   const last = all.findLast((other) => checkpointOf(other) !== undefined);
   const checkpoint = checkpointOf(path);
   return checkpoint !== undefined && checkpoint !== checkpointOf(last!);

@@ -1,10 +1,23 @@
 import { join } from 'node:path';
-import { type Observable, concat, defer, from, ignoreElements, mergeMap, range, takeWhile } from 'rxjs';
+import {
+  type Observable,
+  concat,
+  concatMap,
+  connect,
+  defer,
+  filter,
+  from,
+  ignoreElements,
+  merge,
+  mergeMap,
+  range,
+  takeWhile,
+} from 'rxjs';
 import { appendMetrics, metricsName, rewindMetrics } from '../data/metrics-log.js';
 import { UserError } from '../errors.js';
 import type { StageContext, StageEvent, StageProgress } from '../pipeline/stage.js';
 import { abortError, everyMs, prefetch } from '../streams/index.js';
-import type { HostTensor, HostTensors } from '../tensorflow/index.js';
+import type { HostTensor } from '../tensorflow/index.js';
 import {
   type Checkpoint,
   latestCheckpoint,
@@ -12,6 +25,7 @@ import {
   restoreCheckpoint,
   saveCheckpoint,
 } from '../training/checkpoint.js';
+import type { CheckpointSchedule } from '../training/checkpoint-schedule.js';
 import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
 import type { Trainer } from '../training/trainer.js';
@@ -29,13 +43,28 @@ export type Batch = Readonly<Record<string, HostTensor>>;
 /** What a training stage trains, and how. */
 export interface TrainingJob {
   readonly trainer: Trainer;
-  /** Start values of the parameters, asked for where there is no checkpoint to go on from. */
-  readonly initialWeights: () => HostTensors;
+  /** Sets the trainer to where training starts, where there is no checkpoint to go on from. */
+  readonly start: (trainer: Trainer) => Promise<void>;
   /** The batch of a step. */
   readonly load: (step: number) => Promise<Batch>;
   readonly schedule: Schedule;
   readonly logEverySteps: number;
-  readonly checkpoint: { readonly everySteps: number; readonly keepLast: number };
+  readonly checkpoint: CheckpointSchedule;
+  readonly pictures?: TrainingPictures;
+}
+
+/** Pictures that are drawn at some steps, each a function of the trainer's state at its step. */
+export interface TrainingPictures {
+  isDue(step: number): boolean;
+  has(step: number): Promise<boolean>;
+  /** Removes those of later steps. */
+  rewind(step: number): Promise<void>;
+  /**
+   * Draws and keeps the picture of a step; returns its path within the stage's output.
+   *
+   * @throws an AbortError when the stage is interrupted
+   */
+  draw(trainer: Trainer, step: number): Promise<string>;
 }
 
 /** What a checkpoint holds beside tensors. */
@@ -62,13 +91,23 @@ export function trainingSteps(job: TrainingJob, context: StageContext): Observab
   );
 }
 
-function steps(run: TrainingRun): Observable<StageProgress> {
+function steps(run: TrainingRun): Observable<StageEvent> {
   const { job, step: first } = run;
   return range(first, job.schedule.totalSteps - first).pipe(
     prefetch(batchesAhead, job.load, (batch) => defer(() => run.advance(batch))),
     takeWhile(() => !run.stopping, true),
-    everyMs(progressEveryMs),
+    concatMap((events) => from(events)),
+    connect((events) =>
+      merge(
+        events.pipe(filter(isProgress), everyMs(progressEveryMs)),
+        events.pipe(filter((event) => !isProgress(event))),
+      ),
+    ),
   );
+}
+
+function isProgress(event: StageEvent): event is StageProgress {
+  return event.type === 'progress';
 }
 
 function finished(run: TrainingRun): Observable<never> {
@@ -102,8 +141,9 @@ class TrainingRun {
     );
     if (isFirstWorker(context))
       await rewindMetrics(join(context.directory, metricsName), checkpoint?.step ?? 0);
+    await job.pictures?.rewind(checkpoint?.step ?? 0);
     if (checkpoint === undefined) {
-      await job.trainer.start(job.initialWeights());
+      await job.start(job.trainer);
       return new TrainingRun(job, context, 0, 0, 0, new Meter());
     }
     await restoreCheckpoint(checkpoint, job.trainer);
@@ -111,6 +151,7 @@ class TrainingRun {
     const { updates, skippedInARow, meter } = checkpoint.extra;
     const run = new TrainingRun(job, context, checkpoint.step, updates, skippedInARow, new Meter(meter));
     run.savedStep = checkpoint.step;
+    notices.push(...(await run.draw()));
     return run;
   }
 
@@ -119,8 +160,8 @@ class TrainingRun {
     return this.context.workers === undefined ? this.context.signal.aborted : this.agreedToStop;
   }
 
-  /** Takes one step, and logs and saves where it is time to. */
-  async advance(batch: Batch): Promise<StageProgress> {
+  /** Takes one step, and logs, draws and saves where it is time to. */
+  async advance(batch: Batch): Promise<readonly StageEvent[]> {
     const { trainer, schedule, logEverySteps, checkpoint } = this.job;
     const learningRate = learningRateAt(this.step, schedule);
     const { loss, gradientNorm, applied, figures, stop } = await trainer.step(
@@ -142,14 +183,29 @@ class TrainingRun {
       if (isFirstWorker(this.context))
         await appendMetrics(this.metricsPath, { step: this.step, ...means, learningRate });
     }
-    if (this.step % checkpoint.everySteps === 0) await this.save();
-    return {
+    const notices = await this.draw();
+    if (checkpoint.isDue(this.step)) await this.save();
+    const progress: StageProgress = {
       type: 'progress',
       done: this.step,
       total: schedule.totalSteps,
       unit: 'steps',
       figures: current.loss === undefined ? {} : { loss: current.loss },
     };
+    return [...notices, progress];
+  }
+
+  /** Draws the step's picture, where one is due and not there. An interrupted one is drawn when the run goes on. */
+  private async draw(): Promise<StageEvent[]> {
+    const { pictures, trainer } = this.job;
+    if (pictures?.isDue(this.step) !== true || (await pictures.has(this.step))) return [];
+    try {
+      const path = await pictures.draw(trainer, this.step);
+      return [{ type: 'notice', level: 'info', message: `Drew ${path}.` }];
+    } catch (error) {
+      if (this.context.signal.aborted) return [];
+      throw error;
+    }
   }
 
   /** Saves where that has not been done; fails with an AbortError where steps are left. */
@@ -168,7 +224,7 @@ class TrainingRun {
       meter: this.meter.toJSON(),
     };
     await saveCheckpoint(this.folder, this.job.trainer, this.step, extra);
-    await pruneCheckpoints(this.folder, this.job.checkpoint.keepLast);
+    await pruneCheckpoints(this.folder, this.job.checkpoint);
   }
 
   private countSkipped(loss: number): void {

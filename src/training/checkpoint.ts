@@ -6,6 +6,7 @@ import { type FileSeal, writeFileWhole } from '../files/output-file.js';
 import { sha256OfFile } from '../files/sha256-file.js';
 import { UserError } from '../errors.js';
 import { float32 } from '../tensorflow/index.js';
+import type { CheckpointSchedule } from './checkpoint-schedule.js';
 import type { LossScaleState } from './loss-scale.js';
 import type { StateGroup } from './state-groups.js';
 import type { Trainer } from './trainer.js';
@@ -86,10 +87,29 @@ export async function latestCheckpoint<Extra>(
   return undefined;
 }
 
-/** Removes checkpoints but the newest `keep`. */
-export async function pruneCheckpoints(directory: string, keep: number): Promise<void> {
-  for (const path of (await checkpointPaths(directory)).slice(keep))
-    await rm(path, { recursive: true, force: true });
+/**
+ * Removes checkpoints but the newest `keepLast` and those kept for good. Where none of what would be left is whole, the
+ * newest that is whole stays as well.
+ */
+export async function pruneCheckpoints(
+  directory: string,
+  { keepLast, isKept }: Pick<CheckpointSchedule, 'keepLast' | 'isKept'>,
+): Promise<void> {
+  const paths = await checkpointPaths(directory);
+  const spared = paths.filter((path, i) => i < keepLast || isKept(stepOf(path)));
+  if (spared.length === paths.length) return;
+  const whole = await newestWhole(paths);
+  for (const path of paths)
+    if (!spared.includes(path) && path !== whole) await rm(path, { recursive: true, force: true });
+}
+
+async function newestWhole(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if (typeof (await verify(path)) !== 'string') return path;
+  return undefined;
+}
+
+function stepOf(path: string): number {
+  return Number(folderPattern.exec(basename(path))![1]);
 }
 
 /** Path of one group of tensors within a checkpoint. */

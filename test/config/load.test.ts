@@ -35,7 +35,7 @@ it('fills in every default', async () => {
       ...{ shardSize: 4096, autoencoderMemoryMiB: 2048 },
     },
     train: {
-      latents: 'latents',
+      ...{ latents: 'latents', flips: false, crop: 'centre' },
       model: {
         hiddenSize: 32,
         depth: 4,

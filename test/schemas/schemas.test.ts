@@ -80,6 +80,7 @@ it('knows which keys change no output', () => {
     'autoencoder.checkpoint',
     'encode.batch',
     'train.logEverySteps',
+    'train.samples',
     'train.checkpoint',
     'sample.batch',
   ]);

@@ -372,7 +372,17 @@ describe('a checkpoint', () => {
     await rm(join(folder, 'step-000000010', 'manifest.json'));
     expect((await latestCheckpoint(folder))?.step).toBe(2);
     await saveCheckpoint(folder, trainer, 11, {});
-    await pruneCheckpoints(folder, 2);
-    expect((await readdir(folder)).sort()).toEqual(['step-000000010', 'step-000000011']);
+    await pruneCheckpoints(folder, { keepLast: 2, isKept: (step) => step === 1 });
+    expect((await readdir(folder)).sort()).toEqual(['step-000000001', 'step-000000010', 'step-000000011']);
+  });
+
+  it('is never deleted where it is the last one that is whole', async () => {
+    const trainer = await newTrainer();
+    for (const step of [1, 2, 3]) await saveCheckpoint(folder, trainer, step, {});
+    for (const step of [2, 3])
+      await writeFile(join(folder, `step-00000000${step}`, 'weights.safetensors'), 'x');
+    await pruneCheckpoints(folder, { keepLast: 1, isKept: () => false });
+    expect((await readdir(folder)).sort()).toEqual(['step-000000001', 'step-000000003']);
+    expect((await latestCheckpoint(folder))?.step).toBe(1);
   });
 });

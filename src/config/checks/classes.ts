@@ -1,10 +1,14 @@
 import { code, counted, suggestion } from '../diagnostics/words.js';
 import { phasesOf } from '../sampling.js';
 import type { CheckContext, StageCheck } from './context.js';
+import { trainedOn } from './latents.js';
 
 /** Classes named for mirroring are classes of the images. */
-export const flippedClassesExist: StageCheck<'autoencoder' | 'encode'> = ({ id, config }, context) => {
-  if ('flips' in config && typeof config.flips === 'object')
+export const flippedClassesExist: StageCheck<'autoencoder' | 'encode' | 'train'> = (
+  { id, config },
+  context,
+) => {
+  if ('flips' in config && typeof config.flips === 'object' && config.images !== undefined)
     checkNames(context, id, 'flips.classes', config.flips.classes, config.images);
 };
 
@@ -13,7 +17,7 @@ export const sampledClassesExist: StageCheck<'sample'> = ({ id, config }, contex
   if (typeof config.classes !== 'object') return;
   const { model } = phasesOf(config)[0]!;
   const train = context.config('train', model);
-  const images = train && context.config('encode', train.latents)?.images;
+  const images = train && trainedOn(context, train)?.images;
   const pretrained = context.config('pretrained', model)?.classes;
   const known = images === undefined ? pretrained : context.config('images', images)?.classes;
   if (!Array.isArray(known)) return;

@@ -1,7 +1,7 @@
 import { code } from '../diagnostics/words.js';
 import { guidanceOf, phasesOf } from '../sampling.js';
 import type { StageCheck } from './context.js';
-import { latentShape } from './latents.js';
+import { trainedShape } from './latents.js';
 
 /** Guidance is written in one way or the other. */
 export const guidanceIsWrittenOnce: StageCheck<'sample'> = ({ id, config }, context) => {
@@ -53,7 +53,7 @@ export const guidanceWasTrained: StageCheck<'sample'> = ({ id, config }, context
     });
   }
   const train = context.config('train', phasesOf(config)[0]!.model);
-  const channels = train && latentShape(context, train.latents)?.channels;
+  const channels = train && trainedShape(context, train)?.channels;
   if (guidance.channels === 3 && channels !== undefined && channels < 3) {
     context.report(id, {
       at,

@@ -23,12 +23,17 @@ import {
   sampledAverageIsKept,
   trajectoryIsOnPath,
 } from './sampling.js';
+import { startFits } from './start.js';
+import { croppingIsOfImages, trainingSamplesCanBeDrawn } from './training.js';
 import { lossWeightApplies, trainingDividesByNonZero } from './transport.js';
 
 const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] } = {
   autoencoder: [weightsAreSupported, widthsPerResolution, widthsInGroups, imagesHalve, flippedClassesExist],
   encode: [encodedImagesHalve, flippedClassesExist],
   train: [
+    encodedImagesHalve,
+    flippedClassesExist,
+    croppingIsOfImages,
     hiddenSizeDivides,
     latentsDivideIntoPatches,
     mediatorsMatchBlocks,
@@ -36,6 +41,8 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     batchDividesBetweenWorkers,
     lossWeightApplies,
     trainingDividesByNonZero,
+    startFits,
+    trainingSamplesCanBeDrawn,
   ],
   sample: [
     methodIsOfKind,

@@ -1,5 +1,6 @@
 import { code, counted } from '../diagnostics/words.js';
 import { nearestMultiples } from './autoencoder.js';
+import type { TrainConfig } from '../generated/index.js';
 import type { CheckContext, StageCheck } from './context.js';
 import { autoencoderFacts } from './pretrained-autoencoder.js';
 
@@ -13,18 +14,45 @@ export interface LatentShape {
   readonly images: string;
 }
 
+/** Ids of the stages that latents come from. */
+export interface LatentSource {
+  readonly images: string;
+  readonly autoencoder: string;
+}
+
+/** What a `train` stage trains on; nothing where the stage that it names is not valid. */
+export function trainedOn(
+  context: CheckContext,
+  { latents, images, autoencoder }: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
+): LatentSource | undefined {
+  if (latents !== undefined) return context.config('encode', latents);
+  return images === undefined || autoencoder === undefined ? undefined : { images, autoencoder };
+}
+
 /** Shape of the latents of an `encode` stage; nothing where a stage on the way is not valid. */
 export function latentShape(context: CheckContext, encode: string): LatentShape | undefined {
-  const config = context.config('encode', encode);
-  const images = config && context.config('images', config.images);
-  const autoencoder = config && autoencoderFacts(context, config.autoencoder);
+  return shapeFrom(context, context.config('encode', encode));
+}
+
+/** Shape of the latents that a `train` stage trains on; nothing where a stage on the way is not valid. */
+export function trainedShape(
+  context: CheckContext,
+  train: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
+): LatentShape | undefined {
+  return shapeFrom(context, trainedOn(context, train));
+}
+
+function shapeFrom(context: CheckContext, source: LatentSource | undefined): LatentShape | undefined {
+  const images = source && context.config('images', source.images);
+  const autoencoder = source && autoencoderFacts(context, source.autoencoder);
   if (!images || !autoencoder || images.size % autoencoder.downsample !== 0) return undefined;
   const { downsample, latentChannels } = autoencoder;
-  return { size: images.size / downsample, channels: latentChannels, downsample, images: config.images };
+  return { size: images.size / downsample, channels: latentChannels, downsample, images: source.images };
 }
 
 /** Images of another stage than the autoencoder's own must become whole latents as well. */
-export const encodedImagesHalve: StageCheck<'encode'> = ({ id, config }, context) => {
+export const encodedImagesHalve: StageCheck<'encode' | 'train'> = ({ id, config }, context) => {
+  if (config.images === undefined || config.autoencoder === undefined) return;
   const size = context.config('images', config.images)?.size;
   const autoencoder = autoencoderFacts(context, config.autoencoder);
   const training = context.config('autoencoder', config.autoencoder);

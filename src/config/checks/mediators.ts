@@ -1,7 +1,7 @@
 import { code, counted } from '../diagnostics/words.js';
 import type { BlockMediators } from '../generated/index.js';
 import type { StageCheck } from './context.js';
-import { latentShape } from './latents.js';
+import { trainedShape } from './latents.js';
 
 /** A list of counts has one for each block; ranges are within the blocks and apart from each other. */
 export const mediatorsMatchBlocks: StageCheck<'train'> = (stage, context) => {
@@ -19,8 +19,9 @@ export const mediatorsMatchBlocks: StageCheck<'train'> = (stage, context) => {
 };
 
 /** No more mediators in a row than tokens. */
-export const mediatorsFitGrid: StageCheck<'train'> = ({ id, config: { latents, model } }, context) => {
-  const shape = latentShape(context, latents);
+export const mediatorsFitGrid: StageCheck<'train'> = ({ id, config }, context) => {
+  const { model } = config;
+  const shape = trainedShape(context, config);
   if (!shape || shape.size % model.patchSize !== 0) return;
   const grid = shape.size / model.patchSize;
   for (const { at, count } of writtenCounts(model.mediators)) {

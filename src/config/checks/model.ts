@@ -1,7 +1,7 @@
 import { code, counted } from '../diagnostics/words.js';
 import { nearestMultiples } from './autoencoder.js';
 import type { StageCheck } from './context.js';
-import { latentShape } from './latents.js';
+import { trainedShape } from './latents.js';
 
 /** A token is shared out evenly between the heads, and its position embedding has four equal parts. */
 export const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }, context) => {
@@ -20,11 +20,9 @@ export const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }
   }
 };
 
-export const latentsDivideIntoPatches: StageCheck<'train'> = (
-  { id, config: { latents, model } },
-  context,
-) => {
-  const shape = latentShape(context, latents);
+export const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, context) => {
+  const { model } = config;
+  const shape = trainedShape(context, config);
   if (!shape || shape.size % model.patchSize === 0) return;
   context.report(id, {
     at: model.name === undefined ? 'model.patchSize' : 'model.name',

@@ -2,7 +2,7 @@ import { code, counted } from '../diagnostics/words.js';
 import type { TrainConfig } from '../generated/index.js';
 import { guidanceOf, phasesOf } from '../sampling.js';
 import type { CheckContext, StageCheck } from './context.js';
-import { latentShape } from './latents.js';
+import { trainedOn, trainedShape } from './latents.js';
 
 /** Every phase but the last has a ratio at which it ends. */
 export const ratiosSeparatePhases: StageCheck<'sample'> = ({ id, config: { phases = [] } }, context) => {
@@ -30,8 +30,8 @@ const shared: readonly (readonly [
   name: string,
   of: (train: TrainConfig, context: CheckContext) => number | string | undefined,
 ])[] = [
-  ['latent size', (train, context) => latentShape(context, train.latents)?.size],
-  ['count of latent channels', (train, context) => latentShape(context, train.latents)?.channels],
+  ['latent size', (train, context) => trainedShape(context, train)?.size],
+  ['count of latent channels', (train, context) => trainedShape(context, train)?.channels],
   ['count of classes', (train, context) => classCount(train, context)],
   ['prediction', ({ prediction }) => prediction],
   ['interpolant', ({ interpolant }) => interpolant],
@@ -63,7 +63,7 @@ export const phasesAgree: StageCheck<'sample'> = ({ id, config }, context) => {
 };
 
 function classCount(train: TrainConfig, context: CheckContext): number | undefined {
-  const images = context.config('encode', train.latents)?.images;
+  const images = trainedOn(context, train)?.images;
   return images === undefined ? undefined : context.config('images', images)?.classes?.length;
 }
 

@@ -8,25 +8,14 @@ import {
   readDiffusersConfig,
 } from '../../models/autoencoder-kl/diffusers-config.js';
 import type { PretrainedAutoencoderConfig } from '../generated/index.js';
+import { type AutoencoderFacts, knownAutoencoder } from '../known-autoencoders.js';
 import type { CheckContext, StageCheck } from './context.js';
-
-/** What stages that use an autoencoder must know of it. */
-export interface AutoencoderFacts {
-  readonly downsample: number;
-  readonly latentChannels: number;
-}
-
-/** Repositories whose facts are known without looking into them. */
-const known: Readonly<Record<string, AutoencoderFacts | undefined>> = {
-  'stabilityai/sd-vae-ft-ema': { downsample: 8, latentChannels: 4 },
-  'stabilityai/sd-vae-ft-mse': { downsample: 8, latentChannels: 4 },
-};
 
 /** Facts of an `autoencoder` stage, as far as the file and what it names tell. */
 export function autoencoderFacts(context: CheckContext, id: string): AutoencoderFacts | undefined {
   const config = context.config('autoencoder', id);
   if (config === undefined || !('weights' in config)) return config;
-  const fixed = known[parseRepository(config.weights)?.id ?? ''];
+  const fixed = knownAutoencoder(config.weights);
   try {
     const { config: found } = readConfig(config, context) ?? {};
     return found ? { downsample: downsampleOf(found), latentChannels: found.latentChannels } : fixed;

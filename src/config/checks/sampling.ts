@@ -1,7 +1,7 @@
 import { code } from '../diagnostics/words.js';
 import { guidanceOf, phasesOf } from '../sampling.js';
 import type { StageCheck } from './context.js';
-import { latentShape } from './latents.js';
+import { latentShape, trainedOn, trainedShape } from './latents.js';
 import { autoencoderFacts } from './pretrained-autoencoder.js';
 
 /** Only averages that every training keeps can be sampled from. */
@@ -27,7 +27,7 @@ export const sampledAverageIsKept: StageCheck<'sample'> = ({ id, config }, conte
 export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, context) => {
   const { model } = phasesOf(config)[0]!;
   const train = context.config('train', model);
-  const encoder = train && context.config('encode', train.latents)?.autoencoder;
+  const encoder = train && trainedOn(context, train)?.autoencoder;
   const encoding = encoder === undefined ? undefined : autoencoderFacts(context, encoder);
   const decoding = autoencoderFacts(context, config.autoencoder);
   if (!encoding || !decoding) return;
@@ -69,7 +69,7 @@ export const reversedLatentsFit: StageCheck<'sample'> = ({ id, config }, context
     });
   const { model } = phasesOf(config)[0]!;
   const train = context.config('train', model);
-  const drawn = train && latentShape(context, train.latents);
+  const drawn = train && trainedShape(context, train);
   const given = latentShape(context, reverse);
   if (!drawn || !given) return;
   for (const key of ['size', 'channels'] as const) {
@@ -78,7 +78,7 @@ export const reversedLatentsFit: StageCheck<'sample'> = ({ id, config }, context
       at: 'reverse',
       code: 'latents-mismatch',
       message: `The latents of ${code(reverse)} have ${key} ${given[key]}; ${code(model)} draws ones of ${key} ${drawn[key]}.`,
-      remedy: `Use ${code(train.latents)}, or other latents of that shape.`,
+      remedy: `Use ${train.latents === undefined ? 'latents' : `${code(train.latents)}, or other latents`} of that shape.`,
     });
   }
 };

@@ -13,7 +13,7 @@ export type { ImagesConfig, LabelsFile } from './images.js';
 export type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
 export type { AutoencoderConfig, FlippedClasses } from './autoencoder.js';
 export type { EncodeConfig } from './encode.js';
-export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift } from './train.js';
+export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, TrainingSamplesConfig } from './train.js';
 export type { PretrainedConfig, ClassesFile } from './pretrained.js';
 export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
 export type { ReportConfig } from './report.js';

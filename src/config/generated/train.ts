@@ -1,13 +1,33 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Trains a diffusion transformer with mediator attention (mediator-SiT) on latents.
+ * Trains a diffusion transformer with mediator attention (mediator-SiT) on latents, or on images that are encoded on the way.
  */
 export interface TrainConfig {
   /**
-   * The `encode` stage whose latents to train on.
+   * The `encode` stage whose latents to train on; instead of `images` and `autoencoder`.
    */
-  latents: string;
+  latents?: string;
+  /**
+   * The `images` stage to train on, instead of `latents`: each image is cropped, mirrored and encoded anew whenever it is drawn. Slower, as the autoencoder runs at every step.
+   */
+  images?: string;
+  /**
+   * With `images`: the `autoencoder` stage to encode with.
+   */
+  autoencoder?: string;
+  /**
+   * With `images`: whether an image is mirrored left to right in half of its draws: all, none, or those of some classes. Latents are mirrored where their `encode` stage says so.
+   */
+  flips: boolean | FlippedClasses;
+  /**
+   * With `images`: the middle square of an image, or a random square of at least 0.8 of its short side.
+   */
+  crop: 'centre' | 'random';
+  /**
+   * The `train` or `pretrained` stage whose weights and moving average to begin with, instead of random ones. Its model must be of the same sizes; its latents may be smaller: what depends on their size is resized. Latents are normalised as that model was trained with.
+   */
+  start?: string;
   model: ModelConfig;
   /**
    * Passes over the data to train; instead of `steps`. Unit: epochs.
@@ -88,6 +108,7 @@ export interface TrainConfig {
    * Steps between two points of the logged curves. Unit: steps.
    */
   logEverySteps: number;
+  samples?: TrainingSamplesConfig;
   /**
    * When training can be resumed from, and what is kept.
    */
@@ -97,10 +118,24 @@ export interface TrainConfig {
      */
     everySteps: number;
     /**
-     * Checkpoints to keep; older ones are deleted once a newer one is whole. Unit: checkpoints.
+     * Also saves at the end of every so many epochs. Unit: epochs.
+     */
+    everyEpochs?: number;
+    /**
+     * Newest checkpoints to keep; older ones are deleted once a newer one is whole. Unit: checkpoints.
      */
     keepLast: number;
+    /**
+     * Every so many of the checkpoints that `everyEpochs`, or without it `everySteps`, asks for is kept for good. Unit: checkpoints.
+     */
+    keepEvery?: number;
   };
+}
+export interface FlippedClasses {
+  /**
+   * Classes whose images may be mirrored.
+   */
+  classes: string[];
 }
 /**
  * The transformer: a `name` of the paper, or `hiddenSize`, `depth`, `heads` and `patchSize`.
@@ -193,4 +228,33 @@ export interface ResolutionShift {
    * Tokens of an image that is trained without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
    */
   baseTokens: number;
+}
+/**
+ * Pictures drawn by the moving average during training, as grids in `samples/` of the stage's output. Without it there are none. A model that is trained already is not trained again for them.
+ */
+export interface TrainingSamplesConfig {
+  /**
+   * Steps between two grids. Unit: steps.
+   */
+  everySteps: number;
+  /**
+   * The `autoencoder` stage that decodes the latents.
+   */
+  autoencoder: string;
+  /**
+   * Pictures of a grid, of all classes in turn, or spread over them where there are more. Unit: images.
+   */
+  count: number;
+  /**
+   * Points of the time grid of the ODE, by Heun's method. Unit: steps.
+   */
+  steps: number;
+  /**
+   * Strength of classifier-free guidance; 1 is none.
+   */
+  guidanceScale: number;
+  /**
+   * Latent channels that are guided: the first 3, as in the paper's code, or all.
+   */
+  guidanceChannels: 3 | 'all';
 }

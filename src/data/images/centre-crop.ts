@@ -11,16 +11,34 @@ import type { RgbImage } from './rgb-image.js';
  * @returns `[size, size, 3]` bytes.
  */
 export function centreCrop(image: RgbImage, size: number): Uint8Array {
+  return fitShortSide(image, size, ({ width, height }) => ({
+    left: (width - size) >> 1,
+    top: (height - size) >> 1,
+    width: size,
+    height: size,
+  }));
+}
+
+/**
+ * Brings an image's short side to a length, by halving and then by bicubic resampling, and takes a region of the result.
+ *
+ * @param regionOf the region, within the width and height of the resized image
+ */
+export function fitShortSide(
+  image: RgbImage,
+  length: number,
+  regionOf: (size: Pick<RgbImage, 'width' | 'height'>) => Region,
+): Uint8Array {
   let halved = image;
-  while (Math.min(halved.width, halved.height) >= 2 * size) {
+  while (Math.min(halved.width, halved.height) >= 2 * length) {
     halved = resample(halved, { width: halved.width >> 1, height: halved.height >> 1 }, box);
   }
-  const scale = size / Math.min(halved.width, halved.height);
+  const scale = length / Math.min(halved.width, halved.height);
   const width = roundHalfToEven(halved.width * scale);
   const height = roundHalfToEven(halved.height * scale);
-  const middle = { left: (width - size) >> 1, top: (height - size) >> 1, width: size, height: size };
-  if (width === halved.width && height === halved.height) return crop(halved, middle);
-  return resample(halved, { width, height }, bicubic, middle).data;
+  const region = regionOf({ width, height });
+  if (width === halved.width && height === halved.height) return crop(halved, region);
+  return resample(halved, { width, height }, bicubic, region).data;
 }
 
 function crop({ data, width }: RgbImage, region: Region): Uint8Array {

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { UserError } from '../../errors.js';
-import { prepareImage } from './decode.js';
+import { decodeImage, prepareImage } from './decode.js';
 import { readImageIndex, type ImageIndex } from './image-index.js';
+import { randomCrop, type CropNumbers } from './random-crop.js';
 
 export interface ImageDatasetOptions {
   /** Prepared images are kept in memory up to this many bytes. Default 1 GiB. */
@@ -72,6 +73,18 @@ export class ImageDataset {
     });
     if (this.#kept.size < this.#mostKept) this.#kept.set(index, data);
     return data;
+  }
+
+  /**
+   * A random crop of an image instead of the middle one, otherwise as `read`. The numbers choose it; nothing is kept in
+   * memory.
+   */
+  async readCrop(index: number, numbers: CropNumbers): Promise<Uint8Array> {
+    const { size, background } = this.#index.set;
+    const image = await decodeImage(this.path(index), background).catch((error: unknown) => {
+      throw explained(error);
+    });
+    return randomCrop(image, size, numbers);
   }
 
   /** Reads images into the beginning of `out`: `[batch, size, size, 3]` bytes. */

@@ -1,4 +1,5 @@
 export { centreCrop } from './centre-crop.js';
+export type { CropNumbers } from './random-crop.js';
 export { ImageDataset, type ImageDatasetOptions } from './dataset.js';
 export { decodeImage, prepareImage, type PreparedImage, type PrepareOptions } from './decode.js';
 export { imageGrid, type GridOptions } from './grid.js';

@@ -1,4 +1,5 @@
-import { sizeOf } from '../../tensorflow/index.js';
+// Planning counts costs, and loads no tensors for it.
+import { sizeOf } from '../../tensorflow/data-types.js';
 import { type SiTConfig, gridOf } from './config.js';
 import { mlpRatio, sitParameters, timestepFrequencies } from './parameters.js';
 

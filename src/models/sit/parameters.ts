@@ -1,4 +1,4 @@
-import { type Parameter, normal, ones, uniform, xavier, zeros } from '../../nn/parameters.js';
+import { type Parameter, normal, ones, uniform, xavier, zeros } from '../../nn/parameter.js';
 import { type SiTConfig, gridOf } from './config.js';
 
 /** Frequencies that a timestep is embedded with. */

@@ -16,12 +16,14 @@ import {
   openSession,
   streamKey,
 } from '../../tensorflow/index.js';
+import { checkpointSchedule } from '../../training/checkpoint-schedule.js';
 import { openTrainer } from '../../training/trainer.js';
 import { openImages } from '../images/open-images.js';
 import { onEngine } from '../on-engine.js';
 import { type TrainingJob, trainingSteps } from '../training-stream.js';
 import { imageBatches } from './image-batches.js';
 import { finishAutoencoder } from './finish.js';
+import { modelConfig } from './model-config.js';
 import { takeAutoencoder } from './pretrained.js';
 
 /** Trains an AutoencoderKL from scratch on images, or takes a trained one. */
@@ -45,18 +47,6 @@ function train(config: StageConfig, images: ImageDataset, context: StageContext)
       defer(() => finishAutoencoder(config, model, images, context)),
     ).pipe(finalize(() => void session.close()));
   });
-}
-
-/** What `downsample` asks for beyond the halvings between resolutions is folded into channels. */
-function modelConfig({
-  latentChannels,
-  channels,
-  layersPerBlock,
-  normGroups,
-  downsample,
-}: StageConfig): AutoencoderConfig {
-  const patchSize = downsample / 2 ** (channels.length - 1);
-  return { imageChannels: 3, latentChannels, channels, layersPerBlock, normGroups, patchSize };
 }
 
 function trainingJob(
@@ -86,7 +76,7 @@ function trainingJob(
       averageDecays: [config.ema],
       gradientClip: config.gradientClip,
     }),
-    initialWeights: () => initialize(parameters, seed),
+    start: (trainer) => trainer.start(initialize(parameters, seed)),
     load: async (step) => ({
       images: await load(step),
       noiseKey: streamKey(seed, 'autoencoder noise', step),
@@ -98,6 +88,6 @@ function trainingJob(
       totalSteps: config.steps,
     },
     logEverySteps: config.logEverySteps,
-    checkpoint: { everySteps: config.checkpoint.everySteps, keepLast: 1 },
+    checkpoint: checkpointSchedule({ ...config.checkpoint, keepLast: 1 }),
   };
 }

@@ -1,9 +1,9 @@
-import type { TrainConfig } from '../../config/generated/index.js';
-import type { LatentDataset } from '../../data/latents/index.js';
-import { balancedOrder, shuffledOrder } from '../../data/sample-order.js';
-import { float32, int32, streamKey } from '../../tensorflow/index.js';
-import type { Batch } from '../training-stream.js';
-import type { BatchShare } from '../workers.js';
+import type { TrainConfig } from '../../../config/generated/index.js';
+import { balancedOrder, shuffledOrder } from '../../../data/sample-order.js';
+import { float32, int32, streamKey } from '../../../tensorflow/index.js';
+import type { Batch } from '../../training-stream.js';
+import type { BatchShare } from '../../workers.js';
+import type { TrainingData } from './training-data.js';
 
 /**
  * Gives the inputs of a step: posteriors and labels of its samples, and the keys of its random numbers.
@@ -11,30 +11,29 @@ import type { BatchShare } from '../workers.js';
  * @param share which samples of the global batch are wanted
  */
 export function latentBatches(
-  latents: LatentDataset,
+  data: TrainingData,
   { globalBatch, classSampling }: Pick<TrainConfig, 'globalBatch' | 'classSampling'>,
   seed: number,
   share: BatchShare,
 ): (step: number) => Promise<Batch> {
   const order =
-    classSampling === 'balanced' ? balancedOrder(seed, latents.labels) : shuffledOrder(seed, latents.count);
-  const shape = [share.size, ...latents.shape];
+    classSampling === 'balanced' ? balancedOrder(seed, data.labels) : shuffledOrder(seed, data.count);
+  const shape = [share.size, ...data.shape];
   const size = shape.reduce((a, b) => a * b);
   return async (step) => {
-    const draws = Array.from({ length: share.size }, (_, i) =>
-      order.at(step * globalBatch + share.first + i),
-    );
-    const indices = draws.map(({ index }) => index);
+    const draws = Array.from({ length: share.size }, (_, i) => {
+      const position = step * globalBatch + share.first + i;
+      return { ...order.at(position), position };
+    });
     const mean = new Float32Array(size);
     const std = new Float32Array(size);
-    const flipped = draws.map((draw) => draw.flipped);
-    await latents.readBatch(indices, { mean, std }, flipped);
+    await data.read(draws, { mean, std });
     return {
       mean: float32(shape, mean),
       std: float32(shape, std),
       labels: int32(
         [share.size],
-        Int32Array.from(indices, (index) => latents.labels[index]!),
+        Int32Array.from(draws, ({ index }) => data.labels[index]!),
       ),
       posteriorKey: streamKey(seed, 'posterior', step),
       noiseKey: streamKey(seed, 'noise', step),

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TrainConfig } from '../../../config/generated/index.js';
+import { writeFileWhole } from '../../../files/output-file.js';
+import type { StageContext } from '../../../pipeline/stage.js';
+import type { Normalization } from '../../../training/diffusion-loss.js';
+import { Autoencoder } from '../../autoencoder/saved-autoencoder.js';
+import { openImages } from '../../images/open-images.js';
+import { scaledNormalization } from '../../weights/normalization.js';
+import { EncodedImages, measureLatents } from './encoded-images.js';
+import { storedLatents } from './stored-latents.js';
+import type { TrainingData } from './training-data.js';
+
+/**
+ * Opens what a stage trains on: stored latents, or images with the autoencoder that encodes them.
+ *
+ * @param normalization that of the model to start from; without it what the autoencoder asks for, or else the
+ *   statistics of the latents
+ */
+export async function openTrainingData(
+  config: TrainConfig,
+  context: StageContext,
+  normalization?: Normalization,
+): Promise<TrainingData> {
+  if (config.latents !== undefined)
+    return storedLatents(context.input(config.latents).directory, normalization);
+  const images = await openImages(config.images!, context);
+  const { directory } = context.input(config.autoencoder!);
+  const autoencoder = await Autoencoder.open(directory, context.runtime);
+  const data = new EncodedImages(images, autoencoder, { ...config, seed: context.seed });
+  const { scalingFactor } = autoencoder;
+  const asked =
+    scalingFactor === undefined
+      ? undefined
+      : scaledNormalization(autoencoder.config.latentChannels, scalingFactor);
+  const { count, shape, classes, labels } = data;
+  return {
+    ...{ count, shape, classes, labels },
+    normalization: normalization ?? asked ?? (await keptMeasurement(data, context.directory)),
+    read: (draws, out) => data.read(draws, out),
+    close: () => data.close(),
+  };
+}
+
+/** Statistics of latents, measured once and kept for sessions that go on. */
+async function keptMeasurement(data: EncodedImages, directory: string): Promise<Normalization> {
+  const path = join(directory, 'latent-statistics.json');
+  const kept = await readFile(path, 'utf8').catch(() => undefined);
+  if (kept !== undefined) return JSON.parse(kept) as Normalization;
+  const statistics = await measureLatents(data);
+  await writeFileWhole(path, JSON.stringify(statistics, undefined, 1) + '\n');
+  return statistics;
+}

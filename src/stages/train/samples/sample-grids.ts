@@ -1,0 +1,120 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TrainConfig } from '../../../config/generated/index.js';
+import { type RgbImage, imageGrid, writePng } from '../../../data/images/index.js';
+import { writeFileWhole } from '../../../files/output-file.js';
+import type { SiTConfig } from '../../../models/sit/config.js';
+import type { StageContext } from '../../../pipeline/stage.js';
+import { type HostTensor, float32 } from '../../../tensorflow/index.js';
+import type { Normalization } from '../../../training/diffusion-loss.js';
+import type { Trainer } from '../../../training/trainer.js';
+import { Autoencoder } from '../../autoencoder/saved-autoencoder.js';
+import { Decoder } from '../../sample/decoder.js';
+import { picturesName } from '../../training-files.js';
+import type { TrainingPictures } from '../../training-stream.js';
+import { drawLatents } from './draw-latents.js';
+
+/** What a training stage draws while it trains. */
+export interface SampleGridsOptions {
+  readonly config: TrainConfig;
+  readonly samples: NonNullable<TrainConfig['samples']>;
+  readonly model: SiTConfig;
+  readonly normalization: Normalization;
+}
+
+const filePattern = /^step-(\d{9})\.png$/;
+
+/**
+ * Grids of samples of the moving average at steps of training, in `samples/` of the stage's output with an index. Each
+ * is a function of the state at its step: a run that resumes draws the same ones.
+ */
+export class SampleGrids implements TrainingPictures {
+  private readonly folder: string;
+
+  constructor(
+    private readonly options: SampleGridsOptions,
+    private readonly context: StageContext,
+  ) {
+    this.folder = join(context.directory, picturesName);
+  }
+
+  isDue(step: number): boolean {
+    return step % this.options.samples.everySteps === 0;
+  }
+
+  async has(step: number): Promise<boolean> {
+    return (await this.steps()).includes(step);
+  }
+
+  /** Removes what was drawn after a step. */
+  async rewind(step: number): Promise<void> {
+    for (const drawn of await this.steps()) if (drawn > step) await rm(join(this.folder, fileOf(drawn)));
+  }
+
+  async draw(trainer: Trainer, step: number): Promise<string> {
+    const { samples, model, config } = this.options;
+    const { seed, runtime, workers, signal } = this.context;
+    const weights = Object.fromEntries(await collect(trainer.read('average')));
+    const latents = await drawLatents(
+      weights,
+      {
+        ...{ model, transport: config, seed, steps: samples.steps },
+        labels: spreadLabels(samples.count, model.classes),
+        guidance: { scale: samples.guidanceScale, channels: samples.guidanceChannels },
+      },
+      runtime,
+      // Several workers stop at the step that they agree on, which may be the next: this one's picture is then due.
+      workers === undefined ? signal : new AbortController().signal,
+    );
+    const tiles = await this.decode(latents);
+    await mkdir(this.folder, { recursive: true });
+    const columns = Math.ceil(Math.sqrt(samples.count));
+    await writePng(join(this.folder, fileOf(step)), imageGrid(tiles, { columns }));
+    const grids = (await this.steps()).map((drawn) => ({ step: drawn, file: fileOf(drawn) }));
+    await writeFileWhole(join(this.folder, 'index.json'), JSON.stringify({ grids }, undefined, 1) + '\n');
+    return `${picturesName}/${fileOf(step)}`;
+  }
+
+  private async decode({ shape, data }: HostTensor): Promise<RgbImage[]> {
+    const { samples, normalization } = this.options;
+    const { directory } = this.context.input(samples.autoencoder);
+    const autoencoder = await Autoencoder.open(directory, this.context.runtime);
+    try {
+      const values = denormalized(data as Float32Array, normalization);
+      return await new Decoder(autoencoder, samples.count).decode(float32(shape, values));
+    } finally {
+      await autoencoder.close();
+    }
+  }
+
+  /** Steps that have been drawn, ascending. */
+  private async steps(): Promise<number[]> {
+    const names = await readdir(this.folder).catch(() => []);
+    return names
+      .flatMap((name) => filePattern.exec(name)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+  }
+}
+
+function fileOf(step: number): string {
+  return `step-${String(step).padStart(9, '0')}.png`;
+}
+
+/** Classes in turn, or some spread over all where there are fewer samples than classes. */
+function spreadLabels(count: number, classes: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) =>
+    count >= classes ? i % classes : Math.floor((i * classes) / count),
+  );
+}
+
+function denormalized(values: Float32Array, { mean, std }: Normalization): Float32Array {
+  const channels = mean.length;
+  return values.map((value, i) => value * std[i % channels]! + mean[i % channels]!);
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
