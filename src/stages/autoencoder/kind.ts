@@ -12,5 +12,6 @@ export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   pin: (config, folder, signal) =>
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
+  describe: async (config) => (await import('./describe.js')).describeAutoencoder(config),
   run: runLater(() => import('./index.js')),
 };

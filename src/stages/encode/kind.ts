@@ -8,5 +8,6 @@ export const stage: StageKind<EncodeConfig> = {
   dependsOnPrecision: true,
   dependsOnSeed: false,
   externalInputs: () => [],
+  describe: async (config, resolve) => (await import('./describe.js')).describeEncode(config, resolve),
   run: runLater(() => import('./index.js')),
 };

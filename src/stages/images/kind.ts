@@ -12,5 +12,6 @@ export const stage: StageKind<ImagesConfig> = {
     const { root, labels } = locate(config, pipelineDirectory);
     return labels === 'folders' ? [root] : [root, labels.file];
   },
+  describe: async (config) => (await import('./describe.js')).describeImages(config),
   run: runLater(() => import('./index.js')),
 };

@@ -10,5 +10,6 @@ export const stage: StageKind<TrainConfig> = {
   dataParallel: true,
   externalInputs: () => [],
   isIncidental: isIncidentalToTraining,
+  describe: async (config, resolve) => (await import('./describe.js')).describeTrain(config, resolve),
   run: runLater(() => import('./index.js')),
 };

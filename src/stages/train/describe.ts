@@ -1,0 +1,51 @@
+import type { TrainConfig } from '../../config/generated/index.js';
+import { sitCost, trainingMemory } from '../../models/sit/cost.js';
+import type { StageFact } from '../../pipeline/stage.js';
+import { formatBytes } from '../../tensorflow/library/format-bytes.js';
+import { formatLarge } from '../planned/format-large.js';
+import { type PlannedLatents, type Resolve, plannedTrainingLatents } from '../planned/inputs.js';
+import { stepsPerEpoch, totalSteps } from './length.js';
+import { modelConfig } from './model-config.js';
+
+/** What a training costs and how long it is, as far as configurations and cached outputs tell. */
+export function describeTrain(config: TrainConfig, resolve: Resolve): readonly StageFact[] {
+  const latents = plannedTrainingLatents(config, resolve);
+  return [
+    ...(latents === undefined ? [] : modelFacts(config, latents)),
+    ...lengthFacts(config, latents?.count),
+  ];
+}
+
+function modelFacts(config: TrainConfig, latents: PlannedLatents): StageFact[] {
+  const classes = latents.classes ?? 0;
+  const model = modelConfig(config, { ...latents, classes });
+  const cost = sitCost(model);
+  const perClass = latents.classes === undefined ? `, and ${model.hiddenSize} a class` : '';
+  return [
+    { label: 'parameters', value: `${formatLarge(cost.parameters)}${perClass}` },
+    { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
+    {
+      label: 'memory',
+      value: `about ${formatBytes(trainingMemory(cost, config.globalBatch))} for ${config.globalBatch} latents at once`,
+    },
+  ];
+}
+
+/** Without a number of images neither epochs nor steps tell the other. */
+function lengthFacts(config: TrainConfig, images: number | undefined): StageFact[] {
+  const { steps, epochs, globalBatch } = config;
+  if (images === undefined)
+    return [
+      epochs === undefined
+        ? { label: 'steps', value: formatLarge(steps!) }
+        : { label: 'epochs', value: String(epochs) },
+      ...(steps === undefined ? [] : [{ label: 'images seen', value: formatLarge(steps * globalBatch) }]),
+    ];
+  const total = totalSteps(config, images);
+  const passes = total / stepsPerEpoch(config, images);
+  return [
+    { label: 'steps', value: formatLarge(total) },
+    { label: 'epochs', value: passes.toLocaleString('en-US', { maximumFractionDigits: 1 }) },
+    { label: 'images seen', value: formatLarge(total * globalBatch) },
+  ];
+}

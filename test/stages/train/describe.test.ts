@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import type { TrainConfig } from '../../../src/config/generated/index.js';
+import type { Json, PlannedInput, StageOutput } from '../../../src/pipeline/stage.js';
+import { describeTrain } from '../../../src/stages/train/describe.js';
+import { load } from '../../config/pipelines.js';
+
+const yaml = (train: string) => `name: test
+stages:
+  images: { uses: images, path: photos, size: 256 }
+  autoencoder: { uses: autoencoder, weights: stabilityai/sd-vae-ft-ema }
+  latents: { uses: encode, images: images, autoencoder: autoencoder, flips: true }
+  train: { uses: train, latents: latents, ${train} }
+`;
+
+/** Facts of the stage `train`, images having been found where their number is given. */
+async function facts(train: string, images?: number): Promise<Record<string, string>> {
+  const loaded = await load(yaml(train));
+  if (!loaded.ok) throw new Error(loaded.diagnostics.map(({ message }) => message).join('\n'));
+  const { stages } = loaded.pipeline;
+  const resolve = (id: string): PlannedInput => {
+    const { kind, config } = stages.get(id)!;
+    const found = { summary: { images, classes: ['a', 'b', 'c'] } } as unknown as StageOutput;
+    const isFound = kind === 'images' && images !== undefined;
+    return { kind, config: config as unknown as Json, ...(isFound && { output: found }) };
+  };
+  const described = describeTrain(stages.get('train')!.config as TrainConfig, resolve);
+  return Object.fromEntries(described.map(({ label, value }) => [label, value]));
+}
+
+// The paper's figures for SiT-S/2 at 256 pixels, rounded there to 0.01; counters differ in what small parts they leave out.
+it.each([
+  [0, 6.06],
+  [4, 5.49],
+  [16, 5.55],
+  [64, 5.78],
+])('with %i mediators tells the paper’s %f GFLOPs', async (mediators, expected) => {
+  const told = await facts(`steps: 10, model: { name: SiT-S/2, mediators: ${mediators} }`);
+  expect(Math.abs(Number(told['GFLOPs a sample']) - expected)).toBeLessThanOrEqual(0.02 + 1e-9);
+});
+
+it('tells epochs and steps by each other once the images are counted', async () => {
+  const model = 'model: { name: SiT-S/2, mediators: 64 }';
+  expect(await facts(`epochs: 80, ${model}`, 1_281_167)).toMatchObject({
+    // The reference's log of 80 epochs of ImageNet ends there: 80 × ⌊1281167 / 256⌋.
+    steps: '400,320',
+    epochs: '80',
+    'images seen': '102.5 million',
+  });
+  expect(await facts(`steps: 10008, ${model}`, 1_281_167)).toMatchObject({ epochs: '2' });
+  const before = await facts(`epochs: 80, ${model}`);
+  expect(before).toMatchObject({ epochs: '80' });
+  expect(before.steps).toBeUndefined();
+});
+
+it('counts the rows of the label table that are known', async () => {
+  const model = 'steps: 10, model: { name: SiT-S/2, mediators: 0 }';
+  // DiT's table has 32.96 million with 1000 classes and the position embedding (256 × 384), which is no parameter here.
+  expect((await facts(model)).parameters).toBe('32.5 million, and 384 a class');
+  expect((await facts(model, 100)).parameters).toBe('32.5 million');
+});
