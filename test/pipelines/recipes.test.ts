@@ -1,0 +1,139 @@
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type TrainConfig, formatDiagnostics, loadPipeline } from '../../src/config/index.js';
+import type { SavedModel } from '../../src/stages/train/saved-model.js';
+import { startPipeline } from '../support/tiny-pipeline.js';
+import { writeTinyDiffusers } from '../support/tiny-diffusers.js';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const recipes = join(root, 'pipelines');
+const emoji = join(root, 'node_modules', 'emoji-datasource-google', 'img', 'google', '64');
+let folder: string;
+let autoencoder: string;
+
+/** A small folder of real images: two classes of three emoji. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'recipes-'));
+  autoencoder = await writeTinyDiffusers(join(folder, 'vae'));
+  const names = (await readdir(emoji)).filter((name) => name.endsWith('.png')).slice(0, 6);
+  for (const [i, name] of names.entries()) {
+    const to = join(folder, 'data', i % 2 === 0 ? 'even' : 'odd');
+    await mkdir(to, { recursive: true });
+    await copyFile(join(emoji, name), join(to, name));
+  }
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+it('every file of pipelines/ is valid, and says at its head how to run it', async () => {
+  const files = (await readdir(recipes)).filter((name) => name.endsWith('.yaml'));
+  expect(files.length).toBeGreaterThanOrEqual(7);
+  for (const name of files) {
+    const loaded = await loadPipeline(join(recipes, name));
+    expect(loaded.ok ? '' : formatDiagnostics(loaded.diagnostics)).toBe('');
+    const head = (await readFile(join(recipes, name), 'utf8')).split('\nname:')[0]!;
+    expect(head, name).toContain(`pipelines/${name}`);
+    if (name.startsWith('imagenet')) expect(head, name).toMatch(/Hardware: .*Result/s);
+  }
+});
+
+/** Runs a recipe on the small folder, at a small size and with few steps; gives what training left. */
+async function run(recipe: string, size: number, settings: readonly string[]): Promise<SavedModel> {
+  const set = [
+    `stages.images.path=${join(folder, 'data')}`,
+    `stages.images.size=${size}`,
+    `stages.autoencoder.weights=${autoencoder}`,
+    'stages.train.globalBatch=2',
+    'stages.train.epochs=1',
+    'stages.train.model.name=',
+    'stages.train.model.hiddenSize=16',
+    'stages.train.model.depth=2',
+    'stages.train.model.heads=2',
+    'stages.train.model.patchSize=2',
+    'stages.train.samples=',
+    'runtime.device=cpu',
+    ...settings,
+  ];
+  const args = set.flatMap((setting) => ['--set', setting]);
+  const { stdout, stderr, exitCode } = await startPipeline(folder, [
+    'run',
+    join(recipes, `${recipe}.yaml`),
+    ...args,
+  ]);
+  expect(exitCode, stdout + stderr).toBe(0);
+  const file = join(folder, 'runs', recipe, 'latest', 'train', 'model.json');
+  return JSON.parse(await readFile(file, 'utf8')) as SavedModel;
+}
+
+describe('the chain 256 → 512 → 1024, an eighth of the size', () => {
+  const mediators = 'stages.train.model.mediators=4';
+  const low = (recipe: string) => `stages.low.path=${join(folder, 'runs', recipe, 'latest', 'train')}`;
+
+  it('trains from scratch', async () => {
+    const model = await run('imagenet-256', 32, [
+      mediators,
+      'stages.sample.count=2',
+      'stages.sample.sampler.steps=3',
+    ]);
+    expect(model).toMatchObject({
+      config: { latentSize: 8, mediators: [4, 4] },
+      steps: 3,
+      classes: ['even', 'odd'],
+    });
+    // 1 / 0.18215: what the autoencoder's config.json asks for.
+    expect(model.normalization.std[0]).toBeCloseTo(5.48998, 4);
+  }, 120_000);
+
+  it.each([
+    ['imagenet-512', 'imagenet-256', 64],
+    ['imagenet-1024', 'imagenet-512', 128],
+  ])(
+    '%s goes on from %s',
+    async (recipe, from, size) => {
+      const model = await run(recipe, size, [mediators, low(from)]);
+      expect(model.config.latentSize).toBe(size / 4);
+      expect(model.normalization.std[0]).toBeCloseTo(5.48998, 4);
+    },
+    120_000,
+  );
+
+  it('says before any work that the model to start from is not there', async () => {
+    const { stderr, stdout, exitCode } = await startPipeline(folder, [
+      'run',
+      join(recipes, 'imagenet-512.yaml'),
+      ...['--set', `stages.images.path=${join(folder, 'data')}`],
+      ...['--set', `stages.autoencoder.weights=${autoencoder}`],
+      ...['--set', 'stages.low.path=nowhere.pt'],
+    ]);
+    expect(exitCode).not.toBe(0);
+    expect(stdout + stderr).toContain('nowhere.pt');
+    expect(stdout + stderr).not.toMatch(/images: \d|running/);
+  });
+});
+
+it('the XL recipe runs with mediators in some blocks only', async () => {
+  const model = await run('imagenet-xl', 32, [
+    'stages.train.model.mediators=[{blocks: [0, 0], mediators: 4}]',
+    'stages.train.model.depth=3',
+    'stages.sample.count=2',
+    'stages.sample.sampler.steps=3',
+  ]);
+  expect(model.config.mediators).toEqual([4, 0, 0]);
+}, 120_000);
+
+it('the recipes of SiT-B/2 are those of SiT-S/2 with another model', async () => {
+  const training = async (recipe: string) => {
+    const loaded = await loadPipeline(join(recipes, `${recipe}.yaml`));
+    if (!loaded.ok) throw new Error(formatDiagnostics(loaded.diagnostics));
+    return loaded.pipeline.stages.get('train')!.config as TrainConfig;
+  };
+  for (const size of [512, 1024]) {
+    const small = await training(`imagenet-${size}`);
+    const base = await training(`imagenet-b2-${size}`);
+    const model = { ...small.model, name: 'SiT-B/2', hiddenSize: 768, heads: 12 };
+    expect(base).toEqual({ ...small, model });
+  }
+});
