@@ -22,7 +22,7 @@ export async function openPytorchWeights(path: string): Promise<WeightsFile> {
     return { path, parts: { model: stateDict(top, path) }, facts: {}, close };
   const find = (part: keyof typeof places): StateDict | undefined => {
     const key = places[part].find((name) => Object.hasOwn(top, name));
-    return key === undefined ? undefined : stateDict(entriesOf(top[key]!), path);
+    return key === undefined ? undefined : stateDict(entriesOf(top[key]), path);
   };
   const [model, ema] = [find('model'), find('ema')];
   if (model === undefined && ema === undefined) {

@@ -44,7 +44,7 @@ export async function computeTiled<Name extends string>(
   compute: (part: HostTensor) => Promise<Readonly<Record<Name, HostTensor>>>,
 ): Promise<Record<Name, HostTensor>> {
   const [, height, width] = input.shape as [number, number, number];
-  const whole = {} as Record<Name, Canvas>;
+  const whole = new Map<Name, Canvas>();
   let above: Record<Name, HostTensor>[] = [];
   for (let y = 0; y < height; y += stride) {
     const row: Record<Name, HostTensor>[] = [];
@@ -57,16 +57,18 @@ export async function computeTiled<Name extends string>(
         if (y > 0) fadeIn(result, above[column]![name], blend, 1);
         if (x > 0) fadeIn(result, row[column - 1]![name], blend, 2);
         const perPixel = result.shape[1]! / size[0];
-        whole[name] ??= canvas(height * perPixel, width * perPixel, result.shape[3]!);
-        paste(whole[name], result, [(y / stride) * keep, column * keep], keep);
+        const to = whole.get(name) ?? canvas(height * perPixel, width * perPixel, result.shape[3]!);
+        whole.set(name, to);
+        paste(to, result, [(y / stride) * keep, column * keep], keep);
       }
       row.push(results);
     }
     above = row;
   }
-  return Object.fromEntries(
-    (Object.keys(whole) as Name[]).map((name) => [name, toTensor(whole[name])]),
-  ) as Record<Name, HostTensor>;
+  return Object.fromEntries(Array.from(whole, ([name, part]) => [name, toTensor(part)])) as Record<
+    Name,
+    HostTensor
+  >;
 }
 
 interface Canvas {
