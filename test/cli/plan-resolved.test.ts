@@ -34,7 +34,7 @@ const resolved = async (folder: string, ...args: string[]): Promise<string> => {
 it('pipeline plan --resolved prints every value with its origin', async () => {
   const text = await withFiles(files, async (folder) => resolved(folder));
   const lines = text.split('\n');
-  expect(lines.slice(0, 15)).toEqual([
+  expect(lines.slice(0, 16)).toEqual([
     '# a b/mine.yaml, extends base.yaml',
     'name: mine                    # a b/mine.yaml:2',
     'seed: 4                       # --set',
@@ -44,6 +44,7 @@ it('pipeline plan --resolved prints every value with its origin', async () => {
     '  tf32: true                  # default',
     '  xla: false                  # default',
     '  workers: 1                  # default',
+    '  retries: 0                  # default',
     '  threads: 0                  # default',
     'stages:',
     '  images:',
