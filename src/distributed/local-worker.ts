@@ -60,7 +60,7 @@ export function startLocalWorker(
       });
     }).pipe(share()),
     send: (message) => {
-      if (child.connected) child.send(message as never, () => undefined);
+      if (child.connected) child.send(message, () => undefined);
     },
     kill: () => {
       child.kill('SIGKILL');

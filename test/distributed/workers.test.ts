@@ -71,8 +71,10 @@ const isAlive = (pid: number): boolean => {
 };
 
 async function until(condition: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(50))
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
     if (await condition()) return;
+    await sleep(50);
+  }
   throw new Error('What was waited for did not happen.');
 }
 

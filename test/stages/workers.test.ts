@@ -65,7 +65,7 @@ describe('training with two workers', () => {
 
     const interrupted = start('interrupted', 2);
     interrupted.stdout.on('data', (text: Buffer) => {
-      if (/train: starts/.test(text.toString())) void sleep(2_500).then(() => interrupted.kill('SIGINT'));
+      if (text.includes('train: starts')) void sleep(2_500).then(() => interrupted.kill('SIGINT'));
     });
     // Where it is too fast to be interrupted, or not yet training, the comparison below still holds.
     expect([0, 130]).toContain((await interrupted).exitCode);

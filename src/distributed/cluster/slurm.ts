@@ -27,7 +27,7 @@ export function slurmCluster(env: NodeJS.ProcessEnv): Cluster | undefined {
     );
   if (Math.max(...counts) >= portsPerJob)
     throw invalidCluster(`more than ${portsPerJob - 1} tasks on a node have no ports`);
-  if (env.SLURM_DISTRIBUTION !== undefined && !/^block/.test(env.SLURM_DISTRIBUTION))
+  if (env.SLURM_DISTRIBUTION !== undefined && !env.SLURM_DISTRIBUTION.startsWith('block'))
     throw invalidCluster(
       `tasks are distributed as "${env.SLURM_DISTRIBUTION}"; start them with --distribution=block`,
     );
