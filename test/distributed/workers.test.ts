@@ -71,7 +71,7 @@ const isAlive = (pid: number): boolean => {
 };
 
 async function until(condition: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
     if (await condition()) return;
     await sleep(50);
   }

@@ -2,8 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { fingerprintOf, type Origin } from '../../src/pipeline/fingerprint/origin.js';
+import { environment } from '../../src/pipeline/environment.js';
 import type { RunFile, StageRecord } from '../../src/pipeline/run/run-file.js';
 import { outputPlace } from '../../src/pipeline/store/layout.js';
+import type { Manifest } from '../../src/pipeline/store/manifest.js';
 import type { Json } from '../../src/pipeline/stage.js';
 import { writeRun } from '../pipeline/runs/synthetic-runs.js';
 import { png } from '../stages/report/outputs.js';
@@ -160,7 +162,10 @@ async function writeStage(runsRoot: string, run: string, stage: Stage): Promise<
     await mkdir(join(directory, name, '..'), { recursive: true });
     await writeFile(join(directory, name), content);
   }
-  const manifest = { format: 1, kind, fingerprint, origin, summary, seconds, createdAt: '', files: [] };
+  const madeWith = environment({ threads: 0, workers: 1 });
+  const manifest: Manifest = {
+    ...{ format: 2, kind, fingerprint, origin, summary, madeWith, seconds, createdAt: '', files: [] },
+  };
   await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest));
   const reasons = status === 'cached' ? [] : ['stages.train.learningRate: 0.0002 → 0.0001'];
   const plain = Object.fromEntries(Object.entries(summary).filter(([, value]) => typeof value !== 'object'));
