@@ -96,7 +96,7 @@ const typed = [
   'pipeline stat\t',
   'pipeline run mi\t--until pic\t',
   'pipeline run mine.yaml --set stages.train.sched\tcos\t',
-  'pipeline run mine.yaml --set=stages.latents.autoe\tx',
+  'pipeline run mine.yaml --set=stages.latents.shardS\tx',
   'pipeline compare mine/2026-04\t',
   'pipeline status --state int\t',
 ];
@@ -104,7 +104,7 @@ const completed = [
   'status',
   'run|mine.yaml|--until|pictures',
   'run|mine.yaml|--set|stages.train.schedule=cosine',
-  'run|mine.yaml|--set=stages.latents.autoencoder=x',
+  'run|mine.yaml|--set=stages.latents.shardSize=x',
   'compare|mine/2026-04-01T10-00-00',
   'status|--state|interrupted',
 ];

@@ -71,10 +71,10 @@ describe('pipeline status', () => {
     await writeRun(runs, 'photos', new Date('2025-03-04T10:00:00Z'), { status: 'running' });
     const { stdout } = await start(['status']);
     expect(stdout).toBe(`RUN                         STATE          STARTED           TIME  STAGE AND FIGURES
-emoji/2025-03-01T10-00-00   ✓ finished     1 Mar 2025  1 min 30 s  score 0.5000
+emoji/2025-03-01T10-00-00   ✓ finished     1 Mar 2025  1 min 30 s  score 0.5
 emoji/2025-03-02T10-00-00   ✗ failed       2 Mar 2025       5.0 s  train: The loss is NaN.
-photos/2025-03-03T10-00-00  ‖ interrupted  3 Mar 2025  1 min 30 s  train 30 % · loss 0.2500
-photos/2025-03-04T10-00-00  † died         4 Mar 2025       0.0 s  score 0.5000`);
+photos/2025-03-03T10-00-00  ‖ interrupted  3 Mar 2025  1 min 30 s  train 30 % · loss 0.25
+photos/2025-03-04T10-00-00  † died         4 Mar 2025       0.0 s  score 0.5`);
     const ids = async (...args: string[]) => (await list(...args)).map(({ id }) => id.slice(0, -14));
     expect(await ids('emoji')).toEqual(['emoji/2025-03-01', 'emoji/2025-03-02']);
     expect(await ids('--state', 'failed', '--state', 'died')).toEqual([
