@@ -196,8 +196,9 @@ describe('an interrupted run', () => {
   });
 
   it('continues after kill -9, and a run that waited for the dead one takes over', async () => {
-    const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '20' });
-    await untilStep(running, 5);
+    // So slow that the other surely starts before it is done.
+    const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '500' });
+    await untilStep(running, 2);
     const waiting = start(toyMain, ['run', 'toy.yaml', '--json']);
     await new Promise<void>((resolve) => {
       let text = '';
