@@ -34,7 +34,7 @@ const program = new Command('npm run bench --')
   .addOption(new Option('--precision <name>').choices(['float32', 'bfloat16']).default('float32'))
   .option('--repeats <count>', 'the best of so many calls counts', whole, 8)
   .option('--json', 'one line of JSON a measurement')
-  .option('--no-fusion', 'every operation by itself, without XLA')
+  .option('--fusion', 'with what lies between matrix products compiled by XLA', false)
   .option(
     '--profile <folder>',
     'write five steps of each as a Chrome trace, and show the costliest operations',
@@ -58,7 +58,7 @@ async function run(options: Options): Promise<void> {
   const workload = {
     model: namedModel(name, mediators, latent),
     batch,
-    runtime: { precision, ...(fusion ? {} : { fusion }) },
+    runtime: { precision, fusion },
   };
   const device = nativeBackend(workload.runtime).devices.includes('GPU') ? 'cuda' : 'cpu';
   const engine = `mediator-sit, tfjs ${tf.version_core}`;

@@ -60,7 +60,7 @@ export class Session {
     readonly server?: WorkerServer,
   ) {
     const c = cApi();
-    const { fusion = c.location.build === 'cpu' || options.device === 'cpu' } = options;
+    const { fusion = false } = options;
     this.graph = new Graph(fusion);
     const native = c.NewSessionOptions();
     const config = encodeMessage('ConfigProto', server?.config(options) ?? configMessage(options));

@@ -24,7 +24,7 @@ const centre = fused('centre', (x: Tensor, factor: number, shift: boolean) => {
 let session: Session;
 beforeEach(() => {
   nativeBackend();
-  session = new Session({ device: 'cpu' });
+  session = new Session({ device: 'cpu', fusion: true });
 });
 afterEach(() => session.close());
 
@@ -64,7 +64,7 @@ describe('a fused function', () => {
 
   test('runs as it stands where the session does not fuse', async () => {
     await session.close();
-    session = new Session({ device: 'cpu', fusion: false });
+    session = new Session({ device: 'cpu' });
     const { operations } = await profiled(({ x }) => ({ y: centre(x, 2, false)[0] }));
     expect(operations.some((name) => name.startsWith('centre'))).toBe(false);
     expect(operations.some((name) => name.includes('Mean'))).toBe(true);
