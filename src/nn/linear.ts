@@ -1,34 +1,9 @@
-import { type Tensor, type Tensor2D, tf } from '../tensorflow/index.js';
-import { differentiable } from './differentiable.js';
-import { sumOfRows } from './reductions.js';
+import type { Tensor } from '../tensorflow/index.js';
+import { tf } from '../tensorflow/index.js';
 
 /** x·W + b over the last axis: [..., inputs] → [..., outputs]. `weight` is [inputs, outputs], `bias` [outputs]. */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
-  return overRows(x, weight, (rows) => biasedProduct(rows, weight, bias));
+  const inputs = x.shape.at(-1)!;
+  const flat = tf.matMul(x.reshape([-1, inputs]), weight).add(bias);
+  return flat.reshape([...x.shape.slice(0, -1), weight.shape[1]!]);
 }
-
-/** x·W over the last axis. */
-export function product(x: Tensor, weight: Tensor): Tensor {
-  return overRows(x, weight, (rows) => tf.matMul(rows, weight));
-}
-
-function overRows(x: Tensor, weight: Tensor, multiply: (rows: Tensor) => Tensor): Tensor {
-  const [inputs, outputs] = weight.shape as [number, number];
-  return multiply(x.reshape([-1, inputs])).reshape([...x.shape.slice(0, -1), outputs]);
-}
-
-/** Product and bias in one kernel, which `tf.fused.matMul` would take apart where there are gradients. */
-const biasedProduct = differentiable((x: Tensor, weight: Tensor, bias: Tensor) => ({
-  value: tf
-    .engine()
-    .runKernel<Tensor2D>(
-      '_FusedMatMul',
-      { a: x, b: weight, bias },
-      { transposeA: false, transposeB: false, activation: 'linear' },
-    ),
-  saved: [x, weight],
-  gradient: (dy: Tensor, saved: Tensor[]) => {
-    const [x, weight] = saved as [Tensor, Tensor];
-    return [tf.matMul(dy, weight, false, true), tf.matMul(x, dy, true, false), sumOfRows(dy)];
-  },
-}));

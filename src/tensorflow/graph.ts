@@ -32,9 +32,6 @@ export class Graph {
   private readonly definitions = new OperationDefinitions(this.pointer);
   private count = 0;
 
-  /** @param fuses whether functions that are marked as fused are compiled when they are traced into this graph */
-  constructor(readonly fuses = false) {}
-
   /** Number of nodes. */
   get size(): number {
     return this.count;

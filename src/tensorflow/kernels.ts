@@ -20,32 +20,8 @@ interface KernelCall {
 
 /** Replaces those kernels of tfjs-node that do not do on this TensorFlow, or in a trace, what tfjs promises. */
 export function replaceKernels(): void {
-  replace('BatchMatMul', matMul);
-  replace('_FusedMatMul', biasedMatMul);
   replace('GatherV2', gather);
   replace('Round', round);
-}
-
-/** In a graph, products of matrices are `MatMul`, which TensorFlow's rewriting fuses with what follows. */
-function matMul({ inputs, attrs, backend }: KernelCall, original: KernelFunc): TensorInfo | TensorInfo[] {
-  const { a, b } = inputs;
-  if (!backend.isRecording || a!.shape.length !== 2 || b!.shape.length !== 2)
-    return original({ inputs, attrs, backend });
-  const flag = (name: string, value: unknown) => ({ name, type: AttributeKind.bool, value: value === true });
-  return backend.operation(
-    'MatMul',
-    [a!, b!],
-    [flag('transpose_a', attrs.transposeA), flag('transpose_b', attrs.transposeB)],
-  )[0]!;
-}
-
-/** A product and its bias, which TensorFlow's rewriting makes one operation of. */
-function biasedMatMul(call: KernelCall, original: KernelFunc): TensorInfo | TensorInfo[] {
-  const { inputs, attrs, backend } = call;
-  const { a, b, bias } = inputs;
-  const plain = attrs.activation === 'linear' && a!.shape.length === 2 && b!.shape.length === 2;
-  if (!backend.isRecording || !plain || bias?.shape.length !== 1) return original({ inputs, attrs, backend });
-  return backend.operation('BiasAdd', [matMul(call, original) as TensorInfo, bias])[0]!;
 }
 
 /**
