@@ -12,7 +12,7 @@ const layers = [
   ['src/nn', 'src/transport', 'src/data', 'src/huggingface'],
   ['src/tensorflow'],
   ['src/http'],
-  ['src/files', 'src/errors.ts'],
+  ['src/files', 'src/errors.ts', 'src/words.ts'],
 ];
 const upward = layers.flatMap((layer, i) => {
   const above = layers.slice(0, i).flat();

@@ -1,9 +1,6 @@
-const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+import { formatCount } from '../../../words.js';
 
-/** A whole number with its thousands apart: `3,781`. */
-export function formatCount(value: number): string {
-  return grouped.format(value);
-}
+export { asWords, formatCount, formatDuration } from '../../../words.js';
 
 /** A large count in few characters: `7.44 million`; exact below 100,000. */
 export function formatLarge(value: number): string {
@@ -34,27 +31,9 @@ export function formatTick(value: number): string {
   return `${sign}${mantissa === '1' ? '' : `${mantissa}·`}10${superscript(exponent)}`;
 }
 
-/** A time: `0.4 s`, `12 s`, `2 min 04 s`, `1 h 03 min`. */
-export function formatDuration(seconds: number): string {
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${twoDigits(whole % 60)} s`;
-  const minutes = Math.round(whole / 60);
-  return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} min`;
-}
-
 /** A count and its noun: `1 sample`, `81 samples`. */
 export function counted(count: number, plural: string, singular = plural.replace(/s$/, '')): string {
   return `${formatCount(count)} ${count === 1 ? singular : plural}`;
-}
-
-/** A name in camelCase as words: `learningRate` is `learning rate`. */
-export function asWords(name: string): string {
-  return name.replace(
-    /([a-z\d])([A-Z])/g,
-    (_, before: string, after: string) => `${before} ${after.toLowerCase()}`,
-  );
 }
 
 /** With a capital at the start. */
@@ -79,8 +58,4 @@ function superscript(exponent: number): string {
   return String(exponent).replace(/./g, (character) =>
     character === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'.charAt(Number(character)),
   );
-}
-
-function twoDigits(value: number): string {
-  return String(value).padStart(2, '0');
 }
