@@ -14,7 +14,8 @@ import {
 } from '../../pipeline/index.js';
 import type { Json } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
-import { formatDuration, summaryFacts } from '../format.js';
+import { formatDuration } from '../format.js';
+import { cachedLine, plannedStageJson } from '../planned-stage.js';
 import { loadWithSources } from '../load.js';
 import { reportLockDifferences } from '../lock-differences.js';
 import { shortPath } from '../paths.js';
@@ -101,26 +102,16 @@ function runLines({ reasons, interruptedSeconds }: PlannedStage): readonly strin
   return [...reasons.map(formatReason), ...continues];
 }
 
-function cachedLine({ output }: PlannedStage): string {
-  if (output === undefined) return '';
-  return [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');
-}
-
 function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage): Json {
   return {
     pipeline: pipeline.name,
     file: pipeline.file,
     runs: runsRoot,
-    stages: stages.map(({ stage, fingerprint, place, reasons, output, interruptedSeconds }) => ({
-      stage: stage.id,
-      kind: stage.kind,
-      state: reasons.length > 0 ? 'runs' : 'cached',
-      reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
-      fingerprint,
-      output: place.directory,
-      summary: output?.summary ?? null,
-      interruptedSeconds,
-      facts: (facts.get(stage.id) ?? []).map(({ label, value }) => ({ label, value })),
+    stages: stages.map((planned) => ({
+      ...plannedStageJson(planned),
+      summary: planned.output?.summary ?? null,
+      interruptedSeconds: planned.interruptedSeconds,
+      facts: (facts.get(planned.stage.id) ?? []).map(({ label, value }) => ({ label, value })),
     })),
   };
 }

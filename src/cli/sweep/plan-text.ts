@@ -3,8 +3,9 @@ import type { Pipeline } from '../../config/index.js';
 import { formatReason, type PlannedStage } from '../../pipeline/index.js';
 import type { Json } from '../../pipeline/stage.js';
 import { sharedStages, stagesToRun, sweptKeys, type PlannedTrial } from '../../pipeline/sweep/index.js';
-import { counted, formatDuration, summaryFacts } from '../format.js';
+import { counted } from '../format.js';
 import { shortPath } from '../paths.js';
+import { cachedLine, plannedStageJson } from '../planned-stage.js';
 import { describeValues, shortNames } from './names.js';
 
 /** What a sweep would do: stages that all trials share first, then each trial; a stage that several share runs once. */
@@ -16,7 +17,7 @@ export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial
   const firstIn = new Map<string, string>();
   const line = (planned: PlannedStage): string => {
     const { stage, reasons } = planned;
-    const text = reasons.length > 0 ? reasons.map(formatReason).join('; ') : dim(cachedFacts(planned));
+    const text = reasons.length > 0 ? reasons.map(formatReason).join('; ') : dim(cachedLine(planned));
     return `  ${stage.id.padEnd(idWidth)}  ${reasons.length > 0 ? yellow('runs  ') : green('cached')}  ${text}`;
   };
   const lines = [
@@ -65,17 +66,7 @@ export function sweepPlanJson(pipeline: Pipeline, planned: readonly PlannedTrial
       trial: trial.id,
       values: trial.values,
       set: trial.set,
-      stages: stages.map(({ stage, fingerprint, place, reasons }) => ({
-        stage: stage.id,
-        kind: stage.kind,
-        state: reasons.length > 0 ? 'runs' : 'cached',
-        reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
-        fingerprint,
-        output: place.directory,
-      })),
+      stages: stages.map(plannedStageJson),
     })),
   };
 }
-
-const cachedFacts = ({ output }: PlannedStage): string =>
-  output === undefined ? '' : [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');

@@ -1,0 +1,22 @@
+import { formatReason, type PlannedStage } from '../pipeline/index.js';
+import type { Json } from '../pipeline/stage.js';
+import { formatDuration, summaryFacts } from './format.js';
+
+/** What a cached stage took and gave, in a line; empty where it is not cached. */
+export function cachedLine({ output }: PlannedStage): string {
+  return output === undefined
+    ? ''
+    : [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');
+}
+
+/** What every plan says of a stage to programs. */
+export function plannedStageJson({ stage, fingerprint, place, reasons }: PlannedStage) {
+  return {
+    stage: stage.id,
+    kind: stage.kind,
+    state: reasons.length > 0 ? 'runs' : 'cached',
+    reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
+    fingerprint,
+    output: place.directory,
+  } satisfies Json;
+}
