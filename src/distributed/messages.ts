@@ -1,16 +1,13 @@
 import type { Failure } from '../pipeline/run/events.js';
-import type { RuntimeConfig, StageEvent, StageOutput } from '../pipeline/stage.js';
+import type { StageContext, StageEvent, StageOutput } from '../pipeline/stage.js';
 
 /** All that a worker needs to run its part of a stage. Plain data: it crosses processes and machines. */
-export interface WorkerTask {
+export interface WorkerTask extends Pick<
+  StageContext,
+  'id' | 'pipelineName' | 'pipelineDirectory' | 'seed' | 'runtime' | 'directory'
+> {
   readonly kind: string;
   readonly config: unknown;
-  readonly id: string;
-  readonly pipelineName: string;
-  readonly pipelineDirectory: string;
-  readonly seed: number;
-  readonly runtime: RuntimeConfig;
-  readonly directory: string;
   readonly inputs: readonly StageOutput[];
   readonly rank: number;
   readonly addresses: readonly string[];
