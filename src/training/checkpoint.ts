@@ -44,7 +44,7 @@ export async function saveCheckpoint<Extra>(
   step: number,
   extra: Extra,
 ): Promise<Checkpoint<Extra>> {
-  const path = join(directory, `step-${String(step).padStart(9, '0')}`);
+  const path = checkpointPath(directory, step);
   const partial = `${path}.partial`;
   try {
     await rm(partial, { recursive: true, force: true });
@@ -110,6 +110,11 @@ async function newestWhole(paths: readonly string[]): Promise<string | undefined
 
 function stepOf(path: string): number {
   return Number(folderPattern.exec(basename(path))![1]);
+}
+
+/** Path of the checkpoint after a number of steps. */
+export function checkpointPath(directory: string, step: number): string {
+  return join(directory, `step-${String(step).padStart(9, '0')}`);
 }
 
 /** Path of one group of tensors within a checkpoint. */

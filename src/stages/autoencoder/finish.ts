@@ -5,7 +5,7 @@ import { toBytes, toPixels } from '../../data/images/pixels.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { float32 } from '../../tensorflow/index.js';
-import { groupPath, latestCheckpoint } from '../../training/checkpoint.js';
+import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { checkpointFolder } from '../training-stream.js';
 import { Autoencoder, writeSavedAutoencoder } from './saved-autoencoder.js';
 
@@ -20,8 +20,8 @@ export async function finishAutoencoder(
   images: ImageDataset,
   context: StageContext,
 ): Promise<StageEvent> {
-  const checkpoint = (await latestCheckpoint(checkpointFolder(context.directory)))!;
-  const weights = relative(context.directory, groupPath(checkpoint.path, 'average'));
+  const checkpoint = checkpointPath(checkpointFolder(context.directory), config.steps);
+  const weights = relative(context.directory, groupPath(checkpoint, 'average'));
   await writeSavedAutoencoder(context.directory, { config: model, weights });
   const autoencoder = await Autoencoder.open(context.directory, context.runtime);
   try {

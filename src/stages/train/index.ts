@@ -8,7 +8,7 @@ import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { type ProgramSession, openSession, sizeOf } from '../../tensorflow/index.js';
 import type { Accumulation } from '../../training/accumulation.js';
-import { groupPath, latestCheckpoint } from '../../training/checkpoint.js';
+import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { checkpointSchedule } from '../../training/checkpoint-schedule.js';
 import { type StateGroup, averageGroups } from '../../training/state-groups.js';
 import { openTrainer } from '../../training/trainer.js';
@@ -105,9 +105,10 @@ class Training {
 
   async finish(): Promise<StageEvent> {
     const { config, context, data, model } = this;
-    const checkpoint = (await latestCheckpoint(checkpointFolder(context.directory)))!;
+    const steps = totalSteps(config, data.count);
+    const checkpoint = checkpointPath(checkpointFolder(context.directory), steps);
     const decays = [config.ema].flat();
-    const path = (group: StateGroup) => relative(context.directory, groupPath(checkpoint.path, group));
+    const path = (group: StateGroup) => relative(context.directory, groupPath(checkpoint, group));
     await writeSavedModel(context.directory, {
       format: 'sit-1',
       config: model,
@@ -115,7 +116,7 @@ class Training {
       prediction: config.prediction,
       normalization: data.normalization,
       classes: data.classes,
-      steps: checkpoint.step,
+      steps,
       weights: {
         raw: path('weights'),
         ema: path('average'),
@@ -125,7 +126,7 @@ class Training {
     const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     return {
       type: 'summary',
-      values: { steps: checkpoint.step, parameters, samples: checkpoint.step * config.globalBatch },
+      values: { steps, parameters, samples: steps * config.globalBatch },
     };
   }
 
