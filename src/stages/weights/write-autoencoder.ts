@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import { writeSafetensors } from '../../data/safetensors/index.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { writeSavedAutoencoder } from '../autoencoder/saved-autoencoder.js';
 import type { AutoencoderSource } from './autoencoder-source.js';
-import type { Tell } from './write-saved.js';
+import { type Tell, writeParameters } from './write-parameters.js';
 
 const weightsName = 'weights.safetensors';
 
@@ -15,20 +14,13 @@ export async function writeAutoencoder(
 ): Promise<void> {
   const parameters = autoencoderParameters(source.config);
   let done = 0;
-  await writeSafetensors(
-    join(directory, weightsName),
-    parameters.map((parameter) => ({
-      name: parameter.name,
-      dtype: 'F32' as const,
-      shape: parameter.shape,
-      data: async () => {
-        signal.throwIfAborted();
-        const { data } = await source.read(parameter);
-        tell(++done, parameters.length);
-        return data;
-      },
-    })),
-  );
+  const written = (): void => {
+    tell(++done, parameters.length);
+  };
+  await writeParameters(join(directory, weightsName), parameters, (parameter) => source.read(parameter), {
+    written,
+    signal,
+  });
   await writeSavedAutoencoder(directory, {
     config: source.config,
     weights: weightsName,

@@ -6,7 +6,7 @@ import { diffusersShape, toDiffusers } from '../../models/autoencoder-kl/diffuse
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { floats } from '../../tensorflow/index.js';
 import { type AutoencoderSource, diffusersConfigName, diffusersWeightsNames } from './autoencoder-source.js';
-import type { Tell } from './write-saved.js';
+import type { Tell } from './write-parameters.js';
 
 /**
  * Writes an autoencoder as diffusers' `AutoencoderKL.from_pretrained` reads it, one tensor at a time in memory.

@@ -12,7 +12,7 @@ import { positionEmbedding } from '../../nn/embeddings.js';
 import { floats } from '../../tensorflow/index.js';
 import { theirs } from '../../transport/reference-names.js';
 import type { ModelDescription, ModelSource, OptimizerState, WeightSet } from './model-source.js';
-import type { Tell } from './write-saved.js';
+import type { Tell } from './write-parameters.js';
 
 interface Options {
   readonly tell: Tell;

@@ -1,11 +1,8 @@
 import { join } from 'node:path';
-import { writeSafetensors } from '../../data/safetensors/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { writeSavedModel } from '../train/saved-model.js';
 import type { ModelSource, WeightSet } from './model-source.js';
-
-/** Called after each tensor that was written. */
-export type Tell = (done: number, total: number) => void;
+import { type Tell, writeParameters } from './write-parameters.js';
 
 const fileNames = { raw: 'weights.safetensors', ema: 'ema.safetensors' } as const;
 
@@ -21,21 +18,14 @@ export async function writeSaved(
   const parameters = sitParameters(source.description.config);
   const sets = source.hasAverage ? (['raw', 'ema'] as const) : (['raw'] as const);
   let done = 0;
+  const written = (): void => {
+    tell(++done, sets.length * parameters.length);
+  };
   const write = (set: WeightSet & keyof typeof fileNames) =>
-    writeSafetensors(
-      join(directory, fileNames[set]),
-      parameters.map((parameter) => ({
-        name: parameter.name,
-        dtype: 'F32' as const,
-        shape: parameter.shape,
-        data: async () => {
-          signal.throwIfAborted();
-          const { data } = await source.read(set, parameter);
-          tell(++done, sets.length * parameters.length);
-          return data;
-        },
-      })),
-    );
+    writeParameters(join(directory, fileNames[set]), parameters, (parameter) => source.read(set, parameter), {
+      written,
+      signal,
+    });
   for (const set of sets) await write(set);
   const weights = { raw: fileNames.raw, ema: source.hasAverage ? fileNames.ema : fileNames.raw };
   await writeSavedModel(directory, { ...source.description, weights });
