@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, readdir, rm } from 'node:fs/promises';
+import { cp, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,7 +12,11 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await tinyPipeline();
-});
+  // What is trained on is made once.
+  expect((await startPipeline(folder, ['run', 'tiny.yaml', '--until', 'latents'], 'alone')).exitCode).toBe(0);
+  for (const runs of ['two', 'interrupted'])
+    await cp(join(folder, 'alone'), join(folder, runs), { recursive: true, verbatimSymlinks: true });
+}, 120_000);
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
