@@ -11,11 +11,12 @@ export function taskOf(
   addresses: readonly string[],
   threads: number,
 ): WorkerTask {
-  const { id, pipelineName, pipelineDirectory, seed, directory } = context;
+  const { id, pipelineName, pipelineDirectory, seed, directory, origin } = context;
   const runtime = { ...context.runtime, threads };
   return {
     ...{ kind: kind.name, config, id, pipelineName, pipelineDirectory, seed, runtime, directory },
     ...{ inputs, rank, addresses },
+    ...(origin && { origin }),
   };
 }
 
@@ -25,9 +26,11 @@ export function contextOf(
   signal: AbortSignal,
   othersDone: StageWorkers['othersDone'],
 ): StageContext {
-  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, inputs, rank, addresses } = task;
+  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, origin } = task;
+  const { inputs, rank, addresses } = task;
   return {
     ...{ id, pipelineName, pipelineDirectory, seed, runtime, directory, signal },
+    ...(origin && { origin }),
     input: inputOf(id, inputs),
     workers: { rank, size: addresses.length, addresses, othersDone },
   };

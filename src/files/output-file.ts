@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asUserError } from './file-errors.js';
+import { faultPoint } from './fault-point.js';
 import { syncFolder } from './sync-folder.js';
 
 /** What a finished file holds: enough to recognise it later. */
@@ -28,7 +29,9 @@ export class OutputFile {
 
   static async create(path: string): Promise<OutputFile> {
     try {
-      return new OutputFile(path, await open(partial(path), 'w'));
+      const handle = await open(partial(path), 'w');
+      faultPoint('created', path);
+      return new OutputFile(path, handle);
     } catch (error) {
       throw asUserError(error, path);
     }
@@ -51,6 +54,7 @@ export class OutputFile {
       throw asUserError(error, this.path);
     }
     this.#bytes += data.byteLength;
+    faultPoint('wrote to', this.path);
   }
 
   /** Makes the file appear under its name, durably. */
@@ -58,7 +62,9 @@ export class OutputFile {
     try {
       await this.#handle.sync();
       await this.#handle.close();
+      faultPoint('synced', this.path);
       await rename(partial(this.path), this.path);
+      faultPoint('renamed', this.path);
       await syncFolder(dirname(this.path));
     } catch (error) {
       throw asUserError(error, this.path);

@@ -1,4 +1,5 @@
 import { rename, writeFile } from 'node:fs/promises';
+import { faultPoint } from './fault-point.js';
 import { asUserError } from './file-errors.js';
 
 /**
@@ -8,7 +9,9 @@ import { asUserError } from './file-errors.js';
 export async function putFile(path: string, content: Uint8Array): Promise<void> {
   try {
     await writeFile(`${path}.partial`, content);
+    faultPoint('put aside', path);
     await rename(`${path}.partial`, path);
+    faultPoint('put', path);
   } catch (error) {
     throw asUserError(error, path);
   }

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { RuntimeConfig } from '../config/index.js';
+import type { Origin } from './fingerprint/origin.js';
 
 /** Anything that JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -64,6 +65,8 @@ export interface StageContext {
   input(stage: string): StageOutput;
   /** Present where several processes run the stage together: this one's part in it. */
   readonly workers?: StageWorkers;
+  /** What the output follows from, and is known by. Absent where a stage is run outside of a pipeline. */
+  readonly origin?: Origin;
   /** What `pin` of the stage's kind gave when the run was planned; absent where that asks for nothing. */
   readonly pins?: Readonly<Record<string, string>>;
   /** Aborted when the user interrupts: the stage saves what it must and completes its stream with an AbortError. */

@@ -1,4 +1,4 @@
-import { openSafetensors } from '../data/safetensors/index.js';
+import { openTensors } from '../data/safetensors/index.js';
 import type { Parameter } from '../nn/parameters.js';
 import { type ProgramSession, type ProgramVariable, float32, openStore } from '../tensorflow/index.js';
 
@@ -9,7 +9,7 @@ export async function loadWeights(
   path: string,
 ): Promise<Record<string, ProgramVariable>> {
   const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
-  const file = await openSafetensors(path);
+  const file = await openTensors(path);
   try {
     await openStore(session, variables).write(async ({ name, shape }) =>
       float32(shape, await file.readFloat32(name)),

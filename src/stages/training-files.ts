@@ -1,4 +1,5 @@
 import { metricsName } from '../data/metrics-log.js';
+import { manifestName } from '../training/checkpoint-manifest.js';
 
 /** The folder, in a training stage's output, of its checkpoints: each in a folder named after its step. */
 export const checkpointsName = 'checkpoints';
@@ -8,10 +9,12 @@ export const picturesName = 'samples';
 
 /**
  * Whether a file of a training stage's output depends on how often was logged, drawn and saved: the log, pictures, and every
- * checkpoint but the last, whose weights are what was trained.
+ * checkpoint but the last, whose tensors are what was trained.
  */
 export function isIncidentalToTraining(path: string, all: readonly string[]): boolean {
   if (path === metricsName || path.startsWith(`${picturesName}/`)) return true;
+  // A checkpoint's manifest repeats the whole configuration, with keys that change no output.
+  if (path.endsWith(`/${manifestName}`)) return true;
   const last = all.findLast((other) => checkpointOf(other) !== undefined);
   const checkpoint = checkpointOf(path);
   return checkpoint !== undefined && checkpoint !== checkpointOf(last!);

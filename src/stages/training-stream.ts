@@ -15,6 +15,7 @@ import {
 } from 'rxjs';
 import { appendMetrics, metricsName, rewindMetrics } from '../data/metrics-log.js';
 import { UserError } from '../errors.js';
+import { faultPoint } from '../files/fault-point.js';
 import type { StageContext, StageEvent, StageProgress } from '../pipeline/stage.js';
 import { abortError, everyMs, prefetch } from '../streams/index.js';
 import type { HostTensor } from '../tensorflow/index.js';
@@ -30,6 +31,7 @@ import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
 import type { Trainer } from '../training/trainer.js';
 import { checkpointsName } from './training-files.js';
+import { madeFrom, refuseForeign } from './training-origin.js';
 import { isFirstWorker } from './workers.js';
 
 /** Batches that are read ahead while a step runs. */
@@ -139,6 +141,7 @@ class TrainingRun {
       checkpointFolder(context.directory),
       (message) => notices.push({ type: 'notice', level: 'warning', message }),
     );
+    if (checkpoint !== undefined) await refuseForeign(checkpoint, context);
     if (isFirstWorker(context))
       await rewindMetrics(join(context.directory, metricsName), checkpoint?.step ?? 0);
     await job.pictures?.rewind(checkpoint?.step ?? 0);
@@ -172,6 +175,7 @@ class TrainingRun {
     );
     this.agreedToStop = stop;
     this.step++;
+    faultPoint('took step');
     if (applied) {
       this.updates++;
       this.skippedInARow = 0;
@@ -182,6 +186,7 @@ class TrainingRun {
       const means = this.meter.take();
       if (isFirstWorker(this.context))
         await appendMetrics(this.metricsPath, { step: this.step, ...means, learningRate });
+      faultPoint('logged step');
     }
     const notices = await this.draw();
     if (checkpoint.isDue(this.step)) await this.save();
@@ -223,7 +228,8 @@ class TrainingRun {
       skippedInARow: this.skippedInARow,
       meter: this.meter.toJSON(),
     };
-    await saveCheckpoint(this.folder, this.job.trainer, this.step, extra);
+    const { step, context } = this;
+    await saveCheckpoint(this.folder, this.job.trainer, { step, extra, made: madeFrom(context) });
     await pruneCheckpoints(this.folder, this.job.checkpoint);
   }
 

@@ -1,68 +1,63 @@
-import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { openSafetensors, writeSafetensors } from '../data/safetensors/index.js';
-import { asUserError } from '../files/file-errors.js';
-import { type FileSeal, writeFileWhole } from '../files/output-file.js';
-import { sha256OfFile } from '../files/sha256-file.js';
+import { openTensors, tensorsPath, writeShards } from '../data/safetensors/index.js';
 import { UserError } from '../errors.js';
+import { faultPoint } from '../files/fault-point.js';
+import { asUserError } from '../files/file-errors.js';
+import type { FileSeal } from '../files/output-file.js';
+import { syncFolder } from '../files/sync-folder.js';
 import { float32 } from '../tensorflow/index.js';
+import { type CheckpointFacts, verifyCheckpoint, writeManifest } from './checkpoint-manifest.js';
 import type { CheckpointSchedule } from './checkpoint-schedule.js';
-import type { LossScaleState } from './loss-scale.js';
 import type { StateGroup } from './state-groups.js';
 import type { Trainer } from './trainer.js';
-import { syncFolder } from '../files/sync-folder.js';
 
 /** A complete, verified checkpoint: a folder named after its step. */
-export interface Checkpoint<Extra> {
+export interface Checkpoint<Extra> extends CheckpointFacts<Extra> {
   readonly path: string;
-  /** Steps taken before it. */
-  readonly step: number;
-  readonly extra: Extra;
-  readonly lossScale?: LossScaleState | undefined;
 }
 
-interface Manifest<Extra> {
-  readonly format: 'checkpoint-1';
-  readonly step: number;
-  readonly extra: Extra;
-  readonly lossScale?: LossScaleState | undefined;
-  readonly files: Readonly<Record<string, FileSeal>>;
-}
-
-const manifestName = 'manifest.json';
 const folderPattern = /^step-(\d{9})$/;
+const partialPattern = /^(step-\d{9})\.partial$/;
+/** What is about to be deleted: not to be taken for a checkpoint while its files go. */
+const removedPattern = /^step-\d{9}\.removed$/;
+
+/** What a checkpoint says beside the trainer's state. */
+export type CheckpointNote<Extra> = Pick<CheckpointFacts<Extra>, 'step' | 'extra' | 'made'>;
 
 /**
  * Writes the trainer's whole state as `DIRECTORY/step-N`, whole or not at all: tensors first, each file synced, then
- * a manifest with their sizes and checksums, then the folder gets its name.
+ * a manifest with their sizes and checksums, then the folder gets its name. Memory stays bounded.
  *
- * @param extra what else belongs to the state, as JSON
+ * @param limit bytes of a file of tensors
+ * @throws UserError where the disk is full or may not be written to: what was there before is as it was
  */
 export async function saveCheckpoint<Extra>(
   directory: string,
   trainer: Trainer,
-  step: number,
-  extra: Extra,
+  note: CheckpointNote<Extra>,
+  limit?: number,
 ): Promise<Checkpoint<Extra>> {
-  const path = checkpointPath(directory, step);
+  const path = checkpointPath(directory, note.step);
   const partial = `${path}.partial`;
+  const facts = { ...note, lossScale: trainer.lossScale };
   try {
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true });
+    faultPoint('began checkpoint');
     const files: Record<string, FileSeal> = {};
-    for (const group of trainer.groups)
-      files[`${group}.safetensors`] = await saveGroup(partial, trainer, group);
-    const { lossScale } = trainer;
-    const manifest: Manifest<Extra> = { format: 'checkpoint-1', step, extra, lossScale, files };
-    await writeFileWhole(join(partial, manifestName), JSON.stringify(manifest, undefined, 1) + '\n');
+    for (const group of trainer.groups) Object.assign(files, await saveGroup(partial, trainer, group, limit));
+    faultPoint('wrote tensors of checkpoint');
+    await writeManifest(partial, facts, files);
     await rm(path, { recursive: true, force: true });
     await rename(partial, path);
+    faultPoint('named checkpoint');
     await syncFolder(directory);
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
     throw asUserError(error, path);
   }
-  return { path, step, extra, lossScale: trainer.lossScale };
+  return { path, ...facts };
 }
 
 /** Sets the trainer's whole state to a checkpoint's. */
@@ -72,44 +67,38 @@ export async function restoreCheckpoint(checkpoint: Checkpoint<unknown>, trainer
 }
 
 /**
- * The newest complete and undamaged checkpoint in a folder. Damaged ones are reported to `warn` and passed over;
- * what an interrupted save left behind is not looked at.
+ * The newest complete and undamaged checkpoint in a folder. Damaged ones, and what an interrupted save left behind, are
+ * reported to `warn` and passed over.
  */
 export async function latestCheckpoint<Extra>(
   directory: string,
   warn: (message: string) => void = () => undefined,
 ): Promise<Checkpoint<Extra> | undefined> {
+  for (const name of await namesOf(directory, partialPattern))
+    warn(`The checkpoint ${partialPattern.exec(name)![1]} was not written to its end and is not used.`);
   for (const path of await checkpointPaths(directory)) {
-    const found = await verify<Extra>(path);
-    if (typeof found !== 'string') return found;
+    const found = await verifyCheckpoint<Extra>(path);
+    if (typeof found !== 'string') return { path, ...found };
     warn(`The checkpoint ${basename(path)} is damaged (${found}) and is not used.`);
   }
   return undefined;
 }
 
 /**
- * Removes checkpoints but the newest `keepLast` and those kept for good. Where none of what would be left is whole, the
- * newest that is whole stays as well.
+ * Removes checkpoints but the newest `keepLast` and those kept for good, and what interrupted saves left behind. Where
+ * none of what would be left is whole, the newest that is whole stays as well.
  */
 export async function pruneCheckpoints(
   directory: string,
   { keepLast, isKept }: Pick<CheckpointSchedule, 'keepLast' | 'isKept'>,
 ): Promise<void> {
+  for (const pattern of [partialPattern, removedPattern])
+    for (const name of await namesOf(directory, pattern)) await removeFolder(join(directory, name));
   const paths = await checkpointPaths(directory);
   const spared = paths.filter((path, i) => i < keepLast || isKept(stepOf(path)));
   if (spared.length === paths.length) return;
   const whole = await newestWhole(paths);
-  for (const path of paths)
-    if (!spared.includes(path) && path !== whole) await rm(path, { recursive: true, force: true });
-}
-
-async function newestWhole(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) if (typeof (await verify(path)) !== 'string') return path;
-  return undefined;
-}
-
-function stepOf(path: string): number {
-  return Number(folderPattern.exec(basename(path))![1]);
+  for (const path of paths) if (!spared.includes(path) && path !== whole) await remove(path);
 }
 
 /** Path of the checkpoint after a number of steps. */
@@ -117,28 +106,58 @@ export function checkpointPath(directory: string, step: number): string {
   return join(directory, `step-${String(step).padStart(9, '0')}`);
 }
 
-/** Path of one group of tensors within a checkpoint. */
+/** Path of one group of tensors within a checkpoint, as `openTensors` takes it. */
 export function groupPath(checkpoint: string, group: StateGroup): string {
-  return join(checkpoint, `${group}.safetensors`);
+  return tensorsPath(checkpoint, group);
 }
 
-async function saveGroup(directory: string, trainer: Trainer, group: StateGroup): Promise<FileSeal> {
-  const tensors = [];
-  for await (const [name, { shape, data }] of trainer.read(group))
-    tensors.push({ name, dtype: 'F32' as const, shape, data });
-  return writeSafetensors(groupPath(directory, group), tensors);
+async function remove(path: string): Promise<void> {
+  await rename(path, `${path}.removed`);
+  faultPoint('unnamed checkpoint');
+  await removeFolder(`${path}.removed`);
+  faultPoint('removed checkpoint');
+}
+
+async function removeFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+async function newestWhole(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if (typeof (await verifyCheckpoint(path)) !== 'string') return path;
+  return undefined;
+}
+
+function stepOf(path: string): number {
+  return Number(folderPattern.exec(basename(path))![1]);
+}
+
+async function saveGroup(
+  directory: string,
+  trainer: Trainer,
+  group: StateGroup,
+  limit: number | undefined,
+): Promise<Record<string, FileSeal>> {
+  const values = trainer.read(group);
+  const sources = trainer.parameters.map(({ name, shape }) => ({
+    ...{ name, shape, dtype: 'F32' as const },
+    data: async () => {
+      const next = await values.next();
+      if (next.done === true || next.value[0] !== name)
+        throw new Error(`The trainer gave ${next.done === true ? 'nothing' : next.value[0]} for ${name}.`);
+      return next.value[1].data;
+    },
+  }));
+  return writeShards(directory, group, sources, limit);
 }
 
 async function restoreGroup(directory: string, trainer: Trainer, group: StateGroup): Promise<void> {
-  const file = await openSafetensors(groupPath(directory, group));
+  const path = groupPath(directory, group);
+  const file = await openTensors(path);
   try {
     await trainer.write(group, async (name) => {
       const info = file.tensors.get(name);
       if (info === undefined)
-        throw new UserError({
-          code: 'checkpoint-mismatch',
-          message: `${groupPath(directory, group)} holds no tensor ${name}.`,
-        });
+        throw new UserError({ code: 'checkpoint-mismatch', message: `${path} holds no tensor ${name}.` });
       return float32(info.shape, await file.readFloat32(name));
     });
   } finally {
@@ -146,27 +165,16 @@ async function restoreGroup(directory: string, trainer: Trainer, group: StateGro
   }
 }
 
-/** The checkpoint, or what is wrong with it. */
-async function verify<Extra>(path: string): Promise<Checkpoint<Extra> | string> {
-  let manifest: Manifest<Extra>;
-  try {
-    manifest = JSON.parse(await readFile(join(path, manifestName), 'utf8')) as Manifest<Extra>;
-  } catch {
-    return `${manifestName} cannot be read`;
-  }
-  for (const [name, seal] of Object.entries(manifest.files)) {
-    const found = await sha256OfFile(join(path, name)).catch(() => undefined);
-    if (found !== seal.sha256) return `${name} is not what was written`;
-  }
-  return { path, step: manifest.step, extra: manifest.extra, lossScale: manifest.lossScale };
-}
-
 /** Folders of checkpoints, newest first. */
 async function checkpointPaths(directory: string): Promise<string[]> {
+  return (await namesOf(directory, folderPattern)).map((name) => join(directory, name));
+}
+
+/** Names in a folder that match, in descending order. */
+async function namesOf(directory: string, pattern: RegExp): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);
   return names
-    .filter((name) => folderPattern.test(name))
+    .filter((name) => pattern.test(name))
     .sort()
-    .reverse()
-    .map((name) => join(directory, name));
+    .reverse();
 }

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Parameter } from '../nn/parameters.js';
 import {
   type EagerSession,
   EagerStore,
@@ -15,13 +16,14 @@ import {
 import { partsOf } from './accumulation.js';
 import { adamwStep } from './adamw-step.js';
 import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
-import { type StepResult, type Trainer, type TrainerOptions, startOf } from './trainer.js';
+import { type StepResult, type Trainer, type TrainerOptions, inNameOrder, startOf } from './trainer.js';
 import { gradientResults, withGradients } from './with-gradients.js';
 
 /** Training operation by operation, for backends without sessions: the same numbers as `SessionTrainer`, up to rounding. */
 export class EagerTrainer implements Trainer {
   readonly groups: readonly StateGroup[];
   readonly lossScale = undefined;
+  readonly parameters: readonly Parameter[];
   private readonly names: readonly string[];
   private readonly variables: ReadonlyMap<StateGroup, readonly EagerVariable[]>;
 
@@ -32,6 +34,7 @@ export class EagerTrainer implements Trainer {
     const { parameters, averageDecays } = options;
     this.groups = stateGroups(averageDecays);
     this.names = parameters.map(({ name }) => name);
+    this.parameters = inNameOrder(parameters);
     this.variables = new Map(
       this.groups.map((group) => [group, parameters.map(({ name, shape }) => session.variable(name, shape))]),
     );
@@ -87,8 +90,9 @@ export class EagerTrainer implements Trainer {
   }
 
   async *read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]> {
-    let i = 0;
-    for await (const [, value] of new EagerStore(this.of(group)).read()) yield [this.names[i++]!, value];
+    const variables = new Map(this.of(group).map((variable) => [variable.name, variable]));
+    const ordered = this.parameters.map(({ name }) => variables.get(name)!);
+    for await (const [{ name }, value] of new EagerStore(ordered).read()) yield [name, value];
   }
 
   async write(group: StateGroup, valueOf: (name: string) => HostTensor | Promise<HostTensor>): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Parameter } from '../nn/parameters.js';
 import {
   type Feed,
   type HostTensor,
@@ -15,7 +16,7 @@ import { type Accumulation, partSpecs, partsOf } from './accumulation.js';
 import { AdamW, type AdamWSlot } from './adamw.js';
 import { LossScale, type LossScaleState } from './loss-scale.js';
 import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
-import { type StepResult, type Trainer, type TrainerOptions, startOf } from './trainer.js';
+import { type StepResult, type Trainer, type TrainerOptions, inNameOrder, startOf } from './trainer.js';
 import { gradientResults, scaleInput, withGradients } from './with-gradients.js';
 
 const atOnce: Accumulation = { parts: 1, perSample: [], firstSample: '' };
@@ -29,6 +30,7 @@ const atOnce: Accumulation = { parts: 1, perSample: [], firstSample: '' };
  */
 export class SessionTrainer implements Trainer {
   readonly groups: readonly StateGroup[];
+  readonly parameters: readonly Parameter[];
   private readonly names: readonly string[];
   private readonly stores: ReadonlyMap<StateGroup, VariableStore>;
   private readonly clear: { readonly moments: readonly bigint[]; readonly sums: readonly bigint[] };
@@ -52,6 +54,7 @@ export class SessionTrainer implements Trainer {
     this.accumulation = accumulation;
     this.groups = stateGroups(averageDecays);
     this.names = parameters.map(({ name }) => name);
+    this.parameters = inNameOrder(parameters);
     if (session.options.precision === 'float16') this.scale = new LossScale();
 
     const variables = new Map(
@@ -99,7 +102,16 @@ export class SessionTrainer implements Trainer {
     this.fetches = [loss, norm, finite, stop, ...figures];
 
     this.optimizer = new AdamW(session, optimizer, averageDecays);
-    this.stores = new Map([...variables].map(([group, each]) => [group, new VariableStore(session, each)]));
+    const places = this.parameters.map(({ name }) => this.names.indexOf(name));
+    this.stores = new Map(
+      [...variables].map(([group, each]) => [
+        group,
+        new VariableStore(
+          session,
+          places.map((i) => each[i]!),
+        ),
+      ]),
+    );
     const moments = slots.flatMap(({ firstMoment, secondMoment }) => [firstMoment, secondMoment]);
     this.clear = { moments: moments.map((variable) => cleared(session, variable)), sums: sums.clear };
     this.addTargets = sums.add;
@@ -148,12 +160,12 @@ export class SessionTrainer implements Trainer {
 
   async *read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]> {
     let i = 0;
-    for await (const [, value] of this.store(group).read()) yield [this.names[i++]!, value];
+    for await (const [, value] of this.store(group).read()) yield [this.parameters[i++]!.name, value];
   }
 
   async write(group: StateGroup, valueOf: (name: string) => HostTensor | Promise<HostTensor>): Promise<void> {
     const store = this.store(group);
-    const names = new Map(store.variables.map((variable, i) => [variable, this.names[i]!]));
+    const names = new Map(store.variables.map((variable, i) => [variable, this.parameters[i]!.name]));
     await store.write((variable) => valueOf(names.get(variable)!));
   }
 

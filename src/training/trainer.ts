@@ -53,6 +53,8 @@ export interface StepResult {
 export interface Trainer {
   /** The groups of tensors that make up the state. */
   readonly groups: readonly StateGroup[];
+  /** What each group holds, in the order of names. */
+  readonly parameters: readonly Parameter[];
 
   /** Sets all state to the start of training: the given weights, their averages equal to them, moments zero. */
   start(weights: HostTensors): Promise<void>;
@@ -64,7 +66,7 @@ export interface Trainer {
    */
   step(inputs: HostTensors, learningRate: number, updates: number, wishToStop?: boolean): Promise<StepResult>;
 
-  /** Every parameter's name and value in one of the groups, a bounded number at a time. */
+  /** Every parameter's name and value in one of the groups, in the order of names, a bounded number at a time. */
   read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]>;
 
   /** Sets every parameter of a group to what `valueOf` gives for its name. */
@@ -89,4 +91,9 @@ export function startOf(weights: HostTensors): (name: string) => HostTensor {
     if (value === undefined) throw new Error(`No start value for the parameter ${name}.`);
     return value;
   };
+}
+
+/** Parameters in the order in which files hold them. */
+export function inNameOrder(parameters: readonly Parameter[]): Parameter[] {
+  return [...parameters].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -34,7 +34,8 @@ export function writeSafetensors(
   });
 }
 
-function byLayout(a: TensorSource, b: TensorSource): number {
+/** The order in which tensors lie in a file. */
+export function byLayout(a: TensorSource, b: TensorSource): number {
   return elementBytes[b.dtype] - elementBytes[a.dtype] || (a.name < b.name ? -1 : 1);
 }
 

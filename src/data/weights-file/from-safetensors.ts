@@ -1,12 +1,12 @@
-import { openSafetensors } from '../safetensors/index.js';
+import { openTensors } from '../safetensors/index.js';
 import { type StateDict, unwrapped } from './state-dict.js';
 import type { WeightsFile } from './weights-file.js';
 
 const partPrefix = /^(model|ema)\./;
 
-/** Opens a safetensors file: one state dict, or two whose names begin with `model.` and `ema.`. */
+/** Opens a safetensors file, or the index of several: one state dict, or two whose names begin with `model.` and `ema.`. */
 export async function openSafetensorsWeights(path: string): Promise<WeightsFile> {
-  const file = await openSafetensors(path);
+  const file = await openTensors(path);
   const state: StateDict = new Map(
     [...file.tensors].map(([name, { shape }]) => [name, { shape, read: () => file.readFloat32(name) }]),
   );

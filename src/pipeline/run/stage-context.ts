@@ -33,6 +33,7 @@ export function stageWork(
     seed: pipeline.seed,
     runtime: pipeline.runtime,
     directory: place.partial,
+    origin,
     ...(origin.pins && { pins: origin.pins }),
     signal,
     input: inputOf(stage.id, inputs),

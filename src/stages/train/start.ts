@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openSafetensors } from '../../data/safetensors/index.js';
+import { openTensors } from '../../data/safetensors/index.js';
 import { carryTensor, checkCarried } from '../../models/sit/carry.js';
 import { type SiTConfig, gridOf } from '../../models/sit/config.js';
 import { sitParameters } from '../../models/sit/parameters.js';
@@ -42,7 +42,7 @@ async function carriedWeights(
   from: SiTConfig,
   to: SiTConfig,
 ): Promise<Record<string, HostTensor>> {
-  const file = await openSafetensors(path);
+  const file = await openTensors(path);
   try {
     const carried: Record<string, HostTensor> = {};
     for (const { name, shape } of sitParameters(from)) {

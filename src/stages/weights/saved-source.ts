@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type SafetensorsFile, openSafetensors } from '../../data/safetensors/index.js';
+import { type TensorReader, openTensors, tensorsPath } from '../../data/safetensors/index.js';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
 import { sitParameters } from '../../models/sit/parameters.js';
@@ -28,7 +28,7 @@ export async function savedSource(directory: string, hints: ModelHints, only?: s
   const ema = only ?? join(directory, chosen.ema);
   const optimizer = only === undefined ? await readOptimizer(directory, raw) : undefined;
   const paths: Record<WeightSet, string> = { raw, ema, ...momentPaths(raw) };
-  const files = new Map<string, SafetensorsFile>();
+  const files = new Map<string, TensorReader>();
   const close = async () => {
     await Promise.all([...files.values()].map((file) => file.close()));
   };
@@ -36,7 +36,7 @@ export async function savedSource(directory: string, hints: ModelHints, only?: s
     const expected = new Map(sitParameters(config).map(({ name, shape }) => [name, shape]));
     const opened = optimizer === undefined ? [raw, ema] : Object.values(paths);
     for (const path of new Set(opened)) {
-      const file = await openSafetensors(path);
+      const file = await openTensors(path);
       files.set(path, file);
       const problems = stateProblems(
         new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
@@ -83,7 +83,7 @@ async function readModel(directory: string): Promise<SavedModel> {
 }
 
 function momentPaths(weights: string) {
-  const beside = (name: string) => join(dirname(weights), `${name}.safetensors`);
+  const beside = (name: string) => tensorsPath(dirname(weights), name);
   return { firstMoment: beside('firstMoment'), secondMoment: beside('secondMoment') };
 }
 
