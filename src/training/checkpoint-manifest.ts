@@ -54,7 +54,7 @@ export async function verifyCheckpoint<Extra>(path: string): Promise<CheckpointF
 }
 
 async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | string> {
-  let sealed: Manifest<Extra> & { readonly sha256?: string };
+  let sealed: Omit<Manifest<Extra>, 'format'> & { readonly format: string; readonly sha256?: string };
   try {
     sealed = JSON.parse(await readFile(join(path, manifestName), 'utf8')) as typeof sealed;
   } catch {
@@ -62,7 +62,7 @@ async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | stri
   }
   const { sha256, ...manifest } = sealed;
   if (manifest.format !== format) return `${manifestName} is not of this version`;
-  return sha256 === checksum(manifest) ? manifest : `${manifestName} is not what was written`;
+  return sha256 === checksum(manifest) ? { ...manifest, format } : `${manifestName} is not what was written`;
 }
 
 async function problemOf(path: string, { bytes, sha256 }: FileSeal): Promise<string | undefined> {
