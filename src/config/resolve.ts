@@ -8,7 +8,7 @@ import type { RuntimeConfig } from './generated/index.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
 import { withDefaults } from './schema/defaults.js';
 import { writtenReferences } from './schema/references.js';
-import { readSchema, stageKinds, type Schema } from './schema/schema.js';
+import { ofWholePipeline, readSchema, stageKinds, type Schema } from './schema/schema.js';
 import { validator, type SchemaError } from './schema/validator.js';
 import { keysWithoutEffect } from './schema/without-effect.js';
 import { locate } from './source/text.js';
@@ -101,7 +101,7 @@ let cache: { schema: Schema; validate: ReturnType<typeof validator> } | undefine
 /** The schema and its compiled check, made once a process. */
 function prepared(): NonNullable<typeof cache> {
   if (cache) return cache;
-  const schema = readSchema('pipeline.schema.json');
+  const schema = ofWholePipeline(readSchema('pipeline.schema.json'));
   cache = { schema, validate: validator(schema) };
   return cache;
 }

@@ -107,6 +107,16 @@ it('has schemas for every kind, chosen by uses', () => {
   expect([...new Set(chosen.map(([kind]) => kind))]).toEqual(stageKinds(pipeline));
 });
 
+it('lets a file leave to those it extends what a whole pipeline must have', () => {
+  const { properties, ...parts } = pipeline;
+  const whole = { ...parts, properties: { ...properties, sweep: {} } };
+  expect(accepts(whole, { extends: 'quickstart.yaml', stages: { train: { steps: 3 } } })).toBe(true);
+  expect(accepts(whole, { extends: 'quickstart.yaml', stages: { train: { uses: 'trian' } } })).toBe(false);
+  expect(accepts(whole, { extends: 'quickstart.yaml', nmae: 'x' })).toBe(false);
+  expect(accepts(whole, { name: 'x' })).toBe(false);
+  expect(accepts(whole, { name: 'x', stages: { train: { steps: 3 } } })).toBe(false);
+});
+
 it('gives every named model of the train schema its sizes', () => {
   const name = schemas.get('train')?.properties?.model?.properties?.name;
   expect(Object.keys(name?.presets ?? {})).toEqual(name?.enum);

@@ -53,6 +53,22 @@ export function readSchema(path: string): Schema {
   return inline(new URL(path, schemaDirectory), new Map());
 }
 
+/**
+ * The schema of pipelines as it is where nothing is left to extend: a file that extends others may leave to them what the
+ * whole must have, and its editor is told so by an `else`, which this makes part of the schema.
+ */
+export function ofWholePipeline(pipeline: Schema): Schema {
+  const { if: _extends, else: demanded, ...rest } = pipeline;
+  const stages = rest.properties!.stages!;
+  const ofStage = demanded!.properties!.stages!.additionalProperties as Schema;
+  const stage = { ...(stages.additionalProperties as Schema), ...ofStage };
+  return {
+    ...rest,
+    ...demanded,
+    properties: { ...rest.properties, stages: { ...stages, additionalProperties: stage } },
+  };
+}
+
 /** Kinds of stage, in the order of the pipeline's schema. */
 export function stageKinds(pipeline: Schema): readonly string[] {
   const stage = pipeline.properties?.stages?.additionalProperties as Schema;
