@@ -2,14 +2,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { TimedRunEvent } from '../../src/pipeline/index.js';
+import { nodeProgram } from '../support/programs.js';
 
-const loader = import.meta.resolve('tsx');
-const realMain = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const toyMain = fileURLToPath(new URL('toy-main.ts', import.meta.url));
+const realMain = 'src/cli/main.ts';
+const toyMain = 'test/cli/toy-main.ts';
 
 let cwd: string;
 
@@ -28,7 +27,7 @@ beforeEach(async () => {
 });
 
 const start = (main: string, args: readonly string[], env: Record<string, string> = {}) =>
-  execa(process.execPath, ['--import', loader, main, ...args], {
+  execa(process.execPath, [...nodeProgram(main), ...args], {
     cwd,
     reject: false,
     env: { TOY_SESSIONS: join(cwd, 'sessions'), CI: '', PIPELINE_RUNS: '', NO_COLOR: '1', ...env },

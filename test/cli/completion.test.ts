@@ -2,14 +2,11 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { splitWords } from '../../src/cli/completion/words.js';
 import { writeRun } from '../pipeline/runs/synthetic-runs.js';
-
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const tsx = import.meta.resolve('tsx');
+import { nodeProgram } from '../support/programs.js';
 
 /** A shell of this machine, where it and `script`, which gives it a terminal, are installed. */
 function shellPath(name: string): string | undefined {
@@ -33,11 +30,12 @@ let env: Record<string, string>;
 /** `pipeline` as a user has it: completes for real, and otherwise prints the words that it was given. */
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'completion ü ')));
+  const command = [process.execPath, ...nodeProgram('src/cli/main.ts')].map((word) => `'${word}'`).join(' ');
   await writeFile(
     join(folder, 'pipeline'),
     `#!/bin/sh
 case "$1" in
-complete|completion) exec '${process.execPath}' --import '${tsx}' '${main}' "$@" ;;
+complete|completion) exec ${command} "$@" ;;
 *) printf '<'; printf '%s|' "$@"; printf '>\\n' ;;
 esac
 `,

@@ -1,10 +1,7 @@
 import { execa } from 'execa';
-import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { withFiles } from '../config/files.js';
-
-const loader = import.meta.resolve('tsx');
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { nodeProgram } from '../support/programs.js';
 
 const files = {
   'a b/mine.yaml': `extends: ../base.yaml
@@ -25,7 +22,7 @@ stages:
 const resolved = async (folder: string, ...args: string[]): Promise<string> => {
   const { stdout } = await execa(
     process.execPath,
-    ['--import', loader, main, 'plan', 'a b/mine.yaml', '--resolved', '--set', 'seed=4', ...args],
+    [...nodeProgram('src/cli/main.ts'), 'plan', 'a b/mine.yaml', '--resolved', '--set', 'seed=4', ...args],
     { cwd: folder, env: { STEPS: '5', NO_COLOR: '1' } },
   );
   return stdout;

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import { expect, it } from 'vitest';
@@ -16,8 +16,8 @@ it('prints the file that pipelines name in their first line', async () => {
   expect(JSON.parse(await schema())).toEqual(
     JSON.parse(await readFile(`${root}schemas/pipeline.schema.json`, 'utf8')),
   );
-  expect(await schema('--path')).toBe(`${root}schemas/pipeline.schema.json`);
-  expect(await schema('train', '--path')).toBe(`${root}schemas/stages/train.schema.json`);
+  expect(await realpath(await schema('--path'))).toBe(`${root}schemas/pipeline.schema.json`);
+  expect(await realpath(await schema('train', '--path'))).toBe(`${root}schemas/stages/train.schema.json`);
 });
 
 it('bundles all of it into one file that any validator takes, in the strict dialect of JSON Schema', async () => {

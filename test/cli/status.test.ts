@@ -1,14 +1,13 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { firstStart, stageRecord, writeManyRuns, writeRun } from '../pipeline/runs/synthetic-runs.js';
+import { nodeProgram } from '../support/programs.js';
 
-const loader = import.meta.resolve('tsx');
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const toyMain = fileURLToPath(new URL('toy-main.ts', import.meta.url));
+const main = 'src/cli/main.ts';
+const toyMain = 'test/cli/toy-main.ts';
 const countReads = new URL('count-reads.mjs', import.meta.url).href;
 
 let cwd: string;
@@ -24,10 +23,8 @@ const start = (args: readonly string[], options: { program?: string; imports?: s
   execa(
     process.execPath,
     [
-      '--import',
-      loader,
       ...(options.imports ? ['--import', options.imports] : []),
-      options.program ?? main,
+      ...nodeProgram(options.program ?? main),
       ...args,
     ],
     { cwd, reject: false, env: { PIPELINE_RUNS: runs, NO_COLOR: '1', TZ: 'UTC', ...options.env } },

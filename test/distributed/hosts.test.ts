@@ -1,13 +1,9 @@
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-const loader = import.meta.resolve('tsx');
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const program = fileURLToPath(new URL('../training/worker-program.ts', import.meta.url));
+import { nodeProgram } from '../support/programs.js';
 
 /** Two hosts on this machine: network namespaces with a cable between them. */
 const hosts = ['a', 'b'].map((name, i) => ({
@@ -51,8 +47,8 @@ describe.skipIf(reason !== undefined)('two hosts', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const on = (host: number, args: readonly string[], env: Record<string, string> = {}) =>
-    execa('ip', ['netns', 'exec', hosts[host]!.name, process.execPath, '--import', loader, ...args], {
+  const on = (host: number, program: string, args: readonly string[], env: Record<string, string> = {}) =>
+    execa('ip', ['netns', 'exec', hosts[host]!.name, process.execPath, ...nodeProgram(program), ...args], {
       cwd: folder,
       env: { CI: '1', NO_COLOR: '1', PIPELINE_RUNS: join(folder, 'runs'), ...env },
       reject: false,
@@ -60,7 +56,9 @@ describe.skipIf(reason !== undefined)('two hosts', () => {
 
   it('average gradients over the cable', async () => {
     const addresses = hosts.map(({ address }) => `${address}:2222`).join();
-    const told = await Promise.all(hosts.map((_, i) => on(i, [program, String(i), addresses, '5', '-1'])));
+    const told = await Promise.all(
+      hosts.map((_, i) => on(i, 'test/training/worker-program.ts', [String(i), addresses, '5', '-1'])),
+    );
     for (const { exitCode } of told) expect(exitCode).toBe(0);
     expect(told[0]!.stdout).toBe(told[1]!.stdout);
   });
@@ -77,7 +75,9 @@ describe.skipIf(reason !== undefined)('two hosts', () => {
         task: { type: 'worker', index },
       }),
     });
-    const [first, second] = await Promise.all(hosts.map((_, i) => on(i, [main, 'run', 'toy.yaml'], env(i))));
+    const [first, second] = await Promise.all(
+      hosts.map((_, i) => on(i, 'src/cli/main.ts', ['run', 'toy.yaml'], env(i))),
+    );
     // The folder holds no image.
     expect(first!.exitCode).toBe(1);
     expect(second!.exitCode).toBe(1);

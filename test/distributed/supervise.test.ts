@@ -1,21 +1,16 @@
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { lastValueFrom } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startLocalWorker } from '../../src/distributed/local-worker.js';
 import { supervise, usualPatience } from '../../src/distributed/supervise.js';
 import type { WorkerTask } from '../../src/distributed/messages.js';
+import { nodeProgram } from '../support/programs.js';
 
 const program = {
   executable: process.execPath,
-  args: [
-    '--import',
-    import.meta.resolve('tsx'),
-    fileURLToPath(new URL('toy-main.ts', import.meta.url)),
-    'worker',
-  ],
+  args: [...nodeProgram('test/distributed/toy-main.ts'), 'worker'],
 };
 
 let folder: string;

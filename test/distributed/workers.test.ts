@@ -3,13 +3,10 @@ import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePorts } from '../../src/distributed/free-ports.js';
-
-const loader = import.meta.resolve('tsx');
-const main = fileURLToPath(new URL('toy-main.ts', import.meta.url));
+import { nodeProgram } from '../support/programs.js';
 
 let cwd: string;
 
@@ -42,7 +39,7 @@ stages:
 
 /** Starts `pipeline run` in the folder. */
 const start = (env: Record<string, string> = {}, ...args: string[]) =>
-  execa(process.execPath, ['--import', loader, main, 'run', 'toy.yaml', ...args], {
+  execa(process.execPath, [...nodeProgram('test/distributed/toy-main.ts'), 'run', 'toy.yaml', ...args], {
     cwd,
     reject: false,
     env: {
@@ -117,7 +114,7 @@ describe('workers on this machine', () => {
     const { exitCode, stderr } = await start({ TOY_MISHAP: 'defect 1' });
     expect(exitCode).toBe(1);
     expect(stderr).toContain('Internal error in stage train: A spring is missing. (worker 1)');
-    expect(stderr).toContain('toy-main.ts');
+    expect(stderr).toContain('toy-main');
   });
 
   it('start again after a death, as often as is allowed', async () => {

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { acquireLock, tryLock } from '../../src/files/file-lock.js';
+import { nodeProgram } from '../support/programs.js';
 
 let folder: string;
 let path: string;
@@ -44,8 +44,9 @@ it('stops waiting when told to', async () => {
 });
 
 it('is released by the death of its holder', async () => {
-  const program = fileURLToPath(new URL('hold-lock.ts', import.meta.url));
-  const holder = execa(process.execPath, ['--import', 'tsx', program, path], { reject: false });
+  const holder = execa(process.execPath, [...nodeProgram('test/files/hold-lock.ts'), path], {
+    reject: false,
+  });
   await new Promise((resolve) => holder.stdout.once('data', resolve));
   expect(tryLock(path)).toBeUndefined();
   holder.kill('SIGKILL');

@@ -65,7 +65,7 @@ describe('the whole pipeline', () => {
   });
 
   it('plans without loading tensors, images and the native interface', async () => {
-    const { stdout, loaded } = await loadedModules([main, 'plan', 'tiny.yaml'], {
+    const { stdout, loaded } = await loadedModules(main, ['plan', 'tiny.yaml'], {
       cwd: folder,
       env: { PIPELINE_RUNS: join(folder, 'runs') },
     });

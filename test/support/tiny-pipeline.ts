@@ -1,13 +1,12 @@
 import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import sharp from 'sharp';
+import { nodeProgram } from './programs.js';
 
-const loader = import.meta.resolve('tsx');
 /** The real command line. */
-export const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+export const main = 'src/cli/main.ts';
 
 /** Classes of the tiny data set, and a shape for each. */
 const shapes: Readonly<Record<string, (x: number, hue: number) => string>> = {
@@ -80,7 +79,7 @@ export function startCommand(
   cwd: string,
   env: Readonly<Record<string, string>> = { PIPELINE_RUNS: '' },
 ) {
-  return execa(process.execPath, ['--import', loader, program, ...args], {
+  return execa(process.execPath, [...nodeProgram(program), ...args], {
     cwd,
     reject: false,
     env: { NO_COLOR: '1', ...env },

@@ -1,9 +1,8 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { freePorts } from '../../src/distributed/free-ports.js';
+import { nodeProgram } from '../support/programs.js';
 
-const program = fileURLToPath(new URL('worker-program.ts', import.meta.url));
 const steps = 20;
 
 interface Told {
@@ -17,7 +16,10 @@ async function train(size: number, stops: Readonly<Record<number, number>> = {})
   return Promise.all(
     Array.from({ length: size }, async (_, rank) => {
       const args = [String(rank), addresses, String(steps), String(stops[rank] ?? -1)];
-      const { stdout } = await execa(process.execPath, ['--import', 'tsx', program, ...args]);
+      const { stdout } = await execa(process.execPath, [
+        ...nodeProgram('test/training/worker-program.ts'),
+        ...args,
+      ]);
       return JSON.parse(stdout) as Told;
     }),
   );

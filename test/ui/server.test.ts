@@ -3,17 +3,16 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { browserPath } from '../support/browser.js';
+import { nodeProgram } from '../support/programs.js';
 import { accessibilityProblems } from './accessibility.js';
 import { writeWholeRun } from './whole-run.js';
 
-const loader = import.meta.resolve('tsx');
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const toyMain = fileURLToPath(new URL('../cli/toy-main.ts', import.meta.url));
+const main = 'src/cli/main.ts';
+const toyMain = 'test/cli/toy-main.ts';
 
 let folder: string;
 let server: Started;
@@ -21,7 +20,7 @@ let address: URL;
 let cookie: string;
 
 const start = (program: string, args: readonly string[], env: Record<string, string> = {}) =>
-  execa(process.execPath, ['--import', loader, program, ...args], {
+  execa(process.execPath, [...nodeProgram(program), ...args], {
     cwd: folder,
     reject: false,
     env: { PIPELINE_RUNS: join(folder, 'runs'), NO_COLOR: '1', CI: '1', ...env },

@@ -2,12 +2,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { TimedSweepEvent, TrialResult } from '../../../src/pipeline/sweep/index.js';
-
-const loader = import.meta.resolve('tsx');
-const toyMain = fileURLToPath(new URL('../toy-main.ts', import.meta.url));
+import { nodeProgram } from '../../support/programs.js';
 
 /** A pipeline whose images, autoencoder and latents are shared by all trials. */
 export const toyYaml = (sweep: string, rest = ''): string => `name: toy
@@ -34,7 +31,7 @@ export class ToySweep {
   }
 
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    return execa(process.execPath, ['--import', loader, toyMain, ...args], {
+    return execa(process.execPath, [...nodeProgram('test/cli/toy-main.ts'), ...args], {
       cwd: this.folder,
       reject: false,
       env: {
