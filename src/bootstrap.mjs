@@ -1,5 +1,5 @@
 /**
- * Makes a clone ready, then does what was asked: `node src/bootstrap.mjs quickstart | test | conformance | parity | setup [arguments…]`.
+ * Makes a clone ready, then does what was asked: `node src/bootstrap.mjs quickstart | test | conformance | parity | bench | setup [arguments…]`.
  * Installs packages, compiles, and fetches the native library, each only where that is not already done.
  * Runs before anything is installed: only what Node itself brings may be imported.
  */
@@ -40,6 +40,7 @@ const programs = {
   test: [inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run'],
   conformance: ['--import', 'tsx', join('test', 'conformance', 'main.ts')],
   parity: [inRoot('dist', 'parity', 'main.js')],
+  bench: [inRoot('dist', 'bench', 'main.js')],
 };
 
 async function main([name = '', ...args]) {

@@ -1,5 +1,6 @@
-import { type Tensor, tf } from '../tensorflow/index.js';
+import { type Tensor, fused, tf } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
+import { sumOfRows } from './reductions.js';
 
 /** x·sigmoid(x), elementwise. The gradient keeps only x. Source: Ramachandran et al., arXiv 1710.05941. */
 export const silu = differentiable((x: Tensor) => ({
@@ -17,29 +18,42 @@ const c = Math.sqrt(2 / Math.PI);
 const cubic = 0.044715;
 
 /**
- * GELU in its tanh form: x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))), elementwise.
- * The gradient keeps x and the tanh. Source: Hendrycks and Gimpel, arXiv 1606.08415.
+ * GELU in its tanh form, of x + bias: u/2 · (1 + tanh(√(2/π)·(u + 0.044715·u³))), elementwise.
+ * `bias` belongs to the last axis. The gradient keeps x and the bias. Source: Hendrycks and Gimpel, arXiv 1606.08415.
  */
-export const gelu = differentiable((x: Tensor) => {
-  const tanh = x
+export const biasedGelu = differentiable((x: Tensor, bias: Tensor) => ({
+  value: geluValue(x, bias)[0],
+  saved: [x, bias],
+  gradient: (dy: Tensor, saved: Tensor[]) => {
+    const [x, bias] = saved as [Tensor, Tensor];
+    const [dx] = geluGradient(dy, x, bias);
+    return [dx, sumOfRows(dx)];
+  },
+}));
+
+const geluValue = fused('gelu', (x: Tensor, bias: Tensor) => {
+  const u = x.add(bias);
+  return [u.mul(geluTanh(u).mul(0.5).add(0.5))] as const;
+});
+
+const geluGradient = fused('gelu_gradient', (dy: Tensor, x: Tensor, bias: Tensor) => {
+  const u = x.add(bias);
+  const tanh = geluTanh(u);
+  const inner = u
+    .square()
+    .mul(3 * cubic * c)
+    .add(c);
+  const slope = tf.sub(1, tanh.square()).mul(u).mul(inner);
+  return [dy.mul(slope.add(tanh).mul(0.5).add(0.5))] as const;
+});
+
+function geluTanh(u: Tensor): Tensor {
+  return u
     .mul(
-      x
+      u
         .square()
         .mul(c * cubic)
         .add(c),
     )
     .tanh();
-  return {
-    value: x.mul(tanh.mul(0.5).add(0.5)),
-    saved: [x, tanh],
-    gradient: (dy: Tensor, saved: Tensor[]) => {
-      const [x, tanh] = saved as [Tensor, Tensor];
-      const inner = x
-        .square()
-        .mul(3 * cubic * c)
-        .add(c);
-      const slope = tf.sub(1, tanh.square()).mul(x).mul(inner);
-      return dy.mul(slope.add(tanh).mul(0.5).add(0.5));
-    },
-  };
-});
+}

@@ -1,4 +1,4 @@
-import type { Tensor } from '../tensorflow/index.js';
+import { type Tensor, fused } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
 
 const epsilon = 1e-6;
@@ -7,25 +7,38 @@ const learnedEpsilon = 1e-5;
 /**
  * Layer norm without learned scale, then adaptive modulation: norm(x)·(1 + scale) + shift.
  *
- * `x` is [batch, tokens, channels]; `shift` and `scale` are [batch, 1, channels]. The gradient keeps the
- * normalised x, the inverse deviation and 1 + scale.
+ * `x` is [batch, tokens, channels]; `shift` and `scale` are [batch, 1, channels]. The gradient keeps x, the scale,
+ * and each token's mean and inverse deviation.
  * Source: Perez et al., arXiv 1709.07871; Peebles and Xie, arXiv 2212.09748.
  */
 export const adaLayerNorm = differentiable((x: Tensor, shift: Tensor, scale: Tensor) => {
-  // Written so that TensorFlow's layer-norm fusion, which wants one-dimensional scales, does not match it.
-  const centred = x.sub(x.mean(-1, true));
-  const inverse = centred.square().mean(-1, true).add(epsilon).rsqrt();
-  const norm = centred.mul(inverse);
-  const gain = scale.add(1);
+  const [value, mean, inverse] = adaNorm(x, shift, scale);
   return {
-    value: norm.mul(gain).add(shift),
-    saved: [norm, inverse, gain],
+    value,
+    saved: [x, mean, inverse, scale],
     gradient: (dy: Tensor, saved: Tensor[]) => {
-      const [norm, inverse, gain] = saved as [Tensor, Tensor, Tensor];
-      return [backward(dy.mul(gain), norm, inverse), dy.sum(1, true), dy.mul(norm).sum(1, true)];
+      const [x, mean, inverse, scale] = saved as [Tensor, Tensor, Tensor, Tensor];
+      return [...adaNormGradient(dy, x, mean, inverse, scale)];
     },
   };
 });
+
+const adaNorm = fused('ada_norm', (x: Tensor, shift: Tensor, scale: Tensor) => {
+  const mean = x.mean(-1, true);
+  // Written so that TensorFlow's layer-norm fusion, which wants one-dimensional scales, does not match it.
+  const centred = x.sub(mean);
+  const inverse = centred.square().mean(-1, true).add(epsilon).rsqrt();
+  return [centred.mul(inverse).mul(scale.add(1)).add(shift), mean, inverse] as const;
+});
+
+const adaNormGradient = fused(
+  'ada_norm_gradient',
+  (dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, scale: Tensor) => {
+    const norm = x.sub(mean).mul(inverse);
+    const dx = backward(dy.mul(scale.add(1)), norm, inverse);
+    return [dx, dy.sum(1, true), dy.mul(norm).sum(1, true)] as const;
+  },
+);
 
 /**
  * Layer norm along the last axis with a learned scale and offset: norm(x)·weight + bias.

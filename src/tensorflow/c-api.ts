@@ -50,6 +50,12 @@ const prototypes = {
   SetAttrShape: 'void TF_SetAttrShape(void*, const char*, const void*, int)',
   SetAttrTensor: 'void TF_SetAttrTensor(void*, const char*, void*, void*)',
   FinishOperation: 'void* TF_FinishOperation(void*, void*)',
+  GraphToFunction:
+    'void* TF_GraphToFunction(void*, const char*, uint8_t, int, const void*, int, const void*, int, const void*, const void*, void*, const char*, void*)',
+  FunctionSetAttrValueProto:
+    'void TF_FunctionSetAttrValueProto(void*, const char*, const void*, size_t, void*)',
+  GraphCopyFunction: 'void TF_GraphCopyFunction(void*, void*, void*, void*)',
+  DeleteFunction: 'void TF_DeleteFunction(void*)',
   GraphGetOpDef: 'void TF_GraphGetOpDef(void*, const char*, void*, void*)',
   NewBuffer: 'void* TF_NewBuffer()',
   NewBufferFromString: 'void* TF_NewBufferFromString(const void*, size_t)',

@@ -123,7 +123,7 @@ export class CompiledProgram<
     const feeds = Object.entries(inputs as HostTensors).map(
       ([name, value]) => [trace.inputs[name]!, value] as const,
     );
-    const values = await session.run(feeds, Object.values(trace.outputs));
+    const values = await session.step(feeds, Object.values(trace.outputs));
     return Object.fromEntries(names.map((name, i) => [name, values[i]!])) as HostRecord<O>;
   }
 

@@ -32,6 +32,9 @@ export class Graph {
   private readonly definitions = new OperationDefinitions(this.pointer);
   private count = 0;
 
+  /** @param fuses whether functions that are marked as fused are compiled when they are traced into this graph */
+  constructor(readonly fuses = false) {}
+
   /** Number of nodes. */
   get size(): number {
     return this.count;

@@ -5,6 +5,7 @@ export { nativeBackend } from './native-backend.js';
 export type { RuntimeOptions } from './runtime-options.js';
 export * from './data-types.js';
 export { TensorFlowError } from './c-api.js';
+export { fused } from './fused.js';
 export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';

@@ -20,8 +20,22 @@ interface KernelCall {
 
 /** Replaces those kernels of tfjs-node that do not do on this TensorFlow, or in a trace, what tfjs promises. */
 export function replaceKernels(): void {
+  replace('BatchMatMul', matMul);
   replace('GatherV2', gather);
   replace('Round', round);
+}
+
+/** In a graph, products of matrices are `MatMul`, which TensorFlow's rewriting fuses with what follows. */
+function matMul({ inputs, attrs, backend }: KernelCall, original: KernelFunc): TensorInfo | TensorInfo[] {
+  const { a, b } = inputs;
+  if (!backend.isRecording || a!.shape.length !== 2 || b!.shape.length !== 2)
+    return original({ inputs, attrs, backend });
+  const flag = (name: string, value: unknown) => ({ name, type: AttributeKind.bool, value: value === true });
+  return backend.operation(
+    'MatMul',
+    [a!, b!],
+    [flag('transpose_a', attrs.transposeA), flag('transpose_b', attrs.transposeB)],
+  )[0]!;
 }
 
 /**

@@ -99,6 +99,17 @@ export class NativeBackend extends NodeJSKernelBackend {
     }
   }
 
+  /** As `record`, for what is recorded apart while another recorder is set. */
+  recordWithin<T>(recorder: OpBinding, body: () => T): T {
+    const outer = this.recorder;
+    this.recorder = recorder;
+    try {
+      return body();
+    } finally {
+      this.recorder = outer;
+    }
+  }
+
   override move(dataId: object, values: never, shape: number[], dtype: never, refCount: number): void {
     if (this.recorder !== undefined) refuseRandomValues();
     super.move(dataId, values, shape, dtype, refCount);

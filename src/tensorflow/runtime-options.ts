@@ -17,6 +17,8 @@ export interface RuntimeOptions {
   readonly tf32?: boolean;
   /** Whether XLA compiles clusters of operations; off by default. */
   readonly xla?: boolean;
+  /** Whether XLA compiles what programs mark as fused; off by default. */
+  readonly fusion?: boolean;
 }
 
 /** RewriterConfig.Toggle.ON */

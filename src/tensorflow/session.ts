@@ -45,12 +45,14 @@ export class SessionVariable {
  * Variables keep their values between runs and go with `close`.
  */
 export class Session {
-  readonly graph = new Graph();
+  readonly graph: Graph;
   private readonly pointer: Pointer;
   private readonly running = new Set<Promise<unknown>>();
   private variableCount = 0;
   private collectiveCount = 0;
   private closed = false;
+  private profiled = 0;
+  private onStats: (stats: StepStats) => void = () => undefined;
 
   /** @param server of this worker, where the graph is to hold operations over several */
   constructor(
@@ -58,6 +60,8 @@ export class Session {
     readonly server?: WorkerServer,
   ) {
     const c = cApi();
+    const { fusion = false } = options;
+    this.graph = new Graph(fusion);
     const native = c.NewSessionOptions();
     const config = encodeMessage('ConfigProto', server?.config(options) ?? configMessage(options));
     if (server !== undefined) c.SetTarget(native, server.target);
@@ -83,6 +87,19 @@ export class Session {
 
   /** The number by which workers recognise the next collective operation: they make them in the same order. */
   readonly nextCollective = (): number => ++this.collectiveCount;
+
+  /** Traces the next `steps` steps, which slows them a little, and tells every operation's time in each. */
+  profile(steps: number, onStats: (stats: StepStats) => void): void {
+    this.profiled = steps;
+    this.onStats = onStats;
+  }
+
+  /** A run of a program, which `profile` heeds; other runs move variables or prepare. */
+  step(...[feeds, fetches, targets]: Parameters<Session['run']>): Promise<HostTensor[]> {
+    if (this.profiled === 0) return this.run(feeds, fetches, targets);
+    this.profiled--;
+    return this.run(feeds, fetches, targets, this.onStats);
+  }
 
   /**
    * Runs what `fetches` and `targets` need and returns the fetched values in order.

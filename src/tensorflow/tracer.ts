@@ -2,10 +2,12 @@ import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import { AttributeKind, type OpAttribute } from './attributes.js';
 import { TensorFlowError } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
+import { type FusedArgument, type FusedFunction, addFusedCall } from './fused-call.js';
 import type { Attribute, Graph, Output } from './graph.js';
 import type { NativeBackend } from './native-backend.js';
 import { type OpBinding, type TensorMetadata, type TensorValues, firstRecordedId } from './op-binding.js';
 import { refuseStatefulRandom, withoutMathRandom } from './random-guard.js';
+import { tf } from './tfjs.js';
 import { untraceable, usedDisposed } from './untraceable.js';
 
 /** Tensors of a traced function that are constants, so that kernels may read them. */
@@ -23,6 +25,12 @@ export class Tracer implements OpBinding {
   private readonly constants: Constants = new Map();
   /** Why the trace cannot be used: an asynchronous reader of the program would swallow it. */
   private refusal: Error | undefined;
+  private static recording: Tracer | undefined;
+
+  /** The tracer that records at the moment. */
+  static get current(): Tracer | undefined {
+    return Tracer.recording;
+  }
 
   constructor(
     private readonly graph: Graph,
@@ -31,7 +39,9 @@ export class Tracer implements OpBinding {
 
   /** Runs `body`, recording its operations; throws what it could not record, even where the body caught it. */
   record<T>(body: () => T): T {
-    const result = this.backend.record(this, () => withoutMathRandom(() => explained(body)));
+    const result = this.backend.record(this, () =>
+      withoutMathRandom(() => explained(() => this.recordAsCurrent(body))),
+    );
     if (this.refusal !== undefined) throw this.refusal;
     return result;
   }
@@ -44,6 +54,31 @@ export class Tracer implements OpBinding {
   /** The node output that a tensor of a recorded function stands for. */
   outputOf(tensor: TensorInfo): Output {
     return this.resolve(this.backend.idOf(tensor));
+  }
+
+  /** Whether functions that are marked as fused become one operation each. */
+  get fuses(): boolean {
+    return this.graph.fuses;
+  }
+
+  /** Adds a call of a fused function to the graph; its body is traced where the graph does not have it yet. */
+  callFused({ name, f }: FusedFunction, args: readonly (TensorInfo | number | boolean)[]): Tensor[] {
+    const given = args.map((arg): FusedArgument => (typeof arg === 'object' ? this.outputOf(arg) : arg));
+    const outputs = addFusedCall(this.graph, { name, f }, given, (body, inputs) => {
+      const tracer = new Tracer(body, this.backend);
+      return this.backend.recordWithin(tracer, () =>
+        tracer.recordAsCurrent(() => {
+          let results: Output[] = [];
+          tf.tidy(() => {
+            const symbols = inputs.map((input) => tracer.symbol(input)).values();
+            const values = args.map((arg) => (typeof arg === 'object' ? symbols.next().value! : arg));
+            results = f(...values).map((tensor) => tracer.outputOf(tensor));
+          });
+          return results;
+        }),
+      );
+    });
+    return outputs.map((output) => this.symbol(output));
   }
 
   createTensor(shape: readonly number[], dtype: number, values: TensorValues): number {
@@ -86,6 +121,16 @@ export class Tracer implements OpBinding {
     } catch (error) {
       if (!(error instanceof TensorFlowError || error instanceof RangeError)) throw error;
       throw untraceable(`The operation ${name}`, { cause: error });
+    }
+  }
+
+  private recordAsCurrent<T>(body: () => T): T {
+    const outer = Tracer.recording;
+    Tracer.recording = this;
+    try {
+      return body();
+    } finally {
+      Tracer.recording = outer;
     }
   }
 

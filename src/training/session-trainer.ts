@@ -146,7 +146,7 @@ export class SessionTrainer implements Trainer {
       ...this.optimizer.feeds({ learningRate, updates }),
       [this.wish, scalar(wishToStop ? 1 : 0)],
     ];
-    const values = await this.session.run(feeds, this.fetches, this.updateTargets);
+    const values = await this.session.step(feeds, this.fetches, this.updateTargets);
     const [loss, norm, finite, stop, ...figures] = values.map(({ data }) => data[0]!);
     this.scale?.update(finite === 1);
     return {

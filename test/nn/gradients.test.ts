@@ -1,8 +1,12 @@
 import { beforeAll, expect, it } from 'vitest';
-import { gelu, silu } from '../../src/nn/activations.js';
+import { attend, attendThroughMediators } from '../../src/models/sit/attend.js';
+import { biasedGelu, silu } from '../../src/nn/activations.js';
 import { groupNorm } from '../../src/nn/group-norm.js';
+import { gatedResidual } from '../../src/nn/gated-residual.js';
 import { adaLayerNorm, layerNorm } from '../../src/nn/layer-norm.js';
-import { type Tensor, nativeBackend, tf } from '../../src/tensorflow/index.js';
+import { linear } from '../../src/nn/linear.js';
+import { adaptivePooling, overGrid } from '../../src/nn/resampling.js';
+import { type Tensor, type Tensor4D, nativeBackend, tf } from '../../src/tensorflow/index.js';
 
 beforeAll(() => {
   nativeBackend();
@@ -13,19 +17,28 @@ type Layer = (...inputs: Tensor[]) => Tensor;
 /** The same layers written plainly, whose gradients tfjs derives by itself. */
 const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly number[])[]]>> = {
   silu: [silu, (x) => x.mul(x.sigmoid()), [[3, 5]]],
-  gelu: [
-    gelu,
-    (x) =>
-      x.mul(0.5).mul(
-        tf.add(
-          1,
-          x
-            .add(x.pow(3).mul(0.044715))
-            .mul(Math.sqrt(2 / Math.PI))
-            .tanh(),
-        ),
-      ),
-    [[3, 5]],
+  biasedGelu: [
+    biasedGelu,
+    (x, bias) => {
+      const u = x.add(bias);
+      const inner = u.add(u.pow(3).mul(0.044715)).mul(Math.sqrt(2 / Math.PI));
+      return u.mul(0.5).mul(tf.add(1, inner.tanh()));
+    },
+    [[3, 5], [5]],
+  ],
+  linear: [
+    linear,
+    (x, weight, bias) =>
+      tf
+        .matMul(x.reshape([6, 4]), weight)
+        .add(bias)
+        .reshape([2, 3, 5]),
+    [[2, 3, 4], [4, 5], [5]],
+  ],
+  gatedResidual: [
+    gatedResidual,
+    (h, gate, x, bias) => h.add(gate.mul(x.add(bias))),
+    [[2, 4, 6], [2, 1, 6], [2, 4, 6], [6]],
   ],
   adaLayerNorm: [
     adaLayerNorm,
@@ -58,6 +71,70 @@ const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly 
     [[2, 4, 3, 6], [6], [6]],
   ],
 };
+
+const heads = 2;
+const plainAttention = (q: Tensor, k: Tensor, v: Tensor, bias: Tensor | number) =>
+  tf.matMul(tf.softmax(tf.matMul(q, k, false, true).add(bias)), v);
+/** [batch, tokens, channels] → [batch, heads, tokens, size] */
+const headsOf = (x: Tensor) => {
+  const [batch, tokens, channels] = x.shape as [number, number, number];
+  return x.reshape([batch, tokens, heads, channels / heads]).transpose([0, 2, 1, 3]);
+};
+const withoutHeads = (x: Tensor) => {
+  const [batch, , tokens, size] = x.shape as [number, number, number, number];
+  return x.transpose([0, 2, 1, 3]).reshape([batch, tokens, heads * size]);
+};
+
+Object.assign(plain, {
+  attend: [
+    (qkv: Tensor) => attend(qkv, heads),
+    (qkv: Tensor) => {
+      const [q, k, v] = tf.split(qkv, 3, -1).map(headsOf) as [Tensor, Tensor, Tensor];
+      return withoutHeads(plainAttention(q.div(Math.sqrt(3)), k, v, 0));
+    },
+    [[2, 5, 18]],
+  ],
+  ...Object.fromEntries(
+    // Windows that divide the grid, and windows that overlap.
+    [
+      [4, 2],
+      [5, 3],
+    ].map(([grid, side]) => [
+      `attendThroughMediators, ${side} windows of ${grid}`,
+      mediatorCase(grid!, side!),
+    ]),
+  ),
+});
+
+function mediatorCase(grid: number, side: number): (typeof plain)[string] {
+  const mediators = side ** 2;
+  const { rows, columns, data } = overGrid(adaptivePooling(grid, side));
+  return [
+    (qkv, ...others) =>
+      attendThroughMediators(
+        { heads, mediators, grid },
+        qkv,
+        ...(others as [Tensor, Tensor, Tensor, Tensor]),
+      ),
+    (qkv, mediatorBias, queryBias, filter, filterBias) => {
+      const [q, k, v] = tf.split(qkv, 3, -1) as [Tensor, Tensor, Tensor];
+      const pooled = tf.matMul(tf.tensor3d(data, [1, rows, columns]), q).div(Math.sqrt(3));
+      const bias = (x: Tensor) => x.squeeze([1]);
+      const gathered = plainAttention(headsOf(pooled), headsOf(k), headsOf(v), bias(mediatorBias));
+      const read = plainAttention(headsOf(q), headsOf(pooled), gathered, bias(queryBias));
+      const map = v.reshape<Tensor4D>([2, grid, grid, 6]);
+      const detail = tf.depthwiseConv2d(map, filter as Tensor4D, 1, 'same').add(filterBias);
+      return withoutHeads(read).add(detail.reshape(v.shape));
+    },
+    [
+      [2, grid ** 2, 18],
+      [heads, 1, mediators, grid ** 2],
+      [heads, 1, grid ** 2, mediators],
+      [3, 3, 6, 1],
+      [6],
+    ],
+  ];
+}
 
 it.each(Object.entries(plain))(
   '%s has the value and the gradient of its plain formula',

@@ -1,7 +1,8 @@
-import { gelu, silu } from '../../nn/activations.js';
+import { biasedGelu, silu } from '../../nn/activations.js';
 import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
+import { gatedResidual } from '../../nn/gated-residual.js';
 import { adaLayerNorm } from '../../nn/layer-norm.js';
-import { linear } from '../../nn/linear.js';
+import { linear, product } from '../../nn/linear.js';
 import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
 import { fullAttention, mediatorAttention } from './attention.js';
 import { type SiTConfig, gridOf } from './config.js';
@@ -55,13 +56,15 @@ function block(
     mediators === 0
       ? fullAttention(normed, weights, attention, heads)
       : mediatorAttention(normed, weights, attention, { heads, mediators, grid: gridOf(config) });
-  const middle = h.add(gate1!.mul(attended));
-  return middle.add(gate2!.mul(mlp(weights, `${name}.mlp`, adaLayerNorm(middle, shift2!, scale2!))));
+  const middle = gatedResidual(h, gate1!, attended, weights[`${attention}.projection.bias`]!);
+  const hidden = mlp(weights, `${name}.mlp`, adaLayerNorm(middle, shift2!, scale2!));
+  return gatedResidual(middle, gate2!, hidden, weights[`${name}.mlp.out.bias`]!);
 }
 
+/** The two layers of a block, but for the last bias. */
 function mlp(weights: Tensors, name: string, x: Tensor): Tensor {
-  const hidden = gelu(linear(x, weights[`${name}.in.weight`]!, weights[`${name}.in.bias`]!));
-  return linear(hidden, weights[`${name}.out.weight`]!, weights[`${name}.out.bias`]!);
+  const hidden = biasedGelu(product(x, weights[`${name}.in.weight`]!), weights[`${name}.in.bias`]!);
+  return product(hidden, weights[`${name}.out.weight`]!);
 }
 
 /** `count` tensors of shape [batch, 1, hidden] that shift, scale and gate a block. */

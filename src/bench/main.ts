@@ -1,0 +1,166 @@
+/** `node dist/bench/main.js [options]`: how fast this machine trains and samples, and what that is made of. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { UserError } from '../errors.js';
+import { type StepStats, nativeBackend, tf } from '../tensorflow/index.js';
+import { chromeTrace, operationCosts } from '../tensorflow/profile.js';
+import { compareWith } from './against.js';
+import { type Measurement, measure } from './measure.js';
+import { namedModel } from './model.js';
+
+interface Options {
+  readonly model: string;
+  readonly mediators: number;
+  readonly latent: number;
+  readonly batch: number;
+  readonly precision: 'float32' | 'bfloat16';
+  readonly repeats: number;
+  readonly rounds: number;
+  readonly fusion: boolean;
+  readonly json?: true;
+  readonly against?: string;
+  readonly profile?: string;
+}
+
+const costsShown = 10;
+
+const program = new Command('npm run bench --')
+  .description('measure the forward pass, a training step and a sampling step on this machine')
+  .option('--model <name>', 'a model of the paper', 'SiT-S/2')
+  .option('--mediators <count>', 'mediators of every block; 0 for full attention', whole, 64)
+  .option('--latent <size>', 'side of the latents: 32 for images of 256 px', whole, 32)
+  .option('--batch <samples>', 'samples a call', whole, 8)
+  .addOption(new Option('--precision <name>').choices(['float32', 'bfloat16']).default('float32'))
+  .option('--repeats <count>', 'the best of so many calls counts', whole, 8)
+  .option('--json', 'one line of JSON a measurement')
+  .option('--fusion', 'with what lies between matrix products compiled by XLA', false)
+  .option(
+    '--profile <folder>',
+    'write five steps of each as a Chrome trace, and show the costliest operations',
+  )
+  .option('--against <command>', 'take turns with a program that prints such lines, and show ratios')
+  .option('--rounds <count>', 'turns of each with --against', whole, 2)
+  .showHelpAfterError();
+
+try {
+  const options = program.parse().opts<Options>();
+  await (options.against === undefined ? run(options) : compare(options, options.against));
+  process.exitCode = 0;
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(`${error.message}${error.remedy === undefined ? '' : `\n${error.remedy}`}`);
+  process.exitCode = error.code === 'invalid-option' ? 2 : 1;
+}
+
+async function run(options: Options): Promise<void> {
+  const { model: name, mediators, latent, batch, precision, fusion, profile } = options;
+  const workload = {
+    model: namedModel(name, mediators, latent),
+    batch,
+    runtime: { precision, fusion },
+  };
+  const device = nativeBackend(workload.runtime).devices.includes('GPU') ? 'cuda' : 'cpu';
+  const engine = `mediator-sit, tfjs ${tf.version_core}`;
+  const profiles: [string, readonly StepStats[]][] = [];
+  const keep = (what: string, steps: readonly StepStats[]): void => void profiles.push([what, steps]);
+  for await (const measurement of measure(
+    workload,
+    options.repeats,
+    profile === undefined ? undefined : keep,
+  ))
+    console.log(
+      options.json === true
+        ? JSON.stringify({
+            engine,
+            device,
+            ...line(measurement),
+            model: name,
+            mediators,
+            latent,
+            batch,
+            precision,
+          })
+        : sentence(measurement),
+    );
+  for (const [what, steps] of profiles) await writeProfile(profile!, what, steps);
+}
+
+function line({ seconds, images_per_s, gflops, share_of_matmuls, ...rest }: Measurement) {
+  const rounded = (value: number | undefined, digits: number) =>
+    value === undefined ? undefined : Number(value.toPrecision(digits));
+  return {
+    ...rest,
+    seconds: rounded(seconds, 5),
+    images_per_s: rounded(images_per_s, 4),
+    gflops: rounded(gflops, 4),
+    share_of_matmuls: rounded(share_of_matmuls, 3),
+  };
+}
+
+function sentence({
+  what,
+  seconds,
+  peak_rss_mb,
+  images_per_s,
+  gflops,
+  share_of_matmuls,
+}: Measurement): string {
+  const time =
+    seconds < 1e-3
+      ? `${(seconds * 1e6).toFixed(1)} µs`
+      : seconds < 0.1
+        ? `${(seconds * 1e3).toFixed(1)} ms`
+        : `${seconds.toFixed(3)} s`;
+  return [
+    what.padEnd(30),
+    time.padStart(10),
+    images_per_s === undefined ? ''.padStart(14) : `${images_per_s.toPrecision(3)} images/s`.padStart(14),
+    gflops === undefined ? ''.padStart(13) : `${gflops.toFixed(0)} GFLOP/s`.padStart(13),
+    share_of_matmuls === undefined ? ''.padStart(16) : `${(100 * share_of_matmuls).toFixed(0)} % of matmuls`,
+    `${peak_rss_mb} MB`.padStart(9),
+  ].join('  ');
+}
+
+async function writeProfile(folder: string, what: string, steps: readonly StepStats[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `${what.replace(' ', '-')}.trace.json`);
+  await writeFile(path, chromeTrace(steps));
+  console.error(`\n${what}: ${steps.length} steps in ${path}`);
+  for (const { operation, calls, milliseconds, share } of operationCosts(steps).slice(0, costsShown))
+    console.error(
+      `${operation.padEnd(44)} ${String(calls).padStart(5)} calls ${milliseconds.toFixed(1).padStart(9)} ms ${(100 * share).toFixed(1).padStart(5)} %`,
+    );
+}
+
+async function compare({ rounds }: Options, against: string): Promise<void> {
+  const own = process.argv.slice(2);
+  const forwarded = own.filter(
+    (arg, i) => !isAgainst(arg) && !['--against', '--rounds'].includes(own[i - 1] ?? ''),
+  );
+  const ratios = await compareWith(
+    against,
+    [...process.execArgv, process.argv[1]!, ...forwarded, '--json'],
+    rounds,
+    (text) => {
+      console.error(text);
+    },
+  );
+  console.log(
+    `\n${'best of all rounds'.padEnd(24)} ${'ours'.padStart(9)} ${'theirs'.padStart(9)} ${'theirs / ours'.padStart(14)}`,
+  );
+  for (const { what, ours, theirs } of ratios)
+    console.log(
+      `${what.padEnd(24)} ${ours.toPrecision(4).padStart(9)} ${theirs.toPrecision(4).padStart(9)} ${(theirs / ours).toFixed(2).padStart(14)}`,
+    );
+}
+
+function isAgainst(arg: string): boolean {
+  return /^--(against|rounds)(=|$)/.test(arg);
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('A whole number is expected.');
+  return value;
+}

@@ -1,0 +1,117 @@
+import { differentiable } from '../../nn/differentiable.js';
+import { mergeHeads, mergeQueryKeyValue, splitHeads, splitQueryKeyValue } from '../../nn/heads.js';
+import { pool, poolGradient } from '../../nn/pooling.js';
+import { sumOfRows } from '../../nn/reductions.js';
+import { softmaxGradient } from '../../nn/softmax.js';
+import { type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
+
+/**
+ * Softmax attention of every token to every other: queries, keys and values side by side,
+ * [batch, tokens, 3 · channels] → [batch, tokens, channels]. The gradient keeps them and the softmax.
+ */
+export function attend(qkv: Tensor, heads: number): Tensor {
+  return differentiable((qkv: Tensor) => {
+    const [q, k, v] = splitQueryKeyValue(qkv, heads);
+    const scale = q.shape[3]! ** -0.5;
+    const scaled = q.mul(scale);
+    const probabilities = tf.softmax(tf.matMul(scaled, k, false, true));
+    return {
+      value: mergeHeads(tf.matMul(probabilities, v)),
+      saved: [scaled, k, v, probabilities],
+      gradient: (dy: Tensor, saved: Tensor[]) => {
+        const [scaled, k, v, probabilities] = saved as [Tensor, Tensor, Tensor, Tensor];
+        const dAttended = splitHeads(dy, heads);
+        const dv = tf.matMul(probabilities, dAttended, true, false);
+        const dScores = softmaxGradient(tf.matMul(dAttended, v, false, true), probabilities);
+        const dq = tf.matMul(dScores, k).mul(scale);
+        const dk = tf.matMul(dScores, scaled, true, false);
+        return mergeQueryKeyValue(dq, dk, dv);
+      },
+    };
+  })(qkv);
+}
+
+/** Heads, mediators and the side of the tokens' grid. */
+export interface MediatorShape {
+  readonly heads: number;
+  readonly mediators: number;
+  readonly grid: number;
+}
+
+/**
+ * Attention through mediators and the detail that a depthwise convolution of the values adds.
+ *
+ * The gradient keeps queries, keys and values, the mediator tokens, both softmaxes and what mediators gathered.
+ *
+ * @param qkv [batch, grid², 3 · channels]
+ * @param mediatorBias of mediators towards keys, [heads, 1, mediators, grid²]
+ * @param queryBias of queries towards mediators, [heads, 1, grid², mediators]
+ * @param filter of the convolution, [3, 3, channels, 1], and its bias, [channels]
+ * @returns [batch, grid², channels]
+ */
+export function attendThroughMediators(
+  { heads, mediators, grid }: MediatorShape,
+  qkv: Tensor,
+  mediatorBias: Tensor,
+  queryBias: Tensor,
+  filter: Tensor,
+  filterBias: Tensor,
+): Tensor {
+  const side = Math.sqrt(mediators);
+  return differentiable(
+    (qkv: Tensor, mediatorBias: Tensor, queryBias: Tensor, filter: Tensor, filterBias: Tensor) => {
+      const [q, k, v] = splitQueryKeyValue(qkv, heads);
+      const scale = q.shape[3]! ** -0.5;
+      const tokens = pool(q, grid, side, scale);
+      const gather = tf.softmax(tf.matMul(tokens, k, false, true).add(mediatorBias));
+      const gathered = tf.matMul(gather, v);
+      const read = tf.softmax(tf.matMul(q, tokens, false, true).add(queryBias));
+      const attended = mergeHeads(tf.matMul(read, gathered));
+      const detail = tf.depthwiseConv2d(asMap(mergeHeads(v), grid), filter as Tensor4D, 1, 'same');
+      return {
+        value: attended.add(detail.add(filterBias).reshape(attended.shape)),
+        saved: [q, k, v, tokens, gather, gathered, read, filter],
+        gradient: (dy: Tensor, saved: Tensor[]) => {
+          const [q, k, v, tokens, gather, gathered, read, filter] = saved as EightTensors;
+          const dAttended = splitHeads(dy, heads);
+          const dRead = softmaxGradient(tf.matMul(dAttended, gathered, false, true), read);
+          const dGathered = tf.matMul(read, dAttended, true, false);
+          const dGather = softmaxGradient(tf.matMul(dGathered, v, false, true), gather);
+          const dTokens = tf.matMul(dRead, q, true, false).add(tf.matMul(dGather, k));
+          const dq = poolGradient(tf.matMul(dRead, tokens), dTokens, grid, side, scale);
+          const dk = tf.matMul(dGather, tokens, true, false);
+          const local = convolutionGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
+          const dv = tf
+            .matMul(gather, dGathered, true, false)
+            .add(splitHeads(local.x.reshape(dy.shape), heads));
+          return [
+            mergeQueryKeyValue(dq, dk, dv),
+            dGather.sum(1, true),
+            dRead.sum(1, true),
+            local.filter,
+            sumOfRows(dy),
+          ];
+        },
+      };
+    },
+  )(qkv, mediatorBias, queryBias, filter, filterBias);
+}
+
+type EightTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+
+/** [batch, grid², channels] → [batch, grid, grid, channels] */
+function asMap(x: Tensor, grid: number): Tensor4D {
+  const [batch, , channels] = x.shape as [number, number, number];
+  return x.reshape<Tensor4D>([batch, grid, grid, channels]);
+}
+
+/** Gradients of a depthwise convolution with stride 1 and zero padding by its input and its filter. */
+function convolutionGradient(x: Tensor4D, filter: Tensor4D, dy: Tensor4D): { x: Tensor; filter: Tensor } {
+  const attributes = { strides: [1, 1], dilations: [1, 1], pad: 'same', dimRoundingMode: null };
+  const run = (kernel: string, inputs: Record<string, Tensor>, shape: Record<string, number[]>) =>
+    tf.engine().runKernel<Tensor>(kernel, inputs, { ...attributes, ...shape } as never);
+  return {
+    x: run('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { inputShape: x.shape }),
+    filter: run('DepthwiseConv2dNativeBackpropFilter', { x, dy }, { filterShape: filter.shape }),
+  };
+}
