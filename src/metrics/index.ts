@@ -4,4 +4,7 @@ export { type FeatureStatistics, StatisticsAccumulator, statisticsOf } from './s
 export { frechetDistance } from './frechet-distance.js';
 export { inceptionScore } from './inception-score.js';
 export { type PrecisionRecall, precisionRecall } from './precision-recall.js';
+export { type StoredRows, storedPrecisionRecall } from './manifold.js';
+export { type InceptionFeatures, InceptionNetwork } from './inception.js';
+export { latentFeatures } from './latent-features.js';
 export { symmetricEigenvalues } from './eigenvalues.js';

@@ -30,14 +30,24 @@ export class StatisticsAccumulator {
     if (rows.width !== width) throw new RangeError(`Features have ${width} numbers, found ${rows.width}.`);
     if (rows.count === 0) return;
     const own = meanOf(rows);
-    const deviation = new Float64Array(width);
-    for (let row = 0; row < rows.count; row++) {
-      for (let i = 0; i < width; i++) deviation[i] = rows.data[row * width + i]! - own[i]!;
-      this.addProduct(deviation, 1);
+    const row = () => new Float64Array(width);
+    const group: Group = [row(), row(), row(), row()];
+    for (let first = 0; first < rows.count; first += group.length) {
+      for (const [k, deviation] of group.entries()) {
+        const at = (first + k) * width;
+        if (first + k >= rows.count) deviation.fill(0);
+        else for (let i = 0; i < width; i++) deviation[i] = rows.data[at + i]! - own[i]!;
+      }
+      this.addProducts(group);
     }
+    const deviation = new Float64Array(width);
     const total = this.count + rows.count;
     for (let i = 0; i < width; i++) deviation[i] = own[i]! - mean[i]!;
-    this.addProduct(deviation, (this.count * rows.count) / total);
+    const share = Math.sqrt((this.count * rows.count) / total);
+    const [between, ...none] = group;
+    for (let i = 0; i < width; i++) between[i] = deviation[i]! * share;
+    for (const other of none) other.fill(0);
+    this.addProducts(group);
     for (let i = 0; i < width; i++) mean[i]! += (deviation[i]! * rows.count) / total;
     this.count = total;
   }
@@ -53,15 +63,19 @@ export class StatisticsAccumulator {
     return { count, mean: this.mean.slice(), covariance: { size: width, data } };
   }
 
-  private addProduct(vector: Float64Array, factor: number): void {
+  /** Adds the products of several rows at once: the sums, which are too many for a cache, are gone through once. */
+  private addProducts([a, b, c, d]: Group): void {
     const { width, scatter } = this;
     for (let i = 0; i < width; i++) {
-      const scaled = vector[i]! * factor;
+      const [ai, bi, ci, di] = [a[i]!, b[i]!, c[i]!, d[i]!];
       const start = i * width;
-      for (let j = 0; j <= i; j++) scatter[start + j]! += scaled * vector[j]!;
+      for (let j = 0; j <= i; j++) scatter[start + j]! += ai * a[j]! + bi * b[j]! + ci * c[j]! + di * d[j]!;
     }
   }
 }
+
+/** Rows whose products are added together. */
+type Group = readonly [Float64Array, Float64Array, Float64Array, Float64Array];
 
 /** Statistics of features that are all in memory: two passes. */
 export function statisticsOf(rows: Rows): FeatureStatistics {

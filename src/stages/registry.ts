@@ -9,6 +9,7 @@ const kinds: Readonly<Record<string, () => Promise<{ readonly stage: StageKind<n
   train: () => import('./train/kind.js'),
   pretrained: () => import('./pretrained/kind.js'),
   sample: () => import('./sample/kind.js'),
+  evaluate: () => import('./evaluate/kind.js'),
   report: () => import('./report/kind.js'),
 };
 

@@ -1,6 +1,6 @@
 import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import { DataTypeCode, type DataTypeName, type HostTensor } from './data-types.js';
-import { int64s, newHostTensor, newTensor } from './native-memory.js';
+import { int64s, newBuffer, newHostTensor, newTensor } from './native-memory.js';
 import { OperationDefinitions } from './operation-definitions.js';
 
 /** One output of a node: `TF_Output`. */
@@ -124,6 +124,45 @@ export class Graph {
     }));
   }
 
+  /**
+   * Adds the nodes of a serialized `GraphDef`, such as a frozen model.
+   *
+   * @param replaced nodes of it, by name, whose first output is taken from this graph instead
+   * @throws TensorFlowError where the bytes are no graph, or its nodes none of this library's
+   */
+  importGraph(bytes: Uint8Array, replaced: Readonly<Record<string, Output>> = {}): void {
+    const c = cApi();
+    const buffer = newBuffer(bytes);
+    const options = c.NewImportGraphDefOptions();
+    try {
+      for (const [name, output] of Object.entries(replaced))
+        c.ImportGraphDefOptionsAddInputMapping(options, name, 0, output);
+      withStatus((status) => {
+        c.GraphImportGraphDef(this.pointer, buffer, options, status);
+      });
+    } finally {
+      c.DeleteImportGraphDefOptions(options);
+      c.DeleteBuffer(buffer);
+    }
+  }
+
+  /** The operation of a name, if there is one. */
+  find(name: string): Pointer | undefined {
+    return cApi().GraphOperationByName(this.pointer, name) || undefined;
+  }
+
+  /** What an operation takes, in order. */
+  inputs(operation: Pointer): Output[] {
+    const c = cApi();
+    const count = c.OperationNumInputs(operation);
+    const view = new DataView(new ArrayBuffer(count * outputBytes));
+    c.OperationAllInputs(operation, new Uint8Array(view.buffer), count);
+    return Array.from({ length: count }, (_, i) => ({
+      operation: view.getBigUint64(i * outputBytes, true),
+      index: view.getInt32(i * outputBytes + 8, true),
+    }));
+  }
+
   /** Frees the graph. Its sessions must be closed. */
   dispose(): void {
     cApi().DeleteGraph(this.pointer);
@@ -145,12 +184,15 @@ export class Graph {
   }
 }
 
-/** `TF_Output[]` in native layout: an address and an index, padded to 16 bytes. */
+/** Bytes of a `TF_Output`: an address, an index, and padding. */
+const outputBytes = 16;
+
+/** `TF_Output[]` in native layout. */
 export function outputArray(outputs: readonly Output[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(outputs.length * 16));
+  const view = new DataView(new ArrayBuffer(outputs.length * outputBytes));
   outputs.forEach(({ operation, index }, i) => {
-    view.setBigUint64(i * 16, operation, true);
-    view.setInt32(i * 16 + 8, index, true);
+    view.setBigUint64(i * outputBytes, operation, true);
+    view.setInt32(i * outputBytes + 8, index, true);
   });
   return new Uint8Array(view.buffer);
 }

@@ -83,6 +83,7 @@ it('knows which keys change no output', () => {
     'train.samples',
     'train.checkpoint',
     'sample.batch',
+    'evaluate.batch',
   ]);
 });
 

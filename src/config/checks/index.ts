@@ -2,6 +2,13 @@ import type { PipelineStage, StageKindName } from '../pipeline.js';
 import { imagesHalve, widthsInGroups, widthsPerResolution } from './autoencoder.js';
 import { flippedClassesExist, sampledClassesExist } from './classes.js';
 import type { CheckContext, StageCheck } from './context.js';
+import {
+  evaluatedImagesAreEncoded,
+  evaluationKeysMatter,
+  gridFitsLatents,
+  metricsHaveWhatTheyNeed,
+  referenceIsWrittenOnce,
+} from './evaluation.js';
 import { encodedImagesHalve } from './latents.js';
 import { mediatorsFitGrid, mediatorsMatchBlocks } from './mediators.js';
 import { batchDividesBetweenWorkers, hiddenSizeDivides, latentsDivideIntoPatches } from './model.js';
@@ -63,6 +70,13 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     trajectoryIsOnPath,
     sampledAverageIsKept,
     sampledClassesExist,
+  ],
+  evaluate: [
+    referenceIsWrittenOnce,
+    metricsHaveWhatTheyNeed,
+    evaluationKeysMatter,
+    evaluatedImagesAreEncoded,
+    gridFitsLatents,
   ],
 };
 

@@ -7,6 +7,7 @@ import type { EncodeConfig } from './encode.js';
 import type { TrainConfig } from './train.js';
 import type { PretrainedConfig } from './pretrained.js';
 import type { SampleConfig } from './sample.js';
+import type { EvaluateConfig } from './evaluate.js';
 import type { ReportConfig } from './report.js';
 
 export type { ImagesConfig, LabelsFile } from './images.js';
@@ -16,6 +17,7 @@ export type { EncodeConfig } from './encode.js';
 export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, TrainingSamplesConfig } from './train.js';
 export type { PretrainedConfig, ClassesFile } from './pretrained.js';
 export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
+export type { EvaluateConfig } from './evaluate.js';
 export type { ReportConfig } from './report.js';
 export type { RuntimeConfig } from './runtime.js';
 export type { SweepConfig, RandomSweep, RandomValue } from './sweep.js';
@@ -28,5 +30,6 @@ export interface StageConfigs {
   train: TrainConfig;
   pretrained: PretrainedConfig;
   sample: SampleConfig;
+  evaluate: EvaluateConfig;
   report: ReportConfig;
 }

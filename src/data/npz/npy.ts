@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.js';
-import type { TypedArray, TypedArrayConstructor } from '../typed-arrays.js';
+import { type TypedArray, type TypedArrayConstructor, elementCount } from '../typed-arrays.js';
 
 /** NumPy's names of the element types, little-endian; `f2` is held as bit patterns, `b1` as 0 and 1. */
 export type NpyDtype = keyof typeof npyArrayTypes;
@@ -48,6 +48,31 @@ export function encodeNpyHeader(dtype: NpyDtype, shape: readonly number[]): Uint
  * @throws UserError `npy-invalid`: no such file, big-endian, column-major, or an element type such as objects.
  */
 export function decodeNpy(content: Uint8Array, name: string): NpyArray {
+  const { dtype, shape, dataStart } = decodeNpyHeader(content, name);
+  const ArrayType: TypedArrayConstructor & { BYTES_PER_ELEMENT: number } = npyArrayTypes[dtype];
+  const length = elementCount(shape) * ArrayType.BYTES_PER_ELEMENT;
+  if (content.length - dataStart !== length) {
+    throw invalid(name, `it should have ${length} bytes of elements, but has ${content.length - dataStart}`);
+  }
+  const copy = new Uint8Array(content.subarray(dataStart));
+  return { dtype, shape, data: new ArrayType(copy.buffer) };
+}
+
+/** What precedes an array's elements. */
+export interface NpyHeader {
+  readonly dtype: NpyDtype;
+  readonly shape: readonly number[];
+  /** Bytes before the elements. */
+  readonly dataStart: number;
+}
+
+/**
+ * Reads what precedes the elements of a `.npy` file.
+ *
+ * @param content its beginning: 64 KiB hold every header of practical use
+ * @throws UserError `npy-invalid`, as `decodeNpy`
+ */
+export function decodeNpyHeader(content: Uint8Array, name: string): NpyHeader {
   const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   if (bytes.toString('latin1', 0, 6) !== '\x93NUMPY') throw invalid(name, 'it is not a NumPy array');
   const isLong = bytes[6]! > 1;
@@ -65,13 +90,7 @@ export function decodeNpy(content: Uint8Array, name: string): NpyArray {
     .filter((size) => size.trim() !== '')
     .map(Number);
   if (/'fortran_order':\s*True/.test(header) && shape.length > 1) throw invalid(name, 'it is column-major');
-  const ArrayType: TypedArrayConstructor & { BYTES_PER_ELEMENT: number } = npyArrayTypes[type];
-  const length = shape.reduce((product, size) => product * size, 1) * ArrayType.BYTES_PER_ELEMENT;
-  if (bytes.length - dataStart !== length) {
-    throw invalid(name, `it should have ${length} bytes of elements, but has ${bytes.length - dataStart}`);
-  }
-  const copy = new Uint8Array(content.subarray(dataStart));
-  return { dtype: type, shape, data: new ArrayType(copy.buffer) };
+  return { dtype: type, shape, dataStart };
 }
 
 /** Bytes before the header's text in format version 1.0. */

@@ -1,8 +1,17 @@
+import { UserError } from '../../errors.js';
 import type { FileSeal } from '../../files/output-file.js';
 import { bytesOf, elementCount, type TypedArray } from '../typed-arrays.js';
 import { ZipArchive } from '../zip/reader.js';
 import { writeZip, type ZipEntrySource } from '../zip/writer.js';
-import { decodeNpy, encodeNpyHeader, npyArrayTypes, type NpyArray, type NpyDtype } from './npy.js';
+import {
+  decodeNpy,
+  decodeNpyHeader,
+  encodeNpyHeader,
+  npyArrayTypes,
+  type NpyArray,
+  type NpyDtype,
+  type NpyHeader,
+} from './npy.js';
 
 /**
  * An array to write. `data` may be a function, called when its turn comes, that gives the elements in parts: only one
@@ -60,9 +69,81 @@ export class NpzFile {
     return decodeNpy(await this.#archive.read(entry), `${this.#archive.path}: ${entry}`);
   }
 
+  /** Element type and shape of an array. @throws UserError as `read` */
+  async header(name: string): Promise<Pick<NpyArray, 'dtype' | 'shape'>> {
+    const { dtype, shape } = await this.#header(`${name}${extension}`);
+    return { dtype, shape };
+  }
+
+  /**
+   * Reads an array of bytes along its first axis, some rows at a time.
+   *
+   * @param skip rows to leave out at the beginning
+   * @throws UserError as `read`; `npy-invalid` also for elements that are no bytes
+   */
+  async *rows(name: string, rowsAtOnce: number, skip = 0): AsyncGenerator<NpyArray, void> {
+    const entry = `${name}${extension}`;
+    const label = `${this.#archive.path}: ${entry}`;
+    const { dtype, shape, dataStart } = await this.#header(entry);
+    if (dtype !== 'u1') throw notBytes(label, dtype);
+    const rowBytes = elementCount(shape.slice(1));
+    let left = shape[0] ?? 0;
+    let held: Uint8Array[] = [];
+    let heldBytes = -dataStart;
+    let toSkip = dataStart;
+    for await (const chunk of this.#archive.stream(entry)) {
+      const part = chunk.subarray(Math.min(toSkip, chunk.length));
+      toSkip -= chunk.length - part.length;
+      held.push(part);
+      heldBytes += chunk.length;
+      let rows = Math.min(rowsAtOnce, left);
+      while (rows > 0 && heldBytes >= rows * rowBytes) {
+        const all = Buffer.concat(held);
+        const data = new Uint8Array(all.subarray(0, rows * rowBytes));
+        held = [all.subarray(rows * rowBytes)];
+        heldBytes -= rows * rowBytes;
+        left -= rows;
+        const unwanted = Math.min(skip, rows);
+        skip -= unwanted;
+        if (unwanted < rows)
+          yield {
+            dtype,
+            shape: [rows - unwanted, ...shape.slice(1)],
+            data: data.subarray(unwanted * rowBytes),
+          };
+        rows = Math.min(rowsAtOnce, left);
+      }
+    }
+    if (left > 0) throw cutOff(label, left);
+  }
+
+  async #header(entry: string): Promise<NpyHeader> {
+    const bytes = Math.min(this.#archive.bytes(entry) ?? 0, headerBytes);
+    return decodeNpyHeader(await this.#archive.readStart(entry, bytes), `${this.#archive.path}: ${entry}`);
+  }
+
   close(): Promise<void> {
     return this.#archive.close();
   }
 }
 
 const extension = '.npy';
+
+/** More than any header has. */
+const headerBytes = 65_536;
+
+function notBytes(label: string, dtype: string): UserError {
+  return new UserError({
+    code: 'npy-invalid',
+    message: `${label}: bytes (uint8) are expected; its elements are ${dtype}.`,
+    remedy: 'Write images as integers from 0 to 255: images.astype(numpy.uint8).',
+  });
+}
+
+function cutOff(label: string, rows: number): UserError {
+  return new UserError({
+    code: 'npy-invalid',
+    message: `${label}: its last ${rows} rows are missing.`,
+    remedy: 'Write or copy the file again.',
+  });
+}

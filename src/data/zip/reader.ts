@@ -47,17 +47,38 @@ export class ZipArchive {
 
   /** Reads an entry whole and checks its checksum. */
   async read(name: string): Promise<Uint8Array> {
-    const entry = this.#find(name);
-    const data = new Uint8Array(entry.uncompressedSize);
+    const data = new Uint8Array(this.#find(name).uncompressedSize);
     let at = 0;
+    for await (const chunk of this.stream(name)) {
+      data.set(chunk, at);
+      at += chunk.length;
+    }
+    return data;
+  }
+
+  /** Reads an entry in parts of any size; its checksum is checked after the last. */
+  async *stream(name: string): AsyncGenerator<Uint8Array, void> {
+    const entry = this.#find(name);
     let checksum = 0;
     for await (const chunk of await this.#zip.openReadStreamPromise(entry)) {
-      data.set(chunk as Buffer, at);
-      at += (chunk as Buffer).length;
       checksum = crc32(chunk as Buffer, checksum);
+      yield chunk as Buffer;
     }
-    if (checksum === entry.crc32) return data;
-    throw invalid(this.path, `its entry ${name} is damaged: the checksum is not the one recorded`);
+    if (checksum !== entry.crc32)
+      throw invalid(this.path, `its entry ${name} is damaged: the checksum is not the one recorded`);
+  }
+
+  /** Reads the beginning of an entry, without its checksum being checked. */
+  async readStart(name: string, length: number): Promise<Uint8Array> {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    const stream = await this.#zip.openReadStreamPromise(this.#find(name));
+    for await (const chunk of stream) {
+      parts.push(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      if (bytes >= length) break;
+    }
+    return Buffer.concat(parts).subarray(0, length);
   }
 
   /** Reads a part of an entry, without its checksum being checked; of a compressed entry this unpacks all of it. */

@@ -1,7 +1,10 @@
+import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ZipFile } from 'yazl';
 import { NpzFile, writeNpz, type NpyArraySource } from '../../../src/data/npz/index.js';
 
 let folder: string;
@@ -59,6 +62,57 @@ describe('reading what NumPy wrote', () => {
     await expect(NpzFile.open(join(folder, 'absent.npz'))).rejects.toMatchObject({ code: 'file-missing' });
   });
 });
+
+describe('reading images some at a time', () => {
+  const images = Uint8Array.from({ length: 7 * 30_000 }, (_, i) => (i * i) % 251);
+
+  async function partsOf(path: string, rows: number, skip?: number) {
+    const file = await NpzFile.open(path);
+    const parts = [];
+    for await (const { shape, data } of file.rows('arr_0', rows, skip))
+      parts.push({ shape, data: Buffer.from(data as Uint8Array) });
+    await file.close();
+    return parts;
+  }
+
+  it.each([
+    ['stored', undefined],
+    ['compressed, as numpy.savez_compressed does', true],
+  ])('gives all of them in order: %s', async (_, compress) => {
+    const stored = join(folder, 'images.npz');
+    await writeNpz(stored, [{ name: 'arr_0', dtype: 'u1', shape: [7, 100, 100, 3], data: images }]);
+    const path = compress ? join(folder, 'images-compressed.npz') : stored;
+    if (compress) await compressed(stored, path);
+    const parts = await partsOf(path, 3);
+    expect(parts.map(({ shape }) => shape)).toEqual([3, 3, 1].map((count) => [count, 100, 100, 3]));
+    expect(Buffer.concat(parts.map(({ data }) => data)).equals(images)).toBe(true);
+    const rest = await partsOf(path, 3, 4);
+    expect(Buffer.concat(rest.map(({ data }) => data)).equals(images.subarray(4 * 30_000))).toBe(true);
+  });
+
+  it('knows shape and type without reading them', async () => {
+    const file = await NpzFile.open(fixture('numpy.npz'));
+    expect(await file.header('arr_0')).toEqual({ dtype: 'u1', shape: [1, 2, 3] });
+    expect(await file.header('mu')).toEqual({ dtype: 'f8', shape: [2] });
+    await expect(file.header('none')).rejects.toMatchObject({ code: 'zip-invalid' });
+    await expect(file.rows('mu', 1).next()).rejects.toMatchObject({ code: 'npy-invalid' });
+    await file.close();
+  });
+});
+
+/** The same archive with its entries compressed. */
+async function compressed(from: string, to: string): Promise<void> {
+  const source = await NpzFile.open(from);
+  const { data, shape } = await source.read('arr_0');
+  await source.close();
+  const stored = await readFile(from);
+  const header = stored.subarray(stored.indexOf('\x93NUMPY', 0, 'latin1')).subarray(0, 128);
+  expect(header.toString('latin1')).toContain(`(${shape.join(', ')})`);
+  const zip = new ZipFile();
+  zip.addBuffer(Buffer.concat([header, data as Uint8Array]), 'arr_0.npy', { compress: true });
+  zip.end();
+  await pipeline(zip.outputStream as unknown as NodeJS.ReadableStream, createWriteStream(to));
+}
 
 describe('writing', () => {
   const arrays: NpyArraySource[] = [

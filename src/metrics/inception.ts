@@ -1,0 +1,121 @@
+import { UserError } from '../errors.js';
+import {
+  type HostTensor,
+  type Output,
+  type RuntimeOptions,
+  Session,
+  TensorFlowError,
+  float32,
+  floats,
+} from '../tensorflow/index.js';
+import { type Rows, rowsOf } from './matrix.js';
+
+/** Channels of the spatial features that count: 17 × 17 × 7 numbers are about as many as the pooled ones. */
+const spatialChannels = 7;
+
+/** What the network sees in images. */
+export interface InceptionFeatures {
+  /** Of the last pooling layer: 2,048 numbers an image. */
+  readonly pooled: Rows;
+  /** Of the first channels of the sixth mixed layer, with their places: 2,023 numbers an image. */
+  readonly spatial: Rows;
+}
+
+/**
+ * The frozen Inception network of 2015 (`classify_image_graph_def.pb`) that FID, sFID and the Inception score are
+ * defined by, as the ADM evaluator runs it: images from 0 to 255 in place of the decoded file's; the graph scales them
+ * to 299 × 299 itself. Close it after use.
+ *
+ * Source: Dhariwal and Nichol, guided-diffusion, `evaluations/evaluator.py`.
+ */
+export class InceptionNetwork {
+  private constructor(
+    private readonly session: Session,
+    private readonly images: Output,
+    private readonly pooled: Output,
+    private readonly spatial: Output,
+    private readonly classFeatures: Output,
+    private readonly probabilitiesOf: Output,
+  ) {}
+
+  /**
+   * @param graph the serialized graph
+   * @param name what to call it in messages
+   * @throws UserError `inception-invalid` where it is no graph, or has other nodes
+   */
+  static async open(graph: Uint8Array, name: string, runtime: RuntimeOptions): Promise<InceptionNetwork> {
+    const session = new Session(runtime);
+    try {
+      return InceptionNetwork.build(session, graph);
+    } catch (error) {
+      await session.close();
+      if (!(error instanceof TensorFlowError || error instanceof MissingNode)) throw error;
+      throw new UserError({
+        code: 'inception-invalid',
+        message: `${name}: this is not the Inception graph: ${error.message.split('\n')[0]}`,
+        remedy: 'Give `classify_image_graph_def.pb` as the ADM evaluator downloads it.',
+        cause: error,
+      });
+    }
+  }
+
+  private static build(session: Session, bytes: Uint8Array): InceptionNetwork {
+    const { graph } = session;
+    const images = graph.placeholder('float32', [-1, -1, -1, 3]);
+    graph.importGraph(bytes, { ExpandDims: images });
+    const find = (name: string) => {
+      const operation = graph.find(name);
+      if (operation === undefined) throw new MissingNode(name);
+      return { operation, index: 0 };
+    };
+    const weights = graph.inputs(find('softmax/logits/MatMul').operation)[1]!;
+    const classFeatures = graph.placeholder('float32', [-1, -1]);
+    const logits = graph.node('MatMul', [classFeatures, weights]);
+    return new InceptionNetwork(
+      session,
+      images,
+      find('pool_3'),
+      find('mixed_6/conv'),
+      classFeatures,
+      graph.node('Softmax', [logits]),
+    );
+  }
+
+  /** @param images `[count, height, width, 3]`, from 0 to 255 */
+  async features(images: HostTensor): Promise<InceptionFeatures> {
+    const [pooled, spatial] = await this.session.run([[this.images, images]], [this.pooled, this.spatial]);
+    return { pooled: asRows(pooled!), spatial: asRows(firstChannels(spatial!)) };
+  }
+
+  /** Probabilities of the classes, from pooled features. The bias is left out, as the evaluator does. */
+  async probabilities({ count, width, data }: Rows): Promise<Rows> {
+    const features = float32([count, width], Float32Array.from(data));
+    const [found] = await this.session.run([[this.classFeatures, features]], [this.probabilitiesOf]);
+    return asRows(found!);
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+}
+
+class MissingNode extends Error {
+  constructor(name: string) {
+    super(`it has no node ${name}.`);
+  }
+}
+
+function asRows(tensor: HostTensor): Rows {
+  return rowsOf(tensor.data.length / tensor.shape[0]!, floats(tensor));
+}
+
+function firstChannels(tensor: HostTensor): HostTensor {
+  const channels = tensor.shape.at(-1)!;
+  const kept = Math.min(channels, spatialChannels);
+  const all = floats(tensor);
+  const places = all.length / channels;
+  const data = new Float32Array(places * kept);
+  for (let place = 0; place < places; place++)
+    data.set(all.subarray(place * channels, place * channels + kept), place * kept);
+  return float32([...tensor.shape.slice(0, -1), kept], data);
+}

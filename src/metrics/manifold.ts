@@ -1,0 +1,116 @@
+import {
+  type Compiled,
+  type RuntimeOptions,
+  type Tensor1D,
+  type Tensor2D,
+  compile,
+  float32,
+  floats,
+  tf,
+} from '../tensorflow/index.js';
+import type { PrecisionRecall } from './precision-recall.js';
+
+/** Rows of numbers that are read in portions: too many to be held at once. */
+export interface StoredRows {
+  readonly count: number;
+  readonly width: number;
+  /** Rows `first` to `first + count`, one after the other. */
+  readonly read: (first: number, count: number) => Promise<Float32Array>;
+}
+
+/** Rows of a portion of either side; products of two portions are computed at once. */
+const rowsAtOnce = 2048;
+
+type Nearest = Compiled<{ points: Tensor2D; set: Tensor2D }, { nearest: Tensor2D }>;
+type Within = Compiled<{ points: Tensor2D; set: Tensor2D; radii: Tensor1D }, { within: Tensor1D }>;
+
+/**
+ * Precision and recall of sets of any size, their distances computed in float32 portion by portion, as the ADM
+ * evaluator does.
+ *
+ * Source: Kynkäänniemi et al., "Improved precision and recall metric" (2019).
+ *
+ * @param onRows told how many more rows were compared with a whole set; there are twice as many as in both sets
+ */
+export async function storedPrecisionRecall(
+  reference: StoredRows,
+  samples: StoredRows,
+  runtime: RuntimeOptions,
+  { neighbours = 3, onRows }: { neighbours?: number; onRows?: (rows: number) => void } = {},
+): Promise<PrecisionRecall> {
+  const nearest: Nearest = compile(
+    ({ points, set }) => {
+      const { values } = tf.topk(
+        tf.neg(squaredDistances(points, set)),
+        Math.min(neighbours + 1, set.shape[0]),
+      );
+      return { nearest: tf.neg<Tensor2D>(values as Tensor2D) };
+    },
+    { runtime },
+  );
+  const within: Within = compile(
+    ({ points, set, radii }) => ({
+      within: tf
+        .any(tf.lessEqual(squaredDistances(points, set), tf.expandDims(radii, 0)), 1)
+        .cast('float32') as Tensor1D,
+    }),
+    { runtime },
+  );
+  try {
+    const radiiOf = async (set: StoredRows): Promise<Float32Array> => {
+      const radii = new Float32Array(set.count);
+      for await (const [first, points] of portions(set)) {
+        const found = Array.from({ length: points.shape[0]! }, (): number[] => []);
+        for await (const [, others] of portions(set)) {
+          const { nearest: part } = await nearest.call({ points, set: others });
+          const width = part.shape[1]!;
+          for (const [i, own] of found.entries())
+            own.push(...floats(part).subarray(i * width, (i + 1) * width));
+        }
+        // The nearest of all is the point itself.
+        for (const [i, own] of found.entries())
+          radii[first + i] = own.sort((a, b) => a - b)[Math.min(neighbours, own.length - 1)]!;
+        onRows?.(found.length);
+      }
+      return radii;
+    };
+    const shareWithin = async (points: StoredRows, set: StoredRows, radii: Float32Array) => {
+      let inside = 0;
+      for await (const [, part] of portions(points)) {
+        const isWithin = new Uint8Array(part.shape[0]!);
+        for await (const [first, others] of portions(set)) {
+          const own = radii.slice(first, first + others.shape[0]!);
+          const result = await within.call({ points: part, set: others, radii: float32([own.length], own) });
+          for (const [i, value] of floats(result.within).entries()) isWithin[i]! |= value;
+        }
+        inside += isWithin.reduce((sum, value) => sum + value, 0);
+        onRows?.(isWithin.length);
+      }
+      return inside / points.count;
+    };
+    return {
+      precision: await shareWithin(samples, reference, await radiiOf(reference)),
+      recall: await shareWithin(reference, samples, await radiiOf(samples)),
+    };
+  } finally {
+    await nearest.close();
+    await within.close();
+  }
+}
+
+/** |u|² - 2u·v + |v|² of every two rows, and no less than 0. */
+function squaredDistances(points: Tensor2D, set: Tensor2D): Tensor2D {
+  const square = (rows: Tensor2D) => tf.sum(tf.square(rows), 1);
+  const products = tf.mul(tf.matMul(points, set, false, true), 2);
+  return tf.maximum(
+    tf.add(tf.sub(tf.expandDims(square(points), 1), products), tf.expandDims(square(set), 0)),
+    0,
+  );
+}
+
+async function* portions({ count, width, read }: StoredRows) {
+  for (let first = 0; first < count; first += rowsAtOnce) {
+    const rows = Math.min(rowsAtOnce, count - first);
+    yield [first, float32([rows, width], await read(first, rows))] as const;
+  }
+}

@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import type { ImageDataset } from '../../data/images/index.js';
+import { LatentDataset } from '../../data/latents/index.js';
+import { NpzFile } from '../../data/npz/index.js';
+import { UserError } from '../../errors.js';
+import { sha256OfFile } from '../../files/sha256-file.js';
+import type { StageContext } from '../../pipeline/stage.js';
+import { openImages } from '../images/open-images.js';
+
+/** Some of a set, one after the other: `[count, height, width, channels]`. */
+export interface SetBatch {
+  readonly shape: readonly [count: number, height: number, width: number, channels: number];
+  /** Pixels from 0 to 255, or the means of latents. */
+  readonly data: Uint8Array | Float32Array;
+}
+
+/** Images, or latents of images, that are read in portions. Close it after use. */
+export interface ImageSet {
+  /** What to call it in messages. */
+  readonly name: string;
+  readonly holds: 'images' | 'latents';
+  readonly count: number;
+  /** What its content follows from: the same text, the same images. */
+  readonly identity: string;
+  /** From the image numbered `first` to the last one. */
+  readonly batches: (first: number, size: number) => AsyncIterable<SetBatch>;
+  readonly close: () => Promise<void>;
+}
+
+/** The images, or latents, that a stage left. */
+export async function openStageSet(id: string, context: StageContext): Promise<ImageSet> {
+  const { kind, directory, fingerprint } = context.input(id);
+  if (kind === 'encode') return latentSet(id, await LatentDataset.open(directory), fingerprint);
+  if (kind === 'images') return datasetSet(id, await openImages(id, context), fingerprint);
+  return npzSet(join(directory, 'samples.npz'), fingerprint);
+}
+
+/** The images of an `.npz`; nothing where it holds none. */
+export async function openFileSet(path: string, signal: AbortSignal): Promise<ImageSet | undefined> {
+  const npz = await NpzFile.open(path);
+  const hasImages = npz.names.includes(imagesKey);
+  await npz.close();
+  return hasImages ? npzSet(path, await sha256OfFile(path, signal)) : undefined;
+}
+
+/** Name of the images in an `.npz`, as `numpy.savez` gives it to a lone array. */
+const imagesKey = 'arr_0';
+
+async function npzSet(path: string, identity: string): Promise<ImageSet> {
+  const npz = await NpzFile.open(path);
+  try {
+    const { shape, dtype } = await npz.header(imagesKey);
+    const [count, height, width, channels] = shape;
+    if (dtype !== 'u1' || shape.length !== 4 || channels !== 3 || !count || !height || !width)
+      throw new UserError({
+        code: 'images-invalid',
+        message: `${path}: \`${imagesKey}\` must hold images, uint8 [count, height, width, 3]; it is ${dtype} [${shape.join(', ')}].`,
+        remedy: 'Write it with numpy.savez(path, images), as the ADM evaluator reads it.',
+      });
+    return {
+      name: path,
+      holds: 'images',
+      count,
+      identity,
+      batches: async function* (first, size) {
+        for await (const rows of npz.rows(imagesKey, size, first))
+          yield { shape: [rows.shape[0]!, height, width, 3], data: rows.data as Uint8Array };
+      },
+      close: () => npz.close(),
+    };
+  } catch (error) {
+    await npz.close();
+    throw error;
+  }
+}
+
+function datasetSet(name: string, images: ImageDataset, identity: string): ImageSet {
+  const { count, size: side } = images;
+  return {
+    name,
+    holds: 'images',
+    count,
+    identity,
+    batches: (first, size) =>
+      portions(first, count, size, async (start, rows) => {
+        const data = new Uint8Array(rows * side * side * 3);
+        const read = async (i: number) => {
+          data.set(await images.read(start + i), i * side * side * 3);
+        };
+        await Promise.all(Array.from({ length: rows }, (_, i) => read(i)));
+        return { shape: [rows, side, side, 3], data };
+      }),
+    close: () => Promise.resolve(),
+  };
+}
+
+function latentSet(name: string, latents: LatentDataset, identity: string): ImageSet {
+  const [height, width, channels] = latents.shape;
+  return {
+    name,
+    holds: 'latents',
+    count: latents.count,
+    identity,
+    batches: (first, size) =>
+      portions(first, latents.count, size, async (start, rows) => {
+        const mean = new Float32Array(rows * height * width * channels);
+        const indices = Array.from({ length: rows }, (_, i) => start + i);
+        await latents.readBatch(indices, { mean, std: new Float32Array(mean.length) });
+        return { shape: [rows, height, width, channels], data: mean };
+      }),
+    close: () => latents.close(),
+  };
+}
+
+async function* portions(
+  first: number,
+  count: number,
+  size: number,
+  read: (start: number, rows: number) => Promise<SetBatch>,
+): AsyncGenerator<SetBatch, void> {
+  for (let start = first; start < count; start += size) yield read(start, Math.min(size, count - start));
+}

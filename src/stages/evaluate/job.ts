@@ -1,0 +1,190 @@
+import { join, resolve } from 'node:path';
+import type { EvaluateConfig } from '../../config/index.js';
+import { UserError } from '../../errors.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import { frechetDistance, storedPrecisionRecall } from '../../metrics/index.js';
+import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
+import { StoredFeatures } from './feature-store.js';
+import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
+import { storedInceptionScore } from './inception-score.js';
+import { type FeatureNetwork, openInception, openLatentNetwork } from './networks.js';
+import { Reference } from './reference.js';
+import { type MeanName, type Statistics, writeStatistics } from './statistics-file.js';
+
+/** What distances are called, by the features that they compare. */
+const distances = [
+  { metric: 'fid', feature: 'pooled', mean: 'mu' },
+  { metric: 'sfid', feature: 'spatial', mean: 'mu_s' },
+  { metric: 'latentFrechetDistance', feature: 'latent', mean: 'mu_latent' },
+] as const;
+
+/** Figures in the order of the report. */
+type Figures = Record<string, number>;
+
+/** One run of the stage. */
+export class EvaluateJob {
+  private done = 0;
+  private total = 0;
+  private readonly figures: Figures = {};
+  private readonly statistics: Partial<Record<MeanName, Statistics>> = {};
+  private readonly referenceStatistics: Partial<Record<MeanName, Statistics>> = {};
+  private readonly notices: StageEvent[] = [];
+
+  constructor(
+    private readonly config: EvaluateConfig,
+    private readonly context: StageContext,
+    private readonly tell: (event: StageProgress) => void,
+  ) {}
+
+  async run(): Promise<StageEvent[]> {
+    const samples = await this.openSamples();
+    try {
+      const reference = await Reference.open(this.config, this.context);
+      try {
+        return await this.compare(samples, reference);
+      } finally {
+        await reference?.close();
+      }
+    } finally {
+      await samples.close();
+    }
+  }
+
+  private async compare(samples: ImageSet, reference: Reference | undefined): Promise<StageEvent[]> {
+    const { config, context } = this;
+    const runtime = { ...context.runtime, precision: 'float32' } as const;
+    const wanted = new Set(config.metrics);
+    const usesLatents = wanted.delete('latentFrechetDistance');
+    const usesInception = wanted.size > 0;
+    const sides = samples.count + (reference?.images?.count ?? 0);
+    this.total = sides * (Number(usesLatents) + Number(usesInception));
+    if (wanted.has('precisionRecall')) this.total += 2 * sides;
+    const facts: Record<string, string> = {};
+    if (usesLatents) {
+      const network = await openLatentNetwork(context.input(config.autoencoder!), config.latentGrid, runtime);
+      try {
+        await this.distancesBy(network, samples, reference);
+      } finally {
+        await network.close();
+      }
+    }
+    if (usesInception) {
+      const path = resolve(context.pipelineDirectory, config.inceptionFile!);
+      const network = await openInception(path, config.inceptionSha256, runtime);
+      facts.inceptionSha256 = network.sha256;
+      try {
+        const stored = await this.distancesBy(network, samples, reference);
+        if (wanted.has('inceptionScore'))
+          this.figures.inceptionScore = await storedInceptionScore(
+            stored.samples.rows('pooled'),
+            network.probabilities,
+          );
+        if (wanted.has('precisionRecall'))
+          Object.assign(
+            this.figures,
+            await storedPrecisionRecall(
+              stored.reference!.rows('pooled'),
+              stored.samples.rows('pooled'),
+              runtime,
+              {
+                onRows: (rows) => {
+                  context.signal.throwIfAborted();
+                  this.count(rows);
+                },
+              },
+            ),
+          );
+      } finally {
+        await network.close();
+      }
+    }
+    return this.finish(samples, reference, facts);
+  }
+
+  /** Distances by the features of one network, and what else can be computed from these. */
+  private async distancesBy(
+    network: FeatureNetwork,
+    samples: ImageSet,
+    reference: Reference | undefined,
+  ): Promise<{ samples: StoredFeatures; reference?: StoredFeatures }> {
+    const { metrics, batch } = this.config;
+    const { signal } = this.context;
+    const wanted = distances.filter(
+      ({ metric, feature }) => metrics.includes(metric) && feature in network.widths,
+    );
+    for (const { feature, mean } of wanted) reference?.mustFit(mean, network.widths[feature]!);
+    const options = {
+      batch,
+      signal,
+      onImages: (images: number) => {
+        this.count(images);
+      },
+    };
+    const found = await StoredFeatures.of(network, samples, options);
+    const compared = reference?.images && (await StoredFeatures.of(network, reference.images, options));
+    for (const { metric, feature, mean } of wanted) {
+      const own = await found.statistics(feature, signal);
+      const given = reference?.statistics[mean];
+      const other = given ?? (await compared!.statistics(feature, signal));
+      this.figures[metric] = frechetDistance(own, { ...other, count: 0 });
+      this.statistics[mean] = own;
+      if (given === undefined) this.referenceStatistics[mean] = other;
+      this.warnOfBias(metric, network.widths[feature]!, samples, reference?.images);
+    }
+    return { samples: found, ...(compared && { reference: compared }) };
+  }
+
+  /** Few samples make every distance too large: their covariance has not even full rank. */
+  private warnOfBias(
+    metric: string,
+    width: number,
+    samples: ImageSet,
+    reference: ImageSet | undefined,
+  ): void {
+    for (const set of [samples, ...(reference ? [reference] : [])])
+      if (set.count <= width)
+        this.notices.push({
+          type: 'notice',
+          level: 'warning',
+          message: `${metric} is biased: ${set.name} has ${set.count} images, and ${width} features need more than as many. Figures of equally many images can be compared with each other, not with others.`,
+        });
+  }
+
+  private async finish(
+    samples: ImageSet,
+    reference: Reference | undefined,
+    facts: Readonly<Record<string, string>>,
+  ): Promise<StageEvent[]> {
+    const { directory } = this.context;
+    const { figures } = this;
+    const counts = {
+      samples: samples.count,
+      ...(reference?.images && { referenceImages: reference.images.count }),
+    };
+    const evaluation = { ...counts, figures, ...facts };
+    await writeFileWhole(join(directory, 'evaluation.json'), `${JSON.stringify(evaluation, undefined, 1)}\n`);
+    if (Object.keys(this.statistics).length > 0)
+      await writeStatistics(join(directory, 'statistics.npz'), this.statistics);
+    if (Object.keys(this.referenceStatistics).length > 0)
+      await writeStatistics(join(directory, 'reference.npz'), this.referenceStatistics);
+    return [...this.notices, { type: 'summary', values: { ...figures, ...counts } }];
+  }
+
+  private async openSamples(): Promise<ImageSet> {
+    const { samples, samplesFile } = this.config;
+    if (samples !== undefined) return openStageSet(samples, this.context);
+    const path = resolve(this.context.pipelineDirectory, samplesFile!);
+    const set = await openFileSet(path, this.context.signal);
+    if (set !== undefined) return set;
+    throw new UserError({
+      code: 'images-missing',
+      message: `${path}: there are no images \`arr_0\` to evaluate.`,
+      remedy: 'Write them with numpy.savez(path, images).',
+    });
+  }
+
+  private count(images: number): void {
+    this.done += images;
+    this.tell({ type: 'progress', done: this.done, total: this.total, unit: 'images' });
+  }
+}

@@ -1,0 +1,17 @@
+import { resolve } from 'node:path';
+import type { EvaluateConfig } from '../../config/generated/index.js';
+import type { StageKind } from '../../pipeline/stage.js';
+import { runLater } from '../run-later.js';
+
+export const stage: StageKind<EvaluateConfig> = {
+  name: 'evaluate',
+  codeVersion: 1,
+  // Figures are computed in float32 and float64 whatever the precision of other stages.
+  dependsOnPrecision: false,
+  dependsOnSeed: false,
+  externalInputs: ({ samplesFile, referenceFile, inceptionFile }, folder) =>
+    [samplesFile, referenceFile, inceptionFile].flatMap((path) =>
+      path === undefined ? [] : [resolve(folder, path)],
+    ),
+  run: runLater(() => import('./index.js')),
+};

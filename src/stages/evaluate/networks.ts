@@ -1,0 +1,99 @@
+import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+
+import { InceptionNetwork, type Rows, latentFeatures } from '../../metrics/index.js';
+import type { StageContext, StageOutput } from '../../pipeline/stage.js';
+import { type RuntimeOptions, engineKind, float32, floats } from '../../tensorflow/index.js';
+import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
+import type { ImageSet, SetBatch } from './image-set.js';
+
+/** Features by name, a row an image. */
+export type Features = Readonly<Record<string, Rows>>;
+
+/** What turns images into features. Close it after use. */
+export interface FeatureNetwork {
+  /** What its features follow from, beside the images. */
+  readonly identity: string;
+  /** Numbers of each kind of feature. */
+  readonly widths: Readonly<Record<string, number>>;
+  readonly features: (batch: SetBatch, holds: ImageSet['holds']) => Promise<Features>;
+  readonly close: () => Promise<void>;
+}
+
+/** A side of the images that the network is tried on. */
+const triedSide = 64;
+
+/** The Inception network of a file, with what else can be asked of it. */
+export interface OpenInception extends FeatureNetwork {
+  readonly sha256: string;
+  readonly probabilities: (features: Rows) => Promise<Rows>;
+}
+
+/** @throws UserError `inception-invalid`, `inception-checksum`, `native-needed` */
+export async function openInception(
+  path: string,
+  sha256: string | undefined,
+  runtime: RuntimeOptions,
+): Promise<OpenInception> {
+  if (engineKind() !== 'native')
+    throw new UserError({
+      code: 'native-needed',
+      message: 'The Inception graph runs in the native TensorFlow only, which is not in use.',
+      remedy: 'Run `npm run setup`; `pipeline doctor` tells what is missing.',
+    });
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw asUserError(error, path);
+  });
+  const found = createHash('sha256').update(bytes).digest('hex');
+  if (sha256 !== undefined && found !== sha256)
+    throw new UserError({
+      code: 'inception-checksum',
+      message: `${path}: its SHA-256 is ${found}, not ${sha256}.`,
+      remedy: 'Get the file again, or correct `inceptionSha256`.',
+    });
+  const network = await InceptionNetwork.open(bytes, path, runtime);
+  const features = async ({ shape, data }: SetBatch): Promise<Features> => ({
+    ...(await network.features(float32(shape, Float32Array.from(data)))),
+  });
+  try {
+    const blank = { shape: [1, triedSide, triedSide, 3], data: new Uint8Array(triedSide ** 2 * 3) } as const;
+    const widths = widthsOf(await features(blank));
+    return {
+      identity: `inception ${found}`,
+      sha256: found,
+      widths,
+      features,
+      probabilities: (rows) => network.probabilities(rows),
+      close: () => network.close(),
+    };
+  } catch (error) {
+    await network.close();
+    throw error;
+  }
+}
+
+/** The encoder of an `autoencoder` stage, and what is taken of its latents. */
+export async function openLatentNetwork(
+  { directory, fingerprint }: StageOutput,
+  grid: number,
+  runtime: StageContext['runtime'],
+): Promise<FeatureNetwork> {
+  const autoencoder = await Autoencoder.open(directory, runtime);
+  return {
+    identity: `latents ${fingerprint} ${grid}`,
+    widths: { latent: 2 * autoencoder.config.latentChannels * grid ** 2 },
+    features: async ({ shape, data }, holds) => {
+      if (holds === 'latents') return { latent: latentFeatures(float32(shape, data as Float32Array), grid) };
+      const pixels = Float32Array.from(data, (value) => value / 127.5 - 1);
+      const { mean } = await autoencoder.encode(float32(shape, pixels));
+      return { latent: latentFeatures(float32(mean.shape, floats(mean)), grid) };
+    },
+    close: () => autoencoder.close(),
+  };
+}
+
+function widthsOf(features: Features): Record<string, number> {
+  return Object.fromEntries(Object.entries(features).map(([name, { width }]) => [name, width]));
+}

@@ -1,0 +1,86 @@
+import { resolve } from 'node:path';
+import type { EvaluateConfig } from '../../config/index.js';
+import { UserError } from '../../errors.js';
+import type { StageContext } from '../../pipeline/stage.js';
+import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
+import { type MeanName, type Statistics, covarianceNames, readStatistics } from './statistics-file.js';
+
+/** What samples are compared with: images, statistics of images, or both. Close it after use. */
+export class Reference {
+  private constructor(
+    private readonly name: string,
+    readonly images: ImageSet | undefined,
+    readonly statistics: Readonly<Partial<Record<MeanName, Statistics>>>,
+  ) {}
+
+  /**
+   * @throws UserError `reference-empty` where a file has neither, `reference-images-missing` where a figure needs them,
+   *   and what is wrong with the file
+   */
+  static async open(config: EvaluateConfig, context: StageContext): Promise<Reference | undefined> {
+    const { reference, referenceFile, metrics } = config;
+    if (reference !== undefined) {
+      const images = await openStageSet(reference, context);
+      return new Reference(images.name, images, {});
+    }
+    if (referenceFile === undefined) return undefined;
+    const path = resolve(context.pipelineDirectory, referenceFile);
+    const statistics: Partial<Record<MeanName, Statistics>> = {};
+    for (const [mean, covariance] of Object.entries(covarianceNames)) {
+      const found = await readStatistics(path, mean, covariance);
+      if (found) statistics[mean as MeanName] = found;
+    }
+    const images = await openFileSet(path, context.signal);
+    if (images === undefined && Object.keys(statistics).length === 0)
+      throw new UserError({
+        code: 'reference-empty',
+        message: `${path}: it has neither images (\`arr_0\`) nor statistics (\`mu\` and \`sigma\`).`,
+        remedy: 'Give an .npz as the ADM evaluator reads it.',
+      });
+    if (images === undefined && metrics.includes('precisionRecall'))
+      throw imagesMissing(path, 'precisionRecall', 'needs the images themselves (`arr_0`)');
+    // Images that no figure needs are not looked at.
+    const needed = metrics.some(
+      (metric) =>
+        metric === 'precisionRecall' ||
+        (metric in meanOf && !statistics[meanOf[metric as keyof typeof meanOf]]),
+    );
+    if (needed) return new Reference(path, images, statistics);
+    await images?.close();
+    return new Reference(path, undefined, statistics);
+  }
+
+  /** @throws UserError `statistics-mismatch`, or `reference-images-missing` where a figure has nothing to go by */
+  mustFit(mean: MeanName, width: number): void {
+    const found = this.statistics[mean]?.covariance.size;
+    if (found === undefined) {
+      if (this.images === undefined)
+        throw imagesMissing(
+          this.name,
+          mean,
+          `is missing, with \`${covarianceNames[mean]}\`, and there are no images (\`arr_0\`) to compute it from`,
+        );
+      return;
+    }
+    if (found === width) return;
+    throw new UserError({
+      code: 'statistics-mismatch',
+      message: `${this.name}: its \`${mean}\` is of ${found} features; the network gives ${width}.`,
+      remedy: 'Give statistics that were computed with the same network.',
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.images?.close();
+  }
+}
+
+const meanOf = { fid: 'mu', sfid: 'mu_s', latentFrechetDistance: 'mu_latent' } as const;
+
+function imagesMissing(path: string, name: string, problem: string): UserError {
+  return new UserError({
+    code: 'reference-images-missing',
+    message: `${path}: \`${name}\` ${problem}.`,
+    remedy: 'Give a file that has them, or leave the figure out of `metrics`.',
+  });
+}

@@ -1,0 +1,62 @@
+import { NpzFile, writeNpz } from '../../data/npz/index.js';
+import { UserError } from '../../errors.js';
+import type { FeatureStatistics } from '../../metrics/index.js';
+
+/** Mean and covariance without the number of samples that they are of. */
+export type Statistics = Omit<FeatureStatistics, 'count'>;
+
+/** Names of the covariance that belongs to each mean, as the ADM evaluator has them; the last pair is ours. */
+export const covarianceNames = { mu: 'sigma', mu_s: 'sigma_s', mu_latent: 'sigma_latent' } as const;
+export type MeanName = keyof typeof covarianceNames;
+
+/**
+ * Reads a mean and a covariance from an `.npz`; nothing where it has neither.
+ *
+ * @throws UserError `file-missing`, `zip-invalid`, `npy-invalid`, `statistics-invalid`
+ */
+export async function readStatistics(
+  path: string,
+  meanName: string,
+  covarianceName: string,
+): Promise<Statistics | undefined> {
+  const npz = await NpzFile.open(path);
+  try {
+    if (!npz.names.includes(meanName)) return undefined;
+    const mean = await npz.read(meanName);
+    const covariance = await npz.read(covarianceName);
+    const [size] = mean.shape;
+    const isReal = [mean, covariance].every(({ dtype }) => dtype === 'f4' || dtype === 'f8');
+    const isMatrix = covariance.shape.length === 2 && covariance.shape.every((extent) => extent === size);
+    if (!isReal || mean.shape.length !== 1 || !isMatrix)
+      throw new UserError({
+        code: 'statistics-invalid',
+        message: `${path}: a mean [n] and a covariance [n, n] of float64 or float32 are expected; ${meanName} is ${mean.dtype} [${mean.shape.join(', ')}], ${covarianceName} is ${covariance.dtype} [${covariance.shape.join(', ')}].`,
+        remedy: 'Compute the statistics again.',
+      });
+    return {
+      mean: Float64Array.from(mean.data as Float64Array),
+      covariance: { size: size!, data: Float64Array.from(covariance.data as Float64Array) },
+    };
+  } finally {
+    await npz.close();
+  }
+}
+
+/** Writes statistics as the ADM evaluator reads them. */
+export async function writeStatistics(
+  path: string,
+  statistics: Readonly<Partial<Record<MeanName, Statistics>>>,
+): Promise<void> {
+  await writeNpz(
+    path,
+    Object.entries(statistics).flatMap(([name, { mean, covariance }]) => [
+      { name, dtype: 'f8' as const, shape: [mean.length], data: mean },
+      {
+        name: covarianceNames[name as MeanName],
+        dtype: 'f8' as const,
+        shape: [covariance.size, covariance.size],
+        data: covariance.data,
+      },
+    ]),
+  );
+}
