@@ -1,4 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { asUserError } from '../files/file-errors.js';
 import { writeFileWhole } from '../files/output-file.js';
 
@@ -10,6 +11,9 @@ export interface MetricsRecord {
 
 /** Name of the file that a training stage logs to. */
 export const metricsName = 'metrics.jsonl';
+
+/** Name of the file in which it says how fast it was: what depends on the machine and the moment. */
+export const speedName = 'speed.jsonl';
 
 /** Appends one record. */
 export async function appendMetrics(path: string, record: MetricsRecord): Promise<void> {
@@ -32,4 +36,13 @@ export async function readMetrics(path: string): Promise<MetricsRecord[]> {
 export async function rewindMetrics(path: string, step: number): Promise<void> {
   const records = (await readMetrics(path)).filter((record) => record.step <= step);
   await writeFileWhole(path, records.map((record) => JSON.stringify(record) + '\n').join(''));
+}
+
+/** A training's figures with those of its speed at the same steps; without the times of the records. */
+export async function readAllMetrics(directory: string): Promise<MetricsRecord[]> {
+  const [metrics, speed] = await Promise.all(
+    [metricsName, speedName].map((name) => readMetrics(join(directory, name))),
+  );
+  const speeds = new Map(speed!.map(({ timeSeconds: _, ...record }) => [record.step, record]));
+  return metrics!.map((record) => ({ ...record, ...speeds.get(record.step) }));
 }

@@ -6,6 +6,7 @@ import {
   connect,
   defer,
   filter,
+  finalize,
   from,
   ignoreElements,
   merge,
@@ -13,7 +14,6 @@ import {
   range,
   takeWhile,
 } from 'rxjs';
-import { appendMetrics, metricsName, rewindMetrics } from '../data/metrics-log.js';
 import { UserError } from '../errors.js';
 import { faultPoint } from '../files/fault-point.js';
 import type { StageContext, StageEvent, StageProgress } from '../pipeline/stage.js';
@@ -29,7 +29,9 @@ import {
 import type { CheckpointSchedule } from '../training/checkpoint-schedule.js';
 import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
+import { withQuartiles } from '../training/time-quartiles.js';
 import type { Trainer } from '../training/trainer.js';
+import { type RecordsOptions, TrainingRecords } from './records/training-records.js';
 import { checkpointsName } from './training-files.js';
 import { madeFrom, refuseForeign } from './training-origin.js';
 import { isFirstWorker } from './workers.js';
@@ -51,6 +53,7 @@ export interface TrainingJob {
   readonly load: (step: number) => Promise<Batch>;
   readonly schedule: Schedule;
   readonly logEverySteps: number;
+  readonly records: RecordsOptions;
   readonly checkpoint: CheckpointSchedule;
   readonly pictures?: TrainingPictures;
 }
@@ -89,7 +92,9 @@ export function checkpointFolder(stageDirectory: string): string {
 export function trainingSteps(job: TrainingJob, context: StageContext): Observable<StageEvent> {
   const notices: StageEvent[] = [];
   return from(TrainingRun.begin(job, context, notices)).pipe(
-    mergeMap((run) => concat(from(notices), steps(run), finished(run))),
+    mergeMap((run) =>
+      concat(from(notices), steps(run), finished(run), closed(run)).pipe(finalize(() => void run.close())),
+    ),
   );
 }
 
@@ -116,10 +121,13 @@ function finished(run: TrainingRun): Observable<never> {
   return defer(() => run.finish()).pipe(ignoreElements());
 }
 
+function closed(run: TrainingRun): Observable<StageEvent> {
+  return defer(() => run.close()).pipe(concatMap((notices) => from(notices)));
+}
+
 /** One session of training: the state beside the trainer's tensors. */
 class TrainingRun {
   private readonly folder: string;
-  private readonly metricsPath: string;
   private savedStep: number | undefined;
   /** Whether the workers have agreed to stop after the last step. */
   private agreedToStop = false;
@@ -131,9 +139,10 @@ class TrainingRun {
     private updates: number,
     private skippedInARow: number,
     private readonly meter: Meter,
+    /** Of the process that writes what belongs to the whole output. */
+    private readonly records: TrainingRecords | undefined,
   ) {
     this.folder = checkpointFolder(context.directory);
-    this.metricsPath = join(context.directory, metricsName);
   }
 
   static async begin(job: TrainingJob, context: StageContext, notices: StageEvent[]): Promise<TrainingRun> {
@@ -142,18 +151,20 @@ class TrainingRun {
       (message) => notices.push({ type: 'notice', level: 'warning', message }),
     );
     if (checkpoint !== undefined) await refuseForeign(checkpoint, context);
-    if (isFirstWorker(context))
-      await rewindMetrics(join(context.directory, metricsName), checkpoint?.step ?? 0);
+    const records = isFirstWorker(context)
+      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0)
+      : undefined;
     await job.pictures?.rewind(checkpoint?.step ?? 0);
     if (checkpoint === undefined) {
       await job.start(job.trainer);
-      return new TrainingRun(job, context, 0, 0, 0, new Meter());
+      return new TrainingRun(job, context, 0, 0, 0, new Meter(), records);
     }
     await restoreCheckpoint(checkpoint, job.trainer);
     notices.push({ type: 'notice', level: 'info', message: `Goes on from step ${checkpoint.step}.` });
     const { updates, skippedInARow, meter } = checkpoint.extra;
-    const run = new TrainingRun(job, context, checkpoint.step, updates, skippedInARow, new Meter(meter));
-    run.savedStep = checkpoint.step;
+    const { step } = checkpoint;
+    const run = new TrainingRun(job, context, step, updates, skippedInARow, new Meter(meter), records);
+    run.savedStep = step;
     notices.push(...(await run.draw()));
     return run;
   }
@@ -184,11 +195,10 @@ class TrainingRun {
     const current = this.meter.means();
     if (this.step % logEverySteps === 0 || this.step === schedule.totalSteps) {
       const means = this.meter.take();
-      if (isFirstWorker(this.context))
-        await appendMetrics(this.metricsPath, { step: this.step, ...means, learningRate });
+      await this.records?.log(this.step, { ...withQuartiles(means), learningRate });
       faultPoint('logged step');
     }
-    const notices = await this.draw();
+    const notices = [...(this.records?.takeNotices() ?? []), ...(await this.draw())];
     if (checkpoint.isDue(this.step)) await this.save();
     const progress: StageProgress = {
       type: 'progress',
@@ -217,6 +227,12 @@ class TrainingRun {
   async finish(): Promise<void> {
     if (this.savedStep !== this.step) await this.save();
     if (this.step < this.job.schedule.totalSteps) throw abortError(this.context.signal);
+  }
+
+  /** Lets services have what is left of the records; tells what became of them. */
+  async close(): Promise<StageEvent[]> {
+    await this.records?.close();
+    return this.records?.takeNotices() ?? [];
   }
 
   /** Writes a checkpoint, where this process is the one that does. All workers' states are the same. */

@@ -27,6 +27,7 @@ export {
   openStore,
   startEngine,
 } from './engine.js';
+export { matmulRate } from './matmul-rate.js';
 export { fromHost } from './host-tensors.js';
 export { tidy } from './tidy.js';
 export { type Static, type TensorSpec } from './signature.js';

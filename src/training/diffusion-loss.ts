@@ -52,6 +52,12 @@ export interface DiffusionLossOptions {
   readonly nullClass: number;
 }
 
+/** The loss of each sample, and the time that it was taken at: [batch] both. */
+export interface DiffusionLosses {
+  readonly losses: Tensor;
+  readonly times: Tensor;
+}
+
 /**
  * The loss of a step, one number a sample: a new draw from each posterior, noise, times and dropped labels, all
  * functions of the keys and of each sample's place in the global batch.
@@ -69,7 +75,7 @@ export function diffusionLoss(
     labelDropout,
     nullClass,
   }: DiffusionLossOptions,
-): Tensor {
+): DiffusionLosses {
   const [batch, ...shape] = mean.shape;
   const drawn = mean.add(std.mul(randomNormal(posteriorKey, firstSample, batch, shape)));
   const data = drawn.sub(tf.tensor1d([...normalization.mean])).div(tf.tensor1d([...normalization.std]));
@@ -80,5 +86,5 @@ export function diffusionLoss(
   const y =
     labelDropout === 0 ? labels : tf.where<Tensor1D>(dropped, tf.fill([batch], nullClass, 'int32'), labels);
   const field = (x: Tensor, time: Tensor) => model(x as Tensor4D, time as Tensor1D, y);
-  return trainingLoss(transport, field, { data, noise, t });
+  return { losses: trainingLoss(transport, field, { data, noise, t }), times: t };
 }

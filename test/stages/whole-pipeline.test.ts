@@ -31,9 +31,11 @@ async function results(runs: string): Promise<Record<string, string>> {
   for (const stage of ['train', 'sample']) {
     const names = await readdir(output(stage, runs), { recursive: true, withFileTypes: true });
     for (const entry of names) {
-      // The manifest of the store holds times.
-      if (!entry.isFile() || (entry.name === 'manifest.json' && !entry.parentPath.includes('checkpoints')))
-        continue;
+      // The manifest of the store and the figures of speed hold times.
+      const holdsTimes =
+        entry.name === 'speed.jsonl' ||
+        (entry.name === 'manifest.json' && !entry.parentPath.includes('checkpoints'));
+      if (!entry.isFile() || holdsTimes) continue;
       const path = join(entry.parentPath, entry.name);
       found[`${stage}/${entry.name}`] = await digest(path);
     }

@@ -68,8 +68,13 @@ export async function tinyPipeline(): Promise<string> {
 }
 
 /** Starts the real command in a folder, its runs in `RUNS` there. */
-export function startPipeline(folder: string, args: readonly string[], runs = 'runs') {
-  return startCommand(main, args, folder, { PIPELINE_RUNS: join(folder, runs) });
+export function startPipeline(
+  folder: string,
+  args: readonly string[],
+  runs = 'runs',
+  env: Readonly<Record<string, string>> = {},
+) {
+  return startCommand(main, args, folder, { PIPELINE_RUNS: join(folder, runs), ...env });
 }
 
 /** Starts a command line of ours in a folder. */

@@ -49,15 +49,20 @@ export function lossOf(inputs: Readonly<Record<keyof ReturnType<typeof lossInput
 } {
   const model = (x: Tensor4D, t: Tensor1D, y: Tensor1D) =>
     x.add(t.reshape([-1, 1, 1, 1])).add(y.cast('float32').reshape([-1, 1, 1, 1]));
-  const losses = diffusionLoss(model, inputs as unknown as LatentInputs, inputs as unknown as RandomInputs, {
-    transport: { ...transportOf(choice), lossWeight: 'none' },
-    interval: timeInterval(choice, 0),
-    timestepSampling: { kind: 'uniform' },
-    timestepShift: 1,
-    normalization: { mean: [0.1, 0.2, 0.3], std: [1, 2, 0.5] },
-    labelDropout,
-    nullClass,
-  });
+  const { losses } = diffusionLoss(
+    model,
+    inputs as unknown as LatentInputs,
+    inputs as unknown as RandomInputs,
+    {
+      transport: { ...transportOf(choice), lossWeight: 'none' },
+      interval: timeInterval(choice, 0),
+      timestepSampling: { kind: 'uniform' },
+      timestepShift: 1,
+      normalization: { mean: [0.1, 0.2, 0.3], std: [1, 2, 0.5] },
+      labelDropout,
+      nullClass,
+    },
+  );
   return { losses };
 }
 

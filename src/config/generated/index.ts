@@ -12,7 +12,7 @@ import type { ReportConfig } from './report.js';
 
 export type { ImagesConfig, LabelsFile } from './images.js';
 export type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
-export type { AutoencoderConfig, FlippedClasses } from './autoencoder.js';
+export type { AutoencoderConfig, FlippedClasses, RecordsConfig, WandbConfig } from './autoencoder.js';
 export type { EncodeConfig } from './encode.js';
 export type { TrainConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, TrainingSamplesConfig } from './train.js';
 export type { PretrainedConfig, ClassesFile } from './pretrained.js';

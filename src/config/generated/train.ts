@@ -109,6 +109,7 @@ export interface TrainConfig {
    */
   logEverySteps: number;
   samples?: TrainingSamplesConfig;
+  records: RecordsConfig;
   /**
    * When training can be resumed from, and what is kept.
    */
@@ -257,4 +258,35 @@ export interface TrainingSamplesConfig {
    * Latent channels that are guided: the first 3, as in the paper's code, or all.
    */
   guidanceChannels: 3 | 'all';
+}
+/**
+ * Where else the logged figures go. `metrics.jsonl` (what was learnt) and `speed.jsonl` (how fast) are always written. A service that fails is given up with a warning; training goes on.
+ */
+export interface RecordsConfig {
+  /**
+   * Whether event files are written, in the stage's folder `tensorboard`.
+   */
+  tensorboard: boolean;
+  wandb?: WandbConfig;
+}
+/**
+ * Records at Weights & Biases, through its Python package: `pip install wandb`. The key comes from the environment, as WANDB_API_KEY; PIPELINE_PYTHON names another Python than `python3`.
+ */
+export interface WandbConfig {
+  /**
+   * Project of the run.
+   */
+  project: string;
+  /**
+   * User or team that the project belongs to; the key's own without it.
+   */
+  entity?: string;
+  /**
+   * Name of the run; pipeline and stage without it.
+   */
+  name?: string;
+  /**
+   * `online` sends as it goes, `offline` writes to the folder `wandb` beside the pipeline file for `wandb sync`, `disabled` does nothing.
+   */
+  mode: 'online' | 'offline' | 'disabled';
 }

@@ -59,6 +59,11 @@ function outsideBlocks(config: SiTConfig): number {
   return gridOf(config) ** 2 * patch * d * (1 + 2) + embedding + finalChunks * d * d;
 }
 
+/** Floating-point operations of a training step for a sample: a backward pass costs twice a forward pass. */
+export function trainingOperations({ multiplyAccumulates }: ModelCost): number {
+  return 2 * 3 * multiplyAccumulates;
+}
+
 /** Bytes that training needs for a batch: weights, gradients, two moments and the average, and activations. */
 export function trainingMemory({ parameters, activations }: ModelCost, batch: number): number {
   const copies = 5;

@@ -88,6 +88,7 @@ function trainingJob(
       totalSteps: config.steps,
     },
     logEverySteps: config.logEverySteps,
+    records: { config: config.records, samples: config.batch },
     checkpoint: checkpointSchedule({ ...config.checkpoint, keepLast: 1 }),
   };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { StageStatus } from '../../pipeline/run/run-file.js';
 import type { KeptProgress, StageOutput } from '../../pipeline/stage.js';
 import { readManifest } from '../../pipeline/store/manifest.js';
-import { type MetricsRecord, metricsName, readMetrics } from '../../data/metrics-log.js';
+import { type MetricsRecord, readAllMetrics } from '../../data/metrics-log.js';
 import { asUserError } from '../../files/file-errors.js';
 
 /** A finished stage, with what the report needs of its files. */
@@ -53,7 +53,7 @@ export async function readReportedStage(
     after: [...new Set(after)],
     seed: origin?.seed,
     precision: origin?.precision,
-    metrics: await readMetrics(join(output.directory, metricsName)),
+    metrics: await readAllMetrics(output.directory),
   };
 }
 

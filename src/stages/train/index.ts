@@ -3,10 +3,11 @@ import { EMPTY, type Observable, concat, defer, finalize, from, mergeMap } from 
 import type { TrainConfig } from '../../config/generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { checkCarried } from '../../models/sit/carry.js';
+import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
-import { type ProgramSession, openSession, sizeOf } from '../../tensorflow/index.js';
+import { type ProgramSession, engineKind, matmulRate, openSession, sizeOf } from '../../tensorflow/index.js';
 import type { Accumulation } from '../../training/accumulation.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { checkpointSchedule } from '../../training/checkpoint-schedule.js';
@@ -95,6 +96,12 @@ class Training {
         totalSteps: totalSteps(config, data.count),
       },
       logEverySteps: config.logEverySteps,
+      records: {
+        config: config.records,
+        samples: config.globalBatch,
+        operations: share.size * trainingOperations(sitCost(model)),
+        ...(engineKind() === 'native' && { peak: () => matmulRate(context.runtime) }),
+      },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
       ...(samples &&
         isFirstWorker(context) && {

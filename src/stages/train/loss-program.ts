@@ -8,6 +8,7 @@ import {
   type RandomInputs,
   diffusionLoss,
 } from '../../training/diffusion-loss.js';
+import { quartileSums } from '../../training/time-quartiles.js';
 import type { LossProgram } from '../../training/trainer.js';
 import {
   type TimestepSampling,
@@ -53,13 +54,13 @@ export function lossProgram(
   };
   return (inputs, weights) => {
     const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
-    const losses = diffusionLoss(
+    const { losses, times } = diffusionLoss(
       (x, t, y) => sit(weights, model, x, t, y),
       { mean, std, labels },
       keys,
       options,
     );
-    return { loss: losses.mean() };
+    return { loss: losses.mean(), figures: quartileSums(losses, times) };
   };
 }
 

@@ -1,5 +1,5 @@
-import { dirname, join, resolve } from 'node:path';
-import { metricsName, readMetrics } from '../../data/metrics-log.js';
+import { dirname, resolve } from 'node:path';
+import { readAllMetrics } from '../../data/metrics-log.js';
 import type { ConfiguredValue } from '../../pipeline/runs/configuration.js';
 import type { Run } from '../../pipeline/runs/run.js';
 import type { StageRecord } from '../../pipeline/run/run-file.js';
@@ -46,7 +46,7 @@ async function readRunStage(
     after: record.after,
     seed: manifest?.origin.seed,
     precision: manifest?.origin.precision,
-    metrics: directory === '' ? [] : await readMetrics(join(directory, metricsName)),
+    metrics: directory === '' ? [] : await readAllMetrics(directory),
     isWhole: manifest !== undefined,
     outcome: {
       status: run.state === 'died' && record.status === 'running' ? 'died' : record.status,

@@ -47,6 +47,15 @@ const special: Readonly<Record<string, Special | undefined>> = {
   parameters: { format: formatLarge },
   size: { format: (value) => `${value} px` },
   kl: { label: 'KL divergence' },
+  lossQuartile1: { label: 'loss at times 0 to ¼' },
+  lossQuartile2: { label: 'loss at times ¼ to ½' },
+  lossQuartile3: { label: 'loss at times ½ to ¾' },
+  lossQuartile4: { label: 'loss at times ¾ to 1' },
+  matmulPeakShare: {
+    label: 'share of bare matrix products’ rate',
+    format: (value) => `${(100 * value).toFixed(1)} %`,
+  },
+  peakMemoryMiB: { label: 'peak memory', format: (value) => `${formatNumber(value)} MiB` },
   fid: { label: 'FID' },
   sfid: { label: 'sFID' },
 };

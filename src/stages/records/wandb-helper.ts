@@ -1,0 +1,26 @@
+/**
+ * A program for Python's package wandb, the maintained SDK: reads a line of JSON that says how to begin, then one a record,
+ * until its input ends. Answers in lines of JSON: `ready` with the run's address, or `failed`.
+ */
+export const wandbHelper = `
+import json, os, sys
+answers = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)  # What the package prints is no answer.
+def answer(**what):
+    print(json.dumps(what), file=answers)
+try:
+    import wandb
+    begin = json.loads(sys.stdin.readline())
+    run = wandb.init(resume="allow", **begin)
+    answer(type="ready", place=run.url or run.dir)
+    for line in sys.stdin:
+        record = json.loads(line)
+        run.log(record["figures"], step=record["step"])
+    run.finish()
+except ImportError:
+    answer(type="failed", message="Python has no package wandb: pip install wandb")
+    sys.exit(1)
+except BaseException as error:
+    answer(type="failed", message=f"{type(error).__name__}: {error}")
+    sys.exit(1)
+`;

@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { execa } from 'execa';
+import type { RecordsConfig } from '../../config/generated/index.js';
+import { UserError } from '../../errors.js';
+import { writeFileWhole } from '../../files/output-file.js';
+import type { StageContext } from '../../pipeline/stage.js';
+import { wandbName } from '../training-files.js';
+import type { RecordSink, TrainingRecord } from './record-sink.js';
+import { wandbHelper } from './wandb-helper.js';
+
+type WandbConfig = NonNullable<RecordsConfig['wandb']>;
+
+/** Records that may wait for the helper to take them: a day's at one in ten seconds. */
+const mostWaitingBytes = 4 * 2 ** 20;
+/** Time for the last records to be sent. */
+const closeWithinMs = 60_000;
+
+/** What the helper answers. */
+type Answer =
+  { readonly type: 'ready'; readonly place: string } | { readonly type: 'failed'; readonly message: string };
+
+/**
+ * Weights & Biases, through its Python package in a process of its own: nothing that happens to it stops the training, and
+ * training never waits for it but at the end.
+ */
+export class WandbSink implements RecordSink {
+  readonly name = 'Weights & Biases';
+  place: string | undefined;
+  private problem: string | undefined;
+  private readonly ended: Promise<void>;
+
+  private constructor(private readonly helper: ReturnType<typeof startHelper>) {
+    const lines = createInterface({ input: helper.stdout });
+    lines.on('line', (line) => {
+      this.take(JSON.parse(line) as Answer);
+    });
+    // A helper that is gone: said by its end.
+    helper.stdin.on('error', () => undefined);
+    this.ended = helper.then(({ exitCode, signal, code }) => {
+      if (exitCode === 0) return;
+      const how = exitCode === undefined ? (signal ?? code ?? 'did not start') : `exit code ${exitCode}`;
+      this.problem ??= `its process ended early (${how})`;
+    });
+  }
+
+  /**
+   * Starts recording under the id that the stage's folder holds, or a new one.
+   *
+   * @throws UserError `wandb-key-missing`
+   */
+  static async open(config: WandbConfig, context: StageContext): Promise<WandbSink> {
+    if (config.mode === 'online' && !process.env.WANDB_API_KEY)
+      throw new UserError({
+        code: 'wandb-key-missing',
+        message: 'Weights & Biases is to record online, but WANDB_API_KEY is not set.',
+        remedy: 'Set it to the key from https://wandb.ai/authorize, or set `mode: offline`.',
+      });
+    const { id, pipelineName, pipelineDirectory, origin } = context;
+    const sink = new WandbSink(startHelper(process.env.PIPELINE_PYTHON ?? 'python3'));
+    sink.send({
+      id: await runId(context.directory),
+      project: config.project,
+      entity: config.entity,
+      name: config.name ?? `${pipelineName} ${id}`,
+      mode: config.mode,
+      dir: process.env.WANDB_DIR ?? pipelineDirectory,
+      config: origin && { ...(origin.config as object), seed: origin.seed },
+    });
+    return sink;
+  }
+
+  log({ step, figures }: TrainingRecord): Promise<void> {
+    if (this.problem === undefined && this.helper.stdin.writableLength > mostWaitingBytes)
+      this.problem = 'it does not take records';
+    if (this.problem !== undefined) return Promise.reject(new Error(this.problem));
+    this.send({ step, figures });
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.helper.stdin.end();
+    const timer = setTimeout(() => this.helper.kill('SIGKILL'), closeWithinMs);
+    await this.ended;
+    clearTimeout(timer);
+    if (this.problem !== undefined) throw new Error(this.problem);
+  }
+
+  private send(message: object): void {
+    this.helper.stdin.write(JSON.stringify(message) + '\n');
+  }
+
+  private take(answer: Answer): void {
+    if (answer.type === 'ready') this.place = answer.place;
+    else this.problem ??= answer.message;
+  }
+}
+
+function startHelper(python: string) {
+  return execa(python, ['-u', '-c', wandbHelper], {
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'ignore',
+    buffer: false,
+    reject: false,
+    // Not ended by the keys that interrupt the training, which has more to tell.
+    detached: true,
+    env: { WANDB_SILENT: 'true', WANDB_CONSOLE: 'off' },
+  });
+}
+
+async function runId(directory: string): Promise<string> {
+  const path = join(directory, wandbName);
+  const kept = await readFile(path, 'utf8').catch(() => undefined);
+  if (kept !== undefined) return (JSON.parse(kept) as { id: string }).id;
+  const id = randomBytes(6).toString('hex');
+  await writeFileWhole(path, JSON.stringify({ id }) + '\n');
+  return id;
+}

@@ -1,0 +1,180 @@
+/**
+ * Kills the real command at enumerated points of encoding, training, writing of checkpoints, their deletion and sampling,
+ * and lets it go on: losses, weights, averages, moments, latents and samples must be, bit for bit, those of a run that
+ * nobody killed. Then the disk is filled during a training, and emptied again.
+ *
+ *   npm run test:points               every point, about 4 minutes
+ *   npm run test:points -- manifest   those with this in their names
+ */
+import { cp, mkdir, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digest } from '../support/digest.js';
+import { mountSmall, unmount } from '../support/small-file-system.js';
+import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+
+/** Points by the stage that the run has to begin with; `#2` is the second passage. The names are those of `faultPoint`. */
+const points = {
+  latents: [
+    'created latents-00001.safetensors',
+    'renamed latents-00001.safetensors',
+    'renamed index.partial.json#2',
+    'synced index.json',
+  ],
+  train: [
+    'took step#1',
+    'took step#13',
+    'logged step#2',
+    'began checkpoint#1',
+    'began checkpoint#3',
+    'created weights.safetensors#2',
+    'wrote to weights.safetensors#70',
+    'synced weights.safetensors#2',
+    'renamed weights.safetensors#2',
+    'renamed average.safetensors#2',
+    'wrote to firstMoment.safetensors#100',
+    'renamed secondMoment.safetensors#3',
+    'wrote tensors of checkpoint#2',
+    'created manifest.json#2',
+    'synced manifest.json#2',
+    'renamed manifest.json#3',
+    'named checkpoint#1',
+    'named checkpoint#3',
+    'unnamed checkpoint#1',
+    'removed checkpoint#1',
+    'took step#40',
+    'synced model.json',
+  ],
+  sample: ['put aside 000001.png', 'put 000005.png', 'created samples.npz', 'renamed samples.npz'],
+};
+const compared = ['latents', 'train', 'sample'];
+/** Files that hold times. */
+const machine = ['manifest.json', 'speed.jsonl'];
+const atOnce = 2;
+
+const [only = ''] = process.argv.slice(2);
+const folder = await tinyPipeline();
+const run = (runs: string, options: readonly string[] = [], env: Readonly<Record<string, string>> = {}) =>
+  startPipeline(folder, ['run', 'tiny.yaml', ...options], runs, env);
+
+/** Hashes of what a run's stages left, by path. */
+async function results(runs: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const stage of compared) {
+    const output = join(folder, runs, 'tiny', 'latest', stage);
+    const names = await readdir(output, { recursive: true });
+    for (const name of names.sort()) {
+      const path = join(output, name);
+      if (!machine.includes(name) && (await stat(path)).isFile())
+        found[`${stage}/${name}`] = await digest(path);
+    }
+  }
+  return found;
+}
+
+/** Copies what stages before `stage` left as another run. */
+async function copyBefore(stage: keyof typeof points, runs: string): Promise<void> {
+  await cp(join(folder, `before ${stage}`), join(folder, runs), { recursive: true, verbatimSymlinks: true });
+}
+
+const before = { latents: 'autoencoder', train: 'latents', sample: 'train' };
+let previous: string | undefined;
+for (const [stage, last] of Object.entries(before)) {
+  if (previous !== undefined)
+    await cp(previous, join(folder, `before ${stage}`), { recursive: true, verbatimSymlinks: true });
+  previous = join(folder, `before ${stage}`);
+  const { exitCode, stderr } = await run(`before ${stage}`, ['--until', last]);
+  if (exitCode !== 0) throw new Error(stderr);
+}
+await copyBefore('sample', 'undisturbed');
+const undisturbed = await run('undisturbed');
+if (undisturbed.exitCode !== 0) throw new Error(undisturbed.stderr);
+const expected = await results('undisturbed');
+
+let failures = 0;
+const report = (name: string, problem: string | undefined): void => {
+  console.log(
+    `${problem === undefined ? 'same bits' : 'FAILED   '}  ${name}${problem === undefined ? '' : `\n${problem}`}`,
+  );
+  if (problem !== undefined) failures++;
+};
+
+/** What is wrong with a run that was killed at a point and continued, if anything is. */
+async function problemAt(
+  stage: keyof typeof points,
+  point: string,
+  runs: string,
+): Promise<string | undefined> {
+  await copyBefore(stage, runs);
+  const killed = await run(runs, [], { PIPELINE_KILL_AT: point });
+  if (killed.signal !== 'SIGKILL')
+    return `the run never came to this point\n${killed.stdout}${killed.stderr}`;
+  return problemOfContinuing(runs);
+}
+
+async function problemOfContinuing(runs: string): Promise<string | undefined> {
+  const { exitCode, stdout, stderr } = await run(runs);
+  if (exitCode !== 0) return stdout + stderr;
+  const difference = await differenceOf(runs);
+  await rm(join(folder, runs), { recursive: true });
+  return difference;
+}
+
+/** The files of a run that are not those of the undisturbed one. */
+async function differenceOf(runs: string): Promise<string | undefined> {
+  const found = await results(runs);
+  const names = [...new Set([...Object.keys(expected), ...Object.keys(found)])];
+  const other = names.filter((name) => found[name] !== expected[name]);
+  return other.length === 0 ? undefined : `differs in ${other.join(', ')}`;
+}
+
+const queue = Object.entries(points)
+  .flatMap(([stage, names]) => names.map((name) => [stage as keyof typeof points, name] as const))
+  .filter(([, name]) => name.includes(only));
+const count = queue.length;
+await Promise.all(
+  Array.from({ length: atOnce }, async (_, lane) => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [stage, point] = next;
+      report(point, await problemAt(stage, point, `lane ${lane}`));
+    }
+  }),
+);
+if (only === '') await fillDisk();
+await rm(folder, { recursive: true, force: true });
+console.log(`${count} points, ${failures} failures`);
+process.exit(failures > 0 || count === 0 ? 1 : 0);
+
+/** Trains on a file system with room for little more than a checkpoint, then makes room. */
+async function fillDisk(): Promise<void> {
+  const runs = 'small disk';
+  const disk = join(folder, runs);
+  await mkdir(disk);
+  const reason = mountSmall(disk, 16 * 1024);
+  if (reason !== undefined) {
+    console.log(`skipped: a full disk. ${reason}`);
+    return;
+  }
+  try {
+    await copyBefore('train', runs);
+    const ballast = join(disk, 'ballast');
+    const { bavail, bsize } = await statfs(disk);
+    // A checkpoint of the tiny model has 5 files of about 190 KiB in all.
+    await writeFile(ballast, Buffer.alloc(bavail * bsize - 700 * 1024));
+    const { exitCode, stdout, stderr } = await run(runs);
+    const said = /there is no space left on the disk/.test(stdout + stderr);
+    report(
+      'a full disk stops the run and says so',
+      exitCode === 1 && said ? undefined : `${exitCode}\n${stdout}${stderr}`,
+    );
+    await rm(ballast);
+    const continued = await run(runs);
+    const goesOn = /Goes on from step/.test(continued.stdout);
+    report(
+      'the checkpoint before a full disk is whole',
+      goesOn ? undefined : continued.stdout + continued.stderr,
+    );
+    report('a run goes on when there is room again', await differenceOf(runs));
+  } finally {
+    unmount(disk);
+  }
+}

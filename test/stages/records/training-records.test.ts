@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { RecordsConfig } from '../../../src/config/generated/index.js';
+import { readAllMetrics } from '../../../src/data/metrics-log.js';
+import type { StageContext, StageEvent } from '../../../src/pipeline/stage.js';
+import { TrainingRecords } from '../../../src/stages/records/training-records.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await temporaryFolder('records');
+  vi.stubEnv('WANDB_API_KEY', '');
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+const context = () =>
+  ({ id: 'train', pipelineName: 'test', pipelineDirectory: directory, directory }) as StageContext;
+const open = (config: Partial<RecordsConfig>, step = 0) =>
+  TrainingRecords.open({ config: { tensorboard: false, ...config }, samples: 8 }, context(), step);
+const messages = (events: readonly StageEvent[]) =>
+  events.map((event) => (event.type === 'notice' ? event.message : event.type));
+const offline = { project: 'p', mode: 'offline' } as const;
+
+/** Records steps until there is something to say, 20 s at most. */
+async function logUntilTold(records: TrainingRecords): Promise<string[]> {
+  for (let step = 1; step < 400; step++) {
+    await records.log(step, { loss: 1 / step });
+    const told = messages(records.takeNotices());
+    if (told.length > 0) return told;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return [];
+}
+
+describe('records of a training', () => {
+  it('go on after a step: what was told of later ones is dropped', async () => {
+    const first = await open({ tensorboard: true });
+    for (const step of [10, 20, 30]) await first.log(step, { loss: step });
+    await first.close();
+    const second = await open({ tensorboard: true }, 20);
+    await second.log(30, { loss: 31 });
+    await second.close();
+    const lines = (await readFile(join(directory, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { step: 10, loss: 10 },
+      { step: 20, loss: 20 },
+      { step: 30, loss: 31 },
+    ]);
+    expect(await readdir(join(directory, 'tensorboard'))).toHaveLength(2);
+  });
+
+  it('tell speed and memory apart from what was learnt', async () => {
+    const records = await TrainingRecords.open(
+      { config: { tensorboard: false }, samples: 8, operations: 1e6, peak: () => Promise.resolve(1e9) },
+      context(),
+      0,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await records.log(4, { loss: 1 });
+    const [record] = await readAllMetrics(directory);
+    const { imagesPerSecond, secondsPerStep, matmulPeakShare, peakMemoryMiB } = record!;
+    expect(secondsPerStep).toBeGreaterThan(0.007);
+    expect(imagesPerSecond! * secondsPerStep!).toBeCloseTo(8, 9);
+    expect(matmulPeakShare! * secondsPerStep!).toBeCloseTo(1e6 / 1e9, 9);
+    expect(peakMemoryMiB).toBeGreaterThan(process.memoryUsage.rss() / 2 ** 20 / 2);
+    expect(Object.keys(record!)).not.toContain('timeSeconds');
+  });
+});
+
+describe('Weights & Biases', () => {
+  it('is refused online without a key, before any work', async () => {
+    await expect(open({ wandb: { project: 'p', mode: 'online' } })).rejects.toMatchObject({
+      code: 'wandb-key-missing',
+    });
+    await (await open({ wandb: { project: 'p', mode: 'disabled' } })).close();
+  });
+
+  it('that fails is given up with one warning, and the training is recorded on', async () => {
+    // A program in Python's place that ends as a crash would.
+    const program = join(directory, 'python');
+    await writeFile(program, '#!/bin/sh\nread line\nexit 7\n');
+    await chmod(program, 0o755);
+    vi.stubEnv('PIPELINE_PYTHON', program);
+    const records = await open({ wandb: offline });
+    expect(await logUntilTold(records)).toEqual([
+      'Weights & Biases gets no further records: its process ended early (exit code 7). Training goes on; metrics.jsonl has everything.',
+    ]);
+    const before = (await readAllMetrics(directory)).length;
+    await records.log(1000, { loss: 0 });
+    expect(records.takeNotices()).toEqual([]);
+    expect(await readAllMetrics(directory)).toHaveLength(before + 1);
+    await records.close();
+    expect(records.takeNotices()).toEqual([]);
+  });
+
+  it('whose Python is not there is given up too', async () => {
+    vi.stubEnv('PIPELINE_PYTHON', join(directory, 'none'));
+    const records = await open({ wandb: offline });
+    expect(await logUntilTold(records)).toEqual([expect.stringContaining('its process ended early')]);
+    await records.close();
+  });
+
+  it('takes the run up under its id', async ({ skip }) => {
+    const python = process.env.PIPELINE_PYTHON ?? 'python3';
+    try {
+      execFileSync(python, ['-c', 'import wandb'], { stdio: 'pipe' });
+    } catch {
+      skip(`${python} has no package wandb`);
+    }
+    for (const step of [10, 20]) {
+      const records = await open({ wandb: offline }, step - 10);
+      await records.log(step, { loss: step });
+      await records.close();
+      expect(messages(records.takeNotices())).toEqual([expect.stringContaining('Weights & Biases: ')]);
+    }
+    const { id } = JSON.parse(await readFile(join(directory, 'wandb.json'), 'utf8')) as { id: string };
+    const runs = (await readdir(join(directory, 'wandb'))).filter((name) => name.startsWith('offline-run-'));
+    expect(runs).toHaveLength(2);
+    for (const run of runs) expect(run.endsWith(`-${id}`)).toBe(true);
+  }, 120_000);
+});

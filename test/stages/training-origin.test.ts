@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import type { Origin } from '../../src/pipeline/fingerprint/origin.js';
+import type { StageContext } from '../../src/pipeline/stage.js';
+import { madeFrom, refuseForeign } from '../../src/stages/training-origin.js';
+
+const origin: Origin = {
+  kind: 'train',
+  codeVersion: 1,
+  seed: 3,
+  precision: 'float32',
+  config: { latents: 'latents', model: { mediators: 4 }, learningRate: 0.01, logEverySteps: 10 },
+  withoutEffect: [['logEverySteps']],
+  references: [{ path: ['latents'], stage: 'latents', fingerprint: 'abc' }],
+  inputs: [],
+};
+const context = (changes: Partial<Origin> = {}) =>
+  ({ id: 'train', origin: { ...origin, ...changes } }) as StageContext;
+const checkpoint = { path: 'step-000000008', step: 8, extra: {}, made: madeFrom(context()) };
+
+describe('a checkpoint of another training', () => {
+  it('is refused with every key that differs', async () => {
+    const config = { latents: 'latents', model: { mediators: 16 }, learningRate: 0.02, logEverySteps: 10 };
+    const references = [{ path: ['latents'], stage: 'latents', fingerprint: 'other' }];
+    await expect(refuseForeign(checkpoint, context({ seed: 4, config, references }))).rejects.toMatchObject({
+      code: 'checkpoint-of-another-training',
+      message:
+        'step-000000008 is of a training that was set up otherwise (there → here):' +
+        '\n  seed: 3 → 4' +
+        '\n  upstream: latents changed' +
+        '\n  stages.train.model.mediators: 4 → 16' +
+        '\n  stages.train.learningRate: 0.01 → 0.02',
+    });
+  });
+
+  it('is not seen in one of the same training, whatever keys without effect say', async () => {
+    await refuseForeign(checkpoint, context());
+    await refuseForeign(checkpoint, context({ config: { ...(origin.config as object), logEverySteps: 20 } }));
+  });
+});
