@@ -25,7 +25,7 @@ export function run(config: EncodeConfig, context: StageContext): Observable<Sta
 
 function encodeAll(job: EncodeJob, context: StageContext): Observable<StageEvent> {
   return concat(
-    range(0, job.batches).pipe(
+    range(job.firstBatch, job.batches - job.firstBatch).pipe(
       prefetch(
         batchesAhead,
         (batch) => job.load(batch),
@@ -78,13 +78,21 @@ class EncodeJob {
     return new EncodeJob(config, images, autoencoder, writer);
   }
 
+  /**
+   * The batch to go on with, which may begin before the first image that is not there yet: batches are the same whatever
+   * was interrupted, as another one would round the last bits otherwise.
+   */
+  get firstBatch(): number {
+    return Math.floor(this.start / this.config.batch);
+  }
+
   get batches(): number {
-    return Math.ceil((this.images.count - this.start) / this.config.batch);
+    return Math.ceil(this.images.count / this.config.batch);
   }
 
   async load(batch: number): Promise<PixelBatch> {
     const { size, labels, count } = this.images;
-    const first = this.start + batch * this.config.batch;
+    const first = batch * this.config.batch;
     const indices = Array.from({ length: Math.min(this.config.batch, count - first) }, (_, i) => first + i);
     let rows = indices.length;
     const mirroredRows = indices.map((index) =>
@@ -109,10 +117,11 @@ class EncodeJob {
       mean: rowOf(mean, row),
       std: rowOf(logVariance, row).map((value) => Math.exp(value / 2)),
     });
-    return indices.map((index, i) => {
+    return indices.flatMap((index, i) => {
+      if (index < this.start) return [];
       const row = mirroredRows[i];
       const label = this.images.labels[index]!;
-      return { ...posterior(i), label, ...(row === undefined ? {} : { flipped: posterior(row) }) };
+      return [{ ...posterior(i), label, ...(row === undefined ? {} : { flipped: posterior(row) }) }];
     });
   }
 
