@@ -122,7 +122,7 @@ export async function trainStep({ model, batch, runtime }: Workload): Promise<Wo
     loss: (inputs, weights) => {
       const { mean, std, labels: y, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
       const field = (x: Tensor4D, t: Tensor1D, y: Tensor1D) => sit(weights, model, x, t, y);
-      return { loss: diffusionLoss(field, { mean, std, labels: y }, keys, options).mean() };
+      return { loss: diffusionLoss(field, { mean, std, labels: y }, keys, options).losses.mean() };
     },
     optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },
     averageDecays: [0.9999],
