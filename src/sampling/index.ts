@@ -24,6 +24,7 @@ export {
   largestCost,
   pathStepsOf,
   phasedCost,
+  predictedSteps,
   stepCosts,
   stepEvaluations,
 } from './path-cost.js';

@@ -1,6 +1,7 @@
 import type { SiTConfig } from '../models/sit/config.js';
 import { sitCost } from '../models/sit/cost.js';
 import { type TransportChoice, lastStepSize } from '../transport/index.js';
+import type { FeatureCache } from './feature-cache/taylor.js';
 import { type Guidance, guides } from './guidance.js';
 import { fixedStepMethods } from './ode/index.js';
 import { type SamplerSettings, pathTimes } from './paths/index.js';
@@ -55,26 +56,78 @@ export function stepCosts(network: CostedNetwork, steps: readonly StepEvaluation
   return steps.map(({ evaluations, guided }) => evaluations * (guided ? own + base : own));
 }
 
+/** Which steps of a path have their features predicted, and what these cost. */
+export interface PredictedSteps {
+  readonly cache: FeatureCache;
+  /** Of each phase, what each step costs where it is predicted. */
+  readonly costs: readonly (readonly number[])[];
+  /** Whether guidance acts in each step: where that changes, prediction begins anew. */
+  readonly guided: readonly boolean[];
+  /** The step from which on everything is computed. */
+  readonly lastStep: number;
+}
+
+/** What prediction makes of a path's steps; nothing where the settings have none. */
+export function predictedSteps(
+  networks: readonly CostedNetwork[],
+  { choice, featureCache }: SamplerSettings,
+  steps: readonly StepEvaluations[],
+): PredictedSteps | undefined {
+  if (featureCache === undefined) return undefined;
+  const isComputed = choice.kind === 'ode' || lastStepSize(choice) > 0;
+  return {
+    cache: featureCache,
+    costs: networks.map(({ model, base = model }) => {
+      const [own, other] = [model, base].map(({ config }) => sitCost(config).outsideBlocks) as [
+        number,
+        number,
+      ];
+      return steps.map(({ guided }) => (guided ? own + other : own));
+    }),
+    guided: steps.map(({ guided }) => guided),
+    lastStep: isComputed ? steps.length - 1 : Infinity,
+  };
+}
+
 /**
  * Multiply-accumulates of a sample's path through phases.
  *
  * @param costs of each phase, `stepCosts`
  * @param switches the steps (from 0) after which the second phase began, the third, and so on; null: never
+ * @param predicted which steps are not computed
  */
 export function phasedCost(
   costs: readonly (readonly number[])[],
   switches: readonly (number | null)[],
+  predicted?: PredictedSteps,
 ): number {
   const steps = costs[0]?.length ?? 0;
   let sum = 0;
+  let known: { readonly phase: number; readonly guided: boolean; computed: number; last: number } | undefined;
   for (let step = 0; step < steps; step++) {
     const phase = switches.filter((last) => last !== null && last < step).length;
-    sum += costs[phase]![step]!;
+    const computing = costs[phase]![step]!;
+    if (predicted === undefined) {
+      sum += computing;
+      continue;
+    }
+    const { cache, guided, lastStep } = predicted;
+    if (known?.phase !== phase || known.guided !== guided[step])
+      known = { phase, guided: guided[step]!, computed: 0, last: step };
+    const isComputed =
+      known.computed < Math.max(1, cache.firstSteps) ||
+      step - known.last >= cache.interval ||
+      step >= lastStep;
+    sum += isComputed ? computing : predicted.costs[phase]![step]!;
+    if (isComputed) {
+      known.computed++;
+      known.last = step;
+    }
   }
   return sum;
 }
 
-/** Multiply-accumulates of a sample's path through the most costly model alone. */
+/** Multiply-accumulates of a sample's path through the most costly model alone, every step computed. */
 export function largestCost(costs: readonly (readonly number[])[]): number {
   return Math.max(...costs.map((ofPhase) => ofPhase.reduce((sum, cost) => sum + cost, 0)));
 }

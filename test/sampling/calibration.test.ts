@@ -68,6 +68,23 @@ it('costs and deviations are those of the phase of each step', () => {
   ).toBe(0.75);
 });
 
+it('steps whose features are predicted cost what a prediction costs', () => {
+  const costs = [new Array<number>(10).fill(10), new Array<number>(10).fill(100)];
+  const predicted = {
+    cache: { interval: 3, order: 1, firstSteps: 2 },
+    costs: [new Array<number>(10).fill(1), new Array<number>(10).fill(2)],
+    guided: new Array<boolean>(10).fill(false),
+    lastStep: 9,
+  };
+  // Computed: 0 and 1 to begin with, then 4, 7, and the last.
+  expect(phasedCost(costs, [null], predicted)).toBe(5 * 10 + 5 * 1);
+  // The second model begins anew at step 6: computed are 0, 1, 4, then 6, 7 and the last.
+  expect(phasedCost(costs, [5], predicted)).toBe(3 * 10 + 3 * 1 + 3 * 100 + 1 * 2);
+  // And so does guidance, from step 5 on: 0, 1, 4, then 5, 6, 9.
+  const guided = predicted.guided.map((_, step) => step >= 5);
+  expect(phasedCost(costs, [null], { ...predicted, guided })).toBe(6 * 10 + 4 * 1);
+});
+
 it('ratioTuples falls', () => {
   expect(ratioTuples([3, 2, 1], 2)).toEqual([
     [3, 2],

@@ -8,6 +8,8 @@ export interface ModelCost {
   readonly parameters: number;
   /** Multiply-accumulates of a forward pass, which papers call FLOPs. */
   readonly multiplyAccumulates: number;
+  /** Of these, what is outside of the blocks: all that is left where their result is predicted. */
+  readonly outsideBlocks: number;
   /** Numbers that a forward pass keeps for the backward pass: an estimate. */
   readonly activations: number;
 }
@@ -29,6 +31,7 @@ export function sitCost(config: SiTConfig): ModelCost {
   return {
     parameters: sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     multiplyAccumulates: total('multiplyAccumulates') + outsideBlocks(config),
+    outsideBlocks: outsideBlocks(config),
     activations: total('activations'),
   };
 }

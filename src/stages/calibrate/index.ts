@@ -9,6 +9,7 @@ import {
   largestCost,
   paretoFrontier,
   phasedCost,
+  predictedSteps,
   predictDeviation,
   predictSwitches,
   ratioTuples,
@@ -66,7 +67,7 @@ class CalibrateJob {
     const models = await findModels(this.config, this.context);
     const labels = sampleLabels(this.config, models.phases[0]!.saved.classes, this.context.seed);
     const batches = missingBatches(labels, this.config.batch, () => false);
-    const costs = this.costs(models);
+    const { costs, predicted: skipped } = this.costs(models);
     const largest = costs
       .map((of) => sum(of))
       .reduce((best, cost, i, all) => (cost > all[best]! ? i : best), 0);
@@ -78,13 +79,17 @@ class CalibrateJob {
     );
     const options = phaseOptions(this.config);
     const considered = ratioTuples(ratios, models.phases.length - 1).map((switchRatios) =>
-      predicted({ ...options, switchRatios }, records, deviations, costs),
+      predicted({ ...options, switchRatios }, records, deviations, (switches) =>
+        phasedCost(costs, switches, skipped),
+      ),
     );
     const candidates = spreadOverCosts(paretoFrontier(considered), this.config.replays);
     const whole = largestCost(costs);
     const choices: CalibratedChoice[] = [];
     for (const { ratios: tried, ...prediction } of candidates) {
-      const found = await this.replay(tried, models, batches, finals, costs);
+      const found = await this.replay(tried, models, batches, finals, (switches) =>
+        phasedCost(costs, switches, skipped),
+      );
       choices.push({ ratios: tried, ...found, saved: 1 - found.cost / whole, predicted: prediction });
     }
     const frontier = paretoFrontier(choices);
@@ -93,7 +98,7 @@ class CalibrateJob {
       considered: considered.length,
       phases: models.phases.map(({ stage }, i) => ({
         stage,
-        cost: sum(costs[i]!),
+        cost: phasedCost([costs[i]!], [], skipped && { ...skipped, costs: [skipped.costs[i]!] }),
         deviation: records[i]!.differences.at(-1)! / samples,
       })),
       choices: frontier,
@@ -154,7 +159,7 @@ class CalibrateJob {
     models: FoundModels,
     batches: readonly SampleBatch[],
     finals: readonly HostTensor[],
-    costs: readonly (readonly number[])[],
+    costOf: (switches: readonly (number | null)[]) => number,
   ): Promise<{ cost: number; deviation: number }> {
     const phases = phasesOf(this.config).map(({ model }, i) => ({
       model,
@@ -168,8 +173,7 @@ class CalibrateJob {
       for (const [i, batch] of batches.entries()) {
         const { latents, switches } = await sampler.draw(batch, this.options(batch));
         difference += sampler.meanDifference(latents, finals[i]!) * batch.size;
-        for (let row = 0; row < batch.size; row++)
-          cost += phasedCost(costs, switchSteps(switches, row, phases.length));
+        for (let row = 0; row < batch.size; row++) cost += costOf(switchSteps(switches, row, phases.length));
         samples += batch.size;
         this.done += batch.size;
       }
@@ -193,15 +197,14 @@ class CalibrateJob {
     };
   }
 
-  private costs({ phases, base }: FoundModels): number[][] {
-    const evaluations = stepEvaluations(
-      phases[0]!.saved,
-      samplerSettings(this.config.sampler),
-      activeGuidance(this.config),
-    );
-    return phases.map(({ saved }) =>
-      stepCosts({ model: saved, ...(base && { base: base.saved }) }, evaluations),
-    );
+  private costs({ phases, base }: FoundModels) {
+    const settings = samplerSettings(this.config.sampler);
+    const evaluations = stepEvaluations(phases[0]!.saved, settings, activeGuidance(this.config));
+    const networks = phases.map(({ saved }) => ({ model: saved, ...(base && { base: base.saved }) }));
+    return {
+      costs: networks.map((network) => stepCosts(network, evaluations)),
+      predicted: predictedSteps(networks, settings, evaluations),
+    };
   }
 }
 
@@ -209,7 +212,7 @@ function predicted(
   options: PhaseOptions,
   records: readonly ModelRecord[],
   deviations: readonly (readonly number[])[],
-  costs: readonly (readonly number[])[],
+  costOf: (switches: readonly (number | null)[]) => number,
 ) {
   const samples = records[0]!.distances.length;
   let cost = 0;
@@ -219,7 +222,7 @@ function predicted(
       options,
       records.map(({ distances }) => distances[sample]!),
     );
-    cost += phasedCost(costs, switches) / samples;
+    cost += costOf(switches) / samples;
     deviation += predictDeviation(deviations, switches) / samples;
   }
   return { ratios: options.switchRatios, cost, deviation };

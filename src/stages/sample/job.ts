@@ -19,7 +19,7 @@ import { type SampleRecord, SampleRecords } from './records.js';
 import { SampleFiles } from './sample-files.js';
 import { type DrawnBatch, type SampleBatch, Sampler } from './sampler.js';
 import { activeGuidance, samplerSettings } from './settings.js';
-import { switchSteps, writeSwitches } from './switches.js';
+import { savedFraction, switchSteps, writeSwitches } from './switches.js';
 import { SnapshotTaker, type Snapshots, TrajectoryFiles, trajectorySteps } from './trajectory.js';
 
 /** A batch whose latents are drawn and whose pictures are not written yet. */
@@ -197,6 +197,9 @@ export class SampleJob {
     const { config, context, models } = this;
     const { directory } = context;
     const facts: Record<string, Json> = {};
+    // Without phases every sample's path costs the same.
+    if (config.sampler.featureCache && !config.phases)
+      facts.savedFraction = savedFraction(config, models, [{ steps: config.sampler.steps - 1 }]);
     if (!this.keepsRecords) return facts;
     const records = this.records.all(config.count);
     if (config.phases) facts.savedFraction = await writeSwitches(directory, config, models, records);

@@ -6,6 +6,7 @@ import {
   type PhaseSwitch,
   largestCost,
   phasedCost,
+  predictedSteps,
   stepCosts,
   stepEvaluations,
 } from '../../sampling/index.js';
@@ -29,7 +30,7 @@ export interface SwitchesFile {
   }[];
   /** For each sample, the steps (from 0) after which the second phase began, the third, and so on; null: never. */
   readonly samples: readonly (readonly (number | null)[])[];
-  /** Multiply-accumulates saved against the largest model alone. */
+  /** Multiply-accumulates saved against the largest model alone, computed at every step. */
   readonly savedFraction: number;
 }
 
@@ -68,31 +69,30 @@ export async function writeSwitches(
   return file.savedFraction;
 }
 
-function savedFraction(
+/** The share of multiply-accumulates saved against the largest model alone, computed at every step. */
+export function savedFraction(
   config: SampleConfig,
   { phases, base }: FoundModels,
-  records: readonly SampleRecord[],
+  records: readonly Pick<SampleRecord, 'steps' | 'switches'>[],
 ): number {
   const settings = samplerSettings(config.sampler);
   const guidance = activeGuidance(config);
-  const costsFor = new Map<number, number[][]>();
-  const costsOf = (steps: number): number[][] => {
-    let known = costsFor.get(steps);
-    if (known === undefined) {
-      const evaluations = stepEvaluations(phases[0]!.saved, settings, guidance, steps);
-      known = phases.map(({ saved }) =>
-        stepCosts({ model: saved, ...(base && { base: base.saved }) }, evaluations),
-      );
-      costsFor.set(steps, known);
-    }
-    return known;
+  const networks = phases.map(({ saved }) => ({ model: saved, ...(base && { base: base.saved }) }));
+  const known = new Map<number, ReturnType<typeof costsOf>>();
+  const costsOf = (steps: number) => {
+    const evaluations = stepEvaluations(phases[0]!.saved, settings, guidance, steps);
+    return {
+      costs: networks.map((network) => stepCosts(network, evaluations)),
+      predicted: predictedSteps(networks, settings, evaluations),
+    };
   };
   let spent = 0;
   let largest = 0;
   for (const { steps = 0, switches = [] } of records) {
-    const costs = costsOf(steps);
-    spent += phasedCost(costs, switches);
-    largest += largestCost(costs);
+    const found = known.get(steps) ?? costsOf(steps);
+    known.set(steps, found);
+    spent += phasedCost(found.costs, switches, found.predicted);
+    largest += largestCost(found.costs);
   }
   return 1 - spent / largest;
 }
