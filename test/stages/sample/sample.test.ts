@@ -133,6 +133,34 @@ describe('phases', () => {
     expect(existsSync(join(run.directory, 'records-0.partial.jsonl'))).toBe(false);
   });
 
+  it('switches every sample on its own, in a batch of 64 as in a batch of 1', async () => {
+    const drawn = async (count: number, batch: number) => {
+      const run = await bench.run({ ...config, count, batch });
+      const file = JSON.parse(await readFile(join(run.directory, 'switches.json'), 'utf8')) as {
+        samples: (number | null)[][];
+      };
+      return { pixels: await run.pixels(), switches: file.samples };
+    };
+    const together = await drawn(64, 64);
+    const alone = await drawn(8, 1);
+    expect(together.switches.slice(0, 8)).toEqual(alone.switches);
+    // They do differ: one mean for the whole batch would switch all at once.
+    expect(new Set(together.switches.map(String)).size).toBeGreaterThan(3);
+    // Rounding may move a pixel by one level, as in any batch of another size.
+    for (const [i, image] of alone.pixels.entries())
+      expect(difference(together.pixels[i]!, image)).toBeLessThanOrEqual(1);
+  });
+
+  it('counts predicted steps as saved', async () => {
+    const cached = { steps: 12, featureCache: { interval: 3, order: 0, firstSteps: 1 } };
+    const [plain, predicted] = [await bench.run(config), await bench.run({ ...config, sampler: cached })];
+    expect(predicted.summary.savedFraction).toBeGreaterThan(plain.summary.savedFraction as number);
+    const one = await bench.run({ model: 'small', count: 2, sampler: cached });
+    // Computed: 0, 3, 6, 9 and the last step; of 12, 7 cost only what is outside of the one block.
+    expect(one.summary.savedFraction).toBeGreaterThan(0.3);
+    expect(one.summary.savedFraction).toBeLessThan(7 / 12);
+  });
+
   it('is one model alone where none is left, or where the first is left at once', async () => {
     const sampler = { steps: 8 };
     const pictures = async (models: object) =>
