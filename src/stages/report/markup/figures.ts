@@ -58,4 +58,7 @@ const special: Readonly<Record<string, Special | undefined>> = {
   peakMemoryMiB: { label: 'peak memory', format: (value) => `${formatNumber(value)} MiB` },
   fid: { label: 'FID' },
   sfid: { label: 'sFID' },
+  inceptionScore: { label: 'Inception score' },
+  latentFrechetDistance: { label: 'Fréchet distance of latents' },
+  referenceImages: { label: 'images of the reference' },
 };
