@@ -12,6 +12,7 @@ import {
   type Tensor1D,
   type Tensor4D,
   VariableStore,
+  type WorkerServer,
   float32,
   int32,
   randomNormal,
@@ -28,6 +29,8 @@ export interface Workload {
   readonly model: SiTConfig;
   readonly batch: number;
   readonly runtime: RuntimeOptions;
+  /** Of this process, where several train together: `batch` is then its share. */
+  readonly server?: WorkerServer | undefined;
 }
 
 /** A measured piece of work, ready to be repeated. */
@@ -92,8 +95,8 @@ export async function samplingStep({ model, batch, runtime }: Workload): Promise
 }
 
 /** A training step as the `train` stage takes it: loss, gradients, AdamW and the moving average. */
-export async function trainStep({ model, batch, runtime }: Workload): Promise<Work> {
-  const session = new Session(runtime);
+export async function trainStep({ model, batch, runtime, server }: Workload): Promise<Work> {
+  const session = new Session(runtime, server);
   const parameters = sitParameters(model);
   const shape = [batch, model.latentSize, model.latentSize, model.channels];
   const options = {

@@ -43,6 +43,10 @@ export async function readAllMetrics(directory: string): Promise<MetricsRecord[]
   const [metrics, speed] = await Promise.all(
     [metricsName, speedName].map((name) => readMetrics(join(directory, name))),
   );
-  const speeds = new Map(speed!.map(({ timeSeconds: _, ...record }) => [record.step, record]));
-  return metrics!.map((record) => ({ ...record, ...speeds.get(record.step) }));
+  const speeds = new Map(speed!.map((record) => [record.step, record]));
+  return metrics!.map((record) => {
+    const all = { ...record, ...speeds.get(record.step) };
+    delete all.timeSeconds;
+    return all;
+  });
 }
