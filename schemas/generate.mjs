@@ -1,15 +1,15 @@
 /**
  * Writes the TypeScript types of src/config/generated/ from schemas/, as configurations are after defaults:
- * keys with a default, and keys that a preset fills, are always there.
+ * keys with a default, and keys that a preset fills, are always there. And the documentation of every key, docs/reference/.
  *
  *   npm run generate           writes them
  *   npm run check:generated    fails when they are not what the schemas give
  */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
 import { readSchema, stageSchemas } from '../src/config/schema/schema.ts';
+import { reference } from './reference.mjs';
 
-const folder = new URL('../src/config/generated/', import.meta.url);
 const options = {
   bannerComment: '// Generated from schemas/ by `npm run generate`. Do not edit.',
   additionalProperties: false,
@@ -57,8 +57,7 @@ function resolvedProperties(properties) {
   );
 }
 
-async function generate() {
-  const pipeline = readSchema('pipeline.schema.json');
+async function generate(pipeline) {
   const stages = stageSchemas(pipeline);
   const files = new Map();
   for (const { schema } of stages)
@@ -106,21 +105,27 @@ function index(stages, files) {
   ].join('\n');
 }
 
-const current = async (name) => readFile(new URL(name, folder), 'utf8').catch(() => undefined);
-
-const files = await generate();
-await mkdir(folder, { recursive: true });
-const stale = [];
-for (const [name, text] of files) if ((await current(name)) !== text) stale.push(name);
-const extra = (await readdir(folder)).filter((name) => !files.has(name));
-
-if (process.argv.includes('--check')) {
-  for (const name of stale) console.error(`src/config/generated/${name} is not what schemas/ gives.`);
-  for (const name of extra) console.error(`src/config/generated/${name} belongs to no schema: delete it.`);
-  if (stale.length + extra.length > 0) {
-    console.error('Run: npm run generate');
-    process.exitCode = 1;
+const pipeline = readSchema('pipeline.schema.json');
+const generated = { 'src/config/generated': await generate(pipeline), 'docs/reference': reference(pipeline) };
+const check = process.argv.includes('--check');
+let wrong = 0;
+for (const [name, files] of Object.entries(generated)) {
+  const folder = new URL(`../${name}/`, import.meta.url);
+  await mkdir(folder, { recursive: true });
+  const current = (file) => readFile(new URL(file, folder), 'utf8').catch(() => undefined);
+  for (const [file, text] of files) {
+    if ((await current(file)) === text) continue;
+    wrong++;
+    if (check) console.error(`${name}/${file} is not what schemas/ gives.`);
+    else await writeFile(new URL(file, folder), text);
   }
-} else {
-  for (const name of stale) await writeFile(new URL(name, folder), files.get(name));
+  for (const file of (await readdir(folder)).filter((file) => !files.has(file))) {
+    wrong++;
+    if (check) console.error(`${name}/${file} belongs to no schema: delete it.`);
+    else await rm(new URL(file, folder));
+  }
+}
+if (check && wrong > 0) {
+  console.error('Run: npm run generate');
+  process.exitCode = 1;
 }
