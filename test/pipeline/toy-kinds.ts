@@ -90,7 +90,12 @@ const train: StageKind<never> = {
     const file = join(context.directory, 'steps.txt');
     return from(
       readFile(file, 'utf8').then(
-        (text) => text.split('\n').length - 1,
+        async (text) => {
+          const lines = text.split('\n').slice(0, -1);
+          // What a full disk cut short is taken back.
+          await writeFile(file, lines.map((line) => `${line}\n`).join(''));
+          return lines.length;
+        },
         () => 0,
       ),
     ).pipe(
@@ -128,10 +133,12 @@ const encode: StageKind<never> = {
   codeVersion: 1,
   dependsOnPrecision: false,
   externalInputs: () => [],
-  run: (): Observable<StageEvent> =>
-    of<StageEvent[]>(
-      { type: 'notice', level: 'warning', message: '1 image was skipped: data/bad.png' },
-      { type: 'summary', values: { latents: 3 } },
+  run: (_config: unknown, context): Observable<StageEvent> =>
+    defer(() => writeFile(join(context.directory, 'latents.txt'), '3\n')).pipe(
+      concatMap((): StageEvent[] => [
+        { type: 'notice', level: 'warning', message: '1 image was skipped: data/bad.png' },
+        { type: 'summary', values: { latents: 3 } },
+      ]),
     ),
 };
 

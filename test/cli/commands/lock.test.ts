@@ -141,3 +141,19 @@ it('stops after a stage whose output is another one, and says what may have caus
   expect(stderr).toMatch(/\n {2}processor: Z80 in the lock, .* found\n {2}processor: another one may round/);
   expect(stdout).not.toContain('autoencoder: starts');
 });
+
+it('names a batch that may have rounded the last bits otherwise', async () => {
+  const encode = (batch: number) =>
+    `${toyYaml()}  latents: { uses: encode, images: images, autoencoder: autoencoder, batch: ${batch} }\n`;
+  await writeFile(join(folder, 'toy.yaml'), encode(8));
+  await pipeline('run', 'toy.yaml');
+  await writeFile(join(folder, 'toy.yaml'), encode(4));
+  expect((await pipeline('run', 'toy.yaml', '--locked')).exitCode).toBe(0);
+  const { stages } = parse(await lockText()) as { stages: { latents: { output: string } } };
+  await writeFile(lockFile(), (await lockText()).replaceAll(stages.latents.output, 'f'.repeat(64)));
+  await rm(join(folder, 'runs'), { recursive: true });
+  const { exitCode, stderr } = await pipeline('run', 'toy.yaml', '--locked');
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/\n {2}stages\.latents\.batch: 8 in the lock, 4 found\n/);
+  expect(stderr).toContain('stages.latents.batch: another one may round the last bits otherwise');
+});
