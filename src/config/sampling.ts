@@ -1,3 +1,5 @@
+import { withDefaults } from './schema/defaults.js';
+import { readSchema } from './schema/schema.js';
 import type { OdeMethod, SamplerChoice, SdeMethod } from '../transport/names.js';
 import type { PhaseConfig, SampleConfig, SamplerConfig } from './generated/index.js';
 
@@ -54,4 +56,12 @@ export function samplerChoice(sampler: SamplerConfig): SamplerChoice | undefined
 
 function methodOf<M extends string>(methods: Readonly<Record<string, M>>, name: string): M | undefined {
   return Object.hasOwn(methods, name) ? methods[name] : undefined;
+}
+
+/** A sampler with the defaults that the schema gives its keys. */
+export function samplerDefaults(
+  sampler: Pick<SamplerConfig, 'kind'> & Partial<SamplerConfig>,
+): SamplerConfig {
+  const { properties } = readSchema('stages/sample.schema.json');
+  return withDefaults(properties!.sampler!, sampler) as SamplerConfig;
 }

@@ -3,6 +3,7 @@ import { UserError } from '../errors.js';
 import { locateLibrary, type LibraryLocation } from './library/locate.js';
 import { loadQuietly } from './native-log.js';
 import { pinnedRelease } from './library/pinned-release.js';
+import { setupCommand } from './library/setup-command.js';
 
 /** An address in native memory; 0n is null. */
 export type Pointer = bigint;
@@ -157,7 +158,7 @@ function load(location: LibraryLocation | undefined): CApi {
     throw new UserError({
       code: 'tensorflow-missing',
       message: 'The native TensorFlow library is not set up for this user.',
-      remedy: 'Run `npm run setup`.',
+      remedy: `Run \`${setupCommand}\`.`,
     });
   chooseKernels();
   try {

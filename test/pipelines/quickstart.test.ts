@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import sharp from 'sharp';
 import { browserPath, show } from '../support/browser.js';
+import { smokeProfile } from './smoke-profile.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -16,13 +17,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** The options of the smoke profile, as the head of the file has them. */
-async function smokeProfile(): Promise<string[]> {
-  const head = (await readFile(file, 'utf8')).split('\nname:')[0]!;
-  const profile = head.slice(head.indexOf('Smoke profile'));
-  return [...profile.matchAll(/--set (\S+)/g)].flatMap(([, setting]) => ['--set', setting!]);
-}
 
 it('runs with the smoke profile that its head documents', async () => {
   const options = await smokeProfile();

@@ -3,6 +3,7 @@ import type { StageContext } from '../../pipeline/stage.js';
 import {
   type FollowPath,
   type PathInputs,
+  type PathOptions,
   type PhaseSwitch,
   bitsPerDimension,
   likelihoodState,
@@ -56,19 +57,40 @@ export interface DrawnBatch {
   readonly noise?: HostTensor;
 }
 
+/** What draws, and how. */
+export interface SamplerOptions extends Omit<PathOptions, 'reverse' | 'density'> {
+  readonly seed: number;
+  /** How the models' latents were normalised. */
+  readonly normalization: Normalization;
+  /** Whether likelihoods are measured. Only for ODEs. */
+  readonly likelihood?: boolean;
+  /** Whether latents of images are carried to noise. Only for ODEs. */
+  readonly goesBack?: boolean;
+}
+
 /**
  * Draws latents from trained models. Sample i is a function of the seed and of i: what else is drawn in its batch does
  * not matter.
  */
 export class Sampler {
-  private constructor(
-    private readonly config: Pick<SampleConfig, 'likelihood' | 'reverse'>,
-    private readonly session: ProgramSession,
-    private readonly numbers: RandomNumbers,
-    private readonly normalization: Normalization,
-    private readonly forward: FollowPath,
-    private readonly back: FollowPath | undefined,
-  ) {}
+  private readonly session: ProgramSession;
+  private readonly numbers: RandomNumbers;
+  private readonly normalization: Normalization;
+  private readonly forward: FollowPath;
+  private readonly back: FollowPath | undefined;
+  private readonly likelihood: boolean;
+
+  /** @param options whose networks' weights are in the session; `close` closes it */
+  constructor(options: SamplerOptions) {
+    const { session, networks, normalization, seed, likelihood = false, goesBack = likelihood } = options;
+    const { latentSize, channels } = networks[0]!.model.config;
+    this.session = session;
+    this.numbers = new RandomNumbers(session, seed, [latentSize, latentSize, channels]);
+    this.normalization = normalization;
+    this.likelihood = likelihood;
+    this.forward = pathOf(options);
+    this.back = goesBack ? pathOf({ ...options, reverse: true, density: likelihood }) : undefined;
+  }
 
   static async open(
     config: SampleConfig,
@@ -76,31 +98,23 @@ export class Sampler {
     { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
   ): Promise<Sampler> {
     const session = openSession(runtime);
-    const networks = await openNetworks(config, models, session);
-    const { saved } = models.phases[0]!;
-    const { latentSize, channels } = saved.config;
-    const options = {
+    const { reverse, likelihood } = config;
+    return new Sampler({
       session,
-      networks,
+      networks: await openNetworks(config, models, session),
       phases: phaseOptions(config),
       settings: samplerSettings(config.sampler),
       mostSamples: config.batch,
-    };
-    const { reverse, likelihood } = config;
-    const goesBack = likelihood || reverse !== undefined;
-    return new Sampler(
-      config,
-      session,
-      new RandomNumbers(session, seed, [latentSize, latentSize, channels]),
-      saved.normalization,
-      pathOf(options),
-      goesBack ? pathOf({ ...options, reverse: true, density: likelihood }) : undefined,
-    );
+      seed,
+      normalization: models.phases[0]!.saved.normalization,
+      likelihood,
+      goesBack: likelihood || reverse !== undefined,
+    });
   }
 
   /** Draws from noise. */
   async draw(batch: SampleBatch, options: SamplingOptions = {}): Promise<DrawnBatch> {
-    const { likelihood } = this.config;
+    const { likelihood } = this;
     const start = takeRows(await this.numbers.normal('sample start', batch), batch.rows);
     const share = likelihood ? 0.5 : 1;
     const { x, ...path } = await this.forward({
@@ -161,7 +175,7 @@ export class Sampler {
     options: SamplingOptions,
   ): Promise<{ noise: HostTensor; bitsPerDimension?: readonly number[] }> {
     const inputs = this.inputs(batch, x, options);
-    if (!this.config.likelihood) return { noise: (await this.back!(inputs)).x };
+    if (!this.likelihood) return { noise: (await this.back!(inputs)).x };
     const probe = takeRows(await this.numbers.signs('likelihood probe', batch), batch.rows);
     const { x: state } = await this.back!({
       ...inputs,

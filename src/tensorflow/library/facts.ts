@@ -7,6 +7,7 @@ import { findNvidiaDriver, type NvidiaDriver } from './nvidia-driver.js';
 import { pinnedRelease } from './pinned-release.js';
 import { checkMachine, requirePlatform, thisMachine } from './platform.js';
 import type { Build } from './release.js';
+import { setupCommand, setupWith } from './setup-command.js';
 
 /** What is known about the native library without loading it. */
 export interface LibraryFacts {
@@ -47,12 +48,12 @@ export function libraryFacts(options: LibraryOptions = {}): LibraryFacts {
   if (suited !== undefined && found === undefined && problems.length === 0) {
     problems.push({
       message: `The native library is not set up in ${cacheFolder(env)}.`,
-      remedy: 'npm run setup',
+      remedy: setupCommand,
     });
   } else if (suited?.build === 'cuda' && found?.build === 'cpu') {
     problems.push({
       message: `${suited.reason}, but only the CPU build is set up.`,
-      remedy: 'npm run setup -- --gpu',
+      remedy: setupWith('--gpu'),
     });
   }
   return {

@@ -8,6 +8,7 @@ import { damagedFiles, readManifest } from './manifest.js';
 import { pinnedRelease } from './pinned-release.js';
 import { currentPlatform } from './platform.js';
 import { findBuild, folderName, type Build, type Platform, type Release } from './release.js';
+import { setupCommand } from './setup-command.js';
 
 /** A native TensorFlow that is ready to be loaded. Paths are absolute. */
 export interface LibraryLocation {
@@ -86,7 +87,7 @@ function locateOwn(directory: string): LibraryLocation {
     throw new UserError({
       code: 'tensorflow-folder-incomplete',
       message: `PIPELINE_TENSORFLOW names ${directory}, which has no ${missing.join(' and no ')}.`,
-      remedy: 'Name the folder that holds both, or unset it and run `npm run setup`.',
+      remedy: `Name the folder that holds both, or unset it and run \`${setupCommand}\`.`,
     });
   }
   for (const name of names)
@@ -94,7 +95,7 @@ function locateOwn(directory: string): LibraryLocation {
       throw new UserError({
         code: 'tensorflow-damaged',
         message: `${join(directory, name)} is cut short: it ends before its own table of sections.`,
-        remedy: 'Copy it again, or unset PIPELINE_TENSORFLOW and run `npm run setup`.',
+        remedy: `Copy it again, or unset PIPELINE_TENSORFLOW and run \`${setupCommand}\`.`,
       });
   return {
     version: readManifest(resolve(directory, '..'))?.version ?? 'unknown',

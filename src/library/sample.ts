@@ -1,0 +1,135 @@
+import type { SamplerConfig } from '../config/index.js';
+import { samplerDefaults } from '../config/sampling.js';
+import { UserError } from '../errors.js';
+import type { PhaseOptions } from '../sampling/index.js';
+import { type DrawnBatch, Sampler } from '../stages/sample/sampler.js';
+import { samplerSettings } from '../stages/sample/settings.js';
+import type { HostTensor } from '../tensorflow/index.js';
+import type { SiT } from './sit.js';
+
+/** What is drawn. */
+export interface DrawOptions {
+  /** The class of each sample. */
+  readonly labels: readonly number[];
+  /** Sample i of a seed is the same in any batch, and in a `sample` stage. Default 0. */
+  readonly seed?: number;
+  /** Number of the first sample. Default 0. */
+  readonly first?: number;
+  /** 1, the default, follows the model as it is; more goes further away from what it draws without a class. */
+  readonly guidanceScale?: number;
+  /** Channels that are guided, from the first on. Default 3, as the reference does. */
+  readonly guidanceChannels?: number | 'all';
+  /** The times, both included, at which guidance acts. Default always. */
+  readonly guidanceInterval?: readonly [from: number, to: number];
+  /**
+   * For several models: the share of a sample's first distances, one for each model but the last, below which the sample
+   * goes on to the next model.
+   */
+  readonly switchRatios?: readonly number[];
+  /** Distances that are averaged before a sample may switch. Default 3. */
+  readonly firstSteps?: number;
+  /** Between successive states. Default mean absolute difference. */
+  readonly distance?: PhaseOptions['distance'];
+  /** Told the normalised states after each step, counted from 1. */
+  readonly onState?: (x: HostTensor, step: number) => void;
+  /** Told what share of the work is done. */
+  readonly onProgress?: (share: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** The keys of a `sampler` in pipeline files, with the same defaults. */
+export type SdeOptions = DrawOptions & Partial<Omit<SamplerConfig, 'kind'>>;
+export type OdeOptions = SdeOptions;
+
+/**
+ * Draws latents by the SDE, from one model or from several by turns, each sample switching on its own.
+ *
+ * @returns latents [samples, latentSize, latentSize, channels] as an autoencoder decodes them, the steps that each sample
+ * took, and where it switched
+ * @throws UserError `sampling-options`
+ */
+export function sampleSde(models: SiT | readonly SiT[], options: SdeOptions): Promise<DrawnBatch> {
+  return sample(models, 'sde', options);
+}
+
+/** As `sampleSde`, by the probability-flow ODE. */
+export function sampleOde(models: SiT | readonly SiT[], options: OdeOptions): Promise<DrawnBatch> {
+  return sample(models, 'ode', options);
+}
+
+/** Samplers by the first of their models: what was compiled for a call serves the next one like it. */
+const samplers = new WeakMap<SiT, Map<string, Sampler>>();
+
+function sample(
+  models: SiT | readonly SiT[],
+  kind: SamplerConfig['kind'],
+  options: SdeOptions,
+): Promise<DrawnBatch> {
+  const phases = 'config' in models ? [models] : models;
+  const { labels, seed = 0, first = 0, onState, onProgress, signal, ...how } = options;
+  checkLabels(phases, labels);
+  const key = JSON.stringify([kind, labels.length, seed, phases.map(numberOf), how]);
+  const known = samplers.get(phases[0]!) ?? new Map<string, Sampler>();
+  samplers.set(phases[0]!, known);
+  const sampler = known.get(key) ?? open(phases, kind, labels.length, seed, how);
+  known.set(key, sampler);
+  const rows = labels.map((_, i) => i);
+  return sampler.draw(
+    { first, size: labels.length, rows, labels: Int32Array.from(labels) },
+    { ...(onState && { onState }), ...(onProgress && { onProgress }), ...(signal && { signal }) },
+  );
+}
+
+type How = Omit<SdeOptions, 'labels' | 'seed' | 'first' | 'onState' | 'onProgress' | 'signal'>;
+
+function open(
+  phases: readonly SiT[],
+  kind: SamplerConfig['kind'],
+  mostSamples: number,
+  seed: number,
+  how: How,
+): Sampler {
+  const { guidanceScale = 1, guidanceChannels = 3, guidanceInterval, ...rest } = how;
+  const { switchRatios = [], firstSteps = 3, distance = 'mae', ...sampler } = rest;
+  const [{ session, normalization }] = phases as [SiT];
+  if (phases.some((model) => model.session !== session))
+    throw invalid('models that draw one sample share a session; open them with the same `session`.');
+  if (switchRatios.length !== phases.length - 1)
+    throw invalid(
+      `${phases.length} models need ${phases.length - 1} \`switchRatios\`; there are ${switchRatios.length}.`,
+    );
+  if (guidanceScale !== 1 && phases.some(({ config }) => config.labelDropout === 0))
+    throw invalid('guidance needs models that were trained with label dropout.');
+  const interval = guidanceInterval && { interval: guidanceInterval };
+  const guidance = { scale: guidanceScale, channels: guidanceChannels, ...interval };
+  return new Sampler({
+    session,
+    networks: phases.map((model) => ({ model, ...(guidanceScale !== 1 && { guidance }) })),
+    phases: { switchRatios, firstSteps, distance },
+    settings: samplerSettings(samplerDefaults({ kind, ...sampler })),
+    mostSamples,
+    seed,
+    normalization,
+  });
+}
+
+function checkLabels(phases: readonly SiT[], labels: readonly number[]): void {
+  if (phases.length === 0 || labels.length === 0) throw invalid('a model and a label are needed.');
+  const { classes } = phases[0]!.config;
+  const wrong = labels.find((label) => !Number.isInteger(label) || label < 0 || label > classes);
+  if (wrong !== undefined)
+    throw invalid(`label ${wrong}: expected 0 to ${classes - 1}, or ${classes} for no class.`);
+}
+
+const numbers = new WeakMap<SiT, number>();
+let count = 0;
+
+/** Tells models apart. */
+function numberOf(model: SiT): number {
+  const known = numbers.get(model) ?? ++count;
+  numbers.set(model, known);
+  return known;
+}
+
+const invalid = (problem: string): UserError =>
+  new UserError({ code: 'sampling-options', message: `Nothing can be drawn: ${problem}` });

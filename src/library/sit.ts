@@ -1,0 +1,239 @@
+import { resolve } from 'node:path';
+import { mediatorsPerBlock, namedModels } from '../config/index.js';
+import { UserError } from '../errors.js';
+import { makeFolder } from '../files/make-folder.js';
+import { type SiTConfig, gridOf } from '../models/sit/config.js';
+import { sitParameters } from '../models/sit/parameters.js';
+import { sit } from '../models/sit/sit.js';
+import { initialize, type Parameter } from '../nn/parameters.js';
+import type { SessionModel } from '../sampling/index.js';
+import type { ModelSource } from '../stages/weights/model-source.js';
+import { openModel } from '../stages/weights/open-model.js';
+import { writeSaved } from '../stages/weights/write-saved.js';
+import {
+  type Compiled,
+  type HostTensor,
+  type HostTensors,
+  type ProgramSession,
+  type ProgramStore,
+  type RuntimeOptions,
+  type Tensor1D,
+  type Tensor4D,
+  compile,
+  openSession,
+  openStore,
+  startEngine,
+} from '../tensorflow/index.js';
+import type { Normalization } from '../training/diffusion-loss.js';
+import type { TransportChoice } from '../transport/index.js';
+
+/** Sizes of a SiT: a name of the paper's, or each of them. */
+export type SiTSizes =
+  { readonly name: string } | Pick<SiTConfig, 'hiddenSize' | 'depth' | 'heads' | 'patchSize'>;
+
+export type SiTOptions = SiTSizes & {
+  /** Side of a latent, in latent pixels: a multiple of the patch size. */
+  readonly latentSize: number;
+  /** Channels of a latent. Default 4. */
+  readonly channels?: number;
+  readonly classes: number;
+  /** Mediators of every block, or of each; a perfect square, 0 is full attention. */
+  readonly mediators: number | readonly number[];
+  /** Probability that training leaves the class out; above 0 there is a null class. Default 0.1. */
+  readonly labelDropout?: number;
+  readonly qkNorm?: boolean;
+};
+
+/** Where and how a model computes, and in which session. */
+export interface SiTPlace {
+  /** Default: one of its own, which `close` closes. Models that draw together share one. */
+  readonly session?: ProgramSession;
+  /** Of its own session. Default: the processor or GPU that there is, float32. */
+  readonly runtime?: RuntimeOptions;
+}
+
+/**
+ * A scalable interpolant transformer with its weights in a session. Values cross as host tensors, so that nothing has to
+ * be disposed of; close it after use.
+ *
+ * Source: Ma et al., "SiT", arXiv 2401.08740; Pu et al., "Efficient Diffusion Transformer with Step-wise Dynamic
+ * Attention Mediators", arXiv 2408.05710.
+ */
+export class SiT implements SessionModel {
+  private readonly forward: Compiled<{ x: Tensor4D; t: Tensor1D; y: Tensor1D }, { output: Tensor4D }>;
+  private readonly store: ProgramStore;
+
+  private constructor(
+    readonly config: SiTConfig,
+    readonly transport: TransportChoice,
+    /** How latents were normalised for training: samples are mapped back. */
+    readonly normalization: Normalization,
+    /** Names of the classes, by label. */
+    readonly classes: readonly string[],
+    readonly session: ProgramSession,
+    readonly weights: SessionModel['weights'],
+    private readonly ownsSession: boolean,
+  ) {
+    this.store = openStore(session, Object.values(weights));
+    this.forward = compile(({ x, t, y }, w) => ({ output: sit(w, config, x, t, y) }), {
+      session,
+      weights,
+      batch: { inputs: { x: 0, t: 0, y: 0 }, outputs: { output: 0 } },
+    });
+  }
+
+  /** The configuration that options describe, for `sit`, `sitParameters` and a training of your own. */
+  static configOf(options: SiTOptions): SiTConfig {
+    const { latentSize, channels = 4, classes, mediators, labelDropout = 0.1, qkNorm } = options;
+    const { hiddenSize, depth, heads, patchSize } = sizesOf(options);
+    const config: SiTConfig = {
+      ...{ latentSize, channels, patchSize, hiddenSize, depth, heads, classes, labelDropout },
+      mediators: typeof mediators === 'number' ? mediatorsPerBlock({ mediators, depth }) : [...mediators],
+      ...(qkNorm && { qkNorm }),
+    };
+    checkConfig(config);
+    return config;
+  }
+
+  /**
+   * A model of given or fresh weights.
+   *
+   * @param options.weights by the names of `sitParameters`; by default the reference's start values, drawn from `seed`
+   * @param options.transport what it was or will be trained on; default a linear path whose velocity is predicted
+   * @throws UserError `model-options` where the sizes do not go together or a weight is missing
+   */
+  static async create(
+    config: SiTConfig,
+    options: SiTPlace & {
+      readonly weights?: HostTensors;
+      readonly seed?: number;
+      readonly transport?: TransportChoice;
+      readonly normalization?: Normalization;
+      readonly classes?: readonly string[];
+    } = {},
+  ): Promise<SiT> {
+    checkConfig(config);
+    const parameters = sitParameters(config);
+    const { normalization, transport = { interpolant: 'linear', prediction: 'velocity' } } = options;
+    await startEngine(options.runtime);
+    const values = options.weights ?? initialize(parameters, options.seed ?? 0);
+    const missing = parameters.filter(({ name }) => values[name] === undefined);
+    if (missing.length > 0)
+      throw invalid(`the weights ${missing.map(({ name }) => name).join(', ')} are missing.`);
+    const one = new Array<number>(config.channels).fill(1);
+    return SiT.loaded(
+      config,
+      transport,
+      normalization ?? { mean: one.map(() => 0), std: one },
+      options.classes ?? Array.from({ length: config.classes }, (_, label) => String(label)),
+      options,
+      ({ name }) => values[name]!,
+    );
+  }
+
+  /**
+   * Opens a trained model: the output of a `train` or `pretrained` stage, a folder that `pipeline import` or `save` left,
+   * or a checkpoint of the PyTorch reference (`.pt` or safetensors).
+   *
+   * @param options.average whether the moving average of the weights is taken. Default true
+   * @throws UserError with everything that is wrong with it
+   */
+  static async open(
+    path: string,
+    options: SiTPlace & { readonly average?: boolean; readonly heads?: number } = {},
+  ): Promise<SiT> {
+    const { average = true, heads } = options;
+    await startEngine(options.runtime);
+    const source = await openModel(resolve(path), { weights: 'all', heads });
+    try {
+      const { config, interpolant, prediction, normalization, classes } = source.description;
+      const read = (parameter: Parameter) => source.read(average ? 'ema' : 'raw', parameter);
+      return await SiT.loaded(config, { interpolant, prediction }, normalization, classes, options, read);
+    } finally {
+      await source.close();
+    }
+  }
+
+  private static async loaded(
+    config: SiTConfig,
+    transport: TransportChoice,
+    normalization: Normalization,
+    classes: readonly string[],
+    place: SiTPlace,
+    valueOf: (parameter: Parameter) => HostTensor | Promise<HostTensor>,
+  ): Promise<SiT> {
+    const session = place.session ?? openSession(place.runtime);
+    const parameters = new Map(sitParameters(config).map((parameter) => [parameter.name, parameter]));
+    const variables = [...parameters.values()].map(({ name, shape }) => session.variable(name, shape));
+    const weights = Object.fromEntries(variables.map((variable) => [variable.name, variable]));
+    const own = place.session === undefined;
+    const model = new SiT(config, transport, normalization, classes, session, weights, own);
+    await model.store.write(({ name }) => valueOf(parameters.get(name)!));
+    return model;
+  }
+
+  /**
+   * What the network puts out.
+   *
+   * @param x states [batch, latentSize, latentSize, channels], normalised
+   * @param t times in [0, 1], [batch]; 0 is noise, 1 is data
+   * @param y classes [batch], int32; `config.classes` is the null class
+   * @returns of x's shape
+   */
+  async call(x: HostTensor, t: HostTensor, y: HostTensor): Promise<HostTensor> {
+    return (await this.forward.call({ x, t, y })).output;
+  }
+
+  /** Every weight by its name, one at a time in memory. */
+  async *readWeights(): AsyncGenerator<readonly [name: string, value: HostTensor]> {
+    for await (const [{ name }, value] of this.store.read()) yield [name, value];
+  }
+
+  /** Writes the model into a folder, from which `SiT.open` and the stage `pretrained` take it. */
+  async save(directory: string): Promise<void> {
+    makeFolder(directory);
+    const values = new Map<string, HostTensor>();
+    for await (const [name, value] of this.readWeights()) values.set(name, value);
+    const { config, normalization, classes } = this;
+    const source: ModelSource = {
+      path: directory,
+      description: { format: 'sit-1', config, ...this.transport, normalization, classes, steps: 0 },
+      hasAverage: false,
+      read: (_, { name }) => Promise.resolve(values.get(name)!),
+      close: () => Promise.resolve(),
+    };
+    const signal = new AbortController().signal;
+    await writeSaved(source, directory, { tell: () => undefined, signal });
+  }
+
+  async close(): Promise<void> {
+    if (this.ownsSession) await this.session.close();
+  }
+}
+
+function sizesOf(options: SiTOptions): Pick<SiTConfig, 'hiddenSize' | 'depth' | 'heads' | 'patchSize'> {
+  if (!('name' in options)) return options;
+  const named = namedModels();
+  const found = named.find(({ name }) => name === options.name);
+  if (found === undefined)
+    throw invalid(`there is no ${options.name}; there are ${named.map(({ name }) => name).join(', ')}.`);
+  return found;
+}
+
+function checkConfig(config: SiTConfig): void {
+  const { latentSize, patchSize, hiddenSize, heads, depth, mediators } = config;
+  if (latentSize % patchSize !== 0)
+    throw invalid(`a latent of ${latentSize} pixels does not divide into patches of ${patchSize}.`);
+  if (hiddenSize % heads !== 0)
+    throw invalid(`a hidden size of ${hiddenSize} does not divide into ${heads} heads.`);
+  if (mediators.length !== depth)
+    throw invalid(`${depth} blocks need ${depth} counts of mediators; there are ${mediators.length}.`);
+  for (const count of mediators)
+    if (!Number.isInteger(Math.sqrt(count)) || Math.sqrt(count) > gridOf(config))
+      throw invalid(
+        `${count} mediators: expected a square number, at most the ${gridOf(config) ** 2} tokens.`,
+      );
+}
+
+const invalid = (problem: string): UserError =>
+  new UserError({ code: 'model-options', message: `The model cannot be made: ${problem}` });

@@ -1,0 +1,142 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import sharp from 'sharp';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { tinyPipeline } from '../support/tiny-pipeline.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const tsx = import.meta.resolve('tsx');
+
+let folder: string;
+let env: Record<string, string>;
+
+/** A project elsewhere that installed what `npm run package` made, with a home that is empty but for the native library. */
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'installed ü ')));
+  const { stdout } = await execa('npm', ['run', '--silent', 'package', '--', '--pack-destination', folder], {
+    cwd: root,
+  });
+  await writeFile(
+    join(folder, 'package.json'),
+    '{ "name": "elsewhere", "private": true, "type": "module" }\n',
+  );
+  const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
+  await execa('npm', [...install, join(folder, stdout.trim().split('\n').at(-1)!)], { cwd: folder });
+  await mkdir(join(folder, 'home'));
+  env = {
+    PIPELINE_CACHE: process.env.PIPELINE_CACHE ?? join(homedir(), '.cache', 'mediator-sit'),
+    PIPELINE_RUNS: join(folder, 'runs'),
+    ...{ HOME: join(folder, 'home'), XDG_CACHE_HOME: '', NO_COLOR: '1' },
+  };
+  const installed = join(folder, 'node_modules', 'mediator-sit');
+  await cp(join(installed, 'examples'), join(folder, 'examples'), { recursive: true });
+  const tiny = await tinyPipeline();
+  await cp(tiny, folder, { recursive: true });
+  await rm(tiny, { recursive: true });
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const run = (program: string, args: readonly string[]) =>
+  execa(program, args, { cwd: folder, env, reject: false });
+const example = (name: string, ...args: string[]) =>
+  run(process.execPath, ['--import', tsx, join('examples', name), ...args]);
+
+it('holds what it needs and nothing of how it was made', async () => {
+  const files = await readdir(join(folder, 'node_modules', 'mediator-sit'));
+  expect(files.sort()).toEqual([
+    'LICENSE',
+    'README.md',
+    'dist',
+    'examples',
+    'package.json',
+    'pipelines',
+    'schemas',
+  ]);
+  const dist = await readdir(join(folder, 'node_modules', 'mediator-sit', 'dist'));
+  expect(dist.filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
+it('has a command that checks and plans', async () => {
+  const validate = await run('npx', ['pipeline', 'validate', 'tiny.yaml']);
+  expect([validate.exitCode, validate.stdout]).toEqual([0, 'tiny.yaml: valid, 6 stages']);
+  const recipe = join('node_modules', 'mediator-sit', 'pipelines', 'quickstart.yaml');
+  expect((await run('npx', ['pipeline', 'validate', recipe])).exitCode).toBe(0);
+});
+
+it('says how to fetch the native library where it is not set up', async () => {
+  const { stdout, stderr } = await execa('npx', ['pipeline', 'doctor'], {
+    ...{ cwd: folder, reject: false },
+    env: { ...env, PIPELINE_CACHE: join(folder, 'home', 'none') },
+  });
+  expect(stdout + stderr).toContain('npx pipeline-setup');
+  expect(stdout + stderr).not.toContain('npm run setup');
+  expect((await run('npx', ['pipeline-setup', '--help'])).stdout).toContain('Usage: npx pipeline-setup ');
+});
+
+it('has types with which its examples compile', async () => {
+  const types = join(root, 'node_modules', '@types');
+  await writeFile(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        ...{ module: 'NodeNext', target: 'ES2022', strict: true, noEmit: true, skipLibCheck: true },
+        ...{ typeRoots: [types], types: ['node'] },
+      },
+      include: ['examples'],
+    }),
+  );
+  const { exitCode, stdout } = await run(process.execPath, [tsc, '-p', '.']);
+  expect([exitCode, stdout]).toEqual([0, '']);
+});
+
+it('runs a pipeline from a program, and draws the same as its sample stage', async () => {
+  const ran = await example('run-pipeline.ts', 'tiny.yaml');
+  expect(ran.exitCode, ran.stdout + ran.stderr).toBe(0);
+  expect(ran.stdout).toMatch(/^images: never run\n/);
+  expect((await example('run-pipeline.ts', 'tiny.yaml')).stdout).toContain('images: cached\n');
+  const latest = join(folder, 'runs', 'tiny', 'latest');
+  const drawn = await example('sample.ts', join(latest, 'train'), join(latest, 'autoencoder'));
+  expect(drawn.exitCode, drawn.stdout + drawn.stderr).toBe(0);
+  expect(drawn.stdout).toMatch(/^circles, squares, triangles: 4 of each, with 4 mediators at most\n/);
+  // Twelve columns of 16 px drawn twice as large and two rows, 2 px between them.
+  const { width, height } = await sharp(join(folder, 'drawn.png')).metadata();
+  expect([width, height]).toEqual([12 * 34 + 2, 2 * 34 + 2]);
+
+  const same = join(folder, 'same.ts');
+  await writeFile(
+    same,
+    `import { Autoencoder, Decoder, SiT, sampleSde, writePng } from 'mediator-sit';
+const model = await SiT.open(${JSON.stringify(join(latest, 'train'))}, { runtime: { threads: 1 } });
+const autoencoder = await Autoencoder.open(${JSON.stringify(join(latest, 'autoencoder'))}, { threads: 1 });
+const labels = [0, 1, 2, 0];
+const { latents } = await sampleSde(model, { labels, seed: 3, steps: 6, guidanceScale: 2 });
+const images = await new Decoder(autoencoder, 4).decode(latents);
+for (const [i, image] of images.entries()) await writePng(\`00000\${i}.png\`, image);
+await Promise.all([model.close(), autoencoder.close()]);
+`,
+  );
+  const again = await run(process.execPath, ['--import', tsx, same]);
+  expect(again.exitCode, again.stderr).toBe(0);
+  for (const name of ['000000.png', '000003.png'])
+    expect(await readFile(join(folder, name))).toEqual(
+      await readFile(join(latest, 'sample', 'samples', name)),
+    );
+});
+
+it('trains, saves and draws from a program', async () => {
+  const { exitCode, stdout, stderr } = await example('train.ts', '40', 'trained');
+  expect(exitCode, stdout + stderr).toBe(0);
+  const losses = [...stdout.matchAll(/loss ([\d.]+)/g)].map(([, loss]) => Number(loss));
+  expect(losses).toHaveLength(2);
+  expect(losses[1]!).toBeLessThan(losses[0]!);
+  const { width, height } = await sharp(join(folder, 'trained', 'drawn.png')).metadata();
+  expect(Math.min(width, height)).toBeGreaterThan(64);
+  const model = join(folder, 'trained', 'model');
+  const imported = await run('npx', ['pipeline', 'import', model, 'imported']);
+  expect(imported.exitCode, imported.stderr).toBe(0);
+});
