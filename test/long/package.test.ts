@@ -53,6 +53,7 @@ it('holds what it needs and nothing of how it was made', async () => {
     'README.md',
     'dist',
     'examples',
+    'node_modules',
     'package.json',
     'pipelines',
     'schemas',

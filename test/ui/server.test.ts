@@ -120,6 +120,9 @@ describe('pipeline ui over HTTP', () => {
     '/runs/whole/latest',
     '/runs/whole/%E0%A4%A',
     '/runs/whole/2026-03-01T10-00-00.000Z/run.json',
+    '/sweeps/toy',
+    '/sweeps/..%2f..%2fetc',
+    '/sweeps/%E0%A4%A',
     '/?page=0',
     '/?page=../..',
     '/compare?run=whole/2026-03-01T10-00-00.000Z',
@@ -136,6 +139,23 @@ describe('pipeline ui over HTTP', () => {
     expect([run.status, /<h1>(.*)<\/h1>/.exec(run.body)?.[1]]).toEqual([200, 'whole']);
     const both = ['10', '12'].map((hour) => `run=whole%2F2026-03-01T${hour}-00-00.000Z`).join('&');
     expect((await ask(`/compare?${both}`)).body).toContain('2 runs compared');
+  });
+
+  it('shows the sweep of a pipeline that has one', async () => {
+    expect((await ask('/')).body).not.toContain('Sweep of');
+    const trial = { trial: 'one', status: 'cached', values: { seed: 1 }, metrics: {}, seconds: 1, pages: [] };
+    await mkdir(join(folder, 'runs', 'whole', 'sweep'));
+    await writeFile(
+      join(folder, 'runs', 'whole', 'sweep', 'sweep.json'),
+      JSON.stringify({
+        ...{ format: 1, pipeline: 'whole', file: '../../../whole.yaml', keys: ['seed'] },
+        trials: [{ ...trial, run: '../2026-03-01T10-00-00.000Z' }],
+      }),
+    );
+    expect((await ask('/')).body).toContain('<a href="/sweeps/whole">Sweep of whole</a>');
+    const { status, body } = await ask('/sweeps/whole');
+    expect(status).toBe(200);
+    expect(body).toContain('href="/runs/whole/2026-03-01T10-00-00.000Z"');
   });
 
   it('takes the next free port where one is taken', async () => {

@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
 import { UserError } from '../../errors.js';
+import { writeFileWhole } from '../../files/output-file.js';
 import { findRunsRoot } from '../../pipeline/index.js';
 import {
   localLauncher,
   planSweep,
+  readResults,
   runSweep,
   slurmLauncher,
   trialsOf,
@@ -64,7 +67,21 @@ export async function sweep(file: string, options: SweepCommandOptions, services
     interrupts.release();
     renderer.end();
   }
+  if (last !== undefined && 'json' in last) {
+    const page = await writePage(last.json);
+    if (options.json !== true && page !== undefined) stdout.write(`Page: ${shortPath(page)}\n`);
+  }
   return exitCode(last);
+}
+
+/** Writes the page about the whole sweep beside its table. */
+async function writePage(json: string): Promise<string | undefined> {
+  const results = await readResults(json);
+  if (results === undefined) return undefined;
+  const { sweepPage } = await import('../../ui/pages/sweep-page.js');
+  const file = join(dirname(json), 'sweep.html');
+  await writeFileWhole(file, await sweepPage(results, { file }));
+  return file;
 }
 
 function exitCode(last: TimedSweepEvent | undefined): number {

@@ -11,7 +11,7 @@ import {
 import { formatDuration, formatFigure } from '../format.js';
 import { shortPath } from '../paths.js';
 import { formatTable, type Column } from '../table.js';
-import { describeValues, formatValue, shortNames } from './names.js';
+import { describeValues, formatValue, shortNames } from '../../pipeline/sweep/names.js';
 
 type Ended = Extract<SweepEvent, { type: 'sweep-finished' | 'sweep-failed' | 'sweep-interrupted' }>;
 

@@ -4,7 +4,7 @@ import type { TimedRunEvent } from '../../pipeline/run/events.js';
 import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { summaryFacts } from '../format.js';
 import { closingText, type ClosingOptions } from './closing.js';
-import { describeValues, shortNames } from './names.js';
+import { describeValues, shortNames } from '../../pipeline/sweep/names.js';
 import type { SweepRenderer } from './renderer.js';
 import { endSentence, retrySentence, startFacts } from './sentences.js';
 

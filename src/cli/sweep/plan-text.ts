@@ -6,7 +6,7 @@ import { sharedStages, stagesToRun, sweptKeys, type PlannedTrial } from '../../p
 import { counted } from '../format.js';
 import { shortPath } from '../paths.js';
 import { cachedLine, plannedStageJson } from '../planned-stage.js';
-import { describeValues, shortNames } from './names.js';
+import { describeValues, shortNames } from '../../pipeline/sweep/names.js';
 
 /** What a sweep would do: stages that all trials share first, then each trial; a stage that several share runs once. */
 export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial[], color: boolean): string {

@@ -4,7 +4,7 @@ import type { TimedRunEvent } from '../../pipeline/run/events.js';
 import type { TimedSweepEvent } from '../../pipeline/sweep/index.js';
 import { activeStageLines, fit, type ActiveStage } from '../renderers/live-lines.js';
 import { waitingSentence } from '../renderers/sentences.js';
-import { describeValues, shortNames } from './names.js';
+import { describeValues, shortNames } from '../../pipeline/sweep/names.js';
 import { endSentence, retrySentence, startFacts } from './sentences.js';
 
 /** What is on the screen during a sweep, apart from how it gets there. Times are seconds on one clock. */

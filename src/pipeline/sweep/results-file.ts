@@ -1,18 +1,26 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { replaceFile } from '../store/replace-file.js';
 import type { TrialResult } from './events.js';
 import { asCsv } from './table.js';
 
-interface ResultsFile {
-  readonly format: 1;
+/** The table of a sweep. */
+export interface SweepResults {
   readonly pipeline: string;
   readonly file: string;
   /** Swept keys, dotted. */
   readonly keys: readonly string[];
-  /** Paths of runs and pages are relative to the file's folder. */
   readonly trials: readonly TrialResult[];
 }
+
+/** Paths of runs and pages are relative to the file's folder. */
+interface ResultsFile extends SweepResults {
+  readonly format: 1;
+}
+
+/** Where the tables of a pipeline's sweep are, and the page about it. */
+export const sweepFolder = (runsRoot: string, pipeline: string): string => join(runsRoot, pipeline, 'sweep');
+export const resultsName = 'sweep.json';
 
 /** Writes the table of a sweep, for programs and for spreadsheets. */
 export async function writeResults(
@@ -28,15 +36,18 @@ export async function writeResults(
   await replaceFile(paths.json, `${JSON.stringify(content, undefined, 1)}\n`);
 }
 
-/** What an earlier call wrote, by trial: nothing where there was none, or it cannot be read. */
-export async function readResults(json: string): Promise<ReadonlyMap<string, TrialResult>> {
+/** What an earlier call wrote, with absolute paths: nothing where there was none, or it cannot be read. */
+export async function readResults(json: string): Promise<SweepResults | undefined> {
   try {
-    const { format, trials } = JSON.parse(await readFile(json, 'utf8')) as Partial<ResultsFile>;
-    if (format !== 1 || trials === undefined) return new Map();
+    const { format, ...content } = JSON.parse(await readFile(json, 'utf8')) as ResultsFile;
+    if (format !== 1) return undefined;
     const folder = dirname(json);
-    return new Map(trials.map((result) => [result.trial, mapPaths(result, (path) => resolve(folder, path))]));
+    return {
+      ...content,
+      trials: content.trials.map((result) => mapPaths(result, (path) => resolve(folder, path))),
+    };
   } catch {
-    return new Map();
+    return undefined;
   }
 }
 

@@ -14,7 +14,7 @@ import type {
 import type { Launcher } from './launcher.js';
 import { cachedResult, outlookOf, stagesToRun, type PlannedTrial } from './plan-sweep.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
-import { readResults, writeResults } from './results-file.js';
+import { readResults, resultsName, sweepFolder, writeResults } from './results-file.js';
 import type { KnownProgress } from './trial-record.js';
 import { sweptKeys } from './trial.js';
 
@@ -68,7 +68,7 @@ class Sweep {
   constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
     this.#options = options;
     this.#emit = emit;
-    this.#directory = join(options.runsRoot, options.pipeline.name, 'sweep');
+    this.#directory = sweepFolder(options.runsRoot, options.pipeline.name);
   }
 
   async run(): Promise<void> {
@@ -88,7 +88,8 @@ class Sweep {
       parallel,
       trials: planned.map(outlookOf),
     });
-    const earlier = await readResults(this.#json);
+    const before = await readResults(this.#json);
+    const earlier = new Map(before?.trials.map((result) => [result.trial, result]));
     for (const trial of waiting) this.#keep(trial, 'waiting');
     for (const trial of cached) {
       const result = cachedResult(trial, earlier.get(trial.trial.id));
@@ -187,7 +188,7 @@ class Sweep {
   }
 
   get #json(): string {
-    return join(this.#directory, 'sweep.json');
+    return join(this.#directory, resultsName);
   }
 
   async #write(): Promise<void> {

@@ -1,16 +1,14 @@
 import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../pipeline/runs/compare.js';
-import { formatOrigin, readConfiguration } from '../../pipeline/runs/configuration.js';
+import { formatOrigin } from '../../pipeline/runs/configuration.js';
 import type { Run } from '../../pipeline/runs/run.js';
-import { overlay, swatch, type OverlaidCurve } from '../../stages/report/chart/overlay.js';
-import { seriesOf } from '../../stages/report/chart/series.js';
+import { swatch } from '../../stages/report/chart/overlay.js';
 import { figure } from '../../stages/report/markup/figures.js';
 import { capitalized, counted, formatDuration } from '../../stages/report/markup/format.js';
 import { type Html, html, type Part } from '../../stages/report/markup/html.js';
 import { renderPage, type Site } from '../../stages/report/page.js';
 import type { Section } from '../../stages/report/sections/section.js';
-import { scaleChoice } from '../../stages/report/sections/curves.js';
 import type { Json } from '../../pipeline/stage.js';
-import { readRunStages } from './run-stages.js';
+import { curveSections } from './curve-sections.js';
 import { stateBadge } from './state-badge.js';
 
 /** Runs side by side: what was set differently, what came of it, and their curves over each other. */
@@ -28,7 +26,7 @@ export async function comparisonPage(
     sections: [
       runsSection(runs, site),
       figuresSection(runs, figures),
-      ...(await curveSections(runs)),
+      ...(await curveSections(runs.map((run) => ({ run, name: shortName(run, runs) })))),
       differencesSection(runs, configuration),
     ].filter((section) => section !== undefined),
     ...(site && { site }),
@@ -158,38 +156,4 @@ function shortName({ id, record }: Run, runs: readonly Run[]): string {
   return runs.every((other) => other.record.pipeline === record.pipeline)
     ? time
     : `${record.pipeline}/${time}`;
-}
-
-/** A section for each stage that logs figures in any of the runs, with a chart for each figure. */
-async function curveSections(runs: readonly Run[]): Promise<readonly Section[]> {
-  const charts = new Map<string, Map<string, OverlaidCurve[]>>();
-  for (const [line, run] of runs.entries())
-    for (const { stage, metrics } of await readRunStages(run, await readConfiguration(run)))
-      for (const series of seriesOf(metrics)) {
-        const ofStage = charts.get(stage) ?? new Map<string, OverlaidCurve[]>();
-        charts.set(
-          stage,
-          ofStage.set(series.name, [
-            ...(ofStage.get(series.name) ?? []),
-            { name: shortName(run, runs), line, series },
-          ]),
-        );
-      }
-  return Array.from(charts, ([stage, figures]) => {
-    const id = `curves-${stage}`;
-    const main = figures.get('loss') ?? [...figures.values()][0]!;
-    const ordered = [main, ...[...figures.values()].filter((curves) => curves !== main)];
-    return {
-      id,
-      title: 'Training',
-      stage,
-      body: html`<div class="curves">
-        ${scaleChoice(
-          id,
-          main.flatMap(({ series }) => series.values),
-        )}
-        ${ordered.map((curves) => overlay(curves, `${id}-${curves[0]!.series.name}`))}
-      </div>`,
-    };
-  });
 }

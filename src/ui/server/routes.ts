@@ -1,10 +1,15 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { compareRuns } from '../../pipeline/runs/compare.js';
 import { listRuns } from '../../pipeline/runs/list-runs.js';
 import type { Run } from '../../pipeline/runs/run.js';
 import type { Site } from '../../stages/report/page.js';
+import { readResults, resultsName, sweepFolder } from '../../pipeline/sweep/index.js';
 import { comparisonPage } from '../pages/comparison-page.js';
+import { mostOverlaid } from '../pages/curve-sections.js';
 import { liveParts, runPage } from '../pages/run-page.js';
 import { runsHead, runsPage, runsSection } from '../pages/runs-page.js';
+import { sweepPage } from '../pages/sweep-page.js';
 import type { LiveState } from './live.js';
 
 /** What an address leads to. */
@@ -16,10 +21,19 @@ export interface Route {
 
 const site: Site = { links: [{ href: '/', label: 'All runs' }] };
 const liveSite: Site = { ...site, isLive: true };
-const front: Site = { links: [], isLive: true };
 
-/** Runs that are compared at most: more would be told apart by nobody. */
-const mostCompared = 12;
+/** The page of all runs, with links to the sweeps of their pipelines. */
+function front(runs: readonly Run[], runsRoot: string): Site {
+  const pipelines = [...new Set(runs.map(pipelineOf))];
+  const swept = pipelines.filter((name) => existsSync(join(sweepFolder(runsRoot, name), resultsName)));
+  const links = swept.map((name) => ({
+    href: `/sweeps/${encodeURIComponent(name)}`,
+    label: `Sweep of ${name}`,
+  }));
+  return { links, isLive: true };
+}
+
+const pipelineOf = ({ id }: Run): string => id.slice(0, id.lastIndexOf('/'));
 
 /**
  * Finds what an address leads to; undefined where it leads to nothing. Runs are looked up among those that there are,
@@ -30,7 +44,10 @@ export async function routeOf({ pathname, searchParams }: URL, runsRoot: string)
     const page = Number(/^\d{1,6}$/.exec(searchParams.get('page') ?? '1')?.[0] ?? NaN);
     if (!(page >= 1)) return undefined;
     return {
-      page: async () => runsPage(await listRuns(runsRoot), page, front),
+      page: async () => {
+        const runs = await listRuns(runsRoot);
+        return runsPage(runs, page, front(runs, runsRoot));
+      },
       live: async () => {
         const runs = await listRuns(runsRoot);
         return { head: runsHead(runs), sections: [runsSection(runs, page)], version: '' };
@@ -39,9 +56,16 @@ export async function routeOf({ pathname, searchParams }: URL, runsRoot: string)
   }
   if (pathname === '/compare') {
     const ids = new Set(searchParams.getAll('run'));
-    const runs = (await listRuns(runsRoot)).filter(({ id }) => ids.has(id)).slice(0, mostCompared);
-    if (runs.length !== Math.min(ids.size, mostCompared) || runs.length < 2) return undefined;
+    const runs = (await listRuns(runsRoot)).filter(({ id }) => ids.has(id)).slice(0, mostOverlaid);
+    if (runs.length !== Math.min(ids.size, mostOverlaid) || runs.length < 2) return undefined;
     return { page: async () => comparisonPage(await compareRuns(runs), site) };
+  }
+  const swept = nameOfSweep(pathname);
+  if (swept !== undefined) {
+    // Only a pipeline that there are runs of: no path is made from an address.
+    const name = (await listRuns(runsRoot)).map(pipelineOf).find((pipeline) => pipeline === swept);
+    const results = name && (await readResults(join(sweepFolder(runsRoot, name), resultsName)));
+    return results ? { page: () => sweepPage(results, { site }) } : undefined;
   }
   const id = runIdOf(pathname);
   const find = async (): Promise<Run | undefined> => (await listRuns(runsRoot)).find((run) => run.id === id);
@@ -54,6 +78,15 @@ export async function routeOf({ pathname, searchParams }: URL, runsRoot: string)
       return now && { ...(await liveParts(now)), version: versionOf(now) };
     },
   };
+}
+
+function nameOfSweep(pathname: string): string | undefined {
+  const [, name] = /^\/sweeps\/([^/]+)$/.exec(pathname) ?? [];
+  try {
+    return name && decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
 }
 
 function runIdOf(pathname: string): string | undefined {

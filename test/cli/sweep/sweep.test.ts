@@ -41,7 +41,8 @@ describe('pipeline sweep', () => {
       trial-3  0  finished  N s  0.2000
 
       Done in N s: 3 finished.
-      Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json"
+      Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json
+      Page: runs/toy/sweep/sweep.html"
     `);
     expect(await toy.sessions()).toEqual({
       'images start': 1,
@@ -106,7 +107,8 @@ describe('pipeline sweep', () => {
       trial-4 failed (train.steps 6, autoencoder.steps 7): stage train: Its process ended with exit code 3: The toy has died.
         Log: runs/toy/sweep/trial-4.log
       Ended after N s: 4 failed.
-      Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json"
+      Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json
+      Page: runs/toy/sweep/sweep.html"
     `);
     await toy.break('train', 0);
     expect((await toy.sweep()).exitCode).toBe(0);

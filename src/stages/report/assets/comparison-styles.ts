@@ -61,6 +61,14 @@ section:has(.show-defaults:not(:checked)) .default { display: none; }
 .runs input { width: 1.15rem; height: 1.15rem; vertical-align: -0.15rem; }
 .actions { display: flex; gap: 1.5rem; align-items: center; margin-top: 1.2rem; }
 button { font: inherit; padding: 0.4rem 1.15rem; border: 1px solid var(--accent); border-radius: 99px; background: var(--accent); color: var(--page); cursor: pointer; }
+.sortable thead button { padding: 0.2rem 0; border: 0; border-radius: 0; background: none; color: inherit; font-weight: inherit; text-align: inherit; }
+.sortable thead button::after { content: " ↕"; color: var(--soft); }
+.sortable [aria-sort="ascending"] button::after { content: " ↑"; color: inherit; }
+.sortable [aria-sort="descending"] button::after { content: " ↓"; color: inherit; }
+.sortable thead small { display: block; color: var(--soft); font-weight: 400; }
+.sortable :is(th, td) { white-space: nowrap; }
+.sortable td[data-value] { font-variant-numeric: tabular-nums; }
+.state.timed-out, .state.skipped { --state: var(--line-4); }
 .site { display: flex; align-items: baseline; flex-wrap: wrap; gap: 0.25rem 1.5rem; margin: 0 0 1.2rem; font-size: 0.9rem; }
 .site ul { margin: 0; }
 .live-note { color: var(--soft); }

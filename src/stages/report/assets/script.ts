@@ -1,6 +1,7 @@
 import { liveScript } from './live-script.js';
 import { overlayScript } from './overlay-script.js';
 import { slidesScript } from './slides-script.js';
+import { sortScript } from './sort-script.js';
 
 /**
  * The read-out of a curve below the pointer, a finger or the arrow keys.
@@ -72,9 +73,9 @@ function setUpChart(figure) {
  */
 export const script = `
 'use strict';
-${chartScript}${overlayScript}${slidesScript}
+${chartScript}${overlayScript}${slidesScript}${sortScript}
 function setUp(root) {
-  for (const [selector, prepare] of [['[data-chart]', setUpChart], ['[data-overlay]', setUpOverlay], ['[data-slides]', setUpSlides]])
+  for (const [selector, prepare] of [['[data-chart]', setUpChart], ['[data-overlay]', setUpOverlay], ['[data-slides]', setUpSlides], ['table.sortable', setUpSort]])
     for (const element of root.querySelectorAll(selector)) prepare(element);
 }
 setUp(document);

@@ -1,4 +1,4 @@
-import type { Json } from '../../pipeline/stage.js';
+import type { Json } from '../stage.js';
 
 /** For each dotted key the shortest end of it that no other key has: `mediators` for `stages.train.model.mediators`. */
 export function shortNames(keys: readonly string[]): ReadonlyMap<string, string> {

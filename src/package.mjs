@@ -1,0 +1,51 @@
+/**
+ * Makes the package that other projects install: `npm run package -- [--pack-destination FOLDER]`.
+ *
+ * tfjs-node-gpu's own installation downloads a TensorFlow of 2022 and builds an addon for it, neither of which is used
+ * here. So the package brings tfjs-node-gpu's JavaScript along, as a bundled dependency that has nothing to install.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bundled = '@tensorflow/tfjs-node-gpu';
+/** What of its dependencies the part that is used needs. */
+const needed = ['google-protobuf'];
+const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
+const installedVersion = (name) => readJson(join(root, 'node_modules', name, 'package.json')).version;
+const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
+
+const destination = process.argv.indexOf('--pack-destination');
+const into = resolve(destination < 0 ? '.' : process.argv[destination + 1]);
+const folder = mkdtempSync(join(tmpdir(), 'package-'));
+try {
+  const manifest = readJson(join(root, 'package.json'));
+  for (const name of [
+    'LICENSE',
+    'README.md',
+    ...manifest.files.filter((pattern) => !pattern.startsWith('!')),
+  ])
+    if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name), { recursive: true });
+  const { devDependencies: _, scripts: __, overrides: ___, ...published } = manifest;
+  const from = join(root, 'node_modules', bundled);
+  const used = Object.fromEntries(needed.map((each) => [each, installedVersion(each)]));
+  writeJson(join(folder, 'package.json'), {
+    ...published,
+    dependencies: { ...published.dependencies, ...used },
+    bundleDependencies: [bundled],
+  });
+  const to = join(folder, 'node_modules', bundled);
+  mkdirSync(to, { recursive: true });
+  for (const name of ['dist', 'README.md']) cpSync(join(from, name), join(to, name), { recursive: true });
+  const { name, version, description, license, repository, types, main } = readJson(
+    join(from, 'package.json'),
+  );
+  writeJson(join(to, 'package.json'), { name, version, description, license, repository, types, main });
+
+  execFileSync('npm', ['pack', '--pack-destination', into], { cwd: folder, stdio: 'inherit' });
+} finally {
+  rmSync(folder, { recursive: true });
+}

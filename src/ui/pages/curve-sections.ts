@@ -1,0 +1,44 @@
+import { readConfiguration } from '../../pipeline/runs/configuration.js';
+import type { Run } from '../../pipeline/runs/run.js';
+import { overlay, type OverlaidCurve } from '../../stages/report/chart/overlay.js';
+import { seriesOf } from '../../stages/report/chart/series.js';
+import { html } from '../../stages/report/markup/html.js';
+import { scaleChoice } from '../../stages/report/sections/curves.js';
+import type { Section } from '../../stages/report/sections/section.js';
+import { readRunStages } from './run-stages.js';
+
+/** Runs that are overlaid at most: more would be told apart by nobody. */
+export const mostOverlaid = 12;
+
+/** A section for each stage that logs figures in any of the runs, with a chart for each figure. */
+export async function curveSections(
+  runs: readonly { readonly run: Run; readonly name: string }[],
+): Promise<readonly Section[]> {
+  const charts = new Map<string, Map<string, OverlaidCurve[]>>();
+  for (const [line, { run, name }] of runs.entries())
+    for (const { stage, metrics } of await readRunStages(run, await readConfiguration(run)))
+      for (const series of seriesOf(metrics)) {
+        const ofStage = charts.get(stage) ?? new Map<string, OverlaidCurve[]>();
+        charts.set(
+          stage,
+          ofStage.set(series.name, [...(ofStage.get(series.name) ?? []), { name, line, series }]),
+        );
+      }
+  return Array.from(charts, ([stage, figures]) => {
+    const id = `curves-${stage}`;
+    const main = figures.get('loss') ?? [...figures.values()][0]!;
+    const ordered = [main, ...[...figures.values()].filter((curves) => curves !== main)];
+    return {
+      id,
+      title: 'Training',
+      stage,
+      body: html`<div class="curves">
+        ${scaleChoice(
+          id,
+          main.flatMap(({ series }) => series.values),
+        )}
+        ${ordered.map((curves) => overlay(curves, `${id}-${curves[0]!.series.name}`))}
+      </div>`,
+    };
+  });
+}

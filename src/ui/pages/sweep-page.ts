@@ -1,0 +1,158 @@
+import { dirname, relative } from 'node:path';
+import { isTelling } from '../../pipeline/runs/figures.js';
+import { readRun, type Run } from '../../pipeline/runs/run.js';
+import type { Json } from '../../pipeline/stage.js';
+import { describeValues, formatValue, shortNames } from '../../pipeline/sweep/names.js';
+import { metricNames, type SweepResults, type TrialResult } from '../../pipeline/sweep/index.js';
+import { swatch } from '../../stages/report/chart/overlay.js';
+import { figure } from '../../stages/report/markup/figures.js';
+import { counted, formatCount, formatDuration } from '../../stages/report/markup/format.js';
+import { type Html, html } from '../../stages/report/markup/html.js';
+import { renderPage, type Site } from '../../stages/report/page.js';
+import type { Section } from '../../stages/report/sections/section.js';
+import { pathOfRun } from './comparison-page.js';
+import { curveSections, mostOverlaid } from './curve-sections.js';
+
+/** A trial with its last run, where that is still there, and which line of the curves it is. */
+interface ShownTrial {
+  readonly result: TrialResult;
+  readonly run: Run | undefined;
+  readonly line: number | undefined;
+}
+
+/**
+ * A sweep as a whole: a table of swept keys and metrics, which can be sorted, and the curves of its trials over each other.
+ *
+ * @param file absolute path of the page, from which links to the trials' reports start; absent where a server gives it out
+ */
+export async function sweepPage(
+  { pipeline, keys, trials }: SweepResults,
+  { file, site }: { readonly file?: string; readonly site?: Site } = {},
+): Promise<string> {
+  const shown = await withRuns(trials);
+  const names = shortNames(keys);
+  const overlaid = shown.flatMap(({ result, run, line }) =>
+    run === undefined || line === undefined ? [] : [{ run, name: describeValues(result.values, names) }],
+  );
+  const done = trials.filter(({ status }) => status === 'finished' || status === 'cached').length;
+  return renderPage({
+    title: pipeline,
+    eyebrow: 'Sweep',
+    totals: [
+      { label: counted(trials.length, 'trials').replace(/^\S+ /, ''), value: formatCount(trials.length) },
+      { label: 'done', value: formatCount(done) },
+      { label: 'of work', value: formatDuration(trials.reduce((sum, { seconds }) => sum + seconds, 0)) },
+    ],
+    sections: [
+      trialsSection(shown, keys, file),
+      ...(await curveSections(overlaid)),
+      ...failuresSection(trials, names),
+    ],
+    ...(site && { site }),
+  });
+}
+
+async function withRuns(trials: readonly TrialResult[]): Promise<readonly ShownTrial[]> {
+  const shown: ShownTrial[] = [];
+  let lines = 0;
+  for (const result of trials) {
+    const run = result.run === undefined ? undefined : await readRun(result.run);
+    shown.push({ result, run, line: run && lines < mostOverlaid ? lines++ : undefined });
+  }
+  return shown;
+}
+
+/** Metrics that differ between trials: the others tell nothing of what was swept. */
+function tellingMetrics(trials: readonly TrialResult[]): readonly string[] {
+  return metricNames(trials).filter((name) => {
+    const values = new Set(trials.flatMap(({ metrics }) => metrics[name] ?? []));
+    return isTelling(name.slice(name.indexOf('.') + 1)) && (values.size > 1 || trials.length === 1);
+  });
+}
+
+function trialsSection(
+  shown: readonly ShownTrial[],
+  keys: readonly string[],
+  file: string | undefined,
+): Section {
+  const metrics = tellingMetrics(shown.map(({ result }) => result));
+  const isCut = shown.filter(({ run }) => run !== undefined).length > mostOverlaid;
+  return {
+    id: 'trials',
+    title: 'Trials',
+    ...(isCut && { lead: `The curves below are those of the first ${mostOverlaid} trials.` }),
+    body: html`<div class="frame" role="group" aria-label="Trials" tabindex="0">
+      <table class="sortable">
+        <thead>
+          <tr>
+            <th scope="col">Trial</th>
+            ${keys.map((key) => html`<th scope="col"><code>${key}</code></th>`)}
+            <th scope="col">State</th>
+            <th scope="col">Time</th>
+            ${metrics.map((name) => html`<th scope="col">${heading(name)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${shown.map((trial) => row(trial, keys, metrics, file))}
+        </tbody>
+      </table>
+    </div>`,
+  };
+}
+
+function heading(name: string): Html {
+  const [stage = '', ...rest] = name.split('.');
+  return html`<small>${stage}</small> ${figure(rest.join('.'), 0).label}`;
+}
+
+function row(
+  trial: ShownTrial,
+  keys: readonly string[],
+  metrics: readonly string[],
+  file: string | undefined,
+): Html {
+  const { values, status, seconds, metrics: found } = trial.result;
+  return html`<tr>
+    <th scope="row">${trial.line !== undefined && swatch(trial.line)} ${nameOf(trial, file)}</th>
+    ${keys.map((key) => html`<td data-value="${sortValue(values[key])}">${key in values ? formatValue(values[key]) : ''}</td>`)}
+    <td><span class="state ${status}">${status === 'waiting' ? 'not run' : status}</span></td>
+    <td class="duration" data-value="${seconds}">${seconds > 0 && formatDuration(seconds)}</td>
+    ${metrics.map((name) => html`<td data-value="${found[name] ?? ''}">${name in found && figure(name.slice(name.indexOf('.') + 1), found[name]!).value}</td>`)}
+  </tr>`;
+}
+
+const sortValue = (value: Json | undefined): string => (value === undefined ? '' : formatValue(value));
+
+/** Leads to the trial's page on a server, or from a file to its report. */
+function nameOf({ result: { trial, pages }, run }: ShownTrial, file: string | undefined): Html {
+  const [page] = pages;
+  const href =
+    file === undefined
+      ? run && pathOfRun(run)
+      : page && relative(dirname(file), page).split('/').map(encodeURIComponent).join('/');
+  return href === undefined ? html`<bdi>${trial}</bdi>` : html`<a href="${href}"><bdi>${trial}</bdi></a>`;
+}
+
+function failuresSection(
+  trials: readonly TrialResult[],
+  names: ReadonlyMap<string, string>,
+): readonly Section[] {
+  const failed = trials.filter(({ failure }) => failure !== undefined);
+  if (failed.length === 0) return [];
+  return [
+    {
+      id: 'failures',
+      title: 'Failures',
+      body: html`<dl>
+        ${failed.map(
+          ({ values, failure }) =>
+            html`<dt>${describeValues(values, names)}</dt>
+              <dd>
+                ${failure!.stage !== undefined && html`<b>${failure!.stage}</b> `}${failure!.message}
+                ${failure!.remedy !== undefined && html`<br />${failure!.remedy}`}
+              </dd>`,
+        )}
+      </dl>`,
+    },
+  ];
+}

@@ -1,0 +1,68 @@
+/**
+ * Times what is done many times a day: `validate` of the longest recipe, `plan` of 200 cached sweep points, `status` with
+ * 1,000 runs. Of each the whole command and, next to it, its own work: without the start of Node, for which `--version`
+ * stands.
+ *
+ *   npm run bench:pipeline
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeManyRuns } from '../pipeline/runs/synthetic-runs.js';
+import { compilePrograms, nodeProgram } from '../support/programs.js';
+
+const recipe = fileURLToPath(new URL('../../pipelines/quickstart.yaml', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+const yaml = `name: bench
+stages:
+  images: { uses: images, path: data, size: 32 }
+  autoencoder: { uses: autoencoder, images: images, channels: [32, 64, 96], steps: 1 }
+  latents: { uses: encode, images: images, autoencoder: autoencoder }
+  train: { uses: train, latents: latents, steps: 1, model: { hiddenSize: 32, depth: 2, heads: 2, patchSize: 1, mediators: 4 } }
+sweep: { grid: { stages.train.steps: [${Array.from({ length: 200 }, (_, i) => i + 1).join(', ')}] } }
+`;
+
+/** The command in the bench's folder. */
+function run(program: string, args: readonly string[]): void {
+  const env = { ...process.env, PIPELINE_RUNS: join(folder, 'runs'), TOY_SESSIONS: join(folder, 'sessions') };
+  execFileSync(process.execPath, [...nodeProgram(program), ...args], { cwd: folder, env, stdio: 'ignore' });
+}
+
+/** The least of five times, in milliseconds. */
+function leastMs(work: () => void): number {
+  const times = Array.from({ length: 5 }, () => {
+    const start = performance.now();
+    work();
+    return performance.now() - start;
+  });
+  return Math.min(...times);
+}
+
+const main = 'src/cli/main.ts';
+const toy = 'test/cli/toy-main.ts';
+try {
+  mkdirSync(join(folder, 'programs'));
+  await compilePrograms(join(folder, 'programs'));
+  mkdirSync(join(folder, 'data'));
+  writeFileSync(join(folder, 'data', 'a.png'), 'a');
+  writeFileSync(join(folder, 'bench.yaml'), yaml);
+  await writeManyRuns(join(folder, 'many'), 1000);
+  run(toy, ['sweep', 'bench.yaml', '--parallel', '2']);
+  const startMs = leastMs(() => {
+    run(main, ['--version']);
+  });
+  console.log(`${'--version'.padEnd(34)} ${startMs.toFixed(0)} ms`);
+  const timed = (title: string, program: string, args: readonly string[]): void => {
+    const ms = leastMs(() => {
+      run(program, args);
+    });
+    console.log(`${title.padEnd(34)} ${ms.toFixed(0)} ms, own work ${(ms - startMs).toFixed(0)} ms`);
+  };
+  timed('validate quickstart.yaml', main, ['validate', recipe]);
+  timed('sweep --plan, 200 cached points', toy, ['sweep', 'bench.yaml', '--plan']);
+  timed('status, 1,000 runs', main, ['status', '--runs', join(folder, 'many')]);
+} finally {
+  rmSync(folder, { recursive: true });
+}

@@ -1,0 +1,118 @@
+import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { readResults } from '../../src/pipeline/sweep/index.js';
+import { writeResults } from '../../src/pipeline/sweep/results-file.js';
+import { sweepPage } from '../../src/ui/pages/sweep-page.js';
+import { browserPath } from '../support/browser.js';
+import { accessibilityProblems } from './accessibility.js';
+import { hostile, writeWholeRun } from './whole-run.js';
+
+/** A sweep of eleven trials as it leaves them: nine with runs, one that failed, one that was not run. */
+async function writeSweep(parent: string): Promise<string> {
+  const runs = join(parent, 'runs');
+  const folder = join(runs, 'whole', 'sweep');
+  await mkdir(folder, { recursive: true });
+  const rates = Array.from({ length: 9 }, (_, i) => 1e-4 * 2 ** i);
+  const finished = await Promise.all(
+    rates.map(async (learningRate, i) => ({
+      trial: `trial-${i}`,
+      status: i === 0 ? ('cached' as const) : ('finished' as const),
+      values: { 'stages.train.learningRate': learningRate, seed: i % 2 },
+      metrics: { 'train.loss': 0.3 - 0.02 * ((i * 4) % 9), 'train.steps': 100, 'evaluate.fid': 30 + i },
+      seconds: 90 + i,
+      run: await writeWholeRun(runs, new Date(Date.UTC(2026, 2, 1, 10 + i)), { learningRate }),
+      pages: [join(runs, 'store', 'report', String(i), 'report.html')],
+    })),
+  );
+  const rest = { metrics: {}, seconds: 0, pages: [] };
+  const results = [
+    ...finished,
+    {
+      ...{ ...rest, trial: 'trial-9', status: 'failed' as const },
+      values: { 'stages.train.learningRate': 1, seed: 0 },
+      failure: { stage: 'train', message: `The loss is NaN: ${hostile}`, remedy: 'Lower `learningRate`.' },
+    },
+    {
+      ...{ ...rest, trial: 'trial-10', status: 'waiting' as const },
+      values: { 'stages.train.learningRate': 2, seed: 1 },
+    },
+  ];
+  const json = join(folder, 'sweep.json');
+  const keys = ['stages.train.learningRate', 'seed'];
+  await writeResults(
+    { csv: join(folder, 'sweep.csv'), json },
+    { name: 'whole', file: 'whole.yaml' },
+    keys,
+    results,
+  );
+  const file = join(folder, 'sweep.html');
+  await writeFile(file, await sweepPage((await readResults(json))!, { file }));
+  return file;
+}
+
+let file: string;
+
+beforeAll(async () => {
+  file = await writeSweep(await realpath(await mkdtemp(join(tmpdir(), 'sweep page ü '))));
+});
+
+describe.skipIf(browserPath === undefined)('the page of a sweep', () => {
+  it.each([
+    [1280, 'light'],
+    [390, 'dark'],
+  ] as const)('is sorted by any column and shows all curves, %d px wide, %s', async (width, colorScheme) => {
+    const browser = await chromium.launch({
+      executablePath: browserPath!,
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+    onTestFinished(() => browser.close());
+    const context = await browser.newContext({
+      ...{ viewport: { width, height: 900 }, colorScheme, bypassCSP: true },
+    });
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('request', (request) => {
+      if (!/^(file|data):/.test(request.url())) complaints.push(request.url());
+    });
+    await page.goto(pathToFileURL(file).href);
+    const column = (number: number) =>
+      page.locator(`.sortable tbody td:nth-child(${number})`).allTextContents();
+    const headings = await page.locator('.sortable thead th').allInnerTexts();
+    expect(headings.map((text) => text.replace(/\s+/g, ' ').replace(' ↕', '').toLowerCase())).toEqual([
+      ...['trial', 'stages.train.learningrate', 'seed', 'state', 'time', 'train loss', 'evaluate fid'],
+    ]);
+    const losses = await column(6);
+    expect(losses.slice(0, 2)).toEqual(['0.3', '0.22']);
+    const loss = page.getByRole('button', { name: /loss/ });
+    await loss.click();
+    const ascending = [...losses].sort(
+      (a, b) => Number(a === '') - Number(b === '') || Number(a) - Number(b),
+    );
+    expect(await column(6)).toEqual(ascending);
+    await loss.press('Enter');
+    expect(await column(6)).toEqual([...ascending.slice(0, 9).reverse(), '', '']);
+    expect(await page.locator('.sortable th[aria-sort]').getAttribute('aria-sort')).toBe('descending');
+    // Numbers are sorted as numbers: 1e-4 to 2.
+    await page.getByRole('button', { name: /learningRate/ }).click();
+    expect((await column(2)).map(Number)).toEqual((await column(2)).map(Number).sort((a, b) => a - b));
+    expect(await page.locator('.overlay .legend li').count()).toBeGreaterThanOrEqual(9);
+    expect(await page.getByText('The loss is NaN').count()).toBe(1);
+    expect(await page.getByRole('link', { name: 'trial-3' }).getAttribute('href')).toBe(
+      '../../store/report/3/report.html',
+    );
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+    expect(await accessibilityProblems(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    if (process.env.PIPELINE_TEST_PICTURES !== undefined)
+      await page.screenshot({
+        path: join(process.env.PIPELINE_TEST_PICTURES, `sweep-${width}.png`),
+        fullPage: true,
+      });
+  });
+});
