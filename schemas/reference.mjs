@@ -16,12 +16,12 @@ export function reference(pipeline) {
   const whole = ofWholePipeline(pipeline);
   const stages = stageSchemas(pipeline);
   const kinds = [...new Set(stages.map(({ kind }) => kind))];
-  const { runtime, sweep, stages: _, ...top } = whole.properties;
+  const { runtime, sweep, ...top } = whole.properties;
   const pages = {
     'pipeline.md': [
       '# The pipeline file',
       pipeline.description,
-      table({ ...whole, properties: { ...top, stages: whole.properties.stages } }),
+      table({ ...whole, properties: top }),
       ...section('`runtime`', runtime),
       ...section('`sweep`', sweep),
       '## Stages',

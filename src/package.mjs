@@ -29,7 +29,8 @@ try {
     ...manifest.files.filter((pattern) => !pattern.startsWith('!')),
   ])
     if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name), { recursive: true });
-  const { devDependencies: _, scripts: __, overrides: ___, ...published } = manifest;
+  const ours = ['devDependencies', 'scripts', 'overrides'];
+  const published = Object.fromEntries(Object.entries(manifest).filter(([key]) => !ours.includes(key)));
   const from = join(root, 'node_modules', bundled);
   const used = Object.fromEntries(needed.map((each) => [each, installedVersion(each)]));
   writeJson(join(folder, 'package.json'), {

@@ -181,7 +181,7 @@ function load(location: LibraryLocation | undefined): CApi {
     throw new UserError({
       code: 'tensorflow-unloadable',
       message: `The native TensorFlow library in ${location.directory} cannot be loaded: ${(error as Error).message}`,
-      remedy: `Delete that folder and run \`npm run setup\`.`,
+      remedy: `Delete that folder and run \`${setupCommand}\`.`,
       cause: error,
     });
   }
@@ -209,7 +209,7 @@ export function checkVersion(found: string, location: Pick<LibraryLocation, 'dir
     throw new UserError({
       code: 'tensorflow-version',
       message: `The library in ${location.directory} is TensorFlow ${found}; this release needs ${pinnedRelease.version}.`,
-      remedy: 'Run `npm run setup`, or point PIPELINE_TENSORFLOW at a folder with the right one.',
+      remedy: `Run \`${setupCommand}\`, or point PIPELINE_TENSORFLOW at a folder with the right one.`,
     });
 }
 

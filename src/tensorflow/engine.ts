@@ -9,6 +9,7 @@ import type { RuntimeOptions } from './runtime-options.js';
 import { Session, type SessionVariable } from './session.js';
 import { VariableStore } from './variable-store.js';
 import type { WorkerServer } from './worker-server.js';
+import { setupCommand } from './library/setup-command.js';
 
 /** What computes: the native library, or tfjs's WebAssembly backend, operation by operation. */
 export type EngineKind = 'native' | 'wasm';
@@ -132,6 +133,6 @@ function obstacleTo(env: NodeJS.ProcessEnv, machine?: Machine): UserError | unde
   return new UserError({
     code: 'tensorflow-missing',
     message: 'The native TensorFlow library is not set up for this user.',
-    remedy: 'Run `npm run setup`.',
+    remedy: `Run \`${setupCommand}\`.`,
   });
 }

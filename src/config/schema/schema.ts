@@ -58,15 +58,16 @@ export function readSchema(path: string): Schema {
  * whole must have, and its editor is told so by an `else`, which this makes part of the schema.
  */
 export function ofWholePipeline(pipeline: Schema): Schema {
-  const { if: _extends, else: demanded, ...rest } = pipeline;
-  const stages = rest.properties!.stages!;
+  const { else: demanded, properties } = pipeline;
+  const stages = properties!.stages!;
   const ofStage = demanded!.properties!.stages!.additionalProperties as Schema;
   const stage = { ...(stages.additionalProperties as Schema), ...ofStage };
-  return {
-    ...rest,
+  const whole: Schema = {
+    ...pipeline,
     ...demanded,
-    properties: { ...rest.properties, stages: { ...stages, additionalProperties: stage } },
+    properties: { ...properties, stages: { ...stages, additionalProperties: stage } },
   };
+  return Object.fromEntries(Object.entries(whole).filter(([keyword]) => !['if', 'else'].includes(keyword)));
 }
 
 /** Kinds of stage, in the order of the pipeline's schema. */

@@ -39,7 +39,9 @@ export async function writeResults(
 /** What an earlier call wrote, with absolute paths: nothing where there was none, or it cannot be read. */
 export async function readResults(json: string): Promise<SweepResults | undefined> {
   try {
-    const { format, ...content } = JSON.parse(await readFile(json, 'utf8')) as ResultsFile;
+    const { format, ...content } = JSON.parse(await readFile(json, 'utf8')) as SweepResults & {
+      readonly format: number;
+    };
     if (format !== 1) return undefined;
     const folder = dirname(json);
     return {

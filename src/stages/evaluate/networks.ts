@@ -41,7 +41,7 @@ export async function openInception(
     throw new UserError({
       code: 'native-needed',
       message: 'The Inception graph runs in the native TensorFlow only, which is not in use.',
-      remedy: 'Run `npm run setup`; `pipeline doctor` tells what is missing.',
+      remedy: '`pipeline doctor` tells what is missing, and how to get it.',
     });
   const bytes = await readFile(path).catch((error: unknown) => {
     throw asUserError(error, path);
