@@ -1,4 +1,4 @@
-import { computesBfloat16 } from './bfloat16.js';
+import { hasAvx512 } from './processor.js';
 import { encodeMessage } from './protobuf.js';
 
 /** How sessions and eager operations run. */
@@ -27,14 +27,14 @@ const on = 1;
 const jitOn = 1;
 
 /** The serialized `ConfigProto` for `options`. */
-export function configProto(options: RuntimeOptions, bfloat16 = computesBfloat16()): Uint8Array {
+export function configProto(options: RuntimeOptions, bfloat16 = hasAvx512()): Uint8Array {
   return encodeMessage('ConfigProto', configMessage(options, bfloat16));
 }
 
 /** The fields of the `ConfigProto` for `options`. */
 export function configMessage(
   { precision = 'float32', device = 'auto', threads = 0, xla = false }: RuntimeOptions,
-  bfloat16 = computesBfloat16(),
+  bfloat16 = hasAvx512(),
 ): Readonly<Record<string, unknown>> {
   const rewriteOptions = {
     ...(precision === 'bfloat16' && bfloat16 && { autoMixedPrecisionOnednnBfloat16: on }),

@@ -83,6 +83,15 @@ const programs: Record<string, (inputs: Inputs) => Tensors> = {
     out: tf.conv2d(i.x.as4D(1, 2, 3, 1), i.y.as4D(2, 3, 1, 1), 1, 'same'),
     depthwise: tf.depthwiseConv2d(i.x.as4D(1, 2, 3, 1), i.y.as4D(2, 3, 1, 1), 1, 'same'),
   }),
+  'convolution of a single image, with strides, dilations and paddings': (i) => {
+    const image = tf.concat([i.x, i.y, i.x], 0).as4D(1, 6, 3, 1);
+    const filter = i.y.as4D(2, 3, 1, 1);
+    return {
+      strided: tf.conv2d(image, filter, [2, 1], 'same'),
+      valid: tf.conv2d(image, filter, 1, 'valid'),
+      dilated: tf.conv2d(image, filter, 1, 'same', 'NHWC', [2, 1]),
+    };
+  },
   'gradient of a product and a softmax': gradients((a, b) => tf.softmax(a.mul(b)).square().sum()),
   'gradient through a matrix product': gradients((a, b) => tf.matMul(a, b, false, true).tanh().sum()),
   'gradient through concat and slice': gradients((a, b) =>
@@ -91,6 +100,12 @@ const programs: Record<string, (inputs: Inputs) => Tensors> = {
   'gradient through gather': gradients((a, b) =>
     tf
       .gather(a.mul(b), tf.tensor1d([1, 1, 0], 'int32'))
+      .square()
+      .sum(),
+  ),
+  'gradient through a convolution': gradients((a, b) =>
+    tf
+      .conv2d(a.as4D(1, 2, 3, 1), b.as4D(2, 3, 1, 1), 1, 'same')
       .square()
       .sum(),
   ),

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { Chalk } from 'chalk';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
-import { computesBfloat16 } from '../../tensorflow/bfloat16.js';
+import { hasAvx512 } from '../../tensorflow/processor.js';
 import { libraryFacts } from '../../tensorflow/library/facts.js';
 import { type EngineReport, engineReport } from '../../tensorflow/engine-report.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
@@ -33,9 +33,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
     { label: 'Processor', value: processor() },
     {
       label: 'bfloat16',
-      value: computesBfloat16()
-        ? 'yes'
-        : 'no: this processor has no AVX-512; what asks for it computes in float32',
+      value: hasAvx512() ? 'yes' : 'no: this processor has no AVX-512; what asks for it computes in float32',
     },
     { label: 'Memory', value: `${formatBytes(freemem())} free of ${formatBytes(totalmem())}` },
     {

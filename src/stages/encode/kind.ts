@@ -4,7 +4,7 @@ import { runLater } from '../run-later.js';
 
 export const stage: StageKind<EncodeConfig> = {
   name: 'encode',
-  codeVersion: 2,
+  codeVersion: 3,
   dependsOnPrecision: true,
   dependsOnSeed: false,
   externalInputs: () => [],

@@ -4,7 +4,7 @@ import { runLater } from '../run-later.js';
 
 export const stage: StageKind<SampleConfig> = {
   name: 'sample',
-  codeVersion: 2,
+  codeVersion: 3,
   dependsOnPrecision: true,
   dataParallel: true,
   externalInputs: () => [],

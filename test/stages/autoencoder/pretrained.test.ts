@@ -139,13 +139,13 @@ describe('tiles', () => {
   it('are taken where an image needs more memory than there may be, and few images at a time', async () => {
     const { directory } = await take('diffusers');
     const open = (memoryMiB?: number) => Autoencoder.open(directory, runtime, memoryMiB);
-    const [whole, bounded] = [await open(), await open(16)];
+    const [whole, bounded] = [await open(), await open(9)];
     const latents = (count: number, size: number) =>
       float32(
         [count, size, size, 4],
         Float32Array.from({ length: count * size ** 2 * 4 }, (_, i) => Math.sin(i / 50)),
       );
-    // Within 16 MiB four latents of 16 pixels fit, and one of 32.
+    // Within 9 MiB four latents of 16 pixels fit, and one of 32.
     const many = latents(6, 16);
     expect(await bounded.decode(many)).toBeAllclose(await whole.decode(many), { ofLargest: 1e-5 });
     const large = latents(1, 40);

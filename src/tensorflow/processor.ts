@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Whether this processor computes matrix products in bfloat16. oneDNN does so with AVX-512 and later; without it
- * TensorFlow's own bfloat16 takes several times as long as float32 (measured: 7 times, on a Zen 3).
+ * Whether this processor has AVX-512, as far as it says; true for other architectures. With less, oneDNN has no fast
+ * way with bfloat16 (measured on a Zen 3: seven times the time of float32), nor with convolutions of a single image.
  */
-export function computesBfloat16(cpuinfo = readCpuinfo()): boolean {
+export function hasAvx512(cpuinfo = readCpuinfo()): boolean {
   return cpuinfo === undefined || !/^flags\s*:/m.test(cpuinfo) || /^flags\s*:.*\bavx512f\b/m.test(cpuinfo);
 }
 
