@@ -3,8 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../errors.js';
-import { type StepStats, nativeBackend, tf } from '../tensorflow/index.js';
-import { chromeTrace, operationCosts } from '../tensorflow/profile.js';
+import { type StepStats, chromeTrace, costliest, nativeBackend, tf } from '../tensorflow/index.js';
 import { compareWith } from './against.js';
 import { type Measurement, measure } from './measure.js';
 import { namedModel } from './model.js';
@@ -18,12 +17,11 @@ interface Options {
   readonly repeats: number;
   readonly rounds: number;
   readonly fusion: boolean;
+  readonly recompute: boolean;
   readonly json?: true;
   readonly against?: string;
   readonly profile?: string;
 }
-
-const costsShown = 10;
 
 const program = new Command('npm run bench --')
   .description('measure the forward pass, a training step and a sampling step on this machine')
@@ -34,7 +32,8 @@ const program = new Command('npm run bench --')
   .addOption(new Option('--precision <name>').choices(['float32', 'bfloat16']).default('float32'))
   .option('--repeats <count>', 'the best of so many calls counts', whole, 8)
   .option('--json', 'one line of JSON a measurement')
-  .option('--fusion', 'with what lies between matrix products compiled by XLA', false)
+  .option('--recompute', 'compute blocks anew for their gradients, which takes less memory', false)
+  .option('--no-fusion', 'every operation by itself, without XLA')
   .option(
     '--profile <folder>',
     'write five steps of each as a Chrome trace, and show the costliest operations',
@@ -54,11 +53,12 @@ try {
 }
 
 async function run(options: Options): Promise<void> {
-  const { model: name, mediators, latent, batch, precision, fusion, profile } = options;
+  const { model: name, mediators, latent, batch, precision, fusion, recompute, profile } = options;
   const workload = {
     model: namedModel(name, mediators, latent),
     batch,
-    runtime: { precision, fusion },
+    recompute,
+    runtime: { precision, ...(fusion ? {} : { fusion }) },
   };
   const device = nativeBackend(workload.runtime).devices.includes('GPU') ? 'cuda' : 'cpu';
   const engine = `mediator-sit, tfjs ${tf.version_core}`;
@@ -127,10 +127,7 @@ async function writeProfile(folder: string, what: string, steps: readonly StepSt
   const path = join(folder, `${what.replace(' ', '-')}.trace.json`);
   await writeFile(path, chromeTrace(steps));
   console.error(`\n${what}: ${steps.length} steps in ${path}`);
-  for (const { operation, calls, milliseconds, share } of operationCosts(steps).slice(0, costsShown))
-    console.error(
-      `${operation.padEnd(44)} ${String(calls).padStart(5)} calls ${milliseconds.toFixed(1).padStart(9)} ms ${(100 * share).toFixed(1).padStart(5)} %`,
-    );
+  for (const cost of costliest(steps)) console.error(cost);
 }
 
 async function compare({ rounds }: Options, against: string): Promise<void> {

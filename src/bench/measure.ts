@@ -1,5 +1,5 @@
 import { sitCost } from '../models/sit/cost.js';
-import { nativeBackend, type StepStats } from '../tensorflow/index.js';
+import { nativeBackend, recordSteps, type StepStats } from '../tensorflow/index.js';
 import { bestOf } from './best-of.js';
 import { rateOf, secondsOf } from './bare-products.js';
 import { eagerOperationSeconds, sessionCallSeconds } from './overheads.js';
@@ -64,10 +64,11 @@ export async function* measure(
   yield row('eager operation', eagerOperationSeconds());
 }
 
-async function profile(work: Work): Promise<StepStats[]> {
-  const steps: StepStats[] = [];
-  work.session.profile(profiledSteps, (stats) => steps.push(stats));
-  for (let i = 0; i < profiledSteps; i++) await work.run();
+async function profile(work: Work): Promise<readonly StepStats[]> {
+  const recording = recordSteps(profiledSteps);
+  let steps: readonly StepStats[] | undefined;
+  void recording.done.then((recorded) => (steps = recorded));
+  while (steps === undefined) await work.run();
   return steps;
 }
 

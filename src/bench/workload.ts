@@ -31,6 +31,8 @@ export interface Workload {
   readonly runtime: RuntimeOptions;
   /** Of this process, where several train together: `batch` is then its share. */
   readonly server?: WorkerServer | undefined;
+  /** Whether the training step computes blocks anew for their gradients. */
+  readonly recompute?: boolean;
 }
 
 /** A measured piece of work, ready to be repeated. */
@@ -95,7 +97,7 @@ export async function samplingStep({ model, batch, runtime }: Workload): Promise
 }
 
 /** A training step as the `train` stage takes it: loss, gradients, AdamW and the moving average. */
-export async function trainStep({ model, batch, runtime, server }: Workload): Promise<Work> {
+export async function trainStep({ model, batch, runtime, server, recompute }: Workload): Promise<Work> {
   const session = new Session(runtime, server);
   const parameters = sitParameters(model);
   const shape = [batch, model.latentSize, model.latentSize, model.channels];
@@ -124,7 +126,8 @@ export async function trainStep({ model, batch, runtime, server }: Workload): Pr
     inputs: batchOf,
     loss: (inputs, weights) => {
       const { mean, std, labels: y, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
-      const field = (x: Tensor4D, t: Tensor1D, y: Tensor1D) => sit(weights, model, x, t, y);
+      const field = (x: Tensor4D, t: Tensor1D, y: Tensor1D) =>
+        sit(weights, model, x, t, y, undefined, recompute);
       return { loss: diffusionLoss(field, { mean, std, labels: y }, keys, options).losses.mean() };
     },
     optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },

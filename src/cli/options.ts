@@ -13,6 +13,8 @@ export interface PlanCommandOptions {
 export interface RunCommandOptions extends PlanCommandOptions {
   /** False where no lock is to be written. */
   readonly lock: boolean;
+  /** Steps of each stage to profile. */
+  readonly profile?: number;
 }
 
 /** For an option that may be given many times. */

@@ -11,12 +11,13 @@ export function taskOf(
   addresses: readonly string[],
   threads: number,
 ): WorkerTask {
-  const { id, pipelineName, pipelineDirectory, seed, directory, origin } = context;
+  const { id, pipelineName, pipelineDirectory, seed, directory, origin, profile } = context;
   const runtime = { ...context.runtime, threads };
   return {
     ...{ kind: kind.name, config, id, pipelineName, pipelineDirectory, seed, runtime, directory },
     ...{ inputs, rank, addresses },
     ...(origin && { origin }),
+    ...(profile && rank === 0 && { profile }),
   };
 }
 
@@ -26,11 +27,12 @@ export function contextOf(
   signal: AbortSignal,
   othersDone: StageWorkers['othersDone'],
 ): StageContext {
-  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, origin } = task;
+  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, origin, profile } = task;
   const { inputs, rank, addresses } = task;
   return {
     ...{ id, pipelineName, pipelineDirectory, seed, runtime, directory, signal },
     ...(origin && { origin }),
+    ...(profile && { profile }),
     input: inputOf(id, inputs),
     workers: { rank, size: addresses.length, addresses, othersDone },
   };

@@ -69,6 +69,8 @@ export interface StageContext {
   readonly origin?: Origin;
   /** What `pin` of the stage's kind gave when the run was planned; absent where that asks for nothing. */
   readonly pins?: Readonly<Record<string, string>>;
+  /** Present where the stage's first steps are to be profiled: how many, and the absolute path of the trace to write. */
+  readonly profile?: { readonly steps: number; readonly file: string };
   /** Aborted when the user interrupts: the stage saves what it must and completes its stream with an AbortError. */
   readonly signal: AbortSignal;
 }

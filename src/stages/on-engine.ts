@@ -1,14 +1,17 @@
 import { type Observable, concat, defer, from, mergeMap } from 'rxjs';
 import type { StageContext, StageEvent } from '../pipeline/stage.js';
 import { type EngineChoice, startEngine } from '../tensorflow/index.js';
+import { profiled } from './profile-stage.js';
 
 /** Does a stage's work once what computes is ready. Tells what serves in place of what was asked for, once a process. */
 export function onEngine(
-  { runtime }: Pick<StageContext, 'runtime'>,
+  { runtime, profile }: Pick<StageContext, 'runtime' | 'profile'>,
   work: () => Observable<StageEvent>,
 ): Observable<StageEvent> {
   return defer(() => startEngine(runtime)).pipe(
-    mergeMap((choice) => concat(from(noticesOf(choice)), defer(work))),
+    mergeMap((choice) =>
+      concat(from(noticesOf(choice)), profile === undefined ? defer(work) : profiled(profile, work)),
+    ),
   );
 }
 

@@ -11,6 +11,7 @@ import {
   ignoreElements,
   merge,
   mergeMap,
+  of,
   range,
   takeWhile,
 } from 'rxjs';
@@ -26,6 +27,7 @@ import {
   restoreCheckpoint,
   saveCheckpoint,
 } from '../training/checkpoint.js';
+import { BusyTime } from '../training/busy-time.js';
 import type { CheckpointSchedule } from '../training/checkpoint-schedule.js';
 import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
@@ -117,8 +119,15 @@ function isProgress(event: StageEvent): event is StageProgress {
   return event.type === 'progress';
 }
 
-function finished(run: TrainingRun): Observable<never> {
-  return defer(() => run.finish()).pipe(ignoreElements());
+function finished(run: TrainingRun): Observable<StageEvent> {
+  return concat(
+    defer(() => run.finish()).pipe(ignoreElements()),
+    defer(() => of<StageEvent>({ type: 'summary', values: run.figures() })),
+  );
+}
+
+function peakMemoryMegabytes(): number {
+  return Math.round((process.resourceUsage().maxRSS * 1024) / 1e6);
 }
 
 function closed(run: TrainingRun): Observable<StageEvent> {
@@ -128,6 +137,7 @@ function closed(run: TrainingRun): Observable<StageEvent> {
 /** One session of training: the state beside the trainer's tensors. */
 class TrainingRun {
   private readonly folder: string;
+  private readonly device = new BusyTime();
   private savedStep: number | undefined;
   /** Whether the workers have agreed to stop after the last step. */
   private agreedToStop = false;
@@ -178,11 +188,8 @@ class TrainingRun {
   async advance(batch: Batch): Promise<readonly StageEvent[]> {
     const { trainer, schedule, logEverySteps, checkpoint } = this.job;
     const learningRate = learningRateAt(this.step, schedule);
-    const { loss, gradientNorm, applied, figures, stop } = await trainer.step(
-      batch,
-      learningRate,
-      this.updates,
-      this.context.signal.aborted,
+    const { loss, gradientNorm, applied, figures, stop } = await this.device.during(() =>
+      trainer.step(batch, learningRate, this.updates, this.context.signal.aborted),
     );
     this.agreedToStop = stop;
     this.step++;
@@ -215,7 +222,7 @@ class TrainingRun {
     const { pictures, trainer } = this.job;
     if (pictures?.isDue(this.step) !== true || (await pictures.has(this.step))) return [];
     try {
-      const path = await pictures.draw(trainer, this.step);
+      const path = await this.device.during(() => pictures.draw(trainer, this.step));
       return [{ type: 'notice', level: 'info', message: `Drew ${path}.` }];
     } catch (error) {
       if (this.context.signal.aborted) return [];
@@ -233,6 +240,15 @@ class TrainingRun {
   async close(): Promise<StageEvent[]> {
     await this.records?.close();
     return this.records?.takeNotices() ?? [];
+  }
+
+  /** What the steps of this session took of the machine: a resumed training tells of its last session. */
+  figures(): Record<string, number> {
+    const { idleShare } = this.device;
+    return {
+      ...(idleShare !== undefined && { idlePercent: Number((100 * idleShare).toFixed(1)) }),
+      peakMemoryMegabytes: peakMemoryMegabytes(),
+    };
   }
 
   /** Writes a checkpoint, where this process is the one that does. All workers' states are the same. */

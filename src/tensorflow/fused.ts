@@ -5,7 +5,8 @@ import { Tracer } from './tracer.js';
 /**
  * A function of tensors, and of numbers and flags that are part of its signature, whose operations are fused into
  * one where a graph is traced for the CPU: XLA compiles it, once for all uses with the same shapes, so that its
- * intermediate values never travel through memory. Eagerly, and on GPUs, `f` runs as it stands.
+ * intermediate values never travel through memory. Eagerly, on GPUs, and where tensors
+ * are so small that compiling would not pay, `f` runs as it stands.
  *
  * For arithmetic, reductions and permutations; matrix products and convolutions are faster on their own.
  * `f` is pure and uses no tensors but its arguments and constants that it makes. The gradient tape does not reach
@@ -20,6 +21,6 @@ export function fused<A extends readonly (Tensor | number | boolean)[], R extend
   const definition = { name, f } as unknown as FusedFunction;
   return (...args) => {
     const tracer = Tracer.current;
-    return tracer?.fuses === true ? (tracer.callFused(definition, args) as unknown as R) : f(...args);
+    return tracer?.fuses(args) === true ? (tracer.callFused(definition, args) as unknown as R) : f(...args);
   };
 }

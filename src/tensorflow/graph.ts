@@ -32,8 +32,8 @@ export class Graph {
   private readonly definitions = new OperationDefinitions(this.pointer);
   private count = 0;
 
-  /** @param fuses whether functions that are marked as fused are compiled when they are traced into this graph */
-  constructor(readonly fuses = false) {}
+  /** @param fusesFrom numbers in a tensor from which functions of it that are marked as fused are compiled */
+  constructor(readonly fusesFrom = Infinity) {}
 
   /** Number of nodes. */
   get size(): number {

@@ -31,6 +31,16 @@ export function operationCosts(steps: readonly StepStats[]): OperationCost[] {
     }));
 }
 
+/** The ten costliest kinds of operation, a line each. */
+export function costliest(steps: readonly StepStats[]): string[] {
+  return operationCosts(steps)
+    .slice(0, 10)
+    .map(
+      ({ operation, calls, milliseconds, share }) =>
+        `${operation.padEnd(38)} ${String(calls).padStart(5)} calls ${milliseconds.toFixed(1).padStart(9)} ms ${(100 * share).toFixed(1).padStart(5)} %`,
+    );
+}
+
 /**
  * The steps in the Trace Event Format, as JSON: chrome://tracing and ui.perfetto.dev show it. A row a thread;
  * operations that overlap on one, as those of concurrent functions may, are shown on further rows.

@@ -17,7 +17,7 @@ export interface RuntimeOptions {
   readonly tf32?: boolean;
   /** Whether XLA compiles clusters of operations; off by default. */
   readonly xla?: boolean;
-  /** Whether XLA compiles what programs mark as fused; off by default. */
+  /** Whether XLA compiles what programs mark as fused; by default on CPUs, where tensors are large. */
   readonly fusion?: boolean;
 }
 

@@ -5,11 +5,15 @@ import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from '
 import { outOfMemory } from './out-of-memory.js';
 import { encodeMessage } from './protobuf.js';
 import { type RuntimeOptions, configMessage } from './runtime-options.js';
-import { type StepStats, decodeStepStats, tracedRunOptions } from './step-stats.js';
+import { type OnStats, recorderOfNextStep } from './step-recorder.js';
+import { decodeStepStats, tracedRunOptions } from './step-stats.js';
 import type { WorkerServer } from './worker-server.js';
 
 /** TF_RESOURCE_EXHAUSTED */
 const resourceExhausted = 8;
+
+/** Numbers in a tensor from which a fused function gains more over a training than compiling it takes. */
+const worthFusing = 2 ** 17;
 
 /** A value fed to a placeholder. */
 export type Feed = readonly [placeholder: Output, value: HostTensor];
@@ -51,8 +55,6 @@ export class Session {
   private variableCount = 0;
   private collectiveCount = 0;
   private closed = false;
-  private profiled = 0;
-  private onStats: (stats: StepStats) => void = () => undefined;
 
   /** @param server of this worker, where the graph is to hold operations over several */
   constructor(
@@ -60,8 +62,7 @@ export class Session {
     readonly server?: WorkerServer,
   ) {
     const c = cApi();
-    const { fusion = false } = options;
-    this.graph = new Graph(fusion);
+    this.graph = new Graph(fusesFrom(options));
     const native = c.NewSessionOptions();
     const config = encodeMessage('ConfigProto', server?.config(options) ?? configMessage(options));
     if (server !== undefined) c.SetTarget(native, server.target);
@@ -88,17 +89,9 @@ export class Session {
   /** The number by which workers recognise the next collective operation: they make them in the same order. */
   readonly nextCollective = (): number => ++this.collectiveCount;
 
-  /** Traces the next `steps` steps, which slows them a little, and tells every operation's time in each. */
-  profile(steps: number, onStats: (stats: StepStats) => void): void {
-    this.profiled = steps;
-    this.onStats = onStats;
-  }
-
-  /** A run of a program, which `profile` heeds; other runs move variables or prepare. */
+  /** A run of a program, which `recordSteps` heeds; other runs move variables or prepare. */
   step(...[feeds, fetches, targets]: Parameters<Session['run']>): Promise<HostTensor[]> {
-    if (this.profiled === 0) return this.run(feeds, fetches, targets);
-    this.profiled--;
-    return this.run(feeds, fetches, targets, this.onStats);
+    return this.run(feeds, fetches, targets, recorderOfNextStep());
   }
 
   /**
@@ -109,7 +102,7 @@ export class Session {
     feeds: readonly Feed[],
     fetches: readonly Output[],
     targets: readonly Pointer[] = [],
-    onStats?: (stats: StepStats) => void,
+    onStats?: OnStats,
   ): Promise<HostTensor[]> {
     if (this.closed) return Promise.reject(new Error('The session is closed.'));
     const run = this.start(feeds, fetches, targets, onStats);
@@ -137,7 +130,7 @@ export class Session {
     feeds: readonly Feed[],
     fetches: readonly Output[],
     targets: readonly Pointer[],
-    onStats: ((stats: StepStats) => void) | undefined,
+    onStats: OnStats | undefined,
   ): Promise<HostTensor[]> {
     const c = cApi();
     const status = c.NewStatus();
@@ -188,4 +181,9 @@ export class Session {
       held.targets.fill(0n);
     }
   }
+}
+
+function fusesFrom({ fusion, device }: RuntimeOptions): number {
+  if (fusion !== undefined) return fusion ? 0 : Infinity;
+  return device === 'cpu' || cApi().location.build === 'cpu' ? worthFusing : Infinity;
 }

@@ -1,7 +1,7 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import { AttributeKind, type OpAttribute } from './attributes.js';
 import { TensorFlowError } from './c-api.js';
-import { DataTypeCode } from './data-types.js';
+import { DataTypeCode, sizeOf } from './data-types.js';
 import { type FusedArgument, type FusedFunction, addFusedCall } from './fused-call.js';
 import type { Attribute, Graph, Output } from './graph.js';
 import type { NativeBackend } from './native-backend.js';
@@ -56,9 +56,16 @@ export class Tracer implements OpBinding {
     return this.resolve(this.backend.idOf(tensor));
   }
 
-  /** Whether functions that are marked as fused become one operation each. */
-  get fuses(): boolean {
-    return this.graph.fuses;
+  /** A tensor equal to x that exists once `first` does. */
+  after(x: TensorInfo, first: TensorInfo): Tensor {
+    return this.symbol(
+      this.graph.node('Identity', [this.outputOf(x)], {}, { after: [this.outputOf(first).operation] }),
+    );
+  }
+
+  /** Whether a function of `args` that is marked as fused becomes one operation. */
+  fuses(args: readonly (TensorInfo | number | boolean)[]): boolean {
+    return args.some((arg) => typeof arg === 'object' && sizeOf(arg.shape) >= this.graph.fusesFrom);
   }
 
   /** Adds a call of a fused function to the graph; its body is traced where the graph does not have it yet. */

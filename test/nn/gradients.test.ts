@@ -5,6 +5,7 @@ import { groupNorm } from '../../src/nn/group-norm.js';
 import { gatedResidual } from '../../src/nn/gated-residual.js';
 import { adaLayerNorm, layerNorm } from '../../src/nn/layer-norm.js';
 import { linear } from '../../src/nn/linear.js';
+import { recomputed } from '../../src/nn/recomputed.js';
 import { adaptivePooling, overGrid } from '../../src/nn/resampling.js';
 import { type Tensor, type Tensor4D, nativeBackend, tf } from '../../src/tensorflow/index.js';
 
@@ -93,6 +94,17 @@ Object.assign(plain, {
       return withoutHeads(plainAttention(q.div(Math.sqrt(3)), k, v, 0));
     },
     [[2, 5, 18]],
+  ],
+  'attend, a query at a time': [
+    // 2 samples of 5 tokens: room for the scores of one query of each head.
+    (qkv: Tensor) => attend(qkv, heads, 2 * heads * 5),
+    (qkv: Tensor) => attend(qkv, heads),
+    [[2, 5, 18]],
+  ],
+  recomputed: [
+    recomputed((x, weight, bias) => silu(linear(x!, weight!, bias!)).add(x!)),
+    (x, weight, bias) => silu(linear(x, weight, bias)).add(x),
+    [[3, 4], [4, 4], [4]],
   ],
   ...Object.fromEntries(
     // Windows that divide the grid, and windows that overlap.

@@ -8,11 +8,13 @@ import { computing, loadedModules } from '../support/loaded-modules.js';
 import { main, startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 let folder: string;
+let told: string;
 
 beforeAll(async () => {
   folder = await tinyPipeline();
-  const { stdout, exitCode } = await startPipeline(folder, ['run', 'tiny.yaml']);
+  const { stdout, exitCode } = await startPipeline(folder, ['run', 'tiny.yaml', '--profile', '3']);
   expect(exitCode, stdout).toBe(0);
+  told = stdout;
 }, 180_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -58,6 +60,30 @@ describe('the whole pipeline', () => {
     expect(metrics.map((line) => (JSON.parse(line) as { step: number }).step)).toEqual([10, 20, 30, 40]);
     expect(await readdir(join(output('train'), 'checkpoints'))).toEqual(['step-000000032', 'step-000000040']);
     expect(existsSync(join(output('report'), 'report.html'))).toBe(true);
+  });
+
+  it('profiles as many steps as were asked for, and says what they cost', async () => {
+    const profiles = join(folder, 'runs', 'tiny', 'latest', 'profiles');
+    const { traceEvents } = JSON.parse(await readFile(join(profiles, 'train.trace.json'), 'utf8')) as {
+      traceEvents: readonly { ph: string; name: string; dur?: number }[];
+    };
+    const products = traceEvents.filter(({ name }) => /MatMul/.test(name));
+    // Each step multiplies by the same matrices.
+    expect(products.length % 3).toBe(0);
+    // Two blocks of at least qkv, projection and two layers, each with two gradients.
+    expect(products.length / 3).toBeGreaterThan(2 * 4 * 3);
+    expect(products.every(({ ph, dur }) => ph === 'X' && dur! >= 0)).toBe(true);
+    expect(told).toContain('Profile of 3 steps');
+    expect(told).toMatch(/train: .*MatMul\S* +\d+ calls +[\d.]+ ms +[\d.]+ %/);
+  });
+
+  it('tells how much of the time training waited, and its largest memory', () => {
+    const [, idle, memory] = /train: finished .*idle percent ([\d.]+), peak memory megabytes ([\d,]+)/.exec(
+      told,
+    )!;
+    expect(Number(idle)).toBeLessThan(100);
+    // Node and TensorFlow alone take more than 100 MB.
+    expect(Number(memory!.replace(',', ''))).toBeGreaterThan(100);
   });
 
   it('does nothing the second time', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   Session,
-  type StepStats,
+  type HostRecord,
   type Tensor,
   type Tensors,
   compile,
@@ -9,6 +9,7 @@ import {
   floats,
   fused,
   nativeBackend,
+  recordSteps,
   tf,
 } from '../../src/tensorflow/index.js';
 
@@ -30,10 +31,11 @@ afterEach(() => session.close());
 
 async function profiled(program: (inputs: { x: Tensor }) => Tensors) {
   const compiled = compile(program, { session });
-  let stats: StepStats = [];
-  session.profile(1, (told) => (stats = told));
-  const results = await compiled.call({ x: float32([3, 40], values(120)) });
-  return { results, operations: stats.map(({ operation }) => operation) };
+  const recording = recordSteps(1);
+  let results!: HostRecord<Tensors>;
+  for (let call = 0; call < 3; call++) results = await compiled.call({ x: float32([3, 40], values(120)) });
+  const steps = await recording.done;
+  return { results, operations: steps.flat().map(({ operation }) => operation) };
 }
 
 describe('a fused function', () => {
@@ -62,12 +64,19 @@ describe('a fused function', () => {
     expect(new Set(calls).size).toBe(3);
   });
 
-  test('runs as it stands where the session does not fuse', async () => {
+  test('runs as it stands where its tensors are small', async () => {
     await session.close();
     session = new Session({ device: 'cpu' });
     const { operations } = await profiled(({ x }) => ({ y: centre(x, 2, false)[0] }));
     expect(operations.some((name) => name.startsWith('centre'))).toBe(false);
     expect(operations.some((name) => name.includes('Mean'))).toBe(true);
+  });
+
+  test('is fused by default where its tensors are large', async () => {
+    await session.close();
+    session = new Session({ device: 'cpu' });
+    const { operations } = await profiled(({ x }) => ({ y: centre(tf.tile(x, [1100, 1]), 2, false)[0] }));
+    expect(operations.some((name) => name.startsWith('centre'))).toBe(true);
   });
 
   test('refuses a tensor that is no argument', async () => {

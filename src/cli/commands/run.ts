@@ -56,6 +56,7 @@ async function runFile(
       sources,
       execute: distributedExecutor(thisProgram(), leader),
       locked,
+      profileSteps: options.profile,
       writeLock: options.lock && isWhole(options),
       signal:
         leader === undefined ? interrupts.signal : AbortSignal.any([interrupts.signal, leader.interruption]),

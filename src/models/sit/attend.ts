@@ -3,13 +3,30 @@ import { mergeHeads, mergeQueryKeyValue, splitHeads, splitQueryKeyValue } from '
 import { pool, poolGradient } from '../../nn/pooling.js';
 import { sumOfRows } from '../../nn/reductions.js';
 import { softmaxGradient } from '../../nn/softmax.js';
-import { type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
+import { type Tensor, type Tensor4D, after, tf } from '../../tensorflow/index.js';
+
+/** Scores of queries towards keys that are computed at a time: 128 MiB of them. */
+const scoresAtOnce = 2 ** 25;
 
 /**
  * Softmax attention of every token to every other: queries, keys and values side by side,
- * [batch, tokens, 3 · channels] → [batch, tokens, channels]. The gradient keeps them and the softmax.
+ * [batch, tokens, 3 · channels] → [batch, tokens, channels]. The gradient keeps them and the softmax; where there are
+ * more scores than `atOnce`, queries are taken in chunks, one after the other, and the gradient keeps no softmax.
  */
-export function attend(qkv: Tensor, heads: number): Tensor {
+export function attend(qkv: Tensor, heads: number, atOnce = scoresAtOnce): Tensor {
+  const [batch, tokens] = qkv.shape as [number, number];
+  const chunks = chunksOf(tokens, (batch * heads * tokens ** 2) / atOnce);
+  return chunks === 1 ? attendAtOnce(qkv, heads) : attendInChunks(qkv, heads, chunks);
+}
+
+/** The least divisor of `tokens` that is at least `wanted`. */
+function chunksOf(tokens: number, wanted: number): number {
+  let chunks = 1;
+  while (tokens % chunks !== 0 || chunks < Math.min(wanted, tokens)) chunks++;
+  return chunks;
+}
+
+function attendAtOnce(qkv: Tensor, heads: number): Tensor {
   return differentiable((qkv: Tensor) => {
     const [q, k, v] = splitQueryKeyValue(qkv, heads);
     const scale = q.shape[3]! ** -0.5;
@@ -29,6 +46,46 @@ export function attend(qkv: Tensor, heads: number): Tensor {
       },
     };
   })(qkv);
+}
+
+/** Source: Rabe and Staats, arXiv 2112.05682, without splitting the keys. */
+function attendInChunks(qkv: Tensor, heads: number, chunks: number): Tensor {
+  return differentiable((qkv: Tensor) => {
+    const [q, k, v] = splitQueryKeyValue(qkv, heads);
+    const scale = q.shape[3]! ** -0.5;
+    const scaled = q.mul(scale);
+    const parts: Tensor[] = [];
+    for (const queries of tf.split(scaled, chunks, 2)) {
+      const previous = parts.at(-1);
+      const begun = previous === undefined ? queries : after(queries, previous);
+      parts.push(tf.matMul(tf.softmax(tf.matMul(begun, k, false, true)), v));
+    }
+    return {
+      value: mergeHeads(tf.concat(parts, 2)),
+      saved: [scaled, k, v],
+      gradient: (dy: Tensor, saved: Tensor[]) => {
+        const [scaled, k, v] = saved as [Tensor, Tensor, Tensor];
+        const dParts = tf.split(splitHeads(dy, heads), chunks, 2);
+        const dq: Tensor[] = [];
+        let dk: Tensor | undefined;
+        let dv: Tensor | undefined;
+        for (const [i, part] of tf.split(scaled, chunks, 2).entries()) {
+          const queries = after(part, dk ?? dy);
+          const dAttended = dParts[i]!;
+          const probabilities = tf.softmax(tf.matMul(queries, k, false, true));
+          const dScores = softmaxGradient(tf.matMul(dAttended, v, false, true), probabilities);
+          dq.push(tf.matMul(dScores, k).mul(scale));
+          dk = sum(dk, tf.matMul(dScores, queries, true, false));
+          dv = sum(dv, tf.matMul(probabilities, dAttended, true, false));
+        }
+        return mergeQueryKeyValue(tf.concat(dq, 2), dk!, dv!);
+      },
+    };
+  })(qkv);
+}
+
+function sum(total: Tensor | undefined, part: Tensor): Tensor {
+  return total === undefined ? part : total.add(part);
 }
 
 /** Heads, mediators and the side of the tokens' grid. */

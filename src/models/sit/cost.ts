@@ -12,6 +12,8 @@ export interface ModelCost {
   readonly outsideBlocks: number;
   /** Numbers that a forward pass keeps for the backward pass: an estimate. */
   readonly activations: number;
+  /** As many where blocks are computed anew for their gradients: the blocks' inputs, and one block. */
+  readonly recomputedActivations: number;
 }
 
 /** Taps of the depthwise convolution. */
@@ -33,6 +35,9 @@ export function sitCost(config: SiTConfig): ModelCost {
     multiplyAccumulates: total('multiplyAccumulates') + outsideBlocks(config),
     outsideBlocks: outsideBlocks(config),
     activations: total('activations'),
+    recomputedActivations:
+      blocks.length * gridOf(config) ** 2 * config.hiddenSize +
+      Math.max(...blocks.map(({ activations }) => activations)),
   };
 }
 
@@ -67,8 +72,24 @@ export function trainingOperations({ multiplyAccumulates }: ModelCost): number {
   return 2 * 3 * multiplyAccumulates;
 }
 
-/** Bytes that training needs for a batch: weights, gradients, two moments and the average, and activations. */
-export function trainingMemory({ parameters, activations }: ModelCost, batch: number): number {
-  const copies = 5;
-  return 4 * (copies * parameters + batch * activations);
+/** What decides about a training's memory beside its model. */
+export interface MemoryChoice {
+  /** Samples that are computed at once. */
+  readonly batch: number;
+  /** Moving averages of the weights. */
+  readonly averages: number;
+  readonly recompute: boolean;
+}
+
+/** Bytes of a process that trains nothing yet: Node, TensorFlow's library, its threads' memory. Measured, on x86-64. */
+const baseBytes = 400 * 2 ** 20;
+
+/**
+ * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, and activations.
+ * An estimate: SiT-S/2 with 64 mediators at 256 px, 8 at once, is said to need 2.4 GB, and took 2.4.
+ */
+export function trainingMemory(cost: ModelCost, { batch, averages, recompute }: MemoryChoice): number {
+  const copies = 4 + averages;
+  const activations = recompute ? cost.recomputedActivations : cost.activations;
+  return baseBytes + 4 * (copies * cost.parameters + batch * activations);
 }

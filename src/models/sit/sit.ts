@@ -3,6 +3,7 @@ import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
 import { gatedResidual } from '../../nn/gated-residual.js';
 import { adaLayerNorm } from '../../nn/layer-norm.js';
 import { linear, product } from '../../nn/linear.js';
+import { recomputed } from '../../nn/recomputed.js';
 import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
 import { fullAttention, mediatorAttention } from './attention.js';
 import { type SiTConfig, gridOf } from './config.js';
@@ -16,6 +17,7 @@ import { timestepFrequencies } from './parameters.js';
  * @param t times in [0, 1], [batch]; 0 is noise, 1 is data
  * @param y classes [batch], int32; `config.classes` is the null class
  * @param through stands between the embedding and the last layer, in place of the blocks
+ * @param recompute whether gradients keep each block's input alone and compute the block anew
  * @returns the network's output, of x's shape
  * Source: Ma et al., "SiT", arXiv 2401.08740; the reference's models.py.
  */
@@ -26,11 +28,13 @@ export function sit(
   t: Tensor1D,
   y: Tensor1D,
   through: ThroughBlocks = (h, blocks) => blocks(h),
+  recompute = false,
 ): Tensor4D {
   const condition = silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
+  const apply = recompute ? recomputedBlock : block;
   const blocks = (start: Tensor): Tensor =>
     config.mediators.reduce(
-      (h, mediators, i) => block(weights, config, `blocks.${i}`, mediators, h, condition),
+      (h, mediators, i) => apply(weights, config, `blocks.${i}`, mediators, h, condition),
       start,
     );
   return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks), condition);
@@ -60,6 +64,21 @@ function block(
   const hidden = mlp(weights, `${name}.mlp`, adaLayerNorm(middle, shift2!, scale2!));
   return gatedResidual(middle, gate2!, hidden, weights[`${name}.mlp.out.bias`]!);
 }
+
+/** As `block`; its gradient computes it anew. */
+const recomputedBlock: typeof block = (weights, config, name, mediators, h, condition) => {
+  const own = Object.keys(weights).filter((weight) => weight.startsWith(`${name}.`));
+  return recomputed((h, condition, ...values) =>
+    block(
+      Object.fromEntries(own.map((weight, i) => [weight, values[i]!])),
+      config,
+      name,
+      mediators,
+      h!,
+      condition!,
+    ),
+  )(h, condition, ...own.map((weight) => weights[weight]!));
+};
 
 /** The two layers of a block, but for the last bias. */
 function mlp(weights: Tensors, name: string, x: Tensor): Tensor {

@@ -27,6 +27,8 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   readonly sources?: ReadonlyMap<string, Origin>;
   /** Refuses whatever is not as this lock has it: before anything runs, and after each stage its output. */
   readonly locked?: Lock | undefined;
+  /** Steps of each stage to profile; traces go to `profiles/` in the run's folder. */
+  readonly profileSteps?: number | undefined;
   /** Writes the lock of the pipeline when all of it has run. */
   readonly writeLock?: boolean;
 }
@@ -82,6 +84,11 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     tell(timed);
   };
 
+  const { profileSteps: steps } = options;
+  const profileOf = (stage: string) =>
+    steps === undefined
+      ? undefined
+      : { steps, file: join(folder.directory, 'profiles', `${stage}.trace.json`) };
   let current: string | undefined;
   try {
     const plan = await makePlan({
@@ -109,7 +116,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       const manifest = await runStage({
         runsRoot,
         planned,
-        work: stageWork(pipeline, planned, outputs, signal),
+        work: stageWork(pipeline, planned, outputs, signal, profileOf(id)),
         execute: options.execute ?? executeHere,
         log: record.logOf(id),
         emit: (event) => {

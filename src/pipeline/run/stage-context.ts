@@ -23,6 +23,7 @@ export function stageWork(
   { stage, kind, place, origin }: PlannedStage,
   outputs: ReadonlyMap<string, StageOutput>,
   signal: AbortSignal,
+  profile?: StageContext['profile'],
 ): StageWork {
   const named = new Set(stage.references.map((reference) => reference.stage));
   const inputs = [...outputs.values()].filter((output) => named.has(output.stage));
@@ -35,6 +36,7 @@ export function stageWork(
     directory: place.partial,
     origin,
     ...(origin.pins && { pins: origin.pins }),
+    ...(profile && { profile }),
     signal,
     input: inputOf(stage.id, inputs),
   };

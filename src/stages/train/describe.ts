@@ -5,6 +5,7 @@ import { formatBytes } from '../../tensorflow/library/format-bytes.js';
 import { formatLarge } from '../planned/format-large.js';
 import { type PlannedLatents, type Resolve, plannedTrainingLatents } from '../planned/inputs.js';
 import { stepsPerEpoch, totalSteps } from './length.js';
+import { memoryChoice } from './memory.js';
 import { modelConfig } from './model-config.js';
 
 /** What a training costs and how long it is, as far as configurations and cached outputs tell. */
@@ -26,7 +27,7 @@ function modelFacts(config: TrainConfig, latents: PlannedLatents): StageFact[] {
     { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
     {
       label: 'memory',
-      value: `about ${formatBytes(trainingMemory(cost, config.globalBatch))} for ${config.globalBatch} latents at once`,
+      value: `about ${formatBytes(trainingMemory(cost, memoryChoice(config, config.globalBatch)))} for ${config.globalBatch / config.accumulate} latents at once`,
     },
   ];
 }

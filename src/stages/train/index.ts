@@ -3,7 +3,7 @@ import { EMPTY, type Observable, concat, defer, finalize, from, mergeMap } from 
 import type { TrainConfig } from '../../config/generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { checkCarried } from '../../models/sit/carry.js';
-import { sitCost, trainingOperations } from '../../models/sit/cost.js';
+import { sitCost, trainingMemory, trainingOperations } from '../../models/sit/cost.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
@@ -21,6 +21,7 @@ import { openTrainingData } from './data/open-training-data.js';
 import type { TrainingData } from './data/training-data.js';
 import { stepsPerEpoch, totalSteps } from './length.js';
 import { inputSpecs, lossProgram } from './loss-program.js';
+import { expectedMemory, memoryChoice } from './memory.js';
 import { modelConfig } from './model-config.js';
 import { SampleGrids } from './samples/sample-grids.js';
 import { readSavedModel, writeSavedModel } from './saved-model.js';
@@ -74,6 +75,8 @@ class Training {
     const { samples } = config;
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model);
+    // Only the processor's memory is known here.
+    if (context.runtime.device === 'cpu') expectedMemory(config, model, share.size);
     return {
       trainer: openTrainer(this.session, {
         parameters,
@@ -130,10 +133,17 @@ class Training {
         ...Object.fromEntries(averageGroups(decays).map((group, i) => [`ema-${decays[i]!}`, path(group)])),
       },
     });
+    const share = batchShare(config.globalBatch, context.workers);
+    const expected = trainingMemory(sitCost(model), memoryChoice(config, share.size));
     const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     return {
       type: 'summary',
-      values: { steps, parameters, samples: steps * config.globalBatch },
+      values: {
+        steps,
+        parameters,
+        samples: steps * config.globalBatch,
+        expectedMemoryMegabytes: Math.round(expected / 1e6),
+      },
     };
   }
 

@@ -55,7 +55,7 @@ export function lossProgram(
   return (inputs, weights) => {
     const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
     const { losses, times } = diffusionLoss(
-      (x, t, y) => sit(weights, model, x, t, y),
+      (x, t, y) => sit(weights, model, x, t, y, undefined, config.recompute),
       { mean, std, labels },
       keys,
       options,

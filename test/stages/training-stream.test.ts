@@ -1,0 +1,64 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lastValueFrom, toArray } from 'rxjs';
+import { expect, it } from 'vitest';
+import type { StageContext } from '../../src/pipeline/stage.js';
+import { type TrainingJob, trainingSteps } from '../../src/stages/training-stream.js';
+import type { Trainer } from '../../src/training/trainer.js';
+
+/** Runs a training whose step i, from 0, has the loss `losses[i]`, and changes nothing where that is not finite. */
+async function train(losses: readonly number[]) {
+  const updates: number[] = [];
+  let taken = 0;
+  const trainer = {
+    groups: [],
+    start: () => Promise.resolve(),
+    step: (_inputs: unknown, _rate: number, made: number) => {
+      updates.push(made);
+      const loss = losses[taken++]!;
+      return Promise.resolve({
+        loss,
+        gradientNorm: 1,
+        applied: Number.isFinite(loss),
+        figures: {},
+        stop: false,
+      });
+    },
+    restoreLossScale: () => undefined,
+    lossScale: undefined,
+  } as unknown as Trainer;
+  const totalSteps = losses.length;
+  const job: TrainingJob = {
+    trainer,
+    start: () => trainer.start({}),
+    load: () => Promise.resolve({}),
+    schedule: { kind: 'constant', learningRate: 1, warmupSteps: 0, totalSteps },
+    logEverySteps: 1000,
+    records: { config: { tensorboard: false }, samples: 1 },
+    checkpoint: { keepLast: 1, isDue: () => false, isKept: () => false },
+  };
+  const context = {
+    directory: await mkdtemp(join(tmpdir(), 'steps-')),
+    signal: new AbortController().signal,
+  } as StageContext;
+  const run = lastValueFrom(trainingSteps(job, context).pipe(toArray()));
+  return { run, updates };
+}
+
+it('ends with the step named when ten losses in a row are not finite', async () => {
+  const { run, updates } = await train([1, 1, ...new Array<number>(30).fill(NaN)]);
+  await expect(run).rejects.toMatchObject({
+    code: 'loss-not-finite',
+    message: 'At step 12 the loss is NaN, and loss or gradients were not finite in the last 10 steps.',
+  });
+  // Two steps changed the weights; none is taken after the tenth that did not.
+  expect(updates).toEqual([0, 1, ...new Array<number>(10).fill(2)]);
+});
+
+it('goes on when fewer are not finite at a time', async () => {
+  const nine = new Array<number>(9).fill(Infinity);
+  const { run, updates } = await train([...nine, 1, ...nine, 1]);
+  await expect(run).resolves.toBeDefined();
+  expect(updates.at(-1)).toBe(1);
+});
