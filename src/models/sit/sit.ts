@@ -74,8 +74,8 @@ const recomputedBlock: typeof block = (weights, config, name, mediators, h, cond
       config,
       name,
       mediators,
-      h!,
-      condition!,
+      h,
+      condition,
     ),
   )(h, condition, ...own.map((weight) => weights[weight]!));
 };
