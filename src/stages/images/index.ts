@@ -1,6 +1,17 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { concat, defer, from, of, range, switchMap, takeWhile, tap, type Observable } from 'rxjs';
+import {
+  concat,
+  concatMap,
+  defer,
+  from,
+  ignoreElements,
+  of,
+  range,
+  switchMap,
+  takeWhile,
+  type Observable,
+} from 'rxjs';
 import type { ImagesConfig } from '../../config/generated/index.js';
 import { scanImages, writeImageIndex, type LabelledImages } from '../../data/images/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
@@ -8,10 +19,11 @@ import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { abortable, everyMs, prefetch, progress } from '../../streams/index.js';
 import { Examination, examineImage, type SkippedImage } from './examination.js';
 import { locate } from './locate.js';
+import { OutcomeLog } from './outcome-log.js';
 
 /**
  * Finds labelled images, opens every one of them, and writes the list of those that can be used:
- * `index.jsonl` and `set.json` (read by `ImageDataset`), and `skipped.json`.
+ * `index.jsonl` and `set.json` (read by `ImageDataset`), and `skipped.json`. Interrupted, it goes on where it was.
  */
 export function run(config: ImagesConfig, context: StageContext): Observable<StageEvent> {
   const { root, labels } = locate(config, context.pipelineDirectory);
@@ -33,18 +45,31 @@ function examine(
 ): Observable<StageEvent> {
   const examination = new Examination(root, config);
   const total = found.paths.length;
-  const look = range(0, total).pipe(
-    prefetch(decodedAtOnce, (index) => examineImage(root, found, index, config)),
-    tap((outcome) => {
+  return defer(async () => {
+    let start = 0;
+    const log = await OutcomeLog.open(context.directory, (outcome) => {
       examination.add(outcome);
-    }),
-    takeWhile(() => !examination.isHopeless),
-    progress({ total, unit: 'images' }),
-    everyMs(200),
-  );
-  return concat(
-    look,
-    defer(() => finish(found, examination, config, context)).pipe(switchMap((events) => from(events))),
+      start++;
+    });
+    return { log, start };
+  }).pipe(
+    switchMap(({ log, start }) =>
+      concat(
+        range(start, total - start).pipe(
+          prefetch(decodedAtOnce, (index) => examineImage(root, found, index, config)),
+          concatMap(async (outcome) => {
+            examination.add(outcome);
+            await log.add(outcome);
+            return 1;
+          }),
+          takeWhile(() => !examination.isHopeless),
+          progress({ total, unit: 'images', start, count: (examined) => examined }),
+          everyMs(200),
+        ),
+        defer(() => finish(found, examination, config, context)).pipe(switchMap((events) => from(events))),
+        defer(() => log.remove()).pipe(ignoreElements()),
+      ),
+    ),
   );
 }
 

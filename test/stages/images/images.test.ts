@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,38 @@ const files = (more: Record<string, string | true | [number, number]> = {}): typ
   'images/cat/a.png': true,
   'images/dog/b.png': [20, 12],
   ...more,
+});
+
+describe('an examination that was interrupted', () => {
+  /** What a session before left of an examination of three images. */
+  async function resumed(log: string) {
+    const home = await folderWith(files({ 'images/dog/c.png': [10, 10] }));
+    await mkdir(join(home, 'out'));
+    await writeFile(join(home, 'out', 'examined.partial.jsonl'), log);
+    const config = { ...defaults, maxCorrupt: 1 };
+    const events = await lastValueFrom(stage.run(config, context(home)).pipe(toArray()));
+    expect((await readdir(join(home, 'out'))).sort()).toEqual(['index.jsonl', 'set.json', 'skipped.json']);
+    return { events, index: await readFile(join(home, 'out', 'index.jsonl'), 'utf8') };
+  }
+  const usable = (path: string, label: number, width: number) =>
+    JSON.stringify({ kind: 'usable', entry: { path, label, width, height: 9 } });
+
+  it('goes on where it was, and does not open again what had been opened', async () => {
+    // Sizes that the files do not have show where they come from.
+    const { index, events } = await resumed(
+      `${usable('cat/a.png', 0, 77)}\n${usable('dog/b.png', 1, 78)}\n{"kind":"us`,
+    );
+    expect(index).toBe('["cat/a.png",0,77,9]\n["dog/b.png",1,78,9]\n["dog/c.png",1,10,10]\n');
+    expect(events.find(({ type }) => type === 'progress')).toMatchObject({ done: 3, total: 3 });
+  });
+
+  it('opens again from a corrupt image on', async () => {
+    const corrupt = JSON.stringify({ kind: 'corrupt', path: 'dog/b.png', reason: 'permission is denied' });
+    const { index } = await resumed(
+      `${usable('cat/a.png', 0, 77)}\n${corrupt}\n${usable('dog/c.png', 1, 79)}\n`,
+    );
+    expect(index).toBe('["cat/a.png",0,77,9]\n["dog/b.png",1,20,12]\n["dog/c.png",1,10,10]\n');
+  });
 });
 
 describe('the images stage', () => {
