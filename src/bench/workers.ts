@@ -119,8 +119,8 @@ async function work(): Promise<void> {
 }
 
 /** Seconds of a step, the mean of a few. */
-async function secondsOf({ run }: Work): Promise<number> {
+async function secondsOf(work: Work): Promise<number> {
   const started = performance.now();
-  for (let step = 0; step < steps; step++) await run();
+  for (let step = 0; step < steps; step++) await work.run();
   return (performance.now() - started) / 1000 / steps;
 }
