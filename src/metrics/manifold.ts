@@ -44,15 +44,15 @@ export async function storedPrecisionRecall(
         tf.neg(squaredDistances(points, set)),
         Math.min(neighbours + 1, set.shape[0]),
       );
-      return { nearest: tf.neg<Tensor2D>(values as Tensor2D) };
+      return { nearest: tf.neg<Tensor2D>(values) };
     },
     { runtime },
   );
   const within: Within = compile(
     ({ points, set, radii }) => ({
       within: tf
-        .any(tf.lessEqual(squaredDistances(points, set), tf.expandDims(radii, 0)), 1)
-        .cast('float32') as Tensor1D,
+        .any<Tensor1D>(tf.lessEqual(squaredDistances(points, set), tf.expandDims(radii, 0)), 1)
+        .cast('float32'),
     }),
     { runtime },
   );

@@ -109,9 +109,13 @@ async function compressed(from: string, to: string): Promise<void> {
   const header = stored.subarray(stored.indexOf('\x93NUMPY', 0, 'latin1')).subarray(0, 128);
   expect(header.toString('latin1')).toContain(`(${shape.join(', ')})`);
   const zip = new ZipFile();
-  zip.addBuffer(Buffer.concat([header, data as Uint8Array]), 'arr_0.npy', { compress: true });
+  zip.addBuffer(
+    Buffer.concat([header, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]),
+    'arr_0.npy',
+    { compress: true },
+  );
   zip.end();
-  await pipeline(zip.outputStream as unknown as NodeJS.ReadableStream, createWriteStream(to));
+  await pipeline(zip.outputStream, createWriteStream(to));
 }
 
 describe('writing', () => {
