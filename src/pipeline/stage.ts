@@ -10,8 +10,11 @@ export type StageEvent =
   | StageProgress
   /** Something worth a line: a skipped file, a fallback taken. */
   | { readonly type: 'notice'; readonly level: 'info' | 'warning'; readonly message: string }
-  /** Facts about the finished output, kept in its manifest and shown by `plan`, reports and comparisons. */
-  | { readonly type: 'summary'; readonly values: Readonly<Record<string, Json>> };
+  /**
+   * Facts about the finished output, kept in its manifest and shown by `plan`, reports and comparisons. Those that are
+   * `measured` tell of the run that made it, such as its memory: a lock leaves them out, as no other run repeats them.
+   */
+  | { readonly type: 'summary'; readonly values: Readonly<Record<string, Json>>; readonly measured?: true };
 
 /** How far the stage is. `figures` are current values such as `loss`, shown beside the rate. */
 export interface StageProgress {

@@ -122,7 +122,7 @@ function isProgress(event: StageEvent): event is StageProgress {
 function finished(run: TrainingRun): Observable<StageEvent> {
   return concat(
     defer(() => run.finish()).pipe(ignoreElements()),
-    defer(() => of<StageEvent>({ type: 'summary', values: run.figures() })),
+    defer(() => of<StageEvent>({ type: 'summary', measured: true, values: run.figures() })),
   );
 }
 

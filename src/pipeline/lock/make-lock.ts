@@ -28,7 +28,9 @@ export function makeLock(
 
 function lockStage({ origin }: PlannedStage, manifest: Manifest, usual: Environment): LockedStage {
   const { revision } = manifest.summary;
-  const figures = Object.entries(manifest.summary).filter(([, value]) => typeof value !== 'string');
+  const figures = Object.entries(manifest.summary).filter(
+    ([name, value]) => typeof value !== 'string' && !manifest.measured?.includes(name),
+  );
   const output = outputHash(manifest);
   const unusual = Object.entries(manifest.madeWith).filter(
     ([key, value]) => usual[key as keyof Environment] !== value,

@@ -91,10 +91,14 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
   const session = await Session.start(place);
   try {
     const summary: Record<string, Json> = {};
+    const measured: string[] = [];
     await lastValueFrom(
       execute(work).pipe(
         tap((event) => {
-          if (event.type === 'summary') Object.assign(summary, event.values);
+          if (event.type === 'summary') {
+            Object.assign(summary, event.values);
+            if (event.measured) measured.push(...Object.keys(event.values));
+          }
           emit({ type: 'stage-event', stage: id, event });
         }),
       ),
@@ -104,6 +108,7 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
     const manifest = await sealOutput(place, {
       origin,
       summary,
+      measured,
       madeWith: environment(work.context.runtime),
       seconds: totalSeconds,
       hashes: hashesFolder(runsRoot),

@@ -22,6 +22,8 @@ export interface Manifest {
   /** What the fingerprint was computed from. */
   readonly origin: Origin;
   readonly summary: Readonly<Record<string, Json>>;
+  /** Names of what the summary tells of the run rather than of the output. */
+  readonly measured?: readonly string[];
   readonly madeWith: Environment;
   /** Time that the stage took, over all of its sessions. */
   readonly seconds: number;

@@ -15,6 +15,8 @@ import { syncFolder } from '../../files/sync-folder.js';
 export interface SealFacts {
   readonly origin: Origin;
   readonly summary: Readonly<Record<string, Json>>;
+  /** Names of what the summary tells of the run rather than of the output. */
+  readonly measured?: readonly string[];
   readonly madeWith: Environment;
   readonly seconds: number;
   /** Folder of the remembered hashes. */
@@ -57,6 +59,7 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
     fingerprint: place.fingerprint,
     origin: facts.origin,
     summary: facts.summary,
+    ...(facts.measured?.length && { measured: facts.measured }),
     madeWith: facts.madeWith,
     seconds: facts.seconds,
     createdAt: new Date().toISOString(),
