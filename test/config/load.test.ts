@@ -26,7 +26,15 @@ it('fills in every default', async () => {
     },
     autoencoder: {
       ...{ images: 'images', latentChannels: 4, downsample: 4, channels: [8, 16, 32], layersPerBlock: 1 },
-      ...{ normGroups: 8, klWeight: 1e-4, steps: 10, batch: 64, learningRate: 2e-3, warmupSteps: 50 },
+      ...{
+        records: { tensorboard: false },
+        normGroups: 8,
+        klWeight: 1e-4,
+        steps: 10,
+        batch: 64,
+        learningRate: 2e-3,
+        warmupSteps: 50,
+      },
       ...{ schedule: 'cosine', gradientClip: 1, ema: 0.99, classSampling: 'natural', flips: false },
       ...{ logEverySteps: 20, checkpoint: { everySteps: 500 } },
     },
@@ -63,6 +71,8 @@ it('fills in every default', async () => {
       },
       ...{
         prediction: 'velocity',
+        recompute: false,
+        records: { tensorboard: false },
         lossWeight: 'none',
         timesteps: 'uniform',
         timestepShift: 1,

@@ -62,7 +62,7 @@ stages.train.learningRate  0.0001  --set  0.001  --set
 
 STAGE     FIGURE                      A             B                 B − A
 evaluate  FID                     12.35         12.35
-evaluate  inception score          45.6          45.6
+evaluate  Inception score          45.6          45.6
 evaluate  precision                0.71          0.71
 sample    samples                     4             4
 sample    size                     8 px          8 px
