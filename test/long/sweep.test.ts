@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { eventsOf, steady, toyYaml, ToySweep } from './toy-sweep.js';
+import { eventsOf, steady, toyYaml, ToySweep } from '../cli/sweep/toy-sweep.js';
 
 // Each of these starts a dozen processes, one after the other.
 vi.setConfig({ testTimeout: 180_000 });
