@@ -24,6 +24,7 @@ export {
   largestCost,
   pathStepsOf,
   phasedCost,
+  type PredictedSteps,
   predictedSteps,
   stepCosts,
   stepEvaluations,

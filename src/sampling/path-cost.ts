@@ -1,6 +1,7 @@
 import type { SiTConfig } from '../models/sit/config.js';
 import { sitCost } from '../models/sit/cost.js';
 import { type TransportChoice, lastStepSize } from '../transport/index.js';
+import { type ComputedSteps, isComputed, withStep } from './feature-cache/computed-steps.js';
 import type { FeatureCache } from './feature-cache/taylor.js';
 import { type Guidance, guides } from './guidance.js';
 import { fixedStepMethods } from './ode/index.js';
@@ -74,7 +75,7 @@ export function predictedSteps(
   steps: readonly StepEvaluations[],
 ): PredictedSteps | undefined {
   if (featureCache === undefined) return undefined;
-  const isComputed = choice.kind === 'ode' || lastStepSize(choice) > 0;
+  const lastIsComputed = choice.kind === 'ode' || lastStepSize(choice) > 0;
   return {
     cache: featureCache,
     costs: networks.map(({ model, base = model }) => {
@@ -85,7 +86,7 @@ export function predictedSteps(
       return steps.map(({ guided }) => (guided ? own + other : own));
     }),
     guided: steps.map(({ guided }) => guided),
-    lastStep: isComputed ? steps.length - 1 : Infinity,
+    lastStep: lastIsComputed ? steps.length - 1 : Infinity,
   };
 }
 
@@ -103,7 +104,8 @@ export function phasedCost(
 ): number {
   const steps = costs[0]?.length ?? 0;
   let sum = 0;
-  let known: { readonly phase: number; readonly guided: boolean; computed: number; last: number } | undefined;
+  let series: { readonly phase: number; readonly guided: boolean } | undefined;
+  let known: ComputedSteps | undefined;
   for (let step = 0; step < steps; step++) {
     const phase = switches.filter((last) => last !== null && last < step).length;
     const computing = costs[phase]![step]!;
@@ -112,17 +114,13 @@ export function phasedCost(
       continue;
     }
     const { cache, guided, lastStep } = predicted;
-    if (known?.phase !== phase || known.guided !== guided[step])
-      known = { phase, guided: guided[step]!, computed: 0, last: step };
-    const isComputed =
-      known.computed < Math.max(1, cache.firstSteps) ||
-      step - known.last >= cache.interval ||
-      step >= lastStep;
-    sum += isComputed ? computing : predicted.costs[phase]![step]!;
-    if (isComputed) {
-      known.computed++;
-      known.last = step;
+    if (series?.phase !== phase || series.guided !== guided[step]) {
+      series = { phase, guided: guided[step]! };
+      known = undefined;
     }
+    const computes = isComputed(cache, known, step, lastStep);
+    sum += computes ? computing : predicted.costs[phase]![step]!;
+    if (computes) known = withStep(known, step);
   }
   return sum;
 }

@@ -1,18 +1,11 @@
 import { type HostTensor, float32 } from '../../tensorflow/index.js';
 import { putRows, takeRows } from '../rows.js';
+import { type ComputedSteps, isComputed, withStep } from './computed-steps.js';
 import { type FeatureCache, taylorFactors } from './taylor.js';
-
-/** What is known of one sample. */
-interface Known {
-  /** The last step that was computed. */
-  readonly last: number;
-  /** Computations so far. */
-  readonly computed: number;
-}
 
 /** Features that one model computed of a batch's samples along their path. */
 export class CachedFeatures {
-  private readonly known = new Map<number, Known>();
+  private readonly known = new Map<number, ComputedSteps>();
   private differences = new Float32Array(0);
   private shape: readonly number[] = [];
   private guided: boolean | undefined;
@@ -36,11 +29,8 @@ export class CachedFeatures {
 
   /** Which of the samples are to be computed in a step, and which can be predicted. */
   divide(rows: readonly number[], step: number): { computed: number[]; predicted: number[] } {
-    const mustCompute = (row: number): boolean => {
-      const known = this.known.get(row);
-      if (known === undefined || known.computed < this.cache.firstSteps || step >= this.lastStep) return true;
-      return step - known.last >= this.cache.interval;
-    };
+    const mustCompute = (row: number): boolean =>
+      isComputed(this.cache, this.known.get(row), step, this.lastStep);
     return {
       computed: rows.filter(mustCompute),
       predicted: rows.filter((row) => !mustCompute(row)),
@@ -65,9 +55,7 @@ export class CachedFeatures {
   /** Keeps what a computation gave. */
   keep(rows: readonly number[], step: number, differences: HostTensor): void {
     putRows(differences, rows, this.differences);
-    for (const row of rows) {
-      this.known.set(row, { last: step, computed: (this.known.get(row)?.computed ?? 0) + 1 });
-    }
+    for (const row of rows) this.known.set(row, withStep(this.known.get(row), step));
   }
 
   /** What a prediction is made of. */

@@ -9,13 +9,10 @@ import {
   largestCost,
   paretoFrontier,
   phasedCost,
-  predictedSteps,
   predictDeviation,
   predictSwitches,
   ratioTuples,
   spreadOverCosts,
-  stepCosts,
-  stepEvaluations,
 } from '../../sampling/index.js';
 import type { HostTensor } from '../../tensorflow/index.js';
 import { abortable, everyMs } from '../../streams/index.js';
@@ -23,6 +20,7 @@ import { onEngine } from '../on-engine.js';
 import { missingBatches } from '../sample/batches.js';
 import { sampleLabels } from '../sample/labels.js';
 import { type FoundModels, findModels } from '../sample/models.js';
+import { pathCosts } from '../sample/path-costs.js';
 import { Sampler, type SampleBatch } from '../sample/sampler.js';
 import { activeGuidance, phaseOptions, samplerSettings } from '../sample/settings.js';
 import { switchSteps } from '../sample/switches.js';
@@ -67,7 +65,9 @@ class CalibrateJob {
     const models = await findModels(this.config, this.context);
     const labels = sampleLabels(this.config, models.phases[0]!.saved.classes, this.context.seed);
     const batches = missingBatches(labels, this.config.batch, () => false);
-    const { costs, predicted: skipped } = this.costs(models);
+    const settings = samplerSettings(this.config.sampler);
+    const { costs, predicted: skipped } = pathCosts(models, settings, activeGuidance(this.config));
+    const costOf = (switches: readonly (number | null)[]) => phasedCost(costs, switches, skipped);
     const largest = costs
       .map((of) => sum(of))
       .reduce((best, cost, i, all) => (cost > all[best]! ? i : best), 0);
@@ -79,17 +79,13 @@ class CalibrateJob {
     );
     const options = phaseOptions(this.config);
     const considered = ratioTuples(ratios, models.phases.length - 1).map((switchRatios) =>
-      predicted({ ...options, switchRatios }, records, deviations, (switches) =>
-        phasedCost(costs, switches, skipped),
-      ),
+      predicted({ ...options, switchRatios }, records, deviations, costOf),
     );
     const candidates = spreadOverCosts(paretoFrontier(considered), this.config.replays);
     const whole = largestCost(costs);
     const choices: CalibratedChoice[] = [];
     for (const { ratios: tried, ...prediction } of candidates) {
-      const found = await this.replay(tried, models, batches, finals, (switches) =>
-        phasedCost(costs, switches, skipped),
-      );
+      const found = await this.replay(tried, models, batches, finals, costOf);
       choices.push({ ratios: tried, ...found, saved: 1 - found.cost / whole, predicted: prediction });
     }
     const frontier = paretoFrontier(choices);
@@ -194,16 +190,6 @@ class CalibrateJob {
           unit: 'paths',
         });
       },
-    };
-  }
-
-  private costs({ phases, base }: FoundModels) {
-    const settings = samplerSettings(this.config.sampler);
-    const evaluations = stepEvaluations(phases[0]!.saved, settings, activeGuidance(this.config));
-    const networks = phases.map(({ saved }) => ({ model: saved, ...(base && { base: base.saved }) }));
-    return {
-      costs: networks.map((network) => stepCosts(network, evaluations)),
-      predicted: predictedSteps(networks, settings, evaluations),
     };
   }
 }

@@ -2,15 +2,9 @@ import { join } from 'node:path';
 import type { SampleConfig } from '../../config/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import { sitCost } from '../../models/sit/cost.js';
-import {
-  type PhaseSwitch,
-  largestCost,
-  phasedCost,
-  predictedSteps,
-  stepCosts,
-  stepEvaluations,
-} from '../../sampling/index.js';
+import { type PhaseSwitch, largestCost, phasedCost } from '../../sampling/index.js';
 import type { FoundModels } from './models.js';
+import { type PathCosts, pathCosts } from './path-costs.js';
 import type { SampleRecord } from './records.js';
 import { activeGuidance, phaseOptions, samplerSettings } from './settings.js';
 
@@ -72,24 +66,16 @@ export async function writeSwitches(
 /** The share of multiply-accumulates saved against the largest model alone, computed at every step. */
 export function savedFraction(
   config: SampleConfig,
-  { phases, base }: FoundModels,
+  models: FoundModels,
   records: readonly Pick<SampleRecord, 'steps' | 'switches'>[],
 ): number {
   const settings = samplerSettings(config.sampler);
   const guidance = activeGuidance(config);
-  const networks = phases.map(({ saved }) => ({ model: saved, ...(base && { base: base.saved }) }));
-  const known = new Map<number, ReturnType<typeof costsOf>>();
-  const costsOf = (steps: number) => {
-    const evaluations = stepEvaluations(phases[0]!.saved, settings, guidance, steps);
-    return {
-      costs: networks.map((network) => stepCosts(network, evaluations)),
-      predicted: predictedSteps(networks, settings, evaluations),
-    };
-  };
+  const known = new Map<number, PathCosts>();
   let spent = 0;
   let largest = 0;
   for (const { steps = 0, switches = [] } of records) {
-    const found = known.get(steps) ?? costsOf(steps);
+    const found = known.get(steps) ?? pathCosts(models, settings, guidance, steps);
     known.set(steps, found);
     spent += phasedCost(found.costs, switches, found.predicted);
     largest += largestCost(found.costs);
