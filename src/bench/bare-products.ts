@@ -1,5 +1,5 @@
 import { Session, type Output, int32, type RuntimeOptions } from '../tensorflow/index.js';
-import { hasAvx512 } from '../tensorflow/processor.js';
+import { hasAvx512 } from '../tensorflow/library/processor.js';
 import { bestOf } from './best-of.js';
 import { type Product, flopsOf } from './products.js';
 

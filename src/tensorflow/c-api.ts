@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { UserError } from '../errors.js';
+import { libraryMissing } from './library/library-missing.js';
 import { locateLibrary, type LibraryLocation } from './library/locate.js';
 import { loadQuietly } from './native-log.js';
 import { pinnedRelease } from './library/pinned-release.js';
@@ -154,12 +155,7 @@ export function cApi(): CApi {
 }
 
 function load(location: LibraryLocation | undefined): CApi {
-  if (location === undefined)
-    throw new UserError({
-      code: 'tensorflow-missing',
-      message: 'The native TensorFlow library is not set up for this user.',
-      remedy: `Run \`${setupCommand}\`.`,
-    });
+  if (location === undefined) throw libraryMissing();
   chooseKernels();
   try {
     koffi.struct('TF_Output', { operation: 'void*', index: 'int' });

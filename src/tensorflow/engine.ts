@@ -9,7 +9,7 @@ import type { RuntimeOptions } from './runtime-options.js';
 import { Session, type SessionVariable } from './session.js';
 import { VariableStore } from './variable-store.js';
 import type { WorkerServer } from './worker-server.js';
-import { setupCommand } from './library/setup-command.js';
+import { libraryMissing } from './library/library-missing.js';
 
 /** What computes: the native library, or tfjs's WebAssembly backend, operation by operation. */
 export type EngineKind = 'native' | 'wasm';
@@ -129,10 +129,5 @@ function obstacleTo(env: NodeJS.ProcessEnv, machine?: Machine): UserError | unde
     if (error instanceof UserError) return error;
     throw error;
   }
-  if (locateLibrary({ env }) !== undefined) return undefined;
-  return new UserError({
-    code: 'tensorflow-missing',
-    message: 'The native TensorFlow library is not set up for this user.',
-    remedy: `Run \`${setupCommand}\`.`,
-  });
+  return locateLibrary({ env }) === undefined ? libraryMissing() : undefined;
 }

@@ -9,7 +9,7 @@ import type {
 } from '@tensorflow/tfjs';
 import { AttributeKind } from './attributes.js';
 import type { NativeBackend } from './native-backend.js';
-import { hasAvx512 } from './processor.js';
+import { hasAvx512 } from './library/processor.js';
 import { tf } from './tfjs.js';
 
 const backendName = 'tensorflow';

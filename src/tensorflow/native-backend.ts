@@ -91,12 +91,7 @@ export class NativeBackend extends NodeJSKernelBackend {
   record<T>(recorder: OpBinding, body: () => T): T {
     if (this.recorder !== undefined)
       throw new Error('A function is being traced already: a traced function cannot trace another.');
-    this.recorder = recorder;
-    try {
-      return body();
-    } finally {
-      this.recorder = undefined;
-    }
+    return this.recordWithin(recorder, body);
   }
 
   /** As `record`, for what is recorded apart while another recorder is set. */

@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import koffi from 'koffi';
+import { cpuinfoText } from './library/processor.js';
 
 /** Severities count from 0: information, warning, error, fatal. */
 const severities = 'IWEF';
@@ -64,9 +65,6 @@ function divertStderr<T>(use: () => T, filter: (text: string) => string): T {
 /** Whether this processor cannot run TensorFlow's builds for x86-64, which use AVX. */
 function lacksInstructions(): boolean {
   if (process.platform !== 'linux' || process.arch !== 'x64') return false;
-  try {
-    return !/^flags\b.*\bavx\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
-  } catch {
-    return false;
-  }
+  const text = cpuinfoText();
+  return text !== undefined && !/^flags\b.*\bavx\b/m.test(text);
 }

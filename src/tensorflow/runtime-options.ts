@@ -1,4 +1,4 @@
-import { hasAvx512 } from './processor.js';
+import { hasAvx512 } from './library/processor.js';
 import { encodeMessage } from './protobuf.js';
 
 /** How sessions and eager operations run. */

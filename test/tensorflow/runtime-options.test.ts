@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { hasAvx512 } from '../../src/tensorflow/processor.js';
+import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
 import { nativeBackend } from '../../src/tensorflow/index.js';
 import { configProto } from '../../src/tensorflow/runtime-options.js';
 import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/tensor-float-32.js';

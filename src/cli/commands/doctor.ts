@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { Chalk } from 'chalk';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
-import { hasAvx512 } from '../../tensorflow/processor.js';
+import { hasAvx512 } from '../../tensorflow/library/processor.js';
 import { libraryFacts } from '../../tensorflow/library/facts.js';
 import { type EngineReport, engineReport } from '../../tensorflow/engine-report.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { UserError } from '../../errors.js';
+import { cpuinfoText } from './processor.js';
 import type { Platform } from './release.js';
 
 const platforms: readonly Platform[] = ['linux-x64', 'linux-arm64', 'darwin-arm64'];
@@ -40,7 +40,7 @@ export interface Machine {
 }
 
 export function thisMachine(platform: Platform): Machine {
-  return { platform, cpuinfo: readCpuinfo(), glibc: glibcVersion() };
+  return { platform, cpuinfo: cpuinfoText(), glibc: glibcVersion() };
 }
 
 /**
@@ -72,14 +72,6 @@ export function checkMachine({ platform, cpuinfo, glibc }: Machine): void {
 function isRecentEnough(glibc: string | undefined): boolean {
   const [major = 0, minor = 0] = (glibc ?? '').split('.').map(Number);
   return major > oldestGlibc[0] || (major === oldestGlibc[0] && minor >= oldestGlibc[1]);
-}
-
-function readCpuinfo(): string | undefined {
-  try {
-    return readFileSync('/proc/cpuinfo', 'utf8');
-  } catch {
-    return undefined;
-  }
 }
 
 function glibcVersion(): string | undefined {
