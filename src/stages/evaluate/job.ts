@@ -4,19 +4,13 @@ import { UserError } from '../../errors.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import { frechetDistance, storedPrecisionRecall } from '../../metrics/index.js';
 import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
+import { distances } from './distances.js';
 import { StoredFeatures } from './feature-store.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
 import { storedInceptionScore } from './inception-score.js';
 import { type FeatureNetwork, openInception, openLatentNetwork } from './networks.js';
 import { Reference } from './reference.js';
 import { type MeanName, type Statistics, writeStatistics } from './statistics-file.js';
-
-/** What distances are called, by the features that they compare. */
-const distances = [
-  { metric: 'fid', feature: 'pooled', mean: 'mu' },
-  { metric: 'sfid', feature: 'spatial', mean: 'mu_s' },
-  { metric: 'latentFrechetDistance', feature: 'latent', mean: 'mu_latent' },
-] as const;
 
 /** Figures in the order of the report. */
 type Figures = Record<string, number>;

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
-
 import { InceptionNetwork, type Rows, latentFeatures } from '../../metrics/index.js';
 import type { StageContext, StageOutput } from '../../pipeline/stage.js';
 import { type RuntimeOptions, engineKind, float32, floats } from '../../tensorflow/index.js';

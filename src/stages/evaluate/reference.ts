@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { EvaluateConfig } from '../../config/index.js';
 import { UserError } from '../../errors.js';
 import type { StageContext } from '../../pipeline/stage.js';
+import { distances } from './distances.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
 import { type MeanName, type Statistics, covarianceNames, readStatistics } from './statistics-file.js';
 
@@ -40,11 +41,9 @@ export class Reference {
     if (images === undefined && metrics.includes('precisionRecall'))
       throw imagesMissing(path, 'precisionRecall', 'needs the images themselves (`arr_0`)');
     // Images that no figure needs are not looked at.
-    const needed = metrics.some(
-      (metric) =>
-        metric === 'precisionRecall' ||
-        (metric in meanOf && !statistics[meanOf[metric as keyof typeof meanOf]]),
-    );
+    const needed =
+      metrics.includes('precisionRecall') ||
+      distances.some(({ metric, mean }) => metrics.includes(metric) && !statistics[mean]);
     if (needed) return new Reference(path, images, statistics);
     await images?.close();
     return new Reference(path, undefined, statistics);
@@ -74,8 +73,6 @@ export class Reference {
     await this.images?.close();
   }
 }
-
-const meanOf = { fid: 'mu', sfid: 'mu_s', latentFrechetDistance: 'mu_latent' } as const;
 
 function imagesMissing(path: string, name: string, problem: string): UserError {
   return new UserError({
