@@ -1,5 +1,5 @@
 import { sitCost } from '../models/sit/cost.js';
-import { nativeBackend, recordSteps, type StepStats } from '../tensorflow/index.js';
+import { nativeBackend, peakMemoryBytes, recordSteps, type StepStats } from '../tensorflow/index.js';
 import { bestOf } from './best-of.js';
 import { rateOf, secondsOf } from './bare-products.js';
 import { eagerOperationSeconds, sessionCallSeconds } from './overheads.js';
@@ -73,5 +73,5 @@ async function profile(work: Work): Promise<readonly StepStats[]> {
 }
 
 function row(what: string, seconds: number, figures: Partial<Measurement> = {}): Measurement {
-  return { what, seconds, peak_rss_mb: Math.round(process.resourceUsage().maxRSS / 1024), ...figures };
+  return { what, seconds, peak_rss_mb: Math.round(peakMemoryBytes() / 2 ** 20), ...figures };
 }

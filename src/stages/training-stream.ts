@@ -19,7 +19,7 @@ import { UserError } from '../errors.js';
 import { faultPoint } from '../files/fault-point.js';
 import type { StageContext, StageEvent, StageProgress } from '../pipeline/stage.js';
 import { abortError, everyMs, prefetch } from '../streams/index.js';
-import type { HostTensor } from '../tensorflow/index.js';
+import { type HostTensor, peakMemoryBytes } from '../tensorflow/index.js';
 import {
   type Checkpoint,
   latestCheckpoint,
@@ -124,10 +124,6 @@ function finished(run: TrainingRun): Observable<StageEvent> {
     defer(() => run.finish()).pipe(ignoreElements()),
     defer(() => of<StageEvent>({ type: 'summary', measured: true, values: run.figures() })),
   );
-}
-
-function peakMemoryMegabytes(): number {
-  return Math.round((process.resourceUsage().maxRSS * 1024) / 1e6);
 }
 
 function closed(run: TrainingRun): Observable<StageEvent> {
@@ -247,7 +243,7 @@ class TrainingRun {
     const { idleShare } = this.device;
     return {
       ...(idleShare !== undefined && { idlePercent: Number((100 * idleShare).toFixed(1)) }),
-      peakMemoryMegabytes: peakMemoryMegabytes(),
+      peakMemoryMegabytes: Math.round(peakMemoryBytes() / 1e6),
     };
   }
 

@@ -1,3 +1,5 @@
+import { peakMemoryBytes } from '../../tensorflow/index.js';
+
 /** What a step costs, where it is known. */
 export interface StepCost {
   /** Samples of a step, over all workers. */
@@ -27,8 +29,7 @@ export class Speed {
       secondsPerStep: seconds / steps,
       ...(this.peak !== undefined &&
         operations !== undefined && { matmulPeakShare: (operations * steps) / seconds / this.peak }),
-      // Linux counts it in KiB.
-      peakMemoryMiB: process.resourceUsage().maxRSS / 1024,
+      peakMemoryMiB: peakMemoryBytes() / 2 ** 20,
     };
   }
 }

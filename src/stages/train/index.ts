@@ -3,7 +3,7 @@ import { EMPTY, type Observable, concat, defer, finalize, from, mergeMap } from 
 import type { TrainConfig } from '../../config/generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { checkCarried } from '../../models/sit/carry.js';
-import { sitCost, trainingMemory, trainingOperations } from '../../models/sit/cost.js';
+import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
@@ -21,7 +21,7 @@ import { openTrainingData } from './data/open-training-data.js';
 import type { TrainingData } from './data/training-data.js';
 import { stepsPerEpoch, totalSteps } from './length.js';
 import { inputSpecs, lossProgram } from './loss-program.js';
-import { expectedMemory, memoryChoice } from './memory.js';
+import { expectedMemory, requireMemory } from './memory.js';
 import { modelConfig } from './model-config.js';
 import { SampleGrids } from './samples/sample-grids.js';
 import { readSavedModel, writeSavedModel } from './saved-model.js';
@@ -76,7 +76,7 @@ class Training {
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model);
     // Only the processor's memory is known here.
-    if (context.runtime.device === 'cpu') expectedMemory(config, model, share.size);
+    if (context.runtime.device === 'cpu') requireMemory(config, model, share.size);
     return {
       trainer: openTrainer(this.session, {
         parameters,
@@ -134,7 +134,6 @@ class Training {
       },
     });
     const share = batchShare(config.globalBatch, context.workers);
-    const expected = trainingMemory(sitCost(model), memoryChoice(config, share.size));
     const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     return {
       type: 'summary',
@@ -142,7 +141,7 @@ class Training {
         steps,
         parameters,
         samples: steps * config.globalBatch,
-        expectedMemoryMegabytes: Math.round(expected / 1e6),
+        expectedMemoryMegabytes: Math.round(expectedMemory(config, model, share.size) / 1e6),
       },
     };
   }

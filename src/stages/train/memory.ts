@@ -20,23 +20,23 @@ function availableMemory(): number {
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
-/**
- * The bytes that a training is expected to need at its peak.
- *
- * @throws UserError `memory-does-not-suffice` where the machine has not as many
- */
-export function expectedMemory(
+/** The bytes that a training is expected to need at its peak. */
+export function expectedMemory(config: TrainConfig, model: SiTConfig, share: number): number {
+  return trainingMemory(sitCost(model), memoryChoice(config, share));
+}
+
+/** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a training is expected to need */
+export function requireMemory(
   config: TrainConfig,
   model: SiTConfig,
   share: number,
   available = availableMemory(),
-): number {
-  const choice = memoryChoice(config, share);
-  const needed = trainingMemory(sitCost(model), choice);
-  if (needed <= available) return needed;
+): void {
+  const needed = expectedMemory(config, model, share);
+  if (needed <= available) return;
   throw new UserError({
     code: 'memory-does-not-suffice',
-    message: `This training needs about ${formatBytes(needed)} of memory for ${choice.batch} samples at once; there are ${formatBytes(available)}.`,
+    message: `This training needs about ${formatBytes(needed)} of memory for ${memoryChoice(config, share).batch} samples at once; there are ${formatBytes(available)}.`,
     remedy: `Compute fewer at a time (a larger \`accumulate\`, now ${config.accumulate}, or a smaller \`globalBatch\`)${config.recompute ? '' : ', or set `recompute: true`'}; or take a smaller model.`,
   });
 }

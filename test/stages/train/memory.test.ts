@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest';
+import type { TrainConfig } from '../../../src/config/generated/index.js';
+import type { SiTConfig } from '../../../src/models/sit/config.js';
+import { expectedMemory, requireMemory } from '../../../src/stages/train/memory.js';
+
+const model: SiTConfig = {
+  ...{ latentSize: 32, channels: 4, patchSize: 2, hiddenSize: 384, depth: 12, heads: 6, classes: 1000 },
+  ...{ mediators: new Array<number>(12).fill(64), labelDropout: 0.1 },
+};
+const config = { accumulate: 2, ema: 0.9999, recompute: false } as TrainConfig;
+
+it('refuses a training that needs more memory than there is, and says how to need less', () => {
+  const needed = expectedMemory(config, model, 16);
+  expect(() => {
+    requireMemory(config, model, 16, needed);
+  }).not.toThrow();
+  expect(() => {
+    requireMemory(config, model, 16, needed - 1);
+  }).toThrow(
+    expect.objectContaining({
+      code: 'memory-does-not-suffice',
+      message: expect.stringContaining('for 8 samples at once') as string,
+      remedy: expect.stringMatching(/`accumulate`, now 2.*`recompute: true`/) as string,
+    }),
+  );
+});
+
+it('expects less where fewer samples are computed at once, or blocks anew', () => {
+  const all = expectedMemory(config, model, 16);
+  expect(expectedMemory({ ...config, accumulate: 4 }, model, 16)).toBeLessThan(all);
+  expect(expectedMemory({ ...config, recompute: true }, model, 16)).toBeLessThan(all);
+});
