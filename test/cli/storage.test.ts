@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeProgram } from '../support/programs.js';
+import { mountSmall } from '../support/small-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const yaml = (steps: number): string => `name: toy
@@ -45,7 +46,7 @@ function mount(...args: string[]): void {
 /** A disk of its own at a folder, until the test has finished. */
 async function disk(folder: string, kib: number): Promise<void> {
   await mkdir(folder, { recursive: true });
-  mount('-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', folder);
+  expect(mountSmall(folder, kib)).toBeUndefined();
   onTestFinished(() => {
     execaSync('umount', ['--lazy', folder], { reject: false });
   });

@@ -6,10 +6,12 @@
  *   npm run test:points               every point, about 3 minutes
  *   npm run test:points -- manifest   those with this in their names
  */
-import { cp, mkdir, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digest } from '../support/digest.js';
 import { mountSmall, unmount } from '../support/small-file-system.js';
+import { compilePrograms } from '../support/programs.js';
 import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 /** Points by the stage that the run has to begin with; `#2` is the second passage. The names are those of `faultPoint`. */
@@ -51,6 +53,8 @@ const machine = ['manifest.json', 'speed.jsonl'];
 const atOnce = 2;
 
 const [only = ''] = process.argv.slice(2);
+const programs = await mkdtemp(join(tmpdir(), 'kill points '));
+await compilePrograms(programs);
 const folder = await tinyPipeline();
 const run = (runs: string, options: readonly string[] = [], env: Readonly<Record<string, string>> = {}) =>
   startPipeline(folder, ['run', 'tiny.yaml', ...options], runs, env);
@@ -143,7 +147,7 @@ await Promise.all(
   }),
 );
 if (only === '') await fillDisk();
-await rm(folder, { recursive: true, force: true });
+for (const made of [folder, programs]) await rm(made, { recursive: true, force: true });
 console.log(`${count} points, ${failures} failures`);
 process.exit(failures > 0 || count === 0 ? 1 : 0);
 
