@@ -1,6 +1,6 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** Ends the run with a plain `N passed, N failed`, whatever else the runner prints. */
+/** Ends the run with why tests were skipped, and a plain `N passed, N failed`, whatever else the runner prints. */
 export default class ClosingLineReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     let passed = 0;
@@ -10,7 +10,10 @@ export default class ClosingLineReporter implements Reporter {
       let tests = 0;
       for (const test of module.children.allTests()) {
         tests++;
-        const { state } = test.result();
+        const result = test.result();
+        const { state } = result;
+        if (result.state === 'skipped' && result.note !== undefined)
+          process.stdout.write(`skipped: ${test.fullName}: ${result.note}\n`);
         if (state === 'passed') passed++;
         else if (state === 'failed') failed++;
         else skipped++;
