@@ -138,7 +138,11 @@ export interface StageKind<Config> {
    * Facts for `plan`, worked out from configurations alone: parameters, GFLOPs, memory, steps.
    * `resolve` gives a referenced stage by its id.
    */
-  describe?(config: Config, resolve: (stage: string) => PlannedInput): Promise<readonly StageFact[]>;
+  describe?(
+    config: Config,
+    resolve: (stage: string) => PlannedInput,
+    runtime: RuntimeConfig,
+  ): Promise<readonly StageFact[]>;
   /** Whether several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */

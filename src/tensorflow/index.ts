@@ -31,7 +31,7 @@ export {
   startEngine,
 } from './engine.js';
 export { matmulRate } from './matmul-rate.js';
-export { peakMemoryBytes } from './peak-memory.js';
+export { forgetPeakMemory, peakMemoryBytes } from './peak-memory.js';
 export { fromHost } from './host-tensors.js';
 export { tidy } from './tidy.js';
 export { type Static, type TensorSpec } from './signature.js';

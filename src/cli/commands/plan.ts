@@ -54,7 +54,7 @@ export async function plan(file: string, options: PlanCommandOptions, services: 
 
 type FactsByStage = ReadonlyMap<string, readonly StageFact[]>;
 
-async function describeStages({ stages }: Plan): Promise<FactsByStage> {
+async function describeStages({ pipeline, stages }: Plan): Promise<FactsByStage> {
   const byId = new Map(stages.map((planned) => [planned.stage.id, planned]));
   const resolve = (id: string): PlannedInput => {
     const planned = byId.get(id);
@@ -68,7 +68,7 @@ async function describeStages({ stages }: Plan): Promise<FactsByStage> {
   };
   const facts = new Map<string, readonly StageFact[]>();
   for (const { stage, kind } of stages)
-    facts.set(stage.id, (await kind.describe?.(stage.config, resolve)) ?? []);
+    facts.set(stage.id, (await kind.describe?.(stage.config, resolve, pipeline.runtime)) ?? []);
   return facts;
 }
 

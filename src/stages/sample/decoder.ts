@@ -7,31 +7,34 @@ import type { Autoencoder } from '../autoencoder/saved-autoencoder.js';
 /** Pixels that are decoded at once: what bounds the memory of decoding. */
 const mostPixels = 2 ** 20;
 
-/** Decodes latents of any number of samples to pictures, a few at a time. */
+/**
+ * Decodes latents to pictures, a few at a time. The last bits of a picture depend on how many are decoded with it: their
+ * number follows from how many there are in all, not from how many are still missing.
+ */
 export class Decoder {
   constructor(
     private readonly autoencoder: Autoencoder,
-    private readonly mostSamples: number,
+    private readonly total: number,
   ) {}
 
   async decode(latents: HostTensor): Promise<RgbImage[]> {
     const samples = latents.shape[0]!;
-    const atOnce = this.samplesAtOnce(latents);
+    const { channels, patchSize } = this.autoencoder.config;
+    const side = latents.shape[1]! * 2 ** (channels.length - 1) * patchSize;
+    const atOnce = evenPart(this.total, Math.floor(mostPixels / side ** 2));
     const images: RgbImage[] = [];
     for (let first = 0; first < samples; first += atOnce) {
-      // Always as many, so that the decoder is compiled once.
       const rows = Array.from({ length: atOnce }, (_, i) => Math.min(first + i, samples - 1));
       const decoded = await this.autoencoder.decode(takeRows(latents, rows));
       images.push(...toImages(decoded).slice(0, samples - first));
     }
     return images;
   }
+}
 
-  private samplesAtOnce({ shape }: HostTensor): number {
-    const { channels, patchSize } = this.autoencoder.config;
-    const size = shape[1]! * 2 ** (channels.length - 1) * patchSize;
-    return Math.max(1, Math.min(this.mostSamples, Math.floor(mostPixels / size ** 2)));
-  }
+/** The size of the parts that `total` is divided into, each at most `most`, so that the last lacks as little as may be. */
+function evenPart(total: number, most: number): number {
+  return Math.ceil(total / Math.ceil(total / Math.max(1, most)));
 }
 
 function toImages(decoded: HostTensor): RgbImage[] {

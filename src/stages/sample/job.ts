@@ -119,7 +119,7 @@ export class SampleJob {
 
   /** Decodes a batch and writes its pictures, then its records. */
   async write({ batch, drawn, snapshots, data }: Drawn): Promise<void> {
-    const decoder = new Decoder(this.autoencoder, this.config.batch);
+    const decoder = new Decoder(this.autoencoder, batch.size);
     const sampleOf = (i: number) => batch.first + batch.rows[i]!;
     const images = await decoder.decode(drawn.latents);
     await Promise.all(images.map((image, i) => this.files.write(sampleOf(i), image)));

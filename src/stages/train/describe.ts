@@ -1,6 +1,6 @@
 import type { TrainConfig } from '../../config/generated/index.js';
 import { sitCost, trainingMemory } from '../../models/sit/cost.js';
-import type { StageFact } from '../../pipeline/stage.js';
+import type { RuntimeConfig, StageFact } from '../../pipeline/stage.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
 import { formatLarge } from '../planned/format-large.js';
 import { type PlannedLatents, type Resolve, plannedTrainingLatents } from '../planned/inputs.js';
@@ -9,25 +9,30 @@ import { memoryChoice } from './memory.js';
 import { modelConfig } from './model-config.js';
 
 /** What a training costs and how long it is, as far as configurations and cached outputs tell. */
-export function describeTrain(config: TrainConfig, resolve: Resolve): readonly StageFact[] {
+export function describeTrain(
+  config: TrainConfig,
+  resolve: Resolve,
+  { workers }: Pick<RuntimeConfig, 'workers'>,
+): readonly StageFact[] {
   const latents = plannedTrainingLatents(config, resolve);
   return [
-    ...(latents === undefined ? [] : modelFacts(config, latents)),
+    ...(latents === undefined ? [] : modelFacts(config, latents, workers)),
     ...lengthFacts(config, latents?.count),
   ];
 }
 
-function modelFacts(config: TrainConfig, latents: PlannedLatents): StageFact[] {
+function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: number): StageFact[] {
   const classes = latents.classes ?? 0;
   const model = modelConfig(config, { ...latents, classes });
   const cost = sitCost(model);
+  const choice = memoryChoice(config, config.globalBatch / workers);
   const perClass = latents.classes === undefined ? `, and ${model.hiddenSize} a class` : '';
   return [
     { label: 'parameters', value: `${formatLarge(cost.parameters)}${perClass}` },
     { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
     {
       label: 'memory',
-      value: `about ${formatBytes(trainingMemory(cost, memoryChoice(config, config.globalBatch)))} for ${config.globalBatch / config.accumulate} latents at once`,
+      value: `about ${formatBytes(trainingMemory(cost, choice))}${workers > 1 ? ' a worker' : ''} for ${choice.batch} latents at once`,
     },
   ];
 }

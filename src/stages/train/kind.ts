@@ -10,6 +10,7 @@ export const stage: StageKind<TrainConfig> = {
   dataParallel: true,
   externalInputs: () => [],
   isIncidental: isIncidentalToTraining,
-  describe: async (config, resolve) => (await import('./describe.js')).describeTrain(config, resolve),
+  describe: async (config, resolve, runtime) =>
+    (await import('./describe.js')).describeTrain(config, resolve, runtime),
   run: runLater(() => import('./index.js')),
 };

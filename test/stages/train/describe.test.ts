@@ -13,7 +13,7 @@ stages:
 `;
 
 /** Facts of the stage `train`, images having been found where their number is given. */
-async function facts(train: string, images?: number): Promise<Record<string, string>> {
+async function facts(train: string, images?: number, workers = 1): Promise<Record<string, string>> {
   const loaded = await load(yaml(train));
   if (!loaded.ok) throw new Error(loaded.diagnostics.map(({ message }) => message).join('\n'));
   const { stages } = loaded.pipeline;
@@ -23,7 +23,7 @@ async function facts(train: string, images?: number): Promise<Record<string, str
     const isFound = kind === 'images' && images !== undefined;
     return { kind, config: config as unknown as Json, ...(isFound && { output: found }) };
   };
-  const described = describeTrain(stages.get('train')!.config as TrainConfig, resolve);
+  const described = describeTrain(stages.get('train')!.config as TrainConfig, resolve, { workers });
   return Object.fromEntries(described.map(({ label, value }) => [label, value]));
 }
 
@@ -57,4 +57,12 @@ it('counts the rows of the label table that are known', async () => {
   // DiT's table has 32.96 million with 1000 classes and the position embedding (256 × 384), which is no parameter here.
   expect((await facts(model)).parameters).toBe('32.5 million, and 384 a class');
   expect((await facts(model, 100)).parameters).toBe('32.5 million');
+});
+
+it('tells the memory of each worker for its share of the batch', async () => {
+  const model = 'steps: 10, globalBatch: 64, accumulate: 2, model: { name: SiT-S/2, mediators: 64 }';
+  const share = 'steps: 10, globalBatch: 16, accumulate: 2, model: { name: SiT-S/2, mediators: 64 }';
+  const { memory } = await facts(share);
+  expect(memory).toMatch(/^about .* for 8 latents at once$/);
+  expect((await facts(model, undefined, 4)).memory).toBe(memory!.replace(' for', ' a worker for'));
 });
