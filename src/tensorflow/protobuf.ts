@@ -46,6 +46,8 @@ const root = protobuf.Root.fromJSON({
         // tensorflow/core/protobuf/rewriter_config.proto
         RewriterConfig: {
           fields: {
+            memoryOptimization: { type: 'int32', id: 4 },
+            metaOptimizerIterations: { type: 'int32', id: 12 },
             autoMixedPrecision: { type: 'int32', id: 23 },
             autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
           },

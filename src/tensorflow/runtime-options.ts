@@ -23,6 +23,10 @@ export interface RuntimeOptions {
 
 /** RewriterConfig.Toggle.ON */
 const on = 1;
+/** RewriterConfig.NumIterationsType.ONE: a second round over our graphs changes nothing, and takes a second or more. */
+const oneRound = 1;
+/** RewriterConfig.MemOptType.NO_MEM_OPT: what it changes in our graphs saves no memory, and takes half a second. */
+const noMemoryOptimization = 1;
 /** OptimizerOptions.GlobalJitLevel.ON_1 */
 const jitOn = 1;
 
@@ -37,18 +41,20 @@ export function configMessage(
   bfloat16 = hasAvx512(),
 ): Readonly<Record<string, unknown>> {
   const rewriteOptions = {
+    metaOptimizerIterations: oneRound,
+    memoryOptimization: noMemoryOptimization,
     ...(precision === 'bfloat16' && bfloat16 && { autoMixedPrecisionOnednnBfloat16: on }),
     ...(precision === 'float16' && { autoMixedPrecision: on }),
   };
   const graphOptions = {
     ...(xla && { optimizerOptions: { globalJitLevel: jitOn, cpuGlobalJit: true } }),
-    ...(Object.keys(rewriteOptions).length > 0 && { rewriteOptions }),
+    rewriteOptions,
   };
   return {
     intraOpParallelismThreads: threads,
     allowSoftPlacement: true,
     gpuOptions: { allowGrowth: true },
     ...(device === 'cpu' ? { deviceCount: [{ key: 'GPU', value: 0 }] } : {}),
-    ...(Object.keys(graphOptions).length > 0 && { graphOptions }),
+    graphOptions,
   };
 }

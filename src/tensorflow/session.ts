@@ -1,5 +1,5 @@
 import { type Pointer, TensorFlowError, cApi, throwUnlessOk, withStatus } from './c-api.js';
-import type { HostTensor } from './data-types.js';
+import { type HostTensor, int32 } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
 import { outOfMemory } from './out-of-memory.js';
@@ -41,6 +41,12 @@ export class SessionVariable {
       { dtype: { type: 'float32' } },
       { after },
     );
+  }
+
+  /** An operation that sets the variable to zero. */
+  clear(): Pointer {
+    const extents = this.graph.constant(int32([this.shape.length], Int32Array.from(this.shape)));
+    return this.assign(this.graph.node('Fill', [extents, this.graph.scalar(0)]));
   }
 }
 

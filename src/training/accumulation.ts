@@ -10,7 +10,19 @@ export interface Accumulation {
   readonly firstSample: string;
 }
 
-/** Shapes of a part's inputs. Throws a RangeError where the batch does not divide. */
+/** Throws a RangeError where a batch cannot be split into equal parts. */
+export function checkDivides(
+  inputs: Readonly<Record<string, TensorSpec>>,
+  { parts, perSample }: Accumulation,
+): void {
+  for (const name of perSample) {
+    const samples = inputs[name]!.shape[0]!;
+    if (samples % parts !== 0)
+      throw new RangeError(`A batch of ${samples} cannot be split into ${parts} equal parts.`);
+  }
+}
+
+/** Shapes of a part's inputs. */
 export function partSpecs(
   inputs: Readonly<Record<string, TensorSpec>>,
   { parts, perSample }: Accumulation,
@@ -18,8 +30,6 @@ export function partSpecs(
   return mapValues(inputs, (spec, name) => {
     if (!perSample.includes(name)) return spec;
     const [samples, ...rest] = spec.shape as [number, ...number[]];
-    if (samples % parts !== 0)
-      throw new RangeError(`A batch of ${samples} cannot be split into ${parts} equal parts.`);
     return { ...spec, shape: [samples / parts, ...rest] };
   });
 }

@@ -1,59 +1,36 @@
 import type { Parameter } from '../nn/parameters.js';
-import {
-  type Feed,
-  type HostTensor,
-  type HostTensors,
-  type Output,
-  type Session,
-  type SessionVariable,
-  VariableStore,
-  int32,
-  meanOverWorkers,
-  scalar,
-  trace,
-} from '../tensorflow/index.js';
-import { type Accumulation, partSpecs, partsOf } from './accumulation.js';
-import { AdamW, type AdamWSlot } from './adamw.js';
+import { type HostTensor, type HostTensors, type Session, VariableStore } from '../tensorflow/index.js';
+import { checkDivides } from './accumulation.js';
+import type { AdamWSlot } from './adamw.js';
 import { LossScale, type LossScaleState } from './loss-scale.js';
 import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
+import { TrainingStep } from './training-step.js';
 import { type StepResult, type Trainer, type TrainerOptions, inNameOrder, startOf } from './trainer.js';
-import { gradientResults, scaleInput, withGradients } from './with-gradients.js';
-
-const atOnce: Accumulation = { parts: 1, perSample: [], firstSample: '' };
 
 /**
- * A training step compiled into a session: forward, backward, AdamW and the moving averages in one call, or in as
- * many as the batch has parts. The state lives in the session; `read` and `write` carry it to and from checkpoints.
+ * A training whose state lives in a session; `read` and `write` carry it to and from checkpoints.
  *
  * Where the session belongs to a group of workers, each gives its share of the global batch: losses, figures and
  * gradients are averaged over them, so that all take the same step.
+ *
+ * The first step traces: until then the session's graph is small, and setting the state takes no time.
  */
 export class SessionTrainer implements Trainer {
   readonly groups: readonly StateGroup[];
   readonly parameters: readonly Parameter[];
-  private readonly names: readonly string[];
   private readonly stores: ReadonlyMap<StateGroup, VariableStore>;
-  private readonly clear: { readonly moments: readonly bigint[]; readonly sums: readonly bigint[] };
-  private readonly optimizer: AdamW;
-  private readonly inputs: Readonly<Record<string, Output>>;
-  private readonly wish: Output;
-  private readonly fetches: readonly Output[];
-  private readonly figureNames: readonly string[];
-  private readonly accumulation: Accumulation;
-  /** Operations that add a part to the sums. */
-  private readonly addTargets: readonly bigint[];
-  private readonly updateTargets: readonly bigint[];
+  private readonly slots: readonly AdamWSlot[];
+  private readonly clearMoments: readonly bigint[];
+  private traced: TrainingStep | undefined;
   private scale: LossScale | undefined;
 
   constructor(
     private readonly session: Session,
-    options: TrainerOptions,
+    private readonly options: TrainerOptions,
   ) {
-    const { graph } = session;
-    const { parameters, averageDecays, optimizer, gradientClip, accumulation = atOnce } = options;
-    this.accumulation = accumulation;
+    const { parameters, averageDecays, inputs, accumulation } = options;
+    if (accumulation !== undefined) checkDivides(inputs, accumulation);
     this.groups = stateGroups(averageDecays);
-    this.names = parameters.map(({ name }) => name);
     this.parameters = inNameOrder(parameters);
     if (session.options.precision === 'float16') this.scale = new LossScale();
 
@@ -65,44 +42,13 @@ export class SessionTrainer implements Trainer {
         ),
       ]),
     );
-    const slots = parameters.map((_, i): AdamWSlot => ({
+    this.slots = parameters.map((_, i): AdamWSlot => ({
       weights: variables.get('weights')![i]!,
       firstMoment: variables.get('firstMoment')![i]!,
       secondMoment: variables.get('secondMoment')![i]!,
       averages: averageGroups(averageDecays).map((group) => variables.get(group)![i]!),
     }));
-    const { inputs, outputs } = trace(
-      session,
-      withGradients(options.loss),
-      {
-        ...partSpecs(options.inputs, accumulation),
-        ...(this.scale && { [scaleInput]: { dtype: 'float32' as const, shape: [] } }),
-      },
-      Object.fromEntries(slots.map(({ weights }, i) => [this.names[i]!, weights])),
-    );
-    this.inputs = inputs;
-    const results = gradientResults(outputs, this.names);
-    this.figureNames = Object.keys(results.figures);
-    const own = [results.loss, ...Object.values(results.figures), ...this.unscaled(results.gradients)];
-    const sums = new Sums(session, accumulation.parts, own);
-
-    this.wish = graph.placeholder('float32', []);
-    // What is fed cannot be fetched.
-    const wish = graph.node('Identity', [this.wish]);
-    const [stop, loss, ...rest] = meanOverWorkers(session, [wish, ...sums.means]) as [
-      Output,
-      Output,
-      ...Output[],
-    ];
-    const figures = rest.slice(0, this.figureNames.length);
-    const gradients = rest.slice(this.figureNames.length);
-    const squares = gradients.map((gradient) => graph.node('L2Loss', [gradient]));
-    const norm = graph.node('Sqrt', [graph.node('Mul', [graph.node('AddN', squares), graph.scalar(2)])]);
-    const finite = graph.node('LogicalAnd', [graph.node('IsFinite', [loss]), graph.node('IsFinite', [norm])]);
-    this.fetches = [loss, norm, finite, stop, ...figures];
-
-    this.optimizer = new AdamW(session, optimizer, averageDecays);
-    const places = this.parameters.map(({ name }) => this.names.indexOf(name));
+    const places = this.parameters.map((parameter) => parameters.indexOf(parameter));
     this.stores = new Map(
       [...variables].map(([group, each]) => [
         group,
@@ -112,10 +58,9 @@ export class SessionTrainer implements Trainer {
         ),
       ]),
     );
-    const moments = slots.flatMap(({ firstMoment, secondMoment }) => [firstMoment, secondMoment]);
-    this.clear = { moments: moments.map((variable) => cleared(session, variable)), sums: sums.clear };
-    this.addTargets = sums.add;
-    this.updateTargets = this.optimizer.update(slots, this.clipped(gradients, norm, gradientClip), finite);
+    this.clearMoments = this.slots.flatMap(({ firstMoment, secondMoment }) =>
+      [firstMoment, secondMoment].map((variable) => variable.clear()),
+    );
   }
 
   get lossScale(): LossScaleState | undefined {
@@ -129,7 +74,7 @@ export class SessionTrainer implements Trainer {
   async start(weights: HostTensors): Promise<void> {
     for (const group of this.groups)
       if (group !== 'firstMoment' && group !== 'secondMoment') await this.write(group, startOf(weights));
-    await this.session.run([], [], this.clear.moments);
+    await this.session.run([], [], this.clearMoments);
   }
 
   async step(
@@ -138,24 +83,10 @@ export class SessionTrainer implements Trainer {
     updates: number,
     wishToStop = false,
   ): Promise<StepResult> {
-    const [last, ...others] = partsOf(inputs, this.accumulation).reverse() as [HostTensors, ...HostTensors[]];
-    if (others.length > 0) await this.session.run([], [], this.clear.sums);
-    for (const part of others.reverse()) await this.session.run(this.feedsOf(part), [], this.addTargets);
-    const feeds: Feed[] = [
-      ...this.feedsOf(last),
-      ...this.optimizer.feeds({ learningRate, updates }),
-      [this.wish, scalar(wishToStop ? 1 : 0)],
-    ];
-    const values = await this.session.step(feeds, this.fetches, this.updateTargets);
-    const [loss, norm, finite, stop, ...figures] = values.map(({ data }) => data[0]!);
-    this.scale?.update(finite === 1);
-    return {
-      loss: loss!,
-      gradientNorm: norm!,
-      applied: finite === 1,
-      stop: stop! > 0,
-      figures: Object.fromEntries(this.figureNames.map((name, i) => [name, figures[i]!])),
-    };
+    this.traced ??= new TrainingStep(this.session, this.options, this.slots, this.scale !== undefined);
+    const result = await this.traced.run(inputs, learningRate, updates, wishToStop, this.scale?.scale);
+    this.scale?.update(result.applied);
+    return result;
   }
 
   async *read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]> {
@@ -174,55 +105,4 @@ export class SessionTrainer implements Trainer {
     if (store === undefined) throw new Error(`This training keeps no ${group}.`);
     return store;
   }
-
-  private feedsOf(part: HostTensors): Feed[] {
-    const feeds = Object.entries(part).map(([name, value]): Feed => [this.inputs[name]!, value]);
-    if (this.scale !== undefined) feeds.push([this.inputs[scaleInput]!, scalar(this.scale.scale)]);
-    return feeds;
-  }
-
-  /** Gradients without the factor of the loss scale. */
-  private unscaled(gradients: readonly Output[]): readonly Output[] {
-    if (this.scale === undefined) return gradients;
-    const { graph } = this.session;
-    const factor = graph.node('Reciprocal', [this.inputs[scaleInput]!]);
-    return gradients.map((gradient) => graph.node('Mul', [gradient, factor]));
-  }
-
-  private clipped(gradients: readonly Output[], norm: Output, largest: number): readonly Output[] {
-    if (largest === 0) return gradients;
-    const { graph } = this.session;
-    const limit = graph.scalar(largest);
-    const factor = graph.node('Div', [limit, graph.node('Maximum', [norm, limit])]);
-    return gradients.map((gradient) => graph.node('Mul', [gradient, factor]));
-  }
-}
-
-/** Sums of values over the parts of a batch. */
-class Sums {
-  /** Means over the parts: sums so far and the values of the part that runs. */
-  readonly means: readonly Output[];
-  /** Operations that set the sums to zero. */
-  readonly clear: readonly bigint[];
-  /** Operations that add the values of the part that runs. */
-  readonly add: readonly bigint[];
-
-  constructor(session: Session, parts: number, values: readonly Output[]) {
-    const { graph } = session;
-    const sums =
-      parts === 1 ? [] : values.map((value, i) => session.variable(`sum ${i}`, graph.shapeOf(value)));
-    this.clear = sums.map((sum) => cleared(session, sum));
-    this.add = sums.map(({ handle }, i) => graph.add('AssignAddVariableOp', [handle, values[i]!]));
-    this.means = values.map((value, i) => {
-      const sum = sums[i];
-      if (sum === undefined) return value;
-      return graph.node('Mul', [graph.node('AddV2', [sum.read(), value]), graph.scalar(1 / parts)]);
-    });
-  }
-}
-
-/** An operation that sets a variable to zero. */
-function cleared({ graph }: Session, variable: SessionVariable): bigint {
-  const extents = graph.constant(int32([variable.shape.length], Int32Array.from(variable.shape)));
-  return variable.assign(graph.node('Fill', [extents, graph.scalar(0)]));
 }

@@ -13,15 +13,19 @@ const hex = (...args: Parameters<typeof configProto>) => Buffer.from(configProto
  */
 const allowGrowth = '32022001'; // gpu_options (6) { allow_growth (4): true }
 const softPlacement = '3801'; // allow_soft_placement (7): true
+// memory_optimization (4): NO_MEM_OPT, meta_optimizer_iterations (12): ONE
+const rewriting = '20016001';
+// graph_options (10) { rewrite_options (10) }
+const graphOptions = `52065204${rewriting}`;
 
 describe('the session configuration, serialized', () => {
   test('by default: GPU memory as needed, operations placed where they can be', () => {
-    expect(hex({})).toBe(allowGrowth + softPlacement);
+    expect(hex({})).toBe(allowGrowth + softPlacement + graphOptions);
   });
 
   test('bfloat16 turns graph rewriting for it on', () => {
-    // graph_options (10) { rewrite_options (10) { auto_mixed_precision_onednn_bfloat16 (31): ON } }
-    expect(hex({ precision: 'bfloat16' }, true)).toContain('52055203f80101');
+    // graph_options (10) { rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
+    expect(hex({ precision: 'bfloat16' }, true)).toContain(`52095207${rewriting}f80101`);
     expect(hex({ precision: 'float32' }, true)).toBe(hex({}));
   });
 
@@ -51,33 +55,27 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
     const type = libraryProtos('tensorflow/core/protobuf/config.proto').lookupType('tensorflow.ConfigProto');
     decode = (...args) => type.toObject(type.decode(configProto(...args)), { enums: String });
   });
-  const always = { gpu_options: { allow_growth: true }, allow_soft_placement: true };
+  const decoded = (graph: object = {}, rewrite: object = {}) => ({
+    gpu_options: { allow_growth: true },
+    allow_soft_placement: true,
+    graph_options: {
+      ...graph,
+      rewrite_options: { memory_optimization: 'NO_MEM_OPT', meta_optimizer_iterations: 'ONE', ...rewrite },
+    },
+  });
+  const optimizer_options = { global_jit_level: 'ON_1', cpu_global_jit: true };
 
   test.each([
-    [{}, {}],
-    [{ threads: 3 }, { intra_op_parallelism_threads: 3 }],
-    [{ device: 'cpu' }, { device_count: { GPU: 0 } }],
-    [{ device: 'gpu', tf32: false }, {}],
-    [
-      { precision: 'bfloat16' },
-      { graph_options: { rewrite_options: { auto_mixed_precision_onednn_bfloat16: 'ON' } } },
-    ],
-    [{ precision: 'float16' }, { graph_options: { rewrite_options: { auto_mixed_precision: 'ON' } } }],
-    [
-      { xla: true },
-      { graph_options: { optimizer_options: { global_jit_level: 'ON_1', cpu_global_jit: true } } },
-    ],
-    [
-      { xla: true, precision: 'float16' },
-      {
-        graph_options: {
-          optimizer_options: { global_jit_level: 'ON_1', cpu_global_jit: true },
-          rewrite_options: { auto_mixed_precision: 'ON' },
-        },
-      },
-    ],
+    [{}, decoded()],
+    [{ threads: 3 }, { ...decoded(), intra_op_parallelism_threads: 3 }],
+    [{ device: 'cpu' }, { ...decoded(), device_count: { GPU: 0 } }],
+    [{ device: 'gpu', tf32: false }, decoded()],
+    [{ precision: 'bfloat16' }, decoded({}, { auto_mixed_precision_onednn_bfloat16: 'ON' })],
+    [{ precision: 'float16' }, decoded({}, { auto_mixed_precision: 'ON' })],
+    [{ xla: true }, decoded({ optimizer_options })],
+    [{ xla: true, precision: 'float16' }, decoded({ optimizer_options }, { auto_mixed_precision: 'ON' })],
   ] as const)('%j', (options, expected) => {
-    expect(decode(options, true)).toEqual({ ...always, ...expected });
+    expect(decode(options, true)).toEqual(expected);
   });
 });
 
