@@ -2,14 +2,13 @@ import { CheckContext } from './checks/context.js';
 import { checkStage } from './checks/index.js';
 import { checkReferences, type ReferringStage } from './checks/references.js';
 import type { Problem } from './diagnostics/diagnostic.js';
-import { pathOf } from './explain/facts.js';
 import { explain } from './explain/index.js';
 import type { RuntimeConfig } from './generated/index.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
 import { withDefaults } from './schema/defaults.js';
 import { writtenReferences } from './schema/references.js';
 import { ofWholePipeline, readSchema, stageKinds, type Schema } from './schema/schema.js';
-import { validator, type SchemaError } from './schema/validator.js';
+import { violations, type Violation } from './schema/violations.js';
 import { keysWithoutEffect } from './schema/without-effect.js';
 import { locate } from './source/text.js';
 import { plain, spanAt, type Tree } from './source/tree.js';
@@ -27,10 +26,10 @@ export function resolvePipeline(root: Tree): {
   pipeline: ResolvedPipeline | undefined;
   problems: readonly Problem[];
 } {
-  const { schema, validate } = prepared();
+  const schema = pipelineSchema();
   const value = plain(root) as Written;
-  const errors = validate(value);
-  const broken = new Set(errors.map(brokenPart));
+  const violated = [...violations(schema, value)];
+  const broken = new Set(violated.map(brokenPart));
   const written = Object.entries(isMap(value.stages) ? value.stages : {});
 
   const referring = new Map(written.map(([id, stage]) => [id, referringStage(id, stage, schema)]));
@@ -45,11 +44,11 @@ export function resolvePipeline(root: Tree): {
   for (const stage of stages.values()) checkStage(stage, context);
 
   const problems = [
-    ...errors.flatMap((error) => explain(error, root)),
+    ...violated.flatMap((violation) => explain(violation, root)),
     ...checkReferences(referring, root),
     ...context.problems,
   ];
-  if (errors.length > 0) return { pipeline: undefined, problems };
+  if (violated.length > 0) return { pipeline: undefined, problems };
   const top = withDefaults(schema, { ...value, stages: {} }) as ResolvedPipeline;
   return { pipeline: { ...top, stages }, problems };
 }
@@ -59,9 +58,8 @@ type Written = Readonly<Record<string, unknown>>;
 const isMap = (value: unknown): value is Written =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The part of the file that an error makes unusable: a stage, `runtime`, or nothing in particular. */
-function brokenPart({ instancePath }: SchemaError): string {
-  const [part = '-', stage] = pathOf(instancePath);
+/** The part of the file that a violation makes unusable: a stage, `runtime`, or nothing in particular. */
+function brokenPart({ path: [part = '-', stage] }: Violation): string {
   return part === 'stages' && stage !== undefined ? `stages/${stage}` : part;
 }
 
@@ -93,15 +91,8 @@ function resolvedStage(
   } as unknown as PipelineStage;
 }
 
-/** The schema of pipelines, every reference in it resolved. */
-export const pipelineSchema = (): Schema => prepared().schema;
+let schemaOfPipelines: Schema | undefined;
 
-let cache: { schema: Schema; validate: ReturnType<typeof validator> } | undefined;
-
-/** The schema and its compiled check, made once a process. */
-function prepared(): NonNullable<typeof cache> {
-  if (cache) return cache;
-  const schema = ofWholePipeline(readSchema('pipeline.schema.json'));
-  cache = { schema, validate: validator(schema) };
-  return cache;
-}
+/** The schema of pipelines, every reference in it resolved; read once a process. */
+export const pipelineSchema = (): Schema =>
+  (schemaOfPipelines ??= ofWholePipeline(readSchema('pipeline.schema.json')));

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import { CachedRepository } from './cache.js';
-import { type DownloadProgress, downloadFile } from './download.js';
-import { hubEnvironment } from './environment.js';
-import { Hub, type HubFile, type HubOptions } from './hub.js';
+import type { DownloadProgress } from './download.js';
+import { type HubEnvironment, hubEnvironment } from './environment.js';
+import type { Hub, HubFile, HubOptions } from './hub.js';
 import type { Repository } from './repository.js';
 
 export type { HubOptions } from './hub.js';
@@ -21,14 +21,11 @@ export async function pinnedCommit(repository: Repository, options: HubOptions):
   const cached = new CachedRepository(environment.cache, repository);
   if (cached.commit !== undefined) return cached.commit;
   if (environment.offline) throw offline(repository, environment.cache);
-  const hub = new Hub(environment, options);
-  try {
+  return withHub(environment, options, async (hub) => {
     const { commit } = await hub.look(repository);
     await cached.remember(commit);
     return commit;
-  } finally {
-    await hub.close();
-  }
+  });
 }
 
 /**
@@ -48,15 +45,13 @@ export async function repositoryFiles(
   const missing = wanted.filter((names) => !names.some((name) => cached.has(commit, name)));
   if (missing.length === 0) return cached.snapshot(commit);
   if (environment.offline) throw offline(repository, environment.cache);
-  const hub = new Hub(environment, options);
-  try {
+  await withHub(environment, options, async (hub) => {
     const { files } = await hub.look({ ...repository, revision: commit });
     const chosen = missing.map((names) => choose(repository, names, files));
+    const { downloadFile } = await import('./download.js');
     for (const file of chosen)
       await downloadFile(hub, cached, repository, commit, file, options.onProgress ?? (() => undefined));
-  } finally {
-    await hub.close();
-  }
+  });
   return cached.snapshot(commit);
 }
 
@@ -66,6 +61,21 @@ export function cachedFile(repository: Repository, file: string, env: NodeJS.Pro
   const { commit } = cached;
   const path = commit === undefined ? undefined : join(cached.snapshot(commit), file);
   return path !== undefined && existsSync(path) ? path : undefined;
+}
+
+/** Asks the Hub; what speaks HTTP is loaded only now, as whoever checks a file asks nothing. */
+async function withHub<T>(
+  environment: HubEnvironment,
+  options: HubOptions,
+  work: (hub: Hub) => Promise<T>,
+): Promise<T> {
+  const { Hub } = await import('./hub.js');
+  const hub = new Hub(environment, options);
+  try {
+    return await work(hub);
+  } finally {
+    await hub.close();
+  }
 }
 
 function choose({ id }: Repository, names: readonly string[], files: readonly HubFile[]): HubFile {
