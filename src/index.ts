@@ -50,9 +50,9 @@ export {
   type LoadedPipeline,
   type LoadOptions,
   type Pipeline,
-  formatDiagnostics,
   loadPipeline,
 } from './config/index.js';
+export { formatDiagnostics } from './config/diagnostics/format.js';
 export {
   type Plan,
   type PlannedStage,

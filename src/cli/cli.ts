@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { createRequire } from 'node:module';
 import { commands } from './commands/index.js';
-import { reportError } from './errors.js';
 import { exitCodes, type Services } from './services.js';
 
 /** Runs one command line, without the program's name, and gives the exit code. Never throws. */
@@ -20,7 +19,9 @@ export async function runCli(args: readonly string[], services: Services): Promi
     })
     .showHelpAfterError('(pipeline --help lists commands and options)')
     .exitOverride();
-  for (const declare of commands)
+  const [name = ''] = args;
+  const named = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
+  for (const declare of await Promise.all(named.map((load) => load())))
     declare(program, async (work) => {
       exitCode = await work(services);
     });
@@ -30,6 +31,7 @@ export async function runCli(args: readonly string[], services: Services): Promi
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.invalid;
+    const { reportError } = await import('./errors.js');
     return reportError(error, services);
   }
 }

@@ -1,5 +1,6 @@
 import { UserError } from '../errors.js';
-import { formatDiagnostics, loadPipeline } from '../config/index.js';
+import { formatDiagnostics } from '../config/diagnostics/format.js';
+import { loadPipeline } from '../config/index.js';
 import { findRunsRoot, makePlan } from '../pipeline/index.js';
 import type { Services } from './services.js';
 

@@ -1,11 +1,6 @@
-import {
-  formatDiagnostics,
-  loadPipeline,
-  loadSweep,
-  type LoadedPipeline,
-  type LoadedSweep,
-  type Pipeline,
-} from '../config/index.js';
+import type { LoadedPipeline, LoadedSweep, Pipeline } from '../config/index.js';
+import { loadPipeline } from '../config/load.js';
+import { loadSweep } from '../config/sweep/load.js';
 import { usesColor, type Services } from './services.js';
 
 type Loaded = Extract<LoadedPipeline, { ok: true }>;
@@ -37,12 +32,13 @@ export async function loadWithTrials(
   return sound(await loadSweep(file, { set, env: services.env }), services);
 }
 
-/** What was loaded, where it is valid; otherwise shows what is wrong. */
-function sound<Sound extends { readonly ok: true }>(
+/** What was loaded, where it is valid; otherwise shows what is wrong, with what only that takes. */
+async function sound<Sound extends { readonly ok: true }>(
   loaded: Sound | Extract<LoadedPipeline, { ok: false }>,
   { stderr, env }: Services,
-): Sound | undefined {
+): Promise<Sound | undefined> {
   if (loaded.ok) return loaded;
+  const { formatDiagnostics } = await import('../config/diagnostics/format.js');
   stderr.write(`${formatDiagnostics(loaded.diagnostics, { color: usesColor(stderr, env) })}\n`);
   return undefined;
 }

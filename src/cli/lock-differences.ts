@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { formatDiagnostics, type Diagnostic, type Origin } from '../config/index.js';
+import { formatDiagnostics } from '../config/diagnostics/format.js';
+import type { Diagnostic, Origin } from '../config/index.js';
 import { formatDifference, type LockDifference, type LockDiffersError } from '../pipeline/index.js';
 import { formatFailure } from './errors.js';
 import { exitCodes, usesColor, type Services } from './services.js';

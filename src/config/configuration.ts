@@ -62,13 +62,14 @@ export interface Checked {
 
 /** Fills in environment variables and defaults, and checks the whole. */
 export function checkConfiguration(
-  { file, tree: written, problems: earlier }: Omit<Configuration, 'files'>,
+  { file, files, tree: written, problems: earlier }: Configuration,
   { env = process.env }: LoadOptions,
 ): Checked {
   const schema = pipelineSchema();
   const filled = applyEnvironment(written, schema, env);
   const directory = dirname(file);
-  const tree = rebasePaths(filled.tree, schema, directory);
+  const isInOneFolder = files.every((each) => dirname(each) === directory);
+  const tree = isInOneFolder ? filled.tree : rebasePaths(filled.tree, schema, directory);
   const { pipeline, problems } = resolvePipeline(tree);
   const unreadable = [...earlier.map(({ span }) => span), ...filled.unreadable];
   return {

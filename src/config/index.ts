@@ -1,6 +1,5 @@
 export type * from './generated/index.js';
 export type { Diagnostic } from './diagnostics/diagnostic.js';
-export { formatDiagnostics } from './diagnostics/format.js';
 export type { LoadOptions } from './configuration.js';
 export { loadPipeline, type LoadedPipeline, type ValueSource } from './load.js';
 export { loadSweep, type LoadedSweep, type LoadedTrial } from './sweep/load.js';

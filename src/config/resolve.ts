@@ -6,6 +6,7 @@ import { explain } from './explain/index.js';
 import type { RuntimeConfig } from './generated/index.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
 import { withDefaults } from './schema/defaults.js';
+import { oncePerValue } from './schema/once-per-value.js';
 import { writtenReferences } from './schema/references.js';
 import { ofWholePipeline, readSchema, stageKinds, type Schema } from './schema/schema.js';
 import { violations, type Violation } from './schema/violations.js';
@@ -28,7 +29,7 @@ export function resolvePipeline(root: Tree): {
 } {
   const schema = pipelineSchema();
   const value = plain(root) as Written;
-  const violated = [...violations(schema, value)];
+  const violated = violations(schema, value);
   const broken = new Set(violated.map(brokenPart));
   const written = Object.entries(isMap(value.stages) ? value.stages : {});
 
@@ -65,10 +66,21 @@ function brokenPart({ path: [part = '-', stage] }: Violation): string {
 
 const stageSchema = (pipeline: Schema): Schema => pipeline.properties!.stages!.additionalProperties as Schema;
 
+const referencesIn = oncePerValue((schema, stage) => [...writtenReferences(schema, stage)]);
+
+/** What only the values of a valid stage decide. */
+const completed = oncePerValue((schema, stage) => {
+  const complete = withDefaults(schema, stage) as Written;
+  return {
+    config: Object.fromEntries(Object.entries(complete).filter(([key]) => key !== 'uses')),
+    withoutEffect: Array.from(keysWithoutEffect(schema, complete), (path) => path.join('.')),
+  };
+});
+
 function referringStage(id: string, stage: unknown, schema: Schema): ReferringStage {
   const uses = isMap(stage) ? stage.uses : undefined;
   const kind = stageKinds(schema).find((known) => known === uses);
-  return { id, kind, references: [...writtenReferences(stageSchema(schema), stage)] };
+  return { id, kind, references: referencesIn(stageSchema(schema), stage) };
 }
 
 function resolvedStage(
@@ -78,15 +90,12 @@ function resolvedStage(
   schema: Schema,
   root: Tree,
 ): PipelineStage {
-  const complete = withDefaults(stageSchema(schema), stage) as Written;
-  const resolved = Object.entries(complete);
   const { file, line, column } = locate(spanAt(root, ['stages', id], 'key'));
   return {
     id,
     kind,
-    config: Object.fromEntries(resolved.filter(([key]) => key !== 'uses')),
+    ...completed(stageSchema(schema), stage),
     references: references.map(({ path, stage: target }) => ({ path: path.join('.'), stage: target })),
-    withoutEffect: Array.from(keysWithoutEffect(stageSchema(schema), complete), (path) => path.join('.')),
     origin: { file, line, column },
   } as unknown as PipelineStage;
 }

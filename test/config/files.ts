@@ -1,12 +1,8 @@
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import {
-  formatDiagnostics,
-  loadPipeline,
-  type LoadedPipeline,
-  type LoadOptions,
-} from '../../src/config/index.js';
+import { formatDiagnostics } from '../../src/config/diagnostics/format.js';
+import { loadPipeline, type LoadedPipeline, type LoadOptions } from '../../src/config/index.js';
 
 type Files = Readonly<Record<string, string>>;
 

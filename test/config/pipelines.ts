@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatDiagnostics, loadPipeline, type LoadedPipeline } from '../../src/config/index.js';
+import { formatDiagnostics } from '../../src/config/diagnostics/format.js';
+import { loadPipeline, type LoadedPipeline } from '../../src/config/index.js';
 
 /** A pipeline of one stage a kind, as maps in flow style, to change a line of. */
 export const sound: Readonly<Record<string, string>> = {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { formatDiagnostics, loadPipeline } from '../../src/config/index.js';
+import { formatDiagnostics } from '../../src/config/diagnostics/format.js';
+import { loadPipeline } from '../../src/config/index.js';
 import { messages } from './pipelines.js';
 
 async function missing(): Promise<string> {

@@ -1,39 +1,22 @@
 import type { CommandDeclaration } from '../command.js';
-import { calibrateCommand } from './calibrate.command.js';
-import { compareCommand } from './compare.command.js';
-import { completionCommand } from './completion.command.js';
-import { doctorCommand } from './doctor.command.js';
-import { gcCommand } from './gc.command.js';
-import { exportCommand } from './export.command.js';
-import { importCommand } from './import.command.js';
-import { lockCommand } from './lock.command.js';
-import { planCommand } from './plan.command.js';
-import { reportCommand } from './report.command.js';
-import { runCommand } from './run.command.js';
-import { schemaCommand } from './schema.command.js';
-import { statusCommand } from './status.command.js';
-import { sweepCommand } from './sweep.command.js';
-import { uiCommand } from './ui.command.js';
-import { validateCommand } from './validate.command.js';
-import { workerCommand } from './worker.command.js';
 
-/** Every command, in the order in which help lists them. */
-export const commands: readonly CommandDeclaration[] = [
-  runCommand,
-  validateCommand,
-  planCommand,
-  sweepCommand,
-  lockCommand,
-  gcCommand,
-  statusCommand,
-  calibrateCommand,
-  compareCommand,
-  reportCommand,
-  uiCommand,
-  schemaCommand,
-  completionCommand,
-  importCommand,
-  exportCommand,
-  doctorCommand,
-  workerCommand,
-];
+/** Every command by its name, in the order in which help lists them. Only what is called is loaded. */
+export const commands: Readonly<Record<string, () => Promise<CommandDeclaration>>> = {
+  run: async () => (await import('./run.command.js')).runCommand,
+  validate: async () => (await import('./validate.command.js')).validateCommand,
+  plan: async () => (await import('./plan.command.js')).planCommand,
+  sweep: async () => (await import('./sweep.command.js')).sweepCommand,
+  lock: async () => (await import('./lock.command.js')).lockCommand,
+  gc: async () => (await import('./gc.command.js')).gcCommand,
+  status: async () => (await import('./status.command.js')).statusCommand,
+  calibrate: async () => (await import('./calibrate.command.js')).calibrateCommand,
+  compare: async () => (await import('./compare.command.js')).compareCommand,
+  report: async () => (await import('./report.command.js')).reportCommand,
+  ui: async () => (await import('./ui.command.js')).uiCommand,
+  schema: async () => (await import('./schema.command.js')).schemaCommand,
+  completion: async () => (await import('./completion.command.js')).completionCommand,
+  import: async () => (await import('./import.command.js')).importCommand,
+  export: async () => (await import('./export.command.js')).exportCommand,
+  doctor: async () => (await import('./doctor.command.js')).doctorCommand,
+  worker: async () => (await import('./worker.command.js')).workerCommand,
+};

@@ -17,7 +17,6 @@ import type { PlanCommandOptions } from '../options.js';
 import { formatDuration } from '../format.js';
 import { cachedLine, plannedStageJson } from '../planned-stage.js';
 import { loadWithSources } from '../load.js';
-import { reportLockDifferences } from '../lock-differences.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 
@@ -39,6 +38,7 @@ export async function plan(file: string, options: PlanCommandOptions, services: 
       refuseDifferences(planned, locked);
     } catch (error) {
       if (!(error instanceof LockDiffersError)) throw error;
+      const { reportLockDifferences } = await import('../lock-differences.js');
       return reportLockDifferences(error, sources, services);
     }
   }

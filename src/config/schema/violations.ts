@@ -27,53 +27,76 @@ export interface Violation {
  * schema is read on the way: a program that checks one file would spend most of its time on compiling it, as ajv does,
  * which the tests compare with this.
  */
-export function* violations(
-  schema: Schema,
-  value: unknown,
-  path: readonly string[] = [],
-  orElse: readonly string[] = [],
-): Generator<Violation> {
-  const at = { schema, path, value, orElse };
-  const { anyOf, allOf = [] } = schema;
-  for (const keyword of Object.keys(demands) as (keyof typeof demands)[]) {
-    const meetsDemand = demands[keyword] as (value: unknown, demanded: unknown) => boolean;
-    if (Object.hasOwn(schema, keyword) && !meetsDemand(value, schema[keyword])) yield { keyword, ...at };
-  }
-  if (anyOf) {
-    const chosen = alternative(anyOf, value);
-    if (chosen) yield* violations(chosen, value, path, typesOf(anyOf.filter((each) => each !== chosen)));
-    else yield { keyword: 'anyOf', ...at, orElse: typesOf(anyOf) };
-  }
-  for (const part of allOf) {
-    if (part.if === undefined) yield* violations(part, value, path, orElse);
-    else if (part.then && meets(value, part.if)) yield* violations(part.then, value, path, orElse);
-  }
-  if (Array.isArray(value)) yield* ofList(value, at);
-  else if (typeof value === 'object' && value !== null) yield* ofMap(value as ValueMap, at);
+export function violations(schema: Schema, value: unknown): readonly Violation[] {
+  const found: Violation[] = [];
+  collect({ schema, value, path: [], orElse: [] }, found);
+  return found;
 }
 
+/** A value and what it is judged by. */
 type At = Omit<Violation, 'keyword' | 'key' | 'twins'>;
 type ValueMap = Readonly<Record<string, unknown>>;
 
-function* ofList(list: readonly unknown[], at: At): Generator<Violation> {
-  const { items, uniqueItems } = at.schema;
-  for (const twins of uniqueItems === true ? equalItems(list) : [])
-    yield { keyword: 'uniqueItems', ...at, twins };
-  for (const [i, item] of list.entries()) {
-    const schema = Array.isArray(items) ? (items as readonly Schema[])[i] : (items as Schema | undefined);
-    if (schema) yield* violations(schema, item, [...at.path, String(i)]);
+/** Maps and lists by which nothing was found to be wrong: points of a sweep share most of theirs. */
+const sound = new WeakMap<Schema, WeakSet<object>>();
+
+function collect(at: At, found: Violation[]): void {
+  const { schema, value } = at;
+  if (typeof value !== 'object' || value === null) {
+    collectDemands(at, found);
+    return;
+  }
+  const soundHere = sound.get(schema) ?? new WeakSet();
+  if (soundHere.has(value)) return;
+  const before = found.length;
+  collectDemands(at, found);
+  if (Array.isArray(value)) collectOfList(value, at, found);
+  else collectOfMap(value as ValueMap, at, found);
+  if (found.length === before) sound.set(schema, soundHere.add(value));
+}
+
+/** What the value as a whole does not meet, itself or by a schema that the first one leads to. */
+function collectDemands(at: At, found: Violation[]): void {
+  const { schema, value } = at;
+  for (const name in schema) {
+    if (!Object.hasOwn(demands, name)) continue;
+    const keyword = name as keyof typeof demands;
+    const isMet = demands[keyword] as (value: unknown, demanded: unknown) => boolean;
+    if (!isMet(value, schema[keyword])) found.push({ keyword, ...at });
+  }
+  const { anyOf, allOf = [] } = schema;
+  if (anyOf) {
+    const chosen = alternative(anyOf, value);
+    const others = typesOf(anyOf.filter((each) => each !== chosen));
+    if (chosen) collect({ ...at, schema: chosen, orElse: others }, found);
+    else found.push({ keyword: 'anyOf', ...at, orElse: others });
+  }
+  for (const part of allOf) {
+    if (part.if === undefined) collect({ ...at, schema: part }, found);
+    else if (part.then && meets(value, part.if)) collect({ ...at, schema: part.then }, found);
   }
 }
 
-function* ofMap(map: ValueMap, at: At): Generator<Violation> {
+function collectOfList(list: readonly unknown[], at: At, found: Violation[]): void {
+  const { items, uniqueItems } = at.schema;
+  for (const twins of uniqueItems === true ? equalItems(list) : [])
+    found.push({ keyword: 'uniqueItems', ...at, twins });
+  for (const [i, item] of list.entries()) {
+    const schema = Array.isArray(items) ? (items as readonly Schema[])[i] : (items as Schema | undefined);
+    if (schema) collect({ schema, value: item, path: [...at.path, String(i)], orElse: [] }, found);
+  }
+}
+
+function collectOfMap(map: ValueMap, at: At, found: Violation[]): void {
   const { properties = {}, required = [], additionalProperties: others, propertyNames } = at.schema;
-  for (const key of required) if (!Object.hasOwn(map, key)) yield { keyword: 'required', ...at, key };
+  for (const key of required) if (!Object.hasOwn(map, key)) found.push({ keyword: 'required', ...at, key });
   for (const [key, item] of Object.entries(map)) {
     for (const { keyword, schema } of propertyNames ? violations(propertyNames, key) : [])
-      yield { ...at, keyword, schema, key };
+      found.push({ ...at, keyword, schema, key });
     const schema = Object.hasOwn(properties, key) ? properties[key] : others;
-    if (schema === false) yield { keyword: 'additionalProperties', ...at, key };
-    if (typeof schema === 'object') yield* violations(schema, item, [...at.path, key]);
+    if (schema === false) found.push({ keyword: 'additionalProperties', ...at, key });
+    if (typeof schema === 'object')
+      collect({ schema, value: item, path: [...at.path, key], orElse: [] }, found);
   }
 }
 

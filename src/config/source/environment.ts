@@ -22,6 +22,7 @@ export function applyEnvironment(
 ): { tree: Tree; problems: Problem[]; unreadable: Span[] } {
   const problems: Problem[] = [];
   const unreadable: Span[] = [];
+  if (!mayRefer(tree)) return { tree, problems, unreadable };
   const replaced = changeTexts(tree, schema, (scalar, place) => {
     const text = String(scalar.value);
     if (!text.includes('${')) return scalar;
@@ -47,6 +48,21 @@ export function applyEnvironment(
     return typed(filled, place, names.length === 0 ? scalar : { ...scalar, environment: names });
   });
   return { tree: replaced, problems, unreadable };
+}
+
+const refers = new WeakMap<object, boolean>();
+
+/** Whether any text may refer to the environment; looked for once in what trees share. */
+function mayRefer(tree: Tree): boolean {
+  if (tree.kind === 'scalar') return typeof tree.value === 'string' && tree.value.includes('${');
+  const content = tree.kind === 'list' ? tree.items : tree.entries;
+  const known = refers.get(content);
+  if (known !== undefined) return known;
+  const values =
+    tree.kind === 'list' ? tree.items : Array.from(tree.entries.values(), (entry) => entry.value);
+  const found = values.some(mayRefer);
+  refers.set(content, found);
+  return found;
 }
 
 /** `${…}`, also where its end is missing, and `$${…}`. */

@@ -8,11 +8,10 @@ export type ScalarChange = (scalar: ScalarTree, schema: Schema | undefined) => T
 
 /** A copy of a tree with some of its texts changed. What aliases share is changed once for each schema it is under. */
 export function changeTexts(root: Tree, schema: Schema, change: ScalarChange): Tree {
-  const values = new Map<object, unknown>();
   const done = new Map<object, Map<Schema | undefined, Tree>>();
 
   const visit = (tree: Tree, under: Schema | undefined): Tree => {
-    const chosen = under && applicable(under, plain(tree, values));
+    const chosen = under && applicable(under, plain(tree));
     if (tree.kind === 'scalar') return typeof tree.value === 'string' ? change(tree, under) : tree;
     const content = tree.kind === 'list' ? tree.items : tree.entries;
     const known = done.get(content) ?? new Map<Schema | undefined, Tree>();

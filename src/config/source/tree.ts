@@ -34,17 +34,22 @@ export interface Entry {
 /** Keys and list indices from the root: `['stages', 'train', 'betas', '0']`. */
 export type TreePath = readonly string[];
 
-/** The values without their places. What a tree shares is shared here too: aliases of aliases cost nothing. */
-export function plain(tree: Tree, done = new Map<object, unknown>()): unknown {
+const plainValues = new WeakMap<object, object>();
+
+/**
+ * The values without their places, as immutable as the tree. What trees share is shared here too: aliases of aliases, and
+ * points of a sweep, cost nothing.
+ */
+export function plain(tree: Tree): unknown {
   if (tree.kind === 'scalar') return tree.value;
   const content = tree.kind === 'list' ? tree.items : tree.entries;
-  const known = done.get(content);
+  const known = plainValues.get(content);
   if (known !== undefined) return known;
-  const value =
+  const value: object =
     tree.kind === 'list'
-      ? tree.items.map((item) => plain(item, done))
-      : Object.fromEntries(Array.from(tree.entries, ([key, entry]) => [key, plain(entry.value, done)]));
-  done.set(content, value);
+      ? tree.items.map(plain)
+      : Object.fromEntries(Array.from(tree.entries, ([key, entry]) => [key, plain(entry.value)]));
+  plainValues.set(content, value);
   return value;
 }
 

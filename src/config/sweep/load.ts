@@ -50,7 +50,7 @@ export async function loadSweep(file: string, options: LoadOptions = {}): Promis
   entries.delete('sweep');
   for (const point of points) {
     const applied = applyPoint({ ...read.tree, entries }, point);
-    const trial = checkConfiguration({ file: read.file, ...applied }, options);
+    const trial = checkConfiguration({ ...read, ...applied }, options);
     if (trial.pipeline && trial.problems.length === 0)
       trials.push({ pipeline: trial.pipeline, ...valuesOf(trial.tree, point) });
     else problems.push(...trial.problems.map((problem) => ofPoint(problem, point)));

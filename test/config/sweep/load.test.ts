@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { join } from 'node:path';
-import {
-  formatDiagnostics,
-  loadSweep,
-  type LoadedTrial,
-  type LoadOptions,
-} from '../../../src/config/index.js';
+import { formatDiagnostics } from '../../../src/config/diagnostics/format.js';
+import { loadSweep, type LoadedTrial, type LoadOptions } from '../../../src/config/index.js';
 import { withFiles } from '../files.js';
 import { pipelineText } from '../pipelines.js';
 
