@@ -1,4 +1,5 @@
-import { formatReason, type PlannedStage } from '../pipeline/index.js';
+import type { PlannedStage } from '../pipeline/plan/plan.js';
+import { formatReason } from '../pipeline/plan/reasons.js';
 import type { Json } from '../pipeline/stage.js';
 import { formatDuration, summaryFacts } from './format.js';
 

@@ -1,18 +1,11 @@
 import { Chalk } from 'chalk';
-import {
-  findRunsRoot,
-  formatReason,
-  LockDiffersError,
-  makePlan,
-  readLock,
-  refuseDifferences,
-  stageOutput,
-  type Plan,
-  type PlannedInput,
-  type PlannedStage,
-  type StageFact,
-} from '../../pipeline/index.js';
-import type { Json } from '../../pipeline/stage.js';
+import { readLock } from '../../pipeline/lock/lock-file.js';
+import { LockDiffersError, refuseDifferences } from '../../pipeline/lock/refuse.js';
+import { makePlan, type Plan, type PlannedStage } from '../../pipeline/plan/plan.js';
+import { formatReason } from '../../pipeline/plan/reasons.js';
+import { stageOutput } from '../../pipeline/run/stage-context.js';
+import { findRunsRoot } from '../../pipeline/runs-root.js';
+import type { Json, PlannedInput, StageFact } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
 import { formatDuration } from '../format.js';
 import { cachedLine, plannedStageJson } from '../planned-stage.js';
