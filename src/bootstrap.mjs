@@ -154,9 +154,9 @@ function isBuilt() {
 }
 
 function sources() {
-  const files = readdirSync(inRoot('src'), { recursive: true })
-    .map((path) => join('src', path))
-    .filter((path) => path.endsWith('.ts'))
+  const files = ['src', 'schemas']
+    .flatMap((folder) => readdirSync(inRoot(folder), { recursive: true }).map((path) => join(folder, path)))
+    .filter((path) => path.endsWith('.ts') || path.endsWith('.schema.json'))
     .sort();
   const hash = createHash('sha256');
   for (const path of [...files, 'tsconfig.json', 'package-lock.json']) {
@@ -174,6 +174,9 @@ async function build() {
   const pretty = process.stdout.isTTY ? ['--pretty'] : [];
   const { code, output } = await capture([process.execPath, tsc], ['-p', inRoot('tsconfig.json'), ...pretty]);
   if (code !== 0) throw new Failure(`The sources do not compile:\n${output.trim()}`);
+  const validator = inRoot('dist', 'config', 'schema', 'write-validator.js');
+  const written = await capture([process.execPath, validator], []);
+  if (written.code !== 0) throw new Failure(`The check of pipelines was not made:\n${written.output.trim()}`);
   const program = inRoot('dist', 'cli', 'main.js');
   if (existsSync(program)) chmodSync(program, 0o755);
   writeFileSync(stamp, JSON.stringify(now));

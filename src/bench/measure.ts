@@ -43,9 +43,9 @@ export async function* measure(
     const bare = await secondsOf(products(model, batch), runtime, repeats);
     if (what !== 'sampling step')
       yield row(`bare matmuls of the ${what}`, bare, { gflops: rateOf(products(model, batch), bare) });
-    const start = performance.now();
     const work = await prepare(workload);
     try {
+      const start = performance.now();
       await work.run();
       const first = (performance.now() - start) / 1000;
       const seconds = await bestOf(() => work.run(), repeats);

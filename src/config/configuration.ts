@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { diagnostic, sortDiagnostics, type Diagnostic, type Problem } from './diagnostics/diagnostic.js';
 import type { Pipeline } from './pipeline.js';
-import { pipelineSchema, resolvePipeline } from './resolve.js';
+import { resolvePipeline } from './resolve.js';
+import { pipelineSchema } from './schema/schema.js';
 import { compose } from './source/compose.js';
 import { applyEnvironment, type Environment } from './source/environment.js';
 import { applyOverrides } from './source/overrides.js';

@@ -2,14 +2,15 @@ import { CheckContext } from './checks/context.js';
 import { checkStage } from './checks/index.js';
 import { checkReferences, type ReferringStage } from './checks/references.js';
 import type { Problem } from './diagnostics/diagnostic.js';
+import { pathOf } from './explain/facts.js';
 import { explain } from './explain/index.js';
 import type { RuntimeConfig } from './generated/index.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
 import { withDefaults } from './schema/defaults.js';
 import { oncePerValue } from './schema/once-per-value.js';
 import { writtenReferences } from './schema/references.js';
-import { ofWholePipeline, readSchema, stageKinds, type Schema } from './schema/schema.js';
-import { violations, type Violation } from './schema/violations.js';
+import { pipelineSchema, stageKinds, type Schema } from './schema/schema.js';
+import { schemaErrors, type SchemaError } from './schema/validator.js';
 import { keysWithoutEffect } from './schema/without-effect.js';
 import { locate } from './source/text.js';
 import { plain, spanAt, type Tree } from './source/tree.js';
@@ -29,8 +30,8 @@ export function resolvePipeline(root: Tree): {
 } {
   const schema = pipelineSchema();
   const value = plain(root) as Written;
-  const violated = violations(schema, value);
-  const broken = new Set(violated.map(brokenPart));
+  const errors = schemaErrors(value);
+  const broken = new Set(errors.map(brokenPart));
   const written = Object.entries(isMap(value.stages) ? value.stages : {});
 
   const referring = new Map(written.map(([id, stage]) => [id, referringStage(id, stage, schema)]));
@@ -45,11 +46,11 @@ export function resolvePipeline(root: Tree): {
   for (const stage of stages.values()) checkStage(stage, context);
 
   const problems = [
-    ...violated.flatMap((violation) => explain(violation, root)),
+    ...errors.flatMap((error) => explain(error, root)),
     ...checkReferences(referring, root),
     ...context.problems,
   ];
-  if (violated.length > 0) return { pipeline: undefined, problems };
+  if (errors.length > 0) return { pipeline: undefined, problems };
   const top = withDefaults(schema, { ...value, stages: {} }) as ResolvedPipeline;
   return { pipeline: { ...top, stages }, problems };
 }
@@ -59,8 +60,9 @@ type Written = Readonly<Record<string, unknown>>;
 const isMap = (value: unknown): value is Written =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The part of the file that a violation makes unusable: a stage, `runtime`, or nothing in particular. */
-function brokenPart({ path: [part = '-', stage] }: Violation): string {
+/** The part of the file that an error makes unusable: a stage, `runtime`, or nothing in particular. */
+function brokenPart({ instancePath }: SchemaError): string {
+  const [part = '-', stage] = pathOf(instancePath);
   return part === 'stages' && stage !== undefined ? `stages/${stage}` : part;
 }
 
@@ -99,9 +101,3 @@ function resolvedStage(
     origin: { file, line, column },
   } as unknown as PipelineStage;
 }
-
-let schemaOfPipelines: Schema | undefined;
-
-/** The schema of pipelines, every reference in it resolved; read once a process. */
-export const pipelineSchema = (): Schema =>
-  (schemaOfPipelines ??= ofWholePipeline(readSchema('pipeline.schema.json')));

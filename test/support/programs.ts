@@ -2,6 +2,7 @@ import { cp, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { execa } from 'execa';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const variable = 'PIPELINE_TEST_PROGRAMS';
@@ -24,6 +25,7 @@ export async function compilePrograms(folder: string): Promise<void> {
   });
   await cp(join(root, 'package.json'), join(folder, 'package.json'));
   for (const name of ['node_modules', 'schemas']) await symlink(join(root, name), join(folder, name));
+  await execa(process.execPath, [join(folder, 'src/config/schema/write-validator.js')]);
   process.env[variable] = folder;
 }
 

@@ -1,16 +1,25 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
 import { code } from '../diagnostics/words.js';
-import type { Violation } from '../schema/violations.js';
+import type { Schema } from '../schema/schema.js';
+import type { SchemaError } from '../schema/validator.js';
 import { spanAt, type Tree, type TreePath } from '../source/tree.js';
 
-/** A violation of the schema and what its explanation is made from. */
-export interface Facts extends Violation {
+/** An error of the validator and what its explanation is made from. */
+export interface Facts {
+  readonly error: SchemaError;
+  readonly path: TreePath;
   readonly root: Tree;
+  readonly schema: Schema & {
+    /** Other types that the value may have, in words. */
+    readonly orElse?: readonly string[];
+    readonly minItems?: number;
+    readonly maxItems?: number;
+  };
   /** The value at the start of a sentence: `` `steps` `` or ``Item 2 of `channels` ``. */
   readonly name: string;
 }
 
-/** Tells what a violation means; nothing where it only follows from another one. */
+/** Tells what an error means; nothing where it only follows from another one. */
 export type Explainer = (facts: Facts) => Problem[];
 
 type Told = Pick<Problem, 'code' | 'message' | 'remedy'>;
@@ -26,6 +35,13 @@ export const atKey = ({ root, path }: Facts, told: Told): Problem => ({
   ...told,
   span: spanAt(root, path, 'key'),
 });
+
+/** The keys of a JSON pointer. */
+export const pathOf = (pointer: string): string[] =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
 
 /** What a value is called at the start of a sentence. */
 export function nameOf(path: TreePath): string {

@@ -1,7 +1,8 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
-import type { Keyword, Violation } from '../schema/violations.js';
+import type { Schema } from '../schema/schema.js';
+import type { SchemaError } from '../schema/validator.js';
 import type { Tree } from '../source/tree.js';
-import { nameOf, type Explainer } from './facts.js';
+import { nameOf, pathOf, type Explainer } from './facts.js';
 import { missingKey, notExactlyOne, unknownKey } from './keys.js';
 import {
   duplicateItem,
@@ -17,15 +18,16 @@ import {
 
 const nothing: Explainer = () => [];
 
-/** By keyword of the schema. */
-const explainers: Readonly<Record<Keyword, Explainer>> = {
+/** By keyword of the schema. Those without an explanation only follow from errors that have one. */
+const explainers: Readonly<Record<string, Explainer>> = {
+  additionalItems: nothing,
   additionalProperties: unknownKey,
-  anyOf: wrongType,
   const: nothing,
   enum: unknownValue,
   exactlyOneOf: notExactlyOne,
   exclusiveMaximum: outOfRange,
   exclusiveMinimum: outOfRange,
+  if: nothing,
   maxItems: wrongLength,
   maximum: outOfRange,
   minItems: wrongLength,
@@ -34,11 +36,17 @@ const explainers: Readonly<Record<Keyword, Explainer>> = {
   minimum: outOfRange,
   pattern: wrongFormat,
   perfectSquare: notASquare,
+  propertyNames: nothing,
   required: missingKey,
+  shapes: wrongType,
   type: wrongType,
   uniqueItems: duplicateItem,
 };
 
-/** What a person is told about a violation of the schema; nothing where it only follows from others. */
-export const explain = (violation: Violation, root: Tree): Problem[] =>
-  explainers[violation.keyword]({ ...violation, root, name: nameOf(violation.path) });
+/** What a person is told about an error of the validator; nothing for one that only follows from others. */
+export function explain(error: SchemaError, root: Tree): Problem[] {
+  const explainer = explainers[error.keyword];
+  if (!explainer) throw new Error(`The schema keyword "${error.keyword}" has no explanation.`);
+  const path = pathOf(error.instancePath);
+  return explainer({ error, path, root, schema: error.parentSchema as Schema, name: nameOf(path) });
+}

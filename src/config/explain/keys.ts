@@ -5,7 +5,7 @@ import { spanAt, type TreePath } from '../source/tree.js';
 import { atKey, type Explainer, type Facts } from './facts.js';
 
 export const missingKey: Explainer = (facts) => {
-  const key = facts.key!;
+  const key = String(facts.error.params.missingProperty);
   const { unknown, free } = keysOf(facts);
   if (unknown.some((other) => nearest(other, free) === key)) return [];
   const description = facts.schema.properties?.[key]?.description;
@@ -19,7 +19,7 @@ export const missingKey: Explainer = (facts) => {
 };
 
 export const unknownKey: Explainer = (facts) => {
-  const key = facts.key!;
+  const key = String(facts.error.params.additionalProperty);
   const { known, free } = keysOf(facts);
   const near = nearest(key, free) ?? nearest(key, known);
   const holder = facts.path.length === 0 ? 'a pipeline' : facts.name.replace(/^Item/, 'item');
@@ -35,7 +35,7 @@ export const unknownKey: Explainer = (facts) => {
 };
 
 export const notExactlyOne: Explainer = (facts) => {
-  const groups = facts.schema.exactlyOneOf!;
+  const groups = facts.error.schema as Groups;
   const data = dataOf(facts);
   const present = groups.map((group) => group.filter((key) => Object.hasOwn(data, key)));
   const begun = groups.filter((_, i) => present[i]!.length > 0);
@@ -78,7 +78,7 @@ const removal = (keys: readonly string[], path: TreePath, { source }: Span): str
     ? `Remove the other with ${keys.map((key) => `--set ${[...path, key].join('.')}=`).join(' ')}`
     : `Remove the other with ${code(keys.map((key) => `${key}: null`).join(', '))}.`;
 
-const dataOf = ({ value }: Facts) => value as Readonly<Record<string, unknown>>;
+const dataOf = ({ error }: Facts) => error.data as Readonly<Record<string, unknown>>;
 
 /** Keys that the schema knows, those of them that are not written, and written ones that it does not know. */
 function keysOf(facts: Facts): { known: string[]; free: string[]; unknown: string[] } {

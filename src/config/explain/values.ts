@@ -12,75 +12,74 @@ const typeWords: Readonly<Record<string, string>> = {
 };
 
 export const wrongType: Explainer = (facts) => {
-  const { value, keyword, schema, orElse } = facts;
-  if (schema.enum && Array.isArray(schema.type)) return [];
-  const types = keyword === 'anyOf' ? [] : [typeWords[String(schema.type)]!];
-  const expected = oneOf([...types, ...orElse]);
+  const { data, params, keyword, schema } = facts.error;
+  if (facts.schema.enum && Array.isArray(facts.schema.type)) return [];
+  const types = keyword === 'shapes' ? (schema as string[]) : [typeWords[String(params.type)]!];
+  const expected = oneOf([...types, ...(facts.schema.orElse ?? [])]);
   return [
     atValue(facts, {
       code: 'wrong-type',
-      message: `${facts.name} must be ${expected}; ${found(value)} was found.`,
-      remedy: quotesRemedy(expected, value),
+      message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
+      remedy: quotesRemedy(expected, data),
     }),
   ];
 };
 
-function quotesRemedy(expected: string, value: unknown): string | undefined {
-  if (expected === 'text' && (typeof value === 'number' || typeof value === 'boolean')) {
-    return `Put it in quotes: '${value}'.`;
+function quotesRemedy(expected: string, data: unknown): string | undefined {
+  if (expected === 'text' && (typeof data === 'number' || typeof data === 'boolean')) {
+    return `Put it in quotes: '${data}'.`;
   }
-  const isNumber = typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value));
-  return isNumber && expected.includes('number') ? `Write it without quotes: ${value}.` : undefined;
+  const isNumber = typeof data === 'string' && data.trim() !== '' && Number.isFinite(Number(data));
+  return isNumber && expected.includes('number') ? `Write it without quotes: ${data}.` : undefined;
 }
 
 export const unknownValue: Explainer = (facts) => {
-  const { value, schema, orElse } = facts;
-  const values = schema.enum!;
-  if (typeof value !== 'string' && values.every((each) => typeof each === 'string')) return [];
-  const near = typeof value === 'string' ? nearest(value, values.map(String)) : undefined;
-  const expected = oneOf([...values.map(code), ...orElse]);
+  const { data, params } = facts.error;
+  const values = params.allowedValues as readonly unknown[];
+  if (typeof data !== 'string' && values.every((value) => typeof value === 'string')) return [];
+  const near = typeof data === 'string' ? nearest(data, values.map(String)) : undefined;
+  const expected = oneOf([...values.map(code), ...(facts.schema.orElse ?? [])]);
   const isKind = facts.path.length === 3 && facts.path[2] === 'uses';
   return [
     atValue(facts, {
       code: isKind ? 'unknown-kind' : 'unknown-value',
-      message: `${facts.name} must be ${expected}; ${found(value)} was found.`,
+      message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
       remedy: near === undefined ? undefined : `Did you mean ${code(near)}?`,
     }),
   ];
 };
 
-const comparisons = {
-  minimum: 'at least',
-  maximum: 'at most',
-  exclusiveMinimum: 'greater than',
-  exclusiveMaximum: 'less than',
+const comparisons: Readonly<Record<string, string>> = {
+  '>=': 'at least',
+  '<=': 'at most',
+  '>': 'greater than',
+  '<': 'less than',
 };
 
 export const outOfRange: Explainer = (facts) => {
-  const { schema, value } = facts;
-  const keyword = facts.keyword as keyof typeof comparisons;
-  const expected = `${comparisons[keyword]} ${schema[keyword]!}`;
+  const { params, data } = facts.error;
+  const expected = `${comparisons[String(params.comparison)]!} ${String(params.limit)}`;
   return [
     atValue(facts, {
       code: 'out-of-range',
-      message: `${facts.name} must be ${expected}; ${found(value)} was found.`,
+      message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
     }),
   ];
 };
 
 export const wrongFormat: Explainer = (facts) => {
-  const { key, value, schema } = facts;
-  const hint = schema.patternHint ?? `text that matches ${schema.pattern!}`;
-  if (key === undefined) {
-    const message = `${facts.name} must be ${hint}; ${found(value)} was found.`;
+  const hint = facts.schema.patternHint ?? `text that matches ${String(facts.error.params.pattern)}`;
+  const { propertyName, data } = facts.error;
+  if (propertyName === undefined) {
+    const message = `${facts.name} must be ${hint}; ${found(data)} was found.`;
     return [atValue(facts, { code: 'wrong-format', message })];
   }
   return [
     {
       code: 'wrong-stage-id',
-      message: `${code(key)} cannot be the id of a stage.`,
+      message: `${code(propertyName)} cannot be the id of a stage.`,
       remedy: `An id is ${hint}.`,
-      span: spanAt(facts.root, [...facts.path, key], 'key'),
+      span: spanAt(facts.root, [...facts.path, propertyName], 'key'),
     },
   ];
 };
@@ -96,11 +95,11 @@ export const emptyMap: Explainer = (facts) => [
 ];
 
 export const wrongLength: Explainer = (facts) => {
-  const { keyword, schema, value } = facts;
-  const { minItems, maxItems } = schema;
+  const { keyword, params, data } = facts.error;
+  const { minItems, maxItems } = facts.schema;
   const bound = keyword === 'minItems' ? 'at least ' : 'at most ';
-  const expected = `${minItems === maxItems ? '' : bound}${counted(Number(schema[keyword]), 'item')}`;
-  const length = counted((value as unknown[]).length, 'item');
+  const expected = `${minItems === maxItems ? '' : bound}${counted(Number(params.limit), 'item')}`;
+  const length = counted((data as unknown[]).length, 'item');
   return [
     atValue(facts, {
       code: 'wrong-length',
@@ -110,22 +109,22 @@ export const wrongLength: Explainer = (facts) => {
 };
 
 export const duplicateItem: Explainer = (facts) => {
-  const [earlier, later] = facts.twins!;
-  const item = (facts.value as readonly unknown[])[later];
+  const { i, j } = facts.error.params as { i: number; j: number };
   const span = (index: number) => spanAt(facts.root, [...facts.path, String(index)], 'value');
+  const later = Math.max(i, j);
   return [
     {
       code: 'duplicate-item',
-      message: `${typeof item === 'object' ? `Item ${later + 1}` : code(item)} is in ${facts.name} twice.`,
+      message: `${code((facts.error.data as unknown[])[later])} is in ${facts.name} twice.`,
       remedy: 'Keep one of the two.',
       span: span(later),
-      related: [{ message: 'first used here', span: span(earlier) }],
+      related: [{ message: 'first used here', span: span(Math.min(i, j)) }],
     },
   ];
 };
 
 export const notASquare: Explainer = (facts) => {
-  const value = Number(facts.value);
+  const value = Number(facts.error.data);
   const root = Math.floor(Math.sqrt(value));
   return [
     atValue(facts, {

@@ -1,5 +1,5 @@
 import type { ValueSource } from '../load.js';
-import { pipelineSchema } from '../resolve.js';
+import { pipelineSchema } from '../schema/schema.js';
 import { applicable } from '../schema/alternatives.js';
 import { memberSchema } from '../schema/member.js';
 import type { Schema } from '../schema/schema.js';

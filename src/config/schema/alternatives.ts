@@ -15,6 +15,15 @@ const words: Readonly<Record<Shape, string>> = {
   list: 'a list',
 };
 
+const tests: Readonly<Record<Shape, object>> = {
+  text: { type: 'string' },
+  number: { type: 'number' },
+  boolean: { type: 'boolean' },
+  map: { type: 'object' },
+  'list of maps': { type: 'array', contains: { type: 'object' } },
+  list: { type: 'array' },
+};
+
 function shapeOf({ type, items }: Schema): Shape {
   if (type === 'string') return 'text';
   if (type === 'integer' || type === 'number') return 'number';
@@ -43,25 +52,22 @@ function fits(value: unknown, shape: Shape): boolean {
   }
 }
 
-/** Of the alternatives the one that takes values of this type; one for lists of maps before one for any list. */
-export function alternative(alternatives: readonly Schema[], value: unknown): Schema | undefined {
-  const fitting = alternatives.filter((each) => fits(value, shapeOf(each)));
-  return fitting.find((each) => shapeOf(each) === 'list of maps') ?? fitting[0];
-}
-
-/** Types of the values that alternatives take, in words. */
-export const typesOf = (alternatives: readonly Schema[]): string[] =>
-  alternatives.map((each) => words[shapeOf(each)]);
+/** Alternatives with those first that the test of another would also take. */
+const ordered = (alternatives: readonly Schema[]): Schema[] =>
+  [...alternatives].sort(
+    (a, b) => Number(shapeOf(b) === 'list of maps') - Number(shapeOf(a) === 'list of maps'),
+  );
 
 /** The schema that a value is to be judged by: an alternative of `anyOf`, the kind that `uses` names, or itself. */
 export function applicable(schema: Schema, value: unknown): Schema {
-  if (schema.anyOf) return alternative(schema.anyOf, value) ?? schema;
+  if (schema.anyOf) {
+    return ordered(schema.anyOf).find((alternative) => fits(value, shapeOf(alternative))) ?? schema;
+  }
   const chosen = schema.allOf?.find((conditional) => conditional.if && meets(value, conditional.if));
   return chosen?.then ?? schema;
 }
 
-/** Whether a value meets the condition of an `if`. */
-export function meets(value: unknown, { required = [], properties = {}, not }: Schema): boolean {
+function meets(value: unknown, { required = [], properties = {}, not }: Schema): boolean {
   if (!isMap(value)) return false;
   const map = value as Record<string, unknown>;
   return (
@@ -69,4 +75,30 @@ export function meets(value: unknown, { required = [], properties = {}, not }: S
     Object.entries(properties).every(([key, { const: expected }]) => map[key] === expected) &&
     (not === undefined || !meets(value, not))
   );
+}
+
+/**
+ * The same schema for a validator: every `anyOf` becomes a chain of if, then and else on the type of the value,
+ * so that errors come from the alternative that was meant. `orElse` holds the others in words.
+ */
+export function decided(schema: Schema): object {
+  if (!schema.anyOf) {
+    return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, decidedPart(value)]));
+  }
+  const { anyOf, ...rest } = schema;
+  const shapes = anyOf.map(shapeOf);
+  const chain = ordered(anyOf).reduceRight<object>(
+    (otherwise, alternative) => {
+      const shape = shapeOf(alternative);
+      const orElse = shapes.filter((other) => other !== shape).map((other) => words[other]);
+      return { if: tests[shape], then: { ...decided(alternative), orElse }, else: otherwise };
+    },
+    { shapes: shapes.map((shape) => words[shape]) },
+  );
+  return { ...rest, ...chain };
+}
+
+function decidedPart(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(decidedPart);
+  return isMap(part) ? decided(part as Schema) : part;
 }

@@ -13,18 +13,7 @@ export interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean | Schema;
-  readonly propertyNames?: Schema;
-  readonly minProperties?: number;
   readonly items?: Schema | readonly Schema[];
-  readonly minItems?: number;
-  readonly maxItems?: number;
-  readonly uniqueItems?: boolean;
-  readonly minLength?: number;
-  readonly pattern?: string;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly exclusiveMaximum?: number;
   readonly anyOf?: readonly Schema[];
   readonly allOf?: readonly Schema[];
   readonly if?: Schema;
@@ -63,6 +52,11 @@ export const schemaDirectory = new URL('../../../schemas/', import.meta.url);
 export function readSchema(path: string): Schema {
   return inline(new URL(path, schemaDirectory), new Map());
 }
+
+let whole: Schema | undefined;
+
+/** The schema of pipelines, every reference in it resolved; read once a process. */
+export const pipelineSchema = (): Schema => (whole ??= ofWholePipeline(readSchema('pipeline.schema.json')));
 
 /**
  * The schema of pipelines as it is where nothing is left to extend: a file that extends others may leave to them what the

@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { ErrorObject } from 'ajv';
+import { pipelineSchema } from './schema.js';
+
+/** What a value gets wrong, as ajv tells it; `parentSchema` and `data` are always there. */
+export type SchemaError = ErrorObject;
+
+/** Whether a value is valid; `errors` are those of the last call. */
+export interface Validator {
+  (value: unknown): boolean;
+  errors?: readonly SchemaError[] | null;
+}
+
+/** The check of pipelines, which the build writes beside this module; compiling it takes longer than all else. */
+export const validatorFile = fileURLToPath(new URL('pipeline-validator.cjs', import.meta.url));
+
+const validate: Validator = existsSync(validatorFile)
+  ? (createRequire(import.meta.url)(validatorFile) as Validator)
+  : (await import('./compile-validator.js')).compileValidator(pipelineSchema());
+
+/** Everything that is wrong with a pipeline by its schema. */
+export function schemaErrors(pipeline: unknown): readonly SchemaError[] {
+  return validate(pipeline) ? [] : (validate.errors ?? []);
+}
