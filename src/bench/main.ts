@@ -5,8 +5,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../errors.js';
 import { type StepStats, chromeTrace, costliest, nativeBackend, tf } from '../tensorflow/index.js';
 import { compareWith } from './against.js';
-import { type Measurement, measure } from './measure.js';
+import { measure } from './measure.js';
 import { namedModel } from './model.js';
+import { type SamplingMeasurement, measureSampling } from './sampling.js';
 
 interface Options {
   readonly model: string;
@@ -21,6 +22,12 @@ interface Options {
   readonly json?: true;
   readonly against?: string;
   readonly profile?: string;
+  readonly sample?: true;
+  readonly phases: readonly number[];
+  readonly ratios: readonly number[];
+  readonly steps: number;
+  readonly samples: number;
+  readonly alone: number;
 }
 
 const program = new Command('npm run bench --')
@@ -38,6 +45,12 @@ const program = new Command('npm run bench --')
     '--profile <folder>',
     'write five steps of each as a Chrome trace, and show the costliest operations',
   )
+  .option('--sample', 'measure whole samples instead: one model, and models that take turns', false)
+  .option('--phases <counts>', 'with --sample, mediators of each model in turn', counts, [4, 16, 64])
+  .option('--ratios <ratios>', 'with --sample, where a sample goes on to the next', ratios, [0.95, 0.8])
+  .option('--steps <count>', 'with --sample, steps of each sample', whole, 20)
+  .option('--samples <count>', 'with --sample, samples drawn together', whole, 64)
+  .option('--alone <count>', 'with --sample, samples drawn one at a time', whole, 4)
   .option('--against <command>', 'take turns with a program that prints such lines, and show ratios')
   .option('--rounds <count>', 'turns of each with --against', whole, 2)
   .showHelpAfterError();
@@ -53,6 +66,10 @@ try {
 }
 
 async function run(options: Options): Promise<void> {
+  if (options.sample === true) {
+    await runSampling(options);
+    return;
+  }
   const { model: name, mediators, latent, batch, precision, fusion, recompute, profile } = options;
   const workload = {
     model: namedModel(name, mediators, latent),
@@ -86,7 +103,26 @@ async function run(options: Options): Promise<void> {
   for (const [what, steps] of profiles) await writeProfile(profile!, what, steps);
 }
 
-function line({ seconds, images_per_s, gflops, share_of_matmuls, ...rest }: Measurement) {
+async function runSampling(options: Options): Promise<void> {
+  const { model, phases, ratios: switchRatios, latent, precision, fusion, ...rest } = options;
+  const models = phases.map((mediators) => namedModel(model, mediators, latent));
+  const runtime = { precision, ...(fusion ? {} : { fusion }) };
+  for await (const measurement of measureSampling({ models, switchRatios, runtime, ...rest }))
+    console.log(
+      options.json === true
+        ? JSON.stringify({ ...line(measurement), model, mediators: phases, latent, precision })
+        : sentence(measurement),
+    );
+}
+
+function line({
+  seconds,
+  images_per_s,
+  gflops,
+  share_of_matmuls,
+  saved_share,
+  ...rest
+}: SamplingMeasurement) {
   const rounded = (value: number | undefined, digits: number) =>
     value === undefined ? undefined : Number(value.toPrecision(digits));
   return {
@@ -95,6 +131,7 @@ function line({ seconds, images_per_s, gflops, share_of_matmuls, ...rest }: Meas
     images_per_s: rounded(images_per_s, 4),
     gflops: rounded(gflops, 4),
     share_of_matmuls: rounded(share_of_matmuls, 3),
+    saved_share: rounded(saved_share, 3),
   };
 }
 
@@ -105,7 +142,8 @@ function sentence({
   images_per_s,
   gflops,
   share_of_matmuls,
-}: Measurement): string {
+  saved_share,
+}: SamplingMeasurement): string {
   const time =
     seconds < 1e-3
       ? `${(seconds * 1e6).toFixed(1)} µs`
@@ -113,13 +151,18 @@ function sentence({
         ? `${(seconds * 1e3).toFixed(1)} ms`
         : `${seconds.toFixed(3)} s`;
   return [
-    what.padEnd(30),
+    what.padEnd(33),
     time.padStart(10),
     images_per_s === undefined ? ''.padStart(14) : `${images_per_s.toPrecision(3)} images/s`.padStart(14),
     gflops === undefined ? ''.padStart(13) : `${gflops.toFixed(0)} GFLOP/s`.padStart(13),
-    share_of_matmuls === undefined ? ''.padStart(16) : `${(100 * share_of_matmuls).toFixed(0)} % of matmuls`,
+    (share_of_matmuls === undefined ? '' : `${(100 * share_of_matmuls).toFixed(0)} % of matmuls`).padStart(
+      16,
+    ),
     `${peak_rss_mb} MB`.padStart(9),
-  ].join('  ');
+    saved_share === undefined ? '' : `${(100 * saved_share).toFixed(1)} % of the multiply-accumulates saved`,
+  ]
+    .join('  ')
+    .trimEnd();
 }
 
 async function writeProfile(folder: string, what: string, steps: readonly StepStats[]): Promise<void> {
@@ -160,4 +203,15 @@ function whole(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('A whole number is expected.');
   return value;
+}
+
+function counts(text: string): number[] {
+  return text.split(',').map(whole);
+}
+
+function ratios(text: string): number[] {
+  const values = text.split(',').map(Number);
+  if (values.some((value) => !(value >= 0)))
+    throw new InvalidArgumentError('Expected numbers like 0.95,0.8.');
+  return values;
 }

@@ -1,13 +1,6 @@
-/**
- * Measures step-wise sampling: phases at a batch of 64 against the same phases one sample at a time, and against the
- * largest model alone.
- *
- *   npm run bench:sampling -- [--model small | SiT-S/2] [--samples 64] [--steps 20] [--threads 2]
- */
-import { parseArgs } from 'node:util';
-import type { SiTConfig } from '../models/sit/config.js';
-import { sitParameters } from '../models/sit/parameters.js';
 import { initialize, normal } from '../nn/parameters.js';
+import { sitParameters } from '../models/sit/parameters.js';
+import type { SiTConfig } from '../models/sit/config.js';
 import {
   type Network,
   type PathResult,
@@ -22,143 +15,167 @@ import {
 import {
   CompiledProgram,
   type HostTensor,
+  type RuntimeOptions,
   Session,
   type Tensor1D,
   VariableStore,
   int32,
   nativeBackend,
+  peakMemoryBytes,
   randomNormal,
   streamKey,
 } from '../tensorflow/index.js';
+import type { Measurement } from './measure.js';
 
-const { values } = parseArgs({
-  options: {
-    model: { type: 'string', default: 'small' },
-    samples: { type: 'string', default: '64' },
-    steps: { type: 'string', default: '20' },
-    alone: { type: 'string', default: '4' },
-    threads: { type: 'string', default: '2' },
-  },
-});
+/** Models that take turns, and what they draw. */
+export interface SamplingWorkload {
+  /** From the first phase to the last, which is the largest. */
+  readonly models: readonly SiTConfig[];
+  readonly switchRatios: readonly number[];
+  readonly steps: number;
+  /** Samples drawn together. */
+  readonly samples: number;
+  /** Samples drawn one at a time. */
+  readonly alone: number;
+  readonly runtime: RuntimeOptions;
+}
 
-const isSmall = values.model === 'small';
-const base: Omit<SiTConfig, 'mediators'> = isSmall
-  ? {
-      latentSize: 8,
-      channels: 4,
-      patchSize: 2,
-      hiddenSize: 192,
-      depth: 6,
-      heads: 4,
-      classes: 10,
-      labelDropout: 0.1,
-    }
-  : {
-      latentSize: 32,
-      channels: 4,
-      patchSize: 2,
-      hiddenSize: 384,
-      depth: 12,
-      heads: 6,
-      classes: 1000,
-      labelDropout: 0.1,
+/** Of a way of sampling: `seconds` are those of one sample. */
+export interface SamplingMeasurement extends Measurement {
+  /** Part of the multiply-accumulates that is saved against the largest model alone. */
+  readonly saved_share?: number;
+}
+
+const choice = { interpolant: 'linear', prediction: 'velocity' } as const;
+
+/**
+ * Measures Euler–Maruyama: the largest model alone, and models that take turns, for samples together and for one at a
+ * time. Weights are random; every path is followed twice, and the second time counts.
+ */
+export async function* measureSampling(workload: SamplingWorkload): AsyncGenerator<SamplingMeasurement> {
+  const { models, switchRatios, samples, alone, runtime } = workload;
+  nativeBackend(runtime);
+  const session = new Session(runtime);
+  try {
+    const networks = await Promise.all(models.map((model, i) => openNetwork(session, model, i)));
+    const phases: PhaseOptions = { distance: 'mae', firstSteps: 3, switchRatios };
+    const single: PhaseOptions = { ...phases, switchRatios: [] };
+    const drawn = drawing(session, models[0]!);
+    const settings = settingsOf(workload);
+    const timed = (of: readonly Network[], switching: PhaseOptions, batch: number, count: number) =>
+      time({ session, of, switching, settings, drawn, classes: models[0]!.classes }, batch, count);
+
+    const whole = await timed(networks.slice(-1), single, samples, samples);
+    yield row('sampling', whole.seconds);
+    const together = await timed(networks, phases, samples, samples);
+    yield {
+      ...row('step-wise sampling', together.seconds),
+      saved_share: savedShare(together.results, networks, settings),
     };
-const mediators = isSmall ? [1, 4, 16] : [4, 16, 64];
-const samples = Number(values.samples);
-const settings: SamplerSettings = {
+    yield row('step-wise sampling, one at a time', (await timed(networks, phases, 1, alone)).seconds);
+  } finally {
+    await session.close();
+  }
+}
+
+function row(what: string, seconds: number): Measurement {
+  return {
+    what,
+    seconds,
+    images_per_s: 1 / seconds,
+    peak_rss_mb: Math.round(peakMemoryBytes() / 2 ** 20),
+  };
+}
+
+const settingsOf = ({ steps }: SamplingWorkload): SamplerSettings => ({
   choice: { kind: 'sde', method: 'eulerMaruyama', diffusion: 'sigma', lastStep: 'mean', lastStepSize: 0.04 },
-  steps: Number(values.steps),
+  steps,
   diffusionNorm: 1,
   order: 2,
   tolerances: { absolute: 1e-6, relative: 1e-3 },
-};
-const options = { device: 'cpu', precision: 'float32', threads: Number(values.threads) } as const;
+});
 
-nativeBackend(options);
-const session = new Session(options);
-const networks = await Promise.all(mediators.map((count, i) => openNetwork(count, i)));
-const phases: PhaseOptions = { distance: 'mae', firstSteps: 3, switchRatios: [0.95, 0.8] };
-const noise = new CompiledProgram(
-  session,
-  ({ key, first, each }: Record<'key' | 'first' | 'each', Tensor1D>) => ({
-    x: randomNormal(key, first, each.size, [base.latentSize, base.latentSize, base.channels]),
-  }),
-);
-
-const largest = networks.slice(-1);
-const whole = await measure(
-  'largest model alone, batch of 64',
-  largest,
-  { ...phases, switchRatios: [] },
-  samples,
-);
-const together = await measure('phases, batch of 64', networks, phases, samples);
-const alone = await measure('phases, one at a time', networks, phases, 1, Number(values.alone));
-const saved = savedShare(together.results);
-console.log(`multiply-accumulates saved: ${(saved * 100).toFixed(1)} %`);
-console.log(`time saved against the largest model: ${((1 - whole.rate / together.rate) * 100).toFixed(1)} %`);
-console.log(`batch of 64 against one at a time: ${(together.rate / alone.rate).toFixed(2)} ×`);
-await session.close();
-
-async function openNetwork(count: number, seed: number): Promise<Network> {
-  const config = { ...base, mediators: new Array<number>(base.depth).fill(count) };
+async function openNetwork(session: Session, config: SiTConfig, seed: number): Promise<Network> {
+  // Zeros would leave every sample where it is.
   const parameters = sitParameters(config).map((parameter) =>
     parameter.initial.kind === 'zeros' ? { ...parameter, initial: normal(0.02) } : parameter,
   );
   const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
   const start = initialize(parameters, seed);
-  await new VariableStore(session, variables).write(({ name }) => Promise.resolve(start[name]!));
+  await new VariableStore(session, variables).write(({ name }) => start[name]!);
   const weights = Object.fromEntries(variables.map((variable) => [variable.name, variable]));
-  return { model: { config, transport: { interpolant: 'linear', prediction: 'velocity' }, weights } };
+  return { model: { config, transport: choice, weights } };
 }
 
-/** Samples a second, compiling left out: every path is followed twice and the second time counts. */
-async function measure(
-  name: string,
-  of: readonly Network[],
-  switching: PhaseOptions,
-  batch: number,
-  count = batch,
-): Promise<{ rate: number; results: PathResult[] }> {
-  const follow = pathOf({ session, networks: of, phases: switching, settings, mostSamples: batch });
-  const once = async (first: number): Promise<PathResult> =>
-    follow({
-      init: await drawn('start', first, batch, 0),
-      perSample: {
-        labels: int32(
-          [batch],
-          Int32Array.from({ length: batch }, (_, i) => i % base.classes),
-        ),
-      },
-      noise: (step) => drawn('noise', first, batch, step),
-    });
-  for (let first = 0; first < count; first += batch) await once(first);
-  const begin = performance.now();
-  const results: PathResult[] = [];
-  for (let first = 0; first < count; first += batch) results.push(await once(first));
-  const rate = (count * 1000) / (performance.now() - begin);
-  console.log(`${name}: ${rate.toPrecision(4)} samples/s`);
-  return { rate, results };
-}
+type Drawing = (purpose: string, first: number, size: number, step: number) => Promise<HostTensor>;
 
-async function drawn(purpose: string, first: number, size: number, step: number): Promise<HostTensor> {
-  const inputs = {
-    key: streamKey(0, purpose, step),
-    first: int32([1], Int32Array.of(first)),
-    each: int32([size], new Int32Array(size)),
+function drawing(session: Session, { latentSize, channels }: SiTConfig): Drawing {
+  const noise = new CompiledProgram(
+    session,
+    ({ key, first, each }: Record<'key' | 'first' | 'each', Tensor1D>) => ({
+      x: randomNormal(key, first, each.size, [latentSize, latentSize, channels]),
+    }),
+  );
+  return async (purpose, first, size, step) => {
+    const inputs = {
+      key: streamKey(0, purpose, step),
+      first: int32([1], Int32Array.of(first)),
+      each: int32([size], new Int32Array(size)),
+    };
+    return (await noise.call(inputs)).x;
   };
-  return (await noise.call(inputs)).x;
 }
 
-function savedShare(results: readonly PathResult[]): number {
-  const evaluations = stepEvaluations({ interpolant: 'linear', prediction: 'velocity' }, settings, undefined);
+interface Sampling {
+  readonly session: Session;
+  readonly of: readonly Network[];
+  readonly switching: PhaseOptions;
+  readonly settings: SamplerSettings;
+  readonly drawn: Drawing;
+  readonly classes: number;
+}
+
+async function time(
+  { session, of, switching, settings, drawn, classes }: Sampling,
+  batch: number,
+  count: number,
+): Promise<{ seconds: number; results: PathResult[] }> {
+  const follow = pathOf({ session, networks: of, phases: switching, settings, mostSamples: batch });
+  const labels = int32(
+    [batch],
+    Int32Array.from({ length: batch }, (_, i) => i % classes),
+  );
+  const all = async (): Promise<PathResult[]> => {
+    const results: PathResult[] = [];
+    for (let first = 0; first < count; first += batch)
+      results.push(
+        await follow({
+          init: await drawn('start', first, batch, 0),
+          perSample: { labels },
+          noise: (step) => drawn('noise', first, batch, step),
+        }),
+      );
+    return results;
+  };
+  await all();
+  const begin = performance.now();
+  const results = await all();
+  return { seconds: (performance.now() - begin) / 1000 / count, results };
+}
+
+function savedShare(
+  results: readonly PathResult[],
+  networks: readonly Network[],
+  settings: SamplerSettings,
+): number {
+  const evaluations = stepEvaluations(choice, settings, undefined);
   const costs = networks.map((network) => stepCosts(network, evaluations));
-  let spent = 0;
-  for (const { x, switches } of results)
-    for (let row = 0; row < x.shape[0]!; row++) {
-      const own = switches.filter((found) => found.row === row);
-      const after = [1, 2].map((phase) => own.find(({ to }) => to >= phase)?.step ?? null);
-      spent += phasedCost(costs, after);
-    }
-  return 1 - spent / (samples * largestCost(costs));
+  const samples = results.flatMap(({ x, switches }) =>
+    Array.from({ length: x.shape[0]! }, (_, row) => switches.filter((found) => found.row === row)),
+  );
+  const spent = samples.map((own) => {
+    const after = networks.slice(1).map((_, i) => own.find(({ to }) => to >= i + 1)?.step ?? null);
+    return phasedCost(costs, after);
+  });
+  return 1 - spent.reduce((sum, each) => sum + each, 0) / (samples.length * largestCost(costs));
 }
