@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { UserError } from '../../errors.js';
+import { crop } from './crop.js';
 import { decodeImage, prepareImage } from './decode.js';
 import { readImageIndex, type ImageIndex } from './image-index.js';
-import { randomCrop, type CropNumbers } from './random-crop.js';
+import type { CropNumbers } from './random-crop.js';
 
 export interface ImageDatasetOptions {
   /** Prepared images are kept in memory up to this many bytes. Default 1 GiB. */
@@ -84,7 +85,7 @@ export class ImageDataset {
     const image = await decodeImage(this.path(index), background).catch((error: unknown) => {
       throw explained(error);
     });
-    return randomCrop(image, size, numbers);
+    return crop({ image, size, numbers });
   }
 
   /** Reads images into the beginning of `out`: `[batch, size, size, 3]` bytes. */

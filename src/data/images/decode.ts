@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
-import { centreCrop } from './centre-crop.js';
+import { crop } from './crop.js';
 import type { RgbImage } from './rgb-image.js';
 
 // Each image is decoded once: keeping decoded ones, or files open, would only cost memory.
@@ -51,13 +51,13 @@ export async function decodeImage(path: string, background: string): Promise<Rgb
   }
 }
 
-/** Reads an image file and brings it to one size by {@link centreCrop}. */
+/** Reads an image file and brings it to one size as `centreCrop` does. */
 export async function prepareImage(
   path: string,
   { size, background }: PrepareOptions,
 ): Promise<PreparedImage> {
   const image = await decodeImage(path, background);
-  return { data: centreCrop(image, size), width: image.width, height: image.height };
+  return { data: await crop({ image, size }), width: image.width, height: image.height };
 }
 
 /** How files of the formats begin, as Latin-1. */

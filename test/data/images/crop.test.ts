@@ -1,0 +1,10 @@
+import { execa } from 'execa';
+import { expect, it } from 'vitest';
+import { nodeProgram } from '../../support/programs.js';
+
+it('crops large images on other threads, to the same bytes', async () => {
+  const program = nodeProgram(new URL('crop-program.ts', import.meta.url));
+  expect(program, 'programs are compiled before the tests').toHaveLength(1);
+  const { stdout } = await execa(process.execPath, program);
+  expect(JSON.parse(stdout)).toEqual({ equal: [true, true, true], threadsOfSmall: 0, hasThreads: true });
+});
