@@ -26,7 +26,7 @@ export default tseslint.config(
   { ignores: ['dist', 'runs', 'src/config/generated'] },
   js.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,cts}'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { project: ['./tsconfig.json', './test/tsconfig.json'] } },
     plugins: { 'import-x': importX },

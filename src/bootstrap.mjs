@@ -36,7 +36,7 @@ class Failure extends Error {
 /** What runs when all is ready, as arguments of Node; `setup` has nothing more to do. */
 const programs = {
   setup: undefined,
-  quickstart: [inRoot('dist', 'cli', 'main.js'), 'run', join('pipelines', 'quickstart.yaml')],
+  quickstart: [inRoot('dist', 'cli', 'bin.cjs'), 'run', join('pipelines', 'quickstart.yaml')],
   test: [inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run'],
   conformance: ['--import', 'tsx', join('test', 'conformance', 'main.ts')],
   parity: [inRoot('dist', 'parity', 'main.js')],
@@ -156,7 +156,7 @@ function isBuilt() {
 function sources() {
   const files = ['src', 'schemas']
     .flatMap((folder) => readdirSync(inRoot(folder), { recursive: true }).map((path) => join(folder, path)))
-    .filter((path) => path.endsWith('.ts') || path.endsWith('.schema.json'))
+    .filter((path) => /\.c?ts$|\.schema\.json$/.test(path))
     .sort();
   const hash = createHash('sha256');
   for (const path of [...files, 'tsconfig.json', 'package-lock.json']) {
@@ -177,7 +177,7 @@ async function build() {
   const validator = inRoot('dist', 'config', 'schema', 'write-validator.js');
   const written = await capture([process.execPath, validator], []);
   if (written.code !== 0) throw new Failure(`The check of pipelines was not made:\n${written.output.trim()}`);
-  const program = inRoot('dist', 'cli', 'main.js');
+  const program = inRoot('dist', 'cli', 'bin.cjs');
   if (existsSync(program)) chmodSync(program, 0o755);
   writeFileSync(stamp, JSON.stringify(now));
 }

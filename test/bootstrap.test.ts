@@ -42,7 +42,7 @@ beforeEach(() => {
     'declare const process: any;\ndeclare const console: any;\ndeclare const setInterval: any;\n',
   );
   write('src/tensorflow/library/main.ts', echo('library'));
-  write('src/cli/main.ts', echo('pipeline'));
+  write('src/cli/bin.cts', echo('pipeline'));
   write('node_modules/vitest/vitest.mjs', echo('vitest'));
   symlinkSync(join(root, 'node_modules/typescript'), join(clone, 'node_modules/typescript'));
 });
@@ -85,7 +85,7 @@ it('leaves nothing of a source that is gone', async () => {
   rmSync(join(clone, 'src/old.ts'));
   await bootstrap('setup');
   expect(existsSync(join(clone, 'dist/old.js'))).toBe(false);
-  expect(existsSync(join(clone, 'dist/cli/main.js'))).toBe(true);
+  expect(existsSync(join(clone, 'dist/cli/bin.cjs'))).toBe(true);
 });
 
 it('compiles once when started twice at the same time', async () => {
@@ -107,7 +107,7 @@ it('passes the exit code of what it runs', async () => {
 
 it('passes signals to what it runs, and waits for its end', async () => {
   write(
-    'src/cli/main.ts',
+    'src/cli/bin.cts',
     `process.on('SIGTERM', () => process.exit(9));\nsetInterval(() => {}, 1000);\nconsole.log('ready');\nexport {};\n`,
   );
   const running = bootstrap('quickstart');

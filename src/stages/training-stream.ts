@@ -198,7 +198,9 @@ class TrainingRun {
     const current = this.meter.means();
     if (this.step % logEverySteps === 0 || this.step === schedule.totalSteps) {
       const means = this.meter.take();
-      await this.records?.log(this.step, { ...withQuartiles(means), learningRate });
+      const idleShare = this.device.takeIdleShare();
+      const machine = idleShare === undefined ? undefined : { idleShare };
+      await this.records?.log(this.step, { ...withQuartiles(means), learningRate }, machine);
       faultPoint('logged step');
     }
     const notices = [...(this.records?.takeNotices() ?? []), ...(await this.draw())];

@@ -5,6 +5,8 @@
 export class BusyTime {
   private start: number | undefined;
   private busyMs = 0;
+  /** When `take` was last asked, and how long there had been work by then. */
+  private taken = { atMs: 0, busyMs: 0 };
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
@@ -13,8 +15,10 @@ export class BusyTime {
     const begun = this.now();
     const result = await work();
     const end = this.now();
-    if (this.start === undefined) this.start = end;
-    else this.busyMs += end - begun;
+    if (this.start === undefined) {
+      this.start = end;
+      this.taken.atMs = end;
+    } else this.busyMs += end - begun;
     return result;
   }
 
@@ -22,5 +26,13 @@ export class BusyTime {
   get idleShare(): number | undefined {
     if (this.start === undefined || this.busyMs === 0) return undefined;
     return 1 - this.busyMs / (this.now() - this.start);
+  }
+
+  /** The same of the time since this was last asked; undefined where there was no work since. */
+  takeIdleShare(): number | undefined {
+    const before = this.taken;
+    if (this.busyMs === before.busyMs) return undefined;
+    this.taken = { atMs: this.now(), busyMs: this.busyMs };
+    return 1 - (this.busyMs - before.busyMs) / (this.taken.atMs - before.atMs);
   }
 }

@@ -17,4 +17,11 @@ it('tells which part of the time between pieces of work was idle, from the first
   now += 10;
   await work(20);
   expect(device.idleShare).toBeCloseTo(20 / 100, 12);
+
+  expect(device.takeIdleShare()).toBeCloseTo(20 / 100, 12);
+  expect(device.takeIdleShare()).toBeUndefined();
+  now += 30;
+  await work(10);
+  expect(device.takeIdleShare()).toBeCloseTo(30 / 40, 12);
+  expect(device.idleShare).toBeCloseTo(50 / 140, 12);
 });

@@ -12,12 +12,14 @@ export interface ModelCost {
   readonly outsideBlocks: number;
   /** Numbers that a forward pass keeps for the backward pass: an estimate. */
   readonly activations: number;
-  /** As many where blocks are computed anew for their gradients: the blocks' inputs, and one block. */
+  /** As many where blocks are computed anew for their gradients: the blocks' inputs, and a few blocks. */
   readonly recomputedActivations: number;
 }
 
 /** Taps of the depthwise convolution. */
 const taps = 9;
+/** Blocks' worth of numbers that are held while one is computed anew, its gradients among them: as was measured. */
+const blocksAtOnce = 3;
 /** Chunks of a block's modulation, and of the last layer's. */
 const blockChunks = 6;
 const finalChunks = 2;
@@ -37,7 +39,7 @@ export function sitCost(config: SiTConfig): ModelCost {
     activations: total('activations'),
     recomputedActivations:
       blocks.length * gridOf(config) ** 2 * config.hiddenSize +
-      Math.max(...blocks.map(({ activations }) => activations)),
+      blocksAtOnce * Math.max(...blocks.map(({ activations }) => activations)),
   };
 }
 
@@ -51,12 +53,13 @@ function blockCost(
   // Scores and weighted sums, of every token with every other or with the mediators, there and back.
   const pairs = mediators === 0 ? tokens * tokens : 2 * tokens * mediators;
   const local = mediators === 0 ? 0 : taps * tokens * d;
-  // Per token: two norms and their modulated values, queries, keys, values and their heads, attention's result and
-  // output, two residual sums, and the MLP's hidden layer before, within and after its GELU.
-  const perToken = (4 + 6 + 4 + 4 + 3 * mlpRatio) * d;
+  // Per token: what enters the block and its middle, two norms, queries, keys and values, attention's result and output,
+  // the MLP's output, and its hidden layer before and after its GELU. The gradients of norms and GELU compute the rest.
+  const perToken = (2 + 2 + 3 + 2 + 1 + 2 * mlpRatio) * d;
   return {
     multiplyAccumulates: linear + 2 * pairs * d + local,
-    activations: tokens * perToken + 2 * pairs * heads,
+    // Of scores the softmax is kept alone.
+    activations: tokens * perToken + pairs * heads,
   };
 }
 
@@ -81,15 +84,19 @@ export interface MemoryChoice {
   readonly recompute: boolean;
 }
 
-/** Bytes of a process that trains nothing yet: Node, TensorFlow's library, its threads' memory. Measured, on x86-64. */
-const baseBytes = 400 * 2 ** 20;
+/** Bytes of a process that trains next to nothing: Node, TensorFlow, its compiler, its threads' memory. Measured, on x86-64. */
+const baseBytes = 760 * 2 ** 20;
+/** Memory in use for each byte of activations: gradients on the way, and what the allocator does not fill. Measured. */
+const allocated = 1.17;
 
 /**
- * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, and activations.
- * An estimate: SiT-S/2 with 64 mediators at 256 px, 8 at once, is said to need 2.4 GB, and took 2.4.
+ * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, once as many numbers on
+ * their way to or from a file, and activations. An estimate, fitted to these peaks (256 px, megabytes, expected first):
+ * 2 blocks of 64 channels, batch 4: 816, 699; 6 blocks of 192, batch 8: 1100, 1087; SiT-S/2 with 64 mediators, batch 2:
+ * 1816, 1869; batch 8: 2480, 2529, and computed anew: 1860, 1941; SiT-B/2, batch 2: 4390, 4438.
  */
 export function trainingMemory(cost: ModelCost, { batch, averages, recompute }: MemoryChoice): number {
-  const copies = 4 + averages;
-  const activations = recompute ? cost.recomputedActivations : cost.activations;
+  const copies = 5 + averages;
+  const activations = allocated * (recompute ? cost.recomputedActivations : cost.activations);
   return baseBytes + 4 * (copies * cost.parameters + batch * activations);
 }

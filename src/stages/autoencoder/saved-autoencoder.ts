@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { writeFileWhole } from '../../files/output-file.js';
 import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
-import { type AutoencoderWork, defaultMemoryMiB, partition } from '../../models/autoencoder-kl/memory.js';
+import {
+  type AutoencoderWork,
+  computeBytes,
+  defaultMemoryMiB,
+  partition,
+} from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { computeTiled, decodingGrid, encodingGrid } from '../../models/autoencoder-kl/tiling.js';
 import {
@@ -17,6 +22,7 @@ import {
   openSession,
   float32,
   floats,
+  sizeOf,
 } from '../../tensorflow/index.js';
 import { loadWeights } from '../load-weights.js';
 
@@ -85,6 +91,13 @@ export class Autoencoder {
   /** Images [batch, size, size, 3] in [-1, 1] to the posterior over latents. */
   encode(images: HostTensor): Promise<Readonly<Record<'mean' | 'logVariance', HostTensor>>> {
     return this.computed('encode', images, (part) => this.encoder.call({ images: part }));
+  }
+
+  /** Bytes that encoding images of the given side needs at most, weights included: an estimate. */
+  encodingBytes(count: number, side: number): number {
+    const weights = autoencoderParameters(this.config).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+    const each = computeBytes(this.config, 'encode', (side / downsampleOf(this.config)) ** 2);
+    return weights + Math.min(count * each, this.memoryMiB * 2 ** 20);
   }
 
   /** Latents [batch, height, width, channels] to images, near [-1, 1] but not clipped. */

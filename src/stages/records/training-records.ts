@@ -48,10 +48,14 @@ export class TrainingRecords {
     return new TrainingRecords(directory, sinks, new Speed(cost, rate), step);
   }
 
-  /** Records figures as of a step. */
-  async log(step: number, figures: Readonly<Record<string, number>>): Promise<void> {
+  /** Records figures as of a step: what was learnt, and beside the speed what else the machine did. */
+  async log(
+    step: number,
+    figures: Readonly<Record<string, number>>,
+    machine: Readonly<Record<string, number>> = {},
+  ): Promise<void> {
     const timeSeconds = Date.now() / 1000;
-    const speed = this.speed.take(step - this.lastStep);
+    const speed = { ...this.speed.take(step - this.lastStep), ...machine };
     this.lastStep = step;
     await appendMetrics(join(this.directory, metricsName), { step, ...figures });
     await appendMetrics(join(this.directory, speedName), { step, timeSeconds, ...speed });

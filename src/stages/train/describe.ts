@@ -1,4 +1,5 @@
 import type { TrainConfig } from '../../config/generated/index.js';
+import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
 import { sitCost, trainingMemory } from '../../models/sit/cost.js';
 import type { RuntimeConfig, StageFact } from '../../pipeline/stage.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
@@ -7,6 +8,9 @@ import { type PlannedLatents, type Resolve, plannedTrainingLatents } from '../pl
 import { stepsPerEpoch, totalSteps } from './length.js';
 import { memoryChoice } from './memory.js';
 import { modelConfig } from './model-config.js';
+
+/** What encoding is kept to; the autoencoder's weights are small beside it. */
+const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
 
 /** What a training costs and how long it is, as far as configurations and cached outputs tell. */
 export function describeTrain(
@@ -26,13 +30,15 @@ function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: numbe
   const model = modelConfig(config, { ...latents, classes });
   const cost = sitCost(model);
   const choice = memoryChoice(config, config.globalBatch / workers);
+  const images =
+    config.images === undefined ? '' : `, and up to ${formatBytes(autoencoderBytes)} to encode images`;
   const perClass = latents.classes === undefined ? `, and ${model.hiddenSize} a class` : '';
   return [
     { label: 'parameters', value: `${formatLarge(cost.parameters)}${perClass}` },
     { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
     {
       label: 'memory',
-      value: `about ${formatBytes(trainingMemory(cost, choice))}${workers > 1 ? ' a worker' : ''} for ${choice.batch} latents at once`,
+      value: `about ${formatBytes(trainingMemory(cost, choice))}${workers > 1 ? ' a worker' : ''} for ${choice.batch} latents at once${images}`,
     },
   ];
 }

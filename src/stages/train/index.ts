@@ -76,7 +76,7 @@ class Training {
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model);
     // Only the processor's memory is known here.
-    if (context.runtime.device === 'cpu') requireMemory(config, model, share.size);
+    if (context.runtime.device === 'cpu') requireMemory(config, model, share.size, data.readingBytes);
     return {
       trainer: openTrainer(this.session, {
         parameters,
@@ -141,7 +141,9 @@ class Training {
         steps,
         parameters,
         samples: steps * config.globalBatch,
-        expectedMemoryMegabytes: Math.round(expectedMemory(config, model, share.size) / 1e6),
+        expectedMemoryMegabytes: Math.round(
+          expectedMemory(config, model, share.size, data.readingBytes) / 1e6,
+        ),
       },
     };
   }

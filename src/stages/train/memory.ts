@@ -20,9 +20,19 @@ function availableMemory(): number {
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
-/** The bytes that a training is expected to need at its peak. */
-export function expectedMemory(config: TrainConfig, model: SiTConfig, share: number): number {
-  return trainingMemory(sitCost(model), memoryChoice(config, share));
+/**
+ * The bytes that a training is expected to need at its peak.
+ *
+ * @param share samples of a step that this process computes
+ * @param readingBytes that its data needs beside it
+ */
+export function expectedMemory(
+  config: TrainConfig,
+  model: SiTConfig,
+  share: number,
+  readingBytes: number,
+): number {
+  return trainingMemory(sitCost(model), memoryChoice(config, share)) + readingBytes;
 }
 
 /** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a training is expected to need */
@@ -30,9 +40,10 @@ export function requireMemory(
   config: TrainConfig,
   model: SiTConfig,
   share: number,
+  readingBytes: number,
   available = availableMemory(),
 ): void {
-  const needed = expectedMemory(config, model, share);
+  const needed = expectedMemory(config, model, share, readingBytes);
   if (needed <= available) return;
   throw new UserError({
     code: 'memory-does-not-suffice',

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -105,23 +104,4 @@ describe('Weights & Biases', () => {
     expect(await logUntilTold(records)).toEqual([expect.stringContaining('its process ended early')]);
     await records.close();
   });
-
-  it('takes the run up under its id', async ({ skip }) => {
-    const python = process.env.PIPELINE_PYTHON ?? 'python3';
-    try {
-      execFileSync(python, ['-c', 'import wandb'], { stdio: 'pipe' });
-    } catch {
-      skip(`${python} has no package wandb`);
-    }
-    for (const step of [10, 20]) {
-      const records = await open({ wandb: offline }, step - 10);
-      await records.log(step, { loss: step });
-      await records.close();
-      expect(messages(records.takeNotices())).toEqual([expect.stringContaining('Weights & Biases: ')]);
-    }
-    const { id } = JSON.parse(await readFile(join(directory, 'wandb.json'), 'utf8')) as { id: string };
-    const runs = (await readdir(join(directory, 'wandb'))).filter((name) => name.startsWith('offline-run-'));
-    expect(runs).toHaveLength(2);
-    for (const run of runs) expect(run.endsWith(`-${id}`)).toBe(true);
-  }, 120_000);
 });

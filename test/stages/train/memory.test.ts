@@ -10,12 +10,12 @@ const model: SiTConfig = {
 const config = { accumulate: 2, ema: 0.9999, recompute: false } as TrainConfig;
 
 it('refuses a training that needs more memory than there is, and says how to need less', () => {
-  const needed = expectedMemory(config, model, 16);
+  const needed = expectedMemory(config, model, 16, 0);
   expect(() => {
-    requireMemory(config, model, 16, needed);
+    requireMemory(config, model, 16, 0, needed);
   }).not.toThrow();
   expect(() => {
-    requireMemory(config, model, 16, needed - 1);
+    requireMemory(config, model, 16, 0, needed - 1);
   }).toThrow(
     expect.objectContaining({
       code: 'memory-does-not-suffice',
@@ -26,7 +26,11 @@ it('refuses a training that needs more memory than there is, and says how to nee
 });
 
 it('expects less where fewer samples are computed at once, or blocks anew', () => {
-  const all = expectedMemory(config, model, 16);
-  expect(expectedMemory({ ...config, accumulate: 4 }, model, 16)).toBeLessThan(all);
-  expect(expectedMemory({ ...config, recompute: true }, model, 16)).toBeLessThan(all);
+  const all = expectedMemory(config, model, 16, 0);
+  expect(expectedMemory({ ...config, accumulate: 4 }, model, 16, 0)).toBeLessThan(all);
+  expect(expectedMemory({ ...config, recompute: true }, model, 16, 0)).toBeLessThan(all);
+});
+
+it('counts what encodes images beside the training', () => {
+  expect(expectedMemory(config, model, 16, 1e9) - expectedMemory(config, model, 16, 0)).toBe(1e9);
 });

@@ -42,6 +42,8 @@ interface Special {
   readonly format?: (value: number) => string;
 }
 
+const formatPercent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
 const special: Readonly<Record<string, Special | undefined>> = {
   peakSignalToNoiseDb: { label: 'PSNR', format: (value) => `${value.toFixed(1)} dB` },
   parameters: { format: formatLarge },
@@ -53,8 +55,9 @@ const special: Readonly<Record<string, Special | undefined>> = {
   lossQuartile4: { label: 'loss at times ¾ to 1' },
   matmulPeakShare: {
     label: 'share of bare matrix products’ rate',
-    format: (value) => `${(100 * value).toFixed(1)} %`,
+    format: formatPercent,
   },
+  idleShare: { label: 'time that the device was idle', format: formatPercent },
   peakMemoryMiB: { label: 'peak memory', format: (value) => `${formatNumber(value)} MiB` },
   fid: { label: 'FID' },
   sfid: { label: 'sFID' },

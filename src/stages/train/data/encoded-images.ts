@@ -39,6 +39,10 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
     return this.images.count;
   }
 
+  get readingBytes(): number {
+    return this.autoencoder.encodingBytes(this.imagesAtOnce, this.images.size);
+  }
+
   get classes(): readonly string[] {
     return this.images.classes;
   }
@@ -48,7 +52,7 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
   }
 
   async read(draws: readonly PlacedDraw[], { mean, std }: LatentBatch): Promise<void> {
-    const group = Math.max(1, Math.floor(pixelsAtOnce / this.images.size ** 2));
+    const group = this.imagesAtOnce;
     const each = this.shape[0] * this.shape[1] * this.shape[2];
     for (let first = 0; first < draws.length; first += group) {
       const pixels = await this.pixels(draws.slice(first, first + group));
@@ -63,6 +67,10 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
 
   close(): Promise<void> {
     return this.autoencoder.close();
+  }
+
+  private get imagesAtOnce(): number {
+    return Math.max(1, Math.floor(pixelsAtOnce / this.images.size ** 2));
   }
 
   private async pixels(draws: readonly PlacedDraw[]) {

@@ -33,9 +33,9 @@ export async function openTrainingData(
     scalingFactor === undefined
       ? undefined
       : scaledNormalization(autoencoder.config.latentChannels, scalingFactor);
-  const { count, shape, classes, labels } = data;
+  const { count, shape, classes, labels, readingBytes } = data;
   return {
-    ...{ count, shape, classes, labels },
+    ...{ count, shape, classes, labels, readingBytes },
     normalization: normalization ?? asked ?? (await keptMeasurement(data, context.directory)),
     read: (draws, out) => data.read(draws, out),
     close: () => data.close(),

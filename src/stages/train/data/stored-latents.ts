@@ -12,6 +12,7 @@ export async function storedLatents(directory: string, normalization?: Normaliza
     classes,
     labels,
     normalization: normalization ?? index.normalization,
+    readingBytes: 0,
     read: (draws, out) =>
       latents.readBatch(
         draws.map((draw) => draw.index),

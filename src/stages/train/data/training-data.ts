@@ -18,6 +18,8 @@ export interface TrainingData {
   readonly labels: Int32Array;
   /** What latents are normalised by. */
   readonly normalization: Normalization;
+  /** Bytes that reading needs beside the training, at most: an estimate. */
+  readonly readingBytes: number;
   /** Reads the posteriors of draws into the beginning of `out`: a function of the draws alone. */
   read(draws: readonly PlacedDraw[], out: LatentBatch): Promise<void>;
   close(): Promise<void>;
