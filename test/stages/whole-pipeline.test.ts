@@ -103,15 +103,20 @@ describe('the whole pipeline', () => {
   });
 });
 
-describe.each(['SIGINT', 'SIGKILL'] as const)('a run that %s ends', (signal) => {
-  it('goes on to the very same weights and pictures', async () => {
+describe.each([
+  { signal: 'SIGINT', threads: '9' },
+  { signal: 'SIGKILL', threads: '1' },
+] as const)('a run that $signal ends', ({ signal, threads }) => {
+  it('goes on to the very same weights and pictures, with another number of threads that load data', async () => {
     const runs = `runs ${signal}`;
     const interrupted = startPipeline(folder, ['run', 'tiny.yaml'], runs);
     await untilCheckpoint(join(folder, runs));
     interrupted.kill(signal);
     const { exitCode } = await interrupted;
     if (signal === 'SIGINT') expect(exitCode).toBe(130);
-    const { exitCode: second, stdout } = await startPipeline(folder, ['run', 'tiny.yaml'], runs);
+    const { exitCode: second, stdout } = await startPipeline(folder, ['run', 'tiny.yaml'], runs, {
+      UV_THREADPOOL_SIZE: threads,
+    });
     expect(second, stdout).toBe(0);
     expect(stdout).toMatch(/Goes on from step/);
     await startPipeline(folder, ['run', 'tiny.yaml']);

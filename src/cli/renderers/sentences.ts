@@ -49,7 +49,7 @@ export function lockSentences({ lock }: Of<'run-finished'>): readonly string[] {
 
 export function interruptedSentence({ stage }: Of<'run-interrupted'>): string {
   return stage === undefined
-    ? 'Interrupted before any stage ran.'
+    ? 'Interrupted between stages. The same command continues there.'
     : `Interrupted in ${stage}. The same command continues there.`;
 }
 
