@@ -1,8 +1,6 @@
-const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
-
 /** A whole number with its thousands apart: `3,802`. */
 export function formatCount(value: number): string {
-  return grouped.format(value);
+  return value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** A time for people: `0.4 s`, `12 s`, `2 min 04 s`, `1 h 03 min`. */

@@ -43,16 +43,16 @@ const keywords: readonly CodeKeywordDefinition[] = [
 
 /** Compiles a check of values by a schema. */
 export function compileValidator(schema: Schema): Validator {
-  return newAjv().compile(decided(schema)) as Validator;
+  return newAjv(false).compile(decided(schema)) as Validator;
 }
 
 /** The program of that check, a CommonJS module: loading it takes a small part of the time that compiling does. */
 export function validatorProgram(schema: Schema): string {
-  const ajv = newAjv();
+  const ajv = newAjv(2);
   return standalone.default(ajv, ajv.compile(decided(schema)));
 }
 
-function newAjv(): Ajv {
+function newAjv(optimize: number | false): Ajv {
   const ajv = new Ajv({
     allErrors: true,
     verbose: true,
@@ -61,7 +61,7 @@ function newAjv(): Ajv {
     strictNumbers: true,
     validateSchema: false,
     meta: false,
-    code: { optimize: false, source: true },
+    code: { optimize, source: true },
   });
   for (const keyword of annotations) ajv.addKeyword(keyword);
   for (const definition of keywords) ajv.addKeyword(definition);
