@@ -13,11 +13,11 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} min`;
 }
 
-/** A name in camelCase as words: `learningRate` is `learning rate`. */
+/** A name in camelCase as words: `learningRate` is `learning rate`, `memoryMiB` is `memory MiB`. */
 export function asWords(name: string): string {
   return name.replace(
-    /([a-z\d])([A-Z])/g,
-    (_, before: string, after: string) => `${before} ${after.toLowerCase()}`,
+    /([a-z\d])([KMGT]iB$|[A-Z])/g,
+    (_, before: string, after: string) => `${before} ${after.length > 1 ? after : after.toLowerCase()}`,
   );
 }
 

@@ -43,6 +43,7 @@ describe('what people read', () => {
   it('counts have their thousands apart; keys are words', () => {
     expect(formatCount(1_300_000)).toBe('1,300,000');
     expect(asWords('learningRate')).toBe('learning rate');
+    expect(asWords('autoencoderMemoryMiB')).toBe('autoencoder memory MiB');
     expect(summaryFacts({ images: 3802, page: 'index.html', list: [1] })).toEqual(['images 3,802']);
   });
 });

@@ -123,13 +123,21 @@ describe('pipeline sweep', () => {
     expect((await toy.results()).map(({ status }) => status)).toEqual(['failed', 'waiting', 'waiting']);
     expect(first.stdout).toContain('1 failed, 2 left. With --keep-going the others are run too.');
     await toy.break('train', 2);
-    const second = await toy.sweep('--retries', '2', '--retry-pause', '0.1s', '--json');
+    const second = await toy.sweep('--retries', '2', '--retry-pause', '0.4s', '--json');
     expect(second.exitCode).toBe(0);
-    const retries = eventsOf(second.stdout).filter((event) => event.type === 'trial-retrying');
+    const events = eventsOf(second.stdout);
+    const retries = events.filter((event) => event.type === 'trial-retrying');
     expect(retries).toMatchObject([
-      { attempt: 2, attempts: 3, pauseSeconds: 0.1, failure: { code: 'toy-broken', stage: 'train' } },
-      { attempt: 3, attempts: 3, pauseSeconds: 0.2 },
+      { attempt: 2, attempts: 3, pauseSeconds: 0.4, failure: { code: 'toy-broken', stage: 'train' } },
+      { attempt: 3, attempts: 3, pauseSeconds: 0.8 },
     ]);
+    const pauses = retries.map((retry) => {
+      const next = events.slice(events.indexOf(retry)).find((event) => event.type === 'trial-started')!;
+      return (Date.parse(next.time) - Date.parse(retry.time)) / 1000;
+    });
+    // Timers and clocks count whole milliseconds.
+    expect(pauses[0]).toBeGreaterThan(0.398);
+    expect(pauses[1]).toBeGreaterThan(0.798);
   });
 
   it('interrupts a trial at its time limit, and continues it', async () => {

@@ -241,13 +241,33 @@ describe.skipIf(browserPath === undefined)('pages about runs in a browser', () =
     await slider.focus();
     await page.keyboard.press('Home');
     expect(await slider.getAttribute('aria-valuetext')).toBe(
-      'Step 20: 2026-03-01T10-00-00 1.1, 2026-03-01T12-00-00 1.1',
+      'Step 20: learningRate 0.0001 1.1, learningRate 0.001 1.1',
     );
     await page.keyboard.press('End');
     expect(await chart.locator('.legend output').allTextContents()).toEqual(['0.2956', '0.1347']);
     expect(await chart.locator('.cursor:visible').count()).toBe(2);
     expect(await chart.locator('details th[scope=row]').count()).toBe(12);
     expect(page.complaints).toEqual([]);
+    await page.close();
+  });
+
+  it('draws each of twelve lines in its own way', async () => {
+    const page = await open(pages.comparison);
+    const stylesOf = `Array.from({ length: 12 }, (_, i) => {
+      const path = document.querySelector('.legend path.curve').cloneNode();
+      path.setAttribute('class', 'curve line-' + i);
+      document.querySelector('.legend svg').append(path);
+      const { stroke, strokeDasharray } = getComputedStyle(path);
+      return stroke + ' ' + strokeDasharray;
+    })`;
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      const styles = (await page.evaluate(stylesOf)) as string[];
+      expect(new Set(styles).size).toBe(12);
+      // No two that are told apart by colour alone are next to each other.
+      const dashes = styles.map((style) => style.slice(style.indexOf(')')));
+      expect(dashes.filter((dash, i) => dash === dashes[i + 1])).toEqual([]);
+    }
     await page.close();
   });
 

@@ -9,6 +9,7 @@ import { renderPage, type Site } from '../../stages/report/page.js';
 import type { Section } from '../../stages/report/sections/section.js';
 import type { Json } from '../../pipeline/stage.js';
 import { curveSections } from './curve-sections.js';
+import { runNames, timeOf } from './run-names.js';
 import { stateBadge } from './state-badge.js';
 
 /** Runs side by side: what was set differently, what came of it, and their curves over each other. */
@@ -16,6 +17,7 @@ export async function comparisonPage(
   { runs, configuration, figures }: Comparison,
   site?: Site,
 ): Promise<string> {
+  const names = runNames(runs, configuration);
   return renderPage({
     title: `${counted(runs.length, 'runs')} compared`,
     eyebrow: [...new Set(runs.map(({ record }) => record.pipeline))].join(', '),
@@ -24,16 +26,16 @@ export async function comparisonPage(
       { label: 'figures differ', value: String(figures.filter(isDifferent).length) },
     ],
     sections: [
-      runsSection(runs, site),
-      figuresSection(runs, figures),
-      ...(await curveSections(runs.map((run) => ({ run, name: shortName(run, runs) })))),
-      differencesSection(runs, configuration),
+      runsSection(runs, names, site),
+      figuresSection(names, figures),
+      ...(await curveSections(runs.map((run, i) => ({ run, name: names[i]! })))),
+      differencesSection(names, configuration),
     ].filter((section) => section !== undefined),
     ...(site && { site }),
   });
 }
 
-function runsSection(runs: readonly Run[], site: Site | undefined): Section {
+function runsSection(runs: readonly Run[], names: readonly string[], site: Site | undefined): Section {
   return {
     id: 'runs',
     title: 'Runs',
@@ -42,6 +44,7 @@ function runsSection(runs: readonly Run[], site: Site | undefined): Section {
         <thead>
           <tr>
             <th scope="col">Run</th>
+            <th scope="col">Began</th>
             <th scope="col">State</th>
             <th scope="col">Time</th>
             <th scope="col">Set</th>
@@ -51,7 +54,8 @@ function runsSection(runs: readonly Run[], site: Site | undefined): Section {
           ${runs.map(
             (run, i) =>
               html`<tr>
-                <th scope="row">${swatch(i)} ${nameOf(run, runs, site)}</th>
+                <th scope="row">${swatch(i)} <bdi>${names[i]}</bdi></th>
+                <td class="began">${linkTo(run, runs, site)}</td>
                 <td>${stateBadge(run.state)}</td>
                 <td class="duration">${formatDuration(run.seconds)}</td>
                 <td>${run.record.options.set.join(', ') || '–'}</td>
@@ -63,9 +67,9 @@ function runsSection(runs: readonly Run[], site: Site | undefined): Section {
   };
 }
 
-function nameOf(run: Run, runs: readonly Run[], site: Site | undefined): Html {
-  const name = html`<bdi>${shortName(run, runs)}</bdi>`;
-  return site === undefined ? name : html`<a href="${pathOfRun(run)}">${name}</a>`;
+function linkTo(run: Run, runs: readonly Run[], site: Site | undefined): Html {
+  const time = html`<bdi>${timeOf(run, runs)}</bdi>`;
+  return site === undefined ? time : html`<a href="${pathOfRun(run)}">${time}</a>`;
 }
 
 /** The address of a run's page. */
@@ -75,7 +79,7 @@ export function pathOfRun({ id }: Run): string {
 
 const isDifferent = ({ values }: ComparedFigure): boolean => values.some((value) => value !== values[0]);
 
-function figuresSection(runs: readonly Run[], figures: readonly ComparedFigure[]): Section | undefined {
+function figuresSection(names: readonly string[], figures: readonly ComparedFigure[]): Section | undefined {
   if (figures.length === 0) return undefined;
   return {
     id: 'figures',
@@ -86,7 +90,7 @@ function figuresSection(runs: readonly Run[], figures: readonly ComparedFigure[]
           <tr>
             <th scope="col">Stage</th>
             <th scope="col">Figure</th>
-            ${runHeadings(runs)}
+            ${runHeadings(names)}
           </tr>
         </thead>
         <tbody>
@@ -106,7 +110,10 @@ function figuresSection(runs: readonly Run[], figures: readonly ComparedFigure[]
   };
 }
 
-function differencesSection(runs: readonly Run[], differences: readonly ConfigurationDifference[]): Section {
+function differencesSection(
+  names: readonly string[],
+  differences: readonly ConfigurationDifference[],
+): Section {
   return {
     id: 'configuration',
     title: 'Configuration',
@@ -122,7 +129,7 @@ function differencesSection(runs: readonly Run[], differences: readonly Configur
               <thead>
                 <tr>
                   <th scope="col">Key</th>
-                  ${runHeadings(runs)}
+                  ${runHeadings(names)}
                 </tr>
               </thead>
               <tbody>
@@ -146,14 +153,6 @@ function configured(value: Json | undefined, origin: string): Html {
   </td>`;
 }
 
-function runHeadings(runs: readonly Run[]): Part {
-  return runs.map((run, i) => html`<th scope="col">${swatch(i)} <bdi>${shortName(run, runs)}</bdi></th>`);
-}
-
-/** Without the pipeline where all runs are of the same. */
-function shortName({ id, record }: Run, runs: readonly Run[]): string {
-  const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
-  return runs.every((other) => other.record.pipeline === record.pipeline)
-    ? time
-    : `${record.pipeline}/${time}`;
+function runHeadings(names: readonly string[]): Part {
+  return names.map((name, i) => html`<th scope="col">${swatch(i)} <bdi>${name}</bdi></th>`);
 }

@@ -1,6 +1,6 @@
 import { readConfiguration } from '../../pipeline/runs/configuration.js';
 import type { Run } from '../../pipeline/runs/run.js';
-import { overlay, type OverlaidCurve } from '../../stages/report/chart/overlay.js';
+import { distinctLines, overlay, type OverlaidCurve } from '../../stages/report/chart/overlay.js';
 import { seriesOf } from '../../stages/report/chart/series.js';
 import { html } from '../../stages/report/markup/html.js';
 import { scaleChoice } from '../../stages/report/sections/curves.js';
@@ -8,15 +8,25 @@ import type { Section } from '../../stages/report/sections/section.js';
 import { readRunStages } from './run-stages.js';
 
 /** Runs that are overlaid at most: more would be told apart by nobody. */
-export const mostOverlaid = 12;
+export const mostOverlaid = distinctLines;
 
-/** A section for each stage that logs figures in any of the runs, with a chart for each figure. */
+/**
+ * A section for each stage that logs figures in any of the runs, with a chart for each figure. A stage of which all runs
+ * have the same output is left out: its curves lie on each other.
+ */
 export async function curveSections(
   runs: readonly { readonly run: Run; readonly name: string }[],
 ): Promise<readonly Section[]> {
   const charts = new Map<string, Map<string, OverlaidCurve[]>>();
-  for (const [line, { run, name }] of runs.entries())
-    for (const { stage, metrics } of await readRunStages(run, await readConfiguration(run)))
+  const stages = await Promise.all(
+    runs.map(async ({ run }) => readRunStages(run, await readConfiguration(run))),
+  );
+  const isShared = (id: string): boolean => {
+    const outputs = stages.map((ofRun) => ofRun.find(({ stage }) => stage === id)?.directory);
+    return runs.length > 1 && outputs.every((output) => output === outputs[0]);
+  };
+  for (const [line, { name }] of runs.entries())
+    for (const { stage, metrics } of stages[line]!.filter((each) => !isShared(each.stage)))
       for (const series of seriesOf(metrics)) {
         const ofStage = charts.get(stage) ?? new Map<string, OverlaidCurve[]>();
         charts.set(

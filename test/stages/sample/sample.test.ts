@@ -3,6 +3,8 @@ import { readFile, readdir, stat, truncate, utimes, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ReportedStage } from '../../../src/stages/report/reported-stage.js';
+import { switchingSection } from '../../../src/stages/report/sections/switching.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
 let bench: SampleBench;
@@ -131,6 +133,36 @@ describe('phases', () => {
     expect(file.savedFraction).toBeCloseTo(1 - spent / (6 * 12 * most), 10);
     expect(run.summary.savedFraction).toBe(file.savedFraction);
     expect(existsSync(join(run.directory, 'records-0.partial.jsonl'))).toBe(false);
+
+    // What a report shows of it: a row for each step with a switch, and how long samples stay in each phase.
+    const reported = {
+      ...{ stage: 'sample', directory: run.directory },
+      metrics: [],
+    } as unknown as ReportedStage;
+    const { body } = (await switchingSection(reported))!;
+    const rows = Array.from(String(body).matchAll(/<tr>.*?<\/tr>/gs), ([row]) =>
+      row
+        .replaceAll(/<[^>]*>/g, ' ')
+        .trim()
+        .split(/\s+/),
+    );
+    const at = (step: number, k: number) => file.samples.filter((switches) => switches[k] === step).length;
+    const counts = Array.from({ length: 12 }, (_, i) => [i + 1, at(i + 1, 0), at(i + 1, 1)]);
+    const filled = counts.filter(([, second, third]) => second! + third! > 0);
+    expect(filled.length).toBeGreaterThan(0);
+    expect(rows.slice(1, -4)).toEqual(filled.map((row) => row.map(String)));
+    const mean = (of: (second: number, third: number) => number) =>
+      file.samples.reduce((sum, [second, third]) => sum + of(second ?? 12, third ?? 12), 0) / 6;
+    const stays = [
+      mean((second) => second),
+      mean((second, third) => third - second),
+      mean((_, third) => 12 - third),
+    ];
+    expect(rows.slice(-3).map((row) => [...row.slice(0, 3), Number(row.at(-1))])).toEqual([
+      ['1', 'small', '1', expect.closeTo(stays[0]!, 3)],
+      ['2', 'middle', '4', expect.closeTo(stays[1]!, 3)],
+      ['3', 'large', 'none', expect.closeTo(stays[2]!, 3)],
+    ]);
   });
 
   it('switches every sample on its own, in a batch of 64 as in a batch of 1', async () => {

@@ -4,8 +4,10 @@ export const comparisonStyles = `
 @media (prefers-color-scheme: dark) {
   :root { --line-0: #9db2ff; --line-1: #f0a36b; --line-2: #6fd3ac; --line-3: #ec8fd8; --line-4: #d9cf5a; --line-5: #b4bac4; }
 }
-.line-0 { --line: var(--line-0); } .line-1 { --line: var(--line-1); stroke-dasharray: 7 4; } .line-2 { --line: var(--line-2); stroke-dasharray: 2 4; }
-.line-3 { --line: var(--line-3); stroke-dasharray: 12 4 2 4; } .line-4 { --line: var(--line-4); stroke-dasharray: 16 6; } .line-5 { --line: var(--line-5); stroke-dasharray: 5 3 5 9; }
+.line-0, .line-6 { --line: var(--line-0); } .line-1, .line-7 { --line: var(--line-1); } .line-2, .line-8 { --line: var(--line-2); }
+.line-3, .line-9 { --line: var(--line-3); } .line-4, .line-10 { --line: var(--line-4); } .line-5, .line-11 { --line: var(--line-5); }
+.line-1, .line-6 { stroke-dasharray: 7 4; } .line-2, .line-9 { stroke-dasharray: 2 4; } .line-3, .line-8 { stroke-dasharray: 12 4 2 4; }
+.line-4, .line-11 { stroke-dasharray: 16 6; } .line-5, .line-10 { stroke-dasharray: 5 3 5 9; }
 .curve[class*="line-"] { stroke: var(--line); }
 .cursor[class*="line-"]::after { background: var(--line); }
 .count { fill: var(--line); stroke: none; }
@@ -22,6 +24,7 @@ export const comparisonStyles = `
 .phases .bar { width: calc(var(--share) * 0.4); }
 .figures { max-width: 34rem; }
 .compared .same { color: var(--soft); }
+.compared thead th:has(.swatch) { min-width: 7.5rem; white-space: normal; text-wrap: balance; }
 .compared td small { white-space: nowrap; }
 .state { white-space: nowrap; }
 .state::before { content: ""; display: inline-block; width: 0.55em; height: 0.55em; margin-right: 0.45em; border-radius: 50%; background: var(--state); vertical-align: 0.08em; }
@@ -57,7 +60,7 @@ section:has(.show-defaults:not(:checked)) .default { display: none; }
 .runs tbody th small { display: block; white-space: nowrap; }
 .runs td:last-child { min-width: 12rem; }
 @media (max-width: 44rem) { .runs .duration, .runs th:nth-child(4) { display: none; } }
-.duration { white-space: nowrap; }
+.duration, .began { white-space: nowrap; }
 .runs input { width: 1.15rem; height: 1.15rem; vertical-align: -0.15rem; }
 .actions { display: flex; gap: 1.5rem; align-items: center; margin-top: 1.2rem; }
 button { font: inherit; padding: 0.4rem 1.15rem; border: 1px solid var(--accent); border-radius: 99px; background: var(--accent); color: var(--page); cursor: pointer; }

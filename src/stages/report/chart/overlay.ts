@@ -14,8 +14,8 @@ export interface OverlaidCurve {
   readonly series: Series;
 }
 
-/** Lines that the style sheet tells apart, by colour and by dashes. */
-export const distinctLines = 6;
+/** Lines that the style sheet tells apart: six colours, each with two kinds of dashes. */
+export const distinctLines = 12;
 
 /** Rows of the table below the curves. */
 const mostRows = 12;
