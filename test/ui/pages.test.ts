@@ -262,7 +262,7 @@ describe.skipIf(browserPath === undefined)('pages about runs in a browser', () =
     })`;
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
-      const styles = (await page.evaluate(stylesOf)) as string[];
+      const styles = await page.evaluate<string[]>(stylesOf);
       expect(new Set(styles).size).toBe(12);
       // No two that are told apart by colour alone are next to each other.
       const dashes = styles.map((style) => style.slice(style.indexOf(')')));

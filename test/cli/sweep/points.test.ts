@@ -10,7 +10,9 @@ it('plans the points of a grid, of keys in step, of a list and at random, the sa
     await writeFile(join(folder, 'toy.yaml'), toyYaml(sweep));
     const { exitCode, stdout, stderr } = await toyCommand(folder, ['sweep', 'toy.yaml', '--plan', '--json']);
     expect([exitCode, stderr]).toEqual([0, '']);
-    const { trials } = JSON.parse(stdout) as { trials: { trial: string; values: object }[] };
+    const { trials } = JSON.parse(stdout) as {
+      trials: { trial: string; values: Record<string, unknown> }[];
+    };
     expect(new Set(trials.map(({ trial }) => trial)).size).toBe(trials.length);
     return trials.map(({ values }) => Object.values(values));
   };
