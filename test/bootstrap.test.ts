@@ -43,6 +43,8 @@ beforeEach(() => {
   );
   write('src/tensorflow/library/main.ts', echo('library'));
   write('src/cli/bin.cts', echo('pipeline'));
+  write('src/config/schema/write-validator.ts', 'export {};');
+  write('schemas/pipeline.schema.json', '{}');
   write('node_modules/vitest/vitest.mjs', echo('vitest'));
   symlinkSync(join(root, 'node_modules/typescript'), join(clone, 'node_modules/typescript'));
 });

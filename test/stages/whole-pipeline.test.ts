@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NpzFile } from '../../src/data/npz/index.js';
 import { computing, loadedModules } from '../support/loaded-modules.js';
-import { main, startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+import { main, startPipeline, tinyPipeline, untilCheckpoint } from '../support/tiny-pipeline.js';
 
 let folder: string;
 let told: string;
@@ -137,18 +137,6 @@ describe('a batch of another size', () => {
     expect(after['sample/000000.png']).toBe(before['sample/000000.png']);
   });
 });
-
-/** Resolves once training has saved its first checkpoint. */
-async function untilCheckpoint(runs: string): Promise<void> {
-  for (let waited = 0; waited < 120_000; waited += 20) {
-    const train = join(runs, 'store', 'train');
-    const partial = (await readdir(train).catch(() => [])).find((name) => name.endsWith('.partial'));
-    const saved = partial && (await readdir(join(train, partial, 'checkpoints')).catch(() => []));
-    if (saved && saved.some((name) => /^step-\d+$/.test(name))) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error('Training saved no checkpoint.');
-}
 
 describe('without the native library', () => {
   type Metrics = Record<'step' | 'loss' | 'gradientNorm', number>;

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -89,4 +89,16 @@ export function startCommand(
     reject: false,
     env: { NO_COLOR: '1', ...env },
   });
+}
+
+/** Resolves once a training with its runs in the folder `runs` has saved its first checkpoint. */
+export async function untilCheckpoint(runs: string): Promise<void> {
+  for (let waited = 0; waited < 120_000; waited += 20) {
+    const train = join(runs, 'store', 'train');
+    const partial = (await readdir(train).catch(() => [])).find((name) => name.endsWith('.partial'));
+    const saved = partial && (await readdir(join(train, partial, 'checkpoints')).catch(() => []));
+    if (saved && saved.some((name) => /^step-\d+$/.test(name))) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('Training saved no checkpoint.');
 }
