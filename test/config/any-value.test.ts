@@ -2,10 +2,11 @@ import { createRequire } from 'node:module';
 import { runInThisContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { diagnostic } from '../../src/config/diagnostics/diagnostic.js';
+import { explain } from '../../src/config/explain/index.js';
 import { resolvePipeline } from '../../src/config/resolve.js';
 import { validatorProgram } from '../../src/config/schema/compile-validator.js';
 import { pipelineSchema } from '../../src/config/schema/schema.js';
-import { schemaErrors, type Validator } from '../../src/config/schema/validator.js';
+import { type SchemaError, schemaErrors, type Validator } from '../../src/config/schema/validator.js';
 import { parseYaml } from '../../src/config/source/parse.js';
 import { sourceText } from '../../src/config/source/text.js';
 import { plain, type MapTree, type Tree } from '../../src/config/source/tree.js';
@@ -92,7 +93,8 @@ it('is checked alike by the program that the build writes', () => {
   for (const tree of variants(whole)) {
     const value = plain(tree);
     const errors = isValid(value) ? [] : isValid.errors!;
-    expect(errors).toEqual(schemaErrors(value));
+    const told = (found: readonly SchemaError[]) => found.flatMap((error) => explain(error, tree));
+    expect(told(errors)).toEqual(told(schemaErrors(value)));
     if (errors.length > 0) refused += 1;
   }
   expect(refused).toBeGreaterThan(500);

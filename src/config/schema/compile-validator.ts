@@ -2,6 +2,7 @@ import { Ajv, type CodeKeywordDefinition, type KeywordCxt, _ } from 'ajv';
 import { and, not, or } from 'ajv/dist/compile/codegen/index.js';
 import standalone from 'ajv/dist/standalone/index.js';
 import { decided } from './alternatives.js';
+import { hoisted } from './hoisted.js';
 import type { Schema } from './schema.js';
 import type { Validator } from './validator.js';
 
@@ -49,7 +50,9 @@ export function compileValidator(schema: Schema): Validator {
 /** The program of that check, a CommonJS module: loading it takes a small part of the time that compiling does. */
 export function validatorProgram(schema: Schema): string {
   const ajv = newAjv(2);
-  return standalone.default(ajv, ajv.compile(decided(schema)));
+  const { schema: root, parts } = hoisted(decided(schema));
+  for (const [name, part] of parts) ajv.addSchema(part, name);
+  return standalone.default(ajv, ajv.compile(root));
 }
 
 function newAjv(optimize: number | false): Ajv {
@@ -58,6 +61,7 @@ function newAjv(optimize: number | false): Ajv {
     verbose: true,
     ownProperties: true,
     strict: false,
+    inlineRefs: false,
     strictNumbers: true,
     validateSchema: false,
     meta: false,
