@@ -72,20 +72,22 @@ function phasedStage({ stages, file }: Pipeline, wanted: string | undefined): St
 const calibrationId = ({ id }: StageOf<'sample'>): string => `calibrate-${id}`;
 
 /** The pipeline with a stage that calibrates another, which is left out. */
-function withCalibration(
+export function withCalibration(
   pipeline: Pipeline,
   sample: StageOf<'sample'>,
-  { samples, replays }: CalibrateCommandOptions,
+  { samples, replays }: Pick<CalibrateCommandOptions, 'samples' | 'replays'>,
 ): Pipeline {
   const config = Object.fromEntries(
     Object.entries(sample.config).filter(([key]) => !['trajectory', 'reverse'].includes(key)),
   );
+  // Without the ratios: paths are the same by any, and are found again once others are written into the file.
+  const phases = sample.config.phases!.map(({ model }) => ({ model }));
   const calibration = {
     ...sample,
     id: calibrationId(sample),
     kind: 'calibrate',
     references: sample.references.filter(({ path }) => path !== 'reverse'),
-    config: { ...config, likelihood: false, count: samples, replays },
+    config: { ...config, phases, likelihood: false, count: samples, replays },
   } as unknown as PipelineStage;
   return {
     ...pipeline,

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 it('finds what ratios cost and how far they lead from the largest model', async () => {
-  const phases = [{ model: 'small', switchRatio: 0.9 }, { model: 'large' }];
+  const phases = [{ model: 'small' }, { model: 'large' }];
   const config = {
     phases,
     firstSteps: 1,
