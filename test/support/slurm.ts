@@ -76,6 +76,12 @@ export async function startSlurm(): Promise<Slurm> {
   return {
     env,
     stop: async () => {
+      await execa('scancel', ['--me'], { env, reject: false });
+      for (let tries = 0; tries < 50; tries++) {
+        const { stdout } = await execa('squeue', ['--noheader'], { env, reject: false });
+        if (stdout === '') break;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
       for (const daemon of ['slurmd', 'slurmctld', 'munge']) {
         const pid = Number(await readFile(at(`${daemon}.pid`), 'utf8').catch(() => ''));
         if (pid > 0) process.kill(pid, 'SIGTERM');
