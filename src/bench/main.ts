@@ -70,12 +70,12 @@ async function run(options: Options): Promise<void> {
     await runSampling(options);
     return;
   }
-  const { model: name, mediators, latent, batch, precision, fusion, recompute, profile } = options;
+  const { model: name, mediators, latent, batch, precision, recompute, profile } = options;
   const workload = {
     model: namedModel(name, mediators, latent),
     batch,
     recompute,
-    runtime: { precision, ...(fusion ? {} : { fusion }) },
+    runtime: runtimeOf(options),
   };
   const device = nativeBackend(workload.runtime).devices.includes('GPU') ? 'cuda' : 'cpu';
   const engine = `mediator-sit, tfjs ${tf.version_core}`;
@@ -103,10 +103,14 @@ async function run(options: Options): Promise<void> {
   for (const [what, steps] of profiles) await writeProfile(profile!, what, steps);
 }
 
+function runtimeOf({ precision, fusion }: Options) {
+  return { precision, ...(fusion ? {} : { fusion }) };
+}
+
 async function runSampling(options: Options): Promise<void> {
-  const { model, phases, ratios: switchRatios, latent, precision, fusion, ...rest } = options;
+  const { model, phases, ratios: switchRatios, latent, precision, ...rest } = options;
   const models = phases.map((mediators) => namedModel(model, mediators, latent));
-  const runtime = { precision, ...(fusion ? {} : { fusion }) };
+  const runtime = runtimeOf(options);
   for await (const measurement of measureSampling({ models, switchRatios, runtime, ...rest }))
     console.log(
       options.json === true

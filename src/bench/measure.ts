@@ -72,6 +72,7 @@ async function profile(work: Work): Promise<readonly StepStats[]> {
   return steps;
 }
 
-function row(what: string, seconds: number, figures: Partial<Measurement> = {}): Measurement {
+/** A measurement, with the memory that the process has taken so far. */
+export function row(what: string, seconds: number, figures: Partial<Measurement> = {}): Measurement {
   return { what, seconds, peak_rss_mb: Math.round(peakMemoryBytes() / 2 ** 20), ...figures };
 }

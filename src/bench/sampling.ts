@@ -1,4 +1,4 @@
-import { initialize, normal } from '../nn/parameters.js';
+import { normal } from '../nn/parameters.js';
 import { sitParameters } from '../models/sit/parameters.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import {
@@ -18,14 +18,13 @@ import {
   type RuntimeOptions,
   Session,
   type Tensor1D,
-  VariableStore,
   int32,
   nativeBackend,
-  peakMemoryBytes,
   randomNormal,
   streamKey,
 } from '../tensorflow/index.js';
-import type { Measurement } from './measure.js';
+import { type Measurement, row } from './measure.js';
+import { choice, weightsIn } from './workload.js';
 
 /** Models that take turns, and what they draw. */
 export interface SamplingWorkload {
@@ -46,8 +45,6 @@ export interface SamplingMeasurement extends Measurement {
   readonly saved_share?: number;
 }
 
-const choice = { interpolant: 'linear', prediction: 'velocity' } as const;
-
 /**
  * Measures Euler–Maruyama: the largest model alone, and models that take turns, for samples together and for one at a
  * time. Weights are random; every path is followed twice, and the second time counts.
@@ -66,26 +63,20 @@ export async function* measureSampling(workload: SamplingWorkload): AsyncGenerat
       time({ session, of, switching, settings, drawn, classes: models[0]!.classes }, batch, count);
 
     const whole = await timed(networks.slice(-1), single, samples, samples);
-    yield row('sampling', whole.seconds);
+    yield rowOf('sampling', whole.seconds);
     const together = await timed(networks, phases, samples, samples);
     yield {
-      ...row('step-wise sampling', together.seconds),
+      ...rowOf('step-wise sampling', together.seconds),
       saved_share: savedShare(together.results, networks, settings),
     };
-    yield row('step-wise sampling, one at a time', (await timed(networks, phases, 1, alone)).seconds);
+    yield rowOf('step-wise sampling, one at a time', (await timed(networks, phases, 1, alone)).seconds);
   } finally {
     await session.close();
   }
 }
 
-function row(what: string, seconds: number): Measurement {
-  return {
-    what,
-    seconds,
-    images_per_s: 1 / seconds,
-    peak_rss_mb: Math.round(peakMemoryBytes() / 2 ** 20),
-  };
-}
+const rowOf = (what: string, seconds: number): Measurement =>
+  row(what, seconds, { images_per_s: 1 / seconds });
 
 const settingsOf = ({ steps }: SamplingWorkload): SamplerSettings => ({
   choice: { kind: 'sde', method: 'eulerMaruyama', diffusion: 'sigma', lastStep: 'mean', lastStepSize: 0.04 },
@@ -100,10 +91,7 @@ async function openNetwork(session: Session, config: SiTConfig, seed: number): P
   const parameters = sitParameters(config).map((parameter) =>
     parameter.initial.kind === 'zeros' ? { ...parameter, initial: normal(0.02) } : parameter,
   );
-  const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
-  const start = initialize(parameters, seed);
-  await new VariableStore(session, variables).write(({ name }) => start[name]!);
-  const weights = Object.fromEntries(variables.map((variable) => [variable.name, variable]));
+  const weights = await weightsIn(session, parameters, seed);
   return { model: { config, transport: choice, weights } };
 }
 

@@ -1,13 +1,14 @@
 import { type SiTConfig, gridOf } from '../models/sit/config.js';
 import { sitParameters } from '../models/sit/parameters.js';
 import { sit } from '../models/sit/sit.js';
-import { initialize } from '../nn/parameters.js';
+import { type Parameter, initialize } from '../nn/parameters.js';
 import { sdeSampler } from '../sampling/index.js';
 import {
   CompiledProgram,
   type HostTensor,
   type RuntimeOptions,
   Session,
+  type SessionVariable,
   type Tensor,
   type Tensor1D,
   type Tensor4D,
@@ -41,7 +42,8 @@ export interface Work {
   readonly session: Session;
 }
 
-const choice = { interpolant: 'linear', prediction: 'velocity' } as const;
+/** What is measured follows velocities along straight paths, as the paper's models do. */
+export const choice = { interpolant: 'linear', prediction: 'velocity' } as const;
 
 /** The network alone, without gradients. */
 export async function forward({ model, batch, runtime }: Workload): Promise<Work> {
@@ -51,7 +53,7 @@ export async function forward({ model, batch, runtime }: Workload): Promise<Work
     ({ x, t, y }: { x: Tensor4D; t: Tensor1D; y: Tensor1D }, weights) => ({
       value: sit(weights, model, x, t, y),
     }),
-    await weightsIn(session, model),
+    await weightsIn(session, sitParameters(model)),
   );
   const inputs = { x: latents(model, batch), t: times(batch), y: labels(model, batch) };
   return { session, run: () => program.call(inputs) };
@@ -83,7 +85,7 @@ export async function samplingStep({ model, batch, runtime }: Workload): Promise
       const noise = randomNormal(noiseKey, firstSample, batch, x.shape.slice(1));
       return { x: step({ x, t, dt, noise }).x };
     },
-    await weightsIn(session, model),
+    await weightsIn(session, sitParameters(model)),
   );
   const inputs = {
     x: latents(model, batch),
@@ -139,9 +141,13 @@ export async function trainStep({ model, batch, runtime, server, recompute }: Wo
   return { session, run: () => trainer.step(batchOf, 1e-4, updates++) };
 }
 
-async function weightsIn(session: Session, model: SiTConfig) {
-  const parameters = sitParameters(model);
-  const values = initialize(parameters, 0);
+/** New variables with random start values, by name. */
+export async function weightsIn(
+  session: Session,
+  parameters: readonly Parameter[],
+  seed = 0,
+): Promise<Record<string, SessionVariable>> {
+  const values = initialize(parameters, seed);
   const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
   const names = new Map(variables.map((variable, i) => [variable, parameters[i]!.name]));
   await new VariableStore(session, variables).write((variable) => values[names.get(variable)!]!);
