@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 /** The part of JSON Schema (draft 07) that the schemas of this project use, and our own keywords. */
 export interface Schema {
@@ -52,6 +53,9 @@ export const schemaDirectory = new URL('../../../schemas/', import.meta.url);
 export function readSchema(path: string): Schema {
   return inline(new URL(path, schemaDirectory), new Map());
 }
+
+/** Where the build writes the check of pipelines, beside this module. */
+export const validatorFile = fileURLToPath(new URL('pipeline-validator.cjs', import.meta.url));
 
 let whole: Schema | undefined;
 

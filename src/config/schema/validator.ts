@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type { ErrorObject } from 'ajv';
-import { pipelineSchema } from './schema.js';
+import { pipelineSchema, validatorFile } from './schema.js';
 
 /** What a value gets wrong, as ajv tells it; `parentSchema` and `data` are always there. */
 export type SchemaError = ErrorObject;
@@ -13,9 +12,7 @@ export interface Validator {
   errors?: readonly SchemaError[] | null;
 }
 
-/** The check of pipelines, which the build writes beside this module; compiling it takes longer than all else. */
-export const validatorFile = fileURLToPath(new URL('pipeline-validator.cjs', import.meta.url));
-
+/** As the build wrote it, where there was one; compiling it takes longer than all else. */
 const validate: Validator = existsSync(validatorFile)
   ? (createRequire(import.meta.url)(validatorFile) as Validator)
   : (await import('./compile-validator.js')).compileValidator(pipelineSchema());

@@ -1,5 +1,6 @@
 import type { RgbImage } from '../../data/images/index.js';
 import { toBytes } from '../../data/images/pixels.js';
+import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { takeRows } from '../../sampling/index.js';
 import { type HostTensor, floats } from '../../tensorflow/index.js';
 import type { Autoencoder } from '../autoencoder/saved-autoencoder.js';
@@ -19,8 +20,7 @@ export class Decoder {
 
   async decode(latents: HostTensor): Promise<RgbImage[]> {
     const samples = latents.shape[0]!;
-    const { channels, patchSize } = this.autoencoder.config;
-    const side = latents.shape[1]! * 2 ** (channels.length - 1) * patchSize;
+    const side = latents.shape[1]! * downsampleOf(this.autoencoder.config);
     const atOnce = evenPart(this.total, Math.floor(mostPixels / side ** 2));
     const images: RgbImage[] = [];
     for (let first = 0; first < samples; first += atOnce) {
