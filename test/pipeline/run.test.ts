@@ -11,11 +11,12 @@ import {
   stat,
 } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Observable, throwError } from 'rxjs';
 import type { TimedRunEvent } from '../../src/pipeline/index.js';
 import type { StageEvent } from '../../src/pipeline/stage.js';
+import { createRunFolder } from '../../src/pipeline/run/run-folder.js';
 import { toyRegistry } from './toy-kinds.js';
 import { outcomes, run, toyFolder, toyPipeline, toyStages } from './toy-pipeline.js';
 
@@ -306,5 +307,16 @@ describe('two runs at once', () => {
     const waiting = both.flat().find((event) => event.type === 'stage-waiting');
     expect(waiting).toMatchObject({ holder: { pid: process.pid } });
     expect(both.map((events) => events.at(-1)?.type)).toEqual(['run-finished', 'run-finished']);
+  });
+
+  it('may begin at the same moment, in one process too', async () => {
+    const one = pipeline();
+    const runs = join(directory, 'runs');
+    const folders = await Promise.all(Array.from({ length: 20 }, () => createRunFolder(runs, one)));
+    expect(new Set(folders.map((folder) => folder.directory)).size).toBe(20);
+    expect((await readdir(join(runs, 'toy'))).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    expect(folders.map((folder) => basename(folder.directory))).toContain(
+      await readlink(join(runs, 'toy', 'latest')),
+    );
   });
 });

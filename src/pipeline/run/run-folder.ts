@@ -1,4 +1,5 @@
-import { mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, readlink, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import type { Origin, Pipeline } from '../../config/index.js';
@@ -40,23 +41,24 @@ export async function createRunFolder(
   const startedAt = now.toISOString();
   const parent = join(runsRoot, pipeline.name);
   try {
-    await mkdir(parent, { recursive: true });
+    await mkdir(parent, { recursive: true }).catch((error: unknown) => {
+      throw mkdirReason(parent, error);
+    });
     const directory = await makeNewFolder(join(parent, startedAt.replaceAll(':', '-')));
     await writeFile(join(directory, resolvedName), resolvedYaml(pipeline));
     await writeFile(join(directory, originsName), originsJson(pipeline, sources));
     await pointTo(join(parent, 'latest'), directory);
     return { directory, startedAt };
   } catch (error) {
-    throw notWritable(mkdirReason(parent, error), runsRoot);
+    throw notWritable(error, runsRoot);
   }
 }
 
-/** Puts a link in its place in one step, whatever was there. Links are relative, so that the folder of runs can move. */
+/** Puts a link in its place in one step, whatever was there and whoever else does. Links are relative, so that the folder of runs can move. */
 export async function pointTo(link: string, target: string): Promise<void> {
   const to = relative(dirname(link), target);
   if ((await readlink(link).catch(() => undefined)) === to) return;
-  const aside = join(dirname(link), `.${basename(link)}.${process.pid}.tmp`);
-  await rm(aside, { force: true });
+  const aside = join(dirname(link), `.${basename(link)}.${randomUUID()}.tmp`);
   await symlink(to, aside);
   await rename(aside, link);
 }
@@ -91,7 +93,7 @@ function originsJson({ directory }: Pipeline, sources: ReadonlyMap<string, Origi
 
 function notWritable(error: unknown, runsRoot: string): unknown {
   const { code, path } = error as NodeJS.ErrnoException;
-  if (code === 'ENOTDIR' || code === 'EEXIST')
+  if (code === 'ENOTDIR')
     return new UserError({
       code: 'runs-folder-not-a-folder',
       message: `${path ?? runsRoot}: a folder was expected, for runs; a file is in its place.`,
