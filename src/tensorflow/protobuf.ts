@@ -37,6 +37,7 @@ const root = protobuf.Root.fromJSON({
         GraphOptions: {
           fields: {
             optimizerOptions: { type: 'OptimizerOptions', id: 3 },
+            placePrunedGraph: { type: 'bool', id: 6 },
             rewriteOptions: { type: 'RewriterConfig', id: 10 },
           },
         },

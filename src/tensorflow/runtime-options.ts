@@ -39,7 +39,7 @@ export function configProto(options: RuntimeOptions, bfloat16 = hasAvx512()): Ui
 export function configMessage(
   { precision = 'float32', device = 'auto', threads = 0, xla = false }: RuntimeOptions,
   bfloat16 = hasAvx512(),
-): Readonly<Record<string, unknown>> {
+) {
   const rewriteOptions = {
     metaOptimizerIterations: oneRound,
     memoryOptimization: noMemoryOptimization,
@@ -48,6 +48,8 @@ export function configMessage(
   };
   const graphOptions = {
     ...(xla && { optimizerOptions: { globalJitLevel: jitOn, cpuGlobalJit: true } }),
+    // A session's graph grows with every trace: each is placed by itself, and not all of them anew.
+    placePrunedGraph: true,
     rewriteOptions,
   };
   return {

@@ -15,8 +15,8 @@ const allowGrowth = '32022001'; // gpu_options (6) { allow_growth (4): true }
 const softPlacement = '3801'; // allow_soft_placement (7): true
 // memory_optimization (4): NO_MEM_OPT, meta_optimizer_iterations (12): ONE
 const rewriting = '20016001';
-// graph_options (10) { rewrite_options (10) }
-const graphOptions = `52065204${rewriting}`;
+// graph_options (10) { place_pruned_graph (6): true, rewrite_options (10) }
+const graphOptions = `520830015204${rewriting}`;
 
 describe('the session configuration, serialized', () => {
   test('by default: GPU memory as needed, operations placed where they can be', () => {
@@ -24,8 +24,8 @@ describe('the session configuration, serialized', () => {
   });
 
   test('bfloat16 turns graph rewriting for it on', () => {
-    // graph_options (10) { rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
-    expect(hex({ precision: 'bfloat16' }, true)).toContain(`52095207${rewriting}f80101`);
+    // graph_options (10) { as above, rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
+    expect(hex({ precision: 'bfloat16' }, true)).toContain(`520b30015207${rewriting}f80101`);
     expect(hex({ precision: 'float32' }, true)).toBe(hex({}));
   });
 
@@ -59,6 +59,7 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
     gpu_options: { allow_growth: true },
     allow_soft_placement: true,
     graph_options: {
+      place_pruned_graph: true,
       ...graph,
       rewrite_options: { memory_optimization: 'NO_MEM_OPT', meta_optimizer_iterations: 'ONE', ...rewrite },
     },
