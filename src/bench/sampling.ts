@@ -39,6 +39,9 @@ export interface SamplingWorkload {
   readonly runtime: RuntimeOptions;
 }
 
+/** Samples of a run that is worth measuring: as many as a model is evaluated with. */
+const longRun = 50_000;
+
 /** Of a way of sampling: `seconds` are those of one sample. */
 export interface SamplingMeasurement extends Measurement {
   /** Part of the multiply-accumulates that is saved against the largest model alone. */
@@ -128,7 +131,14 @@ async function time(
   batch: number,
   count: number,
 ): Promise<{ seconds: number; results: PathResult[] }> {
-  const follow = pathOf({ session, networks: of, phases: switching, settings, mostSamples: batch });
+  const follow = pathOf({
+    session,
+    networks: of,
+    phases: switching,
+    settings,
+    mostSamples: batch,
+    totalSamples: longRun,
+  });
   const labels = int32(
     [batch],
     Int32Array.from({ length: batch }, (_, i) => i % classes),

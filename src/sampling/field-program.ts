@@ -13,7 +13,7 @@ import type { ThroughBlocks } from '../models/sit/sit.js';
 import type { VectorField } from '../transport/index.js';
 import { guides } from './guidance.js';
 import { type Network, networkField, networkWeights } from './network.js';
-import { mostCounts, paddedCount } from './padding.js';
+import type { BatchSizes } from './batch-sizes.js';
 
 // A type, not an interface: it is a program's record of inputs.
 // eslint-disable-next-line @typescript-eslint/consistent-type-definitions
@@ -29,8 +29,8 @@ export type FieldThrough = (through?: ThroughBlocks) => VectorField;
  * A program around a network. It is compiled twice, with guidance and without, so that a step outside of the guidance
  * interval costs one evaluation and not two.
  *
- * Inputs are scalars or have the samples as their first axis; results all have them. Any number of samples up to
- * `mostSamples` may be given: they are padded to one of a few counts, each of which is traced once.
+ * Inputs are scalars or have the samples as their first axis; results all have them. Any number of samples may be
+ * given: they are filled up to one of the sizes, each of which is traced once.
  */
 export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
   private readonly programs = new Map<boolean, Compiled<I, O>>();
@@ -38,7 +38,7 @@ export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
   constructor(
     private readonly session: ProgramSession,
     private readonly network: Network,
-    private readonly mostSamples: number,
+    private readonly sizes: BatchSizes,
     private readonly use: (field: VectorField, inputs: I, fieldThrough: FieldThrough) => O,
   ) {}
 
@@ -48,7 +48,7 @@ export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
     const guided = guidance !== undefined && guides(guidance, from, to - from);
     const samples = inputs.labels!.shape[0]!;
     const program = this.program(guided);
-    const results = await program.call(withSamples(inputs, paddedCount(samples, this.mostSamples)));
+    const results = await program.call(withSamples(inputs, this.sizes.filled(samples)));
     return withSamples(results, samples);
   }
 
@@ -65,7 +65,7 @@ export class FieldProgram<I extends Tensors & FieldInputs, O extends Tensors> {
           session: this.session,
           weights: networkWeights(this.network, guided),
           // Multistep methods have programs of four orders.
-          maxTraces: 4 * mostCounts,
+          maxTraces: 4 * this.sizes.choices,
         },
       );
       this.programs.set(guided, known);

@@ -10,6 +10,7 @@ import {
   tf,
 } from '../../tensorflow/index.js';
 import type { VectorField } from '../../transport/index.js';
+import type { BatchSizes } from '../batch-sizes.js';
 import { FieldProgram } from '../field-program.js';
 import { guides } from '../guidance.js';
 import type { Network } from '../network.js';
@@ -36,11 +37,11 @@ export function cachedSteps(
   session: ProgramSession,
   networks: readonly Network[],
   cache: FeatureCache,
-  mostSamples: number,
+  sizes: BatchSizes,
   step: OneEvaluationStep,
 ): (samples: number, lastStep: number, inputsOf: StepInputsOf) => PhaseStep[] {
   const programs = networks.map((network) => ({
-    computed: new FieldProgram(session, network, mostSamples, (_, inputs: Inputs, fieldThrough) => {
+    computed: new FieldProgram(session, network, sizes, (_, inputs: Inputs, fieldThrough) => {
       const samples = inputs.x.shape[0];
       let feature: Tensor | undefined;
       const field = fieldThrough((h, blocks) => {
@@ -54,7 +55,7 @@ export function cachedSteps(
       feature!.dispose();
       return { x, differences };
     }),
-    predicted: new FieldProgram(session, network, mostSamples, (_, inputs: Inputs, fieldThrough) => {
+    predicted: new FieldProgram(session, network, sizes, (_, inputs: Inputs, fieldThrough) => {
       const added = predictedFeature(inputs.differences!, inputs.factors!);
       const through: ThroughBlocks = (h) => tf.add(h, byBranch(added));
       return { x: step(network, fieldThrough(through), inputs).x };

@@ -50,16 +50,12 @@ export function adaptivePath(
   };
 }
 
-function adaptivePrograms(
-  { session, field, mostSamples }: OdeSteps,
-  network: Network,
-  tolerances: Tolerances,
-) {
+function adaptivePrograms({ session, field, sizes }: OdeSteps, network: Network, tolerances: Tolerances) {
   return {
-    field: new FieldProgram(session, network, mostSamples, (output, inputs: Omit<OdeInputs, 'dt'>) => ({
+    field: new FieldProgram(session, network, sizes, (output, inputs: Omit<OdeInputs, 'dt'>) => ({
       f: odeField(network.model, field, output, inputs)(inputs.x, inputs.t),
     })),
-    step: new FieldProgram(session, network, mostSamples, (output, inputs: OdeInputs & { f: Tensor }) =>
+    step: new FieldProgram(session, network, sizes, (output, inputs: OdeInputs & { f: Tensor }) =>
       dopri5Step(odeField(network.model, field, output, inputs), inputs, tolerances),
     ),
   };

@@ -1,5 +1,6 @@
 import type { ProgramSession, Tensor } from '../../tensorflow/index.js';
 import { type SdeSampler, transportOf } from '../../transport/index.js';
+import type { BatchSizes } from '../batch-sizes.js';
 import { cachedSteps } from '../feature-cache/cached-steps.js';
 import type { FeatureCache } from '../feature-cache/taylor.js';
 import type { Network } from '../network.js';
@@ -20,10 +21,10 @@ export function cachedSdeSteps(
   networks: readonly Network[],
   sampler: SdeSampler & { readonly diffusionNorm: number },
   cache: FeatureCache,
-  mostSamples: number,
+  sizes: BatchSizes,
   plain: GridMethod,
 ): GridMethod {
-  const steps = cachedSteps(session, networks, cache, mostSamples, ({ model }, field, inputs) => {
+  const steps = cachedSteps(session, networks, cache, sizes, ({ model }, field, inputs) => {
     const given = inputs as unknown as Inputs & { noise: Tensor };
     return { x: sdeSampler(transportOf(model.transport), sampler, field).step(given).x };
   });
@@ -41,8 +42,8 @@ export function cachedSdeSteps(
 
 /** Euler steps with predicted features; the last of them is computed. */
 export function cachedEulerSteps(ode: OdeSteps, cache: FeatureCache, count: number): GridMethod {
-  const { session, networks, mostSamples, field } = ode;
-  const steps = cachedSteps(session, networks, cache, mostSamples, ({ model }, output, inputs) => ({
+  const { session, networks, sizes, field } = ode;
+  const steps = cachedSteps(session, networks, cache, sizes, ({ model }, output, inputs) => ({
     x: fixedStepMethods.euler.step(odeField(model, field, output, inputs), inputs as unknown as Inputs).x,
   }));
   return ({ perSample, init }) =>

@@ -6,6 +6,8 @@ import {
   lastStepSize,
   timeInterval,
 } from '../../transport/index.js';
+import { sitCost } from '../../models/sit/cost.js';
+import { BatchSizes, type SamplingWork } from '../batch-sizes.js';
 import type { FeatureCache } from '../feature-cache/taylor.js';
 import type { Network } from '../network.js';
 import type { Tolerances } from '../ode/index.js';
@@ -44,6 +46,8 @@ export interface PathOptions {
   readonly settings: SamplerSettings;
   /** As many samples as are ever followed together. */
   readonly mostSamples: number;
+  /** Samples that are drawn in all, by whomever; by default as many as are followed together. */
+  readonly totalSamples?: number;
   /** From data to noise. Only for ODEs. */
   readonly reverse?: boolean;
   /** Follows the states of `likelihoodState`, with a `probe` of each sample. Only for ODEs. */
@@ -58,18 +62,20 @@ export function pathTimes(transport: TransportChoice, settings: SamplerSettings)
 
 /** The path of a sampler through networks. */
 export function pathOf(options: PathOptions): FollowPath {
-  const { session, networks, phases, settings, mostSamples, reverse = false, density = false } = options;
+  const { session, networks, phases, settings, reverse = false, density = false } = options;
+  const { mostSamples, totalSamples = mostSamples } = options;
   const { choice, featureCache: cache } = settings;
   const times = pathTimes(networks[0]!.model.transport, settings);
+  const sizes = BatchSizes.worthTracing(mostSamples, samplingWork(networks, times.length * totalSamples));
   if (choice.kind === 'sde') {
     if (reverse || density) throw new RangeError('An SDE has no way back and no density.');
     const sampler = { ...choice, diffusionNorm: settings.diffusionNorm };
-    const steps = sdeSteps(session, networks, sampler, mostSamples);
-    const method = cache ? cachedSdeSteps(session, networks, sampler, cache, mostSamples, steps) : steps;
+    const steps = sdeSteps(session, networks, sampler, sizes);
+    const method = cache ? cachedSdeSteps(session, networks, sampler, cache, sizes, steps) : steps;
     return gridPath({ times, lastStepSize: lastStepSize(choice) }, phases, method);
   }
   if (reverse) times.reverse();
-  const ode = { session, networks, mostSamples, field: density ? densityField : sampleField };
+  const ode = { session, networks, sizes, field: density ? densityField : sampleField };
   const { method } = choice;
   if (method === 'dopri5') return adaptivePath(ode, times, phases, settings.tolerances);
   if (cache && method === 'euler' && !density && !reverse)
@@ -77,4 +83,16 @@ export function pathOf(options: PathOptions): FollowPath {
   const steps =
     method === 'adamsBashforth' ? multistepSteps(ode, settings.order, times) : rungeKuttaSteps(ode, method);
   return gridPath({ times, lastStepSize: 0 }, phases, steps);
+}
+
+/** What following samples takes, each step asking the most costly network once. */
+function samplingWork(networks: readonly Network[], evaluations: number): SamplingWork {
+  const asked = networks.map(({ model, guidance, base = model }) =>
+    guidance === undefined ? [model] : [model, base],
+  );
+  const costs = asked.map((models) =>
+    models.reduce((sum, { config }) => sum + sitCost(config).multiplyAccumulates, 0),
+  );
+  const blocks = networks.reduce((sum, { model }) => sum + model.config.mediators.length, 0);
+  return { multiplyAccumulates: evaluations * Math.max(...costs), blocks };
 }

@@ -1,5 +1,6 @@
 import type { ProgramSession, Tensor } from '../../tensorflow/index.js';
 import type { OdeMethod } from '../../transport/index.js';
+import type { BatchSizes } from '../batch-sizes.js';
 import { FieldProgram } from '../field-program.js';
 import type { Network } from '../network.js';
 import { MultistepHistory, adamsBashforthStep, fixedStepMethods } from '../ode/index.js';
@@ -14,7 +15,7 @@ export interface OdeSteps {
   readonly session: ProgramSession;
   readonly networks: readonly Network[];
   readonly field: OdeField;
-  readonly mostSamples: number;
+  readonly sizes: BatchSizes;
 }
 
 /** Steps of a Runge–Kutta method. */
@@ -32,12 +33,8 @@ function spanOf(method: OneStepMethod, { t, dt }: { t: number; dt: number }): re
   return method === 'euler' ? [t, t] : [t, t + dt];
 }
 
-function rungeKuttaProgram(
-  { session, field, mostSamples }: OdeSteps,
-  network: Network,
-  method: OneStepMethod,
-) {
-  return new FieldProgram(session, network, mostSamples, (output, inputs: OdeInputs) =>
+function rungeKuttaProgram({ session, field, sizes }: OdeSteps, network: Network, method: OneStepMethod) {
+  return new FieldProgram(session, network, sizes, (output, inputs: OdeInputs) =>
     fixedStepMethods[method].step(odeField(network.model, field, output, inputs), inputs),
   );
 }
@@ -47,14 +44,14 @@ const starters: readonly OneStepMethod[] = ['euler', 'euler', 'euler', 'heun2', 
 
 /** Steps of an Adams–Bashforth method, which look back on the field at earlier steps. */
 export function multistepSteps(steps: OdeSteps, order: number, times: readonly number[]): GridMethod {
-  const { session, networks, field, mostSamples } = steps;
+  const { session, networks, field, sizes } = steps;
   const method = starters[order]!;
   const programs = networks.map((network) => ({
     start: rungeKuttaProgram(steps, network, method),
     step: new FieldProgram(
       session,
       network,
-      mostSamples,
+      sizes,
       (output, inputs: Record<'x' | 't' | 'history' | 'weights' | 'labels', Tensor>) =>
         adamsBashforthStep(odeField(network.model, field, output, inputs), inputs),
     ),

@@ -1,5 +1,6 @@
 import type { ProgramSession, Tensor } from '../../tensorflow/index.js';
 import { type SdeSampler, transportOf } from '../../transport/index.js';
+import type { BatchSizes } from '../batch-sizes.js';
 import { FieldProgram } from '../field-program.js';
 import type { Network } from '../network.js';
 import { takeRows } from '../rows.js';
@@ -15,20 +16,15 @@ export function sdeSteps(
   session: ProgramSession,
   networks: readonly Network[],
   sampler: SdeSampler & { readonly diffusionNorm: number },
-  mostSamples: number,
+  sizes: BatchSizes,
 ): GridMethod {
   const programs = networks.map((network) => {
     const transport = transportOf(network.model.transport);
     return {
-      step: new FieldProgram(
-        session,
-        network,
-        mostSamples,
-        (field, inputs: StepInputs & { noise: Tensor }) => ({
-          x: sdeSampler(transport, sampler, field).step(inputs).x,
-        }),
-      ),
-      last: new FieldProgram(session, network, mostSamples, (field, inputs: StepInputs) =>
+      step: new FieldProgram(session, network, sizes, (field, inputs: StepInputs & { noise: Tensor }) => ({
+        x: sdeSampler(transport, sampler, field).step(inputs).x,
+      })),
+      last: new FieldProgram(session, network, sizes, (field, inputs: StepInputs) =>
         sdeSampler(transport, sampler, field).lastStep!(inputs),
       ),
     };

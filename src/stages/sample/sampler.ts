@@ -105,6 +105,7 @@ export class Sampler {
       phases: phaseOptions(config),
       settings: samplerSettings(config.sampler),
       mostSamples: config.batch,
+      totalSamples: config.count,
       seed,
       normalization: models.phases[0]!.saved.normalization,
       likelihood,
