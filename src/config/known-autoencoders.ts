@@ -1,4 +1,5 @@
 import { parseRepository } from '../huggingface/index.js';
+import { type AutoencoderConfig, downsampleOf } from '../models/autoencoder-kl/config.js';
 
 /** What stages that use an autoencoder must know of it. */
 export interface AutoencoderFacts {
@@ -6,12 +7,23 @@ export interface AutoencoderFacts {
   readonly latentChannels: number;
 }
 
-const known: Readonly<Record<string, AutoencoderFacts | undefined>> = {
-  'stabilityai/sd-vae-ft-ema': { downsample: 8, latentChannels: 4 },
-  'stabilityai/sd-vae-ft-mse': { downsample: 8, latentChannels: 4 },
+const stableDiffusion: AutoencoderConfig = {
+  ...{ imageChannels: 3, latentChannels: 4, channels: [128, 256, 512, 512] },
+  ...{ layersPerBlock: 2, normGroups: 32, patchSize: 1 },
 };
+
+const known: Readonly<Record<string, AutoencoderConfig | undefined>> = {
+  'stabilityai/sd-vae-ft-ema': stableDiffusion,
+  'stabilityai/sd-vae-ft-mse': stableDiffusion,
+};
+
+/** The models of repositories that are known without looking into them. */
+export function knownAutoencoderModel(weights: string): AutoencoderConfig | undefined {
+  return known[parseRepository(weights)?.id ?? ''];
+}
 
 /** Facts of repositories that are known without looking into them. */
 export function knownAutoencoder(weights: string): AutoencoderFacts | undefined {
-  return known[parseRepository(weights)?.id ?? ''];
+  const model = knownAutoencoderModel(weights);
+  return model && { downsample: downsampleOf(model), latentChannels: model.latentChannels };
 }

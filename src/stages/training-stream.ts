@@ -34,6 +34,7 @@ import { type Schedule, learningRateAt } from '../training/schedule.js';
 import { withQuartiles } from '../training/time-quartiles.js';
 import type { Trainer } from '../training/trainer.js';
 import { type RecordsOptions, TrainingRecords } from './records/training-records.js';
+import { toMegabytes } from './memory.js';
 import { checkpointsName } from './training-files.js';
 import { madeFrom, refuseForeign } from './training-origin.js';
 import { isFirstWorker } from './workers.js';
@@ -245,7 +246,7 @@ class TrainingRun {
     const { idleShare } = this.device;
     return {
       ...(idleShare !== undefined && { idlePercent: Number((100 * idleShare).toFixed(1)) }),
-      peakMemoryMegabytes: Math.round(peakMemoryBytes() / 1e6),
+      peakMemoryMegabytes: toMegabytes(peakMemoryBytes()),
     };
   }
 

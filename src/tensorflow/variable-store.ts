@@ -2,12 +2,20 @@ import { type HostTensor, sizeOf } from './data-types.js';
 import type { Output } from './graph.js';
 import type { Session, SessionVariable } from './session.js';
 
-/** Variables are moved in portions of about this many bytes: memory stays bounded and calls stay few. */
-const portionBytes = 256 * 2 ** 20;
+/**
+ * Variables are moved in portions of about so many bytes: memory stays bounded and calls stay few. What was written is
+ * garbage that may stay for long, so that portions are smaller there: one that was first seen costs little before there
+ * are steps in the graph.
+ */
+const portionBytes = { read: 256 * 2 ** 20, write: 32 * 2 ** 20 } as const;
 
-interface Portion {
+interface ReadPortion {
   readonly variables: readonly SessionVariable[];
   readonly reads: readonly Output[];
+}
+
+interface WritePortion {
+  readonly variables: readonly SessionVariable[];
   readonly placeholders: readonly Output[];
   readonly assigns: readonly bigint[];
 }
@@ -18,18 +26,22 @@ interface Portion {
  * Make it before the session's first run: nodes that are added later make TensorFlow prepare the whole graph again.
  */
 export class VariableStore {
-  private readonly portions: readonly Portion[];
+  private readonly readPortions: readonly ReadPortion[];
+  private readonly writePortions: readonly WritePortion[];
 
   constructor(
     private readonly session: Session,
     readonly variables: readonly SessionVariable[],
   ) {
-    this.portions = split(variables).map((portion) => {
+    this.readPortions = split(variables, portionBytes.read).map((portion) => ({
+      variables: portion,
+      reads: portion.map((variable) => variable.read()),
+    }));
+    this.writePortions = split(variables, portionBytes.write).map((portion) => {
       const placeholders = portion.map(({ shape }) => session.graph.placeholder('float32', shape));
       return {
         variables: portion,
         placeholders,
-        reads: portion.map((variable) => variable.read()),
         assigns: portion.map((variable, i) => variable.assign(placeholders[i]!)),
       };
     });
@@ -37,7 +49,7 @@ export class VariableStore {
 
   /** Every variable with its value, in order. */
   async *read(): AsyncGenerator<readonly [SessionVariable, HostTensor]> {
-    for (const { variables, reads } of this.portions) {
+    for (const { variables, reads } of this.readPortions) {
       const values = await this.session.run([], reads);
       for (const [i, variable] of variables.entries()) yield [variable, values[i]!];
     }
@@ -45,7 +57,7 @@ export class VariableStore {
 
   /** Sets every variable to what `valueOf` gives for it. */
   async write(valueOf: (variable: SessionVariable) => HostTensor | Promise<HostTensor>): Promise<void> {
-    for (const { variables, placeholders, assigns } of this.portions) {
+    for (const { variables, placeholders, assigns } of this.writePortions) {
       const values = await Promise.all(
         variables.map(async (variable) => fitting(variable, await valueOf(variable))),
       );
@@ -64,12 +76,12 @@ function fitting({ name, shape }: SessionVariable, value: HostTensor): HostTenso
   return { ...value, shape };
 }
 
-function split(variables: readonly SessionVariable[]): SessionVariable[][] {
+function split(variables: readonly SessionVariable[], most: number): SessionVariable[][] {
   const portions: SessionVariable[][] = [];
   let bytes = Infinity;
   for (const variable of variables) {
     const own = 4 * sizeOf(variable.shape);
-    if (bytes + own > portionBytes) {
+    if (bytes + own > most) {
       portions.push([]);
       bytes = 0;
     }

@@ -13,7 +13,7 @@ import type { SiTConfig } from '../../src/models/sit/config.js';
 import { sitParameters } from '../../src/models/sit/parameters.js';
 import { type Parameter, initialize, normal } from '../../src/nn/parameters.js';
 import type { Json, StageContext, StageEvent, StageWorkers } from '../../src/pipeline/stage.js';
-import { writeSavedAutoencoder } from '../../src/stages/autoencoder/saved-autoencoder.js';
+import { writeSavedAutoencoder } from '../../src/stages/autoencoder/saved-file.js';
 import { run as runSample } from '../../src/stages/sample/index.js';
 import { type SavedModel, writeSavedModel } from '../../src/stages/train/saved-model.js';
 

@@ -43,6 +43,20 @@ export function partition(
   return tile >= Math.max(height, width) ? { atOnce: 1 } : { atOnce: 1, tile };
 }
 
+/** Peak memory of computing `count` images as `partition` divides them, beside the weights: an estimate. */
+export function partitionedBytes(
+  config: AutoencoderConfig,
+  work: AutoencoderWork,
+  [height, width]: readonly [number, number],
+  count: number,
+  memoryMiB: number,
+): number {
+  const { atOnce, tile } = partition(config, work, [height, width], memoryMiB);
+  return (
+    Math.min(count, atOnce) * computeBytes(config, work, tile === undefined ? height * width : tile ** 2)
+  );
+}
+
 /** Peak memory of computing an image of that many latent pixels, beside the weights: an estimate. */
 export function computeBytes(
   { channels, patchSize }: AutoencoderConfig,

@@ -4,9 +4,7 @@ import { pool, poolGradient } from '../../nn/pooling.js';
 import { sumOfRows } from '../../nn/reductions.js';
 import { softmaxGradient } from '../../nn/softmax.js';
 import { type Tensor, type Tensor4D, after, tf } from '../../tensorflow/index.js';
-
-/** Scores of queries towards keys that are computed at a time: 128 MiB of them. */
-const scoresAtOnce = 2 ** 25;
+import { queryChunks, scoresAtOnce } from './query-chunks.js';
 
 /**
  * Softmax attention of every token to every other: queries, keys and values side by side,
@@ -15,15 +13,8 @@ const scoresAtOnce = 2 ** 25;
  */
 export function attend(qkv: Tensor, heads: number, atOnce = scoresAtOnce): Tensor {
   const [batch, tokens] = qkv.shape as [number, number];
-  const chunks = chunksOf(tokens, (batch * heads * tokens ** 2) / atOnce);
+  const chunks = queryChunks(batch * heads, tokens, atOnce);
   return chunks === 1 ? attendAtOnce(qkv, heads) : attendInChunks(qkv, heads, chunks);
-}
-
-/** The least divisor of `tokens` that is at least `wanted`. */
-function chunksOf(tokens: number, wanted: number): number {
-  let chunks = 1;
-  while (tokens % chunks !== 0 || chunks < Math.min(wanted, tokens)) chunks++;
-  return chunks;
 }
 
 function attendAtOnce(qkv: Tensor, heads: number): Tensor {

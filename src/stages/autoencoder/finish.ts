@@ -7,7 +7,8 @@ import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { float32 } from '../../tensorflow/index.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { checkpointFolder } from '../training-stream.js';
-import { Autoencoder, writeSavedAutoencoder } from './saved-autoencoder.js';
+import { Autoencoder } from './saved-autoencoder.js';
+import { writeSavedAutoencoder } from './saved-file.js';
 
 /** Images that are shown beside their reconstructions. */
 const shown = 32;

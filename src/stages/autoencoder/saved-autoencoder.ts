@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileWhole } from '../../files/output-file.js';
 import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
 import {
@@ -25,33 +23,10 @@ import {
   sizeOf,
 } from '../../tensorflow/index.js';
 import { loadWeights } from '../load-weights.js';
-
-/** What an autoencoder is saved as: `autoencoder.json`, with its weights in a file beside it. */
-interface SavedAutoencoder {
-  readonly format: 'autoencoder-1';
-  readonly config: AutoencoderConfig;
-  /** Path of the weights, relative to the file. */
-  readonly weights: string;
-  /** What its latents are multiplied by for training; absent where they are normalised by their own statistics. */
-  readonly scalingFactor?: number | undefined;
-}
-
-export const autoencoderFileName = 'autoencoder.json';
+import { readSavedAutoencoder } from './saved-file.js';
 
 const encodeAxes: BatchAxes = { inputs: { images: 0 }, outputs: { mean: 0, logVariance: 0 } };
 const decodeAxes: BatchAxes = { inputs: { latents: 0 }, outputs: { images: 0 } };
-
-export async function writeSavedAutoencoder(
-  directory: string,
-  saved: Omit<SavedAutoencoder, 'format'>,
-): Promise<void> {
-  const content: SavedAutoencoder = { format: 'autoencoder-1', ...saved };
-  await writeFileWhole(join(directory, autoencoderFileName), JSON.stringify(content, undefined, 1) + '\n');
-}
-
-export async function readSavedAutoencoder(directory: string): Promise<SavedAutoencoder> {
-  return JSON.parse(await readFile(join(directory, autoencoderFileName), 'utf8')) as SavedAutoencoder;
-}
 
 /** A trained autoencoder, ready to run. Close it after use. */
 export class Autoencoder {

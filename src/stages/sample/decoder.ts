@@ -4,9 +4,7 @@ import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { takeRows } from '../../sampling/index.js';
 import { type HostTensor, floats } from '../../tensorflow/index.js';
 import type { Autoencoder } from '../autoencoder/saved-autoencoder.js';
-
-/** Pixels that are decoded at once: what bounds the memory of decoding. */
-const mostPixels = 2 ** 20;
+import { decodedAtOnce } from './decoded-at-once.js';
 
 /**
  * Decodes latents to pictures, a few at a time. The last bits of a picture depend on how many are decoded with it: their
@@ -21,7 +19,7 @@ export class Decoder {
   async decode(latents: HostTensor): Promise<RgbImage[]> {
     const samples = latents.shape[0]!;
     const side = latents.shape[1]! * downsampleOf(this.autoencoder.config);
-    const atOnce = evenPart(this.total, Math.floor(mostPixels / side ** 2));
+    const atOnce = decodedAtOnce(this.total, side);
     const images: RgbImage[] = [];
     for (let first = 0; first < samples; first += atOnce) {
       const rows = Array.from({ length: atOnce }, (_, i) => Math.min(first + i, samples - 1));
@@ -30,11 +28,6 @@ export class Decoder {
     }
     return images;
   }
-}
-
-/** The size of the parts that `total` is divided into, each at most `most`, so that the last lacks as little as may be. */
-function evenPart(total: number, most: number): number {
-  return Math.ceil(total / Math.ceil(total / Math.max(1, most)));
 }
 
 function toImages(decoded: HostTensor): RgbImage[] {

@@ -54,6 +54,7 @@ function complete(job: SampleJob, madeAgain: Set<number>): Observable<StageEvent
   return concat(
     defer(() => job.missing()).pipe(mergeMap((batches) => makeAll(job, batches))),
     defer(() => job.finish()).pipe(
+      mergeMap((summary) => from([summary, job.usage()])),
       catchError((error: unknown) => {
         if (!(error instanceof DamagedSample)) throw error;
         const { sample } = error;

@@ -6,13 +6,16 @@ import { UserError } from '../../errors.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { Json, StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
-import { type HostTensor, floats, sizeOf } from '../../tensorflow/index.js';
+import { type HostTensor, floats, peakMemoryBytes, sizeOf } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
+import { readSavedAutoencoder } from '../autoencoder/saved-file.js';
+import { toMegabytes } from '../memory.js';
 import { batchesOfWorker, missingBatches } from './batches.js';
 import { Decoder } from './decoder.js';
 import { writeGrid } from './grid.js';
 import { ImageLatents } from './images-latents.js';
 import { sampleLabels } from './labels.js';
+import { type SampledModels, expectedMemory, requireSamplingMemory } from './memory.js';
 import { type FoundModels, findModels } from './models.js';
 import { NoiseFiles } from './noise-files.js';
 import { type SampleRecord, SampleRecords } from './records.js';
@@ -44,6 +47,7 @@ export class SampleJob {
     private readonly sampler: Sampler,
     private readonly autoencoder: Autoencoder,
     private readonly images: ImageLatents | undefined,
+    private readonly expectedMemory: number,
     private readonly files = new SampleFiles(context.directory, config.count),
     private readonly records = new SampleRecords(context.directory, context.workers?.rank),
     private readonly noise = config.reverse === undefined
@@ -55,6 +59,10 @@ export class SampleJob {
 
   static async open(config: SampleConfig, context: StageContext): Promise<SampleJob> {
     const models = await findModels(config, context);
+    const workers = context.workers?.size ?? 1;
+    const sampled = await sampledModels(config, models, context);
+    // Only the processor's memory is known here.
+    if (context.runtime.device === 'cpu') requireSamplingMemory(config, sampled, workers);
     const [{ saved }] = models.phases as [FoundModels['phases'][number]];
     const images =
       config.reverse === undefined
@@ -67,7 +75,8 @@ export class SampleJob {
       context.runtime,
       config.autoencoderMemoryMiB,
     );
-    const job = new SampleJob(config, context, models, labels, sampler, autoencoder, images);
+    const expected = expectedMemory(config, sampled, workers);
+    const job = new SampleJob(config, context, models, labels, sampler, autoencoder, images, expected);
     await job.files.prepare();
     await job.records.open();
     await job.noise?.prepare();
@@ -160,6 +169,15 @@ export class SampleJob {
     return { type: 'summary', values };
   }
 
+  /** What the drawing took of the machine. */
+  usage(): StageEvent {
+    const values = {
+      expectedMemoryMegabytes: toMegabytes(this.expectedMemory),
+      peakMemoryMegabytes: toMegabytes(peakMemoryBytes()),
+    };
+    return { type: 'summary', measured: true, values };
+  }
+
   async close(): Promise<void> {
     await this.sampler.close();
     await this.autoencoder.close();
@@ -227,6 +245,20 @@ export class SampleJob {
       unit: 'samples',
     });
   }
+}
+
+/** What a stage's models are, weights apart. */
+async function sampledModels(
+  { autoencoder }: Pick<SampleConfig, 'autoencoder'>,
+  { phases, base }: FoundModels,
+  context: Pick<StageContext, 'input'>,
+): Promise<SampledModels> {
+  const decoder = await readSavedAutoencoder(context.input(autoencoder).directory);
+  return {
+    phases: phases.map(({ saved }) => saved.config),
+    base: base?.saved.config,
+    autoencoder: decoder.config,
+  };
 }
 
 /** A sample is made again once; where its picture is damaged again the disk is to blame. */

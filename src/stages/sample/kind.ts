@@ -8,5 +8,7 @@ export const stage: StageKind<SampleConfig> = {
   dependsOnPrecision: true,
   dataParallel: true,
   externalInputs: () => [],
+  describe: async (config, resolve, runtime) =>
+    (await import('./describe.js')).describeSample(config, resolve, runtime),
   run: runLater(() => import('./index.js')),
 };

@@ -13,6 +13,7 @@ import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { checkpointSchedule } from '../../training/checkpoint-schedule.js';
 import { type StateGroup, averageGroups } from '../../training/state-groups.js';
 import { openTrainer } from '../../training/trainer.js';
+import { toMegabytes } from '../memory.js';
 import { onEngine } from '../on-engine.js';
 import { type TrainingJob, checkpointFolder, trainingSteps } from '../training-stream.js';
 import { batchShare, isFirstWorker, workerServer } from '../workers.js';
@@ -21,7 +22,7 @@ import { openTrainingData } from './data/open-training-data.js';
 import type { TrainingData } from './data/training-data.js';
 import { stepsPerEpoch, totalSteps } from './length.js';
 import { inputSpecs, lossProgram } from './loss-program.js';
-import { expectedMemory, requireMemory } from './memory.js';
+import { expectedMemory, requireTrainingMemory } from './memory.js';
 import { modelConfig } from './model-config.js';
 import { SampleGrids } from './samples/sample-grids.js';
 import { readSavedModel, writeSavedModel } from './saved-model.js';
@@ -76,7 +77,7 @@ class Training {
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model);
     // Only the processor's memory is known here.
-    if (context.runtime.device === 'cpu') requireMemory(config, model, share.size, data.readingBytes);
+    if (context.runtime.device === 'cpu') requireTrainingMemory(config, model, share.size, data.readingBytes);
     return {
       trainer: openTrainer(this.session, {
         parameters,
@@ -141,9 +142,7 @@ class Training {
         steps,
         parameters,
         samples: steps * config.globalBatch,
-        expectedMemoryMegabytes: Math.round(
-          expectedMemory(config, model, share.size, data.readingBytes) / 1e6,
-        ),
+        expectedMemoryMegabytes: toMegabytes(expectedMemory(config, model, share.size, data.readingBytes)),
       },
     };
   }

@@ -1,9 +1,7 @@
-import { totalmem } from 'node:os';
 import type { TrainConfig } from '../../config/generated/index.js';
-import { UserError } from '../../errors.js';
 import { type MemoryChoice, sitCost, trainingMemory } from '../../models/sit/cost.js';
 import type { SiTConfig } from '../../models/sit/config.js';
-import { formatBytes } from '../../tensorflow/library/format-bytes.js';
+import { requireMemory } from '../memory.js';
 
 /** What a stage's configuration decides about memory, for a worker that computes `share` samples a step. */
 export function memoryChoice(
@@ -11,13 +9,6 @@ export function memoryChoice(
   share: number,
 ): MemoryChoice {
   return { batch: share / accumulate, averages: [ema].flat().length, recompute };
-}
-
-/** Memory that this process may use: of the machine, or of the container that it runs in. */
-function availableMemory(): number {
-  const limit = process.constrainedMemory();
-  // Without a limit it is 0, or larger than any machine.
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 /**
@@ -36,18 +27,18 @@ export function expectedMemory(
 }
 
 /** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a training is expected to need */
-export function requireMemory(
+export function requireTrainingMemory(
   config: TrainConfig,
   model: SiTConfig,
   share: number,
   readingBytes: number,
-  available = availableMemory(),
+  available?: number,
 ): void {
-  const needed = expectedMemory(config, model, share, readingBytes);
-  if (needed <= available) return;
-  throw new UserError({
-    code: 'memory-does-not-suffice',
-    message: `This training needs about ${formatBytes(needed)} of memory for ${memoryChoice(config, share).batch} samples at once; there are ${formatBytes(available)}.`,
+  const need = {
+    what: 'This training',
+    bytes: expectedMemory(config, model, share, readingBytes),
+    samples: memoryChoice(config, share).batch,
     remedy: `Compute fewer at a time (a larger \`accumulate\`, now ${config.accumulate}, or a smaller \`globalBatch\`)${config.recompute ? '' : ', or set `recompute: true`'}; or take a smaller model.`,
-  });
+  };
+  requireMemory(need, available);
 }

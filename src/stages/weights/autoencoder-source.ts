@@ -12,7 +12,7 @@ import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js
 import { mismatch, stateProblems } from '../../models/sit/reference-state.js';
 import type { Parameter } from '../../nn/parameters.js';
 import { type HostTensor, float32 } from '../../tensorflow/index.js';
-import { autoencoderFileName, readSavedAutoencoder } from '../autoencoder/saved-autoencoder.js';
+import { autoencoderFileName, readSavedAutoencoder } from '../autoencoder/saved-file.js';
 
 /** An autoencoder in either of the formats that are read; its weights are read one tensor at a time. Close it after use. */
 export interface AutoencoderSource {

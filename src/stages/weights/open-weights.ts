@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseRepository, pinnedCommit, repositoryFiles } from '../../huggingface/index.js';
-import { autoencoderFileName } from '../autoencoder/saved-autoencoder.js';
+import { autoencoderFileName } from '../autoencoder/saved-file.js';
 import {
   type AutoencoderSource,
   diffusersConfigName,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
-import { writeSavedAutoencoder } from '../autoencoder/saved-autoencoder.js';
+import { writeSavedAutoencoder } from '../autoencoder/saved-file.js';
 import type { AutoencoderSource } from './autoencoder-source.js';
 import { type Tell, writeParameters } from './write-parameters.js';
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { TrainConfig } from '../../../src/config/generated/index.js';
 import type { SiTConfig } from '../../../src/models/sit/config.js';
-import { expectedMemory, requireMemory } from '../../../src/stages/train/memory.js';
+import { expectedMemory, requireTrainingMemory } from '../../../src/stages/train/memory.js';
 
 const model: SiTConfig = {
   ...{ latentSize: 32, channels: 4, patchSize: 2, hiddenSize: 384, depth: 12, heads: 6, classes: 1000 },
@@ -12,10 +12,10 @@ const config = { accumulate: 2, ema: 0.9999, recompute: false } as TrainConfig;
 it('refuses a training that needs more memory than there is, and says how to need less', () => {
   const needed = expectedMemory(config, model, 16, 0);
   expect(() => {
-    requireMemory(config, model, 16, 0, needed);
+    requireTrainingMemory(config, model, 16, 0, needed);
   }).not.toThrow();
   expect(() => {
-    requireMemory(config, model, 16, 0, needed - 1);
+    requireTrainingMemory(config, model, 16, 0, needed - 1);
   }).toThrow(
     expect.objectContaining({
       code: 'memory-does-not-suffice',
