@@ -111,10 +111,10 @@ export function passNumbers(config: SiTConfig, samples: number): number {
   // Per token: the block's input, its norm, queries, keys and values as they come and by heads.
   const ofAttention = samples * tokens * (2 + 2 * 3) * d;
   const attention = mediators.map((count) => {
-    // Scores, and their softmax.
+    // The softmax takes the place of the scores.
     const scores = samples * heads * tokens * (count === 0 ? tokens : count);
     const chunks = count === 0 ? queryChunks(samples * heads, tokens) : 1;
-    return ofAttention + (2 * scores) / chunks;
+    return ofAttention + scores / chunks;
   });
   return Math.max(mlp, ...attention);
 }
