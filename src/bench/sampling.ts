@@ -12,11 +12,12 @@ import {
   stepCosts,
   stepEvaluations,
 } from '../sampling/index.js';
+import type {
+  Session} from '../tensorflow/index.js';
 import {
   CompiledProgram,
   type HostTensor,
   type RuntimeOptions,
-  Session,
   type Tensor1D,
   int32,
   nativeBackend,
@@ -24,7 +25,7 @@ import {
   streamKey,
 } from '../tensorflow/index.js';
 import { type Measurement, row } from './measure.js';
-import { choice, weightsIn } from './workload.js';
+import { choice, openSession, weightsIn } from './workload.js';
 
 /** Models that take turns, and what they draw. */
 export interface SamplingWorkload {
@@ -55,7 +56,7 @@ export interface SamplingMeasurement extends Measurement {
 export async function* measureSampling(workload: SamplingWorkload): AsyncGenerator<SamplingMeasurement> {
   const { models, switchRatios, samples, alone, runtime } = workload;
   nativeBackend(runtime);
-  const session = new Session(runtime);
+  const session = openSession(runtime);
   try {
     const networks = await Promise.all(models.map((model, i) => openNetwork(session, model, i)));
     const phases: PhaseOptions = { distance: 'mae', firstSteps: 3, switchRatios };

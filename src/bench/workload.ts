@@ -1,13 +1,15 @@
 import { type SiTConfig, gridOf } from '../models/sit/config.js';
 import { sitParameters } from '../models/sit/parameters.js';
+import { openSitSession } from '../models/sit/session.js';
 import { sit } from '../models/sit/sit.js';
 import { type Parameter, initialize } from '../nn/parameters.js';
 import { sdeSampler } from '../sampling/index.js';
+import type {
+  Session} from '../tensorflow/index.js';
 import {
   CompiledProgram,
   type HostTensor,
   type RuntimeOptions,
-  Session,
   type SessionVariable,
   type Tensor,
   type Tensor1D,
@@ -42,12 +44,17 @@ export interface Work {
   readonly session: Session;
 }
 
+/** As stages open theirs, on the native library. */
+export function openSession(runtime: RuntimeOptions, server?: WorkerServer): Session {
+  return openSitSession(runtime, server) as Session;
+}
+
 /** What is measured follows velocities along straight paths, as the paper's models do. */
 export const choice = { interpolant: 'linear', prediction: 'velocity' } as const;
 
 /** The network alone, without gradients. */
 export async function forward({ model, batch, runtime }: Workload): Promise<Work> {
-  const session = new Session(runtime);
+  const session = openSession(runtime);
   const program = new CompiledProgram(
     session,
     ({ x, t, y }: { x: Tensor4D; t: Tensor1D; y: Tensor1D }, weights) => ({
@@ -61,7 +68,7 @@ export async function forward({ model, batch, runtime }: Workload): Promise<Work
 
 /** A step of Euler–Maruyama as the `sample` stage takes it, without guidance. */
 export async function samplingStep({ model, batch, runtime }: Workload): Promise<Work> {
-  const session = new Session(runtime);
+  const session = openSession(runtime);
   const transport = transportOf(choice);
   // A type, not an interface: it is a program's record of inputs.
   // eslint-disable-next-line @typescript-eslint/consistent-type-definitions
@@ -100,7 +107,7 @@ export async function samplingStep({ model, batch, runtime }: Workload): Promise
 
 /** A training step as the `train` stage takes it: loss, gradients, AdamW and the moving average. */
 export async function trainStep({ model, batch, runtime, server, recompute }: Workload): Promise<Work> {
-  const session = new Session(runtime, server);
+  const session = openSession(runtime, server);
   const parameters = sitParameters(model);
   const shape = [batch, model.latentSize, model.latentSize, model.channels];
   const options = {

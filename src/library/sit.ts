@@ -4,6 +4,7 @@ import { UserError } from '../errors.js';
 import { makeFolder } from '../files/make-folder.js';
 import { type SiTConfig, gridOf } from '../models/sit/config.js';
 import { sitParameters } from '../models/sit/parameters.js';
+import { openSitSession } from '../models/sit/session.js';
 import { sit } from '../models/sit/sit.js';
 import { initialize, type Parameter } from '../nn/parameters.js';
 import type { SessionModel } from '../sampling/index.js';
@@ -20,7 +21,6 @@ import {
   type Tensor1D,
   type Tensor4D,
   compile,
-  openSession,
   openStore,
   startEngine,
 } from '../tensorflow/index.js';
@@ -162,7 +162,7 @@ export class SiT implements SessionModel {
     place: SiTPlace,
     valueOf: (parameter: Parameter) => HostTensor | Promise<HostTensor>,
   ): Promise<SiT> {
-    const session = place.session ?? openSession(place.runtime);
+    const session = place.session ?? openSitSession(place.runtime);
     const parameters = new Map(sitParameters(config).map((parameter) => [parameter.name, parameter]));
     const variables = [...parameters.values()].map(({ name, shape }) => session.variable(name, shape));
     const weights = Object.fromEntries(variables.map((variable) => [variable.name, variable]));

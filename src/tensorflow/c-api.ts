@@ -41,6 +41,7 @@ const prototypes = {
   AddInputList: 'void TF_AddInputList(void*, const void*, int)',
   AddControlInput: 'void TF_AddControlInput(void*, void*)',
   SetAttrString: 'void TF_SetAttrString(void*, const char*, const void*, size_t)',
+  SetAttrStringList: 'void TF_SetAttrStringList(void*, const char*, const char**, const void*, int)',
   SetAttrInt: 'void TF_SetAttrInt(void*, const char*, int64_t)',
   SetAttrIntList: 'void TF_SetAttrIntList(void*, const char*, const void*, int)',
   SetAttrFloat: 'void TF_SetAttrFloat(void*, const char*, float)',

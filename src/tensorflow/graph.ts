@@ -17,6 +17,7 @@ export type Attribute =
   | { readonly float: number | readonly number[] }
   | { readonly bool: boolean | readonly boolean[] }
   | { readonly string: string }
+  | { readonly strings: readonly string[] }
   | { readonly shape: readonly number[] };
 
 export interface NodeOptions {
@@ -32,8 +33,14 @@ export class Graph {
   private readonly definitions = new OperationDefinitions(this.pointer);
   private count = 0;
 
-  /** @param fusesFrom numbers in a tensor from which functions of it that are marked as fused are compiled */
-  constructor(readonly fusesFrom = Infinity) {}
+  /**
+   * @param fusesFrom numbers in a tensor from which functions of it that are marked as fused are compiled
+   * @param fusesBiases whether programs are written with products and their biases in one, as nobody rewrites them
+   */
+  constructor(
+    readonly fusesFrom = Infinity,
+    readonly fusesBiases = false,
+  ) {}
 
   /** Number of nodes. */
   get size(): number {
@@ -52,7 +59,11 @@ export class Graph {
   ): Pointer {
     const c = cApi();
     const definition = this.definitions.of(type);
-    const builder = c.NewOperation(this.pointer, type, options.name ?? `${type}_${this.count}`);
+    const builder = c.NewOperation(
+      this.pointer,
+      type,
+      options.name ?? `${type.replace(/^_/, '')}_${this.count}`,
+    );
     this.count++;
     if (options.device !== undefined) c.SetDevice(builder, options.device);
     for (const input of definition.group(inputs)) {
@@ -219,6 +230,9 @@ function setAttribute(builder: Pointer, name: string, attribute: Attribute): voi
   } else if ('string' in attribute) {
     const bytes = Buffer.from(attribute.string);
     c.SetAttrString(builder, name, bytes, bytes.length);
+  } else if ('strings' in attribute) {
+    const lengths = attribute.strings.map((string) => Buffer.byteLength(string));
+    c.SetAttrStringList(builder, name, attribute.strings, int64s(lengths), lengths.length);
   } else {
     c.SetAttrShape(builder, name, int64s(attribute.shape), attribute.shape.length);
   }

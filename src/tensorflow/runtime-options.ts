@@ -19,6 +19,12 @@ export interface RuntimeOptions {
   readonly xla?: boolean;
   /** Whether XLA compiles what programs mark as fused; by default on CPUs, where tensors are large. */
   readonly fusion?: boolean;
+  /**
+   * Whether TensorFlow rewrites graphs before it runs them; on by default. Without it programs are ready in half the
+   * time and as fast, where they have no convolutions or constants to fold. Lower precisions and GPUs need it, and have
+   * it in any case.
+   */
+  readonly rewriting?: boolean;
 }
 
 /** RewriterConfig.Toggle.ON */
@@ -30,16 +36,35 @@ const noMemoryOptimization = 1;
 /** OptimizerOptions.GlobalJitLevel.ON_1 */
 const jitOn = 1;
 
+/**
+ * Whether a session's graphs are rewritten.
+ *
+ * @param processorOnly whether no GPU will be used
+ */
+export function isRewritten(
+  { precision = 'float32', xla = false, rewriting = true }: RuntimeOptions,
+  processorOnly: boolean,
+  bfloat16 = hasAvx512(),
+): boolean {
+  const lower = precision === 'float16' || (precision === 'bfloat16' && bfloat16);
+  return rewriting || xla || lower || !processorOnly;
+}
+
 /** The serialized `ConfigProto` for `options`. */
 export function configProto(options: RuntimeOptions, bfloat16 = hasAvx512()): Uint8Array {
   return encodeMessage('ConfigProto', configMessage(options, bfloat16));
 }
 
-/** The fields of the `ConfigProto` for `options`. */
+/**
+ * The fields of the `ConfigProto` for `options`.
+ *
+ * @param rewritten without which what runs is placed by itself, and not a session's whole graph again at each trace
+ */
 export function configMessage(
   { precision = 'float32', device = 'auto', threads = 0, xla = false }: RuntimeOptions,
   bfloat16 = hasAvx512(),
-) {
+  rewritten = true,
+): Readonly<Record<string, unknown>> {
   const rewriteOptions = {
     metaOptimizerIterations: oneRound,
     memoryOptimization: noMemoryOptimization,
@@ -48,8 +73,8 @@ export function configMessage(
   };
   const graphOptions = {
     ...(xla && { optimizerOptions: { globalJitLevel: jitOn, cpuGlobalJit: true } }),
-    // A session's graph grows with every trace: each is placed by itself, and not all of them anew.
-    placePrunedGraph: true,
+    // TensorFlow rewrites no graph that it has placed without the rest.
+    ...(!rewritten && { placePrunedGraph: true }),
     rewriteOptions,
   };
   return {

@@ -4,7 +4,7 @@ import { Graph, type Output, outputArray } from './graph.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
 import { outOfMemory } from './out-of-memory.js';
 import { encodeMessage } from './protobuf.js';
-import { type RuntimeOptions, configMessage } from './runtime-options.js';
+import { type RuntimeOptions, configMessage, isRewritten } from './runtime-options.js';
 import { type OnStats, recorderOfNextStep } from './step-recorder.js';
 import { decodeStepStats, tracedRunOptions } from './step-stats.js';
 import type { WorkerServer } from './worker-server.js';
@@ -68,9 +68,14 @@ export class Session {
     readonly server?: WorkerServer,
   ) {
     const c = cApi();
-    this.graph = new Graph(fusesFrom(options));
+    // Sessions over several processes place all of their graph.
+    const rewritten = server !== undefined || isRewritten(options, processorOnly(options));
+    this.graph = new Graph(fusesFrom(options), !rewritten);
     const native = c.NewSessionOptions();
-    const config = encodeMessage('ConfigProto', server?.config(options) ?? configMessage(options));
+    const config = encodeMessage(
+      'ConfigProto',
+      server?.config(options) ?? configMessage(options, undefined, rewritten),
+    );
     if (server !== undefined) c.SetTarget(native, server.target);
     this.pointer = withStatus((status) => {
       c.SetConfig(native, config, config.byteLength, status);
@@ -189,7 +194,13 @@ export class Session {
   }
 }
 
-function fusesFrom({ fusion, device }: RuntimeOptions): number {
+function fusesFrom(options: RuntimeOptions): number {
+  const { fusion } = options;
   if (fusion !== undefined) return fusion ? 0 : Infinity;
-  return device === 'cpu' || cApi().location.build === 'cpu' ? worthFusing : Infinity;
+  return processorOnly(options) ? worthFusing : Infinity;
+}
+
+/** Whether no GPU will be used, as far as is known before TensorFlow looks for one. */
+function processorOnly({ device }: RuntimeOptions): boolean {
+  return device === 'cpu' || cApi().location.build === 'cpu';
 }

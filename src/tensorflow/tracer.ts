@@ -13,6 +13,12 @@ import { untraceable, usedDisposed } from './untraceable.js';
 /** Tensors of a traced function that are constants, so that kernels may read them. */
 type Constants = Map<number, Float32Array | Int32Array | Uint8Array>;
 
+/** A product of matrices as it was recorded. */
+interface Product {
+  readonly factors: readonly Output[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
 /** Every recorded tensor of the process has its own number. */
 let nextId = firstRecordedId;
 
@@ -23,6 +29,8 @@ let nextId = firstRecordedId;
 export class Tracer implements OpBinding {
   private readonly outputs = new Map<number, Output>();
   private readonly constants: Constants = new Map();
+  /** Products by the number of the tensor that holds their result, for what may be added to them. */
+  private readonly products = new Map<number, Product>();
   /** Why the trace cannot be used: an asynchronous reader of the program would swallow it. */
   private refusal: Error | undefined;
   private static recording: Tracer | undefined;
@@ -116,19 +124,37 @@ export class Tracer implements OpBinding {
     refuseStatefulRandom(name);
     const sources = inputs.map((id) => this.resolve(id));
     try {
-      const operation = this.graph.add(
-        name,
-        sources,
-        Object.fromEntries(attributes.map((a) => [a.name, graphAttribute(a)])),
-      );
-      return this.graph
-        .outputs(operation)
+      const biased = this.biasedProduct(name, inputs);
+      if (biased !== undefined) return [this.describe(biased)];
+      const named = Object.fromEntries(attributes.map((a) => [a.name, graphAttribute(a)]));
+      const results = this.graph
+        .outputs(this.graph.add(name, sources, named))
         .slice(0, outputs)
         .map((output) => this.describe(output));
+      if (this.graph.fusesBiases && name === 'MatMul' && results[0]!.dtype === DataTypeCode.float32)
+        this.products.set(results[0]!.id, { factors: sources, attributes: named });
+      return results;
     } catch (error) {
       if (!(error instanceof TensorFlowError || error instanceof RangeError)) throw error;
       throw untraceable(`The operation ${name}`, { cause: error });
     }
+  }
+
+  /**
+   * A product and the vector that is added to its last axis, as one operation: what TensorFlow's rewriting makes of
+   * them. Where nothing else uses the product alone, it is never computed.
+   */
+  private biasedProduct(name: string, [sum, vector]: readonly number[]): Output | undefined {
+    const product = name === 'Add' ? this.products.get(sum!) : undefined;
+    if (product === undefined) return undefined;
+    const bias = this.resolve(vector!);
+    const [channels, ...others] = this.graph.shapeOf(bias);
+    const columns = this.graph.shapeOf(this.resolve(sum!)).at(-1);
+    if (others.length > 0 || channels !== columns) return undefined;
+    return this.graph.node('_FusedMatMul', [...product.factors, bias], {
+      ...product.attributes,
+      fused_ops: { strings: ['BiasAdd'] },
+    });
   }
 
   private recordAsCurrent<T>(body: () => T): T {

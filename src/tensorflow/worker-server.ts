@@ -47,11 +47,8 @@ export class WorkerServer {
 
   /** The fields of the `ConfigProto` of sessions on this server: each sees its own worker's devices only. */
   config(options: RuntimeOptions): Readonly<Record<string, unknown>> {
-    const message = configMessage(options);
     return {
-      ...message,
-      // TensorFlow has no such thing for sessions over several processes, and says so in each.
-      graphOptions: { ...message.graphOptions, placePrunedGraph: false },
+      ...configMessage(options),
       deviceFilters: [`/job:${job}/task:${this.rank}`],
       experimental: { collectiveGroupLeader: taskName(0) },
     };

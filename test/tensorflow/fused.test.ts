@@ -8,6 +8,7 @@ import {
   float32,
   floats,
   fused,
+  mapValues,
   nativeBackend,
   recordSteps,
   tf,
@@ -85,5 +86,33 @@ describe('a fused function', () => {
     });
     const compiled = compile(captures, { session });
     await expect(compiled.call({ x: float32([2], values(2)) })).rejects.toThrow(/another traced function/);
+  });
+});
+
+describe('a product and a vector that is added to its last axis', () => {
+  const program = ({ x }: { x: Tensor }) => {
+    const product = tf.matMul(x, x, false, true);
+    const bias = x.slice([0, 0], [1, 3]).reshape([3]);
+    const column = x.slice([0, 0], [3, 1]);
+    return { biased: product.add(bias), both: product.add(bias).sub(product), other: product.add(column) };
+  };
+  const expected = () => mapValues(program({ x: tf.tensor2d(values(120), [3, 40]) }), (y) => y.dataSync());
+
+  beforeEach(async () => {
+    await session.close();
+    session = new Session({ device: 'cpu', rewriting: false });
+  });
+
+  test('are one operation where TensorFlow rewrites no graphs', async () => {
+    const { results, operations } = await profiled(({ x }) => ({ biased: program({ x }).biased }));
+    expect(operations.filter((name) => /Fused.*MatMul/.test(name))).toHaveLength(1);
+    expect(operations.filter((name) => /^(_Mkl)?MatMul/.test(name))).toHaveLength(0);
+    expect(floats(results.biased!)).toBeAllclose(expected().biased!, { absolute: 1e-5 });
+  });
+
+  test('leave the product to others, and are not confused with other sums', async () => {
+    const { results } = await profiled(program);
+    for (const [name, value] of Object.entries(expected()))
+      expect(floats(results[name]!)).toBeAllclose(value, { absolute: 1e-5 });
   });
 });

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
 import { nativeBackend } from '../../src/tensorflow/index.js';
-import { configProto } from '../../src/tensorflow/runtime-options.js';
+import { encodeMessage } from '../../src/tensorflow/protobuf.js';
+import { configMessage, configProto, isRewritten } from '../../src/tensorflow/runtime-options.js';
 import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/tensor-float-32.js';
 import { libraryProtos } from './library-protos.js';
 
@@ -15,8 +16,8 @@ const allowGrowth = '32022001'; // gpu_options (6) { allow_growth (4): true }
 const softPlacement = '3801'; // allow_soft_placement (7): true
 // memory_optimization (4): NO_MEM_OPT, meta_optimizer_iterations (12): ONE
 const rewriting = '20016001';
-// graph_options (10) { place_pruned_graph (6): true, rewrite_options (10) }
-const graphOptions = `520830015204${rewriting}`;
+// graph_options (10) { rewrite_options (10) }
+const graphOptions = `52065204${rewriting}`;
 
 describe('the session configuration, serialized', () => {
   test('by default: GPU memory as needed, operations placed where they can be', () => {
@@ -24,8 +25,8 @@ describe('the session configuration, serialized', () => {
   });
 
   test('bfloat16 turns graph rewriting for it on', () => {
-    // graph_options (10) { as above, rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
-    expect(hex({ precision: 'bfloat16' }, true)).toContain(`520b30015207${rewriting}f80101`);
+    // graph_options (10) { rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
+    expect(hex({ precision: 'bfloat16' }, true)).toContain(`52095207${rewriting}f80101`);
     expect(hex({ precision: 'float32' }, true)).toBe(hex({}));
   });
 
@@ -59,7 +60,6 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
     gpu_options: { allow_growth: true },
     allow_soft_placement: true,
     graph_options: {
-      place_pruned_graph: true,
       ...graph,
       rewrite_options: { memory_optimization: 'NO_MEM_OPT', meta_optimizer_iterations: 'ONE', ...rewrite },
     },
@@ -77,6 +77,30 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
     [{ xla: true, precision: 'float16' }, decoded({ optimizer_options }, { auto_mixed_precision: 'ON' })],
   ] as const)('%j', (options, expected) => {
     expect(decode(options, true)).toEqual(expected);
+  });
+});
+
+describe('rewriting of graphs', () => {
+  test.each([
+    [{}, true, true],
+    [{ rewriting: false }, true, false],
+    [{ rewriting: false }, false, true],
+    [{ rewriting: false, precision: 'bfloat16' }, true, true],
+    [{ rewriting: false, precision: 'float16' }, true, true],
+    [{ rewriting: false, xla: true }, true, true],
+  ] as const)('%j, on a processor only: %s', (options, processorOnly, expected) => {
+    expect(isRewritten(options, processorOnly, true)).toBe(expected);
+  });
+
+  test('is not needed for bfloat16 where that is float32', () => {
+    expect(isRewritten({ rewriting: false, precision: 'bfloat16' }, true, false)).toBe(false);
+  });
+
+  test('is out of question where each graph is placed by itself', () => {
+    // graph_options (10) { place_pruned_graph (6): true, rewrite_options (10) }
+    expect(Buffer.from(encodeMessage('ConfigProto', configMessage({}, true, false))).toString('hex')).toBe(
+      `${allowGrowth}${softPlacement}520830015204${rewriting}`,
+    );
   });
 });
 

@@ -1,4 +1,5 @@
 import type { SampleConfig } from '../../config/index.js';
+import { openSitSession } from '../../models/sit/session.js';
 import type { StageContext } from '../../pipeline/stage.js';
 import {
   type FollowPath,
@@ -11,14 +12,7 @@ import {
   pathOf,
   takeRows,
 } from '../../sampling/index.js';
-import {
-  type HostTensor,
-  type ProgramSession,
-  float32,
-  int32,
-  openSession,
-  sizeOf,
-} from '../../tensorflow/index.js';
+import { type HostTensor, type ProgramSession, float32, int32, sizeOf } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import { type FoundModels, openNetworks } from './models.js';
 import { RandomNumbers } from './random-numbers.js';
@@ -97,7 +91,7 @@ export class Sampler {
     models: FoundModels,
     { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
   ): Promise<Sampler> {
-    const session = openSession(runtime);
+    const session = openSitSession(runtime);
     const { reverse, likelihood } = config;
     return new Sampler({
       session,

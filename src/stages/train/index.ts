@@ -5,9 +5,10 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import { checkCarried } from '../../models/sit/carry.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { sitParameters } from '../../models/sit/parameters.js';
+import { openSitSession } from '../../models/sit/session.js';
 import { initialize } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
-import { type ProgramSession, engineKind, matmulRate, openSession, sizeOf } from '../../tensorflow/index.js';
+import { type ProgramSession, engineKind, matmulRate, sizeOf } from '../../tensorflow/index.js';
 import type { Accumulation } from '../../training/accumulation.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { checkpointSchedule } from '../../training/checkpoint-schedule.js';
@@ -52,7 +53,7 @@ class Training {
     private readonly model: SiTConfig,
     private readonly start: StartModel | undefined,
   ) {
-    this.session = openSession(context.runtime, workerServer(context));
+    this.session = openSitSession(context.runtime, workerServer(context));
   }
 
   static async open(config: TrainConfig, context: StageContext): Promise<Training> {

@@ -1,5 +1,6 @@
 import type { SiTConfig } from '../../../models/sit/config.js';
 import { sitParameters } from '../../../models/sit/parameters.js';
+import { openSitSession } from '../../../models/sit/session.js';
 import { sit } from '../../../models/sit/sit.js';
 import {
   type Guidance,
@@ -19,7 +20,6 @@ import {
   type Tensors,
   compile,
   int32,
-  openSession,
   openStore,
   randomNormal,
   streamKey,
@@ -66,7 +66,7 @@ export async function drawLatents(
   signal: AbortSignal,
 ): Promise<HostTensor> {
   const { model, transport, labels, steps, seed } = options;
-  const session = openSession(runtime);
+  const session = openSitSession(runtime);
   try {
     const variables = sitParameters(model).map(({ name, shape }) => session.variable(name, shape));
     const store = openStore(session, variables);
