@@ -12,8 +12,7 @@ import {
   stepCosts,
   stepEvaluations,
 } from '../sampling/index.js';
-import type {
-  Session} from '../tensorflow/index.js';
+import type { Session } from '../tensorflow/index.js';
 import {
   CompiledProgram,
   type HostTensor,

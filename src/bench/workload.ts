@@ -4,8 +4,7 @@ import { openSitSession } from '../models/sit/session.js';
 import { sit } from '../models/sit/sit.js';
 import { type Parameter, initialize } from '../nn/parameters.js';
 import { sdeSampler } from '../sampling/index.js';
-import type {
-  Session} from '../tensorflow/index.js';
+import type { Session } from '../tensorflow/index.js';
 import {
   CompiledProgram,
   type HostTensor,
