@@ -101,9 +101,9 @@ stages:
     );
     const running = start(['run', 'toy.yaml'], { program: toyMain, env: { TOY_STEP_MS: '20' } });
     let row: StatusRow | undefined;
-    while ((row?.progress?.done ?? 0) === 0) [row] = await list();
+    while (row?.stage !== 'autoencoder' || (row.progress?.done ?? 0) === 0) [row] = await list();
     expect(row).toMatchObject({ state: 'running', stage: 'autoencoder', pid: running.pid });
-    expect(row!.progress).toMatchObject({ total: 1000, figures: { loss: expect.any(Number) as number } });
+    expect(row.progress).toMatchObject({ total: 1000, figures: { loss: expect.any(Number) as number } });
     running.kill('SIGKILL');
     await running;
     // Another process now has its number, as far as the record tells: that must not make it alive.

@@ -21,8 +21,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 it('runs with the smoke profile that its head documents', async () => {
   const options = await smokeProfile();
   expect(options.length).toBeGreaterThan(4);
-  const { stdout, exitCode } = await startPipeline(folder, ['run', file, ...options]);
-  expect(exitCode, stdout).toBe(0);
+  const { stdout, stderr, exitCode, signal } = await startPipeline(folder, ['run', file, ...options]);
+  expect(exitCode, `${stdout}\n${stderr}\n${signal ?? ''}`).toBe(0);
   expect(stdout).toMatch(/images 3,781/);
 
   const output = join(folder, 'runs', 'quickstart', 'latest');
