@@ -113,18 +113,21 @@ const typedElsewhere = some.map((i) => typed[i]!);
 const completedElsewhere = some.map((i) => completed[i]!);
 
 describe('completion of the Tab key', () => {
-  it.skipIf(bash === undefined)('works in bash', { timeout: 240_000 }, async () => {
+  it('works in bash', { timeout: 240_000 }, async ({ skip }) => {
+    if (bash === undefined) skip('there is no bash: apt-get install bash');
     expect(await type('bash --norc --noprofile -i', 'source <(pipeline completion bash)', typed)).toEqual(
       completed,
     );
   });
 
-  it.skipIf(zsh === undefined)('works in zsh', { timeout: 240_000 }, async () => {
+  it('works in zsh', { timeout: 240_000 }, async ({ skip }) => {
+    if (zsh === undefined) skip('there is no zsh: apt-get install zsh');
     const setUp = 'autoload -U compinit; compinit -u -D; source <(pipeline completion zsh)';
     expect(await type('zsh -f -i', setUp, typedElsewhere)).toEqual(completedElsewhere);
   });
 
-  it.skipIf(fish === undefined)('works in fish', { timeout: 240_000 }, async () => {
+  it('works in fish', { timeout: 240_000 }, async ({ skip }) => {
+    if (fish === undefined) skip('there is no fish: apt-get install fish');
     const { stdout } = await execa('pipeline', ['completion', 'fish'], {
       cwd: folder,
       env,

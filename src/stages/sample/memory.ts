@@ -3,7 +3,7 @@ import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-k
 import { partitionedBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import type { SiTConfig } from '../../models/sit/config.js';
-import { type DecodingCost, type SamplingChoice, samplingMemory } from '../../models/sit/cost.js';
+import { type DecodingCost, type SamplingChoice, samplingMemory } from '../../models/sit/memory.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { requireMemory } from '../memory.js';
 import { decodedAtOnce } from './decoded-at-once.js';

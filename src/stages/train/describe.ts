@@ -1,6 +1,7 @@
 import type { TrainConfig } from '../../config/generated/index.js';
 import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
-import { sitCost, trainingMemory } from '../../models/sit/cost.js';
+import { sitCost } from '../../models/sit/cost.js';
+import { trainingMemory } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../pipeline/stage.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
 import { formatLarge } from '../planned/format-large.js';

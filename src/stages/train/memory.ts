@@ -1,5 +1,6 @@
 import type { TrainConfig } from '../../config/generated/index.js';
-import { type MemoryChoice, sitCost, trainingMemory } from '../../models/sit/cost.js';
+import { sitCost } from '../../models/sit/cost.js';
+import { type MemoryChoice, trainingMemory } from '../../models/sit/memory.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { requireMemory } from '../memory.js';
 

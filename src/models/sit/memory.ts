@@ -1,0 +1,140 @@
+import { type SiTConfig, gridOf } from './config.js';
+import { type ModelCost, sitCost } from './cost.js';
+import { mlpRatio } from './parameters.js';
+import { queryChunks } from './query-chunks.js';
+
+/** What decides about a training's memory beside its model. */
+export interface MemoryChoice {
+  /** Samples that are computed at once. */
+  readonly batch: number;
+  /** Moving averages of the weights. */
+  readonly averages: number;
+  readonly recompute: boolean;
+}
+
+/** Bytes of a process that trains next to nothing: Node, TensorFlow, its compiler, its threads' memory. Measured, on x86-64. */
+const baseBytes = 760 * 2 ** 20;
+/** Memory in use for each byte of activations: gradients on the way, and what the allocator does not fill. Measured. */
+const allocated = 1.17;
+
+/**
+ * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, once as many numbers on
+ * their way to or from a file, and activations. An estimate, fitted to these peaks (256 px, megabytes, expected first):
+ * 2 blocks of 64 channels, batch 4: 816, 699; 6 blocks of 192, batch 8: 1100, 1087; SiT-S/2 with 64 mediators, batch 2:
+ * 1816, 1869; batch 8: 2480, 2529, and computed anew: 1860, 1941; SiT-B/2, batch 2: 4390, 4438.
+ */
+export function trainingMemory(cost: ModelCost, { batch, averages, recompute }: MemoryChoice): number {
+  const copies = 5 + averages;
+  const activations = allocated * (recompute ? cost.recomputedActivations : cost.activations);
+  return baseBytes + 4 * (copies * cost.parameters + batch * activations);
+}
+
+/** Numbers in memory at most while a forward pass computes and keeps nothing: an estimate, weights apart. */
+export function passNumbers(config: SiTConfig, samples: number): number {
+  const { hiddenSize: d, heads, mediators } = config;
+  const tokens = gridOf(config) ** 2;
+  // Per token: the block's input or middle, its norm, and the MLP's hidden layer before and after its GELU.
+  const mlp = samples * tokens * (2 + 2 * mlpRatio) * d;
+  // Per token: the block's input, its norm, queries, keys and values as they come and by heads.
+  const ofAttention = samples * tokens * (2 + 2 * 3) * d;
+  const attention = mediators.map((count) => {
+    // The softmax takes the place of the scores.
+    const scores = samples * heads * tokens * (count === 0 ? tokens : count);
+    const chunks = count === 0 ? queryChunks(samples * heads, tokens) : 1;
+    return ofAttention + scores / chunks;
+  });
+  return Math.max(mlp, ...attention);
+}
+
+/** Numbers in the biases of all blocks' attention, each at every token: they follow from weights alone. */
+export function biasNumbers(config: SiTConfig): number {
+  const { heads, mediators } = config;
+  return 2 * heads * gridOf(config) ** 2 * mediators.reduce((sum, count) => sum + count, 0);
+}
+
+/** A model as it is sampled from, alone or in a phase. */
+export interface SampledModel {
+  readonly model: SiTConfig;
+  /** Autoguidance's. */
+  readonly base?: SiTConfig | undefined;
+}
+
+/** What decides about a sampling's memory beside what decodes. */
+export interface SamplingChoice {
+  /** One of each phase; what guides is the same in all. */
+  readonly models: readonly SampledModel[];
+  /** Samples that are drawn at once. */
+  readonly batch: number;
+  /** Whether guidance acts: the model is then asked twice, or the weaker one beside it. */
+  readonly guided: boolean;
+  /** Whether likelihoods are measured, by the gradient of what the models put out. */
+  readonly gradients: boolean;
+  /** Features that are kept of each sample where steps are predicted: the last and its differences. */
+  readonly features: number;
+}
+
+/** What decodes samples. */
+export interface DecodingCost {
+  readonly parameters: number;
+  /** Bytes that it needs beside its weights. */
+  readonly bytes: number;
+  /** Whether it computes while the next samples are drawn. */
+  readonly whileDrawing: boolean;
+}
+
+/** Bytes of a process that samples next to nothing: Node, TensorFlow, its compiler, its threads' memory. Measured. */
+const samplingBaseBytes = 520e6;
+/** Bytes of a block's graphs. Measured. */
+const blockBytes = 9e6;
+/** What reading weights from files leaves in memory at most, as garbage that is not yet collected. Measured. */
+const mostReadBytes = 100e6;
+/** Memory in use for each byte that a pass is known to hold: what the allocator does not fill. Measured. */
+const allocatedOfPass = 2;
+/** Of what drawing and decoding need by turns, the part of the smaller that the larger cannot use again. Measured. */
+const keptOfOther = 0.75;
+/** Copies of features that are predicted or computed: as they are kept, given, taken and put back. */
+const featureCopies = 5;
+/** TensorFlow makes the biases of all blocks first, each of two terms. */
+const biasTerms = 2;
+
+/**
+ * Bytes that a sampling process needs at its peak: weights, what reading them left, graphs, and what drawing and decoding
+ * need by turns or at once. An estimate, fitted to the peaks in docs/performance.md.
+ */
+export function samplingMemory(choice: SamplingChoice, decoding: DecodingCost): number {
+  const base = choice.models[0]?.base;
+  const all = [...choice.models.map(({ model }) => model), ...(base ? [base] : [])];
+  const sum = (of: (config: SiTConfig) => number) => all.reduce((total, config) => total + of(config), 0);
+  const weights = 4 * (sum((config) => sitCost(config).parameters) + decoding.parameters);
+  const graphs = blockBytes * sum(({ mediators }) => mediators.length);
+  const drawing = 4 * Math.max(...choice.models.map((models) => drawingNumbers(models, choice)));
+  return (
+    samplingBaseBytes +
+    graphs +
+    weights +
+    Math.min(weights, mostReadBytes) +
+    Math.max(drawing, decoding.bytes) +
+    Math.min(drawing, decoding.bytes) * (decoding.whileDrawing ? 1 : keptOfOther)
+  );
+}
+
+function drawingNumbers({ model, base }: SampledModel, choice: SamplingChoice): number {
+  const { batch, guided, gradients, features } = choice;
+  // Guided by itself, a model is asked once about twice the samples.
+  const asked: [SiTConfig, number][] =
+    guided && base
+      ? [
+          [model, batch],
+          [base, batch],
+        ]
+      : [[model, guided ? 2 * batch : batch]];
+  const sum = (of: (config: SiTConfig, samples: number) => number) =>
+    asked.reduce((total, [config, samples]) => total + of(config, samples), 0);
+  const biases = sum(biasNumbers);
+  const passes = allocatedOfPass * sum(passNumbers);
+  const kept = sum(
+    (config, samples) => samples * gridOf(config) ** 2 * config.hiddenSize * features * featureCopies,
+  );
+  const forGradients = gradients ? allocated * sum((config, n) => n * sitCost(config).activations) : 0;
+  return Math.max(biasTerms * biases, biases + passes + kept + forGradients);
+}
