@@ -10,7 +10,7 @@ import { stepsPerEpoch, totalSteps } from './length.js';
 import { memoryChoice } from './memory.js';
 import { modelConfig } from './model-config.js';
 
-/** What encoding is kept to; the autoencoder's weights are small beside it. */
+/** What encoding and decoding are kept to, each; the autoencoder's weights are small beside it. */
 const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
 
 /** What a training costs and how long it is, as far as configurations and cached outputs tell. */
@@ -31,15 +31,17 @@ function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: numbe
   const model = modelConfig(config, { ...latents, classes });
   const cost = sitCost(model);
   const choice = memoryChoice(config, config.globalBatch / workers);
-  const images =
-    config.images === undefined ? '' : `, and up to ${formatBytes(autoencoderBytes)} to encode images`;
+  const coding = [
+    ...(config.images === undefined ? [] : ['encode images']),
+    ...(config.samples === undefined ? [] : ['decode pictures of samples']),
+  ].map((what) => `, and up to ${formatBytes(autoencoderBytes)} to ${what}`);
   const perClass = latents.classes === undefined ? `, and ${model.hiddenSize} a class` : '';
   return [
     { label: 'parameters', value: `${formatLarge(cost.parameters)}${perClass}` },
     { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
     {
       label: 'memory',
-      value: `about ${formatBytes(trainingMemory(cost, choice))}${workers > 1 ? ' a worker' : ''} for ${choice.batch} latents at once${images}`,
+      value: `about ${formatBytes(trainingMemory(cost, choice))}${workers > 1 ? ' a worker' : ''} for ${choice.batch} latents at once${coding.join('')}`,
     },
   ];
 }

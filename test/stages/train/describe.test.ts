@@ -66,3 +66,10 @@ it('tells the memory of each worker for its share of the batch', async () => {
   expect(memory).toMatch(/^about .* for 8 latents at once$/);
   expect((await facts(model, undefined, 4)).memory).toBe(memory!.replace(' for', ' a worker for'));
 });
+
+it('tells what pictures of samples may need beside it', async () => {
+  const train = 'steps: 10, globalBatch: 8, model: { name: SiT-S/2, mediators: 64 }';
+  const { memory } = await facts(train);
+  const drawing = await facts(`${train}, samples: { everySteps: 5, autoencoder: autoencoder }`);
+  expect(drawing.memory).toBe(`${memory!}, and up to 2.1 GB to decode pictures of samples`);
+});
