@@ -51,6 +51,7 @@ const root = protobuf.Root.fromJSON({
             metaOptimizerIterations: { type: 'int32', id: 12 },
             autoMixedPrecision: { type: 'int32', id: 23 },
             autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
+            disableTfgOptimizer: { type: 'bool', id: 32 },
           },
         },
       },

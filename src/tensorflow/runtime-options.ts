@@ -68,6 +68,8 @@ export function configMessage(
   const rewriteOptions = {
     metaOptimizerIterations: oneRound,
     memoryOptimization: noMemoryOptimization,
+    // It makes nothing faster, and writes attributes into calls of functions that other processes then complain of.
+    disableTfgOptimizer: true,
     ...(precision === 'bfloat16' && bfloat16 && { autoMixedPrecisionOnednnBfloat16: on }),
     ...(precision === 'float16' && { autoMixedPrecision: on }),
   };

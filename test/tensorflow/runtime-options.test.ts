@@ -16,8 +16,10 @@ const allowGrowth = '32022001'; // gpu_options (6) { allow_growth (4): true }
 const softPlacement = '3801'; // allow_soft_placement (7): true
 // memory_optimization (4): NO_MEM_OPT, meta_optimizer_iterations (12): ONE
 const rewriting = '20016001';
+// disable_tfg_optimizer (32): true
+const noTfg = '800201';
 // graph_options (10) { rewrite_options (10) }
-const graphOptions = `52065204${rewriting}`;
+const graphOptions = `52095207${rewriting}${noTfg}`;
 
 describe('the session configuration, serialized', () => {
   test('by default: GPU memory as needed, operations placed where they can be', () => {
@@ -26,7 +28,7 @@ describe('the session configuration, serialized', () => {
 
   test('bfloat16 turns graph rewriting for it on', () => {
     // graph_options (10) { rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
-    expect(hex({ precision: 'bfloat16' }, true)).toContain(`52095207${rewriting}f80101`);
+    expect(hex({ precision: 'bfloat16' }, true)).toContain(`520c520a${rewriting}f80101${noTfg}`);
     expect(hex({ precision: 'float32' }, true)).toBe(hex({}));
   });
 
@@ -61,7 +63,12 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
     allow_soft_placement: true,
     graph_options: {
       ...graph,
-      rewrite_options: { memory_optimization: 'NO_MEM_OPT', meta_optimizer_iterations: 'ONE', ...rewrite },
+      rewrite_options: {
+        memory_optimization: 'NO_MEM_OPT',
+        meta_optimizer_iterations: 'ONE',
+        disable_tfg_optimizer: true,
+        ...rewrite,
+      },
     },
   });
   const optimizer_options = { global_jit_level: 'ON_1', cpu_global_jit: true };
@@ -99,7 +106,7 @@ describe('rewriting of graphs', () => {
   test('is out of question where each graph is placed by itself', () => {
     // graph_options (10) { place_pruned_graph (6): true, rewrite_options (10) }
     expect(Buffer.from(encodeMessage('ConfigProto', configMessage({}, true, false))).toString('hex')).toBe(
-      `${allowGrowth}${softPlacement}520830015204${rewriting}`,
+      `${allowGrowth}${softPlacement}520b30015207${rewriting}${noTfg}`,
     );
   });
 });
