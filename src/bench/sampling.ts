@@ -12,11 +12,11 @@ import {
   stepCosts,
   stepEvaluations,
 } from '../sampling/index.js';
-import type { Session } from '../tensorflow/index.js';
 import {
   CompiledProgram,
   type HostTensor,
   type RuntimeOptions,
+  type Session,
   type Tensor1D,
   int32,
   nativeBackend,

@@ -4,11 +4,11 @@ import { openSitSession } from '../models/sit/session.js';
 import { sit } from '../models/sit/sit.js';
 import { type Parameter, initialize } from '../nn/parameters.js';
 import { sdeSampler } from '../sampling/index.js';
-import type { Session } from '../tensorflow/index.js';
 import {
   CompiledProgram,
   type HostTensor,
   type RuntimeOptions,
+  type Session,
   type SessionVariable,
   type Tensor,
   type Tensor1D,

@@ -1,18 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type SiTConfig } from '../../src/models/sit/config.js';
 import { sitCost } from '../../src/models/sit/cost.js';
-
-const small = (mediators: number): SiTConfig => ({
-  latentSize: 32,
-  channels: 4,
-  patchSize: 2,
-  hiddenSize: 384,
-  depth: 12,
-  heads: 6,
-  classes: 1000,
-  mediators: new Array<number>(12).fill(mediators),
-  labelDropout: 0.1,
-});
+import { small } from './sit/small.js';
 
 describe('cost of SiT-S/2 at 256 px', () => {
   // The figures of the paper's tables, rounded there to 0.01; counters differ in what small parts they leave out.

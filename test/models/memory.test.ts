@@ -9,18 +9,7 @@ import {
   samplingMemory,
   trainingMemory,
 } from '../../src/models/sit/memory.js';
-
-const small = (mediators: number): SiTConfig => ({
-  latentSize: 32,
-  channels: 4,
-  patchSize: 2,
-  hiddenSize: 384,
-  depth: 12,
-  heads: 6,
-  classes: 1000,
-  mediators: new Array<number>(12).fill(mediators),
-  labelDropout: 0.1,
-});
+import { small } from './sit/small.js';
 
 describe('memory of a training', () => {
   const model = (hiddenSize: number, depth: number, heads: number, mediators: number): SiTConfig => ({

@@ -54,7 +54,10 @@ export async function createRunFolder(
   }
 }
 
-/** Puts a link in its place in one step, whatever was there and whoever else does. Links are relative, so that the folder of runs can move. */
+/**
+ * Puts a link in its place in one step, whatever was there and whoever else does. Links are relative, so that the folder
+ * of runs can move.
+ */
 export async function pointTo(link: string, target: string): Promise<void> {
   const to = relative(dirname(link), target);
   if ((await readlink(link).catch(() => undefined)) === to) return;
