@@ -1,9 +1,9 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../errors.js';
+import { nativeInterface } from '../native-interface.js';
 import { asUserError } from './file-errors.js';
 import { makeFolder } from './make-folder.js';
 
@@ -96,13 +96,11 @@ function openLockFile(path: string): number {
   }
 }
 
-/** Loaded with the first lock: what takes none, such as `plan`, does without the native interface. */
-let koffi: typeof import('koffi') | undefined;
 let nativeFlock: ((descriptor: number, operation: number) => number) | undefined;
 
 /** 0, or the error number. */
 function flock(descriptor: number, operation: number): number {
-  koffi ??= createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const koffi = nativeInterface();
   nativeFlock ??= koffi.load(null).func('int flock(int, int)') as (fd: number, operation: number) => number;
   return nativeFlock(descriptor, operation) === 0 ? 0 : koffi.errno();
 }

@@ -1,5 +1,5 @@
-import koffi from 'koffi';
 import { UserError } from '../errors.js';
+import { nativeInterface } from '../native-interface.js';
 import { libraryMissing } from './library/library-missing.js';
 import { locateLibrary, type LibraryLocation } from './library/locate.js';
 import { loadQuietly } from './native-log.js';
@@ -158,6 +158,7 @@ export function cApi(): CApi {
 function load(location: LibraryLocation | undefined): CApi {
   if (location === undefined) throw libraryMissing();
   chooseKernels();
+  const koffi = nativeInterface();
   try {
     koffi.struct('TF_Output', { operation: 'void*', index: 'int' });
     const library = loadQuietly(() => {
@@ -196,7 +197,7 @@ function chooseKernels(): void {
 function pin(path: string): void {
   const now = 0x2;
   const noDelete = process.platform === 'darwin' ? 0x80 : 0x1000;
-  const loader = koffi.load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libdl.so.2');
+  const loader = nativeInterface().load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libdl.so.2');
   loader.func('void* dlopen(const char*, int)')(path, now | noDelete);
 }
 

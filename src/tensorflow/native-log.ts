@@ -1,7 +1,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import koffi from 'koffi';
+import { nativeInterface } from '../native-interface.js';
 import { cpuinfoText } from './library/processor.js';
 
 /** Severities count from 0: information, warning, error, fatal. */
@@ -36,7 +36,7 @@ export function recordsOf(log: string, level: number): string {
 }
 
 function divertStderr<T>(use: () => T, filter: (text: string) => string): T {
-  const libc = koffi.load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6');
+  const libc = nativeInterface().load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6');
   const dup = libc.func('int dup(int)') as (descriptor: number) => number;
   const dup2 = libc.func('int dup2(int, int)') as (from: number, to: number) => number;
   let folder: string;

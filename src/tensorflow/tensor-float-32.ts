@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import { nativeInterface } from '../native-interface.js';
 import { cApi } from './c-api.js';
 
 // TensorFlow's C API has no function for this: these are of C++, `tsl::enable_tensor_float_32_execution(bool)` and its kin.
@@ -18,5 +18,5 @@ export function isTensorFloat32Allowed(): boolean {
 }
 
 function framework() {
-  return koffi.load(cApi().location.framework);
+  return nativeInterface().load(cApi().location.framework);
 }
