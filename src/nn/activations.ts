@@ -1,4 +1,4 @@
-import { type Tensor, fused, tf } from '../tensorflow/index.js';
+import { type Tensor, asFactor, fused, tf } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
 import { sumOfRows } from './reductions.js';
 
@@ -31,21 +31,29 @@ export const biasedGelu = differentiable((x: Tensor, bias: Tensor) => ({
   },
 }));
 
-const geluValue = fused('gelu', (x: Tensor, bias: Tensor) => {
-  const u = x.add(bias);
-  return [u.mul(geluTanh(u).mul(0.5).add(0.5))] as const;
-});
+const geluValue = fused(
+  'gelu',
+  (x: Tensor, bias: Tensor) => {
+    const u = x.add(bias);
+    return [asFactor(u.mul(geluTanh(u).mul(0.5).add(0.5)))] as const;
+  },
+  { elementwise: true },
+);
 
-const geluGradient = fused('gelu_gradient', (dy: Tensor, x: Tensor, bias: Tensor) => {
-  const u = x.add(bias);
-  const tanh = geluTanh(u);
-  const inner = u
-    .square()
-    .mul(3 * cubic * c)
-    .add(c);
-  const slope = tf.sub(1, tanh.square()).mul(u).mul(inner);
-  return [dy.mul(slope.add(tanh).mul(0.5).add(0.5))] as const;
-});
+const geluGradient = fused(
+  'gelu_gradient',
+  (dy: Tensor, x: Tensor, bias: Tensor) => {
+    const u = x.add(bias);
+    const tanh = geluTanh(u);
+    const inner = u
+      .square()
+      .mul(3 * cubic * c)
+      .add(c);
+    const slope = tf.sub(1, tanh.square()).mul(u).mul(inner);
+    return [asFactor(dy.mul(slope.add(tanh).mul(0.5).add(0.5)))] as const;
+  },
+  { elementwise: true },
+);
 
 function geluTanh(u: Tensor): Tensor {
   return u

@@ -1,4 +1,4 @@
-import { type Tensor, fused } from '../tensorflow/index.js';
+import { type Tensor, asFactor, fused } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
 import { sumOfRows } from './reductions.js';
 
@@ -21,10 +21,11 @@ export const gatedResidual = differentiable((h: Tensor, gate: Tensor, x: Tensor,
 const gatedSum = fused(
   'gated_residual',
   (h: Tensor, gate: Tensor, x: Tensor, bias: Tensor) => [h.add(gate.mul(x.add(bias)))] as const,
+  { elementwise: true },
 );
 
 const gatedGradient = fused(
   'gated_residual_gradient',
   (dy: Tensor, gate: Tensor, x: Tensor, bias: Tensor) =>
-    [dy.mul(x.add(bias)).sum(1, true), dy.mul(gate)] as const,
+    [dy.mul(x.add(bias)).sum(1, true), asFactor(dy.mul(gate))] as const,
 );

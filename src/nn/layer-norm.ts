@@ -1,4 +1,4 @@
-import { type Tensor, fused } from '../tensorflow/index.js';
+import { type Tensor, asFactor, fused } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
 
 const epsilon = 1e-6;
@@ -28,7 +28,7 @@ const adaNorm = fused('ada_norm', (x: Tensor, shift: Tensor, scale: Tensor) => {
   // Written so that TensorFlow's layer-norm fusion, which wants one-dimensional scales, does not match it.
   const centred = x.sub(mean);
   const inverse = centred.square().mean(-1, true).add(epsilon).rsqrt();
-  return [centred.mul(inverse).mul(scale.add(1)).add(shift), mean, inverse] as const;
+  return [asFactor(centred.mul(inverse).mul(scale.add(1)).add(shift)), mean, inverse] as const;
 });
 
 const adaNormGradient = fused(

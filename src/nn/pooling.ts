@@ -1,4 +1,4 @@
-import { type Tensor, fused, tf } from '../tensorflow/index.js';
+import { type Tensor, asFactor, fused, tf } from '../tensorflow/index.js';
 import { adaptivePooling, overGrid } from './resampling.js';
 
 /**
@@ -20,12 +20,8 @@ const windowMeans = fused('window_means', (x: Tensor, grid: number, side: number
   const [heads, batch, , size] = x.shape as [number, number, number, number];
   const width = grid / side;
   const windows = x.reshape([heads * batch, side, width, side, width, size]);
-  return [
-    windows
-      .sum([2, 4])
-      .mul(factor / width ** 2)
-      .reshape([heads, batch, side * side, size]),
-  ] as const;
+  const means = windows.sum([2, 4]).mul(factor / width ** 2);
+  return [asFactor(means.reshape([heads, batch, side * side, size]))] as const;
 });
 
 const spread = fused(
@@ -35,8 +31,9 @@ const spread = fused(
     const width = grid / side;
     const windows = dx.reshape([heads * batch, side, width, side, width, size]);
     const means = dMeans.mul(factor / width ** 2).reshape([heads * batch, side, 1, side, 1, size]);
-    return [windows.add(means).reshape(dx.shape)] as const;
+    return [asFactor(windows.add(means).reshape(dx.shape))] as const;
   },
+  { elementwise: true },
 );
 
 function poolingMatrix(grid: number, side: number, factor: number): Tensor {

@@ -1,4 +1,17 @@
-import { type Tensor, fused } from '../tensorflow/index.js';
+import { type Tensor, asFactor, fused, tf } from '../tensorflow/index.js';
+
+/**
+ * Softmax over the last axis of x, or of x + bias, of which products are made. No gradient of its own:
+ * `softmaxGradient` is it.
+ */
+export function softmax(x: Tensor, bias?: Tensor): Tensor {
+  return bias === undefined ? asFactor(tf.softmax(x)) : biased(x, bias)[0];
+}
+
+const biased = fused(
+  'biased_softmax',
+  (x: Tensor, bias: Tensor) => [asFactor(tf.softmax(x.add(bias)))] as const,
+);
 
 /** The gradient by a softmax's argument, over the last axis, from the softmax's value y and the gradient by it. */
 export function softmaxGradient(dy: Tensor, y: Tensor): Tensor {
@@ -7,5 +20,5 @@ export function softmaxGradient(dy: Tensor, y: Tensor): Tensor {
 
 const gradient = fused(
   'softmax_gradient',
-  (dy: Tensor, y: Tensor) => [dy.sub(dy.mul(y).sum(-1, true)).mul(y)] as const,
+  (dy: Tensor, y: Tensor) => [asFactor(dy.sub(dy.mul(y).sum(-1, true)).mul(y))] as const,
 );

@@ -6,6 +6,8 @@ import { Graph, type Output } from './graph.js';
 export interface FusedFunction {
   readonly name: string;
   readonly f: (...args: (TensorInfo | number | boolean)[]) => readonly Tensor[];
+  /** Whether it sums nothing, and takes bfloat16 as it comes: XLA's sums of that are several times slower. */
+  readonly elementwise: boolean;
 }
 
 export type FusedArgument = Output | number | boolean;
@@ -34,7 +36,7 @@ export function addFusedCall(
   const tensors = args.filter((arg) => typeof arg === 'object');
   const operation = entry(operations, signatureOf(graph, args), () => {
     const unique = `${name}_${++count}`;
-    const body = new Graph();
+    const body = new Graph({ mixed: graph.mixed });
     try {
       const inputs = tensors.map((tensor) =>
         body.node('Placeholder', [], {

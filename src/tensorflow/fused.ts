@@ -13,12 +13,14 @@ import { Tracer } from './tracer.js';
  * into it: use it within `tf.customGrad`.
  *
  * @param name for profiles and errors: letters, digits and `_`
+ * @param elementwise whether it sums nothing; where products compute in bfloat16, it then takes what they give as it is
  */
 export function fused<A extends readonly (Tensor | number | boolean)[], R extends readonly Tensor[]>(
   name: string,
   f: (...args: A) => R,
+  { elementwise = false }: Partial<Pick<FusedFunction, 'elementwise'>> = {},
 ): (...args: A) => R {
-  const definition = { name, f } as unknown as FusedFunction;
+  const definition = { name, f, elementwise } as unknown as FusedFunction;
   return (...args) => {
     const tracer = Tracer.current;
     return tracer?.fuses(args) === true ? (tracer.callFused(definition, args) as unknown as R) : f(...args);

@@ -33,14 +33,22 @@ export class Graph {
   private readonly definitions = new OperationDefinitions(this.pointer);
   private count = 0;
 
-  /**
-   * @param fusesFrom numbers in a tensor from which functions of it that are marked as fused are compiled
-   * @param fusesBiases whether programs are written with products and their biases in one, as nobody rewrites them
-   */
-  constructor(
-    readonly fusesFrom = Infinity,
-    readonly fusesBiases = false,
-  ) {}
+  /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
+  readonly fusesFrom: number;
+  /** Whether programs are written with products and their biases in one, as nobody rewrites them. */
+  readonly fusesBiases: boolean;
+  /** Whether programs are written with products in bfloat16. */
+  readonly mixed: boolean;
+
+  constructor({
+    fusesFrom = Infinity,
+    fusesBiases = false,
+    mixed = false,
+  }: Partial<Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed'>> = {}) {
+    this.fusesFrom = fusesFrom;
+    this.fusesBiases = fusesBiases;
+    this.mixed = mixed;
+  }
 
   /** Number of nodes. */
   get size(): number {

@@ -5,6 +5,7 @@ export { nativeBackend } from './native-backend.js';
 export type { RuntimeOptions } from './runtime-options.js';
 export * from './data-types.js';
 export { TensorFlowError } from './c-api.js';
+export { asFactor } from './as-factor.js';
 export { after } from './after.js';
 export { fused } from './fused.js';
 export { type Output, Graph } from './graph.js';

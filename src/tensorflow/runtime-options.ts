@@ -4,7 +4,7 @@ import { encodeMessage } from './protobuf.js';
 /** How sessions and eager operations run. */
 export interface RuntimeOptions {
   /**
-   * `bfloat16` lets TensorFlow compute matrix products and their neighbours in it; weights stay float32. A processor
+   * `bfloat16` is for matrix products and what moves their results; weights stay float32. A processor
    * that cannot computes in float32 instead, which is several times faster there.
    * `float16` is for GPUs without bfloat16: training scales its loss.
    */
@@ -21,10 +21,18 @@ export interface RuntimeOptions {
   readonly fusion?: boolean;
   /**
    * Whether TensorFlow rewrites graphs before it runs them; on by default. Without it programs are ready in half the
-   * time and as fast, where they have no convolutions or constants to fold. Lower precisions and GPUs need it, and have
-   * it in any case.
+   * time and as fast, where they have no dense convolutions or constants to fold; in bfloat16 they are faster, as
+   * traces then write it. float16, XLA and GPUs need rewriting, and have it in any case.
    */
   readonly rewriting?: boolean;
+}
+
+/** Who sees to it that a session's programs run as its options ask. */
+export interface Preparation {
+  /** TensorFlow rewrites graphs. Else what runs is placed by itself, and not the whole graph again at each trace. */
+  readonly rewritten: boolean;
+  /** Traces write products in bfloat16. Else it is for rewriting to do. */
+  readonly mixed: boolean;
 }
 
 /** RewriterConfig.Toggle.ON */
@@ -37,40 +45,37 @@ const noMemoryOptimization = 1;
 const jitOn = 1;
 
 /**
- * Whether a session's graphs are rewritten.
+ * How a session's graphs are prepared.
  *
  * @param processorOnly whether no GPU will be used
+ * @param workers whether graphs run over several processes, which always place and rewrite the whole
  */
-export function isRewritten(
+export function preparationOf(
   { precision = 'float32', xla = false, rewriting = true }: RuntimeOptions,
-  processorOnly: boolean,
+  { processorOnly, workers }: { readonly processorOnly: boolean; readonly workers: boolean },
   bfloat16 = hasAvx512(),
-): boolean {
-  const lower = precision === 'float16' || (precision === 'bfloat16' && bfloat16);
-  return rewriting || xla || lower || !processorOnly;
+): Preparation {
+  const bySelf = !rewriting && !xla && precision !== 'float16' && processorOnly;
+  return { rewritten: workers || !bySelf, mixed: bySelf && precision === 'bfloat16' && bfloat16 };
 }
 
 /** The serialized `ConfigProto` for `options`. */
-export function configProto(options: RuntimeOptions, bfloat16 = hasAvx512()): Uint8Array {
-  return encodeMessage('ConfigProto', configMessage(options, bfloat16));
+export function configProto(...args: Parameters<typeof configMessage>): Uint8Array {
+  return encodeMessage('ConfigProto', configMessage(...args));
 }
 
-/**
- * The fields of the `ConfigProto` for `options`.
- *
- * @param rewritten without which what runs is placed by itself, and not a session's whole graph again at each trace
- */
+/** The fields of the `ConfigProto` for `options`. */
 export function configMessage(
   { precision = 'float32', device = 'auto', threads = 0, xla = false }: RuntimeOptions,
+  { rewritten, mixed }: Preparation = { rewritten: true, mixed: false },
   bfloat16 = hasAvx512(),
-  rewritten = true,
 ): Readonly<Record<string, unknown>> {
   const rewriteOptions = {
     metaOptimizerIterations: oneRound,
     memoryOptimization: noMemoryOptimization,
     // It makes nothing faster, and writes attributes into calls of functions that other processes then complain of.
     disableTfgOptimizer: true,
-    ...(precision === 'bfloat16' && bfloat16 && { autoMixedPrecisionOnednnBfloat16: on }),
+    ...(precision === 'bfloat16' && bfloat16 && !mixed && { autoMixedPrecisionOnednnBfloat16: on }),
     ...(precision === 'float16' && { autoMixedPrecision: on }),
   };
   const graphOptions = {

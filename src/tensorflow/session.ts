@@ -4,7 +4,7 @@ import { Graph, type Output, outputArray } from './graph.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
 import { outOfMemory } from './out-of-memory.js';
 import { encodeMessage } from './protobuf.js';
-import { type RuntimeOptions, configMessage, isRewritten } from './runtime-options.js';
+import { type RuntimeOptions, configMessage, preparationOf } from './runtime-options.js';
 import { type OnStats, recorderOfNextStep } from './step-recorder.js';
 import { decodeStepStats, tracedRunOptions } from './step-stats.js';
 import type { WorkerServer } from './worker-server.js';
@@ -50,6 +50,8 @@ export class SessionVariable {
   }
 }
 
+  /** Whether TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
+  readonly rewritten: boolean;
 /**
  * A graph and TensorFlow's session on it. Runs happen on a thread of their own, so that the event loop goes on.
  * Variables keep their values between runs and go with `close`.
@@ -68,13 +70,20 @@ export class Session {
     readonly server?: WorkerServer,
   ) {
     const c = cApi();
-    // Sessions over several processes place all of their graph.
-    const rewritten = server !== undefined || isRewritten(options, processorOnly(options));
-    this.graph = new Graph(fusesFrom(options), !rewritten);
+    const preparation = preparationOf(options, {
+      processorOnly: processorOnly(options),
+      workers: server !== undefined,
+    });
+    this.rewritten = preparation.rewritten;
+    this.graph = new Graph({
+      fusesFrom: fusesFrom(options),
+      fusesBiases: !this.rewritten,
+      mixed: preparation.mixed,
+    });
     const native = c.NewSessionOptions();
     const config = encodeMessage(
       'ConfigProto',
-      server?.config(options) ?? configMessage(options, undefined, rewritten),
+      server?.config(options, preparation) ?? configMessage(options, preparation),
     );
     if (server !== undefined) c.SetTarget(native, server.target);
     this.pointer = withStatus((status) => {

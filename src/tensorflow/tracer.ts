@@ -4,6 +4,7 @@ import { TensorFlowError } from './c-api.js';
 import { DataTypeCode, sizeOf } from './data-types.js';
 import { type FusedArgument, type FusedFunction, addFusedCall } from './fused-call.js';
 import type { Attribute, Graph, Output } from './graph.js';
+import { MixedPrecision } from './mixed-precision.js';
 import type { NativeBackend } from './native-backend.js';
 import { type OpBinding, type TensorMetadata, type TensorValues, firstRecordedId } from './op-binding.js';
 import { refuseStatefulRandom, withoutMathRandom } from './random-guard.js';
@@ -27,7 +28,9 @@ let nextId = firstRecordedId;
  * outputs of nodes; eager tensors that the program captures become constants.
  */
 export class Tracer implements OpBinding {
+  /** In the precision in which they came about. */
   private readonly outputs = new Map<number, Output>();
+  private readonly precision: MixedPrecision;
   private readonly constants: Constants = new Map();
   /** Products by the number of the tensor that holds their result, for what may be added to them. */
   private readonly products = new Map<number, Product>();
@@ -43,7 +46,9 @@ export class Tracer implements OpBinding {
   constructor(
     private readonly graph: Graph,
     private readonly backend: NativeBackend,
-  ) {}
+  ) {
+    this.precision = new MixedPrecision(graph);
+  }
 
   /** Runs `body`, recording its operations; throws what it could not record, even where the body caught it. */
   record<T>(body: () => T): T {
@@ -61,14 +66,19 @@ export class Tracer implements OpBinding {
 
   /** The node output that a tensor of a recorded function stands for. */
   outputOf(tensor: TensorInfo): Output {
-    return this.resolve(this.backend.idOf(tensor));
+    return this.precision.full(this.ownOutputOf(tensor));
   }
 
   /** A tensor equal to x that exists once `first` does. */
   after(x: TensorInfo, first: TensorInfo): Tensor {
     return this.symbol(
-      this.graph.node('Identity', [this.outputOf(x)], {}, { after: [this.outputOf(first).operation] }),
+      this.graph.node('Identity', [this.ownOutputOf(x)], {}, { after: [this.ownOutputOf(first).operation] }),
     );
+  }
+
+  /** x as products take it. */
+  asFactor(x: Tensor): Tensor {
+    return this.graph.mixed ? this.symbol(this.precision.lowered(this.ownOutputOf(x))) : x;
   }
 
   /** Whether a function of `args` that is marked as fused becomes one operation. */
@@ -77,9 +87,12 @@ export class Tracer implements OpBinding {
   }
 
   /** Adds a call of a fused function to the graph; its body is traced where the graph does not have it yet. */
-  callFused({ name, f }: FusedFunction, args: readonly (TensorInfo | number | boolean)[]): Tensor[] {
-    const given = args.map((arg): FusedArgument => (typeof arg === 'object' ? this.outputOf(arg) : arg));
-    const outputs = addFusedCall(this.graph, { name, f }, given, (body, inputs) => {
+  callFused(fused: FusedFunction, args: readonly (TensorInfo | number | boolean)[]): Tensor[] {
+    const given = args.map((arg): FusedArgument => {
+      if (typeof arg !== 'object') return arg;
+      return fused.elementwise ? this.ownOutputOf(arg) : this.outputOf(arg);
+    });
+    const outputs = addFusedCall(this.graph, fused, given, (body, inputs) => {
       const tracer = new Tracer(body, this.backend);
       return this.backend.recordWithin(tracer, () =>
         tracer.recordAsCurrent(() => {
@@ -87,7 +100,7 @@ export class Tracer implements OpBinding {
           tf.tidy(() => {
             const symbols = inputs.map((input) => tracer.symbol(input)).values();
             const values = args.map((arg) => (typeof arg === 'object' ? symbols.next().value! : arg));
-            results = f(...values).map((tensor) => tracer.outputOf(tensor));
+            results = fused.f(...values).map((tensor) => tracer.ownOutputOf(tensor));
           });
           return results;
         }),
@@ -122,7 +135,10 @@ export class Tracer implements OpBinding {
     outputs: number,
   ): TensorMetadata[] {
     refuseStatefulRandom(name);
-    const sources = inputs.map((id) => this.resolve(id));
+    const sources = this.precision.operands(
+      name,
+      inputs.map((id) => this.resolve(id)),
+    );
     try {
       const biased = this.biasedProduct(name, inputs);
       if (biased !== undefined) return [this.describe(biased)];
@@ -147,7 +163,7 @@ export class Tracer implements OpBinding {
   private biasedProduct(name: string, [sum, vector]: readonly number[]): Output | undefined {
     const product = name === 'Add' ? this.products.get(sum!) : undefined;
     if (product === undefined) return undefined;
-    const bias = this.resolve(vector!);
+    const bias = this.precision.operands('MatMul', [this.resolve(vector!)])[0]!;
     const [channels, ...others] = this.graph.shapeOf(bias);
     const columns = this.graph.shapeOf(this.resolve(sum!)).at(-1);
     if (others.length > 0 || channels !== columns) return undefined;
@@ -170,7 +186,16 @@ export class Tracer implements OpBinding {
   private describe(output: Output): TensorMetadata {
     const shape = this.graph.shapeOf(output);
     if (shape.includes(-1)) throw new RangeError(`its result has the unknown shape [${shape.join(', ')}]`);
-    return { id: this.register(output), dtype: this.graph.dataTypeOf(output), shape };
+    const dtype = this.graph.dataTypeOf(output);
+    return {
+      id: this.register(output),
+      dtype: dtype === DataTypeCode.bfloat16 ? DataTypeCode.float32 : dtype,
+      shape,
+    };
+  }
+
+  private ownOutputOf(tensor: TensorInfo): Output {
+    return this.resolve(this.backend.idOf(tensor));
   }
 
   private register(output: Output): number {

@@ -1,6 +1,6 @@
 import { cApi, withStatus } from './c-api.js';
 import { encodeMessage } from './protobuf.js';
-import { type RuntimeOptions, configMessage } from './runtime-options.js';
+import { type Preparation, type RuntimeOptions, configMessage } from './runtime-options.js';
 
 /** The processes that compute together, and which of them this one is. */
 export interface WorkerGroup {
@@ -46,9 +46,9 @@ export class WorkerServer {
   }
 
   /** The fields of the `ConfigProto` of sessions on this server: each sees its own worker's devices only. */
-  config(options: RuntimeOptions): Readonly<Record<string, unknown>> {
+  config(options: RuntimeOptions, preparation?: Preparation): Readonly<Record<string, unknown>> {
     return {
-      ...configMessage(options),
+      ...configMessage(options, preparation),
       deviceFilters: [`/job:${job}/task:${this.rank}`],
       experimental: { collectiveGroupLeader: taskName(0) },
     };

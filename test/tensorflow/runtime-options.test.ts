@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
 import { nativeBackend } from '../../src/tensorflow/index.js';
-import { encodeMessage } from '../../src/tensorflow/protobuf.js';
-import { configMessage, configProto, isRewritten } from '../../src/tensorflow/runtime-options.js';
+import { configProto, preparationOf } from '../../src/tensorflow/runtime-options.js';
 import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/tensor-float-32.js';
 import { libraryProtos } from './library-protos.js';
 
@@ -21,6 +20,8 @@ const noTfg = '800201';
 // graph_options (10) { rewrite_options (10) }
 const graphOptions = `52095207${rewriting}${noTfg}`;
 
+const rewritten = { rewritten: true, mixed: false };
+
 describe('the session configuration, serialized', () => {
   test('by default: GPU memory as needed, operations placed where they can be', () => {
     expect(hex({})).toBe(allowGrowth + softPlacement + graphOptions);
@@ -28,12 +29,16 @@ describe('the session configuration, serialized', () => {
 
   test('bfloat16 turns graph rewriting for it on', () => {
     // graph_options (10) { rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
-    expect(hex({ precision: 'bfloat16' }, true)).toContain(`520c520a${rewriting}f80101${noTfg}`);
-    expect(hex({ precision: 'float32' }, true)).toBe(hex({}));
+    expect(hex({ precision: 'bfloat16' }, rewritten, true)).toContain(`520c520a${rewriting}f80101${noTfg}`);
+    expect(hex({ precision: 'float32' }, rewritten, true)).toBe(hex({}));
+  });
+
+  test('but not where traces write it', () => {
+    expect(hex({ precision: 'bfloat16' }, { rewritten: true, mixed: true }, true)).toBe(hex({}));
   });
 
   test('bfloat16 is float32 where the processor has no AVX-512', () => {
-    expect(hex({ precision: 'bfloat16' }, false)).toBe(hex({}));
+    expect(hex({ precision: 'bfloat16' }, rewritten, false)).toBe(hex({}));
     expect(hasAvx512('flags\t\t: fpu avx avx2 fma')).toBe(false);
     expect(hasAvx512('flags\t\t: fpu avx avx2 fma avx512f avx512_bf16')).toBe(true);
     // No Linux, or no x86: nothing is known against it.
@@ -83,31 +88,41 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
     [{ xla: true }, decoded({ optimizer_options })],
     [{ xla: true, precision: 'float16' }, decoded({ optimizer_options }, { auto_mixed_precision: 'ON' })],
   ] as const)('%j', (options, expected) => {
-    expect(decode(options, true)).toEqual(expected);
+    expect(decode(options, rewritten, true)).toEqual(expected);
   });
 });
 
-describe('rewriting of graphs', () => {
+describe('who prepares graphs', () => {
+  const here = { processorOnly: true, workers: false };
+  const tensorFlow = { rewritten: true, mixed: false };
+  const trace = { rewritten: false, mixed: false };
   test.each([
-    [{}, true, true],
-    [{ rewriting: false }, true, false],
-    [{ rewriting: false }, false, true],
-    [{ rewriting: false, precision: 'bfloat16' }, true, true],
-    [{ rewriting: false, precision: 'float16' }, true, true],
-    [{ rewriting: false, xla: true }, true, true],
-  ] as const)('%j, on a processor only: %s', (options, processorOnly, expected) => {
-    expect(isRewritten(options, processorOnly, true)).toBe(expected);
+    [{}, here, tensorFlow],
+    [{ precision: 'bfloat16' }, here, tensorFlow],
+    [{ rewriting: false }, here, trace],
+    [{ rewriting: false }, { ...here, processorOnly: false }, tensorFlow],
+    [{ rewriting: false }, { ...here, workers: true }, tensorFlow],
+    [{ rewriting: false, precision: 'bfloat16' }, here, { rewritten: false, mixed: true }],
+    [
+      { rewriting: false, precision: 'bfloat16' },
+      { ...here, workers: true },
+      { rewritten: true, mixed: true },
+    ],
+    [{ rewriting: false, precision: 'bfloat16' }, { ...here, processorOnly: false }, tensorFlow],
+    [{ rewriting: false, precision: 'bfloat16', xla: true }, here, tensorFlow],
+    [{ rewriting: false, precision: 'float16' }, here, tensorFlow],
+    [{ rewriting: false, xla: true }, here, tensorFlow],
+  ] as const)('%j, %j', (options, place, expected) => {
+    expect(preparationOf(options, place, true)).toEqual(expected);
   });
 
-  test('is not needed for bfloat16 where that is float32', () => {
-    expect(isRewritten({ rewriting: false, precision: 'bfloat16' }, true, false)).toBe(false);
+  test('bfloat16 is float32 where the processor has none', () => {
+    expect(preparationOf({ rewriting: false, precision: 'bfloat16' }, here, false)).toEqual(trace);
   });
 
-  test('is out of question where each graph is placed by itself', () => {
+  test('each graph is placed by itself where it is not rewritten', () => {
     // graph_options (10) { place_pruned_graph (6): true, rewrite_options (10) }
-    expect(Buffer.from(encodeMessage('ConfigProto', configMessage({}, true, false))).toString('hex')).toBe(
-      `${allowGrowth}${softPlacement}520b30015207${rewriting}${noTfg}`,
-    );
+    expect(hex({}, trace)).toBe(`${allowGrowth}${softPlacement}520b30015207${rewriting}${noTfg}`);
   });
 });
 

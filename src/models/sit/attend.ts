@@ -2,7 +2,7 @@ import { differentiable } from '../../nn/differentiable.js';
 import { mergeHeads, mergeQueryKeyValue, splitHeads, splitQueryKeyValue } from '../../nn/heads.js';
 import { pool, poolGradient } from '../../nn/pooling.js';
 import { sumOfRows } from '../../nn/reductions.js';
-import { softmaxGradient } from '../../nn/softmax.js';
+import { softmax, softmaxGradient } from '../../nn/softmax.js';
 import { type Tensor, type Tensor4D, after, tf } from '../../tensorflow/index.js';
 import { queryChunks, scoresAtOnce } from './query-chunks.js';
 
@@ -22,7 +22,7 @@ function attendAtOnce(qkv: Tensor, heads: number): Tensor {
     const [q, k, v] = splitQueryKeyValue(qkv, heads);
     const scale = q.shape[3]! ** -0.5;
     const scaled = q.mul(scale);
-    const probabilities = tf.softmax(tf.matMul(scaled, k, false, true));
+    const probabilities = softmax(tf.matMul(scaled, k, false, true));
     return {
       value: mergeHeads(tf.matMul(probabilities, v)),
       saved: [scaled, k, v, probabilities],
@@ -49,7 +49,7 @@ function attendInChunks(qkv: Tensor, heads: number, chunks: number): Tensor {
     for (const queries of tf.split(scaled, chunks, 2)) {
       const previous = parts.at(-1);
       const begun = previous === undefined ? queries : after(queries, previous);
-      parts.push(tf.matMul(tf.softmax(tf.matMul(begun, k, false, true)), v));
+      parts.push(tf.matMul(softmax(tf.matMul(begun, k, false, true)), v));
     }
     return {
       value: mergeHeads(tf.concat(parts, 2)),
@@ -63,7 +63,7 @@ function attendInChunks(qkv: Tensor, heads: number, chunks: number): Tensor {
         for (const [i, part] of tf.split(scaled, chunks, 2).entries()) {
           const queries = after(part, dk ?? dy);
           const dAttended = dParts[i]!;
-          const probabilities = tf.softmax(tf.matMul(queries, k, false, true));
+          const probabilities = softmax(tf.matMul(queries, k, false, true));
           const dScores = softmaxGradient(tf.matMul(dAttended, v, false, true), probabilities);
           dq.push(tf.matMul(dScores, k).mul(scale));
           dk = sum(dk, tf.matMul(dScores, queries, true, false));
@@ -111,9 +111,9 @@ export function attendThroughMediators(
       const [q, k, v] = splitQueryKeyValue(qkv, heads);
       const scale = q.shape[3]! ** -0.5;
       const tokens = pool(q, grid, side, scale);
-      const gather = tf.softmax(tf.matMul(tokens, k, false, true).add(mediatorBias));
+      const gather = softmax(tf.matMul(tokens, k, false, true), mediatorBias);
       const gathered = tf.matMul(gather, v);
-      const read = tf.softmax(tf.matMul(q, tokens, false, true).add(queryBias));
+      const read = softmax(tf.matMul(q, tokens, false, true), queryBias);
       const attended = mergeHeads(tf.matMul(read, gathered));
       const detail = tf.depthwiseConv2d(asMap(mergeHeads(v), grid), filter as Tensor4D, 1, 'same');
       return {

@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
+import {
+  Session,
+  type Tensor,
+  type Tensor2D,
+  type Tensors,
+  asFactor,
+  compile,
+  float32,
+  floats,
+  fused,
+  nativeBackend,
+  recordSteps,
+  tf,
+} from '../../src/tensorflow/index.js';
+
+/** What bfloat16, with its 8 significant bits, rounds to 1. */
+const oneAndABit = 1 + 2 ** -10;
+
+// Elsewhere `precision: bfloat16` computes in float32: runtime-options.test.ts.
+const withoutBfloat16 = hasAvx512() ? '' : ' (skipped: this processor has no AVX-512, thus no bfloat16)';
+
+describe.skipIf(!hasAvx512())(`a program in bfloat16${withoutBfloat16}`, () => {
+  let session: Session;
+  beforeEach(() => {
+    nativeBackend();
+    session = new Session({ device: 'cpu', precision: 'bfloat16', rewriting: false, fusion: true });
+  });
+  afterEach(() => session.close());
+
+  const operations: string[] = [];
+  async function valueOf(program: (x: Tensor2D) => Tensor, x: number): Promise<number> {
+    operations.length = 0;
+    const compiled = compile(({ x }: { x: Tensor2D }): Tensors => ({ y: program(x) }), { session });
+    const inputs = { x: float32([1, 1], Float32Array.of(x)) };
+    await compiled.call(inputs);
+    const recording = recordSteps(1);
+    for (let call = 0; call < 3; call++) await compiled.call(inputs);
+    operations.push(...(await recording.done).flat().map(({ operation }) => operation));
+    return floats((await compiled.call(inputs)).y!)[0]!;
+  }
+  const casts = () => operations.filter((operation) => operation === 'Cast').length;
+
+  test('rounds the factors of products, and their results', async () => {
+    expect(await valueOf((x) => tf.matMul(x, tf.tensor2d([[3]])), oneAndABit)).toBe(3);
+    expect(await valueOf((x) => tf.matMul(x.reshape([1, 1, 1]), tf.tensor3d([[[3]]])), oneAndABit)).toBe(3);
+    // 3 · 86 is 258; 3 · 85.66… and 257 have no place between 256 and 258.
+    expect(await valueOf((x) => tf.matMul(x, tf.tensor2d([[257 / 256]])), 256)).toBe(256);
+  });
+
+  test('computes everything else in float32', async () => {
+    expect(await valueOf((x) => x.add(2 ** -10), 1)).toBe(oneAndABit);
+    expect(await valueOf((x) => tf.matMul(x, x).add(tf.tensor2d([[2 ** -10]])), 1)).toBe(oneAndABit);
+    expect(await valueOf((x) => x.mul(oneAndABit), 1)).toBe(Math.fround(oneAndABit));
+  });
+
+  test('adds a bias within the product, which is rounded then', async () => {
+    const bias = tf.tensor1d([2 ** -10]);
+    expect(await valueOf((x) => tf.matMul(x, tf.tensor2d([[1]])).add(bias), 1)).toBe(1);
+    expect(operations.some((operation) => operation.includes('Fused'))).toBe(true);
+  });
+
+  test('leaves results of products as they are where they are only moved', async () => {
+    const ones = tf.ones([4, 4]).as2D(4, 4);
+    const value = await valueOf((x) => {
+      const wide = tf.matMul(tf.tile(x, [4, 4]), ones);
+      const halves = tf.split(wide.reshape([2, 2, 4]).transpose([1, 0, 2]), 2);
+      return tf.matMul(tf.concat(halves, 0).reshape([4, 4]), ones).slice([0, 0], [1, 1]);
+    }, 1);
+    expect(value).toBe(16);
+    // Of x and of the result; the ones are a constant, cast before the program runs.
+    expect(casts()).toBe(2);
+  });
+
+  test('has gradients', async () => {
+    const gradient = (x: Tensor2D) => tf.grad((x) => tf.matMul(x as Tensor2D, x as Tensor2D).square())(x);
+    // 4x³ at 1.5
+    expect(await valueOf(gradient, 1.5)).toBe(13.5);
+  });
+
+  const doubled = (elementwise: boolean) =>
+    fused('doubled', (x: Tensor) => [asFactor(x.mul(2))] as const, { elementwise });
+
+  test.each([
+    [true, 2],
+    [false, 3],
+  ])('gives a fused function bfloat16 where it is elementwise: %s', async (elementwise, expected) => {
+    const double = doubled(elementwise);
+    expect(await valueOf((x) => tf.matMul(double(tf.matMul(x, x))[0], x), 1.5)).toBe(6.75);
+    // Of x, of the last result, and before a function that is not elementwise.
+    expect(casts()).toBe(expected);
+  });
+
+  test('rounds what is marked as a factor, within fused functions too', async () => {
+    expect(await valueOf((x) => asFactor(x), oneAndABit)).toBe(1);
+    expect(await valueOf((x) => doubled(true)(x)[0], oneAndABit)).toBe(2);
+  });
+});
+
+test('in float32 nothing is rounded', async () => {
+  nativeBackend();
+  const session = new Session({ device: 'cpu', rewriting: false });
+  try {
+    const program = compile(
+      ({ x }: { x: Tensor2D }) => ({ factor: asFactor(x), product: tf.matMul(x, tf.tensor2d([[3]])) }),
+      { session },
+    );
+    const results = await program.call({ x: float32([1, 1], Float32Array.of(oneAndABit)) });
+    expect(floats(results.factor)[0]).toBe(oneAndABit);
+    expect(floats(results.product)[0]).toBe(3 * oneAndABit);
+  } finally {
+    await session.close();
+  }
+});
