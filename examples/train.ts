@@ -15,7 +15,7 @@ import {
   float32,
   floats,
   imageGrid,
-  initialize,
+  initialValues,
   int32,
   interpolants,
   openSession,
@@ -89,7 +89,7 @@ const trainer = openTrainer(session, {
   averageDecays: [0.98],
   gradientClip: 1,
 });
-await trainer.start(initialize(sitParameters(config), 0));
+await trainer.start(initialValues(sitParameters(config), 0));
 for (let step = 0; step < steps; step++) {
   const labels = Int32Array.from({ length: batch }, (_, i) => i % 2);
   const pixels = [...labels].flatMap((label, i) => drawing(label, step * batch + i));

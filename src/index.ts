@@ -20,7 +20,7 @@ export { type RgbImage, decodeImage, imageGrid, writePng } from './data/images/i
 export { type SiTConfig, gridOf } from './models/sit/config.js';
 export { sitParameters } from './models/sit/parameters.js';
 export { type ThroughBlocks, sit } from './models/sit/sit.js';
-export { type Parameter, initialize } from './nn/parameters.js';
+export { type Parameter, initialValues } from './nn/parameters.js';
 
 export {
   type DiffusionLossOptions,

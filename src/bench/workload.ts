@@ -2,7 +2,7 @@ import { type SiTConfig, gridOf } from '../models/sit/config.js';
 import { sitParameters } from '../models/sit/parameters.js';
 import { openSitSession } from '../models/sit/session.js';
 import { sit } from '../models/sit/sit.js';
-import { type Parameter, initialize } from '../nn/parameters.js';
+import { type Parameter, initialValues } from '../nn/parameters.js';
 import { sdeSampler } from '../sampling/index.js';
 import {
   CompiledProgram,
@@ -142,7 +142,7 @@ export async function trainStep({ model, batch, runtime, server, recompute }: Wo
     averageDecays: [0.9999],
     gradientClip: 0,
   });
-  await trainer.start(initialize(parameters, 0));
+  await trainer.start(initialValues(parameters, 0));
   let updates = 0;
   return { session, run: () => trainer.step(batchOf, 1e-4, updates++) };
 }
@@ -153,10 +153,10 @@ export async function weightsIn(
   parameters: readonly Parameter[],
   seed = 0,
 ): Promise<Record<string, SessionVariable>> {
-  const values = initialize(parameters, seed);
+  const valueOf = initialValues(parameters, seed);
   const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
   const names = new Map(variables.map((variable, i) => [variable, parameters[i]!.name]));
-  await new VariableStore(session, variables).write((variable) => values[names.get(variable)!]!);
+  await new VariableStore(session, variables).write((variable) => valueOf(names.get(variable)!));
   return Object.fromEntries(parameters.map(({ name }, i) => [name, variables[i]!]));
 }
 

@@ -13,15 +13,18 @@ import type { Parameter } from './parameter.js';
 
 export * from './parameter.js';
 
-/**
- * Start values of all parameters, a function of the seed and each parameter's name.
- * @returns host tensors by name
- */
+/** Start values of all parameters, by name: functions of the seed and the name. */
 export function initialize(parameters: readonly Parameter[], seed: number): Record<string, HostTensor> {
-  return Object.fromEntries(parameters.map((parameter) => [parameter.name, start(parameter, seed)]));
+  return Object.fromEntries(parameters.map((parameter) => [parameter.name, initialValue(parameter, seed)]));
 }
 
-function start({ name, shape, initial }: Parameter, seed: number): HostTensor {
+/** As `initialize`, each value made when it is asked for. */
+export function initialValues(parameters: readonly Parameter[], seed: number): (name: string) => HostTensor {
+  const named = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+  return (name) => initialValue(named.get(name)!, seed);
+}
+
+function initialValue({ name, shape, initial }: Parameter, seed: number): HostTensor {
   const size = sizeOf(shape);
   switch (initial.kind) {
     case 'zeros':

@@ -1,5 +1,5 @@
 import { type Pointer, TensorFlowError, cApi, throwUnlessOk, withStatus } from './c-api.js';
-import { type HostTensor, int32 } from './data-types.js';
+import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
 import { outOfMemory } from './out-of-memory.js';
@@ -42,22 +42,16 @@ export class SessionVariable {
       { after },
     );
   }
-
-  /** An operation that sets the variable to zero. */
-  clear(): Pointer {
-    const extents = this.graph.constant(int32([this.shape.length], Int32Array.from(this.shape)));
-    return this.assign(this.graph.node('Fill', [extents, this.graph.scalar(0)]));
-  }
 }
 
-  /** Whether TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
-  readonly rewritten: boolean;
 /**
  * A graph and TensorFlow's session on it. Runs happen on a thread of their own, so that the event loop goes on.
  * Variables keep their values between runs and go with `close`.
  */
 export class Session {
   readonly graph: Graph;
+  /** Whether TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
+  readonly rewritten: boolean;
   private readonly pointer: Pointer;
   private readonly running = new Set<Promise<unknown>>();
   private variableCount = 0;

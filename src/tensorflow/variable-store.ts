@@ -3,11 +3,11 @@ import type { Output } from './graph.js';
 import type { Session, SessionVariable } from './session.js';
 
 /**
- * Variables are moved in portions of about so many bytes: memory stays bounded and calls stay few. What was written is
- * garbage that may stay for long, so that portions are smaller there: one that was first seen costs little before there
- * are steps in the graph.
+ * Variables are moved in portions of about so many bytes: memory stays bounded and calls stay few. What was moved is
+ * garbage that may stay for long. A portion that is first read costs a preparation of the whole graph where TensorFlow
+ * rewrites it; one that is first written costs little, as there are no steps in the graph yet.
  */
-const portionBytes = { read: 256 * 2 ** 20, write: 32 * 2 ** 20 } as const;
+const portionBytes = { read: 64 * 2 ** 20, readOfRewritten: 256 * 2 ** 20, write: 32 * 2 ** 20 } as const;
 
 interface ReadPortion {
   readonly variables: readonly SessionVariable[];
@@ -33,7 +33,10 @@ export class VariableStore {
     private readonly session: Session,
     readonly variables: readonly SessionVariable[],
   ) {
-    this.readPortions = split(variables, portionBytes.read).map((portion) => ({
+    this.readPortions = split(
+      variables,
+      session.rewritten ? portionBytes.readOfRewritten : portionBytes.read,
+    ).map((portion) => ({
       variables: portion,
       reads: portion.map((variable) => variable.read()),
     }));

@@ -16,7 +16,7 @@ import {
 import { partsOf } from './accumulation.js';
 import { adamwStep } from './adamw-step.js';
 import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
-import { type StepResult, type Trainer, type TrainerOptions, inNameOrder, startOf } from './trainer.js';
+import { type StepResult, type Trainer, type TrainerOptions, type ValueOf, inNameOrder } from './trainer.js';
 import { gradientResults, withGradients } from './with-gradients.js';
 
 /** Training operation by operation, for backends without sessions: the same numbers as `SessionTrainer`, up to rounding. */
@@ -44,10 +44,13 @@ export class EagerTrainer implements Trainer {
     // There is none: all is computed in float32.
   }
 
-  async start(weights: HostTensors): Promise<void> {
-    for (const group of this.groups) {
-      if (group !== 'firstMoment' && group !== 'secondMoment') await this.write(group, startOf(weights));
-      else for (const variable of this.of(group)) variable.value = tf.zeros([...variable.shape]);
+  async start(weightOf: ValueOf): Promise<void> {
+    await this.write('weights', weightOf);
+    const weights = this.of('weights');
+    for (const group of this.groups.filter((group) => group !== 'weights')) {
+      const moments = group === 'firstMoment' || group === 'secondMoment';
+      for (const [i, variable] of this.of(group).entries())
+        variable.value = moments ? tf.zeros([...variable.shape]) : weights[i]!.value.clone();
     }
   }
 
@@ -95,7 +98,7 @@ export class EagerTrainer implements Trainer {
     for await (const [{ name }, value] of new EagerStore(ordered).read()) yield [name, value];
   }
 
-  async write(group: StateGroup, valueOf: (name: string) => HostTensor | Promise<HostTensor>): Promise<void> {
+  async write(group: StateGroup, valueOf: ValueOf): Promise<void> {
     await new EagerStore(this.of(group)).write(({ name }) => valueOf(name));
   }
 

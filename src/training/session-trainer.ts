@@ -5,7 +5,7 @@ import type { AdamWSlot } from './adamw.js';
 import { LossScale, type LossScaleState } from './loss-scale.js';
 import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
 import { TrainingStep } from './training-step.js';
-import { type StepResult, type Trainer, type TrainerOptions, inNameOrder, startOf } from './trainer.js';
+import { type StepResult, type Trainer, type TrainerOptions, type ValueOf, inNameOrder } from './trainer.js';
 
 /**
  * A training whose state lives in a session; `read` and `write` carry it to and from checkpoints.
@@ -20,7 +20,8 @@ export class SessionTrainer implements Trainer {
   readonly parameters: readonly Parameter[];
   private readonly stores: ReadonlyMap<StateGroup, VariableStore>;
   private readonly slots: readonly AdamWSlot[];
-  private readonly clearMoments: readonly bigint[];
+  /** Operations that set averages to the weights, and moments to zero. */
+  private readonly fromWeights: readonly bigint[];
   private traced: TrainingStep | undefined;
   private scale: LossScale | undefined;
 
@@ -58,9 +59,13 @@ export class SessionTrainer implements Trainer {
         ),
       ]),
     );
-    this.clearMoments = this.slots.flatMap(({ firstMoment, secondMoment }) =>
-      [firstMoment, secondMoment].map((variable) => variable.clear()),
-    );
+    this.fromWeights = this.slots.flatMap(({ weights, averages, firstMoment, secondMoment }) => [
+      ...averages.map((average) => average.assign(weights.read())),
+      // Zeros that followed from constants would be computed beforehand, and kept as long as the session.
+      ...[firstMoment, secondMoment].map((moment) =>
+        moment.assign(session.graph.node('ZerosLike', [weights.read()])),
+      ),
+    ]);
   }
 
   get lossScale(): LossScaleState | undefined {
@@ -71,10 +76,9 @@ export class SessionTrainer implements Trainer {
     if (this.scale !== undefined) this.scale = new LossScale(state);
   }
 
-  async start(weights: HostTensors): Promise<void> {
-    for (const group of this.groups)
-      if (group !== 'firstMoment' && group !== 'secondMoment') await this.write(group, startOf(weights));
-    await this.session.run([], [], this.clearMoments);
+  async start(weightOf: ValueOf): Promise<void> {
+    await this.write('weights', weightOf);
+    await this.session.run([], [], this.fromWeights);
   }
 
   async step(
@@ -94,7 +98,7 @@ export class SessionTrainer implements Trainer {
     for await (const [, value] of this.store(group).read()) yield [this.parameters[i++]!.name, value];
   }
 
-  async write(group: StateGroup, valueOf: (name: string) => HostTensor | Promise<HostTensor>): Promise<void> {
+  async write(group: StateGroup, valueOf: ValueOf): Promise<void> {
     const store = this.store(group);
     const names = new Map(store.variables.map((variable, i) => [variable, this.parameters[i]!.name]));
     await store.write((variable) => valueOf(names.get(variable)!));

@@ -15,6 +15,9 @@ import type { LossScaleState } from './loss-scale.js';
 import { SessionTrainer } from './session-trainer.js';
 import type { StateGroup } from './state-groups.js';
 
+/** Gives the value of each parameter, by its name, when it is wanted: so that few are in memory at once. */
+export type ValueOf = (name: string) => HostTensor | Promise<HostTensor>;
+
 /** A loss: a scalar to minimise, the mean over the samples, and scalars to report beside it, means as well. */
 export interface Loss {
   readonly loss: Tensor;
@@ -57,7 +60,7 @@ export interface Trainer {
   readonly parameters: readonly Parameter[];
 
   /** Sets all state to the start of training: the given weights, their averages equal to them, moments zero. */
-  start(weights: HostTensors): Promise<void>;
+  start(weightOf: ValueOf): Promise<void>;
 
   /**
    * One step on a batch. `updates` is the number of steps taken before.
@@ -70,7 +73,7 @@ export interface Trainer {
   read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]>;
 
   /** Sets every parameter of a group to what `valueOf` gives for its name. */
-  write(group: StateGroup, valueOf: (name: string) => HostTensor | Promise<HostTensor>): Promise<void>;
+  write(group: StateGroup, valueOf: ValueOf): Promise<void>;
 
   /** The scale of the loss, where float16 needs one: part of the state. */
   readonly lossScale: LossScaleState | undefined;
@@ -82,15 +85,6 @@ export function openTrainer(session: ProgramSession, options: TrainerOptions): T
   return session instanceof EagerSession
     ? new EagerTrainer(session, options)
     : new SessionTrainer(session, options);
-}
-
-/** The start value of a parameter. Throws where there is none. */
-export function startOf(weights: HostTensors): (name: string) => HostTensor {
-  return (name) => {
-    const value = weights[name];
-    if (value === undefined) throw new Error(`No start value for the parameter ${name}.`);
-    return value;
-  };
 }
 
 /** Parameters in the order in which files hold them. */

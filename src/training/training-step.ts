@@ -85,9 +85,10 @@ export class TrainingStep {
     wishToStop: boolean,
     scale: number | undefined,
   ): Promise<StepResult> {
-    const [last, ...others] = partsOf(inputs, this.accumulation).reverse() as [HostTensors, ...HostTensors[]];
-    if (others.length > 0) await this.session.run([], [], this.sums.clear);
-    for (const part of others.reverse()) await this.session.run(this.feedsOf(part, scale), [], this.sums.add);
+    const parts = partsOf(inputs, this.accumulation);
+    const last = parts.at(-1)!;
+    for (const [i, part] of parts.slice(0, -1).entries())
+      await this.session.run(this.feedsOf(part, scale), [], i === 0 ? this.sums.begin : this.sums.add);
     const feeds: Feed[] = [
       ...this.feedsOf(last, scale),
       ...this.optimizer.feeds({ learningRate, updates }),
@@ -131,16 +132,16 @@ export class TrainingStep {
 class Sums {
   /** Means over the parts: sums so far and the values of the part that runs. */
   readonly means: readonly Output[];
-  /** Operations that set the sums to zero. */
-  readonly clear: readonly bigint[];
-  /** Operations that add the values of the part that runs. */
+  /** Operations that set the sums to the values of the part that runs. */
+  readonly begin: readonly bigint[];
+  /** Operations that add these values. */
   readonly add: readonly bigint[];
 
   constructor(session: Session, parts: number, values: readonly Output[]) {
     const { graph } = session;
     const sums =
       parts === 1 ? [] : values.map((value, i) => session.variable(`sum ${i}`, graph.shapeOf(value)));
-    this.clear = sums.map((sum) => sum.clear());
+    this.begin = sums.map((sum, i) => sum.assign(values[i]!));
     this.add = sums.map(({ handle }, i) => graph.add('AssignAddVariableOp', [handle, values[i]!]));
     this.means = values.map((value, i) => {
       const sum = sums[i];

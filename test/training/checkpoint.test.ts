@@ -75,7 +75,7 @@ beforeAll(async () => {
     gradientClip: 0,
   });
   saved = await mkdtemp(join(tmpdir(), 'checkpoints-'));
-  await trainer.start(start);
+  await trainer.start((name) => start[name]!);
   for (const step of [1, 2]) {
     await trainer.step(batch, 0.01, step - 1);
     await saveCheckpoint(saved, trainer, { step, extra: {} });
@@ -127,13 +127,13 @@ describe('a checkpoint', () => {
   });
 
   it('restores every number, and training goes on as if it had not stopped', async () => {
-    await trainer.start(start);
+    await trainer.start((name) => start[name]!);
     for (let i = 0; i < 3; i++) await trainer.step(batch, 0.01, i);
     await saveCheckpoint(folder, trainer, { step: 3, extra: { note: 'x' } });
     const before = await state();
     const next = await trainer.step(batch, 0.01, 3);
     const after = await state();
-    await trainer.start(start);
+    await trainer.start((name) => start[name]!);
     const checkpoint = await latestCheckpoint<{ note: string }>(folder);
     expect(checkpoint).toMatchObject({ step: 3, extra: { note: 'x' } });
     await restoreCheckpoint(checkpoint!, trainer);
@@ -158,7 +158,7 @@ describe('a checkpoint', () => {
     expect([...(await file.readFloat32('w'))]).toEqual(before['weights w']);
     await expect(file.readFloat32('z')).rejects.toThrow('expected a tensor "z"');
     await file.close();
-    await trainer.start(start);
+    await trainer.start((name) => start[name]!);
     await restoreCheckpoint((await latestCheckpoint(folder))!, trainer);
     expect(await state()).toEqual(before);
   });

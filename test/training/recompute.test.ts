@@ -3,7 +3,7 @@ import type { SiTConfig } from '../../src/models/sit/config.js';
 import { sitCost } from '../../src/models/sit/cost.js';
 import { sitParameters } from '../../src/models/sit/parameters.js';
 import { sit } from '../../src/models/sit/sit.js';
-import { initialize } from '../../src/nn/parameters.js';
+import { initialValues } from '../../src/nn/parameters.js';
 import {
   Session,
   type Tensor1D,
@@ -45,7 +45,7 @@ async function train(recompute: boolean) {
     averageDecays: [0.9],
     gradientClip: 0,
   });
-  await trainer.start(initialize(sitParameters(model), 0));
+  await trainer.start(initialValues(sitParameters(model), 0));
   forgetPeakMemory();
   const results = [];
   for (let step = 0; step < 2; step++) results.push(await trainer.step(inputs, 0.01, step));

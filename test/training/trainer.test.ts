@@ -29,6 +29,7 @@ const start = {
   weight: float32([3, 2], Float32Array.of(0.1, -0.2, 0.3, 0.4, -0.5, 0.6)),
   bias: float32([2], Float32Array.of(0, 1)),
 };
+const startOf = (name: string) => start[name as keyof typeof start];
 const batch = (scale = 1) => ({
   x: float32(
     [4, 3],
@@ -66,7 +67,7 @@ async function newTrainer(gradientClip = 0, averageDecays = [0.9]): Promise<Trai
     averageDecays,
     gradientClip,
   });
-  await trainer.start(start);
+  await trainer.start(startOf);
   return trainer;
 }
 
@@ -187,7 +188,7 @@ const keyedBatch = (step: number, spoiled?: number): HostTensors => ({
 
 describe('a batch in parts', () => {
   async function train(trainer: Trainer, steps = 4) {
-    await trainer.start(start);
+    await trainer.start(startOf);
     const results = [];
     for (let step = 0; step < steps; step++) results.push(await trainer.step(keyedBatch(step), 0.05, step));
     return { results, state: await state(trainer) };
@@ -211,13 +212,13 @@ describe('a batch in parts', () => {
     'changes nothing where its number %d is not finite, and the next batch starts anew',
     async (spoiled) => {
       const trainer = openTrainer(session, keyedOptions(3));
-      await trainer.start(start);
+      await trainer.start(startOf);
       await trainer.step(keyedBatch(0), 0.05, 0);
       const before = await state(trainer);
       expect((await trainer.step(keyedBatch(1, spoiled), 0.05, 1)).applied).toBe(false);
       expect(await state(trainer)).toEqual(before);
       const reference = openTrainer(session, keyedOptions(3));
-      await reference.start(start);
+      await reference.start(startOf);
       await reference.step(keyedBatch(0), 0.05, 0);
       expect(await trainer.step(keyedBatch(2), 0.05, 1)).toEqual(
         await reference.step(keyedBatch(2), 0.05, 1),
@@ -317,7 +318,7 @@ describe('a loss scale', () => {
         averageDecays: [0.9],
         gradientClip: 0,
       });
-      await trainer.start({ w: scalar(0) });
+      await trainer.start(() => scalar(0));
       // 8·2¹⁵, 8·2¹⁴ and 8·2¹³ are over 65504, 8·2¹² is not.
       const applied = [];
       for (let i = 0; i < 5; i++) applied.push((await trainer.step({ x: scalar(8) }, 0.1, i)).applied);

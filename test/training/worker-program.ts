@@ -11,7 +11,7 @@ import {
   type Tensor1D,
 } from '../../src/tensorflow/index.js';
 import { openTrainer } from '../../src/training/trainer.js';
-import { initialize } from '../../src/nn/parameters.js';
+import { initialValues } from '../../src/nn/parameters.js';
 
 const [rankText, list, stepsText, stopText] = process.argv.slice(2) as [string, string, string, string];
 const rank = Number(rankText);
@@ -44,7 +44,7 @@ const trainer = openTrainer(session, {
   averageDecays: [0.9],
   gradientClip: 1,
 });
-await trainer.start(initialize(parameters, 5));
+await trainer.start(initialValues(parameters, 5));
 
 const losses: number[] = [];
 for (let step = 0; step < Number(stepsText); step++) {

@@ -18,13 +18,11 @@ const baseBytes = 760 * 2 ** 20;
 const allocated = 1.17;
 
 /**
- * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, once as many numbers on
- * their way to or from a file, and activations. An estimate, fitted to these peaks (256 px, megabytes, expected first):
- * 2 blocks of 64 channels, batch 4: 816, 699; 6 blocks of 192, batch 8: 1100, 1087; SiT-S/2 with 64 mediators, batch 2:
- * 1816, 1869; batch 8: 2480, 2529, and computed anew: 1860, 1941; SiT-B/2, batch 2: 4390, 4438.
+ * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, and activations. An
+ * estimate, fitted to the peaks in docs/performance.md.
  */
 export function trainingMemory(cost: ModelCost, { batch, averages, recompute }: MemoryChoice): number {
-  const copies = 5 + averages;
+  const copies = 4 + averages;
   const activations = allocated * (recompute ? cost.recomputedActivations : cost.activations);
   return baseBytes + 4 * (copies * cost.parameters + batch * activations);
 }

@@ -162,7 +162,7 @@ async function trainFrom(
       averageDecays: [averageDecay],
       gradientClip: 0,
     });
-    await trainer.start(weights);
+    await trainer.start((name) => weights[name]!);
     const losses: number[] = [];
     for (const [updates, batch] of batches.entries())
       losses.push((await trainer.step(batch, learningRate, updates)).loss);

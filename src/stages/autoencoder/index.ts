@@ -7,7 +7,7 @@ import type { ImageDataset } from '../../data/images/index.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/loss.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
-import { initialize } from '../../nn/parameters.js';
+import { initialValues } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import {
   type ProgramSession,
@@ -76,7 +76,7 @@ function trainingJob(
       averageDecays: [config.ema],
       gradientClip: config.gradientClip,
     }),
-    start: (trainer) => trainer.start(initialize(parameters, seed)),
+    start: (trainer) => trainer.start(initialValues(parameters, seed)),
     load: async (step) => ({
       images: await load(step),
       noiseKey: streamKey(seed, 'autoencoder noise', step),

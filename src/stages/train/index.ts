@@ -6,7 +6,7 @@ import { checkCarried } from '../../models/sit/carry.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { openSitSession } from '../../models/sit/session.js';
-import { initialize } from '../../nn/parameters.js';
+import { initialValues } from '../../nn/parameters.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { type ProgramSession, engineKind, matmulRate, sizeOf } from '../../tensorflow/index.js';
 import type { Accumulation } from '../../training/accumulation.js';
@@ -91,7 +91,7 @@ class Training {
       }),
       start: (trainer) =>
         start === undefined
-          ? trainer.start(initialize(parameters, context.seed))
+          ? trainer.start(initialValues(parameters, context.seed))
           : startFrom(trainer, start, model, [config.ema].flat()),
       load: latentBatches(data, config, context.seed, share),
       schedule: {

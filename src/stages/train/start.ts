@@ -3,9 +3,9 @@ import { openTensors } from '../../data/safetensors/index.js';
 import { carryTensor, checkCarried } from '../../models/sit/carry.js';
 import { type SiTConfig, gridOf } from '../../models/sit/config.js';
 import { sitParameters } from '../../models/sit/parameters.js';
-import { type HostTensor, float32 } from '../../tensorflow/index.js';
+import { float32 } from '../../tensorflow/index.js';
 import { averageGroups } from '../../training/state-groups.js';
-import type { Trainer } from '../../training/trainer.js';
+import type { Trainer, ValueOf } from '../../training/trainer.js';
 import type { SavedModel } from './saved-model.js';
 
 /** The model that training starts from, and the output that it is in. */
@@ -28,29 +28,22 @@ export async function startFrom(
   decays: readonly number[],
 ): Promise<void> {
   checkCarried(saved.config, model);
-  const carried = (path: string) => carriedWeights(join(directory, path), saved.config, model);
-  await trainer.start(await carried(saved.weights.raw));
+  const shapes = new Map(sitParameters(saved.config).map(({ name, shape }) => [name, shape]));
+  const carried = async (path: string, use: (valueOf: ValueOf) => Promise<void>): Promise<void> => {
+    const file = await openTensors(join(directory, path));
+    try {
+      await use(async (name) => {
+        const value = float32(shapes.get(name)!, await file.readFloat32(name));
+        return carryTensor(name, value, gridOf(saved.config), gridOf(model));
+      });
+    } finally {
+      await file.close();
+    }
+  };
+  await carried(saved.weights.raw, (weightOf) => trainer.start(weightOf));
   const paths: Readonly<Record<string, string | undefined>> = saved.weights;
   for (const [i, group] of averageGroups(decays).entries()) {
-    const average = await carried(paths[`ema-${decays[i]!}`] ?? saved.weights.ema);
-    await trainer.write(group, (name) => average[name]!);
-  }
-}
-
-async function carriedWeights(
-  path: string,
-  from: SiTConfig,
-  to: SiTConfig,
-): Promise<Record<string, HostTensor>> {
-  const file = await openTensors(path);
-  try {
-    const carried: Record<string, HostTensor> = {};
-    for (const { name, shape } of sitParameters(from)) {
-      const value = float32(shape, await file.readFloat32(name));
-      carried[name] = carryTensor(name, value, gridOf(from), gridOf(to));
-    }
-    return carried;
-  } finally {
-    await file.close();
+    const path = paths[`ema-${decays[i]!}`] ?? saved.weights.ema;
+    await carried(path, (averageOf) => trainer.write(group, averageOf));
   }
 }
