@@ -3,6 +3,11 @@ export function formatCount(value: number): string {
   return value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** `1 step`, `3,802 steps`. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : plural}`;
+}
+
 /** A time for people: `0.4 s`, `12 s`, `2 min 04 s`, `1 h 03 min`. */
 export function formatDuration(seconds: number): string {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

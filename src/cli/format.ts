@@ -1,7 +1,7 @@
 import type { Json } from '../pipeline/stage.js';
 import { asWords, formatCount } from '../words.js';
 
-export { asWords, formatCount, formatDuration } from '../words.js';
+export { asWords, counted, formatCount, formatDuration } from '../words.js';
 
 /** A measured value with four significant digits: `0.1834`, `12.50`, `1.200e-5`. */
 export function formatFigure(value: number): string {
@@ -24,7 +24,3 @@ export function summaryFacts(summary: Readonly<Record<string, Json>>): readonly 
     typeof value === 'number' ? [`${asWords(name)} ${formatFigure(value)}`] : [],
   );
 }
-
-/** `1 stage`, `2 stages`. */
-export const counted = (count: number, noun: string): string =>
-  `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;

@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { UserError } from '../errors.js';
 import { formatBytes } from '../tensorflow/library/format-bytes.js';
+import { counted } from '../words.js';
 
 /** Memory that this process may use: of the machine, or of the container that it runs in. */
 function availableMemory(): number {
@@ -34,7 +35,7 @@ export function requireMemory(
   if (bytes <= available) return;
   throw new UserError({
     code: 'memory-does-not-suffice',
-    message: `${what} needs about ${formatBytes(bytes)} of memory for ${samples} ${samples === 1 ? 'sample' : 'samples'} at once; there are ${formatBytes(available)}.`,
+    message: `${what} needs about ${formatBytes(bytes)} of memory for ${counted(samples, 'sample')} at once; there are ${formatBytes(available)}.`,
     remedy,
   });
 }

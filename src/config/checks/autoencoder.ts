@@ -1,4 +1,5 @@
-import { code, counted } from '../diagnostics/words.js';
+import { counted } from '../../words.js';
+import { code } from '../diagnostics/words.js';
 import type { StageCheck } from './context.js';
 
 /** Halvings between resolutions may not go beyond what `downsample` asks for. */

@@ -1,4 +1,5 @@
-import { code, counted, suggestion } from '../diagnostics/words.js';
+import { counted } from '../../words.js';
+import { code, suggestion } from '../diagnostics/words.js';
 import { phasesOf } from '../sampling.js';
 import type { CheckContext, StageCheck } from './context.js';
 import { trainedOn } from './latents.js';

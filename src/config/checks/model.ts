@@ -1,4 +1,5 @@
-import { code, counted } from '../diagnostics/words.js';
+import { counted } from '../../words.js';
+import { code } from '../diagnostics/words.js';
 import { nearestMultiples } from './autoencoder.js';
 import type { StageCheck } from './context.js';
 import { trainedShape } from './latents.js';

@@ -10,10 +10,6 @@ export function oneOf(items: readonly string[], conjunction = 'or'): string {
 export const code = (value: unknown): string =>
   `\`${typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)}\``;
 
-/** `1 step`, `2 steps`. */
-export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
-  `${count} ${count === 1 ? noun : plural}`;
-
 /** The candidate that was probably meant, if one is near: at most two of five letters are wrong. */
 export function nearest(found: string, candidates: readonly string[]): string | undefined {
   const lower = found.toLowerCase();

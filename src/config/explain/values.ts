@@ -1,4 +1,5 @@
-import { code, counted, nearest, oneOf } from '../diagnostics/words.js';
+import { counted } from '../../words.js';
+import { code, nearest, oneOf } from '../diagnostics/words.js';
 import { spanAt } from '../source/tree.js';
 import { atKey, atValue, found, type Explainer } from './facts.js';
 

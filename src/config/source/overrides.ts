@@ -1,5 +1,6 @@
+import { counted } from '../../words.js';
 import type { Problem } from '../diagnostics/diagnostic.js';
-import { code, counted, suggestion } from '../diagnostics/words.js';
+import { code, suggestion } from '../diagnostics/words.js';
 import { parseYaml } from './parse.js';
 import { optionFile, sourceText, type SourceText, type Span } from './text.js';
 import type { Entry, MapTree, Tree } from './tree.js';

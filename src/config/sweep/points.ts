@@ -1,5 +1,6 @@
+import { counted } from '../../words.js';
 import type { Problem } from '../diagnostics/diagnostic.js';
-import { code, counted } from '../diagnostics/words.js';
+import { code } from '../diagnostics/words.js';
 import type { SweepConfig } from '../generated/index.js';
 import type { Span } from '../source/text.js';
 import { member, type Entry, type MapTree, type Tree } from '../source/tree.js';

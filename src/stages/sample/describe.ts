@@ -2,6 +2,7 @@ import { guidanceOf, phasesOf } from '../../config/index.js';
 import type { SampleConfig } from '../../config/generated/index.js';
 import type { RuntimeConfig, StageFact } from '../../pipeline/stage.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
+import { counted } from '../../words.js';
 import type { Resolve } from '../planned/inputs.js';
 import { plannedAutoencoderModel, plannedModel } from '../planned/models.js';
 import { type SampledModels, drawnAtOnce, expectedMemory } from './memory.js';
@@ -19,7 +20,7 @@ export async function describeSample(
   return [
     {
       label: 'memory',
-      value: `about ${formatBytes(bytes)}${workers > 1 ? ' a worker' : ''} for ${drawnAtOnce(config)} samples at once`,
+      value: `about ${formatBytes(bytes)}${workers > 1 ? ' a worker' : ''} for ${counted(drawnAtOnce(config), 'sample')} at once`,
     },
   ];
 }

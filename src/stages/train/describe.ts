@@ -4,6 +4,7 @@ import { sitCost } from '../../models/sit/cost.js';
 import { trainingMemory } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../pipeline/stage.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
+import { counted } from '../../words.js';
 import { formatLarge } from '../planned/format-large.js';
 import { type PlannedLatents, type Resolve, plannedTrainingLatents } from '../planned/inputs.js';
 import { stepsPerEpoch, totalSteps } from './length.js';
@@ -41,7 +42,7 @@ function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: numbe
     { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
     {
       label: 'memory',
-      value: `about ${formatBytes(trainingMemory(cost, choice))}${workers > 1 ? ' a worker' : ''} for ${choice.batch} latents at once${coding.join('')}`,
+      value: `about ${formatBytes(trainingMemory(cost, choice))}${workers > 1 ? ' a worker' : ''} for ${counted(choice.batch, 'latent')} at once${coding.join('')}`,
     },
   ];
 }

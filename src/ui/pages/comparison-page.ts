@@ -19,7 +19,7 @@ export async function comparisonPage(
 ): Promise<string> {
   const names = runNames(runs, configuration);
   return renderPage({
-    title: `${counted(runs.length, 'runs')} compared`,
+    title: `${counted(runs.length, 'run')} compared`,
     eyebrow: [...new Set(runs.map(({ record }) => record.pipeline))].join(', '),
     totals: [
       { label: 'settings differ', value: String(configuration.length) },

@@ -27,7 +27,7 @@ export function runsHead(runs: readonly Run[]): Pick<PageContent, 'title' | 'eye
     title: 'Runs',
     eyebrow: 'All pipelines',
     totals: [
-      { label: counted(runs.length, 'runs').replace(/^\S+ /, ''), value: formatCount(runs.length) },
+      { label: counted(runs.length, 'run').replace(/^\S+ /, ''), value: formatCount(runs.length) },
       ...counts.flatMap(({ label, count }) => (count > 0 ? [{ label, value: formatCount(count) }] : [])),
     ],
   };

@@ -39,7 +39,7 @@ export async function sweepPage(
     title: pipeline,
     eyebrow: 'Sweep',
     totals: [
-      { label: counted(trials.length, 'trials').replace(/^\S+ /, ''), value: formatCount(trials.length) },
+      { label: counted(trials.length, 'trial').replace(/^\S+ /, ''), value: formatCount(trials.length) },
       { label: 'done', value: formatCount(done) },
       { label: 'of work', value: formatDuration(trials.reduce((sum, { seconds }) => sum + seconds, 0)) },
     ],

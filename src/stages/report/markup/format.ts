@@ -1,6 +1,6 @@
 import { formatCount } from '../../../words.js';
 
-export { asWords, formatCount, formatDuration } from '../../../words.js';
+export { asWords, counted, formatCount, formatDuration } from '../../../words.js';
 
 /** A large count in few characters: `7.44 million`; exact below 100,000. */
 export function formatLarge(value: number): string {
@@ -29,11 +29,6 @@ export function formatTick(value: number): string {
   if (size >= 1e6 && size < 1e9) return `${sign}${formatPlain(size / 1e6)}M`;
   const [mantissa, exponent] = trimmedExponential(size);
   return `${sign}${mantissa === '1' ? '' : `${mantissa}·`}10${superscript(exponent)}`;
-}
-
-/** A count and its noun: `1 sample`, `81 samples`. */
-export function counted(count: number, plural: string, singular = plural.replace(/s$/, '')): string {
-  return `${formatCount(count)} ${count === 1 ? singular : plural}`;
 }
 
 /** With a capital at the start. */

@@ -24,7 +24,7 @@ export function curvesSection(stage: ReportedStage): Section | undefined {
     id,
     title: 'Training',
     stage: stage.stage,
-    lead: `${counted(last, 'steps')} in ${formatDuration(stage.seconds)} · ${figure(main.name, 0).label} ${figure(main.name, main.smoothed.at(-1)!).value} at the end`,
+    lead: `${counted(last, 'step')} in ${formatDuration(stage.seconds)} · ${figure(main.name, 0).label} ${figure(main.name, main.smoothed.at(-1)!).value} at the end`,
     body: html`<div class="curves">
       ${scaleChoice(id, main.values)} ${chart(main, { id: `${id}-${main.name}`, size: 'large' })}
       <div class="small-charts">

@@ -26,16 +26,16 @@ export async function imagesSection(stage: ReportedStage): Promise<Section> {
     title: 'Images',
     stage: stage.stage,
     lead: [
-      typeof images === 'number' && counted(images, 'images'),
-      ` in ${counted(perClass.length, 'classes', 'class')}`,
+      typeof images === 'number' && counted(images, 'image'),
+      ` in ${counted(perClass.length, 'class', 'classes')}`,
       typeof size === 'number' && `, brought to ${size} × ${size} px`,
-      skipped.length === 0 ? '. None was left out.' : `. ${counted(skipped.length, 'files')} left out.`,
+      skipped.length === 0 ? '. None was left out.' : `. ${counted(skipped.length, 'file')} left out.`,
     ],
     body: html`${bars(shown, most, 'Images of each class')}
     ${
       folded.length > 0 &&
       html`<details>
-        <summary>${counted(folded.length, 'more classes', 'more class')}</summary>
+        <summary>${counted(folded.length, 'more class', 'more classes')}</summary>
         ${bars(folded, most, 'Images of each further class')}
       </details>`
     }
@@ -76,7 +76,7 @@ function bars(
 function skippedFiles(skipped: readonly SkippedFile[]): Html {
   const rest = skipped.length - mostSkipped;
   return html`<details>
-    <summary>${counted(skipped.length, 'files')} left out</summary>
+    <summary>${counted(skipped.length, 'file')} left out</summary>
     <ul class="files">
       ${skipped.slice(0, mostSkipped).map(({ path, reason }) => html`<li><code>${path}</code> ${reason}</li>`)}
       ${rest > 0 && html`<li>and ${formatCount(rest)} more</li>`}

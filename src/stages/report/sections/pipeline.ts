@@ -91,7 +91,7 @@ export function totals(stages: readonly ReportedStage[]): readonly { label: stri
     { label: 'samples', total: sum('sample', 'samples') },
   ];
   return [
-    { label: `in ${counted(stages.length, 'stages')}`, value: formatDuration(seconds) },
+    { label: `in ${counted(stages.length, 'stage')}`, value: formatDuration(seconds) },
     ...parts.flatMap(({ label, total }) =>
       total > 0 ? [{ label, value: figuresOf({ [label]: total })[0]!.value }] : [],
     ),

@@ -36,7 +36,7 @@ export async function progressionSection(stage: ReportedStage): Promise<Section 
     stage: stage.stage,
     lead: [
       'The same noise and classes, drawn with the weights as they were at each step.',
-      shown.length < grids.length && ` ${shown.length} of ${counted(grids.length, 'grids')} shown.`,
+      shown.length < grids.length && ` ${shown.length} of ${counted(grids.length, 'grid')} shown.`,
     ],
     body: html`<div class="slides" data-slides>
       <div class="slide-control" hidden>

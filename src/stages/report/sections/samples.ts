@@ -57,7 +57,7 @@ function gridOf(rows: readonly Row[]): Html {
         html`<div class="sample-row" role="group" aria-label="${name}">
           <h3>
             <bdi>${name}</bdi
-            >${count > pictures.length && html` <small>${pictures.length} of ${counted(count, 'samples')}</small>`}
+            >${count > pictures.length && html` <small>${pictures.length} of ${counted(count, 'sample')}</small>`}
           </h3>
           <div class="tiles">
             ${pictures.map(
@@ -88,12 +88,12 @@ function leadOf({ config }: ReportedStage, index: SampleIndex, shown: number, pr
     weights?: string;
   };
   const facts = [
-    `${counted(index.labels.length, 'samples')} of ${index.size} × ${index.size} px`,
-    sampler && `${counted(sampler.steps, 'steps')} of the ${sampler.kind.toUpperCase()}`,
+    `${counted(index.labels.length, 'sample')} of ${index.size} × ${index.size} px`,
+    sampler && `${counted(sampler.steps, 'step')} of the ${sampler.kind.toUpperCase()}`,
     guidanceScale !== undefined &&
       (guidanceScale === 1 ? 'no guidance' : `guidance ${formatNumber(guidanceScale)}`),
     weights !== undefined && (weights === 'ema' ? 'averaged weights' : 'last weights'),
-    shown < present && `${shown} of ${counted(present, 'classes', 'class')} shown`,
+    shown < present && `${shown} of ${counted(present, 'class', 'classes')} shown`,
   ];
   return facts.filter(Boolean).join(' · ');
 }

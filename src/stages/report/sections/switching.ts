@@ -21,7 +21,7 @@ export async function switchingSection(stage: ReportedStage): Promise<Section | 
     title: 'Switching',
     stage: stage.stage,
     lead: html`<strong>${formatNumber(savedFraction * 100)} %</strong> of the multiply-accumulates saved
-      against the last phase at every step, over ${counted(samples.length, 'samples')}.`,
+      against the last phase at every step, over ${counted(samples.length, 'sample')}.`,
     body: html`<div class="switching">${histogram(switches, id)} ${phaseTable(switches)}</div>`,
   };
 }
@@ -148,7 +148,7 @@ function describe(switches: Switches, bins: readonly Bin[]): string {
   const kinds = switches.phases.slice(1).map((_, k) => {
     const total = bins.reduce((sum, { counts }) => sum + counts[k]!, 0);
     const peak = bins.reduce((a, b) => (b.counts[k]! > a.counts[k]! ? b : a));
-    return `${String(switchName(switches, k))}: ${counted(total, 'samples')}, most at steps ${peak.from + 1} to ${peak.to}`;
+    return `${String(switchName(switches, k))}: ${counted(total, 'sample')}, most at steps ${peak.from + 1} to ${peak.to}`;
   });
   return `Histogram of the steps at which samples switch. ${kinds.join('; ')}.`;
 }
