@@ -1,5 +1,5 @@
 import { type SiTConfig, gridOf } from './config.js';
-import { type ModelCost, sitCost } from './cost.js';
+import { sitCost } from './cost.js';
 import { mlpRatio } from './parameters.js';
 import { queryChunks } from './query-chunks.js';
 
@@ -12,8 +12,10 @@ export interface MemoryChoice {
   readonly recompute: boolean;
 }
 
-/** Bytes of a process that trains next to nothing: Node, TensorFlow, its compiler, its threads' memory. Measured, on x86-64. */
-const baseBytes = 760 * 2 ** 20;
+/** Bytes of a process that trains next to nothing: Node, TensorFlow, its threads' memory. Measured, on x86-64. */
+const baseBytes = 560e6;
+/** Bytes of a block's part of a training step's graph, and of what is compiled for it. Measured. */
+const trainedBlockBytes = 19.5e6;
 /** Memory in use for each byte of activations: gradients on the way, and what the allocator does not fill. Measured. */
 const allocated = 1.17;
 
@@ -21,10 +23,12 @@ const allocated = 1.17;
  * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, and activations. An
  * estimate, fitted to the peaks in docs/performance.md.
  */
-export function trainingMemory(cost: ModelCost, { batch, averages, recompute }: MemoryChoice): number {
+export function trainingMemory(config: SiTConfig, { batch, averages, recompute }: MemoryChoice): number {
+  const cost = sitCost(config);
   const copies = 4 + averages;
   const activations = allocated * (recompute ? cost.recomputedActivations : cost.activations);
-  return baseBytes + 4 * (copies * cost.parameters + batch * activations);
+  const base = baseBytes + trainedBlockBytes * config.mediators.length;
+  return base + 4 * (copies * cost.parameters + batch * activations);
 }
 
 /** Numbers in memory at most while a forward pass computes and keeps nothing: an estimate, weights apart. */

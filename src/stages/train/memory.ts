@@ -1,5 +1,4 @@
 import type { TrainConfig } from '../../config/generated/index.js';
-import { sitCost } from '../../models/sit/cost.js';
 import { type MemoryChoice, trainingMemory } from '../../models/sit/memory.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { requireMemory } from '../memory.js';
@@ -24,7 +23,7 @@ export function expectedMemory(
   share: number,
   readingBytes: number,
 ): number {
-  return trainingMemory(sitCost(model), memoryChoice(config, share)) + readingBytes;
+  return trainingMemory(model, memoryChoice(config, share)) + readingBytes;
 }
 
 /** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a training is expected to need */
