@@ -35,7 +35,8 @@ export class WorkerServer {
       cluster: { job: [{ name: job, tasks: addresses.map((value, key) => ({ key, value })) }] },
       jobName: job,
       taskIndex: rank,
-      defaultSessionConfig: this.config(this.options),
+      // Added to what each session asks for, which says of precision what it wants.
+      defaultSessionConfig: this.config({ ...this.options, precision: 'float32' }),
       protocol: 'grpc',
     });
     const server = withStatus((status) => c.NewServer(definition, definition.byteLength, status));

@@ -1,5 +1,6 @@
 // One of several workers that train a small network together: prints its losses and weights as JSON.
-// Arguments: rank, addresses separated by commas, steps, and the step before which this worker wishes to stop, or -1.
+// Arguments: rank, addresses separated by commas, steps, the step before which this worker wishes to stop, or -1, and
+// the precision.
 import { normal, zeros } from '../../src/nn/parameters.js';
 import {
   Session,
@@ -8,21 +9,27 @@ import {
   randomNormal,
   streamKey,
   int32,
+  tf,
   type Tensor1D,
+  type Tensor4D,
 } from '../../src/tensorflow/index.js';
 import { openTrainer } from '../../src/training/trainer.js';
 import { initialValues } from '../../src/nn/parameters.js';
 
-const [rankText, list, stepsText, stopText] = process.argv.slice(2) as [string, string, string, string];
+const [rankText, list, stepsText, stopText, precision] = process.argv.slice(2) as [
+  ...[string, string, string, string],
+  'float32' | 'bfloat16',
+];
 const rank = Number(rankText);
 const addresses = list.split(',');
 const share = 16 / addresses.length;
-const options = { device: 'cpu', threads: 1 } as const;
+const options = { device: 'cpu', threads: 1, rewriting: false, precision } as const;
 
 nativeBackend(options);
 const server = addresses.length === 1 ? undefined : new WorkerServer({ rank, addresses }, options);
 const session = new Session(options, server);
 const parameters = [
+  { name: 'filter', shape: [1, 1, 6, 1], initial: normal(1) },
   { name: 'in', shape: [6, 8], initial: normal(0.5) },
   { name: 'bias', shape: [8], initial: zeros },
   { name: 'out', shape: [8, 2], initial: normal(0.5) },
@@ -35,7 +42,9 @@ const trainer = openTrainer(session, {
   },
   loss: ({ key, first }, weights) => {
     const x = randomNormal(key as Tensor1D, first as Tensor1D, share, [6]);
-    const hidden = x.matMul(weights.in!).add(weights.bias!).tanh();
+    const pixels = x.reshape<Tensor4D>([share, 1, 1, 6]);
+    const scaled = tf.depthwiseConv2d(pixels, weights.filter as Tensor4D, 1, 'same').reshape([share, 6]);
+    const hidden = scaled.matMul(weights.in!).add(weights.bias!).tanh();
     const error = hidden.matMul(weights.out!).sub(x.slice([0, 0], [share, 2]));
     const loss = error.square().mean();
     return { loss, figures: { root: loss.sqrt() } };

@@ -1,9 +1,12 @@
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { freePorts } from '../../src/distributed/free-ports.js';
+import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
 import { nodeProgram } from '../support/programs.js';
 
 const steps = 20;
+
+const skipped = hasAvx512() ? '' : ' (skipped: this processor has no AVX-512, thus no bfloat16)';
 
 interface Told {
   readonly losses: number[];
@@ -11,11 +14,17 @@ interface Told {
 }
 
 /** What each of `size` workers tells after training together. */
-async function train(size: number, stops: Readonly<Record<number, number>> = {}): Promise<Told[]> {
+async function train(
+  size: number,
+  {
+    stops = {},
+    precision = 'float32',
+  }: { stops?: Readonly<Record<number, number>>; precision?: string } = {},
+): Promise<Told[]> {
   const addresses = (await freePorts(size)).map((port) => `127.0.0.1:${port}`).join();
   return Promise.all(
     Array.from({ length: size }, async (_, rank) => {
-      const args = [String(rank), addresses, String(steps), String(stops[rank] ?? -1)];
+      const args = [String(rank), addresses, String(steps), String(stops[rank] ?? -1), precision];
       const { stdout } = await execa(process.execPath, [
         ...nodeProgram('test/training/worker-program.ts'),
         ...args,
@@ -42,8 +51,19 @@ describe('workers that train together', () => {
     }
   });
 
+  it.skipIf(!hasAvx512())(`tell losses in float32 where products compute in bfloat16${skipped}`, async () => {
+    const [alone] = (await train(1, { precision: 'bfloat16' })) as [Told];
+    const [first, second] = (await train(2, { precision: 'bfloat16' })) as [Told, Told];
+    expect(second).toEqual(first);
+    // Gradients are rounded to 8 bits in each worker, before they are averaged.
+    expect(largestDifference(first.losses, alone.losses)).toBeLessThan(2 ** -9);
+    // bfloat16 has the upper half of float32's bits.
+    const lowerBits = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0]! & 0xffff;
+    expect(first.losses.filter((loss) => lowerBits(loss) !== 0)).not.toHaveLength(0);
+  });
+
   it('stop after the same step when any of them wishes to', async () => {
-    const told = await train(2, { 1: 7 });
+    const told = await train(2, { stops: { 1: 7 } });
     for (const { losses } of told) expect(losses).toHaveLength(8);
     expect(told[1]!.weights).toEqual(told[0]!.weights);
   });
