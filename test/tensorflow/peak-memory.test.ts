@@ -11,7 +11,8 @@ it('counts the most memory since it was told to forget what there was before', (
   new Uint8Array(memory).fill(1);
   const most = peakMemoryBytes();
   memory.resize(0);
-  expect(peakMemoryBytes()).toBe(most);
+  // The kernel counts pages in portions: what was taken just now may be added later.
+  expect(peakMemoryBytes()).toBeGreaterThanOrEqual(most);
   forgetPeakMemory();
   // Half: what else happens in this process meanwhile is far less.
   expect(peakMemoryBytes()).toBeLessThan(most - bytes / 2);
