@@ -155,8 +155,7 @@ export async function weightsIn(
 ): Promise<Record<string, SessionVariable>> {
   const valueOf = initialValues(parameters, seed);
   const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
-  const names = new Map(variables.map((variable, i) => [variable, parameters[i]!.name]));
-  await new VariableStore(session, variables).write((variable) => valueOf(names.get(variable)!));
+  await new VariableStore(session, variables).write(({ name }) => valueOf(name));
   return Object.fromEntries(parameters.map(({ name }, i) => [name, variables[i]!]));
 }
 

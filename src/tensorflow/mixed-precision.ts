@@ -4,7 +4,7 @@ import type { Graph, Output } from './graph.js';
 const { bfloat16, float32 } = DataTypeCode;
 
 /** Operations that take bfloat16 and sum in float32, and gain by it. */
-const products: ReadonlySet<string> = new Set(['MatMul', 'BatchMatMulV2']);
+const products: ReadonlySet<string> = new Set(['MatMul', 'BatchMatMulV2', '_FusedMatMul']);
 
 /** Operations that copy numbers and compute none: nothing is lost where they take bfloat16. */
 const movements: ReadonlySet<string> = new Set([

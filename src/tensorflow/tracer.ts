@@ -135,13 +135,11 @@ export class Tracer implements OpBinding {
     outputs: number,
   ): TensorMetadata[] {
     refuseStatefulRandom(name);
-    const sources = this.precision.operands(
-      name,
-      inputs.map((id) => this.resolve(id)),
-    );
+    const resolved = inputs.map((id) => this.resolve(id));
     try {
       const biased = this.biasedProduct(name, inputs);
       if (biased !== undefined) return [this.describe(biased)];
+      const sources = this.precision.operands(name, resolved);
       const named = Object.fromEntries(attributes.map((a) => [a.name, graphAttribute(a)]));
       const results = this.graph
         .outputs(this.graph.add(name, sources, named))
@@ -163,11 +161,12 @@ export class Tracer implements OpBinding {
   private biasedProduct(name: string, [sum, vector]: readonly number[]): Output | undefined {
     const product = name === 'Add' ? this.products.get(sum!) : undefined;
     if (product === undefined) return undefined;
-    const bias = this.precision.operands('MatMul', [this.resolve(vector!)])[0]!;
+    const bias = this.resolve(vector!);
     const [channels, ...others] = this.graph.shapeOf(bias);
     const columns = this.graph.shapeOf(this.resolve(sum!)).at(-1);
     if (others.length > 0 || channels !== columns) return undefined;
-    return this.graph.node('_FusedMatMul', [...product.factors, bias], {
+    const inputs = this.precision.operands('_FusedMatMul', [...product.factors, bias]);
+    return this.graph.node('_FusedMatMul', inputs, {
       ...product.attributes,
       fused_ops: { strings: ['BiasAdd'] },
     });

@@ -87,6 +87,15 @@ export function openTrainer(session: ProgramSession, options: TrainerOptions): T
     : new SessionTrainer(session, options);
 }
 
+/** The start value of a parameter. Throws where there is none. */
+export function startOf(weights: HostTensors): (name: string) => HostTensor {
+  return (name) => {
+    const value = weights[name];
+    if (value === undefined) throw new Error(`No start value for the parameter ${name}.`);
+    return value;
+  };
+}
+
 /** Parameters in the order in which files hold them. */
 export function inNameOrder(parameters: readonly Parameter[]): Parameter[] {
   return [...parameters].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
 import {
   Session,
   type Tensor,
@@ -14,14 +13,12 @@ import {
   recordSteps,
   tf,
 } from '../../src/tensorflow/index.js';
+import { hasBfloat16, skippedWithoutBfloat16 } from '../support/bfloat16.js';
 
 /** What bfloat16, with its 8 significant bits, rounds to 1. */
 const oneAndABit = 1 + 2 ** -10;
 
-// Elsewhere `precision: bfloat16` computes in float32: runtime-options.test.ts.
-const withoutBfloat16 = hasAvx512() ? '' : ' (skipped: this processor has no AVX-512, thus no bfloat16)';
-
-describe.skipIf(!hasAvx512())(`a program in bfloat16${withoutBfloat16}`, () => {
+describe.skipIf(!hasBfloat16)(`a program in bfloat16${skippedWithoutBfloat16}`, () => {
   let session: Session;
   beforeEach(() => {
     nativeBackend();

@@ -24,7 +24,7 @@ import {
   restoreCheckpoint,
   saveCheckpoint,
 } from '../../src/training/checkpoint.js';
-import { type Trainer, openTrainer } from '../../src/training/trainer.js';
+import { type Trainer, openTrainer, startOf } from '../../src/training/trainer.js';
 import { mountSmall, unmount } from '../support/small-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -75,7 +75,7 @@ beforeAll(async () => {
     gradientClip: 0,
   });
   saved = await mkdtemp(join(tmpdir(), 'checkpoints-'));
-  await trainer.start((name) => start[name]!);
+  await trainer.start(startOf(start));
   for (const step of [1, 2]) {
     await trainer.step(batch, 0.01, step - 1);
     await saveCheckpoint(saved, trainer, { step, extra: {} });
@@ -127,13 +127,13 @@ describe('a checkpoint', () => {
   });
 
   it('restores every number, and training goes on as if it had not stopped', async () => {
-    await trainer.start((name) => start[name]!);
+    await trainer.start(startOf(start));
     for (let i = 0; i < 3; i++) await trainer.step(batch, 0.01, i);
     await saveCheckpoint(folder, trainer, { step: 3, extra: { note: 'x' } });
     const before = await state();
     const next = await trainer.step(batch, 0.01, 3);
     const after = await state();
-    await trainer.start((name) => start[name]!);
+    await trainer.start(startOf(start));
     const checkpoint = await latestCheckpoint<{ note: string }>(folder);
     expect(checkpoint).toMatchObject({ step: 3, extra: { note: 'x' } });
     await restoreCheckpoint(checkpoint!, trainer);
@@ -158,7 +158,7 @@ describe('a checkpoint', () => {
     expect([...(await file.readFloat32('w'))]).toEqual(before['weights w']);
     await expect(file.readFloat32('z')).rejects.toThrow('expected a tensor "z"');
     await file.close();
-    await trainer.start((name) => start[name]!);
+    await trainer.start(startOf(start));
     await restoreCheckpoint((await latestCheckpoint(folder))!, trainer);
     expect(await state()).toEqual(before);
   });

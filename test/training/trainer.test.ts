@@ -19,7 +19,7 @@ import {
 } from '../../src/tensorflow/index.js';
 import { latestCheckpoint, restoreCheckpoint, saveCheckpoint } from '../../src/training/checkpoint.js';
 import { LossScale } from '../../src/training/loss-scale.js';
-import { type Trainer, type TrainerOptions, openTrainer } from '../../src/training/trainer.js';
+import { type Trainer, type TrainerOptions, openTrainer, startOf } from '../../src/training/trainer.js';
 
 const parameters = [
   { name: 'weight', shape: [3, 2], initial: normal(1) },
@@ -29,7 +29,6 @@ const start = {
   weight: float32([3, 2], Float32Array.of(0.1, -0.2, 0.3, 0.4, -0.5, 0.6)),
   bias: float32([2], Float32Array.of(0, 1)),
 };
-const startOf = (name: string) => start[name as keyof typeof start];
 const batch = (scale = 1) => ({
   x: float32(
     [4, 3],
@@ -67,7 +66,7 @@ async function newTrainer(gradientClip = 0, averageDecays = [0.9]): Promise<Trai
     averageDecays,
     gradientClip,
   });
-  await trainer.start(startOf);
+  await trainer.start(startOf(start));
   return trainer;
 }
 
@@ -188,7 +187,7 @@ const keyedBatch = (step: number, spoiled?: number): HostTensors => ({
 
 describe('a batch in parts', () => {
   async function train(trainer: Trainer, steps = 4) {
-    await trainer.start(startOf);
+    await trainer.start(startOf(start));
     const results = [];
     for (let step = 0; step < steps; step++) results.push(await trainer.step(keyedBatch(step), 0.05, step));
     return { results, state: await state(trainer) };
@@ -212,13 +211,13 @@ describe('a batch in parts', () => {
     'changes nothing where its number %d is not finite, and the next batch starts anew',
     async (spoiled) => {
       const trainer = openTrainer(session, keyedOptions(3));
-      await trainer.start(startOf);
+      await trainer.start(startOf(start));
       await trainer.step(keyedBatch(0), 0.05, 0);
       const before = await state(trainer);
       expect((await trainer.step(keyedBatch(1, spoiled), 0.05, 1)).applied).toBe(false);
       expect(await state(trainer)).toEqual(before);
       const reference = openTrainer(session, keyedOptions(3));
-      await reference.start(startOf);
+      await reference.start(startOf(start));
       await reference.step(keyedBatch(0), 0.05, 0);
       expect(await trainer.step(keyedBatch(2), 0.05, 1)).toEqual(
         await reference.step(keyedBatch(2), 0.05, 1),

@@ -17,7 +17,7 @@ import {
   mapValues,
 } from '../../tensorflow/index.js';
 import type { AdamWConfig } from '../../training/adamw.js';
-import { openTrainer } from '../../training/trainer.js';
+import { openTrainer, startOf } from '../../training/trainer.js';
 import { trainingLoss, transportOf } from '../../transport/index.js';
 import { type Check, type ProgramFixtureKind, expectNear, notUnderstood } from '../check.js';
 import type { ExecutionName } from '../execution.js';
@@ -162,7 +162,7 @@ async function trainFrom(
       averageDecays: [averageDecay],
       gradientClip: 0,
     });
-    await trainer.start((name) => weights[name]!);
+    await trainer.start(startOf(weights));
     const losses: number[] = [];
     for (const [updates, batch] of batches.entries())
       losses.push((await trainer.step(batch, learningRate, updates)).loss);

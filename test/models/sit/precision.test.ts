@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import type { SiTConfig } from '../../../src/models/sit/config.js';
 import { sitParameters } from '../../../src/models/sit/parameters.js';
 import { sit } from '../../../src/models/sit/sit.js';
-import { hasAvx512 } from '../../../src/tensorflow/library/processor.js';
 import {
   Session,
   type RuntimeOptions,
@@ -18,6 +17,7 @@ import {
   sizeOf,
   tf,
 } from '../../../src/tensorflow/index.js';
+import { hasBfloat16, skippedWithoutBfloat16 } from '../../support/bfloat16.js';
 
 const config: SiTConfig = {
   ...{ latentSize: 8, channels: 4, patchSize: 1, hiddenSize: 32, depth: 2, heads: 2 },
@@ -89,11 +89,8 @@ test.each([{ fusion: true }, { fusion: true, rewriting: false }])(
   },
 );
 
-// Elsewhere `precision: bfloat16` computes in float32: test/tensorflow/runtime-options.test.ts.
-const skipped = hasAvx512() ? '' : ' (skipped: this processor has no AVX-512, thus no bfloat16)';
-
-test.skipIf(!hasAvx512())(
-  `bfloat16 is as near to float32 as its digits and TensorFlow's own rewriting${skipped}`,
+test.skipIf(!hasBfloat16)(
+  `bfloat16 is as near to float32 as its digits and TensorFlow's own rewriting${skippedWithoutBfloat16}`,
   async () => {
     nativeBackend();
     const exact = await results({});
