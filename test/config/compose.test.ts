@@ -47,6 +47,34 @@ describe('a file that extends another', () => {
     expect(loaded.ok && loaded.files).toEqual(['a.yaml', 'parts/one.yaml', 'base.yaml', 'parts/two.yaml']);
   });
 
+  it('lies once over a base that several of those it extends share', async () => {
+    const files = {
+      'a.yaml': 'extends: [d1.yaml, d2.yaml]\nname: mine\n',
+      'd1.yaml': extending(
+        'seed: 1\nruntime: { threads: 1 }\nstages: { train: { steps: null, epochs: 3 } }\n',
+      ),
+      'd2.yaml': extending('runtime: { workers: 2 }\nstages: { train: { globalBatch: 8 } }\n'),
+      'base.yaml': `${base}seed: 9\nruntime: { threads: 3, retries: 4 }\n`,
+    };
+    const loaded = await loadFiles(files);
+    expect(loaded.ok && loaded.pipeline).toMatchObject({
+      seed: 1,
+      runtime: { threads: 1, workers: 2, retries: 4 },
+    });
+    expect((await configsOf(files)).train).toMatchObject({ epochs: 3, globalBatch: 8 });
+    expect((await configsOf(files)).train).not.toHaveProperty('steps');
+    // A base that is named too is below, wherever it would change something; where it would not, that is said.
+    expect(await messagesOf({ ...files, 'a.yaml': 'extends: [base.yaml, d1.yaml]\n' })).toBe('');
+    expect(
+      await messagesOf({ ...files, 'a.yaml': 'extends: [d1.yaml, base.yaml]\n' }),
+    ).toMatchInlineSnapshot(`
+      "a.yaml:1:20 error no-effect: \`base.yaml\` lies below a file that is named before it: naming it here changes nothing.
+          extends: [d1.yaml, base.yaml]
+                             ^^^^^^^^^
+        Remove it, or name it first."
+    `);
+  });
+
   it('keeps anchors and merge keys to their file, and merges what they give', async () => {
     const { train, other } = await configsOf({
       'a.yaml': extending(`stages:

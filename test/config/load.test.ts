@@ -181,7 +181,7 @@ it('overrides with any YAML value, makes missing maps, reaches into lists, and r
     'stages.autoencoder.channels.2=24',
     'stages.sample.sampler={ kind: ode, steps: 5 }',
     'stages.sample.sampler.steps=6',
-    'stages.train.steps=',
+    'stages.train.steps=null',
     'stages.train.epochs=3',
     'stages.images.path=a=b',
     'stages.images.background=#000000',

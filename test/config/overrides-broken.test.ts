@@ -87,7 +87,7 @@ it('a key that conflicts with the file', async () => {
     "--set error conflicting-keys: \`train\` takes either \`epochs\` or \`steps\`, not both.
         --set stages.train.epochs=2
                            ^^^^^^
-      Remove the other with --set stages.train.steps=
+      Remove the other with --set stages.train.steps=null
       p.yaml:6:43 \`steps\` is here
           train: { uses: train, latents: latents, steps: 10, model: { hiddenSize: 32, depth: 4, heads: 2, patchSize: 2, mediat…
                                                   ^^^^^"
@@ -103,5 +103,44 @@ it('several, in their order', async () => {
     --set error out-of-range: \`seed\` must be at least 0; \`-1\` was found.
         --set seed=-1
                    ^^"
+  `);
+});
+
+it.each(['stages.train.learningRate=', 'stages.train.learningRat=', 'stages.nothing=  '])(
+  'no value, as of a variable that is not set: %s',
+  async (option) => {
+    const told = await messages(pipelineText(), [option]);
+    expect(told).toContain('--set error empty-override:');
+    expect(told).toContain("set it to `null`; for an empty text write `''`");
+  },
+);
+
+it.each([
+  ['stages.train.learningRat=null', 'unknown-key', 'Did you mean `learningRate`?'],
+  ['stages.train.modle.mediators=null', 'unknown-key', 'Did you mean `model`?'],
+  ['stages.train.model.mediator=null', 'unknown-key', 'Did you mean `mediators`?'],
+  ['stages.train.samples.ever=null', 'unknown-key', 'Keys here:'],
+  ['stages.trian=null', 'unknown-stage', 'Did you mean `train`?'],
+  ['stages.trian.steps=null', 'unknown-stage', 'Did you mean `train`?'],
+  ['runtim=~', 'unknown-key', 'Did you mean `runtime`?'],
+])('a removed key that there cannot be: %s', async (option, code, remedy) => {
+  const told = await messages(pipelineText(), [option]);
+  expect(told).toContain(`--set error ${code}:`);
+  expect(told).toContain(remedy);
+});
+
+it.each(['stages.train.learningRate=null', 'stages.train.samples.everySteps=null', 'runtime.threads=null'])(
+  'nothing is wrong with removing what is not written: %s',
+  async (option) => {
+    expect(await messages(pipelineText(), [option])).toBe('');
+  },
+);
+
+it('what a file extends', async () => {
+  expect(await messages(pipelineText(), ['extends=missing.yaml'])).toMatchInlineSnapshot(`
+    "--set error cannot-be-set: \`extends\` cannot be set: what a file extends is read before its values are changed.
+        --set extends=missing.yaml
+              ^^^^^^^
+      Write a file that extends both: \`extends: [base.yaml, other.yaml]\`."
   `);
 });

@@ -75,7 +75,7 @@ function conflict({ root, path, name }: Facts, present: readonly string[], group
 /** How keys that are written below are removed from above. */
 const removal = (keys: readonly string[], path: TreePath, { source }: Span): string =>
   source.file === optionFile
-    ? `Remove the other with ${keys.map((key) => `--set ${[...path, key].join('.')}=`).join(' ')}`
+    ? `Remove the other with ${keys.map((key) => `--set ${[...path, key].join('.')}=null`).join(' ')}`
     : `Remove the other with ${code(keys.map((key) => `${key}: null`).join(', '))}.`;
 
 const dataOf = ({ error }: Facts) => error.data as Readonly<Record<string, unknown>>;

@@ -23,9 +23,9 @@ const deepest = 16;
 /** Parses the text of the file `path`, and merges it over the files that its key `extends` names. */
 export async function compose(path: string, text: string): Promise<Composed> {
   const composer = new Composer();
-  const tree = await composer.compose(path, text, []);
+  await composer.compose(path, text, []);
   return {
-    tree: composer.complete ? tree : undefined,
+    tree: composer.complete ? (composer.layers.reduce(merge) as MapTree) : undefined,
     problems: composer.problems,
     files: [...composer.files],
   };
@@ -40,11 +40,12 @@ interface Step {
 class Composer {
   readonly problems: Problem[] = [];
   readonly files = new Set<string>();
+  /** Each file without what it extends, the lowest first: a file lies once below all that extend it. */
+  readonly layers: Tree[] = [];
   complete = true;
-  readonly #done = new Map<string, Promise<MapTree | undefined>>();
 
   /** @param trail the files that led here; the last is the one that names this one */
-  async compose(path: string, text: string, trail: readonly Step[]): Promise<MapTree | undefined> {
+  async compose(path: string, text: string, trail: readonly Step[]): Promise<void> {
     this.files.add(path);
     const { tree, problems } = parseYaml(sourceText(path, text));
     const asked = trail.at(-1)?.asked;
@@ -53,19 +54,19 @@ class Composer {
         asked ? { ...problem, related: [...(problem.related ?? []), extendedHere(asked)] } : problem,
       ),
     );
-    if (!tree) return undefined;
-    if (tree.kind !== 'map') {
-      this.problems.push(notAPipeline(tree, asked));
-      return undefined;
+    if (tree?.kind !== 'map') {
+      if (tree) this.problems.push(notAPipeline(tree, asked));
+      this.complete = false;
+      return;
     }
     const { extended, rest } = this.#split(tree);
-    let result: Tree | undefined;
+    const before = new Set(this.files);
     for (const name of extended) {
-      const lower = await this.#extended(path, name, trail);
-      if (!lower) this.complete = false;
-      else result = result ? merge(result, lower) : lower;
+      const named = resolve(dirname(path), String(name.value));
+      if (this.files.has(named) && !before.has(named)) this.problems.push(extendedAlready(name));
+      await this.#extend(path, name, trail);
     }
-    return (result ? merge(result, rest) : rest) as MapTree;
+    this.layers.push(rest);
   }
 
   /** The files that a file extends, as written, and the file without them. */
@@ -79,40 +80,21 @@ class Composer {
     const wrong = names.filter((name) => !isName(name));
     const span = wrong[0]?.span ?? (names.length === 0 ? value.span : undefined);
     if (span) {
-      this.problems.push(notNames(span));
-      this.complete = false;
+      this.#refuse(notNames(span));
     }
     return { extended: names.filter(isName), rest };
   }
 
-  async #extended(from: string, name: ScalarTree, trail: readonly Step[]): Promise<MapTree | undefined> {
-    const { span } = name;
-    const path = resolve(dirname(from), String(name.value));
+  async #extend(from: string, { span, value }: ScalarTree, trail: readonly Step[]): Promise<void> {
+    const path = resolve(dirname(from), String(value));
     const here = [...trail, { path: from, asked: span }];
     const start = here.findIndex((step) => step.path === path);
-    if (start >= 0) {
-      this.problems.push(cycle([...here.slice(start).map((step) => step.path), path], span));
-      return undefined;
-    }
-    if (here.length > deepest) {
-      this.problems.push(tooDeep(span));
-      return undefined;
-    }
-    const known = this.#done.get(path);
-    if (known) return known;
-    const read = this.#read(path, name, here);
-    this.#done.set(path, read);
-    return read;
-  }
-
-  async #read(
-    path: string,
-    { span, value }: ScalarTree,
-    trail: readonly Step[],
-  ): Promise<MapTree | undefined> {
+    if (start >= 0) return this.#refuse(cycle([...here.slice(start).map((step) => step.path), path], span));
+    if (this.files.has(path)) return;
+    if (here.length > deepest) return this.#refuse(tooDeep(span));
     const text = await readText(path);
-    if (typeof text === 'string') return this.compose(path, text, trail);
-    this.problems.push({
+    if (typeof text === 'string') return this.compose(path, text, here);
+    this.#refuse({
       code: `extended-${text.code}`,
       message:
         text.code === 'file-missing'
@@ -121,7 +103,11 @@ class Composer {
       remedy: text.code === 'file-missing' ? await similarFiles(path, String(value)) : text.remedy,
       span,
     });
-    return undefined;
+  }
+
+  #refuse(problem: Problem): void {
+    this.problems.push(problem);
+    this.complete = false;
   }
 }
 
@@ -142,6 +128,13 @@ const notNames = (span: Span): Problem => ({
   code: 'wrong-type',
   message: '`extends` must be the path of a file, or a list of paths.',
   remedy: 'For example: `extends: quickstart.yaml`.',
+  span,
+});
+
+const extendedAlready = ({ value, span }: ScalarTree): Problem => ({
+  code: 'no-effect',
+  message: `${code(value)} lies below a file that is named before it: naming it here changes nothing.`,
+  remedy: 'Remove it, or name it first.',
   span,
 });
 

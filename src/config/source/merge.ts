@@ -1,4 +1,4 @@
-import type { Entry, MapTree, Tree } from './tree.js';
+import { isNull, type Entry, type MapTree, type Tree } from './tree.js';
 
 /**
  * A configuration laid over another one: maps are merged key by key, anything else is replaced, and nothing (`null`)
@@ -26,7 +26,7 @@ class Merger {
     const merged = new Map<string, Entry>(lower);
     for (const [name, entry] of upper) {
       const below = lower.get(name);
-      if (below && isNothing(entry.value)) merged.delete(name);
+      if (below && isNull(entry.value)) merged.delete(name);
       else merged.set(name, below ? { key: entry.key, value: this.merge(below.value, entry.value) } : entry);
     }
     others.set(upper, merged);
@@ -38,5 +38,3 @@ function isOtherKind(lower: MapTree, upper: MapTree): boolean {
   const [before, now] = [lower, upper].map(({ entries }) => entries.get('uses')?.value);
   return before?.kind === 'scalar' && now?.kind === 'scalar' && before.value !== now.value;
 }
-
-const isNothing = (tree: Tree): boolean => tree.kind === 'scalar' && tree.value === null;

@@ -1,15 +1,18 @@
 import { counted } from '../../words.js';
 import type { Problem } from '../diagnostics/diagnostic.js';
 import { code, suggestion } from '../diagnostics/words.js';
+import { applicable } from '../schema/alternatives.js';
+import { memberSchema } from '../schema/member.js';
+import { pipelineSchema, type Schema } from '../schema/schema.js';
 import { parseYaml } from './parse.js';
 import { optionFile, sourceText, type SourceText, type Span } from './text.js';
-import type { Entry, MapTree, Tree } from './tree.js';
+import { isNull, member, plain, type Entry, type MapTree, type Tree } from './tree.js';
 
 /**
  * Applies `--set` options to a configuration, in their order. An option is `path=value`: keys and list indices
- * with dots between them, and a YAML value (a `#` at its start is no comment: it is a colour); an empty value
- * removes the key. Only the place that is named
- * changes, also where the file shares it through an anchor.
+ * with dots between them, and a YAML value (a `#` at its start is no comment: it is a colour); `null` removes the key. An
+ * empty value, as an unset variable of the shell gives, is refused. Only the place that is named changes, also where the
+ * file shares it through an anchor.
  */
 export function applyOverrides(tree: Tree, options: readonly string[]): { tree: Tree; problems: Problem[] } {
   const problems: Problem[] = [];
@@ -28,14 +31,14 @@ export function applyOverrides(tree: Tree, options: readonly string[]): { tree: 
 }
 
 /**
- * Sets the value at a dotted path that is written elsewhere in a file, or removes it. Errors point at the part of the path
- * that is wrong.
+ * Sets the value at a dotted path that is written elsewhere in a file, or removes it (`null`). Errors point at the part of
+ * the path that is wrong.
  */
 export function setValue(
   tree: Tree,
   path: string,
   written: Span,
-  value: Tree | undefined,
+  value: Tree,
 ): { tree: Tree } | { problem: Problem } {
   const { source, start, end } = written;
   const from = source.text.slice(start, end).indexOf(path);
@@ -43,13 +46,12 @@ export function setValue(
   return setSteps(tree, from < 0 ? steps.map(({ key }) => ({ key, span: written })) : steps, value);
 }
 
-function setSteps(
-  tree: Tree,
-  steps: readonly Step[],
-  value: Tree | undefined,
-): { tree: Tree } | { problem: Problem } {
+function setSteps(tree: Tree, steps: readonly Step[], value: Tree): { tree: Tree } | { problem: Problem } {
+  const [first] = steps as [Step];
+  if (first.key === 'extends') return { problem: cannotExtend(first.span) };
   try {
-    return { tree: replaced(tree, steps, value, '') };
+    if (!isNull(value)) return { tree: replaced(tree, steps, value, '') };
+    return { tree: isThere(tree, steps) ? replaced(tree, steps, undefined, '') : tree };
   } catch (error) {
     if (error instanceof OverrideError) return { problem: error.problem };
     throw error;
@@ -67,10 +69,36 @@ class OverrideError extends Error {
   }
 }
 
+/**
+ * Whether there is something to remove at a path.
+ *
+ * @throws OverrideError where the schema knows no such key either
+ */
+function isThere(tree: Tree, steps: readonly Step[]): boolean {
+  let at: Tree | undefined = tree;
+  let schema: Schema | undefined = pipelineSchema();
+  for (const { key, span } of steps) {
+    const chosen: Schema | undefined = schema && applicable(schema, at && plain(at));
+    const isList: boolean = at ? at.kind === 'list' : chosen?.type === 'array';
+    at = at && member(at, key)?.value;
+    schema = chosen && memberSchema(chosen, key, isList);
+    if (at || isList) continue;
+    if (!schema) throw new OverrideError(unknownKey(key, span, Object.keys(chosen?.properties ?? {})));
+    if (schema === pipelineSchema().properties!.stages!.additionalProperties)
+      throw new OverrideError(unknownStage({ key, span }, stagesOf(tree)));
+  }
+  return at !== undefined || steps.length === 0;
+}
+
+const stagesOf = (tree: Tree): string[] => {
+  const stages = member(tree, 'stages')?.value;
+  return stages?.kind === 'map' ? [...stages.entries.keys()] : [];
+};
+
 function parseOverride(
   option: string,
   number: number,
-): { steps: Step[]; value: Tree | undefined } | { problems: readonly Problem[] } {
+): { steps: Step[]; value: Tree } | { problems: readonly Problem[] } {
   const prefix = `${optionFile} `;
   const source = sourceText(optionFile, `${prefix}${option}`, number);
   const equals = option.indexOf('=');
@@ -81,7 +109,7 @@ function parseOverride(
   }
   const start = prefix.length + equals + 1;
   const text = source.text.slice(start);
-  if (text.trim() === '') return { steps, value: undefined };
+  if (text.trim() === '') return { problems: [emptyValue({ source, start: prefix.length, end: start })] };
   if (text.startsWith('#')) {
     return {
       steps,
@@ -105,6 +133,27 @@ const malformed = (span: Span): Problem => ({
   code: 'malformed-override',
   message: '`--set` takes a path and a value with `=` between them.',
   remedy: 'For example: --set stages.train.steps=100',
+  span,
+});
+
+const emptyValue = (span: Span): Problem => ({
+  code: 'empty-override',
+  message: `${code(span.source.text.slice(span.start, span.end))} has no value, as where a variable of the shell is not set.`,
+  remedy: "To remove the key, set it to `null`; for an empty text write `''`.",
+  span,
+});
+
+const cannotExtend = (span: Span): Problem => ({
+  code: 'cannot-be-set',
+  message: '`extends` cannot be set: what a file extends is read before its values are changed.',
+  remedy: 'Write a file that extends both: `extends: [base.yaml, other.yaml]`.',
+  span,
+});
+
+const unknownKey = (key: string, span: Span, known: readonly string[]): Problem => ({
+  code: 'unknown-key',
+  message: `${code(key)} is not a key here, so that there is nothing to remove.`,
+  remedy: suggestion(key, known, 'Keys here'),
   span,
 });
 

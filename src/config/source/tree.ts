@@ -106,3 +106,6 @@ const isBlock = (tree: Tree): boolean =>
   tree.kind !== 'scalar' && !'[{*'.includes(tree.span.source.text.charAt(tree.span.start));
 
 const isNothing = (tree: Tree): boolean => tree.kind === 'scalar' && tree.span.start === tree.span.end;
+
+/** Whether a value is `null`, or nothing at all. */
+export const isNull = (tree: Tree): boolean => tree.kind === 'scalar' && tree.value === null;

@@ -62,14 +62,12 @@ function applyPoint(tree: MapTree, point: Point): { tree: MapTree; problems: Pro
   const problems: Problem[] = [];
   let result: Tree = tree;
   for (const [key, { key: span, value }] of point) {
-    const set = setValue(result, key, span, isNothing(value) ? undefined : value);
+    const set = setValue(result, key, span, value);
     if ('problem' in set) problems.push(set.problem);
     else result = set.tree;
   }
   return { tree: result as MapTree, problems };
 }
-
-const isNothing = (tree: Tree): boolean => tree.kind === 'scalar' && tree.value === null;
 
 /** A problem that is shown elsewhere than in the sweep says which point has it. */
 function ofPoint(problem: Problem, point: Point): Problem {
@@ -99,4 +97,4 @@ function valuesOf(tree: Tree, point: Point): Pick<LoadedTrial, 'values' | 'set'>
 
 /** A value as YAML in one line, which is looked through for references to the environment again. */
 const asOption = (value: unknown): string =>
-  value === undefined ? '' : JSON.stringify(value).replaceAll('${', () => '$${');
+  value === undefined ? 'null' : JSON.stringify(value).replaceAll('${', () => '$${');

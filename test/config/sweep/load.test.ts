@@ -67,7 +67,7 @@ describe('a sweep', () => {
     expect(trials[0]!.set).toEqual([
       'seed=1',
       'stages.train.ema=0.5',
-      'stages.train.steps=',
+      'stages.train.steps=null',
       'stages.train.epochs=2',
     ]);
     expect(trials[0]!.pipeline.stages.get('train')!.config).not.toHaveProperty('steps');
