@@ -28,7 +28,7 @@ export default tseslint.config(
   {
     files: ['**/*.{ts,cts}'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
-    languageOptions: { parserOptions: { project: ['./tsconfig.json', './test/tsconfig.json'] } },
+    languageOptions: { parserOptions: { project: ['./test/tsconfig.json'] } },
     plugins: { 'import-x': importX },
     rules: {
       '@typescript-eslint/restrict-template-expressions': [
