@@ -170,7 +170,7 @@ async function build() {
   const now = sources();
   const before = existsSync(stamp) ? readJson(stamp).files : [];
   if (before.some((path) => !now.files.includes(path))) clean(inRoot('dist'));
-  const tsc = inRoot('node_modules', '@typescript', 'native', 'bin', 'tsc');
+  const tsc = inRoot('node_modules', 'typescript-native', 'bin', 'tsc');
   const pretty = process.stdout.isTTY ? ['--pretty'] : [];
   const { code, output } = await capture([process.execPath, tsc], ['-p', inRoot('tsconfig.json'), ...pretty]);
   if (code !== 0) throw new Failure(`The sources do not compile:\n${output.trim()}`);

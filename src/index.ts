@@ -38,8 +38,8 @@ export {
   type StepResult,
   type Trainer,
   type TrainerOptions,
-  openTrainer,
 } from './training/trainer.js';
+export { openTrainer } from './training/open-trainer.js';
 
 export * from './transport/index.js';
 export * from './sampling/index.js';

@@ -30,7 +30,7 @@ function write(path: string, content: string): void {
 /** A small project in a folder with a space in its name, with packages as npm leaves them. */
 beforeEach(() => {
   clone = mkdtempSync(join(tmpdir(), 'a clone '));
-  const lock = JSON.stringify({ packages: { 'node_modules/@typescript/native': { version: '1.2.3' } } });
+  const lock = JSON.stringify({ packages: { 'node_modules/typescript-native': { version: '1.2.3' } } });
   const compilerOptions = { module: 'NodeNext', rootDir: 'src', outDir: 'dist', lib: ['ES2022'], types: [] };
   write('package.json', JSON.stringify({ engines: { node: '>=20.19' } }));
   write('package-lock.json', lock);
@@ -46,7 +46,7 @@ beforeEach(() => {
   write('src/config/schema/write-validator.ts', 'export {};');
   write('schemas/pipeline.schema.json', '{}');
   write('node_modules/vitest/vitest.mjs', echo('vitest'));
-  symlinkSync(join(root, 'node_modules/@typescript'), join(clone, 'node_modules/@typescript'));
+  symlinkSync(join(root, 'node_modules/typescript-native'), join(clone, 'node_modules/typescript-native'));
 });
 
 afterEach(() => {
@@ -150,7 +150,7 @@ describe('failing', () => {
 describe('packages', () => {
   it.each([
     ['a package is missing', { 'node_modules/absent': { version: '1.0.0' } }],
-    ['a package has another version', { 'node_modules/@typescript/native': { version: '1.2.4' } }],
+    ['a package has another version', { 'node_modules/typescript-native': { version: '1.2.4' } }],
     [
       'the binary for this platform is missing',
       {
@@ -203,7 +203,7 @@ if (!existsSync('failed')) {
 
   it('for other platforms are not waited for', async () => {
     const packages = {
-      'node_modules/@typescript/native': { version: '1.2.3' },
+      'node_modules/typescript-native': { version: '1.2.3' },
       'node_modules/other': { version: '1.0.0', optional: true, os: ['aix'], cpu: ['ppc64'] },
       'node_modules/helper-of-other': { version: '1.0.0', optional: true },
     };

@@ -1,9 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { RuntimeConfig } from '../config/index.js';
+import type { Json } from './fingerprint/canonical-json.js';
 import type { Origin } from './fingerprint/origin.js';
-
-/** Anything that JSON can hold. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** What a stage tells while it runs. A closed union: every renderer handles each of these. */
 export type StageEvent =
@@ -48,7 +46,7 @@ export interface StageOutput {
   readonly seconds: number;
 }
 
-export type { RuntimeConfig };
+export type { Json, RuntimeConfig };
 
 /** What a stage is given to work with. */
 export interface StageContext {

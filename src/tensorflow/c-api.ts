@@ -9,6 +9,12 @@ import { setupCommand } from './library/setup-command.js';
 /** An address in native memory; 0n is null. */
 export type Pointer = bigint;
 
+/** One output of a node: `TF_Output`. */
+export interface Output {
+  readonly operation: Pointer;
+  readonly index: number;
+}
+
 /**
  * The functions of TensorFlow's C API (`tensorflow/c/c_api.h`, `c/eager/c_api.h`) that we call, by their names
  * without the `TF_` prefix. `void*` stands for each opaque pointer; arrays are passed as views of off-heap memory.

@@ -1,13 +1,9 @@
-import { type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
+import { type Output, type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import { DataTypeCode, type DataTypeName, type HostTensor } from './data-types.js';
 import { int64s, newBuffer, newHostTensor, newTensor } from './native-memory.js';
 import { OperationDefinitions } from './operation-definitions.js';
 
-/** One output of a node: `TF_Output`. */
-export interface Output {
-  readonly operation: Pointer;
-  readonly index: number;
-}
+export type { Output };
 
 /** Attribute values by kind. Attributes that TensorFlow infers from inputs may be left out. */
 export type Attribute =

@@ -7,18 +7,24 @@ import type {
   NamedTensorInfoMap,
   TensorInfo,
 } from '@tensorflow/tfjs';
-import { AttributeKind } from './attributes.js';
-import type { NativeBackend } from './native-backend.js';
+import { AttributeKind, type OpAttribute } from './attributes.js';
 import { hasAvx512 } from './library/processor.js';
 import { tf } from './tfjs.js';
 
 const backendName = 'tensorflow';
 
+/** The part of the native backend that kernels use. */
+interface KernelBackend {
+  readonly isRecording: boolean;
+  readonly devices: readonly string[];
+  operation(name: string, inputs: readonly TensorInfo[], attributes?: readonly OpAttribute[]): TensorInfo[];
+}
+
 /** What a kernel is called with. */
 interface KernelCall {
   readonly inputs: NamedTensorInfoMap;
   readonly attrs: NamedAttrMap;
-  readonly backend: NativeBackend;
+  readonly backend: KernelBackend;
 }
 
 /** Replaces those kernels of tfjs-node that do not do on this TensorFlow, or in a trace, what tfjs promises. */
@@ -101,7 +107,7 @@ function replace(
     kernelName,
     backendName,
     kernelFunc: ({ inputs, attrs, backend }) =>
-      kernel({ inputs, attrs: attrs ?? {}, backend: backend as unknown as NativeBackend }, original),
+      kernel({ inputs, attrs: attrs ?? {}, backend: backend as unknown as KernelBackend }, original),
   };
   tf.unregisterKernel(kernelName, backendName);
   tf.registerKernel(config);

@@ -1,5 +1,4 @@
-import { type Pointer, cApi, throwUnlessOk } from './c-api.js';
-import type { Output } from './graph.js';
+import { type Output, type Pointer, cApi, throwUnlessOk } from './c-api.js';
 import { readBuffer } from './native-memory.js';
 import { type InputDefinition, decodeInputs } from './protobuf.js';
 

@@ -1,18 +1,14 @@
 import type { Parameter } from '../nn/parameters.js';
 import {
-  EagerSession,
   type HostTensor,
   type HostTensors,
-  type ProgramSession,
   type Tensor,
   type TensorSpec,
   type Tensors,
 } from '../tensorflow/index.js';
 import type { Accumulation } from './accumulation.js';
 import type { AdamWConfig } from './adamw.js';
-import { EagerTrainer } from './eager-trainer.js';
 import type { LossScaleState } from './loss-scale.js';
-import { SessionTrainer } from './session-trainer.js';
 import type { StateGroup } from './state-groups.js';
 
 /** Gives the value of each parameter, by its name, when it is wanted: so that few are in memory at once. */
@@ -78,13 +74,6 @@ export interface Trainer {
   /** The scale of the loss, where float16 needs one: part of the state. */
   readonly lossScale: LossScaleState | undefined;
   restoreLossScale(state: LossScaleState | undefined): void;
-}
-
-/** A trainer whose state lives in the session: compiled where that is native, step by step otherwise. */
-export function openTrainer(session: ProgramSession, options: TrainerOptions): Trainer {
-  return session instanceof EagerSession
-    ? new EagerTrainer(session, options)
-    : new SessionTrainer(session, options);
 }
 
 /** The start value of a parameter. Throws where there is none. */

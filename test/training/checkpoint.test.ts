@@ -24,7 +24,8 @@ import {
   restoreCheckpoint,
   saveCheckpoint,
 } from '../../src/training/checkpoint.js';
-import { type Trainer, openTrainer, startOf } from '../../src/training/trainer.js';
+import { openTrainer } from '../../src/training/open-trainer.js';
+import { type Trainer, startOf } from '../../src/training/trainer.js';
 import { mountSmall, unmount } from '../support/small-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

@@ -19,7 +19,8 @@ import {
 } from '../../src/tensorflow/index.js';
 import { latestCheckpoint, restoreCheckpoint, saveCheckpoint } from '../../src/training/checkpoint.js';
 import { LossScale } from '../../src/training/loss-scale.js';
-import { type Trainer, type TrainerOptions, openTrainer, startOf } from '../../src/training/trainer.js';
+import { openTrainer } from '../../src/training/open-trainer.js';
+import { type Trainer, type TrainerOptions, startOf } from '../../src/training/trainer.js';
 
 const parameters = [
   { name: 'weight', shape: [3, 2], initial: normal(1) },

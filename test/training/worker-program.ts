@@ -13,7 +13,7 @@ import {
   type Tensor1D,
   type Tensor4D,
 } from '../../src/tensorflow/index.js';
-import { openTrainer } from '../../src/training/trainer.js';
+import { openTrainer } from '../../src/training/open-trainer.js';
 import { initialValues } from '../../src/nn/parameters.js';
 
 const [rankText, list, stepsText, stopText, precision] = process.argv.slice(2) as [

@@ -1,17 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { CommandDeclaration } from '../command.js';
 import { withRuns, withSet } from '../options.js';
-
-export interface CalibrateCommandOptions {
-  readonly set: string[];
-  readonly runs?: string;
-  readonly json?: boolean;
-  readonly stage?: string;
-  readonly samples: number;
-  readonly replays: number;
-  readonly save?: number;
-  readonly write?: string;
-}
+import type { CalibrateCommandOptions } from './calibrate.js';
 
 export const calibrateCommand: CommandDeclaration = (program, perform) =>
   withRuns(withSet(program.command('calibrate')))

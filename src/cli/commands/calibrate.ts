@@ -7,9 +7,19 @@ import { onInterrupt } from '../interrupts.js';
 import { loadWithSources } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
-import type { CalibrateCommandOptions } from './calibrate.command.js';
 import { chooseRenderer, exitCode } from './run.js';
 import { writeRatios } from './write-ratios.js';
+
+export interface CalibrateCommandOptions {
+  readonly set: string[];
+  readonly runs?: string;
+  readonly json?: boolean;
+  readonly stage?: string;
+  readonly samples: number;
+  readonly replays: number;
+  readonly save?: number;
+  readonly write?: string;
+}
 
 /** `pipeline calibrate`: finds ratios for the phases of a `sample` stage. Gives the exit code. */
 export async function calibrate(

@@ -1,11 +1,6 @@
 import type { CommandDeclaration } from '../command.js';
 import { withRuns } from '../options.js';
-
-export interface CompareOptions {
-  readonly json?: boolean;
-  readonly html?: string;
-  readonly runs?: string;
-}
+import type { CompareOptions } from './compare.js';
 
 export const compareCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('compare'))

@@ -14,7 +14,12 @@ import { shortPath } from '../paths.js';
 import { runColumns } from '../run-lines.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 import { formatTable, type Cell, type Column } from '../table.js';
-import type { CompareOptions } from './compare.command.js';
+
+export interface CompareOptions {
+  readonly json?: boolean;
+  readonly html?: string;
+  readonly runs?: string;
+}
 
 /** `pipeline compare`: what differs between runs. Gives the exit code. */
 export async function compare(

@@ -1,13 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { CommandDeclaration } from '../command.js';
 import { withRuns } from '../options.js';
-
-export interface GcOptions {
-  readonly yes?: boolean;
-  readonly olderThan: number;
-  readonly json?: boolean;
-  readonly runs?: string;
-}
+import type { GcOptions } from './gc.js';
 
 export const gcCommand: CommandDeclaration = (program, perform) =>
   withRuns(

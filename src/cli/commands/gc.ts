@@ -11,7 +11,13 @@ import {
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
-import type { GcOptions } from './gc.command.js';
+
+export interface GcOptions {
+  readonly yes?: boolean;
+  readonly olderThan: number;
+  readonly json?: boolean;
+  readonly runs?: string;
+}
 
 /** `pipeline gc`: shows or removes what nothing refers to. Gives the exit code. */
 export async function gc(files: readonly string[], options: GcOptions, services: Services): Promise<number> {

@@ -1,10 +1,6 @@
 import type { CommandDeclaration } from '../command.js';
 import { withRuns, withSet } from '../options.js';
-
-export interface LockOptions {
-  readonly set: string[];
-  readonly runs?: string;
-}
+import type { LockOptions } from './lock.js';
 
 export const lockCommand: CommandDeclaration = (program, perform) =>
   withRuns(withSet(program.command('lock').argument('<file>', 'pipeline file')))

@@ -3,7 +3,11 @@ import { findRunsRoot, lockPath, makeLock, makePlan, writeLock } from '../../pip
 import { loadOrReport } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
-import type { LockOptions } from './lock.command.js';
+
+export interface LockOptions {
+  readonly set: string[];
+  readonly runs?: string;
+}
 
 /** `pipeline lock`: writes the lock of a pipeline all of which has run. Gives the exit code. */
 export async function lock(file: string, options: LockOptions, services: Services): Promise<number> {

@@ -1,10 +1,6 @@
 import type { CommandDeclaration } from '../command.js';
 import { withRuns } from '../options.js';
-
-export interface ReportOptions {
-  readonly output?: string;
-  readonly runs?: string;
-}
+import type { ReportOptions } from './report.js';
 
 export const reportCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('report'))

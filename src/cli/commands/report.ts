@@ -6,7 +6,11 @@ import { findRunsRoot } from '../../pipeline/runs-root.js';
 import { runPage } from '../../ui/pages/run-page.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
-import type { ReportOptions } from './report.command.js';
+
+export interface ReportOptions {
+  readonly output?: string;
+  readonly runs?: string;
+}
 
 /** `pipeline report`: writes the page about a run. Gives the exit code. */
 export async function report(reference: string, options: ReportOptions, services: Services): Promise<number> {

@@ -1,9 +1,5 @@
 import type { CommandDeclaration } from '../command.js';
-
-export interface SchemaOptions {
-  readonly bundle?: boolean;
-  readonly path?: boolean;
-}
+import type { SchemaOptions } from './schema.js';
 
 export const schemaCommand: CommandDeclaration = (program, perform) =>
   program

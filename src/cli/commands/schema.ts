@@ -5,7 +5,11 @@ import { readSchema, schemaDirectory, stageKinds } from '../../config/schema/sch
 import { nearest } from '../../config/diagnostics/words.js';
 import { UserError } from '../../errors.js';
 import { exitCodes, type Services } from '../services.js';
-import type { SchemaOptions } from './schema.command.js';
+
+export interface SchemaOptions {
+  readonly bundle?: boolean;
+  readonly path?: boolean;
+}
 
 /**
  * `pipeline schema`: prints a schema, or where it is. What to write into a pipeline file for an editor goes to the

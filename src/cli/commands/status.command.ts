@@ -2,15 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { runStates, type RunState } from '../../pipeline/runs/states.js';
 import type { CommandDeclaration } from '../command.js';
 import { withRuns } from '../options.js';
-
-export interface StatusOptions {
-  readonly state: readonly RunState[];
-  readonly since?: Date;
-  readonly last?: number;
-  readonly watch?: boolean;
-  readonly json?: boolean;
-  readonly runs?: string;
-}
+import type { StatusOptions } from './status.js';
 
 export const statusCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('status'))

@@ -4,6 +4,7 @@ import { Chalk } from 'chalk';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
 import { matchingRuns } from '../../pipeline/runs/find-runs.js';
 import { listRuns } from '../../pipeline/runs/list-runs.js';
+import type { RunState } from '../../pipeline/runs/states.js';
 import type { Run } from '../../pipeline/runs/run.js';
 import type { Json } from '../../pipeline/stage.js';
 import { onInterrupt } from '../interrupts.js';
@@ -11,7 +12,15 @@ import { shortPath } from '../paths.js';
 import { runColumns } from '../run-lines.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 import { formatTable } from '../table.js';
-import type { StatusOptions } from './status.command.js';
+
+export interface StatusOptions {
+  readonly state: readonly RunState[];
+  readonly since?: Date;
+  readonly last?: number;
+  readonly watch?: boolean;
+  readonly json?: boolean;
+  readonly runs?: string;
+}
 
 const watchEveryMilliseconds = 1000;
 

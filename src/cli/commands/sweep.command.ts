@@ -1,22 +1,7 @@
 import type { CommandDeclaration } from '../command.js';
 import { parseCount, parseDuration } from '../durations.js';
 import { collect, withRuns, withSet } from '../options.js';
-
-export interface SweepCommandOptions {
-  readonly set: string[];
-  readonly until?: string;
-  readonly runs?: string;
-  readonly plan?: boolean;
-  readonly parallel?: number;
-  readonly keepGoing?: boolean;
-  readonly retries: number;
-  readonly retryPause: number;
-  readonly timeLimit?: number;
-  readonly sort?: string;
-  readonly slurm?: boolean;
-  readonly sbatch: string[];
-  readonly json?: boolean;
-}
+import type { SweepCommandOptions } from './sweep.js';
 
 export const sweepCommand: CommandDeclaration = (program, perform) =>
   withRuns(withSet(program.command('sweep').argument('<file>', 'pipeline file with a `sweep`')))

@@ -21,7 +21,22 @@ import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 import { sweepRenderer } from '../sweep/choose-renderer.js';
 import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
-import type { SweepCommandOptions } from './sweep.command.js';
+
+export interface SweepCommandOptions {
+  readonly set: string[];
+  readonly until?: string;
+  readonly runs?: string;
+  readonly plan?: boolean;
+  readonly parallel?: number;
+  readonly keepGoing?: boolean;
+  readonly retries: number;
+  readonly retryPause: number;
+  readonly timeLimit?: number;
+  readonly sort?: string;
+  readonly slurm?: boolean;
+  readonly sbatch: string[];
+  readonly json?: boolean;
+}
 
 /** `pipeline sweep`: runs every trial of a file's sweep, or shows what would run. Gives the exit code. */
 export async function sweep(file: string, options: SweepCommandOptions, services: Services): Promise<number> {

@@ -1,12 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { CommandDeclaration } from '../command.js';
 import { withRuns } from '../options.js';
-
-export interface UiOptions {
-  readonly port: number;
-  readonly open?: boolean;
-  readonly runs?: string;
-}
+import type { UiOptions } from './ui.js';
 
 export const uiCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('ui'))

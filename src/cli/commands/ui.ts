@@ -6,7 +6,12 @@ import { serveRuns } from '../../ui/server/server.js';
 import { onInterrupt } from '../interrupts.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
-import type { UiOptions } from './ui.command.js';
+
+export interface UiOptions {
+  readonly port: number;
+  readonly open?: boolean;
+  readonly runs?: string;
+}
 
 /** `pipeline ui`: serves pages about all runs until it is interrupted, which is how it ends well. Gives the exit code. */
 export async function ui(options: UiOptions, services: Services): Promise<number> {

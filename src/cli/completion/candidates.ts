@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readSchema, stageKinds } from '../../config/schema/schema.js';
 import { configurationKeys, stageIds } from './pipeline-keys.js';
-import { type ParsedLine, parseLine } from './parse.js';
+import { type Candidate, type ParsedLine, parseLine } from './parse.js';
 import { runReferences } from './run-references.js';
 
 /** What a word may be completed to. */
@@ -9,11 +9,6 @@ export interface Candidates {
   readonly values: readonly Candidate[];
   /** Whether names of files will do as well. */
   readonly files: boolean;
-}
-
-export interface Candidate {
-  readonly value: string;
-  readonly description?: string;
 }
 
 const nothing: Candidates = { values: [], files: false };

@@ -1,5 +1,11 @@
 import type { Argument, Command, Option } from 'commander';
 
+/** A word that completes what is typed. */
+export interface Candidate {
+  readonly value: string;
+  readonly description?: string;
+}
+
 /** What is being typed. */
 export type Target =
   | { readonly kind: 'command' }

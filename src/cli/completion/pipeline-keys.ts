@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { applicable } from '../../config/schema/alternatives.js';
 import { readSchema, type Schema } from '../../config/schema/schema.js';
 import { loadPipeline } from '../../config/index.js';
-import type { Candidate } from './candidates.js';
+import type { Candidate } from './parse.js';
 
 type Written = Readonly<Record<string, unknown>>;
 

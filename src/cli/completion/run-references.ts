@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { listRuns } from '../../pipeline/runs/list-runs.js';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
 import { shortIds } from '../run-lines.js';
-import type { Candidate } from './candidates.js';
+import type { Candidate } from './parse.js';
 
 /** Every run, pipelines by name, and `latest`. */
 export async function runReferences(env: NodeJS.ProcessEnv): Promise<readonly Candidate[]> {

@@ -1,6 +1,5 @@
 import { sharedStages, sweptKeys, type PlannedTrial } from '../../pipeline/sweep/index.js';
 import { usesColor, type Services } from '../services.js';
-import type { SweepCommandOptions } from '../commands/sweep.command.js';
 import type { ClosingOptions } from './closing.js';
 import { liveSweepRenderer } from './live.js';
 import { plainSweepRenderer } from './plain.js';
@@ -9,7 +8,7 @@ import type { SweepRenderer } from './renderer.js';
 /** The renderer for where the output goes: events for programs, a live view for a terminal, lines for everything else. */
 export function sweepRenderer(
   planned: readonly PlannedTrial[],
-  options: SweepCommandOptions,
+  options: { readonly json?: boolean; readonly sort?: string },
   { stdout, stderr, env }: Services,
 ): SweepRenderer {
   if (options.json === true)

@@ -1,7 +1,7 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
 import { code } from '../diagnostics/words.js';
 import type { Schema } from '../schema/schema.js';
-import type { SchemaError } from '../schema/validator.js';
+import type { SchemaError } from '../schema/schema.js';
 import { spanAt, type Tree, type TreePath } from '../source/tree.js';
 
 /** An error of the validator and what its explanation is made from. */

@@ -1,6 +1,6 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
 import type { Schema } from '../schema/schema.js';
-import type { SchemaError } from '../schema/validator.js';
+import type { SchemaError } from '../schema/schema.js';
 import type { Tree } from '../source/tree.js';
 import { nameOf, pathOf, type Explainer } from './facts.js';
 import { missingKey, notExactlyOne, unknownKey } from './keys.js';

@@ -3,8 +3,7 @@ import { and, not, or } from 'ajv/dist/compile/codegen/index.js';
 import standalone from 'ajv/dist/standalone/index.js';
 import { decided } from './alternatives.js';
 import { hoisted } from './hoisted.js';
-import type { Schema } from './schema.js';
-import type { Validator } from './validator.js';
+import type { Schema, Validator } from './schema.js';
 
 const annotations = ['unit', 'patternHint', 'stageRef', 'isPath', 'presets', 'affectsOutput', 'orElse'];
 

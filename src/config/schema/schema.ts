@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { ErrorObject } from 'ajv';
+
+/** What a value gets wrong, as ajv tells it; `parentSchema` and `data` are always there. */
+export type SchemaError = ErrorObject;
+
+/** Whether a value is valid; `errors` are those of the last call. */
+export interface Validator {
+  (value: unknown): boolean;
+  errors?: readonly SchemaError[] | null;
+}
 
 /** The part of JSON Schema (draft 07) that the schemas of this project use, and our own keywords. */
 export interface Schema {

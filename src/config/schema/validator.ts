@@ -1,16 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { ErrorObject } from 'ajv';
-import { pipelineSchema, validatorFile } from './schema.js';
-
-/** What a value gets wrong, as ajv tells it; `parentSchema` and `data` are always there. */
-export type SchemaError = ErrorObject;
-
-/** Whether a value is valid; `errors` are those of the last call. */
-export interface Validator {
-  (value: unknown): boolean;
-  errors?: readonly SchemaError[] | null;
-}
+import { type SchemaError, type Validator, pipelineSchema, validatorFile } from './schema.js';
 
 /** As the build wrote it, where there was one; compiling it takes longer than all else. */
 const validate: Validator = existsSync(validatorFile)

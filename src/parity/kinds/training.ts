@@ -17,7 +17,8 @@ import {
   mapValues,
 } from '../../tensorflow/index.js';
 import type { AdamWConfig } from '../../training/adamw.js';
-import { openTrainer, startOf } from '../../training/trainer.js';
+import { openTrainer } from '../../training/open-trainer.js';
+import { startOf } from '../../training/trainer.js';
 import { trainingLoss, transportOf } from '../../transport/index.js';
 import { type Check, type ProgramFixtureKind, expectNear, notUnderstood } from '../check.js';
 import type { ExecutionName } from '../execution.js';

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Json } from '../stage.js';
+
+/** Anything that JSON can hold. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /**
  * JSON with one spelling for each value: keys in the order of their UTF-16 code units, no white space, keys without a

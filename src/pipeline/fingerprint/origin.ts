@@ -1,5 +1,4 @@
-import type { Json } from '../stage.js';
-import { hashJson, isArray, isObject } from './canonical-json.js';
+import { type Json, hashJson, isArray, isObject } from './canonical-json.js';
 
 /** Keys that lead from a configuration's top to a value in it; an item of a list goes by its number. */
 export type KeyPath = readonly string[];

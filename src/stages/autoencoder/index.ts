@@ -17,7 +17,7 @@ import {
   streamKey,
 } from '../../tensorflow/index.js';
 import { checkpointSchedule } from '../../training/checkpoint-schedule.js';
-import { openTrainer } from '../../training/trainer.js';
+import { openTrainer } from '../../training/open-trainer.js';
 import { openImages } from '../images/open-images.js';
 import { onEngine } from '../on-engine.js';
 import { type TrainingJob, trainingSteps } from '../training-stream.js';

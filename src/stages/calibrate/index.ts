@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Observable, Subject, finalize, from, merge, mergeMap } from 'rxjs';
-import { phasesOf } from '../../config/index.js';
+import { type SampleConfig, phasesOf } from '../../config/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
 import {
@@ -26,8 +26,13 @@ import { activeGuidance, phaseOptions, samplerSettings } from '../sample/setting
 import { switchSteps } from '../sample/switches.js';
 import { type CalibratedChoice, type Calibration, calibrationName } from './calibration.js';
 import { frontierPicture } from './picture.js';
-import type { CalibrateConfig } from './kind.js';
 import { type ModelRecord, recordBatch } from './recorder.js';
+
+/** A `sample` stage's configuration; `count` samples are recorded. */
+export interface CalibrateConfig extends SampleConfig {
+  /** Choices of ratios that are tried out in full. */
+  readonly replays: number;
+}
 
 /** Ratios that are considered. */
 const ratios = Array.from({ length: 24 }, (_, i) => Number((1.2 - 0.05 * i).toFixed(2)));

@@ -13,7 +13,7 @@ import type { Accumulation } from '../../training/accumulation.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { checkpointSchedule } from '../../training/checkpoint-schedule.js';
 import { type StateGroup, averageGroups } from '../../training/state-groups.js';
-import { openTrainer } from '../../training/trainer.js';
+import { openTrainer } from '../../training/open-trainer.js';
 import { toMegabytes } from '../memory.js';
 import { onEngine } from '../on-engine.js';
 import { type TrainingJob, checkpointFolder, trainingSteps } from '../training-stream.js';

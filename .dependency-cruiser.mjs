@@ -1,0 +1,61 @@
+/** What `npm run lint:imports` forbids. */
+
+/** Folders from top to bottom: an import may point down, or stay in its layer, never up. README.md shows the same list. */
+const layers = [
+  ['src/bench', 'src/parity'],
+  ['src/index.ts', 'src/library'],
+  ['src/cli'],
+  ['src/ui'],
+  ['src/stages'],
+  ['src/pipeline', 'src/distributed', 'src/training', 'src/sampling'],
+  ['src/config', 'src/models', 'src/metrics', 'src/streams'],
+  ['src/nn', 'src/transport', 'src/data', 'src/huggingface'],
+  ['src/tensorflow'],
+  ['src/http'],
+  ['src/files', 'src/native-interface.ts', 'src/errors.ts', 'src/words.ts'],
+];
+const within = (folders) => `^(${folders.join('|').replaceAll('.', '\\.')})(/|$)`;
+
+const upward = layers.slice(1).map((layer, i) => ({
+  name: 'no-upward-import',
+  comment: `${layer.join(', ')} may not import what lies above.`,
+  severity: 'error',
+  from: { path: within(layer) },
+  to: { path: within(layers.slice(0, i + 1).flat()) },
+}));
+
+export default {
+  forbidden: [
+    ...upward,
+    {
+      name: 'no-cycle',
+      comment: 'Modules may not import each other in a circle, types included.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-layer',
+      comment: 'Every folder of src has its place in the list of layers.',
+      severity: 'error',
+      from: { path: '^src/.*[.]c?ts$', pathNot: within(layers.flat()) },
+      to: {},
+    },
+    {
+      name: 'not-found',
+      comment: 'An import that cannot be resolved would go unchecked.',
+      severity: 'error',
+      from: {},
+      to: { path: '^[.]', couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: '^(dist|node_modules)/' },
+    // Imports of types are gone after compilation.
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
+  },
+};
