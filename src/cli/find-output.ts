@@ -29,7 +29,7 @@ export async function findOutput(
     until: stage,
   });
   const planned = stages.find(({ stage: { id } }) => id === stage)!;
-  if (planned.output !== undefined) return planned.place.directory;
+  if (planned.output !== undefined && planned.awaits.length === 0) return planned.place.directory;
   throw new UserError({
     code: 'stage-not-run',
     message: `${stage} of ${file} has no output as the file is now.`,

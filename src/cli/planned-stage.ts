@@ -2,6 +2,7 @@ import type { PlannedStage } from '../pipeline/plan/plan.js';
 import { formatReason } from '../pipeline/plan/reasons.js';
 import type { Json } from '../pipeline/stage.js';
 import { formatDuration, summaryFacts } from './format.js';
+import { shortPath } from './paths.js';
 
 /** What a cached stage took and gave, in a line; empty where it is not cached. */
 export function cachedLine({ output }: PlannedStage): string {
@@ -10,8 +11,12 @@ export function cachedLine({ output }: PlannedStage): string {
     : [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');
 }
 
+/** Told of a stage whose output is used though what it was made from is not there any more. */
+export const goneSentence = (location: string): string =>
+  `${shortPath(location)} is not there; the output that was made from it is`;
+
 /** What every plan says of a stage to programs. */
-export function plannedStageJson({ stage, fingerprint, place, reasons }: PlannedStage) {
+export function plannedStageJson({ stage, fingerprint, place, reasons, gone }: PlannedStage) {
   return {
     stage: stage.id,
     kind: stage.kind,
@@ -19,5 +24,6 @@ export function plannedStageJson({ stage, fingerprint, place, reasons }: Planned
     reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
     fingerprint,
     output: place.directory,
+    gone,
   } satisfies Json;
 }

@@ -39,6 +39,8 @@ export interface StageOutput {
   /** Absolute path of the folder that holds the output. Read-only. */
   readonly directory: string;
   readonly fingerprint: string;
+  /** What it is, however it was made; absent where that is not known, as in pages about runs. */
+  readonly content?: string;
   /** The stage's configuration, with defaults applied: as it is now, in keys that change no output too. */
   readonly config: Json;
   readonly summary: Readonly<Record<string, Json>>;
@@ -132,6 +134,11 @@ export interface StageKind<Config> {
    * none is. `all` are the paths of all files.
    */
   isIncidental?(path: string, all: readonly string[]): boolean;
+  /**
+   * Names of the files, below the first external input, that later stages read by way of an output: they are then part of
+   * what the output is to those stages. For a kind whose output only names what is elsewhere.
+   */
+  passesOn?(directory: string): Promise<readonly string[]>;
   /**
    * Facts for `plan`, worked out from configurations alone: parameters, GFLOPs, memory, steps.
    * `resolve` gives a referenced stage by its id.

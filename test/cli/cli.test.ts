@@ -125,9 +125,9 @@ Lock: toy.lock.yaml`);
 images       cached  N s · images 1
 autoencoder  runs    stages.autoencoder.steps: 3 → 5
                      steps: 5
-report       runs    upstream: autoencoder changed
+report       runs    unless autoencoder gives what it gave before
 
-2 of 3 stages to run.`,
+1 of 3 stages to run, and 1 more unless earlier ones give what they gave before.`,
     ]);
     const again = await pipeline('run', 'toy.yaml', '--json');
     expect(events(again.stdout).map(({ type }) => type)).toEqual([

@@ -2,6 +2,7 @@ import { UserError } from '../../errors.js';
 import { findRunsRoot, lockPath, makeLock, makePlan, writeLock } from '../../pipeline/index.js';
 import { loadOrReport } from '../load.js';
 import { shortPath } from '../paths.js';
+import { goneSentence } from '../planned-stage.js';
 import { exitCodes, type Services } from '../services.js';
 
 export interface LockOptions {
@@ -18,13 +19,17 @@ export async function lock(file: string, options: LockOptions, services: Service
     registry: await services.loadRegistry(),
     runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
   });
-  const missing = plan.stages.filter(({ output }) => output === undefined).map(({ stage }) => stage.id);
+  const missing = plan.stages
+    .filter(({ output, awaits }) => output === undefined || awaits.length > 0)
+    .map(({ stage }) => stage.id);
   if (missing.length > 0)
     throw new UserError({
       code: 'lock-incomplete',
       message: `${shortPath(pipeline.file)}: a lock tells of finished outputs; ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none.`,
       remedy: `pipeline run ${shortPath(pipeline.file)}`,
     });
+  for (const location of plan.stages.flatMap(({ gone }) => gone))
+    services.stderr.write(`note: ${goneSentence(location)}\n`);
   const outputs = new Map(plan.stages.map(({ stage, output }) => [stage.id, output!]));
   const changed = await writeLock(makeLock(plan, outputs, options.set), pipeline.file);
   services.stdout.write(`${shortPath(lockPath(pipeline.file))}: ${changed ? 'written' : 'unchanged'}\n`);

@@ -8,7 +8,7 @@ import { findRunsRoot } from '../../pipeline/runs-root.js';
 import type { Json, PlannedInput, StageFact } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
 import { formatDuration } from '../format.js';
-import { cachedLine, plannedStageJson } from '../planned-stage.js';
+import { cachedLine, goneSentence, plannedStageJson } from '../planned-stage.js';
 import { loadWithSources } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
@@ -75,13 +75,24 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
     const runs = planned.reasons.length > 0;
     const [first = '', ...rest] = runs ? runLines(planned) : [dim(cachedLine(planned))];
     lines.push(`${stage.id.padEnd(idWidth)}  ${runs ? yellow('runs  ') : green('cached')}  ${first}`);
-    lines.push(...rest.map((line) => `${indent}${line}`));
+    lines.push(...[...rest, ...planned.gone.map(goneSentence)].map((line) => `${indent}${line}`));
     lines.push(
       ...(facts.get(stage.id) ?? []).map(({ label, value }) => `${indent}${dim(`${label}: ${value}`)}`),
     );
   }
-  const count = stages.filter(({ reasons }) => reasons.length > 0).length;
-  lines.push('', count === 0 ? 'Nothing to run.' : `${count} of ${stages.length} stages to run.`);
+  const toRun = stages.filter(({ reasons }) => reasons.length > 0);
+  const perhaps = toRun.filter(({ reasons }) =>
+    reasons.every(({ type }) => type === 'unless-as-before'),
+  ).length;
+  const sure = `${toRun.length - perhaps} of ${stages.length} stages to run`;
+  lines.push(
+    '',
+    toRun.length === 0
+      ? 'Nothing to run.'
+      : perhaps === 0
+        ? `${sure}.`
+        : `${sure}, and ${perhaps} more unless earlier ones give what they gave before.`,
+  );
   if (pipeline.sweep)
     lines.push(`Its sweep is planned by: pipeline sweep ${shortPath(pipeline.file)} --plan`);
   return `${lines.join('\n')}\n`;

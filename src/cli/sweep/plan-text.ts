@@ -5,7 +5,7 @@ import type { Json } from '../../pipeline/stage.js';
 import { sharedStages, stagesToRun, sweptKeys, type PlannedTrial } from '../../pipeline/sweep/index.js';
 import { counted } from '../format.js';
 import { shortPath } from '../paths.js';
-import { cachedLine, plannedStageJson } from '../planned-stage.js';
+import { cachedLine, goneSentence, plannedStageJson } from '../planned-stage.js';
 import { describeValues, shortNames } from '../../pipeline/sweep/names.js';
 
 /** What a sweep would do: stages that all trials share first, then each trial; a stage that several share runs once. */
@@ -17,7 +17,10 @@ export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial
   const firstIn = new Map<string, string>();
   const line = (planned: PlannedStage): string => {
     const { stage, reasons } = planned;
-    const text = reasons.length > 0 ? reasons.map(formatReason).join('; ') : dim(cachedLine(planned));
+    const text = [
+      reasons.length > 0 ? reasons.map(formatReason).join('; ') : dim(cachedLine(planned)),
+      ...planned.gone.map(goneSentence),
+    ].join('; ');
     return `  ${stage.id.padEnd(idWidth)}  ${reasons.length > 0 ? yellow('runs  ') : green('cached')}  ${text}`;
   };
   const lines = [
@@ -35,17 +38,15 @@ export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial
     }
     lines.push(heading);
     for (const stage of own) {
-      const same = firstIn.get(stage.fingerprint);
+      const same = firstIn.get(stage.recipe);
       lines.push(
         same === undefined ? line(stage) : dim(`  ${stage.stage.id.padEnd(idWidth)}  as in ${same}`),
       );
-      firstIn.set(stage.fingerprint, same ?? trial.id);
+      firstIn.set(stage.recipe, same ?? trial.id);
     }
   }
   const toRun = new Set(
-    planned.flatMap(({ stages }) =>
-      stages.flatMap((one) => (one.reasons.length > 0 ? [one.fingerprint] : [])),
-    ),
+    planned.flatMap(({ stages }) => stages.flatMap((one) => (one.reasons.length > 0 ? [one.recipe] : []))),
   );
   const trialsToRun = planned.filter((trial) => stagesToRun(trial).length > 0).length;
   lines.push(

@@ -7,7 +7,13 @@ export type KeyPath = readonly string[];
 export interface ReferenceOrigin {
   readonly path: KeyPath;
   readonly stage: string;
+  /** Of the output that was read, or that would be. */
   readonly fingerprint: string;
+  /**
+   * What that output is, however it was made: `outputContent`. Absent where it is not known yet, and in outputs that
+   * were made before contents were told apart from fingerprints.
+   */
+  readonly content?: string;
 }
 
 /** A file or folder outside the pipeline's own outputs, by its content. */
@@ -44,14 +50,19 @@ export interface Origin {
 const format = 2;
 
 /**
- * Fingerprint of an output: SHA-256 in hexadecimal over its origin, in which stage ids are replaced by the fingerprints
- * of those stages and paths of inputs by their content, and without the keys that change no output. So names, places,
- * comments and the order of keys do not matter.
+ * Fingerprint of an output: SHA-256 in hexadecimal over its origin, in which stage ids are replaced by the content of
+ * those stages' outputs (by their fingerprints, where the content is not known) and paths of inputs by their content, and
+ * without the keys that change no output. So names, places, comments and the order of keys do not matter, nor how the
+ * same outputs of earlier stages were made.
  */
 export function fingerprintOf(origin: Origin): string {
   let { config } = origin;
-  for (const { path, fingerprint } of origin.references)
-    config = replaceAt(config, path, { output: fingerprint });
+  for (const { path, fingerprint, content } of origin.references)
+    config = replaceAt(
+      config,
+      path,
+      content === undefined ? { output: fingerprint } : { outputContent: content },
+    );
   for (const { paths, digest } of origin.inputs)
     for (const path of paths) config = replaceAt(config, path, { content: digest });
   for (const [key, value] of Object.entries(origin.pins ?? {}))

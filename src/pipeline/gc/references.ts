@@ -39,7 +39,7 @@ export async function findReferences(
     if (!loaded.ok) continue;
     try {
       const plan = await makePlan({ pipeline: loaded.pipeline, registry, runsRoot });
-      for (const { fingerprint } of plan.stages) kept.add(fingerprint);
+      for (const { fingerprint, recipe } of plan.stages) kept.add(fingerprint).add(recipe);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       notices.push(`What ${file} needs beyond its runs is not known: ${error.message}`);

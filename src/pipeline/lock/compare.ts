@@ -34,11 +34,13 @@ export function compareWithLock(plan: Plan, lock: Lock, now: Environment): reado
 }
 
 function compareStage(planned: PlannedStage, { stages }: Lock): readonly LockDifference[] {
-  const { stage, origin, fingerprint, output } = planned;
+  const { stage, origin, fingerprint, recipe, awaits, output } = planned;
   const locked = stages[stage.id];
   const at = `stages.${stage.id}`;
   if (locked === undefined) return [{ key: at, found: stage.kind }];
-  if (locked.fingerprint === fingerprint)
+  // Locks that were written before contents were told apart from fingerprints have recipes.
+  const isKnown = awaits.length === 0;
+  if (isKnown && [fingerprint, recipe].includes(locked.fingerprint))
     return output === undefined ? [] : compareOutput(stage.id, locked, output);
   const found = lockOrigin(origin);
   if (locked.kind !== found.kind) return differing(`${at}.uses`, locked.kind, found.kind);
@@ -52,10 +54,10 @@ function compareStage(planned: PlannedStage, { stages }: Lock): readonly LockDif
     ...changes,
     ...compareInputs(at, locked.inputs ?? {}, found.inputs ?? {}),
   ];
-  // What follows from an upstream stage is told there.
-  const follows = origin.references.some(
-    (upstream) => stages[upstream.stage]?.fingerprint !== upstream.fingerprint,
-  );
+  // What follows from an upstream stage is told there, and what it will give is compared when it has.
+  const follows =
+    !isKnown ||
+    origin.references.some((upstream) => stages[upstream.stage]?.fingerprint !== upstream.fingerprint);
   return reasons.length > 0 || follows
     ? reasons
     : differing(`${at} fingerprint`, locked.fingerprint, fingerprint);

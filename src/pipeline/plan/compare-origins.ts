@@ -41,13 +41,18 @@ export async function compareOrigins(
 interface Marker {
   readonly '\0content': string;
   readonly '\0upstream': string;
+  readonly '\0fingerprint'?: string;
 }
 
 function marked({ config, withoutEffect, references, inputs, pins = {} }: Origin): Json {
   let result = config;
   for (const [key, value] of Object.entries(pins)) result = replaceAt(result, [key], value);
-  for (const { path, fingerprint, stage } of references)
-    result = replaceAt(result, path, { '\0content': fingerprint, '\0upstream': stage });
+  for (const { path, fingerprint, content = '', stage } of references)
+    result = replaceAt(result, path, {
+      '\0content': content,
+      '\0upstream': stage,
+      '\0fingerprint': fingerprint,
+    });
   // Inputs are compared on their own: at their place in the configuration they are all alike.
   for (const { paths } of inputs)
     for (const path of paths) result = replaceAt(result, path, { '\0content': '', '\0upstream': '' });
@@ -63,8 +68,7 @@ export function* compareConfigs(
   const earlier = asMarker(before);
   const current = asMarker(now);
   if (earlier !== undefined && current !== undefined) {
-    if (earlier['\0content'] !== current['\0content'])
-      yield { type: 'upstream-changed', stage: current['\0upstream'] };
+    if (!sameOutput(earlier, current)) yield { type: 'upstream-changed', stage: current['\0upstream'] };
   } else if (isMap(before) && isMap(now)) {
     for (const key of new Set([...Object.keys(before), ...Object.keys(now)]))
       yield* compareConfigs([...path, key], before[key], now[key]);
@@ -74,6 +78,12 @@ export function* compareConfigs(
     yield change(path.join('.'), readable(before), readable(now));
   }
 }
+
+/** Where the content of either is not known, their fingerprints tell. */
+const sameOutput = (a: Marker, b: Marker): boolean =>
+  a['\0content'] !== '' && b['\0content'] !== ''
+    ? a['\0content'] === b['\0content']
+    : a['\0fingerprint'] === b['\0fingerprint'];
 
 const isMap = (value: Json | undefined): value is Readonly<Record<string, Json>> =>
   isObject(value) && asMarker(value) === undefined;

@@ -15,18 +15,21 @@ const compared = 10;
 /**
  * Why a stage without a whole output has to run: the differences from the nearest of the outputs that it had before
  * (fewest differences, the latest of equals).
+ *
+ * @param origins its own, and any other under which its output may have been known
  */
 export async function explain(
   runsRoot: string,
   stage: string,
-  origin: Origin,
+  [origin, ...others]: readonly [Origin, ...Origin[]],
   contents: readonly Content[],
   found: Exclude<FoundOutput, { state: 'whole' }>,
   history: History,
 ): Promise<readonly Reason[]> {
   if (found.state === 'damaged') return [{ type: 'output-damaged', problem: found.problem }];
   const fingerprints = history.fingerprints(stage, origin.kind);
-  if (fingerprints.includes(fingerprintOf(origin))) return [{ type: 'output-missing' }];
+  if ([origin, ...others].some((one) => fingerprints.includes(fingerprintOf(one))))
+    return [{ type: 'output-missing' }];
   const now = new Map(contents.map(({ digest, hashes }) => [digest, hashes]));
   const findListing: FindListing = async (digest) => {
     const hashes = now.get(digest);

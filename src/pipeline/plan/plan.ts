@@ -1,21 +1,23 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { topologicalOrder, type Pipeline, type PipelineStage } from '../../config/index.js';
+import type { UserError } from '../../errors.js';
 import type { Content } from '../fingerprint/content.js';
-import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
+import { fingerprintOf, type Origin, type ReferenceOrigin } from '../fingerprint/origin.js';
 import type { StageRegistry } from '../registry.js';
 import type { StageKind } from '../stage.js';
 import { findOutput, type FoundOutput } from '../store/find-output.js';
 import type { History } from '../store/history.js';
 import { hashesFolder, outputPlace, type OutputPlace } from '../store/layout.js';
-import type { Manifest } from '../store/manifest.js';
+import { readManifest, type Manifest } from '../store/manifest.js';
+import { outputContent } from '../store/output-hash.js';
 import { earlierSeconds } from '../store/session.js';
 import { explain } from './explain.js';
 import { PlanMemory } from './memory.js';
-import type { InputProgress } from './read-inputs.js';
+import { inputMissing, type InputProgress } from './read-inputs.js';
 import type { Reason } from './reasons.js';
 import { selectStages } from './select.js';
-import { stageOrigin } from './stage-origin.js';
+import { ownOrigin, withInputsOf, type OwnOrigin } from './stage-origin.js';
 
 export interface PlannedStage {
   readonly stage: PipelineStage;
@@ -23,11 +25,21 @@ export interface PlannedStage {
   readonly origin: Origin;
   /** The content of its external inputs. */
   readonly contents: readonly Content[];
+  /** External inputs that are not there any more, as its output, which is, does not need them. */
+  readonly gone: readonly string[];
+  /**
+   * What its output follows from, known before anything runs: stages with the same recipe have the same output. Those of
+   * other recipes may have too, where earlier stages gave the same nevertheless.
+   */
+  readonly recipe: string;
+  /** By which its output is known. Where stages are awaited, by which it would be if they gave what they gave before. */
   readonly fingerprint: string;
   readonly place: OutputPlace;
-  /** Why it runs; empty where its output is cached. */
+  /** Stages it reads that have to run before its fingerprint is known. */
+  readonly awaits: readonly string[];
+  /** Why it runs, or may have to; empty where its output is cached. */
   readonly reasons: readonly Reason[];
-  /** Its whole output, where there is one. A forced stage may have one and run nevertheless. */
+  /** Its whole output, where there is one. A stage that is forced or awaits others may have one and run nevertheless. */
   readonly output?: Manifest;
   /** Time that interrupted sessions spent on it, which running continues; 0 where there was none. */
   readonly interruptedSeconds: number;
@@ -58,7 +70,8 @@ export interface PlanOptions {
 /**
  * Works out which stages are cached and which would run, and why. Runs and changes nothing.
  *
- * @throws UserError where an external input is missing, or `until` or `force` name no stage.
+ * @throws UserError where an external input is missing without which a stage cannot run, or `until` or `force` name no
+ *   stage.
  */
 export async function makePlan(options: PlanOptions): Promise<Plan> {
   const { pipeline, registry, runsRoot, signal } = options;
@@ -66,39 +79,176 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
   const memory = options.memory ?? new PlanMemory(options);
   const history = await memory.history(pipeline.name);
   const planned = new Map<string, PlannedStage>();
+  const upstream = new Map<string, Upstream>();
   for (const stage of topologicalOrder(pipeline)) {
     if (!wanted.has(stage.id)) continue;
     signal?.throwIfAborted();
     const kind = await registry.load(stage.kind);
-    const { origin, contents } = await stageOrigin(
-      pipeline,
-      stage,
-      kind,
-      (id) => planned.get(id)!.fingerprint,
-      memory.reader,
-      signal,
-    );
-    const fingerprint = fingerprintOf(origin);
-    const place = outputPlace(runsRoot, stage.kind, fingerprint);
-    const forcedBy = forced.get(stage.id);
-    const state = await memory.once(`${stage.id} ${fingerprint} ${forcedBy ?? ''}`, async () => {
-      const begun = await memory.once(`store of ${stage.kind}`, () => begunOutputs(place.folder));
-      const isBegun = begun.has(basename(place.directory));
-      const found: FoundOutput = isBegun
-        ? await findOutput(place, hashesFolder(runsRoot), signal)
-        : { state: 'absent' };
-      return {
-        reasons:
-          forcedBy !== undefined
-            ? [{ type: 'forced' as const, ...(forcedBy !== stage.id && { by: forcedBy }) }]
-            : await reasonsOf(found, runsRoot, stage.id, origin, contents, history),
-        interruptedSeconds: forcedBy === undefined && isBegun ? await earlierSeconds(place) : 0,
-        ...(found.state === 'whole' && { output: found.manifest }),
-      };
-    });
-    planned.set(stage.id, { stage, kind, origin, contents, fingerprint, place, ...state });
+    const own = await ownOrigin(pipeline, stage, kind, memory.reader, signal);
+    const looking = { ...{ runsRoot, memory, history, signal, upstream }, forcedBy: forced.get(stage.id) };
+    const found =
+      own.gone.size === 0
+        ? await planStage(stage, kind, own, looking)
+        : await planWithout(stage, kind, own, looking);
+    refuseGone(found, planned);
+    planned.set(stage.id, found);
+    upstream.set(stage.id, expected(found, history));
   }
   return { pipeline, runsRoot, stages: [...planned.values()] };
+}
+
+/** What is known of an earlier stage's output. */
+interface Upstream extends Pick<ReferenceOrigin, 'fingerprint' | 'content'> {
+  readonly recipe: string;
+  /** Whether it is there; otherwise it is what it was before, where that is known. */
+  readonly isThere: boolean;
+}
+
+interface Looking {
+  readonly runsRoot: string;
+  readonly memory: PlanMemory;
+  readonly history: History;
+  readonly signal: AbortSignal | undefined;
+  readonly forcedBy: string | undefined;
+  readonly upstream: ReadonlyMap<string, Upstream>;
+}
+
+async function planStage(
+  stage: PipelineStage,
+  kind: StageKind<unknown>,
+  { origin: own, contents, gone }: OwnOrigin,
+  { runsRoot, memory, history, signal, forcedBy, upstream }: Looking,
+): Promise<PlannedStage> {
+  const withReferences = (
+    of: (upstream: Upstream) => Pick<ReferenceOrigin, 'fingerprint' | 'content'>,
+  ): Origin => ({
+    ...own,
+    references: stage.references.map(({ path, stage: id }) => ({
+      path: path.split('.'),
+      stage: id,
+      ...of(upstream.get(id)!),
+    })),
+  });
+  const followed = withReferences(({ recipe }) => ({ fingerprint: recipe }));
+  const exact = withReferences(({ recipe, fingerprint, content }) =>
+    content === undefined ? { fingerprint: recipe } : { fingerprint, content },
+  );
+  const recipe = fingerprintOf(followed);
+  const awaits = unique(stage.references.map(({ stage: id }) => id)).filter(
+    (id) => !upstream.get(id)!.isThere,
+  );
+  const begun = await memory.once(`store of ${stage.kind}`, () =>
+    begunOutputs(outputPlace(runsRoot, stage.kind, recipe).folder),
+  );
+  const isBegun = (fingerprint: string): boolean =>
+    begun.has(basename(outputPlace(runsRoot, stage.kind, fingerprint).directory));
+  // Outputs were known by their recipes once: what was made, or begun, then is used and continued.
+  const origin = isBegun(recipe) && !isBegun(fingerprintOf(exact)) ? followed : exact;
+  const fingerprint = fingerprintOf(origin);
+  const place = outputPlace(runsRoot, stage.kind, fingerprint);
+  const known = `${stage.id} ${fingerprint} ${forcedBy ?? ''} ${awaits.join(' ')}`;
+  const state = await memory.once(known, async () => {
+    const found: FoundOutput = isBegun(fingerprint)
+      ? await findOutput(place, hashesFolder(runsRoot), signal)
+      : { state: 'absent' };
+    const reasons = async (): Promise<readonly Reason[]> => {
+      if (forcedBy !== undefined) return [{ type: 'forced', ...(forcedBy !== stage.id && { by: forcedBy }) }];
+      if (found.state !== 'whole')
+        return explain(runsRoot, stage.id, [origin, followed], contents, found, history);
+      return awaits.length > 0 ? [{ type: 'unless-as-before', stages: awaits }] : [];
+    };
+    return {
+      reasons: await reasons(),
+      interruptedSeconds: forcedBy === undefined && isBegun(fingerprint) ? await earlierSeconds(place) : 0,
+      ...(found.state === 'whole' && { output: found.manifest }),
+    };
+  });
+  const missing = [...gone.keys()].map((i) => own.inputs[i]!.location);
+  return { stage, kind, origin, contents, gone: missing, recipe, fingerprint, place, awaits, ...state };
+}
+
+/**
+ * Plans a stage whose external inputs are not all there, by what they were when it had its latest outputs.
+ *
+ * @throws UserError `input-missing` where none of these is the one that is asked for
+ */
+async function planWithout(
+  stage: PipelineStage,
+  kind: StageKind<unknown>,
+  own: OwnOrigin,
+  looking: Looking,
+): Promise<PlannedStage> {
+  const { history, runsRoot } = looking;
+  for (const fingerprint of history.fingerprints(stage.id, stage.kind)) {
+    const { directory } = outputPlace(runsRoot, stage.kind, fingerprint);
+    const before = await readManifest(directory, fingerprint).catch(() => undefined);
+    const then = before && withInputsOf(own, before.origin);
+    const planned = then && (await planStage(stage, kind, then, looking));
+    if (planned?.output !== undefined && planned.reasons.every(({ type }) => type === 'unless-as-before'))
+      return planned;
+  }
+  const error = [...own.gone.values()].find((each): each is UserError => each !== undefined);
+  if (error) throw error;
+  return { ...(await planStage(stage, kind, own, looking)), gone: [] };
+}
+
+/** @throws UserError where a stage runs that reads files which are gone by way of an output that is there. */
+function refuseGone({ stage, reasons }: PlannedStage, planned: ReadonlyMap<string, PlannedStage>): void {
+  if (reasons.every(({ type }) => type === 'unless-as-before')) return;
+  for (const { stage: id } of stage.references) {
+    const { kind, gone } = planned.get(id)!;
+    if (kind.passesOn !== undefined && gone.length > 0) throw inputMissing(stage.id, gone[0]!);
+  }
+}
+
+/** What later stages can count on before this one has run, or will find where it is cached. */
+function expected(
+  { stage, kind, recipe, fingerprint, output, reasons, awaits }: PlannedStage,
+  history: History,
+): Upstream {
+  const isThere = reasons.length === 0;
+  const isLikely = output !== undefined && (isThere || awaits.length > 0);
+  const content = isLikely ? outputContent(kind, output) : history.content(stage.id, stage.kind, fingerprint);
+  return {
+    recipe,
+    isThere,
+    fingerprint: isLikely ? output.fingerprint : fingerprint,
+    ...(content !== undefined && { content }),
+  };
+}
+
+/**
+ * Plans a stage again whose fingerprint could not be known before earlier stages had run.
+ *
+ * @param outputs of the stages before it
+ * @throws UserError `input-missing` where it reads files that are gone by way of an output that is there
+ */
+export async function settle(
+  { stages, runsRoot }: Plan,
+  planned: PlannedStage,
+  outputs: ReadonlyMap<string, Manifest>,
+  history: History,
+  signal: AbortSignal,
+): Promise<PlannedStage> {
+  if (planned.awaits.length === 0) return planned;
+  const { stage, kind, origin, contents, gone, reasons } = planned;
+  const byId = new Map(stages.map((each) => [each.stage.id, each]));
+  const upstream = new Map(
+    stage.references.map(({ stage: id }): [string, Upstream] => {
+      const { kind, recipe } = byId.get(id)!;
+      const manifest = outputs.get(id)!;
+      const content = outputContent(kind, manifest);
+      return [id, { recipe, fingerprint: manifest.fingerprint, content, isThere: true }];
+    }),
+  );
+  const forced = reasons.find(({ type }) => type === 'forced') as
+    Extract<Reason, { type: 'forced' }> | undefined;
+  const forcedBy = forced && (forced.by ?? stage.id);
+  const memory = new PlanMemory({ runsRoot, signal });
+  const looking = { runsRoot, memory, history, signal, forcedBy, upstream };
+  const settled = await planStage(stage, kind, { origin, contents, gone: new Map() }, looking);
+  refuseGone(settled, byId);
+  return { ...settled, gone };
 }
 
 /** Names of the outputs of a kind of which anything is there, finished or not. */
@@ -107,14 +257,4 @@ async function begunOutputs(folder: string): Promise<ReadonlySet<string>> {
   return new Set(names.map((name) => name.split('.')[0]!));
 }
 
-async function reasonsOf(
-  found: FoundOutput,
-  runsRoot: string,
-  stage: string,
-  origin: Origin,
-  contents: readonly Content[],
-  history: History,
-): Promise<readonly Reason[]> {
-  if (found.state === 'whole') return [];
-  return explain(runsRoot, stage, origin, contents, found, history);
-}
+const unique = <Item>(items: readonly Item[]): readonly Item[] => [...new Set(items)];

@@ -46,14 +46,17 @@ export class InputReader {
         ...(this.#signal && { signal: this.#signal }),
       });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-        throw new UserError({
-          code: 'input-missing',
-          message: `Stage ${stage} reads ${location}, which does not exist.`,
-          remedy: `Check the path in the pipeline file; relative paths start at its folder.`,
-          cause: error,
-        });
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw inputMissing(stage, location, error);
       throw asUserError(error, (error as NodeJS.ErrnoException).path ?? location);
     }
   }
+}
+
+export function inputMissing(stage: string, location: string, cause?: unknown): UserError {
+  return new UserError({
+    code: 'input-missing',
+    message: `Stage ${stage} reads ${location}, which does not exist.`,
+    remedy: `Check the path in the pipeline file; relative paths start at its folder.`,
+    cause,
+  });
 }

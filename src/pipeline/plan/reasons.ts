@@ -16,6 +16,8 @@ export type Reason =
       readonly files?: ChangedFiles;
     }
   | { readonly type: 'upstream-changed'; readonly stage: string }
+  /** It is cached if these earlier stages, which run, give what they gave before. */
+  | { readonly type: 'unless-as-before'; readonly stages: readonly string[] }
   | { readonly type: 'code-changed'; readonly kind: string; readonly from: number; readonly to: number }
   /** `by` is the stage that was named, where that is another one. */
   | { readonly type: 'forced'; readonly by?: string };
@@ -44,12 +46,18 @@ export function formatReason(reason: Reason): string {
       return `${reason.location}: ${formatFiles(reason.files)}`;
     case 'upstream-changed':
       return `upstream: ${reason.stage} changed`;
+    case 'unless-as-before':
+      return reason.stages.length === 1
+        ? `unless ${reason.stages[0]!} gives what it gave before`
+        : `unless ${listed(reason.stages)} give what they gave before`;
     case 'code-changed':
       return `code of ${reason.kind}: version ${reason.from} → ${reason.to}`;
     case 'forced':
       return reason.by === undefined ? 'forced' : `forced, with ${reason.by}`;
   }
 }
+
+const listed = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} and ${names.at(-1)!}`;
 
 const longestValue = 60;
 

@@ -51,7 +51,8 @@ export type RunEvent =
       readonly directory: string;
       readonly stages: readonly StageOutlook[];
     }
-  | ({ readonly type: 'stage-cached' } & StageResult)
+  /** `gone` are paths of what the output was made from that are not there any more. */
+  | ({ readonly type: 'stage-cached'; readonly gone?: readonly string[] } & StageResult)
   /** Another process is making the same output; its result will be used. */
   | { readonly type: 'stage-waiting'; readonly stage: string; readonly holder?: LockHolder }
   | {

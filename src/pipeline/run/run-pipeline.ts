@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { Observable } from 'rxjs';
 import type { Origin } from '../../config/index.js';
 import { abortError, isAbortError } from '../../streams/index.js';
-import { makePlan, type Plan, type PlanOptions } from '../plan/plan.js';
+import { makePlan, settle, type Plan, type PlanOptions } from '../plan/plan.js';
 import { executeHere, type StageExecutor, type StageOutput } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 import { keepLock } from '../lock/keep.js';
 import type { Lock } from '../lock/lock.js';
 import { refuseDifferences, refuseOutput } from '../lock/refuse.js';
+import { outputContent } from '../store/output-hash.js';
 import { History } from '../store/history.js';
 import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
 import { asStorageError, describeFailure } from './failure.js';
@@ -109,10 +110,11 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     const outputs = new Map<string, StageOutput>();
     const manifests = new Map<string, Manifest>();
     let ran = 0;
-    for (const planned of plan.stages) {
+    for (const expected of plan.stages) {
       if (signal.aborted) throw abortError(signal);
-      const { id, kind } = planned.stage;
+      const { id, kind } = expected.stage;
       current = id;
+      const planned = await settle(plan, expected, manifests, history, signal);
       const manifest = await runStage({
         runsRoot,
         planned,
@@ -127,7 +129,8 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       outputs.set(id, stageOutput(planned, manifest));
       await pointTo(join(folder.directory, id), planned.place.directory);
       manifests.set(id, manifest);
-      await history.add({ stage: id, kind, fingerprint: manifest.fingerprint });
+      const content = outputContent(planned.kind, manifest);
+      await history.add({ stage: id, kind, fingerprint: manifest.fingerprint, content });
       if (options.locked !== undefined) refuseOutput(pipeline.file, options.locked, id, manifest);
       current = undefined;
     }

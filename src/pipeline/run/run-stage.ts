@@ -34,7 +34,8 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
   const { place, stage } = planned;
   const forced = planned.reasons.some(({ type }) => type === 'forced');
   if (planned.output !== undefined && !forced) {
-    emit({ type: 'stage-cached', ...stageResult(planned, planned.output) });
+    const { gone } = planned;
+    emit({ type: 'stage-cached', ...stageResult(planned, planned.output), ...(gone.length > 0 && { gone }) });
     return planned.output;
   }
   await mkdir(place.folder, { recursive: true }).catch((error: unknown) => {
@@ -113,6 +114,8 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
       seconds: totalSeconds,
       hashes: hashesFolder(runsRoot),
       ...(kind.isIncidental && { isIncidental: kind.isIncidental.bind(kind) }),
+      ...(kind.passesOn && { passesOn: kind.passesOn.bind(kind) }),
+      contents: planned.contents,
     });
     await session.finish();
     const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);

@@ -2,14 +2,16 @@ import type { Pipeline } from '../../config/index.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Json, StageContext, StageOutput, StageWork } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
+import { outputContent } from '../store/output-hash.js';
 
 /** The finished output of a planned stage, as later stages see it. */
-export function stageOutput({ stage, place }: PlannedStage, manifest: Manifest): StageOutput {
+export function stageOutput({ stage, kind, place }: PlannedStage, manifest: Manifest): StageOutput {
   return {
     stage: stage.id,
     kind: stage.kind,
     directory: place.directory,
     fingerprint: manifest.fingerprint,
+    content: outputContent(kind, manifest),
     // Not the one in the manifest, whose paths may start at the folder of another pipeline.
     config: stage.config as unknown as Json,
     summary: manifest.summary,

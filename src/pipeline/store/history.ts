@@ -6,6 +6,8 @@ interface Use {
   readonly stage: string;
   readonly kind: string;
   readonly fingerprint: string;
+  /** Absent in lines that were written before contents were told apart from fingerprints. */
+  readonly content?: string;
 }
 
 /** Which outputs the stages of one pipeline had, oldest first: what `plan` compares a new fingerprint with. */
@@ -30,9 +32,18 @@ export class History {
     return [...new Set(uses.map(({ fingerprint }) => fingerprint).reverse())];
   }
 
+  /** Content of the output that the stage had last: of this fingerprint, where it had one. */
+  content(stage: string, kind: string, fingerprint: string): string | undefined {
+    const uses = this.#uses.filter(
+      (use) => use.stage === stage && use.kind === kind && use.content !== undefined,
+    );
+    return (uses.findLast((use) => use.fingerprint === fingerprint) ?? uses.at(-1))?.content;
+  }
+
   /** Notes that the stage now has this output. Safe while other runs do the same. */
   async add(use: Use): Promise<void> {
-    if (this.fingerprints(use.stage, use.kind)[0] === use.fingerprint) return;
+    const last = this.#uses.findLast(({ stage, kind }) => stage === use.stage && kind === use.kind);
+    if (last?.fingerprint === use.fingerprint && last.content === use.content) return;
     this.#uses.push(use);
     await mkdir(dirname(this.#path), { recursive: true });
     await appendFile(this.#path, `${JSON.stringify(use)}\n`);

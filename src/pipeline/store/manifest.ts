@@ -30,6 +30,8 @@ export interface Manifest {
   /** ISO 8601. */
   readonly createdAt: string;
   readonly files: readonly ManifestFile[];
+  /** What later stages can see of it, where that is more than its files: see `StageKind.passesOn`. */
+  readonly content?: string;
 }
 
 /** A manifest that is there but cannot be relied on. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { EMPTY, from, lastValueFrom, mergeMap } from 'rxjs';
 import { writeFileWhole } from '../../files/output-file.js';
 import { hashFile, type FileState } from '../fingerprint/file-hash.js';
+import type { Content } from '../fingerprint/content.js';
 import { HashCache } from '../fingerprint/hash-cache.js';
 import type { Origin } from '../fingerprint/origin.js';
 import type { Environment } from '../environment.js';
@@ -10,6 +11,7 @@ import type { Json, StageKind } from '../stage.js';
 import { putInPlace } from './begin.js';
 import { manifestName, type OutputPlace } from './layout.js';
 import type { Manifest, ManifestFile } from './manifest.js';
+import { contentWith } from './output-hash.js';
 import { syncFolder } from '../../files/sync-folder.js';
 
 export interface SealFacts {
@@ -23,6 +25,9 @@ export interface SealFacts {
   readonly hashes: string;
   /** Whether a file tells how the output was made rather than what was made. */
   readonly isIncidental?: StageKind<never>['isIncidental'];
+  readonly passesOn?: StageKind<never>['passesOn'];
+  /** The external inputs. */
+  readonly contents: readonly Content[];
 }
 
 /**
@@ -64,6 +69,9 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
     seconds: facts.seconds,
     createdAt: new Date().toISOString(),
     files,
+    ...(facts.passesOn && {
+      content: await contentWith({ files }, await facts.passesOn(place.partial), facts.contents[0]!),
+    }),
   };
   await writeFileWhole(join(place.partial, manifestName), `${JSON.stringify(manifest, undefined, 1)}\n`);
   await putInPlace(place);

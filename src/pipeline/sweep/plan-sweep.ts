@@ -69,10 +69,8 @@ export function cachedResult({ trial, stages }: PlannedTrial, earlier: TrialResu
 /** Ids of the stages that are the same in all trials. */
 export function sharedStages(planned: readonly PlannedTrial[]): ReadonlySet<string> {
   const [first, ...others] = planned.map(
-    ({ stages }) => new Map(stages.map(({ stage, fingerprint }) => [stage.id, fingerprint])),
+    ({ stages }) => new Map(stages.map(({ stage, recipe }) => [stage.id, recipe])),
   );
-  const ids = [...(first ?? [])].filter(([id, fingerprint]) =>
-    others.every((other) => other.get(id) === fingerprint),
-  );
+  const ids = [...(first ?? [])].filter(([id, recipe]) => others.every((other) => other.get(id) === recipe));
   return new Set(ids.map(([id]) => id));
 }

@@ -60,7 +60,7 @@ class Sweep {
   readonly #emit: (event: SweepEvent) => void;
   readonly #directory: string;
   readonly #results = new Map<string, TrialResult>();
-  /** Fingerprints of stages that failed for good, and the trial in which they did. */
+  /** Recipes of stages that failed for good, and the trial in which they did. */
   readonly #failedStages = new Map<string, string>();
   readonly #known: KnownProgress = new Map();
   #stopped = false;
@@ -118,9 +118,9 @@ class Sweep {
     const { signal, keepGoing } = this.#options;
     const { trial } = planned;
     if (signal.aborted || this.#stopped) return;
-    const broken = planned.stages.find(({ fingerprint }) => this.#failedStages.has(fingerprint));
+    const broken = planned.stages.find(({ recipe }) => this.#failedStages.has(recipe));
     if (broken) {
-      const failedIn = this.#failedStages.get(broken.fingerprint)!;
+      const failedIn = this.#failedStages.get(broken.recipe)!;
       const message = `It needs the same output of ${broken.stage.id}, which failed in trial ${failedIn}.`;
       this.#end(this.#keep(planned, 'skipped', { failure: { message, stage: broken.stage.id } }), 0);
       return;
@@ -138,7 +138,7 @@ class Sweep {
     if (status === 'failed') {
       this.#stopped ||= !keepGoing;
       const stage = planned.stages.find(({ stage: { id } }) => id === failure?.stage);
-      if (stage) this.#failedStages.set(stage.fingerprint, trial.id);
+      if (stage) this.#failedStages.set(stage.recipe, trial.id);
     }
     const result = this.#keep(planned, status, { ...record.facts, ...(failure && { failure }) });
     await this.#write();

@@ -12,6 +12,8 @@ export const stage: StageKind<ImagesConfig> = {
     const { root, labels } = locate(config, pipelineDirectory);
     return labels === 'folders' ? [root] : [root, labels.file];
   },
+  // Its output names images; what is in them is read where they are.
+  passesOn: async (directory) => (await (await import('../../data/images/image-index.js')).readImageIndex(directory)).paths,
   describe: async (config) => (await import('./describe.js')).describeImages(config),
   run: runLater(() => import('./index.js')),
 };

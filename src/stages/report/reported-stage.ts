@@ -35,16 +35,18 @@ export function outcomeText({ status, progress }: StageOutcome): string {
 /**
  * Reads what is common to all kinds.
  *
- * @param all every stage of the report. A stage's inputs are recognised by their fingerprints: its output may have been
- *   made by another pipeline, in which the same stages have other ids.
+ * @param all every stage of the report. A stage's inputs are recognised by their content: its output may have been made
+ *   by another pipeline, in which the same stages have other ids, or from equal outputs that were made otherwise.
  */
 export async function readReportedStage(
   output: StageOutput,
   all: readonly StageOutput[],
 ): Promise<ReportedStage> {
   const origin = (await readManifest(output.directory, output.fingerprint))?.origin;
-  const after = (origin?.references ?? []).flatMap(({ stage, fingerprint }) => {
-    const same = all.filter((other) => other.fingerprint === fingerprint);
+  const after = (origin?.references ?? []).flatMap(({ stage, fingerprint, content }) => {
+    const same = all.filter(
+      (other) => other.fingerprint === fingerprint || (content !== undefined && other.content === content),
+    );
     const input = same.find((other) => other.stage === stage) ?? same[0];
     return input === undefined ? [] : [input.stage];
   });

@@ -1,0 +1,188 @@
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Pipeline } from '../../src/config/index.js';
+import { fingerprintOf, type Origin } from '../../src/pipeline/fingerprint/origin.js';
+import { formatReason, makePlan, type StageRegistry } from '../../src/pipeline/index.js';
+import { stageRegistry } from '../../src/stages/registry.js';
+import { toyRegistry } from './toy-kinds.js';
+import { outcomes, run, toyFolder, toyPipeline, toyStages, type ToyStage } from './toy-pipeline.js';
+
+/** The toy stages, but for images: those are examined as they really are. */
+const registry: StageRegistry = {
+  names: toyRegistry().names,
+  load: (name) => (name === 'images' ? stageRegistry : toyRegistry()).load(name),
+};
+
+let directory: string;
+const photo = (name: string) => join(directory, 'photos', name);
+const picture = (path: string, red: number) =>
+  sharp({ create: { width: 16, height: 16, channels: 3, background: { r: red, g: 0, b: 0 } } })
+    .png()
+    .toFile(path);
+
+beforeEach(async () => {
+  directory = await toyFolder();
+  for (const [i, name] of ['cat', 'dog'].entries()) {
+    await mkdir(photo(name), { recursive: true });
+    await picture(photo(`${name}/1.png`), 100 * i);
+  }
+});
+
+const stages = (
+  images: Record<string, unknown> = {},
+  train: Record<string, unknown> = {},
+): Record<string, ToyStage> => ({
+  ...toyStages(train),
+  images: {
+    kind: 'images',
+    config: {
+      ...{ path: 'photos', labels: 'folders', size: 16, smallImages: 'refuse', background: '#ffffff' },
+      ...{ maxCorrupt: 0, ...images },
+    },
+  },
+});
+const pipeline = (images = {}, train = {}): Pipeline => toyPipeline(directory, stages(images, train));
+const go = async (planned: Pipeline): Promise<string[]> =>
+  outcomes(await run(directory, planned, { registry }));
+const plan = (planned: Pipeline) =>
+  makePlan({ pipeline: planned, registry, runsRoot: join(directory, 'runs') });
+const reasons = async (planned: Pipeline): Promise<Record<string, string>> =>
+  Object.fromEntries(
+    (await plan(planned)).stages.map(({ stage, reasons: why }) => [
+      stage.id,
+      why.map(formatReason).join('; ') || 'cached',
+    ]),
+  );
+
+const imagesOnly = ['images started', 'images finished', 'train cached', 'report cached', 'run-finished'];
+const allRan = ['images', 'train', 'report'].flatMap((id) => [`${id} started`, `${id} finished`]);
+const allCached = ['images cached', 'train cached', 'report cached', 'run-finished'];
+const unless = {
+  train: 'unless images gives what it gave before',
+  report: 'unless images and train give what they gave before',
+};
+
+describe('a stage that runs and gives what it gave before', () => {
+  it('leaves the later ones cached: a stray file, or a key that happened to change nothing', async () => {
+    await go(pipeline());
+    await writeFile(photo('notes.txt'), 'a note');
+    expect(await reasons(pipeline())).toEqual({ images: 'photos: 1 file added: notes.txt', ...unless });
+    expect(await go(pipeline())).toEqual(imagesOnly);
+    expect(await go(pipeline())).toEqual(allCached);
+    expect(await reasons(pipeline({ maxCorrupt: 5 }))).toEqual({
+      images: 'stages.images.maxCorrupt: 0 → 5',
+      ...unless,
+    });
+    expect(await go(pipeline({ maxCorrupt: 5 }))).toEqual(imagesOnly);
+    expect(await go(pipeline())).toEqual(allCached);
+  });
+
+  it('but not where an image has another content, though it is listed as before', async () => {
+    await go(pipeline());
+    await picture(photo('dog/1.png'), 200);
+    expect(await go(pipeline())).toEqual([...allRan, 'run-finished']);
+    expect(await reasons(pipeline({}, { steps: 4 }))).toEqual({
+      images: 'cached',
+      train: 'stages.train.steps: 3 → 4',
+      report: 'unless train gives what it gave before',
+    });
+  });
+
+  it('lets an interrupted stage go on, though its input was made anew meanwhile', async () => {
+    await go(pipeline());
+    const store = join(directory, 'runs', 'store', 'train');
+    const [output] = await readdir(store).then((names) => names.filter((name) => !name.includes('.')));
+    await rename(join(store, output!), join(store, `${output!}.partial`));
+    await rm(join(store, `${output!}.partial`, 'manifest.json'));
+    await writeFile(join(store, `${output!}.partial`, 'steps.txt'), 'step 0\n');
+    await writeFile(photo('notes.txt'), 'a note');
+    const events = await run(directory, pipeline(), { registry });
+    expect(events.find((event) => event.type === 'stage-started' && event.stage === 'train')).toMatchObject({
+      resumed: true,
+    });
+  });
+
+  it('says what else changed, and nothing of what is not known yet', async () => {
+    await go(pipeline());
+    await writeFile(photo('notes.txt'), 'a note');
+    expect((await reasons(pipeline({}, { steps: 5 }))).train).toBe('stages.train.steps: 3 → 5');
+  });
+});
+
+describe('a store of the time when fingerprints followed from configurations alone', () => {
+  /** Writes every output's references without content, under the fingerprint that it had then. */
+  async function age(): Promise<void> {
+    const store = join(directory, 'runs', 'store');
+    const aged = new Map<string, string>();
+    for (const kind of ['images', 'train', 'report'])
+      for (const name of (await readdir(join(store, kind))).filter((each) => !each.includes('.'))) {
+        const file = join(store, kind, name, 'manifest.json');
+        const { content: _, ...manifest } = JSON.parse(await readFile(file, 'utf8')) as {
+          fingerprint: string;
+          content?: string;
+          origin: Origin;
+        };
+        const references = manifest.origin.references.map(({ path, stage, fingerprint }) => ({
+          ...{ path, stage, fingerprint: aged.get(fingerprint)! },
+        }));
+        const origin = { ...manifest.origin, references };
+        const fingerprint = fingerprintOf(origin);
+        aged.set(manifest.fingerprint, fingerprint);
+        await writeFile(file, JSON.stringify({ ...manifest, fingerprint, origin }));
+        if (fingerprint.slice(0, 16) !== name)
+          await rename(join(store, kind, name), join(store, kind, fingerprint.slice(0, 16)));
+      }
+    await rm(join(directory, 'runs', 'toy'), { recursive: true });
+  }
+
+  it('is used as it is, and continued', async () => {
+    await go(pipeline());
+    await age();
+    expect(await reasons(pipeline())).toEqual({ images: 'cached', train: 'cached', report: 'cached' });
+    expect(await go(pipeline())).toEqual(allCached);
+    expect((await go(pipeline({}, { steps: 4 }))).slice(0, 3)).toEqual([
+      'images cached',
+      'train started',
+      'train finished',
+    ]);
+    // What was passed on through old images was not noted: only an unchanged input tells that it is the same.
+    await writeFile(photo('notes.txt'), 'a note');
+    expect(await go(pipeline())).toEqual([...allRan, 'run-finished']);
+  });
+});
+
+describe('images that are gone', () => {
+  const gone = [join('photos')];
+
+  it.each(['removed', 'an empty mount point'])('change nothing for what is cached: %s', async (how) => {
+    await go(pipeline());
+    await rm(join(directory, 'photos'), { recursive: true });
+    if (how !== 'removed') await mkdir(join(directory, 'photos'));
+    const planned = await plan(pipeline());
+    expect(planned.stages.map(({ reasons: why, gone: paths }) => [why, paths])).toEqual([
+      [[], gone.map((path) => join(directory, path))],
+      [[], []],
+      [[], []],
+    ]);
+    const events = await run(directory, pipeline(), { registry });
+    expect(outcomes(events)).toEqual(allCached);
+    expect(events.find(({ type }) => type === 'stage-cached')).toMatchObject({
+      gone: [join(directory, 'photos')],
+    });
+  });
+
+  it('are missed where a stage that reads them runs, and where the path is another one', async () => {
+    await go(pipeline());
+    await cp(join(directory, 'photos'), join(directory, 'copy'), { recursive: true });
+    await rm(join(directory, 'photos'), { recursive: true });
+    await expect(plan(pipeline({}, { steps: 4 }))).rejects.toMatchObject({
+      code: 'input-missing',
+      message: `Stage train reads ${join(directory, 'photos')}, which does not exist.`,
+    });
+    await expect(plan(pipeline({ path: 'fotos' }))).rejects.toMatchObject({ code: 'input-missing' });
+    await expect(plan(pipeline({ size: 8 }))).rejects.toMatchObject({ code: 'input-missing' });
+    expect(await go(pipeline({ path: 'copy' }))).toEqual(allCached);
+  });
+});
