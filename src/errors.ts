@@ -24,3 +24,12 @@ export class UserError extends Error {
     this.remedy = facts.remedy;
   }
 }
+
+/** The error of using what was closed, or what lived in it. */
+export function closedError(what: string): UserError {
+  return new UserError({
+    code: 'closed',
+    message: `${what} is closed, and with it everything that it held.`,
+    remedy: 'Close it after its last use, or open another.',
+  });
+}

@@ -39,7 +39,7 @@ export {
   type Trainer,
   type TrainerOptions,
 } from './training/trainer.js';
-export { openTrainer } from './training/open-trainer.js';
+export { openTrainer } from './library/options.js';
 
 export * from './transport/index.js';
 export * from './sampling/index.js';

@@ -4,6 +4,7 @@ export type { LoadOptions } from './configuration.js';
 export { loadPipeline, type LoadedPipeline, type ValueSource } from './load.js';
 export { loadSweep, type LoadedSweep, type LoadedTrial } from './sweep/load.js';
 export { type AutoencoderFacts, knownAutoencoder, knownAutoencoderModel } from './known-autoencoders.js';
+export { optionProblems } from './resolve.js';
 export { mediatorsPerBlock } from './mediators.js';
 export { type ResolvedGuidance, guidanceOf, phasesOf, samplerChoice, samplerMethods } from './sampling.js';
 export { namedModels, type NamedModel } from './named-models.js';

@@ -14,7 +14,7 @@ import type { SchemaError } from './schema/schema.js';
 import { schemaErrors } from './schema/validator.js';
 import { keysWithoutEffect } from './schema/without-effect.js';
 import { locate } from './source/text.js';
-import { plain, spanAt, type Tree } from './source/tree.js';
+import { plain, spanAt, treeOf, type Tree } from './source/tree.js';
 
 /** A pipeline without the places of its file. */
 export type ResolvedPipeline = Omit<Pipeline, 'file' | 'directory'>;
@@ -54,6 +54,11 @@ export function resolvePipeline(root: Tree): {
   if (errors.length > 0) return { pipeline: undefined, problems };
   const top = withDefaults(schema, { ...value, stages: {} }) as ResolvedPipeline;
   return { pipeline: { ...top, stages }, problems };
+}
+
+/** Everything that is wrong with a pipeline that is made of values, in place of a file. */
+export function optionProblems(pipeline: object): readonly Pick<Problem, 'message' | 'remedy'>[] {
+  return resolvePipeline(treeOf(pipeline)).problems;
 }
 
 type Written = Readonly<Record<string, unknown>>;

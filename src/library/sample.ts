@@ -5,6 +5,7 @@ import type { PhaseOptions } from '../sampling/index.js';
 import { type DrawnBatch, Sampler } from '../stages/sample/sampler.js';
 import { samplerSettings } from '../stages/sample/settings.js';
 import type { HostTensor } from '../tensorflow/index.js';
+import { checkOptions, stagesOf } from './options.js';
 import type { SiT } from './sit.js';
 
 /** What is drawn. */
@@ -18,7 +19,7 @@ export interface DrawOptions {
   /** 1, the default, follows the model as it is; more goes further away from what it draws without a class. */
   readonly guidanceScale?: number;
   /** Channels that are guided, from the first on. Default 3, as the reference does. */
-  readonly guidanceChannels?: number | 'all';
+  readonly guidanceChannels?: 3 | 'all';
   /** The times, both included, at which guidance acts. Default always. */
   readonly guidanceInterval?: readonly [from: number, to: number];
   /**
@@ -46,7 +47,7 @@ export type OdeOptions = SdeOptions;
  *
  * @returns latents [samples, latentSize, latentSize, channels] as an autoencoder decodes them, the steps that each sample
  * took, and where it switched
- * @throws UserError `sampling-options`
+ * @throws UserError `sampling-options` for what a `sample` stage may not have either, `closed` where a model is
  */
 export function sampleSde(models: SiT | readonly SiT[], options: SdeOptions): Promise<DrawnBatch> {
   return sample(models, 'sde', options);
@@ -67,7 +68,12 @@ function sample(
 ): Promise<DrawnBatch> {
   const phases = 'config' in models ? [models] : models;
   const { labels, seed = 0, first = 0, onState, onProgress, signal, ...how } = options;
-  checkLabels(phases, labels);
+  const sessions = new Set(phases.map(({ session }) => session));
+  checkSamples(phases, options);
+  if (sessions.size > 1)
+    throw invalid('models that draw one sample share a session; open them with the same `session`.');
+  if (new Set(phases.map(({ normalization }) => JSON.stringify(normalization))).size > 1)
+    throw invalid('models that draw one sample need a normalisation of latents in common.');
   const key = JSON.stringify([kind, labels.length, seed, phases.map(numberOf), how]);
   const known = samplers.get(phases[0]!) ?? new Map<string, Sampler>();
   samplers.set(phases[0]!, known);
@@ -89,17 +95,10 @@ function open(
   seed: number,
   how: How,
 ): Sampler {
+  checkHow(phases, kind, mostSamples, how);
   const { guidanceScale = 1, guidanceChannels = 3, guidanceInterval, ...rest } = how;
   const { switchRatios = [], firstSteps = 3, distance = 'mae', ...sampler } = rest;
   const [{ session, normalization }] = phases as [SiT];
-  if (phases.some((model) => model.session !== session))
-    throw invalid('models that draw one sample share a session; open them with the same `session`.');
-  if (switchRatios.length !== phases.length - 1)
-    throw invalid(
-      `${phases.length} models need ${phases.length - 1} \`switchRatios\`; there are ${switchRatios.length}.`,
-    );
-  if (guidanceScale !== 1 && phases.some(({ config }) => config.labelDropout === 0))
-    throw invalid('guidance needs models that were trained with label dropout.');
   const interval = guidanceInterval && { interval: guidanceInterval };
   const guidance = { scale: guidanceScale, channels: guidanceChannels, ...interval };
   return new Sampler({
@@ -113,12 +112,46 @@ function open(
   });
 }
 
-function checkLabels(phases: readonly SiT[], labels: readonly number[]): void {
+/** Holds options to the schema and the rules of `sample` stages. */
+function checkHow(phases: readonly SiT[], kind: SamplerConfig['kind'], count: number, how: How): void {
+  const { guidanceScale: scale, guidanceChannels: channels, guidanceInterval: interval, ...rest } = how;
+  const { switchRatios = [], firstSteps, distance, ...sampler } = rest;
+  if (switchRatios.length !== phases.length - 1)
+    throw invalid(
+      `${phases.length} models need ${phases.length - 1} \`switchRatios\`; there are ${switchRatios.length}.`,
+    );
+  const ids = phases.map((_, i) => (phases.length === 1 ? 'model' : `model-${i + 1}`));
+  const stages = phases.map(({ config, transport }, i) => stagesOf(ids[i]!, config, transport));
+  checkOptions('sampling-options', cannotBeDrawn, {
+    ...Object.fromEntries(stages.flatMap((of) => Object.entries(of))),
+    samples: {
+      ...{ uses: 'sample', autoencoder: `${ids[0]!}-autoencoder`, count, firstSteps, distance },
+      ...(phases.length === 1
+        ? { model: ids[0]! }
+        : { phases: ids.map((model, i) => ({ model, switchRatio: switchRatios[i] })) }),
+      ...(interval === undefined
+        ? { guidanceScale: scale, guidanceChannels: channels }
+        : { guidance: { scale: scale ?? 1, channels, interval } }),
+      sampler: { kind, ...sampler },
+    },
+  });
+}
+
+function checkSamples(phases: readonly SiT[], { labels, seed = 0, first = 0 }: SdeOptions): void {
   if (phases.length === 0 || labels.length === 0) throw invalid('a model and a label are needed.');
   const { classes } = phases[0]!.config;
-  const wrong = labels.find((label) => !Number.isInteger(label) || label < 0 || label > classes);
+  const hasNull = phases.every(({ config }) => config.labelDropout > 0);
+  const most = hasNull ? classes : classes - 1;
+  const wrong = labels.find((label) => !Number.isInteger(label) || label < 0 || label > most);
   if (wrong !== undefined)
-    throw invalid(`label ${wrong}: expected 0 to ${classes - 1}, or ${classes} for no class.`);
+    throw invalid(
+      `label ${String(wrong)}: expected 0 to ${classes - 1}${hasNull ? `, or ${classes} for no class` : ''}.`,
+    );
+  for (const [name, value] of Object.entries({ seed, first }))
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32)
+      throw invalid(
+        `\`${name}\` must be a whole number from 0 to ${2 ** 32 - 1}; ${String(value)} was found.`,
+      );
 }
 
 const numbers = new WeakMap<SiT, number>();
@@ -131,5 +164,7 @@ function numberOf(model: SiT): number {
   return known;
 }
 
+const cannotBeDrawn = 'Nothing can be drawn';
+
 const invalid = (problem: string): UserError =>
-  new UserError({ code: 'sampling-options', message: `Nothing can be drawn: ${problem}` });
+  new UserError({ code: 'sampling-options', message: `${cannotBeDrawn}: ${problem}` });

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { mediatorsPerBlock, namedModels } from '../config/index.js';
-import { UserError } from '../errors.js';
+import { UserError, closedError } from '../errors.js';
 import { makeFolder } from '../files/make-folder.js';
-import { type SiTConfig, gridOf } from '../models/sit/config.js';
+import type { SiTConfig } from '../models/sit/config.js';
 import { sitParameters } from '../models/sit/parameters.js';
 import { openSitSession } from '../models/sit/session.js';
 import { sit } from '../models/sit/sit.js';
@@ -26,6 +26,7 @@ import {
 } from '../tensorflow/index.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import type { TransportChoice } from '../transport/index.js';
+import { type OptionsOfModel, checkOptions, modelStages } from './options.js';
 
 /** Sizes of a SiT: a name of the paper's, or each of them. */
 export type SiTSizes =
@@ -62,6 +63,7 @@ export interface SiTPlace {
 export class SiT implements SessionModel {
   private readonly forward: Compiled<{ x: Tensor4D; t: Tensor1D; y: Tensor1D }, { output: Tensor4D }>;
   private readonly store: ProgramStore;
+  private closed = false;
 
   private constructor(
     readonly config: SiTConfig,
@@ -70,29 +72,41 @@ export class SiT implements SessionModel {
     readonly normalization: Normalization,
     /** Names of the classes, by label. */
     readonly classes: readonly string[],
-    readonly session: ProgramSession,
-    readonly weights: SessionModel['weights'],
+    private readonly ownSession: ProgramSession,
+    private readonly variables: SessionModel['weights'],
     private readonly ownsSession: boolean,
   ) {
-    this.store = openStore(session, Object.values(weights));
+    this.store = openStore(ownSession, Object.values(variables));
     this.forward = compile(({ x, t, y }, w) => ({ output: sit(w, config, x, t, y) }), {
-      session,
-      weights,
+      session: ownSession,
+      weights: variables,
       batch: { inputs: { x: 0, t: 0, y: 0 }, outputs: { output: 0 } },
     });
   }
 
+  /** The session that holds the weights. @throws UserError `closed`, as everything of a closed model does */
+  get session(): ProgramSession {
+    this.mustBeOpen();
+    return this.ownSession;
+  }
+
+  /** Variables of the session, by the names of `sitParameters`. */
+  get weights(): SessionModel['weights'] {
+    this.mustBeOpen();
+    return this.variables;
+  }
+
   /** The configuration that options describe, for `sit`, `sitParameters` and a training of your own. */
   static configOf(options: SiTOptions): SiTConfig {
-    const { latentSize, channels = 4, classes, mediators, labelDropout = 0.1, qkNorm } = options;
+    const { latentSize, channels = 4, classes, ...model } = options;
+    checkModel({ latentSize, channels, classes, model, transport: usualTransport });
+    const { mediators, labelDropout = 0.1, qkNorm } = options;
     const { hiddenSize, depth, heads, patchSize } = sizesOf(options);
-    const config: SiTConfig = {
+    return {
       ...{ latentSize, channels, patchSize, hiddenSize, depth, heads, classes, labelDropout },
       mediators: typeof mediators === 'number' ? mediatorsPerBlock({ mediators, depth }) : [...mediators],
       ...(qkNorm && { qkNorm }),
     };
-    checkConfig(config);
-    return config;
   }
 
   /**
@@ -112,9 +126,17 @@ export class SiT implements SessionModel {
       readonly classes?: readonly string[];
     } = {},
   ): Promise<SiT> {
-    checkConfig(config);
+    const { normalization, transport = usualTransport } = options;
+    const { latentSize, channels, classes, ...sizes } = config;
+    checkModel({ latentSize, channels, classes, model: sizes, transport });
+    if (options.classes !== undefined && new Set(options.classes).size !== classes)
+      throw invalid(`\`classes\` must name each of the ${classes} classes once.`);
+    for (const values of normalization ? [normalization.mean, normalization.std] : [])
+      if (values.length !== channels || !values.every(Number.isFinite))
+        throw invalid(
+          `\`normalization\` must have a mean and a deviation for each of the ${channels} channels.`,
+        );
     const parameters = sitParameters(config);
-    const { normalization, transport = { interpolant: 'linear', prediction: 'velocity' } } = options;
     await startEngine(options.runtime);
     const values = options.weights ?? initialize(parameters, options.seed ?? 0);
     const missing = parameters.filter(({ name }) => values[name] === undefined);
@@ -181,16 +203,19 @@ export class SiT implements SessionModel {
    * @returns of x's shape
    */
   async call(x: HostTensor, t: HostTensor, y: HostTensor): Promise<HostTensor> {
+    this.mustBeOpen();
     return (await this.forward.call({ x, t, y })).output;
   }
 
   /** Every weight by its name, one at a time in memory. */
   async *readWeights(): AsyncGenerator<readonly [name: string, value: HostTensor]> {
+    this.mustBeOpen();
     for await (const [{ name }, value] of this.store.read()) yield [name, value];
   }
 
   /** Writes the model into a folder, from which `SiT.open` and the stage `pretrained` take it. */
   async save(directory: string): Promise<void> {
+    this.mustBeOpen();
     makeFolder(directory);
     const values = new Map<string, HostTensor>();
     for await (const [name, value] of this.readWeights()) values.set(name, value);
@@ -207,33 +232,31 @@ export class SiT implements SessionModel {
   }
 
   async close(): Promise<void> {
-    if (this.ownsSession) await this.session.close();
+    this.closed = true;
+    await this.forward.close();
+    if (this.ownsSession) await this.ownSession.close();
+  }
+
+  private mustBeOpen(): void {
+    if (this.closed) throw closedError('The model');
   }
 }
 
 function sizesOf(options: SiTOptions): Pick<SiTConfig, 'hiddenSize' | 'depth' | 'heads' | 'patchSize'> {
-  if (!('name' in options)) return options;
-  const named = namedModels();
-  const found = named.find(({ name }) => name === options.name);
-  if (found === undefined)
-    throw invalid(`there is no ${options.name}; there are ${named.map(({ name }) => name).join(', ')}.`);
-  return found;
+  return 'name' in options ? namedModels().find(({ name }) => name === options.name)! : options;
 }
 
-function checkConfig(config: SiTConfig): void {
-  const { latentSize, patchSize, hiddenSize, heads, depth, mediators } = config;
-  if (latentSize % patchSize !== 0)
-    throw invalid(`a latent of ${latentSize} pixels does not divide into patches of ${patchSize}.`);
-  if (hiddenSize % heads !== 0)
-    throw invalid(`a hidden size of ${hiddenSize} does not divide into ${heads} heads.`);
-  if (mediators.length !== depth)
-    throw invalid(`${depth} blocks need ${depth} counts of mediators; there are ${mediators.length}.`);
-  for (const count of mediators)
-    if (!Number.isInteger(Math.sqrt(count)) || Math.sqrt(count) > gridOf(config))
-      throw invalid(
-        `${count} mediators: expected a square number, at most the ${gridOf(config) ** 2} tokens.`,
-      );
+const usualTransport: TransportChoice = { interpolant: 'linear', prediction: 'velocity' };
+
+/** @throws UserError `model-options` for what a `train` stage may not have either */
+function checkModel(options: OptionsOfModel): void {
+  for (const key of ['latentSize', 'channels', 'classes'] as const)
+    if (!Number.isInteger(options[key]) || options[key] < 1)
+      throw invalid(`\`${key}\` must be a whole number from 1 on; ${String(options[key])} was found.`);
+  checkOptions('model-options', cannotBeMade, modelStages('model', options));
 }
+
+const cannotBeMade = 'The model cannot be made';
 
 const invalid = (problem: string): UserError =>
-  new UserError({ code: 'model-options', message: `The model cannot be made: ${problem}` });
+  new UserError({ code: 'model-options', message: `${cannotBeMade}: ${problem}` });

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError, closedError } from '../errors.js';
 import { type BatchAxes, batchSize, bucketFor, resized } from './batch-axes.js';
 import { EagerProgram, EagerSession, type EagerVariable } from './eager-session.js';
 import { type ProgramSession, type ProgramVariable, engineKind } from './engine.js';
@@ -40,7 +40,7 @@ export interface Compiled<I extends Tensors, O extends Tensors, S extends Static
   call(inputs: HostRecord<I>, ...statics: S extends undefined ? [] : [statics: S]): Promise<HostRecord<O>>;
   /** Number of times that the program was traced. */
   readonly traceCount: number;
-  /** Frees what is not the given session's. */
+  /** Frees what is not the given session's. Calls then fail with `closed`, as they do once their session is closed. */
   close(): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export function compile<I extends Tensors, O extends Tensors, S extends Static =
   if (session === undefined && weights !== undefined)
     throw new TypeError('Weights live in a session: give the session too.');
   if (session instanceof EagerSession || (session === undefined && engineKind() === 'wasm'))
-    return new EagerProgram(program, weights as Readonly<Record<string, EagerVariable>> | undefined);
+    return new EagerProgram(session, program, weights as Readonly<Record<string, EagerVariable>> | undefined);
   return new CompiledProgram(session, program, weights as Variables | undefined, rest);
 }
 
@@ -78,6 +78,7 @@ export class CompiledProgram<
   private readonly entries = new Map<string, Entry>();
   private readonly closing = new Set<Promise<void>>();
   private traced = 0;
+  private closed = false;
 
   constructor(
     private readonly session: Session | undefined,
@@ -112,12 +113,14 @@ export class CompiledProgram<
 
   /** Waits for runs under way and frees the sessions that the program made. */
   async close(): Promise<void> {
+    this.closed = true;
     if (this.session === undefined) for (const { session } of this.entries.values()) this.forget(session);
     this.entries.clear();
     await Promise.all(this.closing);
   }
 
   private async run(inputs: HostRecord<I>, statics: S): Promise<HostRecord<O>> {
+    if (this.closed) throw closedError('The program');
     const { session, trace } = this.entryFor(inputs, statics);
     const names = Object.keys(trace.outputs);
     const feeds = Object.entries(inputs as HostTensors).map(

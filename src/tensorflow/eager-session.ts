@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Tensor } from '@tensorflow/tfjs';
+import { closedError } from '../errors.js';
 import { type HostTensor, sizeOf } from './data-types.js';
 import { fromHost, readHost } from './host-tensors.js';
 import type { Static } from './signature.js';
@@ -13,16 +14,19 @@ export class EagerVariable {
   constructor(
     readonly name: string,
     readonly shape: readonly number[],
+    private readonly session: EagerSession,
   ) {}
 
   /** The value, which the variable goes on owning. Throws where none was written. */
   get value(): Tensor {
+    this.session.mustBeOpen();
     if (this.current === undefined) throw new Error(`The variable ${this.name} has no value yet.`);
     return this.current;
   }
 
   /** Takes the tensor over in place of the value. */
   set value(tensor: Tensor) {
+    this.session.mustBeOpen();
     this.current?.dispose();
     this.current = tf.keep(tensor);
   }
@@ -36,16 +40,24 @@ export class EagerVariable {
 /** What `Session` offers, operation by operation on tfjs's current backend: for where there is no native library. */
 export class EagerSession {
   private readonly variables: EagerVariable[] = [];
+  private closed = false;
 
   /** A new float32 variable without a value: `write` it before it is read. */
   variable(name: string, shape: readonly number[]): EagerVariable {
-    const variable = new EagerVariable(name, shape);
+    this.mustBeOpen();
+    const variable = new EagerVariable(name, shape, this);
     this.variables.push(variable);
     return variable;
   }
 
+  /** @throws UserError `closed` */
+  mustBeOpen(): void {
+    if (this.closed) throw closedError('The session');
+  }
+
   /** Frees the variables. */
   close(): Promise<void> {
+    this.closed = true;
     for (const variable of this.variables.splice(0)) variable.dispose();
     return Promise.resolve();
   }
@@ -76,8 +88,10 @@ export class EagerStore {
 /** The eager counterpart of a compiled program. It is never traced. */
 export class EagerProgram<I extends Tensors, O extends Tensors, S extends Static = undefined> {
   readonly traceCount = 0;
+  private closed = false;
 
   constructor(
+    private readonly session: EagerSession | undefined,
     private readonly program: Program<I, O, S>,
     private readonly weights: Readonly<Record<string, EagerVariable>> = {},
   ) {}
@@ -88,6 +102,10 @@ export class EagerProgram<I extends Tensors, O extends Tensors, S extends Static
     ...[statics]: S extends undefined ? [] : [statics: S]
   ): Promise<HostRecord<O>> {
     await nextTurn();
+    if (this.closed) throw closedError('The program');
+    this.session?.mustBeOpen();
+    // A program may return a weight as it is, which stays the session's.
+    const owned = new Set(Object.values(this.weights).map(({ value }) => value.id));
     const results = tf.tidy(() =>
       this.program(
         mapValues(inputs as HostTensors, fromHost) as I,
@@ -97,13 +115,12 @@ export class EagerProgram<I extends Tensors, O extends Tensors, S extends Static
     );
     const names = Object.keys(results);
     const values = await Promise.all(names.map((name) => readHost(results[name]!)));
-    // A program may return a weight as it is, which stays the session's.
-    const owned = new Set(Object.values(this.weights).map(({ value }) => value.id));
     for (const name of names) if (!owned.has(results[name]!.id)) results[name]!.dispose();
     return Object.fromEntries(names.map((name, i) => [name, values[i]!])) as HostRecord<O>;
   }
 
   close(): Promise<void> {
+    this.closed = true;
     return Promise.resolve();
   }
 }

@@ -1,3 +1,4 @@
+import { closedError } from '../errors.js';
 import { type Output, type Pointer, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import { DataTypeCode, type DataTypeName, type HostTensor } from './data-types.js';
 import { int64s, newBuffer, newHostTensor, newTensor } from './native-memory.js';
@@ -23,10 +24,10 @@ export interface NodeOptions {
   readonly after?: readonly Pointer[];
 }
 
-/** A TensorFlow graph under construction. */
+/** A TensorFlow graph under construction. Everything but `dispose` throws a UserError `closed` after it. */
 export class Graph {
-  readonly pointer: Pointer = cApi().NewGraph();
-  private readonly definitions = new OperationDefinitions(this.pointer);
+  private native: Pointer | undefined = cApi().NewGraph();
+  private readonly definitions = new OperationDefinitions(this.native!);
   private count = 0;
 
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
@@ -46,6 +47,12 @@ export class Graph {
     this.mixed = mixed;
   }
 
+  /** The address of the native graph. */
+  get pointer(): Pointer {
+    this.mustBeOpen();
+    return this.native!;
+  }
+
   /** Number of nodes. */
   get size(): number {
     return this.count;
@@ -62,12 +69,9 @@ export class Graph {
     options: NodeOptions = {},
   ): Pointer {
     const c = cApi();
+    const { pointer } = this;
     const definition = this.definitions.of(type);
-    const builder = c.NewOperation(
-      this.pointer,
-      type,
-      options.name ?? `${type.replace(/^_/, '')}_${this.count}`,
-    );
+    const builder = c.NewOperation(pointer, type, options.name ?? `${type.replace(/^_/, '')}_${this.count}`);
     this.count++;
     if (options.device !== undefined) c.SetDevice(builder, options.device);
     for (const input of definition.group(inputs)) {
@@ -94,13 +98,12 @@ export class Graph {
 
   /** A constant. Values are copied into the graph. */
   constant(tensor: HostTensor): Output {
-    const native = newHostTensor(tensor);
-    return this.constantOf(native, DataTypeCode[tensor.dtype]);
+    return this.constantOf(() => newHostTensor(tensor), DataTypeCode[tensor.dtype]);
   }
 
   /** A constant of any data type, from its bytes. */
   constantBytes(dtype: number, shape: readonly number[], bytes: ArrayBufferView): Output {
-    return this.constantOf(newTensor(dtype, shape, bytes), dtype);
+    return this.constantOf(() => newTensor(dtype, shape, bytes), dtype);
   }
 
   /** A float32 scalar constant. */
@@ -115,6 +118,7 @@ export class Graph {
 
   /** Data type number of an output. */
   dataTypeOf(output: Output): number {
+    this.mustBeOpen();
     return cApi().OperationOutputType(output);
   }
 
@@ -133,6 +137,7 @@ export class Graph {
 
   /** All outputs of an operation. */
   outputs(operation: Pointer): Output[] {
+    this.mustBeOpen();
     return Array.from({ length: cApi().OperationNumOutputs(operation) }, (_, index) => ({
       operation,
       index,
@@ -147,13 +152,14 @@ export class Graph {
    */
   importGraph(bytes: Uint8Array, replaced: Readonly<Record<string, Output>> = {}): void {
     const c = cApi();
+    const { pointer } = this;
     const buffer = newBuffer(bytes);
     const options = c.NewImportGraphDefOptions();
     try {
       for (const [name, output] of Object.entries(replaced))
         c.ImportGraphDefOptionsAddInputMapping(options, name, 0, output);
       withStatus((status) => {
-        c.GraphImportGraphDef(this.pointer, buffer, options, status);
+        c.GraphImportGraphDef(pointer, buffer, options, status);
       });
     } finally {
       c.DeleteImportGraphDefOptions(options);
@@ -168,6 +174,7 @@ export class Graph {
 
   /** What an operation takes, in order. */
   inputs(operation: Pointer): Output[] {
+    this.mustBeOpen();
     const c = cApi();
     const count = c.OperationNumInputs(operation);
     const view = new DataView(new ArrayBuffer(count * outputBytes));
@@ -180,12 +187,19 @@ export class Graph {
 
   /** Frees the graph. Its sessions must be closed. */
   dispose(): void {
-    cApi().DeleteGraph(this.pointer);
+    if (this.native !== undefined) cApi().DeleteGraph(this.native);
+    this.native = undefined;
   }
 
-  private constantOf(native: Pointer, dtype: number): Output {
+  private mustBeOpen(): void {
+    if (this.native === undefined) throw closedError('The graph');
+  }
+
+  private constantOf(newNative: () => Pointer, dtype: number): Output {
     const c = cApi();
-    const builder = c.NewOperation(this.pointer, 'Const', `Const_${this.count}`);
+    const { pointer } = this;
+    const native = newNative();
+    const builder = c.NewOperation(pointer, 'Const', `Const_${this.count}`);
     this.count++;
     try {
       return withStatus((status) => {

@@ -1,3 +1,4 @@
+import { closedError } from '../errors.js';
 import { type Pointer, TensorFlowError, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
@@ -46,7 +47,7 @@ export class SessionVariable {
 
 /**
  * A graph and TensorFlow's session on it. Runs happen on a thread of their own, so that the event loop goes on.
- * Variables keep their values between runs and go with `close`.
+ * Variables keep their values between runs and go with `close`, after which everything throws a UserError `closed`.
  */
 export class Session {
   readonly graph: Graph;
@@ -56,7 +57,7 @@ export class Session {
   private readonly running = new Set<Promise<unknown>>();
   private variableCount = 0;
   private collectiveCount = 0;
-  private closed = false;
+  private closing: Promise<void> | undefined;
 
   /** @param server of this worker, where the graph is to hold operations over several */
   constructor(
@@ -118,7 +119,7 @@ export class Session {
     targets: readonly Pointer[] = [],
     onStats?: OnStats,
   ): Promise<HostTensor[]> {
-    if (this.closed) return Promise.reject(new Error('The session is closed.'));
+    if (this.closing !== undefined) return Promise.reject(closedError('The session'));
     const run = this.start(feeds, fetches, targets, onStats);
     this.running.add(run);
     const settled = () => this.running.delete(run);
@@ -127,9 +128,11 @@ export class Session {
   }
 
   /** Waits for runs under way, then frees the session, its variables and its graph. */
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
+  close(): Promise<void> {
+    return (this.closing ??= this.free());
+  }
+
+  private async free(): Promise<void> {
     await Promise.allSettled(this.running);
     const c = cApi();
     withStatus((status) => {

@@ -151,7 +151,7 @@ describe('runs', () => {
     const value = session.graph.scalar(1);
     await session.close();
     await session.close();
-    await expect(session.run([], [value])).rejects.toThrow('The session is closed.');
+    await expect(session.run([], [value])).rejects.toThrow('The session is closed');
   });
 });
 

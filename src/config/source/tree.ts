@@ -1,4 +1,4 @@
-import type { Span } from './text.js';
+import { type Span, sourceText } from './text.js';
 
 /**
  * A configuration as written: the values of a YAML document, aliases and merge keys resolved, each with the
@@ -52,6 +52,21 @@ export function plain(tree: Tree): unknown {
   plainValues.set(content, value);
   return value;
 }
+
+/** A tree of values that no file holds; what is `undefined` is not there. */
+export function treeOf(value: unknown): Tree {
+  if (Array.isArray(value)) return { kind: 'list', items: value.map(treeOf), span: nowhere };
+  if (typeof value !== 'object' || value === null)
+    return { kind: 'scalar', value: value as null, span: nowhere };
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return {
+    kind: 'map',
+    entries: new Map(entries.map(([key, item]) => [key, { key: nowhere, value: treeOf(item) }])),
+    span: nowhere,
+  };
+}
+
+const nowhere: Span = { source: sourceText('', ''), start: 0, end: 0 };
 
 /** The member of a map or list, with the place of its key where it has one. */
 export function member(tree: Tree, key: string): { readonly key?: Span; readonly value: Tree } | undefined {
