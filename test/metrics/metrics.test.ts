@@ -22,6 +22,15 @@ function numbers(count: number, seed = 1): Float64Array {
   });
 }
 
+it.each([NaN, Infinity])('features of %f are refused, as every figure of them would be NaN', (value) => {
+  expect(() => rowsOf(2, Float32Array.of(0, 1, 2, value))).toThrow(
+    expect.objectContaining({
+      code: 'features-not-finite',
+      message: expect.stringMatching(/^Row 1 /) as string,
+    }),
+  );
+});
+
 describe('symmetricEigenvalues', () => {
   it('knows those of the second difference', () => {
     const size = 40;

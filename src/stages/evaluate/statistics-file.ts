@@ -33,13 +33,42 @@ export async function readStatistics(
         message: `${path}: a mean [n] and a covariance [n, n] of float64 or float32 are expected; ${meanName} is ${mean.dtype} [${mean.shape.join(', ')}], ${covarianceName} is ${covariance.dtype} [${covariance.shape.join(', ')}].`,
         remedy: 'Compute the statistics again.',
       });
-    return {
+    const statistics = {
       mean: Float64Array.from(mean.data as Float64Array),
       covariance: { size: size!, data: Float64Array.from(covariance.data as Float64Array) },
     };
+    const problem = problemOf(statistics);
+    if (problem !== undefined)
+      throw new UserError({
+        code: 'statistics-invalid',
+        message: `${path}: ${meanName} and ${covarianceName} are no mean and covariance: ${problem}.`,
+        remedy: 'Compute the statistics again.',
+      });
+    return statistics;
   } finally {
     await npz.close();
   }
+}
+
+/** Share of the largest variance by which rounding may part the halves of a covariance. */
+const asymmetry = 1e-5;
+
+/** What shows that numbers are of no distribution. */
+function problemOf({ mean, covariance: { size, data } }: Statistics): string | undefined {
+  const isBroken = (value: number) => !Number.isFinite(value);
+  const broken = mean.find(isBroken) ?? data.find(isBroken);
+  if (broken !== undefined) return `they hold ${broken}`;
+  let largest = 0;
+  for (let i = 0; i < size; i++) {
+    const variance = data[i * size + i]!;
+    if (variance < 0) return `number ${i} has the variance ${variance}`;
+    largest = Math.max(largest, variance);
+  }
+  for (let i = 0; i < size; i++)
+    for (let j = 0; j < i; j++)
+      if (Math.abs(data[i * size + j]! - data[j * size + i]!) > asymmetry * largest)
+        return `the covariance of ${i} and ${j} is not that of ${j} and ${i}`;
+  return undefined;
 }
 
 /** Writes statistics as the ADM evaluator reads them. */

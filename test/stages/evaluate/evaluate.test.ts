@@ -162,6 +162,15 @@ describe('what cannot be compared', () => {
     ['a graph that is missing', { inceptionFile: 'none.pb' }, 'file-missing', /none\.pb/],
     ['statistics of another size', { referenceFile: 'small.npz' }, 'statistics-mismatch', /small\.npz.*4.*9/],
     ['statistics that fit nothing', { referenceFile: 'odd.npz' }, 'statistics-invalid', /odd\.npz.*\[4\]/],
+    ['statistics with a NaN in the mean', { referenceFile: 'nan-mean.npz' }, 'statistics-invalid', /NaN/],
+    ['statistics with an infinity', { referenceFile: 'infinite.npz' }, 'statistics-invalid', /Infinity/],
+    [
+      'a negative variance',
+      { referenceFile: 'negative.npz' },
+      'statistics-invalid',
+      /number 2 has the variance -1/,
+    ],
+    ['a covariance of two minds', { referenceFile: 'skew.npz' }, 'statistics-invalid', /of 3 and 1 is not/],
     ['an npz that is not one', { referenceFile: 'graph.pb' }, 'zip-invalid', /graph\.pb/],
     ['an npz without images', { samplesFile: 'small.npz' }, 'images-missing', /small\.npz/],
     ['an npz of other arrays', { referenceFile: 'empty.npz' }, 'reference-empty', /empty\.npz/],
@@ -180,11 +189,20 @@ describe('what cannot be compared', () => {
     ],
   ])('%s', async (_, keys, code, message) => {
     await writeFile(join(folder, 'other.pb'), tinyInception('pool_3/_reshape'));
-    const statistics = (size: number, columns = size) =>
-      [
-        { name: 'mu', dtype: 'f8', shape: [size], data: new Float64Array(size) },
-        { name: 'sigma', dtype: 'f8', shape: [columns, columns], data: new Float64Array(columns ** 2) },
+    const statistics = (size: number, columns = size, mean: number[] = [], covariance: number[] = []) => {
+      const [mu, sigma] = [new Float64Array(size), new Float64Array(columns ** 2)];
+      mu.set(mean);
+      sigma.set(covariance);
+      return [
+        { name: 'mu', dtype: 'f8', shape: [size], data: mu },
+        { name: 'sigma', dtype: 'f8', shape: [columns, columns], data: sigma },
       ] as const;
+    };
+    const at = (place: number, value: number) => [...new Array<number>(place).fill(0), value];
+    await writeNpz(join(folder, 'nan-mean.npz'), statistics(9, 9, at(3, NaN)));
+    await writeNpz(join(folder, 'infinite.npz'), statistics(9, 9, [], at(80, Infinity)));
+    await writeNpz(join(folder, 'negative.npz'), statistics(9, 9, [], at(20, -1)));
+    await writeNpz(join(folder, 'skew.npz'), statistics(9, 9, [], [1, ...at(27, 0.5)]));
     await writeNpz(join(folder, 'small.npz'), statistics(4));
     await writeNpz(join(folder, 'odd.npz'), statistics(4, 3));
     await writeNpz(join(folder, 'plain.npz'), statistics(9));
