@@ -2,6 +2,7 @@ export type * from './generated/index.js';
 export type { Diagnostic } from './diagnostics/diagnostic.js';
 export type { LoadOptions } from './configuration.js';
 export { loadPipeline, type LoadedPipeline, type ValueSource } from './load.js';
+export { isLockFile } from './source/read-text.js';
 export { loadSweep, type LoadedSweep, type LoadedTrial } from './sweep/load.js';
 export { type AutoencoderFacts, knownAutoencoder, knownAutoencoderModel } from './known-autoencoders.js';
 export { optionProblems } from './resolve.js';

@@ -51,6 +51,7 @@ stages:
   train: { uses: train, latents: latents, model: { name: SiT-S/2 }, steps: 5
 `,
   );
+  await writeFile(join(folder, 'mine.lock.yaml'), '# lies beside the pipeline\n');
   await writeRun(join(folder, 'runs'), 'mine', new Date('2026-03-01T10:00:00Z'));
   await writeRun(join(folder, 'runs'), 'mine', new Date('2026-04-01T10:00:00Z'));
   env = {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatDiagnostics } from '../../src/config/diagnostics/format.js';
-import { type TrainConfig, loadPipeline } from '../../src/config/index.js';
+import { type TrainConfig, isLockFile, loadPipeline } from '../../src/config/index.js';
 import type { SavedModel } from '../../src/stages/train/saved-model.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
 import { writeTinyDiffusers } from '../support/tiny-diffusers.js';
@@ -30,7 +30,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it('every file of pipelines/ is valid, and says at its head how to run it', async () => {
-  const files = (await readdir(recipes)).filter((name) => name.endsWith('.yaml'));
+  const files: string[] = [];
+  for (const name of await readdir(recipes))
+    if (name.endsWith('.yaml') && !(await isLockFile(join(recipes, name)))) files.push(name);
   expect(files.length).toBeGreaterThanOrEqual(7);
   for (const name of files) {
     const loaded = await loadPipeline(join(recipes, name));

@@ -27,7 +27,7 @@ export async function complete(
       shell === 'bash' || description === '' ? `${offered}\n` : `${offered}\t${shortened(description)}\n`,
     );
   }
-  if (files) stdout.write(':files\n');
+  if (files !== 'none') stdout.write(files === 'all' ? ':files\n' : ':pipelines\n');
   return exitCodes.done;
 }
 

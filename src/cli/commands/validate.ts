@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { isLockFile } from '../../config/source/read-text.js';
 import { counted } from '../format.js';
 import { loadWithTrials } from '../load.js';
 import { shortPath } from '../paths.js';
@@ -11,6 +13,10 @@ export async function validate(
 ): Promise<number> {
   let valid = true;
   for (const file of files) {
+    if (await isLockFile(file)) {
+      services.stdout.write(`${shortPath(resolve(file))}: the lock of a pipeline, not checked\n`);
+      continue;
+    }
     const loaded = await loadWithTrials(file, options.set, services);
     if (loaded === undefined) {
       valid = false;

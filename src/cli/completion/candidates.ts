@@ -7,12 +7,12 @@ import { runReferences } from './run-references.js';
 /** What a word may be completed to. */
 export interface Candidates {
   readonly values: readonly Candidate[];
-  /** Whether names of files will do as well. */
-  readonly files: boolean;
+  /** Which names of files will do as well. */
+  readonly files: 'none' | 'all' | 'pipelines';
 }
 
-const nothing: Candidates = { values: [], files: false };
-const files: Candidates = { values: [], files: true };
+const nothing: Candidates = { values: [], files: 'none' };
+const files: Candidates = { values: [], files: 'all' };
 
 /** Works out how the last word may go on. Never fails: a file that cannot be read offers nothing. */
 export async function findCandidates(
@@ -68,7 +68,8 @@ async function all(
       if (argument.argChoices !== undefined) return listed(argument.argChoices.map((value) => ({ value })));
       if (argument.name() === 'run') return listed(await runReferences(env));
       if (argument.name() === 'kind') return listed(schemaNames());
-      return argument.name() === 'file' ? files : nothing;
+      if (argument.name() !== 'file') return nothing;
+      return command.name() === 'import' ? files : { values: [], files: 'pipelines' };
     }
   }
 }
@@ -77,4 +78,4 @@ function schemaNames(): readonly Candidate[] {
   return ['pipeline', ...stageKinds(readSchema('pipeline.schema.json'))].map((value) => ({ value }));
 }
 
-const listed = (values: readonly Candidate[]): Candidates => ({ values, files: false });
+const listed = (values: readonly Candidate[]): Candidates => ({ values, files: 'none' });

@@ -4,7 +4,7 @@ export type Shell = (typeof shells)[number];
 
 /**
  * What a shell runs at its start. The scripts ask the command itself, `pipeline complete`, for each word: a line each with
- * a value, a tab and a description; the line `:files` stands for names of files. Nothing that was typed is evaluated.
+ * a value, a tab and a description; the line `:files` stands for names of files, `:pipelines` for those of pipelines. Nothing that was typed is evaluated.
  */
 export const scripts: Readonly<Record<Shell, string>> = {
   bash: `# Completion of pipeline for bash. In ~/.bashrc:   source <(pipeline completion bash)
@@ -14,6 +14,11 @@ _pipeline_complete() {
   while IFS=$'\\t' read -r value description; do
     if [[ $value == :files ]]; then
       compopt -o default
+    elif [[ $value == :pipelines ]]; then
+      compopt -o default -o filenames
+      while IFS= read -r value; do
+        [[ -d $value || ( $value == *.y?(a)ml && $value != *.lock.yaml ) ]] && COMPREPLY+=("$value")
+      done < <(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}")
     else
       COMPREPLY+=("$value")
     fi
@@ -27,11 +32,13 @@ complete -F _pipeline_complete pipeline
   zsh: `#compdef pipeline
 # Completion of pipeline for zsh. In ~/.zshrc, after compinit:   source <(pipeline completion zsh)
 _pipeline() {
-  local value description files
+  local value description files pipelines
   local -a plain open plain_shown open_shown
   while IFS=$'\\t' read -r value description; do
     if [[ $value == :files ]]; then
       files=1
+    elif [[ $value == :pipelines ]]; then
+      pipelines=1
     elif [[ $value == *= ]]; then
       open+=("$value")
       open_shown+=("$value\${description:+  -- $description}")
@@ -43,6 +50,7 @@ _pipeline() {
   (( $#plain )) && compadd -l -d plain_shown -a plain
   (( $#open )) && compadd -S '' -l -d open_shown -a open
   [[ -n $files ]] && _files
+  [[ -n $pipelines ]] && _files -g '(*.yaml|*.yml)~*.lock.yaml'
 }
 compdef _pipeline pipeline
 `,
@@ -53,6 +61,8 @@ function __pipeline_complete
     for line in ($words[1] complete fish -- $words[2..-1] "$current" 2>/dev/null)
         if test "$line" = :files
             __fish_complete_path "$current"
+        else if test "$line" = :pipelines
+            __fish_complete_path "$current" | string match -r '^.*(?:/|\\.ya?ml)(?:\t.*)?$' | string match -rv '\\.lock\\.yaml(\t|$)'
         else
             echo $line
         end

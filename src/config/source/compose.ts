@@ -4,8 +4,8 @@ import type { Problem } from '../diagnostics/diagnostic.js';
 import { code, suggestion } from '../diagnostics/words.js';
 import { merge } from './merge.js';
 import { parseYaml } from './parse.js';
-import { readText } from './read-text.js';
-import { sourceText, type Span } from './text.js';
+import { isLock, isLockFile, readText } from './read-text.js';
+import { sourceText, type SourceText, type Span } from './text.js';
 import type { MapTree, ScalarTree, Tree } from './tree.js';
 
 /** A file with all that it extends merged into it. */
@@ -47,8 +47,10 @@ class Composer {
   /** @param trail the files that led here; the last is the one that names this one */
   async compose(path: string, text: string, trail: readonly Step[]): Promise<void> {
     this.files.add(path);
-    const { tree, problems } = parseYaml(sourceText(path, text));
+    const source = sourceText(path, text);
     const asked = trail.at(-1)?.asked;
+    if (isLock(text)) return this.#refuse(aLock(source, asked));
+    const { tree, problems } = parseYaml(source);
     this.problems.push(
       ...problems.map((problem) =>
         asked ? { ...problem, related: [...(problem.related ?? []), extendedHere(asked)] } : problem,
@@ -124,6 +126,14 @@ const notAPipeline = (tree: Tree, asked: Span | undefined): Problem => ({
   ...(asked && { related: [extendedHere(asked)] }),
 });
 
+const aLock = (source: SourceText, asked: Span | undefined): Problem => ({
+  code: 'lock-file',
+  message: 'A pipeline was expected; this is the lock of one.',
+  remedy: 'Name the pipeline file that the first line of the lock names.',
+  span: { source, start: 0, end: 0 },
+  ...(asked && { related: [extendedHere(asked)] }),
+});
+
 const notNames = (span: Span): Problem => ({
   code: 'wrong-type',
   message: '`extends` must be the path of a file, or a list of paths.',
@@ -159,6 +169,8 @@ async function similarFiles(path: string, written: string): Promise<string | und
   const folder = dirname(path);
   const names = await readdir(folder).catch(() => undefined);
   if (!names) return `There is no folder ${code(dirname(written))}.`;
-  const files = names.filter((name) => /\.ya?ml$/.test(name)).map((name) => join(dirname(written), name));
+  const files: string[] = [];
+  for (const name of names.filter((each) => /\.ya?ml$/.test(each)))
+    if (!(await isLockFile(join(folder, name)))) files.push(join(dirname(written), name));
   return suggestion(written, files.sort(), 'Files there');
 }

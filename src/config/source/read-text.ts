@@ -7,6 +7,16 @@ export interface UnreadableFile {
   readonly remedy?: string;
 }
 
+/** Whether a text has the form of a lock, which `run` writes beside a pipeline file, whatever the name of its file. */
+export const isLock = (text: string): boolean =>
+  [/^format: \d+\r?$/m, /^madeWith:/m, /^stages:/m].every((key) => key.test(text));
+
+/** Whether a file is a lock, by what it holds. */
+export async function isLockFile(file: string): Promise<boolean> {
+  const text = await readText(file);
+  return typeof text === 'string' && isLock(text);
+}
+
 /** The text of a UTF-8 file, or what is wrong with the file. */
 export async function readText(file: string): Promise<string | UnreadableFile> {
   try {

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../errors.js';
-import { loadPipeline } from '../../config/index.js';
+import { isLockFile, loadPipeline } from '../../config/index.js';
 import { readLock } from '../lock/lock-file.js';
 import { makePlan } from '../plan/plan.js';
 import type { StageRegistry } from '../registry.js';
@@ -52,7 +52,7 @@ async function pipelineFiles(named: readonly string[]): Promise<readonly string[
   const found = new Set<string>();
   for (const folder of new Set(named.map((file) => dirname(file))))
     for (const name of await readdir(folder).catch(() => []))
-      if (/\.ya?ml$/.test(name) && !name.endsWith('.lock.yaml')) found.add(join(folder, name));
+      if (/\.ya?ml$/.test(name) && !(await isLockFile(join(folder, name)))) found.add(join(folder, name));
   return [...found].sort();
 }
 

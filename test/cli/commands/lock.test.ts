@@ -55,6 +55,41 @@ describe('a finished run', () => {
   });
 });
 
+describe('where a pipeline is asked for, a lock', () => {
+  beforeEach(async () => {
+    await pipeline('run', 'toy.yaml');
+  });
+
+  it('is passed over by validate, which says so', async () => {
+    const { stdout, exitCode } = await pipeline('validate', 'toy.yaml', 'toy.lock.yaml');
+    expect(stdout).toBe('toy.yaml: valid, 3 stages\ntoy.lock.yaml: the lock of a pipeline, not checked');
+    expect(exitCode).toBe(0);
+  });
+
+  it.each(['run', 'plan', 'lock', 'sweep'])(
+    'is refused by %s as what it is, whatever its name',
+    async (command) => {
+      await cp(lockFile(), join(folder, 'kept.yaml'));
+      await writeFile(join(folder, 'extending.yaml'), 'extends: kept.yaml\n');
+      for (const name of ['toy.lock.yaml', 'kept.yaml', 'extending.yaml']) {
+        const { stderr, exitCode } = await pipeline(command, name);
+        expect(stderr).toMatch(/^(toy\.lock|kept)\.yaml:1:1 error lock-file: /);
+        expect(stderr).toContain('Name the pipeline file');
+        expect(exitCode).toBe(2);
+      }
+    },
+  );
+
+  it('is not suggested, and a pipeline whose name ends as that of a lock is a pipeline', async () => {
+    await cp(join(folder, 'toy.yaml'), join(folder, 'door.lock.yaml'));
+    expect((await pipeline('validate', 'door.lock.yaml')).stdout).toBe('door.lock.yaml: valid, 3 stages');
+    await writeFile(join(folder, 'extending.yaml'), 'extends: nowhere.yaml\n');
+    const { stderr } = await pipeline('plan', 'extending.yaml');
+    expect(stderr).toContain('door.lock.yaml');
+    expect(stderr).not.toContain('toy.lock.yaml');
+  });
+});
+
 describe('pipeline lock', () => {
   it('names the stages that have not run', async () => {
     await pipeline('run', 'toy.yaml', '--until', 'images');
