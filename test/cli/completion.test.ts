@@ -19,7 +19,6 @@ function shellPath(name: string): string | undefined {
   const usable =
     path !== undefined &&
     (name === 'fish' || (process.platform === 'linux' && found('script') !== undefined));
-  if (!usable) console.log(`Skipped: completion in ${name}, which is not installed here (or script is not).`);
   return usable ? path : undefined;
 }
 const [bash, zsh, fish] = ['bash', 'zsh', 'fish'].map(shellPath);

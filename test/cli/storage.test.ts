@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeProgram } from '../support/programs.js';
 import { mountSmall } from '../support/small-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { describeUnless } from '../support/unless.js';
 
 const yaml = (steps: number): string => `name: toy
 stages:
@@ -36,8 +37,6 @@ const mountable =
   process.platform === 'linux' &&
   process.getuid?.() === 0 &&
   execaSync('unshare', ['--mount', 'true'], { reject: false }).exitCode === 0;
-if (!mountable)
-  console.log('Tests of full and read-only disks are skipped: they mount some, as root on Linux.');
 
 function mount(...args: string[]): void {
   execaSync('mount', args);
@@ -52,7 +51,7 @@ async function disk(folder: string, kib: number): Promise<void> {
   });
 }
 
-describe.skipIf(!mountable)('a disk', () => {
+describeUnless(mountable ? undefined : 'disks are mounted as root on Linux', 'a disk', () => {
   it('that is full stops the run with what to do, and the same command continues where it stopped', async () => {
     const cwd = await project(1500);
     const runs = join(cwd, 'runs');

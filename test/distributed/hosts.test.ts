@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { nodeProgram } from '../support/programs.js';
+import { describeUnless } from '../support/unless.js';
 
 /** Two hosts on this machine: network namespaces with a cable between them. */
 const hosts = ['a', 'b'].map((name, i) => ({
@@ -25,11 +26,10 @@ function obstacle(): string | undefined {
 }
 
 const reason = obstacle();
-if (reason !== undefined) console.log(`Tests with two hosts are skipped: ${reason}.`);
 
 let folder: string;
 
-describe.skipIf(reason !== undefined)('two hosts', () => {
+describeUnless(reason, 'two hosts', () => {
   beforeAll(async () => {
     folder = await realpath(await mkdtemp(join(tmpdir(), 'hosts-')));
     const [a, b] = hosts as [(typeof hosts)[0], (typeof hosts)[0]];

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import sharp from 'sharp';
-import { browserPath, show } from '../support/browser.js';
+import { whyNoBrowser, show } from '../support/browser.js';
 import { smokeProfile } from './smoke-profile.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
 
@@ -35,7 +35,7 @@ it('runs with the smoke profile that its head documents', async () => {
 }, 300_000);
 
 it.for([1280, 390])('leaves a report that a browser of %i pixels shows', async (width, { skip }) => {
-  if (browserPath === undefined) skip('there is no Chromium: apt-get install chromium');
+  if (whyNoBrowser !== undefined) skip(whyNoBrowser);
   const { headings, pictures, complaints, overflows } = await show(
     join(folder, 'runs', 'quickstart', 'latest', 'report', 'report.html'),
     width,

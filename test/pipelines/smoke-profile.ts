@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 
 const quickstart = new URL('../../pipelines/quickstart.yaml', import.meta.url);
 
@@ -8,3 +9,6 @@ export async function smokeProfile(): Promise<string[]> {
   const profile = head.slice(head.indexOf('Smoke profile'));
   return [...profile.matchAll(/--set (\S+)/g)].flatMap(([, setting]) => ['--set', setting!]);
 }
+
+// Run as a program, it prints them, one a line.
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log((await smokeProfile()).join('\n'));

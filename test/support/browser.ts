@@ -2,10 +2,21 @@ import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const places = [
+  process.env.CHROMIUM_PATH,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+];
 
 /** A browser of the system; nothing where there is none. */
-export const browserPath = places.find((path) => existsSync(path));
+export const browserPath = places.find((path) => path !== undefined && existsSync(path));
+
+/** Why pages cannot be shown here; nothing where they can. */
+export const whyNoBrowser =
+  browserPath === undefined
+    ? 'there is no Chromium: apt-get install chromium, or name one in CHROMIUM_PATH'
+    : undefined;
 
 /** What a browser shows of a page on disk. */
 export interface Shown {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   Session,
   type Tensor,
@@ -13,12 +13,13 @@ import {
   recordSteps,
   tf,
 } from '../../src/tensorflow/index.js';
-import { hasBfloat16, skippedWithoutBfloat16 } from '../support/bfloat16.js';
+import { whyNoBfloat16 } from '../support/bfloat16.js';
+import { describeUnless } from '../support/unless.js';
 
 /** What bfloat16, with its 8 significant bits, rounds to 1. */
 const oneAndABit = 1 + 2 ** -10;
 
-describe.skipIf(!hasBfloat16)(`a program in bfloat16${skippedWithoutBfloat16}`, () => {
+describeUnless(whyNoBfloat16, 'a program in bfloat16', () => {
   let session: Session;
   beforeEach(() => {
     nativeBackend();

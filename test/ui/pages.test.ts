@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath } from '../support/browser.js';
+import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
 import { accessibilityProblems } from './accessibility.js';
 import { hostile, writeWholeRun } from './whole-run.js';
+import { describeUnless } from '../support/unless.js';
 
 let folder: string;
 const pages = { run: '', comparison: '', failed: '' };
@@ -111,7 +112,7 @@ it('makes pages that need nothing else and name no folder of this machine', asyn
   }
 });
 
-describe.skipIf(browserPath === undefined)('pages about runs in a browser', () => {
+describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await chromium.launch({

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath } from '../support/browser.js';
+import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { nodeProgram } from '../support/programs.js';
 import { accessibilityProblems } from './accessibility.js';
 import { writeWholeRun } from './whole-run.js';
+import { describeUnless } from '../support/unless.js';
 
 const main = 'src/cli/main.ts';
 const toyMain = 'test/cli/toy-main.ts';
@@ -170,7 +171,7 @@ describe('pipeline ui over HTTP', () => {
   });
 });
 
-describe.skipIf(browserPath === undefined)('pipeline ui in a browser', () => {
+describeUnless(whyNoBrowser, 'pipeline ui in a browser', () => {
   it('follows a run that another terminal started, and compares runs', async () => {
     await mkdir(join(folder, 'data'), { recursive: true });
     await writeFile(join(folder, 'data', 'a.png'), 'a');

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, expect, it, onTestFinished } from 'vitest';
 import { readResults } from '../../src/pipeline/sweep/index.js';
 import { writeResults } from '../../src/pipeline/sweep/results-file.js';
 import { sweepPage } from '../../src/ui/pages/sweep-page.js';
-import { browserPath } from '../support/browser.js';
+import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { accessibilityProblems } from './accessibility.js';
 import { hostile, writeWholeRun } from './whole-run.js';
+import { describeUnless } from '../support/unless.js';
 
 /** A sweep of eleven trials as it leaves them: nine with runs, one that failed, one that was not run. */
 async function writeSweep(parent: string): Promise<string> {
@@ -60,7 +61,7 @@ beforeAll(async () => {
   file = await writeSweep(await realpath(await mkdtemp(join(tmpdir(), 'sweep page ü '))));
 });
 
-describe.skipIf(browserPath === undefined)('the page of a sweep', () => {
+describeUnless(whyNoBrowser, 'the page of a sweep', () => {
   it.each([
     [1280, 'light'],
     [390, 'dark'],

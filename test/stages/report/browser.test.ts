@@ -1,17 +1,9 @@
-import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { browserPath, whyNoBrowser } from '../../support/browser.js';
+import { describeUnless } from '../../support/unless.js';
 import { classes, removeFolders, run, wholePipeline } from './outputs.js';
-
-const executablePath = [
-  process.env.CHROMIUM_PATH,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== undefined && existsSync(path));
-if (executablePath === undefined)
-  console.log('Skipped: the report in a browser. Chromium is not installed; CHROMIUM_PATH may name it.');
 
 /** A property of each element of the page, as text: these tests are compiled without the browser's types. */
 function each<Value>(page: Page, selector: string, expression: string): Promise<Value[]> {
@@ -19,13 +11,13 @@ function each<Value>(page: Page, selector: string, expression: string): Promise<
   return page.evaluate<Value[]>(`${all}.map((one) => ${expression})`);
 }
 
-describe.skipIf(executablePath === undefined)('the report in a browser', () => {
+describeUnless(whyNoBrowser, 'the report in a browser', () => {
   let browser: Browser;
   let address: string;
 
   beforeAll(async () => {
     browser = await chromium.launch({
-      executablePath: executablePath!,
+      executablePath: browserPath!,
       args: [
         '--no-sandbox',
         '--disable-gpu',
