@@ -12,13 +12,12 @@ import {
   merge,
   mergeMap,
   of,
-  range,
   takeWhile,
 } from 'rxjs';
 import { UserError } from '../errors.js';
 import { faultPoint } from '../files/fault-point.js';
 import type { StageContext, StageEvent, StageProgress } from '../pipeline/stage.js';
-import { abortError, everyMs, prefetch } from '../streams/index.js';
+import { abortError, everyMs, integers, prefetch } from '../streams/index.js';
 import { type HostTensor, peakMemoryBytes } from '../tensorflow/index.js';
 import {
   type Checkpoint,
@@ -103,8 +102,9 @@ export function trainingSteps(job: TrainingJob, context: StageContext): Observab
 
 function steps(run: TrainingRun): Observable<StageEvent> {
   const { job, step: first } = run;
-  return range(first, job.schedule.totalSteps - first).pipe(
-    prefetch(batchesAhead, job.load, (batch) => defer(() => run.advance(batch))),
+  return prefetch(integers(first, job.schedule.totalSteps), batchesAhead, job.load, (batch) =>
+    defer(() => run.advance(batch)),
+  ).pipe(
     takeWhile(() => !run.stopping, true),
     concatMap((events) => from(events)),
     connect((events) =>

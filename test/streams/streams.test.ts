@@ -2,8 +2,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   concat,
   defer,
-  EMPTY,
-  from,
   lastValueFrom,
   map,
   mergeMap,
@@ -11,6 +9,7 @@ import {
   of,
   range,
   Subject,
+  take,
   throwError,
   timer,
   toArray,
@@ -22,6 +21,7 @@ import {
   everyMs,
   everyN,
   isAbortError,
+  integers,
   prefetch,
   progress,
 } from '../../src/streams/index.js';
@@ -115,12 +115,10 @@ describe('prefetch', () => {
   it('keeps the order of keys whatever the order of loading', async () => {
     const delays = [9, 1, 5, 0, 3];
     const values = await collect(
-      from(delays).pipe(
-        prefetch(3, async (ms) => {
-          await sleep(ms);
-          return ms;
-        }),
-      ),
+      prefetch(delays, 3, async (ms) => {
+        await sleep(ms);
+        return ms;
+      }),
     );
     expect(values).toEqual(delays);
   });
@@ -131,21 +129,20 @@ describe('prefetch', () => {
       let alive = 0;
       let most = 0;
       const results = await collect(
-        range(0, 30).pipe(
-          prefetch(
-            bound,
-            (key) => {
-              most = Math.max(most, ++alive);
-              return Promise.resolve(key);
-            },
-            (key) =>
-              timer(1).pipe(
-                mergeMap(() => {
-                  alive--;
-                  return of(key, -key);
-                }),
-              ),
-          ),
+        prefetch(
+          integers(0, 30),
+          bound,
+          (key) => {
+            most = Math.max(most, ++alive);
+            return Promise.resolve(key);
+          },
+          (key) =>
+            timer(1).pipe(
+              mergeMap(() => {
+                alive--;
+                return of(key, -key);
+              }),
+            ),
         ),
       );
       expect(results).toEqual(Array.from({ length: 30 }, (_, i) => [i, -i]).flat());
@@ -155,42 +152,67 @@ describe('prefetch', () => {
 
   it('aborts running loads when unsubscribed', async () => {
     const signals: AbortSignal[] = [];
-    const subscription = range(0, 10)
-      .pipe(
-        prefetch(2, (_key, signal) => {
-          signals.push(signal);
-          return new Promise<never>(() => undefined);
-        }),
-      )
-      .subscribe();
+    const subscription = prefetch(integers(0, 10), 2, (_key, signal) => {
+      signals.push(signal);
+      return new Promise<never>(() => undefined);
+    }).subscribe();
     await sleep(5);
     subscription.unsubscribe();
     expect(signals.map((signal) => signal.aborted)).toEqual([true, true]);
   });
 
-  it('passes on a failure of loading, of use and of the source', async () => {
+  it('passes on a failure of loading, of use and of the keys', async () => {
     const boom = new Error('boom');
     const load = (key: number): Promise<number> => (key === 2 ? Promise.reject(boom) : Promise.resolve(key));
-    await expect(collect(range(0, 5).pipe(prefetch(2, load)))).rejects.toBe(boom);
+    await expect(collect(prefetch(integers(0, 5), 2, load))).rejects.toBe(boom);
     const use = (): never => {
       throw boom;
     };
-    await expect(collect(of(1).pipe(prefetch(2, load, use)))).rejects.toBe(boom);
-    await expect(collect(throwError(() => boom).pipe(prefetch(2, load)))).rejects.toBe(boom);
+    await expect(collect(prefetch([1], 2, load, use))).rejects.toBe(boom);
+    const keys = {
+      *[Symbol.iterator]() {
+        yield 1;
+        throw boom;
+      },
+    };
+    await expect(collect(prefetch(keys, 2, load))).rejects.toBe(boom);
   });
 
   it('completes with no keys, and with thousands used synchronously', async () => {
-    expect(await collect(EMPTY.pipe(prefetch(2, (key) => Promise.resolve(key))))).toEqual([]);
+    expect(await collect(prefetch([], 2, (key) => Promise.resolve(key)))).toEqual([]);
     const many = await collect(
-      range(0, 5000).pipe(
-        prefetch(
-          8,
-          (key) => Promise.resolve(key),
-          (key) => of(key),
-        ),
+      prefetch(
+        integers(0, 5000),
+        8,
+        (key) => Promise.resolve(key),
+        (key) => of(key),
       ),
     );
     expect(many).toHaveLength(5000);
+  });
+
+  it('asks for no key before its load begins: 300 million take the memory and the time of a few', async () => {
+    let asked = 0;
+    const keys = {
+      *[Symbol.iterator]() {
+        for (const key of integers(0, 300_000_000)) {
+          asked++;
+          yield key;
+        }
+      },
+    };
+    const used: number[] = [];
+    const results = prefetch(
+      keys,
+      4,
+      (key) => Promise.resolve(key),
+      (key) => {
+        expect(asked).toBeLessThanOrEqual(used.push(key) + 3);
+        return of(key);
+      },
+    );
+    expect(await collect(results.pipe(take(1000)))).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(asked).toBeLessThanOrEqual(1004);
   });
 });
 

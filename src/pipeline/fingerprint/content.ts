@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { addFile } from '../store/output-hash.js';
-import { fileState, hashFile, type FileState } from './file-hash.js';
+import { addFile, fileState, hashFile, type FileState } from './file-hash.js';
 import { HashCache } from './hash-cache.js';
 import { leadsNowhere, walkFiles, type WalkedFile } from './walk-files.js';
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { UserError } from '../../errors.js';
@@ -67,4 +67,9 @@ function changing(path: string): UserError {
     message: `${path} was written to while it was being read.`,
     remedy: 'Wait until nothing writes to it, then run again.',
   });
+}
+
+/** Adds a file to a hash over many: the one form of all such hashes. */
+export function addFile(hash: Hash, name: string, sha256: string): void {
+  hash.update(`${sha256} ${JSON.stringify(name)}\n`);
 }

@@ -1,5 +1,6 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { hashJson } from '../fingerprint/canonical-json.js';
+import { addFile } from '../fingerprint/file-hash.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
 import type { Content } from '../fingerprint/content.js';
 import type { StageKind } from '../stage.js';
@@ -15,11 +16,6 @@ export function outputHash({ files }: Pick<Manifest, 'files'>): string | undefin
   const hash = createHash('sha256');
   for (const { path, sha256 } of counted) addFile(hash, path, sha256);
   return hash.digest('hex');
-}
-
-/** Adds a file to a hash over many: the one form of all such hashes. */
-export function addFile(hash: Hash, name: string, sha256: string): void {
-  hash.update(`${sha256} ${JSON.stringify(name)}\n`);
 }
 
 /**

@@ -1,11 +1,11 @@
-import { type Observable, concat, concatMap, defer, finalize, from, mergeMap, range } from 'rxjs';
+import { type Observable, concat, concatMap, defer, finalize, from, mergeMap } from 'rxjs';
 import type { EncodeConfig } from '../../config/generated/index.js';
 import type { ImageDataset } from '../../data/images/index.js';
 import { toPixels } from '../../data/images/pixels.js';
 import { type LatentSample, LatentWriter, type Posterior } from '../../data/latents/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
-import { abortable, prefetch, progress } from '../../streams/index.js';
+import { abortable, integers, prefetch, progress } from '../../streams/index.js';
 import { type HostTensor, float32, floats } from '../../tensorflow/index.js';
 import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
 import { flippableClasses } from '../flips.js';
@@ -25,12 +25,12 @@ export function run(config: EncodeConfig, context: StageContext): Observable<Sta
 
 function encodeAll(job: EncodeJob, context: StageContext): Observable<StageEvent> {
   return concat(
-    range(job.firstBatch, job.batches - job.firstBatch).pipe(
-      prefetch(
-        batchesAhead,
-        (batch) => job.load(batch),
-        (batch) => defer(() => job.encode(batch)),
-      ),
+    prefetch(
+      integers(job.firstBatch, job.batches),
+      batchesAhead,
+      (batch) => job.load(batch),
+      (batch) => defer(() => job.encode(batch)),
+    ).pipe(
       concatMap((samples) => job.append(samples)),
       progress({ total: job.images.count, unit: 'images', start: job.start, count: (written) => written }),
       abortable<StageProgress>(context.signal),

@@ -7,7 +7,6 @@ import {
   from,
   ignoreElements,
   of,
-  range,
   switchMap,
   takeWhile,
   type Observable,
@@ -16,7 +15,7 @@ import type { ImagesConfig } from '../../config/generated/index.js';
 import { scanImages, writeImageIndex, type LabelledImages } from '../../data/images/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
-import { abortable, everyMs, prefetch, progress } from '../../streams/index.js';
+import { abortable, everyMs, integers, prefetch, progress } from '../../streams/index.js';
 import { Examination, examineImage, type SkippedImage } from './examination.js';
 import { locate } from './locate.js';
 import { OutcomeLog } from './outcome-log.js';
@@ -55,8 +54,9 @@ function examine(
   }).pipe(
     switchMap(({ log, start }) =>
       concat(
-        range(start, total - start).pipe(
-          prefetch(decodedAtOnce, (index) => examineImage(root, found, index, config)),
+        prefetch(integers(start, total), decodedAtOnce, (index) =>
+          examineImage(root, found, index, config),
+        ).pipe(
           concatMap(async (outcome) => {
             examination.add(outcome);
             await log.add(outcome);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Observable, concat, defer, from, map, range, tap } from 'rxjs';
+import { type Observable, concat, defer, from, map, tap } from 'rxjs';
 import type { ReportConfig } from '../../config/generated/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { StageContext, StageEvent, StageOutput } from '../../pipeline/stage.js';
@@ -30,8 +30,7 @@ function report(config: ReportConfig, context: StageContext): Observable<StageEv
   const outputs = config.stages.map((id) => context.input(id));
   const chapters: Chapter[] = [];
   return concat(
-    range(0, outputs.length).pipe(
-      prefetch(stagesAtOnce, (index) => readChapter(outputs[index]!, outputs)),
+    prefetch(outputs, stagesAtOnce, (output) => readChapter(output, outputs)).pipe(
       tap((chapter) => chapters.push(chapter)),
       progress({ total: outputs.length, unit: 'stages' }),
     ),

@@ -74,12 +74,10 @@ function complete(job: SampleJob, madeAgain: Set<number>): Observable<StageEvent
 
 /** Draws batch after batch; each is decoded and written while the next is drawn. */
 function makeAll(job: SampleJob, batches: readonly SampleBatch[]): Observable<never> {
-  return from(batches).pipe(
-    prefetch(
-      batchesAtOnce,
-      oneByOne((batch: SampleBatch) => job.draw(batch)),
-      (drawn: Drawn) => job.write(drawn),
-    ),
-    ignoreElements(),
-  );
+  return prefetch(
+    batches,
+    batchesAtOnce,
+    oneByOne((batch: SampleBatch) => job.draw(batch)),
+    (drawn: Drawn) => job.write(drawn),
+  ).pipe(ignoreElements());
 }
