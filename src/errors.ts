@@ -6,6 +6,8 @@ export interface UserErrorFacts {
   message: string;
   /** What to do about it, as a sentence or a command. */
   remedy?: string;
+  /** The command line, or a file that it names, is at fault rather than what is done with it: exit code 2. */
+  usage?: true;
   cause?: unknown;
 }
 
@@ -17,11 +19,14 @@ export class UserError extends Error {
   override readonly name = 'UserError';
   readonly code: string;
   readonly remedy: string | undefined;
+  /** Whether the command line, or a file that it names, is at fault. */
+  readonly isUsage: boolean;
 
   constructor(facts: UserErrorFacts) {
     super(facts.message, facts.cause === undefined ? undefined : { cause: facts.cause });
     this.code = facts.code;
     this.remedy = facts.remedy;
+    this.isUsage = facts.usage ?? false;
   }
 }
 

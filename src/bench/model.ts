@@ -27,6 +27,7 @@ export function namedModel(name: string, mediators: number, latentSize: number):
 function invalid(option: string, expected: string, found: string | number): UserError {
   return new UserError({
     code: 'invalid-option',
+    usage: true,
     message: `${option}: expected ${expected}; found ${found}.`,
   });
 }

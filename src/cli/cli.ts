@@ -18,6 +18,9 @@ export async function runCli(args: readonly string[], services: Services): Promi
       writeErr: (text) => stderr.write(text),
     })
     .showHelpAfterError('(pipeline --help lists commands and options)')
+    .hook('preAction', (_, command) => {
+      refuseEmpty(command);
+    })
     .exitOverride();
   const [name = ''] = args;
   const named = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
@@ -34,4 +37,25 @@ export async function runCli(args: readonly string[], services: Services): Promi
     const { reportError } = await import('./errors.js');
     return reportError(error, services);
   }
+}
+
+/** An empty text, as an unset variable of the shell gives, and a `~` that the shell left as it is, name nothing. */
+function refuseEmpty(command: Command): void {
+  const options = command.options.map((option): [string, unknown] => [
+    option.flags,
+    command.getOptionValue(option.attributeName()),
+  ]);
+  const given = command.registeredArguments.map((argument, i): [string, unknown] => [
+    argument.name(),
+    command.processedArgs[i],
+  ]);
+  for (const [name, value] of [...options, ...given])
+    for (const text of [value].flat()) {
+      if (text === '')
+        command.error(`error: '${name}' has an empty value, as where a variable of the shell is not set.`);
+      if (typeof text === 'string' && /^~(\/|$)/.test(text))
+        command.error(
+          `error: '${name}' is '${text}': the shell replaces ~ only at the start of a word. Write '$HOME${text.slice(1)}'.`,
+        );
+    }
 }

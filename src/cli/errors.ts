@@ -1,37 +1,22 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../errors.js';
+import { asUserError, pathOf } from '../files/file-errors.js';
 import type { Failure } from '../pipeline/run/events.js';
 import { exitCodes, usesColor, type Services } from './services.js';
-
-/** Errors of the command line or the file rather than of what it does. */
-const invalidUse = new Set([
-  'output-exists',
-  'format-unsuitable',
-  'invalid-pipeline',
-  'no-such-stage',
-  'no-sweep',
-  'no-such-run',
-  'no-such-schema',
-  'ambiguous-run',
-  'same-run',
-  'name-reserved',
-  'lock-missing',
-  'lock-invalid',
-]);
 
 /** Shows an error that ended a command, and gives the exit code. */
 export function reportError(error: unknown, services: Services): number {
   const { stderr, env } = services;
-  if (error instanceof UserError) {
-    const { code, message, remedy } = error;
-    stderr.write(
-      formatFailure({ code, message, ...(remedy !== undefined && { remedy }) }, usesColor(stderr, env)),
-    );
-    return invalidUse.has(code) ? exitCodes.invalid : exitCodes.failed;
+  const color = usesColor(stderr, env);
+  const known = asUserError(error, pathOf(error) ?? process.cwd());
+  if (known instanceof UserError) {
+    const { message, remedy, isUsage } = known;
+    stderr.write(formatFailure({ message, ...(remedy !== undefined && { remedy }) }, color));
+    return isUsage ? exitCodes.invalid : exitCodes.failed;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const message = error instanceof Error ? error.message : String(error);
-  stderr.write(formatFailure({ message, stack }, usesColor(stderr, env)));
+  stderr.write(formatFailure({ message, stack }, color));
   return exitCodes.failed;
 }
 

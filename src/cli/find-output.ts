@@ -20,6 +20,7 @@ export async function findOutput(
   if (!loaded.ok)
     throw new UserError({
       code: 'invalid-pipeline',
+      usage: true,
       message: `${file} is not valid:\n${formatDiagnostics(loaded.diagnostics)}`,
     });
   const { stages } = await makePlan({

@@ -1,25 +1,105 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
 import { UserError } from '../errors.js';
 
+/** What a system error means. */
+export interface SystemProblem {
+  readonly code: string;
+  /** What was found, without a stop. */
+  readonly found: string;
+  readonly remedy: string;
+}
+
 /**
- * The error of a file operation as one for a person, where it is theirs to mend: a missing file, a full disk,
- * missing permission. Any other error is returned as it is.
+ * The error of a file operation as one for a person: files, disks, limits and permissions are theirs to mend. An error
+ * that does not come from the system is returned as it is.
  */
 export function asUserError(error: unknown, path: string): unknown {
   if (error instanceof UserError) return error;
-  const known = kinds[(error as NodeJS.ErrnoException | undefined)?.code ?? ''];
-  if (known === undefined) return error;
-  const [code, found, remedy] = known;
+  const problem = systemProblem(systemReason(error));
+  if (problem === undefined) return error;
+  const { code, found, remedy } = problem;
   return new UserError({ code, message: `${path}: ${found}.`, remedy, cause: error });
 }
 
-const full = ['disk-full', 'there is no space left on the disk', 'Free some space, then run again.'] as const;
-const denied = [
+/** The path that an error of the system is about: of a link or a renamed file, the one that was to be made. */
+export function pathOf(error: unknown): string | undefined {
+  const { path, dest } = (error ?? {}) as NodeJS.ErrnoException & { readonly dest?: string };
+  return dest ?? path;
+}
+
+/**
+ * The real reason of an error. `mkdir` of several levels misleads: where a level above cannot be made it says that
+ * something is missing, and where a file is in the way that something exists.
+ */
+export function systemReason(error: unknown): unknown {
+  const { code, syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (syscall !== 'mkdir' || path === undefined) return error;
+  if (code === 'EEXIST')
+    return Object.assign(new Error('a file is in the way', { cause: error }), { code: 'ENOTDIR', path });
+  if (code !== 'ENOENT') return error;
+  let missing = path;
+  while (!existsSync(dirname(missing))) missing = dirname(missing);
+  try {
+    mkdirSync(missing);
+    return error;
+  } catch (reason) {
+    return reason;
+  }
+}
+
+/** What an error of the system means; undefined for any other, and for those of networks and processes. */
+export function systemProblem(error: unknown): SystemProblem | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code = '', errno, syscall = '' } = error as NodeJS.ErrnoException;
+  const known = kinds[code] ?? kinds[codeInMessage(error.message) ?? ''];
+  if (known !== undefined) return { code: known[0], found: known[1], remedy: known[2] };
+  const name = errno === undefined ? undefined : getSystemErrorMap().get(errno);
+  if (name === undefined || otherCalls.test(syscall)) return undefined;
+  return {
+    code: 'file-system-error',
+    found: `the system refused it: ${name[1]} (${name[0]})`,
+    remedy: 'Check the path, its disk and its permissions.',
+  };
+}
+
+/** Calls of the system that do not concern files. */
+const otherCalls = /^(connect|bind|listen|accept|shutdown|send|recv|getaddrinfo|getnameinfo|kill|spawn)/;
+
+/** The code of an error that a library tells in the system's words. */
+function codeInMessage(message: string): string | undefined {
+  return Object.keys(words).find((code) => words[code]!.test(message));
+}
+
+const words: Readonly<Record<string, RegExp>> = {
+  ENOSPC: /no space left on device/i,
+  EROFS: /read-only file system/i,
+  EIO: /input\/output error/i,
+  EFBIG: /file too large/i,
+  EMFILE: /too many open files/i,
+};
+
+type Kind = readonly [code: string, found: string, remedy: string];
+
+const full: Kind = ['disk-full', 'there is no space left on the disk', 'Free some space, then run again.'];
+const denied: Kind = [
   'permission-denied',
   'permission is denied',
   'Give this user access to it, or choose another folder.',
-] as const;
+];
+const tooMany: Kind = [
+  'too-many-open-files',
+  'too many files are open',
+  'Raise the limit with `ulimit -n 65536`, then run again.',
+];
+const inTheWay: Kind = [
+  'in-the-way',
+  'something else is in its place',
+  'Look whether another program writes there, then run again.',
+];
 
-const kinds: Readonly<Record<string, readonly [code: string, found: string, remedy: string] | undefined>> = {
+const kinds: Readonly<Record<string, Kind | undefined>> = {
   ENOENT: ['file-missing', 'there is no such file or folder', 'Check the path.'],
   ENOTDIR: ['not-a-folder', 'a part of this path is a file, not a folder', 'Check the path.'],
   EISDIR: ['not-a-file', 'expected a file, found a folder', 'Name a file.'],
@@ -32,9 +112,23 @@ const kinds: Readonly<Record<string, readonly [code: string, found: string, reme
     'the file system is read-only',
     'Choose a folder that can be written to, or mount it writable.',
   ],
-  EMFILE: [
-    'too-many-open-files',
-    'this process has too many files open',
-    'Raise the limit with `ulimit -n 65536`, then run again.',
+  EMFILE: tooMany,
+  ENFILE: tooMany,
+  EIO: [
+    'disk-error',
+    'the disk failed to read or write it (input/output error)',
+    'Check the disk and its cables, and what `dmesg` says of them; then run again.',
   ],
+  EFBIG: [
+    'file-too-large',
+    'the file would become larger than is allowed',
+    'Raise the limit with `ulimit -f unlimited`, or use a file system for large files; then run again.',
+  ],
+  ELOOP: ['link-loop', 'links lead in a circle', 'Check the symbolic links on the way to it.'],
+  ENAMETOOLONG: ['name-too-long', 'the path is too long', 'Use shorter names.'],
+  EEXIST: inTheWay,
+  ENOTEMPTY: inTheWay,
+  EBUSY: ['file-busy', 'something else is using it', 'Close what uses it, then run again.'],
+  ETXTBSY: ['file-busy', 'it is a program that is running', 'Choose another place.'],
+  ESTALE: ['file-lost', 'the network file system has lost it', 'Mount it again, then run again.'],
 };

@@ -25,6 +25,7 @@ export async function checkFree(path: string, { replace, marks }: OutputFolderOp
   if (isEmpty || (replace && isOurs)) return;
   throw new UserError({
     code: 'output-exists',
+    usage: true,
     message: isOurs ? `${path} exists.` : `${path} is a folder with other things in it.`,
     remedy: isOurs
       ? 'Name another place, or replace it with --force.'

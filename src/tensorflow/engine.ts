@@ -57,6 +57,7 @@ export function chooseEngine(
   if (asked !== '' && asked !== 'native')
     throw new UserError({
       code: 'backend-unknown',
+      usage: true,
       message: `PIPELINE_BACKEND is "${asked}": expected native or wasm.`,
       remedy: 'Correct it, or unset it: then the native library is taken where it is set up.',
     });

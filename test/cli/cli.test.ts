@@ -140,6 +140,21 @@ report       runs    unless autoencoder gives what it gave before
     ]);
   });
 
+  it.each([
+    [['run', 'toy.yaml', '--runs='], "'--runs <folder>' has an empty value"],
+    [['plan', 'toy.yaml', '--until', ''], "'--until <stage>' has an empty value"],
+    [['plan', 'toy.yaml', '--force='], "'--force <stage>' has an empty value"],
+    [['validate', 'toy.yaml', ''], "'file' has an empty value"],
+    [['status', '--runs=~/runs'], "Write '$HOME/runs'"],
+    [['calibrate', 'toy.yaml'], 'has no sample stage with phases'],
+    [['import', 'nothing.pt', 'out'], 'nothing.pt'],
+    [['sweep', 'toy.yaml'], 'has no `sweep`'],
+  ])('refuse what cannot be meant with 2: %s', async (args, told) => {
+    const { exitCode, stderr } = await pipeline(...args);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining(told)]);
+    expect(existsSync(join(cwd, 'runs'))).toBe(false);
+  });
+
   it('refuse an invalid file with 2 before anything runs', async () => {
     const { exitCode } = await pipeline('run', 'toy.yaml', '--set', 'stages.autoencoder.steps=many');
     expect(exitCode).toBe(2);

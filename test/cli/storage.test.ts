@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, statfs, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
@@ -134,4 +135,45 @@ describe('a clock that jumps', () => {
     const again = await pipeline(cwd, 'run', 'toy.yaml');
     expect([again.exitCode, await steps(cwd)]).toEqual([0, written(3)]);
   });
+});
+
+describe('what the system refuses', () => {
+  it.each([
+    ['ulimit -n 48', /: too many files are open\.\n {2}Raise the limit with `ulimit -n/],
+    [
+      "trap '' XFSZ; ulimit -f 4",
+      /: the file would become larger than is allowed\.\n {2}Raise the limit with `ulimit -f/,
+    ],
+  ])('by a limit of the shell is said without a stack: %s', async (limit, told) => {
+    const cwd = await project(500);
+    const command = [process.execPath, ...nodeProgram('test/cli/toy-main.ts'), 'run', 'toy.yaml'];
+    const run = await execa('sh', ['-c', `${limit}; exec "$@"`, 'sh', ...command], {
+      cwd,
+      reject: false,
+      env: { CI: '', PIPELINE_RUNS: '', NO_COLOR: '1' },
+    });
+    expect(run.exitCode, run.stderr).toBe(1);
+    expect(run.stderr).toMatch(told);
+    expect(run.stderr).not.toMatch(/Internal error| {4}at /);
+  });
+
+  it.each(['runs/toy', 'runs'])(
+    'because %s was removed under the run is said without a stack',
+    async (gone) => {
+      const cwd = await project(100_000);
+      const running = pipeline(cwd, 'run', 'toy.yaml');
+      await expect
+        .poll(() => existsSync(join(cwd, 'runs', 'toy', 'latest', 'autoencoder.log')), { timeout: 30_000 })
+        .toBe(true);
+      await rm(join(cwd, gone), { recursive: true, maxRetries: 5 });
+      const { exitCode, stderr } = await running;
+      expect([exitCode, stderr]).toEqual([
+        1,
+        expect.stringMatching(/it was removed or moved while it was in use/),
+      ]);
+      expect(stderr).not.toMatch(/Internal error| {4}at /);
+      const again = await pipeline(cwd, 'run', 'toy.yaml', '--until', 'images');
+      expect(again.exitCode).toBe(0);
+    },
+  );
 });

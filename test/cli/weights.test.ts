@@ -133,7 +133,7 @@ describe('what is there', () => {
 describe('mistakes', () => {
   it.each([
     [['export', 'vae', 'a.pt'], /An autoencoder cannot be written as pt/, 2],
-    [['import', 'none.pt', 'a'], /none\.pt: there is no such file or folder/, 1],
+    [['import', 'none.pt', 'a'], /none\.pt: there is no such file or folder/, 2],
     [['import', 'lab/vae', 'a'], /lab\/vae@main is not in .*nothing may be downloaded/, 1],
     [['import', 'reference.pt', 'a', '--interpolant', 'vq'], /Allowed choices are linear, gvp, vp/, 2],
     [['import', 'reference.pt', 'a', '--heads', 'many'], /a number is expected/, 2],

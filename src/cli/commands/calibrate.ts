@@ -61,6 +61,7 @@ function phasedStage({ stages, file }: Pipeline, wanted: string | undefined): St
   if (stage === undefined || found.length > 1)
     throw new UserError({
       code: 'no-phases',
+      usage: true,
       message:
         stage === undefined
           ? `${shortPath(file)} has no sample stage ${wanted === undefined ? '' : `${wanted} `}with phases.`
@@ -73,6 +74,7 @@ function phasedStage({ stages, file }: Pipeline, wanted: string | undefined): St
   if (stage.config.sampler.method === 'dopri5')
     throw new UserError({
       code: 'impossible-calibration',
+      usage: true,
       message: 'The cost of a path of `dopri5` is not known beforehand: it chooses its own steps.',
       remedy: 'Calibrate with a method of given steps.',
     });
@@ -151,6 +153,7 @@ function choose({ choices, knee }: Calibration, save: number | undefined): Calib
   if (best !== undefined) return best;
   throw new UserError({
     code: 'cannot-save-so-much',
+    usage: true,
     message: `No choice of ratios saves ${percent(save)}; the most is ${percent(choices[0]!.saved)}.`,
     remedy: 'Ask for less, or use smaller models.',
   });

@@ -52,6 +52,7 @@ function chooseRuns(references: readonly string[], all: readonly Run[]): readonl
   if (repeated !== undefined)
     throw new UserError({
       code: 'same-run',
+      usage: true,
       message: `The run ${repeated.id} is named twice.`,
       remedy: 'Name two runs, such as: pipeline compare latest~1 latest',
     });

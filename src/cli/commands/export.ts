@@ -60,6 +60,7 @@ function write(opened: WeightsSource, target: string, options: ExportOptions, wo
   }
   throw new UserError({
     code: 'format-unsuitable',
+    usage: true,
     message: `${opened.kind === 'model' ? 'A model' : 'An autoencoder'} cannot be written as ${format}.`,
     remedy:
       opened.kind === 'model'

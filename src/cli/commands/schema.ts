@@ -45,6 +45,7 @@ function fileOf(kind: string): string {
   const near = nearest(kind, ['pipeline', ...kinds]);
   throw new UserError({
     code: 'no-such-schema',
+    usage: true,
     message: `There is no schema of ${kind}.`,
     remedy: near === undefined ? `There are: pipeline, ${kinds.join(', ')}.` : `Did you mean ${near}?`,
   });

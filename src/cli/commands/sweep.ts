@@ -148,6 +148,7 @@ function withThreads(trial: Trial, parallel: number): Trial {
 const noSweep = (file: string): UserError =>
   new UserError({
     code: 'no-sweep',
+    usage: true,
     message: `${shortPath(file)} has no \`sweep\`.`,
     remedy: 'Add one, such as: sweep: { grid: { seed: [0, 1, 2] } }',
   });

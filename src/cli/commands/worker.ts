@@ -8,6 +8,7 @@ export async function worker({ loadRegistry, forceExit }: Services): Promise<num
   if (process.send === undefined)
     throw new UserError({
       code: 'not-a-worker',
+      usage: true,
       message: 'This command is started by `pipeline run` where it computes with several workers.',
       remedy: 'Use `pipeline run` and `runtime.workers`.',
     });

@@ -18,6 +18,7 @@ export async function writeRatios(file: string, stage: string, ratios: readonly 
   if (document.errors.length > 0 || !isSeq(phases) || phases.items.length !== ratios.length + 1)
     throw new UserError({
       code: 'phases-not-here',
+      usage: true,
       message: `${file} does not itself hold ${ratios.length + 1} phases of the stage ${stage}.`,
       remedy: `Write them there first: \`phases: [{ model: …, switchRatio: 0.9 }, …]\`.`,
     });

@@ -22,7 +22,7 @@ export interface Facts {
 /** Tells what an error means; nothing where it only follows from another one. */
 export type Explainer = (facts: Facts) => Problem[];
 
-type Told = Pick<Problem, 'code' | 'message' | 'remedy'>;
+export type Told = Pick<Problem, 'code' | 'message' | 'remedy'>;
 
 /** A problem that points at the value. */
 export const atValue = ({ root, path }: Facts, told: Told): Problem => ({

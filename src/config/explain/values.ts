@@ -1,7 +1,8 @@
 import { counted } from '../../words.js';
 import { code, nearest, oneOf } from '../diagnostics/words.js';
 import { spanAt } from '../source/tree.js';
-import { atKey, atValue, found, type Explainer } from './facts.js';
+import { atKey, atValue, found, type Explainer, type Facts, type Told } from './facts.js';
+import type { Problem } from '../diagnostics/diagnostic.js';
 
 const typeWords: Readonly<Record<string, string>> = {
   string: 'text',
@@ -70,20 +71,45 @@ export const outOfRange: Explainer = (facts) => {
 
 export const wrongFormat: Explainer = (facts) => {
   const hint = facts.schema.patternHint ?? `text that matches ${String(facts.error.params.pattern)}`;
-  const { propertyName, data } = facts.error;
-  if (propertyName === undefined) {
-    const message = `${facts.name} must be ${hint}; ${found(data)} was found.`;
-    return [atValue(facts, { code: 'wrong-format', message })];
-  }
+  const told = {
+    code: 'wrong-format',
+    message: `${facts.name} must be ${hint}; ${found(facts.error.data)} was found.`,
+  };
+  return [ofText(facts, told, 'cannot be the id of a stage', `An id is ${hint}.`)];
+};
+
+export const tooLong: Explainer = (facts) => {
+  const data = String(facts.error.data);
+  const most = `at most ${String(facts.error.params.limit)} characters`;
+  const message = `${facts.name} must have ${most}; ${data.length} were found.`;
   return [
-    {
-      code: 'wrong-stage-id',
-      message: `${code(propertyName)} cannot be the id of a stage.`,
-      remedy: `An id is ${hint}.`,
-      span: spanAt(facts.root, [...facts.path, propertyName], 'key'),
-    },
+    ofText(facts, { code: 'too-long', message }, `is too long for the id of a stage, which has ${most}`),
   ];
 };
+
+/** Names of folders that runs have themselves. */
+export const reservedName: Explainer = (facts) => {
+  const message = `${facts.name} cannot be ${code(facts.error.data)}, which is a folder that runs have themselves.`;
+  return [
+    ofText(
+      facts,
+      { code: 'name-reserved', message, remedy: 'Choose another name.' },
+      'cannot be the id of a stage: runs have a folder of that name themselves',
+    ),
+  ];
+};
+
+/** A problem of a text: of a value, or of the id of a stage, which is said in words of its own. */
+function ofText(facts: Facts, told: Told, ofId: string, remedy = told.remedy): Problem {
+  const { propertyName } = facts.error;
+  if (propertyName === undefined) return atValue(facts, told);
+  return {
+    code: 'wrong-stage-id',
+    message: `${code(propertyName.length > 60 ? `${propertyName.slice(0, 60)}…` : propertyName)} ${ofId}.`,
+    remedy,
+    span: spanAt(facts.root, [...facts.path, propertyName], 'key'),
+  };
+}
 
 export const emptyText: Explainer = (facts) => [
   atValue(facts, { code: 'empty-text', message: `${facts.name} must not be empty.` }),

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { systemProblem } from '../../files/file-errors.js';
 
 /** What is wrong with a file as a whole. */
 export interface UnreadableFile {
@@ -37,6 +38,11 @@ export async function readText(file: string): Promise<string | UnreadableFile> {
         message: 'The file is not UTF-8 text.',
         remedy: 'Save it with the encoding UTF-8.',
       };
-    return { code: 'file-unreadable', message: `The file cannot be read (${reason ?? String(error)}).` };
+    const known = systemProblem(error);
+    return {
+      code: 'file-unreadable',
+      message: `The file cannot be read: ${known?.found ?? String(error)}.`,
+      ...(known && { remedy: known.remedy }),
+    };
   }
 }

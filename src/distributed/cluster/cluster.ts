@@ -24,6 +24,7 @@ export function hostAndPort(address: string): { readonly host: string; readonly 
 export function invalidCluster(problem: string): UserError {
   return new UserError({
     code: 'cluster-invalid',
+    usage: true,
     message: `The description of the cluster cannot be used: ${problem}.`,
     remedy:
       'Correct TF_CONFIG, or the environment of Slurm; without both the pipeline runs on this machine alone.',

@@ -53,6 +53,7 @@ export async function readLock(pipelineFile: string): Promise<Lock> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw asUserError(error, path);
     throw new UserError({
       code: 'lock-missing',
+      usage: true,
       message: `${path}: expected the lock of ${basename(pipelineFile)}, found no file.`,
       remedy: `A run without --locked writes it; \`pipeline lock ${basename(pipelineFile)}\` writes it for what has run.`,
     });
@@ -62,6 +63,7 @@ export async function readLock(pipelineFile: string): Promise<Lock> {
   if (lock?.format !== 1 || typeof lock.stages !== 'object' || typeof lock.madeWith !== 'object')
     throw new UserError({
       code: 'lock-invalid',
+      usage: true,
       message: `${path}: expected a lock of format 1, found ${document.errors[0]?.message.split('\n')[0] ?? 'something else'}.`,
       remedy: 'Take it from version control again, or write it anew with `pipeline lock`.',
     });

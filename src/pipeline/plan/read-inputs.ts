@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.js';
-import { asUserError } from '../../files/file-errors.js';
+import { asUserError, pathOf } from '../../files/file-errors.js';
 import { readContent, type Content } from '../fingerprint/content.js';
 import { hashesFolder } from '../store/layout.js';
 
@@ -47,7 +47,7 @@ export class InputReader {
       });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw inputMissing(stage, location, error);
-      throw asUserError(error, (error as NodeJS.ErrnoException).path ?? location);
+      throw asUserError(error, pathOf(error) ?? location);
     }
   }
 }
@@ -55,6 +55,7 @@ export class InputReader {
 export function inputMissing(stage: string, location: string, cause?: unknown): UserError {
   return new UserError({
     code: 'input-missing',
+    usage: true,
     message: `Stage ${stage} reads ${location}, which does not exist.`,
     remedy: `Check the path in the pipeline file; relative paths start at its folder.`,
     cause,

@@ -47,6 +47,7 @@ function noSuchStage(pipeline: Pipeline, id: string): UserError {
   const near = nearest(id, ids);
   return new UserError({
     code: 'no-such-stage',
+    usage: true,
     message: `${pipeline.file} has no stage ${id}.`,
     remedy: near === undefined ? `Its stages are: ${ids.join(', ')}.` : `Did you mean ${near}?`,
   });

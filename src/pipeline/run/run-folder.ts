@@ -3,9 +3,8 @@ import { mkdir, readlink, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import type { Origin, Pipeline } from '../../config/index.js';
-import { mkdirReason } from '../../files/make-folder.js';
 import { UserError } from '../../errors.js';
-import { asUserError } from '../../files/file-errors.js';
+import { asUserError, pathOf, systemReason } from '../../files/file-errors.js';
 
 /** The folder of one run: `NAME/TIME` under the folder of runs. */
 export interface RunFolder {
@@ -18,13 +17,10 @@ export interface RunFolder {
 export const resolvedName = 'resolved.yaml';
 export const originsName = 'origins.json';
 
-/** Names that pipelines may not have, because the folder of runs uses them itself. */
-const reserved = new Set(['store', 'readme.md']);
-
 /**
  * Makes the folder of a new run, with the resolved configuration and where its values were written in it, and points `NAME/latest` at it.
  *
- * @throws UserError where the folder of runs cannot be written to, or the pipeline's name is taken.
+ * @throws UserError where the folder of runs cannot be written to.
  */
 export async function createRunFolder(
   runsRoot: string,
@@ -32,18 +28,10 @@ export async function createRunFolder(
   sources: ReadonlyMap<string, Origin> = new Map(),
   now = new Date(),
 ): Promise<RunFolder> {
-  if (reserved.has(pipeline.name.toLowerCase()))
-    throw new UserError({
-      code: 'name-reserved',
-      message: `${pipeline.file}: a pipeline cannot be called ${pipeline.name}, which is a folder of ours in ${runsRoot}.`,
-      remedy: 'Give it another name.',
-    });
   const startedAt = now.toISOString();
   const parent = join(runsRoot, pipeline.name);
   try {
-    await mkdir(parent, { recursive: true }).catch((error: unknown) => {
-      throw mkdirReason(parent, error);
-    });
+    await mkdir(parent, { recursive: true });
     const directory = await makeNewFolder(join(parent, startedAt.replaceAll(':', '-')));
     await writeFile(join(directory, resolvedName), resolvedYaml(pipeline));
     await writeFile(join(directory, originsName), originsJson(pipeline, sources));
@@ -95,7 +83,7 @@ function originsJson({ directory }: Pipeline, sources: ReadonlyMap<string, Origi
 }
 
 function notWritable(error: unknown, runsRoot: string): unknown {
-  const { code, path } = error as NodeJS.ErrnoException;
+  const { code, path } = systemReason(error) as NodeJS.ErrnoException;
   if (code === 'ENOTDIR')
     return new UserError({
       code: 'runs-folder-not-a-folder',
@@ -110,5 +98,5 @@ function notWritable(error: unknown, runsRoot: string): unknown {
       remedy: 'Make it writable for this user, or choose another folder with --runs DIR.',
       cause: error,
     });
-  return asUserError(error, path ?? runsRoot);
+  return asUserError(error, pathOf(error) ?? runsRoot);
 }

@@ -56,6 +56,7 @@ function noSuchRun(reference: string, runs: readonly Run[]): UserError {
   const near = nearest(reference.split('/')[0]!, names);
   return new UserError({
     code: 'no-such-run',
+    usage: true,
     message: `There is no run ${reference}.`,
     remedy:
       runs.length === 0
@@ -70,6 +71,7 @@ function ambiguous(reference: string, runs: readonly Run[]): UserError {
   const shown = runs.slice(-5).map(({ id }) => id);
   return new UserError({
     code: 'ambiguous-run',
+    usage: true,
     message: `${reference} is the beginning of ${runs.length} runs: ${runs.length > shown.length ? '…, ' : ''}${shown.join(', ')}.`,
     remedy: 'Give more of it.',
   });

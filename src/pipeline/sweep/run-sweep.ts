@@ -2,7 +2,6 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Observable, from, lastValueFrom, mergeMap } from 'rxjs';
 import { asUserError } from '../../files/file-errors.js';
-import { mkdirReason } from '../../files/make-folder.js';
 import type {
   SweepCounts,
   SweepEvent,
@@ -75,7 +74,7 @@ class Sweep {
     const { planned, parallel, pipeline, signal, launcher } = this.#options;
     const start = performance.now();
     await mkdir(this.#directory, { recursive: true }).catch((error: unknown) => {
-      throw asUserError(mkdirReason(this.#directory, error), this.#directory);
+      throw asUserError(error, this.#directory);
     });
     const [cached, waiting] = [true, false].map((isCached) =>
       planned.filter((trial) => (stagesToRun(trial).length === 0) === isCached),

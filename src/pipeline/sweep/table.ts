@@ -59,6 +59,7 @@ function noSuchColumn(name: string, names: readonly string[]): UserError {
   const near = nearest(name, names);
   return new UserError({
     code: 'no-such-column',
+    usage: true,
     message: `The table has no column ${name}.`,
     remedy: near === undefined ? `Its columns: ${names.join(', ')}.` : `Did you mean ${near}?`,
   });

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { UserError } from '../../errors.js';
 import { parseRepository, pinnedCommit, repositoryFiles } from '../../huggingface/index.js';
 import { autoencoderFileName } from '../autoencoder/saved-file.js';
 import {
@@ -41,8 +42,14 @@ export async function openWeights(
     const folder = await repositoryFiles(repository, commit, wanted, { env, signal, onProgress: onDownload });
     return { kind: 'autoencoder', source: await openAutoencoderSource(folder) };
   }
+  if (!existsSync(path))
+    throw new UserError({
+      code: 'file-missing',
+      usage: true,
+      message: `${path}: there is no such file or folder.`,
+      remedy: 'Check the path; a repository on Hugging Face is written OWNER/NAME.',
+    });
   const isAutoencoder =
-    existsSync(path) &&
     statSync(path).isDirectory() &&
     [autoencoderFileName, diffusersConfigName].some((file) => existsSync(join(path, file)));
   return isAutoencoder

@@ -58,6 +58,7 @@ function askedDevice(option: Device | undefined, env: NodeJS.ProcessEnv): { devi
     if (!isDevice(fromEnv)) {
       throw new UserError({
         code: 'device-unknown',
+        usage: true,
         message: `PIPELINE_DEVICE is "${fromEnv}": expected auto, cpu or gpu.`,
         remedy: 'Correct it, or unset it.',
       });
