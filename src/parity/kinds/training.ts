@@ -11,10 +11,8 @@ import {
   type Tensor1D,
   type Tensor4D,
   type Tensors,
-  float32,
   floats,
   int32,
-  mapValues,
 } from '../../tensorflow/index.js';
 import type { AdamWConfig } from '../../training/adamw.js';
 import { openTrainer } from '../../training/open-trainer.js';
@@ -98,44 +96,13 @@ interface Options {
 }
 
 async function train(fixture: Fixture, config: SiTConfig, execution: ExecutionName): Promise<Trained> {
-  const batches = batchesOf(fixture);
-  const options = optionsOf(fixture);
-  const from = (weights: HostTensors) => trainFrom(config, weights, batches, options, execution);
-  const [init, final, average] = ['init.', 'final.', 'ema.'].map((prefix) =>
-    referenceWeights(fixture, prefix, config),
-  ) as [HostTensors, HostTensors, HostTensors];
-  const wasKept = Object.keys(init).some((name) => !isEqual(init[name]!, final[name]!));
-  return wasKept ? from(init) : trainFromRecovered(average, from);
-}
-
-/** Passes over the training after which the start is known as well as float32 numbers can be. */
-const recoveryPasses = 12;
-
-/**
- * Trains from a start that the file does not tell: PyTorch's `state_dict` shares its tensors with the model, so a file
- * that was written from one after the training holds the trained weights as `init` too. The start is what gives the
- * file's moving average, found by correcting a guess by its error; losses and trained weights then remain to agree.
- */
-async function trainFromRecovered(
-  average: HostTensors,
-  from: (weights: HostTensors) => Promise<Trained>,
-): Promise<Trained> {
-  let guess = average;
-  for (let pass = 1; ; pass++) {
-    const trained = await from(guess);
-    if (pass === recoveryPasses) return trained;
-    guess = mapValues(guess, ({ shape, data }, name) => {
-      const [wanted, found] = [average[name]!.data, trained.average[name]!.data];
-      return float32(
-        shape,
-        Float32Array.from(data, (value, i) => value + wanted[i]! - found[i]!),
-      );
-    });
-  }
-}
-
-function isEqual(a: HostTensor, b: HostTensor): boolean {
-  return a.data.every((value, i) => value === b.data[i]);
+  return trainFrom(
+    config,
+    referenceWeights(fixture, 'init.', config),
+    batchesOf(fixture),
+    optionsOf(fixture),
+    execution,
+  );
 }
 
 function velocityLoss(config: SiTConfig, { x0, x1, t, y }: Tensors, weights: Tensors): Tensor {
