@@ -9,10 +9,11 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { freePorts } from '../distributed/free-ports.js';
-import { WorkerServer, nativeBackend } from '../tensorflow/index.js';
+import { WorkerServer, nativeBackend, socketAddresses } from '../tensorflow/index.js';
 import { namedModel } from './model.js';
 import { type Work, trainStep } from './workload.js';
 
@@ -70,7 +71,8 @@ async function main(): Promise<void> {
 
 /** The slowest worker's times: the others wait for it. */
 async function measure(size: number): Promise<Times> {
-  const addresses = (await freePorts(size)).map((port) => `127.0.0.1:${port}`);
+  const folder = await mkdtemp(join(tmpdir(), 'bench-workers-'));
+  const addresses = socketAddresses(folder, size);
   const workers = addresses.map(() => fork(process.argv[1]!, process.argv.slice(2)));
   try {
     await Promise.all(workers.map(answerOf));
@@ -82,6 +84,7 @@ async function measure(size: number): Promise<Times> {
     return { aloneSeconds: slowest('aloneSeconds'), togetherSeconds: slowest('togetherSeconds') };
   } finally {
     for (const worker of workers) worker.kill();
+    await rm(folder, { recursive: true });
   }
 }
 

@@ -1,7 +1,8 @@
-import { type Cluster, describedCluster } from '../distributed/cluster/index.js';
+import { type Cluster, describedCluster, isOnOneMachine } from '../distributed/cluster/index.js';
 import { followLeader } from '../distributed/cluster/follow.js';
 import { ClusterLeader } from '../distributed/cluster/leader.js';
 import { startLocalWorker, thisProgram } from '../distributed/local-worker.js';
+import { isAbortError } from '../streams/index.js';
 import { onInterrupt } from './interrupts.js';
 import { exitCodes, type Services } from './services.js';
 
@@ -16,6 +17,10 @@ export async function inCluster(
   const cluster = describedCluster(services.env);
   if (cluster === undefined) return work(undefined);
   if (cluster.rank > 0) return follow(cluster, services);
+  if (!isOnOneMachine(cluster))
+    services.stderr.write(
+      `warning: ${cluster.addresses.length} processes (${cluster.source}) exchange without encryption or password, and listen on all interfaces of their machines: whoever reaches their ports can run code as you. Keep them within a network that you trust (docs/workers.md).\n`,
+    );
   const leader = await ClusterLeader.listen(cluster);
   let exitCode: number = exitCodes.failed;
   try {
@@ -28,10 +33,14 @@ export async function inCluster(
 
 async function follow(cluster: Cluster, { stdout, forceExit }: Services): Promise<number> {
   const { rank, addresses, control, source } = cluster;
-  stdout.write(`Process ${rank} of ${addresses.length} (${source}): works for process 0 at ${control}.\n`);
   const interrupts = onInterrupt(() => undefined, forceExit);
+  stdout.write(`Process ${rank} of ${addresses.length} (${source}): works for process 0 at ${control}.\n`);
   try {
     return await followLeader(cluster, () => startLocalWorker(thisProgram(), rank, {}), interrupts.signal);
+  } catch (error) {
+    // Before process 0 was there to be told.
+    if (isAbortError(error)) return exitCodes.interrupted;
+    throw error;
   } finally {
     interrupts.release();
   }

@@ -1,9 +1,13 @@
-import { availableParallelism } from 'node:os';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   type Observable,
   catchError,
   concat,
   defer,
+  finalize,
   from,
   ignoreElements,
   mergeMap,
@@ -19,9 +23,10 @@ import {
   type StageExecutor,
   type StageWork,
 } from '../pipeline/stage.js';
+import { socketAddresses } from '../tensorflow/socket-exchange.js';
+import { isOnOneMachine } from './cluster/cluster.js';
 import type { ClusterLeader } from './cluster/leader.js';
 import { deviceEnvironment } from './device-environment.js';
-import { freePorts } from './free-ports.js';
 import { type WorkerProgram, startLocalWorker } from './local-worker.js';
 import { supervise } from './supervise.js';
 import type { Worker } from './worker.js';
@@ -33,6 +38,8 @@ interface Team {
   readonly addresses: readonly string[];
   /** Computing threads of each; 0 takes one for each core. */
   readonly threads: number;
+  /** Folder of their sockets, for as long as they work. */
+  readonly folder?: string;
 }
 
 const firstPauseMs = 2_000;
@@ -58,10 +65,14 @@ export function distributedExecutor(program: WorkerProgram, leader?: ClusterLead
 function attempt(work: StageWork, gather: () => Promise<Team>, failures: number): Observable<StageEvent> {
   const { retries } = work.context.runtime;
   return defer(() => from(gather())).pipe(
-    mergeMap(({ workers, addresses, threads }) => {
+    mergeMap(({ workers, addresses, threads, folder }) => {
       for (const worker of workers)
         worker.send({ type: 'work', task: taskOf(work, worker.rank, addresses, threads) });
-      return supervise(workers, work.context.signal);
+      return supervise(workers, work.context.signal).pipe(
+        finalize(() => {
+          if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+        }),
+      );
     }),
     catchError((error: unknown) => {
       if (failures >= retries || !mayPass(error)) return throwError(() => error);
@@ -76,21 +87,34 @@ function attempt(work: StageWork, gather: () => Promise<Team>, failures: number)
   );
 }
 
-const passing = new Set(['worker-died', 'worker-hangs', 'workers-stalled', 'workers-disconnected']);
+const passing = new Set([
+  'worker-died',
+  'worker-hangs',
+  'workers-stalled',
+  'workers-disconnected',
+  'worker-port-taken',
+]);
 
-/** Whether trying again may help: a worker died or hung. */
+/** Whether trying again may help: a worker died or hung, or its port was taken. */
 function mayPass(error: unknown): error is UserError {
   return error instanceof UserError && passing.has(error.code);
 }
 
 async function localTeam(program: WorkerProgram, { context }: StageWork): Promise<Team> {
   const { workers: size, device, threads } = context.runtime;
-  const ports = await freePorts(size);
+  const { folder, addresses } = await sockets(size);
   return {
+    folder,
+    addresses,
     threads: threads > 0 ? threads : Math.max(1, Math.floor(availableParallelism() / size)),
-    addresses: ports.map((port) => `127.0.0.1:${port}`),
-    workers: ports.map((_, rank) => startLocalWorker(program, rank, deviceEnvironment(device, rank))),
+    workers: addresses.map((_, rank) => startLocalWorker(program, rank, deviceEnvironment(device, rank))),
   };
+}
+
+/** Where workers of one machine listen: in a folder that nobody else may enter. */
+async function sockets(size: number): Promise<Required<Pick<Team, 'folder' | 'addresses'>>> {
+  const folder = await mkdtemp(join(tmpdir(), 'pipeline-workers-'));
+  return { folder, addresses: socketAddresses(folder, size) };
 }
 
 async function clusterTeam(
@@ -99,12 +123,12 @@ async function clusterTeam(
   { signal, runtime }: StageContext,
 ): Promise<Team> {
   await leader.everyone(signal);
-  const { addresses } = leader.cluster;
+  const { cluster, size } = leader;
   const number = leader.nextAttempt();
   return {
-    addresses,
+    ...(isOnOneMachine(cluster) ? await sockets(size) : { addresses: cluster.addresses }),
     threads: runtime.threads,
-    workers: addresses.map((_, rank) =>
+    workers: cluster.addresses.map((_, rank) =>
       rank === 0 ? startLocalWorker(program, rank, {}) : leader.startWorker(rank, number),
     ),
   };

@@ -11,6 +11,7 @@ export { fused } from './fused.js';
 export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';
+export { socketAddresses } from './socket-exchange.js';
 export { meanOverWorkers } from './collectives.js';
 export type { OperationStats, StepStats } from './step-stats.js';
 export { type Recording, recordSteps } from './step-recorder.js';

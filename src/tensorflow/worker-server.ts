@@ -1,23 +1,61 @@
-import { cApi, withStatus } from './c-api.js';
+import { statSync } from 'node:fs';
+import { basename, dirname, isAbsolute } from 'node:path';
+import { UserError } from '../errors.js';
+import { type Pointer, cApi, withStatus } from './c-api.js';
 import { encodeMessage } from './protobuf.js';
 import { type Preparation, type RuntimeOptions, configMessage } from './runtime-options.js';
+import { exchangeBySockets, exposed } from './socket-exchange.js';
 
 /** The processes that compute together, and which of them this one is. */
 export interface WorkerGroup {
   /** This process's number, from 0. */
   readonly rank: number;
-  /** `host:port` of every process's server, by rank. */
+  /**
+   * Where every process's server listens, by rank: `host:port` of its machine, on all of its interfaces, or the path of a
+   * socket (`socketAddresses`), which only this user can reach.
+   */
   readonly addresses: readonly string[];
 }
 
 const job = 'worker';
 const taskName = (rank: number): string => `/job:${job}/replica:0/task:${rank}`;
 
+function enter(folder: string): void {
+  try {
+    process.chdir(folder);
+  } catch (error) {
+    throw new UserError({
+      code: 'worker-sockets-missing',
+      message: `The folder of the workers' sockets, ${folder}, cannot be entered by one of them.`,
+      remedy: 'All processes of a machine must have the same folder for temporary files (TMPDIR).',
+      cause: error,
+    });
+  }
+}
+
+/** A server that listens, and answers nobody before it is started. */
+function newServer(definition: Uint8Array, address: string): Pointer {
+  const c = cApi();
+  try {
+    return withStatus((status) => c.NewServer(definition, definition.byteLength, status));
+  } catch (error) {
+    if (!(error as Error).message.includes('Could not start gRPC server')) throw error;
+    throw new UserError({
+      code: 'worker-port-taken',
+      message: `A worker cannot listen at ${address}: the port is taken on its machine, or not allowed.`,
+      remedy: 'End what uses it, or give the workers other ports; `runtime.retries` tries again by itself.',
+      cause: error,
+    });
+  }
+}
+
 /**
  * TensorFlow's server in this process, through which the workers of a group reach each other. Sessions that are given
- * one may hold collective operations. It cannot be stopped: it ends with the process.
+ * one may hold collective operations. It cannot be stopped: it ends with the process. Where it listens on a socket, the
+ * socket's folder becomes the current one.
  *
- * Throws a TensorFlowError where the address cannot be listened on.
+ * Throws a UserError where the address cannot be listened on (`worker-port-taken`), or the socket cannot be had
+ * (`workers-exposed`, `worker-sockets-missing`).
  */
 export class WorkerServer {
   readonly rank: number;
@@ -31,15 +69,23 @@ export class WorkerServer {
     this.rank = rank;
     this.size = addresses.length;
     const c = cApi();
+    const own = addresses[rank]!;
+    const bySockets = isAbsolute(own);
+    if (bySockets) {
+      enter(dirname(own));
+      exchangeBySockets(rank);
+    }
+    const tasks = addresses.map((address, key) => ({ key, value: bySockets ? basename(address) : address }));
     const definition = encodeMessage('ServerDef', {
-      cluster: { job: [{ name: job, tasks: addresses.map((value, key) => ({ key, value })) }] },
+      cluster: { job: [{ name: job, tasks }] },
       jobName: job,
       taskIndex: rank,
       // Added to what each session asks for, which says of precision what it wants.
       defaultSessionConfig: this.config({ ...this.options, precision: 'float32' }),
       protocol: 'grpc',
     });
-    const server = withStatus((status) => c.NewServer(definition, definition.byteLength, status));
+    const server = newServer(definition, own);
+    if (bySockets && statSync(own, { throwIfNoEntry: false })?.isSocket() !== true) throw exposed();
     withStatus((status) => {
       c.ServerStart(server, status);
     });

@@ -78,6 +78,9 @@ describeUnless(reason, 'two hosts', () => {
     const [first, second] = await Promise.all(
       hosts.map((_, i) => on(i, 'src/cli/main.ts', ['run', 'toy.yaml'], env(i))),
     );
+    // Told once, by the process that runs the pipeline.
+    expect(first!.stderr.match(/without encryption or password/g)).toHaveLength(1);
+    expect(second!.stderr).not.toContain('without encryption');
     // The folder holds no image.
     expect(first!.exitCode).toBe(1);
     expect(second!.exitCode).toBe(1);

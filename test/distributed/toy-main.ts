@@ -64,6 +64,7 @@ async function mishap(rank: number, session: number): Promise<void> {
   if (what === 'fail-all')
     throw new UserError({ code: 'toy-failed', message: 'The toy cannot go on.', remedy: 'Wind it up.' });
   if (Number(who) !== rank) return;
+  if (what === 'port') throw new UserError({ code: 'worker-port-taken', message: 'The toy has no port.' });
   if (what === 'kill') process.kill(process.pid, 'SIGKILL');
   if (what === 'freeze') process.kill(process.pid, 'SIGSTOP');
   if (what === 'defect') throw new TypeError('A spring is missing.');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePorts } from '../../src/distributed/free-ports.js';
+import { freePorts } from '../support/free-ports.js';
 import { nodeProgram } from '../support/programs.js';
 
 let cwd: string;
@@ -117,14 +117,17 @@ describe('workers on this machine', () => {
     expect(stderr).toContain('toy-main');
   });
 
-  it('start again after a death, as often as is allowed', async () => {
-    await writeYaml('workers: 2, retries: 1', 60);
-    const { exitCode, stdout, stderr } = await start({ TOY_MISHAP: 'kill 0' });
-    expect(exitCode).toBe(0);
-    expect(stdout + stderr).toContain('Starts again in 2 s (1 of 1).');
-    expect(await output('all.txt')).toBe('120\n');
-    expect(await pids(1)).toHaveLength(2);
-  });
+  it.each(['kill 0', 'port 0'])(
+    'start again after a death or a port that was taken (%s), as often as is allowed',
+    async (mishap) => {
+      await writeYaml('workers: 2, retries: 1', 60);
+      const { exitCode, stdout, stderr } = await start({ TOY_MISHAP: mishap });
+      expect(exitCode).toBe(0);
+      expect(stdout + stderr).toContain('Starts again in 2 s (1 of 1).');
+      expect(await output('all.txt')).toBe('120\n');
+      expect(await pids(1)).toHaveLength(2);
+    },
+  );
 
   it('stop on an interruption and go on where they were', async () => {
     await writeYaml('workers: 2', 100);
@@ -214,6 +217,16 @@ describe('processes of a cluster that TF_CONFIG describes', () => {
     second.kill('SIGTERM');
     expect((await first).exitCode).toBe(130);
     expect((await second).exitCode).toBe(130);
+  });
+
+  it('end at once when they are interrupted while they wait for the first', async () => {
+    const env = await cluster(12);
+    const running = start(env(1));
+    await new Promise((resolve) => running.stdout.once('data', resolve));
+    running.kill('SIGTERM');
+    const { exitCode, stderr } = await running;
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(130);
   });
 
   it('are all told when the file is invalid', async () => {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { cp, readFile, readdir, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../src/data/safetensors/index.js';
+import { listeners, processTree } from '../support/listeners.js';
 import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 const steps = 40;
@@ -14,7 +15,7 @@ beforeAll(async () => {
   folder = await tinyPipeline();
   // What is trained on is made once.
   expect((await startPipeline(folder, ['run', 'tiny.yaml', '--until', 'latents'], 'alone')).exitCode).toBe(0);
-  for (const runs of ['two', 'interrupted'])
+  for (const runs of ['two', 'interrupted', 'watched'])
     await cp(join(folder, 'alone'), join(folder, runs), { recursive: true, verbatimSymlinks: true });
 }, 120_000);
 
@@ -22,11 +23,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const start = (runs: string, workers: number) =>
+const start = (runs: string, workers: number, env = {}) =>
   startPipeline(
     folder,
     ['run', 'tiny.yaml', '--until', 'train', '--set', `runtime.workers=${workers}`],
     runs,
+    env,
   );
 
 async function checkpoint(runs: string): Promise<string> {
@@ -84,3 +86,37 @@ describe('training with two workers', () => {
     expect(await hashes('interrupted')).toEqual(await hashes('two'));
   }, 240_000);
 });
+
+describe('the exchange between the workers of one machine', () => {
+  it.skipIf(process.platform !== 'linux')(
+    'goes through sockets in a folder that only the user can enter: nobody listens on a port',
+    async () => {
+      const scratch = join(folder, 'scratch');
+      await mkdir(scratch);
+      const running = start('watched', 2, { TMPDIR: scratch });
+      const ports = new Set<string>();
+      const sockets = new Set<string>();
+      const modes = new Set<number>();
+      while (running.exitCode === null) {
+        const { tcp, unix } = listeners(processTree(running.pid!));
+        for (const address of tcp) ports.add(address);
+        for (const path of unix) sockets.add(path);
+        for (const name of await socketFolders(scratch)) {
+          const found = await stat(join(scratch, name)).catch(() => undefined);
+          if (found !== undefined) modes.add(found.mode & 0o777);
+        }
+        await sleep(20);
+      }
+      expect((await running).exitCode).toBe(0);
+      expect([...sockets].sort()).toEqual(['00:1', '01:1']);
+      expect([...ports]).toEqual([]);
+      expect([...modes]).toEqual([0o700]);
+      expect(await socketFolders(scratch)).toEqual([]);
+    },
+    120_000,
+  );
+});
+
+async function socketFolders(parent: string): Promise<string[]> {
+  return (await readdir(parent)).filter((name) => name.startsWith('pipeline-workers-'));
+}

@@ -1,6 +1,11 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { freePorts } from '../../src/distributed/free-ports.js';
+import { socketAddresses } from '../../src/tensorflow/index.js';
 import { whyNoBfloat16 } from '../support/bfloat16.js';
 import { nodeProgram } from '../support/programs.js';
 
@@ -19,8 +24,9 @@ async function train(
     precision = 'float32',
   }: { stops?: Readonly<Record<number, number>>; precision?: string } = {},
 ): Promise<Told[]> {
-  const addresses = (await freePorts(size)).map((port) => `127.0.0.1:${port}`).join();
-  return Promise.all(
+  const folder = await mkdtemp(join(tmpdir(), 'workers-'));
+  const addresses = socketAddresses(folder, size).join();
+  const told = Promise.all(
     Array.from({ length: size }, async (_, rank) => {
       const args = [String(rank), addresses, String(steps), String(stops[rank] ?? -1), precision];
       const { stdout } = await execa(process.execPath, [
@@ -30,6 +36,7 @@ async function train(
       return JSON.parse(stdout) as Told;
     }),
   );
+  return told.finally(() => rm(folder, { recursive: true }));
 }
 
 const largestDifference = (a: readonly number[], b: readonly number[]): number =>
@@ -65,5 +72,20 @@ describe('workers that train together', () => {
     const told = await train(2, { stops: { 1: 7 } });
     for (const { losses } of told) expect(losses).toHaveLength(8);
     expect(told[1]!.weights).toEqual(told[0]!.weights);
+  });
+});
+
+describe('a server of a worker', () => {
+  it('names the port that it cannot have', async () => {
+    const taken = createServer();
+    await once(taken.listen(0), 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const addresses = `127.0.0.1:${port},127.0.0.1:1`;
+    const args = [...nodeProgram('test/training/worker-program.ts'), '0', addresses, '1', '-1', 'float32'];
+    const { exitCode, stderr } = await execa(process.execPath, args, { reject: false });
+    taken.close();
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain(`A worker cannot listen at 127.0.0.1:${port}: the port is taken`);
+    expect(stderr).toContain('worker-port-taken');
   });
 });

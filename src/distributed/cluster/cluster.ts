@@ -14,11 +14,20 @@ export interface Cluster {
 
 /** The host and the port of an address. */
 export function hostAndPort(address: string): { readonly host: string; readonly port: number } {
-  const match = /^\[?(.+?)\]?:(\d{1,5})$/.exec(address);
+  const match = /^\[?([^\s/[\]]+)\]?:(\d{1,5})$/.exec(address);
   const port = Number(match?.[2]);
   if (match === null || port < 1 || port > 65_535)
     throw invalidCluster(`"${address}" is not an address of the form host:port`);
   return { host: match[1]!, port };
+}
+
+/** Whether all processes are on one machine, and say so. */
+export function isOnOneMachine({ addresses }: Cluster): boolean {
+  return addresses.every((address) => isLoopback(hostAndPort(address).host));
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 export function invalidCluster(problem: string): UserError {

@@ -19,6 +19,56 @@ export type FromFollower =
   | { readonly type: 'told'; readonly attempt: number; readonly message: FromWorker }
   | { readonly type: 'ended'; readonly attempt: number; readonly end: WorkerEnd };
 
+type Shape = Readonly<Record<string, unknown>>;
+
+/** What a follower's line says; undefined where it is no such message. */
+export function fromFollower(value: unknown): FromFollower | undefined {
+  return isOneOf(followerKinds, value) ? (value as FromFollower) : undefined;
+}
+
+/** What a leader's line says; undefined where it is no such message. */
+export function toFollower(value: unknown): ToFollower | undefined {
+  return isOneOf(leaderKinds, value) ? (value as ToFollower) : undefined;
+}
+
+/** By the type of a message, whether one is whole. */
+type Kinds = ReadonlyMap<unknown, (message: Shape) => boolean>;
+
+const isShape = (value: unknown): value is Shape =>
+  typeof value === 'object' && value !== null && typeof (value as Shape).type === 'string';
+const isOneOf = (kinds: Kinds, value: unknown): boolean =>
+  isShape(value) && kinds.get(value.type)?.(value) === true;
+const hasAttempt = ({ attempt }: Shape): boolean => Number.isSafeInteger(attempt);
+const isExitCode = (value: unknown): boolean =>
+  Number.isInteger(value) && Number(value) >= 0 && Number(value) < 256;
+
+const leaderKinds: Kinds = new Map<ToFollower['type'], (message: Shape) => boolean>([
+  ['start', hasAttempt],
+  ['tell', (message) => hasAttempt(message) && isShape(message.message)],
+  ['kill', hasAttempt],
+  ['end', ({ exitCode }) => isExitCode(exitCode)],
+]);
+
+const followerKinds: Kinds = new Map<FromFollower['type'], (message: Shape) => boolean>([
+  ['hello', ({ rank, group }) => Number.isSafeInteger(rank) && typeof group === 'string'],
+  ['interrupt', () => true],
+  ['told', (message) => hasAttempt(message) && isFromWorker(message.message)],
+  ['ended', (message) => hasAttempt(message) && isEnd(message.end)],
+]);
+
+function isEnd(value: unknown): boolean {
+  const { how, lastWords } = (value ?? {}) as Shape;
+  return typeof how === 'string' && typeof lastWords === 'string';
+}
+
+function isFromWorker(value: unknown): boolean {
+  if (!isShape(value)) return false;
+  if (value.type === 'event') return isShape(value.event);
+  if (value.type !== 'failed') return ['alive', 'done', 'interrupted'].includes(value.type as string);
+  const { message, consequence } = (value.failure ?? {}) as Shape;
+  return typeof message === 'string' && typeof consequence === 'boolean';
+}
+
 /** Tells processes of one cluster from those of another that found the same port. */
 export function groupName({ addresses, source }: Cluster): string {
   return createHash('sha256').update(`${source} ${addresses.join()}`).digest('hex').slice(0, 16);

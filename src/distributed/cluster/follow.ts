@@ -5,12 +5,14 @@ import { UserError } from '../../errors.js';
 import { abortError } from '../../streams/index.js';
 import type { Worker } from '../worker.js';
 import { type Cluster, hostAndPort } from './cluster.js';
-import { type FromFollower, type ToFollower, groupName } from './control-messages.js';
+import { type FromFollower, type ToFollower, groupName, toFollower } from './control-messages.js';
 import { MessageLines } from './lines.js';
+import { isOwn } from './own-socket.js';
 
 /** How long process 0 may take to appear. */
 const arrivalMs = 600_000;
 const retryEveryMs = 500;
+const attemptMs = 20_000;
 
 /**
  * Does what process 0 of the cluster asks for, until the run ends.
@@ -28,7 +30,7 @@ export async function followLeader(
   const socket = await reach(cluster, signal);
   let exitCode: number | undefined;
   const workers = new Map<number, Worker>();
-  const lines = new MessageLines<FromFollower, ToFollower>(socket, (message) => {
+  const lines = new MessageLines<FromFollower, ToFollower>(socket, toFollower, (message) => {
     switch (message.type) {
       case 'start': {
         const { attempt } = message;
@@ -73,23 +75,26 @@ export async function followLeader(
 
 async function reach(cluster: Cluster, signal: AbortSignal): Promise<Socket> {
   const { host, port } = hostAndPort(cluster.control);
-  const deadline = Date.now() + arrivalMs;
+  const started = performance.now();
   for (;;) {
     if (signal.aborted) throw abortError(signal);
     const socket = connect({ host, port });
+    // Whatever comes of it, it is waited for no longer.
+    socket.on('error', () => undefined);
     try {
-      await once(socket, 'connect');
-      return socket;
+      await once(socket, 'connect', { signal: AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]) });
+      if (isOwn(socket, 'listener')) return socket;
+      throw Object.assign(new Error('Another user listens there.'), { code: 'another user listens there' });
     } catch (error) {
       socket.destroy();
-      if (Date.now() > deadline)
+      if (performance.now() - started > arrivalMs)
         throw new UserError({
           code: 'leader-missing',
           message: `Process 0 does not answer at ${cluster.control} (${(error as NodeJS.ErrnoException).code ?? String(error)}).`,
           remedy: 'Look into its log, and whether its machine can be reached from this one.',
           cause: error,
         });
-      await sleep(retryEveryMs);
+      await sleep(retryEveryMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }

@@ -10,6 +10,9 @@ export function expandHostlist(list: string): string[] {
   return splitOutside(list).flatMap(expand);
 }
 
+/** More than any cluster has: what multiplies to more is no list. */
+const mostHosts = 65_536;
+
 function expand(name: string): string[] {
   const match = /^([^[\]]*)\[([^[\]]+)\](.*)$/.exec(name);
   if (match === null) {
@@ -18,10 +21,10 @@ function expand(name: string): string[] {
   }
   const [, before, ranges, after] = match as unknown as [string, string, string, string];
   const rests = after === '' ? [''] : expand(after);
-  return ranges
-    .split(',')
-    .flatMap(numbers)
-    .flatMap((number) => rests.map((rest) => before + number + rest));
+  const all = ranges.split(',').flatMap(numbers);
+  if (all.length * rests.length > mostHosts)
+    throw invalidCluster(`"${name}" is more than ${mostHosts} hosts`);
+  return all.flatMap((number) => rests.map((rest) => before + number + rest));
 }
 
 /** `08-11` → 08, 09, 10, 11 */
@@ -30,7 +33,7 @@ function numbers(range: string): string[] {
   if (match === null) throw invalidCluster(`"${range}" is not a range of Slurm's host list`);
   const [, first, last = first] = match as unknown as [string, string, string | undefined];
   const count = Number(last) - Number(first) + 1;
-  if (count < 1 || count > 65_536) throw invalidCluster(`"${range}" is not a range of Slurm's host list`);
+  if (count < 1 || count > mostHosts) throw invalidCluster(`"${range}" is not a range of Slurm's host list`);
   return Array.from({ length: count }, (_, i) => String(Number(first) + i).padStart(first.length, '0'));
 }
 

@@ -4,13 +4,16 @@ import { Subject } from 'rxjs';
 import { UserError } from '../../errors.js';
 import type { FromWorker } from '../messages.js';
 import type { Worker, WorkerEnd } from '../worker.js';
-import { type Cluster, hostAndPort } from './cluster.js';
-import { type FromFollower, type ToFollower, groupName } from './control-messages.js';
+import { type Cluster, hostAndPort, isLoopback } from './cluster.js';
+import { type FromFollower, type ToFollower, fromFollower, groupName } from './control-messages.js';
 import { MessageLines } from './lines.js';
+import { isOwn } from './own-socket.js';
 
 /** How long the other processes of the cluster may take to appear before work, and before the end of a run without any. */
 const arrivalMs = 600_000;
 const lateArrivalMs = 30_000;
+/** How long one that connects may take to say who it is. */
+const helloMs = 30_000;
 
 type Follower = MessageLines<ToFollower, FromFollower>;
 
@@ -34,12 +37,21 @@ export class ClusterLeader {
     private readonly server: Server,
   ) {
     server.on('connection', (socket) => {
+      if (!isOwn(socket, 'caller')) {
+        socket.destroy();
+        return;
+      }
       let rank: number | undefined;
-      const lines: Follower = new MessageLines(socket, (message) => {
-        if (message.type === 'hello') rank = this.welcome(lines, message);
-        else if (rank !== undefined) this.hear(rank, message);
+      const lines: Follower = new MessageLines(socket, fromFollower, (message) => {
+        if (rank !== undefined && message.type !== 'hello') this.hear(rank, message);
+        else if (rank === undefined && message.type === 'hello') rank = this.welcome(lines, message);
+        else lines.destroy();
       });
+      const silence = setTimeout(() => {
+        if (rank === undefined) lines.destroy();
+      }, helloMs);
       void lines.closed.then(() => {
+        clearTimeout(silence);
         if (rank !== undefined) this.lose(rank, lines);
       });
     });
@@ -61,11 +73,11 @@ export class ClusterLeader {
    * @throws UserError `cluster-port-taken`
    */
   static async listen(cluster: Cluster): Promise<ClusterLeader> {
-    const { port } = hostAndPort(cluster.control);
+    const { host, port } = hostAndPort(cluster.control);
     const server = createServer();
     const leader = new ClusterLeader(cluster, server);
     try {
-      await once(server.listen(port), 'listening');
+      await once(server.listen({ port, ...(isLoopback(host) && { host }) }), 'listening');
     } catch (error) {
       throw new UserError({
         code: 'cluster-port-taken',

@@ -1,13 +1,17 @@
 import type { Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 
-/** Messages as lines of JSON over a connection. */
+/** More than any message has. What sends more without an end of line is none of ours. */
+const longestLine = 16 * 2 ** 20;
+
+/** Messages as lines of JSON over a connection. It ends where something else comes. */
 export class MessageLines<Out, In> {
   /** Resolves when the connection has ended, for whatever reason. */
   readonly closed: Promise<void>;
 
+  /** @param read gives the message that a value is; undefined where it is none */
   constructor(
     private readonly socket: Socket,
+    read: (value: unknown) => In | undefined,
     listener: (message: In) => void,
   ) {
     socket.setNoDelay(true);
@@ -19,22 +23,19 @@ export class MessageLines<Out, In> {
     });
     // What is wrong shows as the end of the connection.
     socket.on('error', () => undefined);
-    createInterface({ input: socket, crlfDelay: Infinity })
-      .on('error', () => undefined)
-      .on('line', (line) => {
-        let message: In;
-        try {
-          message = JSON.parse(line) as In;
-        } catch {
-          socket.destroy();
-          return;
-        }
-        listener(message);
-      });
-  }
-
-  get remoteAddress(): string {
-    return this.socket.remoteAddress ?? 'an unknown address';
+    let rest = '';
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      const lines = text.split('\n');
+      lines[0] = rest + lines[0]!;
+      rest = lines.pop()!;
+      if (rest.length > longestLine) this.destroy();
+      for (const line of lines) {
+        if (socket.destroyed) return;
+        const message = read(parsed(line));
+        if (message === undefined) this.destroy();
+        else listener(message);
+      }
+    });
   }
 
   send(message: Out): void {
@@ -48,5 +49,13 @@ export class MessageLines<Out, In> {
 
   destroy(): void {
     this.socket.destroy();
+  }
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
   }
 }

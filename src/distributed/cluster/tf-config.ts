@@ -19,16 +19,33 @@ export function tfConfigCluster(env: NodeJS.ProcessEnv): Cluster | undefined {
   const ofType = (type: string) =>
     addressList(cluster[type]).map((address, index) => ({ type, index, address }));
   const processes = types.flatMap(ofType);
-  const rank = processes.findIndex(({ type, index }) => type === task.type && index === Number(task.index));
+  // Some tools write the index as text.
+  const own = typeof task.index === 'string' && /^\d+$/.test(task.index) ? Number(task.index) : task.index;
+  const rank = processes.findIndex(({ type, index }) => type === task.type && index === own);
   if (rank < 0)
     throw invalidCluster(
       `TF_CONFIG says that this is task ${JSON.stringify(task)}, which its cluster does not have`,
     );
   if (processes.length === 1) return undefined;
   const addresses = processes.map(({ address }) => address);
-  const { host, port } = hostAndPort(addresses[0]!);
   addresses.forEach(hostAndPort);
-  return { rank, addresses, control: `${host}:${port + 1}`, source: 'TF_CONFIG' };
+  const twice = addresses.find((address, i) => addresses.indexOf(address) !== i);
+  if (twice !== undefined) throw invalidCluster(`TF_CONFIG gives the address "${twice}" to two tasks`);
+  return { rank, addresses, control: controlAddress(addresses), source: 'TF_CONFIG' };
+}
+
+/** The first port after process 0's own that no other process on its host has; before it, where there is none. */
+function controlAddress(addresses: readonly string[]): string {
+  const [first] = addresses as [string];
+  const host = first.slice(0, first.lastIndexOf(':'));
+  const taken = new Set(addresses);
+  const { port } = hostAndPort(first);
+  const free = (step: number): string | undefined => {
+    for (let candidate = port + step; candidate >= 1 && candidate <= 65_535; candidate += step)
+      if (!taken.has(`${host}:${candidate}`)) return `${host}:${candidate}`;
+    return undefined;
+  };
+  return (free(1) ?? free(-1))!;
 }
 
 const types = ['chief', 'master', 'worker'];
@@ -45,14 +62,16 @@ function parse(text: string): TfConfig {
   } catch {
     throw invalidCluster('TF_CONFIG is not JSON');
   }
-  const { cluster, task } = (value ?? {}) as Partial<TfConfig>;
-  if (typeof cluster !== 'object' || typeof task !== 'object')
-    throw invalidCluster('TF_CONFIG has no "cluster" or no "task"');
+  const { cluster, task } = isObject(value) ? value : {};
+  if (!isObject(cluster) || !isObject(task)) throw invalidCluster('TF_CONFIG has no "cluster" or no "task"');
   return { cluster, task };
 }
 
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 function addressList(value: unknown): readonly string[] {
-  if (value === undefined) return [];
+  if (value === undefined || value === null) return [];
   if (Array.isArray(value) && value.every((item): item is string => typeof item === 'string')) return value;
   throw invalidCluster('the tasks in TF_CONFIG are not lists of addresses');
 }

@@ -45,8 +45,62 @@ describe("a job step's environment", () => {
     expect(slurmCluster({ ...step, SLURM_STEP_NUM_TASKS: '1' })).toBeUndefined();
   });
 
+  it('is none where variables are empty, as containers may have them, and in the steps that are no srun', () => {
+    for (const change of [
+      { SLURM_STEP_ID: '' },
+      { SLURM_STEP_NODELIST: ' ' },
+      { SLURM_STEP_ID: '4294967290' },
+      { SLURM_STEP_ID: '4294967291' },
+    ])
+      expect(slurmCluster({ ...step, ...change })).toBeUndefined();
+  });
+
+  it('is none for who types into the shell that a task runs', () => {
+    const asked: number[] = [];
+    const byHand = (pid: number) => asked.push(pid) > 0;
+    expect(slurmCluster({ ...step, SLURM_TASK_PID: '77' }, byHand)).toBeUndefined();
+    expect(asked).toEqual([77]);
+  });
+
+  it('stays on the machine where that is one', () => {
+    const one = { SLURM_STEP_NODELIST: 'gpu1', SLURM_STEP_NUM_TASKS: '2', SLURM_STEP_TASKS_PER_NODE: '2' };
+    expect(slurmCluster({ ...step, ...one, SLURM_PROCID: '1' })).toEqual({
+      rank: 1,
+      addresses: ['127.0.0.1:16065', '127.0.0.1:16066'],
+      control: '127.0.0.1:16064',
+      source: 'Slurm',
+    });
+  });
+
+  it('is refused or none, never a defect, whatever its variables hold', () => {
+    const values = [
+      '',
+      ' ',
+      '0',
+      '-1',
+      '7',
+      '1e9',
+      '99999999999999999999',
+      '0x10',
+      'null',
+      'a[1-65536][1-65536]',
+    ];
+    values.push('2(x99999999999)', '5(x1)', ',', '[', '1.5', '\u0000');
+    for (const name of [...Object.keys(step), 'SLURM_DISTRIBUTION', 'SLURM_TASK_PID'])
+      for (const value of values)
+        try {
+          slurmCluster({ ...step, [name]: value });
+        } catch (error) {
+          expect(error, `${name}=${value}`).toMatchObject({ code: 'cluster-invalid' });
+        }
+  });
+
   it.each([
     [{ SLURM_STEP_TASKS_PER_NODE: '2(x2)' }, '5 tasks'],
+    [{ SLURM_PROCID: '7' }, 'SLURM_PROCID is 7, but'],
+    [{ SLURM_PROCID: '' }, 'SLURM_PROCID is ""'],
+    [{ SLURM_JOB_ID: '' }, 'SLURM_JOB_ID is ""'],
+    [{ SLURM_STEP_NUM_TASKS: '0' }, '0 tasks'],
     [{ SLURM_PROCID: undefined }, 'SLURM_PROCID'],
     [{ SLURM_DISTRIBUTION: 'cyclic' }, '--distribution=block'],
   ])('is refused where it contradicts itself: %o', (change, message) => {

@@ -20,6 +20,14 @@ describe('TF_CONFIG', () => {
     expect(read({ cluster: { worker: addresses }, task: { type: 'worker', index: '1' } })?.rank).toBe(1);
   });
 
+  it("keeps a port for control that is no process's own", () => {
+    const control = (...worker: string[]) =>
+      read({ cluster: { worker }, task: { type: 'worker', index: 0 } })?.control;
+    expect(control('localhost:2222', 'localhost:2223', 'b:2224')).toBe('localhost:2224');
+    expect(control('a:65534', 'a:65535')).toBe('a:65533');
+    expect(control('[::1]:5', '[::1]:7')).toBe('[::1]:6');
+  });
+
   it('means nothing where it is not set, empty, or describes one process', () => {
     expect(tfConfigCluster({})).toBeUndefined();
     expect(tfConfigCluster({ TF_CONFIG: ' ' })).toBeUndefined();
@@ -30,6 +38,32 @@ describe('TF_CONFIG', () => {
     ['not JSON', '{', 'TF_CONFIG is not JSON'],
     ['no cluster', '{"task":{}}', 'no "cluster" or no "task"'],
     ['parameter servers', '{"cluster":{"ps":["a:1"]},"task":{"type":"ps","index":0}}', 'type "ps"'],
+    ['nulls', '{"cluster":null,"task":null}', 'no "cluster" or no "task"'],
+    ['a list', '[1]', 'no "cluster" or no "task"'],
+    ['null', 'null', 'no "cluster" or no "task"'],
+    ['a text', '"worker"', 'no "cluster" or no "task"'],
+    ['lists in it', '{"cluster":[],"task":[]}', 'no "cluster" or no "task"'],
+    ['no index', '{"cluster":{"worker":["a:1","b:1"]},"task":{"type":"worker"}}', 'does not have'],
+    [
+      'an index that is null',
+      '{"cluster":{"worker":["a:1","b:1"]},"task":{"type":"worker","index":null}}',
+      'does not have',
+    ],
+    [
+      'an index that is an empty text',
+      '{"cluster":{"worker":["a:1","b:1"]},"task":{"type":"worker","index":""}}',
+      'does not have',
+    ],
+    [
+      'an address twice',
+      '{"cluster":{"worker":["a:1","a:1"]},"task":{"type":"worker","index":0}}',
+      '"a:1" to two tasks',
+    ],
+    [
+      'an address with a path',
+      '{"cluster":{"worker":["a/b:1","b:1"]},"task":{"type":"worker","index":0}}',
+      '"a/b:1"',
+    ],
     [
       'a task that is not there',
       '{"cluster":{"worker":["a:1","b:1"]},"task":{"type":"worker","index":2}}',
