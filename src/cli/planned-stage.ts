@@ -13,7 +13,7 @@ export function cachedLine({ output }: PlannedStage): string {
 
 /** Told of a stage whose output is used though what it was made from is not there any more. */
 export const goneSentence = (location: string): string =>
-  `${shortPath(location)} is not there; the output that was made from it is`;
+  `${shortPath(location)} is gone; the output that was made from it is used`;
 
 /** What every plan says of a stage to programs. */
 export function plannedStageJson({ stage, fingerprint, place, reasons, gone }: PlannedStage) {

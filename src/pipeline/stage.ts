@@ -148,6 +148,11 @@ export interface StageKind<Config> {
     resolve: (stage: string) => PlannedInput,
     runtime: RuntimeConfig,
   ): Promise<readonly StageFact[]>;
+  /**
+   * Whether its output shows how its inputs were configured: equal outputs of earlier stages that were configured
+   * otherwise are then not the same to it.
+   */
+  readonly tellsOfInputs?: boolean;
   /** Whether several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */

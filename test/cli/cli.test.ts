@@ -125,9 +125,9 @@ Lock: toy.lock.yaml`);
 images       cached  N s · images 1
 autoencoder  runs    stages.autoencoder.steps: 3 → 5
                      steps: 5
-report       runs    unless autoencoder gives what it gave before
+report       runs    upstream: autoencoder changed
 
-1 of 3 stages to run, and 1 more unless earlier ones give what they gave before.`,
+2 of 3 stages to run.`,
     ]);
     const again = await pipeline('run', 'toy.yaml', '--json');
     expect(events(again.stdout).map(({ type }) => type)).toEqual([

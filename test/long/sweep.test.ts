@@ -78,7 +78,7 @@ describe('pipeline sweep', () => {
     );
     expect(rows.map((row) => row.split(',').slice(1, 9).join())).toEqual([
       'cached,0,1,0.2,5,3,0.2,5',
-      'finished,64,1,,5,3,0.2,5',
+      'finished,64,1,0.2,5,3,0.2,5',
       'cached,4,1,0.2,5,3,0.2,5',
     ]);
   });
@@ -113,6 +113,45 @@ describe('pipeline sweep', () => {
     await toy.break('train', 0);
     expect((await toy.sweep()).exitCode).toBe(0);
     expect((await toy.results()).map(({ status }) => status)).toEqual(Array(4).fill('finished'));
+  });
+
+  it('does not run a stage again that failed while other trials waited for it', async () => {
+    const toy = await ToySweep.create(grid);
+    await toy.break('autoencoder', 'late');
+    const { exitCode, stdout } = await toy.sweep('--parallel', '3', '--keep-going');
+    expect(exitCode).toBe(1);
+    expect(await toy.sessions()).toEqual({ 'images start': 1, 'autoencoder start': 1 });
+    const results = await toy.results();
+    expect(results.map(({ status }) => status).sort()).toEqual(['failed', 'skipped', 'skipped']);
+    expect(stdout).toContain('3 failed');
+    // Someone who did not wait for it tries again.
+    await toy.break('autoencoder', 0);
+    expect((await toy.sweep('--parallel', '2')).exitCode).toBe(0);
+    expect((await toy.results()).map(({ status }) => status)).toEqual(Array(3).fill('finished'));
+  });
+
+  it('takes figures from the records of the stages: of a point that returns, under another name, of two at once', async () => {
+    const toy = await ToySweep.create(grid);
+    const losses = async () =>
+      (await toy.results()).map(({ metrics }) => [metrics['autoencoder.loss'], metrics['train.loss']]);
+    await toy.sweep();
+    expect(await losses()).toEqual(Array(3).fill([0.2, 0.2]));
+    const write = (text: string) => writeFile(join(toy.folder, 'toy.yaml'), text);
+    await write(toyYaml('{ grid: { stages.train.model.mediators: [4] } }'));
+    await toy.sweep();
+    await write(toyYaml(grid));
+    await toy.sweep();
+    expect(await losses()).toEqual(Array(3).fill([0.2, 0.2]));
+    await write(toyYaml(grid).replace('name: toy', 'name: other'));
+    await toy.sweep();
+    const named = await readFile(join(toy.folder, 'runs', 'other', 'sweep', 'sweep.json'), 'utf8');
+    expect(named.match(/"train.loss": 0.2/g)).toHaveLength(3);
+    await write(toyYaml('{ grid: { stages.train.steps: [6, 7] } }'));
+    await Promise.all([toy.sweep('--parallel', '2'), toy.sweep('--parallel', '2')]);
+    expect((await losses()).map((both) => both.map((loss) => loss?.toFixed(3)))).toEqual([
+      ['0.200', '0.167'],
+      ['0.200', '0.143'],
+    ]);
   });
 
   it('stops at a failure otherwise, and tries again as often as it is told to', async () => {

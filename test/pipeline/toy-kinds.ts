@@ -12,7 +12,7 @@ import { abortable } from '../../src/streams/index.js';
  * Stage kinds without tensors, under the names of the real ones so that real pipeline files can name them.
  * `images` writes the names in its folder; `train` and `autoencoder` count to `steps`, slowly, keeping their place in a file; `encode` warns; `report`
  * writes a page. Every session of a stage appends a line to the file that TOY_SESSIONS names. Where the folder that TOY_BREAK names has a file
- * with the id of a stage that counts, it fails as often as the number in it says, or dies where it says `die`.
+ * with the id of a stage that counts, it fails as often as the number in it says, dies where it says `die`, or fails after a while, each time, where it says `late`.
  */
 export function toyRegistry(
   overrides: Partial<Record<string, Partial<StageKind<never>>>> = {},
@@ -43,6 +43,10 @@ async function breakIfAsked({ id }: StageContext): Promise<void> {
   if (text === 'die') {
     process.stderr.write('The toy has died.\n');
     process.exit(3);
+  }
+  if (text === 'late') {
+    await sleep(4000);
+    throw new UserError({ code: 'toy-broken', message: 'The toy is broken.', remedy: 'Mend it.' });
   }
   if (Number(text) === 0) return;
   await writeFile(file, String(Number(text) - 1));
@@ -147,6 +151,7 @@ const report: StageKind<never> = {
   codeVersion: 1,
   dependsOnPrecision: false,
   dependsOnSeed: false,
+  tellsOfInputs: true,
   externalInputs: () => [],
   run: (config: { stages: string[] }, context): Observable<StageEvent> =>
     defer(async (): Promise<StageEvent> => {

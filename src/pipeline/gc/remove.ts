@@ -16,7 +16,8 @@ export async function removeGarbage({ path, key, what }: Garbage): Promise<boole
     if (aside !== path) await rename(path, aside);
     await rm(aside, { recursive: true, force: true });
     if (what === 'interrupted session') await rm(`${output}.session.json`, { force: true });
-    if (what === 'output' || what === 'interrupted session') await rm(`${output}.lock`, { force: true });
+    if (what === 'output' || what === 'interrupted session')
+      for (const suffix of ['failed.json', 'lock']) await rm(`${output}.${suffix}`, { force: true });
     return true;
   } finally {
     lock.release();

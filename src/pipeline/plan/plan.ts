@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { topologicalOrder, type Pipeline, type PipelineStage } from '../../config/index.js';
 import type { UserError } from '../../errors.js';
 import type { Content } from '../fingerprint/content.js';
+import { hashJson } from '../fingerprint/canonical-json.js';
 import { fingerprintOf, type Origin, type ReferenceOrigin } from '../fingerprint/origin.js';
 import type { StageRegistry } from '../registry.js';
 import type { StageKind } from '../stage.js';
@@ -100,6 +101,8 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
 /** What is known of an earlier stage's output. */
 interface Upstream extends Pick<ReferenceOrigin, 'fingerprint' | 'content'> {
   readonly recipe: string;
+  /** How it is configured, apart from names, places and what it is made from. */
+  readonly configured: string;
   /** Whether it is there; otherwise it is what it was before, where that is known. */
   readonly isThere: boolean;
 }
@@ -130,9 +133,10 @@ async function planStage(
     })),
   });
   const followed = withReferences(({ recipe }) => ({ fingerprint: recipe }));
-  const exact = withReferences(({ recipe, fingerprint, content }) =>
-    content === undefined ? { fingerprint: recipe } : { fingerprint, content },
-  );
+  const exact = withReferences(({ recipe, fingerprint, content, configured }) => {
+    if (content === undefined) return { fingerprint: recipe };
+    return { fingerprint, content: kind.tellsOfInputs === true ? hashJson([content, configured]) : content };
+  });
   const recipe = fingerprintOf(followed);
   const awaits = unique(stage.references.map(({ stage: id }) => id)).filter(
     (id) => !upstream.get(id)!.isThere,
@@ -203,7 +207,7 @@ function refuseGone({ stage, reasons }: PlannedStage, planned: ReadonlyMap<strin
 
 /** What later stages can count on before this one has run, or will find where it is cached. */
 function expected(
-  { stage, kind, recipe, fingerprint, output, reasons, awaits }: PlannedStage,
+  { stage, kind, origin, recipe, fingerprint, output, reasons, awaits }: PlannedStage,
   history: History,
 ): Upstream {
   const isThere = reasons.length === 0;
@@ -211,6 +215,7 @@ function expected(
   const content = isLikely ? outputContent(kind, output) : history.content(stage.id, stage.kind, fingerprint);
   return {
     recipe,
+    configured: configurationOf(origin),
     isThere,
     fingerprint: isLikely ? output.fingerprint : fingerprint,
     ...(content !== undefined && { content }),
@@ -235,10 +240,10 @@ export async function settle(
   const byId = new Map(stages.map((each) => [each.stage.id, each]));
   const upstream = new Map(
     stage.references.map(({ stage: id }): [string, Upstream] => {
-      const { kind, recipe } = byId.get(id)!;
-      const manifest = outputs.get(id)!;
-      const content = outputContent(kind, manifest);
-      return [id, { recipe, fingerprint: manifest.fingerprint, content, isThere: true }];
+      const { kind, recipe, origin } = byId.get(id)!;
+      const { fingerprint } = outputs.get(id)!;
+      const content = outputContent(kind, outputs.get(id)!);
+      return [id, { recipe, configured: configurationOf(origin), fingerprint, content, isThere: true }];
     }),
   );
   const forced = reasons.find(({ type }) => type === 'forced') as
@@ -249,6 +254,15 @@ export async function settle(
   const settled = await planStage(stage, kind, { origin, contents, gone: new Map() }, looking);
   refuseGone(settled, byId);
   return { ...settled, gone };
+}
+
+/** Hash of what an origin says of the configuration. */
+function configurationOf(origin: Origin): string {
+  return fingerprintOf({
+    ...origin,
+    references: origin.references.map((reference) => ({ ...reference, content: '' })),
+    inputs: origin.inputs.map((input) => ({ ...input, digest: '' })),
+  });
 }
 
 /** Names of the outputs of a kind of which anything is there, finished or not. */

@@ -32,6 +32,8 @@ export interface StageResult {
   /** Absolute path of the output. */
   readonly output: string;
   readonly summary: Readonly<Record<string, Json>>;
+  /** What its progress told last when it was made, such as the loss. */
+  readonly figures: Readonly<Record<string, number>>;
   /** Time that the output took, over all sessions that worked on it. */
   readonly totalSeconds: number;
 }

@@ -48,6 +48,8 @@ export interface StageRecord {
   readonly seconds?: number;
   /** Plain values of the summary; lists and maps are in the output's manifest only. */
   readonly summary?: Readonly<Record<string, Json>>;
+  /** What the progress of a finished stage told last, in whichever run that was. */
+  readonly figures?: Readonly<Record<string, number>>;
   /** How far it was when the run last changed; a running stage's events are newer. */
   readonly progress?: KeptProgress;
   readonly failure?: Failure;

@@ -106,6 +106,7 @@ export class RunRecord {
           output: relative(this.#directory, event.output),
           seconds: event.totalSeconds,
           summary: plainValues(event.summary),
+          figures: event.figures,
         });
         return true;
       case 'stage-failed':

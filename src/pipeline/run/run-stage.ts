@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { lastValueFrom, tap } from 'rxjs';
+import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
 import { environment } from '../environment.js';
 import type { PlannedStage } from '../plan/plan.js';
@@ -12,8 +13,10 @@ import { saveListing } from '../store/listings.js';
 import type { Manifest } from '../store/manifest.js';
 import { lockOutput } from '../store/output-lock.js';
 import { sealOutput } from '../store/seal.js';
-import { Session } from '../store/session.js';
-import type { RunEvent, StageResult } from './events.js';
+import { keepFailure, readFailure, Session } from '../store/session.js';
+import { lastFigures } from '../runs/figures.js';
+import type { Failure, RunEvent, StageResult } from './events.js';
+import { describeFailure } from './failure.js';
 
 export interface StageRunOptions {
   readonly runsRoot: string;
@@ -35,12 +38,17 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
   const forced = planned.reasons.some(({ type }) => type === 'forced');
   if (planned.output !== undefined && !forced) {
     const { gone } = planned;
-    emit({ type: 'stage-cached', ...stageResult(planned, planned.output), ...(gone.length > 0 && { gone }) });
+    emit({
+      type: 'stage-cached',
+      ...(await stageResult(planned, planned.output)),
+      ...(gone.length > 0 && { gone }),
+    });
     return planned.output;
   }
   await mkdir(place.folder, { recursive: true }).catch((error: unknown) => {
     throw asUserError(error, place.folder);
   });
+  const failedBefore = await readFailure(place);
   const wait = { happened: false };
   const lock = await lockOutput(place.lock, {
     signal: context.signal,
@@ -54,7 +62,7 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
     if (!forced || wait.happened) {
       const found = await findOutput(place, hashesFolder(runsRoot), context.signal);
       if (found.state === 'whole') {
-        emit({ type: 'stage-cached', ...stageResult(planned, found.manifest) });
+        emit({ type: 'stage-cached', ...(await stageResult(planned, found.manifest)) });
         return found.manifest;
       }
       if (found.state === 'damaged') {
@@ -63,10 +71,29 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
         emit({ type: 'output-damaged', stage: stage.id, output: place.directory, problem, movedTo });
       }
     }
+    if (wait.happened) {
+      const failed = await readFailure(place);
+      if (failed !== undefined && failed !== failedBefore) throw failedElsewhere(failed);
+    }
     return await makeOutput(options, forced);
+  } catch (error) {
+    if (!context.signal.aborted) await keepFailure(place, describeFailure(error, runsRoot));
+    throw error;
   } finally {
     lock.release();
   }
+}
+
+/** What a run says that waited for another one's output, which failed. */
+export const failedElsewhereCode = 'failed-elsewhere';
+
+function failedElsewhere(text: string): UserError {
+  const { message, remedy } = JSON.parse(text) as Failure;
+  return new UserError({
+    code: failedElsewhereCode,
+    message: `Another run failed in making the same output, while this one waited for it: ${message}`,
+    remedy: remedy ?? 'Its log says more.',
+  });
 }
 
 async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Manifest> {
@@ -75,7 +102,7 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
   for (const content of planned.contents) await saveListing(listingsFolder(runsRoot), content);
   const { resumed, completed } = await beginOutput(place, hashesFolder(runsRoot), { fresh });
   if (completed !== undefined) {
-    emit({ type: 'stage-cached', ...stageResult(planned, completed) });
+    emit({ type: 'stage-cached', ...(await stageResult(planned, completed)) });
     return completed;
   }
   const reasons: readonly Reason[] = planned.reasons;
@@ -93,9 +120,11 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
   try {
     const summary: Record<string, Json> = {};
     const measured: string[] = [];
+    let figures: Readonly<Record<string, number>> | undefined;
     await lastValueFrom(
       execute(work).pipe(
         tap((event) => {
+          if (event.type === 'progress') figures = event.figures ?? figures;
           if (event.type === 'summary') {
             Object.assign(summary, event.values);
             if (event.measured) measured.push(...Object.keys(event.values));
@@ -109,6 +138,7 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
     const manifest = await sealOutput(place, {
       origin,
       summary,
+      figures,
       measured,
       madeWith: environment(work.context.runtime),
       seconds: totalSeconds,
@@ -119,7 +149,7 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
     });
     await session.finish();
     const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
-    emit({ type: 'stage-finished', seconds, bytes, ...stageResult(planned, manifest) });
+    emit({ type: 'stage-finished', seconds, bytes, ...(await stageResult(planned, manifest)) });
     return manifest;
   } catch (error) {
     await session.suspend();
@@ -127,13 +157,14 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
   }
 }
 
-function stageResult({ stage, place }: PlannedStage, manifest: Manifest): StageResult {
+async function stageResult({ stage, place }: PlannedStage, manifest: Manifest): Promise<StageResult> {
   return {
     stage: stage.id,
     kind: stage.kind,
     fingerprint: manifest.fingerprint,
     output: place.directory,
     summary: manifest.summary,
+    figures: await lastFigures(manifest, place.directory),
     totalSeconds: manifest.seconds,
   };
 }

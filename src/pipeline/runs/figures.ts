@@ -1,3 +1,6 @@
+import { join } from 'node:path';
+import { metricsName, readMetrics } from '../../data/metrics-log.js';
+import type { Manifest } from '../store/manifest.js';
 import type { Json } from '../stage.js';
 import type { StageRecord } from '../run/run-file.js';
 
@@ -39,9 +42,24 @@ export function numbersIn(summary: Readonly<Record<string, Json>>): readonly (re
   });
 }
 
+/** What the progress of an output's making told last: of one that was made before manifests had it, what it logged last. */
+export async function lastFigures(
+  { figures }: Manifest,
+  directory: string,
+): Promise<Readonly<Record<string, number>>> {
+  if (figures !== undefined) return figures;
+  const last = (await readMetrics(join(directory, metricsName))).at(-1) ?? {};
+  const numbers = Object.entries(last as Readonly<Record<string, number>>);
+  return Object.fromEntries(numbers.filter(([name]) => name !== 'step'));
+}
+
 /** What a stage came to: its summary's numbers, and the last figures of its progress, such as the loss. */
-export function figuresOfStage(stage: string, { summary = {}, progress }: StageRecord): readonly RunFigure[] {
-  const numbers = new Map([...Object.entries(progress?.figures ?? {}), ...numbersIn(summary)]);
+export function figuresOfStage(
+  stage: string,
+  { summary = {}, figures, progress }: Pick<StageRecord, 'summary' | 'figures' | 'progress'>,
+): readonly RunFigure[] {
+  const last = figures ?? progress?.figures ?? {};
+  const numbers = new Map([...Object.entries(last), ...numbersIn(summary)]);
   return Array.from(numbers, ([name, value]) => ({ stage, name, value }));
 }
 

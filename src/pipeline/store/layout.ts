@@ -14,6 +14,8 @@ export interface OutputPlace {
   readonly lock: string;
   /** Bookkeeping of the sessions that make the output. */
   readonly session: string;
+  /** Why making the output failed last, for runs that wait for it. */
+  readonly failure: string;
 }
 
 /** The place of an output in the store under `runsRoot`. */
@@ -28,6 +30,7 @@ export function outputPlace(runsRoot: string, kind: string, fingerprint: string)
     partial: `${directory}.partial`,
     lock: `${directory}.lock`,
     session: `${directory}.session.json`,
+    failure: `${directory}.failed.json`,
   };
 }
 

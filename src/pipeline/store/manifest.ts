@@ -22,6 +22,8 @@ export interface Manifest {
   /** What the fingerprint was computed from. */
   readonly origin: Origin;
   readonly summary: Readonly<Record<string, Json>>;
+  /** What its progress told last, such as the loss. */
+  readonly figures?: Readonly<Record<string, number>>;
   /** Names of what the summary tells of the run rather than of the output. */
   readonly measured?: readonly string[];
   readonly madeWith: Environment;

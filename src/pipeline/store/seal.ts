@@ -17,6 +17,7 @@ import { syncFolder } from '../../files/sync-folder.js';
 export interface SealFacts {
   readonly origin: Origin;
   readonly summary: Readonly<Record<string, Json>>;
+  readonly figures?: Readonly<Record<string, number>> | undefined;
   /** Names of what the summary tells of the run rather than of the output. */
   readonly measured?: readonly string[];
   readonly madeWith: Environment;
@@ -64,6 +65,7 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
     fingerprint: place.fingerprint,
     origin: facts.origin,
     summary: facts.summary,
+    ...(facts.figures && { figures: facts.figures }),
     ...(facts.measured?.length && { measured: facts.measured }),
     madeWith: facts.madeWith,
     seconds: facts.seconds,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { replaceFile } from './replace-file.js';
 import type { OutputPlace } from './layout.js';
@@ -19,6 +20,16 @@ export async function earlierSeconds(place: OutputPlace): Promise<number> {
   } catch {
     return 0;
   }
+}
+
+/** Keeps why the making of an output failed, each failure in other words. Never throws: that is being told already. */
+export async function keepFailure({ failure }: OutputPlace, facts: object): Promise<void> {
+  await replaceFile(failure, `${JSON.stringify({ ...facts, id: randomUUID() })}\n`).catch(() => undefined);
+}
+
+/** What `keepFailure` kept last, as text; nothing where the output has been made since. */
+export function readFailure({ failure }: OutputPlace): Promise<string | undefined> {
+  return readFile(failure, 'utf8').catch(() => undefined);
 }
 
 /** Counts the time spent on one output over all sessions, surviving the death of the process with a loss of seconds. */
@@ -62,6 +73,7 @@ export class Session {
   async finish(): Promise<void> {
     clearInterval(this.#timer);
     await rm(this.#place.session, { force: true });
+    await rm(this.#place.failure, { force: true });
   }
 
   async #save(): Promise<void> {

@@ -3,6 +3,7 @@ import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
 import { makePlan, type PlannedStage } from '../plan/plan.js';
 import type { StageRegistry } from '../registry.js';
 import type { TrialOutlook, TrialResult } from './events.js';
+import { lastFigures } from '../runs/figures.js';
 import { metricsOf } from './trial-record.js';
 import type { Trial } from './trial.js';
 
@@ -48,21 +49,28 @@ export const outlookOf = (planned: PlannedTrial): TrialOutlook => ({
 /**
  * What a trial came to of which every output is there.
  *
- * @param earlier what it came to when it ran: figures of its last steps are kept nowhere else
+ * @param run folder of its last run, where that is known
  */
-export function cachedResult({ trial, stages }: PlannedTrial, earlier: TrialResult | undefined): TrialResult {
+export async function cachedResult(
+  { trial, stages }: PlannedTrial,
+  run: string | undefined,
+): Promise<TrialResult> {
   const outputs = stages.map(({ stage, place, output }) => ({ id: stage.id, place, output: output! }));
-  const numbers = outputs.map(({ id, output }) => metricsOf(id, output));
+  const numbers = await Promise.all(
+    outputs.map(async ({ id, place, output }) =>
+      metricsOf(id, { ...output, figures: await lastFigures(output, place.directory) }),
+    ),
+  );
   return {
     trial: trial.id,
     status: 'cached',
     values: trial.values,
-    metrics: Object.assign({ ...earlier?.metrics }, ...numbers) as Record<string, number>,
+    metrics: Object.assign({}, ...numbers) as Record<string, number>,
     seconds: outputs.reduce((sum, { output }) => sum + output.seconds, 0),
     pages: outputs.flatMap(({ place, output: { summary } }) =>
       typeof summary.page === 'string' ? [join(place.directory, summary.page)] : [],
     ),
-    ...(earlier?.run !== undefined && { run: earlier.run }),
+    ...(run !== undefined && { run }),
   };
 }
 

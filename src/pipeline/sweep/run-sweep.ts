@@ -14,7 +14,9 @@ import type { Launcher } from './launcher.js';
 import { cachedResult, outlookOf, stagesToRun, type PlannedTrial } from './plan-sweep.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
 import { readResults, resultsName, sweepFolder, writeResults } from './results-file.js';
-import type { KnownProgress } from './trial-record.js';
+import { failedElsewhereCode } from '../run/run-stage.js';
+import type { PlannedStage } from '../plan/plan.js';
+import type { TrialRecord } from './trial-record.js';
 import { sweptKeys } from './trial.js';
 
 export interface SweepOptions extends Pick<
@@ -61,7 +63,8 @@ class Sweep {
   readonly #results = new Map<string, TrialResult>();
   /** Recipes of stages that failed for good, and the trial in which they did. */
   readonly #failedStages = new Map<string, string>();
-  readonly #known: KnownProgress = new Map();
+  /** Interrupts a trial that runs, because a stage that it shares has failed in another one. */
+  readonly #running = new Map<PlannedTrial, AbortController>();
   #stopped = false;
 
   constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
@@ -88,10 +91,10 @@ class Sweep {
       trials: planned.map(outlookOf),
     });
     const before = await readResults(this.#json);
-    const earlier = new Map(before?.trials.map((result) => [result.trial, result]));
+    const earlier = new Map(before?.trials.map(({ trial, run }) => [trial, run]));
     for (const trial of waiting) this.#keep(trial, 'waiting');
     for (const trial of cached) {
-      const result = cachedResult(trial, earlier.get(trial.trial.id));
+      const result = await cachedResult(trial, earlier.get(trial.trial.id));
       this.#results.set(trial.trial.id, result);
       this.#emit({ type: 'trial-cached', result });
     }
@@ -117,31 +120,55 @@ class Sweep {
     const { signal, keepGoing } = this.#options;
     const { trial } = planned;
     if (signal.aborted || this.#stopped) return;
-    const broken = planned.stages.find(({ recipe }) => this.#failedStages.has(recipe));
-    if (broken) {
-      const failedIn = this.#failedStages.get(broken.recipe)!;
-      const message = `It needs the same output of ${broken.stage.id}, which failed in trial ${failedIn}.`;
-      this.#end(this.#keep(planned, 'skipped', { failure: { message, stage: broken.stage.id } }), 0);
-      return;
-    }
+    if (this.#skipBroken(planned)) return;
     const start = performance.now();
     this.#keep(planned, 'running');
+    const shared = new AbortController();
+    this.#running.set(planned, shared);
     const ending = await runTrial(trial, {
       ...this.#options,
+      signal: AbortSignal.any([signal, shared.signal]),
       launcher,
-      known: this.#known,
       log: join(this.#directory, `${trial.id}.log`),
       emit: this.#emit,
     });
+    this.#running.delete(planned);
     const { status, failure, record } = ending;
+    const seconds = (performance.now() - start) / 1000;
+    if (shared.signal.aborted && status !== 'finished' && this.#skipBroken(planned, record, seconds)) return;
     if (status === 'failed') {
-      this.#stopped ||= !keepGoing;
       const stage = planned.stages.find(({ stage: { id } }) => id === failure?.stage);
-      if (stage) this.#failedStages.set(stage.recipe, trial.id);
+      if (failure?.code === failedElsewhereCode) {
+        // Its own failure is told where it happened.
+        const result = this.#keep(planned, 'skipped', { ...record.facts, failure });
+        await this.#write();
+        this.#end(result, seconds);
+        return;
+      }
+      this.#stopped ||= !keepGoing;
+      if (stage) this.#fail(stage, trial.id);
     }
     const result = this.#keep(planned, status, { ...record.facts, ...(failure && { failure }) });
     await this.#write();
-    this.#end(result, (performance.now() - start) / 1000);
+    this.#end(result, seconds);
+  }
+
+  /** Notes that a stage failed for good, and stops trials that wait for the same output or are about to make it again. */
+  #fail({ recipe }: PlannedStage, trial: string): void {
+    this.#failedStages.set(recipe, trial);
+    for (const [{ stages }, interruption] of this.#running)
+      if (stages.some((stage) => stage.recipe === recipe)) interruption.abort();
+  }
+
+  /** Whether a trial needs what failed in another one: it is skipped. */
+  #skipBroken(planned: PlannedTrial, record?: TrialRecord, seconds = 0): boolean {
+    const broken = planned.stages.find(({ recipe }) => this.#failedStages.has(recipe));
+    if (broken === undefined) return false;
+    const failedIn = this.#failedStages.get(broken.recipe)!;
+    const message = `It needs the same output of ${broken.stage.id}, which failed in trial ${failedIn}.`;
+    const failure = { message, stage: broken.stage.id };
+    this.#end(this.#keep(planned, 'skipped', { ...record?.facts, failure }), seconds);
+    return true;
   }
 
   #end(result: TrialResult, seconds: number): void {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TimedRunEvent } from '../run/events.js';
 import type { SweepEvent, TrialFailure, TrialStatus } from './events.js';
 import type { Exit, Launcher } from './launcher.js';
-import { TrialRecord, type KnownProgress } from './trial-record.js';
+import { TrialRecord } from './trial-record.js';
 import type { Trial } from './trial.js';
 
 export interface TrialOptions {
@@ -16,7 +16,6 @@ export interface TrialOptions {
   readonly retryPauseSeconds: number;
   /** Time that a trial may run, waiting for outputs of other processes not counted. */
   readonly timeLimitSeconds: number | undefined;
-  readonly known: KnownProgress;
   readonly emit: (event: SweepEvent) => void;
 }
 
@@ -59,7 +58,7 @@ export async function runTrial(trial: Trial, options: TrialOptions): Promise<End
 
 async function attemptTrial(trial: Trial, options: TrialOptions): Promise<Ending> {
   const { launcher, log, signal, emit, timeLimitSeconds } = options;
-  const record = new TrialRecord(options.known);
+  const record = new TrialRecord();
   const limit = new TimeLimit(timeLimitSeconds);
   const stop = AbortSignal.any([signal, limit.signal]);
   const tell = (event: TimedRunEvent): void => {

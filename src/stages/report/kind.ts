@@ -7,6 +7,7 @@ export const stage: StageKind<ReportConfig> = {
   codeVersion: 1,
   dependsOnPrecision: false,
   dependsOnSeed: false,
+  tellsOfInputs: true,
   externalInputs: () => [],
   // The page tells how long stages took.
   isIncidental: () => true,

@@ -47,7 +47,7 @@ export class ToySweep {
   }
 
   /** Makes a stage fail that many times, or die. */
-  break(stage: string, how: number | 'die'): Promise<void> {
+  break(stage: string, how: number | 'die' | 'late'): Promise<void> {
     return writeFile(join(this.folder, 'break', stage), String(how));
   }
 
