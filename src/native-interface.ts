@@ -18,3 +18,21 @@ export function nativeInterface(): typeof import('koffi') {
   }
   return koffi;
 }
+
+/**
+ * Opens a library by its path or name, and keeps it mapped until the process ends: unloading TensorFlow at exit crashes.
+ *
+ * @param binding `lazy` resolves functions at their first call, and is quicker with large libraries
+ * @returns why it cannot be opened, in the loader's words; undefined where it is open
+ */
+export function keepOpen(library: string, binding: 'now' | 'lazy'): string | undefined {
+  const mac = process.platform === 'darwin';
+  const loader = nativeInterface().load(mac ? 'libSystem.B.dylib' : 'libdl.so.2');
+  const dlopen = loader.func('void* dlopen(const char*, int)');
+  // Looked up before the call: looking up forgets the last error.
+  const dlerror = loader.func('const char* dlerror()');
+  const flags = (binding === 'now' ? 0x2 : 0x1) | (mac ? 0x80 : 0x1000);
+  const handle = dlopen(library, flags) as bigint | null;
+  if (handle !== null && handle !== 0n) return undefined;
+  return (dlerror() as string | null) ?? 'the loader gives no reason';
+}

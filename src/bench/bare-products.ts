@@ -1,5 +1,5 @@
-import { Session, type Output, int32, type RuntimeOptions } from '../tensorflow/index.js';
-import { hasAvx512 } from '../tensorflow/library/processor.js';
+import { Session, type Output, int32, nativeBackend, type RuntimeOptions } from '../tensorflow/index.js';
+import { computesBfloat16 } from '../tensorflow/runtime-options.js';
 import { bestOf } from './best-of.js';
 import { type Product, flopsOf } from './products.js';
 
@@ -27,7 +27,8 @@ export function rateOf(products: readonly Product[], seconds: number): number {
 
 async function secondsOfOne(product: Product, runtime: RuntimeOptions, repeats: number): Promise<number> {
   const { batch, rows, inner, columns, transposed } = product;
-  const dtype = runtime.precision === 'bfloat16' && hasAvx512() ? 'bfloat16' : 'float32';
+  const place = nativeBackend(runtime).placeOf(runtime);
+  const dtype = runtime.precision === 'bfloat16' && computesBfloat16(place) ? 'bfloat16' : 'float32';
   const session = new Session(runtime);
   try {
     const { graph } = session;

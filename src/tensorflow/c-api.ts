@@ -1,5 +1,6 @@
 import { UserError } from '../errors.js';
-import { nativeInterface } from '../native-interface.js';
+import { keepOpen, nativeInterface } from '../native-interface.js';
+import type { Device } from './library/device-choice.js';
 import { libraryMissing } from './library/library-missing.js';
 import { locateLibrary, type LibraryLocation } from './library/locate.js';
 import { loadQuietly } from './native-log.js';
@@ -157,8 +158,9 @@ let loaded: CApi | undefined;
  * Throws `tensorflow-missing` where the library is not set up, `tensorflow-unloadable` where it cannot be
  * loaded, `tensorflow-version` where it is another release than the one that we are built for.
  */
-export function cApi(): CApi {
-  return (loaded ??= load(locateLibrary()));
+export function cApi(device?: Device): CApi {
+  // Of the options only a GPU that is asked for says which build to take; otherwise the machine and the set-up do.
+  return (loaded ??= load(locateLibrary(device === 'gpu' ? { device } : {})));
 }
 
 function load(location: LibraryLocation | undefined): CApi {
@@ -168,7 +170,7 @@ function load(location: LibraryLocation | undefined): CApi {
   try {
     koffi.struct('TF_Output', { operation: 'void*', index: 'int' });
     const library = loadQuietly(() => {
-      pin(location.cc);
+      keepOpen(location.cc, 'now');
       return koffi.load(location.cc);
     });
     const memcpy = koffi
@@ -197,14 +199,6 @@ function load(location: LibraryLocation | undefined): CApi {
  */
 function chooseKernels(): void {
   if (process.arch === 'x64') process.env.TF_ENABLE_ONEDNN_OPTS ??= '1';
-}
-
-/** Keeps the library mapped until the process ends: unloading it at exit crashes. */
-function pin(path: string): void {
-  const now = 0x2;
-  const noDelete = process.platform === 'darwin' ? 0x80 : 0x1000;
-  const loader = nativeInterface().load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libdl.so.2');
-  loader.func('void* dlopen(const char*, int)')(path, now | noDelete);
 }
 
 /** @throws UserError `tensorflow-version` where the library is another release than the one that we are built for. */

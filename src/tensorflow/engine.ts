@@ -2,23 +2,13 @@ import { UserError } from '../errors.js';
 import { EagerSession, EagerStore, type EagerVariable } from './eager-session.js';
 import type { HostTensor } from './data-types.js';
 import { startWasm } from './fallback/wasm.js';
-import { locateLibrary } from './library/locate.js';
-import { type Machine, checkMachine, requirePlatform, thisMachine } from './library/platform.js';
+import { cApi } from './c-api.js';
+import { type EngineKind, checkEngine, chooseEngine, gpuWarnings } from './engine-choice.js';
 import { nativeBackend } from './native-backend.js';
-import type { RuntimeOptions } from './runtime-options.js';
+import { type RuntimeOptions, computesBfloat16 } from './runtime-options.js';
 import { Session, type SessionVariable } from './session.js';
 import { VariableStore } from './variable-store.js';
 import type { WorkerServer } from './worker-server.js';
-import { libraryMissing } from './library/library-missing.js';
-
-/** What computes: the native library, or tfjs's WebAssembly backend, operation by operation. */
-export type EngineKind = 'native' | 'wasm';
-
-export interface EngineChoice {
-  readonly kind: EngineKind;
-  /** Why the native library, or a GPU that was asked for, does not serve, as a sentence. */
-  readonly reason?: string;
-}
 
 /** Where programs run and their weights live. */
 export type ProgramSession = Session | EagerSession;
@@ -33,62 +23,54 @@ export interface ProgramStore {
 }
 
 let running: EngineKind | undefined;
-let starting: Promise<EngineChoice> | undefined;
+let starting: Promise<Engine> | undefined;
 
 /** What computes in this process. */
 export function engineKind(): EngineKind {
   return running ?? 'native';
 }
 
-/**
- * What would compute here: what `PIPELINE_BACKEND` says (`native` or `wasm`), otherwise the native library where it is
- * set up and can run, and the fallback where not.
- *
- * @throws UserError `backend-unknown`; `tensorflow-missing` and those of `checkMachine` where only the native library would do;
- *   those of `locateLibrary`.
- */
-export function chooseEngine(
-  device: RuntimeOptions['device'] = 'auto',
-  env: NodeJS.ProcessEnv = process.env,
-  machine?: Machine,
-): EngineChoice {
-  const asked = env.PIPELINE_BACKEND ?? '';
-  if (asked === 'wasm') return { kind: 'wasm', reason: 'PIPELINE_BACKEND=wasm asks for it.' };
-  if (asked !== '' && asked !== 'native')
-    throw new UserError({
-      code: 'backend-unknown',
-      usage: true,
-      message: `PIPELINE_BACKEND is "${asked}": expected native or wasm.`,
-      remedy: 'Correct it, or unset it: then the native library is taken where it is set up.',
-    });
-  const obstacle = obstacleTo(env, machine);
-  if (obstacle === undefined) return { kind: 'native' };
-  if (asked === 'native' || device === 'gpu') throw obstacle;
-  return { kind: 'wasm', reason: [obstacle.message, obstacle.remedy].filter(Boolean).join(' ') };
+/** What has been made ready to compute. */
+export interface Engine {
+  readonly kind: EngineKind;
+  /** What computes otherwise than one may expect, as sentences; told by the first start only, so that it is told once. */
+  readonly warnings: readonly string[];
 }
 
 /**
- * Makes ready what computes in this process. Only the first call decides, and only it tells the reason for a fallback,
- * so that it is told once.
+ * Makes ready what computes in this process. Only the first call decides.
  *
- * @throws UserError as `chooseEngine` and `cApi` do
+ * @throws UserError as `checkEngine` and `cApi` do
  */
-export async function startEngine(options: RuntimeOptions = {}): Promise<EngineChoice> {
-  if (starting !== undefined) return { kind: (await starting).kind };
+export async function startEngine(options: RuntimeOptions = {}): Promise<Engine> {
+  if (starting !== undefined) {
+    const { kind } = await starting;
+    if (kind === 'native') warningsOf(options);
+    return { kind, warnings: [] };
+  }
   return (starting = start(options));
 }
 
-async function start(options: RuntimeOptions): Promise<EngineChoice> {
-  const choice = chooseEngine(options.device);
-  running = choice.kind;
-  if (choice.kind === 'wasm') {
-    await startWasm();
-    return choice;
-  }
-  const { devices } = nativeBackend(options);
-  const wantsGpu = options.device === 'gpu' || process.env.PIPELINE_DEVICE === 'gpu';
-  if (!wantsGpu || devices.includes('GPU')) return choice;
-  return { ...choice, reason: 'A GPU is asked for, but TensorFlow sees none: the CPU computes.' };
+async function start(options: RuntimeOptions): Promise<Engine> {
+  const warnings = checkEngine(options);
+  running = chooseEngine(options.device).kind;
+  if (running === 'native') return { kind: running, warnings: warningsOf(options) };
+  await startWasm();
+  return { kind: running, warnings };
+}
+
+/** What the native library makes of the options. It is loaded where it was not. */
+function warningsOf(options: RuntimeOptions): readonly string[] {
+  const backend = nativeBackend(options);
+  const { facts, reasons } = backend.gpus;
+  const registered = backend.devices.includes('GPU');
+  const place = backend.placeOf(options);
+  const lacksBfloat16 = options.precision === 'bfloat16' && !computesBfloat16(place);
+  const lacking = registered ? 'a GPU before compute capability 8.0' : 'a processor without AVX-512';
+  return [
+    ...gpuWarnings(options.device, cApi().location, facts, { registered, reasons }),
+    ...(lacksBfloat16 ? [`Computes in float32: ${lacking} has no fast bfloat16.`] : []),
+  ];
 }
 
 /** Loads the native library where nothing was started yet: for programs that do not wait. */
@@ -116,19 +98,4 @@ export function openSession(options: RuntimeOptions = {}, server?: WorkerServer)
 export function openStore(session: ProgramSession, variables: readonly ProgramVariable[]): ProgramStore {
   if (session instanceof EagerSession) return new EagerStore(variables as readonly EagerVariable[]);
   return new VariableStore(session, variables as readonly SessionVariable[]);
-}
-
-/** Why the native library cannot run here. A library of the user's own is taken as it is. */
-function obstacleTo(env: NodeJS.ProcessEnv, machine?: Machine): UserError | undefined {
-  if (env.PIPELINE_TENSORFLOW) {
-    locateLibrary({ env });
-    return undefined;
-  }
-  try {
-    checkMachine(machine ?? thisMachine(requirePlatform()));
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  return locateLibrary({ env }) === undefined ? libraryMissing() : undefined;
 }

@@ -20,13 +20,12 @@ export { VariableStore } from './variable-store.js';
 export { type BatchAxes, resized } from './batch-axes.js';
 export { type CompileOptions, type Compiled, CompiledProgram, compile } from './compile.js';
 export { EagerSession, EagerStore, EagerVariable } from './eager-session.js';
+export { type EngineChoice, type EngineKind, chooseEngine } from './engine-choice.js';
 export {
-  type EngineChoice,
-  type EngineKind,
+  type Engine,
   type ProgramSession,
   type ProgramStore,
   type ProgramVariable,
-  chooseEngine,
   engineKind,
   openSession,
   openStore,

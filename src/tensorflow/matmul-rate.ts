@@ -1,5 +1,6 @@
 import { int32 } from './data-types.js';
 import type { Output } from './graph.js';
+import { MixedPrecision } from './mixed-precision.js';
 import { nativeBackend } from './native-backend.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { Session } from './session.js';
@@ -13,7 +14,7 @@ const rounds = 6;
  * matrix products could reach at most. The best of a few.
  */
 export async function matmulRate(options: RuntimeOptions): Promise<number> {
-  const onGpu = options.device !== 'cpu' && nativeBackend(options).devices.includes('GPU');
+  const onGpu = nativeBackend(options).placeOf(options).devices.includes('GPU');
   const width = widths[onGpu ? 'gpu' : 'cpu'];
   const session = new Session(options);
   try {
@@ -28,7 +29,8 @@ export async function matmulRate(options: RuntimeOptions): Promise<number> {
       [],
       [a, b].map((variable, i) => variable.assign(graph.node('Fill', [extents, graph.scalar(0.3 + i)]))),
     );
-    const product: Output = graph.node('MatMul', [a.read(), b.read()]);
+    const factors = new MixedPrecision(graph).operands('MatMul', [a.read(), b.read()]);
+    const product: Output = graph.node('MatMul', factors);
     // One number out of all: nothing is copied to the host, and the product is not thrown away.
     const corner = graph.node('Max', [product, graph.constant(int32([2], Int32Array.of(0, 1)))]);
     let fastest = Infinity;

@@ -6,7 +6,10 @@ import { AttributeKind, type OpAttribute } from './attributes.js';
 import { cApi } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
+import { type GpuFacts, gpuFacts, gpusHiddenBy, openCudaLibraries } from './gpus.js';
 import { replaceKernels } from './kernels.js';
+import { hasAvx512 } from './library/processor.js';
+import { keepingLog, reasonsIn, withoutLog } from './native-log.js';
 import {
   type OpBinding,
   type TensorMetadata,
@@ -15,7 +18,7 @@ import {
   refuseRecorded,
 } from './op-binding.js';
 import { refuseRandomValues } from './random-guard.js';
-import { type RuntimeOptions, configProto } from './runtime-options.js';
+import { type Place, type RuntimeOptions, asTheyAre, configProto } from './runtime-options.js';
 import { allowTensorFloat32 } from './tensor-float-32.js';
 import { tf } from './tfjs.js';
 import { untraceable, usedDisposed } from './untraceable.js';
@@ -57,7 +60,10 @@ export class NativeBackend extends NodeJSKernelBackend {
   /** Data that a traced function has written; the rest of the pending data belongs to the eager binding. */
   private readonly recordedData = new WeakSet();
 
-  constructor(private readonly eager: EagerBinding) {
+  constructor(
+    private readonly eager: EagerBinding,
+    readonly gpus: RegisteredGpus,
+  ) {
     super(constants(eager) as TFJSBinding, '@tensorflow/tfjs-node-gpu');
     const owner = (id: number): OpBinding => (id < firstRecordedId ? eager : (this.recorder ?? outOfTrace));
     const current = (): OpBinding => this.recorder ?? eager;
@@ -80,6 +86,16 @@ export class NativeBackend extends NodeJSKernelBackend {
   /** Kinds of the devices that TensorFlow sees, such as `CPU` and `GPU`. */
   get devices(): readonly string[] {
     return this.eager.devices();
+  }
+
+  /** Where sessions with these options compute. */
+  placeOf({ device }: RuntimeOptions): Omit<Place, 'workers'> {
+    const avx512 = hasAvx512();
+    if (!this.eager.usesGpu || gpusHiddenBy(device) !== undefined) return { devices: ['CPU'], avx512 };
+    const [least] = this.gpus.facts.gpus
+      .map(({ computeCapability }) => computeCapability)
+      .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    return { devices: this.devices, computeCapability: least, avx512 };
   }
 
   /** Number of tensors that TensorFlow's eager runtime holds for us. */
@@ -193,13 +209,21 @@ const outOfTrace: OpBinding = {
 
 let backend: NativeBackend | undefined;
 
+/** The GPUs of this process. */
+export interface RegisteredGpus {
+  /** What the driver and the files say. */
+  readonly facts: GpuFacts;
+  /** What TensorFlow's log says that it misses; empty where it registered all. */
+  readonly reasons: readonly string[];
+}
+
 /**
  * The process's native backend. The first call loads TensorFlow and registers the backend with tfjs under the
  * name `tensorflow`; only its options count. Throws as `cApi` does.
  */
 export function nativeBackend(options: RuntimeOptions = {}): NativeBackend {
   if (backend !== undefined) return backend;
-  const created = new NativeBackend(new EagerBinding(configProto(options)));
+  const created = registered(options);
   // A KernelBackend by its constructor, though its type leaves out members that tfjs-node declares as private.
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   tf.registerBackend('tensorflow', () => created, 3);
@@ -208,4 +232,24 @@ export function nativeBackend(options: RuntimeOptions = {}): NativeBackend {
   require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
   replaceKernels();
   return (backend = created);
+}
+
+/** Has TensorFlow look for devices, which it does once a process, when its first context is made. */
+function registered(options: RuntimeOptions): NativeBackend {
+  const { location } = cApi(options.device);
+  const facts = gpuFacts(location, options.device);
+  // What TensorFlow would register, but not be able to use, is hidden from it.
+  const usable = facts.expected && facts.problems.length === 0;
+  const bind = () => new EagerBinding(configProto(options, asTheyAre(!usable)));
+  if (!usable) {
+    // Without a GPU the CUDA build complains of it in every process; who needs to know is told what `facts` say.
+    const binding = location.build === 'cuda' ? withoutLog(location.framework, bind) : bind();
+    return new NativeBackend(binding, { facts, reasons: [] });
+  }
+  const closed = openCudaLibraries(location);
+  const { value, log } = keepingLog(location.framework, bind);
+  return new NativeBackend(value, {
+    facts: { ...facts, problems: closed },
+    reasons: value.usesGpu ? [] : reasonsIn(log),
+  });
 }

@@ -16,10 +16,15 @@ const stderr = 2;
  * is diverted to a file for that time, and the rest of the file is written to stderr afterwards.
  */
 export function loadQuietly<T>(load: () => T): T {
-  const level = Number((process.env.TF_CPP_MIN_LOG_LEVEL ??= String(severities.indexOf('E'))));
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= String(severities.indexOf('E'));
+  const level = severityShown();
   if (!lacksInstructions()) return divertStderr(load, (text) => recordsOf(text, level));
   // TensorFlow will say what is missing and abort.
   return load();
+}
+
+function severityShown(): number {
+  return Number(process.env.TF_CPP_MIN_LOG_LEVEL);
 }
 
 /** Those records of a log that have at least the severity `level`. A record may go over several lines. */
@@ -33,6 +38,61 @@ export function recordsOf(log: string, level: number): string {
     return keep;
   });
   return lines.join('');
+}
+
+/** Functions of C++ in the framework's library: `absl::SetMinLogLevel(severity)`, and absl's own setter of the level of VLOG. */
+const setters = {
+  severity: 'void _ZN4absl12lts_2025081414SetMinLogLevelENS0_18LogSeverityAtLeastE(int)',
+  detail: 'int _ZN4absl12lts_2025081412log_internal21UpdateGlobalVLogLevelEi(int)',
+} as const;
+
+/**
+ * Runs `use` with all that TensorFlow logs meanwhile kept, at whatever level, and shows of it what the user's level lets
+ * through. What TensorFlow misses for GPUs it tells as a warning, or in details that nobody sees.
+ */
+export function keepingLog<T>(framework: string, use: () => T): { readonly value: T; readonly log: string } {
+  const level = severityShown();
+  let log = '';
+  const value = withLevels(framework, { severity: 0, detail: 1 }, () =>
+    divertStderr(use, (text) => {
+      log = text;
+      return recordsOf(text, level);
+    }),
+  );
+  return { value, log };
+}
+
+/** Runs `use` without what TensorFlow logs meanwhile, unless the user has asked for it. */
+export function withoutLog<T>(framework: string, use: () => T): T {
+  if (severityShown() !== severities.indexOf('E')) return use();
+  return withLevels(framework, { severity: severities.indexOf('F'), detail: 0 }, use);
+}
+
+function withLevels<T>(framework: string, levels: Record<keyof typeof setters, number>, use: () => T): T {
+  const library = nativeInterface().load(framework);
+  const set = ({ severity, detail }: typeof levels) => {
+    library.func(setters.severity)(severity);
+    library.func(setters.detail)(detail);
+  };
+  set(levels);
+  try {
+    return use();
+  } finally {
+    set({ severity: severityShown(), detail: Number(process.env.TF_CPP_MAX_VLOG_LEVEL ?? 0) });
+  }
+}
+
+/** What a log of registering devices says that is missing. */
+export function reasonsIn(log: string): readonly string[] {
+  const records = log.split(/^(?=[IWEF]\d{4} )/m);
+  const reasons = records.flatMap((record) => {
+    const [, severity, file, text] =
+      /^([IWEF])\d{4} \S+ +\S+ (\w+)\.cc:\d+\] ([^;]*)/.exec(record.replace(/\s+/g, ' ')) ?? [];
+    if (text === undefined) return [];
+    const tells = severity === 'I' ? text.startsWith('Could not load') : /cuda|gpu/.test(file!);
+    return tells ? [text.split('. Please')[0]!.trim()] : [];
+  });
+  return [...new Set(reasons)];
 }
 
 function divertStderr<T>(use: () => T, filter: (text: string) => string): T {

@@ -1,12 +1,11 @@
-import { hasAvx512 } from './library/processor.js';
 import { encodeMessage } from './protobuf.js';
 
 /** How sessions and eager operations run. */
 export interface RuntimeOptions {
   /**
-   * `bfloat16` is for matrix products and what moves their results; weights stay float32. A processor
-   * that cannot computes in float32 instead, which is several times faster there.
-   * `float16` is for GPUs without bfloat16: training scales its loss.
+   * `bfloat16` is for matrix products and what moves their results; weights stay float32. Processors without AVX-512
+   * and GPUs before compute capability 8.0 compute in float32 instead, which is several times faster there.
+   * `float16` is for such GPUs: training scales its loss.
    */
   readonly precision?: 'float32' | 'bfloat16' | 'float16';
   /** `cpu` hides GPUs; `auto` uses what is there. */
@@ -22,18 +21,39 @@ export interface RuntimeOptions {
   /**
    * Whether TensorFlow rewrites graphs before it runs them; on by default. Without it programs are ready in half the
    * time and as fast, where they have no dense convolutions or constants to fold; in bfloat16 they are faster, as
-   * traces then write it. float16, XLA and GPUs need rewriting, and have it in any case.
+   * traces then write it, as they do on GPUs in any case. float16, XLA and GPUs need rewriting, and have it always.
    */
   readonly rewriting?: boolean;
 }
 
-/** Who sees to it that a session's programs run as its options ask. */
+/** Where a session's programs run. */
+export interface Place {
+  /** Kinds of the devices that TensorFlow has registered, whatever its build, and that the session may use. */
+  readonly devices: readonly string[];
+  /** Compute capability of the GPU, or of the least able of several; undefined where there is none, or it is not known. */
+  readonly computeCapability?: readonly [major: number, minor: number] | undefined;
+  /** Whether the processor has AVX-512, as far as it says. */
+  readonly avx512: boolean;
+  /** Whether graphs run over several processes, which always place and rewrite the whole. */
+  readonly workers: boolean;
+}
+
+/** How a session's graphs are prepared, and by whom. */
 export interface Preparation {
   /** TensorFlow rewrites graphs. Else what runs is placed by itself, and not the whole graph again at each trace. */
   readonly rewritten: boolean;
-  /** Traces write products in bfloat16. Else it is for rewriting to do. */
+  /** Traces write products in bfloat16. */
   readonly mixed: boolean;
+  /** What TensorFlow's rewriting converts products and convolutions to. */
+  readonly converted: 'bfloat16' | 'float16' | undefined;
+  /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
+  readonly fusesFrom: number;
+  /** TensorFlow is to register no GPU for it. */
+  readonly hidesGpus: boolean;
 }
+
+/** Numbers in a tensor from which a fused function gains more over a training than compiling it takes. */
+const worthFusing = 2 ** 17;
 
 /** RewriterConfig.Toggle.ON */
 const on = 1;
@@ -44,19 +64,35 @@ const noMemoryOptimization = 1;
 /** OptimizerOptions.GlobalJitLevel.ON_1 */
 const jitOn = 1;
 
-/**
- * How a session's graphs are prepared.
- *
- * @param processorOnly whether no GPU will be used
- * @param workers whether graphs run over several processes, which always place and rewrite the whole
- */
+/** Decides how a session's graphs are prepared. Nothing else does: not the build of the library, nor who opens the session. */
 export function preparationOf(
-  { precision = 'float32', xla = false, rewriting = true }: RuntimeOptions,
-  { processorOnly, workers }: { readonly processorOnly: boolean; readonly workers: boolean },
-  bfloat16 = hasAvx512(),
+  { precision = 'float32', xla = false, rewriting = true, fusion }: RuntimeOptions,
+  place: Place,
 ): Preparation {
-  const bySelf = !rewriting && !xla && precision !== 'float16' && processorOnly;
-  return { rewritten: workers || !bySelf, mixed: bySelf && precision === 'bfloat16' && bfloat16 };
+  const onGpu = place.devices.includes('GPU');
+  const bfloat16 = precision === 'bfloat16' && computesBfloat16(place);
+  const bySelf = !rewriting && !xla && precision !== 'float16' && !onGpu;
+  // TensorFlow's own rewriting knows bfloat16 on processors only.
+  const mixed = bfloat16 && (bySelf || onGpu);
+  return {
+    rewritten: place.workers || !bySelf,
+    mixed,
+    converted: precision === 'float16' ? 'float16' : bfloat16 && !mixed ? 'bfloat16' : undefined,
+    fusesFrom: fusion === undefined ? (onGpu ? Infinity : worthFusing) : fusion ? 0 : Infinity,
+    hidesGpus: !onGpu,
+  };
+}
+
+/**
+ * Whether products of bfloat16 are computed fast: by tensor cores since compute capability 8.0, and on processors with
+ * AVX-512.
+ */
+export function computesBfloat16({
+  devices,
+  computeCapability = [8, 0],
+  avx512,
+}: Omit<Place, 'workers'>): boolean {
+  return devices.includes('GPU') ? computeCapability[0] >= 8 : avx512;
 }
 
 /** The serialized `ConfigProto` for `options`. */
@@ -64,19 +100,27 @@ export function configProto(...args: Parameters<typeof configMessage>): Uint8Arr
   return encodeMessage('ConfigProto', configMessage(...args));
 }
 
+/** How operations run one by one, as they are: eagerly, or for whatever a session asks for itself. */
+export const asTheyAre = (hidesGpus: boolean): Preparation => ({
+  rewritten: true,
+  mixed: false,
+  converted: undefined,
+  fusesFrom: Infinity,
+  hidesGpus,
+});
+
 /** The fields of the `ConfigProto` for `options`. */
 export function configMessage(
-  { precision = 'float32', device = 'auto', threads = 0, xla = false }: RuntimeOptions,
-  { rewritten, mixed }: Preparation = { rewritten: true, mixed: false },
-  bfloat16 = hasAvx512(),
+  { threads = 0, xla = false }: RuntimeOptions,
+  { rewritten, converted, hidesGpus }: Preparation,
 ): Readonly<Record<string, unknown>> {
   const rewriteOptions = {
     metaOptimizerIterations: oneRound,
     memoryOptimization: noMemoryOptimization,
     // It makes nothing faster, and writes attributes into calls of functions that other processes then complain of.
     disableTfgOptimizer: true,
-    ...(precision === 'bfloat16' && bfloat16 && !mixed && { autoMixedPrecisionOnednnBfloat16: on }),
-    ...(precision === 'float16' && { autoMixedPrecision: on }),
+    ...(converted === 'bfloat16' && { autoMixedPrecisionOnednnBfloat16: on }),
+    ...(converted === 'float16' && { autoMixedPrecision: on }),
   };
   const graphOptions = {
     ...(xla && { optimizerOptions: { globalJitLevel: jitOn, cpuGlobalJit: true } }),
@@ -88,7 +132,7 @@ export function configMessage(
     intraOpParallelismThreads: threads,
     allowSoftPlacement: true,
     gpuOptions: { allowGrowth: true },
-    ...(device === 'cpu' ? { deviceCount: [{ key: 'GPU', value: 0 }] } : {}),
+    ...(hidesGpus && { deviceCount: [{ key: 'GPU', value: 0 }] }),
     graphOptions,
   };
 }

@@ -2,6 +2,7 @@ import { closedError } from '../errors.js';
 import { type Pointer, TensorFlowError, cApi, throwUnlessOk, withStatus } from './c-api.js';
 import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
+import { nativeBackend } from './native-backend.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
 import { outOfMemory } from './out-of-memory.js';
 import { encodeMessage } from './protobuf.js';
@@ -12,9 +13,6 @@ import type { WorkerServer } from './worker-server.js';
 
 /** TF_RESOURCE_EXHAUSTED */
 const resourceExhausted = 8;
-
-/** Numbers in a tensor from which a fused function gains more over a training than compiling it takes. */
-const worthFusing = 2 ** 17;
 
 /** A value fed to a placeholder. */
 export type Feed = readonly [placeholder: Output, value: HostTensor];
@@ -66,15 +64,12 @@ export class Session {
   ) {
     const c = cApi();
     const preparation = preparationOf(options, {
-      processorOnly: processorOnly(options),
+      ...nativeBackend(options).placeOf(options),
       workers: server !== undefined,
     });
-    this.rewritten = preparation.rewritten;
-    this.graph = new Graph({
-      fusesFrom: fusesFrom(options),
-      fusesBiases: !this.rewritten,
-      mixed: preparation.mixed,
-    });
+    const { rewritten, mixed, fusesFrom } = preparation;
+    this.rewritten = rewritten;
+    this.graph = new Graph({ fusesFrom, fusesBiases: !rewritten, mixed });
     const native = c.NewSessionOptions();
     const config = encodeMessage(
       'ConfigProto',
@@ -198,15 +193,4 @@ export class Session {
       held.targets.fill(0n);
     }
   }
-}
-
-function fusesFrom(options: RuntimeOptions): number {
-  const { fusion } = options;
-  if (fusion !== undefined) return fusion ? 0 : Infinity;
-  return processorOnly(options) ? worthFusing : Infinity;
-}
-
-/** Whether no GPU will be used, as far as is known before TensorFlow looks for one. */
-function processorOnly({ device }: RuntimeOptions): boolean {
-  return device === 'cpu' || cApi().location.build === 'cpu';
 }

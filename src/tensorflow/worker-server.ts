@@ -2,8 +2,9 @@ import { statSync } from 'node:fs';
 import { basename, dirname, isAbsolute } from 'node:path';
 import { UserError } from '../errors.js';
 import { type Pointer, cApi, withStatus } from './c-api.js';
+import { nativeBackend } from './native-backend.js';
 import { encodeMessage } from './protobuf.js';
-import { type Preparation, type RuntimeOptions, configMessage } from './runtime-options.js';
+import { type Preparation, type RuntimeOptions, asTheyAre, configMessage } from './runtime-options.js';
 import { exchangeBySockets, exposed } from './socket-exchange.js';
 
 /** The processes that compute together, and which of them this one is. */
@@ -62,10 +63,8 @@ export class WorkerServer {
   readonly size: number;
   readonly target: string;
 
-  constructor(
-    { rank, addresses }: WorkerGroup,
-    private readonly options: RuntimeOptions = {},
-  ) {
+  constructor({ rank, addresses }: WorkerGroup, options: RuntimeOptions = {}) {
+    const { devices } = nativeBackend(options).placeOf(options);
     this.rank = rank;
     this.size = addresses.length;
     const c = cApi();
@@ -80,8 +79,8 @@ export class WorkerServer {
       cluster: { job: [{ name: job, tasks }] },
       jobName: job,
       taskIndex: rank,
-      // Added to what each session asks for, which says of precision what it wants.
-      defaultSessionConfig: this.config({ ...this.options, precision: 'float32' }),
+      // Added to what each session asks for, which says itself how its graphs are prepared.
+      defaultSessionConfig: this.config(options, asTheyAre(!devices.includes('GPU'))),
       protocol: 'grpc',
     });
     const server = newServer(definition, own);
@@ -93,7 +92,7 @@ export class WorkerServer {
   }
 
   /** The fields of the `ConfigProto` of sessions on this server: each sees its own worker's devices only. */
-  config(options: RuntimeOptions, preparation?: Preparation): Readonly<Record<string, unknown>> {
+  config(options: RuntimeOptions, preparation: Preparation): Readonly<Record<string, unknown>> {
     return {
       ...configMessage(options, preparation),
       deviceFilters: [`/job:${job}/task:${this.rank}`],

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checkEngine, gpuWarnings } from '../../src/tensorflow/engine-choice.js';
 import { chooseEngine, nativeBackend, startEngine } from '../../src/tensorflow/index.js';
 import type { Machine } from '../../src/tensorflow/library/platform.js';
 
@@ -15,6 +16,8 @@ afterAll(() => {
 
 const capable: Machine = { platform: 'linux-x64', cpuinfo: 'flags\t\t: fpu sse2 avx avx2\n', glibc: '2.36' };
 const withoutAvx: Machine = { ...capable, cpuinfo: 'flags\t\t: fpu sse2\n' };
+const cpuBuild = { version: '2.21.0', build: 'cpu', directory: '', cc: '', framework: '' } as const;
+const noGpus = { driver: undefined, expected: false, gpus: [], problems: [], notes: [] };
 const alpine: Machine = { ...capable, glibc: undefined };
 
 describe('what computes', () => {
@@ -27,10 +30,8 @@ describe('what computes', () => {
     ['asked for', { PIPELINE_BACKEND: 'wasm' }, capable, /asks for it/],
     ['a processor without AVX', {}, withoutAvx, /AVX.*QEMU/],
     ['another C library', {}, alpine, /GNU C library/],
-    ['a library that is not set up', { PIPELINE_CACHE: '' }, capable, /not set up.*npm run setup/],
   ] as const)('the fallback, with the reason: %s', (_, env, machine, reason) => {
-    const given = 'PIPELINE_CACHE' in env ? { PIPELINE_CACHE: empty } : env;
-    expect(chooseEngine('auto', given, machine)).toEqual({
+    expect(chooseEngine('auto', env, machine)).toEqual({
       kind: 'wasm',
       reason: expect.stringMatching(reason) as string,
     });
@@ -56,9 +57,7 @@ describe('what computes', () => {
     const facts = expect.objectContaining({ code: 'cpu-without-avx' }) as Error;
     expect(() => chooseEngine('gpu', {}, withoutAvx)).toThrow(facts);
     expect(() => chooseEngine('auto', { PIPELINE_BACKEND: 'native' }, withoutAvx)).toThrow(facts);
-    expect(() =>
-      chooseEngine('auto', { PIPELINE_BACKEND: 'native', PIPELINE_CACHE: empty }, capable),
-    ).toThrow(expect.objectContaining({ code: 'tensorflow-missing', remedy: 'Run `npm run setup`.' }));
+    expect(() => chooseEngine('auto', { PIPELINE_DEVICE: 'gpu' }, withoutAvx)).toThrow(facts);
   });
 
   test('no unknown word, and no folder without libraries', () => {
@@ -69,16 +68,77 @@ describe('what computes', () => {
       }),
     );
     writeFileSync(join(empty, 'libtensorflow_cc.so.2'), '');
-    expect(() => chooseEngine('auto', { PIPELINE_TENSORFLOW: empty }, capable)).toThrow(
+    expect(() => checkEngine({}, { PIPELINE_TENSORFLOW: empty })).toThrow(
       expect.objectContaining({ code: 'tensorflow-folder-incomplete' }),
     );
   });
 });
 
-test('a GPU that is asked for and not there is told of, once, and the CPU computes', async () => {
-  const first = await startEngine({ device: 'gpu' });
-  expect(first.kind).toBe('native');
-  if (nativeBackend().devices.includes('GPU')) expect(first.reason).toBeUndefined();
-  else expect(first.reason).toMatch(/GPU is asked for.*sees none/);
-  expect(await startEngine({ device: 'gpu' })).toEqual({ kind: 'native' });
+describe('before anything runs', () => {
+  test.each([
+    ['an empty cache', { PIPELINE_CACHE: '' }],
+    ['another home', { HOME: '' }],
+  ] as const)('the library that is missing is told of, not replaced: %s', (_, env) => {
+    const given = Object.fromEntries(Object.keys(env).map((key) => [key, empty]));
+    const missing = {
+      code: 'tensorflow-missing',
+      remedy: expect.stringContaining('npm run setup') as string,
+    };
+    expect(() => checkEngine({}, given)).toThrow(expect.objectContaining(missing));
+    expect(checkEngine({}, { ...given, PIPELINE_BACKEND: 'wasm' })).toEqual([
+      expect.stringMatching(/WebAssembly.*asks for it/),
+    ]);
+  });
+
+  test('a GPU that is asked for and hidden, or without a driver, is refused', () => {
+    const cpuOnly = { PIPELINE_DEVICE: 'cpu' };
+    expect(() => gpuWarnings('gpu', cpuBuild, noGpus, undefined, cpuOnly)).toThrow(
+      expect.objectContaining({
+        code: 'gpu-missing',
+        message: expect.stringContaining('PIPELINE_DEVICE=cpu') as string,
+      }),
+    );
+    expect(() => gpuWarnings('gpu', cpuBuild, noGpus, undefined, {})).toThrow(/no NVIDIA driver/);
+    expect(gpuWarnings('auto', cpuBuild, noGpus, undefined, {})).toEqual([]);
+  });
+
+  test('a driver beside the CPU build is told of, unless that build was asked for', () => {
+    writeFileSync(join(empty, 'libcuda.so.1'), '');
+    const env = { LD_LIBRARY_PATH: empty, PIPELINE_CACHE: empty };
+    const driver = { version: undefined, evidence: join(empty, 'libcuda.so.1') };
+    const withDriver = { ...noGpus, driver };
+    expect(gpuWarnings('auto', cpuBuild, withDriver, undefined, env)).toEqual([
+      expect.stringMatching(/processor computes.*CPU build.*--gpu/),
+    ]);
+    writeFileSync(join(empty, 'device'), 'cpu\n');
+    expect(gpuWarnings('auto', cpuBuild, withDriver, undefined, env)).toEqual([]);
+  });
+
+  test('what the GPU lacks, in the words of the driver and of TensorFlow', () => {
+    const cuda = { ...cpuBuild, build: 'cuda' as const };
+    const driver = { version: undefined, evidence: '/dev/nvidiactl' };
+    const lacking = {
+      ...noGpus,
+      driver,
+      expected: true,
+      problems: [{ message: 'ptxas is missing.', remedy: 'Fetch it.' }],
+    };
+    expect(gpuWarnings('auto', cuda, lacking, undefined, {})).toEqual([
+      'The processor computes, not the GPU: ptxas is missing. Fetch it.',
+    ]);
+    expect(() => gpuWarnings('gpu', cuda, lacking, undefined, {})).toThrow(/ptxas is missing/);
+    const seen = { registered: false, reasons: ["Could not load dynamic library 'libcufft.so.11'"] };
+    expect(gpuWarnings('auto', cuda, { ...lacking, problems: [] }, seen, {})).toEqual([
+      expect.stringContaining('libcufft.so.11'),
+    ]);
+    expect(gpuWarnings('cpu', cuda, lacking, undefined, {})).toEqual([]);
+  });
+});
+
+test('a GPU that is asked for and not there is refused when the engine starts', async () => {
+  const { warnings } = await startEngine();
+  expect(warnings).toEqual([]);
+  expect(await startEngine()).toEqual({ kind: 'native', warnings: [] });
+  if (!nativeBackend().devices.includes('GPU'))
+    await expect(startEngine({ device: 'gpu' })).rejects.toThrow(/A GPU is asked for/);
 });

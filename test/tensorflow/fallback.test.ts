@@ -23,9 +23,12 @@ import { philox } from './philox.js';
 beforeAll(async () => {
   process.env.PIPELINE_BACKEND = 'wasm';
   const [first, again] = [await startEngine(), await startEngine()];
-  expect(first).toEqual({ kind: 'wasm', reason: 'PIPELINE_BACKEND=wasm asks for it.' });
-  // The notice is told once.
-  expect(again).toEqual({ kind: 'wasm' });
+  expect(first).toEqual({
+    kind: 'wasm',
+    warnings: [expect.stringContaining('PIPELINE_BACKEND=wasm asks for it.')],
+  });
+  // The warning is told once.
+  expect(again).toEqual({ kind: 'wasm', warnings: [] });
   expect([engineKind(), tf.getBackend()]).toEqual(['wasm', 'wasm']);
 });
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { promisify } from 'node:util';
-import { recordsOf } from '../../src/tensorflow/native-log.js';
+import { reasonsIn, recordsOf } from '../../src/tensorflow/native-log.js';
 
 const preamble = 'WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n';
 const information = 'I0000 00:00:1795480027.319639   26565 port.cc:153] oneDNN is on.\nIt goes on here.\n';
@@ -37,4 +37,19 @@ test('loading TensorFlow and computing write nothing to stderr, and stderr is ba
     { env },
   );
   expect(await run).toEqual({ stdout: '2,2\n', stderr: 'still here\n' });
+});
+
+test('what TensorFlow misses for GPUs is found in its log, warnings and details alike', () => {
+  const log = [
+    'I0000 00:00:1795915511.153611   12036 dso_loader.cc:133] Successfully opened dynamic library libcudnn.so.9\n',
+    "I0000 00:00:1795915511.153611   12036 dso_loader.cc:144] Could not load dynamic library 'libcusolver.so.11'; dlerror: no such file; LD_LIBRARY_PATH: /a\n",
+    'W0000 00:00:1795915511.153611   12036 gpu_device.cc:2365] Cannot dlopen some GPU libraries. Please make sure.\nSkipping registering GPU devices...\n',
+    'W0000 00:00:1795915511.153611   12036 cpu_feature.cc:1] Slow.\n',
+    'E0000 00:00:1795915511.153611   12036 cuda_platform.cc:52] failed call to cuInit: INTERNAL: NO_DEVICE\n',
+  ].join('');
+  expect(reasonsIn(preamble + log)).toEqual([
+    "Could not load dynamic library 'libcusolver.so.11'",
+    'Cannot dlopen some GPU libraries',
+    'failed call to cuInit: INTERNAL: NO_DEVICE',
+  ]);
 });

@@ -1,11 +1,19 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
 import { nativeBackend } from '../../src/tensorflow/index.js';
-import { configProto, preparationOf } from '../../src/tensorflow/runtime-options.js';
+import {
+  type Place,
+  type Preparation,
+  type RuntimeOptions,
+  asTheyAre,
+  configProto,
+  preparationOf,
+} from '../../src/tensorflow/runtime-options.js';
 import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/tensor-float-32.js';
 import { libraryProtos } from './library-protos.js';
 
-const hex = (...args: Parameters<typeof configProto>) => Buffer.from(configProto(...args)).toString('hex');
+const hex = (options: RuntimeOptions, preparation: Partial<Preparation> = {}) =>
+  Buffer.from(configProto(options, { ...asTheyAre(false), ...preparation })).toString('hex');
 
 /**
  * Bytes by hand, from config.proto and rewriter_config.proto. A field begins with its number times 8, plus 0 for a
@@ -20,29 +28,16 @@ const noTfg = '800201';
 // graph_options (10) { rewrite_options (10) }
 const graphOptions = `52095207${rewriting}${noTfg}`;
 
-const rewritten = { rewritten: true, mixed: false };
-
 describe('the session configuration, serialized', () => {
   test('by default: GPU memory as needed, operations placed where they can be', () => {
     expect(hex({})).toBe(allowGrowth + softPlacement + graphOptions);
   });
 
-  test('bfloat16 turns graph rewriting for it on', () => {
+  test('what rewriting is to convert', () => {
     // graph_options (10) { rewrite_options (10) { as above, auto_mixed_precision_onednn_bfloat16 (31): ON } }
-    expect(hex({ precision: 'bfloat16' }, rewritten, true)).toContain(`520c520a${rewriting}f80101${noTfg}`);
-    expect(hex({ precision: 'float32' }, rewritten, true)).toBe(hex({}));
-  });
-
-  test('but not where traces write it', () => {
-    expect(hex({ precision: 'bfloat16' }, { rewritten: true, mixed: true }, true)).toBe(hex({}));
-  });
-
-  test('bfloat16 is float32 where the processor has no AVX-512', () => {
-    expect(hex({ precision: 'bfloat16' }, rewritten, false)).toBe(hex({}));
-    expect(hasAvx512('flags\t\t: fpu avx avx2 fma')).toBe(false);
-    expect(hasAvx512('flags\t\t: fpu avx avx2 fma avx512f avx512_bf16')).toBe(true);
-    // No Linux, or no x86: nothing is known against it.
-    expect(hasAvx512('Features\t: asimd bf16')).toBe(true);
+    expect(hex({}, { converted: 'bfloat16' })).toContain(`520c520a${rewriting}f80101${noTfg}`);
+    // auto_mixed_precision (23): ON
+    expect(hex({}, { converted: 'float16' })).toContain(`520c520a${rewriting}b80101${noTfg}`);
   });
 
   test('threads', () => {
@@ -50,18 +45,28 @@ describe('the session configuration, serialized', () => {
     expect(hex({ threads: 3 })).toContain('1003');
   });
 
-  test('on the CPU no GPU is seen', () => {
+  test('where GPUs are hidden, none is registered', () => {
     // device_count (1) { key (1): "GPU", value (2): 0 }. A value of 0 may be left out.
-    expect(hex({ device: 'cpu' })).toMatch(/0a0[57]0a03475055(1000)?/);
-    expect(hex({ device: 'gpu' })).not.toContain('475055');
+    expect(hex({}, { hidesGpus: true })).toMatch(/0a0[57]0a03475055(1000)?/);
+    expect(hex({})).not.toContain('475055');
+  });
+
+  test('each graph is placed by itself where it is not rewritten', () => {
+    // graph_options (10) { place_pruned_graph (6): true, rewrite_options (10) }
+    expect(hex({}, { rewritten: false })).toBe(
+      `${allowGrowth}${softPlacement}520b30015207${rewriting}${noTfg}`,
+    );
   });
 });
 
 describe("the session configuration, read by TensorFlow's own definitions", () => {
-  let decode: (...args: Parameters<typeof configProto>) => Record<string, unknown>;
+  let decode: (options: RuntimeOptions, preparation: Partial<Preparation>) => Record<string, unknown>;
   beforeAll(() => {
     const type = libraryProtos('tensorflow/core/protobuf/config.proto').lookupType('tensorflow.ConfigProto');
-    decode = (...args) => type.toObject(type.decode(configProto(...args)), { enums: String });
+    decode = (options, preparation) =>
+      type.toObject(type.decode(configProto(options, { ...asTheyAre(false), ...preparation })), {
+        enums: String,
+      });
   });
   const decoded = (graph: object = {}, rewrite: object = {}) => ({
     gpu_options: { allow_growth: true },
@@ -79,50 +84,65 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
   const optimizer_options = { global_jit_level: 'ON_1', cpu_global_jit: true };
 
   test.each([
-    [{}, decoded()],
-    [{ threads: 3 }, { ...decoded(), intra_op_parallelism_threads: 3 }],
-    [{ device: 'cpu' }, { ...decoded(), device_count: { GPU: 0 } }],
-    [{ device: 'gpu', tf32: false }, decoded()],
-    [{ precision: 'bfloat16' }, decoded({}, { auto_mixed_precision_onednn_bfloat16: 'ON' })],
-    [{ precision: 'float16' }, decoded({}, { auto_mixed_precision: 'ON' })],
-    [{ xla: true }, decoded({ optimizer_options })],
-    [{ xla: true, precision: 'float16' }, decoded({ optimizer_options }, { auto_mixed_precision: 'ON' })],
-  ] as const)('%j', (options, expected) => {
-    expect(decode(options, rewritten, true)).toEqual(expected);
+    [{}, {}, decoded()],
+    [{ threads: 3 }, {}, { ...decoded(), intra_op_parallelism_threads: 3 }],
+    [{}, { hidesGpus: true }, { ...decoded(), device_count: { GPU: 0 } }],
+    [{ device: 'gpu', tf32: false }, {}, decoded()],
+    [{}, { converted: 'bfloat16' }, decoded({}, { auto_mixed_precision_onednn_bfloat16: 'ON' })],
+    [{}, { converted: 'float16' }, decoded({}, { auto_mixed_precision: 'ON' })],
+    [{ xla: true }, {}, decoded({ optimizer_options })],
+    [{}, { rewritten: false }, decoded({ place_pruned_graph: true })],
+  ] as const)('%j, %j', (options, preparation, expected) => {
+    expect(decode(options, preparation)).toEqual(expected);
   });
 });
 
-describe('who prepares graphs', () => {
-  const here = { processorOnly: true, workers: false };
-  const tensorFlow = { rewritten: true, mixed: false };
-  const trace = { rewritten: false, mixed: false };
-  test.each([
-    [{}, here, tensorFlow],
-    [{ precision: 'bfloat16' }, here, tensorFlow],
-    [{ rewriting: false }, here, trace],
-    [{ rewriting: false }, { ...here, processorOnly: false }, tensorFlow],
-    [{ rewriting: false }, { ...here, workers: true }, tensorFlow],
-    [{ rewriting: false, precision: 'bfloat16' }, here, { rewritten: false, mixed: true }],
-    [
-      { rewriting: false, precision: 'bfloat16' },
-      { ...here, workers: true },
-      { rewritten: true, mixed: true },
-    ],
-    [{ rewriting: false, precision: 'bfloat16' }, { ...here, processorOnly: false }, tensorFlow],
-    [{ rewriting: false, precision: 'bfloat16', xla: true }, here, tensorFlow],
-    [{ rewriting: false, precision: 'float16' }, here, tensorFlow],
-    [{ rewriting: false, xla: true }, here, tensorFlow],
-  ] as const)('%j, %j', (options, place, expected) => {
-    expect(preparationOf(options, place, true)).toEqual(expected);
+describe('how graphs are prepared', () => {
+  const zen4: Place = { devices: ['CPU'], avx512: true, workers: false };
+  const zen3: Place = { ...zen4, avx512: false };
+  // An A100 in a machine with an EPYC Rome, which has no AVX-512.
+  const ampere: Place = { devices: ['CPU', 'GPU'], computeCapability: [8, 0], avx512: false, workers: false };
+  const turing: Place = { ...ampere, computeCapability: [7, 5], avx512: true };
+  const together = (place: Place): Place => ({ ...place, workers: true });
+
+  const cpu = { rewritten: true, mixed: false, converted: undefined, fusesFrom: 2 ** 17, hidesGpus: true };
+  const gpu = { ...cpu, fusesFrom: Infinity, hidesGpus: false };
+  const traced = { ...cpu, rewritten: false };
+  const own = { rewriting: false } as const;
+  const bf16 = { precision: 'bfloat16' } as const;
+  const fp16 = { precision: 'float16' } as const;
+
+  test.each<[string, RuntimeOptions, Place, Preparation]>([
+    ['a processor', {}, zen4, cpu],
+    ['a processor, without rewriting', own, zen4, traced],
+    ['processors of several workers', own, together(zen4), cpu],
+    ['a processor, XLA', { ...own, xla: true }, zen4, cpu],
+    ['a processor, everything fused', { fusion: true }, zen4, { ...cpu, fusesFrom: 0 }],
+    ['a processor, nothing fused', { fusion: false }, zen4, { ...cpu, fusesFrom: Infinity }],
+    ['a GPU, everything fused', { fusion: true }, ampere, { ...gpu, fusesFrom: 0 }],
+    ['a processor in bfloat16', bf16, zen4, { ...cpu, converted: 'bfloat16' }],
+    ['a processor in bfloat16, by the trace', { ...own, ...bf16 }, zen4, { ...traced, mixed: true }],
+    ['workers in bfloat16, by the trace', { ...own, ...bf16 }, together(zen4), { ...cpu, mixed: true }],
+    ['bfloat16 with XLA', { ...own, ...bf16, xla: true }, zen4, { ...cpu, converted: 'bfloat16' }],
+    ['a processor without bfloat16', { ...own, ...bf16 }, zen3, traced],
+    ['a processor without bfloat16, rewriting', bf16, zen3, cpu],
+    ['a GPU', own, ampere, gpu],
+    ['a GPU in bfloat16, whatever the processor', { ...own, ...bf16 }, ampere, { ...gpu, mixed: true }],
+    ['a GPU in bfloat16, with rewriting', bf16, ampere, { ...gpu, mixed: true }],
+    ['a GPU in bfloat16, with XLA', { ...bf16, xla: true }, ampere, { ...gpu, mixed: true }],
+    ['GPUs of several workers in bfloat16', { ...own, ...bf16 }, together(ampere), { ...gpu, mixed: true }],
+    ['an older GPU in bfloat16', { ...own, ...bf16 }, turing, gpu],
+    ['an older GPU in float16', { ...own, ...fp16 }, turing, { ...gpu, converted: 'float16' }],
+    ['float16 on a processor', { ...own, ...fp16 }, zen4, { ...cpu, converted: 'float16' }],
+  ])('%s', (_, options, place, expected) => {
+    expect(preparationOf(options, place)).toEqual(expected);
   });
 
-  test('bfloat16 is float32 where the processor has none', () => {
-    expect(preparationOf({ rewriting: false, precision: 'bfloat16' }, here, false)).toEqual(trace);
-  });
-
-  test('each graph is placed by itself where it is not rewritten', () => {
-    // graph_options (10) { place_pruned_graph (6): true, rewrite_options (10) }
-    expect(hex({}, trace)).toBe(`${allowGrowth}${softPlacement}520b30015207${rewriting}${noTfg}`);
+  test('a processor has bfloat16 with AVX-512', () => {
+    expect(hasAvx512('flags\t\t: fpu avx avx2 fma')).toBe(false);
+    expect(hasAvx512('flags\t\t: fpu avx avx2 fma avx512f avx512_bf16')).toBe(true);
+    // No Linux, or no x86: nothing is known against it.
+    expect(hasAvx512('Features\t: asimd bf16')).toBe(true);
   });
 });
 

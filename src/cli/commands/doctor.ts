@@ -4,10 +4,11 @@ import { dirname, join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { Chalk } from 'chalk';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
-import { hasAvx512 } from '../../tensorflow/library/processor.js';
 import { libraryFacts } from '../../tensorflow/library/facts.js';
 import { type EngineReport, engineReport } from '../../tensorflow/engine-report.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
+import { setupWith } from '../../tensorflow/library/setup-command.js';
+import { verifyLibrary } from '../../tensorflow/library/verify.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 
@@ -22,19 +23,24 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
   const { stdout, env } = services;
   const { bold, red } = new Chalk({ level: usesColor(stdout, env) ? 1 : 0 });
   const library = libraryFacts({ env });
-  const engine = await engineReport();
+  const damage = library.found === undefined ? [] : await verifyLibrary(library.found);
+  // What is damaged may end the process that loads it.
+  const engine = damage.length === 0 ? await engineReport() : undefined;
   const problems =
-    engine.kind === 'wasm' && env.PIPELINE_BACKEND === 'wasm'
+    engine?.kind === 'wasm' && env.PIPELINE_BACKEND === 'wasm'
       ? []
-      : [...library.problems, ...engine.problems];
+      : unique([
+          ...library.problems,
+          ...damage.map((path) => ({
+            message: `${path} is not what was unpacked: its SHA-256 is another than the one recorded beside it.`,
+            remedy: `Run \`${setupWith('--verify')}\`, which fetches it again.`,
+          })),
+          ...(engine?.problems ?? []),
+        ]);
   const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
   const findings: Finding[] = [
     { label: 'Node', value: `${process.version}, ${process.platform} ${process.arch}` },
     { label: 'Processor', value: processor() },
-    {
-      label: 'bfloat16',
-      value: hasAvx512() ? 'yes' : 'no: this processor has no AVX-512; what asks for it computes in float32',
-    },
     { label: 'Memory', value: `${formatBytes(freemem())} free of ${formatBytes(totalmem())}` },
     {
       label: 'GPU',
@@ -45,7 +51,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
       value: library.suited === undefined ? 'nothing' : `${library.suited.build}: ${library.suited.reason}`,
     },
     { label: 'TensorFlow', value: libraryLine(library) },
-    ...engineFindings(engine),
+    ...(engine === undefined ? [] : engineFindings(engine)),
     { label: 'Runs', value: `${shortPath(runsRoot)}, ${formatBytes(await freeSpace(runsRoot))} free` },
   ];
   const width = Math.max(...findings.map(({ label }) => label.length));
@@ -62,15 +68,27 @@ function processor(): string {
 }
 
 /** Which engine computes, and what it sees: by loading it. */
-function engineFindings({ kind, reason, devices }: EngineReport): Finding[] {
+function engineFindings({ kind, reason, devices, gpus, bfloat16, notes }: EngineReport): Finding[] {
   const engine =
     kind === 'native' ? 'native TensorFlow, compiled graphs.' : 'WebAssembly, many times slower.';
-  const onGpu = 'float32 with TF32, or float16 with a scaled loss';
+  const onGpu = devices.includes('GPU');
+  const lacking = onGpu ? 'its compute capability is below 8.0' : 'this processor has no AVX-512';
+  const without = `no: ${lacking}; what asks for it computes in float32${onGpu ? ', float16 is faster' : ''}`;
   return [
     { label: 'Engine', value: [engine, reason].filter(Boolean).join(' ') },
     ...(devices.length > 0 ? [{ label: 'Devices', value: devices.join(', ') }] : []),
-    ...(devices.includes('GPU') ? [{ label: 'Precision', value: onGpu }] : []),
+    ...gpus.map(({ name, bytes, computeCapability }, i) => ({
+      label: `GPU ${i}`,
+      value: `${name}, ${formatBytes(bytes)}, compute capability ${computeCapability.join('.')}`,
+    })),
+    ...(kind === 'native' ? [{ label: 'bfloat16', value: bfloat16 ? 'yes' : without }] : []),
+    ...notes.map((value) => ({ label: 'Note', value })),
   ];
+}
+
+/** Problems that two sources tell of are told once. */
+function unique<T extends { readonly message: string }>(problems: readonly T[]): readonly T[] {
+  return [...new Map(problems.map((problem) => [problem.message, problem])).values()];
 }
 
 function gpu(driver: ReturnType<typeof libraryFacts>['driver']): string {

@@ -5,11 +5,11 @@
  */
 export interface RuntimeConfig {
   /**
-   * Device to compute on; `auto` takes the GPU where there is one.
+   * Device to compute on. `auto` takes the GPU where there is one, and warns where there is a driver but no GPU can be used; `gpu` refuses to run without one; `cpu` hides it.
    */
   device: 'auto' | 'cpu' | 'gpu';
   /**
-   * Number format of matrix products and convolutions; weights are always kept in float32. `bfloat16` is for processors with AVX-512, `float16` for GPUs: training then scales its loss.
+   * Number format of matrix products and convolutions; weights are always kept in float32. `bfloat16` is for GPUs since compute capability 8.0 (A100, RTX 30) and processors with AVX-512, others compute in float32; `float16` is for older GPUs: training then scales its loss.
    */
   precision: 'float32' | 'bfloat16' | 'float16';
   /**

@@ -1,13 +1,13 @@
 import { UserError } from '../../errors.js';
 import { cacheFolder } from './cache-folder.js';
 import { chooseDevice } from './device-choice.js';
+import { libraryMissing } from './library-missing.js';
 import { locateLibrary, type LibraryLocation, type LibraryOptions } from './locate.js';
 import { readManifest } from './manifest.js';
 import { findNvidiaDriver, type NvidiaDriver } from './nvidia-driver.js';
 import { pinnedRelease } from './pinned-release.js';
 import { checkMachine, requirePlatform, thisMachine } from './platform.js';
 import type { Build } from './release.js';
-import { setupCommand, setupWith } from './setup-command.js';
 
 /** What is known about the native library without loading it. */
 export interface LibraryFacts {
@@ -46,15 +46,8 @@ export function libraryFacts(options: LibraryOptions = {}): LibraryFacts {
         });
   const found = suited === undefined ? undefined : attempt(() => locateLibrary(options));
   if (suited !== undefined && found === undefined && problems.length === 0) {
-    problems.push({
-      message: `The native library is not set up in ${cacheFolder(env)}.`,
-      remedy: setupCommand,
-    });
-  } else if (suited?.build === 'cuda' && found?.build === 'cpu') {
-    problems.push({
-      message: `${suited.reason}, but only the CPU build is set up.`,
-      remedy: setupWith('--gpu'),
-    });
+    const { message, remedy } = libraryMissing(options);
+    problems.push({ message, remedy });
   }
   return {
     pinnedVersion: release.version,

@@ -77,6 +77,17 @@ export function locateBuild(
   };
 }
 
+/** Files of a build in the cache that are missing or cut short; empty where it was never set up, or is whole. */
+export function damagedBuild(build: Build, { env = process.env, ...options }: LibraryOptions = {}): string[] {
+  const platform = options.platform ?? currentPlatform();
+  const release = options.release ?? pinnedRelease;
+  const entry = platform && findBuild(release, build, platform);
+  if (entry === undefined) return [];
+  const directory = join(cacheFolder(env), folderName(release, entry));
+  const manifest = readManifest(directory);
+  return manifest === undefined ? [] : damagedFiles(directory, manifest);
+}
+
 function locateOwn(directory: string): LibraryLocation {
   const names =
     process.platform === 'darwin'

@@ -126,7 +126,10 @@ describe('facts', () => {
     const facts = libraryFacts(options());
     expect(facts.found).toBeUndefined();
     expect(facts.problems).toEqual([
-      { message: `The native library is not set up in ${sandbox.cache}.`, remedy: 'npm run setup' },
+      {
+        message: `The native TensorFlow library is not set up in ${sandbox.cache}.`,
+        remedy: expect.stringContaining('`npm run setup`') as string,
+      },
     ]);
   });
 

@@ -1,0 +1,179 @@
+import { createRequire } from 'node:module';
+import { UserError } from '../errors.js';
+import { type GpuFacts, type GpuProblem, asksForGpu, gpuFacts, gpusHiddenBy } from './gpus.js';
+import { chooseDevice } from './library/device-choice.js';
+import { libraryMissing } from './library/library-missing.js';
+import { type LibraryLocation, damagedBuild, locateLibrary } from './library/locate.js';
+import { pinnedRelease } from './library/pinned-release.js';
+import {
+  type Machine,
+  checkMachine,
+  currentPlatform,
+  requirePlatform,
+  thisMachine,
+} from './library/platform.js';
+import { setupWith } from './library/setup-command.js';
+import type { RuntimeOptions } from './runtime-options.js';
+
+/** What computes: the native library, or tfjs's WebAssembly backend, operation by operation. */
+export type EngineKind = 'native' | 'wasm';
+
+export interface EngineChoice {
+  readonly kind: EngineKind;
+  /** Why the native library does not serve, as a sentence. */
+  readonly reason?: string;
+}
+
+/**
+ * What computes here: the native library, and the fallback only where `PIPELINE_BACKEND=wasm` asks for it or this
+ * platform has no library. The numbers of the two differ, so that neither stands in for the other unasked.
+ *
+ * @throws UserError `backend-unknown`; those of `checkMachine` where only the native library would do
+ */
+export function chooseEngine(
+  device: RuntimeOptions['device'] = 'auto',
+  env: NodeJS.ProcessEnv = process.env,
+  machine?: Machine,
+): EngineChoice {
+  const asked = env.PIPELINE_BACKEND ?? '';
+  if (asked === 'wasm') return { kind: 'wasm', reason: 'PIPELINE_BACKEND=wasm asks for it.' };
+  if (asked !== '' && asked !== 'native')
+    throw new UserError({
+      code: 'backend-unknown',
+      usage: true,
+      message: `PIPELINE_BACKEND is "${asked}": expected native or wasm.`,
+      remedy: 'Correct it, or unset it: the native library then computes.',
+    });
+  // A library of the user's own is taken as it is.
+  if (env.PIPELINE_TENSORFLOW) return { kind: 'native' };
+  try {
+    checkMachine(machine ?? thisMachine(requirePlatform()));
+    return { kind: 'native' };
+  } catch (error) {
+    if (!(error instanceof UserError) || asked === 'native' || asksForGpu(device, env)) throw error;
+    return { kind: 'wasm', reason: [error.message, error.remedy].filter(Boolean).join(' ') };
+  }
+}
+
+/**
+ * Name and version of what computes here, such as `tensorflow 2.21.0`: outputs of one follow from it. Whether the library
+ * is set up makes no difference.
+ *
+ * @throws UserError as `chooseEngine`
+ */
+export function engineName(device?: RuntimeOptions['device'], env: NodeJS.ProcessEnv = process.env): string {
+  if (chooseEngine(device, env).kind === 'native') return `tensorflow ${pinnedRelease.version}`;
+  const { dependencies } = createRequire(import.meta.url)('../../package.json') as {
+    dependencies: Readonly<Record<string, string>>;
+  };
+  return `wasm ${dependencies['@tensorflow/tfjs-backend-wasm']!}`;
+}
+
+/**
+ * Refuses what could not compute here as asked, and tells what will compute otherwise than one may expect. Loads nothing
+ * of TensorFlow, so that a run may ask before its first stage.
+ *
+ * @throws UserError `tensorflow-missing` where the native library is to compute and is not set up; `gpu-missing` where a
+ *   GPU is asked for and cannot be used; those of `chooseEngine` and `locateLibrary`
+ */
+export function checkEngine(
+  { device = 'auto' }: RuntimeOptions = {},
+  env: NodeJS.ProcessEnv = process.env,
+): readonly string[] {
+  const { kind, reason } = chooseEngine(device, env);
+  if (kind === 'wasm')
+    return [
+      `WebAssembly computes in float32, many times slower than the native library. ${reason ?? ''}`.trim(),
+    ];
+  const location = locateLibrary({ env, ...(device === 'gpu' && { device }) });
+  if (location === undefined) throw libraryMissing({ env });
+  return gpuWarnings(device, location, gpuFacts(location, device, env), undefined, env);
+}
+
+/** What TensorFlow has made of the GPUs: absent before it is loaded. */
+export interface Registration {
+  readonly registered: boolean;
+  /** What its log says that it misses. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * What is to be told of the GPUs where they do not compute though one may expect it.
+ *
+ * @throws UserError `gpu-missing` where one is asked for
+ */
+export function gpuWarnings(
+  device: RuntimeOptions['device'],
+  location: LibraryLocation,
+  facts: GpuFacts,
+  registration?: Registration,
+  env: NodeJS.ProcessEnv = process.env,
+): readonly string[] {
+  const obstacles = gpuObstacles(device, location, facts, registration, env);
+  if (obstacles.length === 0) return facts.notes;
+  const asked = asksForGpu(device, env);
+  const reason = obstacles.map(({ message }) => message).join(' ');
+  const remedies = [...new Set(obstacles.flatMap(({ remedy }) => remedy ?? []))].join(' ');
+  if (asked)
+    throw new UserError({
+      code: 'gpu-missing',
+      message: `A GPU is asked for (${device === 'gpu' ? 'runtime.device: gpu' : 'PIPELINE_DEVICE=gpu'}) and cannot be used: ${reason}`,
+      remedy: remedies === '' ? '`pipeline doctor` tells what this machine has.' : remedies,
+    });
+  return [`The processor computes, not the GPU: ${reason} ${remedies}`.trim()];
+}
+
+/** Why no GPU computes where one is asked for, or where there is a driver and nothing hides it. */
+export function gpuObstacles(
+  device: RuntimeOptions['device'],
+  location: LibraryLocation,
+  { driver, expected, problems }: GpuFacts,
+  registration?: Registration,
+  env: NodeJS.ProcessEnv = process.env,
+): readonly GpuProblem[] {
+  const hiddenBy = gpusHiddenBy(device, env);
+  // Without a driver nobody expects a GPU.
+  if ((hiddenBy !== undefined || driver === undefined) && !asksForGpu(device, env)) return [];
+  if (hiddenBy !== undefined)
+    return [{ message: `${hiddenBy} hides it.`, remedy: 'Ask for one or the other.' }];
+  if (driver === undefined)
+    return [
+      {
+        message: 'no NVIDIA driver was found.',
+        remedy:
+          'Install it, start a container with its GPUs (`docker run --gpus all`), or use `device: auto`.',
+      },
+    ];
+  if (location.build === 'cpu')
+    return choosesCpuBuild(env)
+      ? []
+      : [
+          {
+            message: `an NVIDIA driver was found (${driver.evidence}), but only the CPU build of TensorFlow is set up${describeDamage(env)}.`,
+            remedy: `Run \`${setupWith('--gpu')}\`, or \`${setupWith('--cpu')}\` to stay with it.`,
+          },
+        ];
+  if (expected && problems.length === 0 && registration?.registered === false)
+    return [
+      {
+        message: `TensorFlow registers none: ${registration.reasons.join('; ') || 'its log tells no reason'}.`,
+        remedy: undefined,
+      },
+    ];
+  return problems;
+}
+
+function describeDamage(env: NodeJS.ProcessEnv): string {
+  const damaged = damagedBuild('cuda', { env });
+  return damaged.length === 0 ? '' : `; of the CUDA build ${damaged.join(', ')} is missing or cut short`;
+}
+
+/** Whether an earlier set-up asked for the processor, or nothing else is to be had. */
+function choosesCpuBuild(env: NodeJS.ProcessEnv): boolean {
+  const platform = currentPlatform();
+  return (
+    platform === undefined ||
+    Boolean(env.PIPELINE_TENSORFLOW) ||
+    chooseDevice(pinnedRelease, platform, undefined, env).build === 'cpu'
+  );
+}
