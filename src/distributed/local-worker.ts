@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { Observable, share } from 'rxjs';
+import { lifelineDescriptor } from './lifeline.js';
 import { type FromWorker, workerCommand } from './messages.js';
 import type { Worker, WorkerEnd } from './worker.js';
 
@@ -35,9 +36,7 @@ export function startLocalWorker(
     ipc: true,
     reject: false,
     buffer: false,
-    stdin: 'ignore',
-    stdout: 'ignore',
-    stderr: 'pipe',
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
   const tail: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -54,6 +53,9 @@ export function startLocalWorker(
     messages: new Observable<FromWorker>((subscriber) => {
       child.on('message', (message) => {
         subscriber.next(message as FromWorker);
+      });
+      child.stdio[lifelineDescriptor].on('data', () => {
+        subscriber.next({ type: 'pulse' });
       });
       void ended.then(() => {
         subscriber.complete();

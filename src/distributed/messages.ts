@@ -23,7 +23,9 @@ export type ToWorker =
 
 /** What a worker tells its supervisor. */
 export type FromWorker =
-  /** Sent at an interval for as long as the process can do anything. */
+  /** Sent at an interval for as long as the process runs, also where it cannot attend to anything. */
+  | { readonly type: 'pulse' }
+  /** Sent at an interval for as long as it attends to what it is told. */
   | { readonly type: 'alive' }
   | { readonly type: 'event'; readonly event: StageEvent }
   | { readonly type: 'done' }

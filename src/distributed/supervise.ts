@@ -8,9 +8,11 @@ import type { Worker, WorkerEnd } from './worker.js';
 import { errorOf } from './worker-task.js';
 
 export interface Patience {
-  /** Without a sign of life for so long, a worker that has begun to work hangs. */
+  /** Without a pulse for so long a worker is frozen; once it has begun to work, it hangs without another sign of life. */
   readonly silenceMs: number;
-  /** The same before its first progress: it loads and traces, during which it cannot give signs. */
+  /** How long its process may take to its first pulse. */
+  readonly bootMs: number;
+  /** How long it may take to its first progress without another sign: it loads and traces, and cannot give any. */
   readonly startMs: number;
   /** Without progress of any worker for so long, all of them hang. */
   readonly stallMs: number;
@@ -22,11 +24,16 @@ export interface Patience {
 
 export const usualPatience: Patience = {
   silenceMs: 20_000,
+  bootMs: 26_000,
   startMs: 300_000,
   stallMs: 1_800_000,
   causeMs: 1_500,
   endMs: 10_000,
 };
+
+/** Time between two looks at the workers; a look that comes later than this by more was delayed, as by a stop. */
+const lookEveryMs = 500;
+const delayMs = 2_000;
 
 /** What went wrong with a worker, worst first. */
 type Trouble =
@@ -48,8 +55,14 @@ export function supervise(
     const troubles = new Map<number, Trouble>();
     const done = new Set<number>();
     const begun = new Set<number>();
-    const lastSigns = workers.map(() => Date.now());
-    let lastProgress = Date.now();
+    // A clock that nobody sets.
+    const started = performance.now();
+    const pulsing = new Set<number>();
+    const lastPulses = workers.map(() => started);
+    const lastSigns = workers.map(() => started);
+    let lastProgress = started;
+    let lastLook = started;
+    let suspects: readonly number[] = [];
     let interrupted = false;
     let settling: NodeJS.Timeout | undefined;
 
@@ -95,26 +108,44 @@ export function supervise(
       for (const worker of workers) worker.send({ type: 'stop' });
     };
 
+    const isSilent = (rank: number, now: number): boolean =>
+      now - lastPulses[rank]! > (pulsing.has(rank) ? patience.silenceMs : patience.bootMs) ||
+      now - lastSigns[rank]! > (begun.has(rank) ? patience.silenceMs : patience.startMs);
     const watch = setInterval(() => {
-      const now = Date.now();
-      for (const { rank } of workers) {
-        const limit = begun.has(rank) ? patience.silenceMs : patience.startMs;
-        if (!done.has(rank) && now - lastSigns[rank]! > limit) trouble(rank, { type: 'silent' });
+      const now = performance.now();
+      const wasDelayed = now - lastLook > lookEveryMs + delayMs;
+      lastLook = now;
+      if (wasDelayed) {
+        // Stopped, as by Ctrl-Z or a laptop's sleep, and the workers likely with it: their time begins anew.
+        lastPulses.fill(now);
+        lastSigns.fill(now);
+        lastProgress = now;
+        return;
       }
+      const silent = workers.map(({ rank }) => rank).filter((rank) => !done.has(rank) && isSilent(rank, now));
+      // What they have told may be on its way: who is silent is asked for twice.
+      for (const rank of silent) if (suspects.includes(rank)) trouble(rank, { type: 'silent' });
+      suspects = silent;
       if (now - lastProgress > patience.stallMs) fail(stalled(patience.stallMs));
-    }, 500);
+    }, lookEveryMs);
 
     for (const { rank, messages, ended } of workers) {
       subscriber.add(
         messages.subscribe((message) => {
-          lastSigns[rank] = Date.now();
+          const now = performance.now();
+          if (message.type === 'pulse') {
+            pulsing.add(rank);
+            lastPulses[rank] = now;
+            return;
+          }
+          lastSigns[rank] = now;
           switch (message.type) {
             case 'alive':
               break;
             case 'event':
               if (message.event.type === 'progress') {
                 begun.add(rank);
-                lastProgress = Date.now();
+                lastProgress = now;
               }
               if (rank === 0) subscriber.next(message.event);
               break;

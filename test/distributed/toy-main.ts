@@ -42,6 +42,7 @@ async function begin(file: string, context: StageContext): Promise<{ done: numbe
   const log = process.env.TOY_SESSIONS!;
   await appendFile(`${log}.${rank}`, `${process.pid}\n`);
   const session = (await readFile(`${log}.${rank}`, 'utf8')).trim().split('\n').length;
+  if (process.env.TOY_MISHAP === `freeze-first ${rank}`) process.kill(process.pid, 'SIGSTOP');
   const text = await readFile(file, 'utf8').catch(() => '');
   return { done: text.split('\n').length - 1, session };
 }
@@ -67,6 +68,8 @@ async function mishap(rank: number, session: number): Promise<void> {
   if (what === 'port') throw new UserError({ code: 'worker-port-taken', message: 'The toy has no port.' });
   if (what === 'kill') process.kill(process.pid, 'SIGKILL');
   if (what === 'freeze') process.kill(process.pid, 'SIGSTOP');
+  // Attends to nothing any more, as in a native call that does not return.
+  if (what === 'block') for (;;);
   if (what === 'defect') throw new TypeError('A spring is missing.');
   if (what === 'crash') {
     process.stderr.write('a last word\n', () => process.exit(7));

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePorts } from '../support/free-ports.js';
+import { processTree } from '../support/listeners.js';
 import { nodeProgram } from '../support/programs.js';
 
 let cwd: string;
@@ -57,15 +58,16 @@ const output = (name: string): Promise<string> =>
 const pids = async (rank: number): Promise<number[]> =>
   (await readFile(join(cwd, `sessions.${rank}`), 'utf8').catch(() => '')).trim().split('\n').map(Number);
 
-const isAlive = (pid: number): boolean => {
+/** `T` of a process that is stopped; undefined where there is none, or what has ended waits for its parent to notice. */
+function stateOf(pid: number): string | undefined {
   try {
-    // A zombie answers signals but has no command line.
-    process.kill(pid, 0);
-    return true;
+    const [state] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '');
+    return state === 'Z' ? undefined : state;
   } catch {
-    return false;
+    return undefined;
   }
-};
+}
+const isAlive = (pid: number): boolean => stateOf(pid) !== undefined;
 
 async function until(condition: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
   for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
@@ -150,6 +152,54 @@ describe('workers on this machine', () => {
     await running;
     const all = [...(await pids(0)), ...(await pids(1))];
     await until(() => all.every((pid) => !isAlive(pid)));
+  });
+});
+
+describe('workers that are stopped', () => {
+  it('go on after half a minute, as after Ctrl-Z and fg', async () => {
+    await writeYaml('workers: 2', 400);
+    const running = start();
+    await until(begun(0));
+    await until(begun(1));
+    await sleep(1_000);
+    const all = processTree(running.pid!);
+    expect(all.length).toBeGreaterThanOrEqual(3);
+    for (const pid of all) process.kill(pid, 'SIGSTOP');
+    await sleep(30_000);
+    // Whoever judges wakes first.
+    for (const pid of all) {
+      process.kill(pid, 'SIGCONT');
+      await sleep(1_000);
+    }
+    const { exitCode, stderr } = await running;
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(0);
+    expect(await output('all.txt')).toBe('800\n');
+  }, 120_000);
+
+  it('end the run within half a minute where one is frozen before its first progress', async () => {
+    await writeYaml('workers: 2', 5_000);
+    const running = start({ TOY_MISHAP: 'freeze-first 1' });
+    await until(begun(1));
+    const frozen = performance.now();
+    const { exitCode, stderr } = await running;
+    expect(stderr).toContain('Worker 1 of 2 (counted from 0) gives no sign of life any more');
+    expect(exitCode).toBe(1);
+    expect(performance.now() - frozen).toBeLessThan(30_000);
+    for (const rank of [0, 1]) for (const pid of await pids(rank)) expect(isAlive(pid)).toBe(false);
+  }, 60_000);
+
+  it.each(['freeze 1', 'block 1'])('are not left behind by a run that is killed (%s)', async (mishap) => {
+    await writeYaml('workers: 2', 5_000);
+    const running = start({ TOY_MISHAP: mishap });
+    await until(begun(0));
+    await until(begun(1));
+    const all = [...(await pids(0)), ...(await pids(1))];
+    if (mishap.startsWith('freeze')) await until(() => all.some((pid) => stateOf(pid) === 'T'));
+    else await sleep(2_000);
+    running.kill('SIGKILL');
+    await running;
+    await until(() => all.every((pid) => !isAlive(pid)), 10);
   });
 });
 

@@ -1,10 +1,11 @@
 import { UserError } from '../../errors.js';
+import { holdLifeline } from '../../distributed/lifeline.js';
 import type { ToWorker } from '../../distributed/messages.js';
 import { performTask } from '../../distributed/perform-task.js';
 import { exitCodes, type Services } from '../services.js';
 
 /** `pipeline worker`: runs a share of a stage for the process that started this one. Gives the exit code. */
-export async function worker({ loadRegistry, forceExit }: Services): Promise<number> {
+export async function worker({ loadRegistry }: Services): Promise<number> {
   if (process.send === undefined)
     throw new UserError({
       code: 'not-a-worker',
@@ -14,9 +15,7 @@ export async function worker({ loadRegistry, forceExit }: Services): Promise<num
     });
   // The terminal's interruption reaches the supervisor too, which tells what to do.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
-  process.on('disconnect', () => {
-    forceExit(exitCodes.failed);
-  });
+  holdLifeline();
   await performTask(
     {
       send: (message) =>

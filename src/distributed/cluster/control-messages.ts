@@ -64,7 +64,8 @@ function isEnd(value: unknown): boolean {
 function isFromWorker(value: unknown): boolean {
   if (!isShape(value)) return false;
   if (value.type === 'event') return isShape(value.event);
-  if (value.type !== 'failed') return ['alive', 'done', 'interrupted'].includes(value.type as string);
+  if (value.type !== 'failed')
+    return ['pulse', 'alive', 'done', 'interrupted'].includes(value.type as string);
   const { message, consequence } = (value.failure ?? {}) as Shape;
   return typeof message === 'string' && typeof consequence === 'boolean';
 }

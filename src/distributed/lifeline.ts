@@ -1,0 +1,31 @@
+import { Worker as Thread } from 'node:worker_threads';
+import { nativeInterface } from '../native-interface.js';
+import { aliveEveryMs } from './messages.js';
+
+/** The worker's end of its line to whoever started it, a file descriptor. */
+export const lifelineDescriptor = 3;
+
+/** On a thread, which goes on whatever the others compute or wait for: tells that it runs, and ends with the line. */
+const program = `
+  const { Socket } = require('node:net');
+  const line = new Socket({ fd: ${lifelineDescriptor} });
+  line.on('error', () => undefined).on('close', () => process.kill(process.pid, 'SIGKILL')).resume();
+  const beat = () => line.write('.');
+  setInterval(beat, ${aliveEveryMs});
+  beat();
+`;
+
+/**
+ * Ties this process to the one that started it: tells it at an interval that it runs, and ends when it ends, whatever
+ * this one is doing then. Linux also ends it where it was stopped.
+ */
+export function holdLifeline(): void {
+  try {
+    const [deathSignal, kill] = [1, 9];
+    const prctl = nativeInterface().load('libc.so.6').func('int prctl(int, unsigned long)');
+    prctl(deathSignal, kill);
+  } catch {
+    // Other systems have no such call.
+  }
+  new Thread(program, { eval: true, execArgv: [] }).unref();
+}
