@@ -12,7 +12,7 @@ const layers = [
   ['src/nn', 'src/transport', 'src/data', 'src/huggingface'],
   ['src/tensorflow'],
   ['src/http'],
-  ['src/files', 'src/native-interface.ts', 'src/errors.ts', 'src/words.ts'],
+  ['src/files', 'src/native-interface.ts', 'src/errors.ts', 'src/words.ts', 'src/outlive-output.ts'],
 ];
 const within = (folders) => `^(${folders.join('|').replaceAll('.', '\\.')})(/|$)`;
 

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { endWhenUnread } from '../cli/broken-pipe.js';
+import { outliveOutput } from '../outlive-output.js';
 import { UserError } from '../errors.js';
 import { type StepStats, chromeTrace, costliest, nativeBackend, tf } from '../tensorflow/index.js';
 import { compareWith } from './against.js';
@@ -56,7 +56,7 @@ const program = new Command('npm run bench --')
   .option('--rounds <count>', 'turns of each with --against', whole, 2)
   .showHelpAfterError();
 
-endWhenUnread([process.stdout, process.stderr]);
+outliveOutput();
 try {
   const options = program.parse().opts<Options>();
   await (options.against === undefined ? run(options) : compare(options, options.against));

@@ -25,8 +25,11 @@ export async function runCli(args: readonly string[], services: Services): Promi
   const [name = ''] = args;
   const named = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
   for (const declare of await Promise.all(named.map((load) => load())))
-    declare(program, async (work) => {
+    declare(program, async (work, options) => {
       exitCode = await work(services);
+      if (exitCode !== exitCodes.done || options?.keepsRecords === true) return;
+      const cause = await services.notPrinted?.();
+      if (cause !== undefined) throw await outputLost(cause);
     });
 
   try {
@@ -58,4 +61,14 @@ function refuseEmpty(command: Command): void {
           `error: '${name}' is '${text}': the shell replaces ~ only at the start of a word. Write '$HOME${text.slice(1)}'.`,
         );
     }
+}
+
+async function outputLost(cause: Error): Promise<Error> {
+  const { UserError } = await import('../errors.js');
+  return new UserError({
+    code: 'output-lost',
+    message: `Not all could be printed: ${cause.message}.`,
+    remedy: 'Let the output go to a place with room for it.',
+    cause,
+  });
 }

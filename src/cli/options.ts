@@ -13,6 +13,8 @@ export interface PlanCommandOptions {
 export interface RunCommandOptions extends PlanCommandOptions {
   /** False where no lock is to be written. */
   readonly lock: boolean;
+  /** ISO 8601: when forcing began, for a trial of a sweep. */
+  readonly forcedSince?: string;
   /** Steps of each stage to profile. */
   readonly profile?: number;
 }
@@ -31,12 +33,22 @@ export function withRuns(command: Command): Command {
   );
 }
 
+export function withForce(command: Command): Command {
+  return command.option(
+    '--force <stage>',
+    'run this stage, and what depends on it, even if it is cached',
+    collect,
+    [],
+  );
+}
+
 /** The argument and options of commands that look at what is to be done with one file. */
 export function withPlanOptions(command: Command): Command {
   return withRuns(
-    withSet(command.argument('<file>', 'pipeline file'))
-      .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
-      .option('--locked', 'refuse whatever differs from the lock beside the file')
-      .option('--force <stage>', 'run this stage, and what depends on it, even if it is cached', collect, []),
+    withForce(
+      withSet(command.argument('<file>', 'pipeline file'))
+        .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
+        .option('--locked', 'refuse whatever differs from the lock beside the file'),
+    ),
   );
 }

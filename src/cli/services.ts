@@ -9,6 +9,8 @@ export interface Services {
   readonly loadRegistry: () => Promise<StageRegistry>;
   /** Ends the process at once, when it was interrupted twice. */
   readonly forceExit: (code: number) => void;
+  /** Why something could not be printed so far that may be missed. Absent where printing cannot fail. */
+  readonly notPrinted?: () => Promise<Error | undefined>;
 }
 
 /** Whether text to a stream may be coloured. See no-color.org and force-color.org. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -231,6 +231,62 @@ describe('an interrupted run', () => {
       'images start',
       'autoencoder start',
       'autoencoder continue',
+      'report start',
+    ]);
+    expect(await stepsWritten()).toBe(uninterrupted(steps));
+  });
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'continues what it was forced to make again, after %s',
+    async (signal) => {
+      expect((await pipeline('run', 'toy.yaml')).exitCode).toBe(0);
+      await rm(join(cwd, 'sessions'));
+      const forced = ['toy.yaml', '--force', 'images'];
+      const running = start(toyMain, ['run', ...forced], { TOY_STEP_MS: '10' });
+      await untilStep(running, 5);
+      running.kill(signal);
+      await running;
+      expect((await pipeline('plan', ...forced)).stdout.replaceAll(/\d+\.\d s/g, 'N s')).toContain(`
+images       cached  N s · images 1
+autoencoder  runs    forced, with images
+                     continues an interrupted session of N s
+                     steps: 120
+report       runs    forced, with images`);
+      // Asked for otherwise, it is another run.
+      expect((await pipeline('plan', 'toy.yaml', '--force', 'autoencoder')).stdout).not.toContain(
+        'continues',
+      );
+
+      const second = start(toyMain, ['run', ...forced], { TOY_STEP_MS: '10' });
+      await untilStep(second, 20);
+      second.kill(signal);
+      await second;
+      expect((await pipeline('run', ...forced)).exitCode).toBe(0);
+      expect(await sessions()).toEqual([
+        'images start',
+        'autoencoder start',
+        'autoencoder continue',
+        'autoencoder continue',
+        'report start',
+      ]);
+      expect(await stepsWritten()).toBe(uninterrupted(steps));
+
+      // The forced run has come to its end: the next one makes all of it again.
+      expect((await pipeline('run', ...forced)).exitCode).toBe(0);
+      expect((await sessions()).slice(5)).toEqual(['images start', 'autoencoder start', 'report start']);
+    },
+  );
+
+  it('does not continue what was begun before it was forced', async () => {
+    const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '10' });
+    await untilStep(running, 5);
+    running.kill('SIGINT');
+    await running;
+    expect((await pipeline('run', 'toy.yaml', '--force', 'autoencoder')).exitCode).toBe(0);
+    expect(await sessions()).toEqual([
+      'images start',
+      'autoencoder start',
+      'autoencoder start',
       'report start',
     ]);
     expect(await stepsWritten()).toBe(uninterrupted(steps));

@@ -4,7 +4,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Observable, concat, concatMap, defer, from, range } from 'rxjs';
-import { runCli } from '../../src/cli/cli.js';
+import { runProgram } from '../../src/cli/program.js';
 import { UserError } from '../../src/errors.js';
 import type { StageContext, StageEvent, StageKind } from '../../src/pipeline/stage.js';
 import { abortable } from '../../src/streams/index.js';
@@ -77,12 +77,4 @@ async function mishap(rank: number, session: number): Promise<void> {
   }
 }
 
-process.exit(
-  await runCli(process.argv.slice(2), {
-    stdout: process.stdout,
-    stderr: process.stderr,
-    env: process.env,
-    loadRegistry: () => Promise.resolve(toyRegistry({ train })),
-    forceExit: (code) => process.exit(code),
-  }),
-);
+await runProgram(() => Promise.resolve(toyRegistry({ train })));

@@ -1,5 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { eventsOf, steady, toyYaml, ToySweep } from '../cli/sweep/toy-sweep.js';
 
@@ -263,4 +264,37 @@ describe('an interrupted sweep', () => {
       }
     },
   );
+
+  it('continues what it was forced to make again, and makes what trials share once', async () => {
+    const toy = await ToySweep.create('{ grid: { stages.train.steps: [60, 61] } }');
+    expect((await toy.sweep()).exitCode).toBe(0);
+    await rm(join(toy.folder, 'sessions'));
+    const forced = ['--force', 'autoencoder', '--parallel', '2'];
+    const running = toy.start(['sweep', 'toy.yaml', ...forced], { TOY_STEP_MS: '100' });
+    await vi.waitFor(async () => {
+      expect(await toy.sessions()).toMatchObject({ 'train start': 2 });
+    }, 120_000);
+    await sleep(1000);
+    running.kill('SIGINT');
+    expect((await running).exitCode).toBe(130);
+    const plan = (await toy.sweep(...forced, '--plan')).stdout;
+    expect(plan).toMatch(/autoencoder +cached/);
+    expect(plan.match(/train +runs +forced, with autoencoder/g)).toHaveLength(2);
+    expect((await toy.sweep(...forced)).exitCode).toBe(0);
+    const once = {
+      'autoencoder start': 1,
+      'train start': 2,
+      'train continue': 2,
+      'report start': 2,
+    };
+    expect(await toy.sessions()).toEqual(once);
+    // It has come to its end: forced once more, all is made again.
+    expect((await toy.sweep(...forced)).exitCode).toBe(0);
+    expect(await toy.sessions()).toEqual({
+      ...once,
+      'autoencoder start': 2,
+      'train start': 4,
+      'report start': 4,
+    });
+  });
 });

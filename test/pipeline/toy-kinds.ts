@@ -2,7 +2,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { concatMap, concat, defer, from, of, range, type Observable } from 'rxjs';
+import { catchError, concatMap, concat, defer, from, of, range, type Observable } from 'rxjs';
 import { UserError } from '../../src/errors.js';
 import type { StageRegistry } from '../../src/pipeline/index.js';
 import type { StageContext, StageEvent, StageKind } from '../../src/pipeline/stage.js';
@@ -10,8 +10,8 @@ import { abortable } from '../../src/streams/index.js';
 
 /**
  * Stage kinds without tensors, under the names of the real ones so that real pipeline files can name them.
- * `images` writes the names in its folder; `train` and `autoencoder` count to `steps`, slowly, keeping their place in a file; `encode` warns; `report`
- * writes a page. Every session of a stage appends a line to the file that TOY_SESSIONS names. Where the folder that TOY_BREAK names has a file
+ * `images` writes the names in its folder; `train` and `autoencoder` count to `steps`, slowly, keeping their place in a file, and take
+ * TOY_SAVE_MS to save when they are interrupted; `encode` warns; `report` writes a page. Every session of a stage appends a line to the file that TOY_SESSIONS names. Where the folder that TOY_BREAK names has a file
  * with the id of a stage that counts, it fails as often as the number in it says, dies where it says `die`, or fails after a while, each time, where it says `late`.
  */
 export function toyRegistry(
@@ -124,6 +124,12 @@ const train: StageKind<never> = {
               } as const;
             }),
             abortable(context.signal),
+            catchError(async (error: unknown) => {
+              const saving = Number(process.env.TOY_SAVE_MS ?? 0);
+              await sleep(saving);
+              if (saving > 0) await noteSession(context, 'saved');
+              throw error;
+            }),
           ),
           of({ type: 'summary', values: { steps: config.steps } } as const),
         ),

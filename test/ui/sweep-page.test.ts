@@ -47,8 +47,7 @@ async function writeSweep(parent: string): Promise<string> {
   await writeResults(
     { csv: join(folder, 'sweep.csv'), json },
     { name: 'whole', file: 'whole.yaml' },
-    keys,
-    results,
+    { keys, trials: results },
   );
   const file = join(folder, 'sweep.html');
   await writeFile(file, await sweepPage((await readResults(json))!, { file }));

@@ -3,6 +3,7 @@ import { readLock } from '../../pipeline/lock/lock-file.js';
 import { LockDiffersError, refuseDifferences } from '../../pipeline/lock/refuse.js';
 import { makePlan, type Plan, type PlannedStage } from '../../pipeline/plan/plan.js';
 import { formatReason } from '../../pipeline/plan/reasons.js';
+import { earlierForcing } from '../../pipeline/run/earlier-forcing.js';
 import { stageOutput } from '../../pipeline/run/stage-context.js';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
 import type { Json, PlannedInput, StageFact } from '../../pipeline/stage.js';
@@ -19,12 +20,12 @@ export async function plan(file: string, options: PlanCommandOptions, services: 
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline, sources } = loaded;
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
+  const { until, force, set } = options;
+  const runsRoot = findRunsRoot(pipeline.file, options.runs, services.env);
   const planned = await makePlan({
-    pipeline,
+    ...{ pipeline, runsRoot, until, force },
     registry: await services.loadRegistry(),
-    runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
-    until: options.until,
-    force: options.force,
+    forcedSince: await earlierForcing(runsRoot, pipeline, { set, until, force }),
   });
   if (locked !== undefined) {
     try {

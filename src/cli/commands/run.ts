@@ -52,6 +52,7 @@ async function runFile(
       runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
       until: options.until,
       force: options.force,
+      forcedSince: options.forcedSince,
       set,
       sources,
       execute: distributedExecutor(thisProgram(), leader),

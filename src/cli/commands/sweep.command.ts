@@ -1,10 +1,10 @@
 import type { CommandDeclaration } from '../command.js';
 import { parseCount, parseDuration } from '../durations.js';
-import { collect, withRuns, withSet } from '../options.js';
+import { collect, withForce, withRuns, withSet } from '../options.js';
 import type { SweepCommandOptions } from './sweep.js';
 
 export const sweepCommand: CommandDeclaration = (program, perform) =>
-  withRuns(withSet(program.command('sweep').argument('<file>', 'pipeline file with a `sweep`')))
+  withRuns(withForce(withSet(program.command('sweep').argument('<file>', 'pipeline file with a `sweep`'))))
     .description('run every trial of a sweep that is not already done, shared stages once')
     .option('--plan', 'show what is cached and what would run in each trial; nothing runs')
     .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
@@ -18,5 +18,7 @@ export const sweepCommand: CommandDeclaration = (program, perform) =>
     .option('--sbatch <option>', 'an option for sbatch, such as --sbatch=--gres=gpu:1', collect, [])
     .option('--json', 'print one event a line, as JSON')
     .action((file: string, options: SweepCommandOptions) =>
-      perform(async (services) => (await import('./sweep.js')).sweep(file, options, services)),
+      perform(async (services) => (await import('./sweep.js')).sweep(file, options, services), {
+        keepsRecords: options.plan !== true,
+      }),
     );

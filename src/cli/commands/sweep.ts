@@ -4,6 +4,7 @@ import { UserError } from '../../errors.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import { findRunsRoot } from '../../pipeline/index.js';
 import {
+  forcingOf,
   localLauncher,
   planSweep,
   readResults,
@@ -12,6 +13,7 @@ import {
   trialsOf,
   type Launcher,
   type PlannedTrial,
+  type SweepOptions,
   type TimedSweepEvent,
   type Trial,
 } from '../../pipeline/sweep/index.js';
@@ -25,6 +27,7 @@ import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
 export interface SweepCommandOptions {
   readonly set: string[];
   readonly until?: string;
+  readonly force: string[];
   readonly runs?: string;
   readonly plan?: boolean;
   readonly parallel?: number;
@@ -47,8 +50,9 @@ export async function sweep(file: string, options: SweepCommandOptions, services
   if (loaded.trials === undefined) throw noSweep(pipeline.file);
   const trials = trialsOf(loaded.trials);
   const runsRoot = findRunsRoot(pipeline.file, options.runs, env);
+  const forced = await forcingOf(runsRoot, pipeline.name, options.force);
   const planned = await planSweep({
-    ...{ trials, runsRoot, until: options.until },
+    ...{ trials, runsRoot, until: options.until, forced },
     registry: await services.loadRegistry(),
   });
   if (options.plan === true) {
@@ -60,20 +64,27 @@ export async function sweep(file: string, options: SweepCommandOptions, services
     return exitCodes.done;
   }
   const renderer = sweepRenderer(planned, options, services);
-  const interrupts = onInterrupt(() => {
-    renderer.stopping();
-  }, forceExit);
+  const kill = new AbortController();
+  const interrupts = onInterrupt(
+    () => {
+      renderer.stopping();
+    },
+    (code) => {
+      if (kill.signal.aborted) forceExit(code);
+      else kill.abort();
+    },
+  );
   let last: TimedSweepEvent | undefined;
   try {
     await runSweep({
-      ...{ pipeline, planned, runsRoot },
-      launcher: (directory) => launcherOf(file, options, runsRoot, planned, directory),
+      ...{ pipeline, planned, runsRoot, forced },
+      launcher: (directory) => launcherOf(file, options, { runsRoot, planned, directory, forced }),
       parallel: parallelOf(options, planned),
       keepGoing: options.keepGoing === true,
       retries: options.retries,
       retryPauseSeconds: options.retryPause,
       timeLimitSeconds: options.timeLimit,
-      signal: interrupts.signal,
+      ...{ signal: interrupts.signal, kill: kill.signal },
     }).forEach((event) => {
       last = event;
       renderer.show(event);
@@ -117,9 +128,12 @@ function parallelOf({ parallel, slurm }: SweepCommandOptions, planned: readonly 
 function launcherOf(
   file: string,
   options: SweepCommandOptions,
-  runsRoot: string,
-  planned: readonly PlannedTrial[],
-  directory: string,
+  {
+    runsRoot,
+    planned,
+    directory,
+    forced,
+  }: Pick<SweepOptions, 'runsRoot' | 'planned' | 'forced'> & { readonly directory: string },
 ): Launcher {
   const command = {
     // This very program: as it was built, or through the loader that this process was started with.
@@ -129,6 +143,9 @@ function launcherOf(
       ...['--no-lock', '--runs', runsRoot],
       ...(options.until === undefined ? [] : ['--until', options.until]),
       ...options.set.flatMap((option) => ['--set', option]),
+      ...(forced === undefined
+        ? []
+        : [...forced.force.flatMap((stage) => ['--force', stage]), '--forced-since', forced.since]),
     ],
   };
   if (options.slurm === true) return slurmLauncher(command, { sbatch: options.sbatch, directory });

@@ -14,7 +14,7 @@ export const uiCommand: CommandDeclaration = (program, perform) =>
     )
     .option('--open', 'open the page in the browser')
     .action((options: UiOptions) =>
-      perform(async (services) => (await import('./ui.js')).ui(options, services)),
+      perform(async (services) => (await import('./ui.js')).ui(options, services), { keepsRecords: true }),
     );
 
 function parsePort(value: string): number {

@@ -101,7 +101,7 @@ export function plainRenderer(
   return {
     show,
     stopping: () => {
-      stderr.write('Stopping; once more to stop at once.\n');
+      stderr.write('Stopping; a second Ctrl-C stops at once.\n');
     },
     end: () => undefined,
   };

@@ -180,7 +180,7 @@ class View {
     if (this.stopping && lines.length > 0)
       lines.push(
         this.#chalk.yellow(
-          fit('Stopping: saving what is needed to continue. Ctrl-C again stops at once.', width),
+          fit('Stopping: saving what is needed to continue. A second Ctrl-C stops at once.', width),
         ),
       );
     return lines;

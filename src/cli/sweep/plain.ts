@@ -88,7 +88,7 @@ export function plainSweepRenderer(
       }
     },
     stopping: () => {
-      stderr.write('Stopping the trials; once more to stop at once.\n');
+      stderr.write('Stopping the trials; a second Ctrl-C ends them at once.\n');
     },
     end: () => undefined,
   };

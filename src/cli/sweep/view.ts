@@ -76,7 +76,7 @@ export class SweepView {
     if (this.stopping && lines.length > 0)
       lines.push(
         this.#chalk.yellow(
-          fit('Stopping: the trials save what they need. Ctrl-C again stops at once.', width),
+          fit('Stopping: the trials save what they need. A second Ctrl-C ends them at once.', width),
         ),
       );
     return lines;

@@ -12,7 +12,7 @@ import type { History } from '../store/history.js';
 import { hashesFolder, outputPlace, type OutputPlace } from '../store/layout.js';
 import { readManifest, type Manifest } from '../store/manifest.js';
 import { outputContent } from '../store/output-hash.js';
-import { earlierSeconds } from '../store/session.js';
+import { interruptedSession } from '../store/session.js';
 import { explain } from './explain.js';
 import { PlanMemory } from './memory.js';
 import { inputMissing, type InputProgress } from './read-inputs.js';
@@ -49,6 +49,8 @@ export interface PlannedStage {
 export interface Plan {
   readonly pipeline: Pipeline;
   readonly runsRoot: string;
+  /** ISO 8601: what is forced is made again unless it was made since then. */
+  readonly forcedSince: string;
   /** In the order in which they run: each after those that it names. */
   readonly stages: readonly PlannedStage[];
 }
@@ -62,6 +64,11 @@ export interface PlanOptions {
   readonly until?: string | undefined;
   /** Stages to run again even where they are cached, with what depends on them. */
   readonly force?: readonly string[] | undefined;
+  /**
+   * ISO 8601: when forcing began, where this continues an interrupted run. A forced stage whose output was made since is
+   * cached, and one that was begun since continues.
+   */
+  readonly forcedSince?: string | undefined;
   readonly signal?: AbortSignal;
   readonly onInputProgress?: (progress: InputProgress) => void;
   /** Shared with other plans over the same folder of runs. */
@@ -78,6 +85,7 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
   const { pipeline, registry, runsRoot, signal } = options;
   const { wanted, forced } = selectStages(pipeline, options.until, options.force ?? []);
   const memory = options.memory ?? new PlanMemory(options);
+  const forcedSince = options.forcedSince ?? new Date().toISOString();
   const history = await memory.history(pipeline.name);
   const planned = new Map<string, PlannedStage>();
   const upstream = new Map<string, Upstream>();
@@ -86,7 +94,8 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
     signal?.throwIfAborted();
     const kind = await registry.load(stage.kind);
     const own = await ownOrigin(pipeline, stage, kind, memory.reader, signal);
-    const looking = { ...{ runsRoot, memory, history, signal, upstream }, forcedBy: forced.get(stage.id) };
+    const forcedBy = forced.get(stage.id);
+    const looking = { runsRoot, memory, history, signal, forcedBy, forcedSince, upstream };
     const found =
       own.gone.size === 0
         ? await planStage(stage, kind, own, looking)
@@ -95,7 +104,7 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
     planned.set(stage.id, found);
     upstream.set(stage.id, expected(found, history));
   }
-  return { pipeline, runsRoot, stages: [...planned.values()] };
+  return { pipeline, runsRoot, forcedSince, stages: [...planned.values()] };
 }
 
 /** What is known of an earlier stage's output. */
@@ -113,6 +122,7 @@ interface Looking {
   readonly history: History;
   readonly signal: AbortSignal | undefined;
   readonly forcedBy: string | undefined;
+  readonly forcedSince: string;
   readonly upstream: ReadonlyMap<string, Upstream>;
 }
 
@@ -120,7 +130,7 @@ async function planStage(
   stage: PipelineStage,
   kind: StageKind<unknown>,
   { origin: own, contents, gone }: OwnOrigin,
-  { runsRoot, memory, history, signal, forcedBy, upstream }: Looking,
+  { runsRoot, memory, history, signal, forcedBy, forcedSince, upstream }: Looking,
 ): Promise<PlannedStage> {
   const withReferences = (
     of: (upstream: Upstream) => Pick<ReferenceOrigin, 'fingerprint' | 'content'>,
@@ -155,15 +165,19 @@ async function planStage(
     const found: FoundOutput = isBegun(fingerprint)
       ? await findOutput(place, hashesFolder(runsRoot), signal)
       : { state: 'absent' };
+    const isNew = found.state === 'whole' && found.manifest.createdAt >= forcedSince;
     const reasons = async (): Promise<readonly Reason[]> => {
-      if (forcedBy !== undefined) return [{ type: 'forced', ...(forcedBy !== stage.id && { by: forcedBy }) }];
+      if (forcedBy !== undefined && !isNew)
+        return [{ type: 'forced', ...(forcedBy !== stage.id && { by: forcedBy }) }];
       if (found.state !== 'whole')
         return explain(runsRoot, stage.id, [origin, followed], contents, found, history);
       return awaits.length > 0 ? [{ type: 'unless-as-before', stages: awaits }] : [];
     };
+    const since = forcedBy === undefined ? '' : forcedSince;
+    const session = isBegun(fingerprint) ? await interruptedSession(place, since) : undefined;
     return {
       reasons: await reasons(),
-      interruptedSeconds: forcedBy === undefined && isBegun(fingerprint) ? await earlierSeconds(place) : 0,
+      interruptedSeconds: session?.seconds ?? 0,
       ...(found.state === 'whole' && { output: found.manifest }),
     };
   });
@@ -229,7 +243,7 @@ function expected(
  * @throws UserError `input-missing` where it reads files that are gone by way of an output that is there
  */
 export async function settle(
-  { stages, runsRoot }: Plan,
+  { stages, runsRoot, forcedSince }: Plan,
   planned: PlannedStage,
   outputs: ReadonlyMap<string, Manifest>,
   history: History,
@@ -250,7 +264,7 @@ export async function settle(
     Extract<Reason, { type: 'forced' }> | undefined;
   const forcedBy = forced && (forced.by ?? stage.id);
   const memory = new PlanMemory({ runsRoot, signal });
-  const looking = { runsRoot, memory, history, signal, forcedBy, upstream };
+  const looking = { runsRoot, memory, history, signal, forcedBy, forcedSince, upstream };
   const settled = await planStage(stage, kind, { origin, contents, gone: new Map() }, looking);
   refuseGone(settled, byId);
   return { ...settled, gone };

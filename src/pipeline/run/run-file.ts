@@ -30,6 +30,8 @@ export interface RunOptionsRecord {
   readonly set: readonly string[];
   readonly until?: string | undefined;
   readonly force: readonly string[];
+  /** ISO 8601: when forcing began, where the run continues an interrupted one. Else it began with the run. */
+  readonly forcedSince?: string | undefined;
 }
 
 export type StageStatus = 'waiting' | 'running' | 'cached' | 'finished' | 'failed' | 'interrupted';

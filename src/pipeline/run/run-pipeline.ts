@@ -11,6 +11,7 @@ import { refuseDifferences, refuseOutput } from '../lock/refuse.js';
 import { outputContent } from '../store/output-hash.js';
 import { History } from '../store/history.js';
 import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
+import { earlierForcing } from './earlier-forcing.js';
 import { asStorageError, describeFailure } from './failure.js';
 import { createRunFolder, pointTo } from './run-folder.js';
 import { RunRecord } from './run-record.js';
@@ -63,11 +64,13 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   const { pipeline, runsRoot, signal } = options;
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
+  const asked = { set: options.set ?? [], until: options.until, force: options.force ?? [] };
+  const forcedSince = options.forcedSince ?? (await earlierForcing(runsRoot, pipeline, asked));
   const folder = await createRunFolder(runsRoot, pipeline, options.sources);
   const record = new RunRecord(folder, {
     pipeline: pipeline.name,
     file: pipeline.file,
-    options: { set: options.set ?? [], until: options.until, force: options.force ?? [] },
+    options: { ...asked, forcedSince },
   });
   const emit = (event: RunEvent): void => {
     const timed = { time: new Date().toISOString(), ...event };
@@ -94,6 +97,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   try {
     const plan = await makePlan({
       ...options,
+      forcedSince: forcedSince ?? folder.startedAt,
       onInputProgress: (progress) => {
         emit({ type: 'reading-inputs', ...progress });
       },
@@ -120,6 +124,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
         planned,
         work: stageWork(pipeline, planned, outputs, signal, profileOf(id)),
         execute: options.execute ?? executeHere,
+        forcedSince: forcedSince ?? folder.startedAt,
         log: record.logOf(id),
         emit: (event) => {
           if (event.type === 'stage-finished') ran++;

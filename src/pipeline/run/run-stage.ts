@@ -13,7 +13,7 @@ import { saveListing } from '../store/listings.js';
 import type { Manifest } from '../store/manifest.js';
 import { lockOutput } from '../store/output-lock.js';
 import { sealOutput } from '../store/seal.js';
-import { keepFailure, readFailure, Session } from '../store/session.js';
+import { interruptedSession, keepFailure, readFailure, Session } from '../store/session.js';
 import { lastFigures } from '../runs/figures.js';
 import type { Failure, RunEvent, StageResult } from './events.js';
 import { describeFailure } from './failure.js';
@@ -23,6 +23,8 @@ export interface StageRunOptions {
   readonly planned: PlannedStage;
   readonly work: StageWork;
   readonly execute: StageExecutor;
+  /** ISO 8601: what was made, or begun, since then is not forced to be made again. */
+  readonly forcedSince: string;
   readonly log: string;
   readonly emit: (event: RunEvent) => void;
 }
@@ -59,8 +61,9 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
   });
   try {
     // Another process may have finished the output since it was planned, or while this one waited.
-    if (!forced || wait.happened) {
-      const found = await findOutput(place, hashesFolder(runsRoot), context.signal);
+    const found = await findOutput(place, hashesFolder(runsRoot), context.signal);
+    const isNew = found.state === 'whole' && found.manifest.createdAt >= options.forcedSince;
+    if (!forced || wait.happened || isNew) {
       if (found.state === 'whole') {
         emit({ type: 'stage-cached', ...(await stageResult(planned, found.manifest)) });
         return found.manifest;
@@ -75,7 +78,8 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
       const failed = await readFailure(place);
       if (failed !== undefined && failed !== failedBefore) throw failedElsewhere(failed);
     }
-    return await makeOutput(options, forced);
+    const continues = (await interruptedSession(place, forced ? options.forcedSince : '')) !== undefined;
+    return await makeOutput(options, forced && !continues);
   } catch (error) {
     if (!context.signal.aborted) await keepFailure(place, describeFailure(error, runsRoot));
     throw error;

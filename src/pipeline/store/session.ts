@@ -8,17 +8,29 @@ interface SessionRecord {
   readonly fingerprint: string;
   /** Time spent on the output so far. */
   readonly seconds: number;
+  /** ISO 8601: when work on it began, from nothing. */
+  readonly begunAt: string;
 }
 
 const saveEveryMilliseconds = 10_000;
 
-/** Time that earlier, interrupted sessions spent on an output; 0 where there was none. */
-export async function earlierSeconds(place: OutputPlace): Promise<number> {
+/**
+ * What interrupted sessions left of an output; nothing where there was none.
+ *
+ * @param since ISO 8601: what was begun before does not count
+ */
+export async function interruptedSession(
+  place: OutputPlace,
+  since = '',
+): Promise<Pick<SessionRecord, 'seconds' | 'begunAt'> | undefined> {
   try {
-    const record = JSON.parse(await readFile(place.session, 'utf8')) as SessionRecord;
-    return record.fingerprint === place.fingerprint ? record.seconds : 0;
+    // Earlier versions did not say when.
+    const record = JSON.parse(await readFile(place.session, 'utf8')) as Omit<SessionRecord, 'begunAt'> &
+      Partial<SessionRecord>;
+    const { seconds, begunAt = '' } = record;
+    return record.fingerprint === place.fingerprint && begunAt >= since ? { seconds, begunAt } : undefined;
   } catch {
-    return 0;
+    return undefined;
   }
 }
 
@@ -36,19 +48,21 @@ export function readFailure({ failure }: OutputPlace): Promise<string | undefine
 export class Session {
   readonly #place: OutputPlace;
   readonly #earlier: number;
+  readonly #begunAt: string;
   readonly #start = performance.now();
   readonly #timer: NodeJS.Timeout;
 
-  private constructor(place: OutputPlace, earlier: number) {
+  private constructor(place: OutputPlace, earlier: Pick<SessionRecord, 'seconds' | 'begunAt'> | undefined) {
     this.#place = place;
-    this.#earlier = earlier;
+    this.#earlier = earlier?.seconds ?? 0;
+    this.#begunAt = earlier?.begunAt ?? new Date().toISOString();
     this.#timer = setInterval(() => {
       this.#save().catch(() => undefined);
     }, saveEveryMilliseconds).unref();
   }
 
   static async start(place: OutputPlace): Promise<Session> {
-    const session = new Session(place, await earlierSeconds(place));
+    const session = new Session(place, await interruptedSession(place));
     await session.#save();
     return session;
   }
@@ -77,7 +91,11 @@ export class Session {
   }
 
   async #save(): Promise<void> {
-    const record: SessionRecord = { fingerprint: this.#place.fingerprint, seconds: this.totalSeconds };
+    const record: SessionRecord = {
+      fingerprint: this.#place.fingerprint,
+      seconds: this.totalSeconds,
+      begunAt: this.#begunAt,
+    };
     await replaceFile(this.#place.session, `${JSON.stringify(record)}\n`);
   }
 }

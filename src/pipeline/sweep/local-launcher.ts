@@ -1,4 +1,6 @@
+import { open } from 'node:fs/promises';
 import { execa } from 'execa';
+import { asUserError } from '../../files/file-errors.js';
 import { commandLine, parseEvent, type Launcher, type TrialCommand } from './launcher.js';
 
 /**
@@ -8,18 +10,24 @@ import { commandLine, parseEvent, type Launcher, type TrialCommand } from './lau
 export function localLauncher(command: TrialCommand): Launcher {
   return async ({ trial, log, signal, kill, tell }) => {
     const [program, ...args] = commandLine(command, trial);
+    // The trial's own, not passed on by its sweep: it outlives the sweep's death and a full disk.
+    const words = await open(log, 'a').catch((error: unknown) => {
+      throw asUserError(error, log);
+    });
     const child = execa(program!, args, {
       detached: true,
       reject: false,
       buffer: false,
       ipc: true,
       stdin: 'ignore',
-      stderr: { file: log, append: true },
+      // Any descriptor will do; the types list those of one digit.
+      stderr: words.fd as 3,
     });
     const interrupt = (): void => void child.kill('SIGINT');
     const end = (): void => void child.kill('SIGKILL');
     signal.addEventListener('abort', interrupt);
     kill.addEventListener('abort', end);
+    if (signal.aborted) interrupt();
     try {
       for await (const line of child.iterable()) {
         const event = parseEvent(line);
@@ -31,6 +39,7 @@ export function localLauncher(command: TrialCommand): Launcher {
     } finally {
       signal.removeEventListener('abort', interrupt);
       kill.removeEventListener('abort', end);
+      await words.close();
     }
   };
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
 import { makePlan, type PlannedStage } from '../plan/plan.js';
 import type { StageRegistry } from '../registry.js';
+import type { Forcing } from './results-file.js';
 import type { TrialOutlook, TrialResult } from './events.js';
 import { lastFigures } from '../runs/figures.js';
 import { metricsOf } from './trial-record.js';
@@ -17,17 +18,18 @@ export interface SweepPlanOptions extends PlanMemoryOptions {
   readonly trials: readonly Trial[];
   readonly registry: StageRegistry;
   readonly until?: string | undefined;
+  readonly forced?: Forcing | undefined;
 }
 
 /** Plans every trial. Inputs and outputs that trials share are looked at once. */
 export async function planSweep(options: SweepPlanOptions): Promise<readonly PlannedTrial[]> {
-  const { trials, registry, runsRoot, until, signal } = options;
+  const { trials, registry, runsRoot, until, signal, forced } = options;
   const memory = new PlanMemory(options);
   const planned: PlannedTrial[] = [];
   for (const trial of trials) {
     const { pipeline } = trial;
     const { stages } = await makePlan({
-      ...{ pipeline, registry, runsRoot, until, memory },
+      ...{ pipeline, registry, runsRoot, until, memory, force: forced?.force, forcedSince: forced?.since },
       ...(signal && { signal }),
     });
     planned.push({ trial, stages });

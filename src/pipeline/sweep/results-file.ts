@@ -1,8 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { replaceFile } from '../store/replace-file.js';
 import type { TrialResult } from './events.js';
 import { asCsv } from './table.js';
+
+/** What a sweep makes again although it is there. */
+export interface Forcing {
+  readonly force: readonly string[];
+  /** ISO 8601: what was made since then is not made again. */
+  readonly since: string;
+}
 
 /** The table of a sweep. */
 export interface SweepResults {
@@ -10,6 +18,7 @@ export interface SweepResults {
   readonly file: string;
   /** Swept keys, dotted. */
   readonly keys: readonly string[];
+  readonly forced?: Forcing | undefined;
   readonly trials: readonly TrialResult[];
 }
 
@@ -26,12 +35,11 @@ export const resultsName = 'sweep.json';
 export async function writeResults(
   paths: { readonly csv: string; readonly json: string },
   { name, file }: { readonly name: string; readonly file: string },
-  keys: readonly string[],
-  results: readonly TrialResult[],
+  { keys, trials: results, forced }: Pick<SweepResults, 'keys' | 'trials' | 'forced'>,
 ): Promise<void> {
   const folder = dirname(paths.json);
   const trials = results.map((result) => mapPaths(result, (path) => relative(folder, path)));
-  const content: ResultsFile = { format: 1, pipeline: name, file, keys, trials };
+  const content: ResultsFile = { format: 1, pipeline: name, file, keys, forced, trials };
   await replaceFile(paths.csv, asCsv(trials, keys));
   await replaceFile(paths.json, `${JSON.stringify(content, undefined, 1)}\n`);
 }
@@ -56,4 +64,21 @@ export async function readResults(json: string): Promise<SweepResults | undefine
 function mapPaths(result: TrialResult, change: (path: string) => string): TrialResult {
   const { run, pages } = result;
   return { ...result, pages: pages.map(change), ...(run !== undefined && { run: change(run) }) };
+}
+
+/**
+ * What a sweep is to force: from now on, or where it continues one that was asked for the same and did not come to its
+ * end, from when that began.
+ */
+export async function forcingOf(
+  runsRoot: string,
+  pipeline: string,
+  force: readonly string[],
+): Promise<Forcing | undefined> {
+  if (force.length === 0) return undefined;
+  const before = await readResults(join(sweepFolder(runsRoot, pipeline), resultsName));
+  const isUnfinished = before?.trials.some(({ status }) => status !== 'finished' && status !== 'cached');
+  return isUnfinished === true && isDeepStrictEqual(before?.forced?.force, force)
+    ? before!.forced
+    : { force, since: new Date().toISOString() };
 }

@@ -13,7 +13,7 @@ import type {
 import type { Launcher } from './launcher.js';
 import { cachedResult, outlookOf, stagesToRun, type PlannedTrial } from './plan-sweep.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
-import { readResults, resultsName, sweepFolder, writeResults } from './results-file.js';
+import { readResults, resultsName, sweepFolder, writeResults, type Forcing } from './results-file.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { TrialRecord } from './trial-record.js';
@@ -21,11 +21,12 @@ import { sweptKeys } from './trial.js';
 
 export interface SweepOptions extends Pick<
   TrialOptions,
-  'signal' | 'retries' | 'retryPauseSeconds' | 'timeLimitSeconds'
+  'signal' | 'kill' | 'retries' | 'retryPauseSeconds' | 'timeLimitSeconds'
 > {
   readonly pipeline: { readonly name: string; readonly file: string };
   readonly planned: readonly PlannedTrial[];
   readonly runsRoot: string;
+  readonly forced?: Forcing | undefined;
   /** Starts trials, which keep what they say in files of the sweep's folder. */
   readonly launcher: (directory: string) => Launcher;
   /** Trials at once. */
@@ -66,9 +67,12 @@ class Sweep {
   /** Interrupts a trial that runs, because a stage that it shares has failed in another one. */
   readonly #running = new Map<PlannedTrial, AbortController>();
   #stopped = false;
+  /** What the sweep itself cannot go on from; its trials are then interrupted. */
+  #failure: { readonly error: unknown } | undefined;
+  readonly #failed = new AbortController();
 
   constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
-    this.#options = options;
+    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#failed.signal]) };
     this.#emit = emit;
     this.#directory = sweepFolder(options.runsRoot, options.pipeline.name);
   }
@@ -98,11 +102,24 @@ class Sweep {
       this.#results.set(trial.trial.id, result);
       this.#emit({ type: 'trial-cached', result });
     }
+    // Since when it is forced is known from now on, whatever interrupts the sweep.
+    if (this.#options.forced !== undefined) await this.#write();
     const launch = launcher(this.#directory);
+    // Trials that run are waited for whatever happens: they save.
     await lastValueFrom(
-      from(waiting).pipe(mergeMap(async (trial) => this.#runOne(trial, launch), parallel)),
+      from(waiting).pipe(
+        mergeMap(
+          (trial) =>
+            this.#runOne(trial, launch).catch((error: unknown) => {
+              this.#failure ??= { error };
+              this.#failed.abort();
+            }),
+          parallel,
+        ),
+      ),
       { defaultValue: undefined },
     );
+    if (this.#failure !== undefined) throw this.#failure.error;
     await this.#write();
     const counts = this.#counts();
     const isDone = counts.failed + counts.timedOut + counts.left === 0;
@@ -218,8 +235,9 @@ class Sweep {
   }
 
   async #write(): Promise<void> {
-    const { pipeline, planned } = this.#options;
+    const { pipeline, planned, forced } = this.#options;
     const keys = sweptKeys(planned.map(({ trial }) => trial));
-    await writeResults({ csv: this.#csv, json: this.#json }, pipeline, keys, this.#inOrder());
+    const results = { keys, forced, trials: this.#inOrder() };
+    await writeResults({ csv: this.#csv, json: this.#json }, pipeline, results);
   }
 }

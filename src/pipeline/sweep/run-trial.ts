@@ -10,6 +10,8 @@ export interface TrialOptions {
   readonly launcher: Launcher;
   readonly log: string;
   readonly signal: AbortSignal;
+  /** Ends the trial without letting it save. */
+  readonly kill: AbortSignal;
   /** Further attempts after a failure. */
   readonly retries: number;
   /** Pause before the first of them; it doubles with each. */
@@ -69,7 +71,14 @@ async function attemptTrial(trial: Trial, options: TrialOptions): Promise<Ending
   const submitted = (job: string): void => {
     emit({ type: 'trial-submitted', trial: trial.id, job });
   };
-  const exit = await launcher({ trial, log, signal: stop, kill: limit.kill, tell, submitted });
+  const exit = await launcher({
+    trial,
+    log,
+    signal: stop,
+    kill: AbortSignal.any([options.kill, limit.kill]),
+    tell,
+    submitted,
+  });
   limit.end();
   if (exit.code === 0 && record.last === 'run-finished') return { status: 'finished', record };
   if (signal.aborted) return { status: 'interrupted', record };

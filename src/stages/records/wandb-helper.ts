@@ -1,19 +1,29 @@
 /**
  * A program for Python's package wandb, the maintained SDK: reads a line of JSON that says how to begin, then one a record,
- * until its input ends. Answers in lines of JSON: `ready` with the run's address, or `failed`.
+ * until its input ends. Answers in lines of JSON: `ready` with the run's address, or `failed`. It takes records from the
+ * first moment on, and all that it has taken are recorded, also when the training was killed and nobody reads its answers.
  */
 export const wandbHelper = `
-import json, os, sys
+import json, os, queue, sys, threading
 answers = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)  # What the package prints is no answer.
 def answer(**what):
-    print(json.dumps(what), file=answers)
+    try:
+        print(json.dumps(what), file=answers)
+    except OSError:
+        pass
+taken = queue.SimpleQueue()
+def take():
+    for line in sys.stdin:
+        taken.put(line)
+    taken.put(None)
+threading.Thread(target=take, daemon=True).start()
 try:
     import wandb
-    begin = json.loads(sys.stdin.readline())
+    begin = json.loads(taken.get())
     run = wandb.init(resume="allow", **begin)
     answer(type="ready", place=run.url or run.dir)
-    for line in sys.stdin:
+    for line in iter(taken.get, None):
         record = json.loads(line)
         run.log(record["figures"], step=record["step"])
     run.finish()

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { UserError } from '../../errors.js';
+import { outliveOutput } from '../../outlive-output.js';
 import { cacheFolder } from './cache-folder.js';
 import { rememberedDeviceFile, type Device } from './device-choice.js';
 import type { LibraryLocation } from './locate.js';
@@ -101,4 +102,5 @@ function explain(error: unknown): string {
   return `Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`;
 }
 
+outliveOutput();
 process.exitCode = await main();
