@@ -1,7 +1,8 @@
-import { appendFile, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { appendFile, open, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { asUserError } from '../files/file-errors.js';
-import { writeFileWhole } from '../files/output-file.js';
+import { type FileSeal, writeFileWhole } from '../files/output-file.js';
 
 /** One line of `metrics.jsonl`: figures as of a step. */
 export interface MetricsRecord {
@@ -15,28 +16,91 @@ export const metricsName = 'metrics.jsonl';
 /** Name of the file in which it says how fast it was: what depends on the machine and the moment. */
 export const speedName = 'speed.jsonl';
 
-/** Appends one record. */
-export async function appendMetrics(path: string, record: MetricsRecord): Promise<void> {
-  await appendFile(path, JSON.stringify(record) + '\n').catch((error: unknown) => {
-    throw asUserError(error, path);
-  });
+/** A log that a training appends to: a line a record. */
+export class MetricsLog {
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
+
+  private constructor(readonly path: string) {}
+
+  /**
+   * Goes on after `step`: what was logged of later steps is dropped, so that a training that resumes there repeats no
+   * line.
+   *
+   * @param seal of the log as it was at that step, where that is known: a log that is another one is reported to `warn`
+   */
+  static async resume(
+    path: string,
+    step: number,
+    seal: FileSeal | undefined,
+    warn: (message: string) => void,
+  ): Promise<MetricsLog> {
+    const log = new MetricsLog(path);
+    const found = await readFile(path).catch(() => Buffer.alloc(0));
+    const sealed = found.subarray(0, seal?.bytes ?? 0);
+    const isWhole = seal !== undefined && sealed.length === seal.bytes && sha256(sealed) === seal.sha256;
+    const kept = isWhole ? sealed : Buffer.from(linesUpTo(step, found.toString()).join(''));
+    if (seal !== undefined && !isWhole) {
+      const steps = linesUpTo(step, kept.toString()).map((line) => (JSON.parse(line) as MetricsRecord).step);
+      warn(
+        `${basename(path)} is not as it was at step ${step}: ${seal.bytes} bytes were logged until then, and ${kept.length} bytes are left${steps.length > 0 ? `, until step ${steps.at(-1)}` : ''}. What is missing stays away; the training itself is not concerned.`,
+      );
+    }
+    await writeFileWhole(path, kept);
+    log.#take(kept);
+    return log;
+  }
+
+  /** Appends one record. */
+  async append(record: MetricsRecord): Promise<void> {
+    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+    await appendFile(this.path, line).catch((error: unknown) => {
+      throw asUserError(error, this.path);
+    });
+    this.#take(line);
+  }
+
+  /** Makes what was appended so far durable, and tells it apart from any other. */
+  async seal(): Promise<FileSeal> {
+    try {
+      const file = await open(this.path, 'r+');
+      await file.sync().finally(() => file.close());
+    } catch (error) {
+      throw asUserError(error, this.path);
+    }
+    return { bytes: this.#bytes, sha256: this.#hash.copy().digest('hex') };
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+    this.#bytes += bytes.byteLength;
+  }
 }
 
-/** All complete records of a log; none where there is no file. */
+/** All whole records of a log; none where there is no file. */
 export async function readMetrics(path: string): Promise<MetricsRecord[]> {
   const text = await readFile(path, 'utf8').catch(() => '');
-  // Only lines that end are complete: the last one may have been cut off.
-  return text
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line) as MetricsRecord);
+  return linesUpTo(Infinity, text).map((line) => JSON.parse(line) as MetricsRecord);
 }
 
-/** Drops what was logged after `step`, so that a run which resumes there repeats no line. */
-export async function rewindMetrics(path: string, step: number): Promise<void> {
-  const records = (await readMetrics(path)).filter((record) => record.step <= step);
-  await writeFileWhole(path, records.map((record) => JSON.stringify(record) + '\n').join(''));
+/**
+ * Lines, each with its end, that hold records up to a step. The last line may have been cut off, and a machine that
+ * crashed may leave others that are none.
+ */
+function linesUpTo(step: number, text: string): string[] {
+  return text.split(/(?<=\n)/).filter((line) => line.endsWith('\n') && isUpTo(step, line));
 }
+
+function isUpTo(step: number, line: string): boolean {
+  try {
+    const record = JSON.parse(line) as Partial<MetricsRecord> | null;
+    return typeof record?.step === 'number' && record.step <= step;
+  } catch {
+    return false;
+  }
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** A training's figures with those of its speed at the same steps; without the times of the records. */
 export async function readAllMetrics(directory: string): Promise<MetricsRecord[]> {

@@ -32,7 +32,7 @@ import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
 import { withQuartiles } from '../training/time-quartiles.js';
 import type { Trainer } from '../training/trainer.js';
-import { type RecordsOptions, TrainingRecords } from './records/training-records.js';
+import { type LogSeals, type RecordsOptions, TrainingRecords } from './records/training-records.js';
 import { toMegabytes } from './memory.js';
 import { checkpointsName } from './training-files.js';
 import { madeFrom, refuseForeign } from './training-origin.js';
@@ -80,6 +80,8 @@ interface Saved {
   readonly updates: number;
   readonly skippedInARow: number;
   readonly meter: MeterState;
+  /** What was logged until then; absent in checkpoints of earlier versions. */
+  readonly logs?: LogSeals | undefined;
 }
 
 /** The folder of a training stage's checkpoints. */
@@ -159,8 +161,9 @@ class TrainingRun {
     );
     if (checkpoint !== undefined) await refuseForeign(checkpoint, context);
     const records = isFirstWorker(context)
-      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0)
+      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0, checkpoint?.extra.logs)
       : undefined;
+    notices.push(...(records?.takeNotices() ?? []));
     await job.pictures?.rewind(checkpoint?.step ?? 0);
     if (checkpoint === undefined) {
       await job.start(job.trainer);
@@ -258,6 +261,7 @@ class TrainingRun {
       updates: this.updates,
       skippedInARow: this.skippedInARow,
       meter: this.meter.toJSON(),
+      logs: await this.records?.seal(),
     };
     const { step, context } = this;
     await saveCheckpoint(this.folder, this.job.trainer, { step, extra, made: madeFrom(context) });

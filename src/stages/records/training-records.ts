@@ -1,11 +1,15 @@
 import { join } from 'node:path';
 import type { RecordsConfig } from '../../config/generated/index.js';
-import { appendMetrics, metricsName, rewindMetrics, speedName } from '../../data/metrics-log.js';
+import { MetricsLog, metricsName, speedName } from '../../data/metrics-log.js';
+import type { FileSeal } from '../../files/output-file.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import type { RecordSink } from './record-sink.js';
 import { Speed, type StepCost } from './speed.js';
 import { TensorboardSink } from './tensorboard-sink.js';
 import { WandbSink } from './wandb-sink.js';
+
+/** The logs as they were at a checkpoint, by their names. */
+export type LogSeals = Readonly<Partial<Record<string, FileSeal>>>;
 
 export interface RecordsOptions extends StepCost {
   readonly config: RecordsConfig;
@@ -18,11 +22,12 @@ export interface RecordsOptions extends StepCost {
  * interrupted. `speed.jsonl` says how fast it was. Services get both, and are given up when they fail.
  */
 export class TrainingRecords {
-  private notices: StageEvent[] = [];
   private readonly told = new Set<RecordSink>();
 
   private constructor(
-    private readonly directory: string,
+    private readonly metrics: MetricsLog,
+    private readonly speeds: MetricsLog,
+    private notices: StageEvent[],
     private readonly sinks: Set<RecordSink>,
     private readonly speed: Speed,
     private lastStep: number,
@@ -31,21 +36,28 @@ export class TrainingRecords {
   /**
    * Goes on after a step: what was recorded of later ones is dropped.
    *
+   * @param seals of the logs at that step, where they are known: a log that was cut short since is told of
    * @throws UserError where a service cannot be used as configured
    */
   static async open(
     { config, peak, ...cost }: RecordsOptions,
     context: StageContext,
     step: number,
+    seals: LogSeals = {},
   ): Promise<TrainingRecords> {
     const { directory } = context;
-    for (const name of [metricsName, speedName]) await rewindMetrics(join(directory, name), step);
+    const notices: StageEvent[] = [];
+    const resume = (name: string): Promise<MetricsLog> =>
+      MetricsLog.resume(join(directory, name), step, seals[name], (message) => {
+        notices.push({ type: 'notice', level: 'warning', message });
+      });
+    const [metrics, speeds] = [await resume(metricsName), await resume(speedName)];
     const sinks = new Set<RecordSink>();
     if (config.tensorboard) sinks.add(new TensorboardSink(directory, step));
     if (config.wandb !== undefined && config.wandb.mode !== 'disabled')
       sinks.add(await WandbSink.open(config.wandb, context));
     const rate = cost.operations === undefined ? undefined : await peak?.();
-    return new TrainingRecords(directory, sinks, new Speed(cost, rate), step);
+    return new TrainingRecords(metrics, speeds, notices, sinks, new Speed(cost, rate), step);
   }
 
   /** Records figures as of a step: what was learnt, and beside the speed what else the machine did. */
@@ -57,14 +69,19 @@ export class TrainingRecords {
     const timeSeconds = Date.now() / 1000;
     const speed = { ...this.speed.take(step - this.lastStep), ...machine };
     this.lastStep = step;
-    await appendMetrics(join(this.directory, metricsName), { step, ...figures });
-    await appendMetrics(join(this.directory, speedName), { step, timeSeconds, ...speed });
+    await this.metrics.append({ step, ...figures });
+    await this.speeds.append({ step, timeSeconds, ...speed });
     for (const sink of this.sinks) {
       await sink.log({ step, timeSeconds, figures: { ...figures, ...speed } }).catch((error: unknown) => {
         this.giveUp(sink, error);
       });
       this.tellPlace(sink);
     }
+  }
+
+  /** Makes the logs durable, for a checkpoint that goes on from here. */
+  async seal(): Promise<LogSeals> {
+    return { [metricsName]: await this.metrics.seal(), [speedName]: await this.speeds.seal() };
   }
 
   /** What there is to say since this was last asked. */

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RecordsConfig } from '../../../src/config/generated/index.js';
 import { readAllMetrics } from '../../../src/data/metrics-log.js';
 import type { StageContext, StageEvent } from '../../../src/pipeline/stage.js';
-import { TrainingRecords } from '../../../src/stages/records/training-records.js';
+import { type LogSeals, TrainingRecords } from '../../../src/stages/records/training-records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 let directory: string;
@@ -20,8 +20,8 @@ afterEach(() => {
 
 const context = () =>
   ({ id: 'train', pipelineName: 'test', pipelineDirectory: directory, directory }) as StageContext;
-const open = (config: Partial<RecordsConfig>, step = 0) =>
-  TrainingRecords.open({ config: { tensorboard: false, ...config }, samples: 8 }, context(), step);
+const open = (config: Partial<RecordsConfig>, step = 0, seals: LogSeals = {}) =>
+  TrainingRecords.open({ config: { tensorboard: false, ...config }, samples: 8 }, context(), step, seals);
 const messages = (events: readonly StageEvent[]) =>
   events.map((event) => (event.type === 'notice' ? event.message : event.type));
 const offline = { project: 'p', mode: 'offline' } as const;
@@ -52,6 +52,32 @@ describe('records of a training', () => {
       { step: 30, loss: 31 },
     ]);
     expect(await readdir(join(directory, 'tensorboard'))).toHaveLength(2);
+  });
+
+  it('are told of where they are not as they were at the step that they go on after', async () => {
+    const first = await open({});
+    for (const step of [10, 20, 30]) await first.log(step, { loss: step });
+    const seals = await first.seal();
+    await first.log(40, { loss: 40 });
+    const path = join(directory, 'metrics.jsonl');
+    const [ten = '', twenty = '', thirty = '', forty = ''] = (await readFile(path, 'utf8')).split(/(?<=\n)/);
+    const resumed = async (text: string) => {
+      await writeFile(path, text);
+      const records = await open({}, 30, seals);
+      return [messages(records.takeNotices()).length, await readFile(path, 'utf8')];
+    };
+    expect(await resumed(ten + twenty + thirty + forty)).toEqual([0, ten + twenty + thirty]);
+    expect(await resumed(ten + twenty + thirty)).toEqual([0, ten + twenty + thirty]);
+    // Cut short, between lines and within one; gone; and as a file system leaves it that lost a block.
+    expect(await resumed(ten + twenty)).toEqual([1, ten + twenty]);
+    expect(await resumed(ten + twenty + thirty.slice(0, -2))).toEqual([1, ten + twenty]);
+    expect(await resumed('')).toEqual([1, '']);
+    expect(await resumed(`${ten}${'\0'.repeat(twenty.length)}${thirty}${forty}`)).toEqual([1, ten]);
+    expect(await resumed(ten + thirty + forty)).toEqual([1, ten + thirty]);
+    await writeFile(path, `${ten}{"step":\n${thirty}`);
+    expect((await readAllMetrics(directory)).map(({ step }) => step)).toEqual([10, 30]);
+    // Where nothing is known, as of a checkpoint of an earlier version, there is nothing to tell.
+    expect((await open({}, 30)).takeNotices()).toEqual([]);
   });
 
   it('tell speed and memory apart from what was learnt', async () => {

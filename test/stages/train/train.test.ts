@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -97,6 +97,26 @@ async function digests(name: string): Promise<Record<string, string>> {
   }
   return found;
 }
+
+it('tells of a log that was cut short since the checkpoint that it goes on from', async () => {
+  const train = defaultTrain.replace('steps: 1', 'steps: 300, logEverySteps: 1');
+  await expect(run('train', train, 'cut', 2)).rejects.toThrow(/abort/i);
+  const log = join(folder, 'cut', 'metrics.jsonl');
+  const whole = await readFile(log, 'utf8');
+  await writeFile(log, whole.slice(0, whole.indexOf('\n') + 9));
+  expect(await run('train', train, 'cut')).toContainEqual({
+    type: 'notice',
+    level: 'warning',
+    message: expect.stringMatching(
+      /^metrics\.jsonl is not as it was at step (\d+): \d+ bytes were logged until then, and \d+ bytes are left, until step 1\./,
+    ) as unknown,
+  });
+  const steps = (await readFile(log, 'utf8')).trim().split('\n');
+  const [first, next] = steps.map((line) => (JSON.parse(line) as { step: number }).step);
+  // Those of the lost session stay away; the others follow to the end.
+  expect([first, next]).toEqual([1, 302 - steps.length]);
+  expect(next).toBe(whole.trim().split('\n').length + 1);
+});
 
 describe('training on images that are encoded on the way', () => {
   const train = `{ uses: train, images: images, autoencoder: autoencoder, flips: true, crop: random, steps: 4,
