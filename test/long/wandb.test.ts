@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it, vi } from 'vitest';
@@ -48,4 +48,39 @@ it('Weights & Biases takes a run up under its id', async ({ skip, onTestFinished
     expect(await readFile(join(directory, 'wandb', run, `run-${id}.wandb`), 'latin1')).toContain(
       `figureOf${10 * (i + 1)}`,
     );
+});
+
+/** A training that is killed as soon as it has recorded something, before the package can have been loaded. */
+const killed = (directory: string): string => `
+import { TrainingRecords } from ${JSON.stringify(new URL('../../src/stages/records/training-records.ts', import.meta.url).href)};
+const directory = ${JSON.stringify(directory)};
+const config = { tensorboard: false, wandb: { project: 'p', mode: 'offline' } };
+const context = { id: 'train', pipelineName: 'test', pipelineDirectory: directory, directory };
+const records = await TrainingRecords.open({ config, samples: 8 }, context, 0);
+for (let step = 1; step <= 3000; step++) await records.log(step, { loss: step, ['figureOf' + step]: 1 });
+process.kill(process.pid, 'SIGKILL');
+`;
+
+it('Weights & Biases gets what was recorded before the training was killed', async ({
+  skip,
+  onTestFinished,
+}) => {
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const reason = await providePackage(await temporaryFolder('wandb'));
+  if (reason !== undefined) skip(reason);
+  const directory = await temporaryFolder('records');
+  const program = join(directory, 'killed.mts');
+  await writeFile(program, killed(directory));
+  const { signal } = await execa(process.execPath, ['--import', import.meta.resolve('tsx'), program], {
+    reject: false,
+  });
+  expect(signal).toBe('SIGKILL');
+  const { id } = JSON.parse(await readFile(join(directory, 'wandb.json'), 'utf8')) as { id: string };
+  await vi.waitFor(async () => {
+    const [run = ''] = (await readdir(join(directory, 'wandb'))).filter((name) =>
+      name.startsWith('offline-run-'),
+    );
+    const text = await readFile(join(directory, 'wandb', run, `run-${id}.wandb`), 'latin1');
+    for (const step of [1, 1000, 3000]) expect(text).toContain(`figureOf${step}`);
+  }, 120_000);
 });
