@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { appendFile, open, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { UserError } from '../errors.js';
 import { asUserError } from '../files/file-errors.js';
+import { readInputText } from '../files/input-file.js';
 import { type FileSeal, writeFileWhole } from '../files/output-file.js';
 
 /** One line of `metrics.jsonl`: figures as of a step. */
@@ -79,7 +81,10 @@ export class MetricsLog {
 
 /** All whole records of a log; none where there is no file. */
 export async function readMetrics(path: string): Promise<MetricsRecord[]> {
-  const text = await readFile(path, 'utf8').catch(() => '');
+  const text = await readInputText(path).catch((error: unknown) => {
+    if (error instanceof UserError) throw error;
+    return '';
+  });
   return linesUpTo(Infinity, text).map((line) => JSON.parse(line) as MetricsRecord);
 }
 

@@ -16,13 +16,8 @@ import {
   timer,
 } from 'rxjs';
 import { UserError } from '../errors.js';
-import {
-  executeHere,
-  type StageContext,
-  type StageEvent,
-  type StageExecutor,
-  type StageWork,
-} from '../pipeline/stage.js';
+import { executeHere } from '../pipeline/run/expected-reads.js';
+import type { StageContext, StageEvent, StageExecutor, StageWork } from '../pipeline/stage.js';
 import { socketAddresses } from '../tensorflow/socket-exchange.js';
 import { isOnOneMachine } from './cluster/cluster.js';
 import type { ClusterLeader } from './cluster/leader.js';

@@ -4,7 +4,15 @@ import type { StageContext, StageEvent, StageOutput } from '../pipeline/stage.js
 /** All that a worker needs to run its part of a stage. Plain data: it crosses processes and machines. */
 export interface WorkerTask extends Pick<
   StageContext,
-  'id' | 'pipelineName' | 'pipelineDirectory' | 'seed' | 'runtime' | 'directory' | 'origin' | 'profile'
+  | 'id'
+  | 'pipelineName'
+  | 'pipelineDirectory'
+  | 'seed'
+  | 'runtime'
+  | 'directory'
+  | 'origin'
+  | 'reads'
+  | 'profile'
 > {
   readonly kind: string;
   readonly config: unknown;

@@ -1,4 +1,5 @@
 import { isAbortError } from '../streams/index.js';
+import { runHere } from '../pipeline/run/expected-reads.js';
 import type { StageRegistry } from '../pipeline/registry.js';
 import { type FromWorker, type ToWorker, aliveEveryMs } from './messages.js';
 import { contextOf, failureOf } from './worker-task.js';
@@ -25,7 +26,7 @@ export async function performTask(supervisor: Supervisor, registry: StageRegistr
   try {
     const kind = await registry.load(task.kind);
     const context = contextOf(task, interruption.signal, () => others);
-    await kind.run(task.config, context).forEach((event) => {
+    await runHere<never>(kind, task.config as never, context).forEach((event) => {
       void supervisor.send({ type: 'event', event });
     });
     await supervisor.send({ type: 'done' });

@@ -11,12 +11,13 @@ export function taskOf(
   addresses: readonly string[],
   threads: number,
 ): WorkerTask {
-  const { id, pipelineName, pipelineDirectory, seed, directory, origin, profile } = context;
+  const { id, pipelineName, pipelineDirectory, seed, directory, origin, reads, profile } = context;
   const runtime = { ...context.runtime, threads };
   return {
     ...{ kind: kind.name, config, id, pipelineName, pipelineDirectory, seed, runtime, directory },
     ...{ inputs, rank, addresses },
     ...(origin && { origin }),
+    ...(reads && { reads }),
     ...(profile && rank === 0 && { profile }),
   };
 }
@@ -27,11 +28,12 @@ export function contextOf(
   signal: AbortSignal,
   othersDone: StageWorkers['othersDone'],
 ): StageContext {
-  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, origin, profile } = task;
+  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, origin, reads, profile } = task;
   const { inputs, rank, addresses } = task;
   return {
     ...{ id, pipelineName, pipelineDirectory, seed, runtime, directory, signal },
     ...(origin && { origin }),
+    ...(reads && { reads }),
     ...(profile && { profile }),
     input: inputOf(id, inputs),
     workers: { rank, size: addresses.length, addresses, othersDone },

@@ -50,6 +50,24 @@ export interface StageOutput {
 
 export type { Json, RuntimeConfig };
 
+/** What a stage reads, as it was when the run was planned. Plain data: it crosses processes. */
+export interface StageReads {
+  /** Absolute path of the folder of all runs, which knows the hashes of files. */
+  readonly runsRoot: string;
+  /** Files and folders from outside. */
+  readonly contents: readonly FingerprintedContent[];
+  /** Folders of other stages' outputs. */
+  readonly outputs: readonly Pick<StageOutput, 'directory' | 'fingerprint'>[];
+}
+
+/** A file or folder from outside with the digest of its content, and where the hashes of its files are kept. */
+export interface FingerprintedContent {
+  /** Absolute path. */
+  readonly location: string;
+  readonly digest: string;
+  readonly hashes?: string;
+}
+
 /** What a stage is given to work with. */
 export interface StageContext {
   /** The stage's id in the pipeline file. */
@@ -70,6 +88,8 @@ export interface StageContext {
   readonly workers?: StageWorkers;
   /** What the output follows from, and is known by. Absent where a stage is run outside of a pipeline. */
   readonly origin?: Origin;
+  /** What the stage reads must hold. Absent where a stage is run outside of a pipeline. */
+  readonly reads?: StageReads;
   /** What `pin` of the stage's kind gave when the run was planned; absent where that asks for nothing. */
   readonly pins?: Readonly<Record<string, string>>;
   /** Present where the stage's first steps are to be profiled: how many, and the absolute path of the trace to write. */
@@ -170,6 +190,3 @@ export interface StageWork {
 
 /** Runs a stage, in this process or in others. Cold, as `StageKind.run`. */
 export type StageExecutor = (work: StageWork) => Observable<StageEvent>;
-
-/** Runs the stage in this process. */
-export const executeHere: StageExecutor = ({ kind, config, context }) => kind.run(config, context);

@@ -17,7 +17,7 @@ export function madeFrom({ origin }: StageContext): MadeFrom | undefined {
  * @throws UserError `checkpoint-of-another-training`, naming what differs
  */
 export async function refuseForeign(
-  { path, made }: Checkpoint<unknown>,
+  { path, made }: Pick<Checkpoint<unknown>, 'path' | 'made'>,
   { id, origin }: StageContext,
 ): Promise<void> {
   if (origin === undefined || made === undefined || made.fingerprint === fingerprintOf(origin)) return;

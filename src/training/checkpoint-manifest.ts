@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileSeal, writeFileWhole } from '../files/output-file.js';
-import { sha256OfFile } from '../files/sha256-file.js';
+import { hashFile } from '../files/file-hash.js';
+import type { Expected } from '../files/input-file.js';
 import type { LossScaleState } from './loss-scale.js';
 
 /** What a checkpoint says of itself, beside its tensors. */
@@ -41,16 +42,23 @@ export async function writeManifest<Extra>(
   await writeFileWhole(join(directory, manifestName), JSON.stringify(sealed, undefined, 1) + '\n');
 }
 
+/** A checkpoint that was verified: its facts, and what each of its files was seen to hold, by absolute path. */
+export interface VerifiedCheckpoint<Extra> extends CheckpointFacts<Extra> {
+  readonly seen: ReadonlyMap<string, Expected>;
+}
+
 /** The facts of a checkpoint whose files are all as they were written, or what is wrong with it. */
-export async function verifyCheckpoint<Extra>(path: string): Promise<CheckpointFacts<Extra> | string> {
+export async function verifyCheckpoint<Extra>(path: string): Promise<VerifiedCheckpoint<Extra> | string> {
   const manifest = await readManifest<Extra>(path);
   if (typeof manifest === 'string') return manifest;
+  const seen = new Map<string, Expected>();
   for (const [name, seal] of Object.entries(manifest.files)) {
-    const problem = await problemOf(join(path, name), seal);
-    if (problem !== undefined) return `${name} ${problem}`;
+    const found = await lookAt(join(path, name), seal);
+    if (typeof found === 'string') return `${name} ${found}`;
+    seen.set(join(path, name), found);
   }
   const { step, extra, made, lossScale } = manifest;
-  return { step, extra, made, lossScale };
+  return { step, extra, made, lossScale, seen };
 }
 
 async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | string> {
@@ -65,12 +73,13 @@ async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | stri
   return sha256 === checksum(manifest) ? { ...manifest, format } : `${manifestName} is not what was written`;
 }
 
-async function problemOf(path: string, { bytes, sha256 }: FileSeal): Promise<string | undefined> {
+/** What a file was seen to hold, or what is wrong with it. */
+async function lookAt(path: string, { bytes, sha256 }: FileSeal): Promise<Expected | string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return 'is missing';
   if (found.size !== bytes) return `has ${found.size} bytes instead of ${bytes}`;
-  const actual = await sha256OfFile(path).catch(() => undefined);
-  return actual === sha256 ? undefined : 'is not what was written';
+  const hashed = await hashFile(path).catch(() => undefined);
+  return hashed?.sha256 === sha256 ? hashed : 'is not what was written';
 }
 
 function checksum(content: object): string {

@@ -4,16 +4,22 @@ import { openTensors, tensorsPath, writeShards } from '../data/safetensors/index
 import { UserError } from '../errors.js';
 import { faultPoint } from '../files/fault-point.js';
 import { asUserError } from '../files/file-errors.js';
+import { expectContents } from '../files/input-file.js';
 import type { FileSeal } from '../files/output-file.js';
 import { syncFolder } from '../files/sync-folder.js';
 import { float32 } from '../tensorflow/index.js';
-import { type CheckpointFacts, verifyCheckpoint, writeManifest } from './checkpoint-manifest.js';
+import {
+  type CheckpointFacts,
+  type VerifiedCheckpoint,
+  verifyCheckpoint,
+  writeManifest,
+} from './checkpoint-manifest.js';
 import type { CheckpointSchedule } from './checkpoint-schedule.js';
 import type { StateGroup } from './state-groups.js';
 import type { Trainer } from './trainer.js';
 
 /** A complete, verified checkpoint: a folder named after its step. */
-export interface Checkpoint<Extra> extends CheckpointFacts<Extra> {
+export interface Checkpoint<Extra> extends VerifiedCheckpoint<Extra> {
   readonly path: string;
 }
 
@@ -37,7 +43,7 @@ export async function saveCheckpoint<Extra>(
   trainer: Trainer,
   note: CheckpointNote<Extra>,
   limit?: number,
-): Promise<Checkpoint<Extra>> {
+): Promise<{ readonly path: string }> {
   const path = checkpointPath(directory, note.step);
   const partial = `${path}.partial`;
   const facts = { ...note, lossScale: trainer.lossScale };
@@ -57,12 +63,17 @@ export async function saveCheckpoint<Extra>(
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
     throw asUserError(error, path);
   }
-  return { path, ...facts };
+  return { path };
 }
 
-/** Sets the trainer's whole state to a checkpoint's. */
+/** Sets the trainer's whole state to a checkpoint's. @throws UserError `input-changed` where it is no longer what was verified */
 export async function restoreCheckpoint(checkpoint: Checkpoint<unknown>, trainer: Trainer): Promise<void> {
-  for (const group of trainer.groups) await restoreGroup(checkpoint.path, trainer, group);
+  const end = expectContents((path) => Promise.resolve(checkpoint.seen.get(path)));
+  try {
+    for (const group of trainer.groups) await restoreGroup(checkpoint.path, trainer, group);
+  } finally {
+    end();
+  }
   trainer.restoreLossScale(checkpoint.lossScale);
 }
 

@@ -1,11 +1,17 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+import { inputChanged, sha256Of } from '../../files/input-file.js';
 import { crop } from './crop.js';
-import { decodeImage, prepareImage } from './decode.js';
+import { decodeBytes } from './decode.js';
 import { readImageIndex, type ImageIndex } from './image-index.js';
 import type { CropNumbers } from './random-crop.js';
+import type { RgbImage } from './rgb-image.js';
 
 export interface ImageDatasetOptions {
+  /** SHA-256 of every image's file by its number, where that is known: what is read must be that. */
+  readonly hash?: ((index: number) => string) | undefined;
   /** Prepared images are kept in memory up to this many bytes. Default 1 GiB. */
   readonly memoryLimit?: number;
 }
@@ -14,12 +20,14 @@ export interface ImageDatasetOptions {
 export class ImageDataset {
   readonly #index: ImageIndex;
   readonly #root: string;
+  readonly #hash: ((index: number) => string) | undefined;
   readonly #kept = new Map<number, Uint8Array>();
   readonly #mostKept: number;
 
-  private constructor(index: ImageIndex, root: string, memoryLimit: number) {
+  private constructor(index: ImageIndex, root: string, { memoryLimit = 2 ** 30, hash }: ImageDatasetOptions) {
     this.#index = index;
     this.#root = root;
+    this.#hash = hash;
     this.#mostKept = Math.floor(memoryLimit / (index.set.size ** 2 * 3));
   }
 
@@ -32,7 +40,7 @@ export class ImageDataset {
     root: string,
     options: ImageDatasetOptions = {},
   ): Promise<ImageDataset> {
-    return new ImageDataset(await readImageIndex(directory), root, options.memoryLimit ?? 2 ** 30);
+    return new ImageDataset(await readImageIndex(directory), root, options);
   }
 
   get count(): number {
@@ -64,14 +72,12 @@ export class ImageDataset {
   /**
    * An image as `[size, size, 3]` bytes. It may be shared with other callers: it must not be changed.
    *
-   * @throws UserError `image-missing` or `image-unreadable` when its file is no longer what it was.
+   * @throws UserError `image-missing`, `input-changed` or `image-unreadable` when its file is no longer what it was.
    */
   async read(index: number): Promise<Uint8Array> {
     const kept = this.#kept.get(index);
     if (kept) return kept;
-    const { data } = await prepareImage(this.path(index), this.#index.set).catch((error: unknown) => {
-      throw explained(error);
-    });
+    const data = await crop({ image: await this.#image(index), size: this.size });
     if (this.#kept.size < this.#mostKept) this.#kept.set(index, data);
     return data;
   }
@@ -81,11 +87,17 @@ export class ImageDataset {
    * memory.
    */
   async readCrop(index: number, numbers: CropNumbers): Promise<Uint8Array> {
-    const { size, background } = this.#index.set;
-    const image = await decodeImage(this.path(index), background).catch((error: unknown) => {
-      throw explained(error);
+    return crop({ image: await this.#image(index), size: this.size, numbers });
+  }
+
+  /** The whole image, of which every byte is what was fingerprinted: whatever is in its place now, or was for a moment. */
+  async #image(index: number): Promise<RgbImage> {
+    const path = this.path(index);
+    const content = await readFile(path).catch((error: unknown) => {
+      throw explained(asUserError(error, path));
     });
-    return crop({ image, size, numbers });
+    if (this.#hash !== undefined && sha256Of(content) !== this.#hash(index)) throw inputChanged(path);
+    return decodeBytes(content, path, this.#index.set.background);
   }
 
   /** Reads images into the beginning of `out`: `[batch, size, size, 3]` bytes. */

@@ -1,28 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
-import { crop } from './crop.js';
+import { readInput } from '../../files/input-file.js';
 import type { RgbImage } from './rgb-image.js';
 
 // Each image is decoded once: keeping decoded ones, or files open, would only cost memory.
 sharp.cache(false);
-
-/** An image brought to one size. */
-export interface PreparedImage {
-  /** `[size, size, 3]` bytes. */
-  readonly data: Uint8Array;
-  /** Width and height that the file had. */
-  readonly width: number;
-  readonly height: number;
-}
-
-export interface PrepareOptions {
-  /** Width and height of the result in pixels. */
-  readonly size: number;
-  /** Colour behind transparent pixels, as `#rrggbb`. */
-  readonly background: string;
-}
 
 /**
  * Reads a PNG, JPEG, WebP or GIF file (its first frame) as RGB of 8 bits. Transparency is composited on the background;
@@ -34,10 +17,15 @@ export interface PrepareOptions {
 export async function decodeImage(path: string, background: string): Promise<RgbImage> {
   let file: Buffer;
   try {
-    file = await readFile(path);
+    file = await readInput(path);
   } catch (error) {
     throw asUserError(error, path);
   }
+  return decodeBytes(file, path, background);
+}
+
+/** As `decodeImage`, of what is in a file, wherever it came from. @param path what to call it in messages */
+export async function decodeBytes(file: Buffer, path: string, background: string): Promise<RgbImage> {
   if (!isImage(file)) throw unreadable(path, 'its content is not PNG, JPEG, WebP or GIF');
   try {
     const { data, info } = await sharp(file, { failOn: 'error', ignoreIcc: true })
@@ -49,15 +37,6 @@ export async function decodeImage(path: string, background: string): Promise<Rgb
   } catch (error) {
     throw unreadable(path, lastLine(error), error);
   }
-}
-
-/** Reads an image file and brings it to one size as `centreCrop` does. */
-export async function prepareImage(
-  path: string,
-  { size, background }: PrepareOptions,
-): Promise<PreparedImage> {
-  const image = await decodeImage(path, background);
-  return { data: await crop({ image, size }), width: image.width, height: image.height };
 }
 
 /** How files of the formats begin, as Latin-1. */

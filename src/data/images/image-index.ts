@@ -1,8 +1,6 @@
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { asUserError } from '../../files/file-errors.js';
+import { inputLines, readInputText } from '../../files/input-file.js';
 import { writeFileWhole, writeOutputFile } from '../../files/output-file.js';
 
 /** What the images of a prepared set have in common. */
@@ -56,10 +54,10 @@ export async function writeImageIndex(
 /** Reads what {@link writeImageIndex} wrote. */
 export async function readImageIndex(directory: string): Promise<ImageIndex> {
   try {
-    const set = JSON.parse(await readFile(join(directory, setName), 'utf8')) as ImageSet;
+    const set = JSON.parse(await readInputText(join(directory, setName))) as ImageSet;
     const paths: string[] = [];
     const labels = new Int32Array(set.count);
-    for await (const line of createInterface(createReadStream(join(directory, entriesName)))) {
+    for await (const line of inputLines(join(directory, entriesName))) {
       const [path, label] = JSON.parse(line) as [string, number];
       labels[paths.length] = label;
       paths.push(path);

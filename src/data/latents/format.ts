@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
+import { readInputText } from '../../files/input-file.js';
 import { writeFileWhole, type FileSeal } from '../../files/output-file.js';
 
 /** What every sample of a set of latents has in common, and how they are spread over files. */
@@ -85,7 +85,7 @@ export async function readIndex<Index extends PartialIndex>(directory: string, n
   const path = join(directory, name);
   let index: unknown;
   try {
-    index = JSON.parse(await readFile(path, 'utf8'));
+    index = JSON.parse(await readInputText(path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw asUserError(error, path);
   }

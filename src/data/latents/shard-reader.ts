@@ -39,11 +39,11 @@ export class ShardReader {
       const found = file.tensors.get(name);
       if (JSON.stringify([found?.dtype, found?.shape]) === expected) continue;
       await file.close();
-      throw new UserError({
-        code: 'latents-damaged',
-        message: `${path}: its tensor "${name}" is not the one that the index beside it describes.`,
-        remedy: 'Encode the images again.',
-      });
+      throw damaged(path, `its tensor "${name}" is not`);
+    }
+    if ((await file.sha256()) !== entry.sha256) {
+      await file.close();
+      throw damaged(path, 'its content is not');
     }
     const labels = (await file.read('label')).data as Int32Array;
     const flippedRows = (await file.read('flippedRow')).data as Int32Array;
@@ -81,4 +81,12 @@ export class ShardReader {
     await this.#file.readRows(which, row, bytes);
     return bytes;
   }
+}
+
+function damaged(path: string, what: string): UserError {
+  return new UserError({
+    code: 'latents-damaged',
+    message: `${path}: ${what} the one that the index beside it describes.`,
+    remedy: 'Encode the images again.',
+  });
 }

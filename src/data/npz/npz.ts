@@ -58,6 +58,11 @@ export class NpzFile {
     return new NpzFile(await ZipArchive.open(path));
   }
 
+  /** SHA-256 of the whole file. */
+  sha256(): Promise<string> {
+    return this.#archive.sha256();
+  }
+
   /** Names of the arrays. */
   get names(): readonly string[] {
     return this.#archive.names.filter((name) => name.endsWith(extension)).map((name) => name.slice(0, -4));

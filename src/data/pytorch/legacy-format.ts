@@ -1,5 +1,4 @@
-import type { FileHandle } from 'node:fs/promises';
-import { readExactly } from '../../files/read-exactly.js';
+import type { InputFile } from '../../files/input-file.js';
 import { elementBytes } from '../safetensors/dtypes.js';
 import { invalidCheckpoint } from './checkpoint.js';
 import { checkpointGlobal, StorageType } from './globals.js';
@@ -15,13 +14,13 @@ const protocolVersion = 1001;
  * Reads the structure of a checkpoint as PyTorch wrote it before 1.6: five pickles (magic number, version, system,
  * content, storage keys), then each storage with its length before it.
  */
-export async function readLegacyFormat(handle: FileHandle, path: string): Promise<unknown> {
-  const { size } = await handle.stat();
+export async function readLegacyFormat(file: InputFile): Promise<unknown> {
+  const { bytes: size, path } = file;
   for (let window = 1 << 20; ; window *= 4) {
     const head = new Uint8Array(Math.min(size, window));
-    await readExactly(handle, head, 0, path);
+    await file.read(head, 0);
     try {
-      return await readHead(head, handle, path);
+      return await readHead(head, file);
     } catch (error) {
       if (!(error instanceof PickleEndError)) throw error;
       if (head.byteLength === size) throw invalidCheckpoint(path, 'it ends within a pickle', error);
@@ -29,10 +28,11 @@ export async function readLegacyFormat(handle: FileHandle, path: string): Promis
   }
 }
 
-async function readHead(head: Uint8Array, handle: FileHandle, path: string): Promise<unknown> {
+async function readHead(head: Uint8Array, file: InputFile): Promise<unknown> {
+  const { path } = file;
   const storages = new Map<string, TorchStorage>();
   const places = new Map<string, number>();
-  const host = makeHost(handle, path, storages, places);
+  const host = makeHost(file, storages, places);
   let position = 0;
   const next = (): unknown => {
     const { value, end } = unpickle(head, position, host);
@@ -49,25 +49,25 @@ async function readHead(head: Uint8Array, handle: FileHandle, path: string): Pro
   const value = next();
   const keys = next();
   if (!Array.isArray(keys)) throw invalidCheckpoint(path, 'its list of storages is missing');
-  await locateStorages(handle, path, position, keys.map(String), storages, places);
+  await locateStorages(file, position, keys.map(String), storages, places);
   return value;
 }
 
 /** Finds where each storage's elements begin: they follow the pickles in the order of the keys. */
 async function locateStorages(
-  handle: FileHandle,
-  path: string,
+  file: InputFile,
   start: number,
   keys: readonly string[],
   storages: ReadonlyMap<string, TorchStorage>,
   places: Map<string, number>,
 ): Promise<void> {
+  const { path, bytes: size } = file;
   let position = start;
   for (const key of keys) {
     const storage = storages.get(key);
     if (!storage) throw invalidCheckpoint(path, `nothing refers to its storage ${key}`);
     const length = Buffer.alloc(8);
-    await readExactly(handle, length, position, path);
+    await file.read(length, position);
     const elements = Number(length.readBigInt64LE());
     if (elements !== storage.elements) {
       throw invalidCheckpoint(path, `storage ${key} has ${elements} elements instead of ${storage.elements}`);
@@ -75,21 +75,20 @@ async function locateStorages(
     places.set(key, position + 8);
     position += 8 + elements * elementBytes[storage.dtype];
   }
-  const { size } = await handle.stat();
   if (size < position)
     throw invalidCheckpoint(path, `it should have ${position} bytes, but ends after ${size}`);
 }
 
 function makeHost(
-  handle: FileHandle,
-  path: string,
+  file: InputFile,
   storages: Map<string, TorchStorage>,
   places: ReadonlyMap<string, number>,
 ): PickleHost {
+  const { path } = file;
   const source: StorageSource = {
     read: async (key, start, length) => {
       const bytes = new Uint8Array(length);
-      await readExactly(handle, bytes, places.get(key)! + start, path);
+      await file.read(bytes, places.get(key)! + start);
       return bytes;
     },
   };

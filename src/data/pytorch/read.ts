@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
+import { InputFile } from '../../files/input-file.js';
 import { ZipArchive } from '../zip/reader.js';
 import { invalidCheckpoint, plainValue, type TorchCheckpoint } from './checkpoint.js';
 import { readLegacyFormat } from './legacy-format.js';
@@ -30,20 +31,20 @@ async function openZip(path: string) {
 }
 
 async function openLegacy(path: string) {
-  const handle = await open(path, 'r');
-  return { file: handle, read: () => readLegacyFormat(handle, path) };
+  const file = await InputFile.open(path);
+  return { file, read: () => readLegacyFormat(file) };
 }
 
 async function isZip(path: string): Promise<boolean> {
+  const handle = await open(path, 'r').catch((error: unknown) => {
+    throw asUserError(error, path);
+  });
   try {
-    const handle = await open(path, 'r');
-    try {
-      const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
-      return buffer.toString('latin1') === 'PK\x03\x04';
-    } finally {
-      await handle.close();
-    }
+    const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+    return buffer.toString('latin1') === 'PK\x03\x04';
   } catch (error) {
     throw asUserError(error, path);
+  } finally {
+    await handle.close();
   }
 }

@@ -1,7 +1,6 @@
-import { open, type FileHandle } from 'node:fs/promises';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
-import { readExactly } from '../../files/read-exactly.js';
+import { InputFile } from '../../files/input-file.js';
 import { arrayTypes, type TensorData, type TensorInfo } from './dtypes.js';
 import { toFloat32 } from './to-float32.js';
 import {
@@ -15,14 +14,21 @@ import {
 
 /** An open safetensors file: its header is in memory, tensors are read when asked for. Close it after use. */
 export class SafetensorsFile {
-  readonly path: string;
-  readonly #handle: FileHandle;
+  readonly #file: InputFile;
   readonly #header: Header;
 
-  constructor(path: string, handle: FileHandle, header: Header) {
-    this.path = path;
-    this.#handle = handle;
+  constructor(file: InputFile, header: Header) {
+    this.#file = file;
     this.#header = header;
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** SHA-256 of the whole file. */
+  sha256(): Promise<string> {
+    return this.#file.sha256();
   }
 
   get metadata(): Readonly<Record<string, string>> {
@@ -42,7 +48,7 @@ export class SafetensorsFile {
   async read(name: string): Promise<TensorData> {
     const { dtype, shape, bytes, begin } = this.#find(name);
     const buffer = new ArrayBuffer(bytes);
-    await readExactly(this.#handle, new Uint8Array(buffer), begin, this.path);
+    await this.#file.read(new Uint8Array(buffer), begin);
     return { dtype, shape, data: new arrayTypes[dtype](buffer) };
   }
 
@@ -67,11 +73,11 @@ export class SafetensorsFile {
     if (position + out.byteLength > bytes) {
       throw new RangeError(`rows from ${row} on of tensor "${name}" in ${this.path}: past its end`);
     }
-    await readExactly(this.#handle, out, begin + position, this.path);
+    await this.#file.read(out, begin + position);
   }
 
   close(): Promise<void> {
-    return this.#handle.close();
+    return this.#file.close();
   }
 
   #find(name: string): PlacedTensor {
@@ -87,33 +93,28 @@ export class SafetensorsFile {
 /**
  * Opens a safetensors file and checks its header against the format and the file's size.
  *
- * @throws UserError `file-missing`, `permission-denied`, or `safetensors-invalid` saying what is wrong.
+ * @throws UserError `file-missing`, `permission-denied`, `input-changed`, or `safetensors-invalid` saying what is wrong.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  let handle: FileHandle;
+  const file = await InputFile.open(path);
   try {
-    handle = await open(path, 'r');
+    return new SafetensorsFile(file, await readHeader(file));
   } catch (error) {
-    throw asUserError(error, path);
-  }
-  try {
-    return new SafetensorsFile(path, handle, await readHeader(handle, path));
-  } catch (error) {
-    await handle.close();
+    await file.close();
     throw asUserError(error, path);
   }
 }
 
-async function readHeader(handle: FileHandle, path: string): Promise<Header> {
-  const { size } = await handle.stat();
+async function readHeader(file: InputFile): Promise<Header> {
+  const { path, bytes: size } = file;
   if (size < prefixBytes) throw invalid(path, `it has only ${size} bytes`);
   const prefix = Buffer.alloc(prefixBytes);
-  await readExactly(handle, prefix, 0, path);
+  await file.read(prefix, 0);
   const length = Number(prefix.readBigUInt64LE());
   if (length > largestHeader || length > size - prefixBytes) {
     throw invalid(path, `its first 8 bytes announce a header of ${length} bytes`);
   }
   const text = Buffer.alloc(length);
-  await readExactly(handle, text, prefixBytes, path);
+  await file.read(text, prefixBytes);
   return parseHeader(text.toString('utf8'), prefixBytes + length, size, path);
 }

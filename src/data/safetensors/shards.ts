@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { asUserError } from '../../files/file-errors.js';
+import { readInputText } from '../../files/input-file.js';
 import { type FileSeal, writeFileWhole } from '../../files/output-file.js';
 import { elementCount } from '../typed-arrays.js';
 import { type TensorData, type TensorInfo, elementBytes } from './dtypes.js';
@@ -121,7 +121,7 @@ class ShardedTensors implements TensorReader {
 }
 
 async function readIndex(path: string): Promise<Readonly<Record<string, string>>> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const text = await readInputText(path).catch((error: unknown) => {
     throw asUserError(error, path);
   });
   let places: unknown;

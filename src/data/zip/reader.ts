@@ -1,38 +1,44 @@
-import { open, type FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { fromFdPromise, type Entry, type ZipFile } from 'yauzl';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
-import { readExactly } from '../../files/read-exactly.js';
+import { InputFile } from '../../files/input-file.js';
 
 /** An open zip archive with random access; archives and entries beyond 4 GiB included. Close it after use. */
 export class ZipArchive {
-  readonly path: string;
-  readonly #handle: FileHandle;
+  readonly #file: InputFile;
   readonly #zip: ZipFile;
   readonly #entries: ReadonlyMap<string, Entry>;
 
-  private constructor(path: string, handle: FileHandle, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
-    this.path = path;
-    this.#handle = handle;
+  private constructor(file: InputFile, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
+    this.#file = file;
     this.#zip = zip;
     this.#entries = entries;
   }
 
   /** @throws UserError `file-missing`, or `zip-invalid` when the file is no archive or is incomplete. */
   static async open(path: string): Promise<ZipArchive> {
-    let handle: FileHandle | undefined;
+    const file = await InputFile.open(path);
     try {
-      handle = await open(path, 'r');
-      const zip = await fromFdPromise(handle.fd, { autoClose: false, lazyEntries: true });
+      const zip = await fromFdPromise(file.handle.fd, { autoClose: false, lazyEntries: true });
       const entries = new Map<string, Entry>();
       for await (const entry of zip.eachEntry()) entries.set(entry.fileName, entry);
-      return new ZipArchive(path, handle, zip, entries);
+      await file.mustBeUntouched();
+      return new ZipArchive(file, zip, entries);
     } catch (error) {
-      await handle?.close();
+      await file.close();
       const known = asUserError(error, path);
       throw known instanceof UserError ? known : invalid(path, (error as Error).message, error);
     }
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** SHA-256 of the whole archive. */
+  sha256(): Promise<string> {
+    return this.#file.sha256();
   }
 
   /** Names of the entries, in the archive's order. */
@@ -61,6 +67,7 @@ export class ZipArchive {
     const entry = this.#find(name);
     let checksum = 0;
     for await (const chunk of await this.#zip.openReadStreamPromise(entry)) {
+      await this.#file.mustBeUntouched();
       checksum = crc32(chunk as Buffer, checksum);
       yield chunk as Buffer;
     }
@@ -78,6 +85,7 @@ export class ZipArchive {
       bytes += (chunk as Buffer).length;
       if (bytes >= length) break;
     }
+    await this.#file.mustBeUntouched();
     return Buffer.concat(parts).subarray(0, length);
   }
 
@@ -93,12 +101,12 @@ export class ZipArchive {
     }
     const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
     const data = new Uint8Array(length);
-    await readExactly(this.#handle, data, fileDataStart + start, this.path);
+    await this.#file.read(data, fileDataStart + start);
     return data;
   }
 
   close(): Promise<void> {
-    return this.#handle.close();
+    return this.#file.close();
   }
 
   #find(name: string): Entry {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { addFile, fileState, hashFile, type FileState } from './file-hash.js';
+import { addFile, fileState, hashFile, type FileState } from '../../files/file-hash.js';
 import { HashCache } from './hash-cache.js';
 import { leadsNowhere, walkFiles, type WalkedFile } from './walk-files.js';
 
@@ -66,7 +66,7 @@ interface HashedName {
 }
 
 /** Stands for the hash of a link whose target does not exist. */
-const noContent = '-';
+export const noContent = '-';
 
 async function hashBatch(batch: readonly WalkedFile[], cache: HashCache): Promise<readonly HashedName[]> {
   const states = await Promise.all(batch.map(({ path }) => stateOf(path)));

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { sameState, type FileState } from './file-hash.js';
+import { sameState, type FileState } from '../../files/file-hash.js';
 import { LineReader } from './line-reader.js';
 
 /**
@@ -29,10 +29,7 @@ export class HashCache {
 
   /** The cache for files under `root`, kept in the folder `directory`; both may move together. */
   static async open(directory: string, root: string): Promise<HashCache> {
-    const place = relative(directory, root);
-    const name = createHash('sha256').update(place).digest('hex').slice(0, 16);
-    const path = join(directory, `${name}.jsonl`);
-    const header = JSON.stringify({ format: 2, root: place });
+    const { path, header } = placeOf(directory, root);
     const remembered = await LineReader.open(path);
     const cache = new HashCache(path, header, remembered);
     if ((await remembered.peek()) !== header) {
@@ -113,6 +110,12 @@ export class HashCache {
   }
 }
 
+function placeOf(directory: string, root: string): { readonly path: string; readonly header: string } {
+  const place = relative(directory, root);
+  const name = createHash('sha256').update(place).digest('hex').slice(0, 16);
+  return { path: join(directory, `${name}.jsonl`), header: JSON.stringify({ format: 2, root: place }) };
+}
+
 const pendingLength = 1 << 18;
 
 interface Entry {
@@ -136,10 +139,28 @@ function parseLine(line: string): Entry | undefined {
       string,
       ...([number, string, string, string] | [undefined, undefined, undefined, undefined]),
     ];
+    if (typeof name !== 'string' || typeof sha256 !== 'string') return undefined;
     return { name, sha256, state: bytes === undefined ? undefined : { bytes, modifiedNs, changedNs, inode } };
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Hash and state of every file under `root` that is remembered in the folder `directory`, by name; none where that
+ * cannot be read. For folders of few files.
+ */
+export async function readStates(directory: string, root: string): Promise<ReadonlyMap<string, Entry>> {
+  const { path, header } = placeOf(directory, root);
+  const states = new Map<string, Entry>();
+  const reader = await LineReader.open(path);
+  try {
+    if ((await reader.peek()) !== header) return states;
+    for await (const entry of entriesIn(reader)) states.set(entry.name, entry);
+  } finally {
+    await reader.close();
+  }
+  return states;
 }
 
 /** Name and hash of every file that a cache at `path` has, in the order of names. */
@@ -147,15 +168,19 @@ export async function* readHashes(path: string): AsyncGenerator<readonly [name: 
   const reader = await LineReader.open(path);
   try {
     await reader.peek();
-    for (;;) {
-      // The first line is the header.
-      reader.skip();
-      const line = await reader.peek();
-      const entry = line === undefined ? undefined : parseLine(line);
-      if (entry === undefined) return;
-      yield [entry.name, entry.sha256];
-    }
+    for await (const { name, sha256 } of entriesIn(reader)) yield [name, sha256];
   } finally {
     await reader.close();
+  }
+}
+
+/** Entries after the line that was peeked at, up to one that is none. */
+async function* entriesIn(reader: LineReader): AsyncGenerator<Entry> {
+  for (;;) {
+    reader.skip();
+    const line = await reader.peek();
+    const entry = line === undefined ? undefined : parseLine(line);
+    if (entry === undefined) return;
+    yield entry;
   }
 }

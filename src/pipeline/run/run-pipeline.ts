@@ -3,7 +3,7 @@ import { Observable } from 'rxjs';
 import type { Origin } from '../../config/index.js';
 import { abortError, isAbortError } from '../../streams/index.js';
 import { makePlan, settle, type Plan, type PlanOptions } from '../plan/plan.js';
-import { executeHere, type StageExecutor, type StageOutput } from '../stage.js';
+import type { StageExecutor, StageOutput } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 import { keepLock } from '../lock/keep.js';
 import type { Lock } from '../lock/lock.js';
@@ -12,6 +12,7 @@ import { outputContent } from '../store/output-hash.js';
 import { History } from '../store/history.js';
 import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
 import { earlierForcing } from './earlier-forcing.js';
+import { executeHere } from './expected-reads.js';
 import { asStorageError, describeFailure } from './failure.js';
 import { createRunFolder, pointTo } from './run-folder.js';
 import { RunRecord } from './run-record.js';
@@ -122,7 +123,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       const manifest = await runStage({
         runsRoot,
         planned,
-        work: stageWork(pipeline, planned, outputs, signal, profileOf(id)),
+        work: stageWork(plan, planned, outputs, signal, profileOf(id)),
         execute: options.execute ?? executeHere,
         forcedSince: forcedSince ?? folder.startedAt,
         log: record.logOf(id),

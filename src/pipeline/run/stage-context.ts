@@ -1,6 +1,5 @@
-import type { Pipeline } from '../../config/index.js';
-import type { PlannedStage } from '../plan/plan.js';
-import type { Json, StageContext, StageOutput, StageWork } from '../stage.js';
+import type { Plan, PlannedStage } from '../plan/plan.js';
+import type { FingerprintedContent, Json, StageContext, StageOutput, StageWork } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 import { outputContent } from '../store/output-hash.js';
 
@@ -21,14 +20,17 @@ export function stageOutput({ stage, kind, place }: PlannedStage, manifest: Mani
 
 /** A planned stage, ready to run. It sees the outputs of the stages that it names, and of no others. */
 export function stageWork(
-  pipeline: Pipeline,
-  { stage, kind, place, origin }: PlannedStage,
+  { pipeline, runsRoot, stages }: Plan,
+  planned: PlannedStage,
   outputs: ReadonlyMap<string, StageOutput>,
   signal: AbortSignal,
   profile?: StageContext['profile'],
 ): StageWork {
+  const { stage, kind, place, origin } = planned;
   const named = new Set(stage.references.map((reference) => reference.stage));
   const inputs = [...outputs.values()].filter((output) => named.has(output.stage));
+  // What is read by way of another stage's output, such as images that it names, is read too.
+  const passedOn = stages.filter((other) => named.has(other.stage.id) && other.kind.passesOn !== undefined);
   const context = {
     id: stage.id,
     pipelineName: pipeline.name,
@@ -37,12 +39,24 @@ export function stageWork(
     runtime: pipeline.runtime,
     directory: place.partial,
     origin,
+    reads: {
+      runsRoot,
+      contents: [planned, ...passedOn].flatMap(contentsOf),
+      outputs: inputs.map(({ directory, fingerprint }) => ({ directory, fingerprint })),
+    },
     ...(origin.pins && { pins: origin.pins }),
     ...(profile && { profile }),
     signal,
     input: inputOf(stage.id, inputs),
   };
   return { kind, config: stage.config, context, inputs };
+}
+
+function contentsOf({ origin, contents }: PlannedStage): readonly FingerprintedContent[] {
+  return origin.inputs.map(({ location, digest }, i) => {
+    const hashes = contents[i]?.hashes;
+    return { location, digest, ...(hashes !== undefined && { hashes }) };
+  });
 }
 
 /** `StageContext.input` of a stage. */

@@ -1,6 +1,6 @@
 import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileState, hashFile, type FileState } from '../fingerprint/file-hash.js';
+import { fileState, hashFile, type FileState } from '../../files/file-hash.js';
 import { HashCache } from '../fingerprint/hash-cache.js';
 import { type OutputPlace } from './layout.js';
 import { DamagedManifest, readManifest, type Manifest, type ManifestFile } from './manifest.js';

@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import type { Content } from '../fingerprint/content.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
-import { addFile } from '../fingerprint/file-hash.js';
+import { addFile } from '../../files/file-hash.js';
 
 /** The files of an input: SHA-256 of each by its name, in the order of names. */
 export type Listing = AsyncIterable<readonly [name: string, sha256: string]>;

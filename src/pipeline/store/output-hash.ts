@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { hashJson } from '../fingerprint/canonical-json.js';
-import { addFile } from '../fingerprint/file-hash.js';
+import { addFile } from '../../files/file-hash.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
 import type { Content } from '../fingerprint/content.js';
 import type { StageKind } from '../stage.js';

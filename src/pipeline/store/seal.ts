@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EMPTY, from, lastValueFrom, mergeMap } from 'rxjs';
 import { writeFileWhole } from '../../files/output-file.js';
-import { hashFile, type FileState } from '../fingerprint/file-hash.js';
+import { hashFile, type FileState } from '../../files/file-hash.js';
 import type { Content } from '../fingerprint/content.js';
 import { HashCache } from '../fingerprint/hash-cache.js';
 import type { Origin } from '../fingerprint/origin.js';

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readInputText } from '../../files/input-file.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 
@@ -24,5 +24,5 @@ export async function writeSavedAutoencoder(
 }
 
 export async function readSavedAutoencoder(directory: string): Promise<SavedAutoencoder> {
-  return JSON.parse(await readFile(join(directory, autoencoderFileName), 'utf8')) as SavedAutoencoder;
+  return JSON.parse(await readInputText(join(directory, autoencoderFileName))) as SavedAutoencoder;
 }

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readInputText } from '../../files/input-file.js';
 
 /** A choice of ratios that no other beats, as predicted from recorded paths and as found by following it. */
 export interface CalibratedChoice {
@@ -29,5 +29,5 @@ export interface Calibration {
 export const calibrationName = 'calibration.json';
 
 export async function readCalibration(directory: string): Promise<Calibration> {
-  return JSON.parse(await readFile(join(directory, calibrationName), 'utf8')) as Calibration;
+  return JSON.parse(await readInputText(join(directory, calibrationName))) as Calibration;
 }

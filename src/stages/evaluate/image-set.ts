@@ -3,7 +3,6 @@ import type { ImageDataset } from '../../data/images/index.js';
 import { LatentDataset } from '../../data/latents/index.js';
 import { NpzFile } from '../../data/npz/index.js';
 import { UserError } from '../../errors.js';
-import { sha256OfFile } from '../../files/sha256-file.js';
 import type { StageContext } from '../../pipeline/stage.js';
 import { openImages } from '../images/open-images.js';
 
@@ -32,23 +31,24 @@ export async function openStageSet(id: string, context: StageContext): Promise<I
   const { kind, directory, fingerprint } = context.input(id);
   if (kind === 'encode') return latentSet(id, await LatentDataset.open(directory), fingerprint);
   if (kind === 'images') return datasetSet(id, await openImages(id, context), fingerprint);
-  return npzSet(join(directory, 'samples.npz'), fingerprint);
+  const path = join(directory, 'samples.npz');
+  return npzSet(await NpzFile.open(path), path, fingerprint);
 }
 
 /** The images of an `.npz`; nothing where it holds none. */
-export async function openFileSet(path: string, signal: AbortSignal): Promise<ImageSet | undefined> {
+export async function openFileSet(path: string): Promise<ImageSet | undefined> {
   const npz = await NpzFile.open(path);
-  const hasImages = npz.names.includes(imagesKey);
+  if (npz.names.includes(imagesKey)) return npzSet(npz, path);
   await npz.close();
-  return hasImages ? npzSet(path, await sha256OfFile(path, signal)) : undefined;
+  return undefined;
 }
 
 /** Name of the images in an `.npz`, as `numpy.savez` gives it to a lone array. */
 const imagesKey = 'arr_0';
 
-async function npzSet(path: string, identity: string): Promise<ImageSet> {
-  const npz = await NpzFile.open(path);
+async function npzSet(npz: NpzFile, path: string, fingerprint?: string): Promise<ImageSet> {
   try {
+    const identity = fingerprint ?? (await npz.sha256());
     const { shape, dtype } = await npz.header(imagesKey);
     const [count, height, width, channels] = shape;
     if (dtype !== 'u1' || shape.length !== 4 || channels !== 3 || !count || !height || !width)

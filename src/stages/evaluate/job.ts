@@ -168,7 +168,7 @@ export class EvaluateJob {
     const { samples, samplesFile } = this.config;
     if (samples !== undefined) return openStageSet(samples, this.context);
     const path = resolve(this.context.pipelineDirectory, samplesFile!);
-    const set = await openFileSet(path, this.context.signal);
+    const set = await openFileSet(path);
     if (set !== undefined) return set;
     throw new UserError({
       code: 'images-missing',

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
+import { readInput, sha256Of } from '../../files/input-file.js';
 import { InceptionNetwork, type Rows, latentFeatures } from '../../metrics/index.js';
 import type { StageContext, StageOutput } from '../../pipeline/stage.js';
 import { type RuntimeOptions, engineKind, float32, floats } from '../../tensorflow/index.js';
@@ -42,10 +41,10 @@ export async function openInception(
       message: 'The Inception graph runs in the native TensorFlow only, which is not in use.',
       remedy: '`pipeline doctor` tells what is missing, and how to get it.',
     });
-  const bytes = await readFile(path).catch((error: unknown) => {
+  const bytes = await readInput(path).catch((error: unknown) => {
     throw asUserError(error, path);
   });
-  const found = createHash('sha256').update(bytes).digest('hex');
+  const found = sha256Of(bytes);
   if (sha256 !== undefined && found !== sha256)
     throw new UserError({
       code: 'inception-checksum',

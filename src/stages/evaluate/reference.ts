@@ -31,7 +31,7 @@ export class Reference {
       const found = await readStatistics(path, mean, covariance);
       if (found) statistics[mean as MeanName] = found;
     }
-    const images = await openFileSet(path, context.signal);
+    const images = await openFileSet(path);
     if (images === undefined && Object.keys(statistics).length === 0)
       throw new UserError({
         code: 'reference-empty',

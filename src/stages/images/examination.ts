@@ -1,9 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
+import { inputChanged, sha256Of } from '../../files/input-file.js';
 import type { ImagesConfig } from '../../config/generated/index.js';
+import { noContent } from '../../pipeline/fingerprint/content.js';
 import {
   checkFilled,
-  decodeImage,
+  decodeBytes,
+  isClassImage,
   listSome,
   type ImageEntry,
   type LabelledImages,
@@ -17,8 +22,9 @@ export interface SkippedImage {
 
 /** What opening one image showed. */
 export type Outcome =
-  | { readonly kind: 'usable' | 'small'; readonly entry: ImageEntry }
-  | { readonly kind: 'corrupt'; readonly path: string; readonly reason: string };
+  /** `sha256` is of the file's content, where that could be read. */
+  | { readonly kind: 'usable' | 'small'; readonly entry: ImageEntry; readonly sha256: string }
+  | { readonly kind: 'corrupt'; readonly path: string; readonly reason: string; readonly sha256?: string };
 
 type Rules = Pick<ImagesConfig, 'size' | 'smallImages' | 'background' | 'maxCorrupt'>;
 
@@ -31,13 +37,19 @@ export async function examineImage(
 ): Promise<Outcome> {
   const path = paths[index]!;
   const file = join(root, path);
+  let sha256: string | undefined;
   try {
-    const { width, height } = await decodeImage(file, background);
+    const content = await readFile(file).catch((error: unknown) => {
+      throw asUserError(error, file);
+    });
+    sha256 = sha256Of(content);
+    const { width, height } = await decodeBytes(content, file, background);
     const kind = Math.min(width, height) < size ? 'small' : 'usable';
-    return { kind, entry: { path, label: labels[index]!, width, height } };
+    return { kind, entry: { path, label: labels[index]!, width, height }, sha256 };
   } catch (error) {
     if (!(error instanceof UserError) || !ownFault.has(error.code)) throw error;
-    return { kind: 'corrupt', path, reason: error.message.slice(`${file}: `.length, -1) };
+    const reason = error.message.slice(`${file}: `.length, -1);
+    return { kind: 'corrupt', path, reason, ...(sha256 !== undefined && { sha256 }) };
   }
 }
 
@@ -55,7 +67,8 @@ export class Examination {
   readonly #rules: Rules;
   readonly #corrupt: string[] = [];
   readonly #tooSmall: string[] = [];
-  #examined = 0;
+  /** Hash of each image that was examined, in their order. */
+  readonly #hashes: (string | undefined)[] = [];
 
   constructor(root: string, rules: Rules) {
     this.#root = root;
@@ -63,7 +76,7 @@ export class Examination {
   }
 
   add(outcome: Outcome): void {
-    this.#examined++;
+    this.#hashes.push(outcome.sha256);
     if (outcome.kind === 'corrupt') {
       this.#corrupt.push(`${outcome.path}: ${outcome.reason}`);
       this.skipped.push({ path: outcome.path, reason: outcome.reason });
@@ -85,14 +98,14 @@ export class Examination {
     if (this.#corrupt.length > maxCorrupt) {
       throw new UserError({
         code: 'images-corrupt',
-        message: `${this.#root}: ${this.#corrupt.length} of ${this.#examined} images cannot be read, where \`maxCorrupt\` allows ${maxCorrupt}:${listSome(this.#corrupt)}`,
+        message: `${this.#root}: ${this.#corrupt.length} of ${this.#hashes.length} images cannot be read, where \`maxCorrupt\` allows ${maxCorrupt}:${listSome(this.#corrupt)}`,
         remedy: 'Replace or remove these files, or raise `maxCorrupt` to leave them out.',
       });
     }
     if (this.#tooSmall.length > 0) {
       throw new UserError({
         code: 'images-too-small',
-        message: `${this.#root}: ${this.#tooSmall.length} of ${this.#examined} images are smaller than ${size} by ${size} pixels:${listSome(this.#tooSmall)}`,
+        message: `${this.#root}: ${this.#tooSmall.length} of ${this.#hashes.length} images are smaller than ${size} by ${size} pixels:${listSome(this.#tooSmall)}`,
         remedy: 'Lower `size`, or set `smallImages` to `skip` (leave them out) or `upscale` (enlarge them).',
       });
     }
@@ -101,6 +114,28 @@ export class Examination {
       classes,
       Int32Array.from(this.usable, ({ label }) => label),
     );
+  }
+
+  /**
+   * Compares what was examined with what was fingerprinted, image by image.
+   *
+   * @param listing name and SHA-256 of every file below the images' folder, in the order of names
+   * @param byFolders whether every image in the folder of a class should have been found
+   * @throws UserError `input-changed`
+   */
+  async mustBe(
+    listing: AsyncIterable<readonly [name: string, sha256: string]>,
+    { paths, classes }: LabelledImages,
+    byFolders: boolean,
+  ): Promise<void> {
+    const wanted = new Set(classes);
+    let next = 0;
+    for await (const [name, sha256] of listing) {
+      if (name === paths[next]) {
+        if ((this.#hashes[next++] ?? noContent) !== sha256) throw inputChanged(join(this.#root, name));
+      } else if (byFolders && isClassImage(name, wanted)) throw inputChanged(join(this.#root, name));
+    }
+    if (next < paths.length) throw inputChanged(join(this.#root, paths[next]!));
   }
 
   #addSmall({ path, width, height }: ImageEntry): void {

@@ -14,6 +14,7 @@ import {
 import type { ImagesConfig } from '../../config/generated/index.js';
 import { scanImages, writeImageIndex, type LabelledImages } from '../../data/images/index.js';
 import { writeFileWhole } from '../../files/output-file.js';
+import { fingerprintedFiles } from '../../pipeline/run/expected-reads.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { abortable, everyMs, integers, prefetch, progress } from '../../streams/index.js';
 import { Examination, examineImage, type SkippedImage } from './examination.js';
@@ -74,12 +75,20 @@ function examine(
 }
 
 async function finish(
-  { classes }: LabelledImages,
+  found: LabelledImages,
   examination: Examination,
-  { size, background }: ImagesConfig,
-  { directory }: StageContext,
+  { size, background, labels }: ImagesConfig,
+  { directory, reads }: StageContext,
 ): Promise<StageEvent[]> {
+  const { classes } = found;
   examination.check(classes);
+  // The folder of the images comes first of the stage's inputs.
+  if (reads !== undefined)
+    await examination.mustBe(
+      await fingerprintedFiles(reads, reads.contents[0]!),
+      found,
+      labels === 'folders',
+    );
   const { usable, skipped } = examination;
   await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
   await writeImageIndex(directory, { size, background, classes, count: usable.length }, usable);

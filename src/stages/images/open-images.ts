@@ -1,11 +1,46 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ImagesConfig } from '../../config/generated/index.js';
 import { ImageDataset } from '../../data/images/index.js';
+import { inputChanged } from '../../files/input-file.js';
+import { fingerprintedFiles } from '../../pipeline/run/expected-reads.js';
 import type { StageContext } from '../../pipeline/stage.js';
 
-/** Opens the images that an `images` stage has indexed. */
-export function openImages(stage: string, context: StageContext): Promise<ImageDataset> {
-  const { directory, config } = context.input(stage);
+/** Opens the images that an `images` stage has indexed: what was fingerprinted, wherever they lie. */
+export async function openImages(
+  stage: string,
+  { input, pipelineDirectory, reads }: StageContext,
+): Promise<ImageDataset> {
+  const { directory, config } = input(stage);
   const { path } = config as unknown as ImagesConfig;
-  return ImageDataset.open(directory, resolve(context.pipelineDirectory, path));
+  const root = resolve(pipelineDirectory, path);
+  const content = reads?.contents.find(({ location }) => location === root);
+  let hashes: Buffer | undefined;
+  const hash = (index: number) => hashes!.toString('hex', index * hashBytes, (index + 1) * hashBytes);
+  const images = await ImageDataset.open(directory, root, content && { hash });
+  if (reads !== undefined && content !== undefined)
+    hashes = await hashesOf(images, root, await fingerprintedFiles(reads, content));
+  return images;
+}
+
+const hashBytes = 32;
+
+/**
+ * The hashes of images one after the other: a string for each would take three times the memory.
+ *
+ * @param listing in the order of names, as the images are
+ * @throws UserError `input-changed` where it lacks one of the images
+ */
+async function hashesOf(
+  images: ImageDataset,
+  root: string,
+  listing: AsyncIterable<readonly [name: string, sha256: string]>,
+): Promise<Buffer> {
+  const hashes = Buffer.alloc(images.count * hashBytes);
+  let next = 0;
+  for await (const [name, sha256] of listing) {
+    if (next === images.count) break;
+    if (join(root, name) === images.path(next)) hashes.write(sha256, next++ * hashBytes, 'hex');
+  }
+  if (next < images.count) throw inputChanged(images.path(next));
+  return hashes;
 }

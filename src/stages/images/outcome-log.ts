@@ -59,10 +59,11 @@ export class OutcomeLog {
   }
 }
 
-/** The last line of a log may have been cut off. */
+/** The last line of a log may have been cut off; one without a hash is of an earlier version. */
 function parsed(line: string): Outcome | undefined {
   try {
-    return JSON.parse(line) as Outcome;
+    const outcome = JSON.parse(line) as Outcome | null;
+    return typeof outcome?.sha256 === 'string' ? outcome : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
+import { readInputText } from '../../files/input-file.js';
 
 /**
  * Names of classes from a file: a JSON array where it ends in .json, otherwise a name a line.
@@ -8,7 +8,7 @@ import { asUserError } from '../../files/file-errors.js';
  * @throws UserError `file-missing`, or `classes-file-malformed` for what is no list of different names
  */
 export async function readClassNames(path: string): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const text = await readInputText(path).catch((error: unknown) => {
     throw asUserError(error, path);
   });
   const names = /\.json$/i.test(path) ? jsonNames(text, path) : lines(text);

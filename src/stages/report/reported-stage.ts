@@ -1,10 +1,11 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StageStatus } from '../../pipeline/run/run-file.js';
 import type { KeptProgress, StageOutput } from '../../pipeline/stage.js';
 import { readManifest } from '../../pipeline/store/manifest.js';
 import { type MetricsRecord, readAllMetrics } from '../../data/metrics-log.js';
 import { asUserError } from '../../files/file-errors.js';
+import { readInputText } from '../../files/input-file.js';
 
 /** A finished stage, with what the report needs of its files. */
 export interface ReportedStage extends StageOutput {
@@ -63,7 +64,7 @@ export async function readReportedStage(
 export async function readOutputJson<Content>({ directory }: StageOutput, file: string): Promise<Content> {
   const path = join(directory, file);
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Content;
+    return JSON.parse(await readInputText(path)) as Content;
   } catch (error) {
     throw asUserError(error, path);
   }

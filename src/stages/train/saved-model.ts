@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readInputText } from '../../files/input-file.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
@@ -30,5 +30,5 @@ export async function writeSavedModel(directory: string, model: SavedModel): Pro
 }
 
 export async function readSavedModel(directory: string): Promise<SavedModel> {
-  return JSON.parse(await readFile(join(directory, modelFileName), 'utf8')) as SavedModel;
+  return JSON.parse(await readInputText(join(directory, modelFileName))) as SavedModel;
 }

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type StateDict, type StoredTensor, openWeightsFile } from '../../data/weights-file/index.js';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
+import { readInputText } from '../../files/input-file.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { readDiffusersConfig } from '../../models/autoencoder-kl/diffusers-config.js';
 import { diffusersShape, fromDiffusers } from '../../models/autoencoder-kl/diffusers-layout.js';
@@ -88,7 +88,7 @@ async function openTensors(
 
 async function readJson(path: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(path, 'utf8'));
+    return JSON.parse(await readInputText(path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw asUserError(error, path);
     throw new UserError({

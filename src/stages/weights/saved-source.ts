@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type TensorReader, openTensors, tensorsPath } from '../../data/safetensors/index.js';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
+import { readInputText } from '../../files/input-file.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { mismatch, stateProblems } from '../../models/sit/reference-state.js';
 import { float32 } from '../../tensorflow/index.js';
@@ -103,8 +103,9 @@ async function readOptimizer(directory: string, raw: string): Promise<OptimizerS
 
 async function readJson<T>(path: string): Promise<T | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
-  } catch {
+    return JSON.parse(await readInputText(path)) as T;
+  } catch (error) {
+    if (error instanceof UserError) throw error;
     return undefined;
   }
 }

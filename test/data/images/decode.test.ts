@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeImage, prepareImage } from '../../../src/data/images/decode.js';
+import { crop } from '../../../src/data/images/crop.js';
+import { decodeImage } from '../../../src/data/images/decode.js';
 import { imageGrid } from '../../../src/data/images/grid.js';
 import { encodePng, writePng } from '../../../src/data/images/png.js';
 
@@ -101,9 +102,11 @@ describe('decoding', () => {
   it('brings an image to a size, and says which it had', async () => {
     const wide = sharp({ create: { width: 30, height: 20, channels: 3, background: '#804020' } });
     const path = await stored('wide.png', wide.png());
-    const prepared = await prepareImage(path, { size: 8, background: '#ffffff' });
-    expect(prepared).toMatchObject({ width: 30, height: 20 });
-    expect([...prepared.data]).toEqual(Array.from({ length: 64 }, () => [0x80, 0x40, 0x20]).flat());
+    const image = await decodeImage(path, '#ffffff');
+    expect(image).toMatchObject({ width: 30, height: 20 });
+    expect([...(await crop({ image, size: 8 }))]).toEqual(
+      Array.from({ length: 64 }, () => [0x80, 0x40, 0x20]).flat(),
+    );
   });
 });
 

@@ -68,7 +68,7 @@ describe('an examination that was interrupted', () => {
     return { events, index: await readFile(join(home, 'out', 'index.jsonl'), 'utf8') };
   }
   const usable = (path: string, label: number, width: number) =>
-    JSON.stringify({ kind: 'usable', entry: { path, label, width, height: 9 } });
+    JSON.stringify({ kind: 'usable', entry: { path, label, width, height: 9 }, sha256: 'ab' });
 
   it('goes on where it was, and does not open again what had been opened', async () => {
     // Sizes that the files do not have show where they come from.

@@ -36,6 +36,17 @@ export async function findInFolders(root: string): Promise<Findings> {
   return { images, classes, ignored };
 }
 
+/** Whether a file, by its path below the images' folder, is one that `findInFolders` finds in one of some classes. */
+export function isClassImage(path: string, classes: ReadonlySet<string>): boolean {
+  const parts = path.split('/');
+  return (
+    parts.length > 1 &&
+    classes.has(parts[0]!) &&
+    isImageName(path) &&
+    !parts.some((part) => part.startsWith('.'))
+  );
+}
+
 function isImageName(name: string): boolean {
   return extensions.has(extname(name).toLowerCase());
 }

@@ -7,6 +7,7 @@ import { findInLabelsFile, type LabelsFile } from './labels-file.js';
 import type { LabelledImages } from './labelled-images.js';
 
 export { checkFilled } from './choose-classes.js';
+export { isClassImage } from './folders.js';
 export type { LabelledImages } from './labelled-images.js';
 export type { LabelsFile } from './labels-file.js';
 export { listSome } from './list-some.js';

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { CsvError, parse } from 'csv-parse/sync';
 import { UserError } from '../../../errors.js';
 import { asUserError } from '../../../files/file-errors.js';
+import { readInputText } from '../../../files/input-file.js';
 
 /** A record of a labels file and where it is, such as `labels.csv:3`. */
 export interface LabelRecord {
@@ -26,7 +26,7 @@ export async function readRecords(path: string): Promise<LabelRecord[]> {
   }
   let text: string;
   try {
-    text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
+    text = (await readInputText(path)).replace(/^\uFEFF/, '');
   } catch (error) {
     throw missing(error, path);
   }

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { asUserError } from '../../../files/file-errors.js';
+import { readInput } from '../../../files/input-file.js';
 
 /** A picture that is part of the page itself. */
 export interface Picture {
@@ -19,7 +19,7 @@ export interface Picture {
 export async function inlinePicture(path: string, mostPixels: number): Promise<Picture> {
   let file: Buffer;
   try {
-    file = await readFile(path);
+    file = await readInput(path);
   } catch (error) {
     throw asUserError(error, path);
   }
