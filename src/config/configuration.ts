@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { diagnostic, sortDiagnostics, type Diagnostic, type Problem } from './diagnostics/diagnostic.js';
+import { missingPaths, shellPaths } from './checks/paths.js';
 import type { Pipeline } from './pipeline.js';
 import { resolvePipeline } from './resolve.js';
 import { pipelineSchema } from './schema/schema.js';
@@ -53,12 +54,20 @@ export async function readConfiguration(
   };
 }
 
+/** A path at which there is nothing. */
+export interface MissingPath extends Diagnostic {
+  /** Absolute. */
+  readonly path: string;
+}
+
 /** A pipeline, unless it violates the schema, and everything that is wrong with it. */
 export interface Checked {
   /** With environment variables and with paths that start at the file's folder. */
   readonly tree: Tree;
   readonly pipeline: Pipeline | undefined;
   readonly problems: readonly Problem[];
+  /** What a stage may lack on this machine, though nothing is wrong with the file: each a warning. */
+  readonly missing: () => readonly MissingPath[];
 }
 
 /** Fills in environment variables and defaults, and checks the whole. */
@@ -72,11 +81,18 @@ export function checkConfiguration(
   const isInOneFolder = files.every((each) => dirname(each) === directory);
   const tree = isInOneFolder ? filled.tree : rebasePaths(filled.tree, schema, directory);
   const { pipeline, problems } = resolvePipeline(tree);
+  const shell = shellPaths(filled.tree, schema);
   const unreadable = [...earlier.map(({ span }) => span), ...filled.unreadable];
   return {
     tree,
     pipeline: pipeline && { file, directory, ...pipeline },
-    problems: [...earlier, ...filled.problems, ...problems.filter(isNoConsequence(unreadable))],
+    problems: [...earlier, ...filled.problems, ...shell, ...problems.filter(isNoConsequence(unreadable))],
+    missing: () =>
+      missingPaths(tree, schema, directory).map(({ path, problem }) => ({
+        ...diagnostic(problem),
+        path,
+        severity: 'warning',
+      })),
   };
 }
 

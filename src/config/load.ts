@@ -4,6 +4,7 @@ import {
   readConfiguration,
   type Invalid,
   type LoadOptions,
+  type MissingPath,
 } from './configuration.js';
 import type { Origin, Pipeline } from './pipeline.js';
 import { locate } from './source/text.js';
@@ -23,6 +24,8 @@ export type LoadedPipeline =
       readonly sources: ReadonlyMap<string, ValueSource>;
       /** Absolute paths of the file and of all that it extends. */
       readonly files: readonly string[];
+      /** Looks which paths in it lead to nothing on this machine. */
+      readonly missing: () => readonly MissingPath[];
     }
   | Invalid;
 
@@ -35,10 +38,10 @@ export async function loadPipeline(file: string, options: LoadOptions = {}): Pro
   const read = await readConfiguration(file, options);
   if (!read.ok) return read;
   const { files } = read;
-  const { pipeline, problems, tree } = checkConfiguration(read, options);
+  const { pipeline, problems, tree, missing } = checkConfiguration(read, options);
   if (!pipeline || problems.length > 0) return invalid(problems, files);
   const sources = new Map(Array.from(leaves(tree), ([key, leaf]) => [key, sourceOf(leaf)]));
-  return { ok: true, pipeline, sources, files };
+  return { ok: true, pipeline, sources, files, missing };
 }
 
 function sourceOf(leaf: Tree): ValueSource {

@@ -4,6 +4,7 @@ import { checkReferences, type ReferringStage } from './checks/references.js';
 import type { Problem } from './diagnostics/diagnostic.js';
 import { pathOf } from './explain/facts.js';
 import { explain } from './explain/index.js';
+import { trainedAndTaken } from './explain/keys.js';
 import type { RuntimeConfig } from './generated/index.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
 import { withDefaults } from './schema/defaults.js';
@@ -46,8 +47,10 @@ export function resolvePipeline(root: Tree): {
   const context = new CheckContext(root, stages, runtime);
   for (const stage of stages.values()) checkStage(stage, context);
 
+  const [together, others] = trainedAndTaken(errors, root);
   const problems = [
-    ...errors.flatMap((error) => explain(error, root)),
+    ...together,
+    ...others.flatMap((error) => explain(error, root)),
     ...checkReferences(referring, root),
     ...context.problems,
   ];

@@ -65,9 +65,8 @@ describe('a file that extends another', () => {
     expect((await configsOf(files)).train).not.toHaveProperty('steps');
     // A base that is named too is below, wherever it would change something; where it would not, that is said.
     expect(await messagesOf({ ...files, 'a.yaml': 'extends: [base.yaml, d1.yaml]\n' })).toBe('');
-    expect(
-      await messagesOf({ ...files, 'a.yaml': 'extends: [d1.yaml, base.yaml]\n' }),
-    ).toMatchInlineSnapshot(`
+    expect(await messagesOf({ ...files, 'a.yaml': 'extends: [d1.yaml, base.yaml]\n' }))
+      .toMatchInlineSnapshot(`
       "a.yaml:1:20 error no-effect: \`base.yaml\` lies below a file that is named before it: naming it here changes nothing.
           extends: [d1.yaml, base.yaml]
                              ^^^^^^^^^
@@ -183,7 +182,7 @@ describe('an error', () => {
 
   it('of YAML in an extended file says who extends it', async () => {
     expect(await messagesOf({ 'a.yaml': extending(''), 'base.yaml': 'name: [\n' })).toMatchInlineSnapshot(`
-      "base.yaml:1:8 error yaml-syntax: A list in brackets must be sufficiently indented and end with a ].
+      "base.yaml:1:8 error yaml-syntax: A list in brackets must end with a ].
           name: [
                  ^
         a.yaml:1:10 extended here

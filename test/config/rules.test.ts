@@ -398,7 +398,7 @@ it('a pretrained model without a null class, and a class that it does not have',
   expect(
     await messages(
       pipelineText({
-        model: '{ uses: pretrained, path: a.pt, labelDropout: 0, classes: [cat, dog] }',
+        model: '{ uses: pretrained, path: a.pt, scalingFactor: 1, labelDropout: 0, classes: [cat, dog] }',
         sample:
           '{ uses: sample, model: model, autoencoder: autoencoder, count: 4, guidanceScale: 2, classes: [cat, god] }',
         report: undefined,
@@ -409,9 +409,9 @@ it('a pretrained model without a null class, and a class that it does not have',
           sample: { uses: sample, model: model, autoencoder: autoencoder, count: 4, guidanceScale: 2, classes: [cat, god] }
                                                                                                    ^
       Use \`guidanceScale: 1\`, or train with \`labelDropout: 0.1\`.
-      p.yaml:8:56 stages.model.labelDropout is here
-          model: { uses: pretrained, path: a.pt, labelDropout: 0, classes: [cat, dog] }
-                                                               ^
+      p.yaml:8:74 stages.model.labelDropout is here
+          model: { uses: pretrained, path: a.pt, scalingFactor: 1, labelDropout: 0, classes: [cat, dog] }
+                                                                                 ^
 
     p.yaml:7:110 error unknown-class: \`god\` is not one of the classes of \`model\`.
           sample: { uses: sample, model: model, autoencoder: autoencoder, count: 4, guidanceScale: 2, classes: [cat, god] }
@@ -426,10 +426,13 @@ it('a pretrained autoencoder with keys of training', async () => {
       pipelineText({ autoencoder: '{ uses: autoencoder, weights: stabilityai/sd-vae-ft-ema, steps: 10 }' }),
     ),
   ).toMatchInlineSnapshot(`
-    "p.yaml:4:73 error unknown-key: \`steps\` is not a key of \`autoencoder\` (a stage of kind \`autoencoder\`).
+    "p.yaml:4:37 error conflicting-keys: \`autoencoder\` either takes trained \`weights\` or trains with \`steps\`, not both.
           autoencoder: { uses: autoencoder, weights: stabilityai/sd-vae-ft-ema, steps: 10 }
-                                                                                ^^^^^
-      Its keys: \`uses\`, \`weights\`."
+                                            ^^^^^^^
+      Remove \`steps\`, or \`weights\`.
+      p.yaml:4:73 \`steps\` is here
+          autoencoder: { uses: autoencoder, weights: stabilityai/sd-vae-ft-ema, steps: 10 }
+                                                                                ^^^^^"
   `);
 });
 

@@ -88,7 +88,8 @@ it('a stage without anything', async () => {
   expect(await messages(pipelineText({ images: '' }))).toMatchInlineSnapshot(`
     "p.yaml:3:3 error wrong-type: \`images\` must be a map; nothing was found.
           images:
-          ^^^^^^"
+          ^^^^^^
+      Give \`images\` a value, or remove the key."
   `);
 });
 
@@ -212,10 +213,11 @@ it('an empty path', async () => {
 it('nothing after a key', async () => {
   expect(await messages(pipelineText({ images: '{ uses: images, path: , size: 32 }' })))
     .toMatchInlineSnapshot(`
-    "p.yaml:3:27 error wrong-type: \`path\` must be text; nothing was found.
-          images: { uses: images, path: , size: 32 }
-                                  ^^^^"
-  `);
+      "p.yaml:3:27 error wrong-type: \`path\` must be text; nothing was found.
+            images: { uses: images, path: , size: 32 }
+                                    ^^^^
+        Give \`path\` a value, or remove the key."
+    `);
 });
 
 it('a colour that is none', async () => {

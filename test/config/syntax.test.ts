@@ -46,7 +46,7 @@ it('a tab as indentation', async () => {
 
 it('an unclosed list', async () => {
   expect(await messages('name: [x\nstages: {}\n')).toMatchInlineSnapshot(`
-    "p.yaml:2:1 error yaml-syntax: A list in brackets must be sufficiently indented and end with a ].
+    "p.yaml:2:1 error yaml-syntax: A list in brackets must end with a ].
         stages: {}
         ^"
   `);

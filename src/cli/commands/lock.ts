@@ -1,6 +1,7 @@
 import { UserError } from '../../errors.js';
 import { findRunsRoot, lockPath, makeLock, makePlan, writeLock } from '../../pipeline/index.js';
-import { loadOrReport } from '../load.js';
+import type { Pipeline } from '../../config/index.js';
+import { loadWithSources, reportMissing } from '../load.js';
 import { shortPath } from '../paths.js';
 import { goneSentence } from '../planned-stage.js';
 import { exitCodes, type Services } from '../services.js';
@@ -12,8 +13,14 @@ export interface LockOptions {
 
 /** `pipeline lock`: writes the lock of a pipeline all of which has run. Gives the exit code. */
 export async function lock(file: string, options: LockOptions, services: Services): Promise<number> {
-  const pipeline = await loadOrReport(file, options.set, services);
-  if (pipeline === undefined) return exitCodes.invalid;
+  const loaded = await loadWithSources(file, options.set, services);
+  if (loaded === undefined) return exitCodes.invalid;
+  return lockLoaded(loaded.pipeline, options, services).catch((error: unknown) =>
+    reportMissing(error, loaded, services),
+  );
+}
+
+async function lockLoaded(pipeline: Pipeline, options: LockOptions, services: Services): Promise<number> {
   const plan = await makePlan({
     pipeline,
     registry: await services.loadRegistry(),

@@ -10,7 +10,7 @@ import type { Json, PlannedInput, StageFact } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
 import { formatDuration } from '../format.js';
 import { cachedLine, goneSentence, plannedStageJson } from '../planned-stage.js';
-import { loadWithSources } from '../load.js';
+import { loadWithSources, reportMissing, type Loaded } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 
@@ -18,7 +18,16 @@ import { exitCodes, usesColor, type Services } from '../services.js';
 export async function plan(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
   const loaded = await loadWithSources(file, options.set, services);
   if (loaded === undefined) return exitCodes.invalid;
-  const { pipeline, sources } = loaded;
+  return planLoaded(loaded, options, services).catch((error: unknown) =>
+    reportMissing(error, loaded, services),
+  );
+}
+
+async function planLoaded(
+  { pipeline, sources }: Loaded,
+  options: PlanCommandOptions,
+  services: Services,
+): Promise<number> {
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
   const { until, force, set } = options;
   const runsRoot = findRunsRoot(pipeline.file, options.runs, services.env);

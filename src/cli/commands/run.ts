@@ -11,7 +11,7 @@ import {
 import type { RunCommandOptions } from '../options.js';
 import { inCluster } from '../in-cluster.js';
 import { onInterrupt } from '../interrupts.js';
-import { loadWithSources } from '../load.js';
+import { loadWithSources, reportMissing } from '../load.js';
 import { reportLockDifferences } from '../lock-differences.js';
 import { shortPath } from '../paths.js';
 import { jsonRenderer } from '../renderers/json.js';
@@ -67,8 +67,8 @@ async function runFile(
       renderer.show(event);
     });
   } catch (error) {
-    if (!(error instanceof LockDiffersError)) throw error;
     renderer.end();
+    if (!(error instanceof LockDiffersError)) return await reportMissing(error, loaded, services);
     return reportLockDifferences(error, sources, services);
   } finally {
     interrupts.release();

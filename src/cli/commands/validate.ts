@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { isLockFile } from '../../config/source/read-text.js';
 import { counted } from '../format.js';
-import { loadWithTrials } from '../load.js';
+import { loadWithTrials, showDiagnostics } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
 
@@ -22,7 +22,8 @@ export async function validate(
       valid = false;
       continue;
     }
-    const { pipeline, trials } = loaded;
+    const { pipeline, trials, warnings } = loaded;
+    await showDiagnostics(warnings, services);
     const facts = [
       counted(pipeline.stages.size, 'stage'),
       ...(trials ? [counted(trials.length, 'trial')] : []),

@@ -9,7 +9,7 @@ import {
   metricsHaveWhatTheyNeed,
   referenceIsWrittenOnce,
 } from './evaluation.js';
-import { encodedImagesHalve } from './latents.js';
+import { assumedScaleHolds, encodedImagesHalve } from './latents.js';
 import { mediatorsFitGrid, mediatorsMatchBlocks } from './mediators.js';
 import { batchDividesBetweenWorkers, hiddenSizeDivides, latentsDivideIntoPatches } from './model.js';
 import { guidanceIsWrittenOnce, guidanceMatters, guidanceWasTrained } from './guidance.js';
@@ -49,6 +49,7 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     lossWeightApplies,
     trainingDividesByNonZero,
     startFits,
+    assumedScaleHolds,
     trainingSamplesCanBeDrawn,
   ],
   sample: [
@@ -64,6 +65,7 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
     phasesAgree,
     stepsAreLeftToSwitch,
     latentsCanBeDecoded,
+    assumedScaleHolds,
     goesBackAlongOde,
     reversedLatentsFit,
     likelihoodIsDefined,

@@ -1,9 +1,13 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { usualScalingFactor } from '../../models/autoencoder-kl/diffusers-config.js';
 import { counted } from '../../words.js';
 import { code } from '../diagnostics/words.js';
 import { nearestMultiples } from './autoencoder.js';
 import type { TrainConfig } from '../generated/index.js';
 import type { CheckContext, StageCheck } from './context.js';
-import { autoencoderFacts } from './pretrained-autoencoder.js';
+import { phasesOf } from '../sampling.js';
+import { autoencoderFacts, latentScale } from './pretrained-autoencoder.js';
 
 /** What encoding gives, as far as the file tells. */
 export interface LatentShape {
@@ -68,3 +72,42 @@ export const encodedImagesHalve: StageCheck<'encode' | 'train'> = ({ id, config 
     because: `stages.${config.images}.size`,
   });
 };
+
+/** Latents that a checkpoint was trained on were scaled as those beside it, which it does not tell itself. */
+export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }, context) => {
+  const [models, autoencoder] =
+    'sampler' in config
+      ? [
+          phasesOf(config).map(({ model }, i) => ({
+            model,
+            at: config.phases ? `phases.${i}.model` : 'model',
+          })),
+          config.autoencoder,
+        ]
+      : [
+          config.start === undefined ? [] : [{ model: config.start, at: 'start' }],
+          trainedOn(context, config)?.autoencoder,
+        ];
+  const scale = autoencoder === undefined ? undefined : latentScale(context, autoencoder);
+  if (autoencoder === undefined || scale === undefined || scale === usualScalingFactor) return;
+  for (const { model, at } of models) {
+    const pretrained = context.config('pretrained', model);
+    if (!pretrained || pretrained.scalingFactor !== undefined) continue;
+    if (describesItself(resolve(context.directory, pretrained.path))) continue;
+    const beside =
+      scale === 'statistics'
+        ? `${code(autoencoder)}, which is trained here, has latents of another scale`
+        : `latents of ${code(autoencoder)} are multiplied by ${scale}`;
+    context.report(id, {
+      at,
+      code: 'scale-unknown',
+      message: `${code(model)} is taken to be trained on latents that were multiplied by ${usualScalingFactor}, as its file does not say; ${beside}.`,
+      remedy: `Write ${code('scalingFactor')} into ${code(model)}: what its latents were multiplied by for training.`,
+      because: `stages.${model}.path`,
+    });
+  }
+};
+
+/** Whether a path is of a model of this project, whose description tells its scale. */
+const describesItself = (path: string): boolean =>
+  !/\.(pt|pth|ckpt|bin|safetensors)$/i.test(path) || existsSync(join(dirname(path), 'model.json'));

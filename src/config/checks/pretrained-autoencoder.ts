@@ -6,10 +6,12 @@ import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import {
   type DiffusersAutoencoder,
   readDiffusersConfig,
+  usualScalingFactor,
 } from '../../models/autoencoder-kl/diffusers-config.js';
 import type { PretrainedAutoencoderConfig } from '../generated/index.js';
 import { type AutoencoderFacts, knownAutoencoder } from '../known-autoencoders.js';
 import type { CheckContext, StageCheck } from './context.js';
+import { shellPath } from './paths.js';
 
 /** Facts of an `autoencoder` stage, as far as the file and what it names tell. */
 export function autoencoderFacts(context: CheckContext, id: string): AutoencoderFacts | undefined {
@@ -24,9 +26,30 @@ export function autoencoderFacts(context: CheckContext, id: string): Autoencoder
   }
 }
 
+/**
+ * What latents of an `autoencoder` stage are multiplied by for training, as far as the file and what it names tell;
+ * `statistics` where they are normalised by their own.
+ */
+export function latentScale(context: CheckContext, id: string): number | 'statistics' | undefined {
+  const config = context.config('autoencoder', id);
+  if (config === undefined) return undefined;
+  if (!('weights' in config)) return 'statistics';
+  try {
+    const found = readConfig(config, context)?.scalingFactor;
+    return found ?? (knownAutoencoder(config.weights) && usualScalingFactor);
+  } catch {
+    return undefined;
+  }
+}
+
 /** An autoencoder on this machine is one that can be used. */
 export const weightsAreSupported: StageCheck<'autoencoder'> = ({ id, config }, context) => {
   if (!('weights' in config)) return;
+  const shell = shellPath(config.weights);
+  if (shell) {
+    context.report(id, { at: 'weights', ...shell });
+    return;
+  }
   try {
     readConfig(config, context);
   } catch (error) {

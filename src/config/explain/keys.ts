@@ -1,8 +1,11 @@
 import type { Problem } from '../diagnostics/diagnostic.js';
 import { code, nearest, oneOf } from '../diagnostics/words.js';
 import { optionFile, type Span } from '../source/text.js';
-import { spanAt, type TreePath } from '../source/tree.js';
-import { atKey, type Explainer, type Facts } from './facts.js';
+import { applicable } from '../schema/alternatives.js';
+import { memberSchema } from '../schema/member.js';
+import { pipelineSchema, stageSchemas, type Schema, type SchemaError } from '../schema/schema.js';
+import { plain, spanAt, type Tree, type TreePath } from '../source/tree.js';
+import { atKey, nameOf, pathOf, type Explainer, type Facts } from './facts.js';
 
 export const missingKey: Explainer = (facts) => {
   const key = String(facts.error.params.missingProperty);
@@ -21,7 +24,10 @@ export const missingKey: Explainer = (facts) => {
 export const unknownKey: Explainer = (facts) => {
   const key = String(facts.error.params.additionalProperty);
   const { known, free } = keysOf(facts);
-  const near = nearest(key, free) ?? nearest(key, known);
+  const list = listWithoutBrackets(facts, key);
+  if (list) return [list];
+  const elsewhere = nearPlace(facts, key);
+  const near = elsewhere ?? nearest(key, free) ?? nearest(key, known);
   const holder = facts.path.length === 0 ? 'a pipeline' : facts.name.replace(/^Item/, 'item');
   const kind = facts.path.length === 2 ? ` (a stage of kind ${code(dataOf(facts).uses)})` : '';
   return [
@@ -33,6 +39,84 @@ export const unknownKey: Explainer = (facts) => {
     },
   ];
 };
+
+/** `{ classes: cat,dog }`, which YAML takes for a key `dog` without a value. */
+function listWithoutBrackets({ root, path, error }: Facts, key: string): Problem | undefined {
+  const entries = Object.entries(error.data as Readonly<Record<string, unknown>>);
+  const at = entries.findIndex(([name]) => name === key);
+  const first = entries.findLastIndex(([, value], i) => i < at && value !== null);
+  const members = entries.slice(first + 1, at + 1);
+  const span = spanAt(root, [...path, key], 'key');
+  const { text } = span.source;
+  const isBare = /[\w'"],\s*$/.test(text.slice(0, span.start)) && /^\s*[,}]/.test(text.slice(span.end));
+  if (first < 0 || !isBare || members.some(([, value]) => value !== null)) return undefined;
+  const [holder, value] = entries[first]!;
+  const list = [value, ...members.map(([name]) => name)].map(String).join(', ');
+  return {
+    code: 'list-without-brackets',
+    message: `A list is written in brackets; ${code(key)} would be a key without a value.`,
+    remedy: `Write ${code(`${holder}: [${list}]`)}.`,
+    span,
+  };
+}
+
+/** A place one level up or down, or below `stages`, where the key is known, as a dotted path. */
+function nearPlace({ schema, path, root, error }: Facts, key: string): string | undefined {
+  const whole = plain(root) as Readonly<Record<string, unknown>>;
+  const stages = whole.stages ?? {};
+  if (path.length === 0 && Object.hasOwn(stages, key)) return `stages.${key}`;
+  const data = error.data as Readonly<Record<string, unknown>>;
+  const value = data[key];
+  if (path.length === 0 && typeof value === 'object' && value !== null && Object.hasOwn(value, 'uses'))
+    return `stages.${key}`;
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    const maps = [property, ...(property.anyOf ?? [])];
+    if (maps.some(({ properties }) => properties && Object.hasOwn(properties, key))) return `${name}.${key}`;
+  }
+  const above = path.slice(0, -1);
+  if (path.length < 1 || /^\d+$/.test(path.at(-1)!)) return undefined;
+  let [at, of]: [unknown, Schema | undefined] = [whole, pipelineSchema()];
+  for (const name of above) {
+    const chosen: Schema | undefined = of && applicable(of, at);
+    of = chosen && memberSchema(chosen, name, Array.isArray(at));
+    at = (at as Readonly<Record<string, unknown>>)[name];
+  }
+  const { properties = {} } = of ? applicable(of, at) : {};
+  return Object.hasOwn(properties, key) ? [...above, key].join('.') : undefined;
+}
+
+/** Keys of training beside `weights`, which takes a trained autoencoder: one problem instead of one a key. */
+export function trainedAndTaken(
+  errors: readonly SchemaError[],
+  root: Tree,
+): [Problem[], readonly SchemaError[]] {
+  const training = stageSchemas(pipelineSchema()).find(
+    ({ kind, schema }) => kind === 'autoencoder' && !Object.hasOwn(schema.properties!, 'weights'),
+  )!.schema.properties!;
+  const isOfTraining = ({ keyword, parentSchema, params }: SchemaError): boolean =>
+    keyword === 'additionalProperties' &&
+    (parentSchema as Schema).title === 'PretrainedAutoencoderConfig' &&
+    Object.hasOwn(training, String(params.additionalProperty));
+  const found = errors.filter(isOfTraining);
+  const problems = [...new Set(found.map(({ instancePath }) => instancePath))].map((pointer): Problem => {
+    const path = pathOf(pointer);
+    const keys = found
+      .filter(({ instancePath }) => instancePath === pointer)
+      .map(({ params }) => String(params.additionalProperty));
+    const span = spanAt(root, [...path, 'weights'], 'key');
+    const below = keys.some((key) => spanAt(root, [...path, key], 'key').source !== span.source);
+    return {
+      code: 'conflicting-keys',
+      message: `${nameOf(path)} either takes trained ${code('weights')} or trains with ${oneOf(keys.map(code), 'and')}, not both.`,
+      remedy: below
+        ? removal(keys, path, span)
+        : `Remove ${oneOf(keys.map(code), 'and')}, or ${code('weights')}.`,
+      span,
+      related: [{ message: `${code(keys[0])} is here`, span: spanAt(root, [...path, keys[0]!], 'key') }],
+    };
+  });
+  return [problems, errors.filter((error) => !found.includes(error))];
+}
 
 export const notExactlyOne: Explainer = (facts) => {
   const groups = facts.error.schema as Groups;
@@ -73,10 +157,12 @@ function conflict({ root, path, name }: Facts, present: readonly string[], group
 }
 
 /** How keys that are written below are removed from above. */
-const removal = (keys: readonly string[], path: TreePath, { source }: Span): string =>
-  source.file === optionFile
-    ? `Remove the other with ${keys.map((key) => `--set ${[...path, key].join('.')}=null`).join(' ')}`
-    : `Remove the other with ${code(keys.map((key) => `${key}: null`).join(', '))}.`;
+function removal(keys: readonly string[], path: TreePath, { source }: Span): string {
+  const others = keys.length === 1 ? 'the other' : 'the others';
+  return source.file === optionFile
+    ? `Remove ${others} with ${keys.map((key) => `--set ${[...path, key].join('.')}=null`).join(' ')}`
+    : `Remove ${others} with ${code(keys.map((key) => `${key}: null`).join(', '))}.`;
+}
 
 const dataOf = ({ error }: Facts) => error.data as Readonly<Record<string, unknown>>;
 

@@ -16,23 +16,82 @@ const typeWords: Readonly<Record<string, string>> = {
 export const wrongType: Explainer = (facts) => {
   const { data, params, keyword, schema } = facts.error;
   if (facts.schema.enum && Array.isArray(facts.schema.type)) return [];
-  const types = keyword === 'shapes' ? (schema as string[]) : [typeWords[String(params.type)]!];
+  const types =
+    keyword === 'shapes'
+      ? (schema as string[])
+      : [params.type as string | string[]].flat().map((type) => typeWords[type]!);
   const expected = oneOf([...types, ...(facts.schema.orElse ?? [])]);
   return [
     atValue(facts, {
       code: 'wrong-type',
       message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
-      remedy: quotesRemedy(expected, data),
+      remedy: typeRemedy(facts, types, data),
     }),
   ];
 };
 
-function quotesRemedy(expected: string, data: unknown): string | undefined {
-  if (expected === 'text' && (typeof data === 'number' || typeof data === 'boolean')) {
+/** How to write what was probably meant. */
+function typeRemedy(facts: Facts, types: readonly string[], data: unknown): string | undefined {
+  if (data === null) return nothingRemedy(facts);
+  const [type = ''] = types;
+  const all = [...types, ...(facts.schema.orElse ?? [])];
+  const takes = (name: string): boolean => all.some((other) => other.includes(name));
+  if (type === 'text' && (typeof data === 'number' || typeof data === 'boolean'))
     return `Put it in quotes: '${data}'.`;
+  if (typeof data === 'string' && takes('number')) {
+    const number = numberIn(data);
+    if (number !== undefined)
+      return number === data.trim() ? `Write it without quotes: ${data}.` : `Write ${number}.`;
   }
-  const isNumber = typeof data === 'string' && data.trim() !== '' && Number.isFinite(Number(data));
-  return isNumber && expected.includes('number') ? `Write it without quotes: ${data}.` : undefined;
+  if (typeof data === 'string' && takes('true')) {
+    const meant = /^(yes|on|y|true)$/i.test(data)
+      ? 'true'
+      : /^(no|off|n|false)$/i.test(data)
+        ? 'false'
+        : undefined;
+    if (meant !== undefined) return `Write ${meant}, without quotes.`;
+  }
+  if (takes('a list') && typeof data !== 'object')
+    return `Write a list: [${String(data)
+      .split(/\s*,\s*/)
+      .join(', ')}].`;
+  const example = facts.schema.examples?.find((one) => typeof one === 'object');
+  return takes('a map') && example !== undefined ? `For example: ${flow(example)}.` : undefined;
+}
+
+/** Nothing, which is written in several ways, and comes of a `#` that starts a comment. */
+function nothingRemedy({ root, path, name, schema }: Facts): string {
+  const { source, start } = spanAt(root, path, 'key');
+  const [line = ''] = source.text.slice(start).split('\n');
+  const written = spanAt(root, path, 'value');
+  if (source.text.slice(written.start, written.end) === '~')
+    return 'In YAML `~` alone means nothing. For the home folder write `${env:HOME}`.';
+  const comment = /^[^\s:]*\s*:\s+(#[^\s,}\]]+)/.exec(line)?.[1];
+  if (comment !== undefined)
+    return `A # after a space starts a comment. Put the value in quotes: '${comment}'.`;
+  const usual = schema.default === undefined ? '' : ` for its default, ${code(schema.default)}`;
+  return `Give ${name.replace(/^Item/, 'item')} a value, or remove the key${usual}.`;
+}
+
+/** The number that a text holds in a way that YAML does not know: `1_000`, `1,000`, `10k`, `64px`. */
+function numberIn(text: string): string | undefined {
+  const trimmed = text.trim();
+  if (trimmed !== '' && Number.isFinite(Number(trimmed))) return trimmed;
+  const [, digits = '', unit = ''] =
+    /^([+-]?\d[\d_,' ]*(?:\.\d+)?(?:e[+-]?\d+)?)\s*([a-z%]*)$/i.exec(trimmed) ?? [];
+  const number = Number(digits.replaceAll(/[_,' ]/g, ''));
+  if (digits === '' || !/^[+-]?\d+$|[_' ]|,\d{3}(?!\d)|[.e]/i.test(digits)) return undefined;
+  const factor = { k: 1e3, m: 1e6, '%': 0.01 }[unit.toLowerCase()] ?? 1;
+  return String(number * factor);
+}
+
+/** A value as YAML in one line. */
+function flow(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `{ ${Object.entries(value)
+    .map(([key, item]) => `${key}: ${flow(item)}`)
+    .join(', ')} }`;
 }
 
 export const unknownValue: Explainer = (facts) => {
@@ -46,7 +105,10 @@ export const unknownValue: Explainer = (facts) => {
     atValue(facts, {
       code: isKind ? 'unknown-kind' : 'unknown-value',
       message: `${facts.name} must be ${expected}; ${found(data)} was found.`,
-      remedy: near === undefined ? undefined : `Did you mean ${code(near)}?`,
+      remedy:
+        near === undefined
+          ? typeRemedy(facts, facts.schema.orElse ?? [], data)
+          : `Did you mean ${code(near)}?`,
     }),
   ];
 };

@@ -85,7 +85,7 @@ const looksSecret = /(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$/i;
 const malformed = (written: string): Told => ({
   code: 'malformed-reference',
   message: `${code(written)} is not a reference to an environment variable.`,
-  remedy: 'One is `${env:NAME}`, or `${env:NAME:-default}`. For the characters themselves write `$${`.',
+  remedy: `One is ${code(/^\$\{\w+\}$/.test(written) ? written.replace('{', '{env:') : '${env:NAME}')}, or \`\${env:NAME:-default}\`. For the characters themselves write \`$\${\`.`,
 });
 
 const secret = (name: string): Told => ({

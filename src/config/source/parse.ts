@@ -76,10 +76,27 @@ function syntaxProblems(errors: readonly YAMLError[], span: (from: number, to: n
   const tooDeep = errors.find(({ message }) => message.includes('call stack'));
   const first = new Map((tooDeep ? [tooDeep] : errors).toReversed().map((error) => [error.pos[0], error]));
   const problems = [...first.values()].map((error) => ({ ...explained(error), span: span(...error.pos) }));
+  const comment = problems.map(commentInBraces).find((found) => found !== undefined);
+  if (comment) return [...problems.filter((problem) => problem.span.start < comment.span.start), comment];
   const unquoted = problems.find(isUnquotedReference)?.span;
   if (!unquoted) return problems;
   const before = problems.filter(({ span: { start } }) => start < unquoted.start);
   return [...before, unquotedReference({ ...unquoted, start: unquoted.start - 1 })];
+}
+
+/** A colour without quotes, whose `#` makes a comment of what ends a map in braces or a list in brackets. */
+function commentInBraces({ message, span }: Problem): Problem | undefined {
+  if (!/in (braces|brackets)/.test(message)) return undefined;
+  const before = span.source.text.slice(0, span.end);
+  const found = [...before.matchAll(/[:,[]\s+(#[0-9a-f]{3,8})\b/gi)].at(-1);
+  if (!found) return undefined;
+  const end = found.index + found[0].length;
+  return {
+    code: 'comment-in-braces',
+    message: 'A # after a space starts a comment: the rest of this line is not read.',
+    remedy: `Put the value in quotes: '${found[1]!}'.`,
+    span: { ...span, start: end - found[1]!.length, end },
+  };
 }
 
 /** `${…}` in a map in braces or a list in brackets, where a brace has a meaning of its own. */
@@ -101,6 +118,7 @@ function explained({ code: reason, message }: YAMLError): Pick<Problem, 'code' |
     .replace('Flow sequence', 'A list in brackets')
     .replace('Flow map', 'A map in braces')
     .replace(' in block collection', '')
+    .replace('be sufficiently indented and ', '')
     .replace(/(["'])quote/, '$1 quote')
     .replace(/\.$/, '');
   return { code: 'yaml-syntax', message: `${plainer}.` };

@@ -5,7 +5,7 @@ import {
   type Invalid,
   type LoadOptions,
 } from '../configuration.js';
-import type { Problem } from '../diagnostics/diagnostic.js';
+import type { Diagnostic, Problem } from '../diagnostics/diagnostic.js';
 import { code } from '../diagnostics/words.js';
 import type { Pipeline } from '../pipeline.js';
 import { setValue } from '../source/overrides.js';
@@ -29,6 +29,8 @@ export type LoadedSweep =
       readonly pipeline: Pipeline;
       /** Nothing where the file has no `sweep`. */
       readonly trials: readonly LoadedTrial[] | undefined;
+      /** What a stage may lack on this machine. */
+      readonly warnings: readonly Diagnostic[];
     }
   | Invalid;
 
@@ -39,10 +41,11 @@ export type LoadedSweep =
 export async function loadSweep(file: string, options: LoadOptions = {}): Promise<LoadedSweep> {
   const read = await readConfiguration(file, options);
   if (!read.ok) return read;
-  const { pipeline, problems: wrong } = checkConfiguration(read, options);
+  const { pipeline, problems: wrong, missing } = checkConfiguration(read, options);
   if (!pipeline || wrong.length > 0) return invalid(wrong, read.files);
   const sweep = member(read.tree, 'sweep')?.value as MapTree | undefined;
-  if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined };
+  const warnings = missing();
+  if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined, warnings };
 
   const { points, problems } = pointsOf(sweep, pipeline.sweep);
   const trials: LoadedTrial[] = [];
@@ -55,7 +58,7 @@ export async function loadSweep(file: string, options: LoadOptions = {}): Promis
       trials.push({ pipeline: trial.pipeline, ...valuesOf(trial.tree, point) });
     else problems.push(...trial.problems.map((problem) => ofPoint(problem, point)));
   }
-  return problems.length > 0 ? invalid(problems, read.files) : { ok: true, pipeline, trials };
+  return problems.length > 0 ? invalid(problems, read.files) : { ok: true, pipeline, trials, warnings };
 }
 
 function applyPoint(tree: MapTree, point: Point): { tree: MapTree; problems: Problem[] } {

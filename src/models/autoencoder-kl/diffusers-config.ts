@@ -8,8 +8,8 @@ export interface DiffusersAutoencoder {
   readonly scalingFactor: number;
 }
 
-/** Diffusers' own default: that of Stable Diffusion 1 and 2. */
-const usualScalingFactor = 0.18215;
+/** What latents of Stable Diffusion 1 and 2 are multiplied by: diffusers' own default. */
+export const usualScalingFactor = 0.18215;
 
 /**
  * Reads the `config.json` of diffusers' AutoencoderKL.

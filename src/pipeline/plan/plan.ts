@@ -15,7 +15,7 @@ import { outputContent } from '../store/output-hash.js';
 import { interruptedSession } from '../store/session.js';
 import { explain } from './explain.js';
 import { PlanMemory } from './memory.js';
-import { inputMissing, type InputProgress } from './read-inputs.js';
+import { InputMissing, type InputProgress } from './read-inputs.js';
 import type { Reason } from './reasons.js';
 import { selectStages } from './select.js';
 import { ownOrigin, withInputsOf, type OwnOrigin } from './stage-origin.js';
@@ -215,7 +215,7 @@ function refuseGone({ stage, reasons }: PlannedStage, planned: ReadonlyMap<strin
   if (reasons.every(({ type }) => type === 'unless-as-before')) return;
   for (const { stage: id } of stage.references) {
     const { kind, gone } = planned.get(id)!;
-    if (kind.passesOn !== undefined && gone.length > 0) throw inputMissing(stage.id, gone[0]!);
+    if (kind.passesOn !== undefined && gone.length > 0) throw new InputMissing(stage.id, gone[0]!);
   }
 }
 

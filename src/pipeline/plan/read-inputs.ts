@@ -46,18 +46,24 @@ export class InputReader {
         ...(this.#signal && { signal: this.#signal }),
       });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw inputMissing(stage, location, error);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new InputMissing(stage, location, error);
       throw asUserError(error, pathOf(error) ?? location);
     }
   }
 }
 
-export function inputMissing(stage: string, location: string, cause?: unknown): UserError {
-  return new UserError({
-    code: 'input-missing',
-    usage: true,
-    message: `Stage ${stage} reads ${location}, which does not exist.`,
-    remedy: `Check the path in the pipeline file; relative paths start at its folder.`,
-    cause,
-  });
+export class InputMissing extends UserError {
+  /** Absolute path. */
+  readonly location: string;
+
+  constructor(stage: string, location: string, cause?: unknown) {
+    super({
+      code: 'input-missing',
+      usage: true,
+      message: `Stage ${stage} reads ${location}, which does not exist.`,
+      remedy: `Check the path in the pipeline file; relative paths start at its folder.`,
+      cause,
+    });
+    this.location = location;
+  }
 }

@@ -1,7 +1,5 @@
+import { usualScalingFactor } from '../../models/autoencoder-kl/diffusers-config.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
-
-/** What latents of Stable Diffusion 1 and 2 are multiplied by. */
-export const usualScalingFactor = 0.18215;
 
 /** Normalization of latents that are multiplied by one factor, such as those of Stable Diffusion's autoencoder. */
 export function scaledNormalization(channels: number, factor = usualScalingFactor): Normalization {
