@@ -18,6 +18,9 @@ export interface Parsed {
  */
 export function parseYaml(source: SourceText, start = 0): Parsed {
   const span = (from: number, to: number): Span => ({ source, start: start + from, end: start + to });
+  const deep = tooDeepAt(source.text, start);
+  if (deep !== undefined)
+    return { tree: undefined, problems: [tooDeep(span(deep - start, deep - start + 1))] };
   const documents = parseAllDocuments(source.text.slice(start), {
     prettyErrors: false,
     uniqueKeys: false,
@@ -37,6 +40,27 @@ export function parseYaml(source: SourceText, start = 0): Parsed {
     : ({ kind: 'scalar', value: null, span: span(0, 0) } as const);
   return { tree, problems: converter.problems };
 }
+
+/** Most brackets and braces within each other: the YAML library goes as deep on the stack, and may end the process. */
+const deepest = 500;
+
+/** Offset of the first bracket that is too deep. */
+function tooDeepAt(text: string, start: number): number | undefined {
+  let depth = 0;
+  for (let i = start; i < text.length; i++) {
+    const character = text[i]!;
+    if (character === '[' || character === '{') depth++;
+    else if ((character === ']' || character === '}') && depth > 0) depth--;
+    if (depth > deepest) return i;
+  }
+  return undefined;
+}
+
+const tooDeep = (span: Span): Problem => ({
+  code: 'yaml-syntax',
+  message: 'Lists and maps are nested too deeply.',
+  span,
+});
 
 const emptyDocument = (span: Span): Problem => ({
   code: 'empty-file',
