@@ -57,11 +57,16 @@ function resolvedProperties(properties) {
   );
 }
 
+/** A stage's `seed` and `runtime` are no part of its configuration: they are kept beside it. */
+function withoutOwn({ properties: { seed, runtime, ...properties }, ...schema }) {
+  return { ...schema, properties };
+}
+
 async function generate(pipeline) {
   const stages = stageSchemas(pipeline);
   const files = new Map();
   for (const { schema } of stages)
-    files.set(fileName(schema.title), await compile(resolved(schema), schema.title, options));
+    files.set(fileName(schema.title), await compile(resolved(withoutOwn(schema)), schema.title, options));
   files.set('runtime.ts', await compile(resolved(pipeline.properties.runtime), 'RuntimeConfig', options));
   files.set('sweep.ts', await compile(resolved(pipeline.properties.sweep), 'SweepConfig', options));
   files.set('index.ts', index(stages, files));

@@ -18,12 +18,30 @@ export interface StageReference {
   readonly stage: string;
 }
 
+/** `seed` and `runtime` of a stage, as far as they are written. */
+export interface OwnSettings {
+  readonly seed?: number;
+  readonly runtime?: Partial<RuntimeConfig>;
+}
+
+/** The seed of a stage: its own, or the pipeline's. */
+export const seedOf = ({ seed }: Pick<Pipeline, 'seed'>, { own }: { readonly own?: OwnSettings }): number =>
+  own?.seed ?? seed;
+
+/** Where and how a stage computes: its own keys over those of the pipeline. */
+export const runtimeOf = (
+  { runtime }: Pick<Pipeline, 'runtime'>,
+  { own }: { readonly own?: OwnSettings },
+): RuntimeConfig => (own?.runtime === undefined ? runtime : { ...runtime, ...own.runtime });
+
 /** A stage of a given kind, defaults applied. */
 export interface StageOf<Kind extends StageKindName> {
   readonly id: string;
   readonly kind: Kind;
-  /** Without `uses`. */
+  /** Without `uses`, `seed` and `runtime`. */
   readonly config: StageConfigs[Kind];
+  /** What the stage has otherwise than the pipeline; absent where that is nothing. */
+  readonly own?: OwnSettings;
   readonly references: readonly StageReference[];
   /** Dotted paths of the keys that change no output: `affectsOutput` in the schema. */
   readonly withoutEffect: readonly string[];

@@ -82,9 +82,12 @@ const referencesIn = oncePerValue((schema, stage) => [...writtenReferences(schem
 /** What only the values of a valid stage decide. */
 const completed = oncePerValue((schema, stage) => {
   const complete = withDefaults(schema, stage) as Written;
+  const { uses: _, seed, runtime, ...config } = complete;
+  const own = { ...(seed !== undefined && { seed }), ...(runtime !== undefined && { runtime }) };
   return {
-    config: Object.fromEntries(Object.entries(complete).filter(([key]) => key !== 'uses')),
-    withoutEffect: Array.from(keysWithoutEffect(schema, complete), (path) => path.join('.')),
+    config,
+    ...(Object.keys(own).length > 0 && { own }),
+    withoutEffect: Array.from(keysWithoutEffect(schema, config), (path) => path.join('.')),
   };
 });
 

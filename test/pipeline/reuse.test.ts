@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Pipeline } from '../../src/config/index.js';
 import { fingerprintOf, type Origin } from '../../src/pipeline/fingerprint/origin.js';
 import { formatReason, makePlan, type StageRegistry } from '../../src/pipeline/index.js';
+import { toyCommand, toyProject } from '../cli/toy-project.js';
 import { stageRegistry } from '../../src/stages/registry.js';
 import { toyRegistry } from './toy-kinds.js';
 import { outcomes, run, toyFolder, toyPipeline, toyStages, type ToyStage } from './toy-pipeline.js';
@@ -187,5 +188,69 @@ describe('images that are gone', () => {
     await expect(plan(pipeline({ path: 'fotos' }))).rejects.toMatchObject({ code: 'input-missing' });
     await expect(plan(pipeline({ size: 8 }))).rejects.toMatchObject({ code: 'input-missing' });
     expect(await go(pipeline({ path: 'copy' }))).toEqual(allCached);
+  });
+});
+
+describe('a seed or a precision of one stage', () => {
+  const yaml = (train = '', autoencoder = '') => `name: toy
+stages:
+  images: { uses: images, path: data, size: 32 }
+  autoencoder: { uses: autoencoder, images: images, channels: [32, 64, 96], steps: 3${autoencoder} }
+  latents: { uses: encode, images: images, autoencoder: autoencoder }
+  train:
+    uses: train
+    latents: latents
+    model: { hiddenSize: 32, depth: 1, heads: 2, patchSize: 1, mediators: 4 }
+    steps: 3
+${train}`;
+  let folder: string;
+  const command = async (...args: string[]) => {
+    const { exitCode, stdout, stderr } = await toyCommand(folder, args);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    return stdout;
+  };
+  const write = (text: string) => writeFile(join(folder, 'toy.yaml'), text);
+  beforeEach(async () => {
+    folder = await toyProject();
+    await write(yaml());
+    await command('run', 'toy.yaml');
+  });
+
+  it('runs that stage again, and none before it', async () => {
+    const earlier = ['images: cached', 'autoencoder: cached', 'latents: cached'];
+    for (const [train, why] of [
+      ['    seed: 7\n', 'stages.train.seed: 0 → 7'],
+      ['    runtime: { precision: bfloat16 }\n', 'stages.train.runtime.precision: float32 → bfloat16'],
+    ] as const) {
+      await write(yaml(train));
+      const plan = await command('plan', 'toy.yaml');
+      expect(plan).toContain(why);
+      expect(plan).toContain('1 of 4 stages to run.');
+      expect((await toyCommand(folder, ['plan', 'toy.yaml', '--locked'])).stderr).toContain(
+        `${why.split(':')[0]!}: ${why.includes('seed') ? '0 in the lock, 7' : 'float32 in the lock, bfloat16'} found`,
+      );
+      const run = await command('run', 'toy.yaml', '--no-lock');
+      for (const line of [...earlier, `train: starts (${why})`]) expect(run).toContain(line);
+    }
+    // What changes no output does not: the same model, whatever computes it, and the same seed wherever it is written.
+    await write(yaml('    seed: 0\n    runtime: { workers: 1, xla: true, precision: float32 }\n'));
+    expect(await command('plan', 'toy.yaml')).toContain('Nothing to run.');
+    // The file's own seed reaches the others only.
+    await write(`seed: 3\n${yaml('    seed: 0\n', ', seed: 0')}`);
+    expect(await command('plan', 'toy.yaml')).toContain('Nothing to run.');
+    expect(await command('plan', 'toy.yaml', '--resolved')).toContain('seed: 0');
+  });
+
+  it('is swept, and refused where it would have no effect', async () => {
+    await write(`${yaml()}sweep: { grid: { stages.train.seed: [0, 1] } }\n`);
+    const plan = await command('sweep', 'toy.yaml', '--plan');
+    expect(plan).toContain('seed 0  cached');
+    expect(plan).toContain('1 of 2 trials to run: 1 stage.');
+    await write(yaml().replace('size: 32 }', 'size: 32, seed: 1 }'));
+    const { exitCode, stderr } = await toyCommand(folder, ['validate', 'toy.yaml']);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('`seed`')]);
+    await write(yaml('    globalBatch: 9\n    runtime: { workers: 2 }\n'));
+    const odd = await toyCommand(folder, ['validate', 'toy.yaml']);
+    expect(odd.stderr).toContain('cannot be divided between 2 workers');
   });
 });

@@ -142,6 +142,7 @@ const encode: StageKind<never> = {
   name: 'encode',
   codeVersion: 1,
   dependsOnPrecision: false,
+  dependsOnSeed: false,
   externalInputs: () => [],
   run: (_config: unknown, context): Observable<StageEvent> =>
     defer(() => writeFile(join(context.directory, 'latents.txt'), '3\n')).pipe(

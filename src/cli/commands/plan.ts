@@ -1,4 +1,5 @@
 import { Chalk } from 'chalk';
+import { runtimeOf } from '../../config/pipeline.js';
 import { readLock } from '../../pipeline/lock/lock-file.js';
 import { LockDiffersError, refuseDifferences } from '../../pipeline/lock/refuse.js';
 import { makePlan, type Plan, type PlannedStage } from '../../pipeline/plan/plan.js';
@@ -71,7 +72,7 @@ async function describeStages({ pipeline, stages }: Plan): Promise<FactsByStage>
   };
   const facts = new Map<string, readonly StageFact[]>();
   for (const { stage, kind } of stages)
-    facts.set(stage.id, (await kind.describe?.(stage.config, resolve, pipeline.runtime)) ?? []);
+    facts.set(stage.id, (await kind.describe?.(stage.config, resolve, runtimeOf(pipeline, stage))) ?? []);
   return facts;
 }
 

@@ -1,3 +1,4 @@
+import { runtimeOf } from '../../config/pipeline.js';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../errors.js';
@@ -156,7 +157,11 @@ function launcherOf(
 
 /** Shares the processor out between trials that run at once, where the file does not say how many threads to use. */
 function withThreads(trial: Trial, parallel: number): Trial {
-  const { threads, workers } = trial.pipeline.runtime;
+  const { pipeline } = trial;
+  const { threads } = pipeline.runtime;
+  const workers = Math.max(
+    ...Array.from(pipeline.stages.values(), (stage) => runtimeOf(pipeline, stage).workers),
+  );
   if (parallel < 2 || threads !== 0) return trial;
   const share = Math.max(1, Math.floor(availableParallelism() / (parallel * workers)));
   return { ...trial, set: [...trial.set, `runtime.threads=${share}`] };

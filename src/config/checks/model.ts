@@ -34,8 +34,8 @@ export const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, co
   });
 };
 
-export const batchDividesBetweenWorkers: StageCheck<'train'> = ({ id, config }, context) => {
-  const workers = context.runtime?.workers ?? 1;
+export const batchDividesBetweenWorkers: StageCheck<'train'> = ({ id, config, own }, context) => {
+  const workers = own?.runtime?.workers ?? context.runtime?.workers ?? 1;
   const share = config.globalBatch / workers;
   if (Number.isInteger(share)) {
     if (share % config.accumulate === 0) return;
@@ -53,6 +53,6 @@ export const batchDividesBetweenWorkers: StageCheck<'train'> = ({ id, config }, 
     code: 'size-not-divisible',
     message: `${code('globalBatch')} ${config.globalBatch} cannot be divided between ${counted(workers, 'worker')}.`,
     remedy: nearestMultiples(config.globalBatch, workers),
-    because: 'runtime.workers',
+    because: own?.runtime?.workers === undefined ? 'runtime.workers' : `stages.${id}.runtime.workers`,
   });
 };

@@ -14,7 +14,7 @@ export function resolvedConfig({
     runtime,
     ...(sweep && { sweep }),
     stages: Object.fromEntries(
-      Array.from(stages.values(), ({ id, kind, config }) => [id, { uses: kind, ...config }]),
+      Array.from(stages.values(), ({ id, kind, own, config }) => [id, { uses: kind, ...own, ...config }]),
     ),
   };
 }

@@ -49,8 +49,12 @@ function compareStage(planned: PlannedStage, { stages }: Lock): readonly LockDif
   );
   const reasons = [
     ...differing(`code of ${found.kind}`, locked.codeVersion, found.codeVersion),
-    ...differing('seed', locked.seed, found.seed),
-    ...differing('runtime.precision', locked.precision, found.precision),
+    ...differing(stage.own?.seed === undefined ? 'seed' : `${at}.seed`, locked.seed, found.seed),
+    ...differing(
+      stage.own?.runtime?.precision === undefined ? 'runtime.precision' : `${at}.runtime.precision`,
+      locked.precision,
+      found.precision,
+    ),
     ...changes,
     ...compareInputs(at, locked.inputs ?? {}, found.inputs ?? {}),
   ];

@@ -1,3 +1,4 @@
+import type { OwnSettings } from '../../config/pipeline.js';
 import type { Json } from '../stage.js';
 import { canonicalJson, isArray, isObject } from '../fingerprint/canonical-json.js';
 import {
@@ -15,19 +16,28 @@ import type { Reason } from './reasons.js';
 /** Gives the files of an input by its digest, where their list was kept. */
 export type FindListing = (digest: string) => Promise<Listing | undefined>;
 
-/** Every difference between two origins of a kind that makes their fingerprints differ. */
+/**
+ * Every difference between two origins of a kind that makes their fingerprints differ.
+ *
+ * @param own what the stage has of its own now, by which keys are named
+ */
 export async function compareOrigins(
   stage: string,
   before: Origin,
   now: Origin,
   findListing: FindListing,
+  own: OwnSettings = {},
 ): Promise<readonly Reason[]> {
+  const at = (isOwn: boolean, key: string): string => (isOwn ? `stages.${stage}.${key}` : key);
   const reasons: Reason[] = [];
   if (before.codeVersion !== now.codeVersion)
     reasons.push({ type: 'code-changed', kind: now.kind, from: before.codeVersion, to: now.codeVersion });
-  if (before.seed !== now.seed) reasons.push(change('seed', before.seed, now.seed));
+  if (before.seed !== now.seed)
+    reasons.push(change(at(own.seed !== undefined, 'seed'), before.seed, now.seed));
   if (before.precision !== now.precision)
-    reasons.push(change('runtime.precision', before.precision, now.precision));
+    reasons.push(
+      change(at(own.runtime?.precision !== undefined, 'runtime.precision'), before.precision, now.precision),
+    );
   reasons.push(...compareConfigs(['stages', stage], marked(before), marked(now)));
   for (const [i, input] of now.inputs.entries()) {
     const earlier = before.inputs[i];

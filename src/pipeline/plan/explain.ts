@@ -1,3 +1,4 @@
+import type { PipelineStage } from '../../config/pipeline.js';
 import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
 import type { Content } from '../fingerprint/content.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
@@ -20,14 +21,14 @@ const compared = 10;
  */
 export async function explain(
   runsRoot: string,
-  stage: string,
+  { id, own }: Pick<PipelineStage, 'id' | 'own'>,
   [origin, ...others]: readonly [Origin, ...Origin[]],
   contents: readonly Content[],
   found: Exclude<FoundOutput, { state: 'whole' }>,
   history: History,
 ): Promise<readonly Reason[]> {
   if (found.state === 'damaged') return [{ type: 'output-damaged', problem: found.problem }];
-  const fingerprints = history.fingerprints(stage, origin.kind);
+  const fingerprints = history.fingerprints(id, origin.kind);
   if ([origin, ...others].some((one) => fingerprints.includes(fingerprintOf(one))))
     return [{ type: 'output-missing' }];
   const now = new Map(contents.map(({ digest, hashes }) => [digest, hashes]));
@@ -39,7 +40,7 @@ export async function explain(
   for (const fingerprint of fingerprints.slice(0, compared)) {
     const manifest = await manifestOf(runsRoot, origin.kind, fingerprint);
     if (manifest === undefined) continue;
-    const reasons = await compareOrigins(stage, manifest.origin, origin, findListing);
+    const reasons = await compareOrigins(id, manifest.origin, origin, findListing, own);
     if (reasons.length > 0 && (nearest === undefined || reasons.length < nearest.length)) nearest = reasons;
   }
   return nearest ?? [{ type: 'never-run' }];

@@ -170,7 +170,7 @@ async function planStage(
       if (forcedBy !== undefined && !isNew)
         return [{ type: 'forced', ...(forcedBy !== stage.id && { by: forcedBy }) }];
       if (found.state !== 'whole')
-        return explain(runsRoot, stage.id, [origin, followed], contents, found, history);
+        return explain(runsRoot, stage, [origin, followed], contents, found, history);
       return awaits.length > 0 ? [{ type: 'unless-as-before', stages: awaits }] : [];
     };
     const since = forcedBy === undefined ? '' : forcedSince;

@@ -1,4 +1,4 @@
-import type { Pipeline, PipelineStage } from '../../config/index.js';
+import { runtimeOf, seedOf, type Pipeline, type PipelineStage } from '../../config/pipeline.js';
 import { UserError } from '../../errors.js';
 import type { Content } from '../fingerprint/content.js';
 import { findInputPaths } from '../fingerprint/input-paths.js';
@@ -48,8 +48,8 @@ export async function ownOrigin(
   const origin = {
     kind: stage.kind,
     codeVersion: kind.codeVersion,
-    ...(kind.dependsOnSeed !== false && { seed: pipeline.seed }),
-    ...(kind.dependsOnPrecision && { precision: pipeline.runtime.precision }),
+    ...(kind.dependsOnSeed !== false && { seed: seedOf(pipeline, stage) }),
+    ...(kind.dependsOnPrecision && { precision: runtimeOf(pipeline, stage).precision }),
     config,
     ...(stage.withoutEffect.length > 0 && {
       withoutEffect: stage.withoutEffect.map((path) => path.split('.')),

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readlink, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { stringify } from 'yaml';
-import type { Origin, Pipeline } from '../../config/index.js';
+import type { Origin, Pipeline } from '../../config/pipeline.js';
+import { resolvedConfig } from '../../config/resolved/config.js';
 import { UserError } from '../../errors.js';
 import { asUserError, pathOf, systemReason } from '../../files/file-errors.js';
 
@@ -66,11 +67,9 @@ async function makeNewFolder(path: string): Promise<string> {
   }
 }
 
-function resolvedYaml({ name, seed, runtime, stages }: Pipeline): string {
-  const resolved = Object.fromEntries(
-    [...stages.values()].map(({ id, kind, config }) => [id, { uses: kind, ...config }]),
-  );
-  return stringify({ name, seed, runtime, stages: resolved });
+function resolvedYaml(pipeline: Pipeline): string {
+  const { sweep: _, ...resolved } = resolvedConfig(pipeline);
+  return stringify(resolved);
 }
 
 /** Places by dotted path, files relative to the pipeline's folder so that a shared run does not tell of a machine. */

@@ -1,3 +1,4 @@
+import { runtimeOf, seedOf } from '../../config/pipeline.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
 import type { FingerprintedContent, Json, StageContext, StageOutput, StageWork } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
@@ -35,8 +36,8 @@ export function stageWork(
     id: stage.id,
     pipelineName: pipeline.name,
     pipelineDirectory: pipeline.directory,
-    seed: pipeline.seed,
-    runtime: pipeline.runtime,
+    seed: seedOf(pipeline, stage),
+    runtime: runtimeOf(pipeline, stage),
     directory: place.partial,
     origin,
     reads: {
