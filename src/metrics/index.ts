@@ -1,7 +1,7 @@
 /** Figures that compare sets of images by their features: pure functions in double precision. */
 export { type Rows, type SquareMatrix, rowsOf } from './matrix.js';
 export { type FeatureStatistics, StatisticsAccumulator, statisticsOf } from './statistics.js';
-export { frechetDistance } from './frechet-distance.js';
+export { computeFrechetDistance, frechetDistance } from './frechet-distance.js';
 export { inceptionScore } from './inception-score.js';
 export { type PrecisionRecall, precisionRecall } from './precision-recall.js';
 export { type StoredRows, storedPrecisionRecall } from './manifold.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  computeFrechetDistance,
   frechetDistance,
   inceptionScore,
   precisionRecall,
@@ -8,6 +9,7 @@ import {
   statisticsOf,
   symmetricEigenvalues,
 } from '../../src/metrics/index.js';
+import { nativeBackend } from '../../src/tensorflow/index.js';
 import { metricsKind } from '../../src/parity/kinds/metrics.js';
 import { describeFixture } from '../support/fixture-checks.js';
 
@@ -141,6 +143,57 @@ describe('frechetDistance', () => {
     expect(frechetDistance(a, b)).toBeAllclose(frechetDistance(b, a), { relative: 1e-6 });
     expect(frechetDistance(a, b)).toBeGreaterThan(1);
     expect(frechetDistance(a, a)).toBeAllclose(0, { absolute: 1e-6 });
+  });
+
+  describe('in TensorFlow', () => {
+    const set = (width: number, count: number, seed: number) =>
+      statisticsOf(rowsOf(width, numbers(count * width, seed)));
+
+    it.each([
+      ['both of full rank', 100, 90],
+      ['the first of fewer samples than features', 12, 90],
+      ['the second of fewer samples than features', 100, 12],
+      ['both of fewer samples than features', 12, 20],
+    ])('is what JavaScript computes: %s', async (_, first, second) => {
+      nativeBackend();
+      const [a, b] = [set(30, first, 3), set(30, second, 4)];
+      const expected = frechetDistance(a, b);
+      // At most 30 eigenvalues that are 0 are off by rounding, 1e-16 of the largest, which is about 1: their roots by 1e-8.
+      const rounding = { absolute: 2 * 30 * 1e-8 };
+      expect(await computeFrechetDistance(a, b)).toBeAllclose(expected, rounding);
+      const [unknownA, unknownB] = [a, b].map((known) => ({ ...known, count: 0 }));
+      expect(await computeFrechetDistance(unknownA!, unknownB!)).toBeAllclose(expected, rounding);
+      expect(await computeFrechetDistance(a, a)).toBeAllclose(0, { absolute: 1e-6 });
+    });
+
+    it('has its closed form where covariances commute', async () => {
+      nativeBackend();
+      const a = diagonal([0, 1, 2], [4, 9, 0]);
+      const b = diagonal([1, 1, 0], [1, 25, 16]);
+      expect(await computeFrechetDistance(a, b)).toBeCloseTo(1 + 4 + (1 + 4 + 16), 10);
+      await expect(computeFrechetDistance(a, diagonal([0], [1]))).rejects.toThrow('Features of 3 and of 1');
+    });
+
+    it('leaves the event loop free, and is given up at once when it is no longer wanted', async () => {
+      nativeBackend();
+      const [a, b] = [set(700, 800, 5), set(700, 900, 6)];
+      let turns = 0;
+      const timer = setInterval(() => turns++, 1);
+      const started = performance.now();
+      await computeFrechetDistance(a, b);
+      const wholeMs = performance.now() - started;
+      clearInterval(timer);
+      // In JavaScript there would be none; each takes a millisecond and what other processes leave of it.
+      expect(turns).toBeGreaterThan(10);
+      const controller = new AbortController();
+      const computing = computeFrechetDistance(a, b, {}, controller.signal);
+      setTimeout(() => {
+        controller.abort();
+      }, 1);
+      const aborted = performance.now();
+      await expect(computing).rejects.toMatchObject({ name: 'AbortError' });
+      expect(performance.now() - aborted).toBeLessThan(wholeMs / 2);
+    });
   });
 });
 

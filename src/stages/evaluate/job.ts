@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import type { EvaluateConfig } from '../../config/index.js';
 import { UserError } from '../../errors.js';
 import { writeFileWhole } from '../../files/output-file.js';
-import { frechetDistance, storedPrecisionRecall } from '../../metrics/index.js';
+import { computeFrechetDistance, storedPrecisionRecall } from '../../metrics/index.js';
 import type { StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
 import { distances } from './distances.js';
 import { StoredFeatures } from './feature-store.js';
@@ -120,7 +120,12 @@ export class EvaluateJob {
       const own = await found.statistics(feature, signal);
       const given = reference?.statistics[mean];
       const other = given ?? (await compared!.statistics(feature, signal));
-      this.figures[metric] = frechetDistance(own, { ...other, count: 0 });
+      this.figures[metric] = await computeFrechetDistance(
+        own,
+        { count: 0, ...other },
+        this.context.runtime,
+        signal,
+      );
       this.statistics[mean] = own;
       if (given === undefined) this.referenceStatistics[mean] = other;
       this.warnOfBias(metric, network.widths[feature]!, samples, reference?.images);

@@ -5,7 +5,7 @@ import { runLater } from '../run-later.js';
 
 export const stage: StageKind<EvaluateConfig> = {
   name: 'evaluate',
-  codeVersion: 1,
+  codeVersion: 2,
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnSeed: false,
