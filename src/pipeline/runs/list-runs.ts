@@ -1,26 +1,95 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readRun, type Run } from './run.js';
 
 /** Every run in the folder of runs, oldest first. Of one that is over, one small file is read. */
 export async function listRuns(runsRoot: string): Promise<readonly Run[]> {
   const now = new Date();
-  const runs = await Promise.all((await runFolders(runsRoot)).map((directory) => readRun(directory, now)));
-  return runs
-    .filter((run) => run !== undefined)
-    .sort((a, b) => compareText(a.record.startedAt, b.record.startedAt) || compareText(a.id, b.id));
+  return inOrder(await Promise.all((await runFolders(runsRoot)).map((directory) => readRun(directory, now))));
 }
 
+/**
+ * The runs in a folder, for who asks again and again, such as live pages: all who ask at a time share one look, which
+ * reads the files of runs that are not over, and lists folders that have changed.
+ */
+export class RunList {
+  /** Runs that are over, by folder: their files change no more. */
+  private readonly over = new Map<string, Run>();
+  private readonly names = new Map<string, { readonly changed: bigint; readonly names: readonly string[] }>();
+  private looking: Promise<readonly Run[]> | undefined;
+  private latest: readonly Run[] = [];
+  private lookedAt = -Infinity;
+
+  constructor(private readonly runsRoot: string) {}
+
+  /**
+   * Every run, oldest first.
+   *
+   * @param maxAgeMs how old the answer may be
+   */
+  all(maxAgeMs = 0): Promise<readonly Run[]> {
+    if (performance.now() - this.lookedAt < maxAgeMs) return Promise.resolve(this.latest);
+    return (this.looking ??= this.look().finally(() => {
+      this.looking = undefined;
+    }));
+  }
+
+  /** The run of that id as it is now. The id is looked up, so that no path is ever made from it. */
+  async find(id: string): Promise<Run | undefined> {
+    const known = (await this.all(Infinity)).find((run) => run.id === id) ?? (await this.all()).find((run) => run.id === id);
+    return known && readRun(known.directory);
+  }
+
+  private async look(): Promise<readonly Run[]> {
+    const now = new Date();
+    const folders = await runFolders(this.runsRoot, (path) => this.foldersIn(path));
+    const gone = new Set(this.over.keys());
+    const runs = await Promise.all(
+      folders.map((directory) => {
+        gone.delete(directory);
+        return this.over.get(directory) ?? readRun(directory, now);
+      }),
+    );
+    for (const directory of gone) this.over.delete(directory);
+    for (const run of runs)
+      if (run !== undefined && run.state !== 'running' && run.state !== 'died')
+        this.over.set(run.directory, run);
+    this.latest = inOrder(runs);
+    this.lookedAt = performance.now();
+    return this.latest;
+  }
+
+  /** As the folder was listed when it last changed; one that changed a moment ago may change again at the same time. */
+  private async foldersIn(path: string): Promise<readonly string[]> {
+    const changed = (await stat(path, { bigint: true }).catch(() => undefined))?.mtimeNs;
+    const known = this.names.get(path);
+    if (changed !== undefined && known?.changed === changed) return known.names;
+    const names = await foldersIn(path);
+    if (changed !== undefined && BigInt(Date.now() - settledMs) * 1_000_000n > changed)
+      this.names.set(path, { changed, names });
+    return names;
+  }
+}
+
+/** After so long the time of a folder's change tells it from the next. */
+const settledMs = 2_000;
+
 /** Absolute paths of all folders that may be a run's: `NAME/TIME`. */
-async function runFolders(runsRoot: string): Promise<readonly string[]> {
-  const pipelines = (await foldersIn(runsRoot)).filter((name) => name !== 'store');
+async function runFolders(runsRoot: string, list = foldersIn): Promise<readonly string[]> {
+  const pipelines = (await list(runsRoot)).filter((name) => name !== 'store');
   const folders = await Promise.all(
     pipelines.map(async (name) => {
       const parent = join(runsRoot, name);
-      return (await foldersIn(parent)).map((run) => join(parent, run));
+      return (await list(parent)).map((run) => join(parent, run));
     }),
   );
   return folders.flat();
+}
+
+function inOrder(runs: readonly (Run | undefined)[]): readonly Run[] {
+  return runs
+    .filter((run) => run !== undefined)
+    .sort((a, b) => compareText(a.record.startedAt, b.record.startedAt) || compareText(a.id, b.id));
 }
 
 /** Names of folders, links left out; none where there is no such folder. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareRuns } from '../../pipeline/runs/compare.js';
-import { listRuns } from '../../pipeline/runs/list-runs.js';
+import type { RunList } from '../../pipeline/runs/list-runs.js';
 import type { Run } from '../../pipeline/runs/run.js';
 import type { Site } from '../../stages/report/page.js';
 import { readResults, resultsName, sweepFolder } from '../../pipeline/sweep/index.js';
@@ -18,6 +18,9 @@ export interface Route {
   /** For pages that change while they are looked at. */
   readonly live?: () => Promise<LiveState | undefined>;
 }
+
+/** Live pages look each second: those of one second share a look. */
+const sharedForMs = 900;
 
 const site: Site = { links: [{ href: '/', label: 'All runs' }] };
 const liveSite: Site = { ...site, isLive: true };
@@ -39,42 +42,45 @@ const pipelineOf = ({ id }: Run): string => id.slice(0, id.lastIndexOf('/'));
  * Finds what an address leads to; undefined where it leads to nothing. Runs are looked up among those that there are,
  * so that no path of the file system is ever made from an address.
  */
-export async function routeOf({ pathname, searchParams }: URL, runsRoot: string): Promise<Route | undefined> {
+export async function routeOf(
+  { pathname, searchParams }: URL,
+  runsRoot: string,
+  list: RunList,
+): Promise<Route | undefined> {
   if (pathname === '/') {
     const page = Number(/^\d{1,6}$/.exec(searchParams.get('page') ?? '1')?.[0] ?? NaN);
     if (!(page >= 1)) return undefined;
     return {
       page: async () => {
-        const runs = await listRuns(runsRoot);
+        const runs = await list.all();
         return runsPage(runs, page, front(runs, runsRoot));
       },
       live: async () => {
-        const runs = await listRuns(runsRoot);
+        const runs = await list.all(sharedForMs);
         return { head: runsHead(runs), sections: [runsSection(runs, page)], version: '' };
       },
     };
   }
   if (pathname === '/compare') {
     const ids = new Set(searchParams.getAll('run'));
-    const runs = (await listRuns(runsRoot)).filter(({ id }) => ids.has(id)).slice(0, mostOverlaid);
+    const runs = (await list.all()).filter(({ id }) => ids.has(id)).slice(0, mostOverlaid);
     if (runs.length !== Math.min(ids.size, mostOverlaid) || runs.length < 2) return undefined;
     return { page: async () => comparisonPage(await compareRuns(runs), site) };
   }
   const swept = nameOfSweep(pathname);
   if (swept !== undefined) {
     // Only a pipeline that there are runs of: no path is made from an address.
-    const name = (await listRuns(runsRoot)).map(pipelineOf).find((pipeline) => pipeline === swept);
+    const name = (await list.all()).map(pipelineOf).find((pipeline) => pipeline === swept);
     const results = name && (await readResults(join(sweepFolder(runsRoot, name), resultsName)));
     return results ? { page: () => sweepPage(results, { site }) } : undefined;
   }
   const id = runIdOf(pathname);
-  const find = async (): Promise<Run | undefined> => (await listRuns(runsRoot)).find((run) => run.id === id);
-  const run = id === undefined ? undefined : await find();
-  if (run === undefined) return undefined;
+  const run = id === undefined ? undefined : await list.find(id);
+  if (id === undefined || run === undefined) return undefined;
   return {
     page: () => runPage(run, run.state === 'running' ? liveSite : site),
     live: async () => {
-      const now = await find();
+      const now = await list.find(id);
       return now && { ...(await liveParts(now)), version: versionOf(now) };
     },
   };

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UserError } from '../../errors.js';
+import { RunList } from '../../pipeline/runs/list-runs.js';
 import { messagePage } from '../pages/message-page.js';
 import { Access } from './access.js';
 import { sendLive } from './live.js';
@@ -35,12 +36,13 @@ const securityHeaders = {
  */
 export async function serveRuns(runsRoot: string, port: number): Promise<RunsServer> {
   const stopping = new AbortController();
+  const list = new RunList(runsRoot);
   const server = createServer();
   await listen(server, port);
   const own = (server.address() as AddressInfo).port;
   const access = new Access(own);
   server.on('request', (request, response) => {
-    answer(request, response, { runsRoot, access, signal: stopping.signal }).catch((error: unknown) => {
+    answer(request, response, { runsRoot, list, access, signal: stopping.signal }).catch((error: unknown) => {
       respond(response, 500, 'Something went wrong', error instanceof Error ? error.message : String(error));
     });
   });
@@ -60,12 +62,13 @@ export async function serveRuns(runsRoot: string, port: number): Promise<RunsSer
 
 interface Context {
   readonly runsRoot: string;
+  readonly list: RunList;
   readonly access: Access;
   readonly signal: AbortSignal;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
-  const { access, runsRoot, signal } = context;
+  const { access, runsRoot, list, signal } = context;
   for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
   if (!access.isForUs(request)) {
     respond(response, 421, 'Not here', 'This server answers to its own address only.');
@@ -92,7 +95,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, contex
     return;
   }
   const isLive = url.pathname === '/events';
-  const route = await routeOf(isLive ? pageOf(url) : url, runsRoot);
+  const route = await routeOf(isLive ? pageOf(url) : url, runsRoot, list);
   if (route === undefined || (isLive && route.live === undefined))
     respond(response, 404, 'Nothing here', 'There is no such page, or no such run any more.');
   else if (isLive) await sendLive(response, route.live!, signal);

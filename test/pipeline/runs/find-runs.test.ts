@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { basename, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findRun, listRuns, matchingRuns, type Run } from '../../../src/pipeline/index.js';
+import { RunList } from '../../../src/pipeline/runs/list-runs.js';
 import { writeRun } from './synthetic-runs.js';
 
 let root: string;
@@ -53,4 +54,53 @@ it('filters by pipeline and by the beginning of an id', () => {
   expect(matchingRuns('photos', runs)).toHaveLength(2);
   expect(matchingRuns('2026-03-01', runs)).toHaveLength(2);
   expect(matchingRuns('latest', runs)).toEqual([runs[4]]);
+});
+
+describe('a list of runs that is asked for again and again', () => {
+  let folder: string;
+  let list: RunList;
+  const ids = async () => (await list.all()).map(({ id, state }) => `${id.slice(0, 1)} ${state}`);
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'run list '));
+    list = new RunList(folder);
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('is what listRuns gives, whatever begins, ends and goes in between', async () => {
+    const check = async () => {
+      const [found, expected] = [await list.all(), await listRuns(folder)];
+      expect(found.map(({ id, state }) => [id, state])).toEqual(expected.map(({ id, state }) => [id, state]));
+      return found.length;
+    };
+    expect(await check()).toBe(0);
+    const first = await writeRun(folder, 'a', new Date(1000));
+    expect(await check()).toBe(1);
+    await writeRun(folder, 'b', new Date(2000), { status: 'running' });
+    await writeRun(folder, 'a', new Date(3000), { status: 'failed' });
+    expect(await check()).toBe(3);
+    await writeRun(folder, 'b', new Date(2000), { status: 'interrupted' });
+    await rm(first, { recursive: true });
+    expect(await check()).toBe(2);
+    // A folder that has not changed for long is not listed again, until it changes.
+    const longAgo = new Date(Date.now() - 3_600_000);
+    await utimes(join(folder, 'a'), longAgo, longAgo);
+    expect(await check()).toBe(2);
+    await writeRun(folder, 'a', new Date(4000));
+    expect(await check()).toBe(3);
+  });
+
+  it('reads files of runs that are over once, and looks once for all who ask at a time', async () => {
+    const over = await writeRun(folder, 'a', new Date(1000));
+    const running = await writeRun(folder, 'b', new Date(2000), { status: 'running' });
+    expect(list.all()).toBe(list.all());
+    expect(await ids()).toEqual(['a finished', 'b died']);
+    for (const directory of [over, running]) await writeFile(join(directory, 'run.json'), 'no JSON');
+    expect((await list.all(60_000)).map(({ id }) => id.slice(0, 1))).toEqual(['a', 'b']);
+    expect(await ids()).toEqual(['a finished']);
+    expect(await list.find(`a/${basename(over)}`)).toBeUndefined();
+    await writeRun(folder, 'a', new Date(1000));
+    expect(await list.find(`a/${basename(over)}`)).toMatchObject({ directory: over });
+    expect(await list.find(`a/../b/${basename(running)}`)).toBeUndefined();
+  });
 });
