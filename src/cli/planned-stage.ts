@@ -1,6 +1,6 @@
 import type { PlannedStage } from '../pipeline/plan/plan.js';
 import { formatReason } from '../pipeline/plan/reasons.js';
-import type { Json } from '../pipeline/stage.js';
+import type { Acceptance, Json } from '../pipeline/stage.js';
 import { formatDuration, summaryFacts } from './format.js';
 import { shortPath } from './paths.js';
 
@@ -15,8 +15,21 @@ export function cachedLine({ output }: PlannedStage): string {
 export const goneSentence = (location: string): string =>
   `${shortPath(location)} is gone; the output that was made from it is used`;
 
+/** Told of an output that someone accepted. */
+const acceptedSentence = ({ at, differences }: Acceptance): string =>
+  `accepted on ${at.slice(0, 10)} as it is: ${differences.join('; ')}`;
+
+/** What is to be known of a cached output: a line each. */
+export const cachedNotes = ({
+  gone = [],
+  accepted,
+}: {
+  readonly gone?: readonly string[];
+  readonly accepted?: Acceptance;
+}): readonly string[] => [...gone.map(goneSentence), ...(accepted ? [acceptedSentence(accepted)] : [])];
+
 /** What every plan says of a stage to programs. */
-export function plannedStageJson({ stage, fingerprint, place, reasons, gone }: PlannedStage) {
+export function plannedStageJson({ stage, fingerprint, place, reasons, gone, accepted }: PlannedStage) {
   return {
     stage: stage.id,
     kind: stage.kind,
@@ -25,5 +38,6 @@ export function plannedStageJson({ stage, fingerprint, place, reasons, gone }: P
     fingerprint,
     output: place.directory,
     gone,
+    ...(accepted && { accepted: { ...accepted } }),
   } satisfies Json;
 }

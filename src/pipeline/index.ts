@@ -5,6 +5,7 @@ export { lockPath, readLock, writeLock } from './lock/lock-file.js';
 export { makeLock } from './lock/make-lock.js';
 export type { LockDifference } from './lock/compare.js';
 export { formatDifference, LockDiffersError, refuseDifferences } from './lock/refuse.js';
+export { acceptOutput } from './plan/accept.js';
 export { makePlan, type Plan, type PlannedStage, type PlanOptions } from './plan/plan.js';
 export { formatReason, type Reason } from './plan/reasons.js';
 export type { StageRegistry } from './registry.js';

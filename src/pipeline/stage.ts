@@ -32,6 +32,16 @@ export function withoutType({ done, total, unit, figures }: StageProgress): Kept
   return { done, total, unit, ...(figures && { figures }) };
 }
 
+/** That someone accepted an output as it is, though what it was made from is not what is asked for now. */
+export interface Acceptance {
+  /** Fingerprint of the accepted output. */
+  readonly output: string;
+  /** ISO 8601. */
+  readonly at: string;
+  /** In what the two differ, in words. */
+  readonly differences: readonly string[];
+}
+
 /** The finished output of an earlier stage. */
 export interface StageOutput {
   readonly stage: string;
@@ -46,6 +56,8 @@ export interface StageOutput {
   readonly summary: Readonly<Record<string, Json>>;
   /** Time that the stage took when it was run, over all of its sessions. */
   readonly seconds: number;
+  /** Present where someone accepted it as it is. */
+  readonly accepted?: Acceptance;
 }
 
 export type { Json, RuntimeConfig };

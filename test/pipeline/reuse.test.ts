@@ -177,6 +177,22 @@ describe('images that are gone', () => {
     });
   });
 
+  it('are told of in a line by plan, run and lock, as they are really called', async () => {
+    const folder = await toyProject();
+    const command = async (...args: string[]) => {
+      const { exitCode, stdout, stderr } = await toyCommand(folder, args);
+      expect(exitCode, stdout + stderr).toBe(0);
+      return stdout + stderr;
+    };
+    await command('run', 'toy.yaml');
+    await rm(join(folder, 'data'), { recursive: true });
+    for (const name of ['plan', 'run', 'lock'])
+      expect(
+        (await command(name, 'toy.yaml')).match(/data is gone; the output that was made from it is used/g),
+      ).toHaveLength(1);
+    expect(await command('run', 'toy.yaml', '--locked')).toContain('3 stages cached');
+  });
+
   it('are missed where a stage that reads them runs, and where the path is another one', async () => {
     await go(pipeline());
     await cp(join(directory, 'photos'), join(directory, 'copy'), { recursive: true });
@@ -188,6 +204,68 @@ describe('images that are gone', () => {
     await expect(plan(pipeline({ path: 'fotos' }))).rejects.toMatchObject({ code: 'input-missing' });
     await expect(plan(pipeline({ size: 8 }))).rejects.toMatchObject({ code: 'input-missing' });
     expect(await go(pipeline({ path: 'copy' }))).toEqual(allCached);
+  });
+});
+
+describe('an output that is accepted as it is', () => {
+  let folder: string;
+  const command = (...args: string[]) => toyCommand(folder, args);
+  const change = async (from: string, to: string) => {
+    const file = join(folder, 'toy.yaml');
+    await writeFile(file, (await readFile(file, 'utf8')).replace(from, to));
+  };
+  beforeEach(async () => {
+    folder = await toyProject();
+    await command('run', 'toy.yaml');
+    await change('steps: 3', 'steps: 5');
+  });
+
+  it('is used in the place of the one that is asked for, and told of by plan, run, report and lock', async () => {
+    const accepted = await command('accept', 'toy.yaml', 'autoencoder');
+    expect([accepted.exitCode, accepted.stderr]).toEqual([0, '']);
+    expect(accepted.stdout).toMatch(
+      /^autoencoder: its output of \S+ is kept \(stages\.autoencoder\.steps: 3 → 5\)$/,
+    );
+    const note = /accepted on \d{4}-\d\d-\d\d as it is: stages\.autoencoder\.steps: 3 → 5/;
+    const planned = await command('plan', 'toy.yaml');
+    expect(planned.stdout).toMatch(note);
+    expect(planned.stdout).toMatch(/autoencoder +cached/);
+    const { stdout } = await command('run', 'toy.yaml');
+    expect(stdout).toMatch(note);
+    // Its page tells how the others came about.
+    expect(stdout).toContain('report: starts (upstream: autoencoder changed)');
+    expect(stdout).toContain('1 stage run, 2 cached');
+    const lock = await readFile(join(folder, 'toy.lock.yaml'), 'utf8');
+    expect(lock).toMatch(
+      /accepted:\n +output: [\da-f]{64}\n +differences:\n +- "?stages\.autoencoder\.steps: 3 → 5/,
+    );
+    expect((await command('run', 'toy.yaml', '--locked')).exitCode).toBe(0);
+    const history = await readFile(join(folder, 'runs', 'toy', 'history.jsonl'), 'utf8');
+    expect(history).toMatch(/"accepted":"[\da-f]{64}"/);
+    expect((await command('accept', 'toy.yaml', 'autoencoder')).stdout).toBe('autoencoder: cached already');
+    await rm(join(folder, 'runs', 'toy'), { recursive: true });
+    expect((await command('gc', '--older-than', '0', 'toy.yaml', '--json')).stdout).not.toContain(
+      '"autoencoder"',
+    );
+    // Forcing makes the real one, which is used from then on.
+    expect((await command('run', 'toy.yaml', '--force', 'autoencoder')).stdout).toContain(
+      'autoencoder: starts (forced)',
+    );
+    expect((await command('plan', 'toy.yaml')).stdout).not.toMatch(note);
+  });
+
+  it('must be there, and what it would be made from known', async () => {
+    await change('size: 32', 'size: 64');
+    const early = await command('accept', 'toy.yaml', 'autoencoder');
+    expect([early.exitCode, early.stderr]).toEqual([
+      1,
+      expect.stringContaining('images has to run first, or be accepted too.'),
+    ]);
+    expect((await command('accept', 'toy.yaml', 'autoencoder', 'images')).exitCode).toBe(0);
+    expect((await command('plan', 'toy.yaml')).stdout).toContain('1 of 3 stages to run.');
+    await rm(join(folder, 'runs'), { recursive: true });
+    expect((await command('accept', 'toy.yaml', 'images')).stderr).toContain('images has no finished output');
+    expect((await command('accept', 'toy.yaml', 'imags')).stderr).toContain('Did you mean images?');
   });
 });
 

@@ -6,6 +6,7 @@ export const commands: Readonly<Record<string, () => Promise<CommandDeclaration>
   validate: async () => (await import('./validate.command.js')).validateCommand,
   plan: async () => (await import('./plan.command.js')).planCommand,
   sweep: async () => (await import('./sweep.command.js')).sweepCommand,
+  accept: async () => (await import('./accept.command.js')).acceptCommand,
   lock: async () => (await import('./lock.command.js')).lockCommand,
   gc: async () => (await import('./gc.command.js')).gcCommand,
   status: async () => (await import('./status.command.js')).statusCommand,

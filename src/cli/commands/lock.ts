@@ -3,7 +3,7 @@ import { findRunsRoot, lockPath, makeLock, makePlan, writeLock } from '../../pip
 import type { Pipeline } from '../../config/index.js';
 import { loadWithSources, reportMissing } from '../load.js';
 import { shortPath } from '../paths.js';
-import { goneSentence } from '../planned-stage.js';
+import { cachedNotes } from '../planned-stage.js';
 import { exitCodes, type Services } from '../services.js';
 
 export interface LockOptions {
@@ -35,8 +35,7 @@ async function lockLoaded(pipeline: Pipeline, options: LockOptions, services: Se
       message: `${shortPath(pipeline.file)}: a lock tells of finished outputs; ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none.`,
       remedy: `pipeline run ${shortPath(pipeline.file)}`,
     });
-  for (const location of plan.stages.flatMap(({ gone }) => gone))
-    services.stderr.write(`note: ${goneSentence(location)}\n`);
+  for (const note of plan.stages.flatMap(cachedNotes)) services.stderr.write(`note: ${note}\n`);
   const outputs = new Map(plan.stages.map(({ stage, output }) => [stage.id, output!]));
   const changed = await writeLock(makeLock(plan, outputs, options.set), pipeline.file);
   services.stdout.write(`${shortPath(lockPath(pipeline.file))}: ${changed ? 'written' : 'unchanged'}\n`);

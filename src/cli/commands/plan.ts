@@ -10,7 +10,7 @@ import { findRunsRoot } from '../../pipeline/runs-root.js';
 import type { Json, PlannedInput, StageFact } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
 import { formatDuration } from '../format.js';
-import { cachedLine, goneSentence, plannedStageJson } from '../planned-stage.js';
+import { cachedLine, cachedNotes, plannedStageJson } from '../planned-stage.js';
 import { loadWithSources, reportMissing, type Loaded } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
@@ -86,7 +86,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
     const runs = planned.reasons.length > 0;
     const [first = '', ...rest] = runs ? runLines(planned) : [dim(cachedLine(planned))];
     lines.push(`${stage.id.padEnd(idWidth)}  ${runs ? yellow('runs  ') : green('cached')}  ${first}`);
-    lines.push(...[...rest, ...planned.gone.map(goneSentence)].map((line) => `${indent}${line}`));
+    lines.push(...[...rest, ...cachedNotes(planned)].map((line) => `${indent}${line}`));
     lines.push(
       ...(facts.get(stage.id) ?? []).map(({ label, value }) => `${indent}${dim(`${label}: ${value}`)}`),
     );

@@ -4,7 +4,7 @@ import type { StageEvent } from '../../pipeline/stage.js';
 import { formatFailure } from '../errors.js';
 import { formatCount, summaryFacts } from '../format.js';
 import { shortPath } from '../paths.js';
-import { goneSentence } from '../planned-stage.js';
+import { cachedNotes } from '../planned-stage.js';
 import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
 import type { Renderer } from './renderer.js';
 import {
@@ -61,7 +61,7 @@ export function plainRenderer(
         break;
       case 'stage-cached':
         line(`${event.stage}: ${['cached', ...summaryFacts(event.summary)].join(', ')}`);
-        for (const location of event.gone ?? []) line(`${event.stage}: note: ${goneSentence(location)}`);
+        for (const note of cachedNotes(event)) line(`${event.stage}: note: ${note}`);
         break;
       case 'stage-waiting':
         line(`${event.stage}: ${waitingSentence(event)}`);

@@ -8,7 +8,7 @@ import { formatFailure } from '../errors.js';
 import { formatDuration, summaryFacts } from '../format.js';
 import { shortPath } from '../paths.js';
 import { activeStageLines, fit, readingLine, waitingStageLine, type ActiveStage } from './live-lines.js';
-import { goneSentence } from '../planned-stage.js';
+import { cachedNotes } from '../planned-stage.js';
 import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
 import type { Renderer } from './renderer.js';
 import {
@@ -123,9 +123,7 @@ class View {
         this.#leave(event.stage);
         return [
           this.#line(dim('✓'), event.stage, dim(['cached', ...summaryFacts(event.summary)].join(' · '))),
-          ...(event.gone ?? []).map((location) =>
-            this.#line(dim('i'), event.stage, dim(goneSentence(location))),
-          ),
+          ...cachedNotes(event).map((note) => this.#line(dim('i'), event.stage, dim(note))),
         ];
       case 'stage-waiting':
         this.#enter(event.stage, [waitingSentence(event)]);

@@ -5,7 +5,7 @@ import type { Json } from '../../pipeline/stage.js';
 import { sharedStages, stagesToRun, sweptKeys, type PlannedTrial } from '../../pipeline/sweep/index.js';
 import { counted } from '../format.js';
 import { shortPath } from '../paths.js';
-import { cachedLine, goneSentence, plannedStageJson } from '../planned-stage.js';
+import { cachedLine, cachedNotes, plannedStageJson } from '../planned-stage.js';
 import { describeValues, shortNames } from '../../pipeline/sweep/names.js';
 
 /** What a sweep would do: stages that all trials share first, then each trial; a stage that several share runs once. */
@@ -19,7 +19,7 @@ export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial
     const { stage, reasons } = planned;
     const text = [
       reasons.length > 0 ? reasons.map(formatReason).join('; ') : dim(cachedLine(planned)),
-      ...planned.gone.map(goneSentence),
+      ...cachedNotes(planned),
     ].join('; ');
     return `  ${stage.id.padEnd(idWidth)}  ${reasons.length > 0 ? yellow('runs  ') : green('cached')}  ${text}`;
   };

@@ -39,7 +39,8 @@ export async function findReferences(
     if (!loaded.ok) continue;
     try {
       const plan = await makePlan({ pipeline: loaded.pipeline, registry, runsRoot });
-      for (const { fingerprint, recipe } of plan.stages) kept.add(fingerprint).add(recipe);
+      for (const { fingerprint, recipe, place } of plan.stages)
+        kept.add(fingerprint).add(recipe).add(place.fingerprint);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       notices.push(`What ${file} needs beyond its runs is not known: ${error.message}`);
@@ -58,7 +59,9 @@ async function pipelineFiles(named: readonly string[]): Promise<readonly string[
 
 async function lockedFingerprints(file: string, notices: string[]): Promise<readonly string[]> {
   try {
-    return Object.values((await readLock(file)).stages).map(({ fingerprint }) => fingerprint);
+    return Object.values((await readLock(file)).stages).flatMap(({ fingerprint, accepted }) =>
+      accepted === undefined ? [fingerprint] : [fingerprint, accepted.output],
+    );
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     if (error.code !== 'lock-missing') notices.push(error.message);

@@ -1,5 +1,5 @@
 import type { Environment } from '../environment.js';
-import type { Json } from '../stage.js';
+import type { Acceptance, Json } from '../stage.js';
 
 /** What a pipeline gave when it ran, for people to review and for `--locked` to hold a later run against. */
 export interface Lock {
@@ -31,6 +31,8 @@ export interface LockedStage {
   readonly fingerprint: string;
   /** Hash of the output; absent where all of it tells how it was made, as a report does. */
   readonly output?: string;
+  /** Present where someone accepted an output that was made from something else. */
+  readonly accepted?: Omit<Acceptance, 'at'>;
   /** What is not as in the lock's `madeWith`. */
   readonly madeWith?: Partial<Environment>;
   /** What the stage told of its output; not compared, since the output is. */

@@ -26,7 +26,11 @@ export function makeLock(
   };
 }
 
-function lockStage({ origin }: PlannedStage, manifest: Manifest, usual: Environment): LockedStage {
+function lockStage(
+  { origin, fingerprint, accepted }: PlannedStage,
+  manifest: Manifest,
+  usual: Environment,
+): LockedStage {
   const { revision } = manifest.summary;
   const figures = Object.entries(manifest.summary).filter(
     ([name, value]) => typeof value !== 'string' && !manifest.measured?.includes(name),
@@ -38,7 +42,8 @@ function lockStage({ origin }: PlannedStage, manifest: Manifest, usual: Environm
   return {
     ...lockOrigin(origin),
     ...(typeof revision === 'string' && { revision }),
-    fingerprint: manifest.fingerprint,
+    fingerprint: accepted ? fingerprint : manifest.fingerprint,
+    ...(accepted && { accepted: { output: accepted.output, differences: accepted.differences } }),
     ...(output !== undefined && { output }),
     ...(unusual.length > 0 && { madeWith: Object.fromEntries(unusual) }),
     ...filled('figures', Object.fromEntries(figures)),

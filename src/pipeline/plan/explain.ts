@@ -31,11 +31,7 @@ export async function explain(
   const fingerprints = history.fingerprints(id, origin.kind);
   if ([origin, ...others].some((one) => fingerprints.includes(fingerprintOf(one))))
     return [{ type: 'output-missing' }];
-  const now = new Map(contents.map(({ digest, hashes }) => [digest, hashes]));
-  const findListing: FindListing = async (digest) => {
-    const hashes = now.get(digest);
-    return hashes === undefined ? openListing(listingsFolder(runsRoot), digest) : readHashes(hashes);
-  };
+  const findListing = listingsOf(runsRoot, contents);
   let nearest: readonly Reason[] | undefined;
   for (const fingerprint of fingerprints.slice(0, compared)) {
     const manifest = await manifestOf(runsRoot, origin.kind, fingerprint);
@@ -53,4 +49,13 @@ async function manifestOf(
 ): Promise<Manifest | undefined> {
   const { directory } = outputPlace(runsRoot, kind, fingerprint);
   return readManifest(directory, fingerprint).catch(() => undefined);
+}
+
+/** Finds lists of files: of inputs as they are now, and of those that outputs were made from. */
+export function listingsOf(runsRoot: string, contents: readonly Content[]): FindListing {
+  const now = new Map(contents.map(({ digest, hashes }) => [digest, hashes]));
+  return async (digest) => {
+    const hashes = now.get(digest);
+    return hashes === undefined ? openListing(listingsFolder(runsRoot), digest) : readHashes(hashes);
+  };
 }

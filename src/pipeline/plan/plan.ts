@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { topologicalOrder, type Pipeline, type PipelineStage } from '../../config/index.js';
 import type { UserError } from '../../errors.js';
@@ -6,7 +6,7 @@ import type { Content } from '../fingerprint/content.js';
 import { hashJson } from '../fingerprint/canonical-json.js';
 import { fingerprintOf, type Origin, type ReferenceOrigin } from '../fingerprint/origin.js';
 import type { StageRegistry } from '../registry.js';
-import type { StageKind } from '../stage.js';
+import type { Acceptance, StageKind } from '../stage.js';
 import { findOutput, type FoundOutput } from '../store/find-output.js';
 import type { History } from '../store/history.js';
 import { hashesFolder, outputPlace, type OutputPlace } from '../store/layout.js';
@@ -42,6 +42,8 @@ export interface PlannedStage {
   readonly reasons: readonly Reason[];
   /** Its whole output, where there is one. A stage that is forced or awaits others may have one and run nevertheless. */
   readonly output?: Manifest;
+  /** Present where that was made from something else, and someone accepted it. */
+  readonly accepted?: Acceptance;
   /** Time that interrupted sessions spent on it, which running continues; 0 where there was none. */
   readonly interruptedSeconds: number;
 }
@@ -162,9 +164,13 @@ async function planStage(
   const place = outputPlace(runsRoot, stage.kind, fingerprint);
   const known = `${stage.id} ${fingerprint} ${forcedBy ?? ''} ${awaits.join(' ')}`;
   const state = await memory.once(known, async () => {
-    const found: FoundOutput = isBegun(fingerprint)
+    const own: FoundOutput = isBegun(fingerprint)
       ? await findOutput(place, hashesFolder(runsRoot), signal)
       : { state: 'absent' };
+    const mayBeAccepted = forcedBy === undefined && own.state === 'absent' && isBegun(fingerprint);
+    const accepted = mayBeAccepted ? await readAcceptance(place) : undefined;
+    const acceptedPlace = accepted && outputPlace(runsRoot, stage.kind, accepted.output);
+    const found = acceptedPlace ? await findOutput(acceptedPlace, hashesFolder(runsRoot), signal) : own;
     const isNew = found.state === 'whole' && found.manifest.createdAt >= forcedSince;
     const reasons = async (): Promise<readonly Reason[]> => {
       if (forcedBy !== undefined && !isNew)
@@ -179,6 +185,7 @@ async function planStage(
       reasons: await reasons(),
       interruptedSeconds: session?.seconds ?? 0,
       ...(found.state === 'whole' && { output: found.manifest }),
+      ...(found.state === 'whole' && accepted && { accepted, place: acceptedPlace! }),
     };
   });
   const missing = [...gone.keys()].map((i) => own.inputs[i]!.location);
@@ -220,16 +227,14 @@ function refuseGone({ stage, reasons }: PlannedStage, planned: ReadonlyMap<strin
 }
 
 /** What later stages can count on before this one has run, or will find where it is cached. */
-function expected(
-  { stage, kind, origin, recipe, fingerprint, output, reasons, awaits }: PlannedStage,
-  history: History,
-): Upstream {
+function expected(planned: PlannedStage, history: History): Upstream {
+  const { stage, kind, recipe, fingerprint, output, reasons, awaits } = planned;
   const isThere = reasons.length === 0;
   const isLikely = output !== undefined && (isThere || awaits.length > 0);
   const content = isLikely ? outputContent(kind, output) : history.content(stage.id, stage.kind, fingerprint);
   return {
     recipe,
-    configured: configurationOf(origin),
+    configured: configurationOf(planned),
     isThere,
     fingerprint: isLikely ? output.fingerprint : fingerprint,
     ...(content !== undefined && { content }),
@@ -254,10 +259,13 @@ export async function settle(
   const byId = new Map(stages.map((each) => [each.stage.id, each]));
   const upstream = new Map(
     stage.references.map(({ stage: id }): [string, Upstream] => {
-      const { kind, recipe, origin } = byId.get(id)!;
+      const { kind, recipe } = byId.get(id)!;
       const { fingerprint } = outputs.get(id)!;
       const content = outputContent(kind, outputs.get(id)!);
-      return [id, { recipe, configured: configurationOf(origin), fingerprint, content, isThere: true }];
+      return [
+        id,
+        { recipe, configured: configurationOf(byId.get(id)!), fingerprint, content, isThere: true },
+      ];
     }),
   );
   const forced = reasons.find(({ type }) => type === 'forced') as
@@ -270,13 +278,25 @@ export async function settle(
   return { ...settled, gone };
 }
 
-/** Hash of what an origin says of the configuration. */
-function configurationOf(origin: Origin): string {
-  return fingerprintOf({
+/** Hash of what is to be told of how a stage's output came about, apart from names, places and what it was made from. */
+function configurationOf({ origin, accepted }: Pick<PlannedStage, 'origin' | 'accepted'>): string {
+  const configuration = fingerprintOf({
     ...origin,
     references: origin.references.map((reference) => ({ ...reference, content: '' })),
     inputs: origin.inputs.map((input) => ({ ...input, digest: '' })),
   });
+  return accepted === undefined ? configuration : hashJson([configuration, accepted.at]);
+}
+
+async function readAcceptance({ acceptance, fingerprint }: OutputPlace): Promise<Acceptance | undefined> {
+  try {
+    const { fingerprint: of, ...accepted } = JSON.parse(await readFile(acceptance, 'utf8')) as Acceptance & {
+      readonly fingerprint: string;
+    };
+    return of === fingerprint ? accepted : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Names of the outputs of a kind of which anything is there, finished or not. */

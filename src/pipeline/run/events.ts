@@ -1,6 +1,6 @@
 import type { KeptLock } from '../lock/keep.js';
 import type { Reason } from '../plan/reasons.js';
-import type { Json, StageEvent } from '../stage.js';
+import type { Acceptance, Json, StageEvent } from '../stage.js';
 import type { LockHolder } from '../store/output-lock.js';
 
 /** What went wrong, in a form that can be written down. */
@@ -54,7 +54,11 @@ export type RunEvent =
       readonly stages: readonly StageOutlook[];
     }
   /** `gone` are paths of what the output was made from that are not there any more. */
-  | ({ readonly type: 'stage-cached'; readonly gone?: readonly string[] } & StageResult)
+  | ({
+      readonly type: 'stage-cached';
+      readonly gone?: readonly string[];
+      readonly accepted?: Acceptance;
+    } & StageResult)
   /** Another process is making the same output; its result will be used. */
   | { readonly type: 'stage-waiting'; readonly stage: string; readonly holder?: LockHolder }
   | {

@@ -39,11 +39,12 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
   const { place, stage } = planned;
   const forced = planned.reasons.some(({ type }) => type === 'forced');
   if (planned.output !== undefined && !forced) {
-    const { gone } = planned;
+    const { gone, accepted } = planned;
     emit({
       type: 'stage-cached',
       ...(await stageResult(planned, planned.output)),
       ...(gone.length > 0 && { gone }),
+      ...(accepted && { accepted }),
     });
     return planned.output;
   }

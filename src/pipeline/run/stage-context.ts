@@ -5,7 +5,7 @@ import type { Manifest } from '../store/manifest.js';
 import { outputContent } from '../store/output-hash.js';
 
 /** The finished output of a planned stage, as later stages see it. */
-export function stageOutput({ stage, kind, place }: PlannedStage, manifest: Manifest): StageOutput {
+export function stageOutput({ stage, kind, place, accepted }: PlannedStage, manifest: Manifest): StageOutput {
   return {
     stage: stage.id,
     kind: stage.kind,
@@ -16,6 +16,7 @@ export function stageOutput({ stage, kind, place }: PlannedStage, manifest: Mani
     config: stage.config as unknown as Json,
     summary: manifest.summary,
     seconds: manifest.seconds,
+    ...(accepted && { accepted }),
   };
 }
 

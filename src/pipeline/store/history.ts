@@ -8,6 +8,8 @@ interface Use {
   readonly fingerprint: string;
   /** Absent in lines that were written before contents were told apart from fingerprints. */
   readonly content?: string;
+  /** Fingerprint of the output in whose place someone accepted this one. */
+  readonly accepted?: string;
 }
 
 /** Which outputs the stages of one pipeline had, oldest first: what `plan` compares a new fingerprint with. */
@@ -43,7 +45,12 @@ export class History {
   /** Notes that the stage now has this output. Safe while other runs do the same. */
   async add(use: Use): Promise<void> {
     const last = this.#uses.findLast(({ stage, kind }) => stage === use.stage && kind === use.kind);
-    if (last?.fingerprint === use.fingerprint && last.content === use.content) return;
+    if (
+      last?.fingerprint === use.fingerprint &&
+      last.content === use.content &&
+      last.accepted === use.accepted
+    )
+      return;
     this.#uses.push(use);
     await mkdir(dirname(this.#path), { recursive: true });
     await appendFile(this.#path, `${JSON.stringify(use)}\n`);

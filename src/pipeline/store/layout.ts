@@ -16,6 +16,8 @@ export interface OutputPlace {
   readonly session: string;
   /** Why making the output failed last, for runs that wait for it. */
   readonly failure: string;
+  /** Which other output someone accepted in the place of this one. */
+  readonly acceptance: string;
 }
 
 /** The place of an output in the store under `runsRoot`. */
@@ -31,6 +33,7 @@ export function outputPlace(runsRoot: string, kind: string, fingerprint: string)
     lock: `${directory}.lock`,
     session: `${directory}.session.json`,
     failure: `${directory}.failed.json`,
+    acceptance: `${directory}.accepted.json`,
   };
 }
 

@@ -60,12 +60,21 @@ function timing({ stage, kind, seconds, fingerprint, outcome }: ReportedStage, t
 }
 
 function details(stage: ReportedStage): Html {
-  const { config, summary, seed, precision, outcome } = stage;
+  const { config, summary, seed, precision, outcome, accepted } = stage;
   const facts: readonly (readonly [label: string, value: string, isLong?: boolean])[] = [
     ...(outcome === undefined ? [] : [['state', outcomeText(outcome)] as const]),
     ...(outcome === undefined || outcome.reasons.length === 0
       ? []
       : [['why it ran', outcome.reasons.join('; '), true] as const]),
+    ...(accepted === undefined
+      ? []
+      : [
+          [
+            `accepted on ${accepted.at.slice(0, 10)} as it is`,
+            accepted.differences.join('; '),
+            true,
+          ] as const,
+        ]),
     ...(seed === undefined ? [] : [['seed', String(seed)] as const]),
     ...(precision === undefined ? [] : [['precision', precision] as const]),
     ...figuresOf(summary).map(({ label, value }) => [label, value] as const),

@@ -1,0 +1,70 @@
+import {
+  acceptOutput,
+  findRunsRoot,
+  formatReason,
+  makePlan,
+  type PlannedStage,
+} from '../../pipeline/index.js';
+import { topologicalOrder, type Pipeline } from '../../config/index.js';
+import { UserError } from '../../errors.js';
+import type { AcceptOptions } from './accept.command.js';
+import { loadWithSources, reportMissing } from '../load.js';
+import { shortPath } from '../paths.js';
+import { exitCodes, type Services } from '../services.js';
+
+/** `pipeline accept`: keeps outputs of stages that would run again. Gives the exit code. */
+export async function accept(
+  file: string,
+  stages: readonly string[],
+  options: AcceptOptions,
+  services: Services,
+): Promise<number> {
+  const loaded = await loadWithSources(file, options.set, services);
+  if (loaded === undefined) return exitCodes.invalid;
+  return acceptAll(loaded.pipeline, stages, options, services).catch((error: unknown) =>
+    reportMissing(error, loaded, services),
+  );
+}
+
+async function acceptAll(
+  pipeline: Pipeline,
+  stages: readonly string[],
+  options: AcceptOptions,
+  services: Services,
+): Promise<number> {
+  const { file } = pipeline;
+  const registry = await services.loadRegistry();
+  const runsRoot = findRunsRoot(file, options.runs, services.env);
+  const plan = async (until: string) =>
+    (await makePlan({ pipeline, registry, runsRoot, until })).stages.at(-1)!;
+  // An unknown name is told before anything is accepted.
+  for (const id of stages) await plan(id);
+  for (const id of topologicalOrder(pipeline).flatMap((stage) =>
+    stages.includes(stage.id) ? [stage.id] : [],
+  )) {
+    const planned = await plan(id);
+    const line =
+      planned.reasons.length === 0
+        ? 'cached already'
+        : await acceptLine(planned, pipeline.name, runsRoot, file);
+    services.stdout.write(`${id}: ${line}\n`);
+  }
+  return exitCodes.done;
+}
+
+async function acceptLine(
+  planned: PlannedStage,
+  name: string,
+  runsRoot: string,
+  file: string,
+): Promise<string> {
+  const [first] = planned.awaits;
+  if (first !== undefined)
+    throw new UserError({
+      code: 'accept-too-early',
+      message: `What ${planned.stage.id} would be made from is not known: ${first} has to run first, or be accepted too.`,
+      remedy: `pipeline run ${shortPath(file)} --until ${first}`,
+    });
+  const { output, reasons } = await acceptOutput(planned, name, runsRoot);
+  return `its output of ${output.createdAt} is kept (${reasons.map(formatReason).join('; ')})`;
+}
