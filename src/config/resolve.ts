@@ -87,7 +87,9 @@ const completed = oncePerValue((schema, stage) => {
   return {
     config,
     ...(Object.keys(own).length > 0 && { own }),
-    withoutEffect: Array.from(keysWithoutEffect(schema, config), (path) => path.join('.')),
+    withoutEffect: Array.from(keysWithoutEffect(schema, complete), (path) => path.join('.')).filter(
+      (path) => !path.startsWith('runtime.'),
+    ),
   };
 });
 
