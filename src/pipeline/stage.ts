@@ -179,12 +179,19 @@ export interface StageKind<Config> {
     config: Config,
     resolve: (stage: string) => PlannedInput,
     runtime: RuntimeConfig,
+    pipelineDirectory: string,
   ): Promise<readonly StageFact[]>;
   /**
    * Whether its output shows how its inputs were configured: equal outputs of earlier stages that were configured
    * otherwise are then not the same to it.
    */
   readonly tellsOfInputs?: boolean;
+  /**
+   * Looks, before anything runs, into what only files tell, such as the shapes in a checkpoint's header.
+   *
+   * @throws UserError where the stage cannot run
+   */
+  check?(config: Config, resolve: (stage: string) => PlannedInput, pipelineDirectory: string): Promise<void>;
   /** Whether several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */

@@ -103,6 +103,18 @@ describe('the chain 256 → 512 → 1024, an eighth of the size', () => {
     120_000,
   );
 
+  it('the finetuning of a plain model begins with one of another size, and names classes as its own', async () => {
+    const model = await run('finetune-xl', 64, [
+      `stages.train.start.path=${join(folder, 'runs', 'imagenet-256', 'latest', 'train')}`,
+      'stages.train.model.mediators=[{blocks: [1, 1], mediators: 16}]',
+      'stages.train.steps=null',
+      'stages.sample.count=2',
+      'stages.sample.sampler.steps=3',
+    ]);
+    expect(model.config).toMatchObject({ latentSize: 16, mediators: [0, 16] });
+    expect(model.classes).toEqual(['even', 'odd']);
+  }, 120_000);
+
   it('says before any work that the model to start from is not there', async () => {
     const { stderr, stdout, exitCode } = await startPipeline(folder, [
       'run',

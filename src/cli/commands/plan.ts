@@ -5,9 +5,9 @@ import { LockDiffersError, refuseDifferences } from '../../pipeline/lock/refuse.
 import { makePlan, type Plan, type PlannedStage } from '../../pipeline/plan/plan.js';
 import { formatReason } from '../../pipeline/plan/reasons.js';
 import { earlierForcing } from '../../pipeline/run/earlier-forcing.js';
-import { stageOutput } from '../../pipeline/run/stage-context.js';
+import { checkStages, plannedInputs } from '../../pipeline/run/stage-context.js';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
-import type { Json, PlannedInput, StageFact } from '../../pipeline/stage.js';
+import type { Json, StageFact } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
 import { formatDuration } from '../format.js';
 import { cachedLine, cachedNotes, plannedStageJson } from '../planned-stage.js';
@@ -46,6 +46,7 @@ async function planLoaded(
       return reportLockDifferences(error, sources, services);
     }
   }
+  await checkStages(planned);
   const facts = await describeStages(planned);
   const { stdout, env } = services;
   stdout.write(
@@ -58,21 +59,15 @@ async function planLoaded(
 
 type FactsByStage = ReadonlyMap<string, readonly StageFact[]>;
 
-async function describeStages({ pipeline, stages }: Plan): Promise<FactsByStage> {
-  const byId = new Map(stages.map((planned) => [planned.stage.id, planned]));
-  const resolve = (id: string): PlannedInput => {
-    const planned = byId.get(id);
-    if (planned === undefined) throw new Error(`A stage asked for ${id}, which is not planned.`);
-    const { stage, output } = planned;
-    return {
-      kind: stage.kind,
-      config: stage.config as unknown as Json,
-      ...(output && { output: stageOutput(planned, output) }),
-    };
-  };
+async function describeStages(plan: Plan): Promise<FactsByStage> {
+  const { pipeline, stages } = plan;
+  const resolve = plannedInputs(plan);
   const facts = new Map<string, readonly StageFact[]>();
   for (const { stage, kind } of stages)
-    facts.set(stage.id, (await kind.describe?.(stage.config, resolve, runtimeOf(pipeline, stage))) ?? []);
+    facts.set(
+      stage.id,
+      (await kind.describe?.(stage.config, resolve, runtimeOf(pipeline, stage), pipeline.directory)) ?? [],
+    );
   return facts;
 }
 

@@ -91,19 +91,21 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
   const scale = autoencoder === undefined ? undefined : latentScale(context, autoencoder);
   if (autoencoder === undefined || scale === undefined || scale === usualScalingFactor) return;
   for (const { model, at } of models) {
-    const pretrained = context.config('pretrained', model);
+    const isFile = typeof model === 'object';
+    const pretrained = isFile ? model : context.config('pretrained', model);
     if (!pretrained || pretrained.scalingFactor !== undefined) continue;
     if (describesItself(resolve(context.directory, pretrained.path))) continue;
     const beside =
       scale === 'statistics'
         ? `${code(autoencoder)}, which is trained here, has latents of another scale`
         : `latents of ${code(autoencoder)} are multiplied by ${scale}`;
+    const name = code(isFile ? at : model);
     context.report(id, {
-      at,
+      at: isFile ? `${at}.path` : at,
       code: 'scale-unknown',
-      message: `${code(model)} is taken to be trained on latents that were multiplied by ${usualScalingFactor}, as its file does not say; ${beside}.`,
-      remedy: `Write ${code('scalingFactor')} into ${code(model)}: what its latents were multiplied by for training.`,
-      because: `stages.${model}.path`,
+      message: `${isFile ? code(model.path) : name} is taken to be trained on latents that were multiplied by ${usualScalingFactor}, as its file does not say; ${beside}.`,
+      remedy: `Write ${code('scalingFactor')} into ${name}: what its latents were multiplied by for training.`,
+      ...(!isFile && { because: `stages.${model}.path` }),
     });
   }
 };

@@ -1,6 +1,5 @@
 import { code } from '../diagnostics/words.js';
-import type { TrainConfig } from '../generated/index.js';
-import { mediatorsPerBlock } from '../mediators.js';
+import type { PretrainedConfig, TrainConfig } from '../generated/index.js';
 import type { CheckContext, StageCheck } from './context.js';
 import { trainedOn } from './latents.js';
 
@@ -14,26 +13,30 @@ interface Difference {
   readonly says: string;
 }
 
-/** The model to start from differs in the size of its images only, as far as configurations tell. */
+/** The model to start from gives what the same numbers mean here, as far as configurations tell. */
 export const startFits: StageCheck<'train'> = ({ id, config }, context) => {
   const { start } = config;
   if (start === undefined) return;
-  const train = context.config('train', start);
+  const name = typeof start === 'string' ? start : start.path;
+  const train = typeof start === 'string' ? context.config('train', start) : undefined;
   const differences = train
     ? [...sizes(train, config), ...keys(train, config), ...data(train, config, context)]
-    : pretrained(start, config, context);
+    : pretrained(typeof start === 'string' ? context.config('pretrained', start) : start, config);
   for (const { at, because, says } of differences) {
     context.report(id, {
       at,
       code: 'start-mismatch',
-      message: `${code(start)}, which training starts from, ${says}.`,
-      remedy: 'Only the size of the images, and what says how to train, may differ.',
-      ...(because !== undefined && { because: `stages.${start}.${because}` }),
+      message: `${code(name)}, which training starts from, ${says}.`,
+      remedy: mayDiffer,
+      ...(because !== undefined && typeof start === 'string' && { because: `stages.${name}.${because}` }),
     });
   }
 };
 
-const sizeKeys = ['hiddenSize', 'depth', 'heads', 'patchSize'] as const;
+const mayDiffer =
+  'Mediators, depth, patches, classes, norms and the size of images may differ, and what says how to train.';
+
+const sizeKeys = ['hiddenSize', 'heads'] as const;
 
 /** A named model has all sizes from its name: they are told at once. */
 function* sizes({ model: there }: TrainConfig, { model: here }: TrainConfig): Generator<Difference> {
@@ -48,37 +51,12 @@ function* sizes({ model: there }: TrainConfig, { model: here }: TrainConfig): Ge
 }
 
 function* keys(there: TrainConfig, here: TrainConfig): Generator<Difference> {
-  const values = (config: TrainConfig) => ({
-    ...(there.model.depth === here.model.depth && { 'model.mediators': mediators(config) }),
-    'model.qkNorm': config.model.qkNorm,
-    interpolant: config.interpolant,
-    prediction: config.prediction,
-  });
-  const own = new Map(Object.entries(values(here)));
-  for (const [at, value] of Object.entries(values(there)))
-    if (String(value) !== String(own.get(at)))
-      yield {
-        at,
-        because: at,
-        says: `has ${code(`${at}: ${String(value)}`)}; here it is ${code(own.get(at))}`,
-      };
-  const isConditional = ({ model }: TrainConfig) => model.labelDropout > 0;
-  if (isConditional(there) === isConditional(here)) return;
-  const at = 'model.labelDropout';
-  yield {
-    at,
-    because: at,
-    says: `has ${isConditional(there) ? 'a' : 'no'} null class, which ${code(at)} decides`,
-  };
+  for (const at of ['interpolant', 'prediction'] as const)
+    if (there[at] !== here[at])
+      yield { at, because: at, says: `has ${code(`${at}: ${there[at]}`)}; here it is ${code(here[at])}` };
 }
 
-/** One number where all blocks have as many. */
-function mediators({ model }: TrainConfig): number | number[] {
-  const counts = mediatorsPerBlock(model);
-  return counts.every((count) => count === counts[0]) ? counts[0]! : counts;
-}
-
-/** Latents of another autoencoder mean something else, and labels of other classes do. */
+/** Latents of another autoencoder mean something else. */
 function* data(there: TrainConfig, here: TrainConfig, context: CheckContext): Generator<Difference> {
   const [from, to] = [trainedOn(context, there), trainedOn(context, here)];
   if (!from || !to) return;
@@ -89,22 +67,16 @@ function* data(there: TrainConfig, here: TrainConfig, context: CheckContext): Ge
       at: here.latents === undefined ? 'autoencoder' : 'latents',
       says: `was trained on latents of ${code(from.autoencoder)}; these are of ${code(to.autoencoder)}, whose latents are others`,
     };
-  const [known, classes] = [from, to].map(({ images }) => context.config('images', images)?.classes?.length);
-  if (known === undefined || classes === undefined || known === classes) return;
-  yield {
-    at: here.latents === undefined ? 'images' : 'latents',
-    says: `knows ${known} classes; ${code(to.images)} has ${classes}`,
-  };
 }
 
-function* pretrained(start: string, here: TrainConfig, context: CheckContext): Generator<Difference> {
-  const there = context.config('pretrained', start);
-  if (!there) return;
-  for (const key of ['interpolant', 'prediction'] as const)
-    if (there[key] !== undefined && there[key] !== here[key])
-      yield {
-        at: key,
-        because: key,
-        says: `has ${code(`${key}: ${there[key]}`)}; here it is ${code(here[key])}`,
-      };
+/** Of a file, or of a stage that takes one. */
+function* pretrained(
+  there: Pick<PretrainedConfig, 'interpolant' | 'prediction'> | undefined,
+  here: TrainConfig,
+): Generator<Difference> {
+  for (const key of ['interpolant', 'prediction'] as const) {
+    const said = there?.[key];
+    if (said !== undefined && said !== here[key])
+      yield { at: key, because: key, says: `has ${code(`${key}: ${said}`)}; here it is ${code(here[key])}` };
+  }
 }

@@ -25,9 +25,9 @@ export interface TrainConfig {
    */
   crop: 'centre' | 'random';
   /**
-   * The `train` or `pretrained` stage whose weights and moving average to begin with, instead of random ones. Its model must be of the same sizes; its latents may be smaller: what depends on their size is resized. Latents are normalised as that model was trained with.
+   * The model whose weights and moving average to begin with, instead of random ones: a `train` or `pretrained` stage, or a map with the path of a checkpoint and the keys of a `pretrained` stage. It must have the same width and heads; mediators, depth, classes, `qkNorm` and the size of latents may differ. Everything of the same name and shape is carried, rows of labels by the names of their classes, tables of positions resized; what is new begins such that the first output is that model's as nearly as can be. `plan` tells what is carried, resized, new and dropped. Latents are normalised as that model was trained with.
    */
-  start?: string;
+  start?: string | StartFile;
   model: ModelConfig;
   /**
    * Passes over the data to train; instead of `steps`. Unit: epochs.
@@ -141,6 +141,46 @@ export interface FlippedClasses {
    * Classes whose images may be mirrored.
    */
   classes: string[];
+}
+export interface StartFile {
+  /**
+   * A checkpoint or state dict of the reference (.pt or .safetensors), or a folder with the model.json of this project; relative to the pipeline file. The model's sizes are worked out from its tensors, which are all checked.
+   */
+  path: string;
+  /**
+   * Which weights to take from a checkpoint that has the last ones and their moving average: `all` keeps both apart, `ema` and `raw` take one of them for both.
+   */
+  weights: 'all' | 'ema' | 'raw';
+  /**
+   * Attention heads. Needed only where neither mediators nor the width and depth of one of the paper's models tell them. Unit: heads.
+   */
+  heads?: number;
+  /**
+   * Part of the labels that was replaced by the null class in training; 0 where there is no null class. Without it: 0.1 as in the reference, or 0 where the checkpoint's options count as many classes as there are rows of labels.
+   */
+  labelDropout?: number;
+  /**
+   * Path between noise and data that the model was trained on. Without it: what the file tells, or else `linear`.
+   */
+  interpolant?: 'linear' | 'gvp' | 'vp';
+  /**
+   * What the network outputs. Without it: what the file tells, or else `velocity`.
+   */
+  prediction?: 'velocity' | 'score' | 'noise';
+  /**
+   * What latents were multiplied by for training. Without it: 0.18215, as for the autoencoder of Stable Diffusion. A folder of this project tells it itself.
+   */
+  scalingFactor?: number;
+  /**
+   * Names of the classes in the order of the labels: a list, or a file with a name a line or a JSON array. Without it they are called by their numbers, from 0.
+   */
+  classes?: string[] | ClassesFile;
+}
+export interface ClassesFile {
+  /**
+   * Text with a name a line, or a .json file with an array of names; relative to the pipeline file.
+   */
+  file: string;
 }
 /**
  * The transformer: a `name` of the paper, or `hiddenSize`, `depth`, `heads` and `patchSize`.

@@ -1,55 +1,222 @@
 import { UserError } from '../../errors.js';
-import { type Matrix, alignedInterpolation } from '../../nn/resampling.js';
-import { type HostTensor, type HostTensors, float32, floats, sizeOf } from '../../tensorflow/index.js';
+import { type Matrix, alignedInterpolation, halfPixelInterpolation } from '../../nn/resampling.js';
+import { type HostTensor, float32, floats, sizeOf } from '../../tensorflow/index.js';
 import { type SiTConfig, gridOf } from './config.js';
 import { sitParameters } from './parameters.js';
 
+/** A model that weights are carried from or to. */
+export interface CarriedModel {
+  readonly config: SiTConfig;
+  /** Names of its classes, by label; absent where they are not known yet. */
+  readonly classes?: readonly string[];
+}
+
+/** Gives a weight by its name. */
+export type WeightOf = (name: string) => HostTensor | Promise<HostTensor>;
+
+/** What becomes of each class's row of the label table. */
+export interface CarriedClasses {
+  /** For each class, its label in the other model; nothing where that has none of the name. */
+  readonly rows: readonly (number | undefined)[];
+  /** Names of the classes that are new. */
+  readonly fresh: readonly string[];
+  /** Names of the other model's classes that this one has not. */
+  readonly dropped: readonly string[];
+}
+
+/** How weights are carried from one model to another; tensors by their names. */
+export interface Carry {
+  /** Of the same shape, taken as they are. */
+  readonly carried: readonly string[];
+  /** Tables of positions, interpolated to another size. */
+  readonly resized: readonly string[];
+  /** Begun anew: the other model has none that fit. */
+  readonly fresh: readonly string[];
+  /** The other model's that have no place. */
+  readonly dropped: readonly string[];
+  /** Absent where the classes of one model are not known yet. */
+  readonly classes?: CarriedClasses;
+  /**
+   * A weight of the new model.
+   *
+   * @param there weights of the other model
+   * @param begin the start values of the new model without the other
+   */
+  valueOf(name: string, there: WeightOf, begin: WeightOf): Promise<HostTensor>;
+}
+
 /**
- * Carries weights, or their moving average, to a model for another latent size: tables of rows and columns are
- * resized linearly along the grid, end points kept; all else stays. The position embedding is no parameter: it is
- * computed for the new grid.
+ * Plans how a model begins with the weights of another: everything of the same name and shape is taken, tables of
+ * positions are interpolated, rows of the label table are matched by the names of their classes. What is new begins such
+ * that the output stays the other model's as nearly as can be:
  *
- * @returns weights of `to`; tensors that do not change are shared, not copied
- * @throws UserError `weights-not-carried` naming every other size in which the models differ.
- * Source: the reference's train_256to512.py
+ * - mediators in place of full attention have no position bias and no convolution: what is left approximates it
+ * - blocks after the last gate themselves to nothing
+ * - a class of a new name begins as no class, or as the mean of all where the other model has no null class
+ * - norms of queries and keys have the scale that these have on average
+ *
+ * @throws UserError `weights-not-carried` where widths or heads differ, so that nothing means the same
+ * Source for the tables' interpolation: the reference's train_256to512.py
  */
-export function carryWeights(weights: HostTensors, from: SiTConfig, to: SiTConfig): HostTensors {
-  checkCarried(from, to);
-  return Object.fromEntries(
-    sitParameters(to).map(({ name }) => [name, carryTensor(name, weights[name]!, gridOf(from), gridOf(to))]),
-  );
+export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
+  checkCarried(from.config, to.config);
+  const there = new Map(sitParameters(from.config).map(({ name, shape }) => [name, shape]));
+  const here = new Map(sitParameters(to.config).map(({ name, shape }) => [name, shape]));
+  const classes = from.classes && to.classes && matchClasses(from.classes, to.classes);
+  const waysOf = new Map([...here].map(([name, shape]) => [name, wayOf(name, there.get(name), shape)]));
+  const inWay = (way: Way) => [...waysOf].filter(([, each]) => each === way).map(([name]) => name);
+  const sides = { from: gridOf(from.config), to: gridOf(to.config) };
+  const isOfBlockThere = (name: string) => {
+    const block = /^blocks\.(\d+)\./.exec(name)?.[1];
+    return block !== undefined && Number(block) < from.config.depth;
+  };
+  return {
+    carried: inWay('carried'),
+    resized: inWay('resized'),
+    fresh: inWay('fresh'),
+    dropped: [...there.keys()].filter((name) => !here.has(name) || waysOf.get(name) === 'fresh'),
+    ...(classes && { classes }),
+    valueOf: async (name, weightOf, begin) => {
+      switch (waysOf.get(name)) {
+        case 'carried':
+          return weightOf(name);
+        case 'resized':
+          return resizeTable(name, await weightOf(name), sides, here.get(name)!);
+        case 'classes':
+          if (classes === undefined) throw new Error('The classes of a model are not known.');
+          return labelTable(await weightOf(name), classes.rows, from.config, here.get(name)!);
+        default: {
+          const value = await begin(name);
+          return isOfBlockThere(name) ? unobtrusive(name, value, weightOf) : value;
+        }
+      }
+    },
+  };
 }
 
-/** Carries one tensor of that name from one grid to another. */
-export function carryTensor(name: string, value: HostTensor, from: number, to: number): HostTensor {
-  const axis = gridAxis(name);
-  return axis === undefined || from === to ? value : resize(value, axis, alignedInterpolation(from, to));
+type Way = 'carried' | 'resized' | 'classes' | 'fresh';
+
+function wayOf(name: string, there: readonly number[] | undefined, here: readonly number[]): Way {
+  if (name === 'labelEmbedding') return 'classes';
+  if (there === undefined) return 'fresh';
+  if (there.join() === here.join()) return 'carried';
+  return tableAxes(name) === undefined ? 'fresh' : 'resized';
 }
 
-/** @throws UserError where models differ in more than the latent size. */
+/** @throws UserError `weights-not-carried` where models differ in width or heads. */
 export function checkCarried(from: SiTConfig, to: SiTConfig): void {
-  const keys = ['channels', 'patchSize', 'hiddenSize', 'depth', 'heads', 'classes', 'mediators'] as const;
-  const nulls = ({ labelDropout }: SiTConfig) => (labelDropout > 0 ? 'a null class' : 'no null class');
-  const differences = keys
-    .filter((key) => String(from[key]) !== String(to[key]))
-    .map((key) => `${key} is ${String(from[key])} there and ${String(to[key])} here`);
-  const norms = ({ qkNorm = false }: SiTConfig) => `qkNorm is ${String(qkNorm)}`;
-  if (norms(from) !== norms(to))
-    differences.push(`${norms(from)} there and ${String(to.qkNorm ?? false)} here`);
-  if (nulls(from) !== nulls(to)) differences.push(`there is ${nulls(from)} there and ${nulls(to)} here`);
+  const differences = (['hiddenSize', 'heads'] as const)
+    .filter((key) => from[key] !== to[key])
+    .map((key) => `${key} is ${from[key]} there and ${to[key]} here`);
   if (differences.length === 0) return;
   throw new UserError({
     code: 'weights-not-carried',
-    message: `Weights cannot be carried from one model to the other: ${differences.join('; ')}.`,
-    remedy: 'Models between which weights are carried may differ in the size of their latents only.',
+    message: `No weight fits: ${differences.join('; ')}.`,
+    remedy: 'Use a model of that width and as many heads; everything else may differ.',
   });
 }
 
-/** The axis of a tensor that has a number for each row or column of the grid. */
-function gridAxis(name: string): number | undefined {
-  if (/\.mediatorBias\.(row|column)$/.test(name)) return 2;
-  if (/\.queryBias\.(row|column)$/.test(name)) return 1;
+function matchClasses(there: readonly string[], here: readonly string[]): CarriedClasses {
+  const labels = new Map(there.map((name, label) => [name, label]));
+  const rows = here.map((name) => labels.get(name));
+  const kept = new Set(here);
+  return {
+    rows,
+    fresh: here.filter((_, label) => rows[label] === undefined),
+    dropped: there.filter((name) => !kept.has(name)),
+  };
+}
+
+/** Rows of `rows`, then the null class where the new model has one. */
+function labelTable(
+  value: HostTensor,
+  rows: readonly (number | undefined)[],
+  from: SiTConfig,
+  [count, width]: readonly number[],
+): HostTensor {
+  const source = floats(value);
+  const row = (label: number) => source.subarray(label * width!, (label + 1) * width!);
+  const noClass = from.labelDropout > 0 ? row(from.classes) : meanOfRows(source, width!);
+  const table = new Float32Array(count! * width!);
+  for (let label = 0; label < count!; label++) {
+    const known = rows[label];
+    table.set(known === undefined ? noClass : row(known), label * width!);
+  }
+  return float32([count!, width!], table);
+}
+
+function meanOfRows(source: Float32Array, width: number): Float32Array {
+  const mean = new Float32Array(width);
+  const count = source.length / width;
+  for (const [i, value] of source.entries()) mean[i % width]! += value / count;
+  return mean;
+}
+
+/** The start value of a tensor in a block of the other model that has none such. */
+async function unobtrusive(name: string, value: HostTensor, weightOf: WeightOf): Promise<HostTensor> {
+  const [, attention, part] = /^(.*\.attention)\.(\w+)\./.exec(name) ?? [];
+  switch (part) {
+    case 'depthwise':
+    case 'mediatorBias':
+    case 'queryBias':
+      return float32(value.shape, new Float32Array(sizeOf(value.shape)));
+    case 'queryNorm':
+    case 'keyNorm': {
+      if (name.endsWith('.bias')) return value;
+      const weight = await weightOf(`${attention!}.qkv.weight`);
+      const bias = await weightOf(`${attention!}.qkv.bias`);
+      const scale = usualSize(weight, bias, part === 'queryNorm' ? 0 : 1);
+      return float32(value.shape, new Float32Array(sizeOf(value.shape)).fill(scale));
+    }
+    default:
+      return value;
+  }
+}
+
+/** Root mean square of a third of what a layer gives for normalised inputs. */
+function usualSize(weight: HostTensor, bias: HostTensor, third: 0 | 1 | 2): number {
+  const [inputs, outputs] = weight.shape as [number, number];
+  const [w, b] = [floats(weight), floats(bias)];
+  const width = outputs / 3;
+  let squares = 0;
+  for (let column = third * width; column < (third + 1) * width; column++) {
+    squares += b[column]! ** 2;
+    for (let row = 0; row < inputs; row++) squares += w[row * outputs + column]! ** 2;
+  }
+  return Math.sqrt(squares / width);
+}
+
+/** Axes of a table of positions: its mediators, and the rows or columns of the grid where it has them. */
+function tableAxes(name: string): { readonly mediators: number; readonly grid?: number } | undefined {
+  if (/\.(mediator|query)Bias\.table$/.test(name)) return { mediators: 1 };
+  if (/\.mediatorBias\.(row|column)$/.test(name)) return { mediators: 1, grid: 2 };
+  if (/\.queryBias\.(row|column)$/.test(name)) return { mediators: 2, grid: 1 };
   return undefined;
+}
+
+/**
+ * A table of positions for another grid of tokens, linearly along it and with its end points, or of another number of
+ * mediators, which are the averages of windows.
+ */
+export function resizeTable(
+  name: string,
+  value: HostTensor,
+  grid: { readonly from: number; readonly to: number },
+  shape: readonly number[],
+): HostTensor {
+  const axes = tableAxes(name);
+  if (axes === undefined) throw new Error(`${name} is no table of positions.`);
+  const along =
+    axes.grid === undefined || grid.from === grid.to
+      ? value
+      : resize(value, axes.grid, alignedInterpolation(grid.from, grid.to));
+  const [from, to] = [along.shape[axes.mediators]!, shape[axes.mediators]!];
+  if (from === to) return along;
+  const line = halfPixelInterpolation(Math.sqrt(from), Math.sqrt(to));
+  const square = (count: number) => [Math.sqrt(count), Math.sqrt(count)];
+  const viewed = along.shape.flatMap((extent, axis) => (axis === axes.mediators ? square(extent) : [extent]));
+  const rows = resize(float32(viewed, floats(along)), axes.mediators, line);
+  return float32(shape, floats(resize(rows, axes.mediators + 1, line)));
 }
 
 function resize(value: HostTensor, axis: number, { rows, columns, data }: Matrix): HostTensor {
@@ -66,4 +233,62 @@ function resize(value: HostTensor, axis: number, { rows, columns, data }: Matrix
         result[(o * rows + row) * inner + i] = sum;
       }
   return float32([...value.shape.slice(0, axis), rows, ...value.shape.slice(axis + 1)], result);
+}
+
+/** Names that are listed before the others are only counted. */
+const listed = 6;
+
+/** What a carry does, in lines: for `plan`, the log and the report. */
+export function carryLines({ carried, resized, fresh, dropped, classes }: Carry): string[] {
+  const tensors = (count: number) => `${count} ${count === 1 ? 'tensor' : 'tensors'}`;
+  const part = (what: string, names: readonly string[]) =>
+    names.length === 0 ? [] : [`${tensors(names.length)} ${what}: ${modulesOf(names)}`];
+  return [
+    `${tensors(carried.length)} carried`,
+    ...part('resized', resized),
+    ...part('new', fresh),
+    ...part('dropped', dropped),
+    classes === undefined ? 'classes by their names, once they are known' : classesLine(classes),
+  ];
+}
+
+function classesLine({ rows, fresh, dropped }: CarriedClasses): string {
+  const names = (all: readonly string[]) =>
+    all.length <= listed
+      ? all.join(', ')
+      : `${all.slice(0, listed).join(', ')} and ${all.length - listed} more`;
+  return [
+    `${rows.length - fresh.length} of ${rows.length} classes carried by name`,
+    ...(fresh.length > 0 ? [`new: ${names(fresh)}`] : []),
+    ...(dropped.length > 0 ? [`dropped: ${names(dropped)}`] : []),
+  ].join('; ');
+}
+
+/** `attention.depthwise, attention.queryBias of blocks 0–27; final.projection` */
+function modulesOf(names: readonly string[]): string {
+  const blocksOf = new Map<string, Set<number>>();
+  for (const name of names) {
+    const [, block, module] = /^(?:blocks\.(\d+)\.)?(.*?)(?:\.\w+)?$/.exec(name)!;
+    const blocks = blocksOf.get(module!) ?? new Set();
+    if (block !== undefined) blocks.add(Number(block));
+    blocksOf.set(module!, blocks);
+  }
+  const modulesIn = new Map<string, string[]>();
+  for (const [module, blocks] of blocksOf) {
+    const where = rangesOf([...blocks]);
+    modulesIn.set(where, [...(modulesIn.get(where) ?? []), module]);
+  }
+  return Array.from(modulesIn, ([where, modules]) => modules.join(', ') + where).join('; ');
+}
+
+/** ` of blocks 0–3, 7`; nothing for none. */
+function rangesOf(blocks: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const block of [...blocks].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last?.[1] === block - 1) last[1] = block;
+    else ranges.push([block, block]);
+  }
+  const text = ranges.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(', ');
+  return text === '' ? '' : ` of block${blocks.length === 1 ? '' : 's'} ${text}`;
 }

@@ -1,7 +1,16 @@
-import { carryWeights } from '../../models/sit/carry.js';
+import { planCarry } from '../../models/sit/carry.js';
+import type { SiTConfig } from '../../models/sit/config.js';
+import { sitParameters } from '../../models/sit/parameters.js';
 import { toReference } from '../../models/sit/reference-names.js';
 import { sit } from '../../models/sit/sit.js';
-import { type Tensor1D, type Tensor4D, type Tensors, floats } from '../../tensorflow/index.js';
+import {
+  type HostTensor,
+  type HostTensors,
+  type Tensor1D,
+  type Tensor4D,
+  type Tensors,
+  floats,
+} from '../../tensorflow/index.js';
 import { type Check, type ProgramFixtureKind, expectNear, notUnderstood } from '../check.js';
 import { programInput, readFixture, statedTolerance, stored } from '../fixture.js';
 import { channelsFirst } from '../layout.js';
@@ -26,7 +35,7 @@ export const finetuneKind: ProgramFixtureKind = {
     const fixture = await readFixture(path);
     const low = specModel(fixture, 'low');
     const high = specModel(fixture, 'high');
-    const weights = carryWeights(referenceWeights(fixture, lowPrefix, low), low, high);
+    const weights = await carriedWeights(referenceWeights(fixture, lowPrefix, low), low, high);
     const parameters = parametersByReferenceName(high);
     const lowParameters = parametersByReferenceName(low);
     const tolerance = { ofLargest: statedTolerance(fixture, 1e-4) };
@@ -64,3 +73,15 @@ export const finetuneKind: ProgramFixtureKind = {
       .map(checkOf);
   },
 };
+
+async function carriedWeights(there: HostTensors, from: SiTConfig, to: SiTConfig): Promise<HostTensors> {
+  const classes = Array.from({ length: from.classes }, (_, label) => String(label));
+  const carry = planCarry({ config: from, classes }, { config: to, classes });
+  const begin = (name: string): never => {
+    throw new Error(`${name} would be new.`);
+  };
+  const values: Record<string, HostTensor> = {};
+  for (const { name } of sitParameters(to))
+    values[name] = await carry.valueOf(name, (of) => there[of]!, begin);
+  return values;
+}

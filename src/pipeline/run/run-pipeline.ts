@@ -17,7 +17,7 @@ import { asStorageError, describeFailure } from './failure.js';
 import { createRunFolder, pointTo } from './run-folder.js';
 import { RunRecord } from './run-record.js';
 import { runStage } from './run-stage.js';
-import { stageOutput, stageWork } from './stage-context.js';
+import { checkStages, stageOutput, stageWork } from './stage-context.js';
 
 export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   /** Interrupts the run: the stage that is running saves what it must, and a later run continues it. */
@@ -104,6 +104,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       },
     });
     if (options.locked !== undefined) refuseDifferences(plan, options.locked);
+    await checkStages(plan);
     emit({
       type: 'run-started',
       pipeline: pipeline.name,

@@ -1,6 +1,13 @@
 import { runtimeOf, seedOf } from '../../config/pipeline.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
-import type { FingerprintedContent, Json, StageContext, StageOutput, StageWork } from '../stage.js';
+import type {
+  FingerprintedContent,
+  Json,
+  PlannedInput,
+  StageContext,
+  StageOutput,
+  StageWork,
+} from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 import { outputContent } from '../store/output-hash.js';
 
@@ -18,6 +25,32 @@ export function stageOutput({ stage, kind, place, accepted }: PlannedStage, mani
     seconds: manifest.seconds,
     ...(accepted && { accepted }),
   };
+}
+
+/** Gives stages of a plan as they are known before anything runs. */
+export function plannedInputs({ stages }: Plan): (id: string) => PlannedInput {
+  const byId = new Map(stages.map((planned) => [planned.stage.id, planned]));
+  return (id) => {
+    const planned = byId.get(id);
+    if (planned === undefined) throw new Error(`A stage asked for ${id}, which is not planned.`);
+    const { stage, output } = planned;
+    return {
+      kind: stage.kind,
+      config: stage.config as unknown as Json,
+      ...(output && { output: stageOutput(planned, output) }),
+    };
+  };
+}
+
+/**
+ * Lets every stage that may run look into what only files tell.
+ *
+ * @throws UserError where one cannot run
+ */
+export async function checkStages(plan: Plan): Promise<void> {
+  const { directory } = plan.pipeline;
+  for (const { stage, kind, reasons } of plan.stages)
+    if (reasons.length > 0) await kind.check?.(stage.config, plannedInputs(plan), directory);
 }
 
 /** A planned stage, ready to run. It sees the outputs of the stages that it names, and of no others. */

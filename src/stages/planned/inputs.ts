@@ -17,6 +17,8 @@ export interface PlannedImages {
   /** Known once the images were found. */
   readonly count?: number;
   readonly classes?: number;
+  /** Their names, by label. */
+  readonly classNames?: readonly string[];
 }
 
 /** Latents, as far as is known before anything runs. */
@@ -34,7 +36,7 @@ export function plannedImages(id: string, resolve: Resolve): PlannedImages {
   return {
     size,
     ...(summary?.images !== undefined && { count: summary.images }),
-    ...(names && { classes: names.length }),
+    ...(names && { classes: names.length, classNames: names }),
   };
 }
 

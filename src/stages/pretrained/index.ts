@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Observable } from 'rxjs';
 import type { PretrainedConfig } from '../../config/generated/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
@@ -6,10 +5,8 @@ import type { StageContext, StageEvent } from '../../pipeline/stage.js';
 import { abortable, everyMs, fromWork } from '../../streams/index.js';
 import { sizeOf } from '../../tensorflow/index.js';
 import type { ModelDescription } from '../weights/model-source.js';
-import { openModel } from '../weights/open-model.js';
 import { writeSaved } from '../weights/write-saved.js';
-import { isFile } from './classes.js';
-import { readClassNames } from './class-names.js';
+import { openPretrained } from './open-pretrained.js';
 
 const progressEveryMs = 100;
 
@@ -20,10 +17,7 @@ export function run(config: PretrainedConfig, context: StageContext): Observable
 
 function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }: StageContext) {
   return fromWork<StageEvent>(async (tell, signal) => {
-    const classes = isFile(config.classes)
-      ? await readClassNames(resolve(folder, config.classes.file))
-      : config.classes;
-    const source = await openModel(resolve(folder, config.path), { ...config, classes });
+    const source = await openPretrained(config, folder);
     try {
       await writeSaved(source, directory, {
         signal,

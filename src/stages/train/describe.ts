@@ -1,5 +1,6 @@
 import type { TrainConfig } from '../../config/generated/index.js';
 import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
+import { carryLines } from '../../models/sit/carry.js';
 import { sitCost } from '../../models/sit/cost.js';
 import { trainingMemory } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../pipeline/stage.js';
@@ -10,18 +11,22 @@ import { type PlannedLatents, type Resolve, plannedTrainingLatents } from '../pl
 import { stepsPerEpoch, totalSteps } from './length.js';
 import { memoryChoice } from './memory.js';
 import { modelConfig } from './model-config.js';
+import { plannedCarry } from './start.js';
 
 /** What encoding and decoding are kept to, each; the autoencoder's weights are small beside it. */
 const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
 
 /** What a training costs and how long it is, as far as configurations and cached outputs tell. */
-export function describeTrain(
+export async function describeTrain(
   config: TrainConfig,
   resolve: Resolve,
   { workers }: Pick<RuntimeConfig, 'workers'>,
-): readonly StageFact[] {
+  directory: string,
+): Promise<readonly StageFact[]> {
   const latents = plannedTrainingLatents(config, resolve);
+  const carry = await plannedCarry(config, resolve, directory);
   return [
+    ...(carry === undefined ? [] : carryLines(carry).map((value) => ({ label: 'start', value }))),
     ...(latents === undefined ? [] : modelFacts(config, latents, workers)),
     ...lengthFacts(config, latents?.count),
   ];

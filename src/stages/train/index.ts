@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { EMPTY, type Observable, concat, defer, finalize, from, mergeMap } from 'rxjs';
 import type { TrainConfig } from '../../config/generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
-import { checkCarried } from '../../models/sit/carry.js';
+import type { Carry } from '../../models/sit/carry.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { openSitSession } from '../../models/sit/session.js';
@@ -26,8 +26,8 @@ import { inputSpecs, lossProgram } from './loss-program.js';
 import { expectedMemory, requireTrainingMemory } from './memory.js';
 import { modelConfig } from './model-config.js';
 import { SampleGrids } from './samples/sample-grids.js';
-import { readSavedModel, writeSavedModel } from './saved-model.js';
-import { type StartModel, startFrom } from './start.js';
+import { writeSavedModel } from './saved-model.js';
+import { type StartModel, carryFrom, findStart, startFrom, startSummary } from './start.js';
 
 /** Trains a SiT with attention mediators. */
 export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
@@ -35,6 +35,7 @@ export function run(config: TrainConfig, context: StageContext): Observable<Stag
     from(Training.open(config, context)).pipe(
       mergeMap((training) =>
         concat(
+          from(training.notices()),
           defer(() => trainingSteps(training.job(), context)),
           isFirstWorker(context) ? defer(() => training.finish()) : EMPTY,
         ).pipe(finalize(() => void training.close())),
@@ -51,24 +52,33 @@ class Training {
     private readonly context: StageContext,
     private readonly data: TrainingData,
     private readonly model: SiTConfig,
-    private readonly start: StartModel | undefined,
+    private readonly start: (StartModel & { readonly carry: Carry }) | undefined,
   ) {
     this.session = openSitSession(context.runtime, workerServer(context));
   }
 
   static async open(config: TrainConfig, context: StageContext): Promise<Training> {
-    const directory = config.start === undefined ? undefined : context.input(config.start).directory;
-    const start = directory === undefined ? undefined : { directory, saved: await readSavedModel(directory) };
-    const data = await openTrainingData(config, context, start?.saved.normalization);
+    const start = await findStart(config, context);
+    const data = await openTrainingData(config, context, start?.description);
     try {
       const [latentSize, , channels] = data.shape;
       const model = modelConfig(config, { latentSize, channels, classes: data.classes.length });
-      if (start !== undefined) checkCarried(start.saved.config, model);
-      return new Training(config, context, data, model, start);
+      if (start === undefined) return new Training(config, context, data, model, undefined);
+      const { name, description } = start;
+      const carry = carryFrom(name, description, config, { config: model, classes: data.classes });
+      return new Training(config, context, data, model, { ...start, carry });
     } catch (error) {
       await data.close();
       throw error;
     }
+  }
+
+  /** What a model that training starts from gives it. */
+  notices(): readonly StageEvent[] {
+    const { start, context } = this;
+    if (start === undefined || !isFirstWorker(context)) return [];
+    const message = `Starts ${startSummary(start.name, start.carry).join('; ')}.`;
+    return [{ type: 'notice', level: 'info', message }];
   }
 
   job(): TrainingJob {
@@ -92,7 +102,7 @@ class Training {
       start: (trainer) =>
         start === undefined
           ? trainer.start(initialValues(parameters, context.seed))
-          : startFrom(trainer, start, model, [config.ema].flat()),
+          : startFrom(trainer, start, start.carry, [config.ema].flat(), context.seed),
       load: latentBatches(data, config, context.seed, share),
       schedule: {
         kind: config.schedule,
@@ -141,6 +151,7 @@ class Training {
       type: 'summary',
       values: {
         steps,
+        ...(this.start && { start: startSummary(this.start.name, this.start.carry) }),
         parameters,
         samples: steps * config.globalBatch,
         expectedMemoryMegabytes: toMegabytes(expectedMemory(config, model, share.size, data.readingBytes)),

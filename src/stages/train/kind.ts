@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import type { TrainConfig } from '../../config/generated/index.js';
 import type { StageKind } from '../../pipeline/stage.js';
+import { isFile } from '../pretrained/classes.js';
 import { runLater } from '../run-later.js';
 import { isIncidentalToTraining } from '../training-files.js';
 
@@ -8,9 +10,17 @@ export const stage: StageKind<TrainConfig> = {
   codeVersion: 1,
   dependsOnPrecision: true,
   dataParallel: true,
-  externalInputs: () => [],
+  externalInputs: ({ start }, folder) =>
+    typeof start === 'object'
+      ? [start.path, ...(isFile(start.classes) ? [start.classes.file] : [])].map((path) =>
+          resolve(folder, path),
+        )
+      : [],
   isIncidental: isIncidentalToTraining,
-  describe: async (config, resolve, runtime) =>
-    (await import('./describe.js')).describeTrain(config, resolve, runtime),
+  describe: async (config, resolve, runtime, folder) =>
+    (await import('./describe.js')).describeTrain(config, resolve, runtime, folder),
+  check: async (config, resolve, folder) => {
+    if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
+  },
   run: runLater(() => import('./index.js')),
 };

@@ -10,10 +10,13 @@ export interface LatentFacts {
 }
 
 /** The model that a stage's configuration describes, for latents of the given kind. */
-export function modelConfig({ model }: Pick<TrainConfig, 'model'>, latents: LatentFacts): SiTConfig {
+export function modelConfig(
+  { model }: Pick<TrainConfig, 'model'>,
+  { latentSize, channels, classes }: LatentFacts,
+): SiTConfig {
   const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm } = model;
   return {
-    ...latents,
+    ...{ latentSize, channels, classes },
     hiddenSize,
     depth,
     heads,

@@ -1,49 +1,172 @@
 import { join } from 'node:path';
-import { openTensors } from '../../data/safetensors/index.js';
-import { carryTensor, checkCarried } from '../../models/sit/carry.js';
-import { type SiTConfig, gridOf } from '../../models/sit/config.js';
+import type { PretrainedConfig, TrainConfig } from '../../config/generated/index.js';
+import { UserError } from '../../errors.js';
+import {
+  type Carry,
+  type CarriedModel,
+  type WeightOf,
+  carryLines,
+  planCarry,
+} from '../../models/sit/carry.js';
 import { sitParameters } from '../../models/sit/parameters.js';
-import { float32 } from '../../tensorflow/index.js';
+import { initialValues } from '../../nn/parameters.js';
+import type { StageContext } from '../../pipeline/stage.js';
 import { averageGroups } from '../../training/state-groups.js';
 import type { Trainer, ValueOf } from '../../training/trainer.js';
-import type { SavedModel } from './saved-model.js';
+import type { PlannedImages, PlannedLatents, Resolve } from '../planned/inputs.js';
+import { plannedTrainingLatents } from '../planned/inputs.js';
+import { openPretrained } from '../pretrained/open-pretrained.js';
+import type { ModelDescription, ModelSource } from '../weights/model-source.js';
+import { savedSource } from '../weights/saved-source.js';
+import { modelConfig } from './model-config.js';
+import { readSavedModel } from './saved-model.js';
 
-/** The model that training starts from, and the output that it is in. */
+/** The model that training starts from. */
 export interface StartModel {
-  readonly directory: string;
-  readonly saved: SavedModel;
+  readonly name: string;
+  readonly description: ModelDescription;
+  /** Opens its weights, those of an average of that decay where it keeps one. Close them after use. */
+  open(decay?: number): Promise<ModelSource>;
+}
+
+/** Finds the model that a stage starts from; nothing where it starts from none. */
+export async function findStart(
+  { start }: TrainConfig,
+  { input, pipelineDirectory }: Pick<StageContext, 'input' | 'pipelineDirectory'>,
+): Promise<StartModel | undefined> {
+  if (start === undefined) return undefined;
+  if (typeof start === 'object') {
+    const open = () => openPretrained(start, pipelineDirectory);
+    return { name: start.path, description: await describedBy(open), open };
+  }
+  const { directory } = input(start);
+  const { weights, ...description } = await readSavedModel(directory);
+  const paths: Readonly<Record<string, string | undefined>> = weights;
+  return {
+    name: start,
+    description,
+    open: (decay) => {
+      const average = paths[`ema-${decay ?? 'none'}`];
+      return savedSource(directory, { weights: 'all' }, average && join(directory, average));
+    },
+  };
+}
+
+async function describedBy(open: () => Promise<ModelSource>): Promise<ModelDescription> {
+  const source = await open();
+  await source.close();
+  return source.description;
 }
 
 /**
- * Sets a trainer to the weights of a trained model and their moving averages, carried to the size of the new latents;
- * moments are zero, as at any start. An average goes on from the model's own of the same decay, or else from its first.
+ * How the model's weights are carried to a training's.
+ *
+ * @throws UserError `start-mismatch` where its outputs mean something else; `weights-not-carried` where nothing fits
+ */
+export function carryFrom(
+  name: string,
+  from: Pick<TrainConfig, 'interpolant' | 'prediction'> & CarriedModel,
+  to: Pick<TrainConfig, 'interpolant' | 'prediction'>,
+  model: CarriedModel,
+): Carry {
+  for (const key of ['interpolant', 'prediction'] as const)
+    if (from[key] !== to[key])
+      throw new UserError({
+        code: 'start-mismatch',
+        message: `${name}, which training starts from, has \`${key}: ${from[key]}\`; here it is \`${to[key]}\`.`,
+        remedy: `Train with \`${key}: ${from[key]}\`.`,
+      });
+  try {
+    return planCarry(from, model);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { code, message, remedy } = error;
+    throw new UserError({ code, message: `${name}: ${message}`, ...(remedy !== undefined && { remedy }) });
+  }
+}
+
+/**
+ * Sets a trainer to the weights of a model and their moving averages, carried to its own; moments are zero, as at any
+ * start. An average goes on from the model's own of the same decay, or else from its first.
  *
  * @param decays of the trainer's averages
- * @throws UserError `weights-not-carried` where the models differ in more than the size of their latents.
+ * @param seed of what the model has not
  */
 export async function startFrom(
   trainer: Trainer,
-  { directory, saved }: StartModel,
-  model: SiTConfig,
+  start: StartModel,
+  carry: Carry,
   decays: readonly number[],
+  seed: number,
 ): Promise<void> {
-  checkCarried(saved.config, model);
-  const shapes = new Map(sitParameters(saved.config).map(({ name, shape }) => [name, shape]));
-  const carried = async (path: string, use: (valueOf: ValueOf) => Promise<void>): Promise<void> => {
-    const file = await openTensors(join(directory, path));
+  const there = new Map(sitParameters(start.description.config).map((each) => [each.name, each]));
+  const begin = initialValues(trainer.parameters, seed);
+  const carried = async (
+    set: 'raw' | 'ema',
+    decay: number | undefined,
+    use: (valueOf: ValueOf) => Promise<void>,
+  ): Promise<void> => {
+    const source = await start.open(decay);
+    const weightOf: WeightOf = (name) => source.read(set, there.get(name)!);
     try {
-      await use(async (name) => {
-        const value = float32(shapes.get(name)!, await file.readFloat32(name));
-        return carryTensor(name, value, gridOf(saved.config), gridOf(model));
-      });
+      await use((name) => carry.valueOf(name, weightOf, begin));
     } finally {
-      await file.close();
+      await source.close();
     }
   };
-  await carried(saved.weights.raw, (weightOf) => trainer.start(weightOf));
-  const paths: Readonly<Record<string, string | undefined>> = saved.weights;
-  for (const [i, group] of averageGroups(decays).entries()) {
-    const path = paths[`ema-${decays[i]!}`] ?? saved.weights.ema;
-    await carried(path, (averageOf) => trainer.write(group, averageOf));
-  }
+  await carried('raw', undefined, (weightOf) => trainer.start(weightOf));
+  for (const [i, group] of averageGroups(decays).entries())
+    await carried('ema', decays[i]!, (averageOf) => trainer.write(group, averageOf));
 }
+
+/**
+ * How a stage would begin with the model that it starts from, as far as is known before anything runs: from its output,
+ * its configuration, or the header of its file. Nothing where that model's sizes are not known.
+ *
+ * @throws UserError as `carryFrom`, and for what is wrong with the file
+ */
+export async function plannedCarry(
+  config: TrainConfig,
+  resolve: Resolve,
+  directory: string,
+): Promise<Carry | undefined> {
+  const { start } = config;
+  if (start === undefined) return undefined;
+  const from = await plannedStart(start, resolve, directory);
+  if (from === undefined) return undefined;
+  // Where it is not known yet what an autoencoder makes, everything but the size of the latents is.
+  const latents: Partial<PlannedLatents> = plannedTrainingLatents(config, resolve) ?? {};
+  const { latentSize, channels } = from.config;
+  const model = modelConfig(config, { latentSize, channels, ...latents, classes: latents.classes ?? 0 });
+  const name = typeof start === 'string' ? start : start.path;
+  return carryFrom(name, from, config, { config: model, ...classesOf(latents) });
+}
+
+type PlannedStart = Pick<TrainConfig, 'interpolant' | 'prediction'> & CarriedModel;
+
+async function plannedStart(
+  start: NonNullable<TrainConfig['start']>,
+  resolve: Resolve,
+  directory: string,
+): Promise<PlannedStart | undefined> {
+  if (typeof start === 'object') return describedBy(() => openPretrained(start, directory));
+  const { kind, config, output } = resolve(start);
+  if (output !== undefined) return readSavedModel(output.directory);
+  if (kind === 'pretrained')
+    return describedBy(() => openPretrained(config as unknown as PretrainedConfig, directory));
+  const training = config as unknown as TrainConfig;
+  const latents = plannedTrainingLatents(training, resolve);
+  if (latents === undefined) return undefined;
+  const { interpolant, prediction } = training;
+  const model = modelConfig(training, { ...latents, classes: latents.classes ?? 0 });
+  return { config: model, interpolant, prediction, ...classesOf(latents) };
+}
+
+const classesOf = ({ classNames }: Pick<PlannedImages, 'classNames'>): Pick<CarriedModel, 'classes'> =>
+  classNames === undefined ? {} : { classes: classNames };
+
+/** What is recorded of a start. */
+export const startSummary = (name: string, carry: Carry): readonly string[] => [
+  `from ${name}`,
+  ...carryLines(carry),
+];

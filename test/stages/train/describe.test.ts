@@ -23,7 +23,8 @@ async function facts(train: string, images?: number, workers = 1): Promise<Recor
     const isFound = kind === 'images' && images !== undefined;
     return { kind, config: config as unknown as Json, ...(isFound && { output: found }) };
   };
-  const described = describeTrain(stages.get('train')!.config as TrainConfig, resolve, { workers });
+  const training = stages.get('train')!.config as TrainConfig;
+  const described = await describeTrain(training, resolve, { workers }, '.');
   return Object.fromEntries(described.map(({ label, value }) => [label, value]));
 }
 

@@ -7,11 +7,11 @@ import { lastValueFrom, tap, toArray } from 'rxjs';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../../src/data/safetensors/index.js';
-import { carryTensor } from '../../../src/models/sit/carry.js';
+import { resizeTable } from '../../../src/models/sit/carry.js';
 import type { StageContext, StageEvent, StageOutput } from '../../../src/pipeline/stage.js';
 import { stageRegistry } from '../../../src/stages/registry.js';
 import { readSavedModel } from '../../../src/stages/train/saved-model.js';
-import { float32 } from '../../../src/tensorflow/index.js';
+import { type HostTensor, float32 } from '../../../src/tensorflow/index.js';
 import { load } from '../../config/pipelines.js';
 import { writeTinyDiffusers } from '../../support/tiny-diffusers.js';
 
@@ -173,9 +173,11 @@ describe('training that starts from another model', () => {
       const raw = await read('first', 'raw', tensor);
       const average = await read('first', 'ema', tensor);
       // The learning rate is too small to change a float32.
-      expect(await read('second', 'raw', tensor)).toEqual(carryTensor(tensor, raw, 5, 6));
+      const carried = (value: HostTensor) =>
+        tensor.endsWith('.row') ? resizeTable(tensor, value, { from: 5, to: 6 }, [2, 4, 6]) : value;
+      expect(await read('second', 'raw', tensor)).toEqual(carried(raw));
       // One step of the average moves it by 1e-4 of its distance, below 0.2, to the weights.
-      expect(await read('second', 'ema', tensor)).toBeAllclose(carryTensor(tensor, average, 5, 6), {
+      expect(await read('second', 'ema', tensor)).toBeAllclose(carried(average), {
         absolute: 3e-5,
       });
       expect(raw.data).not.toEqual(average.data);

@@ -6,6 +6,7 @@ import type { StageContext } from '../../../pipeline/stage.js';
 import type { Normalization } from '../../../training/diffusion-loss.js';
 import { Autoencoder } from '../../autoencoder/saved-autoencoder.js';
 import { openImages } from '../../images/open-images.js';
+import type { ModelDescription } from '../../weights/model-source.js';
 import { scaledNormalization } from '../../weights/normalization.js';
 import { EncodedImages, measureLatents } from './encoded-images.js';
 import { storedLatents } from './stored-latents.js';
@@ -14,16 +15,18 @@ import type { TrainingData } from './training-data.js';
 /**
  * Opens what a stage trains on: stored latents, or images with the autoencoder that encodes them.
  *
- * @param normalization that of the model to start from; without it what the autoencoder asks for, or else the
- *   statistics of the latents
+ * @param start the model to start from, whose normalization is taken where it knows latents of as many channels; without
+ *   it what the autoencoder asks for, or else the statistics of the latents
  */
 export async function openTrainingData(
   config: TrainConfig,
   context: StageContext,
-  normalization?: Normalization,
+  start?: Pick<ModelDescription, 'config' | 'normalization'>,
 ): Promise<TrainingData> {
+  const normalizationOf = (channels: number) =>
+    start?.config.channels === channels ? start.normalization : undefined;
   if (config.latents !== undefined)
-    return storedLatents(context.input(config.latents).directory, normalization);
+    return storedLatents(context.input(config.latents).directory, normalizationOf);
   const images = await openImages(config.images!, context);
   const { directory } = context.input(config.autoencoder!);
   const autoencoder = await Autoencoder.open(directory, context.runtime);
@@ -36,7 +39,7 @@ export async function openTrainingData(
   const { count, shape, classes, labels, readingBytes } = data;
   return {
     ...{ count, shape, classes, labels, readingBytes },
-    normalization: normalization ?? asked ?? (await keptMeasurement(data, context.directory)),
+    normalization: normalizationOf(shape[2]) ?? asked ?? (await keptMeasurement(data, context.directory)),
     read: (draws, out) => data.read(draws, out),
     close: () => data.close(),
   };

@@ -2,8 +2,15 @@ import { LatentDataset } from '../../../data/latents/index.js';
 import type { Normalization } from '../../../training/diffusion-loss.js';
 import type { TrainingData } from './training-data.js';
 
-/** Latents that an `encode` stage has stored. */
-export async function storedLatents(directory: string, normalization?: Normalization): Promise<TrainingData> {
+/**
+ * Latents that an `encode` stage has stored.
+ *
+ * @param given how they are normalised, by their channels, where not by their own statistics
+ */
+export async function storedLatents(
+  directory: string,
+  given: (channels: number) => Normalization | undefined = () => undefined,
+): Promise<TrainingData> {
   const latents = await LatentDataset.open(directory);
   const { count, shape, classes, labels, index } = latents;
   return {
@@ -11,7 +18,7 @@ export async function storedLatents(directory: string, normalization?: Normaliza
     shape,
     classes,
     labels,
-    normalization: normalization ?? index.normalization,
+    normalization: given(shape[2]) ?? index.normalization,
     readingBytes: 0,
     read: (draws, out) =>
       latents.readBatch(

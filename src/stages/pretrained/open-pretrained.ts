@@ -1,0 +1,19 @@
+import { resolve } from 'node:path';
+import type { PretrainedConfig } from '../../config/generated/index.js';
+import type { ModelSource } from '../weights/model-source.js';
+import { openModel } from '../weights/open-model.js';
+import { isFile } from './classes.js';
+import { readClassNames } from './class-names.js';
+
+/**
+ * Opens the model that a `pretrained` stage, or the `start` of a training, names. Only headers are read.
+ *
+ * @param folder where relative paths start
+ * @throws UserError as `openModel` and `readClassNames`
+ */
+export async function openPretrained(config: PretrainedConfig, folder: string): Promise<ModelSource> {
+  const classes = isFile(config.classes)
+    ? await readClassNames(resolve(folder, config.classes.file))
+    : config.classes;
+  return openModel(resolve(folder, config.path), { ...config, classes });
+}
