@@ -34,12 +34,18 @@ export interface Transferred {
 
 const bytesPerMegabyte = 1e6;
 
-/** Does a conversion with progress and interrupts, and says what was made. Gives the exit code. */
+/**
+ * Does a conversion to a file or folder with progress and interrupts, and says what was made. Gives the exit code.
+ *
+ * @throws UserError `output-exists`, before anything is read
+ */
 export async function transfer(
-  { json }: TransferOptions,
+  target: string,
+  { json, force = false }: TransferOptions,
   { stdout, stderr, forceExit }: Services,
   convert: (work: Work) => Promise<Transferred>,
 ): Promise<number> {
+  await checkFree(resolve(target), { replace: force, marks });
   const progress = progressLine(stderr);
   const interrupts = onInterrupt(() => undefined, forceExit);
   try {

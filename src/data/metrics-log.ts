@@ -23,34 +23,31 @@ export class MetricsLog {
   readonly #hash = createHash('sha256');
   #bytes = 0;
 
-  private constructor(readonly path: string) {}
+  constructor(readonly path: string) {}
 
   /**
-   * Goes on after `step`: what was logged of later steps is dropped, so that a training that resumes there repeats no
-   * line.
+   * Begins, or goes on after `step`: what was logged of later steps is dropped, so that a training that resumes there
+   * repeats no line. Gives the steps that are left.
    *
    * @param seal of the log as it was at that step, where that is known: a log that is another one is reported to `warn`
    */
-  static async resume(
-    path: string,
+  async resume(
     step: number,
-    seal: FileSeal | undefined,
-    warn: (message: string) => void,
-  ): Promise<MetricsLog> {
-    const log = new MetricsLog(path);
-    const found = await readFile(path).catch(() => Buffer.alloc(0));
+    seal?: FileSeal,
+    warn: (message: string) => void = () => undefined,
+  ): Promise<number[]> {
+    const found = await readFile(this.path).catch(() => Buffer.alloc(0));
     const sealed = found.subarray(0, seal?.bytes ?? 0);
-    const isWhole = seal !== undefined && sealed.length === seal.bytes && sha256(sealed) === seal.sha256;
+    const isWhole = sealed.length === seal?.bytes && sha256(sealed) === seal.sha256;
     const kept = isWhole ? sealed : Buffer.from(linesUpTo(step, found.toString()).join(''));
-    if (seal !== undefined && !isWhole) {
-      const steps = linesUpTo(step, kept.toString()).map((line) => (JSON.parse(line) as MetricsRecord).step);
+    const steps = linesUpTo(step, kept.toString()).map((line) => (JSON.parse(line) as MetricsRecord).step);
+    if (seal !== undefined && !isWhole)
       warn(
-        `${basename(path)} is not as it was at step ${step}: ${seal.bytes} bytes were logged until then, and ${kept.length} bytes are left${steps.length > 0 ? `, until step ${steps.at(-1)}` : ''}. What is missing stays away; the training itself is not concerned.`,
+        `${basename(this.path)} is not as it was at step ${step}: ${seal.bytes} bytes were logged until then, and ${kept.length} bytes are left${steps.length > 0 ? `, until step ${steps.at(-1)}` : ''}. What is missing stays away; the training itself is not concerned.`,
       );
-    }
-    await writeFileWhole(path, kept);
-    log.#take(kept);
-    return log;
+    await writeFileWhole(this.path, kept);
+    this.#take(kept);
+    return steps;
   }
 
   /** Appends one record. */

@@ -192,6 +192,11 @@ export interface StageKind<Config> {
    * @throws UserError where the stage cannot run
    */
   check?(config: Config, resolve: (stage: string) => PlannedInput, pipelineDirectory: string): Promise<void>;
+  /**
+   * Names of the numbers that its output may come to, in its summary or as the last figures of its progress: columns of a
+   * sweep's table, so that one to sort by is checked before anything runs. Those within a map go by the map's name.
+   */
+  readonly figures: readonly string[];
   /** Whether several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */

@@ -16,6 +16,7 @@ import {
 } from 'rxjs';
 import { UserError } from '../errors.js';
 import { faultPoint } from '../files/fault-point.js';
+import type { FileSeal } from '../files/output-file.js';
 import type { StageContext, StageEvent, StageProgress } from '../pipeline/stage.js';
 import { abortError, everyMs, integers, prefetch } from '../streams/index.js';
 import { type HostTensor, peakMemoryBytes } from '../tensorflow/index.js';
@@ -32,7 +33,7 @@ import { Meter, type MeterState } from '../training/meter.js';
 import { type Schedule, learningRateAt } from '../training/schedule.js';
 import { withQuartiles } from '../training/time-quartiles.js';
 import type { Trainer } from '../training/trainer.js';
-import { type LogSeals, type RecordsOptions, TrainingRecords } from './records/training-records.js';
+import { type RecordsOptions, TrainingRecords } from './records/training-records.js';
 import { toMegabytes } from './memory.js';
 import { checkpointsName } from './training-files.js';
 import { madeFrom, refuseForeign } from './training-origin.js';
@@ -80,8 +81,8 @@ interface Saved {
   readonly updates: number;
   readonly skippedInARow: number;
   readonly meter: MeterState;
-  /** What was logged until then; absent in checkpoints of earlier versions. */
-  readonly logs?: LogSeals | undefined;
+  /** `metrics.jsonl` as it was then; absent in checkpoints of earlier versions. */
+  readonly metrics?: FileSeal | undefined;
 }
 
 /** The folder of a training stage's checkpoints. */
@@ -161,7 +162,7 @@ class TrainingRun {
     );
     if (checkpoint !== undefined) await refuseForeign(checkpoint, context);
     const records = isFirstWorker(context)
-      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0, checkpoint?.extra.logs)
+      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0, checkpoint?.extra.metrics)
       : undefined;
     notices.push(...(records?.takeNotices() ?? []));
     await job.pictures?.rewind(checkpoint?.step ?? 0);
@@ -261,7 +262,7 @@ class TrainingRun {
       updates: this.updates,
       skippedInARow: this.skippedInARow,
       meter: this.meter.toJSON(),
-      logs: await this.records?.seal(),
+      metrics: await this.records?.seal(),
     };
     const { step, context } = this;
     await saveCheckpoint(this.folder, this.job.trainer, { step, extra, made: madeFrom(context) });

@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { withCalibration } from '../../src/cli/commands/calibrate.js';
 import { loadPipeline, type StageOf } from '../../src/config/index.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { toyCommand } from './toy-project.js';
 
 it('follows the same paths whatever ratios the file has', async () => {
   const calibration = async (set: readonly string[]) => {
@@ -15,4 +20,28 @@ it('follows the same paths whatever ratios the file has', async () => {
   const other = await calibration(['stages.stepwise.phases.0.switchRatio=0.99']);
   expect(other.config).toEqual(written.config);
   expect(await calibration(['stages.stepwise.firstSteps=5'])).not.toEqual(written);
+});
+
+it('looks at the file to write into before it calibrates', async () => {
+  const folder = await temporaryFolder('calibrate');
+  const none = join(folder, 'none.yaml');
+  const other = join(folder, 'other.yaml');
+  await writeFile(other, 'stages: { stepwise: { phases: [{ model: a }] } }\n');
+  const file = join(process.cwd(), 'pipelines', 'emoji-stepwise.yaml');
+  for (const [target, message] of [
+    [none, 'none.yaml'],
+    [other, 'does not itself hold'],
+  ] as const) {
+    const { exitCode, stderr } = await toyCommand(folder, [
+      'calibrate',
+      file,
+      '--write',
+      target,
+      '--runs',
+      'runs',
+    ]);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain(message);
+  }
+  expect(existsSync(join(folder, 'runs'))).toBe(false);
 });

@@ -86,11 +86,16 @@ describe('usage', () => {
     [['run', 'toy.yaml', '--forse', 'x'], 'Did you mean --force?'],
     [['plan', 'toy.yaml', '--until', 'imagse'], 'Did you mean images?'],
     [['run', 'toy.yaml', '--force', 'imagse'], 'Did you mean images?'],
+    [['plan', 'toy.yaml', '--resolved', '--until', 'images'], "cannot be used with option '--until"],
+    [['schema', '--path', '--bundle'], "cannot be used with option '--bundle'"],
+    [['status', '--watch', '--json'], "cannot be used with option '--json'"],
+    [['status', '--watch'], '--watch would change nothing: what it draws over and over needs a terminal'],
   ])('that is wrong exits with 2: %j', async (args, message) => {
     const { stderr, exitCode } = await pipeline(...args);
     expect(exitCode).toBe(2);
     expect(stderr).toContain(message);
     expect(stderr).not.toContain('    at ');
+    expect(existsSync(join(cwd, 'runs'))).toBe(false);
   });
   it('is explained with exit code 0', async () => {
     const { stdout, exitCode } = await pipeline('--help');

@@ -99,6 +99,40 @@ describe('pipeline import and export', () => {
   });
 });
 
+describe('options', () => {
+  it('are checked before anything is read, and refused where they would change nothing', async () => {
+    const problems = async (...args: string[]) => {
+      const { exitCode, stderr } = await pipeline(...args);
+      expect(exitCode).toBe(2);
+      return stderr;
+    };
+    const to = path('refused');
+    for (const [option, value, message] of [
+      ['--heads', '2.5', 'A whole number of at least 1 was expected.'],
+      ['--label-dropout', '7', 'A number from 0 to 1 was expected.'],
+      ['--scaling-factor', '0', 'A number above 0 was expected.'],
+    ] as const)
+      expect(await problems('import', path('reference.pt'), to, option, value)).toContain(message);
+    for (const option of [
+      ['--heads', '2'],
+      ['--prediction', 'noise'],
+      ['--weights', 'ema'],
+    ])
+      expect(await problems('import', path('vae'), to, ...option)).toContain(
+        `${option[0]} would change nothing: these are the weights of an autoencoder`,
+      );
+    expect(await problems('export', path('reference.pt'), path('raw.pt'), '--weights', 'raw')).toContain(
+      '--weights would change nothing',
+    );
+    expect(existsSync(to)).toBe(false);
+    // The target comes before the source, which may have to be fetched.
+    await mkdir(path('taken'));
+    await writeFile(path('taken', 'thesis.txt'), '');
+    expect(await problems('import', 'nobody/nothing', path('taken'))).toContain('other things in it');
+    expect(await problems('export', path('none.pt'), path('taken'))).toContain('other things in it');
+  });
+});
+
 describe('what is there', () => {
   it('is not overwritten without --force, and never where it is something else', async () => {
     await mkdir(path('mine'));
@@ -136,7 +170,7 @@ describe('mistakes', () => {
     [['import', 'none.pt', 'a'], /none\.pt: there is no such file or folder/, 2],
     [['import', 'lab/vae', 'a'], /lab\/vae@main is not in .*nothing may be downloaded/, 1],
     [['import', 'reference.pt', 'a', '--interpolant', 'vq'], /Allowed choices are linear, gvp, vp/, 2],
-    [['import', 'reference.pt', 'a', '--heads', 'many'], /a number is expected/, 2],
+    [['import', 'reference.pt', 'a', '--heads', 'many'], /A whole number of at least 1/, 2],
   ] as const)('%j', async (args, message, code) => {
     const [command, source, ...rest] = args;
     const name = source.includes('/') ? source : path(source);

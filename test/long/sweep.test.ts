@@ -195,7 +195,6 @@ describe('pipeline sweep', () => {
   it('sorts its table, and exits with 2 where usage or the file is wrong', async () => {
     const toy = await ToySweep.create('{ grid: { stages.train.steps: [5, 8, 6] } }');
     const { stdout } = await toy.sweep('--sort=-steps', '--parallel', '3');
-    expect((await toy.sweep('--sort', 'lss')).stdout).toContain('Not sorted: The table has no column lss.');
     expect(
       [...stdout.slice(stdout.indexOf('TRIAL')).matchAll(/^[\da-f]{10} +(\d)/gm)].map(([, steps]) => steps),
     ).toEqual(['8', '6', '5']);

@@ -56,6 +56,7 @@ async function breakIfAsked({ id }: StageContext): Promise<void> {
 const images: StageKind<never> = {
   name: 'images',
   codeVersion: 1,
+  figures: ['images'],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: (config: { path: string }, directory) => [resolve(directory, config.path)],
@@ -87,6 +88,7 @@ interface TrainConfig {
 const train: StageKind<never> = {
   name: 'train',
   codeVersion: 3,
+  figures: ['loss', 'steps'],
   dependsOnPrecision: true,
   externalInputs: () => [],
   describe: (config: TrainConfig) => Promise.resolve([{ label: 'steps', value: String(config.steps) }]),
@@ -141,6 +143,7 @@ const train: StageKind<never> = {
 const encode: StageKind<never> = {
   name: 'encode',
   codeVersion: 1,
+  figures: ['latents'],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: () => [],
@@ -156,6 +159,7 @@ const encode: StageKind<never> = {
 const report: StageKind<never> = {
   name: 'report',
   codeVersion: 1,
+  figures: [],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   tellsOfInputs: true,

@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs';
 import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunFile } from '../../src/pipeline/run/run-file.js';
+import { figuresOfStage } from '../../src/pipeline/runs/figures.js';
+import { stageRegistry } from '../../src/stages/registry.js';
 import { NpzFile } from '../../src/data/npz/index.js';
 import { computing, loadedModules } from '../support/loaded-modules.js';
 import { main, startPipeline, tinyPipeline, untilCheckpoint } from '../support/tiny-pipeline.js';
@@ -60,6 +63,18 @@ describe('the whole pipeline', () => {
     expect(metrics.map((line) => (JSON.parse(line) as { step: number }).step)).toEqual([10, 20, 30, 40]);
     expect(await readdir(join(output('train'), 'checkpoints'))).toEqual(['step-000000032', 'step-000000040']);
     expect(existsSync(join(output('report'), 'report.html'))).toBe(true);
+  });
+
+  it('comes to no figures but those that its kinds of stage announce', async () => {
+    const run = JSON.parse(
+      await readFile(join(folder, 'runs', 'tiny', 'latest', 'run.json'), 'utf8'),
+    ) as RunFile;
+    for (const [id, record] of Object.entries(run.stages)) {
+      const { figures } = await stageRegistry.load(record.kind);
+      const found = figuresOfStage(id, record).map(({ name }) => name.split('.')[0]!);
+      expect([id, found.filter((name) => !figures.includes(name))]).toEqual([id, []]);
+    }
+    expect(figuresOfStage('train', run.stages.train!).map(({ name }) => name)).toContain('loss');
   });
 
   it('profiles as many steps as were asked for, and says what they cost', async () => {

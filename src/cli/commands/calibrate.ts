@@ -8,7 +8,7 @@ import { loadWithSources } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
 import { chooseRenderer, exitCode } from './run.js';
-import { writeRatios } from './write-ratios.js';
+import { phasesIn, writeRatios } from './write-ratios.js';
 
 export interface CalibrateCommandOptions {
   readonly set: string[];
@@ -30,6 +30,7 @@ export async function calibrate(
   const loaded = await loadWithSources(file, options.set, services);
   if (loaded === undefined) return exitCodes.invalid;
   const sample = phasedStage(loaded.pipeline, options.stage);
+  if (options.write !== undefined) await phasesIn(options.write, sample.id, sample.config.phases!.length);
   const pipeline = withCalibration(loaded.pipeline, sample, options);
   const { directory, code } = await runCalibration(pipeline, calibrationId(sample), options, services);
   if (directory === undefined) return code;

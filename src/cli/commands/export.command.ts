@@ -15,9 +15,10 @@ export const exportCommand: CommandDeclaration = (program, perform) =>
       ).choices(['pt', 'safetensors', 'diffusers', 'own']),
     )
     .addOption(
-      new Option('--weights <set>', 'for safetensors: the averaged weights or the last ones')
-        .choices(['ema', 'raw'])
-        .default('ema'),
+      new Option(
+        '--weights <set>',
+        'for safetensors: the averaged weights or the last ones (default: ema)',
+      ).choices(['ema', 'raw']),
     )
     .option('--force', 'replace the target if it holds weights')
     .option('--json', 'print what was made as JSON')

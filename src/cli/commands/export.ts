@@ -6,6 +6,7 @@ import { writeDiffusers } from '../../stages/weights/write-diffusers.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../stages/weights/write-reference.js';
 import { writeSaved } from '../../stages/weights/write-saved.js';
 import { findOutput } from '../find-output.js';
+import { withoutEffect } from '../without-effect.js';
 import type { Services } from '../services.js';
 import { type TransferOptions, type Work, transfer, writeFile, writeFolder } from '../transfer.js';
 
@@ -13,7 +14,7 @@ type Format = 'pt' | 'safetensors' | 'diffusers' | 'own';
 
 export interface ExportOptions extends TransferOptions {
   readonly format?: Format;
-  readonly weights: 'ema' | 'raw';
+  readonly weights?: 'ema' | 'raw';
   readonly runs?: string;
 }
 
@@ -24,7 +25,7 @@ export function exportWeights(
   options: ExportOptions,
   services: Services,
 ): Promise<number> {
-  return transfer(options, services, async (work) => {
+  return transfer(target, options, services, async (work) => {
     const path = await findOutput(name, options.runs, services);
     const opened = await openWeights(path, { weights: 'all' }, { ...work, env: services.env });
     try {
@@ -37,13 +38,18 @@ export function exportWeights(
 
 function write(opened: WeightsSource, target: string, options: ExportOptions, work: Work) {
   const format = options.format ?? byName(opened.kind, target);
+  if (options.weights !== undefined && !(opened.kind === 'model' && format === 'safetensors'))
+    throw withoutEffect(
+      '--weights',
+      'only a state dict of a model (--format safetensors) has a single set of weights',
+    );
   if (opened.kind === 'model') {
     const { source } = opened;
     if (format === 'pt')
       return writeFile(target, options, 'model', (path) => writeReferenceCheckpoint(source, path, work));
     if (format === 'safetensors')
       return writeFile(target, options, 'model', (path) =>
-        writeReferenceStateDict(source, options.weights, path, work),
+        writeReferenceStateDict(source, options.weights ?? 'ema', path, work),
       );
     if (format === 'own')
       return writeFolder(target, options, 'model', (directory) => writeSaved(source, directory, work));

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { CommandDeclaration } from '../command.js';
+import { parseCount } from '../durations.js';
 import type { ImportOptions } from './import.js';
 
 export const importCommand: CommandDeclaration = (program, perform) =>
@@ -16,15 +17,23 @@ export const importCommand: CommandDeclaration = (program, perform) =>
         .choices(['all', 'ema', 'raw'])
         .default('all'),
     )
-    .option('--heads <count>', 'attention heads, where nothing tells them', number)
-    .option('--label-dropout <part>', 'part of labels dropped in training; 0: there is no null class', number)
+    .option('--heads <count>', 'attention heads, where nothing tells them', parseCount(1))
+    .option(
+      '--label-dropout <part>',
+      'part of labels dropped in training; 0: there is no null class',
+      number('from 0 to 1', (value) => value >= 0 && value <= 1),
+    )
     .addOption(
       new Option('--interpolant <name>', 'path between noise and data').choices(['linear', 'gvp', 'vp']),
     )
     .addOption(
       new Option('--prediction <name>', 'what the network outputs').choices(['velocity', 'score', 'noise']),
     )
-    .option('--scaling-factor <factor>', 'what latents were multiplied by for training', number)
+    .option(
+      '--scaling-factor <factor>',
+      'what latents were multiplied by for training',
+      number('above 0', (value) => value > 0),
+    )
     .option('--classes <file>', 'names of the classes: one a line, or a JSON array')
     .option('--force', 'replace the folder if it holds weights')
     .option('--json', 'print what was made as JSON')
@@ -34,9 +43,10 @@ export const importCommand: CommandDeclaration = (program, perform) =>
       ),
     );
 
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new InvalidArgumentError('a number is expected.');
-  return value;
+function number(range: string, isWithin: (value: number) => boolean): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isFinite(value) && isWithin(value)) return value;
+    throw new InvalidArgumentError(`A number ${range} was expected.`);
+  };
 }

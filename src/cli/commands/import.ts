@@ -3,6 +3,7 @@ import type { ModelHints } from '../../stages/weights/model-source.js';
 import { openWeights } from '../../stages/weights/open-weights.js';
 import { writeAutoencoder } from '../../stages/weights/write-autoencoder.js';
 import { writeSaved } from '../../stages/weights/write-saved.js';
+import { withoutEffect } from '../without-effect.js';
 import type { Services } from '../services.js';
 import { type TransferOptions, transfer, writeFolder } from '../transfer.js';
 
@@ -17,10 +18,11 @@ export function importWeights(
   options: ImportOptions,
   services: Services,
 ): Promise<number> {
-  return transfer(options, services, async (work) => {
+  return transfer(folder, options, services, async (work) => {
     const classes = options.classes === undefined ? undefined : await readClassNames(options.classes);
     const opened = await openWeights(name, { ...options, classes }, { ...work, env: services.env });
     try {
+      if (opened.kind === 'autoencoder') refuseHints(options);
       return await writeFolder(folder, options, opened.kind, (directory) =>
         opened.kind === 'model'
           ? writeSaved(opened.source, directory, work)
@@ -30,4 +32,16 @@ export function importWeights(
       await opened.source.close();
     }
   });
+}
+
+/** What describes a model says nothing about an autoencoder. */
+function refuseHints(options: ImportOptions): void {
+  const hints = {
+    ...{ heads: '--heads', labelDropout: '--label-dropout', interpolant: '--interpolant' },
+    ...{ prediction: '--prediction', scalingFactor: '--scaling-factor', classes: '--classes' },
+  };
+  const given = Object.entries(hints).find(([key]) => options[key as keyof typeof hints] !== undefined)?.[1];
+  const option = given ?? (options.weights === 'all' ? undefined : '--weights');
+  if (option !== undefined)
+    throw withoutEffect(option, 'these are the weights of an autoencoder, not of a model');
 }

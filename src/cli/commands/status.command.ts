@@ -16,7 +16,7 @@ export const statusCommand: CommandDeclaration = (program, perform) =>
     )
     .option('--since <when>', 'only runs that started since then: 90m, 12h, 7d, or 2026-11-25', parseSince)
     .option('--last <count>', 'only the latest ones', parseCount)
-    .option('--watch', 'stay, and show progress while it is made')
+    .addOption(new Option('--watch', 'stay, and show progress while it is made').conflicts('json'))
     .option('--json', 'print the runs as JSON')
     .action((filters: string[], options: StatusOptions) =>
       perform(async (services) => (await import('./status.js')).status(filters, options, services)),

@@ -9,6 +9,7 @@ import type { Run } from '../../pipeline/runs/run.js';
 import type { Json } from '../../pipeline/stage.js';
 import { onInterrupt } from '../interrupts.js';
 import { shortPath } from '../paths.js';
+import { withoutEffect } from '../without-effect.js';
 import { runColumns } from '../run-lines.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
 import { formatTable } from '../table.js';
@@ -33,7 +34,10 @@ export async function status(
   const { stdout, env } = services;
   const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
   const select = async () => selectRuns(await listRuns(runsRoot), filters, options);
-  if (options.watch === true && stdout.isTTY) return watch(select, services);
+  if (options.watch === true) {
+    if (!stdout.isTTY) throw withoutEffect('--watch', 'what it draws over and over needs a terminal');
+    return watch(select, services);
+  }
   const runs = await select();
   if (options.json === true) stdout.write(`${JSON.stringify(runs.map(asJson))}\n`);
   else if (runs.length > 0) stdout.write(asTable(runs, services));

@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import type { CommandDeclaration } from '../command.js';
 import { parseCount, parseDuration } from '../durations.js';
 import { collect, withForce, withRuns, withSet } from '../options.js';
@@ -11,9 +12,18 @@ export const sweepCommand: CommandDeclaration = (program, perform) =>
     .option('--parallel <n>', 'trials at once (default: 1; with --slurm all)', parseCount(1))
     .option('--keep-going', 'start further trials after one has failed')
     .option('--retries <n>', 'further attempts at a trial that failed', parseCount(0), 0)
-    .option('--retry-pause <time>', 'pause before the first of them, doubled with each', parseDuration, 10)
+    .option(
+      '--retry-pause <time>',
+      'pause before the first of them, doubled with each (default: 10s)',
+      parseDuration,
+    )
     .option('--time-limit <time>', 'interrupt a trial that works longer, such as 2h', parseDuration)
-    .option('--sort <column>', 'order the table by a key or metric, such as train.loss; -COLUMN descending')
+    .addOption(
+      new Option(
+        '--sort <column>',
+        'order the table by a key or metric, such as train.loss; -COLUMN descending',
+      ).conflicts('json'),
+    )
     .option('--slurm', 'submit each trial as a Slurm job')
     .option('--sbatch <option>', 'an option for sbatch, such as --sbatch=--gres=gpu:1', collect, [])
     .option('--json', 'print one event a line, as JSON')

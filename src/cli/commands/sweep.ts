@@ -5,12 +5,19 @@ import { UserError } from '../../errors.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import { findRunsRoot } from '../../pipeline/index.js';
 import {
+  findColumn,
   forcingOf,
   localLauncher,
+  metricNames,
+  parseSort,
   planSweep,
+  possibleMetrics,
   readResults,
+  resultsName,
   runSweep,
   slurmLauncher,
+  sweepFolder,
+  sweptKeys,
   trialsOf,
   type Launcher,
   type PlannedTrial,
@@ -22,6 +29,7 @@ import { onInterrupt } from '../interrupts.js';
 import { loadWithTrials } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
+import { withoutEffect } from '../without-effect.js';
 import { sweepRenderer } from '../sweep/choose-renderer.js';
 import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
 
@@ -34,7 +42,7 @@ export interface SweepCommandOptions {
   readonly parallel?: number;
   readonly keepGoing?: boolean;
   readonly retries: number;
-  readonly retryPause: number;
+  readonly retryPause?: number;
   readonly timeLimit?: number;
   readonly sort?: string;
   readonly slurm?: boolean;
@@ -45,6 +53,10 @@ export interface SweepCommandOptions {
 /** `pipeline sweep`: runs every trial of a file's sweep, or shows what would run. Gives the exit code. */
 export async function sweep(file: string, options: SweepCommandOptions, services: Services): Promise<number> {
   const { stdout, env, forceExit } = services;
+  if (options.sbatch.length > 0 && options.slurm !== true)
+    throw withoutEffect('--sbatch', 'without --slurm no job is submitted');
+  if (options.retryPause !== undefined && options.retries === 0)
+    throw withoutEffect('--retry-pause', 'without --retries no trial is tried again');
   const loaded = await loadWithTrials(file, options.set, services);
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline } = loaded;
@@ -56,6 +68,11 @@ export async function sweep(file: string, options: SweepCommandOptions, services
     ...{ trials, runsRoot, until: options.until, forced },
     registry: await services.loadRegistry(),
   });
+  if (options.sort !== undefined) {
+    const before = await readResults(join(sweepFolder(runsRoot, pipeline.name), resultsName));
+    const metrics = [...possibleMetrics(planned), ...metricNames(before?.trials ?? [])];
+    findColumn(parseSort(options.sort).name, sweptKeys(trials), metrics);
+  }
   if (options.plan === true) {
     stdout.write(
       options.json === true
@@ -83,7 +100,7 @@ export async function sweep(file: string, options: SweepCommandOptions, services
       parallel: parallelOf(options, planned),
       keepGoing: options.keepGoing === true,
       retries: options.retries,
-      retryPauseSeconds: options.retryPause,
+      retryPauseSeconds: options.retryPause ?? 10,
       timeLimitSeconds: options.timeLimit,
       ...{ signal: interrupts.signal, kill: kill.signal },
     }).forEach((event) => {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Observable } from 'rxjs';
 import type { Origin } from '../../config/index.js';
 import { abortError, isAbortError } from '../../streams/index.js';
+import { selectStages } from '../plan/select.js';
 import { makePlan, settle, type Plan, type PlanOptions } from '../plan/plan.js';
 import type { StageExecutor, StageOutput } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
@@ -65,6 +66,8 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   const { pipeline, runsRoot, signal } = options;
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
+  // A name that is wrong leaves no run behind.
+  selectStages(pipeline, options.until, options.force ?? []);
   const asked = { set: options.set ?? [], until: options.until, force: options.force ?? [] };
   const forcedSince = options.forcedSince ?? (await earlierForcing(runsRoot, pipeline, asked));
   const folder = await createRunFolder(runsRoot, pipeline, options.sources);

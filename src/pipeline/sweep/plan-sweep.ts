@@ -37,6 +37,14 @@ export async function planSweep(options: SweepPlanOptions): Promise<readonly Pla
   return planned;
 }
 
+/** Metrics that trials may come to, in the order of their stages. */
+export function possibleMetrics(planned: readonly PlannedTrial[]): readonly string[] {
+  const names = planned.flatMap(({ stages }) =>
+    stages.flatMap(({ stage, kind }) => kind.figures.map((name) => `${stage.id}.${name}`)),
+  );
+  return [...new Set(names)];
+}
+
 /** Ids of the stages that have to run for a trial. */
 export function stagesToRun({ stages }: PlannedTrial): readonly string[] {
   return stages.flatMap(({ stage, reasons }) => (reasons.length > 0 ? [stage.id] : []));

@@ -29,14 +29,7 @@ export function sortResults(
   keys: readonly string[],
   { name, descending }: SortKey,
 ): readonly TrialResult[] {
-  const metrics = metricNames(results);
-  const names = [...keys, ...metrics, 'seconds'];
-  const endsLikeThat = (other: string): boolean => other.endsWith(`.${name}`);
-  const column =
-    names.find((other) => other === name) ??
-    only(keys.filter(endsLikeThat)) ??
-    only(metrics.filter(endsLikeThat));
-  if (column === undefined) throw noSuchColumn(name, names);
+  const column = findColumn(name, keys, metricNames(results));
   const valueOf = ({ values, metrics, seconds }: TrialResult): Json | undefined =>
     column === 'seconds' ? seconds : (metrics[column] ?? values[column]);
   const direction = descending ? -1 : 1;
@@ -48,7 +41,28 @@ export function sortResults(
   });
 }
 
-const only = <Item>(items: readonly Item[]): Item | undefined => (items.length === 1 ? items[0] : undefined);
+/**
+ * The column that a name or the end of one means. Of the metrics of several stages it is the last stage's.
+ *
+ * @param metrics in the order of their stages
+ * @throws UserError `no-such-column`, also where several keys end like that
+ */
+export function findColumn(name: string, keys: readonly string[], metrics: readonly string[]): string {
+  const names = [...keys, ...metrics, 'seconds'];
+  if (names.includes(name)) return name;
+  const endsLikeThat = (other: string): boolean => other.endsWith(`.${name}`);
+  const [key, another] = keys.filter(endsLikeThat);
+  if (another !== undefined)
+    throw new UserError({
+      code: 'no-such-column',
+      usage: true,
+      message: `Several columns end in ${name}: ${keys.filter(endsLikeThat).join(', ')}.`,
+      remedy: 'Name one of them in full.',
+    });
+  const column = key ?? metrics.findLast((metric) => endsLikeThat(metric) || name.startsWith(`${metric}.`));
+  if (column === undefined) throw noSuchColumn(name, names);
+  return column;
+}
 
 function compare(a: Json, b: Json): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b;

@@ -7,6 +7,17 @@ import { localWeights, pinWeights } from './weights-place.js';
 export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
   name: 'autoencoder',
   codeVersion: 1,
+  figures: [
+    'loss',
+    'steps',
+    'latentChannels',
+    'downsample',
+    'peakSignalToNoiseDb',
+    'scalingFactor',
+    'expectedMemoryMegabytes',
+    'peakMemoryMegabytes',
+    'idlePercent',
+  ],
   dependsOnPrecision: true,
   externalInputs: (config, folder) => ('weights' in config ? localWeights(config, folder) : []),
   pin: (config, folder, signal) =>

@@ -6,6 +6,7 @@ import type { CalibrateConfig } from './index.js';
 export const stage: StageKind<CalibrateConfig> = {
   name: 'calibrate',
   codeVersion: 1,
+  figures: ['samples', 'considered', 'choices'],
   dependsOnPrecision: true,
   externalInputs: () => [],
   run: runLater(() => import('./index.js')),

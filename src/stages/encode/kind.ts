@@ -5,6 +5,7 @@ import { runLater } from '../run-later.js';
 export const stage: StageKind<EncodeConfig> = {
   name: 'encode',
   codeVersion: 3,
+  figures: ['latents'],
   dependsOnPrecision: true,
   dependsOnSeed: false,
   externalInputs: () => [],

@@ -6,6 +6,16 @@ import { runLater } from '../run-later.js';
 export const stage: StageKind<EvaluateConfig> = {
   name: 'evaluate',
   codeVersion: 2,
+  figures: [
+    'fid',
+    'sfid',
+    'inceptionScore',
+    'precision',
+    'recall',
+    'latentFrechetDistance',
+    'samples',
+    'referenceImages',
+  ],
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnSeed: false,

@@ -6,6 +6,7 @@ import { locate } from './locate.js';
 export const stage: StageKind<ImagesConfig> = {
   name: 'images',
   codeVersion: 1,
+  figures: ['images', 'perClass', 'size', 'skipped'],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: (config, pipelineDirectory) => {
@@ -13,7 +14,8 @@ export const stage: StageKind<ImagesConfig> = {
     return labels === 'folders' ? [root] : [root, labels.file];
   },
   // Its output names images; what is in them is read where they are.
-  passesOn: async (directory) => (await (await import('../../data/images/image-index.js')).readImageIndex(directory)).paths,
+  passesOn: async (directory) =>
+    (await (await import('../../data/images/image-index.js')).readImageIndex(directory)).paths,
   describe: async (config) => (await import('./describe.js')).describeImages(config),
   run: runLater(() => import('./index.js')),
 };

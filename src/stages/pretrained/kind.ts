@@ -7,6 +7,17 @@ import { isFile } from './classes.js';
 export const stage: StageKind<PretrainedConfig> = {
   name: 'pretrained',
   codeVersion: 1,
+  figures: [
+    'parameters',
+    'steps',
+    'latentSize',
+    'patchSize',
+    'hiddenSize',
+    'depth',
+    'heads',
+    'classes',
+    'mediators',
+  ],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: ({ path, classes }, folder) =>

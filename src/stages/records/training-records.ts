@@ -3,13 +3,11 @@ import type { RecordsConfig } from '../../config/generated/index.js';
 import { MetricsLog, metricsName, speedName } from '../../data/metrics-log.js';
 import type { FileSeal } from '../../files/output-file.js';
 import type { StageContext, StageEvent } from '../../pipeline/stage.js';
+import { counted } from '../../words.js';
 import type { RecordSink } from './record-sink.js';
 import { Speed, type StepCost } from './speed.js';
 import { TensorboardSink } from './tensorboard-sink.js';
 import { WandbSink } from './wandb-sink.js';
-
-/** The logs as they were at a checkpoint, by their names. */
-export type LogSeals = Readonly<Partial<Record<string, FileSeal>>>;
 
 export interface RecordsOptions extends StepCost {
   readonly config: RecordsConfig;
@@ -36,22 +34,29 @@ export class TrainingRecords {
   /**
    * Goes on after a step: what was recorded of later ones is dropped.
    *
-   * @param seals of the logs at that step, where they are known: a log that was cut short since is told of
+   * @param seal of `metrics.jsonl` at that step, where it is known: a log that was cut short since is told of
    * @throws UserError where a service cannot be used as configured
    */
   static async open(
     { config, peak, ...cost }: RecordsOptions,
     context: StageContext,
     step: number,
-    seals: LogSeals = {},
+    seal?: FileSeal,
   ): Promise<TrainingRecords> {
     const { directory } = context;
     const notices: StageEvent[] = [];
-    const resume = (name: string): Promise<MetricsLog> =>
-      MetricsLog.resume(join(directory, name), step, seals[name], (message) => {
-        notices.push({ type: 'notice', level: 'warning', message });
-      });
-    const [metrics, speeds] = [await resume(metricsName), await resume(speedName)];
+    const warn = (message: string): void => {
+      notices.push({ type: 'notice', level: 'warning', message });
+    };
+    const [metrics, speeds] = [
+      new MetricsLog(join(directory, metricsName)),
+      new MetricsLog(join(directory, speedName)),
+    ];
+    const learnt = await metrics.resume(step, seal, warn);
+    const timed = new Set(await speeds.resume(step));
+    const untimed = learnt.filter((each) => !timed.has(each));
+    if (untimed.length > 0)
+      warn(`${speedName} lacks ${counted(untimed.length, 'record')}, the first of step ${untimed[0]!}.`);
     const sinks = new Set<RecordSink>();
     if (config.tensorboard) sinks.add(new TensorboardSink(directory, step));
     if (config.wandb !== undefined && config.wandb.mode !== 'disabled')
@@ -79,9 +84,10 @@ export class TrainingRecords {
     }
   }
 
-  /** Makes the logs durable, for a checkpoint that goes on from here. */
-  async seal(): Promise<LogSeals> {
-    return { [metricsName]: await this.metrics.seal(), [speedName]: await this.speeds.seal() };
+  /** Makes the logs durable for a checkpoint, and gives what `metrics.jsonl` is by then. */
+  async seal(): Promise<FileSeal> {
+    await this.speeds.seal();
+    return this.metrics.seal();
   }
 
   /** What there is to say since this was last asked. */

@@ -5,6 +5,7 @@ import { runLater } from '../run-later.js';
 export const stage: StageKind<ReportConfig> = {
   name: 'report',
   codeVersion: 1,
+  figures: [],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   tellsOfInputs: true,

@@ -8,6 +8,15 @@ import { isIncidentalToTraining } from '../training-files.js';
 export const stage: StageKind<TrainConfig> = {
   name: 'train',
   codeVersion: 1,
+  figures: [
+    'loss',
+    'steps',
+    'parameters',
+    'samples',
+    'expectedMemoryMegabytes',
+    'peakMemoryMegabytes',
+    'idlePercent',
+  ],
   dependsOnPrecision: true,
   dataParallel: true,
   externalInputs: ({ start }, folder) =>

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -37,4 +38,41 @@ it('plans the points of a grid, of keys in step, of a list and at random, the sa
     expect(rate).toBeGreaterThanOrEqual(0.0001);
     expect(rate).toBeLessThanOrEqual(0.01);
   }
+});
+
+it('refuses before anything runs what could not be sorted by, or would change nothing', async () => {
+  const { folder } = await ToySweep.create(
+    '{ grid: { stages.train.steps: [5, 6], stages.autoencoder.steps: [5, 6] } }',
+  );
+  const sweep = async (...args: string[]) => {
+    const { exitCode, stdout, stderr } = await toyCommand(folder, ['sweep', 'toy.yaml', ...args]);
+    return exitCode === 0 ? stdout.length > 0 : [exitCode, stderr.split('\n')[0]];
+  };
+  for (const column of ['train.loss', '-loss', 'train.steps', 'stages.train.steps', 'seconds', 'latents'])
+    expect([column, await sweep('--plan', `--sort=${column}`)]).toEqual([column, true]);
+  for (const more of [['--plan'], []]) {
+    expect(await sweep('--sort', 'nope', ...more)).toEqual([2, 'error: The table has no column nope.']);
+    expect(await sweep('--sort', 'train.lss', ...more)).toEqual([
+      2,
+      'error: The table has no column train.lss.',
+    ]);
+    expect(await sweep('--sort', 'steps', ...more)).toEqual([
+      2,
+      'error: Several columns end in steps: stages.train.steps, stages.autoencoder.steps.',
+    ]);
+  }
+  expect(await sweep('--sort', 'loss', '--json')).toEqual([
+    2,
+    "error: option '--sort <column>' cannot be used with option '--json'",
+  ]);
+  expect(await sweep('--sbatch=--gres=gpu:1')).toEqual([
+    2,
+    'error: --sbatch would change nothing: without --slurm no job is submitted.',
+  ]);
+  expect(await sweep('--retry-pause', '1s')).toEqual([
+    2,
+    'error: --retry-pause would change nothing: without --retries no trial is tried again.',
+  ]);
+  expect(await sweep('--force', 'nope')).toEqual([2, expect.stringContaining('has no stage nope')]);
+  expect(existsSync(join(folder, 'runs', 'toy'))).toBe(false);
 });

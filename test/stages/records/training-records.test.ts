@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RecordsConfig } from '../../../src/config/generated/index.js';
 import { readAllMetrics } from '../../../src/data/metrics-log.js';
+import type { FileSeal } from '../../../src/files/output-file.js';
 import type { StageContext, StageEvent } from '../../../src/pipeline/stage.js';
-import { type LogSeals, TrainingRecords } from '../../../src/stages/records/training-records.js';
+import { TrainingRecords } from '../../../src/stages/records/training-records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 let directory: string;
@@ -20,8 +21,8 @@ afterEach(() => {
 
 const context = () =>
   ({ id: 'train', pipelineName: 'test', pipelineDirectory: directory, directory }) as StageContext;
-const open = (config: Partial<RecordsConfig>, step = 0, seals: LogSeals = {}) =>
-  TrainingRecords.open({ config: { tensorboard: false, ...config }, samples: 8 }, context(), step, seals);
+const open = (config: Partial<RecordsConfig>, step = 0, seal?: FileSeal) =>
+  TrainingRecords.open({ config: { tensorboard: false, ...config }, samples: 8 }, context(), step, seal);
 const messages = (events: readonly StageEvent[]) =>
   events.map((event) => (event.type === 'notice' ? event.message : event.type));
 const offline = { project: 'p', mode: 'offline' } as const;
@@ -57,13 +58,13 @@ describe('records of a training', () => {
   it('are told of where they are not as they were at the step that they go on after', async () => {
     const first = await open({});
     for (const step of [10, 20, 30]) await first.log(step, { loss: step });
-    const seals = await first.seal();
+    const seal = await first.seal();
     await first.log(40, { loss: 40 });
     const path = join(directory, 'metrics.jsonl');
     const [ten = '', twenty = '', thirty = '', forty = ''] = (await readFile(path, 'utf8')).split(/(?<=\n)/);
     const resumed = async (text: string) => {
       await writeFile(path, text);
-      const records = await open({}, 30, seals);
+      const records = await open({}, 30, seal);
       return [messages(records.takeNotices()).length, await readFile(path, 'utf8')];
     };
     expect(await resumed(ten + twenty + thirty + forty)).toEqual([0, ten + twenty + thirty]);
@@ -74,9 +75,17 @@ describe('records of a training', () => {
     expect(await resumed('')).toEqual([1, '']);
     expect(await resumed(`${ten}${'\0'.repeat(twenty.length)}${thirty}${forty}`)).toEqual([1, ten]);
     expect(await resumed(ten + thirty + forty)).toEqual([1, ten + thirty]);
+    // Speeds have no checksum, as they are others each time: they miss what they have no record of.
+    await writeFile(path, ten + twenty + thirty);
+    const speeds = join(directory, 'speed.jsonl');
+    await writeFile(speeds, (await readFile(speeds, 'utf8')).split(/(?<=\n)/)[0]!);
+    expect(messages((await open({}, 30, seal)).takeNotices())).toEqual([
+      'speed.jsonl lacks 2 records, the first of step 20.',
+    ]);
     await writeFile(path, `${ten}{"step":\n${thirty}`);
     expect((await readAllMetrics(directory)).map(({ step }) => step)).toEqual([10, 30]);
     // Where nothing is known, as of a checkpoint of an earlier version, there is nothing to tell.
+    await writeFile(path, ten);
     expect((await open({}, 30)).takeNotices()).toEqual([]);
   });
 
