@@ -1,19 +1,20 @@
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus } from 'node:os';
 import type { RuntimeConfig } from './stage.js';
+import { chooseEngine } from '../tensorflow/engine-choice.js';
 import { libraryFacts } from '../tensorflow/library/facts.js';
 
 /** With what an output was made, as far as it may matter to who makes it again. */
 export interface Environment {
   /** Version of this program. */
   readonly program: string;
-  /** Version of the native library, or `none`. */
+  /** Version of the native library, or `none` where it does not compute. */
   readonly tensorflow: string;
   /** Major version of Node. */
   readonly node: number;
   /** Operating system and architecture, such as `linux-x64`. */
   readonly platform: string;
-  /** Build of the native library: where it computes. */
+  /** Build of the native library that computes, or `wasm`. */
   readonly build: string;
   /** The processor's name. Different ones may round differently. */
   readonly processor: string;
@@ -37,13 +38,13 @@ export function environment({ threads, workers }: Pick<RuntimeConfig, 'threads' 
 
 function gather(): Omit<Environment, 'threads' | 'workers'> {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
-  const { found } = libraryFacts();
+  const found = chooseEngine().kind === 'native' ? libraryFacts().found : undefined;
   return {
     program: version,
     tensorflow: found?.version ?? 'none',
     node: Number(process.versions.node.split('.')[0]),
     platform: `${process.platform}-${process.arch}`,
-    build: found?.build ?? 'none',
+    build: found?.build ?? 'wasm',
     processor: cpus()[0]?.model.trim() ?? 'unknown',
   };
 }

@@ -158,6 +158,11 @@ export interface StageKind<Config> {
    * Whether `runtime.precision` changes the output: it is then part of the fingerprint.
    */
   readonly dependsOnPrecision: boolean;
+  /**
+   * Whether tensors are computed, so that another engine, or another version of it, gives other numbers: its name is then
+   * part of the fingerprint. Default false.
+   */
+  readonly dependsOnEngine?: boolean;
   /** Whether the pipeline's seed changes the output. Default true: it is then part of the fingerprint. */
   readonly dependsOnSeed?: boolean;
   /**

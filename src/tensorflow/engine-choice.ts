@@ -69,6 +69,16 @@ export function engineName(device?: RuntimeOptions['device'], env: NodeJS.Proces
   return `wasm ${dependencies['@tensorflow/tfjs-backend-wasm']!}`;
 }
 
+/** Warnings that this process has given: they are told once. */
+const told = new Set<string>();
+
+/** Those of `warnings` that this process has not told yet, which it now does. */
+export function tellOnce(warnings: readonly string[]): readonly string[] {
+  const untold = warnings.filter((warning) => !told.has(warning));
+  for (const warning of untold) told.add(warning);
+  return untold;
+}
+
 /**
  * Refuses what could not compute here as asked, and tells what will compute otherwise than one may expect. Loads nothing
  * of TensorFlow, so that a run may ask before its first stage.
@@ -153,7 +163,9 @@ export function gpuObstacles(
             remedy: `Run \`${setupWith('--gpu')}\`, or \`${setupWith('--cpu')}\` to stay with it.`,
           },
         ];
-  if (expected && problems.length === 0 && registration?.registered === false)
+  if (!expected)
+    return [{ message: 'this process began to compute without it.', remedy: 'Ask for it from the start.' }];
+  if (problems.length === 0 && registration?.registered === false)
     return [
       {
         message: `TensorFlow registers none: ${registration.reasons.join('; ') || 'its log tells no reason'}.`,

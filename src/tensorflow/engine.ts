@@ -23,7 +23,7 @@ export interface ProgramStore {
 }
 
 let running: EngineKind | undefined;
-let starting: Promise<Engine> | undefined;
+let starting: Promise<EngineKind> | undefined;
 
 /** What computes in this process. */
 export function engineKind(): EngineKind {
@@ -33,7 +33,9 @@ export function engineKind(): EngineKind {
 /** What has been made ready to compute. */
 export interface Engine {
   readonly kind: EngineKind;
-  /** What computes otherwise than one may expect, as sentences; told by the first start only, so that it is told once. */
+  /** Such as `NVIDIA H200`, `processor` or `WebAssembly`. */
+  readonly computesOn: string;
+  /** What computes otherwise than one may expect, as sentences. */
   readonly warnings: readonly string[];
 }
 
@@ -43,34 +45,35 @@ export interface Engine {
  * @throws UserError as `checkEngine` and `cApi` do
  */
 export async function startEngine(options: RuntimeOptions = {}): Promise<Engine> {
-  if (starting !== undefined) {
-    const { kind } = await starting;
-    if (kind === 'native') warningsOf(options);
-    return { kind, warnings: [] };
-  }
-  return (starting = start(options));
+  starting ??= start(options);
+  return (await starting) === 'wasm'
+    ? { kind: 'wasm', computesOn: 'WebAssembly', warnings: checkEngine(options) }
+    : describeNative(options);
 }
 
-async function start(options: RuntimeOptions): Promise<Engine> {
-  const warnings = checkEngine(options);
+async function start(options: RuntimeOptions): Promise<EngineKind> {
+  checkEngine(options);
   running = chooseEngine(options.device).kind;
-  if (running === 'native') return { kind: running, warnings: warningsOf(options) };
-  await startWasm();
-  return { kind: running, warnings };
+  if (running === 'wasm') await startWasm();
+  return running;
 }
 
 /** What the native library makes of the options. It is loaded where it was not. */
-function warningsOf(options: RuntimeOptions): readonly string[] {
+function describeNative(options: RuntimeOptions): Engine {
   const backend = nativeBackend(options);
   const { facts, reasons } = backend.gpus;
   const registered = backend.devices.includes('GPU');
   const place = backend.placeOf(options);
   const lacksBfloat16 = options.precision === 'bfloat16' && !computesBfloat16(place);
   const lacking = registered ? 'a GPU before compute capability 8.0' : 'a processor without AVX-512';
-  return [
-    ...gpuWarnings(options.device, cApi().location, facts, { registered, reasons }),
-    ...(lacksBfloat16 ? [`Computes in float32: ${lacking} has no fast bfloat16.`] : []),
-  ];
+  return {
+    kind: 'native',
+    computesOn: place.devices.includes('GPU') ? (facts.gpus[0]?.name ?? 'GPU') : 'processor',
+    warnings: [
+      ...gpuWarnings(options.device, cApi().location, facts, { registered, reasons }),
+      ...(lacksBfloat16 ? [`Computes in float32: ${lacking} has no fast bfloat16.`] : []),
+    ],
+  };
 }
 
 /** Loads the native library where nothing was started yet: for programs that do not wait. */

@@ -32,6 +32,16 @@ describe('a checkpoint of another training', () => {
     });
   });
 
+  it('is refused where another engine, or another version of it, began it', async () => {
+    const made = madeFrom(context({ engine: 'wasm 4.22.0' }));
+    await expect(
+      refuseForeign({ ...checkpoint, made }, context({ engine: 'tensorflow 2.21.0' })),
+    ).rejects.toMatchObject({
+      code: 'checkpoint-of-another-training',
+      message: expect.stringContaining('engine: wasm 4.22.0 → tensorflow 2.21.0') as string,
+    });
+  });
+
   it('is not seen in one of the same training, whatever keys without effect say', async () => {
     await refuseForeign(checkpoint, context());
     await refuseForeign(checkpoint, context({ config: { ...(origin.config as object), logEverySteps: 20 } }));

@@ -191,4 +191,40 @@ describe('without the native library', () => {
     expect(Math.max(...differences)).toBeLessThanOrEqual(1);
     expect(differences.filter((difference) => difference > 0).length).toBeLessThan(native.length / 50);
   });
+
+  it('keeps what each engine computed apart, and says which', async () => {
+    // Its folder of runs holds what WebAssembly has made.
+    const { stdout } = await startPipeline(folder, ['plan', 'tiny.yaml'], 'runs-wasm');
+    expect(stdout).toMatch(/images +cached/);
+    for (const stage of ['autoencoder', 'train'])
+      expect(stdout).toMatch(new RegExp(`${stage} +runs +engine: wasm [0-9.]+ → tensorflow [0-9.]+`));
+    const manifest = async (runs?: string) =>
+      JSON.parse(await readFile(join(output('train', runs), 'manifest.json'), 'utf8')) as object;
+    expect(await manifest()).toMatchObject({
+      origin: { engine: expect.stringMatching(/^tensorflow /) as string },
+      summary: { computedOn: 'processor' },
+      madeWith: { build: expect.stringMatching(/^cpu|cuda$/) as string },
+    });
+    expect(await manifest('runs-wasm')).toMatchObject({
+      origin: { engine: expect.stringMatching(/^wasm /) as string },
+      summary: { computedOn: 'WebAssembly' },
+      madeWith: { build: 'wasm', tensorflow: 'none' },
+    });
+  });
+
+  it('is refused before any stage where the library is only not set up, naming the command that fetches it', async () => {
+    const nowhere = { HOME: join(folder, 'nowhere'), PIPELINE_CACHE: '', XDG_CACHE_HOME: '' };
+    const { stdout, stderr, exitCode } = await startPipeline(
+      folder,
+      ['run', 'tiny.yaml'],
+      'runs-none',
+      nowhere,
+    );
+    expect(exitCode).toBe(1);
+    expect(stdout).not.toContain('starts');
+    expect(stderr).toMatch(/not set up in .*nowhere.*\n.*`npm run setup`/);
+    const cached = await startPipeline(folder, ['run', 'tiny.yaml'], 'runs', nowhere);
+    expect(cached.exitCode, cached.stderr).toBe(0);
+    expect(cached.stdout).toContain('6 stages cached');
+  });
 });

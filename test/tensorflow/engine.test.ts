@@ -138,7 +138,7 @@ describe('before anything runs', () => {
 test('a GPU that is asked for and not there is refused when the engine starts', async () => {
   const { warnings } = await startEngine();
   expect(warnings).toEqual([]);
-  expect(await startEngine()).toEqual({ kind: 'native', warnings: [] });
+  expect((await startEngine()).kind).toBe('native');
   if (!nativeBackend().devices.includes('GPU'))
     await expect(startEngine({ device: 'gpu' })).rejects.toThrow(/A GPU is asked for/);
 });

@@ -8,6 +8,7 @@ import {
   runPipeline,
   type TimedRunEvent,
 } from '../../pipeline/index.js';
+import { checkEngine, tellOnce } from '../../tensorflow/engine-choice.js';
 import type { RunCommandOptions } from '../options.js';
 import { inCluster } from '../in-cluster.js';
 import { onInterrupt } from '../interrupts.js';
@@ -58,6 +59,7 @@ async function runFile(
       execute: distributedExecutor(thisProgram(), leader),
       locked,
       profileSteps: options.profile,
+      checkEngine: (runtime) => tellOnce(checkEngine(runtime)),
       writeLock: options.lock && isWhole(options),
       signal:
         leader === undefined ? interrupts.signal : AbortSignal.any([interrupts.signal, leader.interruption]),

@@ -57,6 +57,7 @@ export function plainRenderer(
         if (isDue()) line(`${event.stage}: reading files, ${formatCount(event.done)} so far`);
         break;
       case 'run-started':
+        for (const warning of event.warnings ?? []) line(`warning: ${warning}`);
         line(`${event.pipeline}: ${stages(event.stages.length)}, run ${shortPath(event.directory)}`);
         break;
       case 'stage-cached':

@@ -116,6 +116,7 @@ class View {
         this.#toCome.push(...event.stages.map(({ stage }) => stage));
         this.#idWidth = Math.max(...this.#toCome.map((id) => id.length), 4);
         return [
+          ...(event.warnings ?? []).map((warning) => yellow(`! ${warning}`)),
           `${bold(event.pipeline)} ${dim(`${stages(event.stages.length)}, ${shortPath(event.directory)}`)}`,
           '',
         ];

@@ -36,6 +36,8 @@ export interface Origin {
   readonly seed?: number;
   /** Absent where the output does not depend on it. */
   readonly precision?: string;
+  /** What computed it, such as `tensorflow 2.21.0`. Absent where nothing that depends on it was computed. */
+  readonly engine?: string;
   /** With defaults applied; stage ids and paths as written. */
   readonly config: Json;
   /** Keys of the configuration that change no output. */
@@ -73,6 +75,7 @@ export function fingerprintOf(origin: Origin): string {
     codeVersion: origin.codeVersion,
     seed: origin.seed ?? null,
     precision: origin.precision ?? null,
+    ...(origin.engine !== undefined && { engine: origin.engine }),
     config: withoutKeys(config, origin.withoutEffect),
     inputs: origin.inputs.map(({ digest }) => digest),
   });

@@ -55,6 +55,7 @@ function compareStage(planned: PlannedStage, { stages }: Lock): readonly LockDif
       locked.precision,
       found.precision,
     ),
+    ...differing('engine', locked.engine, found.engine),
     ...changes,
     ...compareInputs(at, locked.inputs ?? {}, found.inputs ?? {}),
   ];

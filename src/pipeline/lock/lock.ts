@@ -20,6 +20,8 @@ export interface LockedStage {
   readonly seed?: number;
   /** Absent where the output does not depend on it. */
   readonly precision?: string;
+  /** What computed the output; absent where it does not depend on it. */
+  readonly engine?: string;
   /** The configuration with defaults, without paths of inputs and without keys that change no output. */
   readonly config: Readonly<Record<string, Json>>;
   /** Values of the keys that change no output; not compared. */

@@ -52,7 +52,7 @@ function lockStage(
 
 /** The part of a locked stage that is known before it runs. */
 export function lockOrigin(origin: Origin): Omit<LockedStage, 'fingerprint'> {
-  const { kind, codeVersion, seed, precision, withoutEffect = [] } = origin;
+  const { kind, codeVersion, seed, precision, engine, withoutEffect = [] } = origin;
   const inputPaths = origin.inputs.flatMap(({ paths }) => paths);
   const idle = withoutEffect.map((path) => [path.join('.'), valueAt(origin.config, path) ?? null] as const);
   return {
@@ -60,6 +60,7 @@ export function lockOrigin(origin: Origin): Omit<LockedStage, 'fingerprint'> {
     codeVersion,
     ...(seed !== undefined && { seed }),
     ...(precision !== undefined && { precision }),
+    ...(engine !== undefined && { engine }),
     config: sorted(withoutKeys(origin.config, [...withoutEffect, ...inputPaths])) as LockedStage['config'],
     ...filled('withoutEffect', Object.fromEntries(idle)),
     ...filled('inputs', lockInputs(origin)),

@@ -38,6 +38,7 @@ export async function compareOrigins(
     reasons.push(
       change(at(own.runtime?.precision !== undefined, 'runtime.precision'), before.precision, now.precision),
     );
+  if (before.engine !== now.engine) reasons.push(change('engine', before.engine, now.engine));
   reasons.push(...compareConfigs(['stages', stage], marked(before), marked(now)));
   for (const [i, input] of now.inputs.entries()) {
     const earlier = before.inputs[i];

@@ -5,6 +5,7 @@ import { findInputPaths } from '../fingerprint/input-paths.js';
 import { canonicalJson } from '../fingerprint/canonical-json.js';
 import { valueAt, type InputOrigin, type Origin } from '../fingerprint/origin.js';
 import type { Json, StageKind } from '../stage.js';
+import { engineName } from '../../tensorflow/engine-choice.js';
 import type { InputReader } from './read-inputs.js';
 
 /** What a stage's output follows from, but for the outputs of other stages. */
@@ -50,6 +51,7 @@ export async function ownOrigin(
     codeVersion: kind.codeVersion,
     ...(kind.dependsOnSeed !== false && { seed: seedOf(pipeline, stage) }),
     ...(kind.dependsOnPrecision && { precision: runtimeOf(pipeline, stage).precision }),
+    ...(kind.dependsOnEngine && { engine: engineName(pipeline.runtime.device) }),
     config,
     ...(stage.withoutEffect.length > 0 && {
       withoutEffect: stage.withoutEffect.map((path) => path.split('.')),

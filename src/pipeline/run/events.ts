@@ -52,6 +52,8 @@ export type RunEvent =
       /** Absolute path of the run's folder. */
       readonly directory: string;
       readonly stages: readonly StageOutlook[];
+      /** What will compute otherwise than one may expect, as sentences. */
+      readonly warnings?: readonly string[];
     }
   /** `gone` are paths of what the output was made from that are not there any more. */
   | ({

@@ -4,7 +4,7 @@ import type { Origin } from '../../config/index.js';
 import { abortError, isAbortError } from '../../streams/index.js';
 import { selectStages } from '../plan/select.js';
 import { makePlan, settle, type Plan, type PlanOptions } from '../plan/plan.js';
-import type { StageExecutor, StageOutput } from '../stage.js';
+import type { RuntimeConfig, StageExecutor, StageOutput } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 import { keepLock } from '../lock/keep.js';
 import type { Lock } from '../lock/lock.js';
@@ -31,6 +31,11 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   readonly sources?: ReadonlyMap<string, Origin>;
   /** Refuses whatever is not as this lock has it: before anything runs, and after each stage its output. */
   readonly locked?: Lock | undefined;
+  /**
+   * Throws where what is to run could not compute here, before anything runs; gives what is to be told first. Asked only
+   * where a stage that computes will run.
+   */
+  readonly checkEngine?: (runtime: RuntimeConfig) => readonly string[];
   /** Steps of each stage to profile; traces go to `profiles/` in the run's folder. */
   readonly profileSteps?: number | undefined;
   /** Writes the lock of the pipeline when all of it has run. */
@@ -108,12 +113,15 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     });
     if (options.locked !== undefined) refuseDifferences(plan, options.locked);
     await checkStages(plan);
+    const computes = plan.stages.some(({ kind, reasons }) => kind.dependsOnEngine && reasons.length > 0);
+    const warnings = computes ? (options.checkEngine?.(pipeline.runtime) ?? []) : [];
     emit({
       type: 'run-started',
       pipeline: pipeline.name,
       file: pipeline.file,
       directory: folder.directory,
       stages: outlook(plan),
+      ...(warnings.length > 0 && { warnings }),
     });
     const history = await History.open(runsRoot, pipeline.name);
     const outputs = new Map<string, StageOutput>();

@@ -19,6 +19,7 @@ export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     'idlePercent',
   ],
   dependsOnPrecision: true,
+  dependsOnEngine: true,
   externalInputs: (config, folder) => ('weights' in config ? localWeights(config, folder) : []),
   pin: (config, folder, signal) =>
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),

@@ -8,6 +8,7 @@ export const stage: StageKind<CalibrateConfig> = {
   codeVersion: 1,
   figures: ['samples', 'considered', 'choices'],
   dependsOnPrecision: true,
+  dependsOnEngine: true,
   externalInputs: () => [],
   run: runLater(() => import('./index.js')),
 };

@@ -7,6 +7,7 @@ export const stage: StageKind<EncodeConfig> = {
   codeVersion: 3,
   figures: ['latents'],
   dependsOnPrecision: true,
+  dependsOnEngine: true,
   dependsOnSeed: false,
   externalInputs: () => [],
   describe: async (config, resolve) => (await import('./describe.js')).describeEncode(config, resolve),

@@ -18,6 +18,7 @@ export const stage: StageKind<EvaluateConfig> = {
   ],
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
+  dependsOnEngine: true,
   dependsOnSeed: false,
   externalInputs: ({ samplesFile, referenceFile, inceptionFile }, folder) =>
     [samplesFile, referenceFile, inceptionFile].flatMap((path) =>

@@ -19,6 +19,7 @@ export const stage: StageKind<SampleConfig> = {
     'peakMemoryMegabytes',
   ],
   dependsOnPrecision: true,
+  dependsOnEngine: true,
   dataParallel: true,
   externalInputs: () => [],
   describe: async (config, resolve, runtime) =>

@@ -18,6 +18,7 @@ export const stage: StageKind<TrainConfig> = {
     'idlePercent',
   ],
   dependsOnPrecision: true,
+  dependsOnEngine: true,
   dataParallel: true,
   externalInputs: ({ start }, folder) =>
     typeof start === 'object'
