@@ -39,14 +39,14 @@ const long = [...train, '--set', `stages.train.steps=${steps}`] as const;
 /** Resolves once the trainings of so many runs write steps. */
 const untilTraining = (trainings = 1): Promise<void> => toy.untilTraining({ exitCode: null }, trainings);
 
-async function lastRun(): Promise<RunFile> {
-  const runs = join(toy.folder, 'runs', 'toy');
-  const [last] = (await readdir(runs))
-    .filter((name) => name.startsWith('20'))
-    .sort()
-    .reverse();
-  return JSON.parse(await readFile(join(runs, last!, 'run.json'), 'utf8')) as RunFile;
+async function runs(): Promise<RunFile[]> {
+  const folder = join(toy.folder, 'runs', 'toy');
+  const names = (await readdir(folder)).filter((name) => name.startsWith('20')).sort();
+  const read = async (name: string) =>
+    JSON.parse(await readFile(join(folder, name, 'run.json'), 'utf8')) as RunFile;
+  return Promise.all(names.map(read));
 }
+const lastRun = async (): Promise<RunFile> => (await runs()).at(-1)!;
 
 /** Checks that the training was interrupted and has saved, and that the same command continues and finishes it. */
 async function expectContinuation(args: readonly string[] = long): Promise<void> {
@@ -268,12 +268,9 @@ describe('signals', () => {
     ending.kill('SIGINT');
     expect((await ending).exitCode).toBe(130);
     expect(await toy.sessions()).toMatchObject({ 'train saved': 2 });
-    for (const { run } of await toy.results()) {
-      const { pid } = JSON.parse(
-        await readFile(join(toy.folder, 'runs', 'toy', 'sweep', run!, 'run.json'), 'utf8'),
-      ) as RunFile;
-      expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-    }
+    const all = await runs();
+    expect(all).toHaveLength(4);
+    for (const { pid } of all) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
 
   it('need not come: a sweep that cannot go on lets its trials save', async () => {
