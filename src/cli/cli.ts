@@ -19,7 +19,8 @@ export async function runCli(args: readonly string[], services: Services): Promi
     })
     .showHelpAfterError('(pipeline --help lists commands and options)')
     .hook('preAction', (_, command) => {
-      refuseEmpty(command);
+      // What is still being typed may be empty.
+      if (command.name() !== 'complete') refuseEmpty(command);
     })
     .exitOverride();
   const [name = ''] = args;

@@ -157,6 +157,15 @@ describe('completion of the Tab key', () => {
     }
   });
 
+  it('offers something where nothing is typed yet', async () => {
+    for (const shell of ['zsh', 'fish']) {
+      const asked = ['complete', shell, '--', 'run', 'mine.yaml', '--until', ''];
+      const { stdout, exitCode } = await execa(join(folder, 'pipeline'), asked, { cwd: folder, env });
+      const offered = stdout.split('\n').map((offer) => offer.split('\t')[0]);
+      expect([exitCode, offered]).toEqual([0, ['pictures', 'coder', 'latents', 'train']]);
+    }
+  });
+
   it('takes the words of a line apart as a shell does, and runs nothing in them', () => {
     expect(splitWords('pipeline run "a b.yaml" c\\ d \'$(e)\' f')).toEqual([
       'pipeline',
