@@ -4,7 +4,7 @@ import { EagerProgram, EagerSession, type EagerVariable } from './eager-session.
 import { type ProgramSession, type ProgramVariable, engineKind } from './engine.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { Session } from './session.js';
-import { type Static, signatureOf } from './signature.js';
+import { type Static, checkInputs, checkNamed, signatureOf } from './signature.js';
 import {
   type HostRecord,
   type HostTensors,
@@ -92,8 +92,11 @@ export class CompiledProgram<
     inputs: HostRecord<I>,
     ...[statics]: S extends undefined ? [] : [statics: S]
   ): Promise<HostRecord<O>> {
+    if (this.closed) throw closedError('The program');
+    checkInputs(inputs);
     const { batch } = this.options;
     if (batch === undefined) return this.run(inputs, statics as S);
+    checkNamed(inputs, Object.keys(batch.inputs));
     const size = batchSize(inputs, batch.inputs);
     const bucket = bucketFor(size, batch.largest);
     const filled = mapValues(inputs as HostTensors, (value, name) => {
@@ -120,7 +123,6 @@ export class CompiledProgram<
   }
 
   private async run(inputs: HostRecord<I>, statics: S): Promise<HostRecord<O>> {
-    if (this.closed) throw closedError('The program');
     const { session, trace } = this.entryFor(inputs, statics);
     const names = Object.keys(trace.outputs);
     const feeds = Object.entries(inputs as HostTensors).map(

@@ -3,7 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import { closedError } from '../errors.js';
 import { type HostTensor, sizeOf } from './data-types.js';
 import { fromHost, readHost } from './host-tensors.js';
-import type { Static } from './signature.js';
+import { type Static, checkInputs, namingMissing } from './signature.js';
 import { tf } from './tfjs.js';
 import { type HostRecord, type HostTensors, type Program, type Tensors, mapValues } from './trace.js';
 
@@ -104,13 +104,16 @@ export class EagerProgram<I extends Tensors, O extends Tensors, S extends Static
     await nextTurn();
     if (this.closed) throw closedError('The program');
     this.session?.mustBeOpen();
+    checkInputs(inputs);
     // A program may return a weight as it is, which stays the session's.
     const owned = new Set(Object.values(this.weights).map(({ value }) => value.id));
     const results = tf.tidy(() =>
-      this.program(
-        mapValues(inputs as HostTensors, fromHost) as I,
-        mapValues(this.weights, ({ value }) => value),
-        statics as S,
+      namingMissing(mapValues(inputs as HostTensors, fromHost) as I, (named) =>
+        this.program(
+          named,
+          mapValues(this.weights, ({ value }) => value),
+          statics as S,
+        ),
       ),
     );
     const names = Object.keys(results);

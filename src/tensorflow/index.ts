@@ -35,7 +35,7 @@ export { matmulRate } from './matmul-rate.js';
 export { forgetPeakMemory, peakMemoryBytes } from './peak-memory.js';
 export { fromHost } from './host-tensors.js';
 export { tidy } from './tidy.js';
-export { type Static, type TensorSpec } from './signature.js';
+export { type Static, type TensorSpec, checkInputs } from './signature.js';
 export { runEagerly } from './run-eagerly.js';
 export {
   type HostRecord,

@@ -16,6 +16,84 @@ export function signatureOf(inputs: Readonly<Record<string, TensorSpec>>, static
   return `${tensors.join(', ')}; ${text(statics)}`;
 }
 
+/**
+ * Checks values for inputs: each is a tensor in JavaScript's memory, and where it is known which are expected, they are
+ * these and no others, of their types and shapes.
+ *
+ * @throws UserError `input-mismatch` naming the input, what is expected and what was found
+ */
+export function checkInputs(
+  given: Readonly<Record<string, unknown>>,
+  expected?: Readonly<Record<string, TensorSpec>>,
+): void {
+  if (typeof (given as unknown) !== 'object' || given === null)
+    throw inputMismatch(`Inputs are tensors by name; ${kindOf(given)} was found.`);
+  const names = Object.keys(expected ?? given);
+  for (const name of names) {
+    const wanted = expected?.[name];
+    const value = given[name];
+    const isTensor = isHostTensor(value);
+    if (isTensor && (wanted === undefined || describe(name, value) === describe(name, wanted))) continue;
+    const found = isTensor ? describe(name, value) : kindOf(value);
+    throw inputMismatch(
+      Object.hasOwn(given, name)
+        ? `The input ${name} must be ${wanted ? describe(name, wanted) : 'a tensor'}; ${found} was found.`
+        : `The input ${name} is missing: ${describe(name, wanted!)} is expected; given are ${listed(given)}.`,
+    );
+  }
+  const other = Object.keys(given).find((name) => !names.includes(name));
+  if (other !== undefined) throw inputMismatch(`There is no input ${other}; there are ${listed(expected!)}.`);
+}
+
+const listed = (record: object): string => Object.keys(record).join(', ') || 'none';
+
+const inputMismatch = (message: string, cause?: unknown): UserError =>
+  new UserError({
+    code: 'input-mismatch',
+    message,
+    remedy: 'A tensor is { dtype, shape, data }, as `float32(shape, data)` makes it.',
+    cause,
+  });
+
+function isHostTensor(value: unknown): value is HostTensor {
+  const { dtype, shape, data } = (value ?? {}) as Partial<HostTensor>;
+  if (typeof dtype !== 'string' || !Array.isArray(shape) || !ArrayBuffer.isView(data)) return false;
+  // Whether its sizes are known is said by what describes it.
+  const size = (shape as readonly number[]).reduce((product, extent) => product * extent, 1);
+  return !Number.isInteger(size) || size < 0 || data.length === size;
+}
+
+/** @throws UserError `input-mismatch` where one of the names is not given */
+export function checkNamed(given: Readonly<Record<string, unknown>>, names: readonly string[]): void {
+  const name = names.find((each) => !Object.hasOwn(given, each));
+  if (name !== undefined) throw inputMismatch(`The input ${name} is missing; given are ${listed(given)}.`);
+}
+
+/**
+ * Calls a program such that an input which it reads, and which was not given, is named where that makes it fail.
+ *
+ * @throws UserError `input-mismatch`
+ */
+export function namingMissing<I extends object, R>(inputs: I, program: (inputs: I) => R): R {
+  const missing = new Set<string>();
+  const watched = new Proxy(inputs, {
+    get: (target, key, receiver): unknown => {
+      if (typeof key === 'string' && !Object.hasOwn(target, key)) missing.add(key);
+      return Reflect.get(target, key, receiver);
+    },
+  });
+  try {
+    return program(watched);
+  } catch (error) {
+    const [name] = missing;
+    if (name === undefined || !(error instanceof Error) || !/undefined|'null'/.test(error.message)) throw error;
+    throw inputMismatch(
+      `The program reads the input ${name}, which is missing; given are ${listed(inputs)}.`,
+      error,
+    );
+  }
+}
+
 /** @throws UserError `size-unknown` where an extent is not a number of elements. */
 function describe(name: string, { dtype, shape }: TensorSpec): string {
   if (!shape.every((extent) => Number.isInteger(extent) && extent >= 0))
@@ -56,5 +134,10 @@ function text(value: unknown): string {
 }
 
 function kindOf(value: unknown): string {
-  return typeof value === 'object' ? (value?.constructor.name ?? 'object') : typeof value;
+  if (typeof value !== 'object') return typeof value;
+  if (value === null) return 'null';
+  const { dtype, shape, data } = value as Partial<HostTensor>;
+  if (typeof dtype === 'string' && Array.isArray(shape) && ArrayBuffer.isView(data))
+    return `${dtype}[${shape.join(', ')}] with ${data.length} values`;
+  return (value as { constructor?: { name: string } }).constructor?.name ?? 'object';
 }

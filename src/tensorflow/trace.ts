@@ -3,7 +3,7 @@ import type { HostTensor } from './data-types.js';
 import type { Output } from './graph.js';
 import { nativeBackend } from './native-backend.js';
 import type { Session, SessionVariable } from './session.js';
-import { type Static, type TensorSpec, signatureOf } from './signature.js';
+import { type Static, type TensorSpec, namingMissing, signatureOf } from './signature.js';
 import { tf } from './tfjs.js';
 import { Tracer } from './tracer.js';
 import { untraceable } from './untraceable.js';
@@ -54,7 +54,9 @@ export function trace<I extends Tensors, O extends Tensors, S extends Static = u
     tf.tidy(() => {
       const symbols = mapValues(placeholders, (output) => tracer.symbol(output));
       const weightSymbols = mapValues(weights, (variable) => tracer.symbol(variable.read()));
-      const results: unknown = program(symbols as I, weightSymbols, statics as S);
+      const results: unknown = namingMissing(symbols as I, (named) =>
+        program(named, weightSymbols, statics as S),
+      );
       if (results instanceof Promise) throw asynchronous(results);
       for (const [name, tensor] of Object.entries(results as O)) {
         if (!(tensor instanceof tf.Tensor)) throw untraceable(`The result ${name}, which is not a tensor,`);

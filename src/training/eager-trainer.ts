@@ -8,6 +8,7 @@ import {
   type HostTensors,
   type Tensor,
   type Tensors,
+  checkInputs,
   fromHost,
   mapValues,
   tf,
@@ -60,6 +61,7 @@ export class EagerTrainer implements Trainer {
     updates: number,
     wishToStop = false,
   ): Promise<StepResult> {
+    checkInputs(inputs, this.options.inputs);
     const { accumulation, gradientClip } = this.options;
     const parts = accumulation === undefined ? [inputs] : partsOf(inputs, accumulation);
     let sum: Tensors | undefined;

@@ -1,5 +1,11 @@
 import type { Parameter } from '../nn/parameters.js';
-import { type HostTensor, type HostTensors, type Session, VariableStore } from '../tensorflow/index.js';
+import {
+  type HostTensor,
+  type HostTensors,
+  type Session,
+  VariableStore,
+  checkInputs,
+} from '../tensorflow/index.js';
 import { checkDivides } from './accumulation.js';
 import type { AdamWSlot } from './adamw.js';
 import { LossScale, type LossScaleState } from './loss-scale.js';
@@ -87,6 +93,7 @@ export class SessionTrainer implements Trainer {
     updates: number,
     wishToStop = false,
   ): Promise<StepResult> {
+    checkInputs(inputs, this.options.inputs);
     this.traced ??= new TrainingStep(this.session, this.options, this.slots, this.scale !== undefined);
     const result = await this.traced.run(inputs, learningRate, updates, wishToStop, this.scale?.scale);
     this.scale?.update(result.applied);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   CompiledProgram,
+  EagerSession,
   type HostTensors,
   type Program,
   Session,
@@ -477,5 +478,34 @@ describe('memory', () => {
       expect(() => runEagerly<Inputs, Tensors>(failing, inputs)).toThrow('as planned');
     }
     expect(counts()).toEqual(before);
+  });
+});
+
+describe.each(['native', 'eager'] as const)('inputs of a program (%s)', (kind) => {
+  const compiled = (batch?: Parameters<typeof compile>[1]) =>
+    compile(({ a, b }: { a: Tensor; b: Tensor }) => ({ sum: a.add(b) }), {
+      ...(kind === 'eager' && { session: new EagerSession() }),
+      ...batch,
+    });
+  const one = float32([1], Float32Array.of(1));
+
+  test.each<[what: string, inputs: unknown, told: RegExp]>([
+    ['missing', { a: one }, /The program reads the input b, which is missing; given are a\./],
+    ['no tensor', { a: one, b: 3 }, /The input b must be a tensor; number was found\./],
+    ['nothing', { a: one, b: undefined }, /The input b must be a tensor; undefined was found\./],
+    [
+      'of more values than its shape',
+      { a: one, b: { ...one, data: new Float32Array(2) } },
+      /float32\[1\] with 2 values was found/,
+    ],
+    ['not by name', undefined, /Inputs are tensors by name; undefined was found\./],
+  ])('%s are told by name', async (_, inputs, told) => {
+    const program = compiled();
+    await expect(program.call(inputs as never)).rejects.toMatchObject({
+      code: 'input-mismatch',
+      message: expect.stringMatching(told) as string,
+    });
+    expect((await program.call({ a: one, b: one })).sum.data[0]).toBe(2);
+    await program.close();
   });
 });

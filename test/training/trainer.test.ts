@@ -329,3 +329,48 @@ describe('a loss scale', () => {
     }
   });
 });
+
+describe.each(['session', 'eager'] as const)('inputs of a step (%s)', (kind) => {
+  it.each<[what: string, inputs: Record<string, unknown>, told: string]>([
+    ['missing', {}, 'The input x is missing: float32[4, 3] is expected; given are none.'],
+    [
+      'of another shape',
+      { x: float32([3, 4], new Float32Array(12)) },
+      'The input x must be float32[4, 3]; float32[3, 4] was found.',
+    ],
+    [
+      'of another type',
+      { x: int32([4, 3], new Int32Array(12)) },
+      'The input x must be float32[4, 3]; int32[4, 3] was found.',
+    ],
+    [
+      'too short',
+      { x: { dtype: 'float32', shape: [4, 3], data: new Float32Array(3) } },
+      'float32[4, 3] with 3 values was found.',
+    ],
+    ['no tensor', { x: [1, 2] }, 'The input x must be float32[4, 3]; Array was found.'],
+    ['unknown', { ...batch(), y: scalar(1) }, 'There is no input y; there are x.'],
+  ])('%s is refused by name', async (_, inputs, told) => {
+    const eager = new EagerSession();
+    const trainer = openTrainer(kind === 'eager' ? eager : session, {
+      parameters,
+      inputs: { x: { dtype: 'float32', shape: [4, 3] } },
+      loss: ({ x }, { weight, bias }) => ({
+        loss: tf
+          .matMul(x as Tensor, weight!)
+          .add(bias!)
+          .mean(),
+      }),
+      optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },
+      averageDecays: [0.9],
+      gradientClip: 0,
+    });
+    await trainer.start(startOf(start));
+    await expect(trainer.step(inputs as HostTensors, 1, 0)).rejects.toMatchObject({
+      code: 'input-mismatch',
+      message: expect.stringContaining(told) as string,
+    });
+    expect((await trainer.step(batch(), 0, 0)).applied).toBe(true);
+    await eager.close();
+  });
+});

@@ -39,7 +39,8 @@ export function readDiffusersConfig(json: unknown, path: string): DiffusersAutoe
     shift_factor: [null, 0],
     latents_mean: [null],
     latents_std: [null],
-    out_channels: [given.in_channels],
+    in_channels: [3],
+    out_channels: [3],
   };
   for (const [key, values] of Object.entries(expected))
     if (key in given && !values.includes(given[key]))
@@ -53,7 +54,7 @@ export function readDiffusersConfig(json: unknown, path: string): DiffusersAutoe
       problems.push(`"${key}" has other blocks than ${block}`);
   }
   const config: AutoencoderConfig = {
-    imageChannels: number('in_channels', 3),
+    imageChannels: 3,
     latentChannels: number('latent_channels', 4),
     channels: isWidths ? (channels as number[]) : [],
     layersPerBlock: number('layers_per_block', 1),
@@ -65,6 +66,7 @@ export function readDiffusersConfig(json: unknown, path: string): DiffusersAutoe
   throw new UserError({
     code: 'autoencoder-unsupported',
     message: `${path}: not an autoencoder that can be used: ${problems.join('; ')}.`,
-    remedy: 'Use an AutoencoderKL of the Stable Diffusion 1 or 2 family, such as stabilityai/sd-vae-ft-ema.',
+    remedy:
+      'Use an AutoencoderKL of the Stable Diffusion 1 or 2 family, for images of red, green and blue, such as stabilityai/sd-vae-ft-ema.',
   });
 }

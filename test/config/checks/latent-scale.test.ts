@@ -20,9 +20,8 @@ const taken = '{ uses: autoencoder, weights: vae }';
 const checkpoint = '{ uses: pretrained, path: a.pt }';
 
 it('refuses an assumed scale beside an autoencoder whose latents are known to have another', async () => {
-  expect(
-    await messagesOf(files(taken, checkpoint, { 'vae/config.json': config(0.13025) })),
-  ).toMatchInlineSnapshot(`
+  expect(await messagesOf(files(taken, checkpoint, { 'vae/config.json': config(0.13025) })))
+    .toMatchInlineSnapshot(`
     "a.yaml:4:34 error scale-unknown: \`model\` is taken to be trained on latents that were multiplied by 0.18215, as its file does not say; latents of \`autoencoder\` are multiplied by 0.13025.
           sample: { uses: sample, model: model, autoencoder: autoencoder, count: 4 }
                                          ^^^^^
@@ -59,4 +58,13 @@ it.each([
   ],
 ])('accepts a scale where %s', async (_, model, scale, others) => {
   expect(await messagesOf(files(taken, model, { 'vae/config.json': config(scale), ...others }))).toBe('');
+});
+
+it.each([1, 4])('refuses an autoencoder of %d channels at its line', async (channels) => {
+  const vae = JSON.stringify({ block_out_channels: [32, 64], in_channels: channels, out_channels: channels });
+  const told = await messagesOf(
+    files(taken, '{ uses: pretrained, path: model }', { 'vae/config.json': vae }),
+  );
+  expect(told).toMatch(/^a\.yaml:3:46 error autoencoder-unsupported: /);
+  expect(told).toContain(`"in_channels" is ${channels}, 3 is expected`);
 });
