@@ -152,10 +152,23 @@ it('text that is not UTF-8', async () => {
   `);
 });
 
-it('lists nested without end', async () => {
-  expect(
-    (await messages(`a: ${'['.repeat(20_000)}`)).split('\n')[0]?.replace(/:\d+:\d+/, ''),
-  ).toMatchInlineSnapshot(`"p.yaml error yaml-syntax: Lists and maps are nested too deeply."`);
+const levels = 20_000;
+
+it.each([
+  ['lists', `a: ${'['.repeat(levels)}`],
+  ['closed lists', `a: ${'['.repeat(levels)}${']'.repeat(levels)}`],
+  ['maps', `${'{a: '.repeat(levels)}1${'}'.repeat(levels)}`],
+  ['items of lists', `a: ${'- '.repeat(levels)}1`.replace('a: ', 'a:\n  ')],
+  ['maps by indentation', Array.from({ length: 1000 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+  ['keys', `${'? '.repeat(levels)}a`],
+])('%s nested without end', async (_, text) => {
+  expect(await messages(text)).toMatch(
+    /^p.yaml:\d+:\d+ error nested-too-deeply: Lists and maps may be nested 200 levels deep; here is one more\.\n/,
+  );
+});
+
+it('as many levels as there may be', async () => {
+  expect(await messages(`a: ${'['.repeat(198)}${']'.repeat(198)}`)).not.toContain('nested-too-deeply');
 });
 
 it('a file that is not there', async () => {

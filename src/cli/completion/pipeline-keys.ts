@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
+import { parseNested } from '../../config/source/nesting.js';
 import { applicable } from '../../config/schema/alternatives.js';
 import { readSchema, type Schema } from '../../config/schema/schema.js';
 import { loadPipeline } from '../../config/index.js';
@@ -41,7 +41,7 @@ async function stagesOf(file: string | undefined): Promise<Written> {
       Array.from(loaded.pipeline.stages, ([id, { kind, config }]) => [id, { uses: kind, ...config }]),
     );
   try {
-    const value = parse(await readFile(file, 'utf8'), { logLevel: 'silent' }) as { stages?: Written } | null;
+    const value = parseNested(await readFile(file, 'utf8')) as { stages?: Written } | null;
     return value?.stages ?? {};
   } catch {
     return {};

@@ -1,10 +1,10 @@
-import { parse } from 'yaml';
 import type { Problem } from '../diagnostics/diagnostic.js';
 import { code } from '../diagnostics/words.js';
 import type { Schema } from '../schema/schema.js';
 import { changeTexts } from './scalars.js';
 import type { Span } from './text.js';
 import type { Entry, ScalarTree, Tree } from './tree.js';
+import { parseNested } from './nesting.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -110,7 +110,7 @@ function placeOf(part: string, span: Span): Span {
 function typed(text: string, schema: Schema | undefined, scalar: ScalarTree): Tree {
   let value: unknown;
   try {
-    value = parse(text);
+    value = parseNested(text);
   } catch {
     value = text;
   }

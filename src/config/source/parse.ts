@@ -1,7 +1,8 @@
-import { isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Document, type YAMLError } from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq, type Document, type YAMLError } from 'yaml';
 import type { Alias, Node, Pair, Scalar, YAMLMap } from 'yaml';
 import type { Problem } from '../diagnostics/diagnostic.js';
 import { code } from '../diagnostics/words.js';
+import { mostLevels, tokensOf, tooDeepAt } from './nesting.js';
 import type { SourceText, Span } from './text.js';
 import type { Entry, Tree } from './tree.js';
 
@@ -18,15 +19,12 @@ export interface Parsed {
  */
 export function parseYaml(source: SourceText, start = 0): Parsed {
   const span = (from: number, to: number): Span => ({ source, start: start + from, end: start + to });
-  const deep = tooDeepAt(source.text, start);
-  if (deep !== undefined)
-    return { tree: undefined, problems: [tooDeep(span(deep - start, deep - start + 1))] };
-  const documents = parseAllDocuments(source.text.slice(start), {
-    prettyErrors: false,
-    uniqueKeys: false,
-    logLevel: 'silent',
-  });
-  const [document, second] = 'empty' in documents ? [] : documents;
+  const text = source.text.slice(start);
+  const tokens = tokensOf(text);
+  const deep = tooDeepAt(tokens);
+  if (deep !== undefined) return { tree: undefined, problems: [tooDeep(span(deep, deep + 1))] };
+  const composer = new Composer({ uniqueKeys: false, logLevel: 'silent' });
+  const [document, second] = composer.compose(tokens);
   if (document === undefined) return { tree: undefined, problems: [emptyDocument(span(0, 0))] };
   const syntax = syntaxProblems([...document.errors, ...document.warnings], span);
   if (syntax.length > 0) return { tree: undefined, problems: syntax };
@@ -41,24 +39,10 @@ export function parseYaml(source: SourceText, start = 0): Parsed {
   return { tree, problems: converter.problems };
 }
 
-/** Most brackets and braces within each other: the YAML library goes as deep on the stack, and may end the process. */
-const deepest = 500;
-
-/** Offset of the first bracket that is too deep. */
-function tooDeepAt(text: string, start: number): number | undefined {
-  let depth = 0;
-  for (let i = start; i < text.length; i++) {
-    const character = text[i]!;
-    if (character === '[' || character === '{') depth++;
-    else if ((character === ']' || character === '}') && depth > 0) depth--;
-    if (depth > deepest) return i;
-  }
-  return undefined;
-}
-
 const tooDeep = (span: Span): Problem => ({
-  code: 'yaml-syntax',
-  message: 'Lists and maps are nested too deeply.',
+  code: 'nested-too-deeply',
+  message: `Lists and maps may be nested ${mostLevels} levels deep; here is one more.`,
+  remedy: 'Remove the brackets, braces or dashes that nobody meant.',
   span,
 });
 
@@ -97,8 +81,7 @@ const explanations: Readonly<Record<string, Pick<Problem, 'code' | 'message' | '
 
 /** One problem a place: what follows at the same place is a consequence. */
 function syntaxProblems(errors: readonly YAMLError[], span: (from: number, to: number) => Span): Problem[] {
-  const tooDeep = errors.find(({ message }) => message.includes('call stack'));
-  const first = new Map((tooDeep ? [tooDeep] : errors).toReversed().map((error) => [error.pos[0], error]));
+  const first = new Map(errors.toReversed().map((error) => [error.pos[0], error]));
   const problems = [...first.values()].map((error) => ({ ...explained(error), span: span(...error.pos) }));
   const comment = problems.map(commentInBraces).find((found) => found !== undefined);
   if (comment) return [...problems.filter((problem) => problem.span.start < comment.span.start), comment];
@@ -138,7 +121,6 @@ function explained({ code: reason, message }: YAMLError): Pick<Problem, 'code' |
   const explanation = explanations[reason];
   if (explanation) return explanation;
   const plainer = message
-    .replace('Maximum call stack size exceeded', 'Lists and maps are nested too deeply')
     .replace('Flow sequence', 'A list in brackets')
     .replace('Flow map', 'A map in braces')
     .replace(' in block collection', '')

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { parseDocument, stringify } from 'yaml';
+import { stringify } from 'yaml';
+import { parseNested } from '../../config/source/nesting.js';
 import { UserError } from '../../errors.js';
 import { asUserError } from '../../files/file-errors.js';
 import { replaceFile } from '../store/replace-file.js';
-import type { Lock } from './lock.js';
+import type { Lock, LockedStage } from './lock.js';
 
 /** The lock of a pipeline file lies beside it: `train.yaml` has `train.lock.yaml`. */
 export function lockPath(pipelineFile: string): string {
@@ -58,14 +59,38 @@ export async function readLock(pipelineFile: string): Promise<Lock> {
       remedy: `A run without --locked writes it; \`pipeline lock ${basename(pipelineFile)}\` writes it for what has run.`,
     });
   }
-  const document = parseDocument(text, { logLevel: 'silent' });
-  const lock = document.errors.length > 0 ? undefined : (document.toJS() as Partial<Lock> | null);
-  if (lock?.format !== 1 || typeof lock.stages !== 'object' || typeof lock.madeWith !== 'object')
-    throw new UserError({
-      code: 'lock-invalid',
-      usage: true,
-      message: `${path}: expected a lock of format 1, found ${document.errors[0]?.message.split('\n')[0] ?? 'something else'}.`,
-      remedy: 'Take it from version control again, or write it anew with `pipeline lock`.',
-    });
-  return lock as Lock;
+  return parseLock(text, path);
+}
+
+/**
+ * A lock of its text.
+ *
+ * @param path of its file, for messages
+ * @throws UserError `lock-invalid`
+ */
+export function parseLock(text: string, path: string): Lock {
+  let lock: Partial<Lock> | null = null;
+  let problem: string | undefined;
+  try {
+    lock = parseNested(text) as Partial<Lock> | null;
+  } catch (error) {
+    problem = (error as Error).message.split('\n')[0]!.replace(/\.$/, '');
+  }
+  const isMap = (value: unknown): value is object =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isStage = (stage: unknown): boolean =>
+    isMap(stage) && typeof (stage as Partial<LockedStage>).fingerprint === 'string';
+  if (
+    lock?.format === 1 &&
+    isMap(lock.madeWith) &&
+    isMap(lock.stages) &&
+    Object.values(lock.stages).every(isStage)
+  )
+    return lock as Lock;
+  throw new UserError({
+    code: 'lock-invalid',
+    usage: true,
+    message: `${path}: expected a lock of format 1, found ${problem ?? (typeof lock?.format === 'number' && lock.format !== 1 ? `one of format ${lock.format}` : 'something else')}.`,
+    remedy: 'Take it from version control again, or write it anew with `pipeline lock`.',
+  });
 }
