@@ -1,5 +1,6 @@
 export { findGarbage, type Garbage } from './gc/garbage.js';
 export { findReferences, fingerprintsOfRuns } from './gc/references.js';
+export { forgetFiles } from './gc/known-files.js';
 export { removeGarbage } from './gc/remove.js';
 export { lockPath, readLock, writeLock } from './lock/lock-file.js';
 export { makeLock } from './lock/make-lock.js';
@@ -15,7 +16,7 @@ export { inputOf, stageOutput } from './run/stage-context.js';
 export { findRunsRoot } from './runs-root.js';
 export { findRun, matchingRuns } from './runs/find-runs.js';
 export type { RunFigure } from './runs/figures.js';
-export { listRuns } from './runs/list-runs.js';
+export { listRuns, scanRuns } from './runs/list-runs.js';
 export { readRun, type Run } from './runs/run.js';
 export { runStates, type RunState } from './runs/states.js';
 export * from './stage.js';

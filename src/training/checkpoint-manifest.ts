@@ -64,7 +64,8 @@ export async function verifyCheckpoint<Extra>(path: string): Promise<VerifiedChe
 async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | string> {
   let sealed: Omit<Manifest<Extra>, 'format'> & { readonly format: string; readonly sha256?: string };
   try {
-    sealed = JSON.parse(await readFile(join(path, manifestName), 'utf8')) as typeof sealed;
+    // `null` and the like are no manifest either.
+    sealed = { ...(JSON.parse(await readFile(join(path, manifestName), 'utf8')) as typeof sealed) };
   } catch {
     return `${manifestName} cannot be read`;
   }

@@ -123,9 +123,10 @@ describe('a store of the time when fingerprints followed from configurations alo
     for (const kind of ['images', 'train', 'report'])
       for (const name of (await readdir(join(store, kind))).filter((each) => !each.includes('.'))) {
         const file = join(store, kind, name, 'manifest.json');
-        const { content: _, ...manifest } = JSON.parse(await readFile(file, 'utf8')) as {
+        const { content: _, sha256: __, ...manifest } = JSON.parse(await readFile(file, 'utf8')) as {
           fingerprint: string;
           content?: string;
+          sha256?: string;
           origin: Origin;
         };
         const references = manifest.origin.references.map(({ path, stage, fingerprint }) => ({

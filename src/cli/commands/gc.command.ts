@@ -14,6 +14,7 @@ export const gcCommand: CommandDeclaration = (program, perform) =>
     )
     .option('--yes', 'remove them')
     .option('--older-than <hours>', 'keep what changed within these hours', parseHours, 24)
+    .option('--forget <file...>', 'pipeline files that ran here and are gone for good: keep nothing for them')
     .option('--json', 'print what was found as JSON')
     .action((files: string[], options: GcOptions) =>
       perform(async (services) => (await import('./gc.js')).gc(files, options, services)),

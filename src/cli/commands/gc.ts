@@ -4,45 +4,72 @@ import {
   findReferences,
   findRunsRoot,
   fingerprintsOfRuns,
-  listRuns,
+  forgetFiles,
   removeGarbage,
+  scanRuns,
   type Garbage,
 } from '../../pipeline/index.js';
 import { formatBytes } from '../../tensorflow/library/format-bytes.js';
 import { shortPath } from '../paths.js';
-import { exitCodes, type Services } from '../services.js';
+import { formatFailure } from '../errors.js';
+import { loadWithSources } from '../load.js';
+import { exitCodes, type Services, usesColor } from '../services.js';
 
 export interface GcOptions {
   readonly yes?: boolean;
   readonly olderThan: number;
   readonly json?: boolean;
+  readonly forget?: readonly string[];
   readonly runs?: string;
 }
 
-/** `pipeline gc`: shows or removes what nothing refers to. Gives the exit code. */
+/**
+ * `pipeline gc`: shows or removes what nothing refers to; all is kept where what refers to it is not known. Gives the exit
+ * code.
+ */
 export async function gc(files: readonly string[], options: GcOptions, services: Services): Promise<number> {
+  const { stdout, stderr, env } = services;
   const named = files.map((file) => resolve(file));
-  const runsRoot = findRunsRoot(named[0] ?? join(process.cwd(), 'pipeline.yaml'), options.runs, services.env);
-  const registry = await services.loadRegistry();
-  const recipes = join(dirname(runsRoot), 'pipelines', '*.yaml');
-  const { kept, notices } = await findReferences(
-    await listRuns(runsRoot),
-    [...named, recipes],
+  const here = process.cwd();
+  const runsRoot = findRunsRoot(named[0] ?? join(here, 'pipeline.yaml'), options.runs, env);
+  const forgotten = (options.forget ?? []).map((file) => resolve(file));
+  const loaded = await Promise.all(named.map((file) => loadWithSources(file, [], services)));
+  if (loaded.includes(undefined)) return exitCodes.invalid;
+  if (forgotten.length > 0) await forgetFiles(runsRoot, forgotten);
+  const projects = [
+    here,
+    dirname(runsRoot),
+    dirname(findRunsRoot(join(here, 'pipeline.yaml'), undefined, {})),
+  ];
+  const { kept, unknown, notices } = await findReferences({
     runsRoot,
-    registry,
-  );
-  const garbage = await findGarbage(runsRoot, { kept, youngerThanMs: options.olderThan * 3_600_000 });
-  const { stdout, stderr } = services;
-  if (options.json !== true) for (const notice of notices) stderr.write(`note: ${notice}\n`);
+    registry: await services.loadRegistry(),
+    scan: await scanRuns(runsRoot, true),
+    named,
+    folders: projects.flatMap((folder) => [folder, join(folder, 'pipelines')]),
+  });
+  const isKnown = unknown.length === 0;
+  const garbage = isKnown
+    ? await findGarbage(runsRoot, { kept, youngerThanMs: options.olderThan * 3_600_000 })
+    : [];
   const removed = options.yes === true ? await removeAll(runsRoot, garbage) : [];
-  if (options.json === true) stdout.write(`${JSON.stringify({ garbage, removed, notices })}\n`);
-  else stdout.write(summary(garbage, removed, options));
-  return exitCodes.done;
+  if (options.json === true) {
+    const errors = unknown.map(({ code, message, remedy }) => ({ code, message, remedy }));
+    stdout.write(`${JSON.stringify({ garbage, removed, notices, errors })}\n`);
+  } else {
+    for (const notice of notices) stderr.write(`note: ${notice}\n`);
+    for (const { message, remedy } of unknown)
+      stderr.write(
+        formatFailure({ message, ...(remedy !== undefined && { remedy }) }, usesColor(stderr, env)),
+      );
+    stdout.write(isKnown ? summary(garbage, removed, options) : 'Everything is kept.\n');
+  }
+  return isKnown ? exitCodes.done : exitCodes.failed;
 }
 
 /** What a run has begun to use since is left. */
 async function removeAll(runsRoot: string, garbage: readonly Garbage[]): Promise<readonly Garbage[]> {
-  const used = [...fingerprintsOfRuns(await listRuns(runsRoot))].map((fingerprint) =>
+  const used = [...fingerprintsOfRuns((await scanRuns(runsRoot, true)).runs)].map((fingerprint) =>
     fingerprint.slice(0, 16),
   );
   const removed: Garbage[] = [];

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Chalk } from 'chalk';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
 import { matchingRuns } from '../../pipeline/runs/find-runs.js';
-import { listRuns } from '../../pipeline/runs/list-runs.js';
+import { scanRuns } from '../../pipeline/runs/list-runs.js';
 import type { RunState } from '../../pipeline/runs/states.js';
 import type { Run } from '../../pipeline/runs/run.js';
 import type { Json } from '../../pipeline/stage.js';
@@ -31,14 +31,15 @@ export async function status(
   options: StatusOptions,
   services: Services,
 ): Promise<number> {
-  const { stdout, env } = services;
+  const { stdout, stderr, env } = services;
   const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
-  const select = async () => selectRuns(await listRuns(runsRoot), filters, options);
   if (options.watch === true) {
     if (!stdout.isTTY) throw withoutEffect('--watch', 'what it draws over and over needs a terminal');
-    return watch(select, services);
+    return watch(async () => selectRuns((await scanRuns(runsRoot)).runs, filters, options), services);
   }
-  const runs = await select();
+  const { runs: all, problems } = await scanRuns(runsRoot);
+  for (const { message } of problems) stderr.write(`note: ${message}\n`);
+  const runs = selectRuns(all, filters, options);
   if (options.json === true) stdout.write(`${JSON.stringify(runs.map(asJson))}\n`);
   else if (runs.length > 0) stdout.write(asTable(runs, services));
   else

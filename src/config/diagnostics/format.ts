@@ -6,6 +6,8 @@ import type { Diagnostic } from './diagnostic.js';
 
 /** Widest part of a source line that is shown, in terminal columns. */
 const excerptWidth = 120;
+/** How far from a place, in UTF-16 code units, a line is looked at: each character that is told apart costs what is. */
+const reach = 2000;
 
 /**
  * Diagnostics as text: for each `path:line:column error code: message`, the source line with the place
@@ -50,8 +52,12 @@ function excerpt({ sourceLine, column, endColumn }: Location, tint: (text: strin
 
 /** The part of a long line around a place, with … where it is cut. */
 function window(line: string, from: number, to: number): { text: string; from: number; to: number } {
-  if (stringWidth(line) <= excerptWidth) return { text: line, from, to };
-  const characters = Array.from(new Intl.Segmenter().segment(line));
+  if (line.length <= reach && stringWidth(line) <= excerptWidth) return { text: line, from, to };
+  const near = Math.max(0, from - reach);
+  const characters = Array.from(
+    new Intl.Segmenter().segment(line.slice(near, from + reach)),
+    ({ index, segment }) => ({ index: near + index, segment }),
+  );
   const first = characters.findIndex(({ index, segment }) => index + segment.length > from);
   const start = Math.max(0, first - 70);
   let end = start;

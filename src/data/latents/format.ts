@@ -89,7 +89,7 @@ export async function readIndex<Index extends PartialIndex>(directory: string, n
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw asUserError(error, path);
   }
-  if ((index as { format?: unknown } | undefined)?.format === formatTag) return index as Index;
+  if ((index as { format?: unknown } | null | undefined)?.format === formatTag) return index as Index;
   throw new UserError({
     code: 'latents-invalid',
     message: `${path}: expected the index of a set of latents of this version.`,

@@ -112,7 +112,7 @@ export class LatentWriter {
 /** The shards of an interrupted set up to the first that is missing or damaged. */
 async function intactShards(directory: string, format: LatentFormat): Promise<ShardEntry[]> {
   const partial = await readIndex<PartialIndex>(directory, partialIndexName).catch(() => undefined);
-  if (!partial || !sameFormat(partial, format)) return [];
+  if (!partial || !Array.isArray(partial.shards) || !sameFormat(partial, format)) return [];
   const intact: ShardEntry[] = [];
   for (const shard of partial.shards) {
     const isFull = shard.count === format.shardSize;

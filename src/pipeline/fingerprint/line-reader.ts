@@ -36,7 +36,9 @@ export class LineReader {
   }
 
   async #fill(): Promise<void> {
-    const { bytesRead } = (await this.#file?.read(this.#buffer, 0, chunkBytes)) ?? { bytesRead: 0 };
+    // A folder can be opened, but not read.
+    const read = this.#file?.read(this.#buffer, 0, chunkBytes).catch(() => undefined);
+    const { bytesRead } = (await read) ?? { bytesRead: 0 };
     if (bytesRead === 0) {
       this.#ended = true;
       return;

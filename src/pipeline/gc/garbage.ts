@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { asUserError } from '../../files/file-errors.js';
 
 /** Something in the store that nothing refers to. */
 export interface Garbage {
@@ -55,11 +56,15 @@ function describe(suffix: string): Garbage['what'] | undefined {
 
 /** Size of all files, and when the latest of them, or of the folders, changed. */
 async function measure(path: string): Promise<{ readonly bytes: number; readonly changedMs: number }> {
-  const stats = await stat(path);
+  const stats = await stat(path).catch((error: unknown) => {
+    throw asUserError(error, path);
+  });
   if (!stats.isDirectory()) return { bytes: stats.size, changedMs: stats.mtimeMs };
   let bytes = 0;
   let changedMs = Math.max(stats.mtimeMs, stats.ctimeMs);
-  for (const entry of await readdir(path, { withFileTypes: true })) {
+  for (const entry of await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    throw asUserError(error, path);
+  })) {
     if (entry.isSymbolicLink()) continue;
     const inside = await measure(join(path, entry.name));
     bytes += inside.bytes;
@@ -69,5 +74,8 @@ async function measure(path: string): Promise<{ readonly bytes: number; readonly
 }
 
 async function names(folder: string): Promise<string[]> {
-  return readdir(folder).catch(() => []);
+  return readdir(folder).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw asUserError(error, folder);
+  });
 }

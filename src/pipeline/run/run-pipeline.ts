@@ -12,6 +12,7 @@ import { refuseDifferences, refuseOutput } from '../lock/refuse.js';
 import { outputContent } from '../store/output-hash.js';
 import { History } from '../store/history.js';
 import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
+import { noteFile } from '../gc/known-files.js';
 import { earlierForcing } from './earlier-forcing.js';
 import { executeHere } from './expected-reads.js';
 import { asStorageError, describeFailure } from './failure.js';
@@ -76,6 +77,9 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   const asked = { set: options.set ?? [], until: options.until, force: options.force ?? [] };
   const forcedSince = options.forcedSince ?? (await earlierForcing(runsRoot, pipeline, asked));
   const folder = await createRunFolder(runsRoot, pipeline, options.sources);
+  await noteFile(runsRoot, pipeline.file).catch((error: unknown) => {
+    throw asStorageError(error, runsRoot);
+  });
   const record = new RunRecord(folder, {
     pipeline: pipeline.name,
     file: pipeline.file,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse } from 'yaml';
+import { parseNested } from '../../config/source/nesting.js';
 import { originsName, resolvedName } from '../run/run-folder.js';
 import type { Json } from '../stage.js';
 import type { Run } from './run.js';
@@ -35,11 +35,27 @@ export async function readConfiguration({ directory }: Run): Promise<readonly Co
     readText(join(directory, originsName)),
   ]);
   if (resolved === undefined) return [];
-  const places = JSON.parse(origins ?? '{}') as Readonly<Record<string, ValueOrigin>>;
-  return [...leavesOf(parse(resolved) as Json, '')].map(({ key, value }) => {
-    const origin = places[key] ?? places[firstItem(key, value)];
-    return { key, value, ...(origin && { origin }) };
+  const places = parsed(() => JSON.parse(origins ?? '{}')) as Readonly<Record<string, unknown>> | null | undefined;
+  const configuration = parsed(() => parseNested(resolved)) as Json | undefined;
+  if (configuration === undefined) return [];
+  return [...leavesOf(configuration, '')].map(({ key, value }) => {
+    const origin = places?.[key] ?? places?.[firstItem(key, value)];
+    return { key, value, ...(isOrigin(origin) && { origin }) };
   });
+}
+
+/** Undefined for what a run did not keep whole. */
+function parsed(parse: () => unknown): unknown {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}
+
+function isOrigin(value: unknown): value is ValueOrigin {
+  const { file, line, column } = (value ?? {}) as Partial<ValueOrigin>;
+  return typeof file === 'string' && typeof line === 'number' && typeof column === 'number';
 }
 
 /** A list that was written item by item in several places is said to come from where its first item does. */

@@ -1,11 +1,52 @@
+import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UserError } from '../../errors.js';
+import { asUserError } from '../../files/file-errors.js';
 import { readRun, type Run } from './run.js';
 
-/** Every run in the folder of runs, oldest first. Of one that is over, one small file is read. */
+/** What is in a folder of runs. */
+export interface RunScan {
+  /** Oldest first. */
+  readonly runs: readonly Run[];
+  /** Runs and folders that cannot be read, each with why: they cost only themselves. */
+  readonly problems: readonly UserError[];
+}
+
+/** Every run in the folder of runs that can be read, oldest first. Of one that is over, one small file is read. */
 export async function listRuns(runsRoot: string): Promise<readonly Run[]> {
+  return (await scanRuns(runsRoot)).runs;
+}
+
+/** Every run in the folder of runs. @param withLinks also those in folders that are links, such as to another disk */
+export async function scanRuns(runsRoot: string, withLinks = false): Promise<RunScan> {
   const now = new Date();
-  return inOrder(await Promise.all((await runFolders(runsRoot)).map((directory) => readRun(directory, now))));
+  const problems = new Problems();
+  const folders = await runFolders(runsRoot, async (path) =>
+    (await problems.caught(path, () => foldersIn(path, withLinks))) ?? [],
+  );
+  const runs = folders.map((directory) => problems.caught(directory, () => readRun(directory, now)));
+  return { runs: inOrder(await Promise.all(runs)), problems: problems.inOrder };
+}
+
+/** What a person can mend of what cannot be read. */
+class Problems {
+  readonly #found: UserError[] = [];
+
+  async caught<T>(path: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      const known = asUserError(error, path);
+      if (!(known instanceof UserError)) throw error;
+      this.#found.push(known);
+      return undefined;
+    }
+  }
+
+  get inOrder(): readonly UserError[] {
+    return this.#found.sort((a, b) => compareText(a.message, b.message));
+  }
 }
 
 /**
@@ -19,6 +60,8 @@ export class RunList {
   private looking: Promise<readonly Run[]> | undefined;
   private latest: readonly Run[] = [];
   private lookedAt = -Infinity;
+  /** Runs and folders that could not be read at the last look. */
+  problems: RunScan['problems'] = [];
 
   constructor(private readonly runsRoot: string) {}
 
@@ -42,12 +85,16 @@ export class RunList {
 
   private async look(): Promise<readonly Run[]> {
     const now = new Date();
-    const folders = await runFolders(this.runsRoot, (path) => this.foldersIn(path));
+    const problems = new Problems();
+    const folders = await runFolders(
+      this.runsRoot,
+      async (path) => (await problems.caught(path, () => this.foldersIn(path))) ?? [],
+    );
     const gone = new Set(this.over.keys());
     const runs = await Promise.all(
       folders.map((directory) => {
         gone.delete(directory);
-        return this.over.get(directory) ?? readRun(directory, now);
+        return this.over.get(directory) ?? problems.caught(directory, () => readRun(directory, now));
       }),
     );
     for (const directory of gone) this.over.delete(directory);
@@ -55,6 +102,7 @@ export class RunList {
       if (run !== undefined && run.state !== 'running' && run.state !== 'died')
         this.over.set(run.directory, run);
     this.latest = inOrder(runs);
+    this.problems = problems.inOrder;
     this.lookedAt = performance.now();
     return this.latest;
   }
@@ -64,7 +112,7 @@ export class RunList {
     const changed = (await stat(path, { bigint: true }).catch(() => undefined))?.mtimeNs;
     const known = this.names.get(path);
     if (changed !== undefined && known?.changed === changed) return known.names;
-    const names = await foldersIn(path);
+    const names = await foldersIn(path, false);
     if (changed !== undefined && BigInt(Date.now() - settledMs) * 1_000_000n > changed)
       this.names.set(path, { changed, names });
     return names;
@@ -75,7 +123,10 @@ export class RunList {
 const settledMs = 2_000;
 
 /** Absolute paths of all folders that may be a run's: `NAME/TIME`. */
-async function runFolders(runsRoot: string, list = foldersIn): Promise<readonly string[]> {
+async function runFolders(
+  runsRoot: string,
+  list: (path: string) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   const pipelines = (await list(runsRoot)).filter((name) => name !== 'store');
   const folders = await Promise.all(
     pipelines.map(async (name) => {
@@ -92,12 +143,20 @@ function inOrder(runs: readonly (Run | undefined)[]): readonly Run[] {
     .sort((a, b) => compareText(a.record.startedAt, b.record.startedAt) || compareText(a.id, b.id));
 }
 
-/** Names of folders, links left out; none where there is no such folder. */
-async function foldersIn(path: string): Promise<readonly string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  return entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-    .map(({ name }) => name);
+/** Names of folders; none where there is no such folder. @throws the file system's error where it cannot be read */
+async function foldersIn(path: string, withLinks: boolean): Promise<readonly string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  });
+  const isFolder = async (entry: Dirent): Promise<boolean> => {
+    if (!withLinks || !entry.isSymbolicLink()) return entry.isDirectory();
+    const target = await stat(join(path, entry.name)).catch(() => undefined);
+    return target?.isDirectory() === true;
+  };
+  const shown = entries.filter(({ name }) => !name.startsWith('.'));
+  const are = await Promise.all(shown.map(isFolder));
+  return shown.filter((_, i) => are[i]).map(({ name }) => name);
 }
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

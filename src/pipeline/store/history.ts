@@ -61,7 +61,9 @@ export class History {
 function parseUse(line: string): readonly Use[] {
   if (line === '') return [];
   try {
-    return [JSON.parse(line) as Use];
+    const use = JSON.parse(line) as Partial<Use> | null;
+    const isUse = [use?.stage, use?.kind, use?.fingerprint].every((part) => typeof part === 'string');
+    return isUse ? [use as Use] : [];
   } catch {
     return [];
   }

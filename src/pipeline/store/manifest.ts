@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Json } from '../stage.js';
 import type { Environment } from '../environment.js';
+import { sha256Of } from '../../files/input-file.js';
 import { fingerprintOf, type Origin } from '../fingerprint/origin.js';
 import { manifestName } from './layout.js';
 
@@ -51,17 +52,48 @@ export async function readManifest(directory: string, fingerprint: string): Prom
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code === 'EISDIR') throw new DamagedManifest(`${manifestName} is a folder`);
     throw error;
   }
-  let manifest: Partial<Manifest> | null;
+  const manifest = parseManifest(text);
+  if (manifest.fingerprint !== fingerprint || fingerprintOf(manifest.origin) !== fingerprint)
+    throw new DamagedManifest(`${manifestName} is of another output`);
+  return manifest;
+}
+
+/** What the output in a folder was made from, whichever output it is. @throws where that cannot be read */
+export async function readOrigin(directory: string): Promise<Origin> {
+  return parseManifest(await readFile(join(directory, manifestName), 'utf8')).origin;
+}
+
+/** A manifest as text, with the checksum of what it says as its last member. */
+export function formatManifest(manifest: Manifest): string {
+  return `${JSON.stringify({ ...manifest, sha256: checksum(manifest) }, undefined, 1)}\n`;
+}
+
+/** A manifest of its text. Those of earlier versions have no checksum. @throws DamagedManifest */
+function parseManifest(text: string): Manifest {
+  let sealed: (Partial<Manifest> & { readonly sha256?: unknown }) | null;
   try {
-    manifest = JSON.parse(text) as Partial<Manifest> | null;
+    sealed = JSON.parse(text) as typeof sealed;
   } catch {
     throw new DamagedManifest(`${manifestName} is not valid JSON`);
   }
-  if (manifest?.format !== 2 || manifest.origin === undefined || !Array.isArray(manifest.files))
+  const { sha256, ...manifest } = isMap(sealed) ? sealed : {};
+  const { origin, files, summary } = manifest as Partial<Manifest>;
+  const isWhole =
+    isMap(origin) &&
+    isMap(origin.config) &&
+    isMap(summary) &&
+    [files, origin.references, origin.inputs].every((list) => Array.isArray(list) && list.every(isMap));
+  if ((manifest as Partial<Manifest>).format !== 2 || !isWhole)
     throw new DamagedManifest(`${manifestName} is not of format 2`);
-  if (manifest.fingerprint !== fingerprint || fingerprintOf(manifest.origin) !== fingerprint)
-    throw new DamagedManifest(`${manifestName} is of another output`);
+  if (sha256 !== undefined && sha256 !== checksum(manifest))
+    throw new DamagedManifest(`${manifestName} is not what was written`);
   return manifest as Manifest;
 }
+
+const checksum = (content: object): string => sha256Of(Buffer.from(JSON.stringify(content)));
+
+const isMap = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -10,7 +10,7 @@ import type { Environment } from '../environment.js';
 import type { Json, StageKind } from '../stage.js';
 import { putInPlace } from './begin.js';
 import { manifestName, type OutputPlace } from './layout.js';
-import type { Manifest, ManifestFile } from './manifest.js';
+import { formatManifest, type Manifest, type ManifestFile } from './manifest.js';
 import { contentWith } from './output-hash.js';
 import { syncFolder } from '../../files/sync-folder.js';
 
@@ -75,7 +75,7 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
       content: await contentWith({ files }, await facts.passesOn(place.partial), facts.contents[0]!),
     }),
   };
-  await writeFileWhole(join(place.partial, manifestName), `${JSON.stringify(manifest, undefined, 1)}\n`);
+  await writeFileWhole(join(place.partial, manifestName), formatManifest(manifest));
   await putInPlace(place);
   await remember(place, files, states, facts.hashes);
   return manifest;

@@ -28,7 +28,8 @@ export async function interruptedSession(
     const record = JSON.parse(await readFile(place.session, 'utf8')) as Omit<SessionRecord, 'begunAt'> &
       Partial<SessionRecord>;
     const { seconds, begunAt = '' } = record;
-    return record.fingerprint === place.fingerprint && begunAt >= since ? { seconds, begunAt } : undefined;
+    const isOurs = record.fingerprint === place.fingerprint && begunAt >= since;
+    return isOurs && Number.isFinite(seconds) ? { seconds, begunAt } : undefined;
   } catch {
     return undefined;
   }

@@ -50,7 +50,7 @@ export async function readResults(json: string): Promise<SweepResults | undefine
     const { format, ...content } = JSON.parse(await readFile(json, 'utf8')) as SweepResults & {
       readonly format: number;
     };
-    if (format !== 1) return undefined;
+    if (format !== 1 || !Array.isArray(content.keys)) return undefined;
     const folder = dirname(json);
     return {
       ...content,

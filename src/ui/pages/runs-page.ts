@@ -1,3 +1,4 @@
+import type { RunScan } from '../../pipeline/runs/list-runs.js';
 import type { Run } from '../../pipeline/runs/run.js';
 import { runStates } from '../../pipeline/runs/states.js';
 import { figure } from '../../stages/report/markup/figures.js';
@@ -14,8 +15,27 @@ export const runsOnPage = 100;
 const shownFigures = 3;
 
 /** All runs, the latest first. */
-export function runsPage(runs: readonly Run[], page: number, site: Site): string {
-  return renderPage({ ...runsHead(runs), sections: [runsSection(runs, page)], site });
+export function runsPage({ runs, problems }: RunScan, page: number, site: Site): string {
+  return renderPage({
+    ...runsHead(runs),
+    sections: [runsSection(runs, page), ...unreadSection(problems)],
+    site,
+  });
+}
+
+/** What cannot be read, where there is any. */
+function unreadSection(problems: RunScan['problems']): readonly Section[] {
+  if (problems.length === 0) return [];
+  const items = problems.map(({ message, remedy }) => html`<li>${message} ${remedy ?? ''}</li>`);
+  return [
+    {
+      id: 'unread',
+      title: 'Not readable',
+      body: html`<ul>
+        ${items}
+      </ul>`,
+    },
+  ];
 }
 
 export function runsHead(runs: readonly Run[]): Pick<PageContent, 'title' | 'eyebrow' | 'totals'> {

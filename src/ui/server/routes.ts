@@ -53,7 +53,7 @@ export async function routeOf(
     return {
       page: async () => {
         const runs = await list.all();
-        return runsPage(runs, page, front(runs, runsRoot));
+        return runsPage({ runs, problems: list.problems }, page, front(runs, runsRoot));
       },
       live: async () => {
         const runs = await list.all(sharedForMs);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { tryLock } from '../../../src/files/file-lock.js';
@@ -83,8 +83,129 @@ it('removes damaged outputs that were moved aside, and says which files it could
   const { stdout, stderr, exitCode } = await pipeline('gc', '--yes', ...everything);
   expect(exitCode).toBe(0);
   expect(stderr).toMatch(
-    /^note: What .*other\.yaml needs beyond its runs is not known: Stage images reads .*nowhere/,
+    /note: .*other\.yaml has never run here, and cannot be planned: Stage images reads .*nowhere/,
   );
   expect(stdout).toContain('damaged-2026 (damaged output)');
   expect(await outputs('images')).toEqual([key]);
+});
+
+const kept = 'Everything is kept.';
+
+/** An output that nothing refers to, and an old run of `toy.yaml` beside it, whose folder is removed as the docs advise. */
+async function garbageBesideToy(): Promise<void> {
+  await orphan();
+  await pipeline('run', 'toy.yaml');
+  await rm(join(folder, 'runs', 'toy'), { recursive: true });
+}
+
+it('keeps what files in the folders of the project refer to, without their being named', async () => {
+  await garbageBesideToy();
+  const used = (await pipeline('plan', 'toy.yaml', '--json')).stdout;
+  expect(await pipeline('gc', '--yes', ...everything)).toMatchObject({ exitCode: 0 });
+  expect((await pipeline('plan', 'toy.yaml')).stdout).toContain('Nothing to run.');
+  expect((await pipeline('plan', 'toy.yaml', '--json')).stdout).toBe(used);
+});
+
+it('keeps what the lock of a file refers to that is gone', async () => {
+  await pipeline('run', 'toy.yaml');
+  await rm(join(folder, 'runs', 'toy'), { recursive: true });
+  await rename(join(folder, 'toy.yaml'), join(folder, 'other.yaml'));
+  await writeFile(join(folder, 'other.yaml'), toyYaml(9));
+  const { exitCode, stdout } = await pipeline('gc', ...everything, '--forget', 'toy.yaml');
+  expect([exitCode, stdout]).toEqual([
+    0,
+    'Nothing to remove: all is referred to, or changed within the last 0 h.',
+  ]);
+});
+
+it.each([
+  ['is not there', 'nowhere.yaml', () => Promise.resolve()],
+  ['is broken', 'broken.yaml', () => writeFile(join(folder, 'broken.yaml'), 'stages: [')],
+  ['is a folder', 'folder.yaml', () => mkdir(join(folder, 'folder.yaml'))],
+  ['is a lock', 'toy.lock.yaml', () => Promise.resolve()],
+])('refuses a FILE that %s, and removes nothing', async (_, file, make) => {
+  await garbageBesideToy();
+  await make();
+  const before = await outputs('autoencoder');
+  const { exitCode, stderr } = await pipeline('gc', file, '--yes', ...everything);
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining(file)]);
+  expect(await outputs('autoencoder')).toEqual(before);
+});
+
+const registered = () => join(folder, 'runs', 'store', '.pipelines.jsonl');
+const toyFile = () => join(folder, 'toy.yaml');
+const oldRun = () => join(folder, 'runs', 'toy', '2026-01-01T00-00-00.000Z');
+
+it.each([
+  ['a pipeline file that is broken', () => writeFile(toyFile(), 'stages: ['), 'toy.yaml'],
+  [
+    'one that needs a variable',
+    () => writeFile(toyFile(), toyYaml().replace('path: data', "path: '${env:NO_SUCH}'")),
+    'NO_SUCH',
+  ],
+  ['one whose images are away', () => rename(join(folder, 'data'), join(folder, 'away')), 'does not exist'],
+  ['one that is gone', () => rm(toyFile()), 'pipeline gc --forget'],
+  ['one that is a folder now', () => rm(toyFile()).then(() => mkdir(toyFile())), 'toy.yaml'],
+  [
+    'a lock of a newer version',
+    () => writeFile(join(folder, 'toy.lock.yaml'), 'format: 2\nmadeWith: {}\nstages: {}\n'),
+    'format 2',
+  ],
+  [
+    'a lock of another shape',
+    () => writeFile(join(folder, 'toy.lock.yaml'), 'format: 1\nmadeWith: {}\nstages: { a: 3 }\n'),
+    'toy.lock.yaml',
+  ],
+  [
+    'a lock that was cut',
+    () => writeFile(join(folder, 'toy.lock.yaml'), 'format: 1\nstages: { a: {'),
+    'toy.lock.yaml',
+  ],
+  [
+    'a run of another shape',
+    () =>
+      mkdir(oldRun(), { recursive: true }).then(() => writeFile(join(oldRun(), 'run.json'), '{"format":1}')),
+    'run.json',
+  ],
+  ['a run that is a folder', () => mkdir(join(oldRun(), 'run.json'), { recursive: true }), 'run.json'],
+  ['a list of files of another shape', () => writeFile(registered(), '[]\n'), '.pipelines.jsonl'],
+])('removes nothing where it cannot know what is referred to: %s', async (_, make, said) => {
+  await garbageBesideToy();
+  await make();
+  const before = await outputs('autoencoder');
+  const found = await pipeline('gc', '--yes', ...everything);
+  expect([found.exitCode, found.stdout, found.stderr]).toEqual([1, kept, expect.stringContaining(said)]);
+  expect(await outputs('autoencoder')).toEqual(before);
+});
+
+it('knows the files of every project that shares the folder of runs', async () => {
+  const other = await toyProject();
+  await writeFile(join(other, 'toy.yaml'), toyYaml(5));
+  await toyCommand(other, ['run', 'toy.yaml', '--runs', join(folder, 'runs')]);
+  await rm(join(folder, 'runs', 'toy'), { recursive: true });
+  const before = await outputs('autoencoder');
+  await pipeline('gc', '--yes', ...everything);
+  expect(await outputs('autoencoder')).toEqual(before);
+  await rename(other, `${other}-away`);
+  expect(await pipeline('gc', '--yes', ...everything)).toMatchObject({ exitCode: 1, stdout: kept });
+});
+
+it('keeps what runs refer to whose folder is a link', async () => {
+  await pipeline('run', 'toy.yaml', '--set', 'stages.autoencoder.steps=5');
+  await rename(join(folder, 'runs', 'toy'), join(folder, 'elsewhere'));
+  await symlink(join(folder, 'elsewhere'), join(folder, 'runs', 'toy'));
+  const before = await outputs('autoencoder');
+  await pipeline('gc', '--yes', ...everything);
+  expect(await outputs('autoencoder')).toEqual(before);
+});
+
+it('keeps what a stage may turn out to have once those before it have run again', async () => {
+  await garbageBesideToy();
+  const [key] = await outputs('images');
+  await rm(join(store('images'), key!), { recursive: true });
+  await rm(join(folder, 'toy.lock.yaml'));
+  expect((await pipeline('gc', '--yes', ...everything)).exitCode).toBe(0);
+  // The images give the same again, so that what follows from them is used.
+  const { stdout } = await pipeline('run', 'toy.yaml');
+  expect(stdout).toMatch(/^autoencoder: cached/m);
 });

@@ -70,7 +70,10 @@ function imagePath(place: string, key: string, path: unknown): string {
 }
 
 function describe(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value);
+  if (value === undefined) return 'nothing';
+  // What is nested deeply is not for a message, and cannot be written by recursion.
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' && value !== null ? 'a map' : JSON.stringify(value);
 }
 
 function keysOf(value: unknown): string {

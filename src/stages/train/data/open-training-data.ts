@@ -49,8 +49,19 @@ export async function openTrainingData(
 async function keptMeasurement(data: EncodedImages, directory: string): Promise<Normalization> {
   const path = join(directory, 'latent-statistics.json');
   const kept = await readFile(path, 'utf8').catch(() => undefined);
-  if (kept !== undefined) return JSON.parse(kept) as Normalization;
+  const known = kept === undefined ? undefined : normalizationIn(kept);
+  if (known !== undefined) return known;
   const statistics = await measureLatents(data);
   await writeFileWhole(path, JSON.stringify(statistics, undefined, 1) + '\n');
   return statistics;
+}
+
+/** Undefined for a text that is none, which is measured again. */
+function normalizationIn(text: string): Normalization | undefined {
+  try {
+    const { mean, std } = JSON.parse(text) as Partial<Normalization>;
+    return Array.isArray(mean) && Array.isArray(std) ? { mean, std } : undefined;
+  } catch {
+    return undefined;
+  }
 }
