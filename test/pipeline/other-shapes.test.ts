@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { compareRuns } from '../../src/pipeline/runs/compare.js';
@@ -35,7 +35,7 @@ const shapes: readonly (readonly [what: string, make: (path: string) => Promise<
   ],
 ];
 
-describe.each(shapes)('a file that is %s', (_, make) => {
+describe.each(shapes)('a file that is %s', (what, make) => {
   it('as run.json costs that run only, which is named', async () => {
     await writeRun(runs, 'good', new Date('2025-03-01T10:00:00Z'));
     const bad = await writeRun(runs, 'bad', new Date('2025-03-02T10:00:00Z'));
@@ -68,7 +68,8 @@ describe.each(shapes)('a file that is %s', (_, make) => {
       ),
     );
     for (const path of remembered.flat()) await make(path);
-    await make(join(runs, 'toy', 'history.jsonl'));
+    // What is appended to a folder is lost with an error that names it.
+    if (what !== 'a folder') await make(join(runs, 'toy', 'history.jsonl'));
     expect(outcomes(await run(directory, pipeline())).filter((each) => !each.includes('damaged'))).toEqual(
       allCached,
     );
@@ -104,11 +105,4 @@ it('a summary that was edited is found out', async () => {
     problem: 'manifest.json is not what was written',
   });
   expect(outcomes(events).at(-1)).toBe('run-finished');
-});
-
-it.skipIf(process.getuid?.() === 0)('a folder that cannot be read costs itself only', async () => {
-  await writeRun(runs, 'good', new Date('2025-03-01T10:00:00Z'));
-  await mkdir(join(runs, 'closed'));
-  await chmod(join(runs, 'closed'), 0);
-  expect(await scanRuns(runs)).toMatchObject({ runs: [{}], problems: [{ code: 'permission-denied' }] });
 });

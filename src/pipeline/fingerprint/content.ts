@@ -20,6 +20,8 @@ export interface ReadContentOptions {
   /** A folder that does not count, wherever it is met: the folder of runs. */
   readonly leaveOut?: string;
   readonly signal?: AbortSignal;
+  /** Called with each file, in the order of names. */
+  readonly onFile?: (name: string, sha256: string) => void;
   /** Called with the number of files that are done. */
   readonly onProgress?: (done: number) => void;
 }
@@ -41,6 +43,7 @@ export async function readContent(root: string, options: ReadContentOptions): Pr
       for (const { name, sha256, state } of await hashBatch(batch, cache)) {
         await cache.note(name, sha256, state);
         addFile(digest, name, sha256);
+        options.onFile?.(name, sha256);
         files++;
         bytes += state?.bytes ?? 0;
       }

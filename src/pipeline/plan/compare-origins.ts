@@ -140,12 +140,9 @@ async function compareInputs(
   findListing: FindListing,
 ): Promise<Reason> {
   const [earlier, current] = await Promise.all([findListing(before.digest), findListing(now.digest)]);
-  const known = earlier !== undefined && current !== undefined;
-  return {
-    type: 'input-changed',
-    location,
-    ...(known && { files: await compareListings(earlier, current) }),
-  };
+  // Lists that are damaged are as good as none: which files changed is told where it can be.
+  const files = earlier && current && (await compareListings(earlier, current).catch(() => undefined));
+  return { type: 'input-changed', location, ...(files && { files }) };
 }
 
 function unique(reasons: readonly Reason[]): readonly Reason[] {

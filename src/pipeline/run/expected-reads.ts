@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { relative, sep } from 'node:path';
+import { Readable } from 'node:stream';
 import { type Observable, defer, finalize } from 'rxjs';
-import { UserError } from '../../errors.js';
 import { addFile } from '../../files/file-hash.js';
 import { type Expectation, type Expected, expectContents, inputChanged } from '../../files/input-file.js';
 import { readContent } from '../fingerprint/content.js';
@@ -102,14 +102,14 @@ export async function fingerprintedFiles(
     () => Promise.resolve(hashes === undefined ? undefined : readHashes(hashes)),
   ];
   for (const open of sources) if ((await digestOf(await open())) === digest) return (await open())!;
-  const now = await readContent(location, { hashes: hashesFolder(runsRoot), leaveOut: runsRoot });
-  if (now.digest !== digest) throw inputChanged(location);
-  if (now.hashes !== undefined) return readHashes(now.hashes);
-  throw new UserError({
-    code: 'hashes-not-kept',
-    message: `${hashesFolder(runsRoot)}: the hashes of the files of ${location} cannot be kept there.`,
-    remedy: 'Make this folder writable for this user, then run again.',
+  const files: (readonly [name: string, sha256: string])[] = [];
+  const now = await readContent(location, {
+    hashes: hashesFolder(runsRoot),
+    leaveOut: runsRoot,
+    onFile: (name, sha256) => files.push([name, sha256]),
   });
+  if (now.digest !== digest) throw inputChanged(location);
+  return Readable.from(files) as Listing;
 }
 
 /** Undefined for a listing that is not there or cannot be read. */

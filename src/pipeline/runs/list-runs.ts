@@ -80,7 +80,13 @@ export class RunList {
   /** The run of that id as it is now. The id is looked up, so that no path is ever made from it. */
   async find(id: string): Promise<Run | undefined> {
     const known = (await this.all(Infinity)).find((run) => run.id === id) ?? (await this.all()).find((run) => run.id === id);
-    return known && readRun(known.directory);
+    return (
+      known &&
+      readRun(known.directory).catch((error: unknown) => {
+        if (!(error instanceof UserError)) throw error;
+        return undefined;
+      })
+    );
   }
 
   private async look(): Promise<readonly Run[]> {

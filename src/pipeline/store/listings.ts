@@ -45,9 +45,13 @@ export async function openListing(folder: string, digest: string): Promise<Listi
 }
 
 async function* readLines(path: string): AsyncGenerator<readonly [string, string]> {
-  const text = createReadStream(path).pipe(createGunzip());
+  const text = createGunzip();
+  const whole = pipeline(createReadStream(path), text);
+  // It is waited for below, where what was read has been given.
+  whole.catch(() => undefined);
   for await (const line of createInterface({ input: text, crlfDelay: Infinity }))
     yield JSON.parse(line) as [string, string];
+  await whole;
 }
 
 function listingPath(folder: string, digest: string): string {
