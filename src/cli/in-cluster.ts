@@ -1,6 +1,7 @@
 import { type Cluster, describedCluster, isOnOneMachine } from '../distributed/cluster/index.js';
 import { followLeader } from '../distributed/cluster/follow.js';
 import { ClusterLeader } from '../distributed/cluster/leader.js';
+import { clusterEnvironment } from '../distributed/execute.js';
 import { startLocalWorker, thisProgram } from '../distributed/local-worker.js';
 import { isAbortError } from '../streams/index.js';
 import { onInterrupt } from './interrupts.js';
@@ -36,7 +37,11 @@ async function follow(cluster: Cluster, { stdout, forceExit }: Services): Promis
   const interrupts = onInterrupt(() => undefined, forceExit);
   stdout.write(`Process ${rank} of ${addresses.length} (${source}): works for process 0 at ${control}.\n`);
   try {
-    return await followLeader(cluster, () => startLocalWorker(thisProgram(), rank, {}), interrupts.signal);
+    return await followLeader(
+      cluster,
+      (device) => startLocalWorker(thisProgram(), rank, clusterEnvironment(cluster, device)),
+      interrupts.signal,
+    );
   } catch (error) {
     // Before process 0 was there to be told.
     if (isAbortError(error)) return exitCodes.interrupted;

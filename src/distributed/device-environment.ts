@@ -1,14 +1,72 @@
+import { type Pipeline, runtimeOf } from '../config/pipeline.js';
+import { UserError } from '../errors.js';
 import type { RuntimeConfig } from '../pipeline/stage.js';
-import { findNvidiaDriver } from '../tensorflow/library/nvidia-driver.js';
+import { chooseEngine } from '../tensorflow/engine-choice.js';
+import { gpuFacts } from '../tensorflow/gpus.js';
+import { locateLibrary } from '../tensorflow/library/locate.js';
 
-/** Environment of a worker that shares this machine with others: each has one of its GPUs, where there are any. */
+type Device = RuntimeConfig['device'];
+
+/** A process among those of one machine that compute together. */
+export interface MachinePlace {
+  /** Its number there, from 0. */
+  readonly index: number;
+  readonly size: number;
+  /** Whether who started the processes may have given each of them a GPU of its own: then it sees that one alone. */
+  readonly mayBeBound?: boolean;
+}
+
+/**
+ * Refuses to share GPUs between workers of this machine: each computes on one of its own.
+ *
+ * @throws UserError `too-few-gpus`
+ */
+export function checkGpuPerWorker(
+  pipeline: Pick<Pipeline, 'runtime' | 'stages'>,
+  env: NodeJS.ProcessEnv = process.env,
+): void {
+  for (const stage of pipeline.stages.values()) {
+    const { workers, device } = runtimeOf(pipeline, stage);
+    if (workers > 1) gpuOf({ index: 0, size: workers }, countGpus(device, env), env);
+  }
+}
+
+/** Environment of a worker: one of this machine's GPUs where there are any, none where it computes on the processor. */
 export function deviceEnvironment(
-  device: RuntimeConfig['device'],
-  rank: number,
+  place: MachinePlace,
+  device: Device,
   env: NodeJS.ProcessEnv = process.env,
 ): Readonly<Record<string, string>> {
-  if (device === 'cpu' || findNvidiaDriver(env) === undefined) return {};
-  const visible = env.CUDA_VISIBLE_DEVICES?.split(',').filter((name) => name.trim() !== '');
-  if (visible === undefined) return { CUDA_VISIBLE_DEVICES: String(rank) };
-  return visible.length === 0 ? {} : { CUDA_VISIBLE_DEVICES: visible[rank % visible.length]! };
+  return gpuOf(place, countGpus(device, env), env);
+}
+
+/**
+ * The GPU of a worker, as a variable of its environment.
+ *
+ * @param count GPUs that this process sees
+ * @throws UserError `too-few-gpus`
+ */
+export function gpuOf(
+  { index, size, mayBeBound = false }: MachinePlace,
+  count: number,
+  env: NodeJS.ProcessEnv,
+): Readonly<Record<string, string>> {
+  if (count === 0 || (mayBeBound && count === 1)) return {};
+  if (size > count)
+    throw new UserError({
+      code: 'too-few-gpus',
+      usage: true,
+      message: `${size} workers were asked for, and there ${count === 1 ? 'is 1 GPU' : `are ${count} GPUs`} for them: each worker computes on its own.`,
+      remedy: `Use \`runtime.workers: ${count}\`, make more GPUs visible, or compute on the processor (\`device: cpu\`).`,
+    });
+  const visible = (env.CUDA_VISIBLE_DEVICES ?? '').split(',').map((name) => name.trim());
+  const own = env.CUDA_VISIBLE_DEVICES === undefined ? String(index) : visible[index]!;
+  return { CUDA_VISIBLE_DEVICES: own };
+}
+
+/** GPUs that a process sees here, as their driver counts them. */
+function countGpus(device: Device, env: NodeJS.ProcessEnv): number {
+  if (chooseEngine(device, env).kind === 'wasm') return 0;
+  const location = locateLibrary({ env, ...(device === 'gpu' && { device }) });
+  return location === undefined ? 0 : gpuFacts(location, device, env).gpus.length;
 }

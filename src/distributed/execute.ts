@@ -17,9 +17,9 @@ import {
 } from 'rxjs';
 import { UserError } from '../errors.js';
 import { executeHere } from '../pipeline/run/expected-reads.js';
-import type { StageContext, StageEvent, StageExecutor, StageWork } from '../pipeline/stage.js';
+import type { RuntimeConfig, StageContext, StageEvent, StageExecutor, StageWork } from '../pipeline/stage.js';
 import { socketAddresses } from '../tensorflow/socket-exchange.js';
-import { isOnOneMachine } from './cluster/cluster.js';
+import { type Cluster, isOnOneMachine, placeOnMachine } from './cluster/cluster.js';
 import type { ClusterLeader } from './cluster/leader.js';
 import { deviceEnvironment } from './device-environment.js';
 import { type WorkerProgram, startLocalWorker } from './local-worker.js';
@@ -36,6 +36,9 @@ interface Team {
   /** Folder of their sockets, for as long as they work. */
   readonly folder?: string;
 }
+
+/** Has NCCL, whose processes meet at a port, listen where no other machine reaches it. */
+const loopbackOnly = { NCCL_SOCKET_IFNAME: '=lo' };
 
 const firstPauseMs = 2_000;
 const longestPauseMs = 60_000;
@@ -102,7 +105,12 @@ async function localTeam(program: WorkerProgram, { context }: StageWork): Promis
     folder,
     addresses,
     threads: threads > 0 ? threads : Math.max(1, Math.floor(availableParallelism() / size)),
-    workers: addresses.map((_, rank) => startLocalWorker(program, rank, deviceEnvironment(device, rank))),
+    workers: addresses.map((_, rank) =>
+      startLocalWorker(program, rank, {
+        ...deviceEnvironment({ index: rank, size }, device),
+        ...loopbackOnly,
+      }),
+    ),
   };
 }
 
@@ -110,6 +118,17 @@ async function localTeam(program: WorkerProgram, { context }: StageWork): Promis
 async function sockets(size: number): Promise<Required<Pick<Team, 'folder' | 'addresses'>>> {
   const folder = await mkdtemp(join(tmpdir(), 'pipeline-workers-'));
   return { folder, addresses: socketAddresses(folder, size) };
+}
+
+/** Environment of this process's worker in a cluster: the processes of a machine share out its GPUs. */
+export function clusterEnvironment(
+  cluster: Cluster,
+  device: RuntimeConfig['device'],
+): Readonly<Record<string, string>> {
+  return {
+    ...deviceEnvironment(placeOnMachine(cluster), device),
+    ...(isOnOneMachine(cluster) && loopbackOnly),
+  };
 }
 
 async function clusterTeam(
@@ -124,7 +143,9 @@ async function clusterTeam(
     ...(isOnOneMachine(cluster) ? await sockets(size) : { addresses: cluster.addresses }),
     threads: runtime.threads,
     workers: cluster.addresses.map((_, rank) =>
-      rank === 0 ? startLocalWorker(program, rank, {}) : leader.startWorker(rank, number),
+      rank === 0
+        ? startLocalWorker(program, rank, clusterEnvironment(cluster, runtime.device))
+        : leader.startWorker(rank, number, runtime.device),
     ),
   };
 }

@@ -2,8 +2,19 @@ import { type HostTensor, int32, sizeOf } from './data-types.js';
 import type { Graph, Output } from './graph.js';
 import type { Session } from './session.js';
 
-/** Tensors are reduced together in portions of about this many bytes: fewer exchanges than tensors, and several at once. */
-const portionBytes = 4 * 2 ** 20;
+/** How workers exchange. */
+interface Exchange {
+  readonly hint: 'ring' | 'nccl';
+  /** Tensors are reduced together in portions of about this many bytes: fewer exchanges than tensors. */
+  readonly portionBytes: number;
+  /** Whether portions go one after the other, from the last tensors to the first, as gradients are ready. */
+  readonly inOrder: boolean;
+}
+
+/** Between processors, several portions at once. */
+const ring: Exchange = { hint: 'ring', portionBytes: 4 * 2 ** 20, inOrder: false };
+/** Between GPUs, without the host. NCCL waits for ever where two processes begin its exchanges in different orders. */
+const nccl: Exchange = { hint: 'nccl', portionBytes: 25 * 2 ** 20, inOrder: true };
 
 /**
  * The mean of each tensor over all workers, the same to the bit on every one. All workers must build the same
@@ -14,13 +25,17 @@ const portionBytes = 4 * 2 ** 20;
 export function meanOverWorkers(session: Session, tensors: readonly Output[]): readonly Output[] {
   const { graph, server } = session;
   if (server === undefined || server.size === 1) return tensors;
+  const exchange = session.onGpu ? nccl : ring;
   const sizes = tensors.map((tensor) => sizeOf(graph.shapeOf(tensor)));
   const means: Output[] = [];
-  for (const portion of portions(sizes)) {
+  let before: Output | undefined;
+  const inOrder = portions(sizes, exchange.portionBytes);
+  for (const portion of exchange.inOrder ? inOrder.reverse() : inOrder) {
     const members = portion.map((i) => tensors[i]!);
     const flat = members.map((tensor) => graph.node('Reshape', [tensor, integers(graph, [-1])]));
     const together = flat.length === 1 ? flat[0]! : graph.node('ConcatV2', [...flat, integer(graph, 0)]);
-    const sum = reduce(session, together);
+    const sum = reduce(session, together, exchange, before);
+    before = sum;
     const mean = graph.node('Mul', [sum, graph.scalar(1 / server.size)]);
     const lengths = portion.map((i) => sizes[i]!);
     const parts =
@@ -37,8 +52,13 @@ export function meanOverWorkers(session: Session, tensors: readonly Output[]): r
   return means;
 }
 
-/** Sum over the workers by a ring. */
-function reduce({ graph, server, nextCollective }: Session, input: Output): Output {
+/** Sum over the workers. */
+function reduce(
+  { graph, server, nextCollective }: Session,
+  input: Output,
+  { hint, inOrder }: Exchange,
+  before: Output | undefined,
+): Output {
   const groupKey = 1;
   return graph.node(
     'CollectiveReduceV2',
@@ -46,13 +66,14 @@ function reduce({ graph, server, nextCollective }: Session, input: Output): Outp
     {
       merge_op: { string: 'Add' },
       final_op: { string: 'Id' },
-      communication_hint: { string: 'ring' },
+      communication_hint: { string: hint },
     },
+    inOrder && before !== undefined ? { after: [before.operation] } : {},
   );
 }
 
 /** Indices of successive tensors that go together. */
-function portions(sizes: readonly number[]): number[][] {
+function portions(sizes: readonly number[], portionBytes: number): number[][] {
   const result: number[][] = [];
   let bytes = Infinity;
   for (const [i, size] of sizes.entries()) {

@@ -51,6 +51,8 @@ export class Session {
   readonly graph: Graph;
   /** Whether TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
   readonly rewritten: boolean;
+  /** Whether a GPU computes. */
+  readonly onGpu: boolean;
   private readonly pointer: Pointer;
   private readonly running = new Set<Promise<unknown>>();
   private variableCount = 0;
@@ -63,10 +65,9 @@ export class Session {
     readonly server?: WorkerServer,
   ) {
     const c = cApi();
-    const preparation = preparationOf(options, {
-      ...nativeBackend(options).placeOf(options),
-      workers: server !== undefined,
-    });
+    const place = nativeBackend(options).placeOf(options);
+    this.onGpu = place.devices.includes('GPU');
+    const preparation = preparationOf(options, { ...place, workers: server !== undefined });
     const { rewritten, mixed, fusesFrom } = preparation;
     this.rewritten = rewritten;
     this.graph = new Graph({ fusesFrom, fusesBiases: !rewritten, mixed });

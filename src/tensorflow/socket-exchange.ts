@@ -27,14 +27,14 @@ export function exchangeBySockets(rank: number): void {
   const libc = koffi.load('libc.so.6');
   const protect = libc.func('int mprotect(void*, size_t, int)');
   const pageBytes = BigInt((libc.func('int getpagesize()') as () => number)());
-  for (const [i, text] of [...texts.values()].entries()) {
-    const address = places[i]!;
-    const page = address - (address % pageBytes);
-    const bytes = Number(address - page) + text.length;
-    if (protect(page, bytes, readable | writable) !== 0) throw exposed();
-    cApi().memcpy(address, Buffer.from(text), text.length);
-    protect(page, bytes, readable);
-  }
+  for (const [i, text] of [...texts.values()].entries())
+    for (const address of places[i]!) {
+      const page = address - (address % pageBytes);
+      const bytes = Number(address - page) + text.length;
+      if (protect(page, bytes, readable | writable) !== 0) throw exposed();
+      cApi().memcpy(address, Buffer.from(text), text.length);
+      protect(page, bytes, readable);
+    }
 }
 
 const readable = 1;
@@ -63,10 +63,10 @@ export function exposed(): UserError {
 const chunkBytes = 2 ** 22;
 
 /**
- * Where constant texts of a loaded library are in memory; undefined where one is not there exactly once. They are looked
- * for in its file: touching all of its memory would take as much.
+ * Where constant texts of a loaded library are in memory; undefined where one is nowhere. They are looked for in its file:
+ * touching all of its memory would take as much.
  */
-function constantsOf(path: string, texts: readonly string[]): Pointer[] | undefined {
+function constantsOf(path: string, texts: readonly string[]): Pointer[][] | undefined {
   const needles = texts.map((text) => Buffer.from(`\0${text}\0`));
   const found = texts.map((): Pointer[] => []);
   const chunk = Buffer.alloc(chunkBytes);
@@ -87,7 +87,7 @@ function constantsOf(path: string, texts: readonly string[]): Pointer[] | undefi
   } finally {
     closeSync(file);
   }
-  return found.every(({ length }) => length === 1) ? found.map(([address]) => address!) : undefined;
+  return found.some(({ length }) => length === 0) ? undefined : found;
 }
 
 interface Part {

@@ -1,5 +1,6 @@
 import { Chalk } from 'chalk';
 import { runtimeOf } from '../../config/pipeline.js';
+import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { readLock } from '../../pipeline/lock/lock-file.js';
 import { LockDiffersError, refuseDifferences } from '../../pipeline/lock/refuse.js';
 import { makePlan, type Plan, type PlannedStage } from '../../pipeline/plan/plan.js';
@@ -29,6 +30,7 @@ async function planLoaded(
   options: PlanCommandOptions,
   services: Services,
 ): Promise<number> {
+  checkGpuPerWorker(pipeline, services.env);
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
   const { until, force, set } = options;
   const runsRoot = findRunsRoot(pipeline.file, options.runs, services.env);

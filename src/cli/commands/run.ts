@@ -1,4 +1,5 @@
 import type { ClusterLeader } from '../../distributed/cluster/leader.js';
+import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { distributedExecutor } from '../../distributed/execute.js';
 import { thisProgram } from '../../distributed/local-worker.js';
 import {
@@ -36,6 +37,7 @@ async function runFile(
   const loaded = await loadWithSources(file, set, services);
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline, sources } = loaded;
+  if (leader === undefined) checkGpuPerWorker(pipeline, services.env);
   if (pipeline.sweep && options.json !== true)
     services.stdout.write(
       `This runs the file's own values. Its sweep is run by: pipeline sweep ${shortPath(pipeline.file)}\n`,

@@ -1,4 +1,5 @@
 import { UserError } from '../../errors.js';
+import type { MachinePlace } from '../device-environment.js';
 
 /** Processes on one machine or several that were started to run one pipeline together. */
 export interface Cluster {
@@ -24,6 +25,17 @@ export function hostAndPort(address: string): { readonly host: string; readonly 
 /** Whether all processes are on one machine, and say so. */
 export function isOnOneMachine({ addresses }: Cluster): boolean {
   return addresses.every((address) => isLoopback(hostAndPort(address).host));
+}
+
+/** This process among those of its machine. */
+export function placeOnMachine({ rank, addresses }: Cluster): MachinePlace {
+  const hosts = addresses.map((address) => hostAndPort(address).host);
+  const isHere = (host: string): boolean => host === hosts[rank];
+  return {
+    index: hosts.slice(0, rank).filter(isHere).length,
+    size: hosts.filter(isHere).length,
+    mayBeBound: true,
+  };
 }
 
 export function isLoopback(host: string): boolean {

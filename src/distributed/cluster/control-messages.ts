@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { RuntimeConfig } from '../../pipeline/stage.js';
 import type { FromWorker, ToWorker } from '../messages.js';
 import type { WorkerEnd } from '../worker.js';
 import type { Cluster } from './cluster.js';
 
+type Device = RuntimeConfig['device'];
+const devices: readonly Device[] = ['auto', 'cpu', 'gpu'];
+
 /** What process 0 tells another process of its cluster. `attempt` numbers the workers that it starts there. */
 export type ToFollower =
-  | { readonly type: 'start'; readonly attempt: number }
+  | { readonly type: 'start'; readonly attempt: number; readonly device: Device }
   | { readonly type: 'tell'; readonly attempt: number; readonly message: ToWorker }
   | { readonly type: 'kill'; readonly attempt: number }
   /** The run has ended. */
@@ -43,7 +47,7 @@ const isExitCode = (value: unknown): boolean =>
   Number.isInteger(value) && Number(value) >= 0 && Number(value) < 256;
 
 const leaderKinds: Kinds = new Map<ToFollower['type'], (message: Shape) => boolean>([
-  ['start', hasAttempt],
+  ['start', (message) => hasAttempt(message) && devices.includes(message.device as Device)],
   ['tell', (message) => hasAttempt(message) && isShape(message.message)],
   ['kill', hasAttempt],
   ['end', ({ exitCode }) => isExitCode(exitCode)],

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../errors.js';
+import type { RuntimeConfig } from '../../pipeline/stage.js';
 import { abortError } from '../../streams/index.js';
 import type { Worker } from '../worker.js';
 import { type Cluster, hostAndPort } from './cluster.js';
@@ -17,14 +18,14 @@ const attemptMs = 20_000;
 /**
  * Does what process 0 of the cluster asks for, until the run ends.
  *
- * @param start starts a worker on this machine
+ * @param start starts a worker on this machine; where it throws, process 0 learns why
  * @param signal aborts when this process is interrupted: process 0 then interrupts the run
  * @returns the run's exit code
  * @throws UserError `leader-lost` where the connection breaks off, `leader-missing` where there is none
  */
 export async function followLeader(
   cluster: Cluster,
-  start: () => Worker,
+  start: (device: RuntimeConfig['device']) => Worker,
   signal: AbortSignal,
 ): Promise<number> {
   const socket = await reach(cluster, signal);
@@ -33,8 +34,15 @@ export async function followLeader(
   const lines = new MessageLines<FromFollower, ToFollower>(socket, toFollower, (message) => {
     switch (message.type) {
       case 'start': {
-        const { attempt } = message;
-        const worker = start();
+        const { attempt, device } = message;
+        let worker: Worker;
+        try {
+          worker = start(device);
+        } catch (error) {
+          const end = { how: `could not be started: ${(error as Error).message}`, lastWords: '' };
+          lines.send({ type: 'ended', attempt, end });
+          break;
+        }
         workers.set(attempt, worker);
         worker.messages.subscribe((told) => {
           lines.send({ type: 'told', attempt, message: told });

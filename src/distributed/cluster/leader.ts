@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type Server, createServer } from 'node:net';
 import { Subject } from 'rxjs';
 import { UserError } from '../../errors.js';
+import type { RuntimeConfig } from '../../pipeline/stage.js';
 import type { FromWorker } from '../messages.js';
 import type { Worker, WorkerEnd } from '../worker.js';
 import { type Cluster, hostAndPort, isLoopback } from './cluster.js';
@@ -133,13 +134,13 @@ export class ClusterLeader {
   }
 
   /** Has the worker of another process started there. */
-  startWorker(rank: number, attempt: number): Worker {
+  startWorker(rank: number, attempt: number, device: RuntimeConfig['device']): Worker {
     const messages = new Subject<FromWorker>();
     let end!: (end: WorkerEnd) => void;
     const ended = new Promise<WorkerEnd>((resolve) => (end = resolve));
     this.workers.set(key(rank, attempt), { messages, end });
     const send = (message: ToFollower): void => this.followers.get(rank)?.send(message);
-    if (this.followers.has(rank)) send({ type: 'start', attempt });
+    if (this.followers.has(rank)) send({ type: 'start', attempt, device });
     else end(lost(this.cluster.addresses[rank]!));
     void ended.then(() => {
       messages.complete();

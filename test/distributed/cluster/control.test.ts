@@ -84,7 +84,7 @@ describe("process 0's control port", () => {
     const socket = await reach(cluster);
     socket.write(`${hello(cluster)}\n`);
     await leader.everyone(new AbortController().signal, 5_000);
-    const worker = leader.startWorker(1, 1);
+    const worker = leader.startWorker(1, 1, 'auto');
     worker.messages.subscribe();
     socket.write(`${line}\n`);
     expect((await worker.ended).how).toContain('cannot be reached any more');
@@ -148,6 +148,20 @@ describe("process 0's control port", () => {
 });
 
 describe('a process that follows', () => {
+  it('tells its leader why it cannot start a worker', async () => {
+    const cluster = await twoProcesses();
+    leader = await ClusterLeader.listen(cluster);
+    const start = () => {
+      throw new Error('There are too few GPUs.');
+    };
+    const following = followLeader({ ...cluster, rank: 1 }, start, new AbortController().signal);
+    await leader.everyone(new AbortController().signal, 5_000);
+    const worker = leader.startWorker(1, 1, 'auto');
+    expect((await worker.ended).how).toBe('could not be started: There are too few GPUs.');
+    await leader.end(7);
+    expect(await following).toBe(7);
+  });
+
   it.each(['null', '{}', '{"type":"start"}', '{"type":"tell","attempt":1,"message":null}', '{"type":"end"}'])(
     'leaves a leader that says %j',
     async (line) => {
