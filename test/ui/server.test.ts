@@ -1,11 +1,12 @@
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { chromium } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { nodeProgram } from '../support/programs.js';
 import { accessibilityProblems } from './accessibility.js';
@@ -105,6 +106,35 @@ describe('pipeline ui over HTTP', () => {
     expect((await ask('/', { host: 'evil.example' })).status).toBe(421);
     expect((await ask('/', { host: `evil.example:${address.port}` })).status).toBe(421);
     expect((await ask('/', { host: `localhost:${address.port}` })).status).toBe(200);
+  });
+
+  it("refuses what another site's page asks for", async () => {
+    for (const origin of ['https://evil.example', 'null', `http://127.0.0.1:${Number(address.port) + 1}`, ''])
+      expect((await ask('/', { origin })).status, origin).toBe(403);
+    for (const origin of [address.origin, `http://localhost:${address.port}`])
+      expect((await ask('/', { origin })).status, origin).toBe(200);
+  });
+
+  it('opens the browser without its token in the list of processes', async () => {
+    const programs = await mkdtemp(join(tmpdir(), 'programs-'));
+    const seen = join(programs, 'seen');
+    const opener = `#!/bin/sh\nstat -c '%a' "$1" "$(dirname "$1")" > '${seen}'\ncat "$1" >> '${seen}'\necho "$@" > '${seen}.args'\n`;
+    await writeFile(join(programs, 'xdg-open'), opener, { mode: 0o755 });
+    const second = start(main, ['ui', '--open', '--port', '0'], { PATH: `${programs}:${process.env.PATH!}` });
+    let text = '';
+    second.stdout.on('data', (part: Buffer) => (text += String(part)));
+    await vi.waitFor(() => expect(existsSync(`${seen}.args`)).toBe(true), { timeout: 30_000 });
+    const page = (await readFile(`${seen}.args`, 'utf8')).trim();
+    const [token] = /[\w-]{43}/.exec(text)!;
+    expect(page).not.toContain(token);
+    const content = await readFile(seen, 'utf8');
+    expect(content).toMatch(/^600\n700\n/);
+    expect(content).toContain(`url=http://127.0.0.1:`);
+    expect(content).toContain(token);
+    second.kill('SIGINT');
+    expect((await second).exitCode).toBe(0);
+    expect(existsSync(page)).toBe(false);
+    await rm(programs, { recursive: true });
   });
 
   it('only reads', async () => {

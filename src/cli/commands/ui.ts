@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
@@ -19,22 +21,34 @@ export async function ui(options: UiOptions, services: Services): Promise<number
   const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
   const interrupts = onInterrupt(() => undefined, forceExit);
   const server = await serveRuns(runsRoot, options.port);
+  // Nobody else may enter it.
+  const folder = options.open === true ? await mkdtemp(join(tmpdir(), 'pipeline-ui-')) : undefined;
   try {
     stdout.write(`Runs in ${shortPath(runsRoot)}: ${server.address}\n`);
     stdout.write('Only this machine can open it, with this address. Ctrl-C ends it.\n');
-    if (options.open === true && !(await openInBrowser(server.address)))
+    if (folder !== undefined && !(await openInBrowser(server.address, folder)))
       stderr.write('No browser could be opened: open the address above.\n');
     if (!interrupts.signal.aborted) await once(interrupts.signal, 'abort');
   } finally {
     await server.close();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
     interrupts.release();
   }
   return exitCodes.done;
 }
 
-/** Whether the system could be asked to. */
-async function openInBrowser(address: string): Promise<boolean> {
+/**
+ * Has the system open a page of this user's own that leads to the address: the arguments of programs can be seen by all
+ * users of a machine.
+ *
+ * @returns whether the system could be asked to
+ */
+async function openInBrowser(address: string, folder: string): Promise<boolean> {
+  const page = join(folder, 'open.html');
+  await writeFile(page, `<!doctype html><meta http-equiv="refresh" content="0; url=${address}">\n`, {
+    mode: 0o600,
+  });
   const command = process.platform === 'darwin' ? 'open' : 'xdg-open';
-  const { failed } = await execa(command, [address], { reject: false, stdio: 'ignore', timeout: 10_000 });
+  const { failed } = await execa(command, [page], { reject: false, stdio: 'ignore', timeout: 10_000 });
   return !failed;
 }

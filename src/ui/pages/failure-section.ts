@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, realpath } from 'node:fs/promises';
+import { join, sep } from 'node:path';
 import type { Run } from '../../pipeline/runs/run.js';
 import { html } from '../../stages/report/markup/html.js';
 import type { Section } from '../../stages/report/sections/section.js';
@@ -11,7 +11,7 @@ const logLines = 40;
 export async function failureSection({ state, stage, record, directory }: Run): Promise<Section | undefined> {
   if ((state !== 'failed' && state !== 'died') || stage === undefined) return undefined;
   const failure = record.stages[stage]?.failure;
-  const log = await readFile(join(directory, `${stage}.log`), 'utf8').catch(() => '');
+  const log = await readLog(directory, `${stage}.log`);
   const lines = log.trimEnd().split('\n').slice(-logLines);
   return {
     id: 'failure',
@@ -26,4 +26,15 @@ export async function failureSection({ state, stage, record, directory }: Run): 
       <pre role="group" tabindex="0" aria-label="Log of ${stage}"><code>${lines.join('\n')}</code></pre>
     </details>`,
   };
+}
+
+/** A log; nothing where there is none. What a link leads to is shown only where that lies in the run's own folder. */
+async function readLog(directory: string, name: string): Promise<string> {
+  try {
+    const [folder, file] = await Promise.all([realpath(directory), realpath(join(directory, name))]);
+    if (file.startsWith(folder + sep)) return await readFile(file, 'utf8');
+    return `${name} is a link to ${file}, outside of the run's folder: it is not shown here.`;
+  } catch {
+    return '';
+  }
 }

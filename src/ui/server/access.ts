@@ -16,7 +16,16 @@ export class Access {
    * (DNS rebinding) sends its own name here.
    */
   isForUs({ headers }: IncomingMessage): boolean {
-    return headers.host === `127.0.0.1:${this.#port}` || headers.host === `localhost:${this.#port}`;
+    return this.#names.some((name) => headers.host === name);
+  }
+
+  /** Whether a page of another site has the browser ask, as far as it tells. */
+  isFromElsewhere({ headers: { origin } }: IncomingMessage): boolean {
+    return origin !== undefined && !this.#names.some((name) => origin === `http://${name}`);
+  }
+
+  get #names(): readonly string[] {
+    return [`127.0.0.1:${this.#port}`, `localhost:${this.#port}`];
   }
 
   /** Whether the request brings the cookie that the printed address gave. */

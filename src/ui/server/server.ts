@@ -74,6 +74,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, contex
     respond(response, 421, 'Not here', 'This server answers to its own address only.');
     return;
   }
+  if (access.isFromElsewhere(request)) {
+    respond(response, 403, 'Not from there', 'This server answers to its own pages only.');
+    return;
+  }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('Allow', 'GET, HEAD');
     respond(response, 405, 'Only reading', 'This server only shows runs.');
