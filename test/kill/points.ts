@@ -1,14 +1,16 @@
 /**
  * Kills the real command at enumerated points of encoding, training, writing of checkpoints, their deletion and sampling,
  * and lets it go on: losses, weights, averages, moments, latents and samples must be, bit for bit, those of a run that
- * nobody killed. Then the disk is filled during a training, and emptied again.
+ * nobody killed. Then the system refuses calls, as a failing disk or changed permissions do, and the disk is filled
+ * during a training, and emptied again.
  *
  *   npm run test:points               every point, about 3 minutes
  *   npm run test:points -- manifest   those with this in their names
  */
 import { cp, mkdir, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
 import { digest } from '../support/digest.js';
 import { mountSmall, unmount } from '../support/small-file-system.js';
 import { compilePrograms } from '../support/programs.js';
@@ -48,7 +50,7 @@ const points = {
   ],
   sample: ['put aside 000001.png', 'put 000005.png', 'created samples.npz', 'renamed samples.npz'],
 };
-/** Files that hold times. */
+/** Files that hold times, or checksums of such. */
 const machine = ['manifest.json', 'speed.jsonl'];
 const atOnce = 2;
 
@@ -67,7 +69,7 @@ async function results(runs: string, stages: readonly string[]): Promise<Record<
     const names = await readdir(output, { recursive: true });
     for (const name of names.sort()) {
       const path = join(output, name);
-      if (!machine.includes(name) && (await stat(path)).isFile())
+      if (!machine.includes(basename(name)) && (await stat(path)).isFile())
         found[`${stage}/${name}`] = await digest(path);
     }
   }
@@ -137,7 +139,7 @@ async function differenceOf(
 const queue = Object.entries(points)
   .flatMap(([stage, names]) => names.map((name) => [stage as keyof typeof points, name] as const))
   .filter(([, name]) => name.includes(only));
-const count = queue.length;
+let count = queue.length;
 await Promise.all(
   Array.from({ length: atOnce }, async (_, lane) => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -146,10 +148,57 @@ await Promise.all(
     }
   }),
 );
+await refuseCalls();
 if (only === '') await fillDisk();
 for (const made of [folder, programs]) await rm(made, { recursive: true, force: true });
 console.log(`${count} points, ${failures} failures`);
 process.exit(failures > 0 || count === 0 ? 1 : 0);
+
+/** Runs stages while strace has a system call fail once, then lets them go on. */
+async function refuseCalls(): Promise<void> {
+  const shard = /^latents-00001\.safetensors$/;
+  const all = [
+    { stage: 'latents', call: 'fsync', error: 'EIO', nth: 3 },
+    { stage: 'latents', call: 'rename', error: 'EACCES', nth: 3 },
+    { stage: 'train', call: 'fsync', error: 'EIO', nth: 5 },
+    { stage: 'train', call: 'rename', error: 'EACCES', nth: 6 },
+    { stage: 'train', call: 'read,pread64', error: 'EIO', nth: 1, file: shard },
+    { stage: 'train', call: 'open,openat', error: 'EACCES', nth: 1, file: shard },
+    { stage: 'sample', call: 'fsync', error: 'EIO', nth: 3 },
+    { stage: 'sample', call: 'rename', error: 'EACCES', nth: 4 },
+  ] as const;
+  const said = { EIO: 'input/output error', EACCES: 'permission' };
+  const probe = await execa('strace', ['-o', '/dev/null', 'true'], { reject: false });
+  if (probe.failed) {
+    console.log(
+      `skipped: system calls that fail. ${probe.code === 'ENOENT' ? 'There is no strace: apt-get install strace' : probe.stderr}`,
+    );
+    return;
+  }
+  for (const { stage, call, error, nth, ...rest } of all) {
+    const name = `${error} of ${call} #${nth} in ${stage}`;
+    if (!name.includes(only)) continue;
+    count++;
+    const runs = 'refused';
+    await copyBefore(stage, runs);
+    const names = 'file' in rest ? await readdir(join(folder, runs), { recursive: true }) : [];
+    const paths = names.filter((path) => 'file' in rest && rest.file.test(basename(path)));
+    const restricted = paths.flatMap((path) => ['-P', join(folder, runs, path)]);
+    const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:error=${error}:when=${nth}`, ...restricted];
+    const { exitCode, stdout, stderr } = await startPipeline(
+      folder,
+      ['run', 'tiny.yaml', '--until', stage],
+      runs,
+      // strace counts calls of each thread: files have one, and the main thread syncs stdout and stderr at its end.
+      { UV_THREADPOOL_SIZE: '1' },
+      [...['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null'], ...inject],
+    );
+    const output = stdout + stderr;
+    const isSaid = exitCode === 1 && output.includes(said[error]) && !output.includes('Internal error');
+    report(`${name} is said`, isSaid ? undefined : `${exitCode}\n${output}`);
+    report(`${name}, and on`, await problemOfContinuing(stage, runs));
+  }
+}
 
 /** Trains on a file system with room for little more than a checkpoint, then makes room. */
 async function fillDisk(): Promise<void> {

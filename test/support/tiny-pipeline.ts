@@ -67,14 +67,19 @@ export async function tinyPipeline(): Promise<string> {
   return folder;
 }
 
-/** Starts the real command in a folder, its runs in `RUNS` there. */
+/**
+ * Starts the real command in a folder, its runs in `RUNS` there.
+ *
+ * @param under a program that starts it, with its arguments
+ */
 export function startPipeline(
   folder: string,
   args: readonly string[],
   runs = 'runs',
   env: Readonly<Record<string, string>> = {},
+  under: readonly string[] = [],
 ) {
-  return startCommand(main, args, folder, { PIPELINE_RUNS: join(folder, runs), ...env });
+  return startCommand(main, args, folder, { PIPELINE_RUNS: join(folder, runs), ...env }, under);
 }
 
 /** Starts a command line of ours in a folder. */
@@ -83,8 +88,10 @@ export function startCommand(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>> = { PIPELINE_RUNS: '' },
+  under: readonly string[] = [],
 ) {
-  return execa(process.execPath, [...nodeProgram(program), ...args], {
+  const [first, ...rest] = [...under, process.execPath, ...nodeProgram(program), ...args];
+  return execa(first!, rest, {
     cwd,
     reject: false,
     env: { NO_COLOR: '1', ...env },
