@@ -71,7 +71,7 @@ function output(config: SiTConfig, weights: HostTensors, labels: readonly number
     ({ x, t, y, ...w }) => ({ v: sit(w, config, x as Tensor4D, t as Tensor1D, y as Tensor1D) }),
     { ...inputs, y: int32([samples], Int32Array.from(labels)), ...weights },
   );
-  return floats(v!);
+  return floats(v);
 }
 
 /** Root mean square of a difference, as a share of that of the first. */

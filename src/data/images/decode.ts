@@ -4,6 +4,9 @@ import { asUserError } from '../../files/file-errors.js';
 import { readInput } from '../../files/input-file.js';
 import type { RgbImage } from './rgb-image.js';
 
+/** An image takes 3 bytes a pixel, whatever its file has: a few kilobytes can announce billions. */
+const mostPixels = 100e6;
+
 // Each image is decoded once: keeping decoded ones, or files open, would only cost memory.
 sharp.cache(false);
 
@@ -28,7 +31,11 @@ export async function decodeImage(path: string, background: string): Promise<Rgb
 export async function decodeBytes(file: Buffer, path: string, background: string): Promise<RgbImage> {
   if (!isImage(file)) throw unreadable(path, 'its content is not PNG, JPEG, WebP or GIF');
   try {
-    const { data, info } = await sharp(file, { failOn: 'error', ignoreIcc: true })
+    const { data, info } = await sharp(file, {
+      failOn: 'error',
+      ignoreIcc: true,
+      limitInputPixels: mostPixels,
+    })
       .flatten({ background })
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })

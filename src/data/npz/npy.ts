@@ -89,6 +89,8 @@ export function decodeNpyHeader(content: Uint8Array, name: string): NpyHeader {
     .split(',')
     .filter((size) => size.trim() !== '')
     .map(Number);
+  if (!shape.every(Number.isSafeInteger) || !Number.isSafeInteger(elementCount(shape)))
+    throw invalid(name, `its shape is (${sizes.slice(0, 80)})`);
   if (/'fortran_order':\s*True/.test(header) && shape.length > 1) throw invalid(name, 'it is column-major');
   return { dtype: type, shape, dataStart };
 }

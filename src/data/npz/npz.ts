@@ -71,6 +71,7 @@ export class NpzFile {
   /** @throws UserError `npy-invalid`, or `zip-invalid` when there is no such array or it is damaged. */
   async read(name: string): Promise<NpyArray> {
     const entry = `${name}${extension}`;
+    await this.#header(entry);
     return decodeNpy(await this.#archive.read(entry), `${this.#archive.path}: ${entry}`);
   }
 
@@ -92,6 +93,7 @@ export class NpzFile {
     const { dtype, shape, dataStart } = await this.#header(entry);
     if (dtype !== 'u1') throw notBytes(label, dtype);
     const rowBytes = elementCount(shape.slice(1));
+    if (rowBytes === 0) return;
     let left = shape[0] ?? 0;
     let held: Uint8Array[] = [];
     let heldBytes = -dataStart;
@@ -123,8 +125,12 @@ export class NpzFile {
   }
 
   async #header(entry: string): Promise<NpyHeader> {
-    const bytes = Math.min(this.#archive.bytes(entry) ?? 0, headerBytes);
-    return decodeNpyHeader(await this.#archive.readStart(entry, bytes), `${this.#archive.path}: ${entry}`);
+    const all = this.#archive.bytes(entry) ?? 0;
+    const label = `${this.#archive.path}: ${entry}`;
+    const header = decodeNpyHeader(await this.#archive.readStart(entry, Math.min(all, headerBytes)), label);
+    const bytes = elementCount(header.shape) * npyArrayTypes[header.dtype].BYTES_PER_ELEMENT;
+    if (all - header.dataStart !== bytes) throw wrongSize(label, bytes, all - header.dataStart);
+    return header;
   }
 
   close(): Promise<void> {
@@ -149,6 +155,14 @@ function cutOff(label: string, rows: number): UserError {
   return new UserError({
     code: 'npy-invalid',
     message: `${label}: its last ${rows} rows are missing.`,
+    remedy: 'Write or copy the file again.',
+  });
+}
+
+function wrongSize(label: string, expected: number, found: number): UserError {
+  return new UserError({
+    code: 'npy-invalid',
+    message: `${label}: it should have ${expected} bytes of elements, but has ${found}.`,
     remedy: 'Write or copy the file again.',
   });
 }

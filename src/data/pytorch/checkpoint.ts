@@ -1,5 +1,5 @@
 import { UserError } from '../../errors.js';
-import { PickleError } from './pickle/machine.js';
+import { PickleError, textOf } from './pickle/machine.js';
 import { TorchTensor } from './tensor.js';
 
 /** What a PyTorch checkpoint holds: dictionaries and option objects come as plain objects, tensors are read when asked for. */
@@ -41,7 +41,7 @@ export function plainValue(value: unknown, seen = new Map<unknown, TorchValue>()
   seen.set(value, record);
   for (const [key, item] of value) {
     const property = { value: plainValue(item, seen), enumerable: true, writable: true, configurable: true };
-    Object.defineProperty(record, String(key), property);
+    Object.defineProperty(record, textOf(key), property);
   }
   return record;
 }

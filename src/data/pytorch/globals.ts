@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.js';
 import type { SafetensorsDtype } from '../safetensors/dtypes.js';
-import { PickledAttributes, PickleError, type PickleGlobal } from './pickle/machine.js';
+import { PickledAttributes, PickleError, type PickleGlobal, textOf } from './pickle/machine.js';
 import { TorchTensor, type TorchStorage } from './tensor.js';
 
 /** Element types by the name of PyTorch's storage class. */
@@ -17,6 +17,9 @@ export const storageDtypes: Readonly<Record<string, SafetensorsDtype | undefined
   BoolStorage: 'BOOL',
 };
 
+/** Bytes of the largest pickle that is read: weights stand beside it, and it takes about 150 bytes for a tensor. */
+export const largestPickle = 64 * 2 ** 20;
+
 /** The type of a storage, as a checkpoint names it. */
 export class StorageType {
   readonly dtype: SafetensorsDtype;
@@ -29,7 +32,7 @@ export class StorageType {
 const dictionary: PickleGlobal = (items) =>
   new Map((Array.isArray(items) ? items : []) as (readonly [unknown, unknown])[]);
 const attributes: PickleGlobal = () => new PickledAttributes();
-const path: PickleGlobal = (...parts) => parts.map(String).join('/');
+const path: PickleGlobal = (...parts) => parts.map(textOf).join('/');
 const items: PickleGlobal = (values) => (Array.isArray(values) ? (values as unknown[]) : []);
 
 const known: Readonly<Record<string, PickleGlobal | undefined>> = {
@@ -41,7 +44,7 @@ const known: Readonly<Record<string, PickleGlobal | undefined>> = {
   'builtins.set': items,
   '__builtin__.set': items,
   'torch.Size': items,
-  'torch.device': (...parts) => parts.map(String).join(':'),
+  'torch.device': (...parts) => parts.map(textOf).join(':'),
   'torch._utils._rebuild_tensor_v2': rebuildTensor,
   'torch._utils._rebuild_parameter': (tensor) => tensor,
 };
@@ -73,5 +76,7 @@ function rebuildTensor(storage: unknown, offset: unknown, shape: unknown, stride
   if (!Array.isArray(shape) || !Array.isArray(strides) || typeof offset !== 'number') {
     throw new PickleError('a tensor has no shape');
   }
+  if (typeof storage !== 'object' || storage === null || !('source' in storage))
+    throw new PickleError('a tensor has no storage');
   return new TorchTensor(storage as TorchStorage, offset, shape as number[], strides as number[]);
 }

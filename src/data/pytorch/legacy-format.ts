@@ -1,9 +1,9 @@
 import type { InputFile } from '../../files/input-file.js';
 import { elementBytes } from '../safetensors/dtypes.js';
 import { invalidCheckpoint } from './checkpoint.js';
-import { checkpointGlobal, StorageType } from './globals.js';
+import { checkpointGlobal, largestPickle, StorageType } from './globals.js';
 import { PickleEndError } from './pickle/cursor.js';
-import type { PickleHost } from './pickle/machine.js';
+import { type PickleHost, textOf } from './pickle/machine.js';
 import { unpickle } from './pickle/unpickle.js';
 import type { StorageSource, TorchStorage } from './tensor.js';
 
@@ -23,6 +23,7 @@ export async function readLegacyFormat(file: InputFile): Promise<unknown> {
       return await readHead(head, file);
     } catch (error) {
       if (!(error instanceof PickleEndError)) throw error;
+      if (head.byteLength >= largestPickle) throw invalidCheckpoint(path, 'its pickles are too large', error);
       if (head.byteLength === size) throw invalidCheckpoint(path, 'it ends within a pickle', error);
     }
   }
@@ -41,7 +42,7 @@ async function readHead(head: Uint8Array, file: InputFile): Promise<unknown> {
   };
   if (next() !== magicNumber) throw invalidCheckpoint(path, 'it does not begin as one');
   const version = next();
-  if (version !== protocolVersion) throw invalidCheckpoint(path, `its version is ${String(version)}`);
+  if (version !== protocolVersion) throw invalidCheckpoint(path, `its version is ${textOf(version)}`);
   const system = next();
   if (system instanceof Map && system.get('little_endian') !== true) {
     throw invalidCheckpoint(path, 'its byte order is big');
@@ -49,7 +50,7 @@ async function readHead(head: Uint8Array, file: InputFile): Promise<unknown> {
   const value = next();
   const keys = next();
   if (!Array.isArray(keys)) throw invalidCheckpoint(path, 'its list of storages is missing');
-  await locateStorages(file, position, keys.map(String), storages, places);
+  await locateStorages(file, position, keys.map(textOf), storages, places);
   return value;
 }
 
@@ -63,13 +64,16 @@ async function locateStorages(
 ): Promise<void> {
   const { path, bytes: size } = file;
   let position = start;
+  const listed = new Set(keys);
+  for (const key of storages.keys())
+    if (!listed.has(key)) throw invalidCheckpoint(path, `its storage ${key} is not in its list`);
   for (const key of keys) {
     const storage = storages.get(key);
     if (!storage) throw invalidCheckpoint(path, `nothing refers to its storage ${key}`);
     const length = Buffer.alloc(8);
     await file.read(length, position);
     const elements = Number(length.readBigInt64LE());
-    if (elements !== storage.elements) {
+    if (elements !== storage.elements || elements < 0) {
       throw invalidCheckpoint(path, `storage ${key} has ${elements} elements instead of ${storage.elements}`);
     }
     places.set(key, position + 8);
@@ -99,11 +103,15 @@ function makeHost(
       if (kind !== 'storage' || !(type instanceof StorageType) || typeof elements !== 'number') {
         throw invalidCheckpoint(path, 'its pickle refers to something that is no storage');
       }
-      const root = { source, key: String(key), dtype: type.dtype, elements, start: 0 };
+      const root = { source, key: textOf(key), dtype: type.dtype, elements, start: 0 };
       storages.set(root.key, root);
       if (!Array.isArray(view)) return root;
-      const [, start, length] = view as [unknown, number, number];
+      const [, start, length] = view as [unknown, unknown, unknown];
+      if (!isCount(start) || !isCount(length) || start + length > elements)
+        throw invalidCheckpoint(path, `a view reaches outside of its storage ${root.key}`);
       return { ...root, start, elements: length };
     },
   };
 }
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

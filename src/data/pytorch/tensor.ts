@@ -17,6 +17,9 @@ export interface TorchStorage {
   readonly start: number;
 }
 
+/** Elements that a tensor of strides of zero may make of fewer. */
+const mostRepeated = 2 ** 20;
+
 /** A tensor of a checkpoint, read when asked for. */
 export class TorchTensor {
   readonly dtype: SafetensorsDtype;
@@ -37,9 +40,13 @@ export class TorchTensor {
       shape.length === strides.length && sizes.every((size) => Number.isSafeInteger(size) && size >= 0);
     if (!isSound || offset + this.#extent > storage.elements) {
       throw new RangeError(
-        `a tensor of shape [${shape.join(', ')}] reaches outside of its storage ${storage.key} of ${storage.elements} elements`,
+        `a tensor of shape [${shape.slice(0, 8).join(', ')}] reaches outside of its storage ${storage.key} of ${storage.elements} elements`,
       );
     }
+    if (elementCount(shape) > Math.max(storage.elements, mostRepeated))
+      throw new RangeError(
+        `a tensor of shape [${shape.slice(0, 8).join(', ')}] repeats the ${storage.elements} elements of its storage ${storage.key}`,
+      );
   }
 
   /** The tensor's elements in row-major order, whatever its strides. */

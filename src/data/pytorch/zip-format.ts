@@ -1,7 +1,8 @@
 import type { ZipArchive } from '../zip/reader.js';
 import { elementBytes } from '../safetensors/dtypes.js';
 import { invalidCheckpoint } from './checkpoint.js';
-import { checkpointGlobal, StorageType } from './globals.js';
+import { checkpointGlobal, largestPickle, StorageType } from './globals.js';
+import { textOf } from './pickle/machine.js';
 import { unpickle } from './pickle/unpickle.js';
 import type { StorageSource, TorchStorage } from './tensor.js';
 
@@ -24,16 +25,16 @@ export async function readZipFormat(archive: ZipArchive): Promise<unknown> {
       throw invalidCheckpoint(path, 'its pickle refers to something that is no storage');
     }
     const { dtype } = type;
-    const bytes = archive.bytes(`${folder}data/${String(key)}`);
+    const name = textOf(key);
+    const bytes = archive.bytes(`${folder}data/${name}`);
     if (bytes !== elements * elementBytes[dtype]) {
-      throw invalidCheckpoint(
-        path,
-        `storage ${String(key)} of ${elements} ${dtype} has ${bytes ?? 'no'} bytes`,
-      );
+      throw invalidCheckpoint(path, `storage ${name} of ${elements} ${dtype} has ${bytes ?? 'no'} bytes`);
     }
-    return { source, key: String(key), dtype, elements, start: 0 };
+    return { source, key: name, dtype, elements, start: 0 };
   };
   const global = (module: string, name: string) => checkpointGlobal(path, module, name);
+  const pickleBytes = archive.bytes(pickleName)!;
+  if (pickleBytes > largestPickle) throw invalidCheckpoint(path, `its pickle has ${pickleBytes} bytes`);
   return unpickle(await archive.read(pickleName), 0, { global, persistent }).value;
 }
 

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { asUserError } from '../../files/file-errors.js';
 import { readInputText } from '../../files/input-file.js';
 import { type FileSeal, writeFileWhole } from '../../files/output-file.js';
 import { elementCount } from '../typed-arrays.js';
 import { type TensorData, type TensorInfo, elementBytes } from './dtypes.js';
-import { invalid } from './header.js';
+import { invalid, largestHeader } from './header.js';
 import { type SafetensorsFile, openSafetensors } from './reader.js';
 import { type TensorSource, byLayout, writeSafetensors } from './writer.js';
 
@@ -121,7 +122,12 @@ class ShardedTensors implements TensorReader {
 }
 
 async function readIndex(path: string): Promise<Readonly<Record<string, string>>> {
-  const text = await readInputText(path).catch((error: unknown) => {
+  const readable = async () => {
+    const { size } = await stat(path);
+    if (size > largestHeader) throw invalid(path, `an index of ${size} bytes is too large`);
+    return readInputText(path);
+  };
+  const text = await readable().catch((error: unknown) => {
     throw asUserError(error, path);
   });
   let places: unknown;

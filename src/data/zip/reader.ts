@@ -21,8 +21,11 @@ export class ZipArchive {
     const file = await InputFile.open(path);
     try {
       const zip = await fromFdPromise(file.handle.fd, { autoClose: false, lazyEntries: true });
+      if (zip.entryCount > mostEntries)
+        throw invalid(path, `it has ${zip.entryCount} entries, more than the ${mostEntries} that are read`);
       const entries = new Map<string, Entry>();
       for await (const entry of zip.eachEntry()) entries.set(entry.fileName, entry);
+      checkSizes(path, file.bytes, [...entries.values()]);
       await file.mustBeUntouched();
       return new ZipArchive(file, zip, entries);
     } catch (error) {
@@ -114,6 +117,31 @@ export class ZipArchive {
     if (entry) return entry;
     throw invalid(this.path, `it has no entry ${name}`);
   }
+}
+
+/** More than any checkpoint has: each takes about a kilobyte of memory. */
+const mostEntries = 2 ** 17;
+
+/** An archive that unpacks to more than this must not unpack to more than `mostExpansion` times its size. */
+const expansionMatters = 64 * 2 ** 20;
+/** Weights and pictures shrink to a half or a third; zeros, of which bombs are made, to a thousandth. */
+const mostExpansion = 100;
+
+/** Bounds what entries announce, before anything is made of that size. */
+function checkSizes(path: string, fileBytes: number, entries: readonly Entry[]): void {
+  const sum = (size: (entry: Entry) => number) => entries.reduce((total, entry) => total + size(entry), 0);
+  const packed = sum(({ compressedSize }) => compressedSize);
+  if (packed > fileBytes)
+    throw invalid(
+      path,
+      `its entries announce ${packed} bytes, and it has ${fileBytes}: it is cut off, or entries overlap`,
+    );
+  const unpacked = sum(({ uncompressedSize }) => uncompressedSize);
+  if (unpacked > expansionMatters && unpacked > mostExpansion * fileBytes)
+    throw invalid(
+      path,
+      `it would unpack to ${unpacked} bytes, ${Math.round(unpacked / fileBytes)} times its size`,
+    );
 }
 
 function invalid(path: string, problem: string, cause?: unknown): UserError {

@@ -11,6 +11,9 @@ export interface DiffusersAutoencoder {
 /** What latents of Stable Diffusion 1 and 2 are multiplied by: diffusers' own default. */
 export const usualScalingFactor = 0.18215;
 
+/** Layers and widths are counted in tens and hundreds. */
+const largestNumber = 2 ** 16;
+
 /**
  * Reads the `config.json` of diffusers' AutoencoderKL.
  *
@@ -22,12 +25,18 @@ export function readDiffusersConfig(json: unknown, path: string): DiffusersAutoe
   const problems: string[] = [];
   const number = (key: string, fallback: number): number => {
     const value = given[key] ?? fallback;
-    if (typeof value === 'number' && value > 0) return value;
-    problems.push(`"${key}" is ${JSON.stringify(value)}, a positive number is expected`);
+    if (typeof value === 'number' && value > 0 && value <= largestNumber) return value;
+    problems.push(
+      `"${key}" is ${JSON.stringify(value)}, a positive number up to ${largestNumber} is expected`,
+    );
     return fallback;
   };
   const channels = given.block_out_channels;
-  const isWidths = Array.isArray(channels) && channels.length > 0 && channels.every(Number.isSafeInteger);
+  const isWidths =
+    Array.isArray(channels) &&
+    channels.length > 0 &&
+    channels.length <= 16 &&
+    channels.every((width) => Number.isSafeInteger(width) && width > 0 && width <= largestNumber);
   if (!isWidths)
     problems.push(`"block_out_channels" is ${JSON.stringify(channels)}, a list of widths is expected`);
   const expected: Readonly<Record<string, readonly unknown[]>> = {

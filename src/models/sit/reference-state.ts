@@ -53,8 +53,11 @@ export function inferConfig(shapes: StateShapes, path: string, hints: InferenceH
   if (!Number.isInteger(grid))
     problems.push(`${positionName} has ${tokens} tokens, which are no square grid`);
   if (problems.length > 0) throw mismatch(path, problems);
-  const blocks = [...shapes.keys()].map((name) => Number(/^blocks\.(\d+)\./.exec(name)?.[1] ?? -1));
-  const depth = 1 + Math.max(-1, ...blocks);
+  const blocks = new Set([...shapes.keys()].flatMap((name) => /^blocks\.(\d+)\./.exec(name)?.[1] ?? []));
+  const depth = blocks.size;
+  const beyond = [...blocks].find((block) => !(Number(block) < depth));
+  if (beyond !== undefined)
+    throw mismatch(path, [`it has a block ${beyond}, and only ${depth} in all: they are counted from 0`]);
   const tables = Array.from({ length: depth }, (_, block) => shapes.get(`blocks.${block}.attn.an_bias`));
   const queryNorm = shapes.get('blocks.0.attn.q_norm.weight');
   const heads =
@@ -102,11 +105,16 @@ export function stateProblems(found: StateShapes, expected: StateShapes): string
   return [...wrong, ...unexpected.map((name) => `${name} is not expected`)];
 }
 
+/** Problems that are listed; of another model there are as many as it has tensors. */
+const listedProblems = 100;
+
 /** The error of weights that are not those of a model. */
 export function mismatch(path: string, problems: readonly string[]): UserError {
+  const more = problems.length - listedProblems;
+  const told = more > 0 ? [...problems.slice(0, listedProblems), `and ${more} more`] : problems;
   return new UserError({
     code: 'checkpoint-mismatch',
-    message: `${path}: not the weights of this model:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
+    message: `${path}: not the weights of this model:\n${told.map((problem) => `  ${problem}`).join('\n')}`,
     remedy: 'Use a checkpoint of the same model, or describe the model that the checkpoint is of.',
   });
 }

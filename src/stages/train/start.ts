@@ -116,7 +116,7 @@ export async function startFrom(
   };
   await carried('raw', undefined, (weightOf) => trainer.start(weightOf));
   for (const [i, group] of averageGroups(decays).entries())
-    await carried('ema', decays[i]!, (averageOf) => trainer.write(group, averageOf));
+    await carried('ema', decays[i], (averageOf) => trainer.write(group, averageOf));
 }
 
 /**

@@ -1,7 +1,15 @@
+/** A pickle that does not follow the format, or asks for more than is given. */
+export class PickleError extends Error {
+  override readonly name = 'PickleError';
+}
+
 /** The bytes ended within a pickle: there is more to it, or it is damaged. */
 export class PickleEndError extends Error {
   override readonly name = 'PickleEndError';
 }
+
+/** Bytes of the longest whole number that is read: options and sizes have 8, PyTorch's magic number 10. */
+const longestInteger = 256;
 
 /** Reads the parts of a pickle one after the other. */
 export class Cursor {
@@ -40,6 +48,7 @@ export class Cursor {
 
   /** A whole number of any length in two's complement: a bigint where a number would not be exact. */
   long(length: number): number | bigint {
+    if (length > longestInteger) throw new PickleError(`it holds a whole number of ${length} bytes`);
     const start = this.#advance(length);
     let value = 0n;
     for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.#bytes[start + i]!);
