@@ -123,7 +123,12 @@ describe('pipeline ui over HTTP', () => {
     const second = start(main, ['ui', '--open', '--port', '0'], { PATH: `${programs}:${process.env.PATH!}` });
     let text = '';
     second.stdout.on('data', (part: Buffer) => (text += String(part)));
-    await vi.waitFor(() => expect(existsSync(`${seen}.args`)).toBe(true), { timeout: 30_000 });
+    await vi.waitFor(
+      () => {
+        expect(existsSync(`${seen}.args`)).toBe(true);
+      },
+      { timeout: 30_000 },
+    );
     const page = (await readFile(`${seen}.args`, 'utf8')).trim();
     const [token] = /[\w-]{43}/.exec(text)!;
     expect(page).not.toContain(token);
