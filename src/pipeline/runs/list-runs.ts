@@ -98,7 +98,7 @@ export class RunList {
     );
     const gone = new Set(this.over.keys());
     const runs = await Promise.all(
-      folders.map((directory) => {
+      folders.map(async (directory) => {
         gone.delete(directory);
         return this.over.get(directory) ?? problems.caught(directory, () => readRun(directory, now));
       }),
