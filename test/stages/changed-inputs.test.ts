@@ -61,7 +61,9 @@ async function run(
         work.context.id !== stage
           ? executeHere(work)
           : concat(defer(before).pipe(ignoreElements()), executeHere(work)).pipe(
-              finalize(() => (done = after())),
+              finalize(() => {
+                done = after();
+              }),
             ),
     }).pipe(toArray()),
   );

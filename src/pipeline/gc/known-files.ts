@@ -54,7 +54,7 @@ export async function readKnownFiles(runsRoot: string): Promise<KnownFiles> {
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line) as unknown);
-    const { format, isComplete } = head as Head;
+    const { format, isComplete } = head as Partial<Record<keyof Head, unknown>>;
     if (format !== 1 || !files.every((file) => typeof file === 'string')) throw new Error('another form');
     return { files: files.map((file) => resolve(runsRoot, file)), isComplete: isComplete === true };
   } catch {

@@ -122,7 +122,7 @@ async function filesToAsk(
 async function isThere(file: string): Promise<boolean> {
   return stat(file).then(
     () => true,
-    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
+    (error: unknown) => !['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''),
   );
 }
 

@@ -6,11 +6,9 @@ import { fingerprintedFiles } from '../../pipeline/run/expected-reads.js';
 import type { StageContext } from '../../pipeline/stage.js';
 
 /** Opens the images that an `images` stage has indexed: what was fingerprinted, wherever they lie. */
-export async function openImages(
-  stage: string,
-  { input, pipelineDirectory, reads }: StageContext,
-): Promise<ImageDataset> {
-  const { directory, config } = input(stage);
+export async function openImages(stage: string, context: StageContext): Promise<ImageDataset> {
+  const { pipelineDirectory, reads } = context;
+  const { directory, config } = context.input(stage);
   const { path } = config as unknown as ImagesConfig;
   const root = resolve(pipelineDirectory, path);
   const content = reads?.contents.find(({ location }) => location === root);
