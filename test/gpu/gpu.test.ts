@@ -1,0 +1,196 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { cudaLibraries } from '../../src/tensorflow/gpus.js';
+import { main, startCommand } from '../support/tiny-pipeline.js';
+import { buildFakeGpu, cudaBuild, whyNotBuilt, type FakeGpu } from './fake-gpu.js';
+
+const reason = whyNotBuilt();
+let folder: string;
+let fake: FakeGpu;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fake-gpu-'));
+  if (reason === undefined) fake = buildFakeGpu(folder);
+}, 300_000);
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+beforeEach(({ skip }) => {
+  if (reason !== undefined) skip(reason);
+});
+
+/** Runs a command of ours on the machine with the fake GPU. */
+async function start(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const machine = {
+    LD_LIBRARY_PATH: fake.driver,
+    PIPELINE_TENSORFLOW: fake.tensorflow,
+    PIPELINE_RUNS: folder,
+  };
+  const { exitCode, stdout, stderr } = await startCommand(program, args, folder, { ...machine, ...env });
+  return { exitCode, stdout, stderr };
+}
+const doctor = (env?: Readonly<Record<string, string>>) => start(main, ['doctor'], env);
+
+/** Does `work` while a file is not there. */
+async function without<T>(path: string, work: () => Promise<T>): Promise<T> {
+  renameSync(path, `${path}.away`);
+  try {
+    return await work();
+  } finally {
+    renameSync(`${path}.away`, path);
+  }
+}
+
+const libraries = Object.entries(cudaLibraries).flatMap(([wheel, names]) =>
+  names.map((name) => join(wheel, 'lib', name)),
+);
+
+describe('doctor', () => {
+  test('sees the GPU, through the CUDA libraries where they lie', async () => {
+    const { stdout, stderr, exitCode } = await doctor();
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/Devices +CPU, GPU\n/);
+    expect(stdout).toMatch(/GPU 0 +NVIDIA H200 \(fake\), 149 GB, compute capability 9\.0\n/);
+    expect(stdout).toMatch(/bfloat16 +yes\n/);
+  });
+
+  test.each([
+    ...libraries,
+    join('cuda_nvcc', 'bin', 'ptxas'),
+    join('cuda_nvcc', 'nvvm', 'libdevice', 'libdevice.10.bc'),
+    '../driver/libnvidia-ml.so.1',
+  ])('fails, naming %s, where it is away', async (path) => {
+    const file = join(fake.nvidia, path);
+    const { stdout, stderr, exitCode } = await without(file, () => doctor());
+    expect([exitCode, stderr]).toEqual([1, '']);
+    expect(stdout).toMatch(/Devices +CPU\n/);
+    expect(stdout.slice(stdout.indexOf('missing:'))).toContain(path.slice(path.lastIndexOf('/') + 1));
+  });
+
+  test.each([
+    [
+      'a driver too old',
+      { FAKE_GPU_DRIVER: '11040' },
+      /driver is too old: it knows CUDA 11\.4.*12\.0.*\n.*525/,
+    ],
+    ['cuInit without a GPU', { FAKE_GPU_COUNT: '0' }, /cuInit: 100, CUDA_ERROR_NO_DEVICE.*\n.*nvidia-smi/],
+    ['cuInit of mixed versions', { FAKE_GPU_INIT: '803' }, /cuInit: 803.*\n.*restart/],
+    ['a GPU too old', { FAKE_GPU_CC: '52' }, /compute capability 5\.2.*6\.0/],
+    ['numbers that name no GPU', { CUDA_VISIBLE_DEVICES: '7' }, /CUDA_VISIBLE_DEVICES=7/],
+  ])('fails, with what is to be done: %s', async (_, env, expected) => {
+    const { stdout, exitCode } = await doctor(env);
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/Devices +CPU\n/);
+    expect(stdout).toMatch(expected);
+  });
+
+  test('says of newer GPUs that the driver compiles, and of older ones that bfloat16 is float32', async () => {
+    const newer = await doctor({ FAKE_GPU_CC: '120' });
+    expect([newer.exitCode, newer.stdout]).toEqual([0, expect.stringMatching(/12\.0\) is newer.*first use/)]);
+    const older = await doctor({ FAKE_GPU_CC: '75' });
+    expect([older.exitCode, older.stdout]).toEqual([0, expect.stringMatching(/bfloat16 +no: .*float16/)]);
+  });
+
+  test.each([{ PIPELINE_DEVICE: 'cpu' }, { CUDA_VISIBLE_DEVICES: '' }, { CUDA_VISIBLE_DEVICES: '-1' }])(
+    'sees no GPU where it is hidden: %j',
+    async (env) => {
+      const { stdout, stderr, exitCode } = await doctor(env);
+      expect([exitCode, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(/Devices +CPU\n/);
+    },
+  );
+
+  test('takes the CUDA build for a CPU build where there is no driver, and no line is printed', async () => {
+    const { stdout, stderr, exitCode } = await doctor({ LD_LIBRARY_PATH: '' });
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/Devices +CPU\n/);
+  });
+});
+
+describe('a training step', () => {
+  /** What a step launched and copied, by name. */
+  async function counts(precision: string, env: Readonly<Record<string, string>> = {}) {
+    const log = join(folder, `step-${precision}`);
+    const { exitCode, stdout, stderr } = await start('test/gpu/step.ts', [precision], {
+      FAKE_GPU_LOG: log,
+      ...env,
+    });
+    expect(exitCode, stderr).toBe(0);
+    const names = new Map<string, number>();
+    for (const file of readdirSync(folder).filter((name) => name.startsWith(`step-${precision}.`))) {
+      for (const line of readFileSync(join(folder, file), 'utf8').split('\n')) {
+        const name = line.split(' ').slice(0, 2).join(' ');
+        names.set(name, (names.get(name) ?? 0) + 1);
+      }
+      rmSync(join(folder, file));
+    }
+    return { devices: stdout.trim(), of: (name: string) => names.get(name) ?? 0 };
+  }
+
+  test('multiplies in float32 by cuBLAS', async () => {
+    const { devices, of } = await counts('float32');
+    expect(devices).toBe('CPU,GPU');
+    expect(of('launch cublasSgemm_v2')).toBeGreaterThan(0);
+    expect(of('launch cublasSgemmStridedBatched')).toBeGreaterThan(0);
+  });
+
+  test('has no product in float32 where bfloat16 is asked for', async () => {
+    const { devices, of } = await counts('bfloat16');
+    expect(devices).toBe('CPU,GPU');
+    for (const product of [
+      'cublasSgemm_v2',
+      'cublasSgemmStridedBatched',
+      'cublasSgemmBatched',
+      'cublasSgemv_v2',
+    ])
+      expect(of(`launch ${product}`), product).toBe(0);
+    expect(of('launch cublasSgemmEx')).toBeGreaterThan(0);
+    expect(of('launch cublasGemmStridedBatchedEx')).toBeGreaterThan(0);
+  });
+
+  test('touches no GPU that PIPELINE_DEVICE=cpu hides', async () => {
+    const { devices, of } = await counts('float32', { PIPELINE_DEVICE: 'cpu' });
+    expect(devices).toBe('CPU');
+    for (const trace of ['copy host-to-device', 'copy device-to-host', 'allocate device'])
+      expect(of(trace)).toBe(0);
+  });
+});
+
+describe('the CUDA build as it was unpacked', () => {
+  const dynamic = (path: string) => execFileSync('readelf', ['-d', path], { encoding: 'utf8' });
+  const all = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, found]) => found!);
+  /** Folders that a file's own record leads to, under `nvidia/`. */
+  const searched = (path: string) =>
+    new Set(
+      all(dynamic(path), /R(?:UN)?PATH.*\[(.*)\]/g).flatMap((list) =>
+        all(list, /(?:nvidia|\.\.)\/(\w+)\/lib/g),
+      ),
+    );
+
+  test('holds every library that TensorFlow opens by name', () => {
+    for (const path of libraries)
+      expect(readdirSync(join(cudaBuild!.directory, 'nvidia', path, '..'))).toContain(path.split('/').at(-1));
+  });
+
+  test('does not lead TensorFlow to cuSOLVER, which is why ours are opened by their paths', () => {
+    const known = searched(cudaBuild!.framework);
+    expect(Object.keys(cudaLibraries).filter((wheel) => !known.has(wheel))).toEqual(['cusolver']);
+  });
+
+  test.each(libraries)(
+    '%s finds what it needs by itself, or among those that are opened before it',
+    (path) => {
+      const file = join(cudaBuild!.directory, 'nvidia', path);
+      const there = [...searched(file), path.split('/')[0]!].flatMap((wheel) =>
+        readdirSync(join(cudaBuild!.directory, 'nvidia', wheel, 'lib')),
+      );
+      const before = libraries.slice(0, libraries.indexOf(path)).map((each) => each.split('/').at(-1)!);
+      const ofTheSystem = /^(?:lib(?:c|m|dl|rt|pthread|util|gcc_s|stdc\+\+)\.so|ld-linux)/;
+      const needed = all(dynamic(file), /NEEDED.*\[(.*)\]/g).filter((name) => !ofTheSystem.test(name));
+      expect(needed.filter((name) => !there.includes(name) && !before.includes(name))).toEqual([]);
+    },
+  );
+});
