@@ -8,7 +8,9 @@ async function read(path: string): Promise<void> {
     await decodeImage(path, '#fff');
   } else if (path.endsWith('.npz')) {
     const npz = await NpzFile.open(path);
-    for await (const rows of npz.rows(npz.names[0]!, 4)) void rows;
+    let rows = 0;
+    for await (const { shape } of npz.rows(npz.names[0]!, 4)) rows += shape[0]!;
+    console.error(`${rows} rows`);
   } else await openModel(path, { weights: 'all' });
 }
 

@@ -110,7 +110,7 @@ function checkCoverage(
 
 /** The beginning of a value's JSON. */
 function written(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+  const text = String(JSON.stringify(value));
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 

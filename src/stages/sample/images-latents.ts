@@ -20,6 +20,14 @@ export class ImageLatents {
         remedy:
           'Name the latents that it was trained on in `reverse`, or others made by the same autoencoder.',
       });
+    const label = latents.classes.findIndex((name, i) => name !== saved.classes[i]);
+    if (label >= 0)
+      throw new UserError({
+        code: 'latents-mismatch',
+        message: `Class ${label} of the latents to carry to noise is ${latents.classes[label]!}; that of the model of ${stage} is ${saved.classes[label] ?? 'none'}.`,
+        remedy:
+          'Name the latents that it was trained on in `reverse`, or the classes of a pretrained model with `classes`.',
+      });
     if (latents.count < count)
       throw new UserError({
         code: 'too-few-latents',

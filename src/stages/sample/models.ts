@@ -92,7 +92,8 @@ const shared: readonly (readonly [name: string, of: (model: SavedModel) => unkno
   ['a normalisation of latents', ({ normalization }) => JSON.stringify(normalization)],
 ];
 
-function mustAgree(a: FoundModel, b: FoundModel): void {
+/** @throws UserError `model-mismatch` where models cannot draw one sample together. */
+export function mustAgree(a: FoundModel, b: FoundModel): void {
   for (const [name, of] of shared) {
     if (of(a.saved) === of(b.saved)) continue;
     throw new UserError({
@@ -101,6 +102,13 @@ function mustAgree(a: FoundModel, b: FoundModel): void {
       remedy: 'Train them on the same latents, with the same interpolant and prediction.',
     });
   }
+  const label = a.saved.classes.findIndex((name, i) => name !== b.saved.classes[i]);
+  if (label >= 0)
+    throw new UserError({
+      code: 'model-mismatch',
+      message: `Models that draw one sample need the same classes in the same order; class ${label} of ${a.stage} is ${a.saved.classes[label]!}, of ${b.stage} ${b.saved.classes[label]!}.`,
+      remedy: 'Train them on the same latents, or name the classes of a pretrained one with `classes`.',
+    });
 }
 
 function mustKnowNullClass({ stage, saved }: FoundModel): void {
