@@ -2,7 +2,8 @@ import { type Pipeline, runtimeOf } from '../config/pipeline.js';
 import { UserError } from '../errors.js';
 import type { RuntimeConfig } from '../pipeline/stage.js';
 import { chooseEngine } from '../tensorflow/engine-choice.js';
-import { gpuFacts } from '../tensorflow/gpus.js';
+import { gpuFacts, gpusHiddenBy } from '../tensorflow/gpus.js';
+import { findNvidiaDriver } from '../tensorflow/library/nvidia-driver.js';
 import { locateLibrary } from '../tensorflow/library/locate.js';
 
 type Device = RuntimeConfig['device'];
@@ -69,4 +70,11 @@ function countGpus(device: Device, env: NodeJS.ProcessEnv): number {
   if (chooseEngine(device, env).kind === 'wasm') return 0;
   const location = locateLibrary({ env, ...(device === 'gpu' && { device }) });
   return location === undefined ? 0 : gpuFacts(location, device, env).gpus.length;
+}
+
+/** The GPUs that processes started here can be given, by the names that CUDA_VISIBLE_DEVICES has for them. */
+export function gpusHere(device: Device, env: NodeJS.ProcessEnv = process.env): readonly string[] {
+  if (findNvidiaDriver(env) === undefined || gpusHiddenBy(device, env) !== undefined) return [];
+  const named = env.CUDA_VISIBLE_DEVICES?.split(',').map((name) => name.trim());
+  return named ?? Array.from({ length: countGpus(device, env) }, (_, number) => String(number));
 }

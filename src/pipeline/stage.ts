@@ -125,6 +125,8 @@ export interface StageWorkers {
 export interface StageFact {
   readonly label: string;
   readonly value: string;
+  /** Memory that the stage is expected to need, where the fact is about that: of each worker. */
+  readonly bytes?: number;
 }
 
 /** What is known about a referenced stage before anything runs. */

@@ -4,7 +4,7 @@ import { formatBytes } from '../tensorflow/library/format-bytes.js';
 import { counted } from '../words.js';
 
 /** Memory that this process may use: of the machine, or of the container that it runs in. */
-function availableMemory(): number {
+export function availableMemory(): number {
   const limit = process.constrainedMemory();
   // Without a limit it is 0, or larger than any machine.
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();

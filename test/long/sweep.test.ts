@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
@@ -153,6 +153,34 @@ describe('pipeline sweep', () => {
       ['0.200', '0.167'],
       ['0.200', '0.143'],
     ]);
+  });
+
+  it('gives each trial a GPU of its own, as many at once as there are', async () => {
+    const toy = await ToySweep.create('{ grid: { stages.train.steps: [40, 41, 42] } }');
+    // What counts as a driver is a file of this name.
+    await mkdir(join(toy.folder, 'driver'));
+    await writeFile(join(toy.folder, 'driver', 'nvidia-smi'), '');
+    const { stdout, exitCode } = await toy.start(['sweep', 'toy.yaml', '--json'], {
+      PATH: `${join(toy.folder, 'driver')}:${process.env.PATH ?? ''}`,
+      CUDA_VISIBLE_DEVICES: '0,2,5',
+      TOY_STEP_MS: '60',
+    });
+    expect(exitCode).toBe(0);
+    const events = eventsOf(stdout);
+    expect(events[0]).toMatchObject({ type: 'sweep-started', parallel: 3 });
+    const sessions = Object.keys(await toy.sessions()).filter((line) => line.startsWith('train'));
+    expect(sessions.sort()).toEqual(['train start on 0', 'train start on 2', 'train start on 5']);
+    // All three trained at the same time.
+    const told = (type: string) =>
+      events.flatMap((event) =>
+        event.type === 'trial-event' &&
+        event.event.type === type &&
+        'stage' in event.event &&
+        event.event.stage === 'train'
+          ? [Date.parse(event.time)]
+          : [],
+      );
+    expect(Math.max(...told('stage-started'))).toBeLessThan(Math.min(...told('stage-finished')));
   });
 
   it('stops at a failure otherwise, and tries again as often as it is told to', async () => {

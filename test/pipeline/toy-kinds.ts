@@ -32,7 +32,9 @@ export function toyRegistry(
 
 async function noteSession(context: StageContext, what: string): Promise<void> {
   const path = process.env.TOY_SESSIONS;
-  if (path !== undefined) await appendFile(path, `${context.id} ${what}\n`);
+  const { CUDA_VISIBLE_DEVICES: gpu } = process.env;
+  if (path !== undefined)
+    await appendFile(path, `${context.id} ${what}${gpu === undefined ? '' : ` on ${gpu}`}\n`);
 }
 
 async function breakIfAsked({ id }: StageContext): Promise<void> {
@@ -90,6 +92,7 @@ const train: StageKind<never> = {
   codeVersion: 3,
   figures: ['loss', 'steps'],
   dependsOnPrecision: true,
+  dependsOnEngine: true,
   externalInputs: () => [],
   describe: (config: TrainConfig) => Promise.resolve([{ label: 'steps', value: String(config.steps) }]),
   run: (config: TrainConfig, context): Observable<StageEvent> => {

@@ -1,12 +1,12 @@
 import { Chalk } from 'chalk';
-import { runtimeOf } from '../../config/pipeline.js';
 import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { readLock } from '../../pipeline/lock/lock-file.js';
 import { LockDiffersError, refuseDifferences } from '../../pipeline/lock/refuse.js';
 import { makePlan, type Plan, type PlannedStage } from '../../pipeline/plan/plan.js';
 import { formatReason } from '../../pipeline/plan/reasons.js';
 import { earlierForcing } from '../../pipeline/run/earlier-forcing.js';
-import { checkStages, plannedInputs } from '../../pipeline/run/stage-context.js';
+import { describeStages } from '../../pipeline/plan/describe.js';
+import { checkStages } from '../../pipeline/run/stage-context.js';
 import { findRunsRoot } from '../../pipeline/runs-root.js';
 import type { Json, StageFact } from '../../pipeline/stage.js';
 import type { PlanCommandOptions } from '../options.js';
@@ -60,18 +60,6 @@ async function planLoaded(
 }
 
 type FactsByStage = ReadonlyMap<string, readonly StageFact[]>;
-
-async function describeStages(plan: Plan): Promise<FactsByStage> {
-  const { pipeline, stages } = plan;
-  const resolve = plannedInputs(plan);
-  const facts = new Map<string, readonly StageFact[]>();
-  for (const { stage, kind } of stages)
-    facts.set(
-      stage.id,
-      (await kind.describe?.(stage.config, resolve, runtimeOf(pipeline, stage), pipeline.directory)) ?? [],
-    );
-  return facts;
-}
 
 function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: boolean): string {
   const { bold, dim, green, yellow } = new Chalk({ level: color ? 1 : 0 });

@@ -9,7 +9,11 @@ export const sweepCommand: CommandDeclaration = (program, perform) =>
     .description('run every trial of a sweep that is not already done, shared stages once')
     .option('--plan', 'show what is cached and what would run in each trial; nothing runs')
     .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
-    .option('--parallel <n>', 'trials at once (default: 1; with --slurm all)', parseCount(1))
+    .option(
+      '--parallel <n>',
+      'trials at once (default: 1, or one a GPU where there are several; with --slurm all)',
+      parseCount(1),
+    )
     .option('--keep-going', 'start further trials after one has failed')
     .option('--retries <n>', 'further attempts at a trial that failed', parseCount(0), 0)
     .option(

@@ -1,7 +1,11 @@
 import { runtimeOf } from '../../config/pipeline.js';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { gpusHere } from '../../distributed/device-environment.js';
 import { UserError } from '../../errors.js';
+import { demandOf, describeStages } from '../../pipeline/plan/describe.js';
+import { Places, type Demand, type Machine } from '../../pipeline/placement.js';
+import { availableMemory } from '../../stages/memory.js';
 import { writeFileWhole } from '../../files/output-file.js';
 import { findRunsRoot } from '../../pipeline/index.js';
 import {
@@ -82,6 +86,9 @@ export async function sweep(file: string, options: SweepCommandOptions, services
     return exitCodes.done;
   }
   const renderer = sweepRenderer(planned, options, services);
+  const demands = await demandsOf(planned);
+  const machine = thisMachine(planned, env);
+  const parallel = parallelOf(options, planned, machine, demands);
   const kill = new AbortController();
   const interrupts = onInterrupt(
     () => {
@@ -96,8 +103,9 @@ export async function sweep(file: string, options: SweepCommandOptions, services
   try {
     await runSweep({
       ...{ pipeline, planned, runsRoot, forced },
-      launcher: (directory) => launcherOf(file, options, { runsRoot, planned, directory, forced }),
-      parallel: parallelOf(options, planned),
+      launcher: (directory) =>
+        launcherOf(file, options, { runsRoot, planned, directory, forced, machine, demands, parallel }),
+      parallel,
       keepGoing: options.keepGoing === true,
       retries: options.retries,
       retryPauseSeconds: options.retryPause ?? 10,
@@ -139,8 +147,40 @@ function exitCode(last: TimedSweepEvent | undefined): number {
   }
 }
 
-function parallelOf({ parallel, slurm }: SweepCommandOptions, planned: readonly PlannedTrial[]): number {
-  return parallel ?? (slurm === true ? Math.max(planned.length, 1) : 1);
+/** Trials at once: on several GPUs as many as these are for, elsewhere one. */
+function parallelOf(
+  { parallel, slurm }: SweepCommandOptions,
+  planned: readonly PlannedTrial[],
+  { devices }: Machine,
+  demands: ReadonlyMap<string, Demand>,
+): number {
+  if (parallel !== undefined) return parallel;
+  if (slurm === true) return Math.max(planned.length, 1);
+  const each = Math.max(1, ...Array.from(demands.values(), (demand) => demand.devices));
+  return Math.max(1, Math.floor(devices.length / each));
+}
+
+/** What each trial needs at its most, by its id. */
+async function demandsOf(planned: readonly PlannedTrial[]): Promise<ReadonlyMap<string, Demand>> {
+  const demands = new Map<string, Demand>();
+  for (const { trial, stages } of planned) {
+    const plan = { pipeline: trial.pipeline, stages };
+    const facts = await describeStages(plan);
+    const each = stages
+      .filter(({ reasons }) => reasons.length > 0)
+      .map((stage) => demandOf(plan, stage, facts.get(stage.stage.id)));
+    demands.set(trial.id, {
+      devices: Math.max(0, ...each.map(({ devices }) => devices)),
+      bytes: Math.max(0, ...each.map(({ bytes }) => bytes)),
+    });
+  }
+  return demands;
+}
+
+/** The GPUs and the memory that trials share. */
+function thisMachine(planned: readonly PlannedTrial[], env: NodeJS.ProcessEnv): Machine {
+  const device = planned.every(({ trial }) => trial.pipeline.runtime.device === 'cpu') ? 'cpu' : 'auto';
+  return { devices: gpusHere(device, env), bytes: availableMemory() };
 }
 
 function launcherOf(
@@ -151,7 +191,14 @@ function launcherOf(
     planned,
     directory,
     forced,
-  }: Pick<SweepOptions, 'runsRoot' | 'planned' | 'forced'> & { readonly directory: string },
+    machine,
+    demands,
+    parallel,
+  }: Pick<SweepOptions, 'runsRoot' | 'planned' | 'forced' | 'parallel'> & {
+    readonly directory: string;
+    readonly machine: Machine;
+    readonly demands: ReadonlyMap<string, Demand>;
+  },
 ): Launcher {
   const command = {
     // This very program: as it was built, or through the loader that this process was started with.
@@ -168,8 +215,19 @@ function launcherOf(
   };
   if (options.slurm === true) return slurmLauncher(command, { sbatch: options.sbatch, directory });
   const launch = localLauncher(command);
-  const parallel = Math.min(parallelOf(options, planned), planned.length);
-  return (facts) => launch({ ...facts, trial: withThreads(facts.trial, parallel) });
+  const places = new Places(machine);
+  const atOnce = Math.min(parallel, planned.length);
+  return async (facts) => {
+    const placed = await places.wait(demands.get(facts.trial.id)!, facts.signal).catch(() => undefined);
+    // Interrupted while it waited.
+    if (placed === undefined) return { code: exitCodes.interrupted };
+    const env = placed.on.length > 0 ? { CUDA_VISIBLE_DEVICES: placed.on.join(',') } : {};
+    try {
+      return await launch({ ...facts, env, trial: withThreads(facts.trial, atOnce) });
+    } finally {
+      places.leave(placed);
+    }
+  };
 }
 
 /** Shares the processor out between trials that run at once, where the file does not say how many threads to use. */

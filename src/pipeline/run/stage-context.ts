@@ -28,7 +28,7 @@ export function stageOutput({ stage, kind, place, accepted }: PlannedStage, mani
 }
 
 /** Gives stages of a plan as they are known before anything runs. */
-export function plannedInputs({ stages }: Plan): (id: string) => PlannedInput {
+export function plannedInputs({ stages }: Pick<Plan, 'stages'>): (id: string) => PlannedInput {
   const byId = new Map(stages.map((planned) => [planned.stage.id, planned]));
   return (id) => {
     const planned = byId.get(id);

@@ -6,6 +6,8 @@ export interface Launch {
   readonly trial: Trial;
   /** Absolute path of a file for what the process says beside its events. */
   readonly log: string;
+  /** What its process has beside this one's environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Interrupts the trial, which then saves what it must. */
   readonly signal: AbortSignal;
   /** Ends the trial at once. */

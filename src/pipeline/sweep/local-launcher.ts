@@ -8,7 +8,7 @@ import { commandLine, parseEvent, type Launcher, type TrialCommand } from './lau
  * sweep only, and interrupts itself when the sweep dies: the channel between the two closes.
  */
 export function localLauncher(command: TrialCommand): Launcher {
-  return async ({ trial, log, signal, kill, tell }) => {
+  return async ({ trial, log, env = {}, signal, kill, tell }) => {
     const [program, ...args] = commandLine(command, trial);
     // The trial's own, not passed on by its sweep: it outlives the sweep's death and a full disk.
     const words = await open(log, 'a').catch((error: unknown) => {
@@ -16,6 +16,7 @@ export function localLauncher(command: TrialCommand): Launcher {
     });
     const child = execa(program!, args, {
       detached: true,
+      env,
       reject: false,
       buffer: false,
       ipc: true,

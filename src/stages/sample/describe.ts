@@ -20,6 +20,7 @@ export async function describeSample(
   return [
     {
       label: 'memory',
+      bytes,
       value: `about ${formatBytes(bytes)}${workers > 1 ? ' a worker' : ''} for ${counted(drawnAtOnce(config), 'sample')} at once`,
     },
   ];

@@ -47,6 +47,7 @@ function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: numbe
     { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
     {
       label: 'memory',
+      bytes: trainingMemory(model, choice),
       value: `about ${formatBytes(trainingMemory(model, choice))}${workers > 1 ? ' a worker' : ''} for ${counted(choice.batch, 'latent')} at once${coding.join('')}`,
     },
   ];
