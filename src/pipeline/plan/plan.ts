@@ -95,7 +95,7 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
     if (!wanted.has(stage.id)) continue;
     signal?.throwIfAborted();
     const kind = await registry.load(stage.kind);
-    const own = await ownOrigin(pipeline, stage, kind, memory.reader, signal);
+    const own = await ownOrigin(pipeline, stage, kind, memory, signal);
     const forcedBy = forced.get(stage.id);
     const looking = { runsRoot, memory, history, signal, forcedBy, forcedSince, upstream };
     const found =

@@ -6,7 +6,7 @@ import { canonicalJson } from '../fingerprint/canonical-json.js';
 import { valueAt, type InputOrigin, type Origin } from '../fingerprint/origin.js';
 import type { Json, StageKind } from '../stage.js';
 import { engineName } from '../../tensorflow/engine-choice.js';
-import type { InputReader } from './read-inputs.js';
+import type { PlanMemory } from './memory.js';
 
 /** What a stage's output follows from, but for the outputs of other stages. */
 export interface OwnOrigin {
@@ -22,14 +22,14 @@ export async function ownOrigin(
   pipeline: Pipeline,
   stage: PipelineStage,
   kind: StageKind<unknown>,
-  reader: InputReader,
+  memory: PlanMemory,
   signal?: AbortSignal,
 ): Promise<OwnOrigin> {
   const config = stage.config as unknown as Json;
   const contents: Content[] = [];
   const gone = new Map<number, UserError | undefined>();
   for (const [i, location] of kind.externalInputs(stage.config, pipeline.directory).entries()) {
-    const content = await reader.read(stage.id, location).catch((error: unknown) => {
+    const content = await memory.reader.read(stage.id, location).catch((error: unknown) => {
       if (!(error instanceof UserError) || error.code !== 'input-missing') throw error;
       gone.set(i, error);
       return { files: 0, bytes: 0, digest: '' };
@@ -51,7 +51,7 @@ export async function ownOrigin(
     codeVersion: kind.codeVersion,
     ...(kind.dependsOnSeed !== false && { seed: seedOf(pipeline, stage) }),
     ...(kind.dependsOnPrecision && { precision: runtimeOf(pipeline, stage).precision }),
-    ...(kind.dependsOnEngine && { engine: engineName(pipeline.runtime.device) }),
+    ...(kind.dependsOnEngine && { engine: await engineOf(pipeline, memory) }),
     config,
     ...(stage.withoutEffect.length > 0 && {
       withoutEffect: stage.withoutEffect.map((path) => path.split('.')),
@@ -60,6 +60,11 @@ export async function ownOrigin(
     ...(pins && Object.keys(pins).length > 0 && { pins }),
   };
   return { origin, contents, gone };
+}
+
+/** Asked once for all stages and trials: it looks at files. */
+function engineOf({ runtime: { device } }: Pipeline, memory: PlanMemory): Promise<string> {
+  return memory.once(`engine on ${device}`, () => Promise.resolve(engineName(device)));
 }
 
 /**
