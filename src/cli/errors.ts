@@ -3,6 +3,7 @@ import { UserError } from '../errors.js';
 import { asUserError, pathOf } from '../files/file-errors.js';
 import type { Failure } from '../pipeline/run/events.js';
 import { exitCodes, usesColor, type Services } from './services.js';
+import { say } from './wrap.js';
 
 /** Shows an error that ended a command, and gives the exit code. */
 export function reportError(error: unknown, services: Services): number {
@@ -11,7 +12,7 @@ export function reportError(error: unknown, services: Services): number {
   const known = asUserError(error, pathOf(error) ?? process.cwd());
   if (known instanceof UserError) {
     const { message, remedy, isUsage } = known;
-    stderr.write(formatFailure({ message, ...(remedy !== undefined && { remedy }) }, color));
+    say(stderr, formatFailure({ message, ...(remedy !== undefined && { remedy }) }, color));
     return isUsage ? exitCodes.invalid : exitCodes.failed;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

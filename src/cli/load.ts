@@ -1,8 +1,8 @@
 import type { Diagnostic, LoadedPipeline, LoadedSweep } from '../config/index.js';
 import { loadPipeline } from '../config/load.js';
 import { loadSweep } from '../config/sweep/load.js';
-import { InputMissing } from '../pipeline/plan/read-inputs.js';
 import { exitCodes, usesColor, type Services } from './services.js';
+import { say } from './wrap.js';
 
 export type Loaded = Extract<LoadedPipeline, { ok: true }>;
 
@@ -41,7 +41,8 @@ export async function showDiagnostics(
 ): Promise<void> {
   if (diagnostics.length === 0) return;
   const { formatDiagnostics } = await import('../config/diagnostics/format.js');
-  stderr.write(`${formatDiagnostics(diagnostics, { color: usesColor(stderr, env) })}\n`);
+  const width = stderr.isTTY ? stderr.columns : Infinity;
+  say(stderr, `${formatDiagnostics(diagnostics, { color: usesColor(stderr, env), width })}\n`);
 }
 
 /** Shows an input that is missing at its line of the file, and gives the exit code. Any other error is thrown on. */
@@ -50,6 +51,7 @@ export async function reportMissing(
   { missing }: Loaded,
   services: Services,
 ): Promise<number> {
+  const { InputMissing } = await import('../pipeline/plan/read-inputs.js');
   if (!(error instanceof InputMissing)) throw error;
   const { message, location } = error;
   const places = missing().filter(({ path }) => path === location);

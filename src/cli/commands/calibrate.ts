@@ -7,6 +7,7 @@ import { onInterrupt } from '../interrupts.js';
 import { loadWithSources } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
+import { say } from '../wrap.js';
 import { chooseRenderer, exitCode } from './run.js';
 import { phasesIn, writeRatios } from './write-ratios.js';
 
@@ -42,12 +43,12 @@ export async function calibrate(
   if (options.json === true)
     stdout.write(`${JSON.stringify({ type: 'calibration', ...calibration, chosen })}\n`);
   else {
-    stdout.write(formatFrontier(calibration, chosen));
-    stdout.write(`\nThe frontier as a picture: ${shortPath(join(directory, 'frontier.svg'))}\n`);
+    say(stdout, formatFrontier(calibration, chosen));
+    say(stdout, `\nThe frontier as a picture: ${shortPath(join(directory, 'frontier.svg'))}\n`);
   }
   if (options.write !== undefined) {
     await writeRatios(options.write, sample.id, chosen.ratios);
-    if (options.json !== true) stdout.write(`Written to ${shortPath(options.write)}.\n`);
+    if (options.json !== true) say(stdout, `Written to ${shortPath(options.write)}.\n`);
   }
   return exitCodes.done;
 }

@@ -11,6 +11,7 @@ import { setupWith } from '../../tensorflow/library/setup-command.js';
 import { verifyLibrary } from '../../tensorflow/library/verify.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
+import { say } from '../wrap.js';
 
 /** One line of the doctor's findings. */
 interface Finding {
@@ -55,10 +56,10 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
     { label: 'Runs', value: `${shortPath(runsRoot)}, ${formatBytes(await freeSpace(runsRoot))} free` },
   ];
   const width = Math.max(...findings.map(({ label }) => label.length));
-  for (const { label, value } of findings) stdout.write(`${bold(label.padEnd(width))}  ${value}\n`);
+  for (const { label, value } of findings) say(stdout, `${bold(label.padEnd(width))}  ${value}\n`);
   for (const { message, remedy } of problems)
-    stdout.write(`\n${red('missing:')} ${message}\n${remedy === undefined ? '' : `  ${remedy}\n`}`);
-  if (problems.length === 0) stdout.write('\nEverything is there.\n');
+    say(stdout, `\n${red('missing:')} ${message}\n${remedy === undefined ? '' : `  ${remedy}\n`}`);
+  if (problems.length === 0) say(stdout, '\nEverything is there.\n');
   return problems.length === 0 ? exitCodes.done : exitCodes.failed;
 }
 

@@ -14,6 +14,7 @@ import { shortPath } from '../paths.js';
 import { formatFailure } from '../errors.js';
 import { loadWithSources } from '../load.js';
 import { exitCodes, type Services, usesColor } from '../services.js';
+import { say } from '../wrap.js';
 
 export interface GcOptions {
   readonly yes?: boolean;
@@ -57,12 +58,13 @@ export async function gc(files: readonly string[], options: GcOptions, services:
     const errors = unknown.map(({ code, message, remedy }) => ({ code, message, remedy }));
     stdout.write(`${JSON.stringify({ garbage, removed, notices, errors })}\n`);
   } else {
-    for (const notice of notices) stderr.write(`note: ${notice}\n`);
+    for (const notice of notices) say(stderr, `note: ${notice}\n`);
     for (const { message, remedy } of unknown)
-      stderr.write(
+      say(
+        stderr,
         formatFailure({ message, ...(remedy !== undefined && { remedy }) }, usesColor(stderr, env)),
       );
-    stdout.write(isKnown ? summary(garbage, removed, options) : 'Everything is kept.\n');
+    say(stdout, isKnown ? summary(garbage, removed, options) : 'Everything is kept.\n');
   }
   return isKnown ? exitCodes.done : exitCodes.failed;
 }

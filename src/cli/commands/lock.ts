@@ -5,6 +5,7 @@ import { loadWithSources, reportMissing } from '../load.js';
 import { shortPath } from '../paths.js';
 import { cachedNotes } from '../planned-stage.js';
 import { exitCodes, type Services } from '../services.js';
+import { say } from '../wrap.js';
 
 export interface LockOptions {
   readonly set: string[];
@@ -38,6 +39,6 @@ async function lockLoaded(pipeline: Pipeline, options: LockOptions, services: Se
   for (const note of plan.stages.flatMap(cachedNotes)) services.stderr.write(`note: ${note}\n`);
   const outputs = new Map(plan.stages.map(({ stage, output }) => [stage.id, output!]));
   const changed = await writeLock(makeLock(plan, outputs, options.set), pipeline.file);
-  services.stdout.write(`${shortPath(lockPath(pipeline.file))}: ${changed ? 'written' : 'unchanged'}\n`);
+  say(services.stdout, `${shortPath(lockPath(pipeline.file))}: ${changed ? 'written' : 'unchanged'}\n`);
   return exitCodes.done;
 }

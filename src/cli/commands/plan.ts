@@ -15,6 +15,7 @@ import { cachedLine, cachedNotes, plannedStageJson } from '../planned-stage.js';
 import { loadWithSources, reportMissing, type Loaded } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
+import { say } from '../wrap.js';
 
 /** `pipeline plan`: shows what would run and why. Gives the exit code. */
 export async function plan(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
@@ -51,11 +52,8 @@ async function planLoaded(
   await checkStages(planned);
   const facts = await describeStages(planned);
   const { stdout, env } = services;
-  stdout.write(
-    options.json === true
-      ? `${JSON.stringify(asJson(planned, facts))}\n`
-      : formatPlan(planned, facts, usesColor(stdout, env)),
-  );
+  if (options.json === true) stdout.write(`${JSON.stringify(asJson(planned, facts))}\n`);
+  else say(stdout, formatPlan(planned, facts, usesColor(stdout, env)));
   return exitCodes.done;
 }
 

@@ -21,6 +21,7 @@ import { plainRenderer } from '../renderers/plain.js';
 import type { Renderer } from '../renderers/renderer.js';
 import { terminalRenderer } from '../renderers/terminal.js';
 import { exitCodes, usesColor, type Services } from '../services.js';
+import { say } from '../wrap.js';
 
 /** `pipeline run`: runs a file and shows it. Gives the exit code. */
 export function run(file: string, options: RunCommandOptions, services: Services): Promise<number> {
@@ -39,7 +40,8 @@ async function runFile(
   const { pipeline, sources } = loaded;
   if (leader === undefined) checkGpuPerWorker(pipeline, services.env);
   if (pipeline.sweep && options.json !== true)
-    services.stdout.write(
+    say(
+      services.stdout,
       `This runs the file's own values. Its sweep is run by: pipeline sweep ${shortPath(pipeline.file)}\n`,
     );
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;

@@ -4,6 +4,7 @@ import { counted } from '../format.js';
 import { loadWithTrials, showDiagnostics } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
+import { say } from '../wrap.js';
 
 /** `pipeline validate`: shows every problem of every file, and of every trial of its sweep. Gives the exit code. */
 export async function validate(
@@ -14,7 +15,7 @@ export async function validate(
   let valid = true;
   for (const file of files) {
     if (await isLockFile(file)) {
-      services.stdout.write(`${shortPath(resolve(file))}: the lock of a pipeline, not checked\n`);
+      say(services.stdout, `${shortPath(resolve(file))}: the lock of a pipeline, not checked\n`);
       continue;
     }
     const loaded = await loadWithTrials(file, options.set, services);
@@ -28,7 +29,7 @@ export async function validate(
       counted(pipeline.stages.size, 'stage'),
       ...(trials ? [counted(trials.length, 'trial')] : []),
     ];
-    services.stdout.write(`${shortPath(pipeline.file)}: valid, ${facts.join(', ')}\n`);
+    say(services.stdout, `${shortPath(pipeline.file)}: valid, ${facts.join(', ')}\n`);
   }
   return valid ? exitCodes.done : exitCodes.invalid;
 }

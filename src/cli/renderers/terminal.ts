@@ -10,6 +10,7 @@ import { shortPath } from '../paths.js';
 import { activeStageLines, fit, readingLine, waitingStageLine, type ActiveStage } from './live-lines.js';
 import { cachedNotes } from '../planned-stage.js';
 import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
+import { say } from '../wrap.js';
 import type { Renderer } from './renderer.js';
 import {
   damagedSentence,
@@ -44,7 +45,7 @@ export function terminalRenderer(
   };
   const above = (text: string, stream: NodeJS.WriteStream = stdout): void => {
     live.clear();
-    stream.write(text);
+    say(stream, text);
     draw();
   };
   const onResize = (): void => {

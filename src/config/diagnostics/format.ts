@@ -5,7 +5,8 @@ import { optionFile, type Location } from '../source/text.js';
 import type { Diagnostic } from './diagnostic.js';
 
 /** Widest part of a source line that is shown, in terminal columns. */
-const excerptWidth = 120;
+const widestExcerpt = 120;
+const excerptIndent = 4;
 /** How far from a place, in UTF-16 code units, a line is looked at: each character that is told apart costs what is. */
 const reach = 2000;
 
@@ -14,24 +15,26 @@ const reach = 2000;
  * underlined, and the remedy. Paths are relative to the current folder.
  *
  * @param options.color with ANSI colours; none without it
+ * @param options.width columns of the terminal, which source lines are cut to
  */
 export function formatDiagnostics(
   diagnostics: readonly Diagnostic[],
-  options: { readonly color?: boolean } = {},
+  options: { readonly color?: boolean; readonly width?: number } = {},
 ): string {
   const chalk = new Chalk({ level: options.color === true ? 1 : 0 });
-  return diagnostics.map((diagnostic) => formatOne(diagnostic, chalk)).join('\n\n');
+  const width = Math.max(16, Math.min(widestExcerpt, (options.width ?? Infinity) - excerptIndent));
+  return diagnostics.map((diagnostic) => formatOne(diagnostic, chalk, width)).join('\n\n');
 }
 
-function formatOne(diagnostic: Diagnostic, chalk: ChalkInstance): string {
+function formatOne(diagnostic: Diagnostic, chalk: ChalkInstance, width: number): string {
   const tint = diagnostic.severity === 'error' ? chalk.red : chalk.yellow;
   const heading = `${chalk.bold(place(diagnostic))} ${tint(diagnostic.severity)} ${diagnostic.code}: ${diagnostic.message}`;
   const related = (diagnostic.related ?? []).flatMap((other) => [
     `  ${chalk.bold(place(other))} ${other.message}`,
-    ...excerpt(other, chalk.dim),
+    ...excerpt(other, chalk.dim, width),
   ]);
   const remedy = diagnostic.remedy === undefined ? [] : [`  ${diagnostic.remedy}`];
-  return [heading, ...excerpt(diagnostic, tint), ...remedy, ...related].join('\n');
+  return [heading, ...excerpt(diagnostic, tint, width), ...remedy, ...related].join('\n');
 }
 
 const place = ({ file, line, column }: Location): string =>
@@ -40,9 +43,13 @@ const place = ({ file, line, column }: Location): string =>
     : [relative(process.cwd(), file), ...(line === 0 ? [] : [line, column])].join(':');
 
 /** The source line and its underline, tabs kept so that both lines have them. */
-function excerpt({ sourceLine, column, endColumn }: Location, tint: (text: string) => string): string[] {
+function excerpt(
+  { sourceLine, column, endColumn }: Location,
+  tint: (text: string) => string,
+  width: number,
+): string[] {
   if (sourceLine === '') return [];
-  const shown = window(sourceLine.trimEnd(), column - 1, endColumn - 1);
+  const shown = window(sourceLine.trimEnd(), column - 1, endColumn - 1, width);
   const before = shown.text.slice(0, shown.from);
   const marked = shown.text.slice(shown.from, shown.to);
   const indent = before.replace(/[^\t]+/g, (part) => ' '.repeat(stringWidth(part)));
@@ -51,7 +58,12 @@ function excerpt({ sourceLine, column, endColumn }: Location, tint: (text: strin
 }
 
 /** The part of a long line around a place, with … where it is cut. */
-function window(line: string, from: number, to: number): { text: string; from: number; to: number } {
+function window(
+  line: string,
+  from: number,
+  to: number,
+  excerptWidth: number,
+): { text: string; from: number; to: number } {
   if (line.length <= reach && stringWidth(line) <= excerptWidth) return { text: line, from, to };
   const near = Math.max(0, from - reach);
   const characters = Array.from(
@@ -59,7 +71,7 @@ function window(line: string, from: number, to: number): { text: string; from: n
     ({ index, segment }) => ({ index: near + index, segment }),
   );
   const first = characters.findIndex(({ index, segment }) => index + segment.length > from);
-  const start = Math.max(0, first - 70);
+  const start = Math.max(0, first - Math.floor(excerptWidth * 0.585));
   let end = start;
   for (let width = 0; end < characters.length && width < excerptWidth - 2; end += 1) {
     width += stringWidth(characters[end]!.segment);
