@@ -26,7 +26,7 @@ export function checkInputs(
   given: Readonly<Record<string, unknown>>,
   expected?: Readonly<Record<string, TensorSpec>>,
 ): void {
-  if (typeof (given as unknown) !== 'object' || given === null)
+  if (typeof (given as unknown) !== 'object' || (given as unknown) === null)
     throw inputMismatch(`Inputs are tensors by name; ${kindOf(given)} was found.`);
   const names = Object.keys(expected ?? given);
   for (const name of names) {
@@ -86,7 +86,8 @@ export function namingMissing<I extends object, R>(inputs: I, program: (inputs: 
     return program(watched);
   } catch (error) {
     const [name] = missing;
-    if (name === undefined || !(error instanceof Error) || !/undefined|'null'/.test(error.message)) throw error;
+    if (name === undefined || !(error instanceof Error) || !/undefined|'null'/.test(error.message))
+      throw error;
     throw inputMismatch(
       `The program reads the input ${name}, which is missing; given are ${listed(inputs)}.`,
       error,

@@ -52,7 +52,7 @@ function typeRemedy(facts: Facts, types: readonly string[], data: unknown): stri
     if (meant !== undefined) return `Write ${meant}, without quotes.`;
   }
   if (takes('a list') && typeof data !== 'object')
-    return `Write a list: [${String(data)
+    return `Write a list: [${(typeof data === 'string' ? data : JSON.stringify(data))
       .split(/\s*,\s*/)
       .join(', ')}].`;
   const example = facts.schema.examples?.find((one) => typeof one === 'object');

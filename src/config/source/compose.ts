@@ -49,7 +49,10 @@ class Composer {
     this.files.add(path);
     const source = sourceText(path, text);
     const asked = trail.at(-1)?.asked;
-    if (isLock(text)) return this.#refuse(aLock(source, asked));
+    if (isLock(text)) {
+      this.#refuse(aLock(source, asked));
+      return;
+    }
     const { tree, problems } = parseYaml(source);
     this.problems.push(
       ...problems.map((problem) =>
@@ -91,9 +94,15 @@ class Composer {
     const path = resolve(dirname(from), String(value));
     const here = [...trail, { path: from, asked: span }];
     const start = here.findIndex((step) => step.path === path);
-    if (start >= 0) return this.#refuse(cycle([...here.slice(start).map((step) => step.path), path], span));
+    if (start >= 0) {
+      this.#refuse(cycle([...here.slice(start).map((step) => step.path), path], span));
+      return;
+    }
     if (this.files.has(path)) return;
-    if (here.length > deepest) return this.#refuse(tooDeep(span));
+    if (here.length > deepest) {
+      this.#refuse(tooDeep(span));
+      return;
+    }
     const text = await readText(path);
     if (typeof text === 'string') return this.compose(path, text, here);
     this.#refuse({
