@@ -1,10 +1,6 @@
 import type { CommandDeclaration } from '../command.js';
 import { withRuns, withSet } from '../options.js';
-
-export interface AcceptOptions {
-  readonly set: string[];
-  readonly runs?: string;
-}
+import type { AcceptOptions } from './accept.js';
 
 export const acceptCommand: CommandDeclaration = (program, perform) =>
   withRuns(

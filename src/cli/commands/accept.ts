@@ -7,10 +7,14 @@ import {
 } from '../../pipeline/index.js';
 import { topologicalOrder, type Pipeline } from '../../config/index.js';
 import { UserError } from '../../errors.js';
-import type { AcceptOptions } from './accept.command.js';
 import { loadWithSources, reportMissing } from '../load.js';
 import { shortPath } from '../paths.js';
 import { exitCodes, type Services } from '../services.js';
+
+export interface AcceptOptions {
+  readonly set: string[];
+  readonly runs?: string;
+}
 
 /** `pipeline accept`: keeps outputs of stages that would run again. Gives the exit code. */
 export async function accept(
