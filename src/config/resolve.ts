@@ -82,7 +82,10 @@ const referencesIn = oncePerValue((schema, stage) => [...writtenReferences(schem
 /** What only the values of a valid stage decide. */
 const completed = oncePerValue((schema, stage) => {
   const complete = withDefaults(schema, stage) as Written;
-  const { uses: _, seed, runtime, ...config } = complete;
+  const { seed, runtime } = complete;
+  const config = Object.fromEntries(
+    Object.entries(complete).filter(([key]) => !['uses', 'seed', 'runtime'].includes(key)),
+  );
   const own = { ...(seed !== undefined && { seed }), ...(runtime !== undefined && { runtime }) };
   return {
     config,

@@ -123,12 +123,10 @@ describe('a store of the time when fingerprints followed from configurations alo
     for (const kind of ['images', 'train', 'report'])
       for (const name of (await readdir(join(store, kind))).filter((each) => !each.includes('.'))) {
         const file = join(store, kind, name, 'manifest.json');
-        const { content: _, sha256: __, ...manifest } = JSON.parse(await readFile(file, 'utf8')) as {
-          fingerprint: string;
-          content?: string;
-          sha256?: string;
-          origin: Origin;
-        };
+        const manifest = JSON.parse(await readFile(file, 'utf8'), (key, value: unknown) =>
+          key === 'content' || key === 'figures' ? undefined : value,
+        ) as { fingerprint: string; sha256?: string; origin: Origin };
+        delete manifest.sha256;
         const references = manifest.origin.references.map(({ path, stage, fingerprint }) => ({
           ...{ path, stage, fingerprint: aged.get(fingerprint)! },
         }));

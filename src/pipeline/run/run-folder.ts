@@ -68,8 +68,8 @@ async function makeNewFolder(path: string): Promise<string> {
 }
 
 function resolvedYaml(pipeline: Pipeline): string {
-  const { sweep: _, ...resolved } = resolvedConfig(pipeline);
-  return stringify(resolved);
+  const resolved = Object.entries(resolvedConfig(pipeline)).filter(([key]) => key !== 'sweep');
+  return stringify(Object.fromEntries(resolved));
 }
 
 /** Places by dotted path, files relative to the pipeline's folder so that a shared run does not tell of a machine. */
