@@ -3,6 +3,7 @@ import {
   type HostTensor,
   type HostTensors,
   type Program,
+  type RuntimeOptions,
   Session,
   type Tensors,
   VariableStore,
@@ -30,10 +31,10 @@ export type ExecutionName = 'eager' | 'traced';
 
 export const executionNames: readonly ExecutionName[] = ['eager', 'traced'];
 
-/** Opens a way of running programs; close it after use. */
-export function openExecution(name: ExecutionName): Execution {
+/** Opens a way of running programs; close it after use. `options` are those of traced programs' sessions. */
+export function openExecution(name: ExecutionName, options: RuntimeOptions = {}): Execution {
   nativeBackend();
-  return name === 'eager' ? eager : traced();
+  return name === 'eager' ? eager : traced(options);
 }
 
 const eager: Execution = {
@@ -44,12 +45,12 @@ const eager: Execution = {
 };
 
 /** A session for each program: nodes that a second one added would make TensorFlow prepare the first again. */
-function traced(): Execution {
+function traced(options: RuntimeOptions): Execution {
   const sessions: Session[] = [];
   return {
     name: 'traced',
     async prepare(program, weights = {}) {
-      const session = new Session();
+      const session = new Session(options);
       sessions.push(session);
       const variables = mapValues(weights, ({ shape }, name) => session.variable(name, shape));
       const names = new Map(Object.entries(variables).map(([name, variable]) => [variable, name]));

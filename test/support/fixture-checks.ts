@@ -11,7 +11,7 @@ export function fixturePath(file: string): string {
 /** Tests that a file in test/fixtures/ agrees, each of its checks and in every execution. */
 export async function describeFixture(kind: FixtureKind, file: string): Promise<void> {
   const path = fixturePath(file);
-  const executions = kind.programs ? executionNames.map(openExecution) : [undefined];
+  const executions = kind.programs ? executionNames.map((name) => openExecution(name)) : [undefined];
   for (const execution of executions) {
     const checks = kind.programs ? await kind.checks(path, execution!) : await kind.checks(path);
     describe(`${file}${execution === undefined ? '' : `, ${execution.name}`}`, () => {
