@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'runs', 'src/config/generated'] },
+  { ignores: ['dist', 'runs', 'src/generated'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,cts}'],

@@ -1,19 +1,13 @@
+import { resolve } from 'node:path';
+import { formatDiagnostics, formatReason, loadPipeline, makePlan, runPipeline, stageRegistry } from 'mediator-sit';
+import { filter, lastValueFrom, tap, throttleTime } from 'rxjs';
+
 /**
  * Runs a pipeline file from a program, as `pipeline run` does: tells what is cached and why the rest runs, follows it, and
  * interrupts it cleanly on Ctrl-C.
  *
  *   npx tsx examples/run-pipeline.ts FILE [KEY=VALUE]…
  */
-import { resolve } from 'node:path';
-import { filter, lastValueFrom, tap, throttleTime } from 'rxjs';
-import {
-  formatDiagnostics,
-  formatReason,
-  loadPipeline,
-  makePlan,
-  runPipeline,
-  stageRegistry,
-} from 'mediator-sit';
 
 const [file = '', ...set] = process.argv.slice(2);
 const loaded = await loadPipeline(file, { set });

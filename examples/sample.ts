@@ -1,9 +1,10 @@
+import { Autoencoder, Decoder, imageGrid, sampleOde, sampleSde, SiT, writePng } from 'mediator-sit';
+
 /**
  * Draws images from what a pipeline trained: the outputs of its stages `train` and `autoencoder`, which every run links to.
  *
  *   npx tsx examples/sample.ts runs/quickstart/latest/train runs/quickstart/latest/autoencoder [OUT.png]
  */
-import { Autoencoder, Decoder, SiT, imageGrid, sampleOde, sampleSde, writePng } from 'mediator-sit';
 
 const [model, decoder, out = 'drawn.png'] = process.argv.slice(2);
 if (model === undefined || decoder === undefined) throw new Error('Name a model and an autoencoder.');

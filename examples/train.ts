@@ -1,3 +1,6 @@
+import { join } from 'node:path';
+import { diffusionLoss, float32, floats, type HostTensor, imageGrid, initialValues, int32, interpolants, type LatentInputs, openSession, openTrainer, type RandomInputs, sampleSde, SiT, sit, sitParameters, startEngine, streamKey, writePng } from 'mediator-sit';
+
 /**
  * Trains a small SiT with four mediators on drawings made here, disks and squares of 16 pixels, and draws new ones.
  *
@@ -5,28 +8,6 @@
  *
  * Writes FOLDER/model, which `SiT.open` and the stage `pretrained` take, and FOLDER/drawn.png.
  */
-import { join } from 'node:path';
-import {
-  type HostTensor,
-  type LatentInputs,
-  type RandomInputs,
-  SiT,
-  diffusionLoss,
-  float32,
-  floats,
-  imageGrid,
-  initialValues,
-  int32,
-  interpolants,
-  openSession,
-  openTrainer,
-  sampleSde,
-  sit,
-  sitParameters,
-  startEngine,
-  streamKey,
-  writePng,
-} from 'mediator-sit';
 
 const steps = Number(process.argv[2] ?? 300);
 const folder = process.argv[3] ?? '.';

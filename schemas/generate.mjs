@@ -1,5 +1,5 @@
 /**
- * Writes the TypeScript types of src/config/generated/ from schemas/, as configurations are after defaults:
+ * Writes the TypeScript types of src/generated/ from schemas/, as configurations are after defaults:
  * keys with a default, and keys that a preset fills, are always there. And the documentation of every key, docs/reference/.
  *
  *   npm run generate           writes them
@@ -7,7 +7,9 @@
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
-import { readSchema, stageSchemas } from '../src/config/schema/schema.ts';
+import { format, resolveConfig } from 'prettier';
+import { readSchema, stageSchemas } from '../src/runner/schema/schema.ts';
+import { integratorNames } from '../src/transport/integrators.ts';
 import { reference } from './reference.mjs';
 
 const options = {
@@ -110,10 +112,26 @@ function index(stages, files) {
   ].join('\n');
 }
 
-const pipeline = readSchema('pipeline.schema.json');
-const generated = { 'src/config/generated': await generate(pipeline), 'docs/reference': reference(pipeline) };
+/** The schema of `sample` with the integrators that the table has. */
+async function withIntegrators() {
+  const file = new URL('stages/sample.schema.json', import.meta.url);
+  const text = await readFile(file, 'utf8');
+  const names = [...new Set([...integratorNames('sde'), ...integratorNames('ode')])];
+  const listed = text.replace(/("method": \{[^}]*?"enum": )\[[^\]]*\]/, `$1${JSON.stringify(names)}`);
+  const updated = await format(listed, { ...(await resolveConfig(file)), filepath: file.pathname });
+  return { file, text, updated };
+}
+
 const check = process.argv.includes('--check');
 let wrong = 0;
+const { file: sampleSchema, text: written, updated } = await withIntegrators();
+if (updated !== written) {
+  wrong++;
+  if (check) console.error('schemas/stages/sample.schema.json lists other integrators than there are.');
+  else await writeFile(sampleSchema, updated);
+}
+const pipeline = readSchema('pipeline.schema.json');
+const generated = { 'src/generated': await generate(pipeline), 'docs/reference': reference(pipeline) };
 for (const [name, files] of Object.entries(generated)) {
   const folder = new URL(`../${name}/`, import.meta.url);
   await mkdir(folder, { recursive: true });

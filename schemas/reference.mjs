@@ -1,5 +1,5 @@
 /** Documentation of every key of pipeline files, from the schemas: docs/reference/, a page for each kind of stage. */
-import { ofWholePipeline, stageSchemas } from '../src/config/schema/schema.ts';
+import { ofWholePipeline, stageSchemas } from '../src/runner/schema/schema.ts';
 
 const words = {
   string: 'text',

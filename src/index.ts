@@ -2,7 +2,7 @@
  * mediator-sit as a library: models, sampling, training, pipelines, and the engine under them. What only the engine's own
  * users need is in `mediator-sit/engine`.
  */
-export { UserError } from './errors.js';
+export { UserError } from './base/errors.js';
 
 export { SiT, type SiTOptions, type SiTPlace, type SiTSizes } from './library/sit.js';
 export {
@@ -13,14 +13,17 @@ export {
   sampleSde,
 } from './library/sample.js';
 export type { DrawnBatch } from './stages/sample/sampler.js';
-export { Autoencoder } from './stages/autoencoder/saved-autoencoder.js';
+export { Autoencoder } from './weights/saved-autoencoder.js';
 export { Decoder } from './stages/sample/decoder.js';
-export { type RgbImage, decodeImage, imageGrid, writePng } from './data/images/index.js';
+export type { RgbImage } from './data/images/rgb-image.js';
+export { decodeImage } from './data/images/decode.js';
+export { imageGrid, writePng } from './data/images/png.js';
 
 export { type SiTConfig, gridOf } from './models/sit/config.js';
 export { sitParameters } from './models/sit/parameters.js';
 export { type ThroughBlocks, sit } from './models/sit/sit.js';
-export { type Parameter, initialValues } from './nn/parameters.js';
+export type { Parameter } from './nn/parameter.js';
+export { initialValues } from './nn/parameters.js';
 
 export {
   type DiffusionLossOptions,
@@ -31,69 +34,34 @@ export {
   diffusionLoss,
 } from './training/diffusion-loss.js';
 export type { AdamWConfig } from './training/adamw.js';
-export type { StateGroup } from './training/state-groups.js';
-export {
-  type Loss,
-  type LossProgram,
-  type StepResult,
-  type Trainer,
-  type TrainerOptions,
-} from './training/trainer.js';
+export type { StateGroup } from './training/checkpoint-manifest.js';
+export type { Loss, LossProgram } from './training/gradients.js';
+export type { StepResult, Trainer, TrainerOptions } from './training/trainer.js';
 export { openTrainer } from './library/options.js';
 
 export * from './transport/index.js';
 export * from './sampling/index.js';
 export * from './metrics/index.js';
 
-export {
-  type Diagnostic,
-  type LoadedPipeline,
-  type LoadOptions,
-  type Pipeline,
-  loadPipeline,
-} from './config/index.js';
-export { formatDiagnostics } from './config/diagnostics/format.js';
-export {
-  type Plan,
-  type PlannedStage,
-  type RunOptions,
-  type StageContext,
-  type StageEvent,
-  type StageKind,
-  type StageRegistry,
-  type TimedRunEvent,
-  formatReason,
-  listRuns,
-  makePlan,
-  readRun,
-  runPipeline,
-} from './pipeline/index.js';
+export type { Diagnostic } from './runner/diagnostics.js';
+export type { LoadedPipeline } from './runner/load.js';
+export { type LoadOptions, loadPipeline } from './stages/load.js';
+export type { Pipeline } from './runner/pipeline.js';
+export { formatDiagnostics } from './runner/diagnostics.js';
+export { type Plan, type PlannedStage, makePlan } from './runner/plan/plan.js';
+export { type RunOptions, runPipeline } from './runner/run/run-pipeline.js';
+export type { StageContext, StageEvent, StageKind, StageRegistry } from './runner/stage.js';
+export type { TimedRunEvent } from './runner/run/events.js';
+export { formatReason } from './runner/plan/reasons.js';
+export { listRuns } from './runner/runs/find-runs.js';
+export { readRun } from './runner/runs/run.js';
 export { stageRegistry } from './stages/registry.js';
 
-export {
-  type CompileOptions,
-  type Compiled,
-  type HostRecord,
-  type HostTensor,
-  type HostTensors,
-  type ProgramSession,
-  type RuntimeOptions,
-  type Tensor,
-  type Tensor1D,
-  type Tensor2D,
-  type Tensor3D,
-  type Tensor4D,
-  type Tensors,
-  compile,
-  float32,
-  floats,
-  int32,
-  openSession,
-  openStore,
-  randomNormal,
-  randomUniform,
-  scalar,
-  startEngine,
-  streamKey,
-  tf,
-} from './tensorflow/index.js';
+export { type CompileOptions, type Compiled, compile } from './tensorflow/compile.js';
+export type { HostRecord, HostTensors, Tensors } from './tensorflow/trace.js';
+export { type HostTensor, float32, floats, int32, scalar } from './tensorflow/data-types.js';
+export { type ProgramSession, openSession, openStore, startEngine } from './tensorflow/engine.js';
+export type { RuntimeOptions } from './tensorflow/runtime-options.js';
+export type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from './tensorflow/index.js';
+export { randomNormal, randomUniform, streamKey } from './tensorflow/random.js';
+export { tf } from './tensorflow/tfjs.js';

@@ -36,14 +36,14 @@ beforeEach(() => {
   write('package-lock.json', lock);
   write('node_modules/.package-lock.json', lock);
   write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['src'] }));
-  write('src/bootstrap.mjs', readFileSync(join(root, 'src/bootstrap.mjs'), 'utf8'));
+  write('tools/bootstrap.mjs', readFileSync(join(root, 'tools/bootstrap.mjs'), 'utf8'));
   write(
     'src/globals.d.ts',
     'declare const process: any;\ndeclare const console: any;\ndeclare const setInterval: any;\n',
   );
-  write('src/tensorflow/library/main.ts', echo('library'));
+  write('src/tensorflow/install/main.ts', echo('library'));
   write('src/cli/bin.cts', echo('pipeline'));
-  write('src/config/schema/write-validator.ts', 'export {};');
+  write('src/runner/schema/write-validator.ts', 'export {};');
   write('schemas/pipeline.schema.json', '{}');
   write('node_modules/vitest/vitest.mjs', echo('vitest'));
   symlinkSync(join(root, 'node_modules/typescript-native'), join(clone, 'node_modules/typescript-native'));
@@ -55,7 +55,7 @@ afterEach(() => {
 
 function bootstrap(...args: string[]) {
   const env = { npm_execpath: join(clone, 'npm-cli.js') };
-  return execa(process.execPath, [join(clone, 'src/bootstrap.mjs'), ...args], {
+  return execa(process.execPath, [join(clone, 'tools/bootstrap.mjs'), ...args], {
     cwd: '/',
     env,
     reject: false,
@@ -76,7 +76,7 @@ it('compiles, sets the library up and runs the quickstart', async () => {
 it('does not compile a second time, until a source changes', async () => {
   await bootstrap('setup');
   expect(lines(await bootstrap('setup', '--gpu'))).toEqual(['library --gpu']);
-  write('src/tensorflow/library/main.ts', echo('new library'));
+  write('src/tensorflow/install/main.ts', echo('new library'));
   expect(lines(await bootstrap('setup'))).toEqual(['Compiling: done in … s', 'new library']);
 });
 

@@ -1,2 +1,3 @@
-// Loaded by vitest before each test file.
 import './support/allclose.js';
+
+// Loaded by vitest before each test file.

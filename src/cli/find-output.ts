@@ -1,7 +1,7 @@
-import { UserError } from '../errors.js';
-import { formatDiagnostics } from '../config/diagnostics/format.js';
-import { loadPipeline } from '../config/index.js';
-import { findRunsRoot, makePlan } from '../pipeline/index.js';
+import { UserError } from '../base/errors.js';
+import { formatDiagnostics } from '../runner/diagnostics.js';
+import { findRunsRoot, makePlan } from '../runner/index.js';
+import { loadPipeline } from '../runner/load.js';
 import type { Services } from './services.js';
 
 /**
@@ -16,7 +16,8 @@ export async function findOutput(
 ): Promise<string> {
   const [, file, stage] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
   if (file === undefined || stage === undefined) return name;
-  const loaded = await loadPipeline(file);
+  const registry = await services.loadRegistry();
+  const loaded = await loadPipeline(file, { rules: registry.rules });
   if (!loaded.ok)
     throw new UserError({
       code: 'invalid-pipeline',
@@ -25,7 +26,7 @@ export async function findOutput(
     });
   const { stages } = await makePlan({
     pipeline: loaded.pipeline,
-    registry: await services.loadRegistry(),
+    registry,
     runsRoot: findRunsRoot(loaded.pipeline.file, runs, services.env),
     until: stage,
   });

@@ -1,7 +1,7 @@
-import type { Json } from '../pipeline/stage.js';
-import { asWords, formatCount } from '../words.js';
+import { asWords, formatCount } from '../base/text.js';
+import type { Json } from '../runner/stage.js';
 
-export { asWords, counted, formatCount, formatDuration } from '../words.js';
+export { asWords, counted, formatCount, formatDuration } from '../base/text.js';
 
 /** A measured value with four significant digits: `0.1834`, `12.50`, `1.200e-5`. */
 export function formatFigure(value: number): string {

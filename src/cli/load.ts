@@ -1,7 +1,12 @@
-import type { Diagnostic, LoadedPipeline, LoadedSweep } from '../config/index.js';
-import { loadPipeline } from '../config/load.js';
-import { loadSweep } from '../config/sweep/load.js';
-import { exitCodes, usesColor, type Services } from './services.js';
+import { formatDuration } from '../base/text.js';
+import type { Diagnostic } from '../runner/diagnostics.js';
+import { type LoadedPipeline, loadPipeline } from '../runner/load.js';
+import type { PlannedStage } from '../runner/plan/plan.js';
+import { formatReason } from '../runner/plan/reasons.js';
+import type { Acceptance, Json } from '../runner/stage.js';
+import { type LoadedSweep, loadSweep } from '../runner/sweep/load.js';
+import { summaryFacts } from './format.js';
+import { exitCodes, type Services, shortPath, usesColor } from './services.js';
 import { say } from './wrap.js';
 
 export type Loaded = Extract<LoadedPipeline, { ok: true }>;
@@ -12,7 +17,8 @@ export async function loadWithSources(
   set: readonly string[],
   services: Services,
 ): Promise<Loaded | undefined> {
-  return sound(await loadPipeline(file, { set, env: services.env }), services);
+  const { rules } = await services.loadRegistry();
+  return sound(await loadPipeline(file, { rules, set, env: services.env }), services);
 }
 
 /** As `loadWithSources`, with every trial of the file's sweep, if it has one. */
@@ -21,7 +27,8 @@ export async function loadWithTrials(
   set: readonly string[],
   services: Services,
 ): Promise<Extract<LoadedSweep, { ok: true }> | undefined> {
-  return sound(await loadSweep(file, { set, env: services.env }), services);
+  const { rules } = await services.loadRegistry();
+  return sound(await loadSweep(file, { rules, set, env: services.env }), services);
 }
 
 /** What was loaded, where it is valid; otherwise shows what is wrong. */
@@ -40,7 +47,7 @@ export async function showDiagnostics(
   { stderr, env }: Services,
 ): Promise<void> {
   if (diagnostics.length === 0) return;
-  const { formatDiagnostics } = await import('../config/diagnostics/format.js');
+  const { formatDiagnostics } = await import('../runner/diagnostics.js');
   const width = stderr.isTTY ? stderr.columns : Infinity;
   say(stderr, `${formatDiagnostics(diagnostics, { color: usesColor(stderr, env), width })}\n`);
 }
@@ -51,7 +58,7 @@ export async function reportMissing(
   { missing }: Loaded,
   services: Services,
 ): Promise<number> {
-  const { InputMissing } = await import('../pipeline/plan/read-inputs.js');
+  const { InputMissing } = await import('../runner/plan/read-inputs.js');
   if (!(error instanceof InputMissing)) throw error;
   const { message, location } = error;
   const places = missing().filter(({ path }) => path === location);
@@ -61,4 +68,42 @@ export async function reportMissing(
     services,
   );
   return exitCodes.invalid;
+}
+
+/** What a cached stage took and gave, in a line; empty where it is not cached. */
+export function cachedLine({ output }: PlannedStage): string {
+  return output === undefined
+    ? ''
+    : [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');
+}
+
+/** Told of a stage whose output is used though what it was made from is not there any more. */
+const goneSentence = (location: string): string =>
+  `${shortPath(location)} is gone; the output that was made from it is used`;
+
+/** Told of an output that someone accepted. */
+const acceptedSentence = ({ at, differences }: Acceptance): string =>
+  `accepted on ${at.slice(0, 10)} as it is: ${differences.join('; ')}`;
+
+/** What is to be known of a cached output: a line each. */
+export const cachedNotes = ({
+  gone = [],
+  accepted,
+}: {
+  readonly gone?: readonly string[];
+  readonly accepted?: Acceptance;
+}): readonly string[] => [...gone.map(goneSentence), ...(accepted ? [acceptedSentence(accepted)] : [])];
+
+/** What every plan says of a stage to programs. */
+export function plannedStageJson({ stage, fingerprint, place, reasons, gone, accepted }: PlannedStage) {
+  return {
+    stage: stage.id,
+    kind: stage.kind,
+    state: reasons.length > 0 ? 'runs' : 'cached',
+    reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
+    fingerprint,
+    output: place.directory,
+    gone,
+    ...(accepted && { accepted: { ...accepted } }),
+  } satisfies Json;
 }

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { runProgram } from './program.js';
+import { runProgram } from './run-program.js';
 
 await runProgram(async () => (await import('../stages/registry.js')).stageRegistry);

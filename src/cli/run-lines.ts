@@ -1,7 +1,7 @@
 import type { ChalkInstance } from 'chalk';
-import type { Run, RunFigure, RunState } from '../pipeline/index.js';
-import { figure } from '../stages/report/markup/figures.js';
-import { formatDuration } from './format.js';
+import { formatDuration } from '../base/text.js';
+import { figure } from '../pages/figures.js';
+import type { Run, RunFigure, RunState } from '../runner/index.js';
 import type { Column } from './table.js';
 
 /** How many figures of a run a line shows. */

@@ -1,14 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { FileSeal } from '../files/output-file.js';
-import { checkFree, writeOutputFolder } from '../files/output-folder.js';
-import { makeFolder } from '../files/make-folder.js';
-import { isAbortError } from '../streams/index.js';
-import { formatBytes } from '../tensorflow/library/format-bytes.js';
-import { onInterrupt } from './interrupts.js';
-import { shortPath } from './paths.js';
-import { exitCodes, type Services } from './services.js';
-import { progressLine } from './transfer-progress.js';
+import { makeFolder } from '../base/files.js';
+import { formatBytes } from '../base/format.js';
+import { checkFree, type FileSeal, writeOutputFolder } from '../base/output-file.js';
+import { isAbortError } from '../base/streams.js';
+import { ProgressMeter } from '../runner/runs/progress-meter.js';
+import type { StageProgress } from '../runner/stage.js';
+import { paceFacts, position } from './renderers/sentences.js';
+import { exitCodes, onInterrupt, type Services, shortPath } from './services.js';
 
 export interface TransferOptions {
   readonly force?: boolean;
@@ -23,7 +22,7 @@ export interface Work {
 }
 
 /** What was made. */
-export interface Transferred {
+interface Transferred {
   readonly kind: 'model' | 'autoencoder';
   /** Absolute path. */
   readonly path: string;
@@ -105,4 +104,35 @@ export async function writeFile(
   await checkFree(path, { replace: force, marks: [] });
   makeFolder(dirname(path));
   return { kind, path, ...(await write(path)) };
+}
+
+const everySeconds = 0.2;
+const plainEverySeconds = 10;
+
+/**
+ * Shows how far one piece of work is on stderr: as a line that is rewritten on a terminal, as a line now and then
+ * elsewhere. Gives what to call with progress, and what to call at the end.
+ */
+function progressLine(
+  stderr: NodeJS.WriteStream,
+  clock: () => number = () => performance.now() / 1000,
+): { readonly show: (progress: Omit<StageProgress, 'type'>) => void; readonly end: () => void } {
+  const meter = new ProgressMeter();
+  const every = stderr.isTTY ? everySeconds : plainEverySeconds;
+  let last = clock() - (stderr.isTTY ? every : 0);
+  let isDrawn = false;
+  return {
+    show: (progress) => {
+      const event: StageProgress = { type: 'progress', ...progress };
+      meter.add(event, clock());
+      if (clock() - last < every) return;
+      last = clock();
+      const text = [position(event), ...paceFacts(meter.pace, event)].join(', ');
+      stderr.write(stderr.isTTY ? `\r\u001B[K${text.slice(0, stderr.columns - 1)}` : `${text}\n`);
+      isDrawn = stderr.isTTY;
+    },
+    end: () => {
+      if (isDrawn) stderr.write('\r\u001B[K');
+    },
+  };
 }

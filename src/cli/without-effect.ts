@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
 
 /** The error of an option that would be accepted and change nothing. */
 export function withoutEffect(option: string, why: string): UserError {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { unsafeUniformIntDistribution as uniformInt, xoroshiro128plus } from 'pure-rand';
+import type { AutoencoderConfig } from '../generated/index.js';
 
 /** One draw of training data. */
 export interface Draw {
@@ -84,4 +85,13 @@ class Deck implements SampleOrder {
     for (let i = 0; i < this.flips.length; i++) this.flips[i] = uniformInt(0, 1, generator);
     this.round = round;
   }
+}
+
+/** Whether images of each class may be mirrored, by label. */
+export function flippableClasses(
+  flips: AutoencoderConfig['flips'],
+  classes: readonly string[],
+): readonly boolean[] {
+  if (typeof flips === 'boolean') return classes.map(() => flips);
+  return classes.map((name) => flips.classes.includes(name));
 }

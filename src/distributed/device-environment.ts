@@ -1,10 +1,10 @@
-import { type Pipeline, runtimeOf } from '../config/pipeline.js';
-import { UserError } from '../errors.js';
-import type { RuntimeConfig } from '../pipeline/stage.js';
+import { UserError } from '../base/errors.js';
+import { type Pipeline, runtimeOf } from '../runner/pipeline.js';
+import type { RuntimeConfig } from '../runner/stage.js';
 import { chooseEngine } from '../tensorflow/engine-choice.js';
 import { gpuFacts, gpusHiddenBy } from '../tensorflow/gpus.js';
-import { findNvidiaDriver } from '../tensorflow/library/nvidia-driver.js';
-import { locateLibrary } from '../tensorflow/library/locate.js';
+import { findNvidiaDriver } from '../tensorflow/install/device-choice.js';
+import { locateLibrary } from '../tensorflow/install/locate.js';
 
 type Device = RuntimeConfig['device'];
 

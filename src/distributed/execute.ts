@@ -3,7 +3,6 @@ import { mkdtemp } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  type Observable,
   catchError,
   concat,
   defer,
@@ -11,21 +10,22 @@ import {
   from,
   ignoreElements,
   mergeMap,
+  type Observable,
   of,
   throwError,
   timer,
 } from 'rxjs';
-import { UserError } from '../errors.js';
-import { executeHere } from '../pipeline/run/expected-reads.js';
-import type { RuntimeConfig, StageContext, StageEvent, StageExecutor, StageWork } from '../pipeline/stage.js';
+import { UserError } from '../base/errors.js';
+import { executeHere } from '../runner/run/expected-reads.js';
+import type { RuntimeConfig, StageContext, StageEvent, StageExecutor, StageWork } from '../runner/stage.js';
 import { socketAddresses } from '../tensorflow/socket-exchange.js';
-import { type Cluster, isOnOneMachine, placeOnMachine } from './cluster/cluster.js';
-import type { ClusterLeader } from './cluster/leader.js';
+import { type Cluster, isOnOneMachine, placeOnMachine } from './cluster.js';
 import { deviceEnvironment } from './device-environment.js';
-import { type WorkerProgram, startLocalWorker } from './local-worker.js';
+import type { ClusterLeader } from './leader.js';
+import { startLocalWorker, type WorkerProgram } from './local-worker.js';
 import { supervise } from './supervise.js';
+import { taskOf } from './task.js';
 import type { Worker } from './worker.js';
-import { taskOf } from './worker-task.js';
 
 /** Workers of one stage and where their servers listen. */
 interface Team {

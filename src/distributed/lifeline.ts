@@ -1,6 +1,6 @@
 import { Worker as Thread } from 'node:worker_threads';
-import { nativeInterface } from '../native-interface.js';
-import { aliveEveryMs } from './messages.js';
+import { nativeInterface } from '../base/native-interface.js';
+import { aliveEveryMs } from './worker.js';
 
 /** The worker's end of its line to whoever started it, a file descriptor. */
 export const lifelineDescriptor = 3;

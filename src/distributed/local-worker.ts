@@ -1,8 +1,7 @@
 import { execa } from 'execa';
 import { Observable, share } from 'rxjs';
 import { lifelineDescriptor } from './lifeline.js';
-import { type FromWorker, workerCommand } from './messages.js';
-import type { Worker, WorkerEnd } from './worker.js';
+import { type FromWorker, type Worker, workerCommand, type WorkerEnd } from './worker.js';
 
 /** How the program of a worker is started: `node …options main worker`. */
 export interface WorkerProgram {

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Observable } from 'rxjs';
-import { UserError } from '../errors.js';
-import type { StageEvent } from '../pipeline/stage.js';
-import { abortError } from '../streams/index.js';
-import type { WorkerFailure } from './messages.js';
-import type { Worker, WorkerEnd } from './worker.js';
-import { errorOf } from './worker-task.js';
+import { UserError } from '../base/errors.js';
+import { abortError } from '../base/streams.js';
+import type { StageEvent } from '../runner/stage.js';
+import { errorOf } from './task.js';
+import type { Worker, WorkerEnd, WorkerFailure } from './worker.js';
 
 export interface Patience {
   /** Without a pulse for so long a worker is frozen; once it has begun to work, it hangs without another sign of life. */

@@ -1,10 +1,11 @@
-import { optionProblems } from '../config/index.js';
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
 import type { SiTConfig } from '../models/sit/config.js';
+import { optionProblems } from '../runner/resolve.js';
+import { pipelineRules } from '../stages/rules.js';
 import type { ProgramSession } from '../tensorflow/index.js';
 import { openTrainer as open } from '../training/open-trainer.js';
 import type { Trainer, TrainerOptions } from '../training/trainer.js';
-import type { TransportChoice } from '../transport/index.js';
+import type { TransportChoice } from '../transport/names.js';
 
 type Stages = Readonly<Record<string, object>>;
 
@@ -51,7 +52,7 @@ export function stagesOf(id: string, config: SiTConfig, transport: TransportChoi
  * @throws UserError of that code with everything that is wrong
  */
 export function checkOptions(code: string, what: string, stages: Stages): void {
-  const problems = optionProblems({ name: 'options', stages });
+  const problems = optionProblems({ name: 'options', stages }, pipelineRules);
   if (problems.length === 0) return;
   const remedies = new Set(problems.flatMap(({ remedy }) => remedy ?? []));
   throw new UserError({

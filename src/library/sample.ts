@@ -1,7 +1,7 @@
-import type { SamplerConfig } from '../config/index.js';
-import { samplerDefaults } from '../config/sampling.js';
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
+import type { SamplerConfig } from '../generated/index.js';
 import type { PhaseOptions } from '../sampling/index.js';
+import { samplerDefaults } from '../stages/sample/config.js';
 import { type DrawnBatch, Sampler } from '../stages/sample/sampler.js';
 import { samplerSettings } from '../stages/sample/settings.js';
 import type { HostTensor } from '../tensorflow/index.js';

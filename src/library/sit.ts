@@ -1,32 +1,33 @@
 import { resolve } from 'node:path';
-import { mediatorsPerBlock, namedModels } from '../config/index.js';
-import { UserError, closedError } from '../errors.js';
-import { makeFolder } from '../files/make-folder.js';
+import { closedError, UserError } from '../base/errors.js';
+import { makeFolder } from '../base/files.js';
 import type { SiTConfig } from '../models/sit/config.js';
+import { mediatorsPerBlock } from '../models/sit/mediators.js';
 import { sitParameters } from '../models/sit/parameters.js';
-import { openSitSession } from '../models/sit/session.js';
-import { sit } from '../models/sit/sit.js';
-import { initialize, type Parameter } from '../nn/parameters.js';
+import { openSitSession, sit } from '../models/sit/sit.js';
+import type { Parameter } from '../nn/parameter.js';
+import { initialize } from '../nn/parameters.js';
 import type { SessionModel } from '../sampling/index.js';
-import type { ModelSource } from '../stages/weights/model-source.js';
-import { openModel } from '../stages/weights/open-model.js';
-import { writeSaved } from '../stages/weights/write-saved.js';
 import {
+  compile,
   type Compiled,
   type HostTensor,
   type HostTensors,
+  openStore,
   type ProgramSession,
   type ProgramStore,
   type RuntimeOptions,
+  startEngine,
   type Tensor1D,
   type Tensor4D,
-  compile,
-  openStore,
-  startEngine,
 } from '../tensorflow/index.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import type { TransportChoice } from '../transport/index.js';
-import { type OptionsOfModel, checkOptions, modelStages } from './options.js';
+import type { ModelSource } from '../weights/model-source.js';
+import { namedModels } from '../weights/named-models.js';
+import { openModel } from '../weights/open.js';
+import { writeSaved } from '../weights/write.js';
+import { checkOptions, modelStages, type OptionsOfModel } from './options.js';
 
 /** Sizes of a SiT: a name of the paper's, or each of them. */
 export type SiTSizes =

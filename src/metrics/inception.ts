@@ -1,14 +1,14 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
 import {
+  float32,
+  floats,
   type HostTensor,
   type Output,
   type RuntimeOptions,
   Session,
   TensorFlowError,
-  float32,
-  floats,
 } from '../tensorflow/index.js';
-import { type Rows, rowsOf } from './matrix.js';
+import { type Rows, rowsOf } from './linear-algebra.js';
 
 /** Channels of the spatial features that count: 17 × 17 × 7 numbers are about as many as the pooled ones. */
 const spatialChannels = 7;
@@ -118,4 +118,32 @@ function firstChannels(tensor: HostTensor): HostTensor {
   for (let place = 0; place < places; place++)
     data.set(all.subarray(place * channels, place * channels + kept), place * kept);
   return float32([...tensor.shape.slice(0, -1), kept], data);
+}
+
+/**
+ * exp of the mean divergence of each sample's class probabilities from their mean, averaged over splits.
+ *
+ * Source: Salimans et al., "Improved techniques for training GANs" (2016).
+ *
+ * @param probabilities of each class, for each sample; rows add up to 1
+ * @param splitSize samples in a split, of which the last may be smaller; all by default
+ */
+export function inceptionScore(probabilities: Rows, splitSize = probabilities.count): number {
+  const scores: number[] = [];
+  for (let start = 0; start < probabilities.count; start += splitSize)
+    scores.push(scoreOf(probabilities, start, Math.min(start + splitSize, probabilities.count)));
+  return scores.reduce((sum, score) => sum + score, 0) / scores.length;
+}
+
+function scoreOf({ width, data }: Rows, start: number, end: number): number {
+  const marginal = new Float64Array(width);
+  for (let row = start; row < end; row++)
+    for (let i = 0; i < width; i++) marginal[i]! += data[row * width + i]! / (end - start);
+  let divergence = 0;
+  for (let row = start; row < end; row++)
+    for (let i = 0; i < width; i++) {
+      const p = data[row * width + i]!;
+      if (p > 0) divergence += p * Math.log(p / marginal[i]!);
+    }
+  return Math.exp(divergence / (end - start));
 }

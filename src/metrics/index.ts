@@ -1,10 +1,10 @@
 /** Figures that compare sets of images by their features: pure functions in double precision. */
-export { type Rows, type SquareMatrix, rowsOf } from './matrix.js';
-export { type FeatureStatistics, StatisticsAccumulator, statisticsOf } from './statistics.js';
+export { type Rows, type SquareMatrix, rowsOf } from './linear-algebra.js';
+export { type FeatureStatistics, StatisticsAccumulator, statisticsOf } from './frechet-distance.js';
 export { computeFrechetDistance, frechetDistance } from './frechet-distance.js';
-export { inceptionScore } from './inception-score.js';
-export { type PrecisionRecall, precisionRecall } from './precision-recall.js';
+export { inceptionScore } from './inception.js';
+export { type PrecisionRecall, precisionRecall } from './manifold.js';
 export { type StoredRows, storedPrecisionRecall } from './manifold.js';
 export { type InceptionFeatures, InceptionNetwork } from './inception.js';
 export { latentFeatures } from './latent-features.js';
-export { symmetricEigenvalues } from './eigenvalues.js';
+export { symmetricEigenvalues } from './linear-algebra.js';

@@ -1,5 +1,5 @@
-import { type HostTensor, floats } from '../tensorflow/index.js';
-import { type Rows, rowsOf } from './matrix.js';
+import { floats, type HostTensor } from '../tensorflow/index.js';
+import { type Rows, rowsOf } from './linear-algebra.js';
 
 /**
  * The mean and the standard deviation of every channel of a latent over each cell of a grid: 2·grid²·channels numbers,

@@ -1,6 +1,5 @@
-import { type Tensor, asFactor, fused, tf } from '../tensorflow/index.js';
+import { asFactor, fused, type Tensor, tf } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
-import { sumOfRows } from './reductions.js';
 
 /** x·sigmoid(x), elementwise. The gradient keeps only x. Source: Ramachandran et al., arXiv 1710.05941. */
 export const silu = differentiable((x: Tensor) => ({
@@ -65,3 +64,33 @@ function geluTanh(u: Tensor): Tensor {
     )
     .tanh();
 }
+
+/**
+ * Softmax over the last axis of x, or of x + bias, of which products are made. No gradient of its own:
+ * `softmaxGradient` is it.
+ */
+export function softmax(x: Tensor, bias?: Tensor): Tensor {
+  return bias === undefined ? asFactor(tf.softmax(x)) : biased(x, bias)[0];
+}
+
+const biased = fused(
+  'biased_softmax',
+  (x: Tensor, bias: Tensor) => [asFactor(tf.softmax(x.add(bias)))] as const,
+);
+
+/** The gradient by a softmax's argument, over the last axis, from the softmax's value y and the gradient by it. */
+export function softmaxGradient(dy: Tensor, y: Tensor): Tensor {
+  return gradient(dy, y)[0];
+}
+
+const gradient = fused(
+  'softmax_gradient',
+  (dy: Tensor, y: Tensor) => [asFactor(dy.sub(dy.mul(y).sum(-1, true)).mul(y))] as const,
+);
+
+/** Sums over all axes but the last: [..., channels] → [channels]. No gradient of its own. */
+export function sumOfRows(x: Tensor): Tensor {
+  return columnSums(x.reshape([-1, x.shape.at(-1)!]))[0];
+}
+
+const columnSums = fused('sum_of_rows', (x: Tensor) => [x.sum(0)] as const);

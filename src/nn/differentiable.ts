@@ -1,7 +1,7 @@
-import { type Tensor, tf } from '../tensorflow/index.js';
+import { after, type Tensor, tf } from '../tensorflow/index.js';
 
 /** A function's value, what its gradient needs of it, and that gradient. */
-export interface Differentiable<G extends Tensor | Tensor[]> {
+interface Differentiable<G extends Tensor | Tensor[]> {
   readonly value: Tensor;
   readonly saved: readonly Tensor[];
   readonly gradient: (dy: Tensor, saved: Tensor[]) => G;
@@ -21,4 +21,33 @@ export function differentiable<A extends Tensor[], G extends Tensor | Tensor[]>(
     return { value, gradFunc: gradient };
   });
   return (...args) => custom(...args);
+}
+
+/**
+ * f, of which the gradient keeps only the arguments, and computes f anew: less memory for more time.
+ * `f` uses no tensors but its arguments and constants. Source: Chen et al., arXiv 1604.06174.
+ */
+export function recomputed(f: (...args: Tensor[]) => Tensor): (...args: Tensor[]) => Tensor {
+  return differentiable((...args: Tensor[]) => ({
+    value: f(...args),
+    saved: args,
+    gradient: (dy: Tensor, saved: Tensor[]) =>
+      withTapeKept(() =>
+        tf.grads(f)(
+          saved.map((x) => after(x, dy)),
+          dy,
+        ),
+      ),
+  }));
+}
+
+/** Takes gradients within a gradient: tfjs would forget the tape of the outer ones. */
+function withTapeKept<T>(gradients: () => T): T {
+  const { state } = tf.engine();
+  const { activeTape } = state;
+  try {
+    return gradients();
+  } finally {
+    state.activeTape = activeTape;
+  }
 }

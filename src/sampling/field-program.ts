@@ -1,19 +1,19 @@
+import type { ThroughBlocks } from '../models/sit/sit.js';
 import {
+  compile,
   type Compiled,
   type HostRecord,
   type HostTensors,
+  mapValues,
   type ProgramSession,
+  resized,
   type Tensor,
   type Tensors,
-  compile,
-  mapValues,
-  resized,
 } from '../tensorflow/index.js';
-import type { ThroughBlocks } from '../models/sit/sit.js';
 import type { VectorField } from '../transport/index.js';
+import type { BatchSizes } from './batch-sizes.js';
 import { guides } from './guidance.js';
 import { type Network, networkField, networkWeights } from './network.js';
-import type { BatchSizes } from './batch-sizes.js';
 
 // A type, not an interface: it is a program's record of inputs.
 // eslint-disable-next-line @typescript-eslint/consistent-type-definitions

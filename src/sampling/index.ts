@@ -1,8 +1,42 @@
 /** From noise to data: integrators, guidance, step-wise switching of models, likelihoods. */
-export { type StepTime, stepInputs, timesOf, uniformTimes } from './times.js';
+export { type StepTime, stepInputs, timesOf, uniformTimes } from './integrate.js';
 export { type Advance, type Integration, integrate, stepsOf } from './integrate.js';
-export * from './sde/index.js';
-export * from './ode/index.js';
+export {
+  eulerMaruyama,
+  lastSteps,
+  sdeMethods,
+  sdeSampler,
+  stochasticHeun,
+  type LastStepFields,
+  type LastStepInputs,
+  type Sde,
+  type SdePrograms,
+  type SdeStep,
+  type SdeStepInputs,
+  type SdeStepResult,
+} from './integrators/sde.js';
+export {
+  type FixedStepMethod,
+  type OdeStep,
+  type OdeStepInputs,
+  type OdeStepResult,
+  fixedStepMethods,
+} from './integrators/runge-kutta.js';
+export {
+  type AdaptiveStepInputs,
+  type AdaptiveStepResult,
+  type Tolerances,
+  dopri5Step,
+} from './integrators/dopri5.js';
+export { type MultistepInputs, adamsBashforthStep, multistepWeights } from './integrators/multistep.js';
+export { type AdaptiveIntegration, type AdaptiveResult, integrateAdaptive } from './integrators/adaptive.js';
+export {
+  MultistepHistory,
+  type MultistepIntegration,
+  type MultistepPrograms,
+  integrateMultistep,
+} from './integrators/multistep.js';
+
 export { type Guidance, type LabelledModel, classifierFreeField, guidedField, guides } from './guidance.js';
 export { bitsPerDimension, likelihoodField, likelihoodState, logLikelihood } from './likelihood.js';
 export {
@@ -14,11 +48,12 @@ export {
   firstPhase,
   rowsByPhase,
 } from './phases.js';
-export { type PhaseStep, type PhaseSwitch, type PhasedSteps, phasedSteps } from './phased-steps.js';
+export { type PhaseStep, type PhaseSwitch, type PhasedSteps, phasedSteps } from './phases.js';
 export { allRows, putRows, takeRows } from './rows.js';
 export { type Network, type SessionModel, networkField, networkWeights } from './network.js';
 export { FieldProgram } from './field-program.js';
-export * from './paths/index.js';
+export { type FollowPath, type PathInputs, type PathResult } from './paths/path.js';
+export { pathOf, pathTimes, type PathOptions, type SamplerSettings } from './paths/choose.js';
 export {
   type StepEvaluations,
   largestCost,
@@ -29,10 +64,14 @@ export {
   stepCosts,
   stepEvaluations,
 } from './path-cost.js';
-export * from './calibration/index.js';
 export {
-  type FeatureCache,
-  predictedFeature,
-  taylorFactors,
-  updatedDifferences,
-} from './feature-cache/taylor.js';
+  knee,
+  paretoFrontier,
+  predictDeviation,
+  predictSwitches,
+  ratioTuples,
+  spreadOverCosts,
+  type CostAndDeviation,
+  type RecordedPaths,
+} from './calibration.js';
+export { type FeatureCache, predictedFeature, taylorFactors, updatedDifferences } from './feature-cache.js';

@@ -1,5 +1,4 @@
-import type { HostTensor } from '../tensorflow/index.js';
-import type { StepTime } from './times.js';
+import { float32, type HostTensor } from '../tensorflow/index.js';
 
 /** Takes the states `[batch, …]` of a step's start to those of its end. */
 export type Advance = (x: HostTensor, at: StepTime) => Promise<HostTensor>;
@@ -41,4 +40,33 @@ export async function integrate(integration: Integration): Promise<HostTensor> {
 /** The steps of a grid. */
 export function stepsOf(times: readonly number[]): StepTime[] {
   return times.slice(1).map((next, index) => ({ index, t: times[index]!, dt: next - times[index]! }));
+}
+
+/** A step of a grid of times: from t to t + dt, which is negative on the way from data to noise. */
+export interface StepTime {
+  /** Number of the step, from 0. */
+  readonly index: number;
+  readonly t: number;
+  readonly dt: number;
+}
+
+/** `points` times at equal distances, both ends among them. */
+export function uniformTimes([start, end]: readonly [number, number], points: number): number[] {
+  return Array.from({ length: points }, (_, i) =>
+    i === points - 1 ? end : start + ((end - start) * i) / (points - 1),
+  );
+}
+
+/** State, time `[batch]` and step size (a scalar) as a program wants them. */
+export function stepInputs(
+  x: HostTensor,
+  { t, dt }: Pick<StepTime, 't' | 'dt'>,
+): Record<'x' | 't' | 'dt', HostTensor> {
+  return { x, t: timesOf(x, t), dt: float32([], Float32Array.of(dt)) };
+}
+
+/** The same time for every sample of x: `[batch]`. */
+export function timesOf(x: HostTensor, t: number): HostTensor {
+  const batch = x.shape[0] ?? 1;
+  return float32([batch], new Float32Array(batch).fill(t));
 }

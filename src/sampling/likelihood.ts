@@ -1,4 +1,4 @@
-import { type HostTensor, type Tensor, float32, sizeOf, tf } from '../tensorflow/index.js';
+import { float32, type HostTensor, sizeOf, type Tensor, tf } from '../tensorflow/index.js';
 import type { VectorField } from '../transport/index.js';
 
 /**

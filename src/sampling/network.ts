@@ -1,15 +1,15 @@
 import type { SiTConfig } from '../models/sit/config.js';
-import { type ThroughBlocks, sit } from '../models/sit/sit.js';
+import { sit, type ThroughBlocks } from '../models/sit/sit.js';
 import {
+  type ProgramVariable,
   type Tensor,
   type Tensor1D,
   type Tensor4D,
   type Tensors,
-  type ProgramVariable,
   tf,
 } from '../tensorflow/index.js';
 import type { TransportChoice, VectorField } from '../transport/index.js';
-import { type Guidance, classifierFreeField, guidedField } from './guidance.js';
+import { classifierFreeField, type Guidance, guidedField } from './guidance.js';
 
 /** A trained model whose weights are in a session. */
 export interface SessionModel {

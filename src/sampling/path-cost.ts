@@ -1,12 +1,10 @@
 import type { SiTConfig } from '../models/sit/config.js';
 import { sitCost } from '../models/sit/cost.js';
-import { type TransportChoice, lastStepSize } from '../transport/index.js';
-import { type ComputedSteps, isComputed, withStep } from './feature-cache/computed-steps.js';
-import type { FeatureCache } from './feature-cache/taylor.js';
+import { lastStepSize, stepFacts, type TransportChoice } from '../transport/index.js';
+import { type ComputedSteps, type FeatureCache, isComputed, withStep } from './feature-cache.js';
 import { type Guidance, guides } from './guidance.js';
-import { fixedStepMethods } from './ode/index.js';
-import { type SamplerSettings, pathTimes } from './paths/index.js';
 import { stepsOf } from './integrate.js';
+import { pathTimes, type SamplerSettings } from './paths/choose.js';
 
 /** Evaluations of a network in one step of a path. */
 export interface StepEvaluations {
@@ -24,9 +22,9 @@ export function stepEvaluations(
 ): StepEvaluations[] {
   const { choice } = settings;
   const guided = (t: number, dt: number) => guidance !== undefined && guides(guidance, t, dt);
-  if (choice.method === 'dopri5')
-    return new Array<StepEvaluations>(adaptiveSteps).fill({ evaluations: 6, guided: guided(0, 1) });
-  const evaluations = evaluationsPerStep(settings);
+  const { evaluations, isAdaptive } = stepFacts(choice);
+  if (isAdaptive)
+    return new Array<StepEvaluations>(adaptiveSteps).fill({ evaluations, guided: guided(0, 1) });
   const times = pathTimes(transport, settings);
   const steps = stepsOf(times).map(({ t, dt }) => ({
     evaluations,
@@ -35,12 +33,6 @@ export function stepEvaluations(
   if (choice.kind === 'sde' && lastStepSize(choice) > 0)
     steps.push({ evaluations: 1, guided: guided(times.at(-1)!, 0) });
   return steps;
-}
-
-function evaluationsPerStep({ choice }: SamplerSettings): number {
-  if (choice.kind === 'sde') return choice.method === 'heun' ? 2 : 1;
-  const { method } = choice;
-  return method === 'dopri5' || method === 'adamsBashforth' ? 1 : fixedStepMethods[method].evaluations;
 }
 
 /** The models of a network. */

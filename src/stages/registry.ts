@@ -1,5 +1,5 @@
-import type { StageRegistry } from '../pipeline/registry.js';
-import type { StageKind } from '../pipeline/stage.js';
+import type { StageKind, StageRegistry } from '../runner/stage.js';
+import { pipelineRules } from './rules.js';
 
 /** The kinds of stages there are, each declared in its folder's `kind.ts`, which loads what runs it only when it runs. */
 const kinds: Readonly<Record<string, () => Promise<{ readonly stage: StageKind<never> }>>> = {
@@ -14,6 +14,7 @@ const kinds: Readonly<Record<string, () => Promise<{ readonly stage: StageKind<n
 };
 
 export const stageRegistry: StageRegistry = {
+  rules: pipelineRules,
   names: Object.keys(kinds),
   load: async (name) => {
     const load = kinds[name];
@@ -24,6 +25,7 @@ export const stageRegistry: StageRegistry = {
 
 /** The kinds, and `calibrate`, which no file names: `pipeline calibrate` makes it of a `sample` stage. */
 export const calibrationRegistry: StageRegistry = {
+  ...stageRegistry,
   names: [...stageRegistry.names, 'calibrate'],
   load: async (name) =>
     name === 'calibrate' ? (await import('./calibrate/kind.js')).stage : stageRegistry.load(name),

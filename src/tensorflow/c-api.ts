@@ -1,11 +1,11 @@
-import { UserError } from '../errors.js';
-import { keepOpen, nativeInterface } from '../native-interface.js';
-import type { Device } from './library/device-choice.js';
-import { libraryMissing } from './library/library-missing.js';
-import { locateLibrary, type LibraryLocation } from './library/locate.js';
+import { UserError } from '../base/errors.js';
+import { keepOpen, nativeInterface } from '../base/native-interface.js';
+import type { Device } from './install/device-choice.js';
+import { libraryMissing } from './install/library-missing.js';
+import { type LibraryLocation, locateLibrary } from './install/locate.js';
+import { pinnedRelease } from './install/pinned-release.js';
+import { setupCommand } from './install/platform.js';
 import { loadQuietly } from './native-log.js';
-import { pinnedRelease } from './library/pinned-release.js';
-import { setupCommand } from './library/setup-command.js';
 
 /** An address in native memory; 0n is null. */
 export type Pointer = bigint;

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
 
 /** TensorFlow's numbers for data types (`TF_DataType` in its C API). */
 export const DataTypeCode = {

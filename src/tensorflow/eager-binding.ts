@@ -1,13 +1,5 @@
-import { AttributeKind, type OpAttribute } from './attributes.js';
-import { type CApi, type Pointer, cApi, throwUnlessOk } from './c-api.js';
+import { type CApi, cApi, type Pointer, throwUnlessOk } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
-import {
-  type OpBinding,
-  type TensorMetadata,
-  type TensorValues,
-  firstRecordedId,
-  refuseRecorded,
-} from './op-binding.js';
 import {
   int64s,
   newStringTensor,
@@ -17,6 +9,15 @@ import {
   readStrings,
   shapeOf,
 } from './native-memory.js';
+import {
+  AttributeKind,
+  firstRecordedId,
+  type OpAttribute,
+  type OpBinding,
+  refuseRecorded,
+  type TensorMetadata,
+  type TensorValues,
+} from './op-binding.js';
 
 /** A tensor's data type number, shape and bytes. */
 export interface EagerValue {

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Tensor } from '@tensorflow/tfjs';
-import { closedError } from '../errors.js';
+import { closedError } from '../base/errors.js';
 import { type HostTensor, sizeOf } from './data-types.js';
 import { fromHost, readHost } from './host-tensors.js';
-import { type Static, checkInputs, namingMissing } from './signature.js';
+import { checkInputs, namingMissing, type Static } from './signature.js';
 import { tf } from './tfjs.js';
-import { type HostRecord, type HostTensors, type Program, type Tensors, mapValues } from './trace.js';
+import { type HostRecord, type HostTensors, mapValues, type Program, type Tensors } from './trace.js';
 
 /** A tensor that an eager session keeps between runs. */
 export class EagerVariable {

@@ -1,18 +1,18 @@
 import { createRequire } from 'node:module';
-import { UserError } from '../errors.js';
-import { type GpuFacts, type GpuProblem, asksForGpu, gpuFacts, gpusHiddenBy } from './gpus.js';
-import { chooseDevice } from './library/device-choice.js';
-import { libraryMissing } from './library/library-missing.js';
-import { type LibraryLocation, damagedBuild, locateLibrary } from './library/locate.js';
-import { pinnedRelease } from './library/pinned-release.js';
+import { UserError } from '../base/errors.js';
+import { asksForGpu, type GpuFacts, gpuFacts, type GpuProblem, gpusHiddenBy } from './gpus.js';
+import { chooseDevice } from './install/device-choice.js';
+import { libraryMissing } from './install/library-missing.js';
+import { damagedBuild, type LibraryLocation, locateLibrary } from './install/locate.js';
+import { pinnedRelease } from './install/pinned-release.js';
 import {
-  type Machine,
   checkMachine,
   currentPlatform,
+  type Machine,
   requirePlatform,
+  setupWith,
   thisMachine,
-} from './library/platform.js';
-import { setupWith } from './library/setup-command.js';
+} from './install/platform.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
 /** What computes: the native library, or tfjs's WebAssembly backend, operation by operation. */

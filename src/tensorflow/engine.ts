@@ -1,12 +1,26 @@
-import { UserError } from '../errors.js';
-import { EagerSession, EagerStore, type EagerVariable } from './eager-session.js';
-import type { HostTensor } from './data-types.js';
-import { startWasm } from './fallback/wasm.js';
+import { UserError } from '../base/errors.js';
 import { cApi } from './c-api.js';
-import { type EngineKind, checkEngine, chooseEngine, gpuWarnings } from './engine-choice.js';
+import { type HostTensor, int32 } from './data-types.js';
+import { EagerSession, EagerStore, type EagerVariable } from './eager-session.js';
+import {
+  checkEngine,
+  chooseEngine,
+  type EngineChoice,
+  type EngineKind,
+  gpuObstacles,
+  gpuWarnings,
+} from './engine-choice.js';
+import { startWasm } from './fallback/wasm.js';
+import type { Gpu, GpuProblem } from './gpus.js';
+import type { Output } from './graph.js';
+import { fromHost, readHostSync } from './host-tensors.js';
+import { MixedPrecision } from './mixed-precision.js';
 import { nativeBackend } from './native-backend.js';
-import { type RuntimeOptions, computesBfloat16 } from './runtime-options.js';
+import { computesBfloat16, type RuntimeOptions } from './runtime-options.js';
 import { Session, type SessionVariable } from './session.js';
+import type { Static } from './signature.js';
+import { tf } from './tfjs.js';
+import { type HostTensors, mapValues, type Program, type Tensors } from './trace.js';
 import { VariableStore } from './variable-store.js';
 import type { WorkerServer } from './worker-server.js';
 
@@ -77,7 +91,7 @@ function describeNative(options: RuntimeOptions): Engine {
 }
 
 /** Loads the native library where nothing was started yet: for programs that do not wait. */
-export function ensureEngine(): void {
+function ensureEngine(): void {
   if (running === undefined) nativeBackend();
 }
 
@@ -101,4 +115,101 @@ export function openSession(options: RuntimeOptions = {}, server?: WorkerServer)
 export function openStore(session: ProgramSession, variables: readonly ProgramVariable[]): ProgramStore {
   if (session instanceof EagerSession) return new EagerStore(variables as readonly EagerVariable[]);
   return new VariableStore(session, variables as readonly SessionVariable[]);
+}
+
+/** What computes on this machine, found by loading it. */
+export interface EngineReport extends EngineChoice {
+  /** Kinds of devices that TensorFlow sees; empty for the fallback. */
+  readonly devices: readonly string[];
+  /** GPUs by their driver's account. */
+  readonly gpus: readonly Gpu[];
+  /** Whether bfloat16 is fast on what computes. */
+  readonly bfloat16: boolean;
+  /** What is no problem, but is to be known. */
+  readonly notes: readonly string[];
+  readonly problems: readonly GpuProblem[];
+}
+
+const nothing = { devices: [], gpus: [], bfloat16: false, notes: [], problems: [] };
+
+/** Loads what computes here and asks it; problems are part of the answer, never thrown. */
+export async function engineReport(): Promise<EngineReport> {
+  try {
+    const choice = chooseEngine();
+    if (choice.kind === 'wasm') {
+      await startEngine();
+      return { ...nothing, ...choice };
+    }
+    const backend = nativeBackend();
+    const { devices, gpus } = backend;
+    const registered = devices.includes('GPU');
+    return {
+      ...choice,
+      devices,
+      gpus: gpus.facts.gpus,
+      bfloat16: computesBfloat16(backend.placeOf({})),
+      notes: gpus.facts.notes,
+      problems: gpuObstacles('auto', cApi().location, gpus.facts, { registered, reasons: gpus.reasons }),
+    };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { ...nothing, kind: 'native', problems: [{ message: error.message, remedy: error.remedy }] };
+  }
+}
+
+/** Width of the square matrices: large enough for a full rate, small enough to be measured in a blink. */
+const widths = { cpu: 1024, gpu: 8192 } as const;
+const rounds = 6;
+
+/**
+ * Floating-point operations a second of a bare product of large matrices here, with these options: what programs of
+ * matrix products could reach at most. The best of a few.
+ */
+export async function matmulRate(options: RuntimeOptions): Promise<number> {
+  const onGpu = nativeBackend(options).placeOf(options).devices.includes('GPU');
+  const width = widths[onGpu ? 'gpu' : 'cpu'];
+  const session = new Session(options);
+  try {
+    const { graph } = session;
+    const extents = graph.constant(int32([2], Int32Array.of(width, width)));
+    const [a, b] = ['a', 'b'].map((name) => session.variable(name, [width, width])) as [
+      ReturnType<Session['variable']>,
+      ReturnType<Session['variable']>,
+    ];
+    await session.run(
+      [],
+      [],
+      [a, b].map((variable, i) => variable.assign(graph.node('Fill', [extents, graph.scalar(0.3 + i)]))),
+    );
+    const factors = new MixedPrecision(graph).operands('MatMul', [a.read(), b.read()]);
+    const product: Output = graph.node('MatMul', factors);
+    // One number out of all: nothing is copied to the host, and the product is not thrown away.
+    const corner = graph.node('Max', [product, graph.constant(int32([2], Int32Array.of(0, 1)))]);
+    let fastest = Infinity;
+    for (let round = 0; round < rounds; round++) {
+      const started = performance.now();
+      await session.run([], [corner]);
+      if (round > 0) fastest = Math.min(fastest, performance.now() - started);
+    }
+    return (2 * width ** 3) / (fastest / 1000);
+  } finally {
+    await session.close();
+  }
+}
+
+/** The eager counterpart of a compiled program: the same program on host tensors, operation by operation. */
+export function runEagerly<I extends Tensors, O extends Tensors, S extends Static = undefined>(
+  program: Program<I, O, S>,
+  inputs: Readonly<Record<keyof I, HostTensor>>,
+  weights: HostTensors = {},
+  statics?: S,
+): Record<keyof O, HostTensor> {
+  ensureEngine();
+  const results = tf.tidy(() => {
+    const tensors = mapValues(inputs as HostTensors, fromHost) as I;
+    return program(tensors, mapValues(weights, fromHost), statics as S);
+  });
+  const values = mapValues(results as Tensors, readHostSync);
+  tf.dispose(results);
+  return values as Record<keyof O, HostTensor>;
 }

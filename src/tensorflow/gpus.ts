@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
-import { keepOpen, nativeInterface } from '../native-interface.js';
-import type { LibraryLocation } from './library/locate.js';
-import { findNvidiaDriver, type NvidiaDriver } from './library/nvidia-driver.js';
-import { setupWith } from './library/setup-command.js';
+import { keepOpen, nativeInterface } from '../base/native-interface.js';
+import { findNvidiaDriver, type NvidiaDriver } from './install/device-choice.js';
+import type { LibraryLocation } from './install/locate.js';
+import { setupWith } from './install/platform.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
 /** A GPU, as its driver describes it. */

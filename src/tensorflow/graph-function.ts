@@ -1,5 +1,6 @@
-import { withStatus, cApi, type Pointer } from './c-api.js';
-import { type Graph, type Output, outputArray } from './graph.js';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
+import { cApi, type Pointer, withStatus } from './c-api.js';
+import { Graph, type Output, outputArray } from './graph.js';
 
 /** `AttrValue { b (5): true }`, serialized. */
 const attributeTrue = Uint8Array.of(0x28, 1);
@@ -8,7 +9,7 @@ const attributeTrue = Uint8Array.of(0x28, 1);
  * Makes what `body` computes from `inputs` an operation named `name` of `graph`, which XLA compiles as a whole
  * before its first use. `body` may be disposed of afterwards.
  */
-export function addCompiledFunction(
+function addCompiledFunction(
   graph: Graph,
   name: string,
   body: Graph,
@@ -46,4 +47,72 @@ export function addCompiledFunction(
 }
 
 /** Attribute of calls and of functions that XLA must compile. */
-export const compiledAttribute = '_XlaMustCompile';
+const compiledAttribute = '_XlaMustCompile';
+
+/** A function of tensors and static values that becomes one operation. */
+export interface FusedFunction {
+  readonly name: string;
+  readonly f: (...args: (TensorInfo | number | boolean)[]) => readonly Tensor[];
+  /** Whether it sums nothing, and takes bfloat16 as it comes: XLA's sums of that are several times slower. */
+  readonly elementwise: boolean;
+}
+
+export type FusedArgument = Output | number | boolean;
+
+/** Operations by graph, then by function, then by the signature of their arguments. */
+const known = new WeakMap<Graph, Map<FusedFunction['f'], Map<string, string>>>();
+
+/** Names are never used again in a process: XLA keeps what it has compiled by its name. */
+let count = 0;
+
+/**
+ * Adds a call of a function to the graph and returns its outputs. Where the graph does not have the function for
+ * such arguments, `trace` writes its body into a new graph and returns the body's results.
+ */
+export function addFusedCall(
+  graph: Graph,
+  { name, f }: FusedFunction,
+  args: readonly FusedArgument[],
+  trace: (body: Graph, inputs: readonly Output[]) => readonly Output[],
+): Output[] {
+  const operations = entry(
+    entry(known, graph, () => new Map<FusedFunction['f'], Map<string, string>>()),
+    f,
+    () => new Map<string, string>(),
+  );
+  const tensors = args.filter((arg) => typeof arg === 'object');
+  const operation = entry(operations, signatureOf(graph, args), () => {
+    const unique = `${name}_${++count}`;
+    const body = new Graph({ mixed: graph.mixed });
+    try {
+      const inputs = tensors.map((tensor) =>
+        body.node('Placeholder', [], {
+          dtype: { type: graph.dataTypeOf(tensor) },
+          shape: { shape: graph.shapeOf(tensor) },
+        }),
+      );
+      addCompiledFunction(graph, unique, body, { inputs, outputs: trace(body, inputs) });
+    } finally {
+      body.dispose();
+    }
+    return unique;
+  });
+  const call = graph.add(operation, tensors, { [compiledAttribute]: { bool: true } });
+  return graph.outputs(call);
+}
+
+function signatureOf(graph: Graph, args: readonly FusedArgument[]): string {
+  return args
+    .map((arg) => (typeof arg === 'object' ? `${graph.dataTypeOf(arg)}[${graph.shapeOf(arg).join()}]` : arg))
+    .join(' ');
+}
+
+function entry<K extends object | string, V>(
+  map: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+  key: K,
+  make: () => V,
+): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs';
-import { DataTypeCode, type HostDataType, type HostTensor, hostDataType } from './data-types.js';
+import { DataTypeCode, type HostDataType, hostDataType, type HostTensor } from './data-types.js';
 import { tf } from './tfjs.js';
 
 /** A tensor of tfjs with a host tensor's values. */
@@ -19,4 +19,9 @@ export function readHostSync(tensor: Tensor): HostTensor {
 
 function hostTensor({ dtype, shape }: Tensor, data: HostTensor['data']): HostTensor {
   return { dtype: hostDataType(DataTypeCode[dtype as HostDataType]), shape, data };
+}
+
+/** `tf.tidy` for results of any type that holds tensors: lists and records within each other. */
+export function tidy<T>(body: () => T): T {
+  return tf.tidy(body as never) as T;
 }

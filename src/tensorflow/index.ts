@@ -5,19 +5,19 @@ export { nativeBackend } from './native-backend.js';
 export type { RuntimeOptions } from './runtime-options.js';
 export * from './data-types.js';
 export { TensorFlowError } from './c-api.js';
-export { asFactor } from './as-factor.js';
-export { after } from './after.js';
-export { fused } from './fused.js';
+export { asFactor } from './pieces.js';
+export { after } from './pieces.js';
+export { fused } from './pieces.js';
 export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';
 export { socketAddresses } from './socket-exchange.js';
 export { meanOverWorkers } from './collectives.js';
-export type { OperationStats, StepStats } from './step-stats.js';
-export { type Recording, recordSteps } from './step-recorder.js';
+export type { OperationStats, StepStats } from './profile.js';
+export { type Recording, recordSteps } from './profile.js';
 export { type OperationCost, chromeTrace, costliest, operationCosts } from './profile.js';
 export { VariableStore } from './variable-store.js';
-export { type BatchAxes, resized } from './batch-axes.js';
+export { type BatchAxes, resized } from './compile.js';
 export { type CompileOptions, type Compiled, CompiledProgram, compile } from './compile.js';
 export { EagerSession, EagerStore, EagerVariable } from './eager-session.js';
 export { type EngineChoice, type EngineKind, chooseEngine } from './engine-choice.js';
@@ -31,12 +31,12 @@ export {
   openStore,
   startEngine,
 } from './engine.js';
-export { matmulRate } from './matmul-rate.js';
-export { forgetPeakMemory, peakMemoryBytes } from './peak-memory.js';
+export { matmulRate } from './engine.js';
+export { forgetPeakMemory, peakMemoryBytes } from './native-memory.js';
 export { fromHost } from './host-tensors.js';
-export { tidy } from './tidy.js';
+export { tidy } from './host-tensors.js';
 export { type Static, type TensorSpec, checkInputs } from './signature.js';
-export { runEagerly } from './run-eagerly.js';
+export { runEagerly } from './engine.js';
 export {
   type HostRecord,
   type HostTensors,

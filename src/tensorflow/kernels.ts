@@ -7,8 +7,8 @@ import type {
   NamedTensorInfoMap,
   TensorInfo,
 } from '@tensorflow/tfjs';
-import { AttributeKind, type OpAttribute } from './attributes.js';
-import { hasAvx512 } from './library/processor.js';
+import { hasAvx512 } from './install/platform.js';
+import { AttributeKind, type OpAttribute } from './op-binding.js';
 import { tf } from './tfjs.js';
 
 const backendName = 'tensorflow';

@@ -1,27 +1,27 @@
 import { createRequire } from 'node:module';
+import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend as NodeBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
-import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
-import { AttributeKind, type OpAttribute } from './attributes.js';
 import { cApi } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
 import { type GpuFacts, gpuFacts, gpusHiddenBy, openCudaLibraries } from './gpus.js';
+import { hasAvx512 } from './install/platform.js';
 import { replaceKernels } from './kernels.js';
-import { hasAvx512 } from './library/processor.js';
 import { keepingLog, reasonsIn, withoutLog } from './native-log.js';
 import {
+  AttributeKind,
+  firstRecordedId,
+  type OpAttribute,
   type OpBinding,
+  refuseRecorded,
   type TensorMetadata,
   type TensorValues,
-  firstRecordedId,
-  refuseRecorded,
 } from './op-binding.js';
-import { refuseRandomValues } from './random-guard.js';
-import { type Place, type RuntimeOptions, asTheyAre, configProto } from './runtime-options.js';
+import { refuseRandomValues, untraceable, usedDisposed } from './random-guard.js';
+import { asTheyAre, configProto, type Place, type RuntimeOptions } from './runtime-options.js';
 import { allowTensorFloat32 } from './tensor-float-32.js';
 import { tf } from './tfjs.js';
-import { untraceable, usedDisposed } from './untraceable.js';
 
 const require = createRequire(import.meta.url);
 

@@ -1,8 +1,8 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nativeInterface } from '../native-interface.js';
-import { cpuinfoText } from './library/processor.js';
+import { nativeInterface } from '../base/native-interface.js';
+import { cpuinfoText } from './install/platform.js';
 
 /** Severities count from 0: information, warning, error, fatal. */
 const severities = 'IWEF';

@@ -1,5 +1,6 @@
-import { type Pointer, cApi } from './c-api.js';
-import { DataTypeCode, type HostTensor, arrayOver, hostDataType, sizeOf } from './data-types.js';
+import { writeFileSync } from 'node:fs';
+import { cApi, type Pointer } from './c-api.js';
+import { arrayOver, DataTypeCode, hostDataType, type HostTensor, sizeOf } from './data-types.js';
 
 /** Bytes of an in-memory `TF_TString`. */
 const stringBytes = 24;
@@ -97,4 +98,21 @@ export function readBuffer(buffer: Pointer): Uint8Array {
   const bytes = new Uint8Array(new ArrayBuffer(Number(header[1])));
   if (bytes.length > 0) c.memcpy(bytes, header[0], bytes.length);
   return bytes;
+}
+
+/** Bytes that this process has had in memory at most, since it started or `forgetPeakMemory`. Node counts them in KiB. */
+export function peakMemoryBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+/** Where Linux has a process forget the most memory that it had, if `5` is written there. */
+const clearFile = '/proc/self/clear_refs';
+
+/** Counts peak memory from now on, where the system lets a process do that; elsewhere it remains that since its start. */
+export function forgetPeakMemory(): void {
+  try {
+    writeFileSync(clearFile, '5');
+  } catch {
+    // Not Linux, or a container that keeps it from us.
+  }
 }

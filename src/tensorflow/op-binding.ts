@@ -1,5 +1,3 @@
-import type { OpAttribute } from './attributes.js';
-
 /** Values of a tensor: numbers as a typed array, strings as their bytes. */
 export type TensorValues = ArrayBufferView | readonly Uint8Array[];
 
@@ -31,4 +29,14 @@ export function refuseRecorded(): never {
   throw new Error(
     'This tensor belongs to a traced function and has no value outside of it: return it from the function.',
   );
+}
+
+/** Kinds of operation attributes, numbered as `TF_AttrType` in TensorFlow's C API. */
+export const AttributeKind = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5, tensor: 6 } as const;
+
+/** An attribute of an operation as tfjs-node's kernels describe it. */
+export interface OpAttribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: boolean | number | object | string | number[];
 }

@@ -1,6 +1,6 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
+import { formatBytes } from '../base/format.js';
 import { sizeOf } from './data-types.js';
-import { formatBytes } from './library/format-bytes.js';
 
 /** Bytes of a number, by the names that TensorFlow's messages have for types. */
 const bytesOf: Readonly<Record<string, number>> = {

@@ -1,4 +1,4 @@
-import type { OperationStats, StepStats } from './step-stats.js';
+import { decodeRunMetadata, encodeMessage } from './protobuf.js';
 
 /** All operations of one kind over the steps of a profile. */
 export interface OperationCost {
@@ -79,4 +79,91 @@ export function chromeTrace(steps: readonly StepStats[]): string {
 /** Fused functions are numbered: their kind is what comes before. */
 function withoutNumber(operation: string): string {
   return operation.replace(/_\d+$/, '');
+}
+
+/** One operation of a traced run. */
+export interface OperationStats {
+  readonly device: string;
+  /** The node's name in the graph. */
+  readonly node: string;
+  /** The kind of operation that ran, after TensorFlow's rewriting: `_FusedMatMul` where the graph has `MatMul` and `Add`. */
+  readonly operation: string;
+  readonly thread: number;
+  /** Microseconds since the epoch. */
+  readonly startUs: number;
+  readonly durationUs: number;
+}
+
+/** What a traced run tells: every operation with its time. */
+export type StepStats = readonly OperationStats[];
+
+/** RunOptions.TraceLevel.FULL_TRACE */
+const fullTrace = 3;
+/** A timeline's label: `node = Operation(inputs)`. */
+const label = / = ([^(\s]+)\(/;
+
+/** Serialized `RunOptions` that ask for every operation's time. */
+export function tracedRunOptions(): Uint8Array {
+  return encodeMessage('RunOptions', { traceLevel: fullTrace });
+}
+
+/** Reads every operation's time out of a serialized `RunMetadata`. */
+export function decodeStepStats(runMetadata: Uint8Array): StepStats {
+  return decodeRunMetadata(runMetadata).stepStats.devStats.flatMap(({ device, nodeStats }) =>
+    nodeStats.map((node) => ({
+      device,
+      node: node.nodeName,
+      operation: label.exec(node.timelineLabel)?.[1] ?? node.nodeName,
+      thread: node.threadId,
+      startUs: (node.allStartNanos + node.opStartRelNanos) / 1000,
+      durationUs: (node.opEndRelNanos - node.opStartRelNanos) / 1000,
+    })),
+  );
+}
+
+/** First steps that are not recorded: TensorFlow prepares its graph and memory in them. */
+const warmUpSteps = 2;
+
+/** Steps of sessions, with the time of every operation. */
+export interface Recording {
+  /** Resolves with the recorded steps once there are as many as were asked for, or recording was stopped. */
+  readonly done: Promise<readonly StepStats[]>;
+  stop(): void;
+}
+
+/** What a session's step is told where it is to be recorded. */
+export type OnStats = (stats: StepStats) => void;
+
+let current: { next(): OnStats | undefined } | undefined;
+
+/**
+ * Records the next `steps` steps of this process's sessions, whichever take them, after two that warm up: calls of
+ * compiled programs and training steps, but not what moves variables. Recording slows a step a little.
+ */
+export function recordSteps(steps: number): Recording {
+  const recorded: StepStats[] = [];
+  let resolve: (steps: readonly StepStats[]) => void;
+  const done = new Promise<readonly StepStats[]>((settle) => (resolve = settle));
+  let begun = -warmUpSteps;
+  const recorder = {
+    next: () => {
+      begun++;
+      if (begun <= 0 || begun > steps) return undefined;
+      return (stats: StepStats) => {
+        recorded.push(stats);
+        if (recorded.length === steps) stop();
+      };
+    },
+  };
+  const stop = () => {
+    if (current === recorder) current = undefined;
+    resolve(recorded);
+  };
+  current = recorder;
+  return { done, stop };
+}
+
+/** Where the step that a session is about to take is to be told of. */
+export function recorderOfNextStep(): OnStats | undefined {
+  return current?.next();
 }

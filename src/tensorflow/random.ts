@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs';
-import { AttributeKind } from './attributes.js';
 import { DataTypeCode, type HostTensor, int32, sizeOf } from './data-types.js';
 import { engineKind } from './engine.js';
-import { drawInJavaScript } from './fallback/philox-draw.js';
+import { normalNumbers, philoxWords, uniformNumbers, wordsPerCount } from './fallback/philox.js';
 import { nativeBackend } from './native-backend.js';
+import { AttributeKind } from './op-binding.js';
 import { tf } from './tfjs.js';
 
 /**
@@ -135,4 +135,28 @@ function generate(
   );
   for (const id of temporary) binding.deleteTensor(id);
   return backend.createOutputTensor(result!);
+}
+
+const distributions = { normal: normalNumbers, uniform: uniformNumbers } as const;
+
+/** What the native draws of `random.ts` give, computed in JavaScript. */
+function drawInJavaScript(
+  distribution: keyof typeof distributions,
+  key: Tensor1D,
+  first: Tensor1D,
+  samples: number,
+  sampleShape: readonly number[],
+): Tensor {
+  const size = sizeOf(sampleShape);
+  const counts = Math.ceil(size / wordsPerCount);
+  const [low, high] = key.dataSync() as Int32Array;
+  const start = BigInt(first.dataSync()[0]!) * BigInt(counts);
+  const words = new Uint32Array(samples * counts * wordsPerCount);
+  philoxWords([low!, high!], start, samples * counts, words);
+  const padded = distributions[distribution](words);
+  const stride = counts * wordsPerCount;
+  const values = new Float32Array(samples * size);
+  for (let sample = 0; sample < samples; sample++)
+    values.set(padded.subarray(sample * stride, sample * stride + size), sample * size);
+  return tf.tensor(values, [samples, ...sampleShape]);
 }

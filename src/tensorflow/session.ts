@@ -1,14 +1,13 @@
-import { closedError } from '../errors.js';
-import { type Pointer, TensorFlowError, cApi, throwUnlessOk, withStatus } from './c-api.js';
+import { closedError } from '../base/errors.js';
+import { cApi, type Pointer, TensorFlowError, throwUnlessOk, withStatus } from './c-api.js';
 import type { HostTensor } from './data-types.js';
 import { Graph, type Output, outputArray } from './graph.js';
 import { nativeBackend } from './native-backend.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
 import { outOfMemory } from './out-of-memory.js';
+import { decodeStepStats, type OnStats, recorderOfNextStep, tracedRunOptions } from './profile.js';
 import { encodeMessage } from './protobuf.js';
-import { type RuntimeOptions, configMessage, preparationOf } from './runtime-options.js';
-import { type OnStats, recorderOfNextStep } from './step-recorder.js';
-import { decodeStepStats, tracedRunOptions } from './step-stats.js';
+import { configMessage, preparationOf, type RuntimeOptions } from './runtime-options.js';
 import type { WorkerServer } from './worker-server.js';
 
 /** TF_RESOURCE_EXHAUSTED */

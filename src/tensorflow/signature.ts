@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
 import type { HostTensor } from './data-types.js';
 
 /** Shape and type of one input. */

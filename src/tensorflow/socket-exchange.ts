@@ -1,8 +1,8 @@
 import { closeSync, openSync, readFileSync, readSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../errors.js';
-import { nativeInterface } from '../native-interface.js';
-import { type Pointer, cApi } from './c-api.js';
+import { UserError } from '../base/errors.js';
+import { nativeInterface } from '../base/native-interface.js';
+import { cApi, type Pointer } from './c-api.js';
 
 /**
  * Has this process's TensorFlow server listen on a socket in the current folder in place of a port, and look for the

@@ -1,4 +1,4 @@
-import { nativeInterface } from '../native-interface.js';
+import { nativeInterface } from '../base/native-interface.js';
 import { cApi } from './c-api.js';
 
 // TensorFlow's C API has no function for this: these are of C++, `tsl::enable_tensor_float_32_execution(bool)` and its kin.

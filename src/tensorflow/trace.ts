@@ -2,11 +2,11 @@ import type { Tensor } from '@tensorflow/tfjs';
 import type { HostTensor } from './data-types.js';
 import type { Output } from './graph.js';
 import { nativeBackend } from './native-backend.js';
+import { untraceable } from './random-guard.js';
 import type { Session, SessionVariable } from './session.js';
-import { type Static, type TensorSpec, namingMissing, signatureOf } from './signature.js';
+import { namingMissing, signatureOf, type Static, type TensorSpec } from './signature.js';
 import { tf } from './tfjs.js';
 import { Tracer } from './tracer.js';
-import { untraceable } from './untraceable.js';
 
 /** Named tensors: a program's inputs, weights or results. */
 export type Tensors = Readonly<Record<string, Tensor>>;

@@ -1,15 +1,20 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
-import { AttributeKind, type OpAttribute } from './attributes.js';
 import { TensorFlowError } from './c-api.js';
 import { DataTypeCode, sizeOf } from './data-types.js';
-import { type FusedArgument, type FusedFunction, addFusedCall } from './fused-call.js';
+import { addFusedCall, type FusedArgument, type FusedFunction } from './graph-function.js';
 import type { Attribute, Graph, Output } from './graph.js';
 import { MixedPrecision } from './mixed-precision.js';
 import type { NativeBackend } from './native-backend.js';
-import { type OpBinding, type TensorMetadata, type TensorValues, firstRecordedId } from './op-binding.js';
-import { refuseStatefulRandom, withoutMathRandom } from './random-guard.js';
+import {
+  AttributeKind,
+  firstRecordedId,
+  type OpAttribute,
+  type OpBinding,
+  type TensorMetadata,
+  type TensorValues,
+} from './op-binding.js';
+import { refuseStatefulRandom, untraceable, usedDisposed, withoutMathRandom } from './random-guard.js';
 import { tf } from './tfjs.js';
-import { untraceable, usedDisposed } from './untraceable.js';
 
 /** Tensors of a traced function that are constants, so that kernels may read them. */
 type Constants = Map<number, Float32Array | Int32Array | Uint8Array>;

@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, isAbsolute } from 'node:path';
-import { UserError } from '../errors.js';
-import { type Pointer, cApi, withStatus } from './c-api.js';
+import { UserError } from '../base/errors.js';
+import { cApi, type Pointer, withStatus } from './c-api.js';
 import { nativeBackend } from './native-backend.js';
 import { encodeMessage } from './protobuf.js';
-import { type Preparation, type RuntimeOptions, asTheyAre, configMessage } from './runtime-options.js';
+import { asTheyAre, configMessage, type Preparation, type RuntimeOptions } from './runtime-options.js';
 import { exchangeBySockets, exposed } from './socket-exchange.js';
 
 /** The processes that compute together, and which of them this one is. */

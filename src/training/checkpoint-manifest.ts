@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type FileSeal, writeFileWhole } from '../files/output-file.js';
-import { hashFile } from '../files/file-hash.js';
-import type { Expected } from '../files/input-file.js';
-import type { LossScaleState } from './loss-scale.js';
+import { hashFile } from '../base/file-hash.js';
+import type { Expected } from '../base/input-file.js';
+import { type FileSeal, writeFileWhole } from '../base/output-file.js';
 
 /** What a checkpoint says of itself, beside its tensors. */
 export interface CheckpointFacts<Extra> {
@@ -85,4 +84,56 @@ async function lookAt(path: string, { bytes, sha256 }: FileSeal): Promise<Expect
 
 function checksum(content: object): string {
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
+}
+
+/** The copies that training keeps of each parameter: the slots of the optimizer. `average` is the first of the averages. */
+export type StateGroup = 'weights' | 'average' | `average-${number}` | 'firstMoment' | 'secondMoment';
+
+/** Names of the moving averages with these decays; the first is the one that sampling takes unless told otherwise. */
+export function averageGroups(decays: readonly number[]): StateGroup[] {
+  return decays.map((decay, i): StateGroup => (i === 0 ? 'average' : `average-${decay}`));
+}
+
+/** All groups of a training with these decays. */
+export function stateGroups(decays: readonly number[]): StateGroup[] {
+  return ['weights', ...averageGroups(decays), 'firstMoment', 'secondMoment'];
+}
+
+/** State of a loss scale, as JSON. */
+export interface LossScaleState {
+  readonly scale: number;
+  /** Finite steps since the scale last changed. */
+  readonly streak: number;
+}
+
+const first = 2 ** 15;
+const largest = 2 ** 24;
+/** Finite steps after which a larger scale is tried. */
+const growthSteps = 2000;
+
+/**
+ * The factor by which a loss is multiplied, and its gradients divided, so that small gradients do not vanish in float16:
+ * halved after each step whose gradients overflow, doubled after 2000 in a row whose do not. Powers of two, which
+ * round nothing.
+ *
+ * Source: Micikevicius et al., "Mixed precision training", arXiv 1710.03740, section 3.2
+ */
+export class LossScale {
+  constructor(private state: LossScaleState = { scale: first, streak: 0 }) {}
+
+  get scale(): number {
+    return this.state.scale;
+  }
+
+  /** Learns whether a step's gradients were finite. */
+  update(finite: boolean): void {
+    const { scale, streak } = this.state;
+    if (!finite) this.state = { scale: Math.max(1, scale / 2), streak: 0 };
+    else if (streak + 1 < growthSteps) this.state = { scale, streak: streak + 1 };
+    else this.state = { scale: Math.min(largest, scale * 2), streak: 0 };
+  }
+
+  toJSON(): LossScaleState {
+    return this.state;
+  }
 }

@@ -1,21 +1,19 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { openTensors, tensorsPath, writeShards } from '../data/safetensors/index.js';
-import { UserError } from '../errors.js';
-import { faultPoint } from '../files/fault-point.js';
-import { asUserError } from '../files/file-errors.js';
-import { expectContents } from '../files/input-file.js';
-import type { FileSeal } from '../files/output-file.js';
-import { syncFolder } from '../files/sync-folder.js';
-import { float32 } from '../tensorflow/index.js';
+import { UserError } from '../base/errors.js';
+import { asUserError, faultPoint, syncFolder } from '../base/files.js';
+import { expectContents } from '../base/input-file.js';
+import type { FileSeal } from '../base/output-file.js';
+import { openTensors, tensorsPath, writeShards } from '../formats/safetensors/shards.js';
+import { float32 } from '../tensorflow/data-types.js';
 import {
   type CheckpointFacts,
+  type StateGroup,
   type VerifiedCheckpoint,
   verifyCheckpoint,
   writeManifest,
 } from './checkpoint-manifest.js';
-import type { CheckpointSchedule } from './checkpoint-schedule.js';
-import type { StateGroup } from './state-groups.js';
+import type { CheckpointSchedule } from './schedule.js';
 import type { Trainer } from './trainer.js';
 
 /** A complete, verified checkpoint: a folder named after its step. */

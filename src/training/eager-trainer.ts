@@ -1,24 +1,23 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Parameter } from '../nn/parameters.js';
+import type { Parameter } from '../nn/parameter.js';
+import type { HostTensor } from '../tensorflow/data-types.js';
 import {
+  checkInputs,
   type EagerSession,
   EagerStore,
   type EagerVariable,
-  type HostTensor,
+  fromHost,
   type HostTensors,
+  mapValues,
   type Tensor,
   type Tensors,
-  checkInputs,
-  fromHost,
-  mapValues,
   tf,
   tidy,
 } from '../tensorflow/index.js';
-import { partsOf } from './accumulation.js';
-import { adamwStep } from './adamw-step.js';
-import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
-import { type StepResult, type Trainer, type TrainerOptions, type ValueOf, inNameOrder } from './trainer.js';
-import { gradientResults, withGradients } from './with-gradients.js';
+import { adamwStep } from './adamw.js';
+import { averageGroups, type StateGroup, stateGroups } from './checkpoint-manifest.js';
+import { gradientResults, partsOf, withGradients } from './gradients.js';
+import { inNameOrder, type StepResult, type Trainer, type TrainerOptions, type ValueOf } from './trainer.js';
 
 /** Training operation by operation, for backends without sessions: the same numbers as `SessionTrainer`, up to rounding. */
 export class EagerTrainer implements Trainer {

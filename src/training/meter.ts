@@ -32,3 +32,42 @@ export interface MeterState {
   readonly count: number;
   readonly sums: Readonly<Record<string, number>>;
 }
+
+/**
+ * The time that a device computes, as a part of all time: what is missing, it waited for input, or for a checkpoint to
+ * be written. Counts from the end of the first piece of work, for which everything is prepared.
+ */
+export class BusyTime {
+  private start: number | undefined;
+  private busyMs = 0;
+  /** When `take` was last asked, and how long there had been work by then. */
+  private taken = { atMs: 0, busyMs: 0 };
+
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  /** Does a piece of the device's work. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    const begun = this.now();
+    const result = await work();
+    const end = this.now();
+    if (this.start === undefined) {
+      this.start = end;
+      this.taken.atMs = end;
+    } else this.busyMs += end - begun;
+    return result;
+  }
+
+  /** The part of the time that the device was idle, from 0 to 1, so far; undefined before the second piece of work. */
+  get idleShare(): number | undefined {
+    if (this.start === undefined || this.busyMs === 0) return undefined;
+    return 1 - this.busyMs / (this.now() - this.start);
+  }
+
+  /** The same of the time since this was last asked; undefined where there was no work since. */
+  takeIdleShare(): number | undefined {
+    const before = this.taken;
+    if (this.busyMs === before.busyMs) return undefined;
+    this.taken = { atMs: this.now(), busyMs: this.busyMs };
+    return 1 - (this.busyMs - before.busyMs) / (this.taken.atMs - before.atMs);
+  }
+}

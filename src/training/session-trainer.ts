@@ -1,17 +1,22 @@
-import type { Parameter } from '../nn/parameters.js';
+import type { Parameter } from '../nn/parameter.js';
 import {
+  checkInputs,
   type HostTensor,
   type HostTensors,
   type Session,
   VariableStore,
-  checkInputs,
 } from '../tensorflow/index.js';
-import { checkDivides } from './accumulation.js';
 import type { AdamWSlot } from './adamw.js';
-import { LossScale, type LossScaleState } from './loss-scale.js';
-import { type StateGroup, averageGroups, stateGroups } from './state-groups.js';
+import {
+  averageGroups,
+  LossScale,
+  type LossScaleState,
+  type StateGroup,
+  stateGroups,
+} from './checkpoint-manifest.js';
+import { checkDivides } from './gradients.js';
+import { inNameOrder, type StepResult, type Trainer, type TrainerOptions, type ValueOf } from './trainer.js';
 import { TrainingStep } from './training-step.js';
-import { type StepResult, type Trainer, type TrainerOptions, type ValueOf, inNameOrder } from './trainer.js';
 
 /**
  * A training whose state lives in a session; `read` and `write` carry it to and from checkpoints.

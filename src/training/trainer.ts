@@ -1,26 +1,11 @@
-import type { Parameter } from '../nn/parameters.js';
-import {
-  type HostTensor,
-  type HostTensors,
-  type Tensor,
-  type TensorSpec,
-  type Tensors,
-} from '../tensorflow/index.js';
-import type { Accumulation } from './accumulation.js';
+import type { Parameter } from '../nn/parameter.js';
+import type { HostTensor, HostTensors, TensorSpec } from '../tensorflow/index.js';
 import type { AdamWConfig } from './adamw.js';
-import type { LossScaleState } from './loss-scale.js';
-import type { StateGroup } from './state-groups.js';
+import type { LossScaleState, StateGroup } from './checkpoint-manifest.js';
+import type { Accumulation, LossProgram } from './gradients.js';
 
 /** Gives the value of each parameter, by its name, when it is wanted: so that few are in memory at once. */
 export type ValueOf = (name: string) => HostTensor | Promise<HostTensor>;
-
-/** A loss: a scalar to minimise, the mean over the samples, and scalars to report beside it, means as well. */
-export interface Loss {
-  readonly loss: Tensor;
-  readonly figures?: Readonly<Record<string, Tensor>>;
-}
-
-export type LossProgram = (inputs: Tensors, weights: Tensors) => Loss;
 
 export interface TrainerOptions {
   readonly parameters: readonly Parameter[];

@@ -1,17 +1,22 @@
+import { type HostTensor, scalar } from '../tensorflow/data-types.js';
 import {
   type Feed,
-  type HostTensor,
   type HostTensors,
+  meanOverWorkers,
   type Output,
   type Session,
-  meanOverWorkers,
-  scalar,
   trace,
 } from '../tensorflow/index.js';
-import { type Accumulation, partSpecs, partsOf } from './accumulation.js';
 import { AdamW, type AdamWSlot } from './adamw.js';
+import {
+  type Accumulation,
+  gradientResults,
+  partsOf,
+  partSpecs,
+  scaleInput,
+  withGradients,
+} from './gradients.js';
 import type { StepResult, TrainerOptions } from './trainer.js';
-import { gradientResults, scaleInput, withGradients } from './with-gradients.js';
 
 const atOnce: Accumulation = { parts: 1, perSample: [], firstSample: '' };
 

@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../tensorflow/index.js';
-import type { Interpolant } from './interpolants/index.js';
+import type { Interpolant } from './interpolants.js';
 import type { Prediction } from './names.js';
-import { type Time, over } from './time-function.js';
+import { over, type Time } from './time-function.js';
 
 /**
  * Velocity, score and noise of a path are the same knowledge in three forms; each of these functions turns one

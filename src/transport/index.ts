@@ -1,7 +1,18 @@
 /** Paths between noise and data: interpolants, what networks say about them, losses, intervals of time. */
 export * from './names.js';
+export {
+  type OdeIntegrator,
+  type OdeMethod,
+  type OneStepMethod,
+  type SdeMethod,
+  type Tableau,
+  integratorNames,
+  odeIntegrator,
+  odeIntegrators,
+  stepFacts,
+} from './integrators.js';
 export { type Time, type TimeFunction, over, timeFunction } from './time-function.js';
-export { type Interpolant, interpolants } from './interpolants/index.js';
+export { type Interpolant, interpolants } from './interpolants.js';
 export {
   dataFromScore,
   noiseFromScore,
@@ -13,7 +24,7 @@ export {
   velocityFromNoise,
   velocityFromScore,
 } from './conversions.js';
-export { diffusionCoefficient } from './diffusion.js';
+export { diffusionCoefficient } from './transport.js';
 export {
   type TimeInterval,
   defaultSampleEpsilon,
@@ -21,7 +32,7 @@ export {
   lastStepSize,
   timeInterval,
 } from './interval.js';
-export { type TransportOptions, unsupportedCombination } from './unsupported-combination.js';
+export { type TransportOptions, unsupportedCombination } from './interval.js';
 export { type TimestepSampling, drawsOf, resolutionShift, shiftTime, timesteps } from './timesteps.js';
 export {
   type Transport,
@@ -31,5 +42,5 @@ export {
   transportOf,
   velocityField,
 } from './transport.js';
-export { type LossWeighting, type MinSnrWeight, errorWeight } from './loss-weight.js';
+export { type LossWeighting, type MinSnrWeight, errorWeight } from './loss.js';
 export { type TrainingPoint, interpolate, trainingLoss, velocityTarget } from './loss.js';

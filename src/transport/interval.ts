@@ -1,5 +1,5 @@
-import type { SamplerChoice, TransportChoice } from './names.js';
-import { divisionByZero } from './division-by-zero.js';
+import { stepFacts } from './integrators.js';
+import type { LossWeight, SamplerChoice, TransportChoice } from './names.js';
 
 /** From where to where a path is followed: start < end, both in [0, 1]. */
 export type TimeInterval = readonly [start: number, end: number];
@@ -42,4 +42,103 @@ export function defaultSampleEpsilon(transport: TransportChoice, sampler?: Sampl
   if (transport.interpolant === 'vp' || transport.prediction !== 'velocity') return 1e-3;
   if (sampler === undefined) return 0;
   return divisionByZero(transport, sampler, timeInterval(transport, 0, sampler)) === undefined ? 0 : 1e-3;
+}
+
+/** Which fields of a path are evaluated. */
+interface Needs {
+  readonly velocity: boolean;
+  readonly score: boolean;
+}
+
+const nothing: Needs = { velocity: false, score: false };
+const both: Needs = { velocity: true, score: true };
+
+/**
+ * Why a sampler over the given interval would divide by zero; nothing where it does not.
+ * α vanishes at t = 0 (linear, gvp) and σ at t = 1 (all).
+ */
+function divisionByZero(
+  transport: TransportChoice,
+  sampler: SamplerChoice,
+  [start, end]: readonly [number, number],
+): string | undefined {
+  if (start <= 0) {
+    const reason = atStart(transport, sampler);
+    if (reason !== undefined) return `${reason} divides by alpha, which is 0 at t = 0`;
+  }
+  if (end >= 1) {
+    const reason = atEnd(transport, sampler);
+    if (reason !== undefined) return `${reason} divides by sigma, which is 0 at t = 1`;
+  }
+  return undefined;
+}
+
+function atStart({ interpolant, prediction }: TransportChoice, sampler: SamplerChoice): string | undefined {
+  if (interpolant === 'vp') return undefined;
+  if (prediction !== 'velocity') return `the velocity of the prediction "${prediction}"`;
+  return sampler.kind === 'sde' && sampler.diffusion === 'sbdm' ? 'the diffusion "sbdm"' : undefined;
+}
+
+function atEnd({ interpolant, prediction }: TransportChoice, sampler: SamplerChoice): string | undefined {
+  const needs = neededAtEnd(sampler);
+  const by =
+    sampler.kind === 'ode' || stepFacts(sampler).reachesEnd
+      ? sampler.method
+      : `lastStep "${sampler.lastStep}"`;
+  if (needs.score && prediction !== 'score') return `the score that ${by} needs`;
+  if (needs.velocity && prediction !== 'velocity' && interpolant === 'vp')
+    return `the velocity that ${by} needs`;
+  return undefined;
+}
+
+function neededAtEnd(sampler: SamplerChoice): Needs {
+  const { reachesEnd } = stepFacts(sampler);
+  if (sampler.kind === 'ode') return { velocity: reachesEnd, score: false };
+  if (reachesEnd) return both;
+  switch (sampler.lastStep) {
+    case 'mean':
+      return both;
+    case 'tweedie':
+      return { velocity: false, score: true };
+    case 'euler':
+      return { velocity: true, score: false };
+    case 'none':
+      return nothing;
+  }
+}
+
+/** Options that may not go together. */
+export interface TransportOptions extends TransportChoice {
+  readonly lossWeight?: LossWeight;
+  readonly trainEpsilon?: number;
+  readonly sampleEpsilon?: number;
+  readonly sampler?: SamplerChoice;
+}
+
+/** Why options cannot work together, as the end of a sentence; nothing where they can. */
+export function unsupportedCombination(options: TransportOptions): string | undefined {
+  return unsupportedTraining(options) ?? unsupportedSampling(options);
+}
+
+function unsupportedTraining(options: TransportOptions): string | undefined {
+  const { interpolant, prediction, lossWeight = 'none' } = options;
+  const epsilon = options.trainEpsilon ?? defaultTrainEpsilon(options);
+  const divides = prediction === 'velocity' ? interpolant === 'vp' : lossWeight !== 'none';
+  if (epsilon > 0 || !divides) return undefined;
+  const what =
+    prediction === 'velocity' ? `the velocity of the interpolant "vp"` : `lossWeight "${lossWeight}"`;
+  const by = interpolant === 'vp' ? 'sigma, which is 0 at t = 1' : 'alpha, which is 0 at t = 0';
+  return `${what} divides by ${by}: trainEpsilon must be above 0`;
+}
+
+function unsupportedSampling(options: TransportOptions): string | undefined {
+  const { sampler } = options;
+  if (sampler === undefined) return undefined;
+  const epsilon = options.sampleEpsilon ?? defaultSampleEpsilon(options, sampler);
+  const interval = timeInterval(options, epsilon, sampler);
+  const [start, end] = interval;
+  if (start >= end)
+    return `sampling would go from t = ${start} to t = ${end}: lastStepSize or sampleEpsilon is too large`;
+  const reason = divisionByZero(options, sampler, interval);
+  return reason === undefined ? undefined : `${reason}: sampleEpsilon must be above 0`;
 }

@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../tensorflow/index.js';
-import type { Interpolant } from './interpolants/index.js';
-import { type LossWeighting, errorWeight } from './loss-weight.js';
-import { type Time, over } from './time-function.js';
+import type { Interpolant } from './interpolants.js';
+import type { LossWeight, Prediction } from './names.js';
+import { over, type Time, type TimeFunction, timeFunction } from './time-function.js';
 import type { Transport, VectorField } from './transport.js';
 
 /** What a network is trained on: data and noise `[batch, …]`, times `[batch]`. */
@@ -67,4 +67,47 @@ function combine(data: Tensor, a: Time, noise: Tensor, s: Time): Tensor {
 function meanSquare(error: Tensor): Tensor {
   const axes = error.shape.map((_, axis) => axis).slice(1);
   return tf.mean(tf.square(error), axes);
+}
+
+/** The weight min(SNR, gamma) of the data's squared error, whatever is predicted; SNR = α²/σ². */
+export interface MinSnrWeight {
+  readonly kind: 'minSnr';
+  readonly gamma: number;
+}
+
+/** How the squared error of a network's output is weighed over time. */
+export type LossWeighting = LossWeight | MinSnrWeight;
+
+/**
+ * The factor of the mean square of an output's error at a time; nothing where it is 1.
+ *
+ * `velocity` makes the error one of the velocity, (W/α)²; `likelihood` bounds the likelihood, W/(ασ): a velocity's
+ * error has neither. `minSnr`: an error e of the data is an error -eα/σ of the noise and eW/σ of the velocity, so that
+ * min(SNR, γ)e² is min(1, γσ²/α²) times the square of the noise's and min(α², γσ²)/W² times that of the velocity's.
+ *
+ * Source: SiT, section 2.3; Hang et al., "Efficient diffusion training via min-SNR weighting" (2023), section 3.4.
+ */
+export function errorWeight(
+  interpolant: Interpolant,
+  prediction: Prediction,
+  weighting: LossWeighting,
+): TimeFunction | undefined {
+  const { alpha, sigma, wronskian } = interpolant;
+  if (typeof weighting === 'object') return minSnr(interpolant, prediction, weighting.gamma);
+  if (weighting === 'none' || prediction === 'velocity') return undefined;
+  if (weighting === 'velocity')
+    return timeFunction((t, { at, div, mul }) => {
+      const ratio = div(at(wronskian, t), at(alpha, t));
+      return mul(ratio, ratio);
+    });
+  return timeFunction((t, { at, div, mul }) => div(at(wronskian, t), mul(at(alpha, t), at(sigma, t))));
+}
+
+function minSnr({ alpha, sigma, wronskian }: Interpolant, prediction: Prediction, gamma: number) {
+  return timeFunction((t, { at, div, mul, min }) => {
+    const square = (f: TimeFunction) => mul(at(f, t), at(f, t));
+    const highest = mul(square(sigma), gamma);
+    if (prediction !== 'velocity') return min(div(highest, square(alpha)), 1);
+    return div(min(highest, square(alpha)), square(wronskian));
+  });
 }

@@ -1,3 +1,11 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeManyRuns } from '../runner/runs/synthetic-runs.js';
+import { compilePrograms, nodeProgram } from '../support/programs.js';
+
 /**
  * Times what is done many times a day: `validate` of the longest recipe, `plan` of 200 cached stages and of a sweep with 200
  * points, `status` with 1,000 runs. Of each the whole command and, next to it, its own work: without the start of Node, but
@@ -5,13 +13,6 @@
  *
  *   npm run bench:pipeline
  */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { writeManyRuns } from '../pipeline/runs/synthetic-runs.js';
-import { compilePrograms, nodeProgram } from '../support/programs.js';
 
 const recipe = fileURLToPath(new URL('../../pipelines/quickstart.yaml', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'bench-'));

@@ -1,10 +1,10 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { execa } from 'execa';
-import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { withCalibration } from '../../src/cli/commands/calibrate.js';
-import { loadPipeline, type StageOf } from '../../src/config/index.js';
+import { loadPipeline } from '../../src/stages/load.js';
+import type { StageOf } from '../../src/stages/shared/check.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { toyCommand } from './toy-project.js';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { splitWords } from '../../src/cli/completion/words.js';
-import { writeRun } from '../pipeline/runs/synthetic-runs.js';
+import { splitWords } from '../../src/cli/completion/scripts.js';
+import { writeRun } from '../runner/runs/synthetic-runs.js';
 import { nodeProgram } from '../support/programs.js';
 
 /** A shell of this machine, where it and `script`, which gives it a terminal, are installed. */

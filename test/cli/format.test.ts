@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  asWords,
-  formatCount,
-  formatDuration,
-  formatFigure,
-  formatRate,
-  summaryFacts,
-} from '../../src/cli/format.js';
+import { asWords, formatCount, formatDuration } from '../../src/base/text.js';
+import { formatFigure, formatRate, summaryFacts } from '../../src/cli/format.js';
 
 describe('what people read', () => {
   it.each([

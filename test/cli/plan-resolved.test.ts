@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { withFiles } from '../config/files.js';
+import { withFiles } from '../runner/files.js';
 import { nodeProgram } from '../support/programs.js';
 
 const files = {

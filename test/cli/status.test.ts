@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { firstStart, stageRecord, writeManyRuns, writeRun } from '../pipeline/runs/synthetic-runs.js';
+import { firstStart, stageRecord, writeManyRuns, writeRun } from '../runner/runs/synthetic-runs.js';
 import { nodeProgram } from '../support/programs.js';
 
 const main = 'src/cli/main.ts';

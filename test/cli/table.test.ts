@@ -1,6 +1,6 @@
 import { Chalk } from 'chalk';
 import { expect, it } from 'vitest';
-import { formatTable, type Column } from '../../src/cli/table.js';
+import { type Column, formatTable } from '../../src/cli/table.js';
 
 const chalk = new Chalk({ level: 0 });
 const cells = (...texts: string[]) => texts.map((text) => ({ text }));

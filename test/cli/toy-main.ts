@@ -1,5 +1,6 @@
+import { runProgram } from '../../src/cli/run-program.js';
+import { toyRegistry } from '../runner/toy-kinds.js';
+
 // The real command line over the toy stages: what the tests of long runs start as a process.
-import { runProgram } from '../../src/cli/program.js';
-import { toyRegistry } from '../pipeline/toy-kinds.js';
 
 await runProgram(() => Promise.resolve(toyRegistry()));

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { runCli } from '../../src/cli/cli.js';
-import { toyRegistry } from '../pipeline/toy-kinds.js';
+import { runCli } from '../../src/cli/run-cli.js';
+import { toyRegistry } from '../runner/toy-kinds.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** Stages in a file of several lines each, so that errors have a line to point at. */

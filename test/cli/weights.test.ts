@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../../src/cli/cli.js';
+import { runCli } from '../../src/cli/run-cli.js';
+import { openSafetensors } from '../../src/formats/safetensors/reader.js';
+import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
 import { stageRegistry } from '../../src/stages/registry.js';
-import { openSafetensors, writeSafetensors } from '../../src/data/safetensors/index.js';
 import { digest } from '../support/digest.js';
 import { fixturePath } from '../support/fixture-checks.js';
 

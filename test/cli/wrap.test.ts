@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
 import stringWidth from 'string-width';
+import { expect, it } from 'vitest';
 import { wrap } from '../../src/cli/wrap.js';
 
 it('breaks between words, and goes on where the last column starts', () => {

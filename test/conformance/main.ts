@@ -1,14 +1,15 @@
-/**
- * Runs tfjs-core's own specs on our native backend: those that tfjs-node runs on its compiled addon. The ones
- * that it leaves out are in left-out-by-tfjs-node.json, ours in exceptions.json with their reasons.
- * Ends with `N passed, N failed`; the exit code is 0 when every spec did what these lists say.
- */
 import { readFileSync } from 'node:fs';
 import jasmineCore from 'jasmine-core';
 import { cApi } from '../../src/tensorflow/c-api.js';
 import { nativeBackend } from '../../src/tensorflow/index.js';
 import { declareSpecs } from './bundle.js';
-import { type Exception, type Outcome, judge } from './verdict.js';
+import { type Exception, judge, type Outcome } from './verdict.js';
+
+/**
+ * Runs tfjs-core's own specs on our native backend: those that tfjs-node runs on its compiled addon. The ones
+ * that it leaves out are in left-out-by-tfjs-node.json, ours in exceptions.json with their reasons.
+ * Ends with `N passed, N failed`; the exit code is 0 when every spec did what these lists say.
+ */
 
 /** Fewer specs than this mean that some were not found. */
 const expectedSpecs = 3883;

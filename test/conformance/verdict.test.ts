@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Outcome, judge } from './verdict.js';
+import { judge, type Outcome } from './verdict.js';
 
 const outcome = (spec: string, status: Outcome['status']): Outcome => ({
   spec,

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from '../../src/data/float16.js';
+import {
+  decodeBfloat16,
+  decodeFloat16,
+  encodeBfloat16,
+  encodeFloat16,
+} from '../../src/formats/typed-arrays.js';
 
 const everyPattern = Uint16Array.from({ length: 0x10000 }, (_, i) => i);
 const isNaNPattern = (bits: number, exponent: number) => (bits & 0x7fff) > exponent;

@@ -1,5 +1,5 @@
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { createWriteStream } from 'node:fs';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';

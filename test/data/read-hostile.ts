@@ -1,7 +1,8 @@
+import { decodeImage } from '../../src/data/images/decode.js';
+import { NpzFile } from '../../src/formats/npz.js';
+import { openModel } from '../../src/weights/open.js';
+
 /** Reads files as the program reads weights, arrays and images, and tells what each led to and what it took. */
-import { decodeImage } from '../../src/data/images/index.js';
-import { NpzFile } from '../../src/data/npz/index.js';
-import { openModel } from '../../src/stages/weights/open-model.js';
 
 async function read(path: string): Promise<void> {
   if (path.endsWith('.png')) {

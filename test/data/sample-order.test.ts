@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type SampleOrder, balancedOrder, shuffledOrder } from '../../src/data/sample-order.js';
+import { balancedOrder, type SampleOrder, shuffledOrder } from '../../src/data/sample-order.js';
 
 const draws = (order: SampleOrder, from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, i) => order.at(from + i).index);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { placeOnMachine } from '../../src/distributed/cluster/cluster.js';
+import { placeOnMachine } from '../../src/distributed/cluster.js';
 import { gpuOf } from '../../src/distributed/device-environment.js';
 
 describe('the GPU of a worker', () => {

@@ -5,7 +5,7 @@ import { lastValueFrom } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startLocalWorker } from '../../src/distributed/local-worker.js';
 import { supervise, usualPatience } from '../../src/distributed/supervise.js';
-import type { WorkerTask } from '../../src/distributed/messages.js';
+import type { WorkerTask } from '../../src/distributed/worker.js';
 import { nodeProgram } from '../support/programs.js';
 
 const program = {

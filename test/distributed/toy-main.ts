@@ -1,14 +1,15 @@
-// The real command line over toy stages of which one can be run by several workers: it counts, slowly, and does to
-// one of its workers what TOY_MISHAP says, such as `kill 1` (rank), in the session whose number TOY_MISHAP_SESSION gives.
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Observable, concat, concatMap, defer, from, range } from 'rxjs';
-import { runProgram } from '../../src/cli/program.js';
-import { UserError } from '../../src/errors.js';
-import type { StageContext, StageEvent, StageKind } from '../../src/pipeline/stage.js';
-import { abortable } from '../../src/streams/index.js';
-import { toyRegistry } from '../pipeline/toy-kinds.js';
+import { concat, concatMap, defer, from, type Observable, range } from 'rxjs';
+import { UserError } from '../../src/base/errors.js';
+import { abortable } from '../../src/base/streams.js';
+import { runProgram } from '../../src/cli/run-program.js';
+import type { StageContext, StageEvent, StageKind } from '../../src/runner/stage.js';
+import { toyRegistry } from '../runner/toy-kinds.js';
+
+// The real command line over toy stages of which one can be run by several workers: it counts, slowly, and does to
+// one of its workers what TOY_MISHAP says, such as `kill 1` (rank), in the session whose number TOY_MISHAP_SESSION gives.
 
 const stepMs = 20;
 

@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
-import { locateBuild } from '../../src/tensorflow/library/locate.js';
-import { pinnedRelease } from '../../src/tensorflow/library/pinned-release.js';
+import { locateBuild } from '../../src/tensorflow/install/locate.js';
+import { pinnedRelease } from '../../src/tensorflow/install/pinned-release.js';
 
 const source = join(dirname(fileURLToPath(import.meta.url)), 'fake-gpu.c');
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
 import { main, startCommand } from '../support/tiny-pipeline.js';
-import { buildFakeGpu, cudaBuild, whyNotBuilt, type FakeGpu } from './fake-gpu.js';
+import { buildFakeGpu, cudaBuild, type FakeGpu, whyNotBuilt } from './fake-gpu.js';
 
 const reason = whyNotBuilt();
 let folder: string;

@@ -1,3 +1,13 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execaSync } from 'execa';
+import { unsafeUniformIntDistribution, xoroshiro128plus } from 'pure-rand';
+import { type Manifest, outputHash } from '../../src/runner/store/manifest.js';
+import { compilePrograms } from '../support/programs.js';
+import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+
 /**
  * Disturbs the real command at random moments over tiny real pipelines: a plain one, one that evaluates, one with two
  * workers and a sweep. Kills it, closes its terminal, sends what batch systems send, and stops it for a while. Checks that
@@ -6,16 +16,6 @@
  *   npm run test:kill               50 disturbances, about 6 minutes on 2 cores
  *   npm run test:kill -- 10 SEED    as many, at other moments
  */
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { execaSync } from 'execa';
-import { unsafeUniformIntDistribution, xoroshiro128plus } from 'pure-rand';
-import type { Manifest } from '../../src/pipeline/store/manifest.js';
-import { outputHash } from '../../src/pipeline/store/output-hash.js';
-import { compilePrograms } from '../support/programs.js';
-import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 const wanted = Number(process.argv[2] ?? 50);
 const seed = Number(process.argv[3] ?? 1);

@@ -1,3 +1,12 @@
+import { cp, mkdir, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import { digest } from '../support/digest.js';
+import { compilePrograms } from '../support/programs.js';
+import { mountSmall, unmount } from '../support/small-file-system.js';
+import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+
 /**
  * Kills the real command at enumerated points of encoding, training, writing of checkpoints, their deletion and sampling,
  * and lets it go on: losses, weights, averages, moments, latents and samples must be, bit for bit, those of a run that
@@ -7,14 +16,6 @@
  *   npm run test:points               every point, about 3 minutes
  *   npm run test:points -- manifest   those with this in their names
  */
-import { cp, mkdir, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { execa } from 'execa';
-import { digest } from '../support/digest.js';
-import { mountSmall, unmount } from '../support/small-file-system.js';
-import { compilePrograms } from '../support/programs.js';
-import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 /** Points by the stage that the run has to begin with; `#2` is the second passage. The names are those of `faultPoint`. */
 const points = {

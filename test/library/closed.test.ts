@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import * as library from '../../src/index.js';
-import { openAutoencoderSource } from '../../src/stages/weights/autoencoder-source.js';
-import { writeAutoencoder } from '../../src/stages/weights/write-autoencoder.js';
 import * as engine from '../../src/tensorflow/index.js';
+import { openAutoencoderSource } from '../../src/weights/autoencoder-source.js';
+import { writeAutoencoder } from '../../src/weights/write.js';
 import { writeTinyDiffusers } from '../support/tiny-diffusers.js';
 import { tinyInception } from '../support/tiny-inception.js';
 

@@ -1,12 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  SiT,
-  openSession,
-  openTrainer,
-  sampleOde,
-  sampleSde,
-  startEngine,
-} from '../../src/index.js';
+import { openSession, openTrainer, sampleOde, sampleSde, SiT, startEngine } from '../../src/index.js';
 
 const sizes = { hiddenSize: 8, depth: 2, heads: 2, patchSize: 2, latentSize: 4, classes: 2, mediators: 1 };
 let model: SiT;

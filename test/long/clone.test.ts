@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
-
 import { smokeProfile } from '../pipelines/smoke-profile.js';
 import { compilePrograms } from '../support/programs.js';
 

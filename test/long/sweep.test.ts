@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { eventsOf, steady, toyYaml, ToySweep } from '../cli/sweep/toy-sweep.js';
+import { eventsOf, steady, ToySweep, toyYaml } from '../cli/sweep/toy-sweep.js';
 
 // Each of these starts a dozen processes, one after the other.
 vi.setConfig({ testTimeout: 180_000 });

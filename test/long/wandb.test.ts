@@ -1,9 +1,9 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it, vi } from 'vitest';
-import type { StageContext } from '../../src/pipeline/stage.js';
-import { TrainingRecords } from '../../src/stages/records/training-records.js';
+import type { StageContext } from '../../src/runner/stage.js';
+import { TrainingRecords } from '../../src/stages/training/records.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const python = process.env.PIPELINE_PYTHON ?? 'python3';
@@ -52,7 +52,7 @@ it('Weights & Biases takes a run up under its id', async ({ skip, onTestFinished
 
 /** A training that is killed as soon as it has recorded something, before the package can have been loaded. */
 const killed = (directory: string): string => `
-import { TrainingRecords } from ${JSON.stringify(new URL('../../src/stages/records/training-records.ts', import.meta.url).href)};
+import { TrainingRecords } from ${JSON.stringify(new URL('../../src/stages/training/records.js', import.meta.url).href)};
 const directory = ${JSON.stringify(directory)};
 const config = { tensorboard: false, wandb: { project: 'p', mode: 'offline' } };
 const context = { id: 'train', pipelineName: 'test', pipelineDirectory: directory, directory };

@@ -10,7 +10,7 @@ import {
   symmetricEigenvalues,
 } from '../../src/metrics/index.js';
 import { nativeBackend } from '../../src/tensorflow/index.js';
-import { metricsKind } from '../../src/parity/kinds/metrics.js';
+import { metricsKind } from '../../tools/parity/kinds/metrics.js';
 import { describeFixture } from '../support/fixture-checks.js';
 
 await describeFixture(metricsKind, 'metrics.safetensors');

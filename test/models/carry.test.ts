@@ -5,15 +5,16 @@ import { sitParameters } from '../../src/models/sit/parameters.js';
 import { sit } from '../../src/models/sit/sit.js';
 import { initialize } from '../../src/nn/parameters.js';
 import {
-  type HostTensor,
-  type HostTensors,
   float32,
   floats,
+  type HostTensor,
+  type HostTensors,
   int32,
   runEagerly,
   sizeOf,
+  type Tensor1D,
+  type Tensor4D,
 } from '../../src/tensorflow/index.js';
-import type { Tensor1D, Tensor4D } from '../../src/tensorflow/index.js';
 
 const base: SiTConfig = {
   latentSize: 8,

@@ -1,6 +1,6 @@
-import { autoencoderKlKind } from '../../src/parity/kinds/autoencoder-kl.js';
-import { finetuneKind } from '../../src/parity/kinds/finetune.js';
-import { modelKind } from '../../src/parity/kinds/model.js';
+import { autoencoderKlKind } from '../../tools/parity/kinds/autoencoder-kl.js';
+import { finetuneKind } from '../../tools/parity/kinds/finetune.js';
+import { modelKind } from '../../tools/parity/kinds/model.js';
 import { describeFixture } from '../support/fixture-checks.js';
 
 const models = [

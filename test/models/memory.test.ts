@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type SiTConfig } from '../../src/models/sit/config.js';
+import type { SiTConfig } from '../../src/models/sit/config.js';
 import { sitCost } from '../../src/models/sit/cost.js';
 import {
-  type DecodingCost,
-  type SamplingChoice,
   biasNumbers,
+  type DecodingCost,
   passNumbers,
+  type SamplingChoice,
   samplingMemory,
   trainingMemory,
 } from '../../src/models/sit/memory.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openSafetensors } from '../../src/data/safetensors/index.js';
+import { openSafetensors } from '../../src/formats/safetensors/reader.js';
 import { checkState, inferConfig, referenceShapes } from '../../src/models/sit/reference-state.js';
 import { fixturePath } from '../support/fixture-checks.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { computeTiled, decodingGrid, encodingGrid } from '../../src/models/autoencoder-kl/tiling.js';
-import { type HostTensor, float32 } from '../../src/tensorflow/index.js';
+import { float32, type HostTensor } from '../../src/tensorflow/index.js';
 
 /** A latent of one channel; its value at a pixel tells the place. */
 function ramp(height: number, width: number): HostTensor {

@@ -1,13 +1,12 @@
 import { beforeAll, expect, it } from 'vitest';
 import { attend, attendThroughMediators } from '../../src/models/sit/attend.js';
+import { gatedResidual } from '../../src/models/sit/sit.js';
 import { biasedGelu, silu } from '../../src/nn/activations.js';
-import { groupNorm } from '../../src/nn/group-norm.js';
-import { gatedResidual } from '../../src/nn/gated-residual.js';
-import { adaLayerNorm, layerNorm } from '../../src/nn/layer-norm.js';
-import { linear } from '../../src/nn/linear.js';
-import { recomputed } from '../../src/nn/recomputed.js';
+import { recomputed } from '../../src/nn/differentiable.js';
+import { linear } from '../../src/nn/layers.js';
+import { adaLayerNorm, groupNorm, layerNorm } from '../../src/nn/norms.js';
 import { adaptivePooling, overGrid } from '../../src/nn/resampling.js';
-import { type Tensor, type Tensor4D, nativeBackend, tf } from '../../src/tensorflow/index.js';
+import { nativeBackend, type Tensor, type Tensor4D, tf } from '../../src/tensorflow/index.js';
 
 beforeAll(() => {
   nativeBackend();

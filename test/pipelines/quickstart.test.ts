@@ -2,11 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import sharp from 'sharp';
-import { whyNoBrowser, show } from '../support/browser.js';
-import { smokeProfile } from './smoke-profile.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { show, whyNoBrowser } from '../support/browser.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
+import { smokeProfile } from './smoke-profile.js';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const file = join(root, 'pipelines', 'quickstart.yaml');

@@ -1,13 +1,15 @@
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { formatDiagnostics } from '../../src/config/diagnostics/format.js';
-import { type TrainConfig, isLockFile, loadPipeline } from '../../src/config/index.js';
-import type { SavedModel } from '../../src/stages/train/saved-model.js';
-import { startPipeline } from '../support/tiny-pipeline.js';
+import type { TrainConfig } from '../../src/generated/index.js';
+import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import { loadPipeline } from '../../src/stages/load.js';
+import { isLockFile } from '../../src/runner/yaml/text.js';
+import type { SavedModel } from '../../src/weights/saved-files.js';
 import { writeTinyDiffusers } from '../support/tiny-diffusers.js';
+import { startPipeline } from '../support/tiny-pipeline.js';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const recipes = join(root, 'pipelines');

@@ -4,12 +4,12 @@ import {
   paretoFrontier,
   phasedCost,
   phasedSteps,
+  type PhaseOptions,
+  type PhaseStep,
   predictDeviation,
   predictSwitches,
   ratioTuples,
   spreadOverCosts,
-  type PhaseOptions,
-  type PhaseStep,
 } from '../../src/sampling/index.js';
 import { float32 } from '../../src/tensorflow/index.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { CachedFeatures } from '../../src/sampling/feature-cache.js';
 import { predictedFeature, taylorFactors, updatedDifferences } from '../../src/sampling/index.js';
-import { CachedFeatures } from '../../src/sampling/feature-cache/cached-path.js';
-import { type Tensor, float32, runEagerly } from '../../src/tensorflow/index.js';
+import { float32, runEagerly, type Tensor } from '../../src/tensorflow/index.js';
 
 const one = (...values: number[]) => float32([1, values.length], Float32Array.from(values));
 

@@ -1,5 +1,5 @@
-import { samplerKind } from '../../src/parity/kinds/sampler.js';
-import { switchingKind } from '../../src/parity/kinds/switching.js';
+import { samplerKind } from '../../tools/parity/kinds/sampler.js';
+import { switchingKind } from '../../tools/parity/kinds/switching.js';
 import { describeFixture } from '../support/fixture-checks.js';
 
 for (const name of ['Linear_velocity', 'GVP_score', 'VP_noise'])

@@ -9,9 +9,9 @@ import {
   stepInputs,
   uniformTimes,
 } from '../../src/sampling/index.js';
-import { executionNames, openExecution } from '../../src/parity/execution.js';
-import { float32, tf, type Tensor } from '../../src/tensorflow/index.js';
+import { float32, type Tensor, tf } from '../../src/tensorflow/index.js';
 import { interpolants, type VectorField } from '../../src/transport/index.js';
+import { executionNames, openExecution } from '../../tools/parity/execution.js';
 
 describe.each(executionNames)('log-likelihood, %s', (name) => {
   it('is that of the Gaussian that the flow leads to', async () => {

@@ -8,10 +8,10 @@ import {
   integrateMultistep,
   multistepWeights,
   stepInputs,
-  uniformTimes,
   type Tolerances,
+  uniformTimes,
 } from '../../src/sampling/index.js';
-import { float32, runEagerly, tf, type HostTensor, type Tensor } from '../../src/tensorflow/index.js';
+import { float32, type HostTensor, runEagerly, type Tensor, tf } from '../../src/tensorflow/index.js';
 import type { VectorField } from '../../src/transport/index.js';
 import { measuredOrder } from '../support/order.js';
 
@@ -37,7 +37,7 @@ function errorOf(found: HostTensor, t: number): number {
 const grids: Record<keyof typeof fixedStepMethods, readonly number[]> = {
   euler: [64, 128, 256],
   midpoint: [16, 32, 64],
-  heun2: [16, 32, 64],
+  heun: [16, 32, 64],
   heun3: [12, 24, 48],
   rk4: [8, 12, 16],
 };
@@ -76,7 +76,7 @@ describe.each(Object.entries(fixedStepMethods))('%s', (name, { order, evaluation
 
 describe('Adams-Bashforth', () => {
   const follow = (order: number, times: readonly number[]) => {
-    const { step } = order > 3 ? fixedStepMethods.heun3 : fixedStepMethods.heun2;
+    const { step } = order > 3 ? fixedStepMethods.heun3 : fixedStepMethods.heun;
     return integrateMultistep({
       init: start,
       times,

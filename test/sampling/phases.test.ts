@@ -5,9 +5,9 @@ import {
   firstPhase,
   integrate,
   phasedSteps,
-  uniformTimes,
   type PhaseOptions,
   type PhaseStep,
+  uniformTimes,
 } from '../../src/sampling/index.js';
 import { float32 } from '../../src/tensorflow/index.js';
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { sdeMethods, sdeSampler, integrate, stepInputs, uniformTimes } from '../../src/sampling/index.js';
-import { float32, floats, runEagerly, tf, type HostTensor } from '../../src/tensorflow/index.js';
+import { integrate, sdeMethods, sdeSampler, stepInputs, uniformTimes } from '../../src/sampling/index.js';
+import { float32, floats, type HostTensor, runEagerly, tf } from '../../src/tensorflow/index.js';
 import {
   dataFromScore,
   interpolants,
-  timeFunction,
-  transportOf,
   type LastStep,
   type SdeMethod,
+  timeFunction,
+  transportOf,
 } from '../../src/transport/index.js';
 import { measuredOrder } from '../support/order.js';
 

@@ -1,8 +1,8 @@
 import { Ajv } from 'ajv';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { withDefaults } from '../../src/config/schema/defaults.js';
-import { readSchema, stageKinds, stageSchemas, type Schema } from '../../src/config/schema/schema.js';
+import { withDefaults } from '../../src/runner/schema/defaults.js';
+import { readSchema, type Schema, stageKinds, stageSchemas } from '../../src/runner/schema/schema.js';
 
 const pipeline = readSchema('pipeline.schema.json');
 /** The kind; for its second schema the title. */

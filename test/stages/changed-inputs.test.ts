@@ -6,8 +6,8 @@ import {
   cp,
   link,
   open,
-  readFile,
   readdir,
+  readFile,
   rename,
   rm,
   stat,
@@ -17,12 +17,11 @@ import {
 import { join } from 'node:path';
 import { concat, defer, finalize, ignoreElements, lastValueFrom, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadPipeline } from '../../src/config/index.js';
-import { NpzFile, writeNpz } from '../../src/data/npz/index.js';
-import { type TimedRunEvent, runPipeline } from '../../src/pipeline/index.js';
-import { executeHere } from '../../src/pipeline/run/expected-reads.js';
-import { outputHash } from '../../src/pipeline/store/output-hash.js';
-import type { Manifest } from '../../src/pipeline/store/manifest.js';
+import { NpzFile, writeNpz } from '../../src/formats/npz.js';
+import { runPipeline, type TimedRunEvent } from '../../src/runner/index.js';
+import { loadPipeline } from '../../src/stages/load.js';
+import { executeHere } from '../../src/runner/run/expected-reads.js';
+import { type Manifest, outputHash } from '../../src/runner/store/manifest.js';
 import { stageRegistry } from '../../src/stages/registry.js';
 import { tinyPipeline } from '../support/tiny-pipeline.js';
 

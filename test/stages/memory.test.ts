@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { requireMemory } from '../../src/stages/memory.js';
+import { requireMemory } from '../../src/stages/shared/memory.js';
 
 const need = { what: 'This work', bytes: 3e9, samples: 2, remedy: 'Do less.' };
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readSchema, stageKinds } from '../../src/config/schema/schema.js';
+import { readSchema, stageKinds } from '../../src/runner/schema/schema.js';
 import { stageRegistry } from '../../src/stages/registry.js';
 
 it('has every kind that the schema has', async () => {

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RunFile } from '../../src/pipeline/run/run-file.js';
-import { figuresOfStage } from '../../src/pipeline/runs/figures.js';
+import { NpzFile } from '../../src/formats/npz.js';
+import type { RunFile } from '../../src/runner/run/run-folder.js';
+import { figuresOfStage } from '../../src/runner/runs/figures.js';
 import { stageRegistry } from '../../src/stages/registry.js';
-import { NpzFile } from '../../src/data/npz/index.js';
 import { computing, loadedModules } from '../support/loaded-modules.js';
 import { main, startPipeline, tinyPipeline, untilCheckpoint } from '../support/tiny-pipeline.js';
 

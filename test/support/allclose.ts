@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type Numbers, type Tolerance, compare } from '../../src/parity/compare.js';
+import { compare, type Numbers, type Tolerance } from '../../tools/parity/compare.js';
 
 /** Differences of float32 rounding. */
 const rounding: Tolerance = { absolute: 1e-6, relative: 1e-5 };

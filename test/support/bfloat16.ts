@@ -1,4 +1,4 @@
-import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
+import { hasAvx512 } from '../../src/tensorflow/install/platform.js';
 
 /**
  * Why bfloat16 is not computed here; nothing where it is. Elsewhere `precision: bfloat16` is float32, of which

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type FixtureKind, outcomeOf } from '../../src/parity/check.js';
-import { executionNames, openExecution } from '../../src/parity/execution.js';
+import { type FixtureKind, outcomeOf } from '../../tools/parity/check.js';
+import { executionNames, openExecution } from '../../tools/parity/execution.js';
 
 /** The path of a file in test/fixtures/. */
 export function fixturePath(file: string): string {

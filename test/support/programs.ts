@@ -14,7 +14,7 @@ const variable = 'PIPELINE_TEST_PROGRAMS';
 export async function compilePrograms(folder: string): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/**/*.ts', 'test/**/*.ts'],
+    entryPoints: ['src/**/*.ts', 'tools/**/*.ts', 'test/**/*.ts'],
     outbase: root,
     outdir: folder,
     format: 'esm',
@@ -25,7 +25,7 @@ export async function compilePrograms(folder: string): Promise<void> {
   });
   await cp(join(root, 'package.json'), join(folder, 'package.json'));
   for (const name of ['node_modules', 'schemas']) await symlink(join(root, name), join(folder, name));
-  await execa(process.execPath, [join(folder, 'src/config/schema/write-validator.js')]);
+  await execa(process.execPath, [join(folder, 'src/runner/schema/write-validator.js')]);
   process.env[variable] = folder;
 }
 

@@ -1,7 +1,7 @@
+import { spawn } from 'node:child_process';
 import { constants, openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
-import { spawn } from 'node:child_process';
-import { nativeInterface } from '../../src/native-interface.js';
+import { nativeInterface } from '../../src/base/native-interface.js';
 
 /** Why no program can be started on a pseudo-terminal of its own here; undefined where it can. */
 export function whyNoTerminal(): string | undefined {

@@ -2,10 +2,10 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
-import type { RuntimeConfig } from '../../src/config/index.js';
-import { withDefaults } from '../../src/config/schema/defaults.js';
-import { readSchema } from '../../src/config/schema/schema.js';
-import type { StageContext, StageEvent, StageKind } from '../../src/pipeline/stage.js';
+import type { RuntimeConfig } from '../../src/generated/index.js';
+import { withDefaults } from '../../src/runner/schema/defaults.js';
+import { readSchema } from '../../src/runner/schema/schema.js';
+import type { StageContext, StageEvent, StageKind } from '../../src/runner/stage.js';
 
 /** As the schema has it, on one thread. */
 const runtime = withDefaults(readSchema('pipeline.schema.json').properties!.runtime!, {

@@ -1,21 +1,21 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Observable, lastValueFrom, tap, toArray } from 'rxjs';
-import type { RuntimeConfig, SampleConfig } from '../../src/config/index.js';
-import { withDefaults } from '../../src/config/schema/defaults.js';
-import { readSchema } from '../../src/config/schema/schema.js';
-import { LatentWriter } from '../../src/data/latents/index.js';
-import { writeSafetensors } from '../../src/data/safetensors/index.js';
-import { NpzFile } from '../../src/data/npz/index.js';
+import { lastValueFrom, type Observable, tap, toArray } from 'rxjs';
+import { LatentWriter } from '../../src/data/latents/writer.js';
+import { NpzFile } from '../../src/formats/npz.js';
+import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
+import type { RuntimeConfig, SampleConfig } from '../../src/generated/index.js';
 import { autoencoderParameters } from '../../src/models/autoencoder-kl/parameters.js';
 import type { SiTConfig } from '../../src/models/sit/config.js';
 import { sitParameters } from '../../src/models/sit/parameters.js';
-import { type Parameter, initialize, normal } from '../../src/nn/parameters.js';
-import type { Json, StageContext, StageEvent, StageWorkers } from '../../src/pipeline/stage.js';
-import { writeSavedAutoencoder } from '../../src/stages/autoencoder/saved-file.js';
-import { run as runSample } from '../../src/stages/sample/index.js';
-import { type SavedModel, writeSavedModel } from '../../src/stages/train/saved-model.js';
+import { normal, type Parameter } from '../../src/nn/parameter.js';
+import { initialize } from '../../src/nn/parameters.js';
+import { withDefaults } from '../../src/runner/schema/defaults.js';
+import { readSchema } from '../../src/runner/schema/schema.js';
+import type { Json, StageContext, StageEvent, StageWorkers } from '../../src/runner/stage.js';
+import { run as runSample } from '../../src/stages/sample/run.js';
+import { type SavedModel, writeSavedAutoencoder, writeSavedModel } from '../../src/weights/saved-files.js';
 
 const runtime: RuntimeConfig = {
   device: 'cpu',

@@ -1,6 +1,7 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openSafetensors, writeSafetensors } from '../../src/data/safetensors/index.js';
+import { openSafetensors } from '../../src/formats/safetensors/reader.js';
+import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
 import { fixturePath } from './fixture-checks.js';
 
 const prefix = 'param.';

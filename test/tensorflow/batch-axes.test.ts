@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bucketFor, resized } from '../../src/tensorflow/batch-axes.js';
+import { bucketFor, resized } from '../../src/tensorflow/compile.js';
 import {
   type BatchAxes,
-  Session,
-  type Tensor,
-  type Tensor1D,
   compile,
   float32,
   floats,
   int32,
   randomNormal,
   runEagerly,
+  Session,
   streamKey,
+  type Tensor,
+  type Tensor1D,
   tf,
 } from '../../src/tensorflow/index.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkEngine, gpuWarnings } from '../../src/tensorflow/engine-choice.js';
 import { chooseEngine, nativeBackend, startEngine } from '../../src/tensorflow/index.js';
-import type { Machine } from '../../src/tensorflow/library/platform.js';
+import type { Machine } from '../../src/tensorflow/install/platform.js';
 
 let empty: string;
 beforeAll(() => {

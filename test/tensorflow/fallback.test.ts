@@ -1,10 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
-  EagerSession,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
   compile,
+  EagerSession,
   engineKind,
   float32,
   floats,
@@ -16,6 +13,9 @@ import {
   runEagerly,
   startEngine,
   streamKey,
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
   tf,
 } from '../../src/tensorflow/index.js';
 import { philox } from './philox.js';

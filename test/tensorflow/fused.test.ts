@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  Session,
-  type HostRecord,
-  type Tensor,
-  type Tensors,
   compile,
   float32,
   floats,
   fused,
+  type HostRecord,
   mapValues,
   nativeBackend,
   recordSteps,
+  Session,
+  type Tensor,
+  type Tensors,
   tf,
 } from '../../src/tensorflow/index.js';
 

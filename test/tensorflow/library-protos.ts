@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import protobuf from 'protobufjs';
 import 'protobufjs/ext/descriptor/index.js';
-import { locateLibrary } from '../../src/tensorflow/library/locate.js';
+import { locateLibrary } from '../../src/tensorflow/install/locate.js';
 
 /** Fields of a FileDescriptorProto: files that it imports, and what comes last in those of proto3. */
 const field = { dependency: 3, syntax: 12 } as const;

@@ -1,9 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
-  Session,
-  type Tensor,
-  type Tensor2D,
-  type Tensors,
   asFactor,
   compile,
   float32,
@@ -11,6 +7,10 @@ import {
   fused,
   nativeBackend,
   recordSteps,
+  Session,
+  type Tensor,
+  type Tensor2D,
+  type Tensors,
   tf,
 } from '../../src/tensorflow/index.js';
 import { whyNoBfloat16 } from '../support/bfloat16.js';

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { describe, expect, test } from 'vitest';
 import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
 import { reasonsIn, recordsOf } from '../../src/tensorflow/native-log.js';
 
 const preamble = 'WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n';

@@ -1,7 +1,7 @@
 /// <reference lib="es2024.arraybuffer" />
 import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { forgetPeakMemory, peakMemoryBytes } from '../../src/tensorflow/peak-memory.js';
+import { forgetPeakMemory, peakMemoryBytes } from '../../src/tensorflow/native-memory.js';
 
 const bytes = 2 ** 28;
 

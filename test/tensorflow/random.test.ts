@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   CompiledProgram,
-  type HostTensor,
-  Session,
-  type Tensor,
-  type Tensor1D,
   float32,
   floats,
+  type HostTensor,
   int32,
   nativeBackend,
   randomNormal,
   randomUniform,
   runEagerly,
+  Session,
   streamKey,
+  type Tensor,
+  type Tensor1D,
 } from '../../src/tensorflow/index.js';
 import { philox } from './philox.js';
 

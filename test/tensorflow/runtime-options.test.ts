@@ -1,13 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { hasAvx512 } from '../../src/tensorflow/library/processor.js';
 import { nativeBackend } from '../../src/tensorflow/index.js';
+import { hasAvx512 } from '../../src/tensorflow/install/platform.js';
 import {
-  type Place,
-  type Preparation,
-  type RuntimeOptions,
   asTheyAre,
   configProto,
+  type Place,
+  type Preparation,
   preparationOf,
+  type RuntimeOptions,
 } from '../../src/tensorflow/runtime-options.js';
 import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/tensor-float-32.js';
 import { libraryProtos } from './library-protos.js';

@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   CompiledProgram,
+  float32,
+  floats,
   type HostTensor,
+  int32,
+  scalar,
   Session,
   type SessionVariable,
   type StepStats,
   type Tensor,
   TensorFlowError,
   VariableStore,
-  float32,
-  floats,
-  int32,
-  scalar,
 } from '../../src/tensorflow/index.js';
 
 /** TF_Code in TensorFlow's C API. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { BusyTime } from '../../src/training/busy-time.js';
+import { BusyTime } from '../../src/training/meter.js';
 
 it('tells which part of the time between pieces of work was idle, from the first on', async () => {
   let now = 0;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkpointSchedule } from '../../src/training/checkpoint-schedule.js';
+import { checkpointSchedule } from '../../src/training/schedule.js';
 
 /** Steps from 1 to 24 for which something holds. */
 const steps = (holds: (step: number) => boolean) => Array.from({ length: 24 }, (_, i) => i + 1).filter(holds);

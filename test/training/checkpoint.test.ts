@@ -2,8 +2,8 @@ import {
   cp,
   mkdir,
   mkdtemp,
-  readFile,
   readdir,
+  readFile,
   rename,
   rm,
   stat,
@@ -13,9 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openTensors } from '../../src/data/safetensors/index.js';
-import { normal } from '../../src/nn/parameters.js';
-import { Session, type Tensor, float32, nativeBackend, tf } from '../../src/tensorflow/index.js';
+import { openTensors } from '../../src/formats/safetensors/shards.js';
+import { normal } from '../../src/nn/parameter.js';
+import { float32 } from '../../src/tensorflow/data-types.js';
+import { nativeBackend, Session, type Tensor, tf } from '../../src/tensorflow/index.js';
 import {
   checkpointPath,
   groupPath,
@@ -25,7 +26,7 @@ import {
   saveCheckpoint,
 } from '../../src/training/checkpoint.js';
 import { openTrainer } from '../../src/training/open-trainer.js';
-import { type Trainer, startOf } from '../../src/training/trainer.js';
+import { startOf, type Trainer } from '../../src/training/trainer.js';
 import { mountSmall, unmount } from '../support/small-file-system.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

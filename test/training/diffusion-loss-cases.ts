@@ -1,12 +1,12 @@
 import {
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
   float32,
   int32,
   streamKey,
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
 } from '../../src/tensorflow/index.js';
-import { type LatentInputs, type RandomInputs, diffusionLoss } from '../../src/training/diffusion-loss.js';
+import { diffusionLoss, type LatentInputs, type RandomInputs } from '../../src/training/diffusion-loss.js';
 import { timeInterval, transportOf } from '../../src/transport/index.js';
 import { philox } from '../tensorflow/philox.js';
 

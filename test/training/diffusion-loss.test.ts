@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Session, compile, mapValues, nativeBackend, runEagerly } from '../../src/tensorflow/index.js';
-import { expectedLosses, lossOf, lossInputs } from './diffusion-loss-cases.js';
+import { compile, mapValues, nativeBackend, runEagerly, Session } from '../../src/tensorflow/index.js';
+import { expectedLosses, lossInputs, lossOf } from './diffusion-loss-cases.js';
 
 beforeAll(() => {
   nativeBackend();

@@ -1,4 +1,4 @@
-import { trainingKind } from '../../src/parity/kinds/training.js';
+import { trainingKind } from '../../tools/parity/kinds/training.js';
 import { describeFixture } from '../support/fixture-checks.js';
 
 await describeFixture(trainingKind, 'training.safetensors');

@@ -5,15 +5,15 @@ import { sitParameters } from '../../src/models/sit/parameters.js';
 import { sit } from '../../src/models/sit/sit.js';
 import { initialValues } from '../../src/nn/parameters.js';
 import {
-  Session,
-  type Tensor1D,
-  type Tensor4D,
   float32,
   forgetPeakMemory,
   int32,
   nativeBackend,
   peakMemoryBytes,
+  Session,
   sizeOf,
+  type Tensor1D,
+  type Tensor4D,
 } from '../../src/tensorflow/index.js';
 import { SessionTrainer } from '../../src/training/session-trainer.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ScheduleKind, learningRateAt } from '../../src/training/schedule.js';
+import { learningRateAt, type ScheduleKind } from '../../src/training/schedule.js';
 
 const rates = (kind: ScheduleKind, warmupSteps: number, totalSteps: number, steps = totalSteps + 1) =>
   Array.from({ length: steps }, (_, step) =>

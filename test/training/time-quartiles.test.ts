@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
 import { nativeBackend, runEagerly, tf } from '../../src/tensorflow/index.js';
-import { quartileSums, withQuartiles } from '../../src/training/time-quartiles.js';
+import { quartileSums, withQuartiles } from '../../src/training/diffusion-loss.js';
 
 beforeAll(() => {
   nativeBackend();

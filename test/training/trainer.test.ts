@@ -2,25 +2,23 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { normal, zeros } from '../../src/nn/parameters.js';
+import { normal, zeros } from '../../src/nn/parameter.js';
+import { float32, int32, scalar } from '../../src/tensorflow/data-types.js';
 import {
   EagerSession,
   type HostTensors,
-  Session,
-  type Tensor,
-  type Tensor1D,
-  float32,
-  int32,
   nativeBackend,
   randomNormal,
-  scalar,
+  Session,
   streamKey,
+  type Tensor,
+  type Tensor1D,
   tf,
 } from '../../src/tensorflow/index.js';
+import { LossScale } from '../../src/training/checkpoint-manifest.js';
 import { latestCheckpoint, restoreCheckpoint, saveCheckpoint } from '../../src/training/checkpoint.js';
-import { LossScale } from '../../src/training/loss-scale.js';
 import { openTrainer } from '../../src/training/open-trainer.js';
-import { type Trainer, type TrainerOptions, startOf } from '../../src/training/trainer.js';
+import { startOf, type Trainer, type TrainerOptions } from '../../src/training/trainer.js';
 
 const parameters = [
   { name: 'weight', shape: [3, 2], initial: normal(1) },

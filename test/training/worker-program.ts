@@ -1,20 +1,21 @@
+import { normal, zeros } from '../../src/nn/parameter.js';
+import { initialValues } from '../../src/nn/parameters.js';
+import {
+  int32,
+  nativeBackend,
+  randomNormal,
+  Session,
+  streamKey,
+  type Tensor1D,
+  type Tensor4D,
+  tf,
+  WorkerServer,
+} from '../../src/tensorflow/index.js';
+import { openTrainer } from '../../src/training/open-trainer.js';
+
 // One of several workers that train a small network together: prints its losses and weights as JSON.
 // Arguments: rank, addresses separated by commas, steps, the step before which this worker wishes to stop, or -1, and
 // the precision.
-import { normal, zeros } from '../../src/nn/parameters.js';
-import {
-  Session,
-  WorkerServer,
-  nativeBackend,
-  randomNormal,
-  streamKey,
-  int32,
-  tf,
-  type Tensor1D,
-  type Tensor4D,
-} from '../../src/tensorflow/index.js';
-import { openTrainer } from '../../src/training/open-trainer.js';
-import { initialValues } from '../../src/nn/parameters.js';
 
 const [rankText, list, stepsText, stopText, precision] = process.argv.slice(2) as [
   ...[string, string, string, string],

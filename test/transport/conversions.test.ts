@@ -1,22 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { float32, runEagerly, tf, type HostTensor, type Tensor } from '../../src/tensorflow/index.js';
+import { float32, type HostTensor, runEagerly, type Tensor, tf } from '../../src/tensorflow/index.js';
 import {
   dataFromScore,
+  diffusionCoefficient,
   interpolants,
   interpolate,
   noiseFromScore,
   noiseFromVelocity,
   over,
+  type Prediction,
   scoreField,
   sdeDrift,
-  diffusionCoefficient,
+  type TimeFunction,
   toScore,
   toVelocity,
   trainingLoss,
   velocityField,
   velocityTarget,
-  type Prediction,
-  type TimeFunction,
 } from '../../src/transport/index.js';
 
 const predictions: readonly Prediction[] = ['velocity', 'score', 'noise'];

@@ -1,4 +1,4 @@
-import { transportKind } from '../../src/parity/kinds/transport.js';
+import { transportKind } from '../../tools/parity/kinds/transport.js';
 import { describeFixture } from '../support/fixture-checks.js';
 
 await describeFixture(transportKind, 'transport.safetensors');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runEagerly, float32 } from '../../src/tensorflow/index.js';
+import { float32, runEagerly } from '../../src/tensorflow/index.js';
 import { interpolants, over, shiftTime, type TimeFunction } from '../../src/transport/index.js';
 
 const times = [0.003, 0.1, 0.25, 0.5, 0.77, 0.99];

@@ -3,9 +3,9 @@ import {
   defaultSampleEpsilon,
   defaultTrainEpsilon,
   lastStepSize,
-  timeInterval,
   type OdeMethod,
   type SdeSampler,
+  timeInterval,
   type TimeInterval,
   type TransportChoice,
 } from '../../src/transport/index.js';

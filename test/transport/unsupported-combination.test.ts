@@ -2,18 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { float32, runEagerly } from '../../src/tensorflow/index.js';
 import {
   diffusionCoefficient,
-  interpolants,
-  sdeDrift,
-  unsupportedCombination,
-  velocityField,
-  scoreField,
-  timeInterval,
   type DiffusionForm,
   type InterpolantName,
+  interpolants,
   type LastStep,
   type Prediction,
+  scoreField,
+  sdeDrift,
   type SdeSampler,
+  timeInterval,
+  unsupportedCombination,
   type VectorField,
+  velocityField,
 } from '../../src/transport/index.js';
 
 const sde: SdeSampler = {

@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Run } from '../../src/pipeline/runs/run.js';
-import { failureSection } from '../../src/ui/pages/failure-section.js';
-import { renderSection } from '../../src/stages/report/sections/section.js';
+import { renderSection } from '../../src/pages/section.js';
+import type { Run } from '../../src/runner/runs/run.js';
+import { failureSection } from '../../src/ui/pages/run-page.js';
 
 let folder: string;
 let directory: string;

@@ -6,9 +6,9 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
+import { describeUnless } from '../support/unless.js';
 import { accessibilityProblems } from './accessibility.js';
 import { hostile, writeWholeRun } from './whole-run.js';
-import { describeUnless } from '../support/unless.js';
 
 let folder: string;
 const pages = { run: '', comparison: '', failed: '' };

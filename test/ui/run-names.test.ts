@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { Run } from '../../src/pipeline/runs/run.js';
-import type { Json } from '../../src/pipeline/stage.js';
-import { runNames } from '../../src/ui/pages/run-names.js';
+import type { Run } from '../../src/runner/runs/run.js';
+import type { Json } from '../../src/runner/stage.js';
+import { runNames } from '../../src/ui/pages/comparison-page.js';
 
 const runs = (count: number, pipeline = 'mine'): Run[] =>
   Array.from(

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +9,9 @@ import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { nodeProgram } from '../support/programs.js';
+import { describeUnless } from '../support/unless.js';
 import { accessibilityProblems } from './accessibility.js';
 import { writeWholeRun } from './whole-run.js';
-import { describeUnless } from '../support/unless.js';
 
 const main = 'src/cli/main.ts';
 const toyMain = 'test/cli/toy-main.ts';

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { beforeAll, expect, it, onTestFinished } from 'vitest';
-import { readResults } from '../../src/pipeline/sweep/index.js';
-import { writeResults } from '../../src/pipeline/sweep/results-file.js';
+import { readResults, writeResults } from '../../src/runner/sweep/results.js';
 import { sweepPage } from '../../src/ui/pages/sweep-page.js';
 import { browserPath, whyNoBrowser } from '../support/browser.js';
+import { describeUnless } from '../support/unless.js';
 import { accessibilityProblems } from './accessibility.js';
 import { hostile, writeWholeRun } from './whole-run.js';
-import { describeUnless } from '../support/unless.js';
 
 /** A sweep of eleven trials as it leaves them: nine with runs, one that failed, one that was not run. */
 async function writeSweep(parent: string): Promise<string> {

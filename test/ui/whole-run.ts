@@ -1,13 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
-import { fingerprintOf, type Origin } from '../../src/pipeline/fingerprint/origin.js';
-import { environment } from '../../src/pipeline/environment.js';
-import type { RunFile, StageRecord } from '../../src/pipeline/run/run-file.js';
-import { outputPlace } from '../../src/pipeline/store/layout.js';
-import type { Manifest } from '../../src/pipeline/store/manifest.js';
-import type { Json } from '../../src/pipeline/stage.js';
-import { writeRun } from '../pipeline/runs/synthetic-runs.js';
+import { environment } from '../../src/runner/environment.js';
+import { fingerprintOf, type Origin } from '../../src/runner/fingerprint/origin.js';
+import type { RunFile, StageRecord } from '../../src/runner/run/run-folder.js';
+import type { Json } from '../../src/runner/stage.js';
+import { outputPlace } from '../../src/runner/store/layout.js';
+import type { Manifest } from '../../src/runner/store/manifest.js';
+import { writeRun } from '../runner/runs/synthetic-runs.js';
 import { png } from '../stages/report/outputs.js';
 
 /** Names that are markup where they are not escaped. */

@@ -1,15 +1,11 @@
-import {
-  acceptOutput,
-  findRunsRoot,
-  formatReason,
-  makePlan,
-  type PlannedStage,
-} from '../../pipeline/index.js';
-import { topologicalOrder, type Pipeline } from '../../config/index.js';
-import { UserError } from '../../errors.js';
+import { UserError } from '../../base/errors.js';
+import { type Pipeline, topologicalOrder } from '../../runner/pipeline.js';
+import { acceptOutput } from '../../runner/plan/accept.js';
+import { makePlan, type PlannedStage } from '../../runner/plan/plan.js';
+import { formatReason } from '../../runner/plan/reasons.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
 import { loadWithSources, reportMissing } from '../load.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, type Services } from '../services.js';
+import { exitCodes, type Services, shortPath } from '../services.js';
 
 export interface AcceptOptions {
   readonly set: string[];

@@ -1,15 +1,21 @@
+import { access, constants, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Pipeline, PipelineStage, StageOf } from '../../config/index.js';
-import { UserError } from '../../errors.js';
-import { findRunsRoot, runPipeline, type TimedRunEvent } from '../../pipeline/index.js';
+import { isMap, isSeq, parseDocument } from 'yaml';
+import { UserError } from '../../base/errors.js';
+import { asUserError } from '../../base/files.js';
+import { writeFileWhole } from '../../base/output-file.js';
+import type { Pipeline, PipelineStage } from '../../runner/pipeline.js';
+import type { TimedRunEvent } from '../../runner/run/events.js';
+import { runPipeline } from '../../runner/run/run-pipeline.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
 import type { CalibratedChoice, Calibration } from '../../stages/calibrate/calibration.js';
-import { onInterrupt } from '../interrupts.js';
+import { samplerChoice } from '../../stages/sample/config.js';
+import type { StageOf } from '../../stages/shared/check.js';
+import { stepFacts } from '../../transport/integrators.js';
 import { loadWithSources } from '../load.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, type Services } from '../services.js';
+import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
 import { say } from '../wrap.js';
 import { chooseRenderer, exitCode } from './run.js';
-import { phasesIn, writeRatios } from './write-ratios.js';
 
 export interface CalibrateCommandOptions {
   readonly set: string[];
@@ -55,7 +61,8 @@ export async function calibrate(
 
 function phasedStage({ stages, file }: Pipeline, wanted: string | undefined): StageOf<'sample'> {
   const phased = [...stages.values()].filter(
-    (stage): stage is StageOf<'sample'> => stage.kind === 'sample' && (stage.config.phases?.length ?? 0) > 1,
+    (stage): stage is StageOf<'sample'> =>
+      stage.kind === 'sample' && ((stage as StageOf<'sample'>).config.phases?.length ?? 0) > 1,
   );
   const found = wanted === undefined ? phased : phased.filter(({ id }) => id === wanted);
   const [stage] = found;
@@ -73,11 +80,13 @@ function phasedStage({ stages, file }: Pipeline, wanted: string | undefined): St
           ? 'Give a sample stage `phases`, with any ratios to begin with.'
           : 'Name one with --stage.',
     });
-  if (stage.config.sampler.method === 'dopri5')
+  const { sampler } = stage.config;
+  const choice = samplerChoice(sampler);
+  if (choice !== undefined && stepFacts(choice).isAdaptive)
     throw new UserError({
       code: 'impossible-calibration',
       usage: true,
-      message: 'The cost of a path of `dopri5` is not known beforehand: it chooses its own steps.',
+      message: `The cost of a path of \`${sampler.method}\` is not known beforehand: it chooses its own steps.`,
       remedy: 'Calibrate with a method of given steps.',
     });
   return stage;
@@ -194,3 +203,41 @@ function formatFrontier(
 
 const gigas = (cost: number): string => (cost / 1e9).toPrecision(4);
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+/**
+ * Writes the ratios of a `sample` stage's phases into a pipeline file. Comments and all other values stay as they are.
+ *
+ * @throws UserError `phases-not-here` where the file does not itself hold as many phases
+ */
+export async function writeRatios(file: string, stage: string, ratios: readonly number[]): Promise<void> {
+  const { document, phases } = await phasesIn(file, stage, ratios.length + 1);
+  for (const [i, ratio] of ratios.entries()) {
+    const phase = phases.items[i];
+    if (!isMap(phase)) continue;
+    phase.set('switchRatio', ratio);
+  }
+  await writeFileWhole(file, document.toString({ lineWidth: 0, flowCollectionPadding: true }));
+}
+
+/**
+ * The phases of a `sample` stage in a pipeline file that can be written to.
+ *
+ * @throws UserError `phases-not-here` where the file does not itself hold as many
+ */
+export async function phasesIn(file: string, stage: string, count: number) {
+  const text = await access(file, constants.R_OK | constants.W_OK)
+    .then(() => readFile(file, 'utf8'))
+    .catch((error: unknown) => {
+      throw asUserError(error, file);
+    });
+  const document = parseDocument(text, { keepSourceTokens: true });
+  const phases: unknown = document.getIn(['stages', stage, 'phases']);
+  if (document.errors.length > 0 || !isSeq(phases) || phases.items.length !== count)
+    throw new UserError({
+      code: 'phases-not-here',
+      usage: true,
+      message: `${file} does not itself hold ${count} phases of the stage ${stage}.`,
+      remedy: `Write them there first: \`phases: [{ model: …, switchRatio: 0.9 }, …]\`.`,
+    });
+  return { document, phases };
+}

@@ -1,19 +1,17 @@
 import { join, resolve } from 'node:path';
 import { Chalk, type ChalkInstance } from 'chalk';
-import { UserError } from '../../errors.js';
-import { writeFileWhole } from '../../files/output-file.js';
-import { compareRuns, type ComparedFigure, type Comparison } from '../../pipeline/runs/compare.js';
-import { formatOrigin } from '../../pipeline/runs/configuration.js';
-import { findRun } from '../../pipeline/runs/find-runs.js';
-import { listRuns } from '../../pipeline/runs/list-runs.js';
-import type { Run } from '../../pipeline/runs/run.js';
-import { findRunsRoot } from '../../pipeline/runs-root.js';
-import type { Json } from '../../pipeline/stage.js';
-import { figure } from '../../stages/report/markup/figures.js';
-import { shortPath } from '../paths.js';
+import { UserError } from '../../base/errors.js';
+import { writeFileWhole } from '../../base/output-file.js';
+import { figure } from '../../pages/figures.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import { type ComparedFigure, compareRuns, type Comparison } from '../../runner/runs/compare.js';
+import { formatOrigin } from '../../runner/runs/configuration.js';
+import { findRun, listRuns } from '../../runner/runs/find-runs.js';
+import type { Run } from '../../runner/runs/run.js';
+import type { Json } from '../../runner/stage.js';
 import { runColumns } from '../run-lines.js';
-import { exitCodes, usesColor, type Services } from '../services.js';
-import { formatTable, type Cell, type Column } from '../table.js';
+import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
+import { type Cell, type Column, formatTable } from '../table.js';
 
 export interface CompareOptions {
   readonly json?: boolean;

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { findCandidates } from '../completion/candidates.js';
-import type { Shell } from '../completion/scripts.js';
-import { splitWords } from '../completion/words.js';
+import { type Shell, splitWords } from '../completion/scripts.js';
 import { exitCodes, type Services } from '../services.js';
 
 /** Longest description that is printed: lists of a shell are narrow. */

@@ -1,16 +1,15 @@
+import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { existsSync } from 'node:fs';
 import { Chalk } from 'chalk';
-import { findRunsRoot } from '../../pipeline/runs-root.js';
-import { libraryFacts } from '../../tensorflow/library/facts.js';
-import { type EngineReport, engineReport } from '../../tensorflow/engine-report.js';
-import { formatBytes } from '../../tensorflow/library/format-bytes.js';
-import { setupWith } from '../../tensorflow/library/setup-command.js';
-import { verifyLibrary } from '../../tensorflow/library/verify.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, usesColor, type Services } from '../services.js';
+import { formatBytes } from '../../base/format.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import { type EngineReport, engineReport } from '../../tensorflow/engine.js';
+import { libraryFacts } from '../../tensorflow/install/facts.js';
+import { verifyLibrary } from '../../tensorflow/install/install.js';
+import { setupWith } from '../../tensorflow/install/platform.js';
+import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
 import { say } from '../wrap.js';
 
 /** One line of the doctor's findings. */

@@ -1,14 +1,12 @@
 import { extname } from 'node:path';
-import { UserError } from '../../errors.js';
-import { type WeightsSource, openWeights } from '../../stages/weights/open-weights.js';
-import { writeAutoencoder } from '../../stages/weights/write-autoencoder.js';
-import { writeDiffusers } from '../../stages/weights/write-diffusers.js';
-import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../stages/weights/write-reference.js';
-import { writeSaved } from '../../stages/weights/write-saved.js';
+import { UserError } from '../../base/errors.js';
+import { openWeights, type WeightsSource } from '../../weights/open.js';
+import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../weights/write-reference.js';
+import { writeAutoencoder, writeDiffusers, writeSaved } from '../../weights/write.js';
 import { findOutput } from '../find-output.js';
-import { withoutEffect } from '../without-effect.js';
 import type { Services } from '../services.js';
-import { type TransferOptions, type Work, transfer, writeFile, writeFolder } from '../transfer.js';
+import { transfer, type TransferOptions, type Work, writeFile, writeFolder } from '../transfer.js';
+import { withoutEffect } from '../without-effect.js';
 
 type Format = 'pt' | 'safetensors' | 'diffusers' | 'own';
 

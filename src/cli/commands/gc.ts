@@ -1,19 +1,18 @@
 import { dirname, join, resolve } from 'node:path';
+import { formatBytes } from '../../base/format.js';
 import {
   findGarbage,
   findReferences,
   findRunsRoot,
   fingerprintsOfRuns,
   forgetFiles,
+  type Garbage,
   removeGarbage,
   scanRuns,
-  type Garbage,
-} from '../../pipeline/index.js';
-import { formatBytes } from '../../tensorflow/library/format-bytes.js';
-import { shortPath } from '../paths.js';
+} from '../../runner/index.js';
 import { formatFailure } from '../errors.js';
 import { loadWithSources } from '../load.js';
-import { exitCodes, type Services, usesColor } from '../services.js';
+import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
 import { say } from '../wrap.js';
 
 export interface GcOptions {

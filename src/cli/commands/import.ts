@@ -1,11 +1,10 @@
-import { readClassNames } from '../../stages/pretrained/class-names.js';
-import type { ModelHints } from '../../stages/weights/model-source.js';
-import { openWeights } from '../../stages/weights/open-weights.js';
-import { writeAutoencoder } from '../../stages/weights/write-autoencoder.js';
-import { writeSaved } from '../../stages/weights/write-saved.js';
-import { withoutEffect } from '../without-effect.js';
+import { readClassNames } from '../../stages/pretrained/classes.js';
+import type { ModelHints } from '../../weights/model-source.js';
+import { openWeights } from '../../weights/open.js';
+import { writeAutoencoder, writeSaved } from '../../weights/write.js';
 import type { Services } from '../services.js';
-import { type TransferOptions, transfer, writeFolder } from '../transfer.js';
+import { transfer, type TransferOptions, writeFolder } from '../transfer.js';
+import { withoutEffect } from '../without-effect.js';
 
 export interface ImportOptions extends Omit<ModelHints, 'classes'>, TransferOptions {
   readonly classes?: string;

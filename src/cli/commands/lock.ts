@@ -1,10 +1,8 @@
-import { UserError } from '../../errors.js';
-import { findRunsRoot, lockPath, makeLock, makePlan, writeLock } from '../../pipeline/index.js';
-import type { Pipeline } from '../../config/index.js';
-import { loadWithSources, reportMissing } from '../load.js';
-import { shortPath } from '../paths.js';
-import { cachedNotes } from '../planned-stage.js';
-import { exitCodes, type Services } from '../services.js';
+import { UserError } from '../../base/errors.js';
+import { findRunsRoot, lockPath, makeLock, makePlan, writeLock } from '../../runner/index.js';
+import type { Pipeline } from '../../runner/pipeline.js';
+import { cachedNotes, loadWithSources, reportMissing } from '../load.js';
+import { exitCodes, type Services, shortPath } from '../services.js';
 import { say } from '../wrap.js';
 
 export interface LockOptions {

@@ -1,20 +1,26 @@
 import { Chalk } from 'chalk';
+import { formatDuration } from '../../base/text.js';
 import { checkGpuPerWorker } from '../../distributed/device-environment.js';
-import { readLock } from '../../pipeline/lock/lock-file.js';
-import { LockDiffersError, refuseDifferences } from '../../pipeline/lock/refuse.js';
-import { makePlan, type Plan, type PlannedStage } from '../../pipeline/plan/plan.js';
-import { formatReason } from '../../pipeline/plan/reasons.js';
-import { earlierForcing } from '../../pipeline/run/earlier-forcing.js';
-import { describeStages } from '../../pipeline/plan/describe.js';
-import { checkStages } from '../../pipeline/run/stage-context.js';
-import { findRunsRoot } from '../../pipeline/runs-root.js';
-import type { Json, StageFact } from '../../pipeline/stage.js';
+import { LockDiffersError, refuseDifferences } from '../../runner/lock/compare.js';
+import { readLock } from '../../runner/lock/lock-file.js';
+import { describeStages } from '../../runner/plan/describe.js';
+import { makePlan, type Plan, type PlannedStage } from '../../runner/plan/plan.js';
+import { formatReason } from '../../runner/plan/reasons.js';
+import { annotatedYaml, originsOf, resolvedConfig } from '../../runner/resolved.js';
+import { earlierForcing } from '../../runner/run/earlier-forcing.js';
+import { checkStages } from '../../runner/run/stage-context.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import type { Json, StageFact } from '../../runner/stage.js';
+import {
+  cachedLine,
+  cachedNotes,
+  type Loaded,
+  loadWithSources,
+  plannedStageJson,
+  reportMissing,
+} from '../load.js';
 import type { PlanCommandOptions } from '../options.js';
-import { formatDuration } from '../format.js';
-import { cachedLine, cachedNotes, plannedStageJson } from '../planned-stage.js';
-import { loadWithSources, reportMissing, type Loaded } from '../load.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, usesColor, type Services } from '../services.js';
+import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
 import { say } from '../wrap.js';
 
 /** `pipeline plan`: shows what would run and why. Gives the exit code. */
@@ -45,7 +51,7 @@ async function planLoaded(
       refuseDifferences(planned, locked);
     } catch (error) {
       if (!(error instanceof LockDiffersError)) throw error;
-      const { reportLockDifferences } = await import('../lock-differences.js');
+      const { reportLockDifferences } = await import('../errors.js');
       return reportLockDifferences(error, sources, services);
     }
   }
@@ -112,4 +118,24 @@ function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage): Json
       facts: (facts.get(planned.stage.id) ?? []).map(({ label, value }) => ({ label, value })),
     })),
   };
+}
+
+/** `pipeline plan --resolved`: shows the whole configuration and where each value comes from. Gives the exit code. */
+export async function planResolved(
+  file: string,
+  options: Pick<PlanCommandOptions, 'set' | 'json'>,
+  services: Services,
+): Promise<number> {
+  const loaded = await loadWithSources(file, options.set, services);
+  if (!loaded) return exitCodes.invalid;
+  const { pipeline, sources, files } = loaded;
+  const { rules } = await services.loadRegistry();
+  const config = resolvedConfig(pipeline);
+  const origins = originsOf(config, sources, rules.schema);
+  services.stdout.write(
+    options.json === true
+      ? `${JSON.stringify({ file: pipeline.file, files, config, origins: Object.fromEntries(origins) })}\n`
+      : `# ${files.map(shortPath).join(', extends ')}\n${annotatedYaml(config, origins)}`,
+  );
+  return exitCodes.done;
 }

@@ -1,11 +1,9 @@
 import { join, resolve } from 'node:path';
-import { writeFileWhole } from '../../files/output-file.js';
-import { findRun } from '../../pipeline/runs/find-runs.js';
-import { listRuns } from '../../pipeline/runs/list-runs.js';
-import { findRunsRoot } from '../../pipeline/runs-root.js';
+import { writeFileWhole } from '../../base/output-file.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import { runPage } from '../../ui/pages/run-page.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, type Services } from '../services.js';
+import { exitCodes, type Services, shortPath } from '../services.js';
 
 export interface ReportOptions {
   readonly output?: string;

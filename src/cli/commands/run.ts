@@ -1,26 +1,24 @@
-import type { ClusterLeader } from '../../distributed/cluster/leader.js';
+import { isAbortError } from '../../base/streams.js';
+import { type Cluster, describedCluster, isOnOneMachine } from '../../distributed/cluster.js';
 import { checkGpuPerWorker } from '../../distributed/device-environment.js';
-import { distributedExecutor } from '../../distributed/execute.js';
-import { thisProgram } from '../../distributed/local-worker.js';
+import { clusterEnvironment, distributedExecutor } from '../../distributed/execute.js';
+import { followLeader } from '../../distributed/follow.js';
+import { ClusterLeader } from '../../distributed/leader.js';
+import { startLocalWorker, thisProgram } from '../../distributed/local-worker.js';
 import {
   findRunsRoot,
   LockDiffersError,
   readLock,
   runPipeline,
   type TimedRunEvent,
-} from '../../pipeline/index.js';
+} from '../../runner/index.js';
 import { checkEngine, tellOnce } from '../../tensorflow/engine-choice.js';
-import type { RunCommandOptions } from '../options.js';
-import { inCluster } from '../in-cluster.js';
-import { onInterrupt } from '../interrupts.js';
+import { reportLockDifferences } from '../errors.js';
 import { loadWithSources, reportMissing } from '../load.js';
-import { reportLockDifferences } from '../lock-differences.js';
-import { shortPath } from '../paths.js';
-import { jsonRenderer } from '../renderers/json.js';
-import { plainRenderer } from '../renderers/plain.js';
-import type { Renderer } from '../renderers/renderer.js';
+import type { RunCommandOptions } from '../options.js';
+import { jsonRenderer, plainRenderer, type Renderer } from '../renderers/plain.js';
 import { terminalRenderer } from '../renderers/terminal.js';
-import { exitCodes, usesColor, type Services } from '../services.js';
+import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
 import { say } from '../wrap.js';
 
 /** `pipeline run`: runs a file and shows it. Gives the exit code. */
@@ -107,4 +105,48 @@ export function chooseRenderer(
   if (stdout.isTTY && env.TERM !== 'dumb' && !env.CI)
     return terminalRenderer(stdout, stderr, { color: usesColor(stdout, env) });
   return plainRenderer(stdout, stderr);
+}
+
+/**
+ * Lets the first process of a cluster do `work`, and the others what it asks for; a process that stands alone does it
+ * by itself. All have the same exit code.
+ */
+export async function inCluster(
+  services: Services,
+  work: (leader: ClusterLeader | undefined) => Promise<number>,
+): Promise<number> {
+  const cluster = describedCluster(services.env);
+  if (cluster === undefined) return work(undefined);
+  if (cluster.rank > 0) return follow(cluster, services);
+  if (!isOnOneMachine(cluster))
+    services.stderr.write(
+      `warning: ${cluster.addresses.length} processes (${cluster.source}) exchange without encryption or password, and listen on all interfaces of their machines: whoever reaches their ports can run code as you. Keep them within a network that you trust (docs/workers.md).\n`,
+    );
+  const leader = await ClusterLeader.listen(cluster);
+  let exitCode: number = exitCodes.failed;
+  try {
+    exitCode = await work(leader);
+    return exitCode;
+  } finally {
+    await leader.end(exitCode);
+  }
+}
+
+async function follow(cluster: Cluster, { stdout, forceExit }: Services): Promise<number> {
+  const { rank, addresses, control, source } = cluster;
+  const interrupts = onInterrupt(() => undefined, forceExit);
+  stdout.write(`Process ${rank} of ${addresses.length} (${source}): works for process 0 at ${control}.\n`);
+  try {
+    return await followLeader(
+      cluster,
+      (device) => startLocalWorker(thisProgram(), rank, clusterEnvironment(cluster, device)),
+      interrupts.signal,
+    );
+  } catch (error) {
+    // Before process 0 was there to be told.
+    if (isAbortError(error)) return exitCodes.interrupted;
+    throw error;
+  } finally {
+    interrupts.release();
+  }
 }

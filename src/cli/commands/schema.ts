@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { bundledSchema } from '../../config/schema/bundle.js';
-import { readSchema, schemaDirectory, stageKinds } from '../../config/schema/schema.js';
-import { nearest } from '../../config/diagnostics/words.js';
-import { UserError } from '../../errors.js';
+import { UserError } from '../../base/errors.js';
+import { nearest } from '../../runner/diagnostics.js';
+import { bundledSchema } from '../../runner/schema/bundle.js';
+import { readSchema, schemaDirectory, stageKinds } from '../../runner/schema/schema.js';
 import { exitCodes, type Services } from '../services.js';
 
 export interface SchemaOptions {

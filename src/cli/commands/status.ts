@@ -1,18 +1,14 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Chalk } from 'chalk';
-import { findRunsRoot } from '../../pipeline/runs-root.js';
-import { matchingRuns } from '../../pipeline/runs/find-runs.js';
-import { scanRuns } from '../../pipeline/runs/list-runs.js';
-import type { RunState } from '../../pipeline/runs/states.js';
-import type { Run } from '../../pipeline/runs/run.js';
-import type { Json } from '../../pipeline/stage.js';
-import { onInterrupt } from '../interrupts.js';
-import { shortPath } from '../paths.js';
-import { withoutEffect } from '../without-effect.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import { matchingRuns, scanRuns } from '../../runner/runs/find-runs.js';
+import type { Run, RunState } from '../../runner/runs/run.js';
+import type { Json } from '../../runner/stage.js';
 import { runColumns } from '../run-lines.js';
-import { exitCodes, usesColor, type Services } from '../services.js';
+import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
 import { formatTable } from '../table.js';
+import { withoutEffect } from '../without-effect.js';
 
 export interface StatusOptions {
   readonly state: readonly RunState[];

@@ -1,41 +1,40 @@
-import { runtimeOf } from '../../config/pipeline.js';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import { writeFileWhole } from '../../base/output-file.js';
 import { gpusHere } from '../../distributed/device-environment.js';
-import { UserError } from '../../errors.js';
-import { demandOf, describeStages } from '../../pipeline/plan/describe.js';
-import { Places, type Demand, type Machine } from '../../pipeline/placement.js';
-import { availableMemory } from '../../stages/memory.js';
-import { writeFileWhole } from '../../files/output-file.js';
-import { findRunsRoot } from '../../pipeline/index.js';
+import { findRunsRoot } from '../../runner/index.js';
+import { runtimeOf } from '../../runner/pipeline.js';
+import { type Demand, type Machine, Places } from '../../runner/placement.js';
+import { demandOf, describeStages } from '../../runner/plan/describe.js';
+import type { TimedSweepEvent } from '../../runner/sweep/events.js';
+import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
+import {
+  type PlannedTrial,
+  planSweep,
+  possibleMetrics,
+  sharedStages,
+} from '../../runner/sweep/plan-sweep.js';
 import {
   findColumn,
   forcingOf,
-  localLauncher,
   metricNames,
   parseSort,
-  planSweep,
-  possibleMetrics,
   readResults,
   resultsName,
-  runSweep,
-  slurmLauncher,
   sweepFolder,
-  sweptKeys,
-  trialsOf,
-  type Launcher,
-  type PlannedTrial,
-  type SweepOptions,
-  type TimedSweepEvent,
-  type Trial,
-} from '../../pipeline/sweep/index.js';
-import { onInterrupt } from '../interrupts.js';
+} from '../../runner/sweep/results.js';
+import { runSweep, type SweepOptions } from '../../runner/sweep/run-sweep.js';
+import { slurmLauncher } from '../../runner/sweep/slurm-launcher.js';
+import { sweptKeys, type Trial, trialsOf } from '../../runner/sweep/trial.js';
+import { availableMemory } from '../../stages/shared/memory.js';
 import { loadWithTrials } from '../load.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, usesColor, type Services } from '../services.js';
-import { withoutEffect } from '../without-effect.js';
-import { sweepRenderer } from '../sweep/choose-renderer.js';
+import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
+import type { ClosingOptions } from '../sweep/closing.js';
+import { liveSweepRenderer } from '../sweep/live.js';
+import { plainSweepRenderer, type SweepRenderer } from '../sweep/plain.js';
 import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
+import { withoutEffect } from '../without-effect.js';
 
 export interface SweepCommandOptions {
   readonly set: string[];
@@ -249,3 +248,28 @@ const noSweep = (file: string): UserError =>
     message: `${shortPath(file)} has no \`sweep\`.`,
     remedy: 'Add one, such as: sweep: { grid: { seed: [0, 1, 2] } }',
   });
+
+/** The renderer for where the output goes: events for programs, a live view for a terminal, lines for everything else. */
+export function sweepRenderer(
+  planned: readonly PlannedTrial[],
+  options: { readonly json?: boolean; readonly sort?: string },
+  { stdout, stderr, env }: Services,
+): SweepRenderer {
+  if (options.json === true)
+    return {
+      show: (event) => {
+        stdout.write(`${JSON.stringify(event)}\n`);
+      },
+      stopping: () => undefined,
+      end: () => undefined,
+    };
+  const isLive = stdout.isTTY && env.TERM !== 'dumb' && !env.CI;
+  const closing: ClosingOptions = {
+    keys: sweptKeys(planned.map(({ trial }) => trial)),
+    shared: sharedStages(planned),
+    sort: options.sort,
+    width: stdout.isTTY ? stdout.columns : Infinity,
+    color: usesColor(stdout, env),
+  };
+  return isLive ? liveSweepRenderer(stdout, closing) : plainSweepRenderer(stdout, stderr, closing);
+}

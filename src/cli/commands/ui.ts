@@ -3,11 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { findRunsRoot } from '../../pipeline/runs-root.js';
-import { serveRuns } from '../../ui/server/server.js';
-import { onInterrupt } from '../interrupts.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, type Services } from '../services.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import { serveRuns } from '../../ui/server.js';
+import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
 
 export interface UiOptions {
   readonly port: number;

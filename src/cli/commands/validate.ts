@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
-import { isLockFile } from '../../config/source/read-text.js';
-import { counted } from '../format.js';
+import { counted } from '../../base/text.js';
+import { isLockFile } from '../../runner/yaml/text.js';
 import { loadWithTrials, showDiagnostics } from '../load.js';
-import { shortPath } from '../paths.js';
-import { exitCodes, type Services } from '../services.js';
+import { exitCodes, type Services, shortPath } from '../services.js';
 import { say } from '../wrap.js';
 
 /** `pipeline validate`: shows every problem of every file, and of every trial of its sweep. Gives the exit code. */

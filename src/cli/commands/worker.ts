@@ -1,7 +1,7 @@
-import { UserError } from '../../errors.js';
+import { UserError } from '../../base/errors.js';
 import { holdLifeline } from '../../distributed/lifeline.js';
-import type { ToWorker } from '../../distributed/messages.js';
-import { performTask } from '../../distributed/perform-task.js';
+import { performTask } from '../../distributed/task.js';
+import type { ToWorker } from '../../distributed/worker.js';
 import { exitCodes, type Services } from '../services.js';
 
 /** `pipeline worker`: runs a share of a stage for the process that started this one. Gives the exit code. */

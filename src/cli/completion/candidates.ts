@@ -1,11 +1,16 @@
-import type { Command } from 'commander';
-import { readSchema, stageKinds } from '../../config/schema/schema.js';
-import { configurationKeys, stageIds } from './pipeline-keys.js';
-import { type Candidate, type ParsedLine, parseLine } from './parse.js';
-import { runReferences } from './run-references.js';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Argument, Command, Option } from 'commander';
+import { loadPipeline } from '../../stages/load.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import { listRuns } from '../../runner/runs/find-runs.js';
+import { applicable } from '../../runner/schema/alternatives.js';
+import { readSchema, type Schema, stageKinds } from '../../runner/schema/schema.js';
+import { parseNested } from '../../runner/yaml/nesting.js';
+import { shortIds } from '../run-lines.js';
 
 /** What a word may be completed to. */
-export interface Candidates {
+interface Candidates {
   readonly values: readonly Candidate[];
   /** Which names of files will do as well. */
   readonly files: 'none' | 'all' | 'pipelines';
@@ -79,3 +84,140 @@ function schemaNames(): readonly Candidate[] {
 }
 
 const listed = (values: readonly Candidate[]): Candidates => ({ values, files: 'none' });
+
+/** A word that completes what is typed. */
+interface Candidate {
+  readonly value: string;
+  readonly description?: string;
+}
+
+/** What is being typed. */
+type Target =
+  | { readonly kind: 'command' }
+  | { readonly kind: 'option' }
+  | { readonly kind: 'value'; readonly option: Option }
+  | { readonly kind: 'argument'; readonly argument: Argument | undefined };
+
+interface ParsedLine {
+  /** The command that is named; the program itself where none is yet. */
+  readonly command: Command;
+  readonly target: Target;
+  /** The part of the last word that is to be completed: after `--option=`, what follows. */
+  readonly typed: string;
+  /** Arguments that are complete. */
+  readonly given: readonly string[];
+}
+
+/** Finds out what the last word of a command line is to be. `words` begin after the program's name. */
+function parseLine(program: Command, words: readonly string[]): ParsedLine {
+  const last = words.at(-1) ?? '';
+  const given: string[] = [];
+  let command = program;
+  let open: Option | undefined;
+  let onlyArguments = false;
+  for (const word of words.slice(0, -1)) {
+    if (open !== undefined) open = undefined;
+    else if (word === '--') onlyArguments = true;
+    else if (!onlyArguments && word.startsWith('-'))
+      open = word.includes('=') ? undefined : taking(command, word);
+    else {
+      const next = given.length === 0 ? command.commands.find((one) => one.name() === word) : undefined;
+      if (next === undefined) given.push(word);
+      else command = next;
+    }
+  }
+  const line = { command, given };
+  if (open !== undefined) return { ...line, target: { kind: 'value', option: open }, typed: last };
+  if (!onlyArguments && last.startsWith('-')) {
+    const equals = last.indexOf('=');
+    const option = equals < 0 ? undefined : taking(command, last.slice(0, equals));
+    if (option === undefined) return { ...line, target: { kind: 'option' }, typed: last };
+    return { ...line, target: { kind: 'value', option }, typed: last.slice(equals + 1) };
+  }
+  if (command.commands.length > 0) return { ...line, target: { kind: 'command' }, typed: last };
+  const { registeredArguments } = command;
+  const argument = registeredArguments[given.length] ?? registeredArguments.find(({ variadic }) => variadic);
+  return { ...line, target: { kind: 'argument', argument }, typed: last };
+}
+
+/** The option of that name, if it takes a value. */
+function taking(command: Command, name: string): Option | undefined {
+  const option = command.options.find(({ long, short }) => long === name || short === name);
+  return option?.required === true || option?.optional === true ? option : undefined;
+}
+
+type Written = Readonly<Record<string, unknown>>;
+
+/** Ids of the stages of a file, valid or not; none where it cannot be read. */
+async function stageIds(file: string | undefined): Promise<readonly Candidate[]> {
+  const stages = Object.entries(await stagesOf(file));
+  return stages.map(([value, stage]) => {
+    const uses = (stage as Written | null)?.uses;
+    return { value, description: typeof uses === 'string' ? uses : '' };
+  });
+}
+
+/** `path=` for every key that the schema knows of, and the values of one whose `=` is typed. */
+async function configurationKeys(file: string | undefined, typed: string): Promise<readonly Candidate[]> {
+  const schema = readSchema('pipeline.schema.json');
+  const value: Written = { stages: await stagesOf(file) };
+  const keys = [...leaves(schema, value, '')];
+  const equals = typed.indexOf('=');
+  if (equals < 0)
+    return keys.map(({ path, schema: { description = '' } }) => ({ value: `${path}=`, description }));
+  const path = typed.slice(0, equals);
+  const key = keys.find((known) => known.path === path);
+  return valuesOf(key?.schema ?? {}).map((one) => ({ value: `${path}=${one}` }));
+}
+
+/** Stages as they are in the file; with what it is composed of where it is valid. */
+async function stagesOf(file: string | undefined): Promise<Written> {
+  if (file === undefined) return {};
+  const loaded = await loadPipeline(file);
+  if (loaded.ok)
+    return Object.fromEntries(
+      Array.from(loaded.pipeline.stages, ([id, { kind, config }]) => [id, { uses: kind, ...config }]),
+    );
+  try {
+    const value = parseNested(await readFile(file, 'utf8')) as { stages?: Written } | null;
+    return value?.stages ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** Every key that takes a plain value or a list. */
+function* leaves(schema: Schema, value: unknown, path: string): Generator<{ path: string; schema: Schema }> {
+  const chosen = applicable(schema, value);
+  const map = typeof value === 'object' && value !== null ? (value as Written) : {};
+  const more = chosen.additionalProperties;
+  const named = Object.entries(chosen.properties ?? {});
+  const other = typeof more === 'object' ? Object.keys(map).map((key): [string, Schema] => [key, more]) : [];
+  for (const [key, property] of [...named, ...other]) {
+    if (key === 'uses') continue;
+    const inner = path === '' ? key : `${path}.${key}`;
+    const isMap = property.properties !== undefined || typeof property.additionalProperties === 'object';
+    if (isMap) yield* leaves(property, map[key], inner);
+    else yield { path: inner, schema: property };
+  }
+}
+
+function valuesOf({ enum: choices, type, anyOf, default: preset }: Schema): readonly string[] {
+  if (choices !== undefined) return choices.map(String);
+  if (type === 'boolean') return ['true', 'false'];
+  if (anyOf !== undefined) return [...new Set(anyOf.flatMap(valuesOf))];
+  return typeof preset === 'number' || typeof preset === 'string' ? [String(preset)] : [];
+}
+
+/** Every run, pipelines by name, and `latest`. */
+async function runReferences(env: NodeJS.ProcessEnv): Promise<readonly Candidate[]> {
+  const runs = await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), undefined, env));
+  if (runs.length === 0) return [];
+  const names = [...new Set(runs.map(({ record }) => record.pipeline))];
+  const ids = shortIds(runs);
+  return [
+    { value: 'latest', description: 'the latest of all' },
+    ...names.map((value) => ({ value, description: 'its latest run' })),
+    ...runs.toReversed().map((run) => ({ value: ids.get(run)!, description: run.state })),
+  ];
+}

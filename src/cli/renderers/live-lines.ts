@@ -1,7 +1,7 @@
 import type { ChalkInstance } from 'chalk';
 import stringWidth from 'string-width';
-import { formatCount, formatDuration } from '../format.js';
-import type { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
+import { formatCount, formatDuration } from '../../base/text.js';
+import type { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import { paceFacts, position } from './sentences.js';
 
 /** The stage that is running, or being waited for. */

@@ -1,12 +1,12 @@
-import type { TimedRunEvent } from '../../pipeline/run/events.js';
-import { formatReason } from '../../pipeline/plan/reasons.js';
-import type { StageEvent } from '../../pipeline/stage.js';
+import { formatCount } from '../../base/text.js';
+import { formatReason } from '../../runner/plan/reasons.js';
+import type { TimedRunEvent } from '../../runner/run/events.js';
+import { ProgressMeter } from '../../runner/runs/progress-meter.js';
+import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
-import { formatCount, summaryFacts } from '../format.js';
-import { shortPath } from '../paths.js';
-import { cachedNotes } from '../planned-stage.js';
-import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
-import type { Renderer } from './renderer.js';
+import { summaryFacts } from '../format.js';
+import { cachedNotes } from '../load.js';
+import { shortPath } from '../services.js';
 import {
   damagedSentence,
   finishedSentence,
@@ -106,4 +106,24 @@ export function plainRenderer(
     },
     end: () => undefined,
   };
+}
+
+/** One event a line, as JSON. */
+export function jsonRenderer(stdout: NodeJS.WritableStream): Renderer {
+  return {
+    show: (event) => {
+      stdout.write(`${JSON.stringify(event)}\n`);
+    },
+    stopping: () => undefined,
+    end: () => undefined,
+  };
+}
+
+/** Shows a run while it happens. */
+export interface Renderer {
+  show(event: TimedRunEvent): void;
+  /** The user has asked to stop; the run is saving what it must. */
+  stopping(): void;
+  /** Leaves the output in order, whatever happened. */
+  end(): void;
 }

@@ -1,8 +1,9 @@
-import type { RunEvent } from '../../pipeline/run/events.js';
-import { formatCount, formatDuration, formatFigure, formatRate, asWords } from '../format.js';
-import { shortPath } from '../paths.js';
-import type { Pace } from '../../pipeline/runs/progress-meter.js';
-import type { StageProgress } from '../../pipeline/stage.js';
+import { asWords, formatCount, formatDuration } from '../../base/text.js';
+import type { RunEvent } from '../../runner/run/events.js';
+import type { Pace } from '../../runner/runs/progress-meter.js';
+import type { StageProgress } from '../../runner/stage.js';
+import { formatFigure, formatRate } from '../format.js';
+import { shortPath } from '../services.js';
 
 /** What the terminal and plain lines say in the same words. */
 

@@ -1,17 +1,18 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { createLogUpdate } from 'log-update';
 import stringWidth from 'string-width';
-import type { TimedRunEvent } from '../../pipeline/run/events.js';
-import { formatReason } from '../../pipeline/plan/reasons.js';
-import type { StageEvent } from '../../pipeline/stage.js';
+import { formatDuration } from '../../base/text.js';
+import { formatReason } from '../../runner/plan/reasons.js';
+import type { TimedRunEvent } from '../../runner/run/events.js';
+import { ProgressMeter } from '../../runner/runs/progress-meter.js';
+import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
-import { formatDuration, summaryFacts } from '../format.js';
-import { shortPath } from '../paths.js';
-import { activeStageLines, fit, readingLine, waitingStageLine, type ActiveStage } from './live-lines.js';
-import { cachedNotes } from '../planned-stage.js';
-import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
+import { summaryFacts } from '../format.js';
+import { cachedNotes } from '../load.js';
+import { shortPath } from '../services.js';
 import { say } from '../wrap.js';
-import type { Renderer } from './renderer.js';
+import { type ActiveStage, activeStageLines, fit, readingLine, waitingStageLine } from './live-lines.js';
+import type { Renderer } from './plain.js';
 import {
   damagedSentence,
   finishedSentence,

@@ -1,17 +1,13 @@
 import { Chalk } from 'chalk';
-import { UserError } from '../../errors.js';
-import { isTelling } from '../../pipeline/runs/figures.js';
-import {
-  metricNames,
-  parseSort,
-  sortResults,
-  type SweepEvent,
-  type TrialResult,
-} from '../../pipeline/sweep/index.js';
-import { formatDuration, formatFigure } from '../format.js';
-import { shortPath } from '../paths.js';
-import { formatTable, type Column } from '../table.js';
-import { describeValues, formatValue, shortNames } from '../../pipeline/sweep/names.js';
+import { UserError } from '../../base/errors.js';
+import { formatDuration } from '../../base/text.js';
+import { isTelling } from '../../runner/runs/figures.js';
+import type { SweepEvent, TrialResult } from '../../runner/sweep/events.js';
+import { metricNames, parseSort, sortResults } from '../../runner/sweep/results.js';
+import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
+import { formatFigure } from '../format.js';
+import { shortPath } from '../services.js';
+import { type Column, formatTable } from '../table.js';
 
 type Ended = Extract<SweepEvent, { type: 'sweep-finished' | 'sweep-failed' | 'sweep-interrupted' }>;
 

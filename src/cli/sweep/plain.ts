@@ -1,12 +1,12 @@
-import type { TimedSweepEvent } from '../../pipeline/sweep/index.js';
-import { ProgressMeter } from '../../pipeline/runs/progress-meter.js';
-import type { TimedRunEvent } from '../../pipeline/run/events.js';
-import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
+import { counted, formatDuration } from '../../base/text.js';
+import type { TimedRunEvent } from '../../runner/run/events.js';
+import { ProgressMeter } from '../../runner/runs/progress-meter.js';
+import type { SweepEvent, TimedSweepEvent } from '../../runner/sweep/events.js';
+import { describeValues, shortNames } from '../../runner/sweep/trial.js';
 import { summaryFacts } from '../format.js';
-import { closingText, type ClosingOptions } from './closing.js';
-import { describeValues, shortNames } from '../../pipeline/sweep/names.js';
-import type { SweepRenderer } from './renderer.js';
-import { endSentence, retrySentence, startFacts } from './sentences.js';
+import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
+import { shortPath } from '../services.js';
+import { type ClosingOptions, closingText } from './closing.js';
 
 const progressEverySeconds = 10;
 
@@ -92,4 +92,40 @@ export function plainSweepRenderer(
     },
     end: () => undefined,
   };
+}
+
+/** Shows a sweep while it happens. */
+export interface SweepRenderer {
+  show(event: TimedSweepEvent): void;
+  /** The user has asked to stop; the trials are saving what they must. */
+  stopping(): void;
+  /** Leaves the output in order, whatever happened. */
+  end(): void;
+}
+
+type Of<Type extends SweepEvent['type']> = Extract<SweepEvent, { type: Type }>;
+
+/** Such as `4 trials, 1 cached, 2 at once, runs/mine/sweep`. */
+export function startFacts({ trials, parallel, directory }: Of<'sweep-started'>): string {
+  const cached = trials.filter(({ toRun }) => toRun.length === 0).length;
+  const atOnce = Math.min(parallel, trials.length - cached);
+  return [
+    counted(trials.length, 'trial'),
+    ...(cached > 0 ? [`${cached} cached`] : []),
+    ...(atOnce > 1 ? [`${atOnce} at once`] : []),
+    shortPath(directory),
+  ].join(', ');
+}
+
+export function retrySentence({ attempt, attempts, pauseSeconds, failure }: Of<'trial-retrying'>): string {
+  const where = failure.stage === undefined ? '' : `stage ${failure.stage}: `;
+  return `failed (${where}${failure.message}); attempt ${attempt} of ${attempts} in ${formatDuration(pauseSeconds)}`;
+}
+
+export function endSentence({ result, seconds }: Of<'trial-ended'>): string {
+  const { status, failure } = result;
+  if (status === 'finished') return `finished in ${formatDuration(seconds)}`;
+  if (failure === undefined) return status;
+  const where = failure.stage === undefined || status === 'skipped' ? '' : `stage ${failure.stage}: `;
+  return `${status}: ${where}${failure.message}`;
 }

@@ -1,12 +1,12 @@
 import { Chalk } from 'chalk';
-import type { Pipeline } from '../../config/index.js';
-import { formatReason, type PlannedStage } from '../../pipeline/index.js';
-import type { Json } from '../../pipeline/stage.js';
-import { sharedStages, stagesToRun, sweptKeys, type PlannedTrial } from '../../pipeline/sweep/index.js';
-import { counted } from '../format.js';
-import { shortPath } from '../paths.js';
-import { cachedLine, cachedNotes, plannedStageJson } from '../planned-stage.js';
-import { describeValues, shortNames } from '../../pipeline/sweep/names.js';
+import { counted } from '../../base/text.js';
+import { formatReason, type PlannedStage } from '../../runner/index.js';
+import type { Pipeline } from '../../runner/pipeline.js';
+import type { Json } from '../../runner/stage.js';
+import { type PlannedTrial, sharedStages, stagesToRun } from '../../runner/sweep/plan-sweep.js';
+import { describeValues, shortNames, sweptKeys } from '../../runner/sweep/trial.js';
+import { cachedLine, cachedNotes, plannedStageJson } from '../load.js';
+import { shortPath } from '../services.js';
 
 /** What a sweep would do: stages that all trials share first, then each trial; a stage that several share runs once. */
 export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial[], color: boolean): string {

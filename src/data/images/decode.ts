@@ -1,7 +1,7 @@
 import sharp from 'sharp';
-import { UserError } from '../../errors.js';
-import { asUserError } from '../../files/file-errors.js';
-import { readInput } from '../../files/input-file.js';
+import { UserError } from '../../base/errors.js';
+import { asUserError } from '../../base/files.js';
+import { readInput } from '../../base/input-file.js';
 import type { RgbImage } from './rgb-image.js';
 
 /** An image takes 3 bytes a pixel, whatever its file has: a few kilobytes can announce billions. */

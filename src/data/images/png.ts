@@ -1,5 +1,6 @@
+import { open } from 'node:fs/promises';
 import sharp from 'sharp';
-import { writeFileWhole, type FileSeal } from '../../files/output-file.js';
+import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
 import type { RgbImage } from './rgb-image.js';
 
 /** An image as the bytes of a PNG file. */
@@ -12,4 +13,73 @@ export function encodePng({ data, width, height }: RgbImage): Promise<Buffer> {
 /** Writes an image as a PNG file, whole or not at all. */
 export async function writePng(path: string, image: RgbImage): Promise<FileSeal> {
   return writeFileWhole(path, await encodePng(image));
+}
+
+const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+/** The chunk that ends every PNG: no data, its name, its checksum. */
+const end = Buffer.from('\0\0\0\0IEND\xaeB`\x82', 'latin1');
+
+/** Whether a PNG file is there from its first byte to its last, judged by its ends and without decoding it. */
+export async function isWholePng(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    const { size } = await file.stat();
+    if (size < signature.length + end.length) return false;
+    const [head, tail] = [Buffer.alloc(signature.length), Buffer.alloc(end.length)];
+    await file.read(head, 0, head.length, 0);
+    await file.read(tail, 0, tail.length, size - tail.length);
+    return head.equals(signature) && tail.equals(end);
+  } finally {
+    await file.close();
+  }
+}
+
+interface GridOptions {
+  readonly columns: number;
+  /** Pixels around and between the images. Default 2. */
+  readonly padding?: number;
+  /** Whole number by which each image is enlarged, pixels staying sharp. Default 1. */
+  readonly scale?: number;
+  /** Grey level between the images, 0 to 255. Default 255. */
+  readonly background?: number;
+}
+
+/** Lays images of one size out row by row; the last row may have free places. */
+export function imageGrid(images: readonly RgbImage[], options: GridOptions): RgbImage {
+  const { columns, padding = 2, scale = 1, background = 255 } = options;
+  const first = images[0];
+  if (!first) throw new RangeError('a grid needs at least one image');
+  const [tileWidth, tileHeight] = [first.width * scale + padding, first.height * scale + padding];
+  const width = columns * tileWidth + padding;
+  const height = Math.ceil(images.length / columns) * tileHeight + padding;
+  const data = new Uint8Array(width * height * 3).fill(background);
+  images.forEach((image, i) => {
+    if (image.width !== first.width || image.height !== first.height) {
+      throw new RangeError(`image ${i} of a grid has another size than the first`);
+    }
+    const left = padding + (i % columns) * tileWidth;
+    const top = padding + Math.floor(i / columns) * tileHeight;
+    paste(image, scale, data, width, left, top);
+  });
+  return { width, height, data };
+}
+
+function paste(
+  image: RgbImage,
+  scale: number,
+  out: Uint8Array,
+  outWidth: number,
+  left: number,
+  top: number,
+): void {
+  for (let y = 0; y < image.height * scale; y++) {
+    for (let x = 0; x < image.width * scale; x++) {
+      const from = (Math.floor(y / scale) * image.width + Math.floor(x / scale)) * 3;
+      const to = ((top + y) * outWidth + left + x) * 3;
+      out[to] = image.data[from]!;
+      out[to + 1] = image.data[from + 1]!;
+      out[to + 2] = image.data[from + 2]!;
+    }
+  }
 }

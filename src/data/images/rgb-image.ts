@@ -4,3 +4,30 @@ export interface RgbImage {
   readonly height: number;
   readonly data: Uint8Array;
 }
+
+/** Conversions between bytes of images, 0 to 255, and pixels as networks see them, -1 to 1. */
+
+const half = 127.5;
+
+/** Writes an image's bytes as pixels into `out`, from `offset` on; mirrored left to right where asked. */
+export function toPixels(
+  bytes: Uint8Array,
+  size: number,
+  out: Float32Array,
+  offset: number,
+  mirrored = false,
+): void {
+  if (!mirrored) {
+    for (let i = 0; i < bytes.length; i++) out[offset + i] = bytes[i]! / half - 1;
+    return;
+  }
+  for (let y = 0; y < size; y++)
+    for (let x = 0; x < size; x++)
+      for (let c = 0; c < 3; c++)
+        out[offset + (y * size + x) * 3 + c] = bytes[(y * size + size - 1 - x) * 3 + c]! / half - 1;
+}
+
+/** Pixels as bytes, out-of-range ones clipped: round(127.5·x + 127.5), as the reference's `127.5 * x + 128` floored. */
+export function toBytes(pixels: Float32Array): Uint8Array {
+  return Uint8Array.from(pixels, (pixel) => Math.min(255, Math.max(0, Math.floor(pixel * half + 128))));
+}

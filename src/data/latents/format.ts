@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { UserError } from '../../errors.js';
-import { asUserError } from '../../files/file-errors.js';
-import { readInputText } from '../../files/input-file.js';
-import { writeFileWhole, type FileSeal } from '../../files/output-file.js';
+import { UserError } from '../../base/errors.js';
+import { asUserError } from '../../base/files.js';
+import { readInputText } from '../../base/input-file.js';
+import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
 
 /** What every sample of a set of latents has in common, and how they are spread over files. */
 export interface LatentFormat {

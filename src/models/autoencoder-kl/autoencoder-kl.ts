@@ -1,15 +1,21 @@
 import { silu } from '../../nn/activations.js';
-import { convolution, upsampleNearest } from '../../nn/convolution.js';
-import { groupNorm } from '../../nn/group-norm.js';
-import { linear } from '../../nn/linear.js';
-import { type Tensor, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
+import { convolution, linear, upsampleNearest } from '../../nn/layers.js';
+import { groupNorm } from '../../nn/norms.js';
+import {
+  randomNormal,
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
+  type Tensors,
+  tf,
+} from '../../tensorflow/index.js';
 import type { AutoencoderConfig } from './config.js';
 
 /** Bounds of the log-variance, so that its exponential stays finite. */
 const logVarianceRange = [-30, 20] as const;
 
 /** The normal distribution of latents that an image is encoded to. */
-export interface Posterior {
+interface Posterior {
   /** [batch, height, width, latentChannels] */
   readonly mean: Tensor4D;
   readonly logVariance: Tensor4D;
@@ -99,4 +105,27 @@ function conv(weights: Tensors, name: string, x: Tensor4D, stride: 1 | 2 = 1): T
 
 function norm(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor {
   return groupNorm(x, weights[`${name}.weight`]!, weights[`${name}.bias`]!, groups);
+}
+
+/**
+ * Loss of an autoencoder: absolute plus squared error of the reconstruction, and the Kullback–Leibler divergence
+ * of the posterior from a standard normal distribution, each averaged over its numbers.
+ *
+ * @param images [batch, size, size, 3] in [-1, 1]
+ * @param noiseKey stream of the posterior's noise
+ */
+export function autoencoderLoss(
+  weights: Tensors,
+  config: AutoencoderConfig,
+  { images, noiseKey }: { images: Tensor4D; noiseKey: Tensor1D },
+  klWeight: number,
+) {
+  const { mean, logVariance } = encode(weights, config, images);
+  const [batch, ...shape] = mean.shape;
+  const noise = randomNormal(noiseKey, tf.zeros([1], 'int32'), batch, shape);
+  const latents = mean.add<Tensor4D>(logVariance.mul(0.5).exp().mul(noise));
+  const error = decode(weights, config, latents).sub(images);
+  const reconstruction = error.abs().mean().add(error.square().mean());
+  const kl = mean.square().add(logVariance.exp()).sub(logVariance).sub(1).mean().mul(0.5);
+  return { loss: reconstruction.add(kl.mul(klWeight)), figures: { reconstruction, kl } };
 }

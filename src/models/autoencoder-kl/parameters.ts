@@ -1,4 +1,4 @@
-import { type Parameter, ones, uniform, xavier, zeros } from '../../nn/parameter.js';
+import { ones, type Parameter, uniform, xavier, zeros } from '../../nn/parameter.js';
 import type { AutoencoderConfig } from './config.js';
 
 /** Parameters of the autoencoder, in order of use, by diffusers' names. */

@@ -1,4 +1,4 @@
-import { type HostTensor, float32, floats } from '../../tensorflow/index.js';
+import { float32, floats, type HostTensor } from '../../tensorflow/index.js';
 
 /** How a large image is computed in parts: squares of the input at equal distances, whose results overlap. */
 export interface TileGrid {

@@ -1,10 +1,8 @@
+import { softmax, softmaxGradient, sumOfRows } from '../../nn/activations.js';
 import { differentiable } from '../../nn/differentiable.js';
-import { mergeHeads, mergeQueryKeyValue, splitHeads, splitQueryKeyValue } from '../../nn/heads.js';
-import { pool, poolGradient } from '../../nn/pooling.js';
-import { sumOfRows } from '../../nn/reductions.js';
-import { softmax, softmaxGradient } from '../../nn/softmax.js';
-import { type Tensor, type Tensor4D, after, tf } from '../../tensorflow/index.js';
-import { queryChunks, scoresAtOnce } from './query-chunks.js';
+import { adaptivePooling, overGrid } from '../../nn/resampling.js';
+import { after, asFactor, fused, type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
+import { queryChunks, scoresAtOnce } from './config.js';
 
 /**
  * Softmax attention of every token to every other: queries, keys and values side by side,
@@ -80,7 +78,7 @@ function sum(total: Tensor | undefined, part: Tensor): Tensor {
 }
 
 /** Heads, mediators and the side of the tokens' grid. */
-export interface MediatorShape {
+interface MediatorShape {
   readonly heads: number;
   readonly mediators: number;
   readonly grid: number;
@@ -162,4 +160,72 @@ function convolutionGradient(x: Tensor4D, filter: Tensor4D, dy: Tensor4D): { x: 
     x: run('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { inputShape: x.shape }),
     filter: run('DepthwiseConv2dNativeBackpropFilter', { x, dy }, { filterShape: filter.shape }),
   };
+}
+
+/**
+ * [batch, tokens, channels] → [heads, batch, tokens, channels / heads]. Heads come first so that taking some of them
+ * copies nothing.
+ */
+function splitHeads(x: Tensor, heads: number): Tensor {
+  const [batch, tokens, channels] = x.shape as [number, number, number];
+  return x.reshape([batch, tokens, heads, channels / heads]).transpose([2, 0, 1, 3]);
+}
+
+/** [heads, batch, tokens, size] → [batch, tokens, heads · size] */
+function mergeHeads(x: Tensor): Tensor {
+  const [heads, batch, tokens, size] = x.shape as [number, number, number, number];
+  return x.transpose([1, 2, 0, 3]).reshape([batch, tokens, heads * size]);
+}
+
+/** Queries, keys and values side by side, [batch, tokens, 3 · channels] → three times [heads, batch, tokens, size]. */
+function splitQueryKeyValue(qkv: Tensor, heads: number): [Tensor, Tensor, Tensor] {
+  return tf.split(splitHeads(qkv, 3 * heads), 3, 0) as [Tensor, Tensor, Tensor];
+}
+
+/** Undoes `splitQueryKeyValue`. */
+function mergeQueryKeyValue(q: Tensor, k: Tensor, v: Tensor): Tensor {
+  return mergeHeads(tf.concat([q, k, v], 0));
+}
+
+/**
+ * Averages of a square grid of points over side × side adaptive windows, times `factor`:
+ * [heads, batch, grid², size] → [heads, batch, side², size]. No gradient of its own: `poolGradient` is it.
+ */
+function pool(x: Tensor, grid: number, side: number, factor: number): Tensor {
+  if (grid % side === 0) return windowMeans(x, grid, side, factor)[0];
+  return tf.matMul(poolingMatrix(grid, side, factor), x);
+}
+
+/** What a gradient by the averages adds to `dx`, a gradient by the points. */
+function poolGradient(dx: Tensor, dMeans: Tensor, grid: number, side: number, factor: number): Tensor {
+  if (grid % side === 0) return spread(dx, dMeans, grid, side, factor)[0];
+  return dx.add(tf.matMul(poolingMatrix(grid, side, factor), dMeans, true, false));
+}
+
+const windowMeans = fused('window_means', (x: Tensor, grid: number, side: number, factor: number) => {
+  const [heads, batch, , size] = x.shape as [number, number, number, number];
+  const width = grid / side;
+  const windows = x.reshape([heads * batch, side, width, side, width, size]);
+  const means = windows.sum([2, 4]).mul(factor / width ** 2);
+  return [asFactor(means.reshape([heads, batch, side * side, size]))] as const;
+});
+
+const spread = fused(
+  'spread_over_windows',
+  (dx: Tensor, dMeans: Tensor, grid: number, side: number, factor: number) => {
+    const [heads, batch, , size] = dx.shape as [number, number, number, number];
+    const width = grid / side;
+    const windows = dx.reshape([heads * batch, side, width, side, width, size]);
+    const means = dMeans.mul(factor / width ** 2).reshape([heads * batch, side, 1, side, 1, size]);
+    return [asFactor(windows.add(means).reshape(dx.shape))] as const;
+  },
+  { elementwise: true },
+);
+
+function poolingMatrix(grid: number, side: number, factor: number): Tensor {
+  const { rows, columns, data } = overGrid(adaptivePooling(grid, side));
+  return tf.tensor4d(
+    data.map((value) => value * factor),
+    [1, 1, rows, columns],
+  );
 }

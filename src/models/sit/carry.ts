@@ -1,7 +1,7 @@
-import { UserError } from '../../errors.js';
-import { type Matrix, alignedInterpolation, halfPixelInterpolation } from '../../nn/resampling.js';
-import { type HostTensor, float32, floats, sizeOf } from '../../tensorflow/index.js';
-import { type SiTConfig, gridOf } from './config.js';
+import { UserError } from '../../base/errors.js';
+import { alignedInterpolation, halfPixelInterpolation, type Matrix } from '../../nn/resampling.js';
+import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/index.js';
+import { gridOf, type SiTConfig } from './config.js';
 import { sitParameters } from './parameters.js';
 
 /** A model that weights are carried from or to. */

@@ -1,7 +1,8 @@
-// Planning counts costs, and loads no tensors for it.
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { type SiTConfig, gridOf } from './config.js';
+import { gridOf, type SiTConfig } from './config.js';
 import { mlpRatio, sitParameters, timestepFrequencies } from './parameters.js';
+
+// Planning counts costs, and loads no tensors for it.
 
 /** What a model costs, for one sample. */
 export interface ModelCost {

@@ -1,7 +1,6 @@
-import { type SiTConfig, gridOf } from './config.js';
+import { gridOf, queryChunks, type SiTConfig } from './config.js';
 import { sitCost } from './cost.js';
 import { mlpRatio } from './parameters.js';
-import { queryChunks } from './query-chunks.js';
 
 /** What decides about a training's memory beside its model. */
 export interface MemoryChoice {

@@ -1,5 +1,5 @@
-import { type Parameter, normal, ones, uniform, xavier, zeros } from '../../nn/parameter.js';
-import { type SiTConfig, gridOf } from './config.js';
+import { normal, ones, type Parameter, uniform, xavier, zeros } from '../../nn/parameter.js';
+import { gridOf, type SiTConfig } from './config.js';
 
 /** Frequencies that a timestep is embedded with. */
 export const timestepFrequencies = 256;

@@ -1,6 +1,6 @@
-import { type HostTensor, float32 } from '../../tensorflow/index.js';
-import { permute } from '../../nn/permute.js';
-import type { Parameter } from '../../nn/parameters.js';
+import type { Parameter } from '../../nn/parameter.js';
+import { permute } from '../../nn/parameters.js';
+import { float32, type HostTensor } from '../../tensorflow/index.js';
 import type { SiTConfig } from './config.js';
 
 /** Where a parameter stands in the PyTorch reference, and how its layout differs. */

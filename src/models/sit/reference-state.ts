@@ -1,5 +1,7 @@
-import { UserError } from '../../errors.js';
-import { type SiTConfig, gridOf } from './config.js';
+import { UserError } from '../../base/errors.js';
+import type { InterpolantName, Prediction } from '../../transport/index.js';
+import { ours } from '../../transport/names.js';
+import { gridOf, type SiTConfig } from './config.js';
 import { sitParameters } from './parameters.js';
 import { referencePlace } from './reference-names.js';
 
@@ -19,7 +21,7 @@ export function referenceShapes(config: SiTConfig): Map<string, readonly number[
 }
 
 /** What a file does not tell by its tensors' shapes. */
-export interface InferenceHints {
+interface InferenceHints {
   /** Attention heads of a model of this width and depth: needed where no block has mediators, whose tables tell them. */
   readonly headsOf?: (model: Pick<SiTConfig, 'hiddenSize' | 'depth'>) => number | undefined;
   /** Classes without the null class, where known: whether there is a null class follows. */
@@ -117,4 +119,70 @@ export function mismatch(path: string, problems: readonly string[]): UserError {
     message: `${path}: not the weights of this model:\n${told.map((problem) => `  ${problem}`).join('\n')}`,
     remedy: 'Use a checkpoint of the same model, or describe the model that the checkpoint is of.',
   });
+}
+
+/** Where PyTorch meets parameters: those of a module itself, then of the modules in it, in the order of its constructor. */
+const modules = ['pos_embed', 'x_embedder.', 't_embedder.', 'y_embedder.', 'blocks.', 'final_layer.'];
+const inBlock = [
+  ...['an', 'na', 'ah', 'aw', 'ha', 'wa'].map((bias) => `attn.${bias}_bias`),
+  ...['attn.qkv.', 'attn.q_norm.', 'attn.k_norm.', 'attn.proj.', 'attn.dwc.'],
+  ...['mlp.fc1.', 'mlp.fc2.', 'adaLN_modulation.'],
+];
+const inFinal = ['linear.', 'adaLN_modulation.'];
+const leaves = ['weight', 'bias'];
+
+/** Names of the reference's parameters in the order of `model.parameters()`, by whose numbers optimizers keep state. */
+export function referenceOrder(config: SiTConfig): string[] {
+  const ranked = [...referenceShapes(config).keys()].map((name) => ({ name, rank: rankOf(name) }));
+  ranked.sort((a, b) => a.rank.reduce((order, value, i) => order || value - b.rank[i]!, 0));
+  return ranked.map(({ name }) => name);
+}
+
+/** Numbers to compare from the first: module, number in it (block or layer), part, weight before bias. */
+function rankOf(name: string): readonly number[] {
+  const index = (list: readonly string[], text: string) => list.findIndex((start) => text.startsWith(start));
+  const module = index(modules, name);
+  const [, number = '0', rest = ''] = /^\w+\.(?:mlp\.)?(\d+)?\.?(.*)$/.exec(name) ?? [];
+  const part = modules[module] === 'blocks.' ? index(inBlock, rest) : index(inFinal, rest);
+  return [module, Number(number), part, leaves.findIndex((leaf) => name.endsWith(leaf))];
+}
+
+/** What the reference's training options say of a model; each only where they do. */
+interface ReferenceArgs {
+  /** Of an image of this size a latent is an eighth. */
+  readonly imageSize?: number;
+  readonly classes?: number;
+  readonly mediators?: number;
+  readonly interpolant?: InterpolantName;
+  readonly prediction?: Prediction;
+}
+
+/** Image pixels along a side of one latent pixel, in the reference. */
+export const referenceDownsample = 8;
+
+/** Reads the options that the reference's scripts save with a checkpoint. What is of another type is passed over. */
+export function readReferenceArgs(args: Readonly<Record<string, unknown>>): ReferenceArgs {
+  const number = (key: string) => (typeof args[key] === 'number' ? args[key] : undefined);
+  const text = (key: string) => (typeof args[key] === 'string' ? args[key] : undefined);
+  const found = {
+    imageSize: number('image_size'),
+    classes: number('num_classes'),
+    mediators: number('mediator_num'),
+    interpolant: ours('interpolant', text('path_type')),
+    prediction: ours('prediction', text('prediction')),
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+}
+
+/** Where the options contradict the shapes of the tensors that they were saved with. */
+export function argsContradictions(args: ReferenceArgs, config: SiTConfig): string[] {
+  const { imageSize, classes, mediators } = args;
+  const told: readonly (readonly [key: string, said: number | undefined, found: readonly number[]])[] = [
+    ['image_size', imageSize, [config.latentSize * referenceDownsample]],
+    ['num_classes', classes, [config.classes]],
+    ['mediator_num', mediators, [...new Set(config.mediators)]],
+  ];
+  return told
+    .filter(([, said, found]) => said !== undefined && !found.includes(said))
+    .map(([key, said, found]) => `its options say ${key} ${said!}, its tensors ${found.join(' and ')}`);
 }

@@ -1,12 +1,23 @@
-import { biasedGelu, silu } from '../../nn/activations.js';
+import { biasedGelu, silu, sumOfRows } from '../../nn/activations.js';
+import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
-import { gatedResidual } from '../../nn/gated-residual.js';
-import { adaLayerNorm } from '../../nn/layer-norm.js';
-import { linear, product } from '../../nn/linear.js';
-import { recomputed } from '../../nn/recomputed.js';
-import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
+import { linear, product } from '../../nn/layers.js';
+import { adaLayerNorm } from '../../nn/norms.js';
+import {
+  asFactor,
+  fused,
+  openSession,
+  type ProgramSession,
+  type RuntimeOptions,
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
+  type Tensors,
+  tf,
+  type WorkerServer,
+} from '../../tensorflow/index.js';
 import { fullAttention, mediatorAttention } from './attention.js';
-import { type SiTConfig, gridOf } from './config.js';
+import { gridOf, type SiTConfig } from './config.js';
 import { timestepFrequencies } from './parameters.js';
 
 /**
@@ -147,4 +158,40 @@ function finalLayer(weights: Tensors, config: SiTConfig, h: Tensor, condition: T
   const bias = meanOnly(weights['final.projection.bias']!, 1);
   const patches = linear(adaLayerNorm(h, shift!, scale!), weight, bias);
   return unpatchify(patches, gridOf(config), patchSize, channels);
+}
+
+/**
+ * A branch's biased result, gated and added to the trunk: h + gate·(x + bias).
+ *
+ * `h` and `x` are [batch, tokens, channels], `gate` is [batch, 1, channels], `bias` [channels]. The gradient keeps
+ * the gate, x and the bias. Source: Peebles and Xie, arXiv 2212.09748.
+ */
+export const gatedResidual = differentiable((h: Tensor, gate: Tensor, x: Tensor, bias: Tensor) => ({
+  value: gatedSum(h, gate, x, bias)[0],
+  saved: [gate, x, bias],
+  gradient: (dy: Tensor, saved: Tensor[]) => {
+    const [gate, x, bias] = saved as [Tensor, Tensor, Tensor];
+    const [dGate, dx] = gatedGradient(dy, gate, x, bias);
+    return [dy, dGate, dx, sumOfRows(dx)];
+  },
+}));
+
+const gatedSum = fused(
+  'gated_residual',
+  (h: Tensor, gate: Tensor, x: Tensor, bias: Tensor) => [h.add(gate.mul(x.add(bias)))] as const,
+  { elementwise: true },
+);
+
+const gatedGradient = fused(
+  'gated_residual_gradient',
+  (dy: Tensor, gate: Tensor, x: Tensor, bias: Tensor) =>
+    [dy.mul(x.add(bias)).sum(1, true), asFactor(dy.mul(gate))] as const,
+);
+
+/**
+ * A session for programs of SiT models. They have few constants and no dense convolutions, and their products are
+ * written with their biases: TensorFlow's rewriting would make them no faster, and takes as long as all else of a trace.
+ */
+export function openSitSession(runtime: RuntimeOptions = {}, server?: WorkerServer): ProgramSession {
+  return openSession({ rewriting: false, ...runtime }, server);
 }

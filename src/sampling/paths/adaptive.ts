@@ -1,14 +1,19 @@
-import { type HostTensor, type Tensor, float32, floats } from '../../tensorflow/index.js';
+import { float32, floats, type HostTensor, type Tensor } from '../../tensorflow/index.js';
 import { FieldProgram } from '../field-program.js';
+import { integrateAdaptive } from '../integrators/adaptive.js';
+import { dopri5Step, type Tolerances } from '../integrators/dopri5.js';
 import type { Network } from '../network.js';
-import { type Tolerances, dopri5Step, integrateAdaptive } from '../ode/index.js';
-import type { PhaseSwitch } from '../phased-steps.js';
-import { type PhaseOptions, type PhaseState, advancePhase, distancesBetween, firstPhase } from '../phases.js';
+import {
+  advancePhase,
+  distancesBetween,
+  firstPhase,
+  type PhaseOptions,
+  type PhaseState,
+  type PhaseSwitch,
+} from '../phases.js';
 import { putRows, takeRows } from '../rows.js';
-import { type OdeInputs, odeField } from './ode-field.js';
-import type { OdeSteps } from './ode-steps.js';
-import type { FollowPath, PathInputs } from './path.js';
-import { rowsOfAll } from './rows-of-all.js';
+import { type FollowPath, odeField, type OdeInputs, type PathInputs, rowsOfAll } from './path.js';
+import type { OdeSteps } from './steps.js';
 
 type State = Readonly<Record<'x' | 't', HostTensor>>;
 type Start = State & Readonly<Record<'f' | 'dt', HostTensor>>;

@@ -1,25 +1,24 @@
+import { sitCost } from '../../models/sit/cost.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
 import {
-  type SamplerChoice,
-  type TransportChoice,
   defaultSampleEpsilon,
   lastStepSize,
+  odeIntegrator,
+  type OneStepMethod,
+  type SamplerChoice,
   timeInterval,
+  type TransportChoice,
 } from '../../transport/index.js';
-import { sitCost } from '../../models/sit/cost.js';
 import { BatchSizes, type SamplingWork } from '../batch-sizes.js';
-import type { FeatureCache } from '../feature-cache/taylor.js';
+import type { FeatureCache } from '../feature-cache.js';
+import { uniformTimes } from '../integrate.js';
+import type { Tolerances } from '../integrators/dopri5.js';
 import type { Network } from '../network.js';
-import type { Tolerances } from '../ode/index.js';
 import type { PhaseOptions } from '../phases.js';
-import { uniformTimes } from '../times.js';
 import { adaptivePath } from './adaptive.js';
-import { gridPath } from './grid.js';
 import { cachedEulerSteps, cachedSdeSteps } from './cached.js';
-import { densityField, sampleField } from './ode-field.js';
-import { multistepSteps, rungeKuttaSteps } from './ode-steps.js';
-import type { FollowPath } from './path.js';
-import { sdeSteps } from './sde-steps.js';
+import { densityField, type FollowPath, gridPath, sampleField } from './path.js';
+import { multistepSteps, rungeKuttaSteps, sdeSteps } from './steps.js';
 
 /** How to get from noise to data, in full. */
 export interface SamplerSettings {
@@ -77,11 +76,14 @@ export function pathOf(options: PathOptions): FollowPath {
   if (reverse) times.reverse();
   const ode = { session, networks, sizes, field: density ? densityField : sampleField };
   const { method } = choice;
-  if (method === 'dopri5') return adaptivePath(ode, times, phases, settings.tolerances);
+  const { kind } = odeIntegrator(method);
+  if (kind === 'adaptive') return adaptivePath(ode, times, phases, settings.tolerances);
   if (cache && method === 'euler' && !density && !reverse)
     return gridPath({ times, lastStepSize: 0 }, phases, cachedEulerSteps(ode, cache, times.length - 1));
   const steps =
-    method === 'adamsBashforth' ? multistepSteps(ode, settings.order, times) : rungeKuttaSteps(ode, method);
+    kind === 'multistep'
+      ? multistepSteps(ode, settings.order, times)
+      : rungeKuttaSteps(ode, method as OneStepMethod);
   return gridPath({ times, lastStepSize: 0 }, phases, steps);
 }
 

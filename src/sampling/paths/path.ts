@@ -1,5 +1,10 @@
-import type { HostTensor } from '../../tensorflow/index.js';
-import type { PhaseSwitch } from '../phased-steps.js';
+import type { HostTensor, HostTensors, Tensor, Tensors } from '../../tensorflow/index.js';
+import { transportOf, type VectorField, velocityField } from '../../transport/index.js';
+import { integrate } from '../integrate.js';
+import { likelihoodField } from '../likelihood.js';
+import type { SessionModel } from '../network.js';
+import { phasedSteps, type PhaseOptions, type PhaseStep, type PhaseSwitch } from '../phases.js';
+import { takeRows } from '../rows.js';
 
 /** Samples that are followed together from the first time of a path to its last. */
 export interface PathInputs {
@@ -27,3 +32,85 @@ export interface PathResult {
 
 /** Follows a path. */
 export type FollowPath = (inputs: PathInputs) => Promise<PathResult>;
+
+/** The steps of one model along a batch's path. */
+interface GridSteps {
+  readonly step: PhaseStep;
+  readonly lastStep?: PhaseStep;
+}
+
+/** A method of given steps: for one batch, the steps of each phase's model. */
+export type GridMethod = (inputs: PathInputs) => readonly GridSteps[];
+
+interface Grid {
+  /** Ascending or descending. */
+  readonly times: readonly number[];
+  /** Time that the last step covers, where the method has one. */
+  readonly lastStepSize: number;
+}
+
+/** Steps from one time of a grid to the next, each sample by the model of its phase. */
+export function gridPath(
+  { times, lastStepSize }: Grid,
+  phases: PhaseOptions,
+  method: GridMethod,
+): FollowPath {
+  return async (inputs) => {
+    const { init, onProgress, onState, signal } = inputs;
+    const models = method(inputs);
+    const phased = phasedSteps(
+      init.shape[0]!,
+      phases,
+      models.map(({ step }) => step),
+    );
+    const lastSteps = models.flatMap(({ lastStep }) => (lastStep === undefined ? [] : [lastStep]));
+    const hasLastStep = lastSteps.length > 0;
+    const total = times.length - 1 + (hasLastStep ? 1 : 0);
+    let done = 0;
+    const x = await integrate({
+      init,
+      times,
+      step: phased.step,
+      ...(hasLastStep && { lastStep: { size: lastStepSize, step: phased.by(lastSteps) } }),
+      onStep: (states) => {
+        done++;
+        onState?.(states, done);
+        onProgress?.(done / total);
+      },
+      ...(signal && { signal }),
+    });
+    return { x, steps: new Array<number>(x.shape[0]!).fill(total), switches: phased.switches };
+  };
+}
+
+/** The named samples of each tensor. */
+export function rowsOfAll<T extends HostTensors>(
+  tensors: T,
+  rows: readonly number[],
+): { readonly [Name in keyof T]: HostTensor } {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, takeRows(tensor, rows)]),
+  ) as { readonly [Name in keyof T]: HostTensor };
+}
+
+/** What an ODE follows: the field that moves its states, made of a model's velocity and what a path takes of samples. */
+export type OdeField = (velocity: VectorField, perSample: Tensors) => VectorField;
+
+/** States are samples. */
+export const sampleField: OdeField = (velocity) => velocity;
+
+/** States are those of `likelihoodState`; the path takes a `probe` of each sample. */
+export const densityField: OdeField = (velocity, { probe }) => likelihoodField(velocity, probe!);
+
+/** The field for what a model puts out. */
+export function odeField(
+  { transport }: SessionModel,
+  toField: OdeField,
+  output: VectorField,
+  perSample: Tensors,
+): VectorField {
+  return toField(velocityField(transportOf(transport), output), perSample);
+}
+
+/** Names of what a step takes beside samples: the rest of its inputs is of the samples. */
+export type OdeInputs = Record<'x' | 't' | 'dt' | 'labels', Tensor>;

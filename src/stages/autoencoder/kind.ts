@@ -1,8 +1,11 @@
-import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../config/generated/index.js';
-import type { StageKind } from '../../pipeline/stage.js';
-import { runLater } from '../run-later.js';
-import { isIncidentalToTraining } from '../training-files.js';
-import { localWeights, pinWeights } from './weights-place.js';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pinnedCommit } from '../../formats/hub/files.js';
+import { parseRepository, type Repository } from '../../formats/hub/hub.js';
+import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { runLater } from '../shared/run-later.js';
+import { isIncidentalToTraining } from '../training/files.js';
 
 export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
   name: 'autoencoder',
@@ -24,6 +27,30 @@ export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   pin: (config, folder, signal) =>
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
-  describe: async (config) => (await import('./describe.js')).describeAutoencoder(config),
-  run: runLater(() => import('./index.js')),
+  describe: async (config) => (await import('./facts.js')).describeAutoencoder(config),
+  run: runLater(() => import('./run.js')),
 };
+
+type Config = PretrainedAutoencoderConfig;
+
+/** A folder that is there wins over a repository of the same name, as in Hugging Face's own libraries. */
+function repositoryOf({ weights }: Config, folder: string): Repository | undefined {
+  return existsSync(resolve(folder, weights)) ? undefined : parseRepository(weights);
+}
+
+/** The folder of the weights, unless they are a repository. */
+export function localWeights(config: Config, folder: string): readonly string[] {
+  return repositoryOf(config, folder) === undefined ? [resolve(folder, config.weights)] : [];
+}
+
+/** The commit of a repository's revision. */
+export async function pinWeights(
+  config: Config,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
+  const repository = repositoryOf(config, folder);
+  return repository === undefined
+    ? {}
+    : { weights: await pinnedCommit(repository, { env: process.env, signal }) };
+}

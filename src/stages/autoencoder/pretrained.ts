@@ -1,16 +1,17 @@
 import { resolve } from 'node:path';
 import type { Observable } from 'rxjs';
-import type { PretrainedAutoencoderConfig } from '../../config/generated/index.js';
-import { parseRepository, repositoryFiles } from '../../huggingface/index.js';
+import { abortable, everyMs, fromWork } from '../../base/streams.js';
+import { repositoryFiles } from '../../formats/hub/files.js';
+import { parseRepository } from '../../formats/hub/hub.js';
+import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
-import type { StageContext, StageEvent } from '../../pipeline/stage.js';
-import { abortable, everyMs, fromWork } from '../../streams/index.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
 import {
   diffusersConfigName,
   diffusersWeightsNames,
   openAutoencoderSource,
-} from '../weights/autoencoder-source.js';
-import { writeAutoencoder } from '../weights/write-autoencoder.js';
+} from '../../weights/autoencoder-source.js';
+import { writeAutoencoder } from '../../weights/write.js';
 
 const progressEveryMs = 100;
 const bytesPerMegabyte = 1e6;

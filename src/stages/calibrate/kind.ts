@@ -1,6 +1,6 @@
-import type { StageKind } from '../../pipeline/stage.js';
-import { runLater } from '../run-later.js';
-import type { CalibrateConfig } from './index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { runLater } from '../shared/run-later.js';
+import type { CalibrateConfig } from './run.js';
 
 /** Records paths and finds ratios for the phases of a `sample` stage: what `pipeline calibrate` runs. */
 export const stage: StageKind<CalibrateConfig> = {
@@ -10,5 +10,5 @@ export const stage: StageKind<CalibrateConfig> = {
   dependsOnPrecision: true,
   dependsOnEngine: true,
   externalInputs: () => [],
-  run: runLater(() => import('./index.js')),
+  run: runLater(() => import('./run.js')),
 };

@@ -1,6 +1,6 @@
-import type { EncodeConfig } from '../../config/generated/index.js';
-import type { StageKind } from '../../pipeline/stage.js';
-import { runLater } from '../run-later.js';
+import type { EncodeConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { runLater } from '../shared/run-later.js';
 
 export const stage: StageKind<EncodeConfig> = {
   name: 'encode',
@@ -10,6 +10,6 @@ export const stage: StageKind<EncodeConfig> = {
   dependsOnEngine: true,
   dependsOnSeed: false,
   externalInputs: () => [],
-  describe: async (config, resolve) => (await import('./describe.js')).describeEncode(config, resolve),
-  run: runLater(() => import('./index.js')),
+  describe: async (config, resolve) => (await import('./facts.js')).describeEncode(config, resolve),
+  run: runLater(() => import('./run.js')),
 };

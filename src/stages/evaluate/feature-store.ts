@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asUserError } from '../../files/file-errors.js';
-import { acquireLock } from '../../files/file-lock.js';
-import { readExactly } from '../../files/read-exactly.js';
-import type { FeatureStatistics, StoredRows } from '../../metrics/index.js';
-import { StatisticsAccumulator } from '../../metrics/index.js';
-import { cacheFolder } from '../../tensorflow/library/cache-folder.js';
-import { readStatistics, writeStatistics } from './statistics-file.js';
+import { acquireLock } from '../../base/file-lock.js';
+import { asUserError, readExactly } from '../../base/files.js';
+import { type FeatureStatistics, StatisticsAccumulator, type StoredRows } from '../../metrics/index.js';
+import { cacheFolder } from '../../tensorflow/install/platform.js';
 import type { ImageSet } from './image-set.js';
 import type { FeatureNetwork } from './networks.js';
+import { readStatistics, writeStatistics } from './statistics-file.js';
 
 /** Bytes of a float32 number. */
 const numberBytes = 4;

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { ImageDataset } from '../../data/images/index.js';
-import { LatentDataset } from '../../data/latents/index.js';
-import { NpzFile } from '../../data/npz/index.js';
-import { UserError } from '../../errors.js';
-import type { StageContext } from '../../pipeline/stage.js';
-import { openImages } from '../images/open-images.js';
+import { UserError } from '../../base/errors.js';
+import type { ImageDataset } from '../../data/images/dataset.js';
+import { LatentDataset } from '../../data/latents/dataset.js';
+import { NpzFile } from '../../formats/npz.js';
+import type { StageContext } from '../../runner/stage.js';
+import { openImages } from '../images/open.js';
 
 /** Some of a set, one after the other: `[count, height, width, channels]`. */
 export interface SetBatch {

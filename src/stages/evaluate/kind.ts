@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { EvaluateConfig } from '../../config/generated/index.js';
-import type { StageKind } from '../../pipeline/stage.js';
-import { runLater } from '../run-later.js';
+import type { EvaluateConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { runLater } from '../shared/run-later.js';
 
 export const stage: StageKind<EvaluateConfig> = {
   name: 'evaluate',
@@ -24,5 +24,5 @@ export const stage: StageKind<EvaluateConfig> = {
     [samplesFile, referenceFile, inceptionFile].flatMap((path) =>
       path === undefined ? [] : [resolve(folder, path)],
     ),
-  run: runLater(() => import('./index.js')),
+  run: runLater(() => import('./run.js')),
 };

@@ -1,10 +1,10 @@
-import { UserError } from '../../errors.js';
-import { asUserError } from '../../files/file-errors.js';
-import { readInput, sha256Of } from '../../files/input-file.js';
-import { InceptionNetwork, type Rows, latentFeatures } from '../../metrics/index.js';
-import type { StageContext, StageOutput } from '../../pipeline/stage.js';
-import { type RuntimeOptions, engineKind, float32, floats } from '../../tensorflow/index.js';
-import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
+import { UserError } from '../../base/errors.js';
+import { asUserError } from '../../base/files.js';
+import { readInput, sha256Of } from '../../base/input-file.js';
+import { InceptionNetwork, latentFeatures, type Rows } from '../../metrics/index.js';
+import type { StageContext, StageOutput } from '../../runner/stage.js';
+import { engineKind, float32, floats, type RuntimeOptions } from '../../tensorflow/index.js';
+import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import type { ImageSet, SetBatch } from './image-set.js';
 
 /** Features by name, a row an image. */

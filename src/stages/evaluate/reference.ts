@@ -1,10 +1,9 @@
 import { resolve } from 'node:path';
-import type { EvaluateConfig } from '../../config/index.js';
-import { UserError } from '../../errors.js';
-import type { StageContext } from '../../pipeline/stage.js';
-import { distances } from './distances.js';
+import { UserError } from '../../base/errors.js';
+import type { EvaluateConfig } from '../../generated/index.js';
+import type { StageContext } from '../../runner/stage.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
-import { type MeanName, type Statistics, covarianceNames, readStatistics } from './statistics-file.js';
+import { covarianceNames, type MeanName, readStatistics, type Statistics } from './statistics-file.js';
 
 /** What samples are compared with: images, statistics of images, or both. Close it after use. */
 export class Reference {
@@ -81,3 +80,10 @@ function imagesMissing(path: string, name: string, problem: string): UserError {
     remedy: 'Give a file that has them, or leave the figure out of `metrics`.',
   });
 }
+
+/** What distances are called, by the features that they compare and the name of their mean in a statistics file. */
+export const distances = [
+  { metric: 'fid', feature: 'pooled', mean: 'mu' },
+  { metric: 'sfid', feature: 'spatial', mean: 'mu_s' },
+  { metric: 'latentFrechetDistance', feature: 'latent', mean: 'mu_latent' },
+] as const;

@@ -1,5 +1,5 @@
-import { NpzFile, writeNpz } from '../../data/npz/index.js';
-import { UserError } from '../../errors.js';
+import { UserError } from '../../base/errors.js';
+import { NpzFile, writeNpz } from '../../formats/npz.js';
 import type { FeatureStatistics } from '../../metrics/index.js';
 
 /** Mean and covariance without the number of samples that they are of. */

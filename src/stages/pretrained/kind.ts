@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { PretrainedConfig } from '../../config/generated/index.js';
-import type { StageKind } from '../../pipeline/stage.js';
-import { runLater } from '../run-later.js';
+import type { PretrainedConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { runLater } from '../shared/run-later.js';
 import { isFile } from './classes.js';
 
 export const stage: StageKind<PretrainedConfig> = {
@@ -22,5 +22,5 @@ export const stage: StageKind<PretrainedConfig> = {
   dependsOnSeed: false,
   externalInputs: ({ path, classes }, folder) =>
     [path, ...(isFile(classes) ? [classes.file] : [])].map((input) => resolve(folder, input)),
-  run: runLater(() => import('./index.js')),
+  run: runLater(() => import('./run.js')),
 };

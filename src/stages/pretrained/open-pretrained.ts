@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
-import type { PretrainedConfig } from '../../config/generated/index.js';
-import type { ModelSource } from '../weights/model-source.js';
-import { openModel } from '../weights/open-model.js';
-import { isFile } from './classes.js';
-import { readClassNames } from './class-names.js';
+import type { PretrainedConfig } from '../../generated/index.js';
+import type { ModelSource } from '../../weights/model-source.js';
+import { openModel } from '../../weights/open.js';
+import { isFile, readClassNames } from './classes.js';
 
 /**
  * Opens the model that a `pretrained` stage, or the `start` of a training, names. Only headers are read.

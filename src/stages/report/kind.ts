@@ -1,6 +1,6 @@
-import type { ReportConfig } from '../../config/generated/index.js';
-import type { StageKind } from '../../pipeline/stage.js';
-import { runLater } from '../run-later.js';
+import type { ReportConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { runLater } from '../shared/run-later.js';
 
 export const stage: StageKind<ReportConfig> = {
   name: 'report',
@@ -12,5 +12,5 @@ export const stage: StageKind<ReportConfig> = {
   externalInputs: () => [],
   // The page tells how long stages took.
   isIncidental: () => true,
-  run: runLater(() => import('./index.js')),
+  run: runLater(() => import('./run.js')),
 };

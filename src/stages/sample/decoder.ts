@@ -1,10 +1,9 @@
-import type { RgbImage } from '../../data/images/index.js';
-import { toBytes } from '../../data/images/pixels.js';
+import { type RgbImage, toBytes } from '../../data/images/rgb-image.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { takeRows } from '../../sampling/index.js';
-import { type HostTensor, floats } from '../../tensorflow/index.js';
-import type { Autoencoder } from '../autoencoder/saved-autoencoder.js';
-import { decodedAtOnce } from './decoded-at-once.js';
+import { floats, type HostTensor } from '../../tensorflow/index.js';
+import type { Autoencoder } from '../../weights/saved-autoencoder.js';
+import { decodedAtOnce } from './memory.js';
 
 /**
  * Decodes latents to pictures, a few at a time. The last bits of a picture depend on how many are decoded with it: their

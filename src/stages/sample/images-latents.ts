@@ -1,6 +1,6 @@
-import { LatentDataset } from '../../data/latents/index.js';
-import { UserError } from '../../errors.js';
-import { type HostTensor, float32 } from '../../tensorflow/index.js';
+import { UserError } from '../../base/errors.js';
+import { LatentDataset } from '../../data/latents/dataset.js';
+import { float32, type HostTensor } from '../../tensorflow/index.js';
 import type { FoundModel } from './models.js';
 import type { SampleBatch } from './sampler.js';
 

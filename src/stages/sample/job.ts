@@ -1,29 +1,25 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Subject } from 'rxjs';
-import type { SampleConfig } from '../../config/index.js';
-import { UserError } from '../../errors.js';
-import { writeFileWhole } from '../../files/output-file.js';
-import type { Json, StageContext, StageEvent, StageProgress } from '../../pipeline/stage.js';
+import { UserError } from '../../base/errors.js';
+import { writeFileWhole } from '../../base/output-file.js';
+import type { SampleConfig } from '../../generated/index.js';
+import type { Json, StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
-import { type HostTensor, floats, peakMemoryBytes, sizeOf } from '../../tensorflow/index.js';
-import { Autoencoder } from '../autoencoder/saved-autoencoder.js';
-import { readSavedAutoencoder } from '../autoencoder/saved-file.js';
-import { toMegabytes } from '../memory.js';
-import { batchesOfWorker, missingBatches } from './batches.js';
+import { floats, type HostTensor, peakMemoryBytes, sizeOf } from '../../tensorflow/index.js';
+import { Autoencoder } from '../../weights/saved-autoencoder.js';
+import { readSavedAutoencoder } from '../../weights/saved-files.js';
+import { toMegabytes } from '../shared/memory.js';
 import { Decoder } from './decoder.js';
-import { writeGrid } from './grid.js';
+import { NoiseFiles, SampleFiles, writeGrid } from './files.js';
 import { ImageLatents } from './images-latents.js';
-import { sampleLabels } from './labels.js';
-import { type SampledModels, expectedMemory, requireSamplingMemory } from './memory.js';
-import { type FoundModels, findModels } from './models.js';
-import { NoiseFiles } from './noise-files.js';
+import { expectedMemory, requireSamplingMemory, type SampledModels } from './memory.js';
+import { findModels, type FoundModels } from './models.js';
 import { type SampleRecord, SampleRecords } from './records.js';
-import { SampleFiles } from './sample-files.js';
-import { type DrawnBatch, type SampleBatch, Sampler } from './sampler.js';
-import { activeGuidance, samplerSettings } from './settings.js';
+import { batchesOfWorker, type DrawnBatch, missingBatches, type SampleBatch, Sampler } from './sampler.js';
+import { activeGuidance, sampleLabels, samplerSettings } from './settings.js';
 import { savedFraction, switchSteps, writeSwitches } from './switches.js';
-import { SnapshotTaker, type Snapshots, TrajectoryFiles, trajectorySteps } from './trajectory.js';
+import { type Snapshots, SnapshotTaker, TrajectoryFiles, trajectorySteps } from './trajectory.js';
 
 /** A batch whose latents are drawn and whose pictures are not written yet. */
 export interface Drawn {

@@ -1,6 +1,6 @@
-import type { SampleConfig } from '../../config/generated/index.js';
-import type { StageKind } from '../../pipeline/stage.js';
-import { runLater } from '../run-later.js';
+import type { SampleConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { runLater } from '../shared/run-later.js';
 
 export const stage: StageKind<SampleConfig> = {
   name: 'sample',
@@ -23,6 +23,6 @@ export const stage: StageKind<SampleConfig> = {
   dataParallel: true,
   externalInputs: () => [],
   describe: async (config, resolve, runtime) =>
-    (await import('./describe.js')).describeSample(config, resolve, runtime),
-  run: runLater(() => import('./index.js')),
+    (await import('./facts.js')).describeSample(config, resolve, runtime),
+  run: runLater(() => import('./run.js')),
 };

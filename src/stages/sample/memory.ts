@@ -1,12 +1,11 @@
-import type { SampleConfig } from '../../config/generated/index.js';
+import type { SampleConfig } from '../../generated/index.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { partitionedBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { type DecodingCost, type SamplingChoice, samplingMemory } from '../../models/sit/memory.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { requireMemory } from '../memory.js';
-import { decodedAtOnce } from './decoded-at-once.js';
+import { requireMemory } from '../shared/memory.js';
 import { activeGuidance } from './settings.js';
 
 /** The models of a stage. */
@@ -83,4 +82,17 @@ function decodingCost(
     bytes: partitionedBytes(autoencoder, 'decode', sides, atOnce, config.autoencoderMemoryMiB),
     whileDrawing: Math.ceil(config.count / config.batch) > workers,
   };
+}
+
+/** Pixels that are decoded at once: what bounds the memory of decoding. */
+const mostPixels = 2 ** 20;
+
+/** How many of `total` pictures, `side` pixels wide, are decoded at once: as many each time, but for the last few. */
+export function decodedAtOnce(total: number, side: number): number {
+  return evenPart(total, Math.floor(mostPixels / side ** 2));
+}
+
+/** The size of the parts that `total` is divided into, each at most `most`, so that the last lacks as little as may be. */
+function evenPart(total: number, most: number): number {
+  return Math.ceil(total / Math.ceil(total / Math.max(1, most)));
 }

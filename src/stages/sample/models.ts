@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { type SampleConfig, guidanceOf, phasesOf } from '../../config/index.js';
-import { UserError } from '../../errors.js';
+import { UserError } from '../../base/errors.js';
+import type { SampleConfig } from '../../generated/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
-import type { StageContext } from '../../pipeline/stage.js';
+import type { StageContext } from '../../runner/stage.js';
 import type { Network, SessionModel } from '../../sampling/index.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
-import { loadWeights } from '../load-weights.js';
-import { type SavedModel, readSavedModel } from '../train/saved-model.js';
+import { loadWeights } from '../../weights/load-weights.js';
+import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
+import { guidanceOf, phasesOf } from './config.js';
 import { activeGuidance } from './settings.js';
 
 /** A trained model and where it is. */

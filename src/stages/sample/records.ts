@@ -1,6 +1,6 @@
-import { appendFile, readFile, readdir, rm } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asUserError } from '../../files/file-errors.js';
+import { asUserError } from '../../base/files.js';
 
 /** What is known of a sample beside its picture. */
 export interface SampleRecord {

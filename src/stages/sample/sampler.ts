@@ -1,21 +1,32 @@
-import type { SampleConfig } from '../../config/index.js';
-import { openSitSession } from '../../models/sit/session.js';
-import type { StageContext } from '../../pipeline/stage.js';
+import type { SampleConfig } from '../../generated/index.js';
+import { openSitSession } from '../../models/sit/sit.js';
+import type { StageContext } from '../../runner/stage.js';
 import {
-  type FollowPath,
-  type PathInputs,
-  type PathOptions,
-  type PhaseSwitch,
   bitsPerDimension,
+  type FollowPath,
   likelihoodState,
   logLikelihood,
+  type PathInputs,
   pathOf,
+  type PathOptions,
+  type PhaseSwitch,
   takeRows,
 } from '../../sampling/index.js';
-import { type HostTensor, type ProgramSession, float32, int32, sizeOf } from '../../tensorflow/index.js';
+import {
+  compile,
+  type Compiled,
+  float32,
+  type HostTensor,
+  int32,
+  type ProgramSession,
+  randomNormal,
+  randomUniform,
+  sizeOf,
+  streamKey,
+  type Tensor1D,
+} from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import { type FoundModels, openNetworks } from './models.js';
-import { RandomNumbers } from './random-numbers.js';
 import { phaseOptions, samplerSettings } from './settings.js';
 
 /** Samples that are made together: some of a range of consecutive numbers. */
@@ -31,7 +42,7 @@ export interface SampleBatch {
 }
 
 /** What is told while a batch is made. */
-export interface SamplingOptions {
+interface SamplingOptions {
   readonly signal?: AbortSignal;
   /** Told what share of the batch's work is done. */
   readonly onProgress?: (share: number) => void;
@@ -52,7 +63,7 @@ export interface DrawnBatch {
 }
 
 /** What draws, and how. */
-export interface SamplerOptions extends Omit<PathOptions, 'reverse' | 'density'> {
+interface SamplerOptions extends Omit<PathOptions, 'reverse' | 'density'> {
   readonly seed: number;
   /** How the models' latents were normalised. */
   readonly normalization: Normalization;
@@ -236,4 +247,88 @@ function partOf({ onProgress, signal }: SamplingOptions, from: number, to: numbe
 
 function watching({ onState }: SamplingOptions): Pick<SamplingOptions, 'onState'> {
   return onState === undefined ? {} : { onState };
+}
+
+// A type, not an interface: it is a program's record of inputs.
+// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
+type DrawInputs = { key: Tensor1D; first: Tensor1D; samples: Tensor1D };
+
+/** Random numbers for ranges of samples: those of a sample depend on the seed, the purpose, the step and its number. */
+class RandomNumbers {
+  private readonly normals: Compiled<DrawInputs, { values: ReturnType<typeof randomNormal> }>;
+  private readonly uniforms: Compiled<DrawInputs, { values: ReturnType<typeof randomUniform> }>;
+
+  /** @param shape of one sample's numbers */
+  constructor(
+    session: ProgramSession,
+    private readonly seed: number,
+    shape: readonly number[],
+  ) {
+    const drawn = (draw: typeof randomNormal) =>
+      compile(
+        ({ key, first, samples }: DrawInputs) => ({
+          values: draw(key, first, samples.size, shape),
+        }),
+        { session },
+      );
+    this.normals = drawn(randomNormal);
+    this.uniforms = drawn(randomUniform);
+  }
+
+  /** Standard normal numbers for every sample of a range, `[size, …]`. */
+  async normal(purpose: string, range: Range, step = 0): Promise<HostTensor> {
+    return (await this.normals.call(this.inputs(purpose, range, step))).values;
+  }
+
+  /** 1 or -1, equally often. */
+  async signs(purpose: string, range: Range, step = 0): Promise<HostTensor> {
+    const { shape, data } = (await this.uniforms.call(this.inputs(purpose, range, step))).values;
+    return float32(
+      shape,
+      Float32Array.from(data as Float32Array, (value) => (value < 0.5 ? -1 : 1)),
+    );
+  }
+
+  private inputs(purpose: string, { first, size }: Range, step: number) {
+    return {
+      key: streamKey(this.seed, purpose, step),
+      first: int32([1], Int32Array.of(first)),
+      // Only its length matters: it is what the program is traced for.
+      samples: int32([size], new Int32Array(size)),
+    };
+  }
+}
+
+interface Range {
+  /** Number of the first sample. */
+  readonly first: number;
+  readonly size: number;
+}
+
+/** Which of several workers takes a batch: a matter of its place alone, so that all of them agree. */
+export function batchesOfWorker(
+  batches: readonly SampleBatch[],
+  batch: number,
+  { rank, size }: { readonly rank: number; readonly size: number },
+): SampleBatch[] {
+  return batches.filter(({ first }) => Math.floor(first / batch) % size === rank);
+}
+
+/**
+ * The batches that make the samples which are missing. Ranges of samples are always the same, so that what a sample is
+ * made of does not depend on what is missing.
+ */
+export function missingBatches(
+  labels: Int32Array,
+  batch: number,
+  isThere: (sample: number) => boolean,
+): SampleBatch[] {
+  const batches: SampleBatch[] = [];
+  for (let first = 0; first < labels.length; first += batch) {
+    const size = Math.min(batch, labels.length - first);
+    const rows = Array.from({ length: size }, (_, row) => row).filter((row) => !isThere(first + row));
+    if (rows.length > 0)
+      batches.push({ first, size, rows, labels: Int32Array.from(rows, (row) => labels[first + row]!) });
+  }
+  return batches;
 }

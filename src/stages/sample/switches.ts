@@ -1,15 +1,24 @@
 import { join } from 'node:path';
-import type { SampleConfig } from '../../config/index.js';
-import { writeFileWhole } from '../../files/output-file.js';
+import { writeFileWhole } from '../../base/output-file.js';
+import type { SampleConfig } from '../../generated/index.js';
 import { sitCost } from '../../models/sit/cost.js';
-import { type PhaseSwitch, largestCost, phasedCost } from '../../sampling/index.js';
+import {
+  type Guidance,
+  largestCost,
+  phasedCost,
+  type PhaseSwitch,
+  type PredictedSteps,
+  predictedSteps,
+  type SamplerSettings,
+  stepCosts,
+  stepEvaluations,
+} from '../../sampling/index.js';
 import type { FoundModels } from './models.js';
-import { type PathCosts, pathCosts } from './path-costs.js';
 import type { SampleRecord } from './records.js';
 import { activeGuidance, phaseOptions, samplerSettings } from './settings.js';
 
 /** `switches.json`: when each sample went from model to model. */
-export interface SwitchesFile {
+interface SwitchesFile {
   readonly firstSteps: number;
   readonly distance: 'mae' | 'mse';
   readonly switchRatios: readonly number[];
@@ -81,4 +90,25 @@ export function savedFraction(
     largest += largestCost(found.costs);
   }
   return 1 - spent / largest;
+}
+
+/** What the steps of a sample's path cost in each phase, and which of them are predicted. */
+interface PathCosts {
+  readonly costs: readonly (readonly number[])[];
+  readonly predicted: PredictedSteps | undefined;
+}
+
+/** @param adaptiveSteps how many a method that chooses its own took */
+export function pathCosts(
+  { phases, base }: FoundModels,
+  settings: SamplerSettings,
+  guidance: Guidance | undefined,
+  adaptiveSteps?: number,
+): PathCosts {
+  const evaluations = stepEvaluations(phases[0]!.saved, settings, guidance, adaptiveSteps);
+  const networks = phases.map(({ saved }) => ({ model: saved, ...(base && { base: base.saved }) }));
+  return {
+    costs: networks.map((network) => stepCosts(network, evaluations)),
+    predicted: predictedSteps(networks, settings, evaluations),
+  };
 }

@@ -1,15 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TrajectoryConfig } from '../../config/index.js';
-import {
-  type RgbImage,
-  decodeImage,
-  encodePng,
-  imageGrid,
-  isWholePng,
-  writePng,
-} from '../../data/images/index.js';
-import { putFile } from '../../files/put-file.js';
+import { putFile } from '../../base/files.js';
+import { decodeImage } from '../../data/images/decode.js';
+import { encodePng, imageGrid, isWholePng, writePng } from '../../data/images/png.js';
+import type { RgbImage } from '../../data/images/rgb-image.js';
+import type { TrajectoryConfig } from '../../generated/index.js';
 import { takeRows } from '../../sampling/index.js';
 import type { HostTensor } from '../../tensorflow/index.js';
 

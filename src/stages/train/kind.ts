@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import type { TrainConfig } from '../../config/generated/index.js';
-import type { StageKind } from '../../pipeline/stage.js';
+import type { TrainConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
 import { isFile } from '../pretrained/classes.js';
-import { runLater } from '../run-later.js';
-import { isIncidentalToTraining } from '../training-files.js';
+import { runLater } from '../shared/run-later.js';
+import { isIncidentalToTraining } from '../training/files.js';
 
 export const stage: StageKind<TrainConfig> = {
   name: 'train',
@@ -28,9 +28,9 @@ export const stage: StageKind<TrainConfig> = {
       : [],
   isIncidental: isIncidentalToTraining,
   describe: async (config, resolve, runtime, folder) =>
-    (await import('./describe.js')).describeTrain(config, resolve, runtime, folder),
+    (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder) => {
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
-  run: runLater(() => import('./index.js')),
+  run: runLater(() => import('./run.js')),
 };

@@ -1,25 +1,29 @@
 import { join } from 'node:path';
-import type { PretrainedConfig, TrainConfig } from '../../config/generated/index.js';
-import { UserError } from '../../errors.js';
+import { UserError } from '../../base/errors.js';
+import type { PretrainedConfig, TrainConfig } from '../../generated/index.js';
 import {
-  type Carry,
   type CarriedModel,
-  type WeightOf,
+  type Carry,
   carryLines,
   planCarry,
+  type WeightOf,
 } from '../../models/sit/carry.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
-import type { StageContext } from '../../pipeline/stage.js';
-import { averageGroups } from '../../training/state-groups.js';
+import type { StageContext } from '../../runner/stage.js';
+import { averageGroups } from '../../training/checkpoint-manifest.js';
 import type { Trainer, ValueOf } from '../../training/trainer.js';
-import type { PlannedImages, PlannedLatents, Resolve } from '../planned/inputs.js';
-import { plannedTrainingLatents } from '../planned/inputs.js';
+import type { ModelDescription, ModelSource } from '../../weights/model-source.js';
+import { readSavedModel } from '../../weights/saved-files.js';
+import { savedSource } from '../../weights/saved-source.js';
 import { openPretrained } from '../pretrained/open-pretrained.js';
-import type { ModelDescription, ModelSource } from '../weights/model-source.js';
-import { savedSource } from '../weights/saved-source.js';
-import { modelConfig } from './model-config.js';
-import { readSavedModel } from './saved-model.js';
+import {
+  type PlannedImages,
+  type PlannedLatents,
+  plannedTrainingLatents,
+  type Resolve,
+} from '../shared/planned.js';
+import { modelConfig } from './config.js';
 
 /** The model that training starts from. */
 export interface StartModel {

@@ -1,16 +1,17 @@
-import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../pipeline/runs/compare.js';
-import { formatOrigin } from '../../pipeline/runs/configuration.js';
-import type { Run } from '../../pipeline/runs/run.js';
-import { swatch } from '../../stages/report/chart/overlay.js';
-import { figure } from '../../stages/report/markup/figures.js';
-import { capitalized, counted, formatDuration } from '../../stages/report/markup/format.js';
-import { type Html, html, type Part } from '../../stages/report/markup/html.js';
-import { renderPage, type Site } from '../../stages/report/page.js';
-import type { Section } from '../../stages/report/sections/section.js';
-import type { Json } from '../../pipeline/stage.js';
+import { capitalized } from '../../base/format.js';
+import { counted, formatDuration } from '../../base/text.js';
+import { swatch } from '../../pages/chart/overlay.js';
+import { figure } from '../../pages/figures.js';
+import { type Html, html, type Part } from '../../pages/html.js';
+import { renderPage, type Site } from '../../pages/page.js';
+import type { Section } from '../../pages/section.js';
+import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../runner/runs/compare.js';
+import { formatOrigin } from '../../runner/runs/configuration.js';
+import type { Run } from '../../runner/runs/run.js';
+import type { Json } from '../../runner/stage.js';
+import { describeValues, shortNames } from '../../runner/sweep/trial.js';
 import { curveSections } from './curve-sections.js';
-import { runNames, timeOf } from './run-names.js';
-import { stateBadge } from './state-badge.js';
+import { stateBadge } from './run-stages.js';
 
 /** Runs side by side: what was set differently, what came of it, and their curves over each other. */
 export async function comparisonPage(
@@ -155,4 +156,54 @@ function configured(value: Json | undefined, origin: string): Html {
 
 function runHeadings(names: readonly string[]): Part {
   return names.map((name, i) => html`<th scope="col">${swatch(i)} <bdi>${name}</bdi></th>`);
+}
+
+/** Keys that a name holds at most, and characters: a longer one would be read by nobody. */
+const mostKeys = 3;
+const longest = 48;
+
+/**
+ * A short name for each run: what it was set to differently, such as `mediators 4` and `mediators 16`, where that tells
+ * all of them apart; otherwise when they began.
+ */
+export function runNames(
+  runs: readonly Run[],
+  differences: readonly ConfigurationDifference[],
+): readonly string[] {
+  const keys = tellingKeys(runs, differences);
+  const names = shortNames(keys.map(({ key }) => key));
+  const told = runs.map((_, i) =>
+    describeValues(
+      Object.fromEntries(keys.map(({ key, values }) => [key, (values[i] ?? 'none') as Json])),
+      names,
+    ),
+  );
+  const isShort = told.every((name) => name !== '' && name.length <= longest);
+  return isShort && new Set(told).size === runs.length ? told : runs.map((run) => timeOf(run, runs));
+}
+
+/**
+ * Of the keys that somebody wrote (a default may differ from that of an earlier version), all that differ, where these are
+ * few; otherwise the first few that tell ever more runs apart.
+ */
+function tellingKeys(
+  runs: readonly Run[],
+  all: readonly ConfigurationDifference[],
+): readonly ConfigurationDifference[] {
+  const differences = all.filter(({ origins }) => origins.some((origin) => origin !== undefined));
+  if (differences.length <= mostKeys) return differences;
+  const apart = (keys: readonly ConfigurationDifference[]): number =>
+    new Set(runs.map((_, i) => JSON.stringify(keys.map(({ values }) => values[i] ?? null)))).size;
+  const telling: ConfigurationDifference[] = [];
+  for (const difference of differences)
+    if (apart([...telling, difference]) > apart(telling)) telling.push(difference);
+  return telling.slice(0, mostKeys);
+}
+
+/** When a run began; with its pipeline where not all runs are of the same. */
+export function timeOf({ id, record }: Run, runs: readonly Run[]): string {
+  const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
+  return runs.every((other) => other.record.pipeline === record.pipeline)
+    ? time
+    : `${record.pipeline}/${time}`;
 }

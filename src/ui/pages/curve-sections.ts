@@ -1,10 +1,10 @@
-import { readConfiguration } from '../../pipeline/runs/configuration.js';
-import type { Run } from '../../pipeline/runs/run.js';
-import { distinctLines, overlay, type OverlaidCurve } from '../../stages/report/chart/overlay.js';
-import { seriesOf } from '../../stages/report/chart/series.js';
-import { html } from '../../stages/report/markup/html.js';
+import { seriesOf } from '../../pages/chart/axes.js';
+import { distinctLines, type OverlaidCurve, overlay } from '../../pages/chart/overlay.js';
+import { html } from '../../pages/html.js';
+import type { Section } from '../../pages/section.js';
+import { readConfiguration } from '../../runner/runs/configuration.js';
+import type { Run } from '../../runner/runs/run.js';
 import { scaleChoice } from '../../stages/report/sections/curves.js';
-import type { Section } from '../../stages/report/sections/section.js';
 import { readRunStages } from './run-stages.js';
 
 /** Runs that are overlaid at most: more would be told apart by nobody. */

@@ -1,5 +1,5 @@
-import { html } from '../../stages/report/markup/html.js';
-import { renderPage } from '../../stages/report/page.js';
+import { html } from '../../pages/html.js';
+import { renderPage } from '../../pages/page.js';
 
 /** A page that only says something. */
 export function messagePage(title: string, text: string): string {

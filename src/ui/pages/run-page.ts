@@ -1,18 +1,17 @@
-import { readConfiguration } from '../../pipeline/runs/configuration.js';
-import type { Run } from '../../pipeline/runs/run.js';
-import { type PageContent, renderPage, type Site } from '../../stages/report/page.js';
+import { readFile, realpath } from 'node:fs/promises';
+import { basename, join, sep } from 'node:path';
+import { formatDuration } from '../../base/text.js';
+import { html, type Html } from '../../pages/html.js';
+import { type PageContent, renderPage, type Site } from '../../pages/page.js';
+import type { Section } from '../../pages/section.js';
+import { type ConfiguredValue, formatOrigin, readConfiguration } from '../../runner/runs/configuration.js';
+import type { Run } from '../../runner/runs/run.js';
+import type { Json } from '../../runner/stage.js';
 import { curvesSection } from '../../stages/report/sections/curves.js';
 import { sectionsOf, sectionsOfUnfinished } from '../../stages/report/sections/index.js';
 import { pipelineSection, totals } from '../../stages/report/sections/pipeline.js';
-import type { Section } from '../../stages/report/sections/section.js';
 import { stagesSection } from '../../stages/report/sections/stages.js';
-import { formatDuration } from '../../stages/report/markup/format.js';
-import { html } from '../../stages/report/markup/html.js';
-import { configurationSection } from './configuration-section.js';
-import { failureSection } from './failure-section.js';
-import { runFactsSection } from './run-facts-section.js';
-import { readRunStages, type RunStage } from './run-stages.js';
-import { stateBadge } from './state-badge.js';
+import { readRunStages, type RunStage, stateBadge } from './run-stages.js';
 
 /** The page about one run, as the text of a file that needs no other. */
 export async function runPage(run: Run, site?: Site): Promise<string> {
@@ -61,3 +60,126 @@ function head(run: Run, stages: readonly RunStage[]): Head {
     ],
   };
 }
+
+/** Lines of the log that are shown, from its end. */
+const logLines = 40;
+
+/** What went wrong, what to do, and the end of the stage's log; nothing for a run that did not fail. */
+export async function failureSection({ state, stage, record, directory }: Run): Promise<Section | undefined> {
+  if ((state !== 'failed' && state !== 'died') || stage === undefined) return undefined;
+  const failure = record.stages[stage]?.failure;
+  const log = await readLog(directory, `${stage}.log`);
+  const lines = log.trimEnd().split('\n').slice(-logLines);
+  return {
+    id: 'failure',
+    title: 'What went wrong',
+    stage,
+    lead:
+      failure === undefined
+        ? 'The process ended without a word: killed, out of memory, or the machine went down. Running the same file again continues where it stopped.'
+        : [failure.message, failure.remedy !== undefined && ` ${failure.remedy}`],
+    body: html`<details open>
+      <summary>Log<span class="unseen"> of ${stage}</span></summary>
+      <pre role="group" tabindex="0" aria-label="Log of ${stage}"><code>${lines.join('\n')}</code></pre>
+    </details>`,
+  };
+}
+
+/** A log; nothing where there is none. What a link leads to is shown only where that lies in the run's own folder. */
+async function readLog(directory: string, name: string): Promise<string> {
+  try {
+    const [folder, file] = await Promise.all([realpath(directory), realpath(join(directory, name))]);
+    if (file.startsWith(folder + sep)) return await readFile(file, 'utf8');
+    return `${name} is a link to ${file}, outside of the run's folder: it is not shown here.`;
+  } catch {
+    return '';
+  }
+}
+
+/** What was asked for, when and where. The file goes by its name only: a page that is passed on tells of no folder. */
+function runFactsSection({ id, record, endedAt, state }: Run): Section {
+  const { options } = record;
+  const facts: readonly (readonly [string, string])[] = [
+    ['Run', id],
+    ['File', basename(record.file)],
+    ['Started', formatTime(record.startedAt)],
+    ...(endedAt === undefined
+      ? []
+      : [[state === 'died' ? 'Last heard of' : 'Ended', formatTime(endedAt)] as const]),
+    ...options.set.map((setting) => ['Set', setting] as const),
+    ...(options.until === undefined ? [] : [['Until', options.until] as const]),
+    ...(options.force.length === 0 ? [] : [['Forced', options.force.join(', ')] as const]),
+    ['Host', record.host],
+    ['Node', record.node],
+  ];
+  return {
+    id: 'run',
+    title: 'Run',
+    body: html`<dl class="facts wide-facts">
+      ${facts.map(
+        ([label, value]) =>
+          html`<div>
+            <dt>${label}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>`,
+  };
+}
+
+/** In UTC: the page may be read anywhere. */
+function formatTime(time: string): string {
+  return `${time.slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** Every value that the run was configured with, and where it was written. */
+function configurationSection(values: readonly ConfiguredValue[]): Section {
+  const groups = new Map<string, ConfiguredValue[]>();
+  for (const value of values) groups.set(groupOf(value), [...(groups.get(groupOf(value)) ?? []), value]);
+  return {
+    id: 'configuration',
+    title: 'Configuration',
+    lead: 'Every value that the run had, with the file, line and column at which it was written.',
+    body: html`<label class="switch"
+        ><input type="checkbox" class="show-defaults" id="configuration-defaults" /> Show defaults too</label
+      >
+      <div class="frame" role="group" aria-label="Configuration" tabindex="0">
+        <table class="configuration">
+          <thead>
+            <tr>
+              <th scope="col">Key</th>
+              <th scope="col">Value</th>
+              <th scope="col">Written at</th>
+            </tr>
+          </thead>
+          ${Array.from(groups, ([name, own]) => group(name, own))}
+        </table>
+      </div>`,
+  };
+}
+
+function group(name: string, values: readonly ConfiguredValue[]): Html {
+  const isDefault = values.every(({ origin }) => origin === undefined);
+  return html`<tbody>
+    <tr class="${isDefault && 'default'}">
+      <th class="group" scope="rowgroup" colspan="3">${name}</th>
+    </tr>
+    ${values.map(
+      ({ key, value, origin }) =>
+        html`<tr class="${origin === undefined && 'default'}">
+          <th scope="row">
+            <code>${key.startsWith(`stages.${name}.`) ? key.slice(`stages.${name}.`.length) : key}</code>
+          </th>
+          <td><code>${textOf(value)}</code></td>
+          <td>${formatOrigin(origin)}</td>
+        </tr>`,
+    )}
+  </tbody>`;
+}
+
+function groupOf({ key }: ConfiguredValue): string {
+  const [first, stage] = key.split('.');
+  return first === 'stages' && stage !== undefined ? stage : 'pipeline';
+}
+
+const textOf = (value: Json): string => (typeof value === 'string' ? value : JSON.stringify(value));

@@ -1,12 +1,13 @@
 import { dirname, resolve } from 'node:path';
-import { readAllMetrics } from '../../data/metrics-log.js';
-import type { ConfiguredValue } from '../../pipeline/runs/configuration.js';
-import type { Run } from '../../pipeline/runs/run.js';
-import type { StageRecord } from '../../pipeline/run/run-file.js';
-import { outputPlace } from '../../pipeline/store/layout.js';
-import { type Manifest, readManifest } from '../../pipeline/store/manifest.js';
-import type { Json } from '../../pipeline/stage.js';
-import type { ReportedStage } from '../../stages/report/reported-stage.js';
+import { readAllMetrics } from '../../formats/metrics-log.js';
+import { type Html, html } from '../../pages/html.js';
+import type { ReportedStage } from '../../pages/section.js';
+import type { StageRecord } from '../../runner/run/run-folder.js';
+import type { ConfiguredValue } from '../../runner/runs/configuration.js';
+import type { Run, RunState } from '../../runner/runs/run.js';
+import type { Json } from '../../runner/stage.js';
+import { outputPlace } from '../../runner/store/layout.js';
+import { type Manifest, readManifest } from '../../runner/store/manifest.js';
 
 /** A stage of a run, finished or not. */
 export interface RunStage extends ReportedStage {
@@ -73,4 +74,9 @@ function configurationOf(id: string, configuration: readonly ConfiguredValue[]):
   const prefix = `stages.${id}.`;
   const own = configuration.filter(({ key }) => key.startsWith(prefix) && key !== `${prefix}uses`);
   return Object.fromEntries(own.map(({ key, value }) => [key.slice(prefix.length), value]));
+}
+
+/** A run's state, told by its word and a mark as well as by colour. */
+export function stateBadge(state: RunState): Html {
+  return html`<span class="state ${state}">${state}</span>`;
 }

@@ -1,13 +1,13 @@
-import type { RunScan } from '../../pipeline/runs/list-runs.js';
-import type { Run } from '../../pipeline/runs/run.js';
-import { runStates } from '../../pipeline/runs/states.js';
-import { figure } from '../../stages/report/markup/figures.js';
-import { capitalized, counted, formatCount, formatDuration } from '../../stages/report/markup/format.js';
-import { type Html, html, type Part } from '../../stages/report/markup/html.js';
-import { type PageContent, renderPage, type Site } from '../../stages/report/page.js';
-import type { Section } from '../../stages/report/sections/section.js';
+import { capitalized } from '../../base/format.js';
+import { counted, formatCount, formatDuration } from '../../base/text.js';
+import { figure } from '../../pages/figures.js';
+import { type Html, html, type Part } from '../../pages/html.js';
+import { type PageContent, renderPage, type Site } from '../../pages/page.js';
+import type { Section } from '../../pages/section.js';
+import type { RunScan } from '../../runner/runs/find-runs.js';
+import { type Run, runStates } from '../../runner/runs/run.js';
 import { pathOfRun } from './comparison-page.js';
-import { stateBadge } from './state-badge.js';
+import { stateBadge } from './run-stages.js';
 
 /** Runs on one page; older ones are on the next. */
 export const runsOnPage = 100;

@@ -1,15 +1,16 @@
 import { dirname, relative } from 'node:path';
-import { isTelling } from '../../pipeline/runs/figures.js';
-import { readRun, type Run } from '../../pipeline/runs/run.js';
-import type { Json } from '../../pipeline/stage.js';
-import { describeValues, formatValue, shortNames } from '../../pipeline/sweep/names.js';
-import { metricNames, type SweepResults, type TrialResult } from '../../pipeline/sweep/index.js';
-import { swatch } from '../../stages/report/chart/overlay.js';
-import { figure } from '../../stages/report/markup/figures.js';
-import { counted, formatCount, formatDuration } from '../../stages/report/markup/format.js';
-import { type Html, html } from '../../stages/report/markup/html.js';
-import { renderPage, type Site } from '../../stages/report/page.js';
-import type { Section } from '../../stages/report/sections/section.js';
+import { counted, formatCount, formatDuration } from '../../base/text.js';
+import { swatch } from '../../pages/chart/overlay.js';
+import { figure } from '../../pages/figures.js';
+import { type Html, html } from '../../pages/html.js';
+import { renderPage, type Site } from '../../pages/page.js';
+import type { Section } from '../../pages/section.js';
+import { isTelling } from '../../runner/runs/figures.js';
+import { readRun, type Run } from '../../runner/runs/run.js';
+import type { Json } from '../../runner/stage.js';
+import type { TrialResult } from '../../runner/sweep/events.js';
+import { metricNames, type SweepResults } from '../../runner/sweep/results.js';
+import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
 import { pathOfRun } from './comparison-page.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';
 

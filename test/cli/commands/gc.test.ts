@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
-import { tryLock } from '../../../src/files/file-lock.js';
+import { tryLock } from '../../../src/base/file-lock.js';
 import { toyCommand, toyProject, toyYaml } from '../toy-project.js';
 
 let folder: string;

@@ -2,7 +2,7 @@ import { Chalk } from 'chalk';
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { activeStageLines, fit } from '../../../src/cli/renderers/live-lines.js';
-import { ProgressMeter } from '../../../src/pipeline/runs/progress-meter.js';
+import { ProgressMeter } from '../../../src/runner/runs/progress-meter.js';
 
 const chalk = new Chalk({ level: 0 });
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { toyCommand } from '../toy-project.js';
-import { toyYaml, ToySweep } from './toy-sweep.js';
+import { ToySweep, toyYaml } from './toy-sweep.js';
 
 it('plans the points of a grid, of keys in step, of a list and at random, the same at every call', async () => {
   const { folder } = await ToySweep.create('{ grid: { seed: [0] } }');

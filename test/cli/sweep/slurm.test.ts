@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { startSlurm, whyNoSlurm, type Slurm } from '../../support/slurm.js';
+import { type Slurm, startSlurm, whyNoSlurm } from '../../support/slurm.js';
 import { eventsOf, ToySweep } from './toy-sweep.js';
 
 const missing = whyNoSlurm();

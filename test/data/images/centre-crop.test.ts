@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { centreCrop } from '../../../src/data/images/centre-crop.js';
-import { openSafetensors, type SafetensorsFile } from '../../../src/data/safetensors/index.js';
+import { centreCrop } from '../../../src/data/images/crop.js';
+import { openSafetensors, type SafetensorsFile } from '../../../src/formats/safetensors/reader.js';
 
 describe('the ADM centre crop', () => {
   let fixture: SafetensorsFile;

@@ -1,5 +1,6 @@
-/** Crops the same large image on this thread and on others, and a small one; tells what came out as JSON. */
 import { crop, cropHere } from '../../../src/data/images/crop.js';
+
+/** Crops the same large image on this thread and on others, and a small one; tells what came out as JSON. */
 
 let threads = 0;
 process.on('worker', () => threads++);

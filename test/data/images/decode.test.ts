@@ -1,12 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp, { type Sharp } from 'sharp';
+import sharp from 'sharp';
+import type { Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crop } from '../../../src/data/images/crop.js';
 import { decodeImage } from '../../../src/data/images/decode.js';
-import { imageGrid } from '../../../src/data/images/grid.js';
-import { encodePng, writePng } from '../../../src/data/images/png.js';
+import { encodePng, imageGrid, writePng } from '../../../src/data/images/png.js';
 
 let folder: string;
 beforeAll(async () => {

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { centreCrop } from '../../../src/data/images/centre-crop.js';
-import { type CropNumbers, randomCrop } from '../../../src/data/images/random-crop.js';
+import { centreCrop, type CropNumbers, randomCrop } from '../../../src/data/images/crop.js';
 
 /** 24 by 12 pixels whose red is the column and whose green is the row, ten a step. */
 const image = {

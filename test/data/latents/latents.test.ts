@@ -1,13 +1,10 @@
-import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  LatentDataset,
-  LatentWriter,
-  type LatentFormat,
-  type LatentSample,
-} from '../../../src/data/latents/index.js';
+import { LatentDataset } from '../../../src/data/latents/dataset.js';
+import type { LatentFormat } from '../../../src/data/latents/format.js';
+import { type LatentSample, LatentWriter } from '../../../src/data/latents/writer.js';
 
 const format: LatentFormat = { shape: [2, 1, 3], dtype: 'float32', classes: ['cat', 'dog'], shardSize: 4 };
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { type Server, type Socket, connect, createServer } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { execa } from 'execa';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Cluster } from '../../../src/distributed/cluster/cluster.js';
-import { groupName } from '../../../src/distributed/cluster/control-messages.js';
-import { followLeader } from '../../../src/distributed/cluster/follow.js';
-import { ClusterLeader } from '../../../src/distributed/cluster/leader.js';
+import type { Cluster } from '../../../src/distributed/cluster.js';
+import { groupName } from '../../../src/distributed/control.js';
+import { followLeader } from '../../../src/distributed/follow.js';
+import { ClusterLeader } from '../../../src/distributed/leader.js';
 import { freePorts } from '../../support/free-ports.js';
 
 let leader: ClusterLeader | undefined;

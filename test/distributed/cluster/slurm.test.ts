@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { expandHostlist } from '../../../src/distributed/cluster/hostlist.js';
-import { slurmCluster } from '../../../src/distributed/cluster/slurm.js';
+import { expandHostlist, slurmCluster } from '../../../src/distributed/cluster.js';
 
 describe("Slurm's lists of hosts", () => {
   // Expanded by `scontrol show hostnames`.

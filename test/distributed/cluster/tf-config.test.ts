@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tfConfigCluster } from '../../../src/distributed/cluster/tf-config.js';
+import { tfConfigCluster } from '../../../src/distributed/cluster.js';
 
 const read = (config: unknown) => tfConfigCluster({ TF_CONFIG: JSON.stringify(config) });
 const addresses = ['a.pool.svc:2222', 'b.pool.svc:2222', 'c.pool.svc:2222'];

@@ -3,18 +3,18 @@ import type { SiTConfig } from '../../../src/models/sit/config.js';
 import { sitParameters } from '../../../src/models/sit/parameters.js';
 import { sit } from '../../../src/models/sit/sit.js';
 import {
-  Session,
-  type RuntimeOptions,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  type Tensors,
   compile,
   float32,
   floats,
   int32,
   nativeBackend,
+  type RuntimeOptions,
+  Session,
   sizeOf,
+  type Tensor,
+  type Tensor1D,
+  type Tensor4D,
+  type Tensors,
   tf,
 } from '../../../src/tensorflow/index.js';
 import { whyNoBfloat16 } from '../../support/bfloat16.js';

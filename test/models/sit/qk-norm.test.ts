@@ -4,7 +4,7 @@ import type { SiTConfig } from '../../../src/models/sit/config.js';
 import { sitParameters } from '../../../src/models/sit/parameters.js';
 import { inferConfig, referenceShapes } from '../../../src/models/sit/reference-state.js';
 import { initialize } from '../../../src/nn/parameters.js';
-import { type HostTensors, float32, floats, runEagerly, sizeOf } from '../../../src/tensorflow/index.js';
+import { float32, floats, type HostTensors, runEagerly, sizeOf } from '../../../src/tensorflow/index.js';
 
 const [grid, channels, heads] = [4, 8, 2];
 const model = (mediators: number, qkNorm: boolean): SiTConfig => ({

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { queryChunks } from '../../../src/models/sit/query-chunks.js';
+import { queryChunks } from '../../../src/models/sit/config.js';
 
 it.each([
   // 12 tables of 100 scores, at most 400 of them at a time: 3 parts would do, but 10 queries divide by 5.

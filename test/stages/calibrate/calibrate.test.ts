@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readCalibration } from '../../../src/stages/calibrate/calibration.js';
-import { run } from '../../../src/stages/calibrate/index.js';
+import { run } from '../../../src/stages/calibrate/run.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
 let bench: SampleBench;

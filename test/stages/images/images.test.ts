@@ -1,10 +1,10 @@
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { ImagesConfig } from '../../../src/config/generated/index.js';
-import { ImageDataset } from '../../../src/data/images/index.js';
-import type { StageContext } from '../../../src/pipeline/stage.js';
+import { ImageDataset } from '../../../src/data/images/dataset.js';
+import type { ImagesConfig } from '../../../src/generated/index.js';
+import type { StageContext } from '../../../src/runner/stage.js';
 import { stage } from '../../../src/stages/images/kind.js';
 import { folderWith, removeFolders } from '../../data/images/folders.js';
 

@@ -1,16 +1,18 @@
-import { copyFile, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PretrainedConfig } from '../../../src/config/index.js';
 import {
   TorchTensorSource,
   type TorchWritable,
   writeTorchCheckpoint,
-} from '../../../src/data/pytorch/index.js';
-import { openSafetensors, writeSafetensors, type TensorData } from '../../../src/data/safetensors/index.js';
+} from '../../../src/formats/pytorch/write.js';
+import type { TensorData } from '../../../src/formats/safetensors/header.js';
+import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
+import { writeSafetensors } from '../../../src/formats/safetensors/writer.js';
+import type { PretrainedConfig } from '../../../src/generated/index.js';
 import { stage } from '../../../src/stages/pretrained/kind.js';
-import type { SavedModel } from '../../../src/stages/train/saved-model.js';
+import type { SavedModel } from '../../../src/weights/saved-files.js';
 import { fixturePath } from '../../support/fixture-checks.js';
 import { runStage } from '../../support/run-stage.js';
 

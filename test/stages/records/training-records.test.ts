@@ -1,11 +1,11 @@
-import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RecordsConfig } from '../../../src/config/generated/index.js';
-import { readAllMetrics } from '../../../src/data/metrics-log.js';
-import type { FileSeal } from '../../../src/files/output-file.js';
-import type { StageContext, StageEvent } from '../../../src/pipeline/stage.js';
-import { TrainingRecords } from '../../../src/stages/records/training-records.js';
+import type { FileSeal } from '../../../src/base/output-file.js';
+import { readAllMetrics } from '../../../src/formats/metrics-log.js';
+import type { RecordsConfig } from '../../../src/generated/index.js';
+import type { StageContext, StageEvent } from '../../../src/runner/stage.js';
+import { TrainingRecords } from '../../../src/stages/training/records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 let directory: string;

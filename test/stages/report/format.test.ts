@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import {
-  formatDuration,
-  formatLarge,
-  formatNumber,
-  formatTick,
-} from '../../../src/stages/report/markup/format.js';
-import { html } from '../../../src/stages/report/markup/html.js';
+import { formatLarge, formatNumber, formatTick } from '../../../src/base/format.js';
+import { formatDuration } from '../../../src/base/text.js';
+import { html } from '../../../src/pages/html.js';
 
 describe('numbers', () => {
   it.each([

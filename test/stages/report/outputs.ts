@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import sharp from 'sharp';
-import { fingerprintOf, type Origin } from '../../../src/pipeline/fingerprint/origin.js';
-import type { Json, StageContext, StageOutput } from '../../../src/pipeline/stage.js';
+import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
+import type { Json, StageContext, StageOutput } from '../../../src/runner/stage.js';
 import { stage as report } from '../../../src/stages/report/kind.js';
 
 const made: string[] = [];

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { NpzFile } from '../../../src/data/npz/index.js';
+import { NpzFile } from '../../../src/formats/npz.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
 /** What the model's latents are normalised by. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { Autoencoder } from '../../../src/stages/autoencoder/saved-autoencoder.js';
 import { Decoder } from '../../../src/stages/sample/decoder.js';
-import { type HostTensor, float32 } from '../../../src/tensorflow/index.js';
+import { float32, type HostTensor } from '../../../src/tensorflow/index.js';
+import type { Autoencoder } from '../../../src/weights/saved-autoencoder.js';
 
 /** Latents of 2 pixels a side, each filled with its number. */
 function latents(...numbers: number[]): HostTensor {

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
 import { join } from 'node:path';
-import type { SampleConfig } from '../../../src/config/generated/index.js';
-import type { Json, PlannedInput, StageOutput } from '../../../src/pipeline/stage.js';
-import { describeSample } from '../../../src/stages/sample/describe.js';
-import { load } from '../../config/pipelines.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { SampleConfig } from '../../../src/generated/index.js';
+import type { Json, PlannedInput, StageOutput } from '../../../src/runner/stage.js';
+import { describeSample } from '../../../src/stages/sample/facts.js';
+import { load } from '../../runner/pipelines.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
 let bench: SampleBench;

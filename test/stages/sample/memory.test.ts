@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { SampleConfig } from '../../../src/config/generated/index.js';
+import type { SampleConfig } from '../../../src/generated/index.js';
 import { computeBytes } from '../../../src/models/autoencoder-kl/memory.js';
 import type { SiTConfig } from '../../../src/models/sit/config.js';
 import { expectedMemory, requireSamplingMemory } from '../../../src/stages/sample/memory.js';

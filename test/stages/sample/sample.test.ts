@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readFile, readdir, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ReportedStage } from '../../../src/stages/report/reported-stage.js';
+import type { ReportedStage } from '../../../src/pages/section.js';
 import { switchingSection } from '../../../src/stages/report/sections/switching.js';
 import { SampleBench } from '../../support/sample-stage.js';
 

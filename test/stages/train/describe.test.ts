@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { TrainConfig } from '../../../src/config/generated/index.js';
-import type { Json, PlannedInput, StageOutput } from '../../../src/pipeline/stage.js';
-import { describeTrain } from '../../../src/stages/train/describe.js';
-import { load } from '../../config/pipelines.js';
+import type { TrainConfig } from '../../../src/generated/index.js';
+import type { Json, PlannedInput, StageOutput } from '../../../src/runner/stage.js';
+import { describeTrain } from '../../../src/stages/train/facts.js';
+import { load } from '../../runner/pipelines.js';
 
 const yaml = (train: string) => `name: test
 stages:

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { TrainConfig } from '../../../src/config/generated/index.js';
+import type { TrainConfig } from '../../../src/generated/index.js';
 import type { SiTConfig } from '../../../src/models/sit/config.js';
-import { expectedMemory, requireTrainingMemory } from '../../../src/stages/train/memory.js';
+import { expectedMemory, requireTrainingMemory } from '../../../src/stages/train/facts.js';
 
 const model: SiTConfig = {
   ...{ latentSize: 32, channels: 4, patchSize: 2, hiddenSize: 384, depth: 12, heads: 6, classes: 1000 },

@@ -1,10 +1,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openSafetensors } from '../../../src/data/safetensors/index.js';
-import { SiT, type HostTensors, float32, floats, sitParameters } from '../../../src/index.js';
-import { readSavedModel } from '../../../src/stages/train/saved-model.js';
+import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
+import { float32, floats, type HostTensors, SiT, sitParameters } from '../../../src/index.js';
 import { sizeOf } from '../../../src/tensorflow/index.js';
+import { readSavedModel } from '../../../src/weights/saved-files.js';
 import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
 
 let folder: string;

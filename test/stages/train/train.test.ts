@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lastValueFrom, tap, toArray } from 'rxjs';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openSafetensors } from '../../../src/data/safetensors/index.js';
+import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
 import { resizeTable } from '../../../src/models/sit/carry.js';
-import type { StageContext, StageEvent, StageOutput } from '../../../src/pipeline/stage.js';
+import type { StageContext, StageEvent, StageOutput } from '../../../src/runner/stage.js';
 import { stageRegistry } from '../../../src/stages/registry.js';
-import { readSavedModel } from '../../../src/stages/train/saved-model.js';
-import { type HostTensor, float32 } from '../../../src/tensorflow/index.js';
-import { load } from '../../config/pipelines.js';
+import { float32, type HostTensor } from '../../../src/tensorflow/index.js';
+import { readSavedModel } from '../../../src/weights/saved-files.js';
+import { load } from '../../runner/pipelines.js';
 import { writeTinyDiffusers } from '../../support/tiny-diffusers.js';
 
 const emoji = join(

@@ -1,10 +1,10 @@
-import { chart } from '../chart/chart.js';
-import { type Series, seriesOf } from '../chart/series.js';
-import { figure } from '../markup/figures.js';
-import { capitalized, counted, formatCount, formatDuration } from '../markup/format.js';
-import { type Html, html } from '../markup/html.js';
-import type { ReportedStage } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { capitalized } from '../../../base/format.js';
+import { counted, formatCount, formatDuration } from '../../../base/text.js';
+import { type Series, seriesOf } from '../../../pages/chart/axes.js';
+import { chart } from '../../../pages/chart/chart.js';
+import { figure } from '../../../pages/figures.js';
+import { type Html, html } from '../../../pages/html.js';
+import type { ReportedStage, Section } from '../../../pages/section.js';
 
 /** Rows of the table below the curves. */
 const mostRows = 12;

@@ -1,8 +1,7 @@
-import { figuresOf } from '../markup/figures.js';
-import { capitalized } from '../markup/format.js';
-import { html } from '../markup/html.js';
-import type { ReportedStage } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { capitalized } from '../../../base/format.js';
+import { figuresOf } from '../../../pages/figures.js';
+import { html } from '../../../pages/html.js';
+import type { ReportedStage, Section } from '../../../pages/section.js';
 
 /** What samples were found to be worth, in numbers. */
 export function evaluationSection(stage: ReportedStage): Promise<Section | undefined> {

@@ -1,7 +1,6 @@
-import { counted, formatCount } from '../markup/format.js';
-import { type Html, html } from '../markup/html.js';
-import { type ReportedStage, hasFile, readOutputJson } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { counted, formatCount } from '../../../base/text.js';
+import { type Html, html } from '../../../pages/html.js';
+import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
 
 /** Classes shown at once; the rest is folded away. */
 const shownClasses = 24;

@@ -1,11 +1,10 @@
-import type { ReportedStage } from '../reported-stage.js';
+import type { ReportedStage, Section } from '../../../pages/section.js';
 import { curvesSection } from './curves.js';
 import { evaluationSection } from './evaluation.js';
 import { imagesSection } from './images.js';
 import { pictureSection, reconstructionsSection } from './pictures.js';
 import { progressionSection } from './progression.js';
 import { samplesSection } from './samples.js';
-import type { Section } from './section.js';
 import { switchingSection } from './switching.js';
 
 const progression: View = { rank: 3, build: progressionSection };

@@ -1,10 +1,8 @@
 import { join } from 'node:path';
-import { figure } from '../markup/figures.js';
-import { capitalized } from '../markup/format.js';
-import { type Html, html } from '../markup/html.js';
-import { inlinePicture } from '../markup/picture.js';
-import { type ReportedStage, hasFile } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { capitalized } from '../../../base/format.js';
+import { figure } from '../../../pages/figures.js';
+import { type Html, html, inlinePicture } from '../../../pages/html.js';
+import { hasFile, type ReportedStage, type Section } from '../../../pages/section.js';
 
 const mostPixels = 2400;
 

@@ -1,9 +1,8 @@
-import { type GraphLayout, type PlacedEdge, layoutGraph } from '../graph/layout.js';
-import { figuresOf } from '../markup/figures.js';
-import { counted, formatDuration } from '../markup/format.js';
-import { type Html, html } from '../markup/html.js';
-import { type ReportedStage, outcomeText } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { counted, formatDuration } from '../../../base/text.js';
+import { figuresOf } from '../../../pages/figures.js';
+import { type GraphLayout, layoutGraph, type PlacedEdge } from '../../../pages/graph.js';
+import { type Html, html } from '../../../pages/html.js';
+import { outcomeText, type ReportedStage, type Section } from '../../../pages/section.js';
 
 /** Height of a row and of a lane, in CSS pixels, and width of a column in the drawing's own units. */
 const row = 132;

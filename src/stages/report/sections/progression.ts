@@ -1,9 +1,7 @@
 import { join } from 'node:path';
-import { counted, formatCount } from '../markup/format.js';
-import { html } from '../markup/html.js';
-import { inlinePicture } from '../markup/picture.js';
-import { type ReportedStage, hasFile, readOutputJson } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { counted, formatCount } from '../../../base/text.js';
+import { html, inlinePicture } from '../../../pages/html.js';
+import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
 
 /** Pictures that a page holds at most, and their width: it should open quickly however long the training was. */
 const mostGrids = 40;

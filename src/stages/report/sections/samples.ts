@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import { counted, formatNumber } from '../markup/format.js';
-import { type Html, type Part, html } from '../markup/html.js';
-import { type Picture, inlinePicture } from '../markup/picture.js';
-import { type ReportedStage, readOutputJson } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { formatNumber } from '../../../base/format.js';
+import { counted } from '../../../base/text.js';
+import { type Html, html, inlinePicture, type Part, type Picture } from '../../../pages/html.js';
+import { readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
 
 /** Rows and pictures a row that a page shows at most: it should open quickly whatever was drawn. */
 const mostClasses = 50;

@@ -1,10 +1,10 @@
 import { stringify } from 'yaml';
-import type { Json } from '../../../pipeline/stage.js';
-import { figuresOf } from '../markup/figures.js';
-import { asWords, capitalized, formatDuration, formatNumber } from '../markup/format.js';
-import { type Html, html } from '../markup/html.js';
-import { type ReportedStage, outcomeText } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { capitalized, formatNumber } from '../../../base/format.js';
+import { asWords, formatDuration } from '../../../base/text.js';
+import { figuresOf } from '../../../pages/figures.js';
+import { type Html, html } from '../../../pages/html.js';
+import { outcomeText, type ReportedStage, type Section } from '../../../pages/section.js';
+import type { Json } from '../../../runner/stage.js';
 
 /** Digits of a fingerprint that tell outputs apart; as many as the store's folders have. */
 const shortFingerprint = 16;

@@ -1,11 +1,17 @@
-import { counted, formatCount, formatNumber } from '../markup/format.js';
-import { type Html, type Part, html } from '../markup/html.js';
-import { percent, round, rules, side, stepLabels, valueLabels } from '../chart/axes.js';
-import { linearScale } from '../chart/scale.js';
-import { type Bin, type Switches, countSwitches, phaseSteps } from '../chart/switch-counts.js';
-import { swatch } from '../chart/overlay.js';
-import { type ReportedStage, hasFile, readOutputJson } from '../reported-stage.js';
-import type { Section } from './section.js';
+import { formatNumber } from '../../../base/format.js';
+import { counted, formatCount } from '../../../base/text.js';
+import {
+  linearScale,
+  percent,
+  round,
+  rules,
+  side,
+  stepLabels,
+  valueLabels,
+} from '../../../pages/chart/axes.js';
+import { swatch } from '../../../pages/chart/overlay.js';
+import { type Html, html, type Part } from '../../../pages/html.js';
+import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
 
 const file = 'switches.json';
 
@@ -151,4 +157,62 @@ function describe(switches: Switches, bins: readonly Bin[]): string {
     return `${String(switchName(switches, k))}: ${counted(total, 'sample')}, most at steps ${peak.from + 1} to ${peak.to}`;
   });
   return `Histogram of the steps at which samples switch. ${kinds.join('; ')}.`;
+}
+
+/** What a `sample` stage with phases says of its samples' switches, in `switches.json`. */
+interface Switches {
+  readonly firstSteps: number;
+  readonly distance: string;
+  /** For each phase but the last, the part of the mean distance below which it is left. */
+  readonly switchRatios: readonly number[];
+  readonly steps: number;
+  readonly phases: readonly {
+    readonly stage: string;
+    /** In every block, or block by block; 0 is full attention. */
+    readonly mediators: number | readonly number[];
+    /** Of one evaluation of the model for one sample. */
+    readonly multiplyAccumulates: number;
+  }[];
+  /** For each sample, for each switch, the step at which it happened, or null where it did not. */
+  readonly samples: readonly (readonly (number | null)[])[];
+  /** Part of the multiply-accumulates saved over all samples, 0 to 1. */
+  readonly savedFraction: number;
+}
+
+/** Steps after `from` up to and with `to`, and how many samples made each of the switches there. */
+interface Bin {
+  readonly from: number;
+  readonly to: number;
+  readonly counts: readonly number[];
+}
+
+const mostBins = 50;
+
+/** Counts the switches of all samples by step, in bins of equal width. */
+function countSwitches({ steps, phases, samples }: Switches): Bin[] {
+  const width = Math.max(1, Math.ceil(steps / mostBins));
+  const counts = Array.from({ length: Math.ceil(steps / width) }, () =>
+    Array.from({ length: phases.length - 1 }, () => 0),
+  );
+  for (const switches of samples)
+    switches.forEach((step, k) => {
+      if (step === null) return;
+      const bin = Math.min(counts.length - 1, Math.max(0, Math.floor((step - 1) / width)));
+      counts[bin]![k]!++;
+    });
+  return counts.map((own, i) => ({ from: i * width, to: Math.min(steps, (i + 1) * width), counts: own }));
+}
+
+/** Mean number of steps that samples spend in each phase; they sum to all steps. */
+function phaseSteps({ steps, phases, samples }: Switches): number[] {
+  const sums = phases.map(() => 0);
+  for (const switches of samples) {
+    let start = 0;
+    for (let phase = 0; phase < phases.length; phase++) {
+      const end = phase < phases.length - 1 ? (switches[phase] ?? steps) : steps;
+      sums[phase]! += Math.max(0, end - start);
+      start = Math.max(start, end);
+    }
+  }
+  return sums.map((sum) => sum / Math.max(1, samples.length));
 }

@@ -1,8 +1,9 @@
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { UserError } from '../../../../src/errors.js';
-import { scanImages, type LabelsFile } from '../../../../src/data/images/index.js';
+import { UserError } from '../../../../src/base/errors.js';
+import type { LabelsFile } from '../../../../src/data/images/labels-file.js';
+import { scanImages } from '../../../../src/data/images/scan.js';
 import { folderWith, removeFolders } from '../folders.js';
 
 afterAll(removeFolders);

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ImageDataset, writeImageIndex } from '../../../../src/data/images/index.js';
-import { Autoencoder } from '../../../../src/stages/autoencoder/saved-autoencoder.js';
+import { ImageDataset, writeImageIndex } from '../../../../src/data/images/dataset.js';
 import {
   EncodedImages,
   type EncodedImagesOptions,
   measureLatents,
-} from '../../../../src/stages/train/data/encoded-images.js';
-import { openAutoencoderSource } from '../../../../src/stages/weights/autoencoder-source.js';
-import { writeAutoencoder } from '../../../../src/stages/weights/write-autoencoder.js';
+} from '../../../../src/stages/train/encoded-images.js';
+import { openAutoencoderSource } from '../../../../src/weights/autoencoder-source.js';
+import { Autoencoder } from '../../../../src/weights/saved-autoencoder.js';
+import { writeAutoencoder } from '../../../../src/weights/write.js';
 import { writeTinyDiffusers } from '../../../support/tiny-diffusers.js';
 
 const emoji = join(

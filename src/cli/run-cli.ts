@@ -1,0 +1,75 @@
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { commands } from './program.js';
+import { exitCodes, type Services } from './services.js';
+
+/** Runs one command line, without the program's name, and gives the exit code. Never throws. */
+export async function runCli(args: readonly string[], services: Services): Promise<number> {
+  const { stdout, stderr } = services;
+  let exitCode: number = exitCodes.done;
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+  const program = new Command('pipeline')
+    .description('Trains and samples diffusion transformers with attention mediators, as YAML pipelines.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand(false)
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+    })
+    .showHelpAfterError('(pipeline --help lists commands and options)')
+    .hook('preAction', (_, command) => {
+      // What is still being typed may be empty.
+      if (command.name() !== 'complete') refuseEmpty(command);
+    })
+    .exitOverride();
+  const [name = ''] = args;
+  const named = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
+  for (const declare of named)
+    declare(program, async (work, options) => {
+      exitCode = await work(services);
+      if (exitCode !== exitCodes.done || options?.keepsRecords === true) return;
+      const cause = await services.notPrinted?.();
+      if (cause !== undefined) throw await outputLost(cause);
+    });
+
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.invalid;
+    const { reportError } = await import('./errors.js');
+    return reportError(error, services);
+  }
+}
+
+/** An empty text, as an unset variable of the shell gives, and a `~` that the shell left as it is, name nothing. */
+function refuseEmpty(command: Command): void {
+  const options = command.options.map((option): [string, unknown] => [
+    option.flags,
+    command.getOptionValue(option.attributeName()),
+  ]);
+  const given = command.registeredArguments.map((argument, i): [string, unknown] => [
+    argument.name(),
+    command.processedArgs[i],
+  ]);
+  for (const [name, value] of [...options, ...given])
+    for (const text of [value].flat()) {
+      if (text === '')
+        command.error(`error: '${name}' has an empty value, as where a variable of the shell is not set.`);
+      if (typeof text === 'string' && /^~(\/|$)/.test(text))
+        command.error(
+          `error: '${name}' is '${text}': the shell replaces ~ only at the start of a word. Write '$HOME${text.slice(1)}'.`,
+        );
+    }
+}
+
+async function outputLost(cause: Error): Promise<Error> {
+  const { UserError } = await import('../base/errors.js');
+  return new UserError({
+    code: 'output-lost',
+    message: `Not all could be printed: ${cause.message}.`,
+    remedy: 'Let the output go to a place with room for it.',
+    cause,
+  });
+}

@@ -1,6 +1,0 @@
-/** `node dist/config/schema/write-validator.js`, the last step of the build: writes the check of pipelines beside its loader. */
-import { writeFileSync } from 'node:fs';
-import { validatorProgram } from './compile-validator.js';
-import { pipelineSchema, validatorFile } from './schema.js';
-
-writeFileSync(validatorFile, validatorProgram(pipelineSchema()));

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { appendFile, open, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { UserError } from '../base/errors.js';
+import { asUserError } from '../base/files.js';
+import { readInputText } from '../base/input-file.js';
+import { type FileSeal, writeFileWhole } from '../base/output-file.js';
+
+/** One line of `metrics.jsonl`: figures as of a step. */
+export interface MetricsRecord {
+  readonly step: number;
+  readonly [figure: string]: number;
+}
+
+/** Name of the file that a training stage logs to. */
+export const metricsName = 'metrics.jsonl';
+
+/** Name of the file in which it says how fast it was: what depends on the machine and the moment. */
+export const speedName = 'speed.jsonl';
+
+/** A log that a training appends to: a line a record. */
+export class MetricsLog {
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
+
+  constructor(readonly path: string) {}
+
+  /**
+   * Begins, or goes on after `step`: what was logged of later steps is dropped, so that a training that resumes there
+   * repeats no line. Gives the steps that are left.
+   *
+   * @param seal of the log as it was at that step, where that is known: a log that is another one is reported to `warn`
+   */
+  async resume(
+    step: number,
+    seal?: FileSeal,
+    warn: (message: string) => void = () => undefined,
+  ): Promise<number[]> {
+    const found = await readFile(this.path).catch(() => Buffer.alloc(0));
+    const sealed = found.subarray(0, seal?.bytes ?? 0);
+    const isWhole = sealed.length === seal?.bytes && sha256(sealed) === seal.sha256;
+    const kept = isWhole ? sealed : Buffer.from(linesUpTo(step, found.toString()).join(''));
+    const steps = linesUpTo(step, kept.toString()).map((line) => (JSON.parse(line) as MetricsRecord).step);
+    if (seal !== undefined && !isWhole)
+      warn(
+        `${basename(this.path)} is not as it was at step ${step}: ${seal.bytes} bytes were logged until then, and ${kept.length} bytes are left${steps.length > 0 ? `, until step ${steps.at(-1)}` : ''}. What is missing stays away; the training itself is not concerned.`,
+      );
+    await writeFileWhole(this.path, kept);
+    this.#take(kept);
+    return steps;
+  }
+
+  /** Appends one record. */
+  async append(record: MetricsRecord): Promise<void> {
+    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+    await appendFile(this.path, line).catch((error: unknown) => {
+      throw asUserError(error, this.path);
+    });
+    this.#take(line);
+  }
+
+  /** Makes what was appended so far durable, and tells it apart from any other. */
+  async seal(): Promise<FileSeal> {
+    try {
+      const file = await open(this.path, 'r+');
+      await file.sync().finally(() => file.close());
+    } catch (error) {
+      throw asUserError(error, this.path);
+    }
+    return { bytes: this.#bytes, sha256: this.#hash.copy().digest('hex') };
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+    this.#bytes += bytes.byteLength;
+  }
+}
+
+/** All whole records of a log; none where there is no file. */
+export async function readMetrics(path: string): Promise<MetricsRecord[]> {
+  const text = await readInputText(path).catch((error: unknown) => {
+    if (error instanceof UserError) throw error;
+    return '';
+  });
+  return linesUpTo(Infinity, text).map((line) => JSON.parse(line) as MetricsRecord);
+}
+
+/**
+ * Lines, each with its end, that hold records up to a step. The last line may have been cut off, and a machine that
+ * crashed may leave others that are none.
+ */
+function linesUpTo(step: number, text: string): string[] {
+  return text.split(/(?<=\n)/).filter((line) => line.endsWith('\n') && isUpTo(step, line));
+}
+
+function isUpTo(step: number, line: string): boolean {
+  try {
+    const record = JSON.parse(line) as Partial<MetricsRecord> | null;
+    return typeof record?.step === 'number' && record.step <= step;
+  } catch {
+    return false;
+  }
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** A training's figures with those of its speed at the same steps; without the times of the records. */
+export async function readAllMetrics(directory: string): Promise<MetricsRecord[]> {
+  const [metrics, speed] = await Promise.all(
+    [metricsName, speedName].map((name) => readMetrics(join(directory, name))),
+  );
+  const speeds = new Map(speed!.map((record) => [record.step, record]));
+  return metrics!.map((record) => {
+    const all = { ...record, ...speeds.get(record.step) };
+    delete all.timeSeconds;
+    return all;
+  });
+}

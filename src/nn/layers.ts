@@ -1,0 +1,50 @@
+import { type Tensor, type Tensor4D, tf } from '../tensorflow/index.js';
+import { sumOfRows } from './activations.js';
+import { differentiable } from './differentiable.js';
+
+/** x·W + b over the last axis: [..., inputs] → [..., outputs]. `weight` is [inputs, outputs], `bias` [outputs]. */
+export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  return overRows(x, weight, (rows) => biasedProduct(rows, weight, bias));
+}
+
+/** x·W over the last axis. */
+export function product(x: Tensor, weight: Tensor): Tensor {
+  return overRows(x, weight, (rows) => tf.matMul(rows, weight));
+}
+
+function overRows(x: Tensor, weight: Tensor, multiply: (rows: Tensor) => Tensor): Tensor {
+  const [inputs, outputs] = weight.shape as [number, number];
+  return multiply(x.reshape([-1, inputs])).reshape([...x.shape.slice(0, -1), outputs]);
+}
+
+/**
+ * The gradient keeps x and the weight alone. TensorFlow's rewriting makes one operation of the product and its bias;
+ * tfjs's own, `_FusedMatMul`, reads beyond its memory on WebAssembly.
+ */
+const biasedProduct = differentiable((x: Tensor, weight: Tensor, bias: Tensor) => ({
+  value: tf.matMul(x, weight).add(bias),
+  saved: [x, weight],
+  gradient: (dy: Tensor, saved: Tensor[]) => {
+    const [x, weight] = saved as [Tensor, Tensor];
+    return [tf.matMul(dy, weight, false, true), tf.matMul(x, dy, true, false), sumOfRows(dy)];
+  },
+}));
+
+/**
+ * Convolution with zero padding and a bias: [batch, height, width, inputs] → [batch, ⌈height/stride⌉, ⌈width/stride⌉, outputs].
+ * `weight` is [size, size, inputs, outputs]. With stride 2 and size 3 an even image is padded at its end only.
+ */
+export function convolution(x: Tensor4D, weight: Tensor, bias: Tensor, stride: 1 | 2 = 1): Tensor4D {
+  return tf.conv2d(x, weight as Tensor4D, stride, 'same').add(bias);
+}
+
+/** Doubles height and width by repeating pixels. */
+export function upsampleNearest(x: Tensor4D): Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  const repeated = tf.concat(
+    [x, x].map((y) => y.reshape([batch, height, width, 1, channels])),
+    3,
+  );
+  const rows = repeated.reshape([batch, height, 1, 2 * width, channels]);
+  return tf.concat([rows, rows], 2).reshape([batch, 2 * height, 2 * width, channels]);
+}

@@ -1,0 +1,113 @@
+import { asFactor, fused, type Tensor, tf } from '../tensorflow/index.js';
+import { differentiable } from './differentiable.js';
+
+const epsilon = 1e-6;
+const learnedEpsilon = 1e-5;
+
+/**
+ * Layer norm without learned scale, then adaptive modulation: norm(x)·(1 + scale) + shift.
+ *
+ * `x` is [batch, tokens, channels]; `shift` and `scale` are [batch, 1, channels]. The gradient keeps x, the scale,
+ * and each token's mean and inverse deviation.
+ * Source: Perez et al., arXiv 1709.07871; Peebles and Xie, arXiv 2212.09748.
+ */
+export const adaLayerNorm = differentiable((x: Tensor, shift: Tensor, scale: Tensor) => {
+  const [value, mean, inverse] = adaNorm(x, shift, scale);
+  return {
+    value,
+    saved: [x, mean, inverse, scale],
+    gradient: (dy: Tensor, saved: Tensor[]) => {
+      const [x, mean, inverse, scale] = saved as [Tensor, Tensor, Tensor, Tensor];
+      return [...adaNormGradient(dy, x, mean, inverse, scale)];
+    },
+  };
+});
+
+const adaNorm = fused('ada_norm', (x: Tensor, shift: Tensor, scale: Tensor) => {
+  const mean = x.mean(-1, true);
+  // Written so that TensorFlow's layer-norm fusion, which wants one-dimensional scales, does not match it.
+  const centred = x.sub(mean);
+  const inverse = centred.square().mean(-1, true).add(epsilon).rsqrt();
+  return [asFactor(centred.mul(inverse).mul(scale.add(1)).add(shift)), mean, inverse] as const;
+});
+
+const adaNormGradient = fused(
+  'ada_norm_gradient',
+  (dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, scale: Tensor) => {
+    const norm = x.sub(mean).mul(inverse);
+    const dx = backward(dy.mul(scale.add(1)), norm, inverse);
+    return [dx, dy.sum(1, true), dy.mul(norm).sum(1, true)] as const;
+  },
+);
+
+/**
+ * Layer norm along the last axis with a learned scale and offset: norm(x)·weight + bias.
+ *
+ * `x` is [..., channels]; `weight` and `bias` are [channels]. The gradient keeps the normalised x, the inverse
+ * deviation and the weight. Source: Ba et al., arXiv 1607.06450; ε as PyTorch's `LayerNorm` has it.
+ */
+export const layerNorm = differentiable((x: Tensor, weight: Tensor, bias: Tensor) => {
+  const centred = x.sub(x.mean(-1, true));
+  const inverse = centred.square().mean(-1, true).add(learnedEpsilon).rsqrt();
+  const norm = centred.mul(inverse);
+  return {
+    value: norm.mul(weight).add(bias),
+    saved: [norm, inverse, weight],
+    gradient: (dy: Tensor, saved: Tensor[]) => {
+      const [norm, inverse, weight] = saved as [Tensor, Tensor, Tensor];
+      const others = dy.shape.map((_, axis) => axis).slice(0, -1);
+      return [backward(dy.mul(weight), norm, inverse), dy.mul(norm).sum(others), dy.sum(others)];
+    },
+  };
+});
+
+/** The gradient by x of a norm, from the gradient by its normalised value. */
+function backward(dNorm: Tensor, norm: Tensor, inverse: Tensor): Tensor {
+  const along = dNorm.mul(norm).mean(-1, true);
+  return inverse.mul(dNorm.sub(dNorm.mean(-1, true)).sub(norm.mul(along)));
+}
+
+const groupEpsilon = 1e-6;
+
+/**
+ * Group norm over [batch, height, width, channels] with learned gain and offset [channels].
+ * The gradient keeps x and, per group, its mean and inverse deviation. Source: Wu and He, arXiv 1803.08494.
+ */
+export function groupNorm(x: Tensor, gain: Tensor, offset: Tensor, groups: number): Tensor {
+  return normOf(groups)(x, gain, offset);
+}
+
+const normOf = (groups: number) =>
+  differentiable((x: Tensor, gain: Tensor, offset: Tensor) => {
+    const mean = groupMean(x, groups);
+    const inverse = groupMean(tf.squaredDifference(x, mean), groups).add(groupEpsilon).rsqrt();
+    const scale = inverse.mul(gain);
+    return {
+      value: x.mul(scale).add(offset.sub(mean.mul(scale))),
+      saved: [x, mean, inverse, gain],
+      gradient: (dy: Tensor, saved: Tensor[]) => {
+        const [x, mean, inverse, gain] = saved as [Tensor, Tensor, Tensor, Tensor];
+        const norm = x.sub(mean).mul(inverse);
+        const dGain = dy.mul(norm);
+        const scale = inverse.mul(gain);
+        // Means of gain·dy and gain·dy·norm over each group, as factors of a map that is linear in dy and norm.
+        const offsetPart = groupMean(dy, groups, gain).mul(inverse);
+        const slopePart = groupMean(dGain, groups, gain).mul(inverse);
+        const dx = dy.mul(scale).sub(offsetPart).sub(norm.mul(slopePart));
+        return [dx, dGain.sum([0, 1, 2]), dy.sum([0, 1, 2])];
+      },
+    };
+  });
+
+/**
+ * Means over pixels and the channels of each group, optionally of `weight`·x: [batch, 1, 1, channels], equal
+ * within a group. Sums over pixels first, which leaves little to do for the groups.
+ */
+function groupMean(x: Tensor, groups: number, weight?: Tensor): Tensor {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number];
+  const perChannel = x.reshape([batch, height * width, channels]).mean(1);
+  const weighted = weight === undefined ? perChannel : perChannel.mul(weight);
+  const size = channels / groups;
+  const means = weighted.reshape([batch, groups, size]).mean(2, true);
+  return tf.tile(means, [1, 1, size]).reshape([batch, 1, 1, channels]);
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { script } from './assets/script.js';
+import { styles } from './assets/styles.js';
+import { Html, html, type Part } from './html.js';
+import { renderSection, type Section } from './section.js';
+
+export interface PageContent {
+  readonly title: string;
+  /** What the page is about, above the title. */
+  readonly eyebrow: Part;
+  /** What there is in all, below the title. */
+  readonly totals: readonly { readonly label: string; readonly value: string }[];
+  /** In the order of the page. */
+  readonly sections: readonly Section[];
+  /** Present where a server of ours gives the page out. */
+  readonly site?: Site;
+}
+
+/** What a page has beside its content when it is one of several. */
+export interface Site {
+  readonly links: readonly { readonly href: string; readonly label: string }[];
+  /** Whether the page is kept up to date while it is open. */
+  readonly isLive?: boolean;
+}
+
+/**
+ * The page as the text of a file: it needs no other file and no network, and its content security policy forbids both,
+ * but for what a server of ours says of its own page. The same content gives the same text.
+ */
+export function renderPage(content: PageContent): string {
+  const { title, sections, site } = content;
+  const page = html`<html lang="en" ${site?.isLive === true && new Html('data-live')}>
+    <head>
+      <meta charset="utf-8" />
+      <meta http-equiv="Content-Security-Policy" content="${securityPolicy(site)}" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="color-scheme" content="light dark" />
+      <meta name="referrer" content="no-referrer" />
+      <link rel="icon" href="data:," />
+      <title>${title}</title>
+      ${new Html(`<style>${styles}</style>`)}
+    </head>
+    <body>
+      <a class="skip" href="#content">Skip to the content</a>
+      <header class="page-header">
+        <div class="column">
+          ${site && siteLinks(site)} ${headMarkup(content)}
+          ${
+            sections.length > 1 &&
+            html`<nav aria-label="Sections">
+              <ul>
+                ${sections.map(({ id, title: name, stage }) => html`<li><a href="#${id}">${name}${repeated(sections, name) && html` <small>${stage}</small>`}</a></li>`)}
+              </ul>
+            </nav>`
+          }
+        </div>
+      </header>
+      <main class="column" id="content" tabindex="-1">${sections.map(renderSection)}</main>
+      ${new Html(`<script>${script}</script>`)}
+    </body>
+  </html>`;
+  return `<!doctype html>\n${page.text}\n`;
+}
+
+/** Title and totals: what of the page's head may change while the page is open. */
+export function headMarkup({
+  title,
+  eyebrow,
+  totals,
+}: Pick<PageContent, 'title' | 'eyebrow' | 'totals'>): Html {
+  return html`<div id="head">
+    <p class="kind">${eyebrow}</p>
+    <h1>${title}</h1>
+    ${
+      totals.length > 0 &&
+      html`<dl class="totals">
+        ${totals.map(
+          ({ label, value }) =>
+            html`<div>
+              <dt>${label}</dt>
+              <dd>${value}</dd>
+            </div>`,
+        )}
+      </dl>`
+    }
+  </div>`;
+}
+
+function siteLinks({ links, isLive }: Site): Html {
+  return html`<div class="site">
+    ${links.length > 0 && html`<nav aria-label="Pages">${links.map(({ href, label }) => html`<a href="${href}">${label}</a>`)}</nav>`}
+    ${isLive === true && html`<span class="live-note" role="status"></span>`}
+  </div>`;
+}
+
+function repeated(sections: readonly Section[], title: string): boolean {
+  return sections.filter((section) => section.title === title).length > 1;
+}
+
+/** Nothing may be fetched but from the page's own server; only this page's own script and style sheet apply. */
+function securityPolicy(site: Site | undefined): string {
+  const digest = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+  return [
+    "default-src 'none'",
+    'img-src data:',
+    `script-src ${digest(script)}`,
+    `style-src-elem ${digest(styles)}`,
+    "style-src-attr 'unsafe-inline'",
+    "base-uri 'none'",
+    ...(site === undefined ? ["form-action 'none'"] : ["form-action 'self'", "connect-src 'self'"]),
+  ].join('; ');
+}

@@ -1,0 +1,71 @@
+import { dirname } from 'node:path';
+import type { RuntimeConfig } from '../generated/index.js';
+import type { Problem } from './diagnostics.js';
+import type { PipelineStage } from './pipeline.js';
+import type { Schema, SchemaError } from './schema/schema.js';
+import { member, spanAt, type Tree } from './yaml/tree.js';
+
+/** A finding of a check, at a dotted path of the stage's configuration. */
+export interface Finding {
+  readonly at: string;
+  readonly code: string;
+  readonly message: string;
+  readonly remedy?: string | undefined;
+  /** Another value that the finding is about, by its path from the root. */
+  readonly because?: string;
+}
+
+/**
+ * What checks across keys and stages may look at: only stages that are valid by themselves. `Configs` has the
+ * configuration of each kind of stage.
+ */
+export class CheckContext<Configs extends object = Record<string, unknown>> {
+  readonly problems: Problem[] = [];
+
+  constructor(
+    private readonly root: Tree,
+    private readonly stages: ReadonlyMap<string, PipelineStage>,
+    /** Nothing where it is not valid. */
+    readonly runtime: RuntimeConfig | undefined,
+  ) {}
+
+  /** The configuration of a stage, if it is there, valid, and of that kind. */
+  config<Kind extends keyof Configs & string>(kind: Kind, id: string): Configs[Kind] | undefined {
+    const stage = this.stages.get(id);
+    return stage?.kind === kind ? (stage.config as Configs[Kind]) : undefined;
+  }
+
+  /** Whether a stage's configuration holds a value at a dotted path itself, rather than by default. */
+  isWritten(stage: string, path: string): boolean {
+    let tree: Tree | undefined = this.root;
+    for (const key of ['stages', stage, ...path.split('.')]) tree = tree && member(tree, key)?.value;
+    return tree !== undefined;
+  }
+
+  /** Folder of the pipeline file, where relative paths start. */
+  get directory(): string {
+    return dirname(this.root.span.source.file);
+  }
+
+  report(stage: string, { at, because, ...problem }: Finding): void {
+    const span = (path: string) => spanAt(this.root, path.split('.'), 'value');
+    this.problems.push({
+      ...problem,
+      span: span(`stages.${stage}.${at}`),
+      ...(because === undefined ? {} : { related: [{ message: `${because} is here`, span: span(because) }] }),
+    });
+  }
+}
+
+/** A rule between keys that a schema cannot express; what it finds is in the context's problems. */
+export type StageCheck = (stage: PipelineStage, context: CheckContext) => void;
+
+/** What pipeline files are held to. */
+export interface PipelineRules {
+  /** Of pipeline files, with the schema of every kind of stage in it. */
+  readonly schema: Schema;
+  /** Gives everything that is wrong with a value by the schema. */
+  readonly errors: (value: unknown) => readonly SchemaError[];
+  /** Rules between keys, by the kind of stage. */
+  readonly checks: Readonly<Partial<Record<string, readonly StageCheck[]>>>;
+}

@@ -1,0 +1,153 @@
+import { dirname, resolve } from 'node:path';
+import type { PipelineRules } from './check.js';
+import { diagnostic, type Diagnostic, type Problem, sortDiagnostics } from './diagnostics.js';
+import { missingPaths, shellPaths } from './paths.js';
+import type { Origin, Pipeline } from './pipeline.js';
+import { resolvePipeline } from './resolve.js';
+import { compose } from './yaml/compose.js';
+import { applyEnvironment, type Environment, rebasePaths } from './yaml/environment.js';
+import { applyOverrides } from './yaml/overrides.js';
+import { locate, readText, type Span, type UnreadableFile } from './yaml/text.js';
+import { leaves, type MapTree, type Tree } from './yaml/tree.js';
+
+/** Where a value was written, and by which environment variables. */
+export interface ValueSource extends Origin {
+  /** Environment variables whose values are in it. */
+  readonly environment?: readonly string[];
+}
+
+export type LoadedPipeline =
+  | {
+      readonly ok: true;
+      readonly pipeline: Pipeline;
+      /** Where each value was written, by its dotted path from the root. What is not in it is a default. */
+      readonly sources: ReadonlyMap<string, ValueSource>;
+      /** Absolute paths of the file and of all that it extends. */
+      readonly files: readonly string[];
+      /** Looks which paths in it lead to nothing on this machine. */
+      readonly missing: () => readonly MissingPath[];
+    }
+  | Invalid;
+
+/**
+ * Reads a pipeline file and what it extends, applies `--set` options and environment variables, checks it and fills in
+ * defaults. Everything that is wrong is found at once, in the order of the files. Whether paths in it exist is for the
+ * stages to say.
+ */
+export async function loadPipeline(file: string, options: LoadOptions): Promise<LoadedPipeline> {
+  const read = await readConfiguration(file, options);
+  if (!read.ok) return read;
+  const { files } = read;
+  const { pipeline, problems, tree, missing } = checkConfiguration(read, options);
+  if (!pipeline || problems.length > 0) return invalid(problems, files);
+  const sources = new Map(Array.from(leaves(tree), ([key, leaf]) => [key, sourceOf(leaf)]));
+  return { ok: true, pipeline, sources, files, missing };
+}
+
+function sourceOf(leaf: Tree): ValueSource {
+  const { file, line, column } = locate(leaf.span);
+  const environment = leaf.kind === 'scalar' ? leaf.environment : undefined;
+  return { file, line, column, ...(environment && { environment }) };
+}
+
+export interface LoadOptions {
+  /** What the file is held to. */
+  readonly rules: PipelineRules;
+  /** Values to override, such as `stages.train.steps=100`; see {@link applyOverrides}. */
+  readonly set?: readonly string[];
+  /** What `${env:NAME}` refers to. Default: the environment of this process. */
+  readonly env?: Environment;
+}
+
+/** A file with what it extends and with `--set` options, as it is written: before environment variables and checks. */
+interface Configuration {
+  /** Absolute path. */
+  readonly file: string;
+  /** Absolute paths of the file and of all that it extends. */
+  readonly files: readonly string[];
+  readonly tree: MapTree;
+  readonly problems: readonly Problem[];
+}
+
+export interface Invalid {
+  readonly ok: false;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Reads a pipeline file and what it extends. Where these cannot be read, says why. */
+export async function readConfiguration(
+  file: string,
+  { rules, set = [] }: LoadOptions,
+): Promise<(Configuration & { readonly ok: true }) | Invalid> {
+  const path = resolve(file);
+  const text = await readText(path);
+  if (typeof text !== 'string') return { ok: false, diagnostics: [ofWholeFile(path, text)] };
+  const { tree, problems, files } = await compose(path, text);
+  if (!tree) return invalid(problems, files);
+  const overridden = applyOverrides(tree, set, rules.schema);
+  return {
+    ok: true,
+    file: path,
+    files,
+    tree: overridden.tree as MapTree,
+    problems: [...problems, ...overridden.problems],
+  };
+}
+
+/** A path at which there is nothing. */
+interface MissingPath extends Diagnostic {
+  /** Absolute. */
+  readonly path: string;
+}
+
+/** A pipeline, unless it violates the schema, and everything that is wrong with it. */
+interface Checked {
+  /** With environment variables and with paths that start at the file's folder. */
+  readonly tree: Tree;
+  readonly pipeline: Pipeline | undefined;
+  readonly problems: readonly Problem[];
+  /** What a stage may lack on this machine, though nothing is wrong with the file: each a warning. */
+  readonly missing: () => readonly MissingPath[];
+}
+
+/** Fills in environment variables and defaults, and checks the whole. */
+export function checkConfiguration(
+  { file, files, tree: written, problems: earlier }: Configuration,
+  { rules, env = process.env }: LoadOptions,
+): Checked {
+  const { schema } = rules;
+  const filled = applyEnvironment(written, schema, env);
+  const directory = dirname(file);
+  const isInOneFolder = files.every((each) => dirname(each) === directory);
+  const tree = isInOneFolder ? filled.tree : rebasePaths(filled.tree, schema, directory);
+  const { pipeline, problems } = resolvePipeline(tree, rules);
+  const shell = shellPaths(filled.tree, schema);
+  const unreadable = [...earlier.map(({ span }) => span), ...filled.unreadable];
+  return {
+    tree,
+    pipeline: pipeline && { file, directory, ...pipeline },
+    problems: [...earlier, ...filled.problems, ...shell, ...problems.filter(isNoConsequence(unreadable))],
+    missing: () =>
+      missingPaths(tree, schema, directory).map(({ path, problem }) => ({
+        ...diagnostic(problem),
+        path,
+        severity: 'warning',
+      })),
+  };
+}
+
+/** What is shown of a file with problems. */
+export const invalid = (problems: readonly Problem[], files: readonly string[]): Invalid => ({
+  ok: false,
+  diagnostics: sortDiagnostics(problems.map(diagnostic), files),
+});
+
+/** What is found at the place of an unreadable value says nothing new. */
+const isNoConsequence =
+  (unreadable: readonly Span[]) =>
+  ({ span }: Problem): boolean =>
+    !unreadable.some(({ source, start }) => source === span.source && start === span.start);
+
+const ofWholeFile = (file: string, problem: UnreadableFile): Diagnostic => ({
+  ...{ ...problem, severity: 'error', file, line: 0, column: 0, endColumn: 0, sourceLine: '' },
+});

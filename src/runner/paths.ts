@@ -1,0 +1,72 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { code, nearest, type Problem } from './diagnostics.js';
+import type { Schema } from './schema/schema.js';
+import { changeTexts } from './yaml/environment.js';
+import type { ScalarTree, Tree } from './yaml/tree.js';
+
+/** A path as a shell would read it, where nothing else does: what to write instead. */
+export function shellPath(path: string): Pick<Problem, 'code' | 'message' | 'remedy'> | undefined {
+  const [, home, name, rest = ''] =
+    /^(?:(~)|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}))(?=\/|$)(.*)/s
+      .exec(path)
+      ?.flatMap((part, i) => (i === 3 ? [] : [part])) ?? [];
+  const variable = home === undefined ? name : 'HOME';
+  if (variable === undefined) return undefined;
+  return {
+    code: 'shell-path',
+    message: `Only shells replace ${code(home ?? `$${variable}`)}: ${code(path)} would be looked for beside this file.`,
+    remedy: `Write ${code(`\${env:${variable}}${rest}`)}, in quotes within braces. For a folder of that name write ${code(`./${path}`)}.`,
+  };
+}
+
+/** Paths that are written as for a shell. */
+export function shellPaths(tree: Tree, schema: Schema): Problem[] {
+  return pathsOf(tree, schema).flatMap((scalar) => {
+    const problem = scalar.environment ? undefined : shellPath(String(scalar.value));
+    return problem ? [{ ...problem, span: scalar.span }] : [];
+  });
+}
+
+/** Paths at which there is nothing on this machine, once relative ones start at a folder. */
+export function missingPaths(
+  tree: Tree,
+  schema: Schema,
+  directory: string,
+): { path: string; problem: Problem }[] {
+  return pathsOf(tree, schema).flatMap((scalar) => {
+    const path = resolve(directory, String(scalar.value));
+    if (existsSync(path)) return [];
+    const message = `There is no file or folder ${code(path)}.`;
+    return [{ path, problem: { code: 'input-missing', message, remedy: similar(path), span: scalar.span } }];
+  });
+}
+
+function pathsOf(tree: Tree, schema: Schema): readonly ScalarTree[] {
+  const paths: ScalarTree[] = [];
+  changeTexts(tree, schema, (scalar, place) => {
+    if (place?.isPath === true) paths.push(scalar);
+    return scalar;
+  });
+  return paths;
+}
+
+/** What was probably meant: a name that is near, beside the last folder of the path that is there. */
+function similar(path: string): string {
+  let above = path;
+  while (!existsSync(dirname(above))) above = dirname(above);
+  const folder = dirname(above);
+  const near = nearest(basename(above), namesIn(folder));
+  if (near !== undefined) return `Did you mean ${code(join(folder, near))}?`;
+  return above === path
+    ? `The folder ${code(folder)} is there. Relative paths start at the file that they are written in.`
+    : `There is no ${code(above)} either. Relative paths start at the file that they are written in.`;
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}

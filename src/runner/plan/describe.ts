@@ -1,0 +1,34 @@
+import { runtimeOf } from '../pipeline.js';
+import type { Demand } from '../placement.js';
+import { plannedInputs } from '../run/stage-context.js';
+import type { StageFact } from '../stage.js';
+import type { Plan, PlannedStage } from './plan.js';
+
+/** Facts about planned stages by id, worked out without running anything. */
+export async function describeStages(
+  plan: Pick<Plan, 'pipeline' | 'stages'>,
+): Promise<ReadonlyMap<string, readonly StageFact[]>> {
+  const { pipeline, stages } = plan;
+  const resolve = plannedInputs(plan);
+  const facts = new Map<string, readonly StageFact[]>();
+  for (const { stage, kind } of stages)
+    facts.set(
+      stage.id,
+      (await kind.describe?.(stage.config, resolve, runtimeOf(pipeline, stage), pipeline.directory)) ?? [],
+    );
+  return facts;
+}
+
+/** What a stage needs while it runs: a GPU a worker, where it uses any, and memory as far as that is known. */
+export function demandOf(
+  { pipeline }: Pick<Plan, 'pipeline'>,
+  { stage, kind }: PlannedStage,
+  facts: readonly StageFact[] = [],
+): Demand {
+  const { workers, device } = runtimeOf(pipeline, stage);
+  const processes = kind.dataParallel === true ? workers : 1;
+  return {
+    devices: kind.dependsOnEngine === true && device !== 'cpu' ? processes : 0,
+    bytes: processes * Math.max(0, ...facts.map(({ bytes = 0 }) => bytes)),
+  };
+}

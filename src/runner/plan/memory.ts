@@ -1,0 +1,36 @@
+import { History } from '../store/session.js';
+import { type InputProgress, InputReader } from './read-inputs.js';
+
+export interface PlanMemoryOptions {
+  readonly runsRoot: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly onInputProgress?: ((progress: InputProgress) => void) | undefined;
+}
+
+/** What the plans of several pipelines share, such as the trials of a sweep: what they have in common is looked at once. */
+export class PlanMemory {
+  readonly reader: InputReader;
+  readonly #runsRoot: string;
+  readonly #known = new Map<string, Promise<unknown>>();
+
+  constructor({ runsRoot, signal, onInputProgress }: PlanMemoryOptions) {
+    this.#runsRoot = runsRoot;
+    this.reader = new InputReader(runsRoot, {
+      ...(signal && { signal }),
+      ...(onInputProgress && { onProgress: onInputProgress }),
+    });
+  }
+
+  history(pipelineName: string): Promise<History> {
+    return this.once(`history ${pipelineName}`, () => History.open(this.#runsRoot, pipelineName));
+  }
+
+  /** What was found out before under this key, or what `find` finds out now. */
+  once<Found>(key: string, find: () => Promise<Found>): Promise<Found> {
+    const known = this.#known.get(key) as Promise<Found> | undefined;
+    if (known) return known;
+    const found = find();
+    this.#known.set(key, found);
+    return found;
+  }
+}

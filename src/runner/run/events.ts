@@ -1,0 +1,101 @@
+import type { KeptLock } from '../lock/make-lock.js';
+import type { Reason } from '../plan/reasons.js';
+import type { Acceptance, Json, StageEvent } from '../stage.js';
+import type { LockHolder } from '../store/output-lock.js';
+
+/** What went wrong, in a form that can be written down. */
+export interface Failure {
+  /** Present where the reader can mend it. */
+  readonly code?: string;
+  readonly message: string;
+  readonly remedy?: string;
+  /** Present where it is a defect of ours. */
+  readonly stack?: string;
+}
+
+/** A stage of a run before anything has run. */
+export interface StageOutlook {
+  readonly stage: string;
+  readonly kind: string;
+  readonly fingerprint: string;
+  /** Ids of the stages whose output it reads. */
+  readonly after: readonly string[];
+  /** Why it runs; empty where it is cached. */
+  readonly reasons: readonly Reason[];
+}
+
+/** A finished stage. */
+export interface StageResult {
+  readonly stage: string;
+  readonly kind: string;
+  readonly fingerprint: string;
+  /** Absolute path of the output. */
+  readonly output: string;
+  readonly summary: Readonly<Record<string, Json>>;
+  /** What its progress told last when it was made, such as the loss. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** Time that the output took, over all sessions that worked on it. */
+  readonly totalSeconds: number;
+}
+
+/**
+ * What happens in a run: a closed union that every renderer handles whole, and that is written as it is to the run's
+ * `events.jsonl`. `stage` is the stage's id.
+ */
+export type RunEvent =
+  /** Files that stages take from outside are being read, before the run can be planned. */
+  | { readonly type: 'reading-inputs'; readonly stage: string; readonly done: number }
+  | {
+      readonly type: 'run-started';
+      readonly pipeline: string;
+      readonly file: string;
+      /** Absolute path of the run's folder. */
+      readonly directory: string;
+      readonly stages: readonly StageOutlook[];
+      /** What will compute otherwise than one may expect, as sentences. */
+      readonly warnings?: readonly string[];
+    }
+  /** `gone` are paths of what the output was made from that are not there any more. */
+  | ({
+      readonly type: 'stage-cached';
+      readonly gone?: readonly string[];
+      readonly accepted?: Acceptance;
+    } & StageResult)
+  /** Another process is making the same output; its result will be used. */
+  | { readonly type: 'stage-waiting'; readonly stage: string; readonly holder?: LockHolder }
+  | {
+      readonly type: 'output-damaged';
+      readonly stage: string;
+      readonly output: string;
+      readonly problem: string;
+      readonly movedTo: string;
+    }
+  | {
+      readonly type: 'stage-started';
+      readonly stage: string;
+      readonly kind: string;
+      readonly fingerprint: string;
+      readonly reasons: readonly Reason[];
+      /** Whether it continues what an interrupted session left. */
+      readonly resumed: boolean;
+      readonly log: string;
+    }
+  | { readonly type: 'stage-event'; readonly stage: string; readonly event: StageEvent }
+  | ({ readonly type: 'stage-finished'; readonly seconds: number; readonly bytes: number } & StageResult)
+  | { readonly type: 'stage-failed'; readonly stage: string; readonly failure: Failure; readonly log: string }
+  | {
+      readonly type: 'run-finished';
+      readonly seconds: number;
+      readonly ran: number;
+      readonly cached: number;
+      /** Absolute paths of pages to look at. */
+      readonly pages: readonly string[];
+      /** Present where a lock was to be written. */
+      readonly lock?: KeptLock;
+    }
+  | { readonly type: 'run-failed'; readonly seconds: number; readonly stage: string }
+  /** `stage` is the one that was stopped; running again continues there. */
+  | { readonly type: 'run-interrupted'; readonly seconds: number; readonly stage?: string };
+
+/** An event with the time at which it happened, ISO 8601. */
+export type TimedRunEvent = RunEvent & { readonly time: string };

@@ -1,0 +1,197 @@
+import { join } from 'node:path';
+import { Observable } from 'rxjs';
+import { abortError, isAbortError } from '../../base/streams.js';
+import { noteFile } from '../gc/known-files.js';
+import { refuseDifferences, refuseOutput } from '../lock/compare.js';
+import type { Lock } from '../lock/lock-file.js';
+import { keepLock } from '../lock/make-lock.js';
+import type { Origin } from '../pipeline.js';
+import { makePlan, type Plan, type PlanOptions, selectStages, settle } from '../plan/plan.js';
+import type { RuntimeConfig, StageExecutor, StageOutput } from '../stage.js';
+import { type Manifest, outputContent } from '../store/manifest.js';
+import { History } from '../store/session.js';
+import { earlierForcing } from './earlier-forcing.js';
+import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
+import { executeHere } from './expected-reads.js';
+import { createRunFolder, pointTo } from './run-folder.js';
+import { RunRecord } from './run-record.js';
+import { asStorageError, describeFailure, runStage } from './run-stage.js';
+import { checkStages, stageOutput, stageWork } from './stage-context.js';
+
+export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
+  /** Interrupts the run: the stage that is running saves what it must, and a later run continues it. */
+  readonly signal: AbortSignal;
+  /** How stages are run; in this process, where left out. */
+  readonly execute?: StageExecutor;
+  /** The `--set` options that went into the pipeline, to be recorded. */
+  readonly set?: readonly string[];
+  /** Where each value of the pipeline was written, to be recorded. */
+  readonly sources?: ReadonlyMap<string, Origin>;
+  /** Refuses whatever is not as this lock has it: before anything runs, and after each stage its output. */
+  readonly locked?: Lock | undefined;
+  /**
+   * Throws where what is to run could not compute here, before anything runs; gives what is to be told first. Asked only
+   * where a stage that computes will run.
+   */
+  readonly checkEngine?: (runtime: RuntimeConfig) => readonly string[];
+  /** Steps of each stage to profile; traces go to `profiles/` in the run's folder. */
+  readonly profileSteps?: number | undefined;
+  /** Writes the lock of the pipeline when all of it has run. */
+  readonly writeLock?: boolean;
+}
+
+/**
+ * Runs a pipeline: its stages in order, of which only those without a cached output do anything. The stream ends with
+ * `run-finished`, `run-failed` or `run-interrupted`; it fails only where there is no run yet that could fail (its folder
+ * cannot be made, an external input is missing). Unsubscribing interrupts the run as well.
+ */
+export function runPipeline(options: RunOptions): Observable<TimedRunEvent> {
+  return new Observable((subscriber) => {
+    const controller = new AbortController();
+    const signal = AbortSignal.any([options.signal, controller.signal]);
+    execute({ ...options, signal }, (event) => {
+      subscriber.next(event);
+    }).then(
+      () => {
+        subscriber.complete();
+      },
+      (error: unknown) => {
+        subscriber.error(error);
+      },
+    );
+    return () => {
+      controller.abort(new DOMException('The run was abandoned.', 'AbortError'));
+    };
+  });
+}
+
+async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void): Promise<void> {
+  const { pipeline, runsRoot, signal } = options;
+  const start = performance.now();
+  const seconds = (): number => (performance.now() - start) / 1000;
+  // A name that is wrong leaves no run behind.
+  selectStages(pipeline, options.until, options.force ?? []);
+  const asked = { set: options.set ?? [], until: options.until, force: options.force ?? [] };
+  const forcedSince = options.forcedSince ?? (await earlierForcing(runsRoot, pipeline, asked));
+  const folder = await createRunFolder(runsRoot, pipeline, options.sources);
+  await noteFile(runsRoot, pipeline.file).catch((error: unknown) => {
+    throw asStorageError(error, runsRoot);
+  });
+  const record = new RunRecord(folder, {
+    pipeline: pipeline.name,
+    file: pipeline.file,
+    options: { ...asked, forcedSince },
+  });
+  const emit = (event: RunEvent): void => {
+    const timed = { time: new Date().toISOString(), ...event };
+    record.add(timed);
+    tell(timed);
+  };
+  /** An event that is told even where it cannot be written down any more, such as on a full disk. */
+  const emitAnyway = (event: RunEvent): void => {
+    const timed = { time: new Date().toISOString(), ...event };
+    try {
+      record.add(timed);
+    } catch {
+      // What is being told is why.
+    }
+    tell(timed);
+  };
+
+  const { profileSteps: steps } = options;
+  const profileOf = (stage: string) =>
+    steps === undefined
+      ? undefined
+      : { steps, file: join(folder.directory, 'profiles', `${stage}.trace.json`) };
+  let current: string | undefined;
+  try {
+    const plan = await makePlan({
+      ...options,
+      forcedSince: forcedSince ?? folder.startedAt,
+      onInputProgress: (progress) => {
+        emit({ type: 'reading-inputs', ...progress });
+      },
+    });
+    if (options.locked !== undefined) refuseDifferences(plan, options.locked);
+    await checkStages(plan);
+    const computes = plan.stages.some(({ kind, reasons }) => kind.dependsOnEngine && reasons.length > 0);
+    const warnings = computes ? (options.checkEngine?.(pipeline.runtime) ?? []) : [];
+    emit({
+      type: 'run-started',
+      pipeline: pipeline.name,
+      file: pipeline.file,
+      directory: folder.directory,
+      stages: outlook(plan),
+      ...(warnings.length > 0 && { warnings }),
+    });
+    const history = await History.open(runsRoot, pipeline.name);
+    const outputs = new Map<string, StageOutput>();
+    const manifests = new Map<string, Manifest>();
+    let ran = 0;
+    for (const expected of plan.stages) {
+      if (signal.aborted) throw abortError(signal);
+      const { id, kind } = expected.stage;
+      current = id;
+      const planned = await settle(plan, expected, manifests, history, signal);
+      const manifest = await runStage({
+        runsRoot,
+        planned,
+        work: stageWork(plan, planned, outputs, signal, profileOf(id)),
+        execute: options.execute ?? executeHere,
+        forcedSince: forcedSince ?? folder.startedAt,
+        log: record.logOf(id),
+        emit: (event) => {
+          if (event.type === 'stage-finished') ran++;
+          emit(event);
+        },
+      });
+      outputs.set(id, stageOutput(planned, manifest));
+      await pointTo(join(folder.directory, id), planned.place.directory);
+      manifests.set(id, manifest);
+      const content = outputContent(planned.kind, manifest);
+      await history.add({ stage: id, kind, fingerprint: manifest.fingerprint, content });
+      if (options.locked !== undefined) refuseOutput(pipeline.file, options.locked, id, manifest);
+      current = undefined;
+    }
+    emit({
+      type: 'run-finished',
+      seconds: seconds(),
+      ran,
+      cached: plan.stages.length - ran,
+      pages: pages(outputs),
+      ...(options.writeLock === true && { lock: await keepLock(plan, manifests) }),
+    });
+  } catch (error) {
+    if (signal.aborted && (isAbortError(error) || error === signal.reason)) {
+      emitAnyway({
+        type: 'run-interrupted',
+        seconds: seconds(),
+        ...(current !== undefined && { stage: current }),
+      });
+    } else if (current === undefined) {
+      record.abandon();
+      throw asStorageError(error, runsRoot);
+    } else {
+      const failure = describeFailure(error, runsRoot);
+      emitAnyway({ type: 'stage-failed', stage: current, failure, log: record.logOf(current) });
+      emitAnyway({ type: 'run-failed', seconds: seconds(), stage: current });
+    }
+  }
+}
+
+function outlook(plan: Plan): readonly StageOutlook[] {
+  return plan.stages.map(({ stage, fingerprint, reasons }) => ({
+    stage: stage.id,
+    kind: stage.kind,
+    fingerprint,
+    after: [...new Set(stage.references.map((reference) => reference.stage))],
+    reasons,
+  }));
+}
+
+/** Pages that stages name in their summaries, as paths in their outputs. */
+function pages(outputs: ReadonlyMap<string, StageOutput>): readonly string[] {
+  return [...outputs.values()].flatMap(({ directory, summary }) =>
+    typeof summary.page === 'string' ? [join(directory, summary.page)] : [],
+  );
+}

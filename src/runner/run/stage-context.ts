@@ -1,0 +1,103 @@
+import { runtimeOf, seedOf } from '../pipeline.js';
+import type { Plan, PlannedStage } from '../plan/plan.js';
+import type {
+  FingerprintedContent,
+  Json,
+  PlannedInput,
+  StageContext,
+  StageOutput,
+  StageWork,
+} from '../stage.js';
+import { type Manifest, outputContent } from '../store/manifest.js';
+
+/** The finished output of a planned stage, as later stages see it. */
+export function stageOutput({ stage, kind, place, accepted }: PlannedStage, manifest: Manifest): StageOutput {
+  return {
+    stage: stage.id,
+    kind: stage.kind,
+    directory: place.directory,
+    fingerprint: manifest.fingerprint,
+    content: outputContent(kind, manifest),
+    // Not the one in the manifest, whose paths may start at the folder of another pipeline.
+    config: stage.config as unknown as Json,
+    summary: manifest.summary,
+    seconds: manifest.seconds,
+    ...(accepted && { accepted }),
+  };
+}
+
+/** Gives stages of a plan as they are known before anything runs. */
+export function plannedInputs({ stages }: Pick<Plan, 'stages'>): (id: string) => PlannedInput {
+  const byId = new Map(stages.map((planned) => [planned.stage.id, planned]));
+  return (id) => {
+    const planned = byId.get(id);
+    if (planned === undefined) throw new Error(`A stage asked for ${id}, which is not planned.`);
+    const { stage, output } = planned;
+    return {
+      kind: stage.kind,
+      config: stage.config as unknown as Json,
+      ...(output && { output: stageOutput(planned, output) }),
+    };
+  };
+}
+
+/**
+ * Lets every stage that may run look into what only files tell.
+ *
+ * @throws UserError where one cannot run
+ */
+export async function checkStages(plan: Plan): Promise<void> {
+  const { directory } = plan.pipeline;
+  for (const { stage, kind, reasons } of plan.stages)
+    if (reasons.length > 0) await kind.check?.(stage.config, plannedInputs(plan), directory);
+}
+
+/** A planned stage, ready to run. It sees the outputs of the stages that it names, and of no others. */
+export function stageWork(
+  { pipeline, runsRoot, stages }: Plan,
+  planned: PlannedStage,
+  outputs: ReadonlyMap<string, StageOutput>,
+  signal: AbortSignal,
+  profile?: StageContext['profile'],
+): StageWork {
+  const { stage, kind, place, origin } = planned;
+  const named = new Set(stage.references.map((reference) => reference.stage));
+  const inputs = [...outputs.values()].filter((output) => named.has(output.stage));
+  // What is read by way of another stage's output, such as images that it names, is read too.
+  const passedOn = stages.filter((other) => named.has(other.stage.id) && other.kind.passesOn !== undefined);
+  const context = {
+    id: stage.id,
+    pipelineName: pipeline.name,
+    pipelineDirectory: pipeline.directory,
+    seed: seedOf(pipeline, stage),
+    runtime: runtimeOf(pipeline, stage),
+    directory: place.partial,
+    origin,
+    reads: {
+      runsRoot,
+      contents: [planned, ...passedOn].flatMap(contentsOf),
+      outputs: inputs.map(({ directory, fingerprint }) => ({ directory, fingerprint })),
+    },
+    ...(origin.pins && { pins: origin.pins }),
+    ...(profile && { profile }),
+    signal,
+    input: inputOf(stage.id, inputs),
+  };
+  return { kind, config: stage.config, context, inputs };
+}
+
+function contentsOf({ origin, contents }: PlannedStage): readonly FingerprintedContent[] {
+  return origin.inputs.map(({ location, digest }, i) => {
+    const hashes = contents[i]?.hashes;
+    return { location, digest, ...(hashes !== undefined && { hashes }) };
+  });
+}
+
+/** `StageContext.input` of a stage. */
+export function inputOf(stage: string, inputs: readonly StageOutput[]): StageContext['input'] {
+  return (id) => {
+    const output = inputs.find((input) => input.stage === id);
+    if (output === undefined) throw new Error(`Stage ${stage} asked for ${id}, which it does not name.`);
+    return output;
+  };
+}

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { metricsName, readMetrics } from '../../formats/metrics-log.js';
+import type { Json } from '../stage.js';
+import { readConfiguration, type ValueOrigin } from './configuration.js';
+import { figuresOfStage, type RunFigure } from './figures.js';
+import type { Run } from './run.js';
+
+/** What differs between runs, a value for each run in their order. */
+export interface Comparison {
+  readonly runs: readonly Run[];
+  /** Keys of which not all runs have the same value. */
+  readonly configuration: readonly ConfigurationDifference[];
+  /** Every figure that any of the runs came to, those of the last stages first. */
+  readonly figures: readonly ComparedFigure[];
+}
+
+export interface ConfigurationDifference {
+  readonly key: string;
+  /** `undefined` where a run has no such key. */
+  readonly values: readonly (Json | undefined)[];
+  /** Where each value was written; `undefined` for a default. */
+  readonly origins: readonly (ValueOrigin | undefined)[];
+}
+
+export interface ComparedFigure {
+  readonly stage: string;
+  readonly name: string;
+  readonly values: readonly (number | undefined)[];
+}
+
+export async function compareRuns(runs: readonly Run[]): Promise<Comparison> {
+  return { runs, configuration: await differences(runs), figures: await comparedFigures(runs) };
+}
+
+async function differences(runs: readonly Run[]): Promise<readonly ConfigurationDifference[]> {
+  const configurations = await Promise.all(
+    runs.map(async (run) => new Map((await readConfiguration(run)).map((entry) => [entry.key, entry]))),
+  );
+  const keys = inOrder(configurations.map((configuration) => [...configuration.keys()]));
+  return keys.flatMap((key) => {
+    const entries = configurations.map((configuration) => configuration.get(key));
+    const [first, ...rest] = entries;
+    if (rest.every((entry) => isDeepStrictEqual(entry?.value, first?.value))) return [];
+    return [{ key, values: entries.map((entry) => entry?.value), origins: entries.map((entry) => entry?.origin) }];
+  });
+}
+
+async function comparedFigures(runs: readonly Run[]): Promise<readonly ComparedFigure[]> {
+  const tables = await Promise.all(
+    runs.map(async (run) => {
+      const figures = await Promise.all(Object.keys(run.record.stages).reverse().map((stage) => figuresOf(run, stage)));
+      return new Map(figures.flat().map((figure) => [`${figure.stage} ${figure.name}`, figure]));
+    }),
+  );
+  return inOrder(tables.map((table) => [...table.keys()])).map((key) => {
+    const found = tables.map((table) => table.get(key));
+    const { stage, name } = found.find((figure) => figure !== undefined)!;
+    return { stage, name, values: found.map((figure) => figure?.value) };
+  });
+}
+
+/** Also what the stage logged last: a cached stage has told no progress in this run. */
+async function figuresOf({ directory, record }: Run, stage: string): Promise<readonly RunFigure[]> {
+  const own = record.stages[stage]!;
+  const path = own.output === undefined ? undefined : join(directory, own.output, metricsName);
+  const last: Readonly<Record<string, number>> =
+    (path === undefined ? undefined : (await readMetrics(path)).at(-1)) ?? {};
+  const logged = Object.entries(last).flatMap(([name, value]) =>
+    name === 'step' ? [] : [{ stage, name, value }],
+  );
+  const told = figuresOfStage(stage, own).filter(({ name }) => !(name in last));
+  return [...logged, ...told];
+}
+
+/** All keys once: each list's own keys next to those that they follow there. */
+function inOrder(lists: readonly (readonly string[])[]): readonly string[] {
+  const order: string[] = [];
+  for (const list of lists) {
+    let place = 0;
+    for (const key of list) {
+      const known = order.indexOf(key);
+      if (known < 0) order.splice(place++, 0, key);
+      else place = known + 1;
+    }
+  }
+  return order;
+}

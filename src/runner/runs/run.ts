@@ -1,0 +1,200 @@
+import { readFileSync } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import { systemProblem } from '../../base/files.js';
+import type { TimedRunEvent } from '../run/events.js';
+import { eventsName, type RunFile, runLockName, runName } from '../run/run-folder.js';
+import { type KeptProgress, type StageEvent, type StageProgress, withoutType } from '../stage.js';
+import { type RunFigure, tellingFigures } from './figures.js';
+import { type Pace, ProgressMeter } from './progress-meter.js';
+
+/** One run, as found in the folder of runs. */
+export interface Run {
+  /** `NAME/TIME`. */
+  readonly id: string;
+  /** Absolute path of its folder. */
+  readonly directory: string;
+  readonly state: RunState;
+  readonly record: RunFile;
+  /** ISO 8601; of a run that died, when it was last heard of. Absent while it runs. */
+  readonly endedAt?: string;
+  /** From its start to its end, or to now. */
+  readonly seconds: number;
+  /** The stage that is running, or in which the run ended before it was finished. */
+  readonly stage?: string;
+  /** How far that stage is, or was. */
+  readonly progress?: LiveProgress;
+  readonly figures: readonly RunFigure[];
+}
+
+/** Reads the run in a folder; undefined where there is none. @throws UserError `run-unreadable` */
+export async function readRun(directory: string, now = new Date()): Promise<Run | undefined> {
+  const record = readRecord(directory);
+  return record && describe(directory, record, now);
+}
+
+/**
+ * The file `run.json`, which is replaced whole whenever it changes; undefined where there is none. Synchronous: a
+ * thousand small files take a quarter of the time that they would take otherwise.
+ *
+ * @throws UserError `run-unreadable` where it is not of this form
+ */
+function readRecord(directory: string): RunFile | undefined {
+  const path = join(directory, runName);
+  let record: unknown;
+  try {
+    record = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unreadable(path, error instanceof SyntaxError ? 'no JSON' : systemProblem(error)?.found, error);
+  }
+  if (isRunFile(record)) return record;
+  throw unreadable(path, 'something else');
+}
+
+const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+const isTime = (value: unknown): boolean => isText(value) && !Number.isNaN(Date.parse(value));
+
+/** Whether everything is as whoever reads a run takes it to be. */
+function isRunFile(value: unknown): value is RunFile {
+  if (!isMap(value) || value.format !== 1) return false;
+  const { pipeline, file, status, host, startedAt, finishedAt, options, stages } = value;
+  return (
+    [pipeline, file, host].every(isText) &&
+    isTime(startedAt) &&
+    (status === 'running' || (['finished', 'failed', 'interrupted'].includes(status as string) && isTime(finishedAt))) &&
+    isMap(options) &&
+    isTexts(options.set) &&
+    isTexts(options.force) &&
+    isMap(stages) &&
+    Object.values(stages).every(isStageRecord)
+  );
+}
+
+function isStageRecord(value: unknown): boolean {
+  if (!isMap(value)) return false;
+  const { kind, after, status, reasons, fingerprint, output, seconds, summary, progress, failure } = value;
+  const isOptional = (part: unknown, is: (part: unknown) => boolean): boolean => part === undefined || is(part);
+  const isNumber = (part: unknown): boolean => typeof part === 'number';
+  return (
+    [kind, status].every(isText) &&
+    [after, reasons].every(isTexts) &&
+    [fingerprint, output].every((part) => isOptional(part, isText)) &&
+    isOptional(seconds, isNumber) &&
+    isOptional(summary, isMap) &&
+    isOptional(failure, (part) => isMap(part) && isText(part.message)) &&
+    isOptional(
+      progress,
+      (part) =>
+        isMap(part) &&
+        [part.done, part.total].every(isNumber) &&
+        isText(part.unit) &&
+        isOptional(part.figures, (figures) => isMap(figures) && Object.values(figures).every((each) => isNumber(each) || each === null)),
+    )
+  );
+}
+
+function unreadable(path: string, found = 'what cannot be read', cause?: unknown): UserError {
+  return new UserError({
+    code: 'run-unreadable',
+    message: `${path}: expected a run of format 1, found ${found}.`,
+    remedy: 'Remove the folder of this run, or put the file back; its outputs are kept until then.',
+    cause,
+  });
+}
+
+async function describe(directory: string, record: RunFile, now: Date): Promise<Run> {
+  const state = record.status === 'running' ? await stateOfUnended(directory) : record.status;
+  const stage = Object.entries(record.stages).find(([, { status }]) =>
+    ['running', 'failed', 'interrupted'].includes(status),
+  );
+  const isOver = record.status !== 'running';
+  const progress =
+    stage && (isOver ? stage[1].progress : ((await readProgress(directory, stage[0])) ?? stage[1].progress));
+  const endedAt = isOver
+    ? record.finishedAt
+    : state === 'died'
+      ? await lastHeardOf(directory, record)
+      : undefined;
+  const end = endedAt === undefined ? now.getTime() : Date.parse(endedAt);
+  return {
+    id: `${basename(dirname(directory))}/${basename(directory)}`,
+    directory,
+    state,
+    record,
+    ...(endedAt !== undefined && { endedAt }),
+    seconds: Math.max(0, (end - Date.parse(record.startedAt)) / 1000),
+    ...(stage && { stage: stage[0] }),
+    ...(progress && { progress }),
+    figures: tellingFigures(record.stages),
+  };
+}
+
+/**
+ * A process number may have been given to another process since: only the lock tells whether the run is alive. What asks
+ * for it is loaded where there is such a run.
+ */
+async function stateOfUnended(directory: string): Promise<RunState> {
+  const { isLocked } = await import('../../base/file-lock.js');
+  return isLocked(join(directory, runLockName)) ? 'running' : 'died';
+}
+
+async function lastHeardOf(directory: string, { startedAt }: RunFile): Promise<string> {
+  const file = await stat(join(directory, eventsName)).catch(() => undefined);
+  return file?.mtime.toISOString() ?? startedAt;
+}
+
+/** What can be said of a run. `died`: its process ended without a word, as by `kill -9` or a power cut. */
+export const runStates = ['running', 'finished', 'failed', 'interrupted', 'died'] as const;
+export type RunState = (typeof runStates)[number];
+
+/** How far a stage is, and how fast where that can be told. */
+interface LiveProgress extends KeptProgress, Pace {}
+
+/** Bytes of a run's events that are read, however long they are: more than half a minute of progress. */
+const tailBytes = 64 * 1024;
+
+/** The progress of a stage from the end of its run's events; undefined where it has told none. */
+async function readProgress(directory: string, stage: string): Promise<LiveProgress | undefined> {
+  const meter = new ProgressMeter();
+  for (const event of await lastEvents(join(directory, eventsName)))
+    if (event.type === 'stage-event' && event.stage === stage && isProgress(event.event))
+      meter.add(event.event, Date.parse(event.time) / 1000);
+  if (meter.last === undefined) return undefined;
+  return { ...withoutType(meter.last), ...meter.pace };
+}
+
+function isProgress(event: StageEvent | undefined): event is StageProgress {
+  return event?.type === 'progress' && [event.done, event.total].every((count) => typeof count === 'number');
+}
+
+async function lastEvents(path: string): Promise<TimedRunEvent[]> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return [];
+  try {
+    const { size } = await file.stat();
+    const start = Math.max(0, size - tailBytes);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+    const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
+    // The last line may still be being written, and the first one may be cut off.
+    return lines.slice(start === 0 ? 0 : 1, -1).flatMap(parseEvent);
+  } catch {
+    return [];
+  } finally {
+    await file.close();
+  }
+}
+
+/** What is no event, such as what a crash of the machine leaves, is passed over. */
+function parseEvent(line: string): readonly TimedRunEvent[] {
+  try {
+    const event = JSON.parse(line) as Partial<TimedRunEvent> | null;
+    return typeof event?.type === 'string' ? [event as TimedRunEvent] : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,233 @@
+import type { Observable } from 'rxjs';
+import type { PipelineRules } from './check.js';
+import type { RuntimeConfig } from '../generated/index.js';
+import type { Json, Origin } from './fingerprint/origin.js';
+
+/** What a stage tells while it runs. A closed union: every renderer handles each of these. */
+export type StageEvent =
+  | StageProgress
+  /** Something worth a line: a skipped file, a fallback taken. */
+  | { readonly type: 'notice'; readonly level: 'info' | 'warning'; readonly message: string }
+  /**
+   * Facts about the finished output, kept in its manifest and shown by `plan`, reports and comparisons. Those that are
+   * `measured` tell of the run that made it, such as its memory: a lock leaves them out, as no other run repeats them.
+   */
+  | { readonly type: 'summary'; readonly values: Readonly<Record<string, Json>>; readonly measured?: true };
+
+/** How far the stage is. `figures` are current values such as `loss`, shown beside the rate. */
+export interface StageProgress {
+  readonly type: 'progress';
+  readonly done: number;
+  readonly total: number;
+  /** Plural noun of what is counted: `images`, `steps`, `samples`. */
+  readonly unit: string;
+  readonly figures?: Readonly<Record<string, number>>;
+}
+
+/** Progress as it is kept: what it is goes without saying there. */
+export type KeptProgress = Omit<StageProgress, 'type'>;
+
+/** Drops the event's type. */
+export function withoutType({ done, total, unit, figures }: StageProgress): KeptProgress {
+  return { done, total, unit, ...(figures && { figures }) };
+}
+
+/** That someone accepted an output as it is, though what it was made from is not what is asked for now. */
+export interface Acceptance {
+  /** Fingerprint of the accepted output. */
+  readonly output: string;
+  /** ISO 8601. */
+  readonly at: string;
+  /** In what the two differ, in words. */
+  readonly differences: readonly string[];
+}
+
+/** The finished output of an earlier stage. */
+export interface StageOutput {
+  readonly stage: string;
+  readonly kind: string;
+  /** Absolute path of the folder that holds the output. Read-only. */
+  readonly directory: string;
+  readonly fingerprint: string;
+  /** What it is, however it was made; absent where that is not known, as in pages about runs. */
+  readonly content?: string;
+  /** The stage's configuration, with defaults applied: as it is now, in keys that change no output too. */
+  readonly config: Json;
+  readonly summary: Readonly<Record<string, Json>>;
+  /** Time that the stage took when it was run, over all of its sessions. */
+  readonly seconds: number;
+  /** Present where someone accepted it as it is. */
+  readonly accepted?: Acceptance;
+}
+
+export type { Json, RuntimeConfig };
+
+/** What a stage reads, as it was when the run was planned. Plain data: it crosses processes. */
+export interface StageReads {
+  /** Absolute path of the folder of all runs, which knows the hashes of files. */
+  readonly runsRoot: string;
+  /** Files and folders from outside. */
+  readonly contents: readonly FingerprintedContent[];
+  /** Folders of other stages' outputs. */
+  readonly outputs: readonly Pick<StageOutput, 'directory' | 'fingerprint'>[];
+}
+
+/** A file or folder from outside with the digest of its content, and where the hashes of its files are kept. */
+export interface FingerprintedContent {
+  /** Absolute path. */
+  readonly location: string;
+  readonly digest: string;
+  readonly hashes?: string;
+}
+
+/** What a stage is given to work with. */
+export interface StageContext {
+  /** The stage's id in the pipeline file. */
+  readonly id: string;
+  readonly pipelineName: string;
+  /** Absolute path of the folder of the pipeline file: relative paths in a configuration start there. */
+  readonly pipelineDirectory: string;
+  readonly seed: number;
+  readonly runtime: RuntimeConfig;
+  /**
+   * Absolute path of the folder to write to. Empty at first; after an interruption it holds what the
+   * interrupted session left, which the stage continues. It becomes the stage's output when the stage completes.
+   */
+  readonly directory: string;
+  /** The output of an upstream stage, by stage id as written in the configuration. */
+  input(stage: string): StageOutput;
+  /** Present where several processes run the stage together: this one's part in it. */
+  readonly workers?: StageWorkers;
+  /** What the output follows from, and is known by. Absent where a stage is run outside of a pipeline. */
+  readonly origin?: Origin;
+  /** What the stage reads must hold. Absent where a stage is run outside of a pipeline. */
+  readonly reads?: StageReads;
+  /** What `pin` of the stage's kind gave when the run was planned; absent where that asks for nothing. */
+  readonly pins?: Readonly<Record<string, string>>;
+  /** Present where the stage's first steps are to be profiled: how many, and the absolute path of the trace to write. */
+  readonly profile?: { readonly steps: number; readonly file: string };
+  /** Aborted when the user interrupts: the stage saves what it must and completes its stream with an AbortError. */
+  readonly signal: AbortSignal;
+}
+
+/** The part of one of several processes that run a stage together, each with the same configuration and folder. */
+export interface StageWorkers {
+  /** This process's number, from 0. Worker 0 writes what belongs to the whole output, and its events are shown. */
+  readonly rank: number;
+  readonly size: number;
+  /** `host:port` for TensorFlow's server of each, by rank. */
+  readonly addresses: readonly string[];
+  /** Resolves once every other worker has done its part; for worker 0, before it finishes the output. */
+  othersDone(): Promise<void>;
+}
+
+/** One fact that `plan` shows about a stage, such as `parameters`: `32.9 million`. */
+export interface StageFact {
+  readonly label: string;
+  readonly value: string;
+  /** Memory that the stage is expected to need, where the fact is about that: of each worker. */
+  readonly bytes?: number;
+}
+
+/** What is known about a referenced stage before anything runs. */
+export interface PlannedInput {
+  readonly kind: string;
+  /** Its configuration, with defaults applied. */
+  readonly config: Json;
+  /** Its output, where it is cached: gives facts that no configuration holds, such as a number of images. */
+  readonly output?: StageOutput;
+}
+
+/** A kind of stage: what `uses:` names. */
+export interface StageKind<Config> {
+  readonly name: string;
+  /** Raised whenever the same configuration would give other output: part of the fingerprint. */
+  readonly codeVersion: number;
+  /** Absolute paths of files and folders, outside the pipeline's own outputs, whose content the output depends on. */
+  externalInputs(config: Config, pipelineDirectory: string): readonly string[];
+  /**
+   * What names in the configuration stand for at present whose meaning can move, such as a branch of a repository: by
+   * the key that holds the name. In the fingerprint this takes the name's place, so that it is asked for in planning.
+   *
+   * @throws UserError where it cannot be told
+   */
+  pin?(
+    config: Config,
+    pipelineDirectory: string,
+    signal?: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>>;
+  /**
+   * Whether `runtime.precision` changes the output: it is then part of the fingerprint.
+   */
+  readonly dependsOnPrecision: boolean;
+  /**
+   * Whether tensors are computed, so that another engine, or another version of it, gives other numbers: its name is then
+   * part of the fingerprint. Default false.
+   */
+  readonly dependsOnEngine?: boolean;
+  /** Whether the pipeline's seed changes the output. Default true: it is then part of the fingerprint. */
+  readonly dependsOnSeed?: boolean;
+  /**
+   * Whether a file of the output, by its path in the output's folder, tells how the output was made rather than what was
+   * made: a log, timings, what keys that change no output decide. Such files are no part of the output's hash. Default:
+   * none is. `all` are the paths of all files.
+   */
+  isIncidental?(path: string, all: readonly string[]): boolean;
+  /**
+   * Names of the files, below the first external input, that later stages read by way of an output: they are then part of
+   * what the output is to those stages. For a kind whose output only names what is elsewhere.
+   */
+  passesOn?(directory: string): Promise<readonly string[]>;
+  /**
+   * Facts for `plan`, worked out from configurations alone: parameters, GFLOPs, memory, steps.
+   * `resolve` gives a referenced stage by its id.
+   */
+  describe?(
+    config: Config,
+    resolve: (stage: string) => PlannedInput,
+    runtime: RuntimeConfig,
+    pipelineDirectory: string,
+  ): Promise<readonly StageFact[]>;
+  /**
+   * Whether its output shows how its inputs were configured: equal outputs of earlier stages that were configured
+   * otherwise are then not the same to it.
+   */
+  readonly tellsOfInputs?: boolean;
+  /**
+   * Looks, before anything runs, into what only files tell, such as the shapes in a checkpoint's header.
+   *
+   * @throws UserError where the stage cannot run
+   */
+  check?(config: Config, resolve: (stage: string) => PlannedInput, pipelineDirectory: string): Promise<void>;
+  /**
+   * Names of the numbers that its output may come to, in its summary or as the last figures of its progress: columns of a
+   * sweep's table, so that one to sort by is checked before anything runs. Those within a map go by the map's name.
+   */
+  readonly figures: readonly string[];
+  /** Whether several workers can run it together, as `StageContext.workers` tells each. */
+  readonly dataParallel?: boolean;
+  /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */
+  run(config: Config, context: StageContext): Observable<StageEvent>;
+}
+
+/** A stage that is about to run. */
+export interface StageWork {
+  readonly kind: StageKind<unknown>;
+  readonly config: unknown;
+  readonly context: StageContext;
+  /** The outputs that `context.input` gives. */
+  readonly inputs: readonly StageOutput[];
+}
+
+/** Runs a stage, in this process or in others. Cold, as `StageKind.run`. */
+export type StageExecutor = (work: StageWork) => Observable<StageEvent>;
+
+/** Where the pipeline finds stage kinds. Loading one may be slow, so that only what a file uses is loaded. */
+export interface StageRegistry {
+  /** What pipeline files that name these kinds are held to. */
+  readonly rules: PipelineRules;
+  /** Names that `uses:` may take. */
+  readonly names: readonly string[];
+  /** Configurations have been checked against the kind's schema before they reach it. */
+  load(kind: string): Promise<StageKind<unknown>>;
+}

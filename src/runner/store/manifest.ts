@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { addFile } from '../../base/file-hash.js';
+import { sha256Of } from '../../base/input-file.js';
+import type { Environment } from '../environment.js';
+import type { Content } from '../fingerprint/content.js';
+import { readHashes } from '../fingerprint/hash-cache.js';
+import { fingerprintOf, hashJson, type Origin } from '../fingerprint/origin.js';
+import type { Json, StageKind } from '../stage.js';
+import { manifestName } from './layout.js';
+
+export interface ManifestFile {
+  /** Path in the output's folder, with `/` between its parts. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Set where the file tells how the output was made rather than what was made. */
+  readonly incidental?: true;
+}
+
+/** What a finished output says of itself. Written last: an output without it is not finished. */
+export interface Manifest {
+  readonly format: 2;
+  readonly kind: string;
+  readonly fingerprint: string;
+  /** What the fingerprint was computed from. */
+  readonly origin: Origin;
+  readonly summary: Readonly<Record<string, Json>>;
+  /** What its progress told last, such as the loss. */
+  readonly figures?: Readonly<Record<string, number>>;
+  /** Names of what the summary tells of the run rather than of the output. */
+  readonly measured?: readonly string[];
+  readonly madeWith: Environment;
+  /** Time that the stage took, over all of its sessions. */
+  readonly seconds: number;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly files: readonly ManifestFile[];
+  /** What later stages can see of it, where that is more than its files: see `StageKind.passesOn`. */
+  readonly content?: string;
+}
+
+/** A manifest that is there but cannot be relied on. */
+export class DamagedManifest extends Error {}
+
+/**
+ * Reads the manifest of an output's folder: undefined where there is none.
+ *
+ * @throws DamagedManifest where it is not one of ours, or is not of the output `fingerprint`.
+ */
+export async function readManifest(directory: string, fingerprint: string): Promise<Manifest | undefined> {
+  let text: string;
+  try {
+    text = await readFile(join(directory, manifestName), 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code === 'EISDIR') throw new DamagedManifest(`${manifestName} is a folder`);
+    throw error;
+  }
+  const manifest = parseManifest(text);
+  if (manifest.fingerprint !== fingerprint || fingerprintOf(manifest.origin) !== fingerprint)
+    throw new DamagedManifest(`${manifestName} is of another output`);
+  return manifest;
+}
+
+/** What the output in a folder was made from, whichever output it is. @throws where that cannot be read */
+export async function readOrigin(directory: string): Promise<Origin> {
+  return parseManifest(await readFile(join(directory, manifestName), 'utf8')).origin;
+}
+
+/** A manifest as text, with the checksum of what it says as its last member. */
+export function formatManifest(manifest: Manifest): string {
+  return `${JSON.stringify({ ...manifest, sha256: checksum(manifest) }, undefined, 1)}\n`;
+}
+
+/** A manifest of its text. Those of earlier versions have no checksum. @throws DamagedManifest */
+function parseManifest(text: string): Manifest {
+  let sealed: (Partial<Manifest> & { readonly sha256?: unknown }) | null;
+  try {
+    sealed = JSON.parse(text) as typeof sealed;
+  } catch {
+    throw new DamagedManifest(`${manifestName} is not valid JSON`);
+  }
+  const { sha256, ...manifest } = isMap(sealed) ? sealed : {};
+  const { origin, files, summary } = manifest as Partial<Manifest>;
+  const isWhole =
+    isMap(origin) &&
+    isMap(origin.config) &&
+    isMap(summary) &&
+    [files, origin.references, origin.inputs].every((list) => Array.isArray(list) && list.every(isMap));
+  if ((manifest as Partial<Manifest>).format !== 2 || !isWhole)
+    throw new DamagedManifest(`${manifestName} is not of format 2`);
+  if (sha256 !== undefined && sha256 !== checksum(manifest))
+    throw new DamagedManifest(`${manifestName} is not what was written`);
+  return manifest as Manifest;
+}
+
+const checksum = (content: object): string => sha256Of(Buffer.from(JSON.stringify(content)));
+
+const isMap = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * SHA-256 of an output: over the names and hashes of its files, in the order of their names, but for those that tell how
+ * it was made rather than what was made. Undefined where there are no others.
+ */
+export function outputHash({ files }: Pick<Manifest, 'files'>): string | undefined {
+  const counted = files.filter(({ incidental }) => incidental !== true);
+  if (counted.length === 0) return undefined;
+  const hash = createHash('sha256');
+  for (const { path, sha256 } of counted) addFile(hash, path, sha256);
+  return hash.digest('hex');
+}
+
+/**
+ * What later stages can see of an output, however it was made: two outputs with the same content are the same to them.
+ * Where all of an output tells how it was made, or nobody noted what is read through it, it is the fingerprint.
+ */
+export function outputContent(kind: Pick<StageKind<never>, 'passesOn'>, manifest: Manifest): string {
+  if (kind.passesOn !== undefined) return manifest.content ?? manifest.fingerprint;
+  return outputHash(manifest) ?? manifest.fingerprint;
+}
+
+/**
+ * The content of an output that names files of an input, which later stages read there: its own files and those.
+ *
+ * @param names as the output names them, in any order
+ */
+export async function contentWith(
+  output: Pick<Manifest, 'files'>,
+  names: readonly string[],
+  input: Content,
+): Promise<string> {
+  const own = outputHash(output) ?? null;
+  return hashJson({ output: own, passedOn: (await passedOn(names, input)) ?? { input: input.digest } });
+}
+
+/** Undefined where the hashes of the input's files were not kept, have changed since, or lack one of the names. */
+async function passedOn(names: readonly string[], { hashes, digest }: Content): Promise<string | undefined> {
+  if (hashes === undefined) return undefined;
+  const wanted = new Set(names);
+  const all = createHash('sha256');
+  const named = createHash('sha256');
+  for await (const [name, sha256] of readHashes(hashes)) {
+    addFile(all, name, sha256);
+    if (wanted.delete(name)) addFile(named, name, sha256);
+  }
+  return all.digest('hex') === digest && wanted.size === 0 ? named.digest('hex') : undefined;
+}

@@ -1,0 +1,95 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EMPTY, from, lastValueFrom, mergeMap } from 'rxjs';
+import { type FileState, hashFile } from '../../base/file-hash.js';
+import { syncFolder } from '../../base/files.js';
+import { writeFileWhole } from '../../base/output-file.js';
+import type { Environment } from '../environment.js';
+import type { Content } from '../fingerprint/content.js';
+import { HashCache } from '../fingerprint/hash-cache.js';
+import type { Origin } from '../fingerprint/origin.js';
+import type { Json, StageKind } from '../stage.js';
+import { putInPlace } from './begin.js';
+import { manifestName, type OutputPlace } from './layout.js';
+import { contentWith, formatManifest, type Manifest, type ManifestFile } from './manifest.js';
+
+export interface SealFacts {
+  readonly origin: Origin;
+  readonly summary: Readonly<Record<string, Json>>;
+  readonly figures?: Readonly<Record<string, number>> | undefined;
+  /** Names of what the summary tells of the run rather than of the output. */
+  readonly measured?: readonly string[];
+  readonly madeWith: Environment;
+  readonly seconds: number;
+  /** Folder of the remembered hashes. */
+  readonly hashes: string;
+  /** Whether a file tells how the output was made rather than what was made. */
+  readonly isIncidental?: StageKind<never>['isIncidental'];
+  readonly passesOn?: StageKind<never>['passesOn'];
+  /** The external inputs. */
+  readonly contents: readonly Content[];
+}
+
+/**
+ * Turns the folder that a stage has written to into a finished output: every file and folder synced and hashed, then the
+ * manifest, then the rename. To be called with the output's lock held.
+ */
+export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<Manifest> {
+  const entries = await readdir(place.partial, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(place.partial.length + 1))
+    .sort();
+  if (names.includes(manifestName))
+    throw new Error(`A stage of kind ${place.kind} wrote ${manifestName}, which is not its to write.`);
+  const files: ManifestFile[] = [];
+  const states: FileState[] = [];
+  await lastValueFrom(
+    from(names.keys()).pipe(
+      mergeMap(async (index) => {
+        const path = names[index]!;
+        const { sha256, state } = await hashFile(join(place.partial, path), { sync: true });
+        const incidental = facts.isIncidental?.(path, names) === true;
+        states[index] = state;
+        files[index] = { path, bytes: state.bytes, sha256, ...(incidental && { incidental }) };
+      }, atOnce),
+      mergeMap(() => EMPTY),
+    ),
+    { defaultValue: undefined },
+  );
+  for (const entry of entries) if (entry.isDirectory()) await syncFolder(join(entry.parentPath, entry.name));
+  const manifest: Manifest = {
+    format: 2,
+    kind: place.kind,
+    fingerprint: place.fingerprint,
+    origin: facts.origin,
+    summary: facts.summary,
+    ...(facts.figures && { figures: facts.figures }),
+    ...(facts.measured?.length && { measured: facts.measured }),
+    madeWith: facts.madeWith,
+    seconds: facts.seconds,
+    createdAt: new Date().toISOString(),
+    files,
+    ...(facts.passesOn && {
+      content: await contentWith({ files }, await facts.passesOn(place.partial), facts.contents[0]!),
+    }),
+  };
+  await writeFileWhole(join(place.partial, manifestName), formatManifest(manifest));
+  await putInPlace(place);
+  await remember(place, files, states, facts.hashes);
+  return manifest;
+}
+
+const atOnce = 8;
+
+/** Spares the next plan the reading of what has just been read. */
+async function remember(
+  place: OutputPlace,
+  files: readonly ManifestFile[],
+  states: readonly FileState[],
+  hashes: string,
+): Promise<void> {
+  const cache = await HashCache.open(hashes, place.directory);
+  for (const [i, { path, sha256 }] of files.entries()) await cache.note(path, sha256, states[i]);
+  await cache.save();
+}

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type OutputPlace, replaceFile } from './layout.js';
+
+/** What is kept about an output while it is being made. */
+interface SessionRecord {
+  readonly fingerprint: string;
+  /** Time spent on the output so far. */
+  readonly seconds: number;
+  /** ISO 8601: when work on it began, from nothing. */
+  readonly begunAt: string;
+}
+
+const saveEveryMilliseconds = 10_000;
+
+/**
+ * What interrupted sessions left of an output; nothing where there was none.
+ *
+ * @param since ISO 8601: what was begun before does not count
+ */
+export async function interruptedSession(
+  place: OutputPlace,
+  since = '',
+): Promise<Pick<SessionRecord, 'seconds' | 'begunAt'> | undefined> {
+  try {
+    // Earlier versions did not say when.
+    const record = JSON.parse(await readFile(place.session, 'utf8')) as Omit<SessionRecord, 'begunAt'> &
+      Partial<SessionRecord>;
+    const { seconds, begunAt = '' } = record;
+    const isOurs = record.fingerprint === place.fingerprint && begunAt >= since;
+    return isOurs && Number.isFinite(seconds) ? { seconds, begunAt } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps why the making of an output failed, each failure in other words. Never throws: that is being told already. */
+export async function keepFailure({ failure }: OutputPlace, facts: object): Promise<void> {
+  await replaceFile(failure, `${JSON.stringify({ ...facts, id: randomUUID() })}\n`).catch(() => undefined);
+}
+
+/** What `keepFailure` kept last, as text; nothing where the output has been made since. */
+export function readFailure({ failure }: OutputPlace): Promise<string | undefined> {
+  return readFile(failure, 'utf8').catch(() => undefined);
+}
+
+/** Counts the time spent on one output over all sessions, surviving the death of the process with a loss of seconds. */
+export class Session {
+  readonly #place: OutputPlace;
+  readonly #earlier: number;
+  readonly #begunAt: string;
+  readonly #start = performance.now();
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(place: OutputPlace, earlier: Pick<SessionRecord, 'seconds' | 'begunAt'> | undefined) {
+    this.#place = place;
+    this.#earlier = earlier?.seconds ?? 0;
+    this.#begunAt = earlier?.begunAt ?? new Date().toISOString();
+    this.#timer = setInterval(() => {
+      this.#save().catch(() => undefined);
+    }, saveEveryMilliseconds).unref();
+  }
+
+  static async start(place: OutputPlace): Promise<Session> {
+    const session = new Session(place, await interruptedSession(place));
+    await session.#save();
+    return session;
+  }
+
+  /** Time spent in this session. */
+  get seconds(): number {
+    return (performance.now() - this.#start) / 1000;
+  }
+
+  /** Time spent over all sessions. */
+  get totalSeconds(): number {
+    return this.#earlier + this.seconds;
+  }
+
+  /** Ends the session of an output that is not finished. Never throws: something else has already gone wrong. */
+  async suspend(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#save().catch(() => undefined);
+  }
+
+  /** Ends the last session, of a finished output. */
+  async finish(): Promise<void> {
+    clearInterval(this.#timer);
+    await rm(this.#place.session, { force: true });
+    await rm(this.#place.failure, { force: true });
+  }
+
+  async #save(): Promise<void> {
+    const record: SessionRecord = {
+      fingerprint: this.#place.fingerprint,
+      seconds: this.totalSeconds,
+      begunAt: this.#begunAt,
+    };
+    await replaceFile(this.#place.session, `${JSON.stringify(record)}\n`);
+  }
+}
+
+/** One use of an output by a stage of a pipeline. */
+interface Use {
+  readonly stage: string;
+  readonly kind: string;
+  readonly fingerprint: string;
+  /** Absent in lines that were written before contents were told apart from fingerprints. */
+  readonly content?: string;
+  /** Fingerprint of the output in whose place someone accepted this one. */
+  readonly accepted?: string;
+}
+
+/** Which outputs the stages of one pipeline had, oldest first: what `plan` compares a new fingerprint with. */
+export class History {
+  readonly #path: string;
+  readonly #uses: Use[];
+
+  private constructor(path: string, uses: Use[]) {
+    this.#path = path;
+    this.#uses = uses;
+  }
+
+  static async open(runsRoot: string, pipelineName: string): Promise<History> {
+    const path = join(runsRoot, pipelineName, 'history.jsonl');
+    const text = await readFile(path, 'utf8').catch(() => '');
+    return new History(path, text.split('\n').flatMap(parseUse));
+  }
+
+  /** Fingerprints that the stage had while it was of this kind: each once, the latest first. */
+  fingerprints(stage: string, kind: string): readonly string[] {
+    const uses = this.#uses.filter((use) => use.stage === stage && use.kind === kind);
+    return [...new Set(uses.map(({ fingerprint }) => fingerprint).reverse())];
+  }
+
+  /** Content of the output that the stage had last: of this fingerprint, where it had one. */
+  content(stage: string, kind: string, fingerprint: string): string | undefined {
+    const uses = this.#uses.filter(
+      (use) => use.stage === stage && use.kind === kind && use.content !== undefined,
+    );
+    return (uses.findLast((use) => use.fingerprint === fingerprint) ?? uses.at(-1))?.content;
+  }
+
+  /** Notes that the stage now has this output. Safe while other runs do the same. */
+  async add(use: Use): Promise<void> {
+    const last = this.#uses.findLast(({ stage, kind }) => stage === use.stage && kind === use.kind);
+    if (
+      last?.fingerprint === use.fingerprint &&
+      last.content === use.content &&
+      last.accepted === use.accepted
+    )
+      return;
+    this.#uses.push(use);
+    await mkdir(dirname(this.#path), { recursive: true });
+    await appendFile(this.#path, `${JSON.stringify(use)}\n`);
+  }
+}
+
+/** A line that a crash cut short is left out. */
+function parseUse(line: string): readonly Use[] {
+  if (line === '') return [];
+  try {
+    const use = JSON.parse(line) as Partial<Use> | null;
+    const isUse = [use?.stage, use?.kind, use?.fingerprint].every((part) => typeof part === 'string');
+    return isUse ? [use as Use] : [];
+  } catch {
+    return [];
+  }
+}

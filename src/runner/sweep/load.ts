@@ -1,0 +1,97 @@
+import { code, type Diagnostic, type Problem } from '../diagnostics.js';
+import { checkConfiguration, invalid, type Invalid, type LoadOptions, readConfiguration } from '../load.js';
+import type { Pipeline } from '../pipeline.js';
+import type { Schema } from '../schema/schema.js';
+import { setValue } from '../yaml/overrides.js';
+import type { Span } from '../yaml/text.js';
+import { type MapTree, member, plain, type Tree } from '../yaml/tree.js';
+import { type Point, pointsOf } from './points.js';
+
+/** One point of a sweep: the pipeline that it makes of the file. */
+export interface LoadedTrial {
+  readonly pipeline: Pipeline;
+  /** The swept values by dotted key, in the order of the file; nothing for a key that the point removes. */
+  readonly values: ReadonlyMap<string, unknown>;
+  /** `--set` options that make the file into this trial. */
+  readonly set: readonly string[];
+}
+
+export type LoadedSweep =
+  | {
+      readonly ok: true;
+      /** The file without its sweep's values. */
+      readonly pipeline: Pipeline;
+      /** Nothing where the file has no `sweep`. */
+      readonly trials: readonly LoadedTrial[] | undefined;
+      /** What a stage may lack on this machine. */
+      readonly warnings: readonly Diagnostic[];
+    }
+  | Invalid;
+
+/**
+ * Reads a pipeline file as `loadPipeline` does, and every point of its `sweep`. What is wrong with a point is shown at the
+ * value in the sweep that makes it so.
+ */
+export async function loadSweep(file: string, options: LoadOptions): Promise<LoadedSweep> {
+  const read = await readConfiguration(file, options);
+  if (!read.ok) return read;
+  const { pipeline, problems: wrong, missing } = checkConfiguration(read, options);
+  if (!pipeline || wrong.length > 0) return invalid(wrong, read.files);
+  const sweep = member(read.tree, 'sweep')?.value as MapTree | undefined;
+  const warnings = missing();
+  if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined, warnings };
+
+  const { points, problems } = pointsOf(sweep, pipeline.sweep);
+  const trials: LoadedTrial[] = [];
+  const entries = new Map(read.tree.entries);
+  entries.delete('sweep');
+  for (const point of points) {
+    const applied = applyPoint({ ...read.tree, entries }, point, options.rules.schema);
+    const trial = checkConfiguration({ ...read, ...applied }, options);
+    if (trial.pipeline && trial.problems.length === 0)
+      trials.push({ pipeline: trial.pipeline, ...valuesOf(trial.tree, point) });
+    else problems.push(...trial.problems.map((problem) => ofPoint(problem, point)));
+  }
+  return problems.length > 0 ? invalid(problems, read.files) : { ok: true, pipeline, trials, warnings };
+}
+
+function applyPoint(tree: MapTree, point: Point, schema: Schema): { tree: MapTree; problems: Problem[] } {
+  const problems: Problem[] = [];
+  let result: Tree = tree;
+  for (const [key, { key: span, value }] of point) {
+    const set = setValue(result, key, span, value, schema);
+    if ('problem' in set) problems.push(set.problem);
+    else result = set.tree;
+  }
+  return { tree: result as MapTree, problems };
+}
+
+/** A problem that is shown elsewhere than in the sweep says which point has it. */
+function ofPoint(problem: Problem, point: Point): Problem {
+  const places = [...point.values()].flatMap(({ key, value }) => [key, value.span]);
+  const isInPoint = ({ source, start, end }: Span): boolean =>
+    places.some((place) => place.source === source && place.start <= start && end <= place.end);
+  const { related = [] } = problem;
+  const shown = [problem, ...related].some(({ span }) => isInPoint(span));
+  const first = places[1];
+  if (shown || !first) return problem;
+  const values = Array.from(point, ([key, { value }]) => code(`${key}: ${JSON.stringify(plain(value))}`));
+  return {
+    ...problem,
+    related: [...related, { message: `in the trial with ${values.join(', ')}`, span: first }],
+  };
+}
+
+function valuesOf(tree: Tree, point: Point): Pick<LoadedTrial, 'values' | 'set'> {
+  const values = new Map<string, unknown>();
+  for (const key of point.keys()) {
+    const found = key.split('.').reduce<Tree | undefined>((at, part) => at && member(at, part)?.value, tree);
+    values.set(key, found && plain(found));
+  }
+  const set = Array.from(values, ([key, value]) => `${key}=${asOption(value)}`);
+  return { values, set };
+}
+
+/** A value as YAML in one line, which is looked through for references to the environment again. */
+const asOption = (value: unknown): string =>
+  value === undefined ? 'null' : JSON.stringify(value).replaceAll('${', () => '$${');

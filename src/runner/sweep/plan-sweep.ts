@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
+import { makePlan, type PlannedStage } from '../plan/plan.js';
+import { lastFigures } from '../runs/figures.js';
+import type { StageRegistry } from '../stage.js';
+import type { TrialOutlook, TrialResult } from './events.js';
+import type { Forcing } from './results.js';
+import { metricsOf, type Trial } from './trial.js';
+
+/** A trial with its stages, in the order in which they run. */
+export interface PlannedTrial {
+  readonly trial: Trial;
+  readonly stages: readonly PlannedStage[];
+}
+
+export interface SweepPlanOptions extends PlanMemoryOptions {
+  readonly trials: readonly Trial[];
+  readonly registry: StageRegistry;
+  readonly until?: string | undefined;
+  readonly forced?: Forcing | undefined;
+}
+
+/** Plans every trial. Inputs and outputs that trials share are looked at once. */
+export async function planSweep(options: SweepPlanOptions): Promise<readonly PlannedTrial[]> {
+  const { trials, registry, runsRoot, until, signal, forced } = options;
+  const memory = new PlanMemory(options);
+  const planned: PlannedTrial[] = [];
+  for (const trial of trials) {
+    const { pipeline } = trial;
+    const { stages } = await makePlan({
+      ...{ pipeline, registry, runsRoot, until, memory, force: forced?.force, forcedSince: forced?.since },
+      ...(signal && { signal }),
+    });
+    planned.push({ trial, stages });
+  }
+  return planned;
+}
+
+/** Metrics that trials may come to, in the order of their stages. */
+export function possibleMetrics(planned: readonly PlannedTrial[]): readonly string[] {
+  const names = planned.flatMap(({ stages }) =>
+    stages.flatMap(({ stage, kind }) => kind.figures.map((name) => `${stage.id}.${name}`)),
+  );
+  return [...new Set(names)];
+}
+
+/** Ids of the stages that have to run for a trial. */
+export function stagesToRun({ stages }: PlannedTrial): readonly string[] {
+  return stages.flatMap(({ stage, reasons }) => (reasons.length > 0 ? [stage.id] : []));
+}
+
+export const outlookOf = (planned: PlannedTrial): TrialOutlook => ({
+  trial: planned.trial.id,
+  values: planned.trial.values,
+  toRun: stagesToRun(planned),
+});
+
+/**
+ * What a trial came to of which every output is there.
+ *
+ * @param run folder of its last run, where that is known
+ */
+export async function cachedResult(
+  { trial, stages }: PlannedTrial,
+  run: string | undefined,
+): Promise<TrialResult> {
+  const outputs = stages.map(({ stage, place, output }) => ({ id: stage.id, place, output: output! }));
+  const numbers = await Promise.all(
+    outputs.map(async ({ id, place, output }) =>
+      metricsOf(id, { ...output, figures: await lastFigures(output, place.directory) }),
+    ),
+  );
+  return {
+    trial: trial.id,
+    status: 'cached',
+    values: trial.values,
+    metrics: Object.assign({}, ...numbers) as Record<string, number>,
+    seconds: outputs.reduce((sum, { output }) => sum + output.seconds, 0),
+    pages: outputs.flatMap(({ place, output: { summary } }) =>
+      typeof summary.page === 'string' ? [join(place.directory, summary.page)] : [],
+    ),
+    ...(run !== undefined && { run }),
+  };
+}
+
+/** Ids of the stages that are the same in all trials. */
+export function sharedStages(planned: readonly PlannedTrial[]): ReadonlySet<string> {
+  const [first, ...others] = planned.map(
+    ({ stages }) => new Map(stages.map(({ stage, recipe }) => [stage.id, recipe])),
+  );
+  const ids = [...(first ?? [])].filter(([id, recipe]) => others.every((other) => other.get(id) === recipe));
+  return new Set(ids.map(([id]) => id));
+}

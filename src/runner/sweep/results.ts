@@ -1,0 +1,185 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { UserError } from '../../base/errors.js';
+import { nearest } from '../diagnostics.js';
+import type { Json } from '../stage.js';
+import { replaceFile } from '../store/layout.js';
+import type { TrialResult } from './events.js';
+
+/** What a sweep makes again although it is there. */
+export interface Forcing {
+  readonly force: readonly string[];
+  /** ISO 8601: what was made since then is not made again. */
+  readonly since: string;
+}
+
+/** The table of a sweep. */
+export interface SweepResults {
+  readonly pipeline: string;
+  readonly file: string;
+  /** Swept keys, dotted. */
+  readonly keys: readonly string[];
+  readonly forced?: Forcing | undefined;
+  readonly trials: readonly TrialResult[];
+}
+
+/** Paths of runs and pages are relative to the file's folder. */
+interface ResultsFile extends SweepResults {
+  readonly format: 1;
+}
+
+/** Where the tables of a pipeline's sweep are, and the page about it. */
+export const sweepFolder = (runsRoot: string, pipeline: string): string => join(runsRoot, pipeline, 'sweep');
+export const resultsName = 'sweep.json';
+
+/** Writes the table of a sweep, for programs and for spreadsheets. */
+export async function writeResults(
+  paths: { readonly csv: string; readonly json: string },
+  { name, file }: { readonly name: string; readonly file: string },
+  { keys, trials: results, forced }: Pick<SweepResults, 'keys' | 'trials' | 'forced'>,
+): Promise<void> {
+  const folder = dirname(paths.json);
+  const trials = results.map((result) => mapPaths(result, (path) => relative(folder, path)));
+  const content: ResultsFile = { format: 1, pipeline: name, file, keys, forced, trials };
+  await replaceFile(paths.csv, asCsv(trials, keys));
+  await replaceFile(paths.json, `${JSON.stringify(content, undefined, 1)}\n`);
+}
+
+/** What an earlier call wrote, with absolute paths: nothing where there was none, or it cannot be read. */
+export async function readResults(json: string): Promise<SweepResults | undefined> {
+  try {
+    const { format, ...content } = JSON.parse(await readFile(json, 'utf8')) as SweepResults & {
+      readonly format: number;
+    };
+    if (format !== 1 || !Array.isArray(content.keys)) return undefined;
+    const folder = dirname(json);
+    return {
+      ...content,
+      trials: content.trials.map((result) => mapPaths(result, (path) => resolve(folder, path))),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function mapPaths(result: TrialResult, change: (path: string) => string): TrialResult {
+  const { run, pages } = result;
+  return { ...result, pages: pages.map(change), ...(run !== undefined && { run: change(run) }) };
+}
+
+/**
+ * What a sweep is to force: from now on, or where it continues one that was asked for the same and did not come to its
+ * end, from when that began.
+ */
+export async function forcingOf(
+  runsRoot: string,
+  pipeline: string,
+  force: readonly string[],
+): Promise<Forcing | undefined> {
+  if (force.length === 0) return undefined;
+  const before = await readResults(join(sweepFolder(runsRoot, pipeline), resultsName));
+  const isUnfinished = before?.trials.some(({ status }) => status !== 'finished' && status !== 'cached');
+  return isUnfinished === true && isDeepStrictEqual(before?.forced?.force, force)
+    ? before!.forced
+    : { force, since: new Date().toISOString() };
+}
+
+/** Metrics of results, in the order in which they first occur. */
+export function metricNames(results: readonly TrialResult[]): readonly string[] {
+  return [...new Set(results.flatMap(({ metrics }) => Object.keys(metrics)))];
+}
+
+/** What a table is ordered by. */
+interface SortKey {
+  readonly name: string;
+  readonly descending: boolean;
+}
+
+/** `train.loss`, and `-train.loss` for the greatest first. */
+export function parseSort(text: string): SortKey {
+  return text.startsWith('-') ? { name: text.slice(1), descending: true } : { name: text, descending: false };
+}
+
+/**
+ * Results in the order of a column; those without a value come last, and equals stay as they were.
+ *
+ * @throws UserError `no-such-column`.
+ */
+export function sortResults(
+  results: readonly TrialResult[],
+  keys: readonly string[],
+  { name, descending }: SortKey,
+): readonly TrialResult[] {
+  const column = findColumn(name, keys, metricNames(results));
+  const valueOf = ({ values, metrics, seconds }: TrialResult): Json | undefined =>
+    column === 'seconds' ? seconds : (metrics[column] ?? values[column]);
+  const direction = descending ? -1 : 1;
+  return [...results].sort((a, b) => {
+    const [one, other] = [valueOf(a), valueOf(b)];
+    if (one === undefined || other === undefined)
+      return Number(one === undefined) - Number(other === undefined);
+    return direction * compare(one, other);
+  });
+}
+
+/**
+ * The column that a name or the end of one means. Of the metrics of several stages it is the last stage's.
+ *
+ * @param metrics in the order of their stages
+ * @throws UserError `no-such-column`, also where several keys end like that
+ */
+export function findColumn(name: string, keys: readonly string[], metrics: readonly string[]): string {
+  const names = [...keys, ...metrics, 'seconds'];
+  if (names.includes(name)) return name;
+  const endsLikeThat = (other: string): boolean => other.endsWith(`.${name}`);
+  const [key, another] = keys.filter(endsLikeThat);
+  if (another !== undefined)
+    throw new UserError({
+      code: 'no-such-column',
+      usage: true,
+      message: `Several columns end in ${name}: ${keys.filter(endsLikeThat).join(', ')}.`,
+      remedy: 'Name one of them in full.',
+    });
+  const column = key ?? metrics.findLast((metric) => endsLikeThat(metric) || name.startsWith(`${metric}.`));
+  if (column === undefined) throw noSuchColumn(name, names);
+  return column;
+}
+
+function compare(a: Json, b: Json): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  return cell(a).localeCompare(cell(b), 'en', { numeric: true });
+}
+
+function noSuchColumn(name: string, names: readonly string[]): UserError {
+  const near = nearest(name, names);
+  return new UserError({
+    code: 'no-such-column',
+    usage: true,
+    message: `The table has no column ${name}.`,
+    remedy: near === undefined ? `Its columns: ${names.join(', ')}.` : `Did you mean ${near}?`,
+  });
+}
+
+/** Results as comma-separated values (RFC 4180): a line a trial, a column for each swept key and each metric. */
+export function asCsv(results: readonly TrialResult[], keys: readonly string[]): string {
+  const metrics = metricNames(results);
+  const head = ['trial', 'status', ...keys, ...metrics, 'seconds', 'run', 'failure'];
+  const rows = results.map((result) => [
+    result.trial,
+    result.status,
+    ...keys.map((key) => cell(result.values[key])),
+    ...metrics.map((name) => cell(result.metrics[name])),
+    result.seconds.toFixed(1),
+    result.run ?? '',
+    result.failure?.message ?? '',
+  ]);
+  return [head, ...rows].map((row) => `${row.map(quoted).join(',')}\n`).join('');
+}
+
+function cell(value: Json | undefined): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

@@ -1,0 +1,242 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { from, lastValueFrom, mergeMap, Observable } from 'rxjs';
+import { asUserError } from '../../base/files.js';
+import type { PlannedStage } from '../plan/plan.js';
+import { failedElsewhereCode } from '../run/run-stage.js';
+import type {
+  SweepCounts,
+  SweepEvent,
+  TimedSweepEvent,
+  TrialFailure,
+  TrialResult,
+  TrialStatus,
+} from './events.js';
+import type { Launcher } from './launcher.js';
+import { cachedResult, outlookOf, type PlannedTrial, stagesToRun } from './plan-sweep.js';
+import { type Forcing, readResults, resultsName, sweepFolder, writeResults } from './results.js';
+import { runTrial, type TrialOptions } from './run-trial.js';
+import { sweptKeys, type TrialRecord } from './trial.js';
+
+export interface SweepOptions extends Pick<
+  TrialOptions,
+  'signal' | 'kill' | 'retries' | 'retryPauseSeconds' | 'timeLimitSeconds'
+> {
+  readonly pipeline: { readonly name: string; readonly file: string };
+  readonly planned: readonly PlannedTrial[];
+  readonly runsRoot: string;
+  readonly forced?: Forcing | undefined;
+  /** Starts trials, which keep what they say in files of the sweep's folder. */
+  readonly launcher: (directory: string) => Launcher;
+  /** Trials at once. */
+  readonly parallel: number;
+  /** Whether trials are started after one has failed. Those that run go on in any case. */
+  readonly keepGoing: boolean;
+}
+
+/**
+ * Runs the trials of a sweep, those that are wholly cached not at all. The stream ends with `sweep-finished`,
+ * `sweep-failed` (a trial failed or was stopped at its time limit) or `sweep-interrupted`. Results are written to
+ * `sweep.json` and `sweep.csv` in the sweep's folder whenever a trial ends.
+ */
+export function runSweep(options: SweepOptions): Observable<TimedSweepEvent> {
+  return new Observable((subscriber) => {
+    new Sweep(options, (event) => {
+      subscriber.next({ time: new Date().toISOString(), ...event });
+    })
+      .run()
+      .then(
+        () => {
+          subscriber.complete();
+        },
+        (error: unknown) => {
+          subscriber.error(error);
+        },
+      );
+  });
+}
+
+class Sweep {
+  readonly #options: SweepOptions;
+  readonly #emit: (event: SweepEvent) => void;
+  readonly #directory: string;
+  readonly #results = new Map<string, TrialResult>();
+  /** Recipes of stages that failed for good, and the trial in which they did. */
+  readonly #failedStages = new Map<string, string>();
+  /** Interrupts a trial that runs, because a stage that it shares has failed in another one. */
+  readonly #running = new Map<PlannedTrial, AbortController>();
+  #stopped = false;
+  /** What the sweep itself cannot go on from; its trials are then interrupted. */
+  #failure: { readonly error: unknown } | undefined;
+  readonly #failed = new AbortController();
+
+  constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
+    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#failed.signal]) };
+    this.#emit = emit;
+    this.#directory = sweepFolder(options.runsRoot, options.pipeline.name);
+  }
+
+  async run(): Promise<void> {
+    const { planned, parallel, pipeline, signal, launcher } = this.#options;
+    const start = performance.now();
+    await mkdir(this.#directory, { recursive: true }).catch((error: unknown) => {
+      throw asUserError(error, this.#directory);
+    });
+    const [cached, waiting] = [true, false].map((isCached) =>
+      planned.filter((trial) => (stagesToRun(trial).length === 0) === isCached),
+    ) as [PlannedTrial[], PlannedTrial[]];
+    this.#emit({
+      type: 'sweep-started',
+      pipeline: pipeline.name,
+      file: pipeline.file,
+      directory: this.#directory,
+      parallel,
+      trials: planned.map(outlookOf),
+    });
+    const before = await readResults(this.#json);
+    const earlier = new Map(before?.trials.map(({ trial, run }) => [trial, run]));
+    for (const trial of waiting) this.#keep(trial, 'waiting');
+    for (const trial of cached) {
+      const result = await cachedResult(trial, earlier.get(trial.trial.id));
+      this.#results.set(trial.trial.id, result);
+      this.#emit({ type: 'trial-cached', result });
+    }
+    // Since when it is forced is known from now on, whatever interrupts the sweep.
+    if (this.#options.forced !== undefined) await this.#write();
+    const launch = launcher(this.#directory);
+    // Trials that run are waited for whatever happens: they save.
+    await lastValueFrom(
+      from(waiting).pipe(
+        mergeMap(
+          (trial) =>
+            this.#runOne(trial, launch).catch((error: unknown) => {
+              this.#failure ??= { error };
+              this.#failed.abort();
+            }),
+          parallel,
+        ),
+      ),
+      { defaultValue: undefined },
+    );
+    if (this.#failure !== undefined) throw this.#failure.error;
+    await this.#write();
+    const counts = this.#counts();
+    const isDone = counts.failed + counts.timedOut + counts.left === 0;
+    this.#emit({
+      type: isDone ? 'sweep-finished' : signal.aborted ? 'sweep-interrupted' : 'sweep-failed',
+      seconds: (performance.now() - start) / 1000,
+      counts,
+      results: this.#inOrder(),
+      csv: this.#csv,
+      json: this.#json,
+    });
+  }
+
+  async #runOne(planned: PlannedTrial, launcher: Launcher): Promise<void> {
+    const { signal, keepGoing } = this.#options;
+    const { trial } = planned;
+    if (signal.aborted || this.#stopped) return;
+    if (this.#skipBroken(planned)) return;
+    const start = performance.now();
+    this.#keep(planned, 'running');
+    const shared = new AbortController();
+    this.#running.set(planned, shared);
+    const ending = await runTrial(trial, {
+      ...this.#options,
+      signal: AbortSignal.any([signal, shared.signal]),
+      launcher,
+      log: join(this.#directory, `${trial.id}.log`),
+      emit: this.#emit,
+    });
+    this.#running.delete(planned);
+    const { status, failure, record } = ending;
+    const seconds = (performance.now() - start) / 1000;
+    if (shared.signal.aborted && status !== 'finished' && this.#skipBroken(planned, record, seconds)) return;
+    if (status === 'failed') {
+      const stage = planned.stages.find(({ stage: { id } }) => id === failure?.stage);
+      if (failure?.code === failedElsewhereCode) {
+        // Its own failure is told where it happened.
+        const result = this.#keep(planned, 'skipped', { ...record.facts, failure });
+        await this.#write();
+        this.#end(result, seconds);
+        return;
+      }
+      this.#stopped ||= !keepGoing;
+      if (stage) this.#fail(stage, trial.id);
+    }
+    const result = this.#keep(planned, status, { ...record.facts, ...(failure && { failure }) });
+    await this.#write();
+    this.#end(result, seconds);
+  }
+
+  /** Notes that a stage failed for good, and stops trials that wait for the same output or are about to make it again. */
+  #fail({ recipe }: PlannedStage, trial: string): void {
+    this.#failedStages.set(recipe, trial);
+    for (const [{ stages }, interruption] of this.#running)
+      if (stages.some((stage) => stage.recipe === recipe)) interruption.abort();
+  }
+
+  /** Whether a trial needs what failed in another one: it is skipped. */
+  #skipBroken(planned: PlannedTrial, record?: TrialRecord, seconds = 0): boolean {
+    const broken = planned.stages.find(({ recipe }) => this.#failedStages.has(recipe));
+    if (broken === undefined) return false;
+    const failedIn = this.#failedStages.get(broken.recipe)!;
+    const message = `It needs the same output of ${broken.stage.id}, which failed in trial ${failedIn}.`;
+    const failure = { message, stage: broken.stage.id };
+    this.#end(this.#keep(planned, 'skipped', { ...record?.facts, failure }), seconds);
+    return true;
+  }
+
+  #end(result: TrialResult, seconds: number): void {
+    this.#emit({ type: 'trial-ended', result, seconds });
+  }
+
+  #keep(
+    { trial }: PlannedTrial,
+    status: TrialStatus,
+    facts: Partial<TrialResult> & { readonly failure?: TrialFailure } = {},
+  ): TrialResult {
+    const result = {
+      trial: trial.id,
+      status,
+      values: trial.values,
+      metrics: {},
+      seconds: 0,
+      pages: [],
+      ...facts,
+    };
+    this.#results.set(trial.id, result);
+    return result;
+  }
+
+  #inOrder(): readonly TrialResult[] {
+    return this.#options.planned.map(({ trial }) => this.#results.get(trial.id)!);
+  }
+
+  #counts(): SweepCounts {
+    const count = (...statuses: TrialStatus[]): number =>
+      [...this.#results.values()].filter(({ status }) => statuses.includes(status)).length;
+    return {
+      finished: count('finished'),
+      cached: count('cached'),
+      failed: count('failed', 'skipped'),
+      timedOut: count('timed-out'),
+      left: count('waiting', 'running', 'interrupted'),
+    };
+  }
+
+  get #csv(): string {
+    return join(this.#directory, 'sweep.csv');
+  }
+
+  get #json(): string {
+    return join(this.#directory, resultsName);
+  }
+
+  async #write(): Promise<void> {
+    const { pipeline, planned, forced } = this.#options;
+    const keys = sweptKeys(planned.map(({ trial }) => trial));
+    const results = { keys, forced, trials: this.#inOrder() };
+    await writeResults({ csv: this.#csv, json: this.#json }, pipeline, results);
+  }
+}

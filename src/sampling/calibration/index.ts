@@ -1,2 +1,0 @@
-export { type RecordedPaths, predictDeviation, predictSwitches, ratioTuples } from './predict.js';
-export { type CostAndDeviation, knee, paretoFrontier, spreadOverCosts } from './frontier.js';

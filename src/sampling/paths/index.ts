@@ -1,2 +1,0 @@
-export type { FollowPath, PathInputs, PathResult } from './path.js';
-export { type PathOptions, type SamplerSettings, pathOf, pathTimes } from './choose.js';

@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import { counted } from '../../base/text.js';
+import { cachedFile } from '../../formats/hub/files.js';
+import { parseRepository } from '../../formats/hub/hub.js';
+import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
+import {
+  type AutoencoderFacts,
+  type DiffusersAutoencoder,
+  downsampleOf,
+  knownAutoencoder,
+  readDiffusersConfig,
+  usualScalingFactor,
+} from '../../models/autoencoder-kl/config.js';
+import type { CheckContext, StageCheck } from '../shared/check.js';
+import { code } from '../../runner/diagnostics.js';
+import { shellPath } from '../../runner/paths.js';
+
+/** Halvings between resolutions may not go beyond what `downsample` asks for. */
+export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if ('weights' in config) return;
+  const most = Math.log2(config.downsample) + 1;
+  if (config.channels.length <= most) return;
+  context.report(id, {
+    at: 'channels',
+    code: 'wrong-length',
+    message: `${code('channels')} must have at most ${counted(most, 'width')} for ${code(`downsample: ${config.downsample}`)}: one for the finest resolution and one for each halving; ${config.channels.length} found.`,
+  });
+};
+
+export const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if ('weights' in config) return;
+  for (const [i, width] of config.channels.entries()) {
+    if (width % config.normGroups === 0) continue;
+    context.report(id, {
+      at: `channels.${i}`,
+      code: 'size-not-divisible',
+      message: `${counted(width, 'channel')} cannot be divided into ${counted(config.normGroups, 'group')} (${code('normGroups')}).`,
+      remedy: nearestMultiples(width, config.normGroups),
+    });
+  }
+};
+
+/** The images that the autoencoder is trained on become latents of whole pixels. */
+export const imagesHalve: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if ('weights' in config) return;
+  const size = context.config('images', config.images)?.size;
+  if (size === undefined || size % config.downsample === 0) return;
+  context.report(id, {
+    at: 'downsample',
+    code: 'size-not-divisible',
+    message: `Images of ${counted(size, 'pixel')} cannot be divided by ${code(`downsample: ${config.downsample}`)}.`,
+    remedy: `For ${code('size')}: ${nearestMultiples(size, config.downsample)}`,
+    because: `stages.${config.images}.size`,
+  });
+};
+
+/** "Near it are 24 and 32." */
+export function nearestMultiples(value: number, factor: number): string {
+  const below = Math.floor(value / factor) * factor;
+  const near = [below, below + factor].filter((multiple) => multiple > 0);
+  return near.length === 1 ? `The nearest is ${near[0]!}.` : `The nearest are ${near.join(' and ')}.`;
+}
+
+/** Facts of an `autoencoder` stage, as far as the file and what it names tell. */
+export function autoencoderFacts(context: CheckContext, id: string): AutoencoderFacts | undefined {
+  const config = context.config('autoencoder', id);
+  if (config === undefined || !('weights' in config)) return config;
+  const fixed = knownAutoencoder(config.weights);
+  try {
+    const { config: found } = readConfig(config, context) ?? {};
+    return found ? { downsample: downsampleOf(found), latentChannels: found.latentChannels } : fixed;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * What latents of an `autoencoder` stage are multiplied by for training, as far as the file and what it names tell;
+ * `statistics` where they are normalised by their own.
+ */
+export function latentScale(context: CheckContext, id: string): number | 'statistics' | undefined {
+  const config = context.config('autoencoder', id);
+  if (config === undefined) return undefined;
+  if (!('weights' in config)) return 'statistics';
+  try {
+    const found = readConfig(config, context)?.scalingFactor;
+    return found ?? (knownAutoencoder(config.weights) && usualScalingFactor);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An autoencoder on this machine is one that can be used. */
+export const weightsAreSupported: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if (!('weights' in config)) return;
+  const shell = shellPath(config.weights);
+  if (shell) {
+    context.report(id, { at: 'weights', ...shell });
+    return;
+  }
+  try {
+    readConfig(config, context);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    context.report(id, { at: 'weights', code: error.code, message: error.message, remedy: error.remedy });
+  }
+};
+
+/** What diffusers' config.json says, where it is on this machine. */
+function readConfig(
+  { weights }: PretrainedAutoencoderConfig,
+  context: CheckContext,
+): DiffusersAutoencoder | undefined {
+  const repository = parseRepository(weights);
+  const beside = join(resolve(context.directory, weights), configName);
+  const paths = [beside, repository && cachedFile(repository, configName, process.env)];
+  for (const path of paths) {
+    const json = path === undefined ? undefined : readJson(path);
+    if (json !== undefined) return readDiffusersConfig(json, path!);
+  }
+  return undefined;
+}
+
+const configName = 'config.json';
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,193 @@
+import { join, relative } from 'node:path';
+import { concat, defer, finalize, from, mergeMap, type Observable } from 'rxjs';
+import type { ImageDataset } from '../../data/images/dataset.js';
+import { imageGrid, writePng } from '../../data/images/png.js';
+import { type RgbImage, toBytes, toPixels } from '../../data/images/rgb-image.js';
+import { balancedOrder, flippableClasses, shuffledOrder } from '../../data/sample-order.js';
+import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
+import { autoencoderLoss } from '../../models/autoencoder-kl/autoencoder-kl.js';
+import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
+import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
+import { initialValues } from '../../nn/parameters.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
+import {
+  float32,
+  type HostTensor,
+  openSession,
+  type ProgramSession,
+  streamKey,
+  type Tensor1D,
+  type Tensor4D,
+} from '../../tensorflow/index.js';
+import { checkpointPath, groupPath } from '../../training/checkpoint.js';
+import { openTrainer } from '../../training/open-trainer.js';
+import { checkpointSchedule } from '../../training/schedule.js';
+import { Autoencoder } from '../../weights/saved-autoencoder.js';
+import { writeSavedAutoencoder } from '../../weights/saved-files.js';
+import { openImages } from '../images/open.js';
+import { onEngine } from '../shared/engine.js';
+import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
+import { modelConfig } from './config.js';
+import { takeAutoencoder } from './pretrained.js';
+
+/** Trains an AutoencoderKL from scratch on images, or takes a trained one. */
+export function run(
+  config: StageConfig | PretrainedAutoencoderConfig,
+  context: StageContext,
+): Observable<StageEvent> {
+  if ('weights' in config) return takeAutoencoder(config, context);
+  return onEngine(context, () =>
+    from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context))),
+  );
+}
+
+function train(config: StageConfig, images: ImageDataset, context: StageContext): Observable<StageEvent> {
+  return defer(() => {
+    const model = modelConfig(config);
+    const session = openSession(context.runtime);
+    const job = trainingJob(config, model, images, session, context.seed);
+    return concat(
+      trainingSteps(job, context),
+      defer(() => finishAutoencoder(config, model, images, context)),
+    ).pipe(finalize(() => void session.close()));
+  });
+}
+
+function trainingJob(
+  config: StageConfig,
+  model: AutoencoderConfig,
+  images: ImageDataset,
+  session: ProgramSession,
+  seed: number,
+): TrainingJob {
+  const parameters = autoencoderParameters(model);
+  const load = imageBatches(images, config, seed);
+  return {
+    trainer: openTrainer(session, {
+      parameters,
+      inputs: {
+        images: { dtype: 'float32', shape: [config.batch, images.size, images.size, 3] },
+        noiseKey: { dtype: 'int32', shape: [2] },
+      },
+      loss: ({ images, noiseKey }, weights) =>
+        autoencoderLoss(
+          weights,
+          model,
+          { images: images as Tensor4D, noiseKey: noiseKey as Tensor1D },
+          config.klWeight,
+        ),
+      optimizer: { betas: [0.9, 0.99], epsilon: 1e-8, weightDecay: 0 },
+      averageDecays: [config.ema],
+      gradientClip: config.gradientClip,
+    }),
+    start: (trainer) => trainer.start(initialValues(parameters, seed)),
+    load: async (step) => ({
+      images: await load(step),
+      noiseKey: streamKey(seed, 'autoencoder noise', step),
+    }),
+    schedule: {
+      kind: config.schedule,
+      learningRate: config.learningRate,
+      warmupSteps: config.warmupSteps,
+      totalSteps: config.steps,
+    },
+    logEverySteps: config.logEverySteps,
+    records: { config: config.records, samples: config.batch },
+    checkpoint: checkpointSchedule({ ...config.checkpoint, keepLast: 1 }),
+  };
+}
+
+/** Gives the images of a step, [batch, size, size, 3] in [-1, 1]. */
+export function imageBatches(
+  images: ImageDataset,
+  { batch, classSampling, flips }: Pick<StageConfig, 'batch' | 'classSampling' | 'flips'>,
+  seed: number,
+): (step: number) => Promise<HostTensor> {
+  const order =
+    classSampling === 'balanced' ? balancedOrder(seed, images.labels) : shuffledOrder(seed, images.count);
+  const flippable = flippableClasses(flips, images.classes);
+  const { size } = images;
+  return async (step) => {
+    const pixels = new Float32Array(batch * size * size * 3);
+    const draws = Array.from({ length: batch }, (_, i) => order.at(step * batch + i));
+    await Promise.all(
+      draws.map(async ({ index, flipped }, i) => {
+        const mirrored = flipped && flippable[images.labels[index]!] === true;
+        toPixels(await images.read(index), size, pixels, i * size * size * 3, mirrored);
+      }),
+    );
+    return float32([batch, size, size, 3], pixels);
+  };
+}
+
+/** Images that are shown beside their reconstructions. */
+const shown = 32;
+const columns = 16;
+
+/** Writes the autoencoder's description and a picture of reconstructions, and tells how good they are. */
+export async function finishAutoencoder(
+  config: StageConfig,
+  model: AutoencoderConfig,
+  images: ImageDataset,
+  context: StageContext,
+): Promise<StageEvent> {
+  const checkpoint = checkpointPath(checkpointFolder(context.directory), config.steps);
+  const weights = relative(context.directory, groupPath(checkpoint, 'average'));
+  await writeSavedAutoencoder(context.directory, { config: model, weights });
+  const autoencoder = await Autoencoder.open(context.directory, context.runtime);
+  try {
+    const psnr = await reconstruct(autoencoder, images, join(context.directory, 'reconstructions.png'));
+    return {
+      type: 'summary',
+      values: {
+        steps: config.steps,
+        latentChannels: model.latentChannels,
+        downsample: downsampleOf(model),
+        peakSignalToNoiseDb: Math.round(psnr * 100) / 100,
+        picture: 'reconstructions.png',
+      },
+    };
+  } finally {
+    await autoencoder.close();
+  }
+}
+
+/** Draws originals above their reconstructions; returns the peak signal-to-noise ratio in decibels. */
+async function reconstruct(autoencoder: Autoencoder, images: ImageDataset, path: string): Promise<number> {
+  const { size } = images;
+  const count = Math.min(shown, images.count);
+  // Spread evenly over the set, and so over its classes.
+  const chosen = Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * images.count) / count));
+  const originals = await Promise.all(chosen.map((index) => images.read(index)));
+  const length = size * size * 3;
+  const pixels = new Float32Array(count * length);
+  originals.forEach((original, i) => {
+    toPixels(original, size, pixels, i * length);
+  });
+  const { mean } = await autoencoder.encode(float32([count, size, size, 3], pixels));
+  const decoded = toBytes((await autoencoder.decode(mean)).data as Float32Array);
+  const reconstructions = originals.map((_, i) => decoded.subarray(i * length, (i + 1) * length));
+  const image = (data: Uint8Array): RgbImage => ({ width: size, height: size, data });
+  const rows = Array.from({ length: Math.ceil(count / columns) }, (_, row) => {
+    const part = [row * columns, (row + 1) * columns] as const;
+    return [...padded(originals.slice(...part)), ...padded(reconstructions.slice(...part))];
+  });
+  const blank = new Uint8Array(length).fill(255);
+  const tiles = rows.flat().map((data) => image(data ?? blank));
+  await writePng(path, imageGrid(tiles, { columns, scale: Math.max(1, Math.round(64 / size)) }));
+  return peakSignalToNoise(originals, reconstructions);
+}
+
+function padded(row: readonly Uint8Array[]): (Uint8Array | undefined)[] {
+  return Array.from({ length: columns }, (_, i) => row[i]);
+}
+
+function peakSignalToNoise(originals: readonly Uint8Array[], reconstructions: readonly Uint8Array[]): number {
+  let squares = 0;
+  let count = 0;
+  originals.forEach((original, i) => {
+    original.forEach((value, j) => (squares += (value - reconstructions[i]![j]!) ** 2));
+    count += original.length;
+  });
+  return 10 * Math.log10(255 ** 2 / (squares / count));
+}

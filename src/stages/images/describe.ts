@@ -1,8 +1,0 @@
-import type { ImagesConfig } from '../../config/generated/index.js';
-import type { StageFact } from '../../pipeline/stage.js';
-
-/** What the images will be like; how many there are is known once they are found. */
-export function describeImages({ size, classes }: ImagesConfig): readonly StageFact[] {
-  const kept = classes === undefined ? '' : `, of ${classes.length} classes`;
-  return [{ label: 'prepared', value: `${size} × ${size} pixels${kept}` }];
-}

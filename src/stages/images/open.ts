@@ -1,0 +1,53 @@
+import { join, resolve } from 'node:path';
+import { inputChanged } from '../../base/input-file.js';
+import { ImageDataset } from '../../data/images/dataset.js';
+import type { ImagesConfig } from '../../generated/index.js';
+import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
+import type { StageContext } from '../../runner/stage.js';
+
+/** Absolute paths of the images' folder and of the labels file. */
+export function locate({ path, labels }: ImagesConfig, pipelineDirectory: string) {
+  const absolute = (relative: string) => resolve(pipelineDirectory, relative);
+  return {
+    root: absolute(path),
+    labels: labels === 'folders' ? labels : { ...labels, file: absolute(labels.file) },
+  } as const;
+}
+
+/** Opens the images that an `images` stage has indexed: what was fingerprinted, wherever they lie. */
+export async function openImages(stage: string, context: StageContext): Promise<ImageDataset> {
+  const { pipelineDirectory, reads } = context;
+  const { directory, config } = context.input(stage);
+  const { path } = config as unknown as ImagesConfig;
+  const root = resolve(pipelineDirectory, path);
+  const content = reads?.contents.find(({ location }) => location === root);
+  let hashes: Buffer | undefined;
+  const hash = (index: number) => hashes!.toString('hex', index * hashBytes, (index + 1) * hashBytes);
+  const images = await ImageDataset.open(directory, root, content && { hash });
+  if (reads !== undefined && content !== undefined)
+    hashes = await hashesOf(images, root, await fingerprintedFiles(reads, content));
+  return images;
+}
+
+const hashBytes = 32;
+
+/**
+ * The hashes of images one after the other: a string for each would take three times the memory.
+ *
+ * @param listing in the order of names, as the images are
+ * @throws UserError `input-changed` where it lacks one of the images
+ */
+async function hashesOf(
+  images: ImageDataset,
+  root: string,
+  listing: AsyncIterable<readonly [name: string, sha256: string]>,
+): Promise<Buffer> {
+  const hashes = Buffer.alloc(images.count * hashBytes);
+  let next = 0;
+  for await (const [name, sha256] of listing) {
+    if (next === images.count) break;
+    if (join(root, name) === images.path(next)) hashes.write(sha256, next++ * hashBytes, 'hex');
+  }
+  if (next < images.count) throw inputChanged(images.path(next));
+  return hashes;
+}

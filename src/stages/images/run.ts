@@ -1,0 +1,119 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import {
+  concat,
+  concatMap,
+  defer,
+  from,
+  ignoreElements,
+  type Observable,
+  of,
+  switchMap,
+  takeWhile,
+} from 'rxjs';
+import { writeFileWhole } from '../../base/output-file.js';
+import { integers, prefetch } from '../../base/prefetch.js';
+import { abortable, everyMs, progress } from '../../base/streams.js';
+import { writeImageIndex } from '../../data/images/dataset.js';
+import { scanImages } from '../../data/images/scan.js';
+import type { LabelledImages } from '../../data/images/walk.js';
+import type { ImagesConfig } from '../../generated/index.js';
+import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
+import { Examination, examineImage, OutcomeLog, type SkippedImage } from './examination.js';
+import { locate } from './open.js';
+
+/**
+ * Finds labelled images, opens every one of them, and writes the list of those that can be used:
+ * `index.jsonl` and `set.json` (read by `ImageDataset`), and `skipped.json`. Interrupted, it goes on where it was.
+ */
+export function run(config: ImagesConfig, context: StageContext): Observable<StageEvent> {
+  const { root, labels } = locate(config, context.pipelineDirectory);
+  const { classes } = config;
+  return defer(() => scanImages({ root, labels, ...(classes && { classes }) })).pipe(
+    switchMap((found) => concat(noticeOfIgnored(found), examine(root, found, config, context))),
+    abortable(context.signal),
+  );
+}
+
+/** How many images are being decoded at once. */
+const decodedAtOnce = 2 * availableParallelism();
+
+function examine(
+  root: string,
+  found: LabelledImages,
+  config: ImagesConfig,
+  context: StageContext,
+): Observable<StageEvent> {
+  const examination = new Examination(root, config);
+  const total = found.paths.length;
+  return defer(async () => {
+    let start = 0;
+    const log = await OutcomeLog.open(context.directory, (outcome) => {
+      examination.add(outcome);
+      start++;
+    });
+    return { log, start };
+  }).pipe(
+    switchMap(({ log, start }) =>
+      concat(
+        prefetch(integers(start, total), decodedAtOnce, (index) =>
+          examineImage(root, found, index, config),
+        ).pipe(
+          concatMap(async (outcome) => {
+            examination.add(outcome);
+            await log.add(outcome);
+            return 1;
+          }),
+          takeWhile(() => !examination.isHopeless),
+          progress({ total, unit: 'images', start, count: (examined) => examined }),
+          everyMs(200),
+        ),
+        defer(() => finish(found, examination, config, context)).pipe(switchMap((events) => from(events))),
+        defer(() => log.remove()).pipe(ignoreElements()),
+      ),
+    ),
+  );
+}
+
+async function finish(
+  found: LabelledImages,
+  examination: Examination,
+  { size, background, labels }: ImagesConfig,
+  { directory, reads }: StageContext,
+): Promise<StageEvent[]> {
+  const { classes } = found;
+  examination.check(classes);
+  // The folder of the images comes first of the stage's inputs.
+  if (reads !== undefined)
+    await examination.mustBe(
+      await fingerprintedFiles(reads, reads.contents[0]!),
+      found,
+      labels === 'folders',
+    );
+  const { usable, skipped } = examination;
+  await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
+  await writeImageIndex(directory, { size, background, classes, count: usable.length }, usable);
+  const perClass = new Array<number>(classes.length).fill(0);
+  for (const { label } of usable) perClass[label]!++;
+  const values = {
+    images: usable.length,
+    classes,
+    perClass: Object.fromEntries(classes.map((name, label) => [name, perClass[label]!])),
+    size,
+    skipped: skipped.length,
+  };
+  return [...noticesOfSkipped(skipped), { type: 'summary', values }];
+}
+
+function noticeOfIgnored({ ignored }: LabelledImages): Observable<StageEvent> {
+  const message = `${ignored} files that are no images, or in no class folder, are passed over.`;
+  return ignored > 0 ? of({ type: 'notice', level: 'info', message }) : of();
+}
+
+function noticesOfSkipped(skipped: readonly SkippedImage[], most = 20): StageEvent[] {
+  const rest = skipped.length - most;
+  const messages = skipped.slice(0, most).map(({ path, reason }) => `Left out ${path}: ${reason}.`);
+  if (rest > 0) messages.push(`Left out ${rest} more; all are in skipped.json.`);
+  return messages.map((message) => ({ type: 'notice', level: 'warning', message }));
+}

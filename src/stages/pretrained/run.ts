@@ -1,0 +1,43 @@
+import type { Observable } from 'rxjs';
+import { abortable, everyMs, fromWork } from '../../base/streams.js';
+import type { PretrainedConfig } from '../../generated/index.js';
+import { sitParameters } from '../../models/sit/parameters.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
+import { sizeOf } from '../../tensorflow/index.js';
+import type { ModelDescription } from '../../weights/model-source.js';
+import { writeSaved } from '../../weights/write.js';
+import { openPretrained } from './open-pretrained.js';
+
+const progressEveryMs = 100;
+
+/** Takes a trained model from a file, and leaves what training leaves. */
+export function run(config: PretrainedConfig, context: StageContext): Observable<StageEvent> {
+  return take(config, context).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal));
+}
+
+function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }: StageContext) {
+  return fromWork<StageEvent>(async (tell, signal) => {
+    const source = await openPretrained(config, folder);
+    try {
+      await writeSaved(source, directory, {
+        signal,
+        tell: (done, total) => {
+          tell({ type: 'progress', done, total, unit: 'tensors' });
+        },
+      });
+      tell({ type: 'summary', values: summaryOf(source.description) });
+    } finally {
+      await source.close();
+    }
+  });
+}
+
+function summaryOf({ config, interpolant, prediction, steps }: ModelDescription) {
+  const { latentSize, patchSize, hiddenSize, depth, heads, classes, mediators } = config;
+  const parameters = sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return {
+    ...{ parameters, steps, latentSize, patchSize, hiddenSize, depth, heads, classes },
+    mediators: new Set(mediators).size === 1 ? mediators[0]! : mediators,
+    ...{ interpolant, prediction },
+  };
+}

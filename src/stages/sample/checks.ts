@@ -1,0 +1,124 @@
+import type { StageCheck } from '../shared/check.js';
+import { code } from '../../runner/diagnostics.js';
+import { autoencoderFacts } from '../autoencoder/checks.js';
+import { latentShape, trainedOn, trainedShape } from '../shared/latent-checks.js';
+import { guidanceOf, phasesOf } from './config.js';
+
+/** Only averages that every training keeps can be sampled from. */
+export const sampledAverageIsKept: StageCheck<'sample'> = ({ id, config }, context) => {
+  if (config.weights === 'ema' || config.weights === 'raw') return;
+  for (const { model } of phasesOf(config)) {
+    const train = context.config('train', model);
+    if (!train) continue;
+    const kept = [train.ema].flat().map((decay) => `ema-${decay}`);
+    if (kept.includes(config.weights)) continue;
+    context.report(id, {
+      at: 'weights',
+      code: 'average-not-kept',
+      message: `${code(model)} keeps no average ${code(config.weights)}.`,
+      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}, or add the decay to ${code('ema')} there.`,
+      because: `stages.${model}.ema`,
+    });
+    return;
+  }
+};
+
+/** Another autoencoder may decode than encoded, if its latents have the same shape. */
+export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, context) => {
+  const { model } = phasesOf(config)[0]!;
+  const train = context.config('train', model);
+  const encoder = train && trainedOn(context, train)?.autoencoder;
+  const encoding = encoder === undefined ? undefined : autoencoderFacts(context, encoder);
+  const decoding = autoencoderFacts(context, config.autoencoder);
+  if (!encoding || !decoding) return;
+  for (const key of ['latentChannels', 'downsample'] as const) {
+    if (encoding[key] === decoding[key]) continue;
+    context.report(id, {
+      at: 'autoencoder',
+      code: 'autoencoder-mismatch',
+      message: `${code(config.autoencoder)} has ${code(`${key}: ${decoding[key]}`)}, and ${code(encoder)}, which made the latents that ${code(model)} is trained on, has ${code(`${key}: ${encoding[key]}`)}.`,
+      remedy: `Decode with ${code(encoder)}.`,
+    });
+  }
+};
+
+/** An SDE's noise is lost: only the ODE leads back. */
+export const goesBackAlongOde: StageCheck<'sample'> = ({ id, config }, context) => {
+  if (config.sampler.kind === 'ode') return;
+  for (const key of ['reverse', 'likelihood'] as const) {
+    if (config[key] === undefined || config[key] === false) continue;
+    context.report(id, {
+      at: key,
+      code: 'impossible-sampler',
+      message: `${code(key)} follows a path back to its noise, which ${code('kind: sde')} cannot.`,
+      remedy: `Use ${code('sampler: { kind: ode }')}.`,
+    });
+  }
+};
+
+/** Latents that are carried to noise are such as the model draws, and bring their classes. */
+export const reversedLatentsFit: StageCheck<'sample'> = ({ id, config }, context) => {
+  const { reverse } = config;
+  if (reverse === undefined) return;
+  if (context.isWritten(id, 'classes'))
+    context.report(id, {
+      at: 'classes',
+      code: 'no-effect',
+      message: `With ${code('reverse')} classes are those of the latents.`,
+      remedy: `Remove ${code('classes')}.`,
+    });
+  const { model } = phasesOf(config)[0]!;
+  const train = context.config('train', model);
+  const drawn = train && trainedShape(context, train);
+  const given = latentShape(context, reverse);
+  if (!drawn || !given) return;
+  for (const key of ['size', 'channels'] as const) {
+    if (drawn[key] === given[key]) continue;
+    context.report(id, {
+      at: 'reverse',
+      code: 'latents-mismatch',
+      message: `The latents of ${code(reverse)} have ${key} ${given[key]}; ${code(model)} draws ones of ${key} ${drawn[key]}.`,
+      remedy: `Use ${train.latents === undefined ? 'latents' : `${code(train.latents)}, or other latents`} of that shape.`,
+    });
+  }
+};
+
+/** A density belongs to one model's own flow. */
+export const likelihoodIsDefined: StageCheck<'sample'> = ({ id, config }, context) => {
+  if (!config.likelihood) return;
+  const refuse = (reason: string, remedy: string) => {
+    context.report(id, { at: 'likelihood', code: 'undefined-likelihood', message: reason, remedy });
+  };
+  if (guidanceOf(config).scale !== 1)
+    refuse(
+      'Guided samples come from no distribution whose density the model knows.',
+      'Measure the likelihood without guidance.',
+    );
+  if ((config.phases?.length ?? 0) > 1)
+    refuse(
+      'A path that goes from model to model, at a step of its own, has no density.',
+      `Measure the likelihood under one ${code('model')}.`,
+    );
+};
+
+/** What is looked at on the way is there. */
+export const trajectoryIsOnPath: StageCheck<'sample'> = ({ id, config }, context) => {
+  const { trajectory, count, sampler } = config;
+  if (trajectory === undefined) return;
+  for (const [i, sample] of trajectory.samples.entries())
+    if (sample >= count)
+      context.report(id, {
+        at: `trajectory.samples.${i}`,
+        code: 'out-of-range',
+        message: `There is no sample ${sample}: with ${code(`count: ${count}`)} the last is ${count - 1}.`,
+      });
+  const total = sampler.steps - (sampler.kind === 'sde' && sampler.lastStep !== 'none' ? 0 : 1);
+  const steps = typeof trajectory.steps === 'number' ? [] : trajectory.steps;
+  for (const [i, step] of steps.entries())
+    if (step > total)
+      context.report(id, {
+        at: `trajectory.steps.${i}`,
+        code: 'out-of-range',
+        message: `There is no step ${step}: the last is ${total}.`,
+      });
+};

@@ -1,0 +1,89 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { concat, defer, finalize, from, merge, mergeMap, type Observable, of } from 'rxjs';
+import type { StageContext, StageEvent, StageWorkers } from '../../runner/stage.js';
+import { tellOnce } from '../../tensorflow/engine-choice.js';
+import {
+  chromeTrace,
+  costliest,
+  forgetPeakMemory,
+  recordSteps,
+  startEngine,
+  type StepStats,
+  WorkerServer,
+} from '../../tensorflow/index.js';
+
+/**
+ * Does a stage's work once what computes is ready. Keeps with the output what computed it, and why that is not what one
+ * may expect, which is told once a process.
+ */
+export function onEngine(
+  { runtime, profile }: Pick<StageContext, 'runtime' | 'profile'>,
+  work: () => Observable<StageEvent>,
+): Observable<StageEvent> {
+  return defer(() => startEngine(runtime)).pipe(
+    mergeMap(({ computesOn, warnings }) => {
+      // Peak memory is told of each stage: that of the stages before it is none of its own.
+      forgetPeakMemory();
+      const values = { computedOn: computesOn, ...(warnings.length > 0 && { warnings: warnings.join(' ') }) };
+      return concat(
+        from(
+          tellOnce(warnings).map((message): StageEvent => ({ type: 'notice', level: 'warning', message })),
+        ),
+        of<StageEvent>({ type: 'summary', measured: true, values }),
+        profile === undefined ? defer(work) : profiled(profile, work),
+      );
+    }),
+  );
+}
+
+/** Does a stage's work; records its first steps as a Chrome trace, and tells what they spent their time on. */
+function profiled(
+  { steps, file }: NonNullable<StageContext['profile']>,
+  work: () => Observable<StageEvent>,
+): Observable<StageEvent> {
+  return defer(() => {
+    const recording = recordSteps(steps);
+    const report = from(recording.done).pipe(
+      mergeMap((recorded) => written(file, recorded)),
+      mergeMap((lines) => from(lines)),
+    );
+    const finish = () => {
+      recording.stop();
+    };
+    return merge(report, defer(work).pipe(finalize(finish)));
+  });
+}
+
+async function written(file: string, steps: readonly StepStats[]): Promise<StageEvent[]> {
+  const notice = (message: string): StageEvent => ({ type: 'notice', level: 'info', message });
+  if (steps.length === 0)
+    return [notice('There is no profile: no compiled steps were run after the first two.')];
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, chromeTrace(steps));
+  return [`Profile of ${steps.length} steps, for ui.perfetto.dev: ${file}`, ...costliest(steps)].map(notice);
+}
+
+/** The samples of a global batch that one worker computes. */
+export interface BatchShare {
+  /** Place of its first sample in the global batch. */
+  readonly first: number;
+  readonly size: number;
+}
+
+/** This worker's share of a global batch: all of it where there is one. The batch divides between them. */
+export function batchShare(globalBatch: number, workers: StageWorkers | undefined): BatchShare {
+  if (workers === undefined) return { first: 0, size: globalBatch };
+  const size = globalBatch / workers.size;
+  return { first: workers.rank * size, size };
+}
+
+/** Whether this process writes what belongs to the whole output. */
+export function isFirstWorker({ workers }: StageContext): boolean {
+  return workers === undefined || workers.rank === 0;
+}
+
+/** The server through which this worker's sessions reach the others; none where it is alone. */
+export function workerServer({ workers, runtime }: StageContext): WorkerServer | undefined {
+  return workers && new WorkerServer(workers, runtime);
+}

@@ -1,0 +1,113 @@
+import type {
+  AutoencoderConfig,
+  AutoencoderConfig as TrainedAutoencoder,
+  EncodeConfig,
+  ImagesConfig,
+  PretrainedAutoencoderConfig,
+  TrainConfig,
+} from '../../generated/index.js';
+import {
+  type AutoencoderConfig as AutoencoderShape,
+  type AutoencoderFacts,
+  knownAutoencoder,
+  knownAutoencoderModel,
+} from '../../models/autoencoder-kl/config.js';
+import type { SiTConfig } from '../../models/sit/config.js';
+import type { PlannedInput } from '../../runner/stage.js';
+import { readSavedAutoencoder, readSavedModel } from '../../weights/saved-files.js';
+import { modelConfig as autoencoderConfig } from '../autoencoder/config.js';
+import { modelConfig } from '../train/config.js';
+
+/** Gives a referenced stage by its id, before anything runs. */
+export type Resolve = (stage: string) => PlannedInput;
+
+/** Images, as far as is known before anything runs. */
+export interface PlannedImages {
+  readonly size: number;
+  /** Known once the images were found. */
+  readonly count?: number;
+  readonly classes?: number;
+  /** Their names, by label. */
+  readonly classNames?: readonly string[];
+}
+
+/** Latents, as far as is known before anything runs. */
+export interface PlannedLatents extends PlannedImages {
+  /** Width and height of a latent. */
+  readonly latentSize: number;
+  readonly channels: number;
+}
+
+function plannedImages(id: string, resolve: Resolve): PlannedImages {
+  const { config, output } = resolve(id);
+  const { size, classes } = config as unknown as ImagesConfig;
+  const summary = output?.summary as { images?: number; classes?: readonly string[] } | undefined;
+  const names = summary?.classes ?? classes;
+  return {
+    size,
+    ...(summary?.images !== undefined && { count: summary.images }),
+    ...(names && { classes: names.length, classNames: names }),
+  };
+}
+
+/** Latents of images by an autoencoder; nothing where it is not known how that one makes them. */
+export function plannedLatents(
+  { images, autoencoder }: Pick<EncodeConfig, 'images' | 'autoencoder'>,
+  resolve: Resolve,
+): PlannedLatents | undefined {
+  const facts = plannedAutoencoder(autoencoder, resolve);
+  if (facts === undefined) return undefined;
+  const found = plannedImages(images, resolve);
+  return { ...found, latentSize: found.size / facts.downsample, channels: facts.latentChannels };
+}
+
+/** Latents that a `train` stage trains on. */
+export function plannedTrainingLatents(
+  { latents, images, autoencoder }: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
+  resolve: Resolve,
+): PlannedLatents | undefined {
+  const source =
+    latents === undefined
+      ? { images: images!, autoencoder: autoencoder! }
+      : (resolve(latents).config as unknown as EncodeConfig);
+  return plannedLatents(source, resolve);
+}
+
+function plannedAutoencoder(id: string, resolve: Resolve): AutoencoderFacts | undefined {
+  const { config, output } = resolve(id);
+  const written = config as unknown as AutoencoderConfig | PretrainedAutoencoderConfig;
+  if (!('weights' in written)) return written;
+  if (output !== undefined) return output.summary as unknown as AutoencoderFacts;
+  return knownAutoencoder(written.weights);
+}
+
+/**
+ * The model that a `train` or `pretrained` stage leaves: as its output has it, or as a training's configuration tells,
+ * without rows of labels where classes are not counted yet. Nothing where neither tells.
+ */
+export async function plannedModel(id: string, resolve: Resolve): Promise<SiTConfig | undefined> {
+  const { kind, config, output } = resolve(id);
+  if (output !== undefined) return (await readSavedModel(output.directory)).config;
+  if (kind !== 'train') return undefined;
+  const training = config as unknown as TrainConfig;
+  const latents = plannedTrainingLatents(training, resolve);
+  return latents && modelConfig(training, { ...latents, classes: latents.classes ?? 0 });
+}
+
+/** The model of an `autoencoder` stage; nothing where it is not known. */
+export async function plannedAutoencoderModel(
+  id: string,
+  resolve: Resolve,
+): Promise<AutoencoderShape | undefined> {
+  const { config, output } = resolve(id);
+  if (output !== undefined) return (await readSavedAutoencoder(output.directory)).config;
+  const written = config as unknown as TrainedAutoencoder | PretrainedAutoencoderConfig;
+  return 'weights' in written ? knownAutoencoderModel(written.weights) : autoencoderConfig(written);
+}
+
+/** `950`, `32.9 million`, `1.2 billion`. */
+export function formatLarge(value: number): string {
+  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} billion`;
+  if (value >= 1e6) return `${(value / 1e6).toFixed(1)} million`;
+  return value.toLocaleString('en-US');
+}

@@ -1,0 +1,69 @@
+import type { LatentBatch } from '../../data/latents/dataset.js';
+import { balancedOrder, type Draw, shuffledOrder } from '../../data/sample-order.js';
+import type { TrainConfig } from '../../generated/index.js';
+import { float32, int32, streamKey } from '../../tensorflow/index.js';
+import type { Normalization } from '../../training/diffusion-loss.js';
+import type { BatchShare } from '../shared/engine.js';
+import type { Batch } from '../training/stream.js';
+
+/** A draw and its place in the order of all draws. */
+export interface PlacedDraw extends Draw {
+  readonly position: number;
+}
+
+/** What a model is trained on: posteriors over latents, wherever they come from. Close it after use. */
+export interface TrainingData {
+  readonly count: number;
+  /** Height, width and channels of a latent. */
+  readonly shape: readonly [height: number, width: number, channels: number];
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
+  /** Every sample's label. */
+  readonly labels: Int32Array;
+  /** What latents are normalised by. */
+  readonly normalization: Normalization;
+  /** Bytes that reading needs beside the training, at most: an estimate. */
+  readonly readingBytes: number;
+  /** Reads the posteriors of draws into the beginning of `out`: a function of the draws alone. */
+  read(draws: readonly PlacedDraw[], out: LatentBatch): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Gives the inputs of a step: posteriors and labels of its samples, and the keys of its random numbers.
+ *
+ * @param share which samples of the global batch are wanted
+ */
+export function latentBatches(
+  data: TrainingData,
+  { globalBatch, classSampling }: Pick<TrainConfig, 'globalBatch' | 'classSampling'>,
+  seed: number,
+  share: BatchShare,
+): (step: number) => Promise<Batch> {
+  const order =
+    classSampling === 'balanced' ? balancedOrder(seed, data.labels) : shuffledOrder(seed, data.count);
+  const shape = [share.size, ...data.shape];
+  const size = shape.reduce((a, b) => a * b);
+  return async (step) => {
+    const draws = Array.from({ length: share.size }, (_, i) => {
+      const position = step * globalBatch + share.first + i;
+      return { ...order.at(position), position };
+    });
+    const mean = new Float32Array(size);
+    const std = new Float32Array(size);
+    await data.read(draws, { mean, std });
+    return {
+      mean: float32(shape, mean),
+      std: float32(shape, std),
+      labels: int32(
+        [share.size],
+        Int32Array.from(draws, ({ index }) => data.labels[index]!),
+      ),
+      posteriorKey: streamKey(seed, 'posterior', step),
+      noiseKey: streamKey(seed, 'noise', step),
+      timeKey: streamKey(seed, 'time', step),
+      dropoutKey: streamKey(seed, 'label dropout', step),
+      firstSample: int32([1], Int32Array.of(share.first)),
+    };
+  };
+}

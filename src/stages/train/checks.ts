@@ -1,0 +1,100 @@
+import type { CheckContext, StageCheck } from '../shared/check.js';
+import { code } from '../../runner/diagnostics.js';
+import { unsupportedCombination } from '../../transport/interval.js';
+import { autoencoderFacts } from '../autoencoder/checks.js';
+import { trainedOn, trainedShape } from '../shared/latent-checks.js';
+
+/** Stored latents are cropped and mirrored by the stage that encodes. */
+export const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context) => {
+  if (config.latents === undefined) return;
+  const report = (at: 'flips' | 'crop', remedy: string) => {
+    context.report(id, {
+      at,
+      code: 'no-effect',
+      message: `${code(at)} is of images that are encoded during training; ${code('latents')} are trained on as they are.`,
+      remedy,
+    });
+  };
+  if (config.flips !== false) report('flips', `Set ${code('flips')} of ${code(config.latents)}.`);
+  if (config.crop !== 'centre')
+    report('crop', `Remove it, or train on ${code('images')} and ${code('autoencoder')}.`);
+};
+
+/** Pictures during training need what any sampling needs. */
+export const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context) => {
+  const { samples, model } = config;
+  if (samples === undefined) return;
+  if (samples.guidanceScale !== 1 && model.labelDropout === 0) {
+    context.report(id, {
+      at: 'samples.guidanceScale',
+      code: 'untrained-guidance',
+      message: `Guidance needs a model that also knows images without a class; this one is trained with ${code('labelDropout: 0')}.`,
+      remedy: `Use ${code('guidanceScale: 1')}, or train with ${code('labelDropout: 0.1')}.`,
+      because: `stages.${id}.model.labelDropout`,
+    });
+  }
+  const channels = trainedShape(context, config)?.channels;
+  if (
+    samples.guidanceScale !== 1 &&
+    samples.guidanceChannels === 3 &&
+    channels !== undefined &&
+    channels < 3
+  ) {
+    context.report(id, {
+      at: 'samples.guidanceScale',
+      code: 'too-few-channels',
+      message: `The first 3 latent channels cannot be guided: there are ${channels}.`,
+      remedy: `Use ${code('guidanceChannels: all')}.`,
+    });
+  }
+  decodesWhatWasEncoded(id, config, samples.autoencoder, context);
+};
+
+function decodesWhatWasEncoded(
+  id: string,
+  config: Parameters<StageCheck<'train'>>[0]['config'],
+  decoder: string,
+  context: CheckContext,
+): void {
+  const encoder = trainedOn(context, config)?.autoencoder;
+  const encoding = encoder === undefined ? undefined : autoencoderFacts(context, encoder);
+  const decoding = autoencoderFacts(context, decoder);
+  if (encoder === undefined || !encoding || !decoding) return;
+  if (encoding.latentChannels === decoding.latentChannels) return;
+  context.report(id, {
+    at: 'samples.autoencoder',
+    code: 'autoencoder-mismatch',
+    message: `${code(decoder)} has ${code(`latentChannels: ${decoding.latentChannels}`)}, and ${code(encoder)}, which made the latents, has ${code(`latentChannels: ${encoding.latentChannels}`)}.`,
+    remedy: `Decode with ${code(encoder)}.`,
+  });
+}
+
+/** A velocity's error is not weighed by what makes a score's or noise's error comparable to it. */
+export const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) => {
+  const { prediction, lossWeight } = config;
+  if (prediction !== 'velocity' || typeof lossWeight === 'object' || lossWeight === 'none') return;
+  context.report(id, {
+    at: 'lossWeight',
+    code: 'impossible-transport',
+    message: `${code(`lossWeight: ${lossWeight}`)} weighs the error of a score or noise; ${code('prediction: velocity')} is trained without.`,
+    remedy: `Use ${code('lossWeight: none')} or ${code({ kind: 'minSnr' })}, or ${code('prediction: noise')}.`,
+  });
+};
+
+/** Training divides by nothing that is zero. */
+export const trainingDividesByNonZero: StageCheck<'train'> = ({ id, config }, context) => {
+  const { interpolant, prediction, lossWeight, trainEpsilon } = config;
+  const reason = unsupportedCombination({
+    interpolant,
+    prediction,
+    ...(typeof lossWeight === 'string' && { lossWeight }),
+    ...(trainEpsilon !== undefined && { trainEpsilon }),
+  });
+  if (reason === undefined) return;
+  context.report(id, {
+    at: 'trainEpsilon',
+    code: 'impossible-transport',
+    message: `This cannot be trained: ${reason}.`,
+    remedy: `Remove ${code('trainEpsilon')}, whose default keeps away from it, or use one such as 1e-3.`,
+  });
+};

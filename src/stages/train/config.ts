@@ -1,0 +1,28 @@
+import type { TrainConfig } from '../../generated/index.js';
+import type { SiTConfig } from '../../models/sit/config.js';
+import { mediatorsPerBlock } from '../../models/sit/mediators.js';
+
+/** What the latents determine about a model. */
+export interface LatentFacts {
+  readonly latentSize: number;
+  readonly channels: number;
+  readonly classes: number;
+}
+
+/** The model that a stage's configuration describes, for latents of the given kind. */
+export function modelConfig(
+  { model }: Pick<TrainConfig, 'model'>,
+  { latentSize, channels, classes }: LatentFacts,
+): SiTConfig {
+  const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm } = model;
+  return {
+    ...{ latentSize, channels, classes },
+    hiddenSize,
+    depth,
+    heads,
+    patchSize,
+    labelDropout,
+    mediators: mediatorsPerBlock(model),
+    ...(qkNorm && { qkNorm }),
+  };
+}

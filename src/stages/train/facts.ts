@@ -1,0 +1,125 @@
+import { formatBytes } from '../../base/format.js';
+import { counted } from '../../base/text.js';
+import type { TrainConfig } from '../../generated/index.js';
+import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
+import { carryLines } from '../../models/sit/carry.js';
+import type { SiTConfig } from '../../models/sit/config.js';
+import { sitCost } from '../../models/sit/cost.js';
+import { type MemoryChoice, trainingMemory } from '../../models/sit/memory.js';
+import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import { requireMemory } from '../shared/memory.js';
+import { formatLarge, type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
+import { modelConfig } from './config.js';
+import { plannedCarry } from './start.js';
+
+/** What encoding and decoding are kept to, each; the autoencoder's weights are small beside it. */
+const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
+
+/** What a training costs and how long it is, as far as configurations and cached outputs tell. */
+export async function describeTrain(
+  config: TrainConfig,
+  resolve: Resolve,
+  { workers }: Pick<RuntimeConfig, 'workers'>,
+  directory: string,
+): Promise<readonly StageFact[]> {
+  const latents = plannedTrainingLatents(config, resolve);
+  const carry = await plannedCarry(config, resolve, directory);
+  return [
+    ...(carry === undefined ? [] : carryLines(carry).map((value) => ({ label: 'start', value }))),
+    ...(latents === undefined ? [] : modelFacts(config, latents, workers)),
+    ...lengthFacts(config, latents?.count),
+  ];
+}
+
+function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: number): StageFact[] {
+  const classes = latents.classes ?? 0;
+  const model = modelConfig(config, { ...latents, classes });
+  const cost = sitCost(model);
+  const choice = memoryChoice(config, config.globalBatch / workers);
+  const coding = [
+    ...(config.images === undefined ? [] : ['encode images']),
+    ...(config.samples === undefined ? [] : ['decode pictures of samples']),
+  ].map((what) => `, and up to ${formatBytes(autoencoderBytes)} to ${what}`);
+  const perClass = latents.classes === undefined ? `, and ${model.hiddenSize} a class` : '';
+  return [
+    { label: 'parameters', value: `${formatLarge(cost.parameters)}${perClass}` },
+    { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
+    {
+      label: 'memory',
+      bytes: trainingMemory(model, choice),
+      value: `about ${formatBytes(trainingMemory(model, choice))}${workers > 1 ? ' a worker' : ''} for ${counted(choice.batch, 'latent')} at once${coding.join('')}`,
+    },
+  ];
+}
+
+/** Without a number of images neither epochs nor steps tell the other. */
+function lengthFacts(config: TrainConfig, images: number | undefined): StageFact[] {
+  const { steps, epochs, globalBatch } = config;
+  if (images === undefined)
+    return [
+      epochs === undefined
+        ? { label: 'steps', value: formatLarge(steps!) }
+        : { label: 'epochs', value: String(epochs) },
+      ...(steps === undefined ? [] : [{ label: 'images seen', value: formatLarge(steps * globalBatch) }]),
+    ];
+  const total = totalSteps(config, images);
+  const passes = total / stepsPerEpoch(config, images);
+  return [
+    { label: 'steps', value: formatLarge(total) },
+    { label: 'epochs', value: passes.toLocaleString('en-US', { maximumFractionDigits: 1 }) },
+    { label: 'images seen', value: formatLarge(total * globalBatch) },
+  ];
+}
+
+/** Steps of an epoch; its last, incomplete batch is not taken, as in the reference. */
+export function stepsPerEpoch({ globalBatch }: Pick<TrainConfig, 'globalBatch'>, samples: number): number {
+  return Math.max(1, Math.floor(samples / globalBatch));
+}
+
+/** Steps of the whole training. */
+export function totalSteps(
+  config: Pick<TrainConfig, 'steps' | 'epochs' | 'globalBatch'>,
+  samples: number,
+): number {
+  return config.steps ?? config.epochs! * stepsPerEpoch(config, samples);
+}
+
+/** What a stage's configuration decides about memory, for a worker that computes `share` samples a step. */
+export function memoryChoice(
+  { accumulate, ema, recompute }: Pick<TrainConfig, 'accumulate' | 'ema' | 'recompute'>,
+  share: number,
+): MemoryChoice {
+  return { batch: share / accumulate, averages: [ema].flat().length, recompute };
+}
+
+/**
+ * The bytes that a training is expected to need at its peak.
+ *
+ * @param share samples of a step that this process computes
+ * @param readingBytes that its data needs beside it
+ */
+export function expectedMemory(
+  config: TrainConfig,
+  model: SiTConfig,
+  share: number,
+  readingBytes: number,
+): number {
+  return trainingMemory(model, memoryChoice(config, share)) + readingBytes;
+}
+
+/** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a training is expected to need */
+export function requireTrainingMemory(
+  config: TrainConfig,
+  model: SiTConfig,
+  share: number,
+  readingBytes: number,
+  available?: number,
+): void {
+  const need = {
+    what: 'This training',
+    bytes: expectedMemory(config, model, share, readingBytes),
+    samples: memoryChoice(config, share).batch,
+    remedy: `Compute fewer at a time (a larger \`accumulate\`, now ${config.accumulate}, or a smaller \`globalBatch\`)${config.recompute ? '' : ', or set `recompute: true`'}; or take a smaller model.`,
+  };
+  requireMemory(need, available);
+}

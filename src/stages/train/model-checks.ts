@@ -1,0 +1,135 @@
+import { counted } from '../../base/text.js';
+import type { BlockMediators } from '../../generated/index.js';
+import type { StageCheck } from '../shared/check.js';
+import { code } from '../../runner/diagnostics.js';
+import { nearestMultiples } from '../autoencoder/checks.js';
+import { trainedShape } from '../shared/latent-checks.js';
+
+/** A token is shared out evenly between the heads, and its position embedding has four equal parts. */
+export const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }, context) => {
+  const divisors = [
+    { by: model.heads, reason: code('heads') },
+    { by: 4, reason: 'the parts of the position embedding' },
+  ];
+  for (const { by, reason } of divisors) {
+    if (model.hiddenSize % by === 0) continue;
+    context.report(id, {
+      at: 'model.hiddenSize',
+      code: 'size-not-divisible',
+      message: `${code('hiddenSize')} ${model.hiddenSize} cannot be divided by ${by} (${reason}).`,
+      remedy: nearestMultiples(model.hiddenSize, by),
+    });
+  }
+};
+
+export const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, context) => {
+  const { model } = config;
+  const shape = trainedShape(context, config);
+  if (!shape || shape.size % model.patchSize === 0) return;
+  context.report(id, {
+    at: model.name === undefined ? 'model.patchSize' : 'model.name',
+    code: 'size-not-divisible',
+    message: `Latents of ${counted(shape.size, 'pixel')} cannot be divided into patches of ${model.patchSize}.`,
+    remedy: `Latents are the images' size divided by ${shape.downsample}: change ${code('size')}, or the patch size.`,
+    because: `stages.${shape.images}.size`,
+  });
+};
+
+export const batchDividesBetweenWorkers: StageCheck<'train'> = ({ id, config, own }, context) => {
+  const workers = own?.runtime?.workers ?? context.runtime?.workers ?? 1;
+  const share = config.globalBatch / workers;
+  if (Number.isInteger(share)) {
+    if (share % config.accumulate === 0) return;
+    context.report(id, {
+      at: 'accumulate',
+      code: 'size-not-divisible',
+      message: `A share of ${counted(share, 'latent')} a worker cannot be divided into ${code(`accumulate: ${config.accumulate}`)} equal parts.`,
+      remedy: nearestMultiples(share, config.accumulate),
+      because: `stages.${id}.globalBatch`,
+    });
+    return;
+  }
+  context.report(id, {
+    at: 'globalBatch',
+    code: 'size-not-divisible',
+    message: `${code('globalBatch')} ${config.globalBatch} cannot be divided between ${counted(workers, 'worker')}.`,
+    remedy: nearestMultiples(config.globalBatch, workers),
+    because: own?.runtime?.workers === undefined ? 'runtime.workers' : `stages.${id}.runtime.workers`,
+  });
+};
+
+/** A list of counts has one for each block; ranges are within the blocks and apart from each other. */
+export const mediatorsMatchBlocks: StageCheck<'train'> = (stage, context) => {
+  const { mediators, depth } = stage.config.model;
+  if (typeof mediators === 'number') return;
+  if (isRanges(mediators)) {
+    for (const [i] of mediators.entries()) checkRange(stage.id, mediators, i, depth, context);
+  } else if (mediators.length !== depth) {
+    context.report(stage.id, {
+      at: 'model.mediators',
+      code: 'wrong-length',
+      message: `${code('mediators')} must be one number, or one for each of the ${counted(depth, 'block')}; ${counted(mediators.length, 'item')} found.`,
+    });
+  }
+};
+
+/** No more mediators in a row than tokens. */
+export const mediatorsFitGrid: StageCheck<'train'> = ({ id, config }, context) => {
+  const { model } = config;
+  const shape = trainedShape(context, config);
+  if (!shape || shape.size % model.patchSize !== 0) return;
+  const grid = shape.size / model.patchSize;
+  for (const { at, count } of writtenCounts(model.mediators)) {
+    if (count <= grid ** 2) continue;
+    context.report(id, {
+      at,
+      code: 'too-many-mediators',
+      message: `${count} mediators do not fit: latents of ${counted(shape.size, 'pixel')} in patches of ${model.patchSize} give a grid of ${grid} × ${grid} tokens.`,
+      remedy: `Use at most ${grid ** 2}, or 0 for full attention.`,
+    });
+  }
+};
+
+type Mediators = number | number[] | BlockMediators[];
+
+const isRanges = (mediators: number[] | BlockMediators[]): mediators is BlockMediators[] =>
+  typeof mediators[0] === 'object';
+
+function writtenCounts(mediators: Mediators): { at: string; count: number }[] {
+  if (typeof mediators === 'number') return [{ at: 'model.mediators', count: mediators }];
+  return mediators.map((item, i) =>
+    typeof item === 'number'
+      ? { at: `model.mediators.${i}`, count: item }
+      : { at: `model.mediators.${i}.mediators`, count: item.mediators },
+  );
+}
+
+function checkRange(
+  stage: string,
+  ranges: readonly BlockMediators[],
+  index: number,
+  depth: number,
+  context: Parameters<StageCheck<'train'>>[1],
+): void {
+  const [first, last] = ranges[index]!.blocks;
+  const report = (message: string, remedy?: string) => {
+    context.report(stage, {
+      at: `model.mediators.${index}.blocks`,
+      code: 'wrong-block-range',
+      message,
+      remedy,
+    });
+  };
+  if (first > last) report(`The range of blocks starts at ${first}, after its end at ${last}.`);
+  else if (last >= depth) {
+    report(
+      `There is no block ${last}: the model has ${counted(depth, 'block')}.`,
+      `They are counted from 0 to ${depth - 1}.`,
+    );
+  }
+  const overlapped = ranges.slice(0, index).find(({ blocks }) => blocks[0] <= last && first <= blocks[1]);
+  if (overlapped) {
+    const shared = Math.max(first, overlapped.blocks[0]);
+    report(`Block ${shared} is in two ranges.`, 'Ranges must not overlap.');
+  }
+}

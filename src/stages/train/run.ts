@@ -1,0 +1,239 @@
+import { relative } from 'node:path';
+import { concat, defer, EMPTY, finalize, from, mergeMap, type Observable } from 'rxjs';
+import type { TrainConfig } from '../../generated/index.js';
+import type { Carry } from '../../models/sit/carry.js';
+import { gridOf, type SiTConfig } from '../../models/sit/config.js';
+import { sitCost, trainingOperations } from '../../models/sit/cost.js';
+import { sitParameters } from '../../models/sit/parameters.js';
+import { openSitSession, sit } from '../../models/sit/sit.js';
+import { initialValues } from '../../nn/parameters.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
+import {
+  engineKind,
+  matmulRate,
+  type ProgramSession,
+  sizeOf,
+  type TensorSpec,
+} from '../../tensorflow/index.js';
+import { averageGroups, type StateGroup } from '../../training/checkpoint-manifest.js';
+import { checkpointPath, groupPath } from '../../training/checkpoint.js';
+import {
+  diffusionLoss,
+  type LatentInputs,
+  type Normalization,
+  quartileSums,
+  type RandomInputs,
+} from '../../training/diffusion-loss.js';
+import type { Accumulation, LossProgram } from '../../training/gradients.js';
+import { openTrainer } from '../../training/open-trainer.js';
+import { checkpointSchedule } from '../../training/schedule.js';
+import {
+  defaultTrainEpsilon,
+  resolutionShift,
+  timeInterval,
+  type TimestepSampling,
+  transportOf,
+} from '../../transport/index.js';
+import { writeSavedModel } from '../../weights/saved-files.js';
+import { batchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
+import { toMegabytes } from '../shared/memory.js';
+import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
+import { latentBatches, type TrainingData } from './batches.js';
+import { modelConfig } from './config.js';
+import { expectedMemory, requireTrainingMemory, stepsPerEpoch, totalSteps } from './facts.js';
+import { openTrainingData } from './open-data.js';
+import { SampleGrids } from './samples.js';
+import { carryFrom, findStart, startFrom, type StartModel, startSummary } from './start.js';
+
+/** Trains a SiT with attention mediators. */
+export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
+  return onEngine(context, () =>
+    from(Training.open(config, context)).pipe(
+      mergeMap((training) =>
+        concat(
+          from(training.notices()),
+          defer(() => trainingSteps(training.job(), context)),
+          isFirstWorker(context) ? defer(() => training.finish()) : EMPTY,
+        ).pipe(finalize(() => void training.close())),
+      ),
+    ),
+  );
+}
+
+class Training {
+  private readonly session: ProgramSession;
+
+  private constructor(
+    private readonly config: TrainConfig,
+    private readonly context: StageContext,
+    private readonly data: TrainingData,
+    private readonly model: SiTConfig,
+    private readonly start: (StartModel & { readonly carry: Carry }) | undefined,
+  ) {
+    this.session = openSitSession(context.runtime, workerServer(context));
+  }
+
+  static async open(config: TrainConfig, context: StageContext): Promise<Training> {
+    const start = await findStart(config, context);
+    const data = await openTrainingData(config, context, start?.description);
+    try {
+      const [latentSize, , channels] = data.shape;
+      const model = modelConfig(config, { latentSize, channels, classes: data.classes.length });
+      if (start === undefined) return new Training(config, context, data, model, undefined);
+      const { name, description } = start;
+      const carry = carryFrom(name, description, config, { config: model, classes: data.classes });
+      return new Training(config, context, data, model, { ...start, carry });
+    } catch (error) {
+      await data.close();
+      throw error;
+    }
+  }
+
+  /** What a model that training starts from gives it. */
+  notices(): readonly StageEvent[] {
+    const { start, context } = this;
+    if (start === undefined || !isFirstWorker(context)) return [];
+    const message = `Starts ${startSummary(start.name, start.carry).join('; ')}.`;
+    return [{ type: 'notice', level: 'info', message }];
+  }
+
+  job(): TrainingJob {
+    const { config, context, data, model, start } = this;
+    const { normalization } = data;
+    const { samples } = config;
+    const share = batchShare(config.globalBatch, context.workers);
+    const parameters = sitParameters(model);
+    // Only the processor's memory is known here.
+    if (context.runtime.device === 'cpu') requireTrainingMemory(config, model, share.size, data.readingBytes);
+    return {
+      trainer: openTrainer(this.session, {
+        parameters,
+        inputs: inputSpecs(share.size, data.shape),
+        loss: lossProgram(config, model, normalization),
+        optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
+        averageDecays: [config.ema].flat(),
+        gradientClip: config.gradientClip,
+        accumulation: accumulation(config),
+      }),
+      start: (trainer) =>
+        start === undefined
+          ? trainer.start(initialValues(parameters, context.seed))
+          : startFrom(trainer, start, start.carry, [config.ema].flat(), context.seed),
+      load: latentBatches(data, config, context.seed, share),
+      schedule: {
+        kind: config.schedule,
+        learningRate: config.learningRate,
+        warmupSteps: config.warmupSteps,
+        totalSteps: totalSteps(config, data.count),
+      },
+      logEverySteps: config.logEverySteps,
+      records: {
+        config: config.records,
+        samples: config.globalBatch,
+        operations: share.size * trainingOperations(sitCost(model)),
+        ...(engineKind() === 'native' && { peak: () => matmulRate(context.runtime) }),
+      },
+      checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
+      ...(samples &&
+        isFirstWorker(context) && {
+          pictures: new SampleGrids({ config, samples, model, normalization }, context),
+        }),
+    };
+  }
+
+  async finish(): Promise<StageEvent> {
+    const { config, context, data, model } = this;
+    const steps = totalSteps(config, data.count);
+    const checkpoint = checkpointPath(checkpointFolder(context.directory), steps);
+    const decays = [config.ema].flat();
+    const path = (group: StateGroup) => relative(context.directory, groupPath(checkpoint, group));
+    await writeSavedModel(context.directory, {
+      format: 'sit-1',
+      config: model,
+      interpolant: config.interpolant,
+      prediction: config.prediction,
+      normalization: data.normalization,
+      classes: data.classes,
+      steps,
+      weights: {
+        raw: path('weights'),
+        ema: path('average'),
+        ...Object.fromEntries(averageGroups(decays).map((group, i) => [`ema-${decays[i]!}`, path(group)])),
+      },
+    });
+    const share = batchShare(config.globalBatch, context.workers);
+    const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    return {
+      type: 'summary',
+      values: {
+        steps,
+        ...(this.start && { start: startSummary(this.start.name, this.start.carry) }),
+        parameters,
+        samples: steps * config.globalBatch,
+        expectedMemoryMegabytes: toMegabytes(expectedMemory(config, model, share.size, data.readingBytes)),
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.session.close();
+    await this.data.close();
+  }
+}
+
+/** A batch in parts, where it is computed in more than one. */
+function accumulation({ accumulate }: TrainConfig): Accumulation | undefined {
+  if (accumulate === 1) return undefined;
+  return { parts: accumulate, perSample: ['mean', 'std', 'labels'], firstSample: 'firstSample' };
+}
+
+/** Shapes and types of a step's inputs, for a batch of latents [height, width, channels]. */
+export function inputSpecs(batch: number, shape: readonly number[]): Readonly<Record<string, TensorSpec>> {
+  const key: TensorSpec = { dtype: 'int32', shape: [2] };
+  const latent: TensorSpec = { dtype: 'float32', shape: [batch, ...shape] };
+  return {
+    mean: latent,
+    std: latent,
+    labels: { dtype: 'int32', shape: [batch] },
+    posteriorKey: key,
+    noiseKey: key,
+    timeKey: key,
+    dropoutKey: key,
+    firstSample: { dtype: 'int32', shape: [1] },
+  };
+}
+
+/** The loss of a step as a stage's configuration asks for it. */
+export function lossProgram(
+  config: TrainConfig,
+  model: SiTConfig,
+  normalization: Normalization,
+): LossProgram {
+  const choice = { interpolant: config.interpolant, prediction: config.prediction };
+  const timestepSampling: TimestepSampling =
+    config.timesteps === 'uniform' ? { kind: 'uniform' } : config.timesteps;
+  const options = {
+    transport: { ...transportOf(choice), lossWeight: config.lossWeight },
+    interval: timeInterval(choice, config.trainEpsilon ?? defaultTrainEpsilon(choice)),
+    timestepSampling,
+    timestepShift: timestepShift(config, model),
+    normalization,
+    labelDropout: model.labelDropout,
+    nullClass: model.classes,
+  };
+  return (inputs, weights) => {
+    const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
+    const { losses, times } = diffusionLoss(
+      (x, t, y) => sit(weights, model, x, t, y, undefined, config.recompute),
+      { mean, std, labels },
+      keys,
+      options,
+    );
+    return { loss: losses.mean(), figures: quartileSums(losses, times) };
+  };
+}
+
+/** The factor of a configured shift, for the tokens of a model. */
+function timestepShift({ timestepShift: shift }: TrainConfig, model: SiTConfig): number {
+  return typeof shift === 'number' ? shift : resolutionShift(gridOf(model) ** 2, shift.baseTokens);
+}

@@ -1,0 +1,158 @@
+import { join } from 'node:path';
+import type { FileSeal } from '../../base/output-file.js';
+import { counted } from '../../base/text.js';
+import { MetricsLog, metricsName, speedName } from '../../formats/metrics-log.js';
+import type { RecordsConfig } from '../../generated/index.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
+import { peakMemoryBytes } from '../../tensorflow/index.js';
+import { type RecordSink, TensorboardSink, WandbSink } from './sinks.js';
+
+export interface RecordsOptions extends StepCost {
+  readonly config: RecordsConfig;
+  /** Floating-point operations a second of bare matrix products here, where they can be told. */
+  readonly peak?: (() => Promise<number>) | undefined;
+}
+
+/**
+ * What a training tells of its steps. `metrics.jsonl` is a function of the training alone: the same bytes whatever was
+ * interrupted. `speed.jsonl` says how fast it was. Services get both, and are given up when they fail.
+ */
+export class TrainingRecords {
+  private readonly told = new Set<RecordSink>();
+
+  private constructor(
+    private readonly metrics: MetricsLog,
+    private readonly speeds: MetricsLog,
+    private notices: StageEvent[],
+    private readonly sinks: Set<RecordSink>,
+    private readonly speed: Speed,
+    private lastStep: number,
+  ) {}
+
+  /**
+   * Goes on after a step: what was recorded of later ones is dropped.
+   *
+   * @param seal of `metrics.jsonl` at that step, where it is known: a log that was cut short since is told of
+   * @throws UserError where a service cannot be used as configured
+   */
+  static async open(
+    { config, peak, ...cost }: RecordsOptions,
+    context: StageContext,
+    step: number,
+    seal?: FileSeal,
+  ): Promise<TrainingRecords> {
+    const { directory } = context;
+    const notices: StageEvent[] = [];
+    const warn = (message: string): void => {
+      notices.push({ type: 'notice', level: 'warning', message });
+    };
+    const [metrics, speeds] = [
+      new MetricsLog(join(directory, metricsName)),
+      new MetricsLog(join(directory, speedName)),
+    ];
+    const learnt = await metrics.resume(step, seal, warn);
+    const timed = new Set(await speeds.resume(step));
+    const untimed = learnt.filter((each) => !timed.has(each));
+    if (untimed.length > 0)
+      warn(`${speedName} lacks ${counted(untimed.length, 'record')}, the first of step ${untimed[0]!}.`);
+    const sinks = new Set<RecordSink>();
+    if (config.tensorboard) sinks.add(new TensorboardSink(directory, step));
+    if (config.wandb !== undefined && config.wandb.mode !== 'disabled')
+      sinks.add(await WandbSink.open(config.wandb, context));
+    const rate = cost.operations === undefined ? undefined : await peak?.();
+    return new TrainingRecords(metrics, speeds, notices, sinks, new Speed(cost, rate), step);
+  }
+
+  /** Records figures as of a step: what was learnt, and beside the speed what else the machine did. */
+  async log(
+    step: number,
+    figures: Readonly<Record<string, number>>,
+    machine: Readonly<Record<string, number>> = {},
+  ): Promise<void> {
+    const timeSeconds = Date.now() / 1000;
+    const speed = { ...this.speed.take(step - this.lastStep), ...machine };
+    this.lastStep = step;
+    await this.metrics.append({ step, ...figures });
+    await this.speeds.append({ step, timeSeconds, ...speed });
+    for (const sink of this.sinks) {
+      await sink.log({ step, timeSeconds, figures: { ...figures, ...speed } }).catch((error: unknown) => {
+        this.giveUp(sink, error);
+      });
+      this.tellPlace(sink);
+    }
+  }
+
+  /** Makes the logs durable for a checkpoint, and gives what `metrics.jsonl` is by then. */
+  async seal(): Promise<FileSeal> {
+    await this.speeds.seal();
+    return this.metrics.seal();
+  }
+
+  /** What there is to say since this was last asked. */
+  takeNotices(): StageEvent[] {
+    const notices = this.notices;
+    this.notices = [];
+    return notices;
+  }
+
+  /** Sends what services have not got yet. */
+  async close(): Promise<void> {
+    for (const sink of this.sinks)
+      await sink.close().catch((error: unknown) => {
+        this.giveUp(sink, error);
+      });
+    for (const sink of this.sinks) this.tellPlace(sink);
+    this.sinks.clear();
+  }
+
+  private tellPlace(sink: RecordSink): void {
+    if (sink.place === undefined || this.told.has(sink)) return;
+    this.told.add(sink);
+    this.notices.push({ type: 'notice', level: 'info', message: `${sink.name}: ${sink.place}` });
+  }
+
+  private giveUp(sink: RecordSink, error: unknown): void {
+    this.sinks.delete(sink);
+    void sink.close().catch(() => undefined);
+    const reason = error instanceof Error ? error.message : String(error);
+    this.notices.push({
+      type: 'notice',
+      level: 'warning',
+      message: `${sink.name} gets no further records: ${reason}. Training goes on; metrics.jsonl has everything.`,
+    });
+  }
+}
+
+/** What a step costs, where it is known. */
+interface StepCost {
+  /** Samples of a step, over all workers. */
+  readonly samples: number;
+  /** Floating-point operations of this process's part of a step. */
+  readonly operations?: number | undefined;
+}
+
+/** How fast steps are taken, between two records. */
+class Speed {
+  private startedMs = performance.now();
+
+  constructor(
+    private readonly cost: StepCost,
+    /** Floating-point operations a second of bare matrix products here. */
+    private readonly peak: number | undefined,
+  ) {}
+
+  /** Figures of the steps since this was last asked, or since the start. */
+  take(steps: number): Record<string, number> {
+    const now = performance.now();
+    const seconds = (now - this.startedMs) / 1000;
+    this.startedMs = now;
+    const { samples, operations } = this.cost;
+    return {
+      imagesPerSecond: (samples * steps) / seconds,
+      secondsPerStep: seconds / steps,
+      ...(this.peak !== undefined &&
+        operations !== undefined && { matmulPeakShare: (operations * steps) / seconds / this.peak }),
+      peakMemoryMiB: peakMemoryBytes() / 2 ** 20,
+    };
+  }
+}

@@ -1,0 +1,282 @@
+import { join } from 'node:path';
+import {
+  concat,
+  concatMap,
+  connect,
+  defer,
+  filter,
+  finalize,
+  from,
+  ignoreElements,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  takeWhile,
+} from 'rxjs';
+import { UserError } from '../../base/errors.js';
+import { faultPoint } from '../../base/files.js';
+import type { FileSeal } from '../../base/output-file.js';
+import { integers, prefetch } from '../../base/prefetch.js';
+import { abortError, everyMs } from '../../base/streams.js';
+import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
+import type { HostTensor } from '../../tensorflow/data-types.js';
+import { peakMemoryBytes } from '../../tensorflow/index.js';
+import {
+  type Checkpoint,
+  latestCheckpoint,
+  pruneCheckpoints,
+  restoreCheckpoint,
+  saveCheckpoint,
+} from '../../training/checkpoint.js';
+import { withQuartiles } from '../../training/diffusion-loss.js';
+import { BusyTime, Meter, type MeterState } from '../../training/meter.js';
+import { type CheckpointSchedule, learningRateAt, type Schedule } from '../../training/schedule.js';
+import type { Trainer } from '../../training/trainer.js';
+import { isFirstWorker } from '../shared/engine.js';
+import { toMegabytes } from '../shared/memory.js';
+import { checkpointsName } from './files.js';
+import { madeFrom, refuseForeign } from './origin.js';
+import { type RecordsOptions, TrainingRecords } from './records.js';
+
+/** Batches that are read ahead while a step runs. */
+const batchesAhead = 4;
+/** Steps in a row that may change nothing because loss or gradients are not finite. */
+const maxSkippedInARow = 10;
+const progressEveryMs = 100;
+
+export type Batch = Readonly<Record<string, HostTensor>>;
+
+/** What a training stage trains, and how. */
+export interface TrainingJob {
+  readonly trainer: Trainer;
+  /** Sets the trainer to where training starts, where there is no checkpoint to go on from. */
+  readonly start: (trainer: Trainer) => Promise<void>;
+  /** The batch of a step. */
+  readonly load: (step: number) => Promise<Batch>;
+  readonly schedule: Schedule;
+  readonly logEverySteps: number;
+  readonly records: RecordsOptions;
+  readonly checkpoint: CheckpointSchedule;
+  readonly pictures?: TrainingPictures;
+}
+
+/** Pictures that are drawn at some steps, each a function of the trainer's state at its step. */
+export interface TrainingPictures {
+  isDue(step: number): boolean;
+  has(step: number): Promise<boolean>;
+  /** Removes those of later steps. */
+  rewind(step: number): Promise<void>;
+  /**
+   * Draws and keeps the picture of a step; returns its path within the stage's output.
+   *
+   * @throws an AbortError when the stage is interrupted
+   */
+  draw(trainer: Trainer, step: number): Promise<string>;
+}
+
+/** What a checkpoint holds beside tensors. */
+interface Saved {
+  /** Steps that changed the weights: fewer than all where some were skipped. */
+  readonly updates: number;
+  readonly skippedInARow: number;
+  readonly meter: MeterState;
+  /** `metrics.jsonl` as it was then; absent in checkpoints of earlier versions. */
+  readonly metrics?: FileSeal | undefined;
+}
+
+/** The folder of a training stage's checkpoints. */
+export function checkpointFolder(stageDirectory: string): string {
+  return join(stageDirectory, checkpointsName);
+}
+
+/**
+ * Trains from the last checkpoint in the stage's folder, or from the start, to the last step, and saves there.
+ * When interrupted it saves first and then fails with an AbortError.
+ */
+export function trainingSteps(job: TrainingJob, context: StageContext): Observable<StageEvent> {
+  const notices: StageEvent[] = [];
+  return from(TrainingRun.begin(job, context, notices)).pipe(
+    mergeMap((run) =>
+      concat(from(notices), steps(run), finished(run), closed(run)).pipe(finalize(() => void run.close())),
+    ),
+  );
+}
+
+function steps(run: TrainingRun): Observable<StageEvent> {
+  const { job, step: first } = run;
+  return prefetch(integers(first, job.schedule.totalSteps), batchesAhead, job.load, (batch) =>
+    defer(() => run.advance(batch)),
+  ).pipe(
+    takeWhile(() => !run.stopping, true),
+    concatMap((events) => from(events)),
+    connect((events) =>
+      merge(
+        events.pipe(filter(isProgress), everyMs(progressEveryMs)),
+        events.pipe(filter((event) => !isProgress(event))),
+      ),
+    ),
+  );
+}
+
+function isProgress(event: StageEvent): event is StageProgress {
+  return event.type === 'progress';
+}
+
+function finished(run: TrainingRun): Observable<StageEvent> {
+  return concat(
+    defer(() => run.finish()).pipe(ignoreElements()),
+    defer(() => of<StageEvent>({ type: 'summary', measured: true, values: run.figures() })),
+  );
+}
+
+function closed(run: TrainingRun): Observable<StageEvent> {
+  return defer(() => run.close()).pipe(concatMap((notices) => from(notices)));
+}
+
+/** One session of training: the state beside the trainer's tensors. */
+class TrainingRun {
+  private readonly folder: string;
+  private readonly device = new BusyTime();
+  private savedStep: number | undefined;
+  /** Whether the workers have agreed to stop after the last step. */
+  private agreedToStop = false;
+
+  private constructor(
+    readonly job: TrainingJob,
+    private readonly context: StageContext,
+    public step: number,
+    private updates: number,
+    private skippedInARow: number,
+    private readonly meter: Meter,
+    /** Of the process that writes what belongs to the whole output. */
+    private readonly records: TrainingRecords | undefined,
+  ) {
+    this.folder = checkpointFolder(context.directory);
+  }
+
+  static async begin(job: TrainingJob, context: StageContext, notices: StageEvent[]): Promise<TrainingRun> {
+    const checkpoint: Checkpoint<Saved> | undefined = await latestCheckpoint<Saved>(
+      checkpointFolder(context.directory),
+      (message) => notices.push({ type: 'notice', level: 'warning', message }),
+    );
+    if (checkpoint !== undefined) await refuseForeign(checkpoint, context);
+    const records = isFirstWorker(context)
+      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0, checkpoint?.extra.metrics)
+      : undefined;
+    notices.push(...(records?.takeNotices() ?? []));
+    await job.pictures?.rewind(checkpoint?.step ?? 0);
+    if (checkpoint === undefined) {
+      await job.start(job.trainer);
+      return new TrainingRun(job, context, 0, 0, 0, new Meter(), records);
+    }
+    await restoreCheckpoint(checkpoint, job.trainer);
+    notices.push({ type: 'notice', level: 'info', message: `Goes on from step ${checkpoint.step}.` });
+    const { updates, skippedInARow, meter } = checkpoint.extra;
+    const { step } = checkpoint;
+    const run = new TrainingRun(job, context, step, updates, skippedInARow, new Meter(meter), records);
+    run.savedStep = step;
+    notices.push(...(await run.draw()));
+    return run;
+  }
+
+  /** Whether no further step is to be taken: several workers stop after the same step. */
+  get stopping(): boolean {
+    return this.context.workers === undefined ? this.context.signal.aborted : this.agreedToStop;
+  }
+
+  /** Takes one step, and logs, draws and saves where it is time to. */
+  async advance(batch: Batch): Promise<readonly StageEvent[]> {
+    const { trainer, schedule, logEverySteps, checkpoint } = this.job;
+    const learningRate = learningRateAt(this.step, schedule);
+    const { loss, gradientNorm, applied, figures, stop } = await this.device.during(() =>
+      trainer.step(batch, learningRate, this.updates, this.context.signal.aborted),
+    );
+    this.agreedToStop = stop;
+    this.step++;
+    faultPoint('took step');
+    if (applied) {
+      this.updates++;
+      this.skippedInARow = 0;
+      this.meter.add({ loss, gradientNorm, ...figures });
+    } else this.countSkipped(loss);
+    const current = this.meter.means();
+    if (this.step % logEverySteps === 0 || this.step === schedule.totalSteps) {
+      const means = this.meter.take();
+      const idleShare = this.device.takeIdleShare();
+      const machine = idleShare === undefined ? undefined : { idleShare };
+      await this.records?.log(this.step, { ...withQuartiles(means), learningRate }, machine);
+      faultPoint('logged step');
+    }
+    const notices = [...(this.records?.takeNotices() ?? []), ...(await this.draw())];
+    if (checkpoint.isDue(this.step)) await this.save();
+    const progress: StageProgress = {
+      type: 'progress',
+      done: this.step,
+      total: schedule.totalSteps,
+      unit: 'steps',
+      figures: current.loss === undefined ? {} : { loss: current.loss },
+    };
+    return [...notices, progress];
+  }
+
+  /** Draws the step's picture, where one is due and not there. An interrupted one is drawn when the run goes on. */
+  private async draw(): Promise<StageEvent[]> {
+    const { pictures, trainer } = this.job;
+    if (pictures?.isDue(this.step) !== true || (await pictures.has(this.step))) return [];
+    try {
+      const path = await this.device.during(() => pictures.draw(trainer, this.step));
+      return [{ type: 'notice', level: 'info', message: `Drew ${path}.` }];
+    } catch (error) {
+      if (this.context.signal.aborted) return [];
+      throw error;
+    }
+  }
+
+  /** Saves where that has not been done; fails with an AbortError where steps are left. */
+  async finish(): Promise<void> {
+    if (this.savedStep !== this.step) await this.save();
+    if (this.step < this.job.schedule.totalSteps) throw abortError(this.context.signal);
+  }
+
+  /** Lets services have what is left of the records; tells what became of them. */
+  async close(): Promise<StageEvent[]> {
+    await this.records?.close();
+    return this.records?.takeNotices() ?? [];
+  }
+
+  /** What the steps of this session took of the machine: a resumed training tells of its last session. */
+  figures(): Record<string, number> {
+    const { idleShare } = this.device;
+    return {
+      ...(idleShare !== undefined && { idlePercent: Number((100 * idleShare).toFixed(1)) }),
+      peakMemoryMegabytes: toMegabytes(peakMemoryBytes()),
+    };
+  }
+
+  /** Writes a checkpoint, where this process is the one that does. All workers' states are the same. */
+  private async save(): Promise<void> {
+    this.savedStep = this.step;
+    if (!isFirstWorker(this.context)) return;
+    const extra: Saved = {
+      updates: this.updates,
+      skippedInARow: this.skippedInARow,
+      meter: this.meter.toJSON(),
+      metrics: await this.records?.seal(),
+    };
+    const { step, context } = this;
+    await saveCheckpoint(this.folder, this.job.trainer, { step, extra, made: madeFrom(context) });
+    await pruneCheckpoints(this.folder, this.job.checkpoint);
+  }
+
+  private countSkipped(loss: number): void {
+    this.skippedInARow++;
+    if (this.skippedInARow < maxSkippedInARow) return;
+    throw new UserError({
+      code: 'loss-not-finite',
+      message: `At step ${this.step} the loss is ${loss}, and loss or gradients were not finite in the last ${maxSkippedInARow} steps.`,
+      remedy:
+        'Lower `learningRate`, raise `warmupSteps`, or set `gradientClip: 1`; the last checkpoint is intact.',
+    });
+  }
+}

@@ -1,0 +1,41 @@
+import type { Wheel } from './release.js';
+
+/** A place that wheels come from. */
+export interface WheelSource {
+  /** How the place is called in messages. */
+  readonly name: string;
+  /**
+   * Brings a wheel onto this disk. Its content is checked by the caller.
+   *
+   * @throws Error whose message says, in half a sentence, why the wheel is not to be had here.
+   */
+  fetch(wheel: Wheel, context: FetchContext): Promise<FetchedWheel>;
+}
+
+export interface FetchContext {
+  /** Folder for what is being downloaded; what an interrupted download left there is continued. */
+  readonly downloads: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly report: SetupReport;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface FetchedWheel {
+  readonly path: string;
+  /** Whether we downloaded it, and so may delete it. */
+  readonly ours: boolean;
+}
+
+/** Where the beginning of a download is kept, to be continued. */
+export function partialName(wheel: Wheel): string {
+  return `${wheel.filename}.partial`;
+}
+
+/** What setting the library up tells while it works. A closed union. */
+export type SetupEvent =
+  | { readonly type: 'step'; readonly message: string }
+  /** How far the current step is; `done` and `total` are bytes. */
+  | { readonly type: 'progress'; readonly label: string; readonly done: number; readonly total: number }
+  | { readonly type: 'warning'; readonly message: string };
+
+export type SetupReport = (event: SetupEvent) => void;

@@ -1,0 +1,45 @@
+import type { Tensor } from '@tensorflow/tfjs';
+import type { FusedFunction } from './graph-function.js';
+import { Tracer } from './tracer.js';
+
+/**
+ * x, but in a graph not before `first` has been computed: what is computed from it is not taken for the same as what
+ * is computed from x elsewhere, and does not live before it is needed. No gradient of its own.
+ */
+export function after(x: Tensor, first: Tensor): Tensor {
+  return Tracer.current?.after(x, first) ?? x;
+}
+
+/**
+ * x, rounded as products of matrices would round it: in traces in bfloat16; x itself elsewhere. For what products take
+ * and the gradient keeps, so that it is kept in half the memory. The gradient tape does not know of it: use it within
+ * `tf.customGrad`.
+ */
+export function asFactor(x: Tensor): Tensor {
+  return Tracer.current?.asFactor(x) ?? x;
+}
+
+/**
+ * A function of tensors, and of numbers and flags that are part of its signature, whose operations are fused into
+ * one where a graph is traced for the CPU: XLA compiles it, once for all uses with the same shapes, so that its
+ * intermediate values never travel through memory. Eagerly, on GPUs, and where tensors
+ * are so small that compiling would not pay, `f` runs as it stands.
+ *
+ * For arithmetic, reductions and permutations; matrix products and convolutions are faster on their own.
+ * `f` is pure and uses no tensors but its arguments and constants that it makes. The gradient tape does not reach
+ * into it: use it within `tf.customGrad`.
+ *
+ * @param name for profiles and errors: letters, digits and `_`
+ * @param elementwise whether it sums nothing; where products compute in bfloat16, it then takes what they give as it is
+ */
+export function fused<A extends readonly (Tensor | number | boolean)[], R extends readonly Tensor[]>(
+  name: string,
+  f: (...args: A) => R,
+  { elementwise = false }: Partial<Pick<FusedFunction, 'elementwise'>> = {},
+): (...args: A) => R {
+  const definition = { name, f, elementwise } as unknown as FusedFunction;
+  return (...args) => {
+    const tracer = Tracer.current;
+    return tracer?.fuses(args) === true ? (tracer.callFused(definition, args) as unknown as R) : f(...args);
+  };
+}

@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { headMarkup, type Site } from '../pages/page.js';
+import { renderSection, type Section } from '../pages/section.js';
+import { compareRuns } from '../runner/runs/compare.js';
+import type { RunList } from '../runner/runs/find-runs.js';
+import type { Run } from '../runner/runs/run.js';
+import { readResults, resultsName, sweepFolder } from '../runner/sweep/results.js';
+import { comparisonPage } from './pages/comparison-page.js';
+import { mostOverlaid } from './pages/curve-sections.js';
+import { type Head, liveParts, runPage } from './pages/run-page.js';
+import { runsHead, runsPage, runsSection } from './pages/runs-page.js';
+import { sweepPage } from './pages/sweep-page.js';
+
+/** What an address leads to. */
+export interface Route {
+  readonly page: () => Promise<string>;
+  /** For pages that change while they are looked at. */
+  readonly live?: () => Promise<LiveState | undefined>;
+}
+
+/** Live pages look each second: those of one second share a look. */
+const sharedForMs = 900;
+
+const site: Site = { links: [{ href: '/', label: 'All runs' }] };
+const liveSite: Site = { ...site, isLive: true };
+
+/** The page of all runs, with links to the sweeps of their pipelines. */
+function front(runs: readonly Run[], runsRoot: string): Site {
+  const pipelines = [...new Set(runs.map(pipelineOf))];
+  const swept = pipelines.filter((name) => existsSync(join(sweepFolder(runsRoot, name), resultsName)));
+  const links = swept.map((name) => ({
+    href: `/sweeps/${encodeURIComponent(name)}`,
+    label: `Sweep of ${name}`,
+  }));
+  return { links, isLive: true };
+}
+
+const pipelineOf = ({ id }: Run): string => id.slice(0, id.lastIndexOf('/'));
+
+/**
+ * Finds what an address leads to; undefined where it leads to nothing. Runs are looked up among those that there are,
+ * so that no path of the file system is ever made from an address.
+ */
+export async function routeOf(
+  { pathname, searchParams }: URL,
+  runsRoot: string,
+  list: RunList,
+): Promise<Route | undefined> {
+  if (pathname === '/') {
+    const page = Number(/^\d{1,6}$/.exec(searchParams.get('page') ?? '1')?.[0] ?? NaN);
+    if (!(page >= 1)) return undefined;
+    return {
+      page: async () => {
+        const runs = await list.all();
+        return runsPage({ runs, problems: list.problems }, page, front(runs, runsRoot));
+      },
+      live: async () => {
+        const runs = await list.all(sharedForMs);
+        return { head: runsHead(runs), sections: [runsSection(runs, page)], version: '' };
+      },
+    };
+  }
+  if (pathname === '/compare') {
+    const ids = new Set(searchParams.getAll('run'));
+    const runs = (await list.all()).filter(({ id }) => ids.has(id)).slice(0, mostOverlaid);
+    if (runs.length !== Math.min(ids.size, mostOverlaid) || runs.length < 2) return undefined;
+    return { page: async () => comparisonPage(await compareRuns(runs), site) };
+  }
+  const swept = nameOfSweep(pathname);
+  if (swept !== undefined) {
+    // Only a pipeline that there are runs of: no path is made from an address.
+    const name = (await list.all()).map(pipelineOf).find((pipeline) => pipeline === swept);
+    const results = name && (await readResults(join(sweepFolder(runsRoot, name), resultsName)));
+    return results ? { page: () => sweepPage(results, { site }) } : undefined;
+  }
+  const id = runIdOf(pathname);
+  const run = id === undefined ? undefined : await list.find(id);
+  if (id === undefined || run === undefined) return undefined;
+  return {
+    page: () => runPage(run, run.state === 'running' ? liveSite : site),
+    live: async () => {
+      const now = await list.find(id);
+      return now && { ...(await liveParts(now)), version: versionOf(now) };
+    },
+  };
+}
+
+function nameOfSweep(pathname: string): string | undefined {
+  const [, name] = /^\/sweeps\/([^/]+)$/.exec(pathname) ?? [];
+  try {
+    return name && decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
+}
+
+function runIdOf(pathname: string): string | undefined {
+  const match = /^\/runs\/([^/]+)\/([^/]+)$/.exec(pathname);
+  if (match === null) return undefined;
+  try {
+    return `${decodeURIComponent(match[1]!)}/${decodeURIComponent(match[2]!)}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Changes when a stage begins or ends, or the run does. */
+function versionOf({ state, record }: Run): string {
+  return JSON.stringify([state, Object.values(record.stages).map(({ status }) => status)]);
+}
+
+/** What of a page may have changed. */
+interface LiveState {
+  readonly head: Head;
+  readonly sections: readonly Section[];
+  /** When this changes the page is loaded anew: it has got parts that it had not. */
+  readonly version: string;
+}
+
+const everyMilliseconds = 1000;
+
+/**
+ * Sends the parts of a page whenever they change, as server-sent events, until the reader leaves or `signal` aborts.
+ *
+ * @param look gives the present state; undefined where the page is no more
+ */
+export async function sendLive(
+  response: ServerResponse,
+  look: () => Promise<LiveState | undefined>,
+  signal: AbortSignal,
+): Promise<void> {
+  response.writeHead(200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'X-Accel-Buffering': 'no',
+  });
+  const left = new AbortController();
+  response.on('close', () => {
+    left.abort();
+  });
+  const over = AbortSignal.any([signal, left.signal]);
+  const sent = new Map<string, string>();
+  let version: string | undefined;
+  while (!over.aborted) {
+    const state = await look();
+    if (state === undefined) break;
+    if (version !== undefined && state.version !== version) send(response, 'reload', {});
+    version = state.version;
+    const parts = [
+      ['head', headMarkup(state.head).text] as const,
+      ...state.sections.map((section) => [section.id, renderSection(section).text] as const),
+    ];
+    for (const [id, markup] of parts) {
+      const digest = createHash('sha256').update(markup).digest('base64');
+      if (sent.get(id) === digest) continue;
+      sent.set(id, digest);
+      send(response, 'part', { id, markup });
+    }
+    await sleep(everyMilliseconds, undefined, { signal: over }).catch(() => undefined);
+  }
+  response.end();
+}
+
+function send(response: ServerResponse, event: string, data: object): void {
+  response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+}

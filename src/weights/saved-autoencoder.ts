@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import { decode, encode } from '../models/autoencoder-kl/autoencoder-kl.js';
+import { type AutoencoderConfig, downsampleOf } from '../models/autoencoder-kl/config.js';
+import {
+  type AutoencoderWork,
+  computeBytes,
+  defaultMemoryMiB,
+  partition,
+} from '../models/autoencoder-kl/memory.js';
+import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
+import { computeTiled, decodingGrid, encodingGrid } from '../models/autoencoder-kl/tiling.js';
+import {
+  type BatchAxes,
+  compile,
+  type Compiled,
+  float32,
+  floats,
+  type HostTensor,
+  openSession,
+  type ProgramSession,
+  type RuntimeOptions,
+  sizeOf,
+  type Tensor4D,
+} from '../tensorflow/index.js';
+import { loadWeights } from './load-weights.js';
+import { readSavedAutoencoder } from './saved-files.js';
+
+const encodeAxes: BatchAxes = { inputs: { images: 0 }, outputs: { mean: 0, logVariance: 0 } };
+const decodeAxes: BatchAxes = { inputs: { latents: 0 }, outputs: { images: 0 } };
+
+/** A trained autoencoder, ready to run. Close it after use. */
+export class Autoencoder {
+  private constructor(
+    readonly config: AutoencoderConfig,
+    /** What its latents are multiplied by for training; absent where they are normalised by their own statistics. */
+    readonly scalingFactor: number | undefined,
+    private readonly memoryMiB: number,
+    private readonly session: ProgramSession,
+    private readonly encoder: Compiled<{ images: Tensor4D }, { mean: Tensor4D; logVariance: Tensor4D }>,
+    private readonly decoder: Compiled<{ latents: Tensor4D }, { images: Tensor4D }>,
+  ) {}
+
+  /** Opens the output of an `autoencoder` stage. */
+  static async open(
+    directory: string,
+    options: RuntimeOptions,
+    memoryMiB = defaultMemoryMiB,
+  ): Promise<Autoencoder> {
+    const { config, weights: saved, scalingFactor } = await readSavedAutoencoder(directory);
+    const session = openSession(options);
+    const weights = await loadWeights(session, autoencoderParameters(config), join(directory, saved));
+    return new Autoencoder(
+      config,
+      scalingFactor,
+      memoryMiB,
+      session,
+      compile(({ images }, w) => ({ ...encode(w, config, images) }), { session, weights, batch: encodeAxes }),
+      compile(({ latents }, w) => ({ images: decode(w, config, latents) }), {
+        session,
+        weights,
+        batch: decodeAxes,
+      }),
+    );
+  }
+
+  /** Images [batch, size, size, 3] in [-1, 1] to the posterior over latents. */
+  encode(images: HostTensor): Promise<Readonly<Record<'mean' | 'logVariance', HostTensor>>> {
+    return this.computed('encode', images, (part) => this.encoder.call({ images: part }));
+  }
+
+  /** Bytes that encoding images of the given side needs at most, weights included: an estimate. */
+  encodingBytes(count: number, side: number): number {
+    const weights = autoencoderParameters(this.config).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+    const each = computeBytes(this.config, 'encode', (side / downsampleOf(this.config)) ** 2);
+    return weights + Math.min(count * each, this.memoryMiB * 2 ** 20);
+  }
+
+  /** Latents [batch, height, width, channels] to images, near [-1, 1] but not clipped. */
+  async decode(latents: HostTensor): Promise<HostTensor> {
+    return (await this.computed('decode', latents, (part) => this.decoder.call({ latents: part }))).images;
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  /** Computes within the memory bound: a few images at a time, and one that needs more in tiles. */
+  private async computed<Name extends string>(
+    work: AutoencoderWork,
+    input: HostTensor,
+    compute: (part: HostTensor) => Promise<Readonly<Record<Name, HostTensor>>>,
+  ): Promise<Readonly<Record<Name, HostTensor>>> {
+    const [count, height, width] = input.shape as [number, number, number];
+    const downsample = downsampleOf(this.config);
+    const scale = work === 'encode' ? 1 / downsample : 1;
+    const { atOnce, tile } = partition(this.config, work, [height * scale, width * scale], this.memoryMiB);
+    if (count <= atOnce && tile === undefined) return compute(input);
+    const gridOf = work === 'encode' ? encodingGrid : decodingGrid;
+    const grid = tile === undefined ? undefined : gridOf(tile, downsample);
+    const parts = [];
+    for (let first = 0; first < count; first += atOnce) {
+      const part = rowsOf(input, first, Math.min(first + atOnce, count));
+      parts.push(grid === undefined ? await compute(part) : await computeTiled(part, grid, compute));
+    }
+    return joined(parts);
+  }
+}
+
+/** Some images of a batch. */
+function rowsOf(input: HostTensor, first: number, end: number): HostTensor {
+  const [count, ...shape] = input.shape as [number, ...number[]];
+  const size = input.data.length / count;
+  return float32([end - first, ...shape], floats(input).slice(first * size, end * size));
+}
+
+/** Results of parts of a batch as those of the whole. */
+function joined<Name extends string>(
+  parts: readonly Readonly<Record<Name, HostTensor>>[],
+): Record<Name, HostTensor> {
+  const names = Object.keys(parts[0]!) as Name[];
+  return Object.fromEntries(
+    names.map((name) => [name, joinedRows(parts.map((part) => part[name]))]),
+  ) as Record<Name, HostTensor>;
+}
+
+function joinedRows(parts: readonly HostTensor[]): HostTensor {
+  const count = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    data.set(floats(part), at);
+    at += part.data.length;
+  }
+  return float32([count, ...parts[0]!.shape.slice(1)], data);
+}

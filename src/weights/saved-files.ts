@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { readInputText } from '../base/input-file.js';
+import { writeFileWhole } from '../base/output-file.js';
+import type { AutoencoderConfig } from '../models/autoencoder-kl/config.js';
+import type { SiTConfig } from '../models/sit/config.js';
+import type { Normalization } from '../training/diffusion-loss.js';
+import type { InterpolantName, Prediction } from '../transport/index.js';
+
+/** What training leaves: `model.json`, which describes the model and names its weights' files. */
+export interface SavedModel {
+  readonly format: 'sit-1';
+  readonly config: SiTConfig;
+  readonly interpolant: InterpolantName;
+  readonly prediction: Prediction;
+  /** How latents were normalised for training: samples are mapped back. */
+  readonly normalization: Normalization;
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
+  readonly steps: number;
+  /**
+   * Paths, relative to the file, of the last weights (`raw`), of their moving average (`ema`), and of each average by
+   * its decay (`ema-0.999`).
+   */
+  readonly weights: Readonly<Record<'raw' | 'ema' | `ema-${number}`, string>>;
+}
+
+export const modelFileName = 'model.json';
+
+export async function writeSavedModel(directory: string, model: SavedModel): Promise<void> {
+  await writeFileWhole(join(directory, modelFileName), JSON.stringify(model, undefined, 1) + '\n');
+}
+
+export async function readSavedModel(directory: string): Promise<SavedModel> {
+  return JSON.parse(await readInputText(join(directory, modelFileName))) as SavedModel;
+}
+
+/** What an autoencoder is saved as: `autoencoder.json`, with its weights in a file beside it. */
+interface SavedAutoencoder {
+  readonly format: 'autoencoder-1';
+  readonly config: AutoencoderConfig;
+  /** Path of the weights, relative to the file. */
+  readonly weights: string;
+  /** What its latents are multiplied by for training; absent where they are normalised by their own statistics. */
+  readonly scalingFactor?: number | undefined;
+}
+
+export const autoencoderFileName = 'autoencoder.json';
+
+export async function writeSavedAutoencoder(
+  directory: string,
+  saved: Omit<SavedAutoencoder, 'format'>,
+): Promise<void> {
+  const content: SavedAutoencoder = { format: 'autoencoder-1', ...saved };
+  await writeFileWhole(join(directory, autoencoderFileName), JSON.stringify(content, undefined, 1) + '\n');
+}
+
+export async function readSavedAutoencoder(directory: string): Promise<SavedAutoencoder> {
+  return JSON.parse(await readInputText(join(directory, autoencoderFileName))) as SavedAutoencoder;
+}

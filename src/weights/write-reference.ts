@@ -1,0 +1,157 @@
+import type { FileSeal } from '../base/output-file.js';
+import { TorchTensorSource, type TorchWritable, writeTorchCheckpoint } from '../formats/pytorch/write.js';
+import { writeSafetensors } from '../formats/safetensors/writer.js';
+import { gridOf, type SiTConfig } from '../models/sit/config.js';
+import { sitParameters } from '../models/sit/parameters.js';
+import { referencePlace, toReference } from '../models/sit/reference-names.js';
+import {
+  positionName,
+  referenceDownsample,
+  referenceOrder,
+  referenceShapes,
+} from '../models/sit/reference-state.js';
+import { positionEmbedding } from '../nn/embeddings.js';
+import { floats } from '../tensorflow/index.js';
+import { theirs } from '../transport/names.js';
+import type { ModelDescription, ModelSource, OptimizerState, WeightSet } from './model-source.js';
+import { namedModels } from './named-models.js';
+import type { Tell } from './write.js';
+
+interface Options {
+  readonly tell: Tell;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes a checkpoint that the PyTorch reference loads with `strict=True`: `model`, `ema`, `args`, `train_steps`, and
+ * `opt` in the layout of AdamW where the source has its moments. One tensor at a time is in memory.
+ */
+export function writeReferenceCheckpoint(
+  source: ModelSource,
+  path: string,
+  options: Options,
+): Promise<FileSeal> {
+  const { description, optimizer } = source;
+  const sets: WeightSet[] = ['raw', 'ema', ...(optimizer ? (['firstMoment', 'secondMoment'] as const) : [])];
+  const reader = new ReferenceReader(source, sets.length, options);
+  const state = (set: WeightSet) =>
+    new Map(reader.names.map((name) => [name, reader.torch(set, name)] as const));
+  return writeTorchCheckpoint(path, {
+    model: state('raw'),
+    ema: state('ema'),
+    ...(optimizer && { opt: adamW(optimizer, reader) }),
+    args: argsOf(description),
+    epoch: 0,
+    train_steps: description.steps,
+  });
+}
+
+/** Writes one set of weights as safetensors with the names and shapes of the reference. */
+export function writeReferenceStateDict(
+  source: ModelSource,
+  set: 'raw' | 'ema',
+  path: string,
+  options: Options,
+): Promise<FileSeal> {
+  const reader = new ReferenceReader(source, 1, options);
+  const tensors = reader.names.map((name) => ({
+    name,
+    dtype: 'F32' as const,
+    shape: reader.shapes.get(name)!,
+    data: () => reader.read(set, name),
+  }));
+  return writeSafetensors(path, tensors, { format: 'pt' });
+}
+
+/** Gives a model's tensors under the reference's names. */
+class ReferenceReader {
+  readonly names: readonly string[];
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  private readonly config: SiTConfig;
+  private readonly parameters: ReadonlyMap<string, ReturnType<typeof sitParameters>[number]>;
+  private done = 0;
+
+  constructor(
+    private readonly source: ModelSource,
+    private readonly sets: number,
+    private readonly options: Options,
+  ) {
+    this.config = source.description.config;
+    this.names = referenceOrder(this.config);
+    this.shapes = referenceShapes(this.config);
+    this.parameters = new Map(
+      sitParameters(this.config).map((parameter) => [referencePlace(parameter, this.config).name, parameter]),
+    );
+  }
+
+  torch(set: WeightSet, name: string): TorchTensorSource {
+    return new TorchTensorSource('F32', this.shapes.get(name)!, () => this.read(set, name));
+  }
+
+  async read(set: WeightSet, name: string): Promise<Float32Array> {
+    this.options.signal.throwIfAborted();
+    const values = await this.values(set, name);
+    this.options.tell(Math.min(++this.done, this.total), this.total);
+    return values;
+  }
+
+  private get total(): number {
+    return this.sets * this.names.length;
+  }
+
+  private async values(set: WeightSet, name: string): Promise<Float32Array> {
+    if (name === positionName) return positionEmbedding(this.config.hiddenSize, gridOf(this.config));
+    const parameter = this.parameters.get(name)!;
+    const value = await this.source.read(set, parameter);
+    return floats(toReference(floats(value), parameter, this.config));
+  }
+}
+
+/** The state of `torch.optim.AdamW(model.parameters())`. The position embedding is numbered, but never trained. */
+function adamW(
+  { updates, learningRate, betas, weightDecay }: OptimizerState,
+  reader: ReferenceReader,
+): TorchWritable {
+  const moments = (name: string): TorchWritable => ({
+    step: new TorchTensorSource('F32', [], Float32Array.of(updates)),
+    exp_avg: reader.torch('firstMoment', name),
+    exp_avg_sq: reader.torch('secondMoment', name),
+  });
+  const numbered = [...reader.names.entries()];
+  return {
+    state: new Map(
+      numbered.filter(([, name]) => name !== positionName).map(([i, name]) => [i, moments(name)] as const),
+    ),
+    param_groups: [
+      {
+        lr: learningRate,
+        betas,
+        eps: 1e-8,
+        weight_decay: weightDecay,
+        amsgrad: false,
+        maximize: false,
+        foreach: null,
+        capturable: false,
+        differentiable: false,
+        fused: null,
+        decoupled_weight_decay: true,
+        params: numbered.map(([i]) => i),
+      },
+    ],
+  };
+}
+
+/** The options with which the reference's scripts make this model. */
+function argsOf({ config, interpolant, prediction }: ModelDescription): TorchWritable {
+  const { latentSize, classes, mediators } = config;
+  const sizes = ['hiddenSize', 'depth', 'heads', 'patchSize'] as const;
+  const named = namedModels().find((model) => sizes.every((key) => model[key] === config[key]));
+  return {
+    ...(named && { model: named.name }),
+    image_size: latentSize * referenceDownsample,
+    num_classes: classes,
+    mediator_num: new Set(mediators).size === 1 ? mediators[0]! : mediators,
+    path_type: theirs('interpolant', interpolant),
+    prediction: theirs('prediction', prediction),
+  };
+}

@@ -1,6 +1,0 @@
-import { acquireLock } from '../../src/files/file-lock.js';
-
-// Holds the lock that is named until it is killed.
-await acquireLock(process.argv[2]!);
-console.log('held');
-setInterval(() => undefined, 1000);
