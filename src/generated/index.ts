@@ -1,39 +1,22 @@
-import type { AutoencoderConfig } from './autoencoder.js';
-import type { EncodeConfig } from './encode.js';
-import type { EvaluateConfig } from './evaluate.js';
+// Generated from schemas/ by `npm run generate`. Do not edit.
+
 import type { ImagesConfig } from './images.js';
 import type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
-import type { PretrainedConfig } from './pretrained.js';
-import type { ReportConfig } from './report.js';
-import type { SampleConfig } from './sample.js';
+import type { AutoencoderConfig } from './autoencoder.js';
+import type { EncodeConfig } from './encode.js';
 import type { TrainConfig } from './train.js';
-
-// Generated from schemas/ by `npm run generate`. Do not edit.
+import type { PretrainedConfig } from './pretrained.js';
+import type { SampleConfig } from './sample.js';
+import type { EvaluateConfig } from './evaluate.js';
+import type { ReportConfig } from './report.js';
 
 export type { ImagesConfig, LabelsFile } from './images.js';
 export type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
 export type { AutoencoderConfig, FlippedClasses, RecordsConfig, WandbConfig } from './autoencoder.js';
 export type { EncodeConfig } from './encode.js';
-export type {
-  TrainConfig,
-  StartFile,
-  ClassesFile,
-  ModelConfig,
-  BlockMediators,
-  MinSnrWeight,
-  LogitNormalTimesteps,
-  ResolutionShift,
-  TrainingSamplesConfig,
-} from './train.js';
+export type { TrainConfig, StartFile, ClassesFile, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, TrainingSamplesConfig } from './train.js';
 export type { PretrainedConfig } from './pretrained.js';
-export type {
-  SampleConfig,
-  PhaseConfig,
-  SamplerConfig,
-  FeatureCacheConfig,
-  GuidanceConfig,
-  TrajectoryConfig,
-} from './sample.js';
+export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
 export type { EvaluateConfig } from './evaluate.js';
 export type { ReportConfig } from './report.js';
 export type { RuntimeConfig } from './runtime.js';
