@@ -49,17 +49,23 @@ const example = (name: string, ...args: string[]) =>
 it('holds what it needs and nothing of how it was made', async () => {
   const files = await readdir(join(folder, 'node_modules', 'mediator-sit'));
   expect(files.sort()).toEqual([
+    'ARCHITECTURE.md',
+    'CHANGELOG.md',
     'LICENSE',
     'README.md',
     'dist',
+    'docs',
     'examples',
     'node_modules',
     'package.json',
     'pipelines',
     'schemas',
   ]);
-  const dist = await readdir(join(folder, 'node_modules', 'mediator-sit', 'dist'));
-  expect(dist.filter((name) => name.startsWith('.'))).toEqual([]);
+  const own = ['dist', 'schemas'].map((name) =>
+    readdir(join(folder, 'node_modules', 'mediator-sit', name), { recursive: true }),
+  );
+  const ours = (await Promise.all(own)).flat();
+  expect(ours.filter((path) => /(^|\/)\.|\.map$|\.mjs$|write-validator/.test(path))).toEqual([]);
 });
 
 it('has a command that checks and plans', async () => {

@@ -1,0 +1,37 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const programs = ['src', 'tools']
+  .flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
+  )
+  .filter((path) => /\.(c?ts|mjs)$/.test(path) && !path.includes('generated'));
+
+/** What a text puts between backticks outside of blocks of code. */
+const quoted = (text: string): string[] =>
+  Array.from(text.replace(/^```[^]*?^```/gm, '').matchAll(/`([^`\n]+)`/g), ([, words]) => words!);
+
+it.each(['ARCHITECTURE.md', 'CONTRIBUTING.md'])('%s names files that exist', (file) => {
+  const paths = quoted(read(file)).filter(
+    (words) => /^(src|test|tools|schemas|docs|\.ci)\/[\w./-]*$/.test(words) && !/KIND|NAME/.test(words),
+  );
+  expect(paths.length).toBeGreaterThan(10);
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
+
+it('ARCHITECTURE.md names functions and classes that the sources define', () => {
+  const names = quoted(read('ARCHITECTURE.md'))
+    .map((words) => words.replace(/\(.*\)$/, ''))
+    .filter(
+      (words) => /^[a-zA-Z]+(\.[a-z]\w*)?$/.test(words) && /[a-z][A-Z]|^[A-Z][a-z]|^\w+\.[a-z]/.test(words),
+    );
+  const sources = programs.map(read).join('\n');
+  const isKnown = (name: string): boolean =>
+    name.split('.').every((part) => new RegExp(`\\b${part}\\b`).test(sources));
+  expect(names.length).toBeGreaterThan(40);
+  expect(names.filter((name) => !isKnown(name))).toEqual([]);
+});
