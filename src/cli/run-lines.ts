@@ -2,6 +2,7 @@ import type { ChalkInstance } from 'chalk';
 import { formatDuration } from '../base/text.js';
 import { figure } from '../pages/figures.js';
 import type { Run, RunFigure, RunState } from '../runner/index.js';
+import type { StageAtWork } from '../runner/runs/run.js';
 import type { Column } from './table.js';
 
 /** How many figures of a run a line shows. */
@@ -73,16 +74,25 @@ export function shortIds(runs: readonly Run[]): ReadonlyMap<Run, string> {
   return new Map(runs.map((run) => [run, count.get(short(run.id)) === 1 ? short(run.id) : run.id]));
 }
 
-function stageFacts({ state, stage, progress, record }: Run): readonly string[] {
+function stageFacts({ state, stage, progress, beside, record }: Run): readonly string[] {
   if (stage === undefined) return [];
-  const percent =
-    progress && progress.total > 0 ? ` ${Math.floor((100 * progress.done) / progress.total)} %` : '';
   const left =
     state === 'running' && progress?.secondsLeft !== undefined && progress.secondsLeft > 0
       ? [`${formatDuration(progress.secondsLeft)} left`]
       : [];
   const failure = record.stages[stage]?.failure?.message;
-  return [failure === undefined ? `${stage}${percent}` : `${stage}: ${failure}`, ...left];
+  return [
+    failure === undefined ? withPercent({ stage, ...(progress && { progress }) }) : `${stage}: ${failure}`,
+    ...left,
+    ...beside.map(withPercent),
+  ];
+}
+
+/** Such as `train 42 %`. */
+function withPercent({ stage, progress }: StageAtWork): string {
+  return progress && progress.total > 0
+    ? `${stage} ${Math.floor((100 * progress.done) / progress.total)} %`
+    : stage;
 }
 
 function figureFacts({ state, stage, progress, figures }: Run): readonly string[] {

@@ -4,7 +4,7 @@ import type { RuntimeConfig } from '../runner/stage.js';
 import { chooseEngine } from '../tensorflow/engine-choice.js';
 import { gpuFacts, gpusHiddenBy } from '../tensorflow/gpus.js';
 import { findNvidiaDriver } from '../tensorflow/install/device-choice.js';
-import { locateLibrary } from '../tensorflow/install/locate.js';
+import { type LibraryLocation, locateLibrary } from '../tensorflow/install/locate.js';
 
 type Device = RuntimeConfig['device'];
 
@@ -65,16 +65,22 @@ export function gpuOf(
   return { CUDA_VISIBLE_DEVICES: own };
 }
 
+/** The library that computes here; undefined where none is set up, or none computes. */
+function libraryHere(device: Device, env: NodeJS.ProcessEnv): LibraryLocation | undefined {
+  if (chooseEngine(device, env).kind === 'wasm') return undefined;
+  return locateLibrary({ env, ...(device === 'gpu' && { device }) });
+}
+
 /** GPUs that a process sees here, as their driver counts them. */
 function countGpus(device: Device, env: NodeJS.ProcessEnv): number {
-  if (chooseEngine(device, env).kind === 'wasm') return 0;
-  const location = locateLibrary({ env, ...(device === 'gpu' && { device }) });
+  const location = libraryHere(device, env);
   return location === undefined ? 0 : gpuFacts(location, device, env).gpus.length;
 }
 
 /** The GPUs that processes started here can be given, by the names that CUDA_VISIBLE_DEVICES has for them. */
 export function gpusHere(device: Device, env: NodeJS.ProcessEnv = process.env): readonly string[] {
   if (findNvidiaDriver(env) === undefined || gpusHiddenBy(device, env) !== undefined) return [];
+  if (libraryHere(device, env)?.build !== 'cuda') return [];
   const named = env.CUDA_VISIBLE_DEVICES?.split(',').map((name) => name.trim());
   return named ?? Array.from({ length: countGpus(device, env) }, (_, number) => String(number));
 }

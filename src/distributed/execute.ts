@@ -16,11 +16,12 @@ import {
   timer,
 } from 'rxjs';
 import { UserError } from '../base/errors.js';
+import { processesOf } from '../runner/plan/describe.js';
 import { executeHere } from '../runner/run/expected-reads.js';
 import type { RuntimeConfig, StageContext, StageEvent, StageExecutor, StageWork } from '../runner/stage.js';
 import { socketAddresses } from '../tensorflow/socket-exchange.js';
 import { type Cluster, isOnOneMachine, placeOnMachine } from './cluster.js';
-import { deviceEnvironment } from './device-environment.js';
+import { deviceEnvironment, gpuOf, gpusHere } from './device-environment.js';
 import type { ClusterLeader } from './leader.js';
 import { startLocalWorker, type WorkerProgram } from './local-worker.js';
 import { supervise } from './supervise.js';
@@ -46,12 +47,12 @@ const longestPauseMs = 60_000;
 /**
  * Runs stages that several workers can run together as `runtime.workers` processes: all on this machine, or one in each
  * process of a cluster. After a worker's death the stage starts again, `runtime.retries` times, from what was
- * saved. Other stages run in this process.
+ * saved. A stage that has GPUs of its own runs in processes that see these alone; others run in this process.
  */
 export function distributedExecutor(program: WorkerProgram, leader?: ClusterLeader): StageExecutor {
   return (work) => {
-    const { runtime } = work.context;
-    if (work.kind.dataParallel !== true || runtime.workers === 1) return executeHere(work);
+    const { runtime, devices } = work.context;
+    if (processesOf(work.kind, runtime) === 1 && devices === undefined) return executeHere(work);
     const gather =
       leader === undefined
         ? () => localTeam(program, work)
@@ -98,18 +99,23 @@ function mayPass(error: unknown): error is UserError {
   return error instanceof UserError && passing.has(error.code);
 }
 
-async function localTeam(program: WorkerProgram, { context }: StageWork): Promise<Team> {
-  const { workers: size, device, threads } = context.runtime;
+async function localTeam(program: WorkerProgram, { kind, context }: StageWork): Promise<Team> {
+  const { runtime, devices } = context;
+  const { device, threads } = runtime;
+  const size = processesOf(kind, runtime);
   const { folder, addresses } = await sockets(size);
+  // Others may compute on the other GPUs.
+  const atOnce = devices === undefined ? size : Math.max(size, gpusHere(device).length);
+  const environmentOf = (index: number): Readonly<Record<string, string>> =>
+    devices === undefined
+      ? deviceEnvironment({ index, size }, device)
+      : gpuOf({ index, size }, devices.length, { CUDA_VISIBLE_DEVICES: devices.join(',') });
   return {
     folder,
     addresses,
-    threads: threads > 0 ? threads : Math.max(1, Math.floor(availableParallelism() / size)),
+    threads: threads > 0 ? threads : Math.max(1, Math.floor(availableParallelism() / atOnce)),
     workers: addresses.map((_, rank) =>
-      startLocalWorker(program, rank, {
-        ...deviceEnvironment({ index: rank, size }, device),
-        ...loopbackOnly,
-      }),
+      startLocalWorker(program, rank, { ...environmentOf(rank), ...loopbackOnly }),
     ),
   };
 }

@@ -109,7 +109,9 @@ export function supervise(
 
     const isSilent = (rank: number, now: number): boolean =>
       now - lastPulses[rank]! > (pulsing.has(rank) ? patience.silenceMs : patience.bootMs) ||
-      now - lastSigns[rank]! > (begun.has(rank) ? patience.silenceMs : patience.startMs);
+      // One that works alone keeps nobody waiting, and may be in a long call.
+      now - lastSigns[rank]! >
+        (begun.has(rank) && workers.length > 1 ? patience.silenceMs : patience.startMs);
     const watch = setInterval(() => {
       const now = performance.now();
       const wasDelayed = now - lastLook > lookEveryMs + delayMs;
@@ -188,6 +190,10 @@ function causeOf(troubles: ReadonlyMap<number, Trouble>, size: number): Error {
     return trouble.type === 'gone' ? 1 : 2;
   };
   const [[rank, cause]] = [...troubles].sort(([, a], [, b]) => weight(a) - weight(b)) as [[number, Trouble]];
+  const [who, others] =
+    size > 1
+      ? [`Worker ${rank} of ${size} (counted from 0)`, '; the others were stopped']
+      : ['The process that ran it', ''];
   if (cause.type === 'failed')
     return cause.failure.consequence
       ? new UserError({
@@ -195,17 +201,17 @@ function causeOf(troubles: ReadonlyMap<number, Trouble>, size: number): Error {
           message: `The exchange between the workers broke off: ${cause.failure.message}`,
           remedy,
         })
-      : errorOf(cause.failure, rank);
+      : errorOf(cause.failure, size > 1 ? rank : undefined);
   if (cause.type === 'silent')
     return new UserError({
       code: 'worker-hangs',
-      message: `Worker ${rank} of ${size} (counted from 0) gives no sign of life any more; the others were stopped.`,
+      message: `${who} gives no sign of life any more${others}.`,
       remedy,
     });
   const { how, lastWords } = cause.end;
   return new UserError({
     code: 'worker-died',
-    message: `Worker ${rank} of ${size} (counted from 0) ${how}; the others were stopped.${lastWords === '' ? '' : `\n${lastWords}`}`,
+    message: `${who} ${how}${others}.${lastWords === '' ? '' : `\n${lastWords}`}`,
     remedy,
   });
 }

@@ -19,13 +19,14 @@ export function taskOf(
   addresses: readonly string[],
   threads: number,
 ): WorkerTask {
-  const { id, pipelineName, pipelineDirectory, seed, directory, origin, reads, profile } = context;
+  const { id, pipelineName, pipelineDirectory, seed, directory, origin, reads, pins, profile } = context;
   const runtime = { ...context.runtime, threads };
   return {
     ...{ kind: kind.name, config, id, pipelineName, pipelineDirectory, seed, runtime, directory },
     ...{ inputs, rank, addresses },
     ...(origin && { origin }),
     ...(reads && { reads }),
+    ...(pins && { pins }),
     ...(profile && rank === 0 && { profile }),
   };
 }
@@ -36,15 +37,17 @@ function contextOf(
   signal: AbortSignal,
   othersDone: StageWorkers['othersDone'],
 ): StageContext {
-  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, origin, reads, profile } = task;
+  const { id, pipelineName, pipelineDirectory, seed, runtime, directory, origin, reads, pins, profile } =
+    task;
   const { inputs, rank, addresses } = task;
   return {
     ...{ id, pipelineName, pipelineDirectory, seed, runtime, directory, signal },
     ...(origin && { origin }),
     ...(reads && { reads }),
+    ...(pins && { pins }),
     ...(profile && { profile }),
     input: inputOf(id, inputs),
-    workers: { rank, size: addresses.length, addresses, othersDone },
+    ...(addresses.length > 1 && { workers: { rank, size: addresses.length, addresses, othersDone } }),
   };
 }
 
@@ -60,10 +63,10 @@ function failureOf(error: unknown, directory: string): WorkerFailure {
   };
 }
 
-/** The error that a worker's failure stands for. */
-export function errorOf({ code, message, remedy, stack }: WorkerFailure, rank: number): Error {
+/** The error that a worker's failure stands for. @param rank undefined where it works alone */
+export function errorOf({ code, message, remedy, stack }: WorkerFailure, rank: number | undefined): Error {
   if (code !== undefined) return new UserError({ code, message, ...(remedy !== undefined && { remedy }) });
-  const error = new Error(`${message} (worker ${rank})`);
+  const error = new Error(rank === undefined ? message : `${message} (worker ${rank})`);
   if (stack !== undefined) error.stack = stack;
   return error;
 }

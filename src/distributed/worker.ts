@@ -31,6 +31,7 @@ export interface WorkerTask extends Pick<
   | 'directory'
   | 'origin'
   | 'reads'
+  | 'pins'
   | 'profile'
 > {
   readonly kind: string;

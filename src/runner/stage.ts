@@ -104,6 +104,11 @@ export interface StageContext {
   readonly reads?: StageReads;
   /** What `pin` of the stage's kind gave when the run was planned; absent where that asks for nothing. */
   readonly pins?: Readonly<Record<string, string>>;
+  /**
+   * Present where the stage runs beside others: GPUs, by the names that CUDA_VISIBLE_DEVICES has for them, that are its
+   * own. Processes that see these alone run it.
+   */
+  readonly devices?: readonly string[];
   /** Present where the stage's first steps are to be profiled: how many, and the absolute path of the trace to write. */
   readonly profile?: { readonly steps: number; readonly file: string };
   /** Aborted when the user interrupts: the stage saves what it must and completes its stream with an AbortError. */

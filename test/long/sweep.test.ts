@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
@@ -157,12 +157,8 @@ describe('pipeline sweep', () => {
 
   it('gives each trial a GPU of its own, as many at once as there are', async () => {
     const toy = await ToySweep.create('{ grid: { stages.train.steps: [40, 41, 42] } }');
-    // What counts as a driver is a file of this name.
-    await mkdir(join(toy.folder, 'driver'));
-    await writeFile(join(toy.folder, 'driver', 'nvidia-smi'), '');
     const { stdout, exitCode } = await toy.start(['sweep', 'toy.yaml', '--json'], {
-      PATH: `${join(toy.folder, 'driver')}:${process.env.PATH ?? ''}`,
-      CUDA_VISIBLE_DEVICES: '0,2,5',
+      ...(await toy.gpus('0', '2', '5')),
       TOY_STEP_MS: '60',
     });
     expect(exitCode).toBe(0);

@@ -1,6 +1,6 @@
 import { isAbortError } from '../../base/streams.js';
 import { type Cluster, describedCluster, isOnOneMachine } from '../../distributed/cluster.js';
-import { checkGpuPerWorker } from '../../distributed/device-environment.js';
+import { checkGpuPerWorker, gpusHere } from '../../distributed/device-environment.js';
 import { clusterEnvironment, distributedExecutor } from '../../distributed/execute.js';
 import { followLeader } from '../../distributed/follow.js';
 import { ClusterLeader } from '../../distributed/leader.js';
@@ -12,6 +12,9 @@ import {
   runPipeline,
   type TimedRunEvent,
 } from '../../runner/index.js';
+import type { Pipeline } from '../../runner/pipeline.js';
+import type { Machine } from '../../runner/placement.js';
+import { availableMemory } from '../../stages/shared/memory.js';
 import { checkEngine, tellOnce } from '../../tensorflow/engine-choice.js';
 import { reportLockDifferences } from '../errors.js';
 import { loadWithSources, reportMissing } from '../load.js';
@@ -62,6 +65,7 @@ async function runFile(
       locked,
       profileSteps: options.profile,
       checkEngine: (runtime) => tellOnce(checkEngine(runtime)),
+      machine: leader === undefined ? () => machineOf(pipeline, services.env) : undefined,
       writeLock: options.lock && isWhole(options),
       signal:
         leader === undefined ? interrupts.signal : AbortSignal.any([interrupts.signal, leader.interruption]),
@@ -79,6 +83,11 @@ async function runFile(
     renderer.end();
   }
   return exitCode(last);
+}
+
+/** The GPUs and the memory that stages share. */
+function machineOf({ runtime }: Pipeline, env: NodeJS.ProcessEnv): Machine {
+  return { devices: gpusHere(runtime.device, env), bytes: availableMemory() };
 }
 
 /** Whether what runs is the file as it is: only then is it what the lock beside it tells of. */

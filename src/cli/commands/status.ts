@@ -96,6 +96,7 @@ export function asJson({
   seconds,
   stage,
   progress,
+  beside,
   figures,
 }: Run): Json {
   return {
@@ -111,6 +112,7 @@ export function asJson({
     seconds,
     stage: stage ?? null,
     progress: progress ? { ...progress } : null,
+    beside: beside as unknown as Json,
     figures: figures.map((figure) => ({ ...figure })),
     options: record.options as unknown as Json,
     stages: record.stages as unknown as Json,

@@ -1,6 +1,7 @@
 import { formatCount } from '../../base/text.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
+import { onDevices } from '../../runner/run/run-record.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
@@ -14,6 +15,7 @@ import {
   lockSentences,
   paceFacts,
   position,
+  runningOnSentences,
   stages,
   stageTime,
   waitingSentence,
@@ -28,14 +30,15 @@ export function plainRenderer(
   clock: () => number = () => performance.now() / 1000,
 ): Renderer {
   const meters = new Map<string, ProgressMeter>();
-  let lastProgress = clock();
+  const lastProgress = new Map<string, number>();
   const line = (text: string): void => {
     stdout.write(`${text}\n`);
   };
-  const isDue = (): boolean => {
+  const started = clock();
+  const isDue = (stage: string): boolean => {
     const now = clock();
-    if (now - lastProgress < progressEverySeconds) return false;
-    lastProgress = now;
+    if (now - (lastProgress.get(stage) ?? started) < progressEverySeconds) return false;
+    lastProgress.set(stage, now);
     return true;
   };
 
@@ -46,7 +49,7 @@ export function plainRenderer(
     const meter = meters.get(stage) ?? new ProgressMeter();
     meters.set(stage, meter);
     meter.add(event, clock());
-    if (!isDue()) return;
+    if (!isDue(stage)) return;
     const percent = event.total > 0 ? ` (${Math.floor((100 * event.done) / event.total)} %)` : '';
     line(`${stage}: ${[`${position(event)}${percent}`, ...paceFacts(meter.pace, event)].join(', ')}`);
   };
@@ -54,7 +57,7 @@ export function plainRenderer(
   const show = (event: TimedRunEvent): void => {
     switch (event.type) {
       case 'reading-inputs':
-        if (isDue()) line(`${event.stage}: reading files, ${formatCount(event.done)} so far`);
+        if (isDue('')) line(`${event.stage}: reading files, ${formatCount(event.done)} so far`);
         break;
       case 'run-started':
         for (const warning of event.warnings ?? []) line(`warning: ${warning}`);
@@ -71,9 +74,9 @@ export function plainRenderer(
         line(`${event.stage}: warning: ${damagedSentence(event)}`);
         break;
       case 'stage-started':
-        lastProgress = clock();
+        lastProgress.set(event.stage, clock());
         line(
-          `${event.stage}: ${event.resumed ? 'continues' : 'starts'} (${event.reasons.map(formatReason).join('; ')})`,
+          `${event.stage}: ${event.resumed ? 'continues' : 'starts'}${onDevices(event)} (${event.reasons.map(formatReason).join('; ')})`,
         );
         break;
       case 'stage-event':
@@ -86,6 +89,7 @@ export function plainRenderer(
         break;
       case 'stage-failed':
         stderr.write(formatFailure(event.failure, false, { stage: event.stage, log: shortPath(event.log) }));
+        runningOnSentences(event).forEach(line);
         break;
       case 'run-finished':
         line(finishedSentence(event));

@@ -48,11 +48,22 @@ export function lockSentences({ lock }: Of<'run-finished'>): readonly string[] {
   return lock?.changed === true ? [`Lock: ${shortPath(lock.path)}`] : [];
 }
 
-export function interruptedSentence({ stage }: Of<'run-interrupted'>): string {
-  return stage === undefined
+export function interruptedSentence({ stages }: Of<'run-interrupted'>): string {
+  return stages.length === 0
     ? 'Interrupted between stages. The same command continues there.'
-    : `Interrupted in ${stage}. The same command continues there.`;
+    : `Interrupted in ${inWords(stages)}. The same command continues there.`;
 }
+
+/** What becomes of stages that run beside one that failed: a line, or none. */
+export function runningOnSentences({ running = [] }: Of<'stage-failed'>): readonly string[] {
+  if (running.length === 0) return [];
+  const goes = running.length === 1 ? 'goes on to its end' : 'go on to their end';
+  return [`${inWords(running)} ${goes}; no other stage starts. Ctrl-C interrupts.`];
+}
+
+/** Such as `a, b and c`. */
+const inWords = (names: readonly string[]): string =>
+  [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
 
 export const stages = (count: number): string => `${count} ${count === 1 ? 'stage' : 'stages'}`;
 

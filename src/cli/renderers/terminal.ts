@@ -4,6 +4,7 @@ import stringWidth from 'string-width';
 import { formatDuration } from '../../base/text.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
+import { onDevices } from '../../runner/run/run-record.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
@@ -18,6 +19,7 @@ import {
   finishedSentence,
   interruptedSentence,
   lockSentences,
+  runningOnSentences,
   stages,
   stageTime,
   waitingSentence,
@@ -74,6 +76,7 @@ export function terminalRenderer(
           formatFailure(event.failure, options.color, { stage: event.stage, log: shortPath(event.log) }),
           stderr,
         );
+        for (const line of runningOnSentences(event)) above(`${line}\n`);
         return;
       }
       const lines = view.take(event);
@@ -99,7 +102,8 @@ class View {
   readonly #chalk: ChalkInstance;
   readonly #toCome: string[] = [];
   #idWidth = 8;
-  #active: ActiveStage | undefined;
+  /** By id, in the order in which they started. */
+  readonly #active = new Map<string, ActiveStage>();
   #reading: (TimedRunEvent & { type: 'reading-inputs' }) | undefined;
 
   constructor(chalk: ChalkInstance) {
@@ -134,7 +138,9 @@ class View {
       case 'output-damaged':
         return [this.#line(yellow('!'), event.stage, yellow(damagedSentence(event)))];
       case 'stage-started': {
-        this.#enter(event.stage, event.reasons.map(formatReason), event.resumed);
+        const place = onDevices(event).trim();
+        const notes = [...(place === '' ? [] : [place]), ...event.reasons.map(formatReason)];
+        this.#enter(event.stage, notes, event.resumed);
         return [];
       }
       case 'stage-event':
@@ -164,7 +170,7 @@ class View {
         return [dim(`Stopped after ${formatDuration(event.seconds)}.`)];
       case 'run-interrupted':
         this.#clear();
-        return ['', (event.stage === undefined ? red : yellow)(interruptedSentence(event))];
+        return ['', (event.stages.length === 0 ? red : yellow)(interruptedSentence(event))];
     }
   }
 
@@ -173,9 +179,9 @@ class View {
     const width = Math.max(columns - 1, 20);
     const lines = [
       ...(this.#reading === undefined ? [] : [readingLine(this.#reading, width)]),
-      ...(this.#active === undefined
-        ? []
-        : activeStageLines(this.#active, this.#idWidth, width, performance.now() / 1000, this.#chalk)),
+      ...[...this.#active.values()].flatMap((active) =>
+        activeStageLines(active, this.#idWidth, width, performance.now() / 1000, this.#chalk),
+      ),
       ...this.#toCome.map((id) => waitingStageLine(id, width, this.#chalk)),
     ];
     if (this.stopping && lines.length > 0)
@@ -188,7 +194,7 @@ class View {
   }
 
   #takeStageEvent(stage: string, event: StageEvent): readonly string[] {
-    if (event.type === 'progress') this.#active?.meter.add(event, performance.now() / 1000);
+    if (event.type === 'progress') this.#active.get(stage)?.meter.add(event, performance.now() / 1000);
     if (event.type !== 'notice') return [];
     const { yellow, dim } = this.#chalk;
     const isWarning = event.level === 'warning';
@@ -207,18 +213,19 @@ class View {
 
   #enter(stage: string, notes: readonly string[], resumed = false): void {
     this.#leave(stage);
-    this.#active = { stage, notes, resumed, since: performance.now() / 1000, meter: new ProgressMeter() };
+    const since = performance.now() / 1000;
+    this.#active.set(stage, { stage, notes, resumed, since, meter: new ProgressMeter() });
   }
 
   #leave(stage: string): void {
     const index = this.#toCome.indexOf(stage);
     if (index >= 0) this.#toCome.splice(index, 1);
-    if (this.#active?.stage === stage) this.#active = undefined;
+    this.#active.delete(stage);
   }
 
   #clear(): void {
     this.#toCome.length = 0;
-    this.#active = undefined;
+    this.#active.clear();
     this.#reading = undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { runtimeOf } from '../pipeline.js';
 import type { Demand } from '../placement.js';
 import { plannedInputs } from '../run/stage-context.js';
-import type { StageFact } from '../stage.js';
+import type { RuntimeConfig, StageFact, StageKind } from '../stage.js';
 import type { Plan, PlannedStage } from './plan.js';
 
 /** Facts about planned stages by id, worked out without running anything. */
@@ -19,16 +19,21 @@ export async function describeStages(
   return facts;
 }
 
+/** Processes that run a stage together. */
+export function processesOf({ dataParallel }: StageKind<unknown>, { workers }: RuntimeConfig): number {
+  return dataParallel === true ? workers : 1;
+}
+
 /** What a stage needs while it runs: a GPU a worker, where it uses any, and memory as far as that is known. */
 export function demandOf(
   { pipeline }: Pick<Plan, 'pipeline'>,
   { stage, kind }: PlannedStage,
   facts: readonly StageFact[] = [],
 ): Demand {
-  const { workers, device } = runtimeOf(pipeline, stage);
-  const processes = kind.dataParallel === true ? workers : 1;
+  const runtime = runtimeOf(pipeline, stage);
+  const processes = processesOf(kind, runtime);
   return {
-    devices: kind.dependsOnEngine === true && device !== 'cpu' ? processes : 0,
+    devices: kind.dependsOnEngine === true && runtime.device !== 'cpu' ? processes : 0,
     bytes: processes * Math.max(0, ...facts.map(({ bytes = 0 }) => bytes)),
   };
 }

@@ -78,11 +78,20 @@ export type RunEvent =
       readonly reasons: readonly Reason[];
       /** Whether it continues what an interrupted session left. */
       readonly resumed: boolean;
+      /** GPUs that are its own while it runs, where it runs beside others. */
+      readonly devices?: readonly string[];
       readonly log: string;
     }
   | { readonly type: 'stage-event'; readonly stage: string; readonly event: StageEvent }
   | ({ readonly type: 'stage-finished'; readonly seconds: number; readonly bytes: number } & StageResult)
-  | { readonly type: 'stage-failed'; readonly stage: string; readonly failure: Failure; readonly log: string }
+  | {
+      readonly type: 'stage-failed';
+      readonly stage: string;
+      readonly failure: Failure;
+      readonly log: string;
+      /** Stages that run on, to their end, before the run has failed. */
+      readonly running?: readonly string[];
+    }
   | {
       readonly type: 'run-finished';
       readonly seconds: number;
@@ -93,9 +102,10 @@ export type RunEvent =
       /** Present where a lock was to be written. */
       readonly lock?: KeptLock;
     }
+  /** `stage` is the one that failed first. */
   | { readonly type: 'run-failed'; readonly seconds: number; readonly stage: string }
-  /** `stage` is the one that was stopped; running again continues there. */
-  | { readonly type: 'run-interrupted'; readonly seconds: number; readonly stage?: string };
+  /** `stages` are those that were stopped; running again continues there. */
+  | { readonly type: 'run-interrupted'; readonly seconds: number; readonly stages: readonly string[] };
 
 /** An event with the time at which it happened, ISO 8601. */
 export type TimedRunEvent = RunEvent & { readonly time: string };

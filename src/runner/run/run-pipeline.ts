@@ -6,7 +6,15 @@ import { refuseDifferences, refuseOutput } from '../lock/compare.js';
 import type { Lock } from '../lock/lock-file.js';
 import { keepLock } from '../lock/make-lock.js';
 import type { Origin } from '../pipeline.js';
-import { makePlan, type Plan, type PlanOptions, selectStages, settle } from '../plan/plan.js';
+import type { Machine } from '../placement.js';
+import {
+  makePlan,
+  type Plan,
+  type PlannedStage,
+  type PlanOptions,
+  selectStages,
+  settle,
+} from '../plan/plan.js';
 import type { RuntimeConfig, StageExecutor, StageOutput } from '../stage.js';
 import { type Manifest, outputContent } from '../store/manifest.js';
 import { History } from '../store/session.js';
@@ -16,10 +24,11 @@ import { executeHere } from './expected-reads.js';
 import { createRunFolder, pointTo } from './run-folder.js';
 import { RunRecord } from './run-record.js';
 import { asStorageError, describeFailure, runStage } from './run-stage.js';
+import { roomFor, runInTurn } from './schedule.js';
 import { checkStages, stageOutput, stageWork } from './stage-context.js';
 
 export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
-  /** Interrupts the run: the stage that is running saves what it must, and a later run continues it. */
+  /** Interrupts the run: stages that are running save what they must, and a later run continues them. */
   readonly signal: AbortSignal;
   /** How stages are run; in this process, where left out. */
   readonly execute?: StageExecutor;
@@ -34,6 +43,12 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
    * where a stage that computes will run.
    */
   readonly checkEngine?: (runtime: RuntimeConfig) => readonly string[];
+  /**
+   * What stages share that do not need each other. Where that has several GPUs, each of those that compute runs on one of
+   * its own, or as many as it has workers, at the same time as others as far as memory allows: `execute` must then do as
+   * `StageContext.devices` says. Asked only where there are such stages. Left out, one stage runs at a time.
+   */
+  readonly machine?: (() => Machine) | undefined;
   /** Steps of each stage to profile; traces go to `profiles/` in the run's folder. */
   readonly profileSteps?: number | undefined;
   /** Writes the lock of the pipeline when all of it has run. */
@@ -41,8 +56,9 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
 }
 
 /**
- * Runs a pipeline: its stages in order, of which only those without a cached output do anything. The stream ends with
- * `run-finished`, `run-failed` or `run-interrupted`; it fails only where there is no run yet that could fail (its folder
+ * Runs a pipeline: its stages in order, of which only those without a cached output do anything. When one fails no more
+ * start, and those that run beside it go on to their end. The stream ends with `run-finished`, `run-failed` or
+ * `run-interrupted`; it fails only where there is no run yet that could fail (its folder
  * cannot be made, an external input is missing). Unsubscribing interrupts the run as well.
  */
 export function runPipeline(options: RunOptions): Observable<TimedRunEvent> {
@@ -103,7 +119,8 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     steps === undefined
       ? undefined
       : { steps, file: join(folder.directory, 'profiles', `${stage}.trace.json`) };
-  let current: string | undefined;
+  /** Stages that were interrupted. */
+  const stopped = new Set<string>();
   try {
     const plan = await makePlan({
       ...options,
@@ -114,6 +131,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     });
     if (options.locked !== undefined) refuseDifferences(plan, options.locked);
     await checkStages(plan);
+    const room = await roomFor(plan, options.machine);
     const computes = plan.stages.some(({ kind, reasons }) => kind.dependsOnEngine && reasons.length > 0);
     const warnings = computes ? (options.checkEngine?.(pipeline.runtime) ?? []) : [];
     emit({
@@ -127,16 +145,21 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     const history = await History.open(runsRoot, pipeline.name);
     const outputs = new Map<string, StageOutput>();
     const manifests = new Map<string, Manifest>();
+    const running = new Set<string>();
+    const failed: string[] = [];
     let ran = 0;
-    for (const expected of plan.stages) {
-      if (signal.aborted) throw abortError(signal);
+    const makeStage = async (expected: PlannedStage, devices: readonly string[]): Promise<void> => {
       const { id, kind } = expected.stage;
-      current = id;
       const planned = await settle(plan, expected, manifests, history, signal);
+      const profile = profileOf(id);
       const manifest = await runStage({
         runsRoot,
         planned,
-        work: stageWork(plan, planned, outputs, signal, profileOf(id)),
+        work: stageWork(plan, planned, outputs, {
+          signal,
+          ...(profile && { profile }),
+          ...(devices.length > 0 && { devices }),
+        }),
         execute: options.execute ?? executeHere,
         forcedSince: forcedSince ?? folder.startedAt,
         log: record.logOf(id),
@@ -151,7 +174,38 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       const content = outputContent(planned.kind, manifest);
       await history.add({ stage: id, kind, fingerprint: manifest.fingerprint, content });
       if (options.locked !== undefined) refuseOutput(pipeline.file, options.locked, id, manifest);
-      current = undefined;
+    };
+    await runInTurn(plan.stages, room, signal, async (expected, devices) => {
+      const { id } = expected.stage;
+      running.add(id);
+      try {
+        await makeStage(expected, devices);
+        return true;
+      } catch (error) {
+        running.delete(id);
+        if (isInterruption(error, signal)) stopped.add(id);
+        else {
+          failed.push(id);
+          const failure = describeFailure(error, runsRoot);
+          const others = [...running];
+          emitAnyway({
+            type: 'stage-failed',
+            stage: id,
+            failure,
+            log: record.logOf(id),
+            ...(others.length > 0 && !signal.aborted && { running: others }),
+          });
+        }
+        return false;
+      } finally {
+        running.delete(id);
+      }
+    });
+    if (stopped.size > 0 || (failed.length === 0 && manifests.size < plan.stages.length))
+      throw abortError(signal);
+    if (failed.length > 0) {
+      emitAnyway({ type: 'run-failed', seconds: seconds(), stage: failed[0]! });
+      return;
     }
     emit({
       type: 'run-finished',
@@ -162,22 +216,17 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       ...(options.writeLock === true && { lock: await keepLock(plan, manifests) }),
     });
   } catch (error) {
-    if (signal.aborted && (isAbortError(error) || error === signal.reason)) {
-      emitAnyway({
-        type: 'run-interrupted',
-        seconds: seconds(),
-        ...(current !== undefined && { stage: current }),
-      });
-    } else if (current === undefined) {
+    if (!isInterruption(error, signal)) {
       record.abandon();
       throw asStorageError(error, runsRoot);
-    } else {
-      const failure = describeFailure(error, runsRoot);
-      emitAnyway({ type: 'stage-failed', stage: current, failure, log: record.logOf(current) });
-      emitAnyway({ type: 'run-failed', seconds: seconds(), stage: current });
     }
+    const stages = [...pipeline.stages.keys()].filter((id) => stopped.has(id));
+    emitAnyway({ type: 'run-interrupted', seconds: seconds(), stages });
   }
 }
+
+const isInterruption = (error: unknown, signal: AbortSignal): boolean =>
+  signal.aborted && (isAbortError(error) || error === signal.reason);
 
 function outlook(plan: Plan): readonly StageOutlook[] {
   return plan.stages.map(({ stage, fingerprint, reasons }) => ({

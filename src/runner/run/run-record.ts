@@ -60,6 +60,8 @@ export class RunRecord {
       this.#progress.set(event.stage, withoutType(event.event));
     if (this.#update(event)) this.#save();
     if (event.type === 'stage-event') this.#log(event.stage, event.time, event.event);
+    else if (event.type === 'run-interrupted')
+      for (const stage of event.stages) this.#write(stage, event.time, 'interrupted');
     else if ('stage' in event) this.#logChange(event.stage, event);
     if (!this.#isThinned(event))
       appendFileSync(join(this.#directory, eventsName), `${JSON.stringify(event)}\n`);
@@ -115,8 +117,8 @@ export class RunRecord {
       case 'run-finished':
       case 'run-failed':
       case 'run-interrupted':
-        if (event.type === 'run-interrupted' && event.stage !== undefined)
-          this.#change(event.stage, { status: 'interrupted' });
+        for (const stage of event.type === 'run-interrupted' ? event.stages : [])
+          this.#change(stage, { status: 'interrupted' });
         this.#run = {
           ...this.#run,
           status: event.type.slice('run-'.length) as RunFile['status'],
@@ -169,13 +171,12 @@ export class RunRecord {
       this.#write(
         stage,
         event.time,
-        `${event.resumed ? 'continues' : 'starts'} (${event.reasons.map(formatReason).join('; ')})`,
+        `${event.resumed ? 'continues' : 'starts'}${onDevices(event)} (${event.reasons.map(formatReason).join('; ')})`,
       );
     else if (event.type === 'stage-finished')
       this.#write(stage, event.time, `finished after ${event.seconds.toFixed(1)} s in this session`);
     else if (event.type === 'stage-failed')
       this.#write(stage, event.time, `failed: ${event.failure.stack ?? event.failure.message}`);
-    else if (event.type === 'run-interrupted') this.#write(stage, event.time, 'interrupted');
   }
 
   #write(stage: string, time: string, text: string): void {
@@ -187,6 +188,11 @@ export class RunRecord {
     writeFileSync(`${path}.tmp`, `${JSON.stringify(this.#run, undefined, 2)}\n`);
     renameSync(`${path}.tmp`, path);
   }
+}
+
+/** On which GPUs a stage starts that has some of its own, such as ` on GPU 2`; empty for others. */
+export function onDevices({ devices = [] }: { readonly devices?: readonly string[] }): string {
+  return devices.length === 0 ? '' : ` on GPU ${devices.join(', ')}`;
 }
 
 /** Numbers, texts and the like: what a list of runs shows. */

@@ -118,6 +118,7 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
     fingerprint: place.fingerprint,
     reasons,
     resumed,
+    ...(work.context.devices && { devices: work.context.devices }),
     log,
   });
   const session = await Session.start(place);

@@ -57,8 +57,11 @@ export function stageWork(
   { pipeline, runsRoot, stages }: Plan,
   planned: PlannedStage,
   outputs: ReadonlyMap<string, StageOutput>,
-  signal: AbortSignal,
-  profile?: StageContext['profile'],
+  {
+    signal,
+    profile,
+    devices,
+  }: Pick<StageContext, 'signal'> & Partial<Pick<StageContext, 'profile' | 'devices'>>,
 ): StageWork {
   const { stage, kind, place, origin } = planned;
   const named = new Set(stage.references.map((reference) => reference.stage));
@@ -80,6 +83,7 @@ export function stageWork(
     },
     ...(origin.pins && { pins: origin.pins }),
     ...(profile && { profile }),
+    ...(devices && { devices }),
     signal,
     input: inputOf(stage.id, inputs),
   };

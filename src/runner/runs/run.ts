@@ -21,10 +21,12 @@ export interface Run {
   readonly endedAt?: string;
   /** From its start to its end, or to now. */
   readonly seconds: number;
-  /** The stage that is running, or in which the run ended before it was finished. */
+  /** The stage that is running, or in which the run ended before it was finished: the first, where several ran at once. */
   readonly stage?: string;
   /** How far that stage is, or was. */
   readonly progress?: LiveProgress;
+  /** The other ones that were running at the same time. */
+  readonly beside: readonly StageAtWork[];
   readonly figures: readonly RunFigure[];
 }
 
@@ -109,12 +111,16 @@ function unreadable(path: string, found = 'what cannot be read', cause?: unknown
 
 async function describe(directory: string, record: RunFile, now: Date): Promise<Run> {
   const state = record.status === 'running' ? await stateOfUnended(directory) : record.status;
-  const stage = Object.entries(record.stages).find(([, { status }]) =>
-    ['running', 'failed', 'interrupted'].includes(status),
-  );
   const isOver = record.status !== 'running';
-  const progress =
-    stage && (isOver ? stage[1].progress : ((await readProgress(directory, stage[0])) ?? stage[1].progress));
+  // What a run failed in tells more than what it was interrupted in.
+  const unfinished = (isOver ? ['failed', 'interrupted', 'running'] : ['running', 'failed', 'interrupted']).flatMap(
+    (status) => Object.entries(record.stages).filter(([, each]) => each.status === status),
+  );
+  const told = isOver || unfinished.length === 0 ? undefined : await readProgress(directory);
+  const [first, ...beside] = unfinished.map(([stage, each]): StageAtWork => {
+    const progress = told?.get(stage) ?? each.progress;
+    return { stage, ...(progress && { progress }) };
+  });
   const endedAt = isOver
     ? record.finishedAt
     : state === 'died'
@@ -128,8 +134,8 @@ async function describe(directory: string, record: RunFile, now: Date): Promise<
     record,
     ...(endedAt !== undefined && { endedAt }),
     seconds: Math.max(0, (end - Date.parse(record.startedAt)) / 1000),
-    ...(stage && { stage: stage[0] }),
-    ...(progress && { progress }),
+    ...first,
+    beside,
     figures: tellingFigures(record.stages),
   };
 }
@@ -155,17 +161,26 @@ export type RunState = (typeof runStates)[number];
 /** How far a stage is, and how fast where that can be told. */
 interface LiveProgress extends KeptProgress, Pace {}
 
+export interface StageAtWork {
+  readonly stage: string;
+  readonly progress?: LiveProgress;
+}
+
 /** Bytes of a run's events that are read, however long they are: more than half a minute of progress. */
 const tailBytes = 64 * 1024;
 
-/** The progress of a stage from the end of its run's events; undefined where it has told none. */
-async function readProgress(directory: string, stage: string): Promise<LiveProgress | undefined> {
-  const meter = new ProgressMeter();
+/** The progress of stages from the end of their run's events, by id; of those that have told any there. */
+async function readProgress(directory: string): Promise<ReadonlyMap<string, LiveProgress>> {
+  const meters = new Map<string, ProgressMeter>();
   for (const event of await lastEvents(join(directory, eventsName)))
-    if (event.type === 'stage-event' && event.stage === stage && isProgress(event.event))
+    if (event.type === 'stage-event' && isProgress(event.event)) {
+      const meter = meters.get(event.stage) ?? new ProgressMeter();
+      meters.set(event.stage, meter);
       meter.add(event.event, Date.parse(event.time) / 1000);
-  if (meter.last === undefined) return undefined;
-  return { ...withoutType(meter.last), ...meter.pace };
+    }
+  return new Map(
+    Array.from(meters, ([stage, { last, pace }]) => [stage, { ...withoutType(last!), ...pace }]),
+  );
 }
 
 function isProgress(event: StageEvent | undefined): event is StageProgress {

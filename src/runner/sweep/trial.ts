@@ -44,14 +44,18 @@ export function sweptKeys(trials: readonly Trial[]): readonly string[] {
 
 /** What the events of a trial's run come to. */
 export class TrialRecord {
-  /** The stage that is running, or that failed. */
-  current: string | undefined;
+  readonly #current = new Set<string>();
   failure: TrialFailure | undefined;
   last: TimedRunEvent['type'] | undefined;
   #run: string | undefined;
   #seconds = 0;
   #pages: readonly string[] = [];
   readonly #metrics: Record<string, number> = {};
+
+  /** The stage that is running, or that failed: the first of several. */
+  get current(): string | undefined {
+    return [...this.#current][0];
+  }
 
   add(event: TimedRunEvent): void {
     this.last = event.type;
@@ -61,11 +65,11 @@ export class TrialRecord {
         break;
       case 'stage-started':
       case 'stage-waiting':
-        this.current = event.stage;
+        this.#current.add(event.stage);
         break;
       case 'stage-cached':
       case 'stage-finished':
-        this.current = undefined;
+        this.#current.delete(event.stage);
         this.#seconds += event.totalSeconds;
         Object.assign(this.#metrics, metricsOf(event.stage, event));
         break;

@@ -34,8 +34,8 @@ async function readRunStage(
   const directory = directoryOf(run, record);
   const manifest =
     record.output === undefined ? undefined : await manifestOf(directory, record.fingerprint ?? '');
-  const isCurrent = run.stage === id;
-  const progress = isCurrent ? run.progress : record.progress;
+  const atWork = run.stage === id ? run : run.beside.find(({ stage }) => stage === id);
+  const { progress } = atWork ?? record;
   return {
     stage: id,
     kind: record.kind,

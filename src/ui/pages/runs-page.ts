@@ -102,7 +102,7 @@ function row(run: Run): Html {
   </tr>`;
 }
 
-function facts({ state, stage, progress, figures, record }: Run): Part {
+function facts({ state, stage, progress, beside, figures, record }: Run): Part {
   const current =
     state === 'running' && stage !== undefined
       ? Object.entries(progress?.figures ?? {}).map(([name, value]) => ({ stage, name, value }))
@@ -122,6 +122,11 @@ function facts({ state, stage, progress, figures, record }: Run): Part {
       share !== undefined &&
       html`<span class="meter" style="--share:${share.toFixed(1)}%"></span> ${Math.floor(share)} %
         ${progress?.secondsLeft !== undefined && ` · ${formatDuration(progress.secondsLeft)} left`} `,
+    ...beside.map(
+      (other) =>
+        html`<b>${other.stage}</b> ${other.progress &&
+          `${Math.floor((100 * other.progress.done) / Math.max(other.progress.total, 1))} % `}`,
+    ),
     failure ?? html`<span class="soft">${shown.join(' · ')}</span>`,
   ];
 }

@@ -42,6 +42,21 @@ export class ToySweep {
     });
   }
 
+  /** Environment of a machine with these GPUs, as far as that is looked at before TensorFlow is loaded. */
+  async gpus(...names: string[]): Promise<Record<string, string>> {
+    const [driver, library] = ['driver', join('tensorflow', 'lib')].map((name) => join(this.folder, name));
+    for (const path of [driver!, library!, join(this.folder, 'tensorflow', 'nvidia')])
+      await mkdir(path, { recursive: true });
+    // What counts as a driver is a file of this name.
+    await writeFile(join(driver!, 'nvidia-smi'), '');
+    for (const name of ['cc', 'framework']) await writeFile(join(library!, `libtensorflow_${name}.so.2`), '');
+    return {
+      PATH: `${driver}:${process.env.PATH ?? ''}`,
+      PIPELINE_TENSORFLOW: library!,
+      CUDA_VISIBLE_DEVICES: names.join(','),
+    };
+  }
+
   sweep(...args: string[]) {
     return this.start(['sweep', 'toy.yaml', ...args]);
   }
