@@ -4,7 +4,7 @@ export interface UserErrorFacts {
   code: string;
   /** One sentence: what was expected and what was found. Names the path. */
   message: string;
-  /** What to do about it, as a sentence or a command. */
+  /** Remedy: a sentence or a command. */
   remedy?: string;
   /** The command line, or a file that it names, is at fault rather than what is done with it: exit code 2. */
   usage?: true;
@@ -19,7 +19,7 @@ export class UserError extends Error {
   override readonly name = 'UserError';
   readonly code: string;
   readonly remedy: string | undefined;
-  /** Whether the command line, or a file that it names, is at fault. */
+  /** True when the command line, or a file that it names, is at fault. */
   readonly isUsage: boolean;
 
   constructor(facts: UserErrorFacts) {

@@ -63,7 +63,7 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
 }
 
 /**
- * Whether a process holds a lock. Asking takes a shared lock for an instant, so that those who ask do not see each
+ * True when a process holds a lock. Asking takes a shared lock for an instant, so that those who ask do not see each
  * other; a holder that has just begun to take an exclusive lock might.
  */
 export function isLocked(path: string): boolean {

@@ -6,10 +6,10 @@ import { pipeline } from 'node:stream/promises';
 import { getSystemErrorMap } from 'node:util';
 import { UserError } from './errors.js';
 
-/** What a system error means. */
+/** Meaning of a system error. */
 interface SystemProblem {
   readonly code: string;
-  /** What was found, without a stop. */
+  /** Finding, without a full stop. */
   readonly found: string;
   readonly remedy: string;
 }
@@ -52,7 +52,9 @@ export function systemReason(error: unknown): unknown {
   }
 }
 
-/** What an error of the system means; undefined for any other, and for those of networks and processes. */
+/**
+ * Explains an error of the operating system; undefined for any other error, and for those of networks and processes.
+ */
 export function systemProblem(error: unknown): SystemProblem | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code = '', errno, syscall = '' } = error as NodeJS.ErrnoException;

@@ -116,7 +116,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   longestWaitMilliseconds: 30_000,
 };
 
-/** Where there is no network at all, repeating for long only keeps people waiting. */
+/** Attempts without any network: repeating for long would only keep people waiting. */
 const attemptsWithoutNetwork = 3;
 const noNetwork = ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH'];
 

@@ -5,7 +5,7 @@ import { UserError } from './errors.js';
 import { type FileState, hashOpenFile, openState, sameState } from './file-hash.js';
 import { asUserError, readExactly } from './files.js';
 
-/** What a file must hold to be read. */
+/** Content that a file must have to be read. */
 export interface Expected {
   readonly sha256: string;
   /** The identity under which it was last seen to hold that; absent where its content has to be looked at. */
@@ -135,7 +135,11 @@ export class InputFile {
     return this.handle.close();
   }
 
-  /** Whether its identity is as it was. Where it is not its content is. @throws UserError `input-changed` */
+  /**
+   * True when the file's identity is unchanged. Otherwise its content must be.
+   *
+   * @throws UserError `input-changed`
+   */
   async #isUntouched(): Promise<boolean> {
     if (this.#sha256 === undefined || sameState(openState(this.handle), this.#state)) return true;
     await this.#verify();

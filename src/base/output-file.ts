@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { UserError } from './errors.js';
 import { asUserError, faultPoint, makeFolder, syncFolder } from './files.js';
 
-/** What a finished file holds: enough to recognise it later. */
+/** Size and hash of a finished file: enough to recognise it later. */
 export interface FileSeal {
   readonly bytes: number;
   /** SHA-256 of the whole file, in hexadecimal. */

@@ -1,6 +1,6 @@
 import { defer, map, type MonoTypeOperatorFunction, Observable, type OperatorFunction } from 'rxjs';
 
-/** Whether `error` says that work was abandoned on request rather than that it failed. */
+/** True when `error` says that work was abandoned on request rather than that it failed. */
 export function isAbortError(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }
@@ -167,13 +167,13 @@ interface Progress {
 }
 
 interface ProgressOptions<T> {
-  /** What `done` is when everything is done. */
+  /** Value of `done` when everything is done. */
   readonly total: number;
   /** Plural noun of what is counted. */
   readonly unit: string;
-  /** What was done before this session. Default 0. */
+  /** Amount done before this session. Default 0. */
   readonly start?: number;
-  /** How much one value adds. Default 1. */
+  /** Amount that one value adds. Default 1. */
   readonly count?: (value: T) => number;
   /** Current values such as `loss`. */
   readonly figures?: (value: T) => Readonly<Record<string, number>>;

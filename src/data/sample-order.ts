@@ -6,7 +6,7 @@ import type { AutoencoderConfig } from '../generated/index.js';
 export interface Draw {
   /** Index of the sample. */
   readonly index: number;
-  /** Whether to take its mirrored variant, where it has one. */
+  /** True to take its mirrored variant, where it has one. */
   readonly flipped: boolean;
 }
 
@@ -87,7 +87,7 @@ class Deck implements SampleOrder {
   }
 }
 
-/** Whether images of each class may be mirrored, by label. */
+/** Tells, by label, which classes may have their images mirrored. */
 export function flippableClasses(
   flips: AutoencoderConfig['flips'],
   classes: readonly string[],

@@ -27,7 +27,7 @@ export interface NpyArray {
   readonly data: TypedArray;
 }
 
-/** What precedes an array's elements in a `.npy` file, of format version 1.0: 64-byte aligned. */
+/** Encodes the header of a `.npy` file, format version 1.0: it ends at a multiple of 64 bytes. */
 export function encodeNpyHeader(dtype: NpyDtype, shape: readonly number[]): Uint8Array {
   const order = dtype.endsWith('1') ? '|' : '<';
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
@@ -58,7 +58,7 @@ export function decodeNpy(content: Uint8Array, name: string): NpyArray {
   return { dtype, shape, data: new ArrayType(copy.buffer) };
 }
 
-/** What precedes an array's elements. */
+/** Header of a `.npy` array. */
 export interface NpyHeader {
   readonly dtype: NpyDtype;
   readonly shape: readonly number[];

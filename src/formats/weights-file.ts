@@ -20,7 +20,7 @@ export interface WeightsFile {
   readonly path: string;
   /** The weights, their moving average, or both. A file that does not say which it holds has `model`. */
   readonly parts: { readonly model?: StateDict; readonly ema?: StateDict };
-  /** What stands beside them: the options of the training, counters. */
+  /** Other content of the file: options of the training, counters. */
   readonly facts: Readonly<Record<string, TorchValue>>;
   close(): Promise<void>;
 }
@@ -35,7 +35,7 @@ export interface StoredTensor {
 /** Tensors by name. */
 export type StateDict = ReadonlyMap<string, StoredTensor>;
 
-/** What data-parallel training and compilation put before every name. */
+/** Prefixes that data-parallel training and compilation put before every name. */
 const wrappers = /^(module\.|_orig_mod\.)+/;
 
 /** A state dict without the prefix that all of its names share because the model was wrapped. */
@@ -45,7 +45,7 @@ function unwrapped(state: StateDict): StateDict {
   return new Map([...state].map(([name, tensor]) => [name.replace(wrappers, ''), tensor]));
 }
 
-/** Where training scripts put the weights, by what they hold. */
+/** Keys under which training scripts save the weights, by what they hold. */
 const places = { model: ['model', 'state_dict', 'model_state_dict'], ema: ['ema'] } as const;
 
 type Entries = Readonly<Record<string, TorchValue>>;

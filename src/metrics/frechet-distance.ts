@@ -87,7 +87,7 @@ async function traceOfRoot(
   const reduced = (operation: string, values: Output, ...axes: number[]) =>
     graph.node(operation, [values, graph.constant(int32([axes.length], Int32Array.from(axes)))]);
 
-  /** Whether a covariance has full rank, beyond rounding: then Cholesky's factor serves, at a tenth of the time. */
+  /** True when a covariance has full rank, beyond rounding: then Cholesky's factor serves, at a tenth of the time. */
   const isDefinite = async (i: 0 | 1): Promise<boolean> => {
     const { count, covariance } = both[i];
     if (count > 0 && count <= covariance.size) return false;
@@ -113,7 +113,7 @@ async function traceOfRoot(
 const asInt32 = ({ size, data }: SquareMatrix): HostTensor =>
   int32([size, size, 2], new Int32Array(data.buffer, data.byteOffset, 2 * data.length));
 
-/** What is left of zero in a matrix's pivots and eigenvalues, by rounding. */
+/** Magnitude that rounding leaves of zero in a matrix's pivots and eigenvalues. */
 function roundingOf({ size, data }: SquareMatrix): number {
   let largest = 0;
   for (let i = 0; i < size; i++) largest = Math.max(largest, data[i * size + i]!);

@@ -13,7 +13,7 @@ import { type Rows, rowsOf } from './linear-algebra.js';
 /** Channels of the spatial features that count: 17 × 17 × 7 numbers are about as many as the pooled ones. */
 const spatialChannels = 7;
 
-/** What the network sees in images. */
+/** Features that the network extracts from images. */
 export interface InceptionFeatures {
   /** Of the last pooling layer: 2,048 numbers an image. */
   readonly pooled: Rows;

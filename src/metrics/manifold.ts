@@ -123,8 +123,8 @@ export interface PrecisionRecall {
 }
 
 /**
- * How much of one set of features lies in the other's manifold: the union of the balls around its members that reach to
- * their k-th nearest neighbour.
+ * Share of one set of features that lies in the other's manifold: the union of the balls around its members that reach
+ * to their k-th nearest neighbour.
  *
  * Source: Kynkäänniemi et al., "Improved precision and recall metric" (2019).
  */

@@ -1,4 +1,4 @@
-/** How a parameter starts. */
+/** Initial values of a parameter. */
 export type Initial =
   | { readonly kind: 'zeros' }
   | { readonly kind: 'ones' }

@@ -4,7 +4,7 @@ const mostChoices = 32;
 /** Multiply-accumulates that two cores compute in the 40 ms that tracing a block and compiling it take. */
 const tracingABlock = 3e9;
 
-/** What following samples costs, as far as it decides how many sizes of batches are worth their tracing. */
+/** Cost of following samples, as far as it decides how many sizes of batches are worth their tracing. */
 export interface SamplingWork {
   /** Multiply-accumulates of all samples' paths. */
   readonly multiplyAccumulates: number;

@@ -30,7 +30,7 @@ export function predictSwitches(
   return switches;
 }
 
-/** How far from the largest model's samples one is expected to end: each step adds what it added under its model alone. */
+/** Predicts the distance from the largest model's samples: each step adds what it added under its model alone. */
 export function predictDeviation(
   deviations: readonly ArrayLike<number>[],
   switches: readonly (number | null)[],
@@ -85,7 +85,7 @@ export function spreadOverCosts<T extends CostAndDeviation>(frontier: readonly T
   return frontier.filter((choice) => chosen.has(choice));
 }
 
-/** Where a frontier bends most: the choice furthest below the straight line between its ends. */
+/** Point at which a frontier bends most: the choice furthest below the straight line between its ends. */
 export function knee<T extends CostAndDeviation>(frontier: readonly T[]): T {
   const [first, last] = [frontier[0]!, frontier.at(-1)!];
   const width = last.cost - first.cost || 1;

@@ -53,7 +53,7 @@ function column(values: Tensor, like: Tensor): Tensor {
   return values.reshape([values.size, ...like.shape.slice(1).map(() => 1)]);
 }
 
-/** What has been computed of a sample's features. */
+/** Computed features of a sample. */
 export interface ComputedSteps {
   /** The last step that was computed. */
   readonly last: number;
@@ -62,7 +62,7 @@ export interface ComputedSteps {
 }
 
 /**
- * Whether a step's features are computed rather than predicted.
+ * True when a step's features are computed rather than predicted.
  *
  * @param known nothing where none were computed before
  * @param lastStep the step from which on everything is computed
@@ -77,7 +77,7 @@ export function isComputed(
   return step - known.last >= interval;
 }
 
-/** What is known after another step was computed. */
+/** Adds another computed step to those known. */
 export function withStep(known: ComputedSteps | undefined, step: number): ComputedSteps {
   return { last: step, computed: (known?.computed ?? 0) + 1 };
 }
@@ -106,7 +106,7 @@ export class CachedFeatures {
     this.differences = new Float32Array(this.samples * size);
   }
 
-  /** Which of the samples are to be computed in a step, and which can be predicted. */
+  /** Divides samples into those to compute in a step and those to predict. */
   divide(rows: readonly number[], step: number): { computed: number[]; predicted: number[] } {
     const mustCompute = (row: number): boolean =>
       isComputed(this.cache, this.known.get(row), step, this.lastStep);
@@ -116,7 +116,7 @@ export class CachedFeatures {
     };
   }
 
-  /** What a computation takes of earlier ones. */
+  /** Inputs that a computation takes from earlier ones. */
   before(rows: readonly number[], step: number): Record<'differences' | 'perGap', HostTensor> {
     const { order } = this.cache;
     const perGap = rows.flatMap((row) => {
@@ -137,7 +137,7 @@ export class CachedFeatures {
     for (const row of rows) this.known.set(row, withStep(this.known.get(row), step));
   }
 
-  /** What a prediction is made of. */
+  /** Inputs of a prediction. */
   series(rows: readonly number[], step: number): Record<'differences' | 'factors', HostTensor> {
     const { order } = this.cache;
     const factors = rows.flatMap((row) => {

@@ -4,7 +4,7 @@ import type { VectorField } from '../transport/index.js';
 export interface Guidance {
   /** 1 follows the model as it is, more goes further away from the base. */
   readonly scale: number;
-  /** How many channels (of the last axis) are guided, from the first on; the others follow the model. */
+  /** Number of guided channels (of the last axis), from the first on; the others follow the model. */
   readonly channels: number | 'all';
   /** The times, both included, at which it guides; always, where left out. */
   readonly interval?: readonly [from: number, to: number];
@@ -44,7 +44,7 @@ export function classifierFreeField(
     });
 }
 
-/** Whether a guidance acts anywhere in a step: where it does not, the unguided model alone will do. */
+/** True when guidance acts anywhere in a step: where it does not, the unguided model alone will do. */
 export function guides({ scale, interval }: Guidance, t: number, dt: number): boolean {
   if (scale === 1) return false;
   if (interval === undefined) return true;

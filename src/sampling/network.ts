@@ -39,7 +39,7 @@ export function networkWeights({ model, base }: Network, guided: boolean): Sessi
 }
 
 /**
- * What a network puts out under labels `[batch]`.
+ * Output of a network under labels `[batch]`.
  *
  * @param guided whether guidance acts
  * @param weights tensors of `networkWeights`

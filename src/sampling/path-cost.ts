@@ -9,11 +9,11 @@ import { pathTimes, type SamplerSettings } from './paths/choose.js';
 /** Evaluations of a network in one step of a path. */
 export interface StepEvaluations {
   readonly evaluations: number;
-  /** Whether guidance acts in it. */
+  /** True when guidance acts in it. */
   readonly guided: boolean;
 }
 
-/** What each step of a path asks of a network. `adaptiveSteps`: how many a method that chooses its own took. */
+/** Evaluations of a network in each step of a path. `adaptiveSteps`: how many a method that chooses its own took. */
 export function stepEvaluations(
   transport: TransportChoice,
   settings: SamplerSettings,
@@ -49,18 +49,18 @@ export function stepCosts(network: CostedNetwork, steps: readonly StepEvaluation
   return steps.map(({ evaluations, guided }) => evaluations * (guided ? own + base : own));
 }
 
-/** Which steps of a path have their features predicted, and what these cost. */
+/** Steps of a path whose features are predicted, and their cost. */
 export interface PredictedSteps {
   readonly cache: FeatureCache;
   /** Of each phase, what each step costs where it is predicted. */
   readonly costs: readonly (readonly number[])[];
-  /** Whether guidance acts in each step: where that changes, prediction begins anew. */
+  /** True for each step in which guidance acts: where that changes, prediction begins anew. */
   readonly guided: readonly boolean[];
   /** The step from which on everything is computed. */
   readonly lastStep: number;
 }
 
-/** What prediction makes of a path's steps; nothing where the settings have none. */
+/** Divides a path's steps into computed and predicted ones; undefined where the settings predict nothing. */
 export function predictedSteps(
   networks: readonly CostedNetwork[],
   { choice, featureCache }: SamplerSettings,

@@ -14,7 +14,7 @@ export interface PhaseOptions {
   readonly switchRatios: readonly number[];
 }
 
-/** Where a sample stands. */
+/** State of a sample's switching. */
 export interface PhaseState {
   /** Number of the phase, from 0. */
   readonly phase: number;
@@ -24,12 +24,13 @@ export interface PhaseState {
   readonly mean: number;
 }
 
-/** Where every sample starts. */
+/** State in which every sample starts. */
 export const firstPhase: PhaseState = { phase: 0, seen: 0, mean: 0 };
 
 /**
- * Where a sample stands after another distance. During the first steps distances are averaged; afterwards each that
- * falls below the ratio of the sample's phase ends the phase, and at once the next one too, if it falls below its ratio.
+ * Advances a sample's state by another distance. During the first steps distances are averaged; afterwards each that
+ * falls below the ratio of the sample's phase ends the phase, and at once the next one too, if it falls below its
+ * ratio.
  *
  * Source: Attention Mediators, section 3.3, "time-step-wise mediator adjusting".
  */
@@ -84,7 +85,7 @@ export interface PhasedSteps {
   readonly by: (steps: readonly PhaseStep[]) => Advance;
   /** Every switch so far, in order. */
   readonly switches: readonly PhaseSwitch[];
-  /** Where each sample stands. */
+  /** Current state of each sample. */
   readonly states: () => readonly PhaseState[];
 }
 

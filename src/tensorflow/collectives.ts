@@ -2,12 +2,12 @@ import { type HostTensor, int32, sizeOf } from './data-types.js';
 import type { Graph, Output } from './graph.js';
 import type { Session } from './session.js';
 
-/** How workers exchange. */
+/** Method by which workers exchange tensors. */
 interface Exchange {
   readonly hint: 'ring' | 'nccl';
   /** Tensors are reduced together in portions of about this many bytes: fewer exchanges than tensors. */
   readonly portionBytes: number;
-  /** Whether portions go one after the other, from the last tensors to the first, as gradients are ready. */
+  /** True when portions go one after the other, from the last tensors to the first, as gradients become ready. */
   readonly inOrder: boolean;
 }
 

@@ -21,7 +21,7 @@ export interface CompileOptions {
   readonly session?: ProgramSession;
   /** Variables of that session, which the program gets as its second argument. */
   readonly weights?: Readonly<Record<string, ProgramVariable>>;
-  /** How to run where no session is given. */
+  /** Options of the sessions that the program opens when none is given. */
   readonly runtime?: RuntimeOptions;
   /** Axes that count samples, so that batches of any size share a few traces. */
   readonly batch?: BatchAxes;
@@ -195,7 +195,7 @@ export class CompiledProgram<
 }
 
 /**
- * Which axis of inputs and outputs counts the samples of a batch. The program must treat samples independently:
+ * Axis of each input and output that counts the samples of a batch. The program must treat samples independently:
  * batches are filled up to a bucket's size with copies of the last sample, and what comes of these is cut off.
  */
 export interface BatchAxes {

@@ -37,7 +37,7 @@ export class EagerBinding implements OpBinding {
   private readonly handles = new Map<number, Pointer>();
   private readonly gpu: boolean;
   private nextId = 1;
-  /** Where native calls leave results; kept, since making such memory anew costs more than many an operation. */
+  /** Memory for the results of native calls; kept, since allocating it anew costs more than many an operation. */
   private results = pointers(new Array<Pointer>(8).fill(0n));
   private readonly count = new Int32Array(new ArrayBuffer(4));
 

@@ -37,7 +37,10 @@ export class EagerVariable {
   }
 }
 
-/** What `Session` offers, operation by operation on tfjs's current backend: for where there is no native library. */
+/**
+ * Counterpart of `Session` that runs operation by operation on tfjs's current backend: for machines without a native
+ * library.
+ */
 export class EagerSession {
   private readonly variables: EagerVariable[] = [];
   private closed = false;

@@ -15,7 +15,7 @@ import {
 } from './install/platform.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
-/** What computes: the native library, or tfjs's WebAssembly backend, operation by operation. */
+/** Engine that computes: the native library, or tfjs's WebAssembly backend, operation by operation. */
 export type EngineKind = 'native' | 'wasm';
 
 export interface EngineChoice {
@@ -25,7 +25,7 @@ export interface EngineChoice {
 }
 
 /**
- * What computes here: the native library, and the fallback only where `PIPELINE_BACKEND=wasm` asks for it or this
+ * Chooses the engine: the native library, and the fallback only where `PIPELINE_BACKEND=wasm` asks for it or this
  * platform has no library. The numbers of the two differ, so that neither stands in for the other unasked.
  *
  * @throws UserError `backend-unknown`; those of `checkMachine` where only the native library would do
@@ -100,15 +100,15 @@ export function checkEngine(
   return gpuWarnings(device, location, gpuFacts(location, device, env), undefined, env);
 }
 
-/** What TensorFlow has made of the GPUs: absent before it is loaded. */
+/** Outcome of TensorFlow's registration of GPUs: absent before the library is loaded. */
 export interface Registration {
   readonly registered: boolean;
-  /** What its log says that it misses. */
+  /** Libraries that TensorFlow's log reports missing. */
   readonly reasons: readonly string[];
 }
 
 /**
- * What is to be told of the GPUs where they do not compute though one may expect it.
+ * Warnings about GPUs that one may expect to compute, and that do not.
  *
  * @throws UserError `gpu-missing` where one is asked for
  */
@@ -180,7 +180,7 @@ function describeDamage(env: NodeJS.ProcessEnv): string {
   return damaged.length === 0 ? '' : `; of the CUDA build ${damaged.join(', ')} is missing or cut short`;
 }
 
-/** Whether an earlier set-up asked for the processor, or nothing else is to be had. */
+/** True when an earlier set-up asked for the processor, or nothing else is to be had. */
 function choosesCpuBuild(env: NodeJS.ProcessEnv): boolean {
   const platform = currentPlatform();
   return (

@@ -24,7 +24,7 @@ import { type HostTensors, mapValues, type Program, type Tensors } from './trace
 import { VariableStore } from './variable-store.js';
 import type { WorkerServer } from './worker-server.js';
 
-/** Where programs run and their weights live. */
+/** Session in which programs run and their weights live. */
 export type ProgramSession = Session | EagerSession;
 export type ProgramVariable = SessionVariable | EagerVariable;
 
@@ -39,17 +39,17 @@ export interface ProgramStore {
 let running: EngineKind | undefined;
 let starting: Promise<EngineKind> | undefined;
 
-/** What computes in this process. */
+/** Engine of this process. */
 export function engineKind(): EngineKind {
   return running ?? 'native';
 }
 
-/** What has been made ready to compute. */
+/** Engine that is ready to compute. */
 export interface Engine {
   readonly kind: EngineKind;
   /** Such as `NVIDIA H200`, `processor` or `WebAssembly`. */
   readonly computesOn: string;
-  /** What computes otherwise than one may expect, as sentences. */
+  /** Warnings about what computes otherwise than one may expect, as sentences. */
   readonly warnings: readonly string[];
 }
 
@@ -72,7 +72,7 @@ async function start(options: RuntimeOptions): Promise<EngineKind> {
   return running;
 }
 
-/** What the native library makes of the options. It is loaded where it was not. */
+/** Describes the device that the native library chooses under these options. It is loaded where it was not. */
 function describeNative(options: RuntimeOptions): Engine {
   const backend = nativeBackend(options);
   const { facts, reasons } = backend.gpus;
@@ -117,15 +117,15 @@ export function openStore(session: ProgramSession, variables: readonly ProgramVa
   return new VariableStore(session, variables as readonly SessionVariable[]);
 }
 
-/** What computes on this machine, found by loading it. */
+/** Engine of this machine, found by loading it. */
 export interface EngineReport extends EngineChoice {
   /** Kinds of devices that TensorFlow sees; empty for the fallback. */
   readonly devices: readonly string[];
   /** GPUs by their driver's account. */
   readonly gpus: readonly Gpu[];
-  /** Whether bfloat16 is fast on what computes. */
+  /** True when bfloat16 is fast on the device. */
   readonly bfloat16: boolean;
-  /** What is no problem, but is to be known. */
+  /** Notes that are no problem, but worth knowing. */
   readonly notes: readonly string[];
   readonly problems: readonly GpuProblem[];
 }

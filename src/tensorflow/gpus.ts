@@ -22,11 +22,11 @@ export interface GpuProblem {
 /** The GPUs that a process can use, and what stands in the way. */
 export interface GpuFacts {
   readonly driver: NvidiaDriver | undefined;
-  /** Whether TensorFlow should register GPUs: the build can, there is a driver, and nothing hides them. */
+  /** True when TensorFlow should register GPUs: the build can, there is a driver, and nothing hides them. */
   readonly expected: boolean;
   readonly gpus: readonly Gpu[];
   readonly problems: readonly GpuProblem[];
-  /** What is no problem, but is to be known. */
+  /** Notes that are no problem, but worth knowing. */
   readonly notes: readonly string[];
 }
 
@@ -75,7 +75,7 @@ const remedies: Readonly<Record<number, string>> = {
   999: 'Load the kernel module nvidia-uvm (`nvidia-modprobe -u`), or restart the machine.',
 };
 
-/** What hides all GPUs from this process, as it is to be shown; undefined where nothing does. */
+/** Setting that hides all GPUs from this process, as it is to be shown; undefined where nothing does. */
 export function gpusHiddenBy(
   device: RuntimeOptions['device'],
   env: NodeJS.ProcessEnv = process.env,
@@ -87,7 +87,7 @@ export function gpusHiddenBy(
   return visible === undefined || !/^(-|$)/.test(visible) ? undefined : `CUDA_VISIBLE_DEVICES=${visible}`;
 }
 
-/** Whether the GPU of a process is asked for: it is then refused to compute on anything else. */
+/** True when the GPU is asked for: the process then refuses to compute on anything else. */
 export function asksForGpu(device: RuntimeOptions['device'], env: NodeJS.ProcessEnv = process.env): boolean {
   return device === 'gpu' || ((device ?? 'auto') === 'auto' && env.PIPELINE_DEVICE === 'gpu');
 }

@@ -53,7 +53,9 @@ const compiledAttribute = '_XlaMustCompile';
 export interface FusedFunction {
   readonly name: string;
   readonly f: (...args: (TensorInfo | number | boolean)[]) => readonly Tensor[];
-  /** Whether it sums nothing, and takes bfloat16 as it comes: XLA's sums of that are several times slower. */
+  /**
+   * True when the function sums nothing, and takes bfloat16 as it comes: XLA's sums of that are several times slower.
+   */
   readonly elementwise: boolean;
 }
 

@@ -32,9 +32,9 @@ export class Graph {
 
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
   readonly fusesFrom: number;
-  /** Whether programs are written with products and their biases in one, as nobody rewrites them. */
+  /** True when products and their biases are written as one operation, as nothing rewrites the graph later. */
   readonly fusesBiases: boolean;
-  /** Whether programs are written with products in bfloat16. */
+  /** True when products are written in bfloat16. */
   readonly mixed: boolean;
 
   constructor({
@@ -172,7 +172,7 @@ export class Graph {
     return cApi().GraphOperationByName(this.pointer, name) || undefined;
   }
 
-  /** What an operation takes, in order. */
+  /** Inputs of an operation, in order. */
   inputs(operation: Pointer): Output[] {
     this.mustBeOpen();
     const c = cApi();
@@ -256,7 +256,7 @@ function setAttribute(builder: Pointer, name: string, attribute: Attribute): voi
   }
 }
 
-/** What an operation's definition says about its inputs. */
+/** Inputs of an operation, as its definition describes them. */
 class OperationDefinition {
   /** Attributes that follow from the inputs and need not be given. */
   readonly inferred: ReadonlySet<string>;

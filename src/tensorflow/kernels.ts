@@ -20,7 +20,7 @@ interface KernelBackend {
   operation(name: string, inputs: readonly TensorInfo[], attributes?: readonly OpAttribute[]): TensorInfo[];
 }
 
-/** What a kernel is called with. */
+/** Arguments of a kernel. */
 interface KernelCall {
   readonly inputs: NamedTensorInfoMap;
   readonly attrs: NamedAttrMap;

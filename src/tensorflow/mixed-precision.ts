@@ -33,7 +33,7 @@ export class MixedPrecision {
 
   constructor(private readonly graph: Graph) {}
 
-  /** What the operation `name` is to take for `inputs`. */
+  /** Operands that the operation `name` takes in place of `inputs`. */
   operands(name: string, inputs: readonly Output[]): Output[] {
     if (this.graph.mixed && products.has(name)) return inputs.map((input) => this.lowered(input));
     const moved = movements.has(name) && !inputs.some((input) => this.graph.dataTypeOf(input) === float32);

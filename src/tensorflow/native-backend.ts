@@ -25,7 +25,7 @@ import { tf } from './tfjs.js';
 
 const require = createRequire(import.meta.url);
 
-/** What tfjs-node's backend keeps of a tensor: an id of the binding, or values that are not handed over yet. */
+/** Record of a tensor in tfjs-node's backend: an id of the binding, or values that are not handed over yet. */
 interface TensorRecord {
   id: number;
   readonly shape: number[];
@@ -78,7 +78,7 @@ export class NativeBackend extends NodeJSKernelBackend {
     });
   }
 
-  /** Whether operations are being recorded instead of run. */
+  /** True when operations are being recorded instead of run. */
   get isRecording(): boolean {
     return this.recorder !== undefined;
   }
@@ -88,7 +88,7 @@ export class NativeBackend extends NodeJSKernelBackend {
     return this.eager.devices();
   }
 
-  /** Where sessions with these options compute. */
+  /** Device and processor on which sessions with these options compute. */
   placeOf({ device }: RuntimeOptions): Omit<Place, 'workers'> {
     const avx512 = hasAvx512();
     if (!this.eager.usesGpu || gpusHiddenBy(device) !== undefined) return { devices: ['CPU'], avx512 };
@@ -211,9 +211,9 @@ let backend: NativeBackend | undefined;
 
 /** The GPUs of this process. */
 export interface RegisteredGpus {
-  /** What the driver and the files say. */
+  /** Facts from the driver and the files. */
   readonly facts: GpuFacts;
-  /** What TensorFlow's log says that it misses; empty where it registered all. */
+  /** Libraries that TensorFlow's log reports missing; empty when it registered all GPUs. */
   readonly reasons: readonly string[];
 }
 

@@ -82,7 +82,7 @@ function withLevels<T>(framework: string, levels: Record<keyof typeof setters, n
   }
 }
 
-/** What a log of registering devices says that is missing. */
+/** Finds in a log of registering devices what is missing. */
 export function reasonsIn(log: string): readonly string[] {
   const records = log.split(/^(?=[IWEF]\d{4} )/m);
   const reasons = records.flatMap((record) => {
@@ -122,7 +122,7 @@ function divertStderr<T>(use: () => T, filter: (text: string) => string): T {
   }
 }
 
-/** Whether this processor cannot run TensorFlow's builds for x86-64, which use AVX. */
+/** True when this processor cannot run TensorFlow's builds for x86-64, which use AVX. */
 function lacksInstructions(): boolean {
   if (process.platform !== 'linux' || process.arch !== 'x64') return false;
   const text = cpuinfoText();

@@ -105,7 +105,7 @@ export function peakMemoryBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
 
-/** Where Linux has a process forget the most memory that it had, if `5` is written there. */
+/** File that makes Linux forget a process's peak memory when `5` is written to it. */
 const clearFile = '/proc/self/clear_refs';
 
 /** Counts peak memory from now on, where the system lets a process do that; elsewhere it remains that since its start. */

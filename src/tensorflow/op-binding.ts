@@ -8,7 +8,7 @@ export interface TensorMetadata {
   readonly shape: number[];
 }
 
-/** What tfjs-node's kernels need of a runtime: tensors named by integers, and operations on them. */
+/** Runtime that tfjs-node's kernels need: tensors named by integers, and operations on them. */
 export interface OpBinding {
   createTensor(shape: readonly number[], dtype: number, values: TensorValues): number;
   deleteTensor(id: number): void;

@@ -94,7 +94,7 @@ export interface OperationStats {
   readonly durationUs: number;
 }
 
-/** What a traced run tells: every operation with its time. */
+/** Times of every operation in one traced run. */
 export type StepStats = readonly OperationStats[];
 
 /** RunOptions.TraceLevel.FULL_TRACE */
@@ -131,7 +131,7 @@ export interface Recording {
   stop(): void;
 }
 
-/** What a session's step is told where it is to be recorded. */
+/** Receives the times of a recorded step. */
 export type OnStats = (stats: StepStats) => void;
 
 let current: { next(): OnStats | undefined } | undefined;
@@ -163,7 +163,7 @@ export function recordSteps(steps: number): Recording {
   return { done, stop };
 }
 
-/** Where the step that a session is about to take is to be told of. */
+/** Takes the recorder of the step that a session is about to take; undefined where nothing records it. */
 export function recorderOfNextStep(): OnStats | undefined {
   return current?.next();
 }

@@ -139,7 +139,7 @@ function generate(
 
 const distributions = { normal: normalNumbers, uniform: uniformNumbers } as const;
 
-/** What the native draws of `random.ts` give, computed in JavaScript. */
+/** Counterpart of the native draws in JavaScript. */
 function drawInJavaScript(
   distribution: keyof typeof distributions,
   key: Tensor1D,

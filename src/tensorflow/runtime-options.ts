@@ -1,6 +1,6 @@
 import { encodeMessage } from './protobuf.js';
 
-/** How sessions and eager operations run. */
+/** Options of sessions and eager operations. */
 export interface RuntimeOptions {
   /**
    * `bfloat16` is for matrix products and what moves their results; weights stay float32. Processors without AVX-512
@@ -12,39 +12,39 @@ export interface RuntimeOptions {
   readonly device?: 'auto' | 'cpu' | 'gpu';
   /** Threads for one operation; 0 means one a core. */
   readonly threads?: number;
-  /** Whether GPUs may round the factors of float32 products to TF32; they may by default. For the whole process. */
+  /** Lets GPUs round the factors of float32 products to TF32; default true. For the whole process. */
   readonly tf32?: boolean;
-  /** Whether XLA compiles clusters of operations; off by default. */
+  /** Lets XLA compile clusters of operations; default false. */
   readonly xla?: boolean;
-  /** Whether XLA compiles what programs mark as fused; by default on CPUs, where tensors are large. */
+  /** Lets XLA compile what programs mark as fused; default: on CPUs, where tensors are large. */
   readonly fusion?: boolean;
   /**
-   * Whether TensorFlow rewrites graphs before it runs them; on by default. Without it programs are ready in half the
-   * time and as fast, where they have no dense convolutions or constants to fold; in bfloat16 they are faster, as
-   * traces then write it, as they do on GPUs in any case. float16, XLA and GPUs need rewriting, and have it always.
+   * Lets TensorFlow rewrite graphs before it runs them; default true. Without it programs are ready in half the time
+   * and as fast, where they have no dense convolutions or constants to fold; in bfloat16 they are faster, as traces
+   * then write it, as they do on GPUs in any case. float16, XLA and GPUs need rewriting, and have it always.
    */
   readonly rewriting?: boolean;
 }
 
-/** Where a session's programs run. */
+/** Device on which a session's programs run. */
 export interface Place {
   /** Kinds of the devices that TensorFlow has registered, whatever its build, and that the session may use. */
   readonly devices: readonly string[];
   /** Compute capability of the GPU, or of the least able of several; undefined where there is none, or it is not known. */
   readonly computeCapability?: readonly [major: number, minor: number] | undefined;
-  /** Whether the processor has AVX-512, as far as it says. */
+  /** True when the processor reports AVX-512. */
   readonly avx512: boolean;
-  /** Whether graphs run over several processes, which always place and rewrite the whole. */
+  /** True when graphs run over several processes, which always place and rewrite the whole. */
   readonly workers: boolean;
 }
 
-/** How a session's graphs are prepared, and by whom. */
+/** Preparation of a session's graphs, and who does it. */
 export interface Preparation {
   /** TensorFlow rewrites graphs. Else what runs is placed by itself, and not the whole graph again at each trace. */
   readonly rewritten: boolean;
   /** Traces write products in bfloat16. */
   readonly mixed: boolean;
-  /** What TensorFlow's rewriting converts products and convolutions to. */
+  /** Type to which TensorFlow's rewriting converts products and convolutions. */
   readonly converted: 'bfloat16' | 'float16' | undefined;
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
   readonly fusesFrom: number;
@@ -84,8 +84,8 @@ export function preparationOf(
 }
 
 /**
- * Whether products of bfloat16 are computed fast: by tensor cores since compute capability 8.0, and on processors with
- * AVX-512.
+ * True when products of bfloat16 are computed fast: by tensor cores since compute capability 8.0, and on processors
+ * with AVX-512.
  */
 export function computesBfloat16({
   devices,
@@ -100,7 +100,7 @@ export function configProto(...args: Parameters<typeof configMessage>): Uint8Arr
   return encodeMessage('ConfigProto', configMessage(...args));
 }
 
-/** How operations run one by one, as they are: eagerly, or for whatever a session asks for itself. */
+/** Preparation of operations that run one by one, as they are: eagerly, or for whatever a session asks for itself. */
 export const asTheyAre = (hidesGpus: boolean): Preparation => ({
   rewritten: true,
   mixed: false,

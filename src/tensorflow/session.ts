@@ -48,9 +48,9 @@ export class SessionVariable {
  */
 export class Session {
   readonly graph: Graph;
-  /** Whether TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
+  /** True when TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
   readonly rewritten: boolean;
-  /** Whether a GPU computes. */
+  /** True when a GPU computes. */
   readonly onGpu: boolean;
   private readonly pointer: Pointer;
   private readonly running = new Set<Promise<unknown>>();

@@ -8,7 +8,7 @@ export type TensorSpec = Pick<HostTensor, 'dtype' | 'shape'>;
 export type Static =
   undefined | null | boolean | number | string | readonly Static[] | { readonly [key: string]: Static };
 
-/** What a trace is good for, as a key: shapes and types of the inputs, and the static values. */
+/** Key of a trace: shapes and types of the inputs, and the static values. */
 export function signatureOf(inputs: Readonly<Record<string, TensorSpec>>, statics: Static): string {
   const tensors = Object.keys(inputs)
     .sort()

@@ -63,7 +63,7 @@ export function exposed(): UserError {
 const chunkBytes = 2 ** 22;
 
 /**
- * Where constant texts of a loaded library are in memory; undefined where one is nowhere. They are looked for in its file:
+ * Finds constant texts of a loaded library in memory; undefined where one is missing. They are looked for in its file:
  * touching all of its memory would take as much.
  */
 function constantsOf(path: string, texts: readonly string[]): Pointer[][] | undefined {

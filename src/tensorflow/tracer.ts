@@ -86,7 +86,7 @@ export class Tracer implements OpBinding {
     return this.graph.mixed ? this.symbol(this.precision.lowered(this.ownOutputOf(x))) : x;
   }
 
-  /** Whether a function of `args` that is marked as fused becomes one operation. */
+  /** True when a function of `args` that is marked as fused becomes one operation. */
   fuses(args: readonly (TensorInfo | number | boolean)[]): boolean {
     return args.some((arg) => typeof arg === 'object' && sizeOf(arg.shape) >= this.graph.fusesFrom);
   }

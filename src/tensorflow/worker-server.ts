@@ -12,8 +12,8 @@ export interface WorkerGroup {
   /** This process's number, from 0. */
   readonly rank: number;
   /**
-   * Where every process's server listens, by rank: `host:port` of its machine, on all of its interfaces, or the path of a
-   * socket (`socketAddresses`), which only this user can reach.
+   * Addresses at which the servers of all processes listen, by rank: `host:port` of the machine, on all of its
+   * interfaces, or the path of a socket (`socketAddresses`), which only this user can reach.
    */
   readonly addresses: readonly string[];
 }

@@ -17,7 +17,7 @@ export interface AdamWConfig {
   readonly weightDecay: number;
 }
 
-/** What changes from step to step. */
+/** Inputs that change from step to step. */
 interface AdamWStep {
   readonly learningRate: number;
   /** Updates made before this one. */
@@ -108,7 +108,7 @@ export class AdamW {
   }
 }
 
-/** What training keeps of each parameter, by its name. */
+/** State that training keeps of each parameter, by its name. */
 interface AdamWState {
   readonly weights: Tensors;
   /** Moving averages, one for each decay. */

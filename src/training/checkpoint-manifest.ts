@@ -5,18 +5,18 @@ import { hashFile } from '../base/file-hash.js';
 import type { Expected } from '../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../base/output-file.js';
 
-/** What a checkpoint says of itself, beside its tensors. */
+/** Description of a checkpoint, beside its tensors. */
 export interface CheckpointFacts<Extra> {
   /** Steps taken before it. */
   readonly step: number;
-  /** What else belongs to the state, as JSON. */
+  /** Other parts of the state, as JSON. */
   readonly extra: Extra;
-  /** What the training follows from: a fingerprint, and what it was computed from. As JSON. */
+  /** Origin of the training: a fingerprint, and what it was computed from. As JSON. */
   readonly made?: MadeFrom | undefined;
   readonly lossScale?: LossScaleState | undefined;
 }
 
-/** What a training follows from, such as its configuration: equal fingerprints mean the same training. */
+/** Origin of a training, such as its configuration: equal fingerprints mean the same training. */
 export interface MadeFrom {
   readonly fingerprint: string;
   readonly origin: unknown;
@@ -73,7 +73,7 @@ async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | stri
   return sha256 === checksum(manifest) ? { ...manifest, format } : `${manifestName} is not what was written`;
 }
 
-/** What a file was seen to hold, or what is wrong with it. */
+/** Compares a file with its seal: its content, or what is wrong with it. */
 async function lookAt(path: string, { bytes, sha256 }: FileSeal): Promise<Expected | string> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return 'is missing';

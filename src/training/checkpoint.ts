@@ -23,10 +23,10 @@ export interface Checkpoint<Extra> extends VerifiedCheckpoint<Extra> {
 
 const folderPattern = /^step-(\d{9})$/;
 const partialPattern = /^(step-\d{9})\.partial$/;
-/** What is about to be deleted: not to be taken for a checkpoint while its files go. */
+/** Names of checkpoints about to be deleted: not to be taken for checkpoints while their files go. */
 const removedPattern = /^step-\d{9}\.removed$/;
 
-/** What a checkpoint says beside the trainer's state. */
+/** Part of a checkpoint's description beside the trainer's state. */
 export type CheckpointNote<Extra> = Pick<CheckpointFacts<Extra>, 'step' | 'extra' | 'made'>;
 
 /**

@@ -46,7 +46,7 @@ export function withGradients(program: LossProgram): Program<Tensors, Tensors> {
   };
 }
 
-/** What `withGradients` returned, sorted: figures by their names, and the gradients of the named weights. */
+/** Sorts what `withGradients` returned: figures by their names, and the gradients of the named weights. */
 export function gradientResults<T>(
   { loss, ...others }: Readonly<Record<string, T>>,
   names: readonly string[],
@@ -59,7 +59,7 @@ export function gradientResults<T>(
   };
 }
 
-/** How a batch is computed in parts, one after the other, so that less memory is needed. */
+/** Division of a batch into parts, computed one after the other, so that less memory is needed. */
 export interface Accumulation {
   /** Parts of equal size. */
   readonly parts: number;

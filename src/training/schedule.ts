@@ -1,4 +1,4 @@
-/** How the learning rate goes after warm-up. */
+/** Course of the learning rate after warm-up. */
 export type ScheduleKind = 'constant' | 'cosine' | 'linear';
 
 export interface Schedule {

@@ -21,7 +21,7 @@ export interface TrainerOptions {
   readonly accumulation?: Accumulation | undefined;
 }
 
-/** What one step tells. */
+/** Result of one step. */
 export interface StepResult {
   readonly loss: number;
   /** Global norm of the gradients, before clipping. */
@@ -29,15 +29,15 @@ export interface StepResult {
   /** False where loss or gradients were not finite: the step then changed nothing. */
   readonly applied: boolean;
   readonly figures: Readonly<Record<string, number>>;
-  /** Whether any worker asked to stop after this step: all learn it at the same step. */
+  /** True when any worker asked to stop after this step: all learn it at the same step. */
   readonly stop: boolean;
 }
 
-/** What trains: steps, and the state that checkpoints keep. */
+/** Trainer: takes steps, and holds the state that checkpoints keep. */
 export interface Trainer {
   /** The groups of tensors that make up the state. */
   readonly groups: readonly StateGroup[];
-  /** What each group holds, in the order of names. */
+  /** Parameters that each group holds, in the order of names. */
   readonly parameters: readonly Parameter[];
 
   /** Sets all state to the start of training: the given weights, their averages equal to them, moments zero. */

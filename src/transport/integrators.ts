@@ -2,9 +2,9 @@
 export interface Tableau {
   /** Times of the stages after the first, in steps. */
   readonly nodes: readonly number[];
-  /** What the stages after the first are made of: row i has i + 1 weights. */
+  /** Weights of the stages after the first: row i has i + 1 of them. */
   readonly stages: readonly (readonly number[])[];
-  /** What the result is made of. */
+  /** Weights of the result. */
   readonly weights: readonly number[];
 }
 
@@ -111,7 +111,7 @@ export const odeIntegrators = {
 export interface SdeIntegrator {
   /** Evaluations of the drift in a step. */
   readonly evaluations: number;
-  /** Whether the drift is evaluated at the step's end. */
+  /** True when the drift is evaluated at the step's end. */
   readonly reachesEnd: boolean;
   /** Its name in the reference's sampler. */
   readonly reference: string;
@@ -144,16 +144,16 @@ export function odeIntegrator(method: OdeMethod): OdeIntegrator {
   return odeIntegrators[method];
 }
 
-/** What happens in a step of an integrator, whatever equation it is for. */
+/** Facts about a step of an integrator, whatever equation it is for. */
 export interface StepFacts {
   /** Evaluations of the field in a step; of an adaptive method, in a step that it tries. */
   readonly evaluations: number;
-  /** Whether the field is evaluated at the step's end. */
+  /** True when the field is evaluated at the step's end. */
   readonly reachesEnd: boolean;
-  /** Whether the field is evaluated anywhere but at the step's start. */
+  /** True when the field is evaluated anywhere but at the step's start. */
   readonly leavesStart: boolean;
   readonly isAdaptive: boolean;
-  /** Whether it uses the field at earlier steps. */
+  /** True when the method uses the field at earlier steps. */
   readonly looksBack: boolean;
 }
 

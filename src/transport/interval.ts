@@ -28,15 +28,15 @@ export function lastStepSize(sampler: SamplerChoice): number {
   return sampler.kind === 'ode' || sampler.lastStep === 'none' ? 0 : sampler.lastStepSize;
 }
 
-/** What training keeps away from the ends of time, unless told otherwise. */
+/** Default margin between training times and the ends of time. */
 export function defaultTrainEpsilon({ interpolant, prediction }: TransportChoice): number {
   if (interpolant === 'vp') return 1e-5;
   return prediction === 'velocity' ? 0 : 1e-3;
 }
 
 /**
- * What sampling keeps away from the ends of time, unless told otherwise: nothing where a velocity is followed on a
- * path that is regular everywhere and `sampler` divides by nothing that vanishes.
+ * Default margin between sampling times and the ends of time: 0 where a velocity is followed on a path that is regular
+ * everywhere and `sampler` divides by nothing that vanishes.
  */
 export function defaultSampleEpsilon(transport: TransportChoice, sampler?: SamplerChoice): number {
   if (transport.interpolant === 'vp' || transport.prediction !== 'velocity') return 1e-3;
@@ -44,7 +44,7 @@ export function defaultSampleEpsilon(transport: TransportChoice, sampler?: Sampl
   return divisionByZero(transport, sampler, timeInterval(transport, 0, sampler)) === undefined ? 0 : 1e-3;
 }
 
-/** Which fields of a path are evaluated. */
+/** Fields of a path that are evaluated. */
 interface Needs {
   readonly velocity: boolean;
   readonly score: boolean;

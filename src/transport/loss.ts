@@ -4,7 +4,7 @@ import type { LossWeight, Prediction } from './names.js';
 import { over, type Time, type TimeFunction, timeFunction } from './time-function.js';
 import type { Transport, VectorField } from './transport.js';
 
-/** What a network is trained on: data and noise `[batch, …]`, times `[batch]`. */
+/** Point that a network is trained on: data and noise `[batch, …]`, times `[batch]`. */
 export interface TrainingPoint {
   readonly data: Tensor;
   readonly noise: Tensor;
@@ -75,7 +75,7 @@ export interface MinSnrWeight {
   readonly gamma: number;
 }
 
-/** How the squared error of a network's output is weighed over time. */
+/** Weight over time of the squared error of a network's output. */
 export type LossWeighting = LossWeight | MinSnrWeight;
 
 /**

@@ -3,7 +3,7 @@ import { odeIntegrators, sdeIntegrators, type OdeMethod, type SdeMethod } from '
 /** Paths between noise and data. */
 export type InterpolantName = 'linear' | 'gvp' | 'vp';
 
-/** What a network puts out: the velocity dx/dt, the score ∇ log p, or the noise that x holds. */
+/** Output of a network: the velocity dx/dt, the score ∇ log p, or the noise that x holds. */
 export type Prediction = 'velocity' | 'score' | 'noise';
 
 /** Weight of a score's or noise's squared error over time; a velocity's has none. */
@@ -12,7 +12,7 @@ export type LossWeight = 'none' | 'velocity' | 'likelihood';
 /** Forms of an SDE's diffusion coefficient over time. */
 export type DiffusionForm = 'constant' | 'sbdm' | 'sigma' | 'linear' | 'decreasing' | 'increasingDecreasing';
 
-/** How an SDE's path gets from the end of its interval to the data. */
+/** Last step of an SDE's path, from the end of its interval to the data. */
 export type LastStep = 'mean' | 'tweedie' | 'euler' | 'none';
 
 export interface SdeSampler {

@@ -2,7 +2,7 @@ import { type Tensor, tf } from '../tensorflow/index.js';
 import type { TimeInterval } from './interval.js';
 import { type TimeFunction, timeFunction } from './time-function.js';
 
-/** How training draws its times. */
+/** Distribution of training times. */
 export type TimestepSampling =
   | { readonly kind: 'uniform' }
   /** sigmoid(mean + std·n): a positive mean favours times near the data. Source: Esser et al., "SD3" (2024), 3.1. */

@@ -1,5 +1,5 @@
 import { move } from 'piscina';
 import { cropHere, type CropTask } from './crop.js';
 
-/** What a thread of {@link crop} does with a task; the result is handed over, not copied. */
+/** Work of a {@link crop} thread; the result is handed over, not copied. */
 export default (task: CropTask): unknown => move(cropHere(task));

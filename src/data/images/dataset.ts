@@ -120,7 +120,7 @@ function explained(error: unknown): unknown {
   });
 }
 
-/** What the images of a prepared set have in common. */
+/** Properties that all images of a prepared set share. */
 export interface ImageSet {
   /** Width and height in pixels that images are brought to. */
   readonly size: number;

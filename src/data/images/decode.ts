@@ -46,7 +46,7 @@ export async function decodeBytes(file: Buffer, path: string, background: string
   }
 }
 
-/** How files of the formats begin, as Latin-1. */
+/** First bytes of files of each format, as Latin-1. */
 const beginnings = ['\x89PNG\r\n\x1a\n', '\xff\xd8\xff', 'GIF87a', 'GIF89a'];
 
 function isImage(file: Buffer): boolean {

@@ -19,7 +19,7 @@ const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 /** The chunk that ends every PNG: no data, its name, its checksum. */
 const end = Buffer.from('\0\0\0\0IEND\xaeB`\x82', 'latin1');
 
-/** Whether a PNG file is there from its first byte to its last, judged by its ends and without decoding it. */
+/** True when a PNG file is there from its first byte to its last, judged by its ends and without decoding it. */
 export async function isWholePng(path: string): Promise<boolean> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return false;

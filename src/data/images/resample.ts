@@ -108,8 +108,9 @@ export function resample(
 }
 
 /**
- * Whether Pillow shrinks the height first. Rounding between the passes makes the order visible: noise differs by several
- * grey levels. The rule agrees with Pillow 13 for thousands of random sizes; earlier versions always began with the width.
+ * True when Pillow shrinks the height first. Rounding between the passes makes the order visible: noise differs by
+ * several grey levels. The rule agrees with Pillow 13 for thousands of random sizes; earlier versions always began with
+ * the width.
  */
 function isTall(image: Size, size: Size): boolean {
   const shrinkage = image.height - size.height;
@@ -120,7 +121,7 @@ function rowsBetween({ data, width }: RgbImage, first: number, end: number): Rgb
   return { width, height: end - first, data: data.subarray(first * width * 3, end * width * 3) };
 }
 
-/** Where rounding to the nearest byte starts from. */
+/** Start value for rounding to the nearest byte. */
 const half = 1 << (weightBits - 1);
 
 function resampleColumns({ data, width, height }: RgbImage, columns: ResampleWeights): RgbImage {

@@ -91,7 +91,7 @@ async function findInFolders(root: string): Promise<Findings> {
   return { images, classes, ignored };
 }
 
-/** Whether a file, by its path below the images' folder, is one that `findInFolders` finds in one of some classes. */
+/** True when `findInFolders` finds the file, by its path below the images' folder, in one of some classes. */
 export function isClassImage(path: string, classes: ReadonlySet<string>): boolean {
   const parts = path.split('/');
   return (

@@ -18,7 +18,7 @@ export interface LabelledImages {
   readonly ignored: number;
 }
 
-/** What a search gives: images, and every class that it knows of, with or without images. */
+/** Result of a search: images, and every class that it knows of, with or without images. */
 export interface Findings {
   readonly images: readonly FoundImage[];
   readonly classes: readonly string[];
@@ -52,7 +52,7 @@ interface FolderEntry {
   readonly isFolder: boolean;
 }
 
-/** What is in a folder, hidden entries left out, sorted by name; a link counts as what it leads to. */
+/** Lists a folder sorted by name, without hidden entries; a link counts as its target. */
 export async function listFolder(folder: string): Promise<FolderEntry[]> {
   let entries: Dirent[];
   try {

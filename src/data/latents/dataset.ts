@@ -4,7 +4,7 @@ import { openSafetensors, type SafetensorsFile } from '../../formats/safetensors
 import { bytesOf, decodeFloat16 } from '../../formats/typed-arrays.js';
 import { indexName, type LatentFormat, type LatentIndex, readIndex, type ShardEntry } from './format.js';
 
-/** Where a batch is read to: `[batch, height, width, channels]` each. */
+/** Buffers that a batch is read into: `[batch, height, width, channels]` each. */
 export interface LatentBatch {
   readonly mean: Float32Array;
   readonly std: Float32Array;

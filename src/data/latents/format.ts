@@ -4,7 +4,7 @@ import { asUserError } from '../../base/files.js';
 import { readInputText } from '../../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
 
-/** What every sample of a set of latents has in common, and how they are spread over files. */
+/** Properties that all samples of a set of latents share, and their spread over files. */
 export interface LatentFormat {
   /** Height, width and channels of one sample. */
   readonly shape: readonly [height: number, width: number, channels: number];
@@ -25,7 +25,7 @@ export interface ChannelSums {
 export interface ShardEntry extends FileSeal {
   readonly file: string;
   readonly count: number;
-  /** How many of its samples also have a mirrored variant. */
+  /** Number of its samples that also have a mirrored variant. */
   readonly flipped: number;
   readonly sums: ChannelSums;
 }
@@ -41,12 +41,12 @@ export interface LatentIndex extends LatentFormat {
   readonly count: number;
   /** Of a latent drawn from the posteriors. */
   readonly statistics: LatentStatistics;
-  /** What latents are normalised by for training: that of their autoencoder, or else the statistics. */
+  /** Mean and deviation that training normalises latents by: those of their autoencoder, or else the statistics. */
   readonly normalization: LatentStatistics;
   readonly shards: readonly ShardEntry[];
 }
 
-/** What an interrupted set has so far: `index.partial.json`. */
+/** Index of an interrupted set: `index.partial.json`. */
 export type PartialIndex = Pick<LatentIndex, keyof LatentFormat | 'shards'>;
 
 export const indexName = 'index.json';

@@ -126,7 +126,7 @@ export class CachedRepository {
     return join(this.#folder, 'snapshots', commit);
   }
 
-  /** Whether a file of a commit is there; a link whose target is gone is not. */
+  /** True when a file of a commit is there; a link whose target is gone does not count. */
   has(commit: string, file: string): boolean {
     return existsSync(join(this.snapshot(commit), file));
   }

@@ -51,7 +51,7 @@ export class Hub {
     this.headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   }
 
-  /** What a revision is at present. @throws UserError `hub-refused` or `hub-unreachable` */
+  /** Asks which commit a revision is at present. @throws UserError `hub-refused` or `hub-unreachable` */
   async look(repository: Repository): Promise<HubCommit> {
     const { id, revision } = repository;
     const address = `${this.environment.endpoint}/api/models/${id}/revision/${encodeURIComponent(revision)}?blobs=true`;
@@ -128,7 +128,7 @@ function readCommit(answer: unknown, endpoint: string): HubCommit {
   return { commit: sha, files };
 }
 
-/** What the environment says about Hugging Face, by the variables of its own libraries. */
+/** Settings of Hugging Face from the environment, by the variables of its own libraries. */
 export interface HubEnvironment {
   /** Folder with `models--ORGANISATION--NAME` for each repository. */
   readonly cache: string;
@@ -186,7 +186,7 @@ export function parseRepository(text: string): Repository | undefined {
   return id === undefined || revision.includes('..') ? undefined : { id, revision };
 }
 
-/** Whether a revision is the full hash of a commit, and so cannot move. */
+/** True when a revision is the full hash of a commit, and so cannot move. */
 export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }

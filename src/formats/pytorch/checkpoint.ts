@@ -3,7 +3,9 @@ import type { SafetensorsDtype } from '../safetensors/header.js';
 import { PickledAttributes, PickleError, type PickleGlobal, textOf } from './pickle-machine.js';
 import { type TorchStorage, TorchTensor } from './tensor.js';
 
-/** What a PyTorch checkpoint holds: dictionaries and option objects come as plain objects, tensors are read when asked for. */
+/**
+ * Content of a PyTorch checkpoint: dictionaries and option objects are plain objects, tensors are read when asked for.
+ */
 export type TorchValue =
   | null
   | boolean
@@ -116,7 +118,7 @@ const dtypeNames =
   /^(float(16|32|64)|bfloat16|half|double|u?int(8|16|32|64)|long|short|bool|complex(64|128))$/;
 
 /**
- * What a global of a checkpoint stands for: the few that tensors, their containers and options are made of.
+ * Stands in for a global of a checkpoint: one of the few that tensors, their containers and options are made of.
  *
  * @throws UserError `checkpoint-unknown-global` for any other: it is named, and nothing of it is executed.
  */

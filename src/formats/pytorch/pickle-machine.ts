@@ -1,7 +1,7 @@
-/** What a pickle's global name stands for here: never code of the pickle's own. */
+/** Stand-in for a global that a pickle names: never code of the pickle's own. */
 export type PickleGlobal = (...args: unknown[]) => unknown;
 
-/** What the creator of a pickle left to its reader. */
+/** Duties that the creator of a pickle leaves to its reader. */
 export interface PickleHost {
   /** The meaning of a global; throws for one that is not known to be harmless. */
   global(module: string, name: string): unknown;
@@ -13,8 +13,8 @@ export interface PickleHost {
 export class PickledAttributes extends Map<unknown, unknown> {}
 
 /**
- * What a pickle may make: a container costs as much as eight other values. A checkpoint's pickle takes about 60 for a
- * tensor.
+ * Limit on what a pickle may make: a container costs as much as eight other values. A checkpoint's pickle takes about
+ * 60 for a tensor.
  */
 const budget = 2 ** 22;
 const containerCost = 8;
@@ -88,7 +88,9 @@ export class Machine {
   }
 }
 
-/** What a key, or a part of a path, is called. Lists may hold themselves, or each other many times over: they are no text. */
+/**
+ * Text of a key, or of a part of a path. Lists may hold themselves, or each other many times over: they are no text.
+ */
 export function textOf(value: unknown): string {
   if (Array.isArray(value) && value.length <= 16 && value.every((item) => !isObject(item)))
     return value.join();

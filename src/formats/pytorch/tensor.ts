@@ -1,7 +1,7 @@
 import { arrayTypes, elementBytes, type SafetensorsDtype, type TensorData } from '../safetensors/header.js';
 import { elementCount, type TypedArray } from '../typed-arrays.js';
 
-/** Where the bytes of storages come from. */
+/** Source of the bytes of storages. */
 export interface StorageSource {
   /** Reads bytes of the storage with a key. */
   read(key: string, start: number, length: number): Promise<Uint8Array>;

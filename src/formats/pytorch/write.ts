@@ -21,7 +21,9 @@ export class TorchTensorSource {
   }
 }
 
-/** What can be written. A `Map` is a dictionary whose keys may be numbers, as those of an optimizer's state are. */
+/**
+ * Values that can be written. A `Map` is a dictionary whose keys may be numbers, as those of an optimizer's state are.
+ */
 export type TorchWritable =
   | null
   | boolean

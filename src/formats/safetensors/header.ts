@@ -158,7 +158,7 @@ export const elementBytes: Readonly<Record<SafetensorsDtype, number>> = {
   BOOL: 1,
 };
 
-/** What a safetensors file says of one tensor. */
+/** Entry of one tensor in the header of a safetensors file. */
 export interface TensorInfo {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
@@ -201,7 +201,7 @@ function duplicateKey(text: string): string | undefined {
   return undefined;
 }
 
-/** Where the string that opens at `start` ends, past its closing quote. */
+/** Position past the closing quote of the string that opens at `start`. */
 function stringEnd(text: string, start: number): number {
   let at = start + 1;
   while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;

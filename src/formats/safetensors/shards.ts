@@ -58,7 +58,7 @@ export function tensorsPath(directory: string, name: string): string {
   return existsSync(index) ? index : join(directory, `${name}.safetensors`);
 }
 
-/** Whether a path is that of tensors in safetensors files: one of them, or the index of several. */
+/** True when a path names tensors in safetensors format: one file, or the index of several. */
 export function isSafetensorsPath(path: string): boolean {
   return /\.safetensors(\.index\.json)?$/i.test(path);
 }

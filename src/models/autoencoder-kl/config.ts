@@ -1,7 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { parseRepository } from '../../formats/hub/hub.js';
 
-/** What defines an autoencoder with a Kullback–Leibler penalty, as in Stable Diffusion. */
+/** Architecture of an autoencoder with a Kullback–Leibler penalty, as in Stable Diffusion. */
 export interface AutoencoderConfig {
   readonly imageChannels: number;
   readonly latentChannels: number;
@@ -14,19 +14,19 @@ export interface AutoencoderConfig {
   readonly patchSize: number;
 }
 
-/** How many image pixels a latent pixel spans along a side. */
+/** Image pixels that a latent pixel spans along a side. */
 export function downsampleOf({ channels, patchSize }: AutoencoderConfig): number {
   return patchSize * 2 ** (channels.length - 1);
 }
 
-/** What a `config.json` of diffusers says. */
+/** Content of a `config.json` of diffusers. */
 export interface DiffusersAutoencoder {
   readonly config: AutoencoderConfig;
   /** Latents are multiplied by it, so that their deviation is about 1. */
   readonly scalingFactor: number;
 }
 
-/** What latents of Stable Diffusion 1 and 2 are multiplied by: diffusers' own default. */
+/** Factor on latents of Stable Diffusion 1 and 2: diffusers' own default. */
 export const usualScalingFactor = 0.18215;
 
 /** Layers and widths are counted in tens and hundreds. */
@@ -98,7 +98,7 @@ export function readDiffusersConfig(json: unknown, path: string): DiffusersAutoe
   });
 }
 
-/** What stages that use an autoencoder must know of it. */
+/** Facts about an autoencoder for the stages that use it. */
 export interface AutoencoderFacts {
   readonly downsample: number;
   readonly latentChannels: number;

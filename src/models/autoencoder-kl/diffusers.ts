@@ -2,7 +2,7 @@ import type { Parameter } from '../../nn/parameter.js';
 import { permute } from '../../nn/parameters.js';
 import { float32, type HostTensor } from '../../tensorflow/index.js';
 
-/** How diffusers named the parts of attention before its version 0.18. */
+/** Names of the parts of attention in diffusers before its version 0.18. */
 const renamed: Readonly<Record<string, string | undefined>> = {
   query: 'to_q',
   key: 'to_k',

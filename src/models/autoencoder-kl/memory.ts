@@ -24,7 +24,7 @@ const tileStep = 4;
 const smallestTile = 16;
 
 /**
- * How to divide a computation so that it needs about as much memory as it may.
+ * Divides a computation so that it needs about as much memory as it may.
  *
  * @param latent height and width in latent pixels
  * @returns images to compute at once, and the side of a tile in latent pixels where one image needs too much

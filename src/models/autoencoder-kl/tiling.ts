@@ -1,6 +1,6 @@
 import { float32, floats, type HostTensor } from '../../tensorflow/index.js';
 
-/** How a large image is computed in parts: squares of the input at equal distances, whose results overlap. */
+/** Division of a large image into parts: squares of the input at equal distances, whose results overlap. */
 export interface TileGrid {
   /** Side of a tile, in pixels of the input. */
   readonly tile: number;

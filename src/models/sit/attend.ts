@@ -196,7 +196,7 @@ function pool(x: Tensor, grid: number, side: number, factor: number): Tensor {
   return tf.matMul(poolingMatrix(grid, side, factor), x);
 }
 
-/** What a gradient by the averages adds to `dx`, a gradient by the points. */
+/** Contribution of a gradient by the averages to `dx`, a gradient by the points. */
 function poolGradient(dx: Tensor, dMeans: Tensor, grid: number, side: number, factor: number): Tensor {
   if (grid % side === 0) return spread(dx, dMeans, grid, side, factor)[0];
   return dx.add(tf.matMul(poolingMatrix(grid, side, factor), dMeans, true, false));

@@ -14,7 +14,7 @@ export interface CarriedModel {
 /** Gives a weight by its name. */
 export type WeightOf = (name: string) => HostTensor | Promise<HostTensor>;
 
-/** What becomes of each class's row of the label table. */
+/** Fate of each class's row of the label table. */
 export interface CarriedClasses {
   /** For each class, its label in the other model; nothing where that has none of the name. */
   readonly rows: readonly (number | undefined)[];
@@ -24,7 +24,7 @@ export interface CarriedClasses {
   readonly dropped: readonly string[];
 }
 
-/** How weights are carried from one model to another; tensors by their names. */
+/** Plan to carry weights from one model to another; tensors by their names. */
 export interface Carry {
   /** Of the same shape, taken as they are. */
   readonly carried: readonly string[];
@@ -238,7 +238,7 @@ function resize(value: HostTensor, axis: number, { rows, columns, data }: Matrix
 /** Names that are listed before the others are only counted. */
 const listed = 6;
 
-/** What a carry does, in lines: for `plan`, the log and the report. */
+/** Describes a carry in lines: for `plan`, the log and the report. */
 export function carryLines({ carried, resized, fresh, dropped, classes }: Carry): string[] {
   const tensors = (count: number) => `${count} ${count === 1 ? 'tensor' : 'tensors'}`;
   const part = (what: string, names: readonly string[]) =>

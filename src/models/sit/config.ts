@@ -1,4 +1,4 @@
-/** What defines a scalable interpolant transformer, with attention mediators or without. */
+/** Architecture of a scalable interpolant transformer, with attention mediators or without. */
 export interface SiTConfig {
   /** Height and width of a latent, in latent pixels. */
   readonly latentSize: number;
@@ -12,7 +12,7 @@ export interface SiTConfig {
   readonly mediators: readonly number[];
   /** Probability that training replaces a label with the null class. 0: there is no null class. */
   readonly labelDropout: number;
-  /** Whether queries and keys are normalised, head by head. Default false. */
+  /** True to normalise queries and keys, head by head. Default false. */
   readonly qkNorm?: boolean;
 }
 

@@ -4,7 +4,7 @@ import { mlpRatio, sitParameters, timestepFrequencies } from './parameters.js';
 
 // Planning counts costs, and loads no tensors for it.
 
-/** What a model costs, for one sample. */
+/** Cost of a model, for one sample. */
 export interface ModelCost {
   readonly parameters: number;
   /** Multiply-accumulates of a forward pass, which papers call FLOPs. */

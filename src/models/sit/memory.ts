@@ -2,7 +2,7 @@ import { gridOf, queryChunks, type SiTConfig } from './config.js';
 import { sitCost } from './cost.js';
 import { mlpRatio } from './parameters.js';
 
-/** What decides about a training's memory beside its model. */
+/** Choices that decide about a training's memory beside its model. */
 export interface MemoryChoice {
   /** Samples that are computed at once. */
   readonly batch: number;
@@ -60,26 +60,26 @@ export interface SampledModel {
   readonly base?: SiTConfig | undefined;
 }
 
-/** What decides about a sampling's memory beside what decodes. */
+/** Choices that decide about a sampling's memory beside what decodes. */
 export interface SamplingChoice {
   /** One of each phase; what guides is the same in all. */
   readonly models: readonly SampledModel[];
   /** Samples that are drawn at once. */
   readonly batch: number;
-  /** Whether guidance acts: the model is then asked twice, or the weaker one beside it. */
+  /** True when guidance acts: the model is then evaluated twice, or the weaker one beside it. */
   readonly guided: boolean;
-  /** Whether likelihoods are measured, by the gradient of what the models put out. */
+  /** True when likelihoods are measured, by the gradient of the models' outputs. */
   readonly gradients: boolean;
   /** Features that are kept of each sample where steps are predicted: the last and its differences. */
   readonly features: number;
 }
 
-/** What decodes samples. */
+/** Cost of decoding samples. */
 export interface DecodingCost {
   readonly parameters: number;
   /** Bytes that it needs beside its weights. */
   readonly bytes: number;
-  /** Whether it computes while the next samples are drawn. */
+  /** True when it computes while the next samples are drawn. */
   readonly whileDrawing: boolean;
 }
 
@@ -87,7 +87,10 @@ export interface DecodingCost {
 const samplingBaseBytes = 520e6;
 /** Bytes of a block's graphs. Measured. */
 const blockBytes = 9e6;
-/** What reading weights from files leaves in memory at most, as garbage that is not yet collected. Measured. */
+/**
+ * Upper bound, in bytes, on what reading weights from files leaves in memory as garbage that is not yet collected.
+ * Measured.
+ */
 const mostReadBytes = 100e6;
 /** Memory in use for each byte that a pass is known to hold: what the allocator does not fill. Measured. */
 const allocatedOfPass = 2;

@@ -3,7 +3,7 @@ import { permute } from '../../nn/parameters.js';
 import { float32, type HostTensor } from '../../tensorflow/index.js';
 import type { SiTConfig } from './config.js';
 
-/** Where a parameter stands in the PyTorch reference, and how its layout differs. */
+/** Place of a parameter in the PyTorch reference, and the difference in layout. */
 interface ReferencePlace {
   readonly name: string;
   /** The reference's shape. */

@@ -20,7 +20,7 @@ export function referenceShapes(config: SiTConfig): Map<string, readonly number[
   ]);
 }
 
-/** What a file does not tell by its tensors' shapes. */
+/** Facts that the shapes of a file's tensors do not tell. */
 interface InferenceHints {
   /** Attention heads of a model of this width and depth: needed where no block has mediators, whose tables tell them. */
   readonly headsOf?: (model: Pick<SiTConfig, 'hiddenSize' | 'depth'>) => number | undefined;
@@ -93,7 +93,7 @@ export function checkState(found: StateShapes, config: SiTConfig, path: string):
   if (problems.length > 0) throw mismatch(path, problems);
 }
 
-/** What is missing, unexpected or of another shape among `found`. */
+/** Lists what is missing, unexpected or of another shape among `found`. */
 export function stateProblems(found: StateShapes, expected: StateShapes): string[] {
   const text = (shape: readonly number[]) => `[${shape.join(', ')}]`;
   const wrong = [...expected].flatMap(([name, shape]) => {
@@ -121,7 +121,10 @@ export function mismatch(path: string, problems: readonly string[]): UserError {
   });
 }
 
-/** Where PyTorch meets parameters: those of a module itself, then of the modules in it, in the order of its constructor. */
+/**
+ * Order in which PyTorch meets parameters: those of a module itself, then of the modules in it, in the order of its
+ * constructor.
+ */
 const modules = ['pos_embed', 'x_embedder.', 't_embedder.', 'y_embedder.', 'blocks.', 'final_layer.'];
 const inBlock = [
   ...['an', 'na', 'ah', 'aw', 'ha', 'wa'].map((bias) => `attn.${bias}_bias`),
@@ -147,7 +150,7 @@ function rankOf(name: string): readonly number[] {
   return [module, Number(number), part, leaves.findIndex((leaf) => name.endsWith(leaf))];
 }
 
-/** What the reference's training options say of a model; each only where they do. */
+/** Facts about a model in the reference's training options; each only where they have it. */
 interface ReferenceArgs {
   /** Of an image of this size a latent is an eighth. */
   readonly imageSize?: number;
@@ -174,7 +177,7 @@ export function readReferenceArgs(args: Readonly<Record<string, unknown>>): Refe
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }
 
-/** Where the options contradict the shapes of the tensors that they were saved with. */
+/** Lists where the options contradict the shapes of the tensors that they were saved with. */
 export function argsContradictions(args: ReferenceArgs, config: SiTConfig): string[] {
   const { imageSize, classes, mediators } = args;
   const told: readonly (readonly [key: string, said: number | undefined, found: readonly number[]])[] = [

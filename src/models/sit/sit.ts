@@ -51,7 +51,7 @@ export function sit(
   return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks), condition);
 }
 
-/** How tokens `[batch, tokens, hidden]` get through the blocks: by them, or by what is known of their outputs. */
+/** Way of tokens `[batch, tokens, hidden]` through the blocks: by them, or by what is known of their outputs. */
 export type ThroughBlocks = (h: Tensor, blocks: (h: Tensor) => Tensor) => Tensor;
 
 /** One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], `condition` [batch, hidden] after SiLU. */

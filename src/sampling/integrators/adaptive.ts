@@ -12,13 +12,13 @@ const smallestStep = 1e-7;
 export interface AdaptiveIntegration {
   /** States at the first time. */
   readonly init: HostTensor;
-  /** Where states are wanted, ascending or descending; the first is the start. */
+  /** Times at which states are wanted, ascending or descending; the first is the start. */
   readonly times: readonly number[];
   /** As given to `dopri5Step`. */
   readonly tolerances: Tolerances;
   /**
-   * What has a step size of its own: each sample, whose path then does not depend on the others of its batch, or the
-   * batch, as in torchdiffeq.
+   * Owner of a step size: each sample, whose path then does not depend on the others of its batch, or the batch, as in
+   * torchdiffeq.
    */
   readonly control: 'sample' | 'batch';
   /** A program of the field. */
@@ -153,7 +153,7 @@ function failure(t: number): UserError {
   });
 }
 
-/** How the size of steps follows their error. */
+/** Control of the step size by the error. */
 interface StepControl {
   /** Steps are made this much smaller than their error asks for. */
   readonly safety: number;

@@ -11,7 +11,7 @@ type Step<Inputs extends string> = (
   rows: readonly number[],
 ) => Promise<Readonly<Record<'x' | 'f', HostTensor>>>;
 
-/** What Adams–Bashforth steps are made of, for one model. */
+/** Programs of Adams–Bashforth steps, for one model. */
 export interface MultistepPrograms {
   /** A step of a Runge–Kutta method of order `order` - 1 or more; unused where `order` is below 3. */
   readonly start: Step<'x' | 't' | 'dt'>;
@@ -73,7 +73,7 @@ export class MultistepHistory {
     return next;
   }
 
-  /** What is looked back on, and how much each part counts. */
+  /** Earlier fields to look back on, with the weight of each. */
   private past(
     { index, t, dt }: StepTime,
     rows: readonly number[],

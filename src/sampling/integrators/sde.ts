@@ -82,7 +82,7 @@ export const stochasticHeun: SdeStep = (sde, inputs) =>
     return { x: tf.add(noisy, tf.mul(tf.add(first, second), tf.div(dt, 2))), mean: noisy };
   });
 
-/** What last steps are made of. */
+/** Fields that last steps are made of. */
 export interface LastStepFields {
   readonly transport: Transport;
   /** Drift of the SDE. */

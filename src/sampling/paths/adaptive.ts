@@ -69,7 +69,7 @@ function adaptivePrograms({ session, field, sizes }: OdeSteps, network: Network,
 class AdaptivePath {
   readonly switches: PhaseSwitch[] = [];
   private readonly phaseOf: PhaseState[];
-  /** How many steps of each sample were accepted. */
+  /** Number of accepted steps of each sample. */
   readonly accepted: number[];
   /** Samples whose field is still the one of the phase that they have left. */
   private readonly stale = new Set<number>();

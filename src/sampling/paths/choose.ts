@@ -20,7 +20,7 @@ import { cachedEulerSteps, cachedSdeSteps } from './cached.js';
 import { densityField, type FollowPath, gridPath, sampleField } from './path.js';
 import { multistepSteps, rungeKuttaSteps, sdeSteps } from './steps.js';
 
-/** How to get from noise to data, in full. */
+/** Settings of the way from noise to data, in full. */
 export interface SamplerSettings {
   readonly choice: SamplerChoice;
   /** Points of the time grid. */
@@ -87,7 +87,7 @@ export function pathOf(options: PathOptions): FollowPath {
   return gridPath({ times, lastStepSize: 0 }, phases, steps);
 }
 
-/** What following samples takes, each step asking the most costly network once. */
+/** Cost of following samples, each step evaluating the most costly network once. */
 function samplingWork(networks: readonly Network[], evaluations: number): SamplingWork {
   const asked = networks.map(({ model, guidance, base = model }) =>
     guidance === undefined ? [model] : [model, base],

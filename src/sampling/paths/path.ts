@@ -10,7 +10,7 @@ import { takeRows } from '../rows.js';
 export interface PathInputs {
   /** States at the start, `[batch, …]`. */
   readonly init: HostTensor;
-  /** What a path takes of each sample beside its state, samples first: int32 `labels` and what else its field wants. */
+  /** Inputs of a path for each sample beside its state, samples first: int32 `labels` and what else its field wants. */
   readonly perSample: Readonly<Record<string, HostTensor>> & { readonly labels: HostTensor };
   /** Standard normal numbers for a step, shaped as the states. Needed by SDEs. */
   readonly noise?: (step: number) => Promise<HostTensor>;
@@ -26,7 +26,7 @@ export interface PathResult {
   readonly x: HostTensor;
   /** Steps that each sample took. */
   readonly steps: readonly number[];
-  /** Where samples went from one model to another. */
+  /** Switches of samples from one model to another. */
   readonly switches: readonly PhaseSwitch[];
 }
 
@@ -93,7 +93,7 @@ export function rowsOfAll<T extends HostTensors>(
   ) as { readonly [Name in keyof T]: HostTensor };
 }
 
-/** What an ODE follows: the field that moves its states, made of a model's velocity and what a path takes of samples. */
+/** Field that an ODE follows, made of a model's velocity and what a path takes of samples. */
 export type OdeField = (velocity: VectorField, perSample: Tensors) => VectorField;
 
 /** States are samples. */

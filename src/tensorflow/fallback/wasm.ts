@@ -29,7 +29,7 @@ const names = ['Einsum', 'UnsortedSegmentSum'];
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
-/** What both backends offer, and their type declarations do not all show. */
+/** Members that both backends offer, and that their type declarations do not all show. */
 interface PlainBackend {
   firstUse: boolean;
   makeTensorInfo(shape: readonly number[], dtype: DataType, values: Values): TensorInfo;

@@ -8,7 +8,7 @@ export type Device = 'auto' | 'cpu' | 'gpu';
 
 interface DeviceChoice {
   readonly device: Device;
-  /** Whether a person asked for this device, by an option, the environment or an earlier set-up. */
+  /** True when a person asked for this device, by an option, the environment or an earlier set-up. */
   readonly asked: boolean;
   /** The build to fetch. */
   readonly build: Build;
@@ -20,7 +20,7 @@ interface DeviceChoice {
 export const rememberedDeviceFile = 'device';
 
 /**
- * Which build serves this machine: what was asked for, otherwise CUDA where there is an NVIDIA driver.
+ * Chooses the build for this machine: the one asked for, otherwise CUDA where there is an NVIDIA driver.
  *
  * @throws UserError `device-unknown` for a bad `PIPELINE_DEVICE`; `gpu-build-missing` when a GPU is asked for on a platform that
  *   has no CUDA build.

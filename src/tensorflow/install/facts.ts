@@ -6,7 +6,7 @@ import { pinnedRelease } from './pinned-release.js';
 import { cacheFolder, checkMachine, requirePlatform, thisMachine } from './platform.js';
 import { type Build, readManifest } from './release.js';
 
-/** What is known about the native library without loading it. */
+/** Facts about the native library, found without loading it. */
 export interface LibraryFacts {
   /** The version that this release of ours is made for. */
   readonly pinnedVersion: string;
@@ -15,7 +15,7 @@ export interface LibraryFacts {
   /** The build that suits this machine, and why; undefined where none does. */
   readonly suited: { readonly build: Build; readonly reason: string } | undefined;
   readonly found: (LibraryLocation & { readonly bytes: number | undefined }) | undefined;
-  /** What is wrong, each with what mends it. */
+  /** Problems, each with its remedy. */
   readonly problems: readonly { readonly message: string; readonly remedy: string | undefined }[];
 }
 

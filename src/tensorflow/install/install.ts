@@ -88,7 +88,7 @@ async function finish(
   }
 }
 
-/** What a wheel gave that was unpacked before an interruption, if it is all still there. */
+/** Reads which files a wheel gave before an interruption, if they are all still there. */
 async function readSeal(staging: string, wheel: Wheel): Promise<UnpackedFile[] | undefined> {
   try {
     const files = JSON.parse(await readFile(sealPath(staging, wheel), 'utf8')) as UnpackedFile[];

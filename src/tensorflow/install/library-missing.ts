@@ -2,7 +2,9 @@ import { UserError } from '../../base/errors.js';
 import { damagedBuild, type LibraryOptions } from './locate.js';
 import { cacheFolder, setupCommand, setupWith } from './platform.js';
 
-/** What is said where the native library is needed and not there, or not whole: which file, and what fetches it. */
+/**
+ * Error for a native library that is needed and missing or incomplete: names the file, and the command that fetches it.
+ */
 export function libraryMissing(options: LibraryOptions = {}): UserError {
   const cache = cacheFolder(options.env);
   for (const build of ['cpu', 'cuda'] as const) {

@@ -27,7 +27,7 @@ export interface LibraryLocation {
 }
 
 export interface LibraryOptions {
-  /** What to compute on; by default what the environment says (`PIPELINE_DEVICE`), then what is there. */
+  /** Device to compute on; by default the one that `PIPELINE_DEVICE` names, then the one that is there. */
   readonly device?: Device | undefined;
   readonly env?: NodeJS.ProcessEnv;
   readonly release?: Release;
@@ -35,9 +35,9 @@ export interface LibraryOptions {
 }
 
 /**
- * Where the native library is, or undefined when it has not been set up. Looks at names and sizes only
- * (`verifyLibrary` reads the content), so it takes about a millisecond.
- * With `PIPELINE_TENSORFLOW` set, that folder's libraries are taken and nothing else.
+ * Finds the native library; undefined when it has not been set up. Looks at names and sizes only (`verifyLibrary` reads
+ * the content), so it takes about a millisecond. With `PIPELINE_TENSORFLOW` set, that folder's libraries are taken and
+ * nothing else.
  *
  * @throws UserError `tensorflow-folder-incomplete` when `PIPELINE_TENSORFLOW` names a folder without the libraries,
  *   `tensorflow-damaged` when one of them is cut short;
@@ -60,7 +60,7 @@ export function locateLibrary(options: LibraryOptions = {}): LibraryLocation | u
   return undefined;
 }
 
-/** Where one build is, or undefined when it is missing or damaged. */
+/** Finds one build; undefined when it is missing or damaged. */
 export function locateBuild(
   release: Release,
   build: Build,
@@ -126,7 +126,7 @@ const headerBytes = 64;
 const magic = 0x7f454c46;
 
 /**
- * Whether a 64-bit ELF file ends before its table of sections, which linkers write last: the loader maps such a file
+ * True when a 64-bit ELF file ends before its table of sections, which linkers write last: the loader maps such a file
  * and the process dies when it touches what is missing. False for files of other formats.
  */
 function isTruncatedElf(path: string): boolean {

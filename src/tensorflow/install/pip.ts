@@ -106,7 +106,7 @@ function watchGrowth(
   }, pollMilliseconds);
 }
 
-/** What pip had received goes where a later download continues it, if it is more than what is there. */
+/** Moves pip's partial download to where a later download continues it, if it is longer than the one there. */
 async function keepBeginning(scratch: string, wheel: Wheel, downloads: string): Promise<void> {
   const partial = join(downloads, partialName(wheel));
   const beginning = await findBeginning(scratch, wheel);
@@ -135,7 +135,7 @@ function lastError(result: Result): string {
 
 const publicIndex = 'https://pypi.org/simple';
 
-/** What of pip's configuration matters to who downloads without pip. */
+/** Settings of pip that matter to a download without pip. */
 interface IndexSettings {
   /** Addresses of package indexes, in the order to ask them. */
   readonly indexes: readonly string[];

@@ -33,7 +33,7 @@ export function requirePlatform(): Platform {
   });
 }
 
-/** What decides whether the published libraries run on a machine. */
+/** Facts that decide whether the published libraries run on a machine. */
 export interface Machine {
   readonly platform: Platform;
   /** Text of `/proc/cpuinfo`, where there is one. */
@@ -99,8 +99,8 @@ function read(): string | undefined {
 }
 
 /**
- * Whether this processor has AVX-512, as far as it says; true for other architectures. With less, oneDNN has no fast
- * way with bfloat16 (measured on a Zen 3: seven times the time of float32), nor with convolutions of a single image.
+ * True when this processor reports AVX-512; true for other architectures. With less, oneDNN has no fast way with
+ * bfloat16 (measured on a Zen 3: seven times the time of float32), nor with convolutions of a single image.
  */
 export function hasAvx512(cpuinfo = cpuinfoText()): boolean {
   return cpuinfo === undefined || !/^flags\s*:/m.test(cpuinfo) || /^flags\s*:.*\bavx512f\b/m.test(cpuinfo);
@@ -121,7 +121,7 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
 
 const installed = fileURLToPath(import.meta.url).includes(`${sep}node_modules${sep}`);
 
-/** What fetches the native library: in a clone of this project, or where it is installed as a package. */
+/** Command that fetches the native library: in a clone of this project, or where it is installed as a package. */
 export const setupCommand = installed ? 'npx pipeline-setup' : 'npm run setup';
 
 /** The same with an option. */

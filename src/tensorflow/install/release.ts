@@ -16,7 +16,7 @@ export interface Wheel {
   readonly sha256: string;
 }
 
-/** What makes up the library for one platform: wheels, all unpacked into one folder. */
+/** Wheels that make up the library for one platform, all unpacked into one folder. */
 export interface ReleaseBuild {
   readonly build: Build;
   readonly platform: Platform;

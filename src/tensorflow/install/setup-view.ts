@@ -1,7 +1,7 @@
 import { formatBytes } from '../../base/format.js';
 import type { SetupEvent, SetupReport } from './wheel-source.js';
 
-/** What of a stream a view needs. */
+/** Members of a stream that a view needs. */
 export interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;

@@ -86,7 +86,7 @@ async function keepIfWhole(
   return undefined;
 }
 
-/** Where the cache cannot be written to, another folder may serve. */
+/** Adds the remedy for a cache that cannot be written to: another folder. */
 function withCacheRemedy(error: unknown): unknown {
   const ofTheFolder = ['read-only', 'permission-denied', 'not-a-folder', 'lock-unavailable', 'disk-full'];
   if (!(error instanceof UserError) || !ofTheFolder.includes(error.code)) return error;

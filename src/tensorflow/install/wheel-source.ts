@@ -2,7 +2,7 @@ import type { Wheel } from './release.js';
 
 /** A place that wheels come from. */
 export interface WheelSource {
-  /** How the place is called in messages. */
+  /** Name of the place in messages. */
   readonly name: string;
   /**
    * Brings a wheel onto this disk. Its content is checked by the caller.
@@ -22,19 +22,19 @@ export interface FetchContext {
 
 export interface FetchedWheel {
   readonly path: string;
-  /** Whether we downloaded it, and so may delete it. */
+  /** True when we downloaded it, and so may delete it. */
   readonly ours: boolean;
 }
 
-/** Where the beginning of a download is kept, to be continued. */
+/** File that keeps the beginning of a download, to be continued. */
 export function partialName(wheel: Wheel): string {
   return `${wheel.filename}.partial`;
 }
 
-/** What setting the library up tells while it works. A closed union. */
+/** Event of the library's set-up. A closed union. */
 export type SetupEvent =
   | { readonly type: 'step'; readonly message: string }
-  /** How far the current step is; `done` and `total` are bytes. */
+  /** Progress of the current step; `done` and `total` are bytes. */
   | { readonly type: 'progress'; readonly label: string; readonly done: number; readonly total: number }
   | { readonly type: 'warning'; readonly message: string };
 
