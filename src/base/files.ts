@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync } from 'node:fs';
 import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { getSystemErrorMap } from 'node:util';
 import { UserError } from './errors.js';
@@ -74,6 +74,10 @@ const otherCalls = /^(connect|bind|listen|accept|shutdown|send|recv|getaddrinfo|
 
 /** The code of an error that a library tells in the system's words. */
 function codeInMessage(message: string): string | undefined {
+  // Node says so too of a module that it found no descriptor for.
+  const [, kind, file] = /^Cannot find (package|module) '(\/[^']+)'/.exec(message) ?? [];
+  if (file !== undefined && existsSync(kind === 'module' ? file : join(dirname(file), 'package.json')))
+    return 'EMFILE';
   return Object.keys(words).find((code) => words[code]!.test(message));
 }
 

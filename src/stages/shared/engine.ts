@@ -30,8 +30,8 @@ export function onEngine(
         from(
           tellOnce(warnings).map((message): StageEvent => ({ type: 'notice', level: 'warning', message })),
         ),
-        of<StageEvent>({ type: 'summary', measured: true, values }),
         profile === undefined ? defer(work) : profiled(profile, work),
+        of<StageEvent>({ type: 'summary', measured: true, values }),
       );
     }),
   );

@@ -249,7 +249,12 @@ describe('the Fréchet distance of latents', () => {
     expect((await run('own')).summary.latentFrechetDistance).toBeAllclose(0, { absolute: 1e-9 });
     const { summary, events } = await run('other');
     expect(summary.latentFrechetDistance).toBeGreaterThan(1e-6);
-    expect(Object.keys(summary)).toEqual(['latentFrechetDistance', 'samples', 'referenceImages']);
+    expect(Object.keys(summary)).toEqual([
+      'latentFrechetDistance',
+      'samples',
+      'referenceImages',
+      'computedOn',
+    ]);
     // 8 features of 24 images on either side: nothing to warn of.
     expect(events.filter(({ type }) => type === 'notice')).toEqual([]);
     await bench.close();
