@@ -16,8 +16,8 @@ export interface Finding {
 }
 
 /**
- * What checks across keys and stages may look at: only stages that are valid by themselves. `Configs` has the
- * configuration of each kind of stage.
+ * View of the configuration for checks across keys and stages: only stages that are valid by themselves. `Configs` has
+ * the configuration of each kind of stage.
  */
 export class CheckContext<Configs extends object = Record<string, unknown>> {
   readonly problems: Problem[] = [];
@@ -35,7 +35,7 @@ export class CheckContext<Configs extends object = Record<string, unknown>> {
     return stage?.kind === kind ? (stage.config as Configs[Kind]) : undefined;
   }
 
-  /** Whether a stage's configuration holds a value at a dotted path itself, rather than by default. */
+  /** True when a stage's configuration holds a value at a dotted path itself, rather than by default. */
   isWritten(stage: string, path: string): boolean {
     let tree: Tree | undefined = this.root;
     for (const key of ['stages', stage, ...path.split('.')]) tree = tree && member(tree, key)?.value;
@@ -60,7 +60,7 @@ export class CheckContext<Configs extends object = Record<string, unknown>> {
 /** A rule between keys that a schema cannot express; what it finds is in the context's problems. */
 export type StageCheck = (stage: PipelineStage, context: CheckContext) => void;
 
-/** What pipeline files are held to. */
+/** Rules that pipeline files must obey. */
 export interface PipelineRules {
   /** Of pipeline files, with the schema of every kind of stage in it. */
   readonly schema: Schema;

@@ -11,7 +11,7 @@ export interface Diagnostic extends Location {
   readonly severity: 'error' | 'warning';
   /** One sentence: what was expected and what was found. */
   readonly message: string;
-  /** What to do about it, as a sentence. */
+  /** Remedy, as a sentence. */
   readonly remedy?: string;
   /** Other places that the problem is about. */
   readonly related?: readonly (Location & { readonly message: string })[];
@@ -61,7 +61,10 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: reado
 /** Widest part of a source line that is shown, in terminal columns. */
 const widestExcerpt = 120;
 const excerptIndent = 4;
-/** How far from a place, in UTF-16 code units, a line is looked at: each character that is told apart costs what is. */
+/**
+ * Distance from a place, in UTF-16 code units, within which a line is looked at: each character that is told apart
+ * costs what is.
+ */
 const reach = 2000;
 
 /**

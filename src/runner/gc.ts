@@ -27,7 +27,7 @@ export interface Garbage {
 
 interface GarbageOptions {
   readonly kept: ReadonlySet<string>;
-  /** What changed more recently stays. */
+  /** Minimum age: an output that changed more recently stays. */
   readonly youngerThanMs: number;
   readonly now?: number;
 }
@@ -92,11 +92,11 @@ async function names(folder: string): Promise<string[]> {
   });
 }
 
-/** What outputs are kept for. */
+/** Files and runs for which outputs are kept. */
 interface References {
   /** Fingerprints. */
   readonly kept: ReadonlySet<string>;
-  /** What could not be read or found: as long as there is any of it, everything has to be kept. */
+  /** Files that could not be read or found: as long as there are any, everything has to be kept. */
   readonly unknown: readonly UserError[];
   /** Files that cannot be planned but need not be, as they have never run here. */
   readonly notices: readonly string[];
@@ -145,10 +145,10 @@ export async function findReferences(options: ReferencesOptions): Promise<Refere
   return found;
 }
 
-/** What else is YAML has neither of these keys. */
+/** Keys of which every pipeline file has one; other YAML has neither. */
 const mayBePipeline = /\b(stages|extends)\b/;
 
-/** Whether a file may ever have run here. */
+/** True when a file may ever have run here. */
 function mayHaveRun(file: string, known: KnownFiles | undefined): boolean {
   return known?.isComplete !== true || known.files.includes(file);
 }
@@ -166,7 +166,7 @@ class Found implements References {
     for (const fingerprint of fingerprints) this.kept.add(fingerprint);
   }
 
-  /** What does not succeed is not known. */
+  /** Runs `work`; undefined where it fails, which makes its subject unknown. */
   async attempt<T>(work: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await work();

@@ -10,7 +10,7 @@ import { applyOverrides } from './yaml/overrides.js';
 import { locate, readText, type Span, type UnreadableFile } from './yaml/text.js';
 import { leaves, type MapTree, type Tree } from './yaml/tree.js';
 
-/** Where a value was written, and by which environment variables. */
+/** Place at which a value was written, and the environment variables in it. */
 export interface ValueSource extends Origin {
   /** Environment variables whose values are in it. */
   readonly environment?: readonly string[];
@@ -20,7 +20,7 @@ export type LoadedPipeline =
   | {
       readonly ok: true;
       readonly pipeline: Pipeline;
-      /** Where each value was written, by its dotted path from the root. What is not in it is a default. */
+      /** Place at which each value was written, by its dotted path from the root. What is not in it is a default. */
       readonly sources: ReadonlyMap<string, ValueSource>;
       /** Absolute paths of the file and of all that it extends. */
       readonly files: readonly string[];
@@ -51,11 +51,11 @@ function sourceOf(leaf: Tree): ValueSource {
 }
 
 export interface LoadOptions {
-  /** What the file is held to. */
+  /** Rules that the file must obey. */
   readonly rules: PipelineRules;
   /** Values to override, such as `stages.train.steps=100`; see {@link applyOverrides}. */
   readonly set?: readonly string[];
-  /** What `${env:NAME}` refers to. Default: the environment of this process. */
+  /** Variables that `${env:NAME}` refers to. Default: the environment of this process. */
   readonly env?: Environment;
 }
 
@@ -106,7 +106,7 @@ interface Checked {
   readonly tree: Tree;
   readonly pipeline: Pipeline | undefined;
   readonly problems: readonly Problem[];
-  /** What a stage may lack on this machine, though nothing is wrong with the file: each a warning. */
+  /** Lists what a stage may lack on this machine, though nothing is wrong with the file: each a warning. */
   readonly missing: () => readonly MissingPath[];
 }
 
@@ -136,13 +136,13 @@ export function checkConfiguration(
   };
 }
 
-/** What is shown of a file with problems. */
+/** Result for a file with problems. */
 export const invalid = (problems: readonly Problem[], files: readonly string[]): Invalid => ({
   ok: false,
   diagnostics: sortDiagnostics(problems.map(diagnostic), files),
 });
 
-/** What is found at the place of an unreadable value says nothing new. */
+/** False for a finding at the place of an unreadable value, which says nothing new. */
 const isNoConsequence =
   (unreadable: readonly Span[]) =>
   ({ span }: Problem): boolean =>

@@ -51,7 +51,7 @@ function pathsOf(tree: Tree, schema: Schema): readonly ScalarTree[] {
   return paths;
 }
 
-/** What was probably meant: a name that is near, beside the last folder of the path that is there. */
+/** Suggests the path that was probably meant: a name that is near, beside the last folder of the path that is there. */
 function similar(path: string): string {
   let above = path;
   while (!existsSync(dirname(above))) above = dirname(above);

@@ -1,6 +1,6 @@
 import type { RuntimeConfig, SweepConfig } from '../generated/index.js';
 
-/** Where a value was written. */
+/** Place at which a value was written. */
 export interface Origin {
   /** Absolute path of the file, or `--set`. */
   readonly file: string;
@@ -10,7 +10,7 @@ export interface Origin {
 
 /** A stage that another stage names. */
 export interface StageReference {
-  /** Where in the configuration, with dots: `phases.0.model`. */
+  /** Place in the configuration, with dots: `phases.0.model`. */
   readonly path: string;
   readonly stage: string;
 }
@@ -25,7 +25,7 @@ export interface OwnSettings {
 export const seedOf = ({ seed }: Pick<Pipeline, 'seed'>, { own }: { readonly own?: OwnSettings }): number =>
   own?.seed ?? seed;
 
-/** Where and how a stage computes: its own keys over those of the pipeline. */
+/** Runtime of a stage: its own keys over those of the pipeline. */
 export const runtimeOf = (
   { runtime }: Pick<Pipeline, 'runtime'>,
   { own }: { readonly own?: OwnSettings },
@@ -34,11 +34,11 @@ export const runtimeOf = (
 /** A stage of a pipeline, defaults applied. */
 export interface PipelineStage<Kind extends string = string, Config = object> {
   readonly id: string;
-  /** What `uses` names. */
+  /** Kind of stage, as `uses` names it. */
   readonly kind: Kind;
   /** Without `uses`, `seed` and `runtime`. */
   readonly config: Config;
-  /** What the stage has otherwise than the pipeline; absent where that is nothing. */
+  /** Settings that the stage has otherwise than the pipeline; absent where there are none. */
   readonly own?: OwnSettings;
   readonly references: readonly StageReference[];
   /** Dotted paths of the keys that change no output: `affectsOutput` in the schema. */
@@ -55,7 +55,7 @@ export interface Pipeline {
   readonly name: string;
   readonly seed: number;
   readonly runtime: RuntimeConfig;
-  /** What `pipeline sweep` varies. */
+  /** Values that `pipeline sweep` varies. */
   readonly sweep?: SweepConfig;
   /** By id, in the order of the file. */
   readonly stages: ReadonlyMap<string, PipelineStage>;

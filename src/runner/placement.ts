@@ -1,4 +1,4 @@
-/** What stages and trials may use together. */
+/** GPUs and memory that stages and trials may use together. */
 export interface Machine {
   /** GPUs by the names that CUDA_VISIBLE_DEVICES has for them. */
   readonly devices: readonly string[];
@@ -6,7 +6,7 @@ export interface Machine {
   readonly bytes: number;
 }
 
-/** What one of them is expected to need. */
+/** Expected need of one of them. */
 export interface Demand {
   /** GPUs of its own; as many as there are, where there are fewer. */
   readonly devices: number;
@@ -14,7 +14,7 @@ export interface Demand {
   readonly bytes: number;
 }
 
-/** What runs, and on which GPUs. */
+/** Work that runs, and its GPUs. */
 export interface Placed extends Demand {
   readonly on: readonly string[];
 }

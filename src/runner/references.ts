@@ -5,7 +5,7 @@ import { spanAt, type Tree } from './yaml/tree.js';
 /** A stage as far as references need it; its configuration may be invalid otherwise. */
 export interface ReferringStage {
   readonly id: string;
-  /** What `uses` says, if it is a kind. */
+  /** Kind of stage, if `uses` names one. */
   readonly kind: string | undefined;
   readonly references: readonly WrittenReference[];
 }

@@ -77,7 +77,7 @@ const stageSchema = (pipeline: Schema): Schema => pipeline.properties!.stages!.a
 
 const referencesIn = oncePerValue((schema, stage) => [...writtenReferences(schema, stage)]);
 
-/** What only the values of a valid stage decide. */
+/** Defaults that only the values of a valid stage decide. */
 const completed = oncePerValue((schema, stage) => {
   const complete = withDefaults(schema, stage) as Written;
   const { seed, runtime } = complete;

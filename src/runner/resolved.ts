@@ -25,7 +25,7 @@ export function resolvedConfig({
   };
 }
 
-/** Where a value of a resolved configuration comes from. */
+/** Place that a value of a resolved configuration comes from. */
 type ValueOrigin =
   | ({ readonly type: 'written' } & ValueSource)
   /** Another value, such as the name of a model, stands for it. */

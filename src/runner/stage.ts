@@ -3,7 +3,7 @@ import type { PipelineRules } from './check.js';
 import type { RuntimeConfig } from '../generated/index.js';
 import type { Json, Origin } from './fingerprint/origin.js';
 
-/** What a stage tells while it runs. A closed union: every renderer handles each of these. */
+/** Event of a running stage. A closed union: every renderer handles each of these. */
 export type StageEvent =
   | StageProgress
   /** Something worth a line: a skipped file, a fallback taken. */
@@ -14,7 +14,7 @@ export type StageEvent =
    */
   | { readonly type: 'summary'; readonly values: Readonly<Record<string, Json>>; readonly measured?: true };
 
-/** How far the stage is. `figures` are current values such as `loss`, shown beside the rate. */
+/** Progress of the stage. `figures` are current values such as `loss`, shown beside the rate. */
 export interface StageProgress {
   readonly type: 'progress';
   readonly done: number;
@@ -49,7 +49,7 @@ export interface StageOutput {
   /** Absolute path of the folder that holds the output. Read-only. */
   readonly directory: string;
   readonly fingerprint: string;
-  /** What it is, however it was made; absent where that is not known, as in pages about runs. */
+  /** Content of the output, however it was made; absent where that is not known, as in pages about runs. */
   readonly content?: string;
   /** The stage's configuration, with defaults applied: as it is now, in keys that change no output too. */
   readonly config: Json;
@@ -62,7 +62,7 @@ export interface StageOutput {
 
 export type { Json, RuntimeConfig };
 
-/** What a stage reads, as it was when the run was planned. Plain data: it crosses processes. */
+/** Inputs of a stage, as they were when the run was planned. Plain data: it crosses processes. */
 export interface StageReads {
   /** Absolute path of the folder of all runs, which knows the hashes of files. */
   readonly runsRoot: string;
@@ -80,7 +80,7 @@ export interface FingerprintedContent {
   readonly hashes?: string;
 }
 
-/** What a stage is given to work with. */
+/** Surroundings of a running stage. */
 export interface StageContext {
   /** The stage's id in the pipeline file. */
   readonly id: string;
@@ -98,11 +98,11 @@ export interface StageContext {
   input(stage: string): StageOutput;
   /** Present where several processes run the stage together: this one's part in it. */
   readonly workers?: StageWorkers;
-  /** What the output follows from, and is known by. Absent where a stage is run outside of a pipeline. */
+  /** Origin of the output, which it is known by. Absent where a stage is run outside of a pipeline. */
   readonly origin?: Origin;
-  /** What the stage reads must hold. Absent where a stage is run outside of a pipeline. */
+  /** Content that the inputs of the stage must have. Absent where a stage is run outside of a pipeline. */
   readonly reads?: StageReads;
-  /** What `pin` of the stage's kind gave when the run was planned; absent where that asks for nothing. */
+  /** Result of the kind's `pin` when the run was planned; absent where that asks for nothing. */
   readonly pins?: Readonly<Record<string, string>>;
   /**
    * Present where the stage runs beside others: GPUs, by the names that CUDA_VISIBLE_DEVICES has for them, that are its
@@ -134,7 +134,7 @@ export interface StageFact {
   readonly bytes?: number;
 }
 
-/** What is known about a referenced stage before anything runs. */
+/** Knowledge about a referenced stage before anything runs. */
 export interface PlannedInput {
   readonly kind: string;
   /** Its configuration, with defaults applied. */
@@ -151,8 +151,8 @@ export interface StageKind<Config> {
   /** Absolute paths of files and folders, outside the pipeline's own outputs, whose content the output depends on. */
   externalInputs(config: Config, pipelineDirectory: string): readonly string[];
   /**
-   * What names in the configuration stand for at present whose meaning can move, such as a branch of a repository: by
-   * the key that holds the name. In the fingerprint this takes the name's place, so that it is asked for in planning.
+   * Resolves names in the configuration whose meaning can move, such as a branch of a repository: by the key that holds
+   * the name. In the fingerprint this takes the name's place, so that it is asked for in planning.
    *
    * @throws UserError where it cannot be told
    */
@@ -161,21 +161,19 @@ export interface StageKind<Config> {
     pipelineDirectory: string,
     signal?: AbortSignal,
   ): Promise<Readonly<Record<string, string>>>;
-  /**
-   * Whether `runtime.precision` changes the output: it is then part of the fingerprint.
-   */
+  /** True when `runtime.precision` changes the output: it is then part of the fingerprint. */
   readonly dependsOnPrecision: boolean;
   /**
-   * Whether tensors are computed, so that another engine, or another version of it, gives other numbers: its name is then
-   * part of the fingerprint. Default false.
+   * True when tensors are computed, so that another engine, or another version of it, gives other numbers: its name is
+   * then part of the fingerprint. Default false.
    */
   readonly dependsOnEngine?: boolean;
-  /** Whether the pipeline's seed changes the output. Default true: it is then part of the fingerprint. */
+  /** True when the pipeline's seed changes the output. Default true: it is then part of the fingerprint. */
   readonly dependsOnSeed?: boolean;
   /**
-   * Whether a file of the output, by its path in the output's folder, tells how the output was made rather than what was
-   * made: a log, timings, what keys that change no output decide. Such files are no part of the output's hash. Default:
-   * none is. `all` are the paths of all files.
+   * True when a file of the output, by its path in the output's folder, tells how the output was made rather than what
+   * was made: a log, timings, what keys that change no output decide. Such files are no part of the output's hash.
+   * Default: none is. `all` are the paths of all files.
    */
   isIncidental?(path: string, all: readonly string[]): boolean;
   /**
@@ -194,7 +192,7 @@ export interface StageKind<Config> {
     pipelineDirectory: string,
   ): Promise<readonly StageFact[]>;
   /**
-   * Whether its output shows how its inputs were configured: equal outputs of earlier stages that were configured
+   * True when its output shows how its inputs were configured: equal outputs of earlier stages that were configured
    * otherwise are then not the same to it.
    */
   readonly tellsOfInputs?: boolean;
@@ -209,7 +207,7 @@ export interface StageKind<Config> {
    * sweep's table, so that one to sort by is checked before anything runs. Those within a map go by the map's name.
    */
   readonly figures: readonly string[];
-  /** Whether several workers can run it together, as `StageContext.workers` tells each. */
+  /** True when several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */
   run(config: Config, context: StageContext): Observable<StageEvent>;
@@ -227,9 +225,9 @@ export interface StageWork {
 /** Runs a stage, in this process or in others. Cold, as `StageKind.run`. */
 export type StageExecutor = (work: StageWork) => Observable<StageEvent>;
 
-/** Where the pipeline finds stage kinds. Loading one may be slow, so that only what a file uses is loaded. */
+/** Registry of stage kinds. Loading one may be slow, so that only what a file uses is loaded. */
 export interface StageRegistry {
-  /** What pipeline files that name these kinds are held to. */
+  /** Rules for pipeline files that name these kinds. */
   readonly rules: PipelineRules;
   /** Names that `uses:` may take. */
   readonly names: readonly string[];

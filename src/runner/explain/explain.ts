@@ -171,7 +171,7 @@ function conflict({ root, path, name }: Facts, present: readonly string[], group
   };
 }
 
-/** How keys that are written below are removed from above. */
+/** Tells how a file removes keys that a file below it has written. */
 function removal(keys: readonly string[], path: TreePath, { source }: Span): string {
   const others = keys.length === 1 ? 'the other' : 'the others';
   return source.file === optionFile
@@ -221,7 +221,7 @@ const explainers: Readonly<Record<string, Explainer>> = {
   uniqueItems: duplicateItem,
 };
 
-/** What a person is told about an error of the validator; nothing for one that only follows from others. */
+/** Explains an error of the validator to a person; empty for one that only follows from others. */
 export function explain(error: SchemaError, root: Tree): Problem[] {
   const explainer = explainers[error.keyword];
   if (!explainer) throw new Error(`The schema keyword "${error.keyword}" has no explanation.`);

@@ -29,7 +29,7 @@ export const wrongType: Explainer = (facts) => {
   ];
 };
 
-/** How to write what was probably meant. */
+/** Suggests how to write what was probably meant. */
 function typeRemedy(facts: Facts, types: readonly string[], data: unknown): string | undefined {
   if (data === null) return nothingRemedy(facts);
   const [type = ''] = types;
@@ -262,7 +262,7 @@ export const pathOf = (pointer: string): string[] =>
     .slice(1)
     .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
 
-/** What a value is called at the start of a sentence. */
+/** Names a value at the start of a sentence. */
 export function nameOf(path: TreePath): string {
   const key = path.findLast((part) => !/^\d+$/.test(part));
   if (key === undefined) return 'The pipeline';
@@ -270,7 +270,7 @@ export function nameOf(path: TreePath): string {
   return last === key ? code(key) : `Item ${Number(last) + 1} of ${code(key)}`;
 }
 
-/** What was written, in a sentence. */
+/** Describes what was written, in a sentence. */
 function found(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';

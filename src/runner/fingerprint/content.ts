@@ -13,7 +13,7 @@ export interface Content {
   readonly bytes: number;
   /** SHA-256 over all names and hashes, in hexadecimal. */
   readonly digest: string;
-  /** Where the hash of each file is kept, for `readHashes`; absent where it could not be. */
+  /** File that keeps the hash of each file, for `readHashes`; absent where it could not be written. */
   readonly hashes?: string;
 }
 
@@ -101,8 +101,8 @@ async function stateOf(path: string): Promise<FileState | undefined> {
 }
 
 /**
- * Where a configuration names the file or folder `location`: values that, resolved against the pipeline file's folder,
- * are its absolute path, at keys that hold paths (`path`, `file`, `weights`, or ending in `Path` or `File`).
+ * Finds where a configuration names the file or folder `location`: values that, resolved against the pipeline file's
+ * folder, are its absolute path, at keys that hold paths (`path`, `file`, `weights`, or ending in `Path` or `File`).
  */
 export function findInputPaths(
   config: Json,

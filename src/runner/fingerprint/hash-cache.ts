@@ -10,7 +10,7 @@ import { type FileState, sameState } from '../../base/file-hash.js';
  * it was.
  */
 export class HashCache {
-  /** Where it is kept: a line a file, for `readHashes`. */
+  /** File that keeps it: a line a file, for `readHashes`. */
   readonly path: string;
   readonly #remembered: LineReader;
   readonly #aside: string;

@@ -10,7 +10,7 @@ export interface ReferenceOrigin {
   /** Of the output that was read, or that would be. */
   readonly fingerprint: string;
   /**
-   * What that output is, however it was made: `outputContent`. Absent where it is not known yet, and in outputs that
+   * Content of that output, however it was made: `outputContent`. Absent where it is not known yet, and in outputs that
    * were made before contents were told apart from fingerprints.
    */
   readonly content?: string;
@@ -36,7 +36,7 @@ export interface Origin {
   readonly seed?: number;
   /** Absent where the output does not depend on it. */
   readonly precision?: string;
-  /** What computed it, such as `tensorflow 2.21.0`. Absent where nothing that depends on it was computed. */
+  /** Engine that computed it, such as `tensorflow 2.21.0`. Absent where nothing that depends on it was computed. */
   readonly engine?: string;
   /** With defaults applied; stage ids and paths as written. */
   readonly config: Json;
@@ -44,7 +44,7 @@ export interface Origin {
   readonly withoutEffect?: readonly KeyPath[];
   readonly references: readonly ReferenceOrigin[];
   readonly inputs: readonly InputOrigin[];
-  /** What names in the configuration stood for, by key; absent where nothing was pinned. */
+  /** Meanings of names in the configuration, by key; absent where nothing was pinned. */
   readonly pins?: Readonly<Record<string, string>>;
 }
 
@@ -86,7 +86,7 @@ export function withoutKeys(config: Json, paths: readonly KeyPath[] = []): Json 
   return paths.reduce(without, config);
 }
 
-/** What is at `path`, if anything is. */
+/** Value at `path`, if there is one. */
 export function valueAt(value: Json, path: KeyPath): Json | undefined {
   return path.reduce<Json | undefined>(
     (at, key) => (at as Readonly<Record<string, Json>> | undefined)?.[key],
@@ -141,7 +141,7 @@ export function isArray(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }
 
-/** Whether `value` is a JSON object. */
+/** True when `value` is a JSON object. */
 export function isObject(value: Json | undefined): value is Readonly<Record<string, Json>> {
   return typeof value === 'object' && value !== null && !isArray(value);
 }

@@ -14,7 +14,7 @@ export interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What file managers leave behind: never part of anybody's data. */
+/** Files that file managers leave behind: never part of anybody's data. */
 const litter = new Set(['.DS_Store', 'Thumbs.db', 'desktop.ini']);
 
 /**
@@ -100,7 +100,7 @@ async function known(path: string, entry: Dirent): Promise<Entry | undefined> {
   }
 }
 
-/** Whether an error says that a link leads to nothing, or to itself. */
+/** True when an error says that a link leads to nothing, or to itself. */
 export function leadsNowhere(error: unknown): boolean {
   return ['ENOENT', 'ELOOP', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }

@@ -8,7 +8,7 @@ import { replaceFile } from '../store/layout.js';
 export interface KnownFiles {
   /** Absolute paths. */
   readonly files: readonly string[];
-  /** Whether there are no others: the list began with the store. */
+  /** True when there are no others: the list began with the store. */
   readonly isComplete: boolean;
 }
 

@@ -79,7 +79,7 @@ function content(input: LockedInput | undefined): string | undefined {
   return input && `${input.files} files, ${input.bytes} bytes, SHA-256 ${input.sha256}`;
 }
 
-/** Whether an output is the locked one. Its revision, where it has one, tells why it is not. */
+/** Compares an output with the locked one. Its revision, where it has one, tells why it is not. */
 function compareOutput(id: string, locked: LockedStage, output: Manifest): readonly LockDifference[] {
   const { revision } = output.summary;
   return [
@@ -92,7 +92,10 @@ function compareOutput(id: string, locked: LockedStage, output: Manifest): reado
   ];
 }
 
-/** What may have changed the rounding, between the making of a locked stage and now: not refused, but worth knowing. */
+/**
+ * Lists what may have changed the rounding, between the making of a locked stage and now: not refused, but worth
+ * knowing.
+ */
 function roundingDifferences(
   lock: Lock,
   id: string,

@@ -8,7 +8,7 @@ import type { Acceptance, Json } from '../stage.js';
 import { replaceFile } from '../store/layout.js';
 import { parseNested } from '../yaml/nesting.js';
 
-/** What a pipeline gave when it ran, for people to review and for `--locked` to hold a later run against. */
+/** Record of what a pipeline gave when it ran, for people to review and for `--locked` to hold a later run against. */
 export interface Lock {
   readonly format: 1;
   readonly pipeline: string;
@@ -27,7 +27,7 @@ export interface LockedStage {
   readonly seed?: number;
   /** Absent where the output does not depend on it. */
   readonly precision?: string;
-  /** What computed the output; absent where it does not depend on it. */
+  /** Engine that computed the output; absent where it does not depend on it. */
   readonly engine?: string;
   /** The configuration with defaults, without paths of inputs and without keys that change no output. */
   readonly config: Readonly<Record<string, Json>>;
@@ -42,9 +42,9 @@ export interface LockedStage {
   readonly output?: string;
   /** Present where someone accepted an output that was made from something else. */
   readonly accepted?: Omit<Acceptance, 'at'>;
-  /** What is not as in the lock's `madeWith`. */
+  /** Differences from the lock's `madeWith`. */
   readonly madeWith?: Partial<Environment>;
-  /** What the stage told of its output; not compared, since the output is. */
+  /** Figures that the stage reported about its output; not compared, since the output is. */
   readonly figures?: Readonly<Record<string, Json>>;
 }
 

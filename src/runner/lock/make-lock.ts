@@ -87,10 +87,10 @@ function sorted(value: Json): Json {
   return JSON.parse(canonicalJson(value)) as Json;
 }
 
-/** What became of the lock of a run that has finished. */
+/** Outcome of keeping the lock of a run that has finished. */
 export interface KeptLock {
   readonly path: string;
-  /** Whether it was not there in the same words already. */
+  /** True when it was not there in the same words already. */
   readonly changed: boolean;
   /** Why it could not be written. */
   readonly problem?: string;

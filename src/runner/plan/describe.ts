@@ -24,7 +24,7 @@ export function processesOf({ dataParallel }: StageKind<unknown>, { workers }: R
   return dataParallel === true ? workers : 1;
 }
 
-/** What a stage needs while it runs: a GPU a worker, where it uses any, and memory as far as that is known. */
+/** Need of a stage while it runs: a GPU a worker, where it uses any, and memory as far as that is known. */
 export function demandOf(
   { pipeline }: Pick<Plan, 'pipeline'>,
   { stage, kind }: PlannedStage,

@@ -21,7 +21,7 @@ import { type Manifest, readManifest } from '../store/manifest.js';
 import type { History } from '../store/session.js';
 import type { ChangedFiles, Reason } from './reasons.js';
 
-/** How many of a stage's latest outputs are compared with. */
+/** Number of a stage's latest outputs that are compared with. */
 const compared = 10;
 
 /**
@@ -148,7 +148,7 @@ export function* compareConfigs(
   }
 }
 
-/** Where the content of either is not known, their fingerprints tell. */
+/** Compares contents, or fingerprints where the content of either is not known. */
 const sameOutput = (a: Marker, b: Marker): boolean =>
   a['\0content'] !== '' && b['\0content'] !== ''
     ? a['\0content'] === b['\0content']

@@ -7,7 +7,10 @@ export interface PlanMemoryOptions {
   readonly onInputProgress?: ((progress: InputProgress) => void) | undefined;
 }
 
-/** What the plans of several pipelines share, such as the trials of a sweep: what they have in common is looked at once. */
+/**
+ * Findings that the plans of several pipelines share, such as the trials of a sweep: what they have in common is looked
+ * at once.
+ */
 export class PlanMemory {
   readonly reader: InputReader;
   readonly #runsRoot: string;
@@ -25,7 +28,7 @@ export class PlanMemory {
     return this.once(`history ${pipelineName}`, () => History.open(this.#runsRoot, pipelineName));
   }
 
-  /** What was found out before under this key, or what `find` finds out now. */
+  /** Finding under this key: an earlier one, or what `find` gives now. */
   once<Found>(key: string, find: () => Promise<Found>): Promise<Found> {
     const known = this.#known.get(key) as Promise<Found> | undefined;
     if (known) return known;

@@ -25,8 +25,8 @@ export interface PlannedStage {
   /** External inputs that are not there any more, as its output, which is, does not need them. */
   readonly gone: readonly string[];
   /**
-   * What its output follows from, known before anything runs: stages with the same recipe have the same output. Those of
-   * other recipes may have too, where earlier stages gave the same nevertheless.
+   * Recipe of its output, known before anything runs: stages with the same recipe have the same output. Those of other
+   * recipes may have too, where earlier stages gave the same nevertheless.
    */
   readonly recipe: string;
   /** By which its output is known. Where stages are awaited, by which it would be if they gave what they gave before. */
@@ -105,12 +105,12 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
   return { pipeline, runsRoot, forcedSince, stages: [...planned.values()] };
 }
 
-/** What is known of an earlier stage's output. */
+/** Knowledge about an earlier stage's output. */
 interface Upstream extends Pick<ReferenceOrigin, 'fingerprint' | 'content'> {
   readonly recipe: string;
-  /** How it is configured, apart from names, places and what it is made from. */
+  /** Configuration, apart from names, places and what it is made from. */
   readonly configured: string;
-  /** Whether it is there; otherwise it is what it was before, where that is known. */
+  /** True when the output is there; otherwise it is what it was before, where that is known. */
   readonly isThere: boolean;
 }
 
@@ -222,7 +222,7 @@ function refuseGone({ stage, reasons }: PlannedStage, planned: ReadonlyMap<strin
   }
 }
 
-/** What later stages can count on before this one has run, or will find where it is cached. */
+/** Output that later stages can count on before this one has run, or will find where it is cached. */
 function expected(planned: PlannedStage, history: History): Upstream {
   const { stage, kind, recipe, fingerprint, output, reasons, awaits } = planned;
   const isThere = reasons.length === 0;

@@ -22,7 +22,7 @@ export type Reason =
   /** `by` is the stage that was named, where that is another one. */
   | { readonly type: 'forced'; readonly by?: string };
 
-/** How many files of an input changed, and the names of some. A type, not an interface: it is written as JSON. */
+/** Number of files of an input that changed, and the names of some. A type, not an interface: it is written as JSON. */
 // eslint-disable-next-line @typescript-eslint/consistent-type-definitions
 export type ChangedFiles = {
   readonly changed: number;

@@ -6,7 +6,7 @@ import { type Pipeline, type PipelineStage, runtimeOf, seedOf } from '../pipelin
 import type { Json, StageKind } from '../stage.js';
 import type { PlanMemory } from './memory.js';
 
-/** What a stage's output follows from, but for the outputs of other stages. */
+/** Origin of a stage's output, but for the outputs of other stages. */
 export interface OwnOrigin {
   readonly origin: Omit<Origin, 'references'>;
   /** The content of its external inputs. */

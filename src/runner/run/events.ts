@@ -3,7 +3,7 @@ import type { Reason } from '../plan/reasons.js';
 import type { Acceptance, Json, StageEvent } from '../stage.js';
 import type { LockHolder } from '../store/output-lock.js';
 
-/** What went wrong, in a form that can be written down. */
+/** Failure, in a form that can be written down. */
 export interface Failure {
   /** Present where the reader can mend it. */
   readonly code?: string;
@@ -32,14 +32,14 @@ export interface StageResult {
   /** Absolute path of the output. */
   readonly output: string;
   readonly summary: Readonly<Record<string, Json>>;
-  /** What its progress told last when it was made, such as the loss. */
+  /** Last figures of its progress when it was made, such as the loss. */
   readonly figures: Readonly<Record<string, number>>;
   /** Time that the output took, over all sessions that worked on it. */
   readonly totalSeconds: number;
 }
 
 /**
- * What happens in a run: a closed union that every renderer handles whole, and that is written as it is to the run's
+ * Event of a run: a closed union that every renderer handles whole, and that is written as it is to the run's
  * `events.jsonl`. `stage` is the stage's id.
  */
 export type RunEvent =
@@ -52,7 +52,7 @@ export type RunEvent =
       /** Absolute path of the run's folder. */
       readonly directory: string;
       readonly stages: readonly StageOutlook[];
-      /** What will compute otherwise than one may expect, as sentences. */
+      /** Warnings about what will compute otherwise than one may expect, as sentences. */
       readonly warnings?: readonly string[];
     }
   /** `gone` are paths of what the output was made from that are not there any more. */
@@ -76,7 +76,7 @@ export type RunEvent =
       readonly kind: string;
       readonly fingerprint: string;
       readonly reasons: readonly Reason[];
-      /** Whether it continues what an interrupted session left. */
+      /** True when it continues what an interrupted session left. */
       readonly resumed: boolean;
       /** GPUs that are its own while it runs, where it runs beside others. */
       readonly devices?: readonly string[];

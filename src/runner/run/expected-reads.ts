@@ -34,7 +34,7 @@ interface Root {
   readonly files: () => Promise<ReadonlyMap<string, Expected> | undefined>;
 }
 
-/** What the files must hold that a stage reads: those of other stages' outputs, and those from outside. */
+/** Hashes that the files which a stage reads must have: those of other stages' outputs, and those from outside. */
 export function expectationOf(reads: StageReads): Expectation {
   const roots: readonly Root[] = [
     ...reads.outputs.map(({ directory, fingerprint }) => ({

@@ -126,7 +126,7 @@ export interface RunFile {
   readonly stages: Readonly<Record<string, StageRecord>>;
 }
 
-/** What the run was asked for, beside the file. */
+/** Options that the run was given, beside the file. */
 export interface RunOptionsRecord {
   readonly set: readonly string[];
   readonly until?: string | undefined;
@@ -151,9 +151,9 @@ export interface StageRecord {
   readonly seconds?: number;
   /** Plain values of the summary; lists and maps are in the output's manifest only. */
   readonly summary?: Readonly<Record<string, Json>>;
-  /** What the progress of a finished stage told last, in whichever run that was. */
+  /** Last figures of the progress of a finished stage, in whichever run that was. */
   readonly figures?: Readonly<Record<string, number>>;
-  /** How far it was when the run last changed; a running stage's events are newer. */
+  /** Progress when the run last changed; a running stage's events are newer. */
   readonly progress?: KeptProgress;
   readonly failure?: Failure;
 }

@@ -30,11 +30,11 @@ import { checkStages, stageOutput, stageWork } from './stage-context.js';
 export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   /** Interrupts the run: stages that are running save what they must, and a later run continues them. */
   readonly signal: AbortSignal;
-  /** How stages are run; in this process, where left out. */
+  /** Executor of stages; in this process, where left out. */
   readonly execute?: StageExecutor;
   /** The `--set` options that went into the pipeline, to be recorded. */
   readonly set?: readonly string[];
-  /** Where each value of the pipeline was written, to be recorded. */
+  /** Place at which each value of the pipeline was written, to be recorded. */
   readonly sources?: ReadonlyMap<string, Origin>;
   /** Refuses whatever is not as this lock has it: before anything runs, and after each stage its output. */
   readonly locked?: Lock | undefined;

@@ -88,7 +88,7 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
   }
 }
 
-/** What a run says that waited for another one's output, which failed. */
+/** Code of the failure of a run that waited for another one's output, which failed. */
 export const failedElsewhereCode = 'failed-elsewhere';
 
 function failedElsewhere(text: string): UserError {
@@ -174,7 +174,7 @@ async function stageResult({ stage, place }: PlannedStage, manifest: Manifest): 
   };
 }
 
-/** What went wrong, for a person: errors of files and disks are theirs to mend, however deep they were met. */
+/** Describes a failure for a person: errors of files and disks are theirs to mend, however deep they were met. */
 export function describeFailure(error: unknown, runsRoot: string): Failure {
   const known = asStorageError(error, runsRoot);
   if (known instanceof UserError)

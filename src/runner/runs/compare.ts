@@ -6,7 +6,7 @@ import { readConfiguration, type ValueOrigin } from './configuration.js';
 import { figuresOfStage, type RunFigure } from './figures.js';
 import type { Run } from './run.js';
 
-/** What differs between runs, a value for each run in their order. */
+/** Differences between runs, a value for each run in their order. */
 export interface Comparison {
   readonly runs: readonly Run[];
   /** Keys of which not all runs have the same value. */
@@ -19,7 +19,7 @@ export interface ConfigurationDifference {
   readonly key: string;
   /** `undefined` where a run has no such key. */
   readonly values: readonly (Json | undefined)[];
-  /** Where each value was written; `undefined` for a default. */
+  /** Place at which each value was written; `undefined` for a default. */
   readonly origins: readonly (ValueOrigin | undefined)[];
 }
 

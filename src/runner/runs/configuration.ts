@@ -10,7 +10,7 @@ export interface ConfiguredValue {
   /** Dotted path: `stages.train.model.mediators`. A list without maps in it is one value. */
   readonly key: string;
   readonly value: Json;
-  /** Where it was written; absent for a default. */
+  /** Place at which it was written; absent for a default. */
   readonly origin?: ValueOrigin;
 }
 

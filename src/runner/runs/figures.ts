@@ -27,7 +27,7 @@ const amounts = new Set([
   'count',
 ]);
 
-/** Whether a number says how well a stage did, rather than what it was asked for or how much it did. */
+/** True when a number says how well a stage did, rather than what it was asked for or how much it did. */
 export const isTelling = (name: string): boolean => !amounts.has(name);
 
 /** Every number in a summary; those within maps by dotted names. */
@@ -42,7 +42,10 @@ export function numbersIn(summary: Readonly<Record<string, Json>>): readonly (re
   });
 }
 
-/** What the progress of an output's making told last: of one that was made before manifests had it, what it logged last. */
+/**
+ * Last figures of the progress of an output's making: of one that was made before manifests had them, those that it
+ * logged last.
+ */
 export async function lastFigures(
   { figures }: Manifest,
   directory: string,
@@ -53,7 +56,7 @@ export async function lastFigures(
   return Object.fromEntries(numbers.filter(([name]) => name !== 'step'));
 }
 
-/** What a stage came to: its summary's numbers, and the last figures of its progress, such as the loss. */
+/** Figures of a stage: its summary's numbers, and the last figures of its progress, such as the loss. */
 export function figuresOfStage(
   stage: string,
   { summary = {}, figures, progress }: Pick<StageRecord, 'summary' | 'figures' | 'progress'>,

@@ -80,7 +80,7 @@ function ambiguous(reference: string, runs: readonly Run[]): UserError {
   });
 }
 
-/** What is in a folder of runs. */
+/** Content of a folder of runs. */
 export interface RunScan {
   /** Oldest first. */
   readonly runs: readonly Run[];
@@ -104,7 +104,7 @@ export async function scanRuns(runsRoot: string, withLinks = false): Promise<Run
   return { runs: inOrder(await Promise.all(runs)), problems: problems.inOrder };
 }
 
-/** What a person can mend of what cannot be read. */
+/** Problems that a person can mend, of what cannot be read. */
 class Problems {
   readonly #found: UserError[] = [];
 

@@ -1,6 +1,6 @@
 import type { StageProgress } from '../stage.js';
 
-/** How fast a stage is and how long it will take, as far as that can be told yet. */
+/** Speed of a stage and the time it will take, as far as that can be told yet. */
 export interface Pace {
   /** Units a second. */
   readonly rate?: number;

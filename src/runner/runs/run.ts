@@ -23,7 +23,7 @@ export interface Run {
   readonly seconds: number;
   /** The stage that is running, or in which the run ended before it was finished: the first, where several ran at once. */
   readonly stage?: string;
-  /** How far that stage is, or was. */
+  /** Progress of that stage, now or when it ended. */
   readonly progress?: LiveProgress;
   /** The other ones that were running at the same time. */
   readonly beside: readonly StageAtWork[];
@@ -61,7 +61,7 @@ const isText = (value: unknown): value is string => typeof value === 'string';
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
 const isTime = (value: unknown): boolean => isText(value) && !Number.isNaN(Date.parse(value));
 
-/** Whether everything is as whoever reads a run takes it to be. */
+/** True when everything has the shape that readers of a run rely on. */
 function isRunFile(value: unknown): value is RunFile {
   if (!isMap(value) || value.format !== 1) return false;
   const { pipeline, file, status, host, startedAt, finishedAt, options, stages } = value;
@@ -154,11 +154,11 @@ async function lastHeardOf(directory: string, { startedAt }: RunFile): Promise<s
   return file?.mtime.toISOString() ?? startedAt;
 }
 
-/** What can be said of a run. `died`: its process ended without a word, as by `kill -9` or a power cut. */
+/** States of a run. `died`: its process ended without a word, as by `kill -9` or a power cut. */
 export const runStates = ['running', 'finished', 'failed', 'interrupted', 'died'] as const;
 export type RunState = (typeof runStates)[number];
 
-/** How far a stage is, and how fast where that can be told. */
+/** Progress of a stage, and its speed where that can be told. */
 interface LiveProgress extends KeptProgress, Pace {}
 
 export interface StageAtWork {
@@ -204,7 +204,7 @@ async function lastEvents(path: string): Promise<TimedRunEvent[]> {
   }
 }
 
-/** What is no event, such as what a crash of the machine leaves, is passed over. */
+/** Reads an event from a line; empty for anything else, such as what a crash of the machine leaves. */
 function parseEvent(line: string): readonly TimedRunEvent[] {
   try {
     const event = JSON.parse(line) as Partial<TimedRunEvent> | null;

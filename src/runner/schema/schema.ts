@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ErrorObject } from 'ajv';
 
-/** What a value gets wrong, as ajv tells it; `parentSchema` and `data` are always there. */
+/** Error of a value, as ajv reports it; `parentSchema` and `data` are always there. */
 export type SchemaError = ErrorObject;
 
-/** Whether a value is valid; `errors` are those of the last call. */
+/** Test of a value's validity; `errors` are those of the last call. */
 export interface Validator {
   (value: unknown): boolean;
   errors?: readonly SchemaError[] | null;
@@ -33,7 +33,7 @@ export interface Schema {
   readonly not?: Schema;
   /** Unit of a number, for documentation. */
   readonly unit?: string;
-  /** What `pattern` asks for, in words. */
+  /** Meaning of `pattern`, in words. */
   readonly patternHint?: string;
   /** The string is the path of a file or folder; a relative one starts at the file that it is written in. */
   readonly isPath?: true;
@@ -64,7 +64,7 @@ export function readSchema(path: string): Schema {
   return inline(new URL(path, schemaDirectory), new Map());
 }
 
-/** Where the build writes the check of pipelines, beside this module. */
+/** File to which the build writes the check of pipelines, beside this module. */
 export const validatorFile = fileURLToPath(new URL('pipeline-validator.cjs', import.meta.url));
 
 let whole: Schema | undefined;

@@ -5,9 +5,9 @@ import { findIn } from './find-output.js';
 import { manifestName, type OutputPlace } from './layout.js';
 import type { Manifest } from './manifest.js';
 
-/** What a session finds in the folder it is to write to. */
+/** Content that a session finds in the folder it is to write to. */
 export interface Beginning {
-  /** Whether an earlier session left something to continue. */
+  /** True when an earlier session left something to continue. */
   readonly resumed: boolean;
   /** Set where an earlier session had finished everything but the last rename, which is now done. */
   readonly completed?: Manifest;

@@ -5,7 +5,7 @@ import { HashCache } from '../fingerprint/hash-cache.js';
 import type { OutputPlace } from './layout.js';
 import { DamagedManifest, type Manifest, type ManifestFile, readManifest } from './manifest.js';
 
-/** What is at the place of an output. */
+/** Finding at the place of an output. */
 export type FoundOutput =
   | { readonly state: 'absent' }
   | { readonly state: 'whole'; readonly manifest: Manifest }

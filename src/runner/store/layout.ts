@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Where one output and what belongs to it lie: all side by side, so that a rename can put the output in its place. */
+/** Paths of one output and what belongs to it: all side by side, so that a rename can put the output in its place. */
 export interface OutputPlace {
   readonly kind: string;
   readonly fingerprint: string;
@@ -18,7 +18,7 @@ export interface OutputPlace {
   readonly session: string;
   /** Why making the output failed last, for runs that wait for it. */
   readonly failure: string;
-  /** Which other output someone accepted in the place of this one. */
+  /** File that names the other output which someone accepted in the place of this one. */
   readonly acceptance: string;
 }
 

@@ -19,15 +19,15 @@ export interface ManifestFile {
   readonly incidental?: true;
 }
 
-/** What a finished output says of itself. Written last: an output without it is not finished. */
+/** Description of a finished output. Written last: an output without it is not finished. */
 export interface Manifest {
   readonly format: 2;
   readonly kind: string;
   readonly fingerprint: string;
-  /** What the fingerprint was computed from. */
+  /** Origin from which the fingerprint was computed. */
   readonly origin: Origin;
   readonly summary: Readonly<Record<string, Json>>;
-  /** What its progress told last, such as the loss. */
+  /** Last figures of its progress, such as the loss. */
   readonly figures?: Readonly<Record<string, number>>;
   /** Names of what the summary tells of the run rather than of the output. */
   readonly measured?: readonly string[];
@@ -37,7 +37,7 @@ export interface Manifest {
   /** ISO 8601. */
   readonly createdAt: string;
   readonly files: readonly ManifestFile[];
-  /** What later stages can see of it, where that is more than its files: see `StageKind.passesOn`. */
+  /** Content that later stages can see of it, where that is more than its files: see `StageKind.passesOn`. */
   readonly content?: string;
 }
 
@@ -65,7 +65,7 @@ export async function readManifest(directory: string, fingerprint: string): Prom
   return manifest;
 }
 
-/** What the output in a folder was made from, whichever output it is. @throws where that cannot be read */
+/** Reads the origin of the output in a folder, whichever output it is. @throws where that cannot be read */
 export async function readOrigin(directory: string): Promise<Origin> {
   return parseManifest(await readFile(join(directory, manifestName), 'utf8')).origin;
 }
@@ -115,8 +115,9 @@ export function outputHash({ files }: Pick<Manifest, 'files'>): string | undefin
 }
 
 /**
- * What later stages can see of an output, however it was made: two outputs with the same content are the same to them.
- * Where all of an output tells how it was made, or nobody noted what is read through it, it is the fingerprint.
+ * Content that later stages can see of an output, however it was made: two outputs with the same content are the same
+ * to them. Where all of an output tells how it was made, or nobody noted what is read through it, it is the
+ * fingerprint.
  */
 export function outputContent(kind: Pick<StageKind<never>, 'passesOn'>, manifest: Manifest): string {
   if (kind.passesOn !== undefined) return manifest.content ?? manifest.fingerprint;

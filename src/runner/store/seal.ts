@@ -23,7 +23,7 @@ export interface SealFacts {
   readonly seconds: number;
   /** Folder of the remembered hashes. */
   readonly hashes: string;
-  /** Whether a file tells how the output was made rather than what was made. */
+  /** True when a file tells how the output was made rather than what was made. */
   readonly isIncidental?: StageKind<never>['isIncidental'];
   readonly passesOn?: StageKind<never>['passesOn'];
   /** The external inputs. */

@@ -3,7 +3,7 @@ import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type OutputPlace, replaceFile } from './layout.js';
 
-/** What is kept about an output while it is being made. */
+/** Record of an output while it is being made. */
 interface SessionRecord {
   readonly fingerprint: string;
   /** Time spent on the output so far. */
@@ -15,7 +15,7 @@ interface SessionRecord {
 const saveEveryMilliseconds = 10_000;
 
 /**
- * What interrupted sessions left of an output; nothing where there was none.
+ * Finds what interrupted sessions left of an output; undefined where there was none.
  *
  * @param since ISO 8601: what was begun before does not count
  */
@@ -40,7 +40,7 @@ export async function keepFailure({ failure }: OutputPlace, facts: object): Prom
   await replaceFile(failure, `${JSON.stringify({ ...facts, id: randomUUID() })}\n`).catch(() => undefined);
 }
 
-/** What `keepFailure` kept last, as text; nothing where the output has been made since. */
+/** Reads what `keepFailure` kept last, as text; undefined where the output has been made since. */
 export function readFailure({ failure }: OutputPlace): Promise<string | undefined> {
   return readFile(failure, 'utf8').catch(() => undefined);
 }
@@ -112,7 +112,7 @@ interface Use {
   readonly accepted?: string;
 }
 
-/** Which outputs the stages of one pipeline had, oldest first: what `plan` compares a new fingerprint with. */
+/** Outputs that the stages of one pipeline had, oldest first: `plan` compares a new fingerprint with them. */
 export class History {
   readonly #path: string;
   readonly #uses: Use[];

@@ -1,7 +1,7 @@
 import type { Failure, TimedRunEvent } from '../run/events.js';
 import type { Json } from '../stage.js';
 
-/** How a trial stands. */
+/** Status of a trial. */
 export type TrialStatus =
   | 'waiting'
   | 'running'
@@ -16,7 +16,7 @@ export type TrialStatus =
   /** Not started, because a stage that it shares failed in another trial. */
   | 'skipped';
 
-/** What a trial came to: a row of the sweep's table. */
+/** Result of a trial: a row of the sweep's table. */
 export interface TrialResult {
   readonly trial: string;
   readonly status: TrialStatus;
@@ -55,7 +55,7 @@ export interface SweepCounts {
   readonly left: number;
 }
 
-/** What happens in a sweep: a closed union that every renderer handles whole. */
+/** Event of a sweep: a closed union that every renderer handles whole. */
 export type SweepEvent =
   | {
       readonly type: 'sweep-started';

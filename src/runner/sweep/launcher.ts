@@ -4,12 +4,12 @@ import { asUserError } from '../../base/files.js';
 import type { TimedRunEvent } from '../run/events.js';
 import type { Trial } from './trial.js';
 
-/** How one attempt of a trial is followed and stopped. */
+/** Handle to follow and stop one attempt of a trial. */
 interface Launch {
   readonly trial: Trial;
   /** Absolute path of a file for what the process says beside its events. */
   readonly log: string;
-  /** What its process has beside this one's environment. */
+  /** Variables that its process has beside this one's environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Interrupts the trial, which then saves what it must. */
   readonly signal: AbortSignal;
@@ -19,10 +19,10 @@ interface Launch {
   readonly submitted: (job: string) => void;
 }
 
-/** How the process of a trial ended. */
+/** End of a trial's process. */
 export interface Exit {
   readonly code: number | undefined;
-  /** How it ended, in words, where it was not by itself: `was killed by SIGKILL`. */
+  /** Reason of its end, in words, where it was not by itself: `was killed by SIGKILL`. */
   readonly because?: string;
 }
 

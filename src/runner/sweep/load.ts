@@ -23,7 +23,7 @@ export type LoadedSweep =
       readonly pipeline: Pipeline;
       /** Nothing where the file has no `sweep`. */
       readonly trials: readonly LoadedTrial[] | undefined;
-      /** What a stage may lack on this machine. */
+      /** Warnings about what a stage may lack on this machine. */
       readonly warnings: readonly Diagnostic[];
     }
   | Invalid;

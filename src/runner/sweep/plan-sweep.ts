@@ -56,7 +56,7 @@ export const outlookOf = (planned: PlannedTrial): TrialOutlook => ({
 });
 
 /**
- * What a trial came to of which every output is there.
+ * Result of a trial of which every output is there.
  *
  * @param run folder of its last run, where that is known
  */

@@ -7,7 +7,7 @@ import type { Json } from '../stage.js';
 import { replaceFile } from '../store/layout.js';
 import type { TrialResult } from './events.js';
 
-/** What a sweep makes again although it is there. */
+/** Stages that a sweep makes again although their outputs are there. */
 export interface Forcing {
   readonly force: readonly string[];
   /** ISO 8601: what was made since then is not made again. */
@@ -29,7 +29,7 @@ interface ResultsFile extends SweepResults {
   readonly format: 1;
 }
 
-/** Where the tables of a pipeline's sweep are, and the page about it. */
+/** Folder of the tables of a pipeline's sweep, and of the page about it. */
 export const sweepFolder = (runsRoot: string, pipeline: string): string => join(runsRoot, pipeline, 'sweep');
 export const resultsName = 'sweep.json';
 
@@ -46,7 +46,7 @@ export async function writeResults(
   await replaceFile(paths.json, `${JSON.stringify(content, undefined, 1)}\n`);
 }
 
-/** What an earlier call wrote, with absolute paths: nothing where there was none, or it cannot be read. */
+/** Reads what an earlier call wrote, with absolute paths: undefined where there was none, or it cannot be read. */
 export async function readResults(json: string): Promise<SweepResults | undefined> {
   try {
     const { format, ...content } = JSON.parse(await readFile(json, 'utf8')) as SweepResults & {
@@ -69,8 +69,8 @@ function mapPaths(result: TrialResult, change: (path: string) => string): TrialR
 }
 
 /**
- * What a sweep is to force: from now on, or where it continues one that was asked for the same and did not come to its
- * end, from when that began.
+ * Finds what a sweep is to force: from now on, or where it continues one that was asked for the same and did not come
+ * to its end, from when that began.
  */
 export async function forcingOf(
   runsRoot: string,
@@ -90,7 +90,7 @@ export function metricNames(results: readonly TrialResult[]): readonly string[] 
   return [...new Set(results.flatMap(({ metrics }) => Object.keys(metrics)))];
 }
 
-/** What a table is ordered by. */
+/** Column that a table is ordered by. */
 interface SortKey {
   readonly name: string;
   readonly descending: boolean;

@@ -30,7 +30,7 @@ export interface SweepOptions extends Pick<
   readonly launcher: (directory: string) => Launcher;
   /** Trials at once. */
   readonly parallel: number;
-  /** Whether trials are started after one has failed. Those that run go on in any case. */
+  /** True to start trials after one has failed. Those that run go on in any case. */
   readonly keepGoing: boolean;
 }
 
@@ -66,7 +66,7 @@ class Sweep {
   /** Interrupts a trial that runs, because a stage that it shares has failed in another one. */
   readonly #running = new Map<PlannedTrial, AbortController>();
   #stopped = false;
-  /** What the sweep itself cannot go on from; its trials are then interrupted. */
+  /** Failure from which the sweep itself cannot go on; its trials are then interrupted. */
   #failure: { readonly error: unknown } | undefined;
   readonly #failed = new AbortController();
 
@@ -176,7 +176,7 @@ class Sweep {
       if (stages.some((stage) => stage.recipe === recipe)) interruption.abort();
   }
 
-  /** Whether a trial needs what failed in another one: it is skipped. */
+  /** True when a trial needs what failed in another one: it is skipped. */
   #skipBroken(planned: PlannedTrial, record?: TrialRecord, seconds = 0): boolean {
     const broken = planned.stages.find(({ recipe }) => this.#failedStages.has(recipe));
     if (broken === undefined) return false;

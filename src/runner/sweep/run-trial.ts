@@ -20,7 +20,7 @@ export interface TrialOptions {
   readonly emit: (event: SweepEvent) => void;
 }
 
-/** How a trial ended. */
+/** End of a trial. */
 export interface Ending {
   readonly status: Extract<TrialStatus, 'finished' | 'failed' | 'timed-out' | 'interrupted'>;
   readonly record: TrialRecord;

@@ -68,7 +68,7 @@ export function slurmLauncher(command: TrialCommand, { sbatch, directory }: Slur
   };
 }
 
-/** How `sbatch` ended. */
+/** End of `sbatch`. */
 interface Submission {
   readonly exitCode?: number | undefined;
   readonly stderr?: unknown;

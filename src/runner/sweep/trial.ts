@@ -42,7 +42,7 @@ export function sweptKeys(trials: readonly Trial[]): readonly string[] {
   return [...new Set(trials.flatMap(({ values }) => Object.keys(values)))];
 }
 
-/** What the events of a trial's run come to. */
+/** Record of a trial, gathered from the events of its run. */
 export class TrialRecord {
   readonly #current = new Set<string>();
   failure: TrialFailure | undefined;
@@ -124,7 +124,7 @@ export function formatValue(value: Json | undefined): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** What tells a trial from the others: `mediators 16, seed 1`. */
+/** Names what tells a trial from the others: `mediators 16, seed 1`. */
 export function describeValues(
   values: Readonly<Record<string, Json>>,
   names: ReadonlyMap<string, string>,

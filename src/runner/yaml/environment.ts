@@ -52,7 +52,7 @@ export function applyEnvironment(
 
 const refers = new WeakMap<object, boolean>();
 
-/** Whether any text may refer to the environment; looked for once in what trees share. */
+/** True when any text may refer to the environment; looked for once in what trees share. */
 function mayRefer(tree: Tree): boolean {
   if (tree.kind === 'scalar') return typeof tree.value === 'string' && tree.value.includes('${');
   const content = tree.kind === 'list' ? tree.items : tree.entries;
@@ -100,7 +100,7 @@ const missing = (name: string): Told => ({
   remedy: `Set it, or give a default, as in \`\${env:${name}:-value}\`.`,
 });
 
-/** Where a part of a value is written; the whole value where quotes or escapes hide it. */
+/** Place of a part of a value; the whole value where quotes or escapes hide it. */
 function placeOf(part: string, span: Span): Span {
   const at = span.source.text.slice(span.start, span.end).indexOf(part);
   return at < 0 ? span : { ...span, start: span.start + at, end: span.start + at + part.length };

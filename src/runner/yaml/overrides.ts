@@ -78,7 +78,7 @@ class OverrideError extends Error {
 }
 
 /**
- * Whether there is something to remove at a path.
+ * True when there is something to remove at a path.
  *
  * @throws OverrideError where the schema knows no such key either
  */

@@ -17,7 +17,7 @@ import { mostLevels, tokensOf, tooDeepAt } from './nesting.js';
 import type { SourceText, Span } from './text.js';
 import type { Entry, Tree } from './tree.js';
 
-/** What parsing gave: problems, and the tree unless the YAML itself cannot be read. */
+/** Result of parsing: problems, and the tree unless the YAML itself cannot be read. */
 export interface Parsed {
   readonly tree: Tree | undefined;
   readonly problems: readonly Problem[];
@@ -71,7 +71,7 @@ const severalDocuments = (span: Span): Problem => ({
   span,
 });
 
-/** What the YAML library's errors mean, where its own words need an explanation. */
+/** Meanings of the YAML library's errors, where its own words need an explanation. */
 const explanations: Readonly<Record<string, Pick<Problem, 'code' | 'message' | 'remedy'>>> = {
   TAB_AS_INDENT: {
     code: 'tab-indentation',

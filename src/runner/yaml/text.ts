@@ -21,7 +21,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** Where a span is, for people: lines and columns are counted from 1, columns in UTF-16 code units. */
+/** Position of a span, for people: lines and columns are counted from 1, columns in UTF-16 code units. */
 export interface Location {
   /** Absolute path of the file, or `--set`. */
   readonly file: string;
@@ -78,18 +78,20 @@ function lineAt(lineStarts: readonly number[], offset: number): number {
   return low;
 }
 
-/** What is wrong with a file as a whole. */
+/** Problem of a file as a whole. */
 export interface UnreadableFile {
   readonly code: string;
   readonly message: string;
   readonly remedy?: string;
 }
 
-/** Whether a text has the form of a lock, which `run` writes beside a pipeline file, whatever the name of its file. */
+/**
+ * True when a text has the form of a lock, which `run` writes beside a pipeline file, whatever the name of its file.
+ */
 export const isLock = (text: string): boolean =>
   [/^format: \d+\r?$/m, /^madeWith:/m, /^stages:/m].every((key) => key.test(text));
 
-/** Whether a file is a lock, by what it holds. */
+/** True when a file is a lock, by its content. */
 export async function isLockFile(file: string): Promise<boolean> {
   const text = await readText(file);
   return typeof text === 'string' && isLock(text);

@@ -122,5 +122,5 @@ const isBlock = (tree: Tree): boolean =>
 
 const isNothing = (tree: Tree): boolean => tree.kind === 'scalar' && tree.span.start === tree.span.end;
 
-/** Whether a value is `null`, or nothing at all. */
+/** True when a value is `null`, or nothing at all. */
 export const isNull = (tree: Tree): boolean => tree.kind === 'scalar' && tree.value === null;
