@@ -33,7 +33,7 @@ export interface PretrainedConfig {
    */
   scalingFactor?: number;
   /**
-   * Names of the classes in the order of the labels: a list, or a file with a name a line or a JSON array. Without it they are called by their numbers, from 0.
+   * Names of the classes in the order of the labels, for a model that has none of its own, or the same: a list, or a file with a name a line or a JSON array. Without it they are called as the model calls them, or by their numbers, from 0.
    */
   classes?: string[] | ClassesFile;
 }

@@ -16,7 +16,7 @@ import type { Output } from './graph.js';
 import { fromHost, readHostSync } from './host-tensors.js';
 import { MixedPrecision } from './mixed-precision.js';
 import { nativeBackend } from './native-backend.js';
-import { computesBfloat16, type RuntimeOptions } from './runtime-options.js';
+import { checkRuntimeOptions, computesBfloat16, type RuntimeOptions } from './runtime-options.js';
 import { Session, type SessionVariable } from './session.js';
 import type { Static } from './signature.js';
 import { tf } from './tfjs.js';
@@ -56,9 +56,10 @@ export interface Engine {
 /**
  * Makes ready what computes in this process. Only the first call decides.
  *
- * @throws UserError as `checkEngine` and `cApi` do
+ * @throws UserError as `checkRuntimeOptions`, `checkEngine` and `cApi` do
  */
 export async function startEngine(options: RuntimeOptions = {}): Promise<Engine> {
+  checkRuntimeOptions(options);
   starting ??= start(options);
   return (await starting) === 'wasm'
     ? { kind: 'wasm', computesOn: 'WebAssembly', warnings: checkEngine(options) }
@@ -101,6 +102,7 @@ function ensureEngine(): void {
  * @throws UserError `workers-need-native` where several workers are to compute together on the fallback
  */
 export function openSession(options: RuntimeOptions = {}, server?: WorkerServer): ProgramSession {
+  checkRuntimeOptions(options);
   if (engineKind() === 'native') return new Session(options, server);
   if (server === undefined) return new EagerSession();
   throw new UserError({

@@ -19,7 +19,13 @@ import {
   type TensorValues,
 } from './op-binding.js';
 import { refuseRandomValues, untraceable, usedDisposed } from './random-guard.js';
-import { asTheyAre, configProto, type Place, type RuntimeOptions } from './runtime-options.js';
+import {
+  checkRuntimeOptions,
+  asTheyAre,
+  configProto,
+  type Place,
+  type RuntimeOptions,
+} from './runtime-options.js';
 import { allowTensorFloat32 } from './tensor-float-32.js';
 import { tf } from './tfjs.js';
 
@@ -222,6 +228,7 @@ export interface RegisteredGpus {
  * name `tensorflow`; only its options count. Throws as `cApi` does.
  */
 export function nativeBackend(options: RuntimeOptions = {}): NativeBackend {
+  checkRuntimeOptions(options);
   if (backend !== undefined) return backend;
   const created = registered(options);
   // A KernelBackend by its constructor, though its type leaves out members that tfjs-node declares as private.

@@ -1,3 +1,4 @@
+import { UserError } from '../base/errors.js';
 import { encodeMessage } from './protobuf.js';
 
 /** Options of sessions and eager operations. */
@@ -24,6 +25,44 @@ export interface RuntimeOptions {
    * then write it, as they do on GPUs in any case. float16, XLA and GPUs need rewriting, and have it always.
    */
   readonly rewriting?: boolean;
+}
+
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
+const oneOf =
+  (...values: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    values.includes(value);
+const isThreads = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** What each option may be, for messages, and in code. */
+const allowed: Readonly<
+  Record<keyof RuntimeOptions, readonly [words: string, is: (value: unknown) => boolean]>
+> = {
+  precision: ['float32, bfloat16 or float16', oneOf('float32', 'bfloat16', 'float16')],
+  device: ['auto, cpu or gpu', oneOf('auto', 'cpu', 'gpu')],
+  threads: ['a whole number of at least 0', isThreads],
+  tf32: ['true or false', isBoolean],
+  xla: ['true or false', isBoolean],
+  fusion: ['true or false', isBoolean],
+  rewriting: ['true or false', isBoolean],
+};
+/** Keys of a pipeline's `runtime` that say who computes, and not how. */
+const ofPipelines = ['workers', 'retries'];
+
+/** @throws UserError `runtime-options` for options that there are not, or that cannot be such */
+export function checkRuntimeOptions(options: RuntimeOptions): void {
+  const problems = Object.entries(options).flatMap(([key, value]: readonly [string, unknown]) => {
+    if (value === undefined || ofPipelines.includes(key)) return [];
+    if (!Object.hasOwn(allowed, key))
+      return [`there is no option ${key}, only ${Object.keys(allowed).join(', ')}`];
+    const [words, is] = allowed[key as keyof RuntimeOptions];
+    return is(value) ? [] : [`${key} must be ${words}; ${JSON.stringify(value) ?? typeof value} was found`];
+  });
+  if (problems.length > 0)
+    throw new UserError({
+      code: 'runtime-options',
+      message: `Nothing can be computed so: ${problems.join('; ')}.`,
+    });
 }
 
 /** Device on which a session's programs run. */

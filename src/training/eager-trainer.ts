@@ -17,7 +17,14 @@ import {
 import { adamwStep } from './adamw.js';
 import { averageGroups, type StateGroup, stateGroups } from './checkpoint-manifest.js';
 import { gradientResults, partsOf, withGradients } from './gradients.js';
-import { inNameOrder, type StepResult, type Trainer, type TrainerOptions, type ValueOf } from './trainer.js';
+import {
+  checkStep,
+  inNameOrder,
+  type StepResult,
+  type Trainer,
+  type TrainerOptions,
+  type ValueOf,
+} from './trainer.js';
 
 /** Training operation by operation, for backends without sessions: the same numbers as `SessionTrainer`, up to rounding. */
 export class EagerTrainer implements Trainer {
@@ -60,6 +67,7 @@ export class EagerTrainer implements Trainer {
     updates: number,
     wishToStop = false,
   ): Promise<StepResult> {
+    checkStep(learningRate, updates);
     checkInputs(inputs, this.options.inputs);
     const { accumulation, gradientClip } = this.options;
     const parts = accumulation === undefined ? [inputs] : partsOf(inputs, accumulation);

@@ -15,7 +15,14 @@ import {
   stateGroups,
 } from './checkpoint-manifest.js';
 import { checkDivides } from './gradients.js';
-import { inNameOrder, type StepResult, type Trainer, type TrainerOptions, type ValueOf } from './trainer.js';
+import {
+  checkStep,
+  inNameOrder,
+  type StepResult,
+  type Trainer,
+  type TrainerOptions,
+  type ValueOf,
+} from './trainer.js';
 import { TrainingStep } from './training-step.js';
 
 /**
@@ -98,6 +105,7 @@ export class SessionTrainer implements Trainer {
     updates: number,
     wishToStop = false,
   ): Promise<StepResult> {
+    checkStep(learningRate, updates);
     checkInputs(inputs, this.options.inputs);
     this.traced ??= new TrainingStep(this.session, this.options, this.slots, this.scale !== undefined);
     const result = await this.traced.run(inputs, learningRate, updates, wishToStop, this.scale?.scale);

@@ -1,3 +1,4 @@
+import { UserError } from '../base/errors.js';
 import type { Parameter } from '../nn/parameter.js';
 import type { HostTensor, HostTensors, TensorSpec } from '../tensorflow/index.js';
 import type { AdamWConfig } from './adamw.js';
@@ -47,6 +48,7 @@ export interface Trainer {
    * One step on a batch. `updates` is the number of steps taken before.
    *
    * @param wishToStop whether this worker wants all to stop after the step
+   * @throws UserError `training-step` where the learning rate or the count is no such number
    */
   step(inputs: HostTensors, learningRate: number, updates: number, wishToStop?: boolean): Promise<StepResult>;
 
@@ -73,4 +75,21 @@ export function startOf(weights: HostTensors): (name: string) => HostTensor {
 /** Parameters in the order in which files hold them. */
 export function inNameOrder(parameters: readonly Parameter[]): Parameter[] {
   return [...parameters].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** @throws UserError `training-step` for what would make weights of no value */
+export function checkStep(learningRate: number, updates: number): void {
+  const problems = [
+    ...(Number.isFinite(learningRate) && learningRate >= 0
+      ? []
+      : [`the learning rate must be a number of at least 0; ${String(learningRate)} was found`]),
+    ...(Number.isSafeInteger(updates) && updates >= 0
+      ? []
+      : [`the steps before must be a whole number of at least 0; ${String(updates)} was found`]),
+  ];
+  if (problems.length > 0)
+    throw new UserError({
+      code: 'training-step',
+      message: `No step can be taken: ${problems.join(', and ')}.`,
+    });
 }

@@ -10,6 +10,7 @@ import { float32 } from '../tensorflow/index.js';
 import {
   checkAgreement,
   classNames,
+  contradiction,
   type ModelHints,
   type ModelSource,
   type OptimizerState,
@@ -28,6 +29,7 @@ export async function savedSource(directory: string, hints: ModelHints, only?: s
   const { weights, ...description } = saved;
   const { config } = saved;
   checkAgreement(directory, hints, { ...saved, ...config });
+  const classes = hints.classes && namedClasses(directory, hints, saved);
   const chosen =
     hints.weights === 'all' ? weights : { raw: weights[hints.weights], ema: weights[hints.weights] };
   const raw = only ?? join(directory, chosen.raw);
@@ -58,13 +60,27 @@ export async function savedSource(directory: string, hints: ModelHints, only?: s
     path: directory,
     description: {
       ...description,
-      ...(hints.classes && { classes: classNames(directory, hints, config.classes) }),
+      ...(classes && { classes }),
     },
     hasAverage: raw !== ema,
     ...(optimizer && { optimizer }),
     read: async (set, { name, shape }) => float32(shape, await files.get(paths[set])!.readFloat32(name)),
     close,
   };
+}
+
+/**
+ * Names for the classes of a model that has none but numbers; those of one that has names are its own.
+ *
+ * @throws UserError `class-count` or `weights-contradiction`
+ */
+function namedClasses(directory: string, hints: ModelHints, { classes, config }: SavedModel): string[] {
+  const names = classNames(directory, hints, config.classes);
+  const label = classes.findIndex((own, i) => own !== String(i) && own !== names[i]);
+  if (label < 0) return names;
+  throw contradiction(directory, [
+    `\`classes\` calls class ${label} ${names[label]!}, the model calls it ${classes[label]!}`,
+  ]);
 }
 
 /** The folder whose model a file of weights is of: its own, or that of the training whose checkpoint it is in. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSession, openTrainer, sampleOde, sampleSde, SiT, startEngine } from '../../src/index.js';
+import { Session } from '../../src/tensorflow/index.js';
 
 const sizes = { hiddenSize: 8, depth: 2, heads: 2, patchSize: 2, latentSize: 4, classes: 2, mediators: 1 };
 let model: SiT;
@@ -160,4 +161,28 @@ it.each<[Bad, string]>([
     }),
   );
   await session.close();
+});
+
+it.each<[Bad, string]>([
+  [{ precision: 'float64' }, 'precision must be float32, bfloat16 or float16; "float64" was found'],
+  [{ precison: 'bfloat16' }, 'there is no option precison'],
+  [{ device: 'gpu:0' }, 'device must be auto, cpu or gpu'],
+  [{ threads: -1 }, 'threads must be a whole number of at least 0; -1 was found'],
+  [{ threads: 2.5 }, 'threads must be'],
+  [{ threads: NaN }, 'threads must be'],
+  [{ xla: 'no' }, 'xla must be true or false; "no" was found'],
+])('options of what computes are checked wherever they are given: %o', async (runtime, message) => {
+  const refused = expect.objectContaining({
+    code: 'runtime-options',
+    message: expect.stringContaining(message) as string,
+  }) as Error;
+  await expect(startEngine(runtime)).rejects.toEqual(refused);
+  expect(() => openSession(runtime)).toThrow(refused);
+  expect(() => new Session(runtime)).toThrow(refused);
+  await expect(SiT.create(SiT.configOf(sizes), { runtime })).rejects.toEqual(refused);
+});
+
+it('takes the options of a pipeline, with those that say who computes', async () => {
+  const runtime = { device: 'cpu', precision: 'float32', threads: 1, workers: 2, retries: 1 } as const;
+  await openSession(runtime).close();
 });

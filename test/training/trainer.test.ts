@@ -109,6 +109,23 @@ describe('a step', () => {
     },
   );
 
+  it.each([
+    [NaN, 0, 'the learning rate must be a number of at least 0; NaN was found'],
+    [Infinity, 0, 'the learning rate must be'],
+    [-0.1, 0, 'the learning rate must be'],
+    [0.1, -1, 'the steps before must be a whole number of at least 0; -1 was found'],
+    [0.1, NaN, 'the steps before must be'],
+    [0.1, 1.5, 'the steps before must be'],
+  ])('is refused with a learning rate of %f after %f steps', async (rate, updates, message) => {
+    const trainer = await newTrainer();
+    const before = await state(trainer);
+    await expect(trainer.step(batch(), rate, updates)).rejects.toMatchObject({
+      code: 'training-step',
+      message: expect.stringContaining(message) as string,
+    });
+    expect(await state(trainer)).toEqual(before);
+  });
+
   it('clips the gradients by their global norm, which Adam does not see in its direction', async () => {
     const free = await newTrainer();
     const clipped = await newTrainer(1e-3);

@@ -34,7 +34,7 @@ const shared: readonly (readonly [
 ])[] = [
   ['latent size', (train, context) => trainedShape(context, train)?.size],
   ['count of latent channels', (train, context) => trainedShape(context, train)?.channels],
-  ['count of classes', (train, context) => classCount(train, context)],
+  ['count of classes', (train, context) => classesOf(train, context)?.length],
   ['prediction', ({ prediction }) => prediction],
   ['interpolant', ({ interpolant }) => interpolant],
 ];
@@ -61,12 +61,20 @@ export const phasesAgree: StageCheck<'sample'> = ({ id, config }, context) => {
         message: `${code(model)} has another ${name} than ${code(first)}: ${b} instead of ${a}. Models that draw one sample must agree in it.`,
       });
     }
+    const [a, b] = [classesOf(expected, context), classesOf(train, context)];
+    const label = a?.length === b?.length ? (a?.findIndex((name, i) => name !== b![i]) ?? -1) : -1;
+    if (label >= 0)
+      context.report(id, {
+        at,
+        code: 'model-mismatch',
+        message: `Class ${label} of ${code(model)} is ${b![label]!}, of ${code(first)} ${a![label]!}. Models that draw one sample need the same classes in the same order.`,
+      });
   }
 };
 
-function classCount(train: TrainConfig, context: CheckContext): number | undefined {
+function classesOf(train: TrainConfig, context: CheckContext): readonly string[] | undefined {
   const images = trainedOn(context, train)?.images;
-  return images === undefined ? undefined : context.config('images', images)?.classes?.length;
+  return images === undefined ? undefined : context.config('images', images)?.classes;
 }
 
 /** The first steps are averaged, and there are others to compare with them. */

@@ -150,6 +150,25 @@ describe('phases', () => {
     expect(found).toEqual([['model-mismatch', 'second']]);
   });
 
+  it.each([
+    ['cat, dog', []],
+    ['dog, cat', [['model-mismatch', 'second']]],
+    ['cat, cow', [['model-mismatch', 'second']]],
+  ])(
+    'takes models of the same classes in the same order only: [cat, dog] and [%s]',
+    async (names, expected) => {
+      const others = {
+        images: '{ uses: images, path: photos, size: 32, classes: [cat, dog] }',
+        others: `{ uses: images, path: photos, size: 32, classes: [${names}] }`,
+        otherLatents: '{ uses: encode, images: others, autoencoder: autoencoder }',
+        second: trained('ema: 0.9').replace('latents: latents', 'latents: otherLatents'),
+      };
+      const phases = 'phases: [{ model: train, switchRatio: 0.9 }, { model: second }]';
+      expect(await problems(phases, others)).toEqual(expected);
+      expect(await problems('model: train, guidance: { scale: 2, model: second }', others)).toEqual(expected);
+    },
+  );
+
   it('matter for their keys', async () => {
     expect(await problems('model: train, firstSteps: 2')).toEqual([['no-effect', '2']]);
   });

@@ -135,6 +135,21 @@ describe('a checkpoint of the reference', () => {
     );
   });
 
+  it('takes names for a model that has its own only where they are the same', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const named = (await take('reference.pt', { classes: names })).directory;
+    expect((await take(named)).model.classes).toEqual(names);
+    expect((await take(named, { classes: names })).model.classes).toEqual(names);
+    for (const classes of [['b', 'a', ...names.slice(2)], names.map((name) => name.toUpperCase())])
+      await expect(take(named, { classes })).rejects.toMatchObject({
+        code: 'weights-contradiction',
+        message: expect.stringMatching(/`classes` calls class 0 [bA], the model calls it a\.$/) as string,
+      });
+    // One that was taken without names has none to contradict.
+    const unnamed = (await take('reference.pt')).directory;
+    expect((await take(unnamed, { classes: names })).model.classes).toEqual(names);
+  });
+
   it('depends on the content of its files', () => {
     const config = { path: 'a.pt', weights: 'all', classes: { file: 'c.txt' } } as const;
     expect(stage.externalInputs(config, '/p')).toEqual(['/p/a.pt', '/p/c.txt']);
