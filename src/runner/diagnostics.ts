@@ -97,7 +97,7 @@ function formatOne(diagnostic: Diagnostic, chalk: ChalkInstance, width: number):
 const place = ({ file, line, column }: Location): string =>
   file === optionFile
     ? file
-    : [relative(process.cwd(), file), ...(line === 0 ? [] : [line, column])].join(':');
+    : [relative(process.cwd(), file) || '.', ...(line === 0 ? [] : [line, column])].join(':');
 
 /** The source line and its underline, tabs kept so that both lines have them. */
 function excerpt(

@@ -77,6 +77,21 @@ describe('pipeline validate', () => {
     expect(stderr).toMatch(/^bad\.yaml:4:\d+ error /m);
     expect(stderr).toContain('none.yaml error file-missing: There is no such file.');
   });
+
+  it('names the current folder where that is given for a file', async () => {
+    const { stderr } = await start(realMain, ['validate', '.']);
+    expect(stderr).toMatch(/^\. error file-is-folder: /);
+  });
+});
+
+describe('pipeline doctor', () => {
+  it('says nothing of an engine that is not there', async () => {
+    const { stdout, exitCode } = await start(realMain, ['doctor'], { PIPELINE_CACHE: join(cwd, 'none') });
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^TensorFlow +not set up/m);
+    expect(stdout).toMatch(/^Engine +none$/m);
+    expect(stdout).not.toContain('bfloat16');
+  });
 });
 
 describe('usage', () => {

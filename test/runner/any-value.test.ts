@@ -45,7 +45,12 @@ const strange = [
   '{ a: { b: 1 } }',
 ];
 
-/** Every tree that differs from this one in one value: replaced, or left out. */
+/** Keys that are known, though not everywhere, and one that is nowhere. */
+const misplaced = parsed(
+  '{ mediators: 4, size: 8, integrator: heun, workers: 2, kind: ode, nowhere: 1 }',
+) as MapTree;
+
+/** Every tree that differs from this one in one value: replaced, left out, or added. */
 function* variants(tree: Tree): Generator<Tree> {
   for (const text of strange) yield parsed(text);
   if (tree.kind === 'list') {
@@ -53,6 +58,9 @@ function* variants(tree: Tree): Generator<Tree> {
       for (const variant of variants(item)) yield { ...tree, items: tree.items.with(i, variant) };
     }
   } else if (tree.kind === 'map') {
+    for (const [key, entry] of misplaced.entries) {
+      if (!tree.entries.has(key)) yield { ...tree, entries: new Map([...tree.entries, [key, entry]]) };
+    }
     for (const [key, entry] of tree.entries) {
       yield { ...tree, entries: new Map([...tree.entries].filter(([other]) => other !== key)) };
       for (const value of variants(entry.value)) {

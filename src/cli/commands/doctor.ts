@@ -69,6 +69,8 @@ function processor(): string {
 
 /** Which engine computes, and what it sees: by loading it. */
 function engineFindings({ kind, reason, devices, gpus, bfloat16, notes }: EngineReport): Finding[] {
+  // Loaded, it has a processor at least.
+  if (kind === 'native' && devices.length === 0) return [{ label: 'Engine', value: 'none' }];
   const engine =
     kind === 'native' ? 'native TensorFlow, compiled graphs.' : 'WebAssembly, many times slower.';
   const onGpu = devices.includes('GPU');

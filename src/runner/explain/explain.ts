@@ -76,7 +76,7 @@ function listWithoutBrackets({ root, path, error }: Facts, key: string): Problem
 }
 
 /** A place one level up or down, or below `stages`, where the key is known, as a dotted path. */
-function nearPlace({ schema, path, root, error }: Facts, key: string): string | undefined {
+function nearPlace({ path, root, error }: Facts, key: string): string | undefined {
   const whole = plain(root) as Readonly<Record<string, unknown>>;
   const stages = whole.stages ?? {};
   if (path.length === 0 && Object.hasOwn(stages, key)) return `stages.${key}`;
@@ -84,20 +84,28 @@ function nearPlace({ schema, path, root, error }: Facts, key: string): string | 
   const value = data[key];
   if (path.length === 0 && typeof value === 'object' && value !== null && Object.hasOwn(value, 'uses'))
     return `stages.${key}`;
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+  for (const [name, property] of Object.entries(schemaAt(whole, path).properties ?? {})) {
     const maps = [property, ...(property.anyOf ?? [])];
     if (maps.some(({ properties }) => properties && Object.hasOwn(properties, key))) return `${name}.${key}`;
   }
   const above = path.slice(0, -1);
   if (path.length < 1 || /^\d+$/.test(path.at(-1)!)) return undefined;
-  let [at, of]: [unknown, Schema | undefined] = [whole, pipelineSchema()];
-  for (const name of above) {
-    const chosen: Schema | undefined = of && applicable(of, at);
-    of = chosen && memberSchema(chosen, name, Array.isArray(at));
-    at = (at as Readonly<Record<string, unknown>>)[name];
-  }
-  const { properties = {} } = of ? applicable(of, at) : {};
+  const { properties = {} } = schemaAt(whole, above);
   return Object.hasOwn(properties, key) ? [...above, key].join('.') : undefined;
+}
+
+/**
+ * The schema that a value of a pipeline is judged by, whole. That of an error is not: in the check that the build writes,
+ * its larger parts are references.
+ */
+function schemaAt(whole: unknown, path: readonly string[]): Schema {
+  let [at, of]: [unknown, Schema] = [whole, applicable(pipelineSchema(), whole)];
+  for (const name of path) {
+    const member = memberSchema(of, name, Array.isArray(at));
+    at = (at as Readonly<Record<string, unknown>>)[name];
+    of = member ? applicable(member, at) : {};
+  }
+  return of;
 }
 
 /** Keys of training beside `weights`, which takes a trained autoencoder: one problem instead of one a key. */

@@ -21,7 +21,13 @@ export function findRun(reference: string, runs: readonly Run[]): Run {
   const last = runs.indexOf(candidates.at(-1)!);
   const line = back === '0' ? [] : before(candidates.at(-1)!, base!, runs.slice(0, last));
   const found = back === '0' ? candidates.at(-1) : line.at(-Number(back));
-  if (found === undefined) throw noSuchRun(reference, runs);
+  if (found === undefined)
+    throw new UserError({
+      code: 'no-such-run',
+      usage: true,
+      message: `There is no run ${reference}: before ${candidates.at(-1)!.id} there ${line.length === 1 ? 'is 1 run' : `are ${line.length} runs`}.`,
+      remedy: 'pipeline status lists all runs.',
+    });
   return found;
 }
 

@@ -11,6 +11,7 @@ import {
   switchMap,
   takeWhile,
 } from 'rxjs';
+import { counted } from '../../base/text.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortable, everyMs, progress } from '../../base/streams.js';
@@ -107,7 +108,7 @@ async function finish(
 }
 
 function noticeOfIgnored({ ignored }: LabelledImages): Observable<StageEvent> {
-  const message = `${ignored} files that are no images, or in no class folder, are passed over.`;
+  const message = `Passed over, as no images or in no class folder: ${counted(ignored, 'file')}.`;
   return ignored > 0 ? of({ type: 'notice', level: 'info', message }) : of();
 }
 

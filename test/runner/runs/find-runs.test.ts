@@ -50,6 +50,12 @@ it.each([
   expect(() => findRun(reference, runs)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
+it('says how many runs there are before one', () => {
+  expect(() => findRun('emoji~3', runs)).toThrow(
+    'There is no run emoji~3: before emoji/2026-03-03T10-00-00.000Z there are 2 runs.',
+  );
+});
+
 it('filters by pipeline and by the beginning of an id', () => {
   expect(matchingRuns('photos', runs)).toHaveLength(2);
   expect(matchingRuns('2026-03-01', runs)).toHaveLength(2);
