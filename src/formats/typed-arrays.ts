@@ -1,3 +1,5 @@
+import { sizeOf } from '../tensorflow/data-types.js';
+
 /** Arrays that hold a tensor's elements. Half-precision types are held as their bit patterns. */
 export type TypedArray =
   | Uint8Array
@@ -106,4 +108,29 @@ function subnormalHalf(magnitude: number): number {
   bits32[0] = magnitude;
   float32[0] = float32[0]! + 0.5;
   return bits32[0] - 0x3f000000;
+}
+
+/** A copy of `values`, of shape `shape`, with its axes in the order `order`. */
+export function permute(
+  values: Float32Array,
+  shape: readonly number[],
+  order: readonly number[],
+): Float32Array {
+  if (order.every((axis, i) => axis === i)) return values.slice();
+  const strides = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+  const extents = order.map((axis) => shape[axis]!);
+  const steps = order.map((axis) => strides[axis]!);
+  const result = new Float32Array(values.length);
+  const index = new Array<number>(order.length).fill(0);
+  let from = 0;
+  for (let to = 0; to < result.length; to++) {
+    result[to] = values[from]!;
+    for (let axis = order.length - 1; axis >= 0; axis--) {
+      from += steps[axis]!;
+      if (++index[axis]! < extents[axis]!) break;
+      from -= steps[axis]! * extents[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return result;
 }

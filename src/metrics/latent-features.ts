@@ -1,4 +1,4 @@
-import { floats, type HostTensor } from '../tensorflow/index.js';
+import { floats, type HostTensor } from '../tensorflow/data-types.js';
 import { type Rows, rowsOf } from './linear-algebra.js';
 
 /**

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { asUserError } from '../base/files.js';
 import { readInputText } from '../base/input-file.js';
 import { type MetricsRecord, readAllMetrics } from '../formats/metrics-log.js';
-import type { StageStatus } from '../runner/run/run-folder.js';
+import type { StageStatus } from '../runner/run/run-file.js';
 import type { KeptProgress, StageOutput } from '../runner/stage.js';
 import { readManifest } from '../runner/store/manifest.js';
 import { type Html, html, type Part } from './html.js';

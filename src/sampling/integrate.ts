@@ -1,4 +1,4 @@
-import { float32, type HostTensor } from '../tensorflow/index.js';
+import { float32, type HostTensor } from '../tensorflow/data-types.js';
 
 /** Takes the states `[batch, …]` of a step's start to those of its end. */
 export type Advance = (x: HostTensor, at: StepTime) => Promise<HostTensor>;

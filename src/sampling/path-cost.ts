@@ -1,6 +1,8 @@
 import type { SiTConfig } from '../models/sit/config.js';
 import { sitCost } from '../models/sit/cost.js';
-import { lastStepSize, stepFacts, type TransportChoice } from '../transport/index.js';
+import { stepFacts } from '../transport/integrators.js';
+import { lastStepSize } from '../transport/interval.js';
+import type { TransportChoice } from '../transport/names.js';
 import { type ComputedSteps, type FeatureCache, isComputed, withStep } from './feature-cache.js';
 import { type Guidance, guides } from './guidance.js';
 import { stepsOf } from './integrate.js';

@@ -1,4 +1,4 @@
-import { float32, type HostTensor, sizeOf } from '../tensorflow/index.js';
+import { float32, type HostTensor, sizeOf } from '../tensorflow/data-types.js';
 import type { Advance, StepTime } from './integrate.js';
 import { putRows, takeRows } from './rows.js';
 

@@ -1,4 +1,4 @@
-import { arrayOver, type HostTensor, sizeOf } from '../tensorflow/index.js';
+import { arrayOver, type HostTensor, sizeOf } from '../tensorflow/data-types.js';
 
 /** The samples of a batch that are named, in that order: `[rows, …]`. */
 export function takeRows({ dtype, shape, data }: HostTensor, rows: readonly number[]): HostTensor {

@@ -9,7 +9,7 @@ import { currentName, diffusersShape, fromDiffusers } from '../models/autoencode
 import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { mismatch, stateProblems } from '../models/sit/reference-state.js';
 import type { Parameter } from '../nn/parameter.js';
-import { float32, type HostTensor } from '../tensorflow/index.js';
+import { float32, type HostTensor } from '../tensorflow/data-types.js';
 import { autoencoderFileName, readSavedAutoencoder } from './saved-files.js';
 
 /** An autoencoder in either of the formats that are read; its weights are read one tensor at a time. Close it after use. */

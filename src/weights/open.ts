@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { pinnedCommit, repositoryFiles } from '../formats/hub/files.js';
-import { parseRepository } from '../formats/hub/hub.js';
+import { parseRepository } from '../formats/hub/repository.js';
 import { openWeightsFile, type WeightsFile } from '../formats/weights-file.js';
 import {
   type AutoencoderSource,

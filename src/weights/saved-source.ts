@@ -6,7 +6,7 @@ import { readInputText } from '../base/input-file.js';
 import { openTensors, type TensorReader, tensorsPath } from '../formats/safetensors/shards.js';
 import { sitParameters } from '../models/sit/parameters.js';
 import { mismatch, stateProblems } from '../models/sit/reference-state.js';
-import { float32 } from '../tensorflow/index.js';
+import { float32 } from '../tensorflow/data-types.js';
 import {
   checkAgreement,
   classNames,

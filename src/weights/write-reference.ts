@@ -11,7 +11,7 @@ import {
   referenceShapes,
 } from '../models/sit/reference-state.js';
 import { positionEmbedding } from '../nn/embeddings.js';
-import { floats } from '../tensorflow/index.js';
+import { floats } from '../tensorflow/data-types.js';
 import { theirs } from '../transport/names.js';
 import type { ModelDescription, ModelSource, OptimizerState, WeightSet } from './model-source.js';
 import { namedModels } from './named-models.js';

@@ -6,7 +6,7 @@ import { diffusersShape, toDiffusers } from '../models/autoencoder-kl/diffusers.
 import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { sitParameters } from '../models/sit/parameters.js';
 import type { Parameter } from '../nn/parameter.js';
-import { floats, type HostTensor } from '../tensorflow/index.js';
+import { floats, type HostTensor } from '../tensorflow/data-types.js';
 import { type AutoencoderSource, diffusersConfigName, diffusersWeightsNames } from './autoencoder-source.js';
 import type { ModelSource, WeightSet } from './model-source.js';
 import { writeSavedAutoencoder, writeSavedModel } from './saved-files.js';

@@ -1,18 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { CachedRepository, type DownloadProgress } from './download.js';
-import {
-  type Hub,
-  type HubEnvironment,
-  hubEnvironment,
-  type HubFile,
-  type HubOptions,
-  type Repository,
-} from './hub.js';
-
-export type { HubOptions } from './hub.js';
-export { type Repository, isCommit, parseRepository } from './hub.js';
+import type { DownloadProgress, Hub, HubFile, HubOptions } from './hub.js';
+import { CachedRepository, type HubEnvironment, hubEnvironment, type Repository } from './repository.js';
 
 /**
  * The commit that a revision stands for: from the cache where it is known there, without asking anyone.
@@ -52,7 +42,7 @@ export async function repositoryFiles(
   await withHub(environment, options, async (hub) => {
     const { files } = await hub.look({ ...repository, revision: commit });
     const chosen = missing.map((names) => choose(repository, names, files));
-    const { downloadFile } = await import('./download.js');
+    const { downloadFile } = await import('./hub.js');
     for (const file of chosen)
       await downloadFile(hub, cached, repository, commit, file, options.onProgress ?? (() => undefined));
   });

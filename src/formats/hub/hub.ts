@@ -1,8 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { UserError } from '../../base/errors.js';
+import { acquireLock } from '../../base/file-lock.js';
+import { asUserError } from '../../base/files.js';
 import {
+  continueDownload,
   defaultRetryPolicy,
   HttpClient,
   type Patience,
@@ -10,8 +15,10 @@ import {
   retry,
   type RetryPolicy,
   rootMessage,
+  sizeOf,
   withoutSecrets,
 } from '../../base/http.js';
+import { type CachedRepository, type HubEnvironment, isCommit, type Repository } from './repository.js';
 
 /** A file of a repository, as the hub describes it. */
 export interface HubFile {
@@ -128,65 +135,86 @@ function readCommit(answer: unknown, endpoint: string): HubCommit {
   return { commit: sha, files };
 }
 
-/** Settings of Hugging Face from the environment, by the variables of its own libraries. */
-export interface HubEnvironment {
-  /** Folder with `models--ORGANISATION--NAME` for each repository. */
-  readonly cache: string;
-  readonly endpoint: string;
-  readonly offline: boolean;
-  /** Secret: it goes into requests to the endpoint, and nowhere else. */
-  readonly token: string | undefined;
-}
+/** Told how many bytes of a file are there. */
+export type DownloadProgress = (file: string, done: number, total: number) => void;
 
-/** Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables */
-export function hubEnvironment(env: NodeJS.ProcessEnv): HubEnvironment {
-  const home = expand(given(env.HF_HOME) ?? join(given(env.XDG_CACHE_HOME) ?? '~/.cache', 'huggingface'));
-  return {
-    cache: expand(given(env.HF_HUB_CACHE) ?? given(env.HUGGINGFACE_HUB_CACHE) ?? join(home, 'hub')),
-    endpoint: (given(env.HF_ENDPOINT) ?? 'https://huggingface.co').replace(/\/+$/, ''),
-    offline: isTrue(env.HF_HUB_OFFLINE) || isTrue(env.TRANSFORMERS_OFFLINE),
-    token:
-      given(env.HF_TOKEN) ??
-      given(env.HUGGING_FACE_HUB_TOKEN) ??
-      tokenIn(expand(given(env.HF_TOKEN_PATH) ?? join(home, 'token'))),
-  };
-}
-
-/** An empty variable is as good as none. */
-function given(value: string | undefined): string | undefined {
-  const text = value?.trim();
-  return text === '' ? undefined : text;
-}
-
-const isTrue = (value: string | undefined): boolean => /^(1|on|yes|true)$/i.test(value ?? '');
-
-const expand = (path: string): string => path.replace(/^~(?=\/|$)/, homedir());
-
-function tokenIn(path: string): string | undefined {
+/**
+ * Brings a file of a commit into the cache, continuing what an interrupted download left, verified by size and
+ * checksum. Another process that downloads the same file is waited for.
+ */
+export async function downloadFile(
+  hub: Hub,
+  cached: CachedRepository,
+  repository: Repository,
+  commit: string,
+  file: HubFile,
+  onProgress: DownloadProgress,
+): Promise<void> {
+  const blob = cached.blob(file.checksum);
+  const { signal } = hub.options;
   try {
-    return given(readFileSync(path, 'utf8'));
-  } catch {
-    return undefined;
+    await mkdir(dirname(blob), { recursive: true });
+    const lock = await acquireLock(cached.lock(file.checksum), { signal });
+    try {
+      if ((await sizeOf(blob)) !== file.bytes)
+        await fetchBlob(hub, repository, commit, file, blob, onProgress);
+      await cached.link(commit, file.name, file.checksum);
+    } finally {
+      lock.release();
+    }
+  } catch (error) {
+    throw asUserError(error, blob);
   }
 }
 
-/** A model's repository on Hugging Face, and which of its states is meant. */
-export interface Repository {
-  /** Such as `stabilityai/sd-vae-ft-ema`. */
-  readonly id: string;
-  /** A branch, a tag or a commit. */
-  readonly revision: string;
+async function fetchBlob(
+  hub: Hub,
+  repository: Repository,
+  commit: string,
+  file: HubFile,
+  blob: string,
+  onProgress: DownloadProgress,
+): Promise<void> {
+  const partial = `${blob}.incomplete`;
+  const { signal } = hub.options;
+  if ((await sizeOf(partial)) > file.bytes) await rm(partial);
+  let reached = await sizeOf(partial);
+  await hub.attempt(
+    repository,
+    () => reached,
+    async () => {
+      if (reached < file.bytes)
+        await continueDownload(hub.http, hub.addressOf(repository, commit, file.name), partial, {
+          bytes: file.bytes,
+          headers: hub.headers,
+          signal,
+          reach: (bytes) => {
+            reached = bytes;
+            onProgress(file.name, bytes, file.bytes);
+          },
+        });
+      if (file.bytes === 0) await (await open(partial, 'w')).close();
+      if ((await checksumOf(partial, file, signal)) === file.checksum) return;
+      // What is wrong in it cannot be told: from the start again.
+      await rm(partial);
+      reached = 0;
+      throw new Error(`${file.name} arrives damaged: its checksum is not the one that is announced`);
+    },
+  );
+  await rename(partial, blob);
 }
 
-const pattern = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w./-]+))?$/;
-
-/** Reads `organisation/name`, optionally with `@revision`; nothing for any other text, such as a path. */
-export function parseRepository(text: string): Repository | undefined {
-  const [, id, revision = 'main'] = pattern.exec(text) ?? [];
-  return id === undefined || revision.includes('..') ? undefined : { id, revision };
-}
-
-/** True when a revision is the full hash of a commit, and so cannot move. */
-export function isCommit(revision: string): boolean {
-  return /^[0-9a-f]{40}$/.test(revision);
+/** SHA-256 of a large file; of a small one SHA-1 as git computes it, with its kind and size before it. */
+async function checksumOf(
+  path: string,
+  { isLarge, bytes }: HubFile,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const hash = isLarge ? createHash('sha256') : createHash('sha1').update(`blob ${bytes}\0`);
+  await pipeline(
+    createReadStream(path, { highWaterMark: 1 << 20 }),
+    hash,
+    signal === undefined ? {} : { signal },
+  );
+  return hash.digest('hex');
 }

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.js';
-import { parseRepository } from '../../formats/hub/hub.js';
+import { parseRepository } from '../../formats/hub/repository.js';
 
 /** Architecture of an autoencoder with a Kullback–Leibler penalty, as in Stable Diffusion. */
 export interface AutoencoderConfig {

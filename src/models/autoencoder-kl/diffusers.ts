@@ -1,6 +1,6 @@
 import type { Parameter } from '../../nn/parameter.js';
-import { permute } from '../../nn/parameters.js';
-import { float32, type HostTensor } from '../../tensorflow/index.js';
+import { permute } from '../../formats/typed-arrays.js';
+import { float32, type HostTensor } from '../../tensorflow/data-types.js';
 
 /** Names of the parts of attention in diffusers before its version 0.18. */
 const renamed: Readonly<Record<string, string | undefined>> = {

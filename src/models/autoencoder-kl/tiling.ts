@@ -1,4 +1,4 @@
-import { float32, floats, type HostTensor } from '../../tensorflow/index.js';
+import { float32, floats, type HostTensor } from '../../tensorflow/data-types.js';
 
 /** Division of a large image into parts: squares of the input at equal distances, whose results overlap. */
 export interface TileGrid {

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/errors.js';
 import { alignedInterpolation, halfPixelInterpolation, type Matrix } from '../../nn/resampling.js';
-import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/index.js';
+import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/data-types.js';
 import { gridOf, type SiTConfig } from './config.js';
 import { sitParameters } from './parameters.js';
 

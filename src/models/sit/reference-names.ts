@@ -1,6 +1,6 @@
 import type { Parameter } from '../../nn/parameter.js';
-import { permute } from '../../nn/parameters.js';
-import { float32, type HostTensor } from '../../tensorflow/index.js';
+import { permute } from '../../formats/typed-arrays.js';
+import { float32, type HostTensor } from '../../tensorflow/data-types.js';
 import type { SiTConfig } from './config.js';
 
 /** Place of a parameter in the PyTorch reference, and the difference in layout. */

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Pipeline } from '../pipeline.js';
-import { type RunFile, runName, type RunOptionsRecord } from './run-folder.js';
+import { type RunFile, runName, type RunOptionsRecord } from './run-file.js';
 
 /**
  * When forcing began (ISO 8601), where a run of a pipeline continues one that was asked for the same and did not come to

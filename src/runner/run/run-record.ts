@@ -5,15 +5,15 @@ import { type FileLock, tryLock } from '../../base/file-lock.js';
 import { formatReason } from '../plan/reasons.js';
 import { type Json, type KeptProgress, type StageEvent, withoutType } from '../stage.js';
 import type { RunEvent, TimedRunEvent } from './events.js';
+import { type RunFolder } from './run-folder.js';
 import {
   eventsName,
   type RunFile,
-  type RunFolder,
   runLockName,
   runName,
   type RunOptionsRecord,
   type StageRecord,
-} from './run-folder.js';
+} from './run-file.js';
 
 const progressEveryMilliseconds = 1000;
 const logProgressEveryMilliseconds = 15_000;

@@ -2,7 +2,7 @@ import { hashJson } from '../fingerprint/origin.js';
 import type { Pipeline } from '../pipeline.js';
 import { resolvedConfig } from '../resolved.js';
 import type { TimedRunEvent } from '../run/events.js';
-import type { StageRecord } from '../run/run-folder.js';
+import type { StageRecord } from '../run/run-file.js';
 import { figuresOfStage } from '../runs/figures.js';
 import type { Json } from '../stage.js';
 import type { TrialFailure, TrialResult } from './events.js';

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.js';
-import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/index.js';
+import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/data-types.js';
 import { timesOf } from '../integrate.js';
 import { copyRow } from '../rows.js';
 import { interpolateStep, type Tolerances } from './dopri5.js';

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { counted } from '../../base/text.js';
 import { cachedFile } from '../../formats/hub/files.js';
-import { parseRepository } from '../../formats/hub/hub.js';
+import { parseRepository } from '../../formats/hub/repository.js';
 import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
 import {
   type AutoencoderFacts,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pinnedCommit } from '../../formats/hub/files.js';
-import { parseRepository, type Repository } from '../../formats/hub/hub.js';
+import { parseRepository, type Repository } from '../../formats/hub/repository.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import type { StageKind } from '../../runner/stage.js';
 import { runLater } from '../shared/run-later.js';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Observable } from 'rxjs';
 import { abortable, everyMs, fromWork } from '../../base/streams.js';
 import { repositoryFiles } from '../../formats/hub/files.js';
-import { parseRepository } from '../../formats/hub/hub.js';
+import { parseRepository } from '../../formats/hub/repository.js';
 import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';

@@ -8,7 +8,7 @@ import { flippableClasses } from '../../data/sample-order.js';
 import type { EncodeConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
-import { float32, floats, type HostTensor } from '../../tensorflow/index.js';
+import { float32, floats, type HostTensor } from '../../tensorflow/data-types.js';
 import { scaledNormalization } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { openImages } from '../images/open.js';

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
-import type { ImageEntry } from '../../data/images/dataset.js';
+import type { ImageEntry } from '../../data/images/image-index.js';
 import { decodeBytes } from '../../data/images/decode.js';
 import { checkFilled, isClassImage } from '../../data/images/scan.js';
 import { type LabelledImages, listSome } from '../../data/images/walk.js';

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { ImagesConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
 
@@ -5,4 +6,13 @@ import type { StageFact } from '../../runner/stage.js';
 export function describeImages({ size, classes }: ImagesConfig): readonly StageFact[] {
   const kept = classes === undefined ? '' : `, of ${classes.length} classes`;
   return [{ label: 'prepared', value: `${size} × ${size} pixels${kept}` }];
+}
+
+/** Absolute paths of the images' folder and of the labels file. */
+export function locate({ path, labels }: ImagesConfig, pipelineDirectory: string) {
+  const absolute = (relative: string) => resolve(pipelineDirectory, relative);
+  return {
+    root: absolute(path),
+    labels: labels === 'folders' ? labels : { ...labels, file: absolute(labels.file) },
+  } as const;
 }

@@ -1,7 +1,7 @@
 import type { ImagesConfig } from '../../generated/index.js';
 import type { StageKind } from '../../runner/stage.js';
 import { runLater } from '../shared/run-later.js';
-import { locate } from './open.js';
+import { describeImages, locate } from './facts.js';
 
 export const stage: StageKind<ImagesConfig> = {
   name: 'images',
@@ -15,7 +15,7 @@ export const stage: StageKind<ImagesConfig> = {
   },
   // Its output names images; what is in them is read where they are.
   passesOn: async (directory) =>
-    (await (await import('../../data/images/dataset.js')).readImageIndex(directory)).paths,
-  describe: async (config) => (await import('./facts.js')).describeImages(config),
+    (await (await import('../../data/images/image-index.js')).readImageIndex(directory)).paths,
+  describe: (config) => Promise.resolve(describeImages(config)),
   run: runLater(() => import('./run.js')),
 };

@@ -5,15 +5,6 @@ import type { ImagesConfig } from '../../generated/index.js';
 import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
 import type { StageContext } from '../../runner/stage.js';
 
-/** Absolute paths of the images' folder and of the labels file. */
-export function locate({ path, labels }: ImagesConfig, pipelineDirectory: string) {
-  const absolute = (relative: string) => resolve(pipelineDirectory, relative);
-  return {
-    root: absolute(path),
-    labels: labels === 'folders' ? labels : { ...labels, file: absolute(labels.file) },
-  } as const;
-}
-
 /** Opens the images that an `images` stage has indexed: what was fingerprinted, wherever they lie. */
 export async function openImages(stage: string, context: StageContext): Promise<ImageDataset> {
   const { pipelineDirectory, reads } = context;

@@ -15,14 +15,14 @@ import { counted } from '../../base/text.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortable, everyMs, progress } from '../../base/streams.js';
-import { writeImageIndex } from '../../data/images/dataset.js';
+import { writeImageIndex } from '../../data/images/image-index.js';
 import { scanImages } from '../../data/images/scan.js';
 import type { LabelledImages } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
 import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { Examination, examineImage, OutcomeLog, type SkippedImage } from './examination.js';
-import { locate } from './open.js';
+import { locate } from './facts.js';
 
 /**
  * Finds labelled images, opens every one of them, and writes the list of those that can be used:

@@ -3,7 +3,7 @@ import { abortable, everyMs, fromWork } from '../../base/streams.js';
 import type { PretrainedConfig } from '../../generated/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
-import { sizeOf } from '../../tensorflow/index.js';
+import { sizeOf } from '../../tensorflow/data-types.js';
 import type { ModelDescription } from '../../weights/model-source.js';
 import { writeSaved } from '../../weights/write.js';
 import { openPretrained } from './open-pretrained.js';

@@ -1,7 +1,7 @@
 import type { PhaseConfig, SampleConfig, SamplerConfig } from '../../generated/index.js';
 import { withDefaults } from '../../runner/schema/defaults.js';
 import { readSchema } from '../../runner/schema/schema.js';
-import { integratorNames, type OdeMethod, type SdeMethod } from '../../transport/index.js';
+import { integratorNames, type OdeMethod, type SdeMethod } from '../../transport/integrators.js';
 import type { SamplerChoice } from '../../transport/names.js';
 
 /** What guides a `sample` stage. */

@@ -1,7 +1,7 @@
 import { type RgbImage, toBytes } from '../../data/images/rgb-image.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { takeRows } from '../../sampling/index.js';
-import { floats, type HostTensor } from '../../tensorflow/index.js';
+import { floats, type HostTensor } from '../../tensorflow/data-types.js';
 import type { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { decodedAtOnce } from './memory.js';
 

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/errors.js';
 import { LatentDataset } from '../../data/latents/dataset.js';
-import { float32, type HostTensor } from '../../tensorflow/index.js';
+import { float32, type HostTensor } from '../../tensorflow/data-types.js';
 import type { FoundModel } from './models.js';
 import type { SampleBatch } from './sampler.js';
 

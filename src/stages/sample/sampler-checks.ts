@@ -1,7 +1,7 @@
 import type { SampleConfig, SamplerConfig } from '../../generated/index.js';
 import type { StageCheck } from '../shared/check.js';
 import { code, oneOf } from '../../runner/diagnostics.js';
-import { integratorNames, stepFacts } from '../../transport/index.js';
+import { integratorNames, stepFacts } from '../../transport/integrators.js';
 import { methodsWhere, type StepFacts } from '../../transport/integrators.js';
 import { unsupportedCombination } from '../../transport/interval.js';
 import { phasesOf, samplerChoice } from './config.js';

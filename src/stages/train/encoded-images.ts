@@ -6,7 +6,7 @@ import type { LatentBatch } from '../../data/latents/dataset.js';
 import { flippableClasses } from '../../data/sample-order.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
-import { float32, floats } from '../../tensorflow/index.js';
+import { float32, floats } from '../../tensorflow/data-types.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import type { Autoencoder } from '../../weights/saved-autoencoder.js';
 import type { PlacedDraw, TrainingData } from './batches.js';

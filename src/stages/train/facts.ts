@@ -10,7 +10,6 @@ import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { requireMemory } from '../shared/memory.js';
 import { formatLarge, type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
-import { plannedCarry } from './start.js';
 
 /** What encoding and decoding are kept to, each; the autoencoder's weights are small beside it. */
 const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
@@ -23,7 +22,10 @@ export async function describeTrain(
   directory: string,
 ): Promise<readonly StageFact[]> {
   const latents = plannedTrainingLatents(config, resolve);
-  const carry = await plannedCarry(config, resolve, directory);
+  const carry =
+    config.start === undefined
+      ? undefined
+      : await (await import('./start.js')).plannedCarry(config, resolve, directory);
   return [
     ...(carry === undefined ? [] : carryLines(carry).map((value) => ({ label: 'start', value }))),
     ...(latents === undefined ? [] : modelFacts(config, latents, workers)),

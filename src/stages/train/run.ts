@@ -115,10 +115,12 @@ class Training {
         gradientClip: config.gradientClip,
         accumulation: accumulation(config),
       }),
-      start: (trainer) =>
-        start === undefined
-          ? trainer.start(initialValues(parameters, context.seed))
-          : startFrom(trainer, start, start.carry, [config.ema].flat(), context.seed),
+      start: (trainer) => {
+        const begin = initialValues(parameters, context.seed);
+        return start === undefined
+          ? trainer.start(begin)
+          : startFrom(trainer, start, start.carry, [config.ema].flat(), begin);
+      },
       load: latentBatches(data, config, context.seed, share),
       schedule: {
         kind: config.schedule,

@@ -9,7 +9,6 @@ import {
   type WeightOf,
 } from '../../models/sit/carry.js';
 import { sitParameters } from '../../models/sit/parameters.js';
-import { initialValues } from '../../nn/parameters.js';
 import type { StageContext } from '../../runner/stage.js';
 import { averageGroups } from '../../training/checkpoint-manifest.js';
 import type { Trainer, ValueOf } from '../../training/trainer.js';
@@ -94,17 +93,16 @@ export function carryFrom(
  * start. An average goes on from the model's own of the same decay, or else from its first.
  *
  * @param decays of the trainer's averages
- * @param seed of what the model has not
+ * @param begin start values of what the model has not
  */
 export async function startFrom(
   trainer: Trainer,
   start: StartModel,
   carry: Carry,
   decays: readonly number[],
-  seed: number,
+  begin: WeightOf,
 ): Promise<void> {
   const there = new Map(sitParameters(start.description.config).map((each) => [each.name, each]));
-  const begin = initialValues(trainer.parameters, seed);
   const carried = async (
     set: 'raw' | 'ema',
     decay: number | undefined,

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { readAllMetrics } from '../../formats/metrics-log.js';
 import { type Html, html } from '../../pages/html.js';
 import type { ReportedStage } from '../../pages/section.js';
-import type { StageRecord } from '../../runner/run/run-folder.js';
+import type { StageRecord } from '../../runner/run/run-file.js';
 import type { ConfiguredValue } from '../../runner/runs/configuration.js';
 import type { Run, RunState } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';

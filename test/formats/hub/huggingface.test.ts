@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cachedFile, pinnedCommit, repositoryFiles } from '../../../src/formats/hub/files.js';
-import { parseRepository } from '../../../src/formats/hub/hub.js';
+import { parseRepository } from '../../../src/formats/hub/repository.js';
 import { commit, HubServer, serve } from './hub-server.js';
 
 const id = 'lab/vae';

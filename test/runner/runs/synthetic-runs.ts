@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunFile, StageRecord } from '../../../src/runner/run/run-folder.js';
+import type { RunFile, StageRecord } from '../../../src/runner/run/run-file.js';
 
 /** Start of the first synthetic run; each further one starts a minute later. */
 export const firstStart = Date.UTC(2026, 0, 1);

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ImageDataset, writeImageIndex } from '../../../../src/data/images/dataset.js';
+import { ImageDataset } from '../../../../src/data/images/dataset.js';
+import { writeImageIndex } from '../../../../src/data/images/image-index.js';
 import {
   EncodedImages,
   type EncodedImagesOptions,

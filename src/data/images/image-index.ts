@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { asUserError } from '../../base/files.js';
+import { inputLines, readInputText } from '../../base/input-file.js';
+import { writeFileWhole, writeOutputFile } from '../../base/output-file.js';
+
+/** Properties that all images of a prepared set share. */
+export interface ImageSet {
+  /** Width and height in pixels that images are brought to. */
+  readonly size: number;
+  /** Colour behind transparent pixels, as `#rrggbb`. */
+  readonly background: string;
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
+  readonly count: number;
+}
+
+/** One image of a prepared set. */
+export interface ImageEntry {
+  /** Below the folder of the images, with `/`. */
+  readonly path: string;
+  readonly label: number;
+  /** Width and height of the file's image. */
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface ImageIndex {
+  readonly set: ImageSet;
+  readonly paths: readonly string[];
+  readonly labels: Int32Array;
+}
+
+const setName = 'set.json';
+const entriesName = 'index.jsonl';
+const linesPerWrite = 4096;
+
+/** Writes `index.jsonl`, a line `[path, label, width, height]` an image, and then `set.json`. */
+export async function writeImageIndex(
+  directory: string,
+  set: ImageSet,
+  entries: readonly ImageEntry[],
+): Promise<void> {
+  await writeOutputFile(join(directory, entriesName), async (file) => {
+    for (let start = 0; start < entries.length; start += linesPerWrite) {
+      const lines = entries
+        .slice(start, start + linesPerWrite)
+        .map(({ path, label, width, height }) => JSON.stringify([path, label, width, height]) + '\n');
+      await file.write(Buffer.from(lines.join('')));
+    }
+  });
+  await writeFileWhole(join(directory, setName), JSON.stringify(set, undefined, 1) + '\n');
+}
+
+/** Reads what {@link writeImageIndex} wrote. */
+export async function readImageIndex(directory: string): Promise<ImageIndex> {
+  try {
+    const set = JSON.parse(await readInputText(join(directory, setName))) as ImageSet;
+    const paths: string[] = [];
+    const labels = new Int32Array(set.count);
+    for await (const line of inputLines(join(directory, entriesName))) {
+      const [path, label] = JSON.parse(line) as [string, number];
+      labels[paths.length] = label;
+      paths.push(path);
+    }
+    return { set, paths, labels };
+  } catch (error) {
+    throw asUserError(error, directory);
+  }
+}

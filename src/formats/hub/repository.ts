@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+
+/** Settings of Hugging Face from the environment, by the variables of its own libraries. */
+export interface HubEnvironment {
+  /** Folder with `models--ORGANISATION--NAME` for each repository. */
+  readonly cache: string;
+  readonly endpoint: string;
+  readonly offline: boolean;
+  /** Secret: it goes into requests to the endpoint, and nowhere else. */
+  readonly token: string | undefined;
+}
+
+/** Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables */
+export function hubEnvironment(env: NodeJS.ProcessEnv): HubEnvironment {
+  const home = expand(given(env.HF_HOME) ?? join(given(env.XDG_CACHE_HOME) ?? '~/.cache', 'huggingface'));
+  return {
+    cache: expand(given(env.HF_HUB_CACHE) ?? given(env.HUGGINGFACE_HUB_CACHE) ?? join(home, 'hub')),
+    endpoint: (given(env.HF_ENDPOINT) ?? 'https://huggingface.co').replace(/\/+$/, ''),
+    offline: isTrue(env.HF_HUB_OFFLINE) || isTrue(env.TRANSFORMERS_OFFLINE),
+    token:
+      given(env.HF_TOKEN) ??
+      given(env.HUGGING_FACE_HUB_TOKEN) ??
+      tokenIn(expand(given(env.HF_TOKEN_PATH) ?? join(home, 'token'))),
+  };
+}
+
+/** An empty variable is as good as none. */
+function given(value: string | undefined): string | undefined {
+  const text = value?.trim();
+  return text === '' ? undefined : text;
+}
+
+const isTrue = (value: string | undefined): boolean => /^(1|on|yes|true)$/i.test(value ?? '');
+
+const expand = (path: string): string => path.replace(/^~(?=\/|$)/, homedir());
+
+function tokenIn(path: string): string | undefined {
+  try {
+    return given(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A model's repository on Hugging Face, and which of its states is meant. */
+export interface Repository {
+  /** Such as `stabilityai/sd-vae-ft-ema`. */
+  readonly id: string;
+  /** A branch, a tag or a commit. */
+  readonly revision: string;
+}
+
+const pattern = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w./-]+))?$/;
+
+/** Reads `organisation/name`, optionally with `@revision`; nothing for any other text, such as a path. */
+export function parseRepository(text: string): Repository | undefined {
+  const [, id, revision = 'main'] = pattern.exec(text) ?? [];
+  return id === undefined || revision.includes('..') ? undefined : { id, revision };
+}
+
+/** True when a revision is the full hash of a commit, and so cannot move. */
+export function isCommit(revision: string): boolean {
+  return /^[0-9a-f]{40}$/.test(revision);
+}
+
+/**
+ * One repository in the cache that Hugging Face's own libraries share: `refs` holds the commit of each branch and tag,
+ * `snapshots` a folder of links a commit, `blobs` the files, named by their checksums.
+ */
+export class CachedRepository {
+  readonly #folder: string;
+  readonly #locks: string;
+
+  constructor(
+    cache: string,
+    private readonly repository: Repository,
+  ) {
+    const name = `models--${repository.id.replace('/', '--')}`;
+    this.#folder = join(cache, name);
+    this.#locks = join(cache, '.locks', name);
+  }
+
+  /** The commit that the revision was when it was last looked up. */
+  get commit(): string | undefined {
+    const { revision } = this.repository;
+    if (isCommit(revision)) return revision;
+    try {
+      const commit = readFileSync(join(this.#folder, 'refs', revision), 'utf8').trim();
+      return isCommit(commit) ? commit : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The folder of a commit's files. */
+  snapshot(commit: string): string {
+    return join(this.#folder, 'snapshots', commit);
+  }
+
+  /** True when a file of a commit is there; a link whose target is gone does not count. */
+  has(commit: string, file: string): boolean {
+    return existsSync(join(this.snapshot(commit), file));
+  }
+
+  blob(checksum: string): string {
+    return join(this.#folder, 'blobs', checksum);
+  }
+
+  /** The lock that every library takes while it downloads a blob. */
+  lock(checksum: string): string {
+    return join(this.#locks, `${checksum}.lock`);
+  }
+
+  /** Makes a file of a commit appear, whose blob is there. */
+  async link(commit: string, file: string, checksum: string): Promise<void> {
+    const path = join(this.snapshot(commit), file);
+    await mkdir(dirname(path), { recursive: true });
+    const aside = asideOf(path);
+    await symlink(relative(dirname(path), this.blob(checksum)), aside);
+    await rename(aside, path);
+  }
+
+  /** Remembers which commit the revision is. */
+  async remember(commit: string): Promise<void> {
+    const { revision } = this.repository;
+    if (revision === commit) return;
+    const path = join(this.#folder, 'refs', revision);
+    await mkdir(dirname(path), { recursive: true });
+    const aside = asideOf(path);
+    try {
+      await writeFile(aside, commit);
+      await rename(aside, path);
+    } catch (error) {
+      await rm(aside, { force: true });
+      throw error;
+    }
+  }
+}
+
+const asideOf = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`;
