@@ -1,6 +1,7 @@
 /**
  * Writes the TypeScript types of src/generated/ from schemas/, as configurations are after defaults:
- * keys with a default, and keys that a preset fills, are always there. And the documentation of every key, docs/reference/.
+ * keys with a default, and keys that a preset fills, are always there. And the documentation of every key, docs/reference/,
+ * and what docs/caching.md has between its markers.
  *
  *   npm run generate           writes them
  *   npm run check:generated    fails when they are not what the schemas give
@@ -10,7 +11,7 @@ import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
 import { readSchema, stageSchemas } from '../src/runner/schema/schema.ts';
 import { integratorNames } from '../src/transport/integrators.ts';
-import { reference } from './reference.mjs';
+import { keysWithoutEffect, reference } from './reference.mjs';
 
 const options = {
   bannerComment: '// Generated from schemas/ by `npm run generate`. Do not edit.',
@@ -131,6 +132,17 @@ if (updated !== written) {
   else await writeFile(sampleSchema, updated);
 }
 const pipeline = readSchema('pipeline.schema.json');
+const caching = new URL('../docs/caching.md', import.meta.url);
+const page = await readFile(caching, 'utf8');
+const listed = page.replace(
+  /(<!-- generated: [^>]* -->\n)[\s\S]*?(?=<!-- end -->)/,
+  `$1\n${keysWithoutEffect(pipeline)}\n\n`,
+);
+if (listed !== page) {
+  wrong++;
+  if (check) console.error('docs/caching.md lists other keys than schemas/ gives.');
+  else await writeFile(caching, listed);
+}
 const generated = { 'src/generated': await generate(pipeline), 'docs/reference': reference(pipeline) };
 for (const [name, files] of Object.entries(generated)) {
   const folder = new URL(`../${name}/`, import.meta.url);

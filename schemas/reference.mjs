@@ -1,4 +1,8 @@
-/** Documentation of every key of pipeline files, from the schemas: docs/reference/, a page for each kind of stage. */
+/**
+ * Documentation from the schemas: docs/reference/ describes every key of pipeline files, with a page for each kind of stage;
+ * docs/caching.md lists the keys that change no output.
+ */
+import { Document } from 'yaml';
 import { ofWholePipeline, stageSchemas } from '../src/runner/schema/schema.ts';
 
 const words = {
@@ -28,10 +32,7 @@ export function reference(pipeline) {
       kinds.map((kind) => `- [\`${kind}\`](${kind}.md)`).join('\n'),
     ],
     ...Object.fromEntries(
-      kinds.map((kind) => [
-        `${kind}.md`,
-        [`# \`uses: ${kind}\``, ...stages.filter((stage) => stage.kind === kind).flatMap(partOf)],
-      ]),
+      kinds.map((kind) => [`${kind}.md`, [`# \`uses: ${kind}\``, ...partsOf(kind, stages)]]),
     ),
   };
   return new Map(
@@ -43,23 +44,63 @@ const banner = '<!-- Generated from schemas/ by `npm run generate`. Do not edit.
 
 const section = (title, schema) => [`## ${title}`, schema.description, table(schema)];
 
-function partOf({ kind, schema }, i, all) {
-  const heading = all.length > 1 ? [`## ${headingOf(kind, schema)}`] : [];
-  return [...heading, schema.description, table(schema), `For example:`, example(schema, kind)];
+function partsOf(kind, stages) {
+  const schemas = stages.filter((stage) => stage.kind === kind).map(({ schema }) => schema);
+  return schemas.flatMap((schema) => [
+    ...(schemas.length > 1 ? [`## ${headingOf(schema)}`] : []),
+    schema.description,
+    table(schema),
+    'A complete file:',
+    completeFile(schema, stages),
+  ]);
 }
 
 /** A kind of two schemas is told apart by the keys that they demand. */
-const headingOf = (kind, { required = [] }) =>
+const headingOf = ({ required = [] }) =>
   `With ${required
     .filter((key) => key !== 'uses')
     .map((key) => `\`${key}\``)
     .join(', ')}`;
 
-/** A stage of this kind with the first example of each key that is demanded. */
-function example({ properties, required = [] }, kind) {
-  const keys = required.filter((key) => key !== 'uses');
-  const lines = keys.map((key) => `    ${key}: ${JSON.stringify(properties[key].examples[0])}`);
-  return ['```yaml', 'stages:', `  ${kind}:`, `    uses: ${kind}`, ...lines, '```'].join('\n');
+/** Ids of stages in examples; others are called by their kinds. */
+const ids = { encode: 'latents', pretrained: 'model' };
+const idOf = ({ uses }) => ids[uses] ?? uses;
+
+/** A valid pipeline file with the example of a stage, after those of the stages that it names. */
+function completeFile({ examples: [stage] }, stages) {
+  const examples = new Map(
+    stages.toReversed().map(({ schema }) => [idOf(schema.examples[0]), schema.examples[0]]),
+  );
+  const needed = new Map();
+  const add = (added) => {
+    for (const value of Object.values(added).flat())
+      if (examples.has(value) && value !== idOf(added) && !needed.has(value)) add(examples.get(value));
+    needed.set(idOf(added), added);
+  };
+  add(stage);
+  const document = new Document({ name: 'example', stages: Object.fromEntries(needed) });
+  for (const { value } of document.get('stages').items) value.flow = true;
+  return `\`\`\`yaml\n${document.toString({ lineWidth: 0 }).replace(/\[ (.*?) \]/g, '[$1]')}\`\`\``;
+}
+
+/** The keys that change no output, as a table: those of the file's `runtime`, then of each kind of stage. */
+export function keysWithoutEffect(pipeline) {
+  const { runtime } = ofWholePipeline(pipeline).properties;
+  const rows = new Map([['`runtime` of the file', keysOf(runtime, '')]]);
+  for (const { kind, schema } of stageSchemas(pipeline))
+    rows.set(`\`${kind}\``, [...(rows.get(`\`${kind}\``) ?? []), ...keysOf(schema, '')]);
+  const listed = [...rows].map(([where, keys]) => [
+    where,
+    [
+      ...new Set(
+        [...keys].filter(({ property }) => property.affectsOutput === false).map(({ key }) => `\`${key}\``),
+      ),
+    ],
+  ]);
+  const lines = listed
+    .filter(([, keys]) => keys.length > 0)
+    .map(([where, keys]) => `| ${where} | ${keys.join(', ')} |`);
+  return ['| Where | Keys that change no output |', '|---|---|', ...lines].join('\n');
 }
 
 function table(schema) {
@@ -113,7 +154,7 @@ function rules(schema) {
     schema.maximum !== undefined && `At most ${schema.maximum}.`,
     schema.exclusiveMaximum !== undefined && `Less than ${schema.exclusiveMaximum}.`,
     schema.perfectSquare === true && 'A square number.',
-    schema.affectsOutput === false && '_Another value reuses outputs._',
+    schema.affectsOutput === false && '_Changes no output._',
   ];
   return bounds.filter((rule) => rule !== false);
 }
