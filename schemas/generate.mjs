@@ -61,8 +61,9 @@ function resolvedProperties(properties) {
 }
 
 /** A stage's `seed` and `runtime` are no part of its configuration: they are kept beside it. */
-function withoutOwn({ properties: { seed, runtime, ...properties }, ...schema }) {
-  return { ...schema, properties };
+function withoutOwn({ properties, ...schema }) {
+  const configuration = Object.entries(properties).filter(([key]) => !['seed', 'runtime'].includes(key));
+  return { ...schema, properties: Object.fromEntries(configuration) };
 }
 
 async function generate(pipeline) {

@@ -118,10 +118,9 @@ describe('examples in YAML', () => {
     const { stages: own, runtime, seed, sweep, ...rest } = parse(text) as Record<string, unknown>;
     const stages: Stages = { ...(own as Stages | undefined), ...(rest as Stages) };
     const bases: Stages = frame.stages;
-    const merged = Object.entries(stages).map(([id, stage]) => [
-      id,
-      'uses' in stage ? stage : { ...bases[id], ...stage },
-    ]);
+    const merged = Object.entries(stages).map(
+      ([id, stage]) => [id, 'uses' in stage ? stage : { ...bases[id], ...stage }] as const,
+    );
     return stringify({ ...frame, runtime, seed, sweep, stages: { ...bases, ...Object.fromEntries(merged) } });
   }
 
