@@ -35,7 +35,7 @@ class Failure extends Error {
   }
 }
 
-/** What runs when all is ready, as arguments of Node; `setup` has nothing more to do. */
+/** Programs that run when all is ready, as arguments of Node; `setup` has nothing more to do. */
 const programs = {
   setup: undefined,
   quickstart: [inRoot('dist', 'cli', 'bin.cjs'), 'run', join('pipelines', 'quickstart.yaml')],
@@ -82,7 +82,7 @@ function checkNode() {
   );
 }
 
-/** Whether `node_modules` holds what package-lock.json says for this platform, however it came there. */
+/** True when `node_modules` holds what package-lock.json says for this platform, however it came there. */
 function isInstalled() {
   const record = inRoot('node_modules', '.package-lock.json');
   if (!existsSync(record)) return false;
@@ -94,7 +94,10 @@ function isInstalled() {
   );
 }
 
-/** Whether an optional package is for this platform. One that names no processor belongs to another that may be left out. */
+/**
+ * True when an optional package is for this platform. One that names no processor belongs to another that may be left
+ * out.
+ */
 function suits({ os, cpu, libc }) {
   const allows = (list, value) => list === undefined || list.includes(value);
   return (
@@ -150,7 +153,7 @@ function npmCommand() {
 
 const stamp = inRoot('dist', '.sources.json');
 
-/** Whether `dist/` was made from the sources as they are now. */
+/** True when `dist/` was made from the sources as they are now. */
 function isBuilt() {
   return existsSync(stamp) && readJson(stamp).fingerprint === sources().fingerprint;
 }

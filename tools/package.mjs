@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bundled = '@tensorflow/tfjs-node-gpu';
-/** What of its dependencies the part that is used needs. */
+/** Dependencies that the part of it in use needs. */
 const needed = ['google-protobuf'];
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const installedVersion = (name) => readJson(join(root, 'node_modules', name, 'package.json')).version;

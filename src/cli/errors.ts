@@ -26,8 +26,8 @@ export function reportError(error: unknown, services: Services): number {
 }
 
 /**
- * What went wrong, as text for the terminal: message and remedy of an error that its reader can mend, otherwise
- * "Internal error" with the stack.
+ * Formats a failure for the terminal: message and remedy of an error that its reader can mend, otherwise "Internal
+ * error" with the stack.
  */
 export function formatFailure(
   failure: Failure,
@@ -69,7 +69,7 @@ export function reportLockDifferences(
   return exitCodes.invalid;
 }
 
-/** Where the value of a key was written, or the first item of a list. */
+/** Place at which the value of a key was written, or the first item of a list. */
 function placeOf(key: string, sources: Sources): Origin | undefined {
   return sources.get(key) ?? sources.get(`${key}.0`);
 }

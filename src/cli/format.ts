@@ -11,7 +11,7 @@ export function formatFigure(value: number): string {
   return size >= 1e4 && size < 1e15 ? formatCount(value) : value.toExponential(3);
 }
 
-/** How fast something is done: `12.3 steps/s`, and `7.2 steps/min` where it is slower than one a second. */
+/** Formats a rate: `12.3 steps/s`, and `7.2 steps/min` where it is slower than one a second. */
 export function formatRate(perSecond: number, unit: string): string {
   const [rate, time] = perSecond < 1 ? [perSecond * 60, 'min'] : [perSecond, 's'];
   const digits = rate < 9.995 ? 2 : rate < 99.95 ? 1 : 0;

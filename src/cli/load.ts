@@ -31,7 +31,7 @@ export async function loadWithTrials(
   return sound(await loadSweep(file, { rules, set, env: services.env }), services);
 }
 
-/** What was loaded, where it is valid; otherwise shows what is wrong. */
+/** Returns what was loaded, where it is valid; otherwise shows what is wrong. */
 async function sound<Sound extends { readonly ok: true }>(
   loaded: Sound | Extract<LoadedPipeline, { ok: false }>,
   services: Services,
@@ -70,7 +70,7 @@ export async function reportMissing(
   return exitCodes.invalid;
 }
 
-/** What a cached stage took and gave, in a line; empty where it is not cached. */
+/** Line on what a cached stage took and gave; empty where it is not cached. */
 export function cachedLine({ output }: PlannedStage): string {
   return output === undefined
     ? ''
@@ -85,7 +85,7 @@ const goneSentence = (location: string): string =>
 const acceptedSentence = ({ at, differences }: Acceptance): string =>
   `accepted on ${at.slice(0, 10)} as it is: ${differences.join('; ')}`;
 
-/** What is to be known of a cached output: a line each. */
+/** Notes about a cached output: a line each. */
 export const cachedNotes = ({
   gone = [],
   accepted,
@@ -94,7 +94,7 @@ export const cachedNotes = ({
   readonly accepted?: Acceptance;
 }): readonly string[] => [...gone.map(goneSentence), ...(accepted ? [acceptedSentence(accepted)] : [])];
 
-/** What every plan says of a stage to programs. */
+/** Facts about a stage that every plan gives to programs. */
 export function plannedStageJson({ stage, fingerprint, place, reasons, gone, accepted }: PlannedStage) {
   return {
     stage: stage.id,

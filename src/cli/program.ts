@@ -383,7 +383,7 @@ const doctorCommand: CommandDeclaration = (program, perform) =>
       perform(async (services) => (await import('./commands/doctor.js')).doctor(options, services)),
     );
 
-/** What a run starts as its data-parallel workers: not for people, and not in the help. */
+/** Command of a run's data-parallel workers: not for people, and not in the help. */
 const workerCommand: CommandDeclaration = (program, perform) =>
   program
     .command(name, { hidden: true })

@@ -5,7 +5,7 @@ import type { Run, RunFigure, RunState } from '../runner/index.js';
 import type { StageAtWork } from '../runner/runs/run.js';
 import type { Column } from './table.js';
 
-/** How many figures of a run a line shows. */
+/** Number of a run's figures in a line. */
 const shownFigures = 4;
 
 /** Runs as a table, a row each. */

@@ -1,7 +1,7 @@
 import { isAbsolute, relative } from 'node:path';
 import type { StageRegistry } from '../runner/stage.js';
 
-/** What the commands take from the outside. */
+/** Surroundings that the commands take from the outside. */
 export interface Services {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
@@ -14,7 +14,7 @@ export interface Services {
   readonly notPrinted?: () => Promise<Error | undefined>;
 }
 
-/** Whether text to a stream may be coloured. See no-color.org and force-color.org. */
+/** True when text to a stream may be coloured. See no-color.org and force-color.org. */
 export function usesColor(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): boolean {
   if (env.NO_COLOR) return false;
   if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0';

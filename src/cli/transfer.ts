@@ -14,14 +14,14 @@ export interface TransferOptions {
   readonly json?: boolean;
 }
 
-/** What converting weights is given to tell how far it is, and when to stop. */
+/** Hooks of a conversion of weights: progress, and when to stop. */
 export interface Work {
   readonly tell: (done: number, total: number) => void;
   readonly onDownload: (file: string, done: number, total: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** What was made. */
+/** Result of a conversion. */
 interface Transferred {
   readonly kind: 'model' | 'autoencoder';
   /** Absolute path. */

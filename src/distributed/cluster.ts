@@ -20,7 +20,7 @@ export interface Cluster {
   readonly addresses: readonly string[];
   /** `host:port` on which process 0 hears the others. */
   readonly control: string;
-  /** What described it: `TF_CONFIG` or `Slurm`. */
+  /** Source of its description: `TF_CONFIG` or `Slurm`. */
   readonly source: string;
 }
 
@@ -33,7 +33,7 @@ export function hostAndPort(address: string): { readonly host: string; readonly 
   return { host: match[1]!, port };
 }
 
-/** Whether all processes are on one machine, and say so. */
+/** True when all processes are on one machine, and say so. */
 export function isOnOneMachine({ addresses }: Cluster): boolean {
   return addresses.every((address) => isLoopback(hostAndPort(address).host));
 }
@@ -156,8 +156,8 @@ export function slurmCluster(
 }
 
 /**
- * Whether someone typed the command into a shell that a Slurm task runs. Interactive shells give each command a group of
- * processes of its own; what `srun` starts, and its scripts, are of the task's.
+ * True when someone typed the command into a shell that a Slurm task runs. Interactive shells give each command a group
+ * of processes of its own; what `srun` starts, and its scripts, are of the task's.
  */
 function startedByHand(taskPid: number): boolean {
   if (!process.stdin.isTTY) return false;

@@ -7,7 +7,7 @@ import type { FromWorker, ToWorker, WorkerEnd } from './worker.js';
 type Device = RuntimeConfig['device'];
 const devices: readonly Device[] = ['auto', 'cpu', 'gpu'];
 
-/** What process 0 tells another process of its cluster. `attempt` numbers the workers that it starts there. */
+/** Message from process 0 to another process of its cluster. `attempt` numbers the workers that it starts there. */
 export type ToFollower =
   | { readonly type: 'start'; readonly attempt: number; readonly device: Device }
   | { readonly type: 'tell'; readonly attempt: number; readonly message: ToWorker }
@@ -15,7 +15,7 @@ export type ToFollower =
   /** The run has ended. */
   | { readonly type: 'end'; readonly exitCode: number };
 
-/** What another process tells process 0. */
+/** Message from another process to process 0. */
 export type FromFollower =
   | { readonly type: 'hello'; readonly rank: number; readonly group: string }
   /** It was interrupted, and so all are. */
@@ -25,12 +25,12 @@ export type FromFollower =
 
 type Shape = Readonly<Record<string, unknown>>;
 
-/** What a follower's line says; undefined where it is no such message. */
+/** Reads a follower's line; undefined where it is no such message. */
 export function fromFollower(value: unknown): FromFollower | undefined {
   return isOneOf(followerKinds, value) ? (value as FromFollower) : undefined;
 }
 
-/** What a leader's line says; undefined where it is no such message. */
+/** Reads a leader's line; undefined where it is no such message. */
 export function toFollower(value: unknown): ToFollower | undefined {
   return isOneOf(leaderKinds, value) ? (value as ToFollower) : undefined;
 }

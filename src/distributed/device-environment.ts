@@ -13,7 +13,9 @@ export interface MachinePlace {
   /** Its number there, from 0. */
   readonly index: number;
   readonly size: number;
-  /** Whether who started the processes may have given each of them a GPU of its own: then it sees that one alone. */
+  /**
+   * True when the starter of the processes may have given each of them a GPU of its own: then it sees that one alone.
+   */
   readonly mayBeBound?: boolean;
 }
 

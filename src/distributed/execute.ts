@@ -94,7 +94,7 @@ const passing = new Set([
   'worker-port-taken',
 ]);
 
-/** Whether trying again may help: a worker died or hung, or its port was taken. */
+/** True when trying again may help: a worker died or hung, or its port was taken. */
 function mayPass(error: unknown): error is UserError {
   return error instanceof UserError && passing.has(error.code);
 }
@@ -120,7 +120,7 @@ async function localTeam(program: WorkerProgram, { kind, context }: StageWork): 
   };
 }
 
-/** Where workers of one machine listen: in a folder that nobody else may enter. */
+/** Makes sockets for workers of one machine: in a folder that nobody else may enter. */
 async function sockets(size: number): Promise<Required<Pick<Team, 'folder' | 'addresses'>>> {
   const folder = await mkdtemp(join(tmpdir(), 'pipeline-workers-'));
   return { folder, addresses: socketAddresses(folder, size) };

@@ -9,7 +9,7 @@ import { type FromFollower, groupName, MessageLines, type ToFollower, toFollower
 import { isOwn } from './own-socket.js';
 import type { Worker } from './worker.js';
 
-/** How long process 0 may take to appear. */
+/** Time within which process 0 must appear. */
 const arrivalMs = 600_000;
 const retryEveryMs = 500;
 const attemptMs = 20_000;

@@ -8,10 +8,13 @@ import { type FromFollower, fromFollower, groupName, MessageLines, type ToFollow
 import { isOwn } from './own-socket.js';
 import type { FromWorker, Worker, WorkerEnd } from './worker.js';
 
-/** How long the other processes of the cluster may take to appear before work, and before the end of a run without any. */
+/**
+ * Time within which the other processes of the cluster must appear before work, and before the end of a run without
+ * any.
+ */
 const arrivalMs = 600_000;
 const lateArrivalMs = 30_000;
-/** How long one that connects may take to say who it is. */
+/** Time within which one that connects must say who it is. */
 const helloMs = 30_000;
 
 type Follower = MessageLines<ToFollower, FromFollower>;

@@ -3,7 +3,7 @@ import { Observable, share } from 'rxjs';
 import { lifelineDescriptor } from './lifeline.js';
 import { type FromWorker, type Worker, workerCommand, type WorkerEnd } from './worker.js';
 
-/** How the program of a worker is started: `node …options main worker`. */
+/** Program that a worker runs: `node …options main worker`. */
 export interface WorkerProgram {
   readonly executable: string;
   readonly args: readonly string[];

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { isLoopback } from './cluster.js';
 
 /**
- * Whether this user's process is at the other end of a connection, as far as that can be known: of one within this
+ * True when this user's process is at the other end of a connection, as far as that can be known: of one within this
  * machine the system (Linux) tells whose it is. What comes from other machines is taken for ours.
  *
  * @param other what is at the other end. Who has not taken a connection yet is known by what listens there

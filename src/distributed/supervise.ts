@@ -9,15 +9,15 @@ import type { Worker, WorkerEnd, WorkerFailure } from './worker.js';
 export interface Patience {
   /** Without a pulse for so long a worker is frozen; once it has begun to work, it hangs without another sign of life. */
   readonly silenceMs: number;
-  /** How long its process may take to its first pulse. */
+  /** Time that its process may take to its first pulse. */
   readonly bootMs: number;
-  /** How long it may take to its first progress without another sign: it loads and traces, and cannot give any. */
+  /** Time that it may take to its first progress without another sign: it loads and traces, and cannot give any. */
   readonly startMs: number;
   /** Without progress of any worker for so long, all of them hang. */
   readonly stallMs: number;
   /** After a worker's failure, for so long the others' are waited for: what follows from another is not the cause. */
   readonly causeMs: number;
-  /** How long a worker that is done may take to end. */
+  /** Time that a worker which is done may take to end. */
   readonly endMs: number;
 }
 
@@ -34,7 +34,7 @@ export const usualPatience: Patience = {
 const lookEveryMs = 500;
 const delayMs = 2_000;
 
-/** What went wrong with a worker, worst first. */
+/** Trouble with a worker, worst first. */
 type Trouble =
   | { readonly type: 'gone'; readonly end: WorkerEnd }
   | { readonly type: 'silent' }

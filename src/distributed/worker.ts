@@ -5,9 +5,9 @@ import type { StageContext, StageEvent, StageOutput } from '../runner/stage.js';
 /** A process that runs its part of a stage, as its supervisor sees it, on this machine or another. */
 export interface Worker {
   readonly rank: number;
-  /** What it tells. Completes, once it has ended, without an error. */
+  /** Messages of the worker. Completes, once it has ended, without an error. */
   readonly messages: Observable<FromWorker>;
-  /** How it ended, such as `was killed by SIGKILL`, with what it last wrote to stderr. */
+  /** Reason of its end, such as `was killed by SIGKILL`, with what it last wrote to stderr. */
   readonly ended: Promise<WorkerEnd>;
   send(message: ToWorker): void;
   /** Ends it at once. */
@@ -41,7 +41,7 @@ export interface WorkerTask extends Pick<
   readonly addresses: readonly string[];
 }
 
-/** What the supervisor tells a worker. */
+/** Message from the supervisor to a worker. */
 export type ToWorker =
   | { readonly type: 'work'; readonly task: WorkerTask }
   /** Stop as on an interruption: save first. */
@@ -49,7 +49,7 @@ export type ToWorker =
   /** Every other worker has done its part. */
   | { readonly type: 'others-done' };
 
-/** What a worker tells its supervisor. */
+/** Message from a worker to its supervisor. */
 export type FromWorker =
   /** Sent at an interval for as long as the process runs, also where it cannot attend to anything. */
   | { readonly type: 'pulse' }
@@ -61,7 +61,7 @@ export type FromWorker =
   | { readonly type: 'failed'; readonly failure: WorkerFailure };
 
 export interface WorkerFailure extends Failure {
-  /** Whether it may follow from the failure of another worker: an exchange with others broke off. */
+  /** True when it may follow from the failure of another worker: an exchange with others broke off. */
   readonly consequence: boolean;
 }
 

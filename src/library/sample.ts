@@ -8,7 +8,7 @@ import type { HostTensor } from '../tensorflow/index.js';
 import { checkOptions, stagesOf } from './options.js';
 import type { SiT } from './sit.js';
 
-/** What is drawn. */
+/** Samples to draw. */
 export interface DrawOptions {
   /** The class of each sample. */
   readonly labels: readonly number[];

@@ -46,7 +46,7 @@ export type SiTOptions = SiTSizes & {
   readonly qkNorm?: boolean;
 };
 
-/** Where and how a model computes, and in which session. */
+/** Device, precision and session of a model. */
 export interface SiTPlace {
   /** Default: one of its own, which `close` closes. Models that draw together share one. */
   readonly session?: ProgramSession;
@@ -69,7 +69,7 @@ export class SiT implements SessionModel {
   private constructor(
     readonly config: SiTConfig,
     readonly transport: TransportChoice,
-    /** How latents were normalised for training: samples are mapped back. */
+    /** Normalization of latents in training: samples are mapped back. */
     readonly normalization: Normalization,
     /** Names of the classes, by label. */
     readonly classes: readonly string[],
@@ -196,7 +196,7 @@ export class SiT implements SessionModel {
   }
 
   /**
-   * What the network puts out.
+   * Output of the network.
    *
    * @param x states [batch, latentSize, latentSize, channels], normalised
    * @param t times in [0, 1], [batch]; 0 is noise, 1 is data

@@ -15,7 +15,7 @@ export interface PlacedNode {
 export interface PlacedEdge {
   readonly from: PlacedNode;
   readonly to: PlacedNode;
-  /** Where it passes other columns, the lane below the graph that it takes there: 0 is the topmost. */
+  /** Lane below the graph, where it passes other columns: 0 is the topmost. */
   readonly lane: number | undefined;
 }
 

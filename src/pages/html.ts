@@ -11,7 +11,7 @@ export class Html {
   }
 }
 
-/** What a template takes: text is escaped, markup is not, lists are joined, absent values leave nothing. */
+/** Value that a template takes: text is escaped, markup is not, lists are joined, absent values leave nothing. */
 export type Part = Html | string | number | undefined | false | readonly Part[];
 
 /**

@@ -6,9 +6,9 @@ import { renderSection, type Section } from './section.js';
 
 export interface PageContent {
   readonly title: string;
-  /** What the page is about, above the title. */
+  /** Subject of the page, above the title. */
   readonly eyebrow: Part;
-  /** What there is in all, below the title. */
+  /** Totals, below the title. */
   readonly totals: readonly { readonly label: string; readonly value: string }[];
   /** In the order of the page. */
   readonly sections: readonly Section[];
@@ -16,10 +16,10 @@ export interface PageContent {
   readonly site?: Site;
 }
 
-/** What a page has beside its content when it is one of several. */
+/** Parts of a page beside its content when it is one of several. */
 export interface Site {
   readonly links: readonly { readonly href: string; readonly label: string }[];
-  /** Whether the page is kept up to date while it is open. */
+  /** True when the page is kept up to date while it is open. */
   readonly isLive?: boolean;
 }
 

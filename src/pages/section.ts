@@ -15,7 +15,7 @@ export interface Section {
   readonly title: string;
   /** The stage that it is about, where it is about one. */
   readonly stage?: string;
-  /** What to know before looking, in a line. */
+  /** Advice before looking, in a line. */
   readonly lead?: Part;
   readonly body: Html;
 }
@@ -38,9 +38,9 @@ export interface ReportedStage extends StageOutput {
   readonly after: readonly string[];
   readonly seed: number | undefined;
   readonly precision: string | undefined;
-  /** What it logged while it ran; empty where it logs nothing. */
+  /** Records that it logged while it ran; empty where it logs nothing. */
   readonly metrics: readonly MetricsRecord[];
-  /** What became of it in the run that the page is about, where it is about one. */
+  /** Outcome in the run that the page is about, where it is about one. */
   readonly outcome?: StageOutcome;
 }
 
@@ -95,7 +95,7 @@ export async function readOutputJson<Content>({ directory }: StageOutput, file: 
   }
 }
 
-/** Whether a stage's output has a file. */
+/** True when a stage's output has a file. */
 export async function hasFile({ directory }: StageOutput, file: string): Promise<boolean> {
   return stat(join(directory, file)).then(
     (found) => found.isFile(),

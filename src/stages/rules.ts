@@ -101,7 +101,7 @@ const checks: { readonly [Kind in StageKindName]?: readonly StageCheck<Kind>[] }
   ],
 };
 
-/** What pipeline files with our kinds of stages are held to. */
+/** Rules for pipeline files with our kinds of stages. */
 export const pipelineRules: PipelineRules = {
   get schema() {
     return pipelineSchema();

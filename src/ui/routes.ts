@@ -15,7 +15,7 @@ import { type Head, liveParts, runPage } from './pages/run-page.js';
 import { runsHead, runsPage, runsSection } from './pages/runs-page.js';
 import { sweepPage } from './pages/sweep-page.js';
 
-/** What an address leads to. */
+/** Answer to an address. */
 export interface Route {
   readonly page: () => Promise<string>;
   /** For pages that change while they are looked at. */
@@ -113,7 +113,7 @@ function versionOf({ state, record }: Run): string {
   return JSON.stringify([state, Object.values(record.stages).map(({ status }) => status)]);
 }
 
-/** What of a page may have changed. */
+/** Parts of a page that may have changed. */
 interface LiveState {
   readonly head: Head;
   readonly sections: readonly Section[];

@@ -165,14 +165,14 @@ class Access {
   }
 
   /**
-   * Whether the request was sent to this server by its own name. A page elsewhere whose name was made to mean 127.0.0.1
-   * (DNS rebinding) sends its own name here.
+   * True when the request was sent to this server by its own name. A page elsewhere whose name was made to mean
+   * 127.0.0.1 (DNS rebinding) sends its own name here.
    */
   isForUs({ headers }: IncomingMessage): boolean {
     return this.#names.some((name) => headers.host === name);
   }
 
-  /** Whether a page of another site has the browser ask, as far as it tells. */
+  /** True when a page of another site has the browser ask, as far as it tells. */
   isFromElsewhere({ headers: { origin } }: IncomingMessage): boolean {
     return origin !== undefined && !this.#names.some((name) => origin === `http://${name}`);
   }
@@ -181,7 +181,7 @@ class Access {
     return [`127.0.0.1:${this.#port}`, `localhost:${this.#port}`];
   }
 
-  /** Whether the request brings the cookie that the printed address gave. */
+  /** True when the request brings the cookie that the printed address gave. */
   isKnown({ headers }: IncomingMessage): boolean {
     const prefix = `${this.#cookieName}=`;
     const cookies = (headers.cookie ?? '').split(/;\s*/).filter((cookie) => cookie.startsWith(prefix));

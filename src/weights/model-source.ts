@@ -10,10 +10,10 @@ import type { SavedModel } from './saved-files.js';
 /** Copies of a model's parameters: the last weights, their moving average, and the moments of AdamW. */
 export type WeightSet = 'raw' | 'ema' | 'firstMoment' | 'secondMoment';
 
-/** What a model is, apart from where its weights are. */
+/** Description of a model, apart from its weights. */
 export type ModelDescription = Omit<SavedModel, 'weights'>;
 
-/** What AdamW was when the weights were saved. */
+/** State of AdamW when the weights were saved. */
 export interface OptimizerState {
   /** Steps that changed the weights. */
   readonly updates: number;
@@ -27,7 +27,7 @@ export interface ModelSource {
   /** Absolute path of the file or folder. */
   readonly path: string;
   readonly description: ModelDescription;
-  /** Whether the moving average is another set than the last weights. */
+  /** True when the moving average is another set than the last weights. */
   readonly hasAverage: boolean;
   /** There where the moments are. */
   readonly optimizer?: OptimizerState;
@@ -36,7 +36,7 @@ export interface ModelSource {
   close(): Promise<void>;
 }
 
-/** What the user says of a file. What the file says too must agree. */
+/** Hints from the user about a file. What the file says too must agree. */
 export interface ModelHints {
   /** `ema` and `raw` take that set of weights for both. */
   readonly weights: 'all' | 'ema' | 'raw';

@@ -22,7 +22,7 @@ import {
 } from './model-source.js';
 import { namedModels } from './named-models.js';
 
-/** What the moving average and half precision may have moved the position embedding by. */
+/** Largest difference that the moving average and half precision may make in the position embedding. */
 const positionTolerance = 5e-3;
 
 /**

@@ -32,7 +32,7 @@ const decodeAxes: BatchAxes = { inputs: { latents: 0 }, outputs: { images: 0 } }
 export class Autoencoder {
   private constructor(
     readonly config: AutoencoderConfig,
-    /** What its latents are multiplied by for training; absent where they are normalised by their own statistics. */
+    /** Factor on its latents for training; absent where they are normalised by their own statistics. */
     readonly scalingFactor: number | undefined,
     private readonly memoryMiB: number,
     private readonly session: ProgramSession,

@@ -6,13 +6,13 @@ import type { SiTConfig } from '../models/sit/config.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import type { InterpolantName, Prediction } from '../transport/index.js';
 
-/** What training leaves: `model.json`, which describes the model and names its weights' files. */
+/** Output of a training: `model.json`, which describes the model and names its weights' files. */
 export interface SavedModel {
   readonly format: 'sit-1';
   readonly config: SiTConfig;
   readonly interpolant: InterpolantName;
   readonly prediction: Prediction;
-  /** How latents were normalised for training: samples are mapped back. */
+  /** Normalization of latents in training: samples are mapped back. */
   readonly normalization: Normalization;
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
@@ -34,13 +34,13 @@ export async function readSavedModel(directory: string): Promise<SavedModel> {
   return JSON.parse(await readInputText(join(directory, modelFileName))) as SavedModel;
 }
 
-/** What an autoencoder is saved as: `autoencoder.json`, with its weights in a file beside it. */
+/** Saved autoencoder: `autoencoder.json`, with its weights in a file beside it. */
 interface SavedAutoencoder {
   readonly format: 'autoencoder-1';
   readonly config: AutoencoderConfig;
   /** Path of the weights, relative to the file. */
   readonly weights: string;
-  /** What its latents are multiplied by for training; absent where they are normalised by their own statistics. */
+  /** Factor on its latents for training; absent where they are normalised by their own statistics. */
   readonly scalingFactor?: number | undefined;
 }
 

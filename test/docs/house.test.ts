@@ -35,3 +35,13 @@ it('ARCHITECTURE.md names functions and classes that the sources define', () => 
   expect(names.length).toBeGreaterThan(40);
   expect(names.filter((name) => !isKnown(name))).toEqual([]);
 });
+
+it('doc comments begin with a verb or a noun', () => {
+  const openings = programs.flatMap((path) =>
+    Array.from(
+      read(path).matchAll(/\/\*\*[\s*]*((?:What|Whether|How|Which|Where)\b[^\n]*)/g),
+      ([, line]) => `${path}: ${line!}`,
+    ),
+  );
+  expect(openings).toEqual([]);
+});

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import type { Measurement } from './measure.js';
 
-/** What one program's line says. */
+/** Line of one program's output. */
 type Line = Pick<Measurement, 'what' | 'seconds' | 'peak_rss_mb'>;
 
 /** Ours and theirs of one measurement, the best of all rounds. */

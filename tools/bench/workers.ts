@@ -31,7 +31,7 @@ const { values } = parseArgs({
 const globalBatch = Number(values.batch);
 const steps = Number(values.steps);
 
-/** What the parent tells a worker, and a worker the parent. */
+/** Message between the parent and a worker. */
 interface Part {
   readonly rank: number;
   readonly addresses: readonly string[];

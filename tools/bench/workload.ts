@@ -26,14 +26,14 @@ import { diffusionLoss, type LatentInputs, type RandomInputs } from '../../src/t
 import { SessionTrainer } from '../../src/training/session-trainer.js';
 import { defaultTrainEpsilon, timeInterval, transportOf } from '../../src/transport/index.js';
 
-/** What is measured: a model, the number of samples a call, and how they are computed. */
+/** Workload that is measured: a model, the number of samples a call, and how they are computed. */
 export interface Workload {
   readonly model: SiTConfig;
   readonly batch: number;
   readonly runtime: RuntimeOptions;
   /** Of this process, where several train together: `batch` is then its share. */
   readonly server?: WorkerServer | undefined;
-  /** Whether the training step computes blocks anew for their gradients. */
+  /** True when the training step computes blocks anew for their gradients. */
   readonly recompute?: boolean;
 }
 
@@ -48,7 +48,7 @@ export function openSession(runtime: RuntimeOptions, server?: WorkerServer): Ses
   return openSitSession(runtime, server) as Session;
 }
 
-/** What is measured follows velocities along straight paths, as the paper's models do. */
+/** Transport of the measured models: velocities along straight paths, as in the paper. */
 export const choice = { interpolant: 'linear', prediction: 'velocity' } as const;
 
 /** The network alone, without gradients. */

@@ -9,7 +9,7 @@ type List<T> = ArrayLike<T> & Iterable<T>;
 /** Numbers to compare: a number, an array (nested or typed), or numbers with a shape. */
 export type Numbers = number | List<number | bigint> | readonly Numbers[] | ShapedNumbers;
 
-/** How far a number may be from what is expected: the sum of what is given, 0 if nothing is. */
+/** Allowed difference of a number from what is expected: the sum of what is given, 0 if nothing is. */
 export interface Tolerance {
   readonly absolute?: number;
   /** Times the magnitude of the expected number. */
@@ -22,7 +22,7 @@ export interface Comparison {
   readonly passed: boolean;
   /** Largest absolute difference; NaN where a number is NaN or the shapes differ. */
   readonly difference: number;
-  /** What is wrong, or where the largest difference is: `|1.25 - 1.24| = 0.01 at [0, 3], allowed 0.001`. */
+  /** Description of what is wrong, or of the largest difference: `|1.25 - 1.24| = 0.01 at [0, 3], allowed 0.001`. */
   readonly text: string;
 }
 

@@ -6,7 +6,7 @@ import { type Check, type FixtureKind, outcomeOf } from './check.js';
 import type { Comparison } from './compare.js';
 import { type Execution, executionNames, openExecution } from './execution.js';
 
-/** How one check of one file came out. */
+/** Result of one check of one file. */
 export interface ParityResult extends Comparison {
   readonly file: string;
   readonly check: string;
@@ -57,7 +57,7 @@ async function filesOf(folder: string): Promise<string[]> {
   });
 }
 
-/** Whether a file is read with another of the folder, which has the same name up to its first dot. */
+/** True when a file is read with another of the folder, which has the same name up to its first dot. */
 function isCompanion(
   file: string,
   { files: names, companions }: FixtureKind,

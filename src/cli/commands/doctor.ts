@@ -67,7 +67,7 @@ function processor(): string {
   return `${cpus()[0]?.model.trim() ?? 'unknown'}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 }
 
-/** Which engine computes, and what it sees: by loading it. */
+/** Findings about the engine that computes, and what it sees: by loading it. */
 function engineFindings({ kind, reason, devices, gpus, bfloat16, notes }: EngineReport): Finding[] {
   // Loaded, it has a processor at least.
   if (kind === 'native' && devices.length === 0) return [{ label: 'Engine', value: 'none' }];

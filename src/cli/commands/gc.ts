@@ -68,7 +68,7 @@ export async function gc(files: readonly string[], options: GcOptions, services:
   return isKnown ? exitCodes.done : exitCodes.failed;
 }
 
-/** What a run has begun to use since is left. */
+/** Removes garbage, but for what a run has begun to use since. */
 async function removeAll(runsRoot: string, garbage: readonly Garbage[]): Promise<readonly Garbage[]> {
   const used = [...fingerprintsOfRuns((await scanRuns(runsRoot, true)).runs)].map((fingerprint) =>
     fingerprint.slice(0, 16),

@@ -33,7 +33,7 @@ export function importWeights(
   });
 }
 
-/** What describes a model says nothing about an autoencoder. */
+/** Rejects hints about a model beside an autoencoder. */
 function refuseHints(options: ImportOptions): void {
   const hints = {
     ...{ heads: '--heads', labelDropout: '--label-dropout', interpolant: '--interpolant' },

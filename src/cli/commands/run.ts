@@ -90,7 +90,7 @@ function machineOf({ runtime }: Pipeline, env: NodeJS.ProcessEnv): Machine {
   return { devices: gpusHere(runtime.device, env), bytes: availableMemory() };
 }
 
-/** Whether what runs is the file as it is: only then is it what the lock beside it tells of. */
+/** True when the file runs as it is: only then does the lock beside it describe the run. */
 function isWhole({ set, until, locked }: RunCommandOptions): boolean {
   return set.length === 0 && until === undefined && locked !== true;
 }

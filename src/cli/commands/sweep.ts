@@ -159,7 +159,7 @@ function parallelOf(
   return Math.max(1, Math.floor(devices.length / each));
 }
 
-/** What each trial needs at its most, by its id. */
+/** Largest need of each trial, by its id. */
 async function demandsOf(planned: readonly PlannedTrial[]): Promise<ReadonlyMap<string, Demand>> {
   const demands = new Map<string, Demand>();
   for (const { trial, stages } of planned) {

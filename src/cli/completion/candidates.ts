@@ -9,10 +9,10 @@ import { readSchema, type Schema, stageKinds } from '../../runner/schema/schema.
 import { parseNested } from '../../runner/yaml/nesting.js';
 import { shortIds } from '../run-lines.js';
 
-/** What a word may be completed to. */
+/** Completions of a word. */
 interface Candidates {
   readonly values: readonly Candidate[];
-  /** Which names of files will do as well. */
+  /** Kinds of file names that will do as well. */
   readonly files: 'none' | 'all' | 'pipelines';
 }
 
@@ -91,7 +91,7 @@ interface Candidate {
   readonly description?: string;
 }
 
-/** What is being typed. */
+/** Kind of word that is being typed. */
 type Target =
   | { readonly kind: 'command' }
   | { readonly kind: 'option' }

@@ -3,8 +3,9 @@ export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
 
 /**
- * What a shell runs at its start. The scripts ask the command itself, `pipeline complete`, for each word: a line each with
- * a value, a tab and a description; the line `:files` stands for names of files, `:pipelines` for those of pipelines. Nothing that was typed is evaluated.
+ * Scripts that a shell runs at its start. The scripts ask the command itself, `pipeline complete`, for each word: a
+ * line each with a value, a tab and a description; the line `:files` stands for names of files, `:pipelines` for those
+ * of pipelines. Nothing that was typed is evaluated.
  */
 export const scripts: Readonly<Record<Shell, string>> = {
   bash: `# Completion of pipeline for bash. In ~/.bashrc:   source <(pipeline completion bash)

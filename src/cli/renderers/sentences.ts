@@ -5,7 +5,7 @@ import type { StageProgress } from '../../runner/stage.js';
 import { formatFigure, formatRate } from '../format.js';
 import { shortPath } from '../services.js';
 
-/** What the terminal and plain lines say in the same words. */
+/** Sentences that the terminal and plain lines share. */
 
 type Of<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 
@@ -42,7 +42,7 @@ export function finishedSentence({ seconds, ran, cached }: Of<'run-finished'>): 
   return `Done in ${formatDuration(seconds)}: ${parts.filter((part) => part !== '').join(', ')}.`;
 }
 
-/** What is worth telling of the lock: a line, or none. */
+/** Line about the lock, where there is anything to tell. */
 export function lockSentences({ lock }: Of<'run-finished'>): readonly string[] {
   if (lock?.problem !== undefined) return [`The lock was not written: ${lock.problem}`];
   return lock?.changed === true ? [`Lock: ${shortPath(lock.path)}`] : [];
@@ -54,7 +54,7 @@ export function interruptedSentence({ stages }: Of<'run-interrupted'>): string {
     : `Interrupted in ${inWords(stages)}. The same command continues there.`;
 }
 
-/** What becomes of stages that run beside one that failed: a line, or none. */
+/** Line about the stages that run beside one that failed, where there are any. */
 export function runningOnSentences({ running = [] }: Of<'stage-failed'>): readonly string[] {
   if (running.length === 0) return [];
   const goes = running.length === 1 ? 'goes on to its end' : 'go on to their end';

@@ -96,7 +96,7 @@ export function terminalRenderer(
   };
 }
 
-/** What is on the screen, apart from how it gets there. */
+/** Content of the screen, apart from how it gets there. */
 class View {
   stopping = false;
   readonly #chalk: ChalkInstance;

@@ -21,7 +21,7 @@ export interface ClosingOptions {
   readonly color: boolean;
 }
 
-/** What is said when a sweep has ended: the table, the failures with their causes, and where the results are. */
+/** Text at the end of a sweep: the table, the failures with their causes, and where the results are. */
 export function closingText(event: Ended, options: ClosingOptions): string {
   const { keys, sort, color } = options;
   const chalk = new Chalk({ level: color ? 1 : 0 });

@@ -47,7 +47,7 @@ export function liveSweepRenderer(stdout: NodeJS.WriteStream, closing: ClosingOp
   };
 }
 
-/** What is on the screen during a sweep, apart from how it gets there. Times are seconds on one clock. */
+/** Content of the screen during a sweep, apart from how it gets there. Times are seconds on one clock. */
 class SweepView {
   stopping = false;
   readonly #chalk: ChalkInstance;

@@ -8,7 +8,10 @@ import { describeValues, shortNames, sweptKeys } from '../../runner/sweep/trial.
 import { cachedLine, cachedNotes, plannedStageJson } from '../load.js';
 import { shortPath } from '../services.js';
 
-/** What a sweep would do: stages that all trials share first, then each trial; a stage that several share runs once. */
+/**
+ * Text on what a sweep would do: stages that all trials share first, then each trial; a stage that several share runs
+ * once.
+ */
 export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial[], color: boolean): string {
   const { bold, dim, green, yellow } = new Chalk({ level: color ? 1 : 0 });
   const shared = sharedStages(planned);

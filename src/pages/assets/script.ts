@@ -68,8 +68,8 @@ function setUpChart(figure) {
 `;
 
 /**
- * What the page does beyond showing itself. Plain script of the browser, kept as text: without it everything is still
- * there to be read. `setUp` is called again for parts that a live page puts in place.
+ * Script of the page. Plain script of the browser, kept as text: without it everything is still there to be read.
+ * `setUp` is called again for parts that a live page puts in place.
  */
 export const script = `
 'use strict';

@@ -74,7 +74,7 @@ function curves(series: Series, x: Scale, scale: Scale): Html {
   </g>`;
 }
 
-/** What the script needs to place a cursor and to read values out. */
+/** Data with which the script places a cursor and reads values out. */
 function dataOf(series: Series, x: Scale, scales: readonly Scale[]): string {
   return JSON.stringify({
     steps: series.steps,

@@ -19,9 +19,9 @@ import {
 
 /** One of several curves of the same figure. */
 export interface OverlaidCurve {
-  /** What tells it from the others. */
+  /** Name that tells it from the others. */
   readonly name: string;
-  /** Which of the page's lines it is drawn as, from 0: the same for a run in every chart. */
+  /** Number of the page's line style, from 0: the same for a run in every chart. */
   readonly line: number;
   readonly series: Series;
 }

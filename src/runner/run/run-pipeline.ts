@@ -44,7 +44,7 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
    */
   readonly checkEngine?: (runtime: RuntimeConfig) => readonly string[];
   /**
-   * What stages share that do not need each other. Where that has several GPUs, each of those that compute runs on one of
+   * Machine that stages share which do not need each other. Where that has several GPUs, each of those that compute runs on one of
    * its own, or as many as it has workers, at the same time as others as far as memory allows: `execute` must then do as
    * `StageContext.devices` says. Asked only where there are such stages. Left out, one stage runs at a time.
    */

@@ -2,7 +2,7 @@ import { type Demand, type Machine, place } from '../placement.js';
 import { demandOf, describeStages } from '../plan/describe.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
 
-/** What the stages of a run share, and what each needs of it; a stage that is not named needs nothing. */
+/** Machine that the stages of a run share, and the need of each; a stage that is not named needs nothing. */
 export interface Room {
   readonly machine: Machine;
   readonly demands: ReadonlyMap<string, Demand>;
@@ -32,7 +32,7 @@ export async function roomFor(
   };
 }
 
-/** Whether two of `some` need each other's output neither directly nor by way of others. */
+/** True when two of `some` need each other's output neither directly nor by way of others. */
 function areSomeIndependent(some: readonly PlannedStage[], all: readonly PlannedStage[]): boolean {
   const needs = new Map<string, ReadonlySet<string>>();
   for (const { stage } of all)

@@ -77,7 +77,7 @@ export function autoencoderFacts(context: CheckContext, id: string): Autoencoder
 }
 
 /**
- * What latents of an `autoencoder` stage are multiplied by for training, as far as the file and what it names tell;
+ * Finds the factor on latents of an `autoencoder` stage for training, as far as the file and what it names tell;
  * `statistics` where they are normalised by their own.
  */
 export function latentScale(context: CheckContext, id: string): number | 'statistics' | undefined {
@@ -108,7 +108,7 @@ export const weightsAreSupported: StageCheck<'autoencoder'> = ({ id, config }, c
   }
 };
 
-/** What diffusers' config.json says, where it is on this machine. */
+/** Reads diffusers' config.json, where it is on this machine. */
 function readConfig(
   { weights }: PretrainedAutoencoderConfig,
   context: CheckContext,

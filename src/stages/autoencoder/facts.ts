@@ -5,7 +5,7 @@ import { sizeOf } from '../../tensorflow/data-types.js';
 import { formatLarge } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 
-/** What an autoencoder that is trained costs; of a trained one its output tells. */
+/** Describes the cost of an autoencoder that is trained; of a trained one its output tells. */
 export function describeAutoencoder(config: StageConfig | PretrainedAutoencoderConfig): readonly StageFact[] {
   if ('weights' in config) return [];
   const parameters = autoencoderParameters(modelConfig(config));

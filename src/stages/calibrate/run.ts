@@ -221,7 +221,7 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-/** What is kept of one model's paths. */
+/** Record of one model's paths. */
 export interface ModelRecord {
   /** By sample and step, from the second on. */
   readonly distances: number[][];

@@ -3,7 +3,7 @@ import type { EncodeConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
 import { formatLarge, plannedLatents, type Resolve } from '../shared/planned.js';
 
-/** What encoding leaves, as far as configurations and cached outputs tell. */
+/** Describes the output of encoding, as far as configurations and cached outputs tell. */
 export function describeEncode(config: EncodeConfig, resolve: Resolve): readonly StageFact[] {
   const latents = plannedLatents(config, resolve);
   if (latents === undefined) return [];

@@ -5,7 +5,7 @@ import { autoencoderFacts, nearestMultiples } from '../autoencoder/checks.js';
 
 const latentMetric = 'latentFrechetDistance';
 
-/** What is compared with is a stage or a file. */
+/** Rejects a second reference: a stage or a file, not both. */
 export const referenceIsWrittenOnce: StageCheck<'evaluate'> = ({ id, config }, context) => {
   if (config.reference === undefined || config.referenceFile === undefined) return;
   context.report(id, {

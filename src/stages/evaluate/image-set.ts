@@ -15,11 +15,11 @@ export interface SetBatch {
 
 /** Images, or latents of images, that are read in portions. Close it after use. */
 export interface ImageSet {
-  /** What to call it in messages. */
+  /** Name in messages. */
   readonly name: string;
   readonly holds: 'images' | 'latents';
   readonly count: number;
-  /** What its content follows from: the same text, the same images. */
+  /** Text on which its content depends: the same text, the same images. */
   readonly identity: string;
   /** From the image numbered `first` to the last one. */
   readonly batches: (first: number, size: number) => AsyncIterable<SetBatch>;

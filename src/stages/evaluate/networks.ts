@@ -10,9 +10,9 @@ import type { ImageSet, SetBatch } from './image-set.js';
 /** Features by name, a row an image. */
 export type Features = Readonly<Record<string, Rows>>;
 
-/** What turns images into features. Close it after use. */
+/** Network that turns images into features. Close it after use. */
 export interface FeatureNetwork {
-  /** What its features follow from, beside the images. */
+  /** Text on which its features depend, beside the images. */
   readonly identity: string;
   /** Numbers of each kind of feature. */
   readonly widths: Readonly<Record<string, number>>;

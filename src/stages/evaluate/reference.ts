@@ -5,7 +5,7 @@ import type { StageContext } from '../../runner/stage.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
 import { covarianceNames, type MeanName, readStatistics, type Statistics } from './statistics-file.js';
 
-/** What samples are compared with: images, statistics of images, or both. Close it after use. */
+/** Reference of a comparison: images, statistics of images, or both. Close it after use. */
 export class Reference {
   private constructor(
     private readonly name: string,
@@ -81,7 +81,7 @@ function imagesMissing(path: string, name: string, problem: string): UserError {
   });
 }
 
-/** What distances are called, by the features that they compare and the name of their mean in a statistics file. */
+/** Names of distances, by the features that they compare and the name of their mean in a statistics file. */
 export const distances = [
   { metric: 'fid', feature: 'pooled', mean: 'mu' },
   { metric: 'sfid', feature: 'spatial', mean: 'mu_s' },

@@ -53,7 +53,7 @@ export async function readStatistics(
 /** Share of the largest variance by which rounding may part the halves of a covariance. */
 const asymmetry = 1e-5;
 
-/** What shows that numbers are of no distribution. */
+/** Finds out why numbers are no statistics of a distribution. */
 function problemOf({ mean, covariance: { size, data } }: Statistics): string | undefined {
   const isBroken = (value: number) => !Number.isFinite(value);
   const broken = mean.find(isBroken) ?? data.find(isBroken);

@@ -18,7 +18,7 @@ export interface SkippedImage {
   readonly reason: string;
 }
 
-/** What opening one image showed. */
+/** Result of opening one image. */
 type Outcome =
   /** `sha256` is of the file's content, where that could be read. */
   | { readonly kind: 'usable' | 'small'; readonly entry: ImageEntry; readonly sha256: string }
@@ -83,7 +83,7 @@ export class Examination {
     } else this.#addSmall(outcome.entry);
   }
 
-  /** Whether more than enough is wrong to stop at once. */
+  /** True when more than enough is wrong to stop at once. */
   get isHopeless(): boolean {
     return this.#corrupt.length >= this.#rules.maxCorrupt + hopeless || this.#tooSmall.length >= hopeless;
   }
@@ -146,8 +146,8 @@ export class Examination {
 const outcomesPerWrite = 500;
 
 /**
- * What opening each image showed, in order, kept while an examination is under way: one of a million images that is
- * interrupted goes on where it was. Only outcomes that wait to be written are in memory.
+ * Log of the result of opening each image, in order, kept while an examination is under way: one of a million images
+ * that is interrupted goes on where it was. Only outcomes that wait to be written are in memory.
  */
 export class OutcomeLog {
   private waiting: string[] = [];

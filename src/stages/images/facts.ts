@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { ImagesConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
 
-/** What the images will be like; how many there are is known once they are found. */
+/** Describes the prepared images; how many there are is known once they are found. */
 export function describeImages({ size, classes }: ImagesConfig): readonly StageFact[] {
   const kept = classes === undefined ? '' : `, of ${classes.length} classes`;
   return [{ label: 'prepared', value: `${size} × ${size} pixels${kept}` }];

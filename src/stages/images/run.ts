@@ -37,7 +37,7 @@ export function run(config: ImagesConfig, context: StageContext): Observable<Sta
   );
 }
 
-/** How many images are being decoded at once. */
+/** Number of images that are decoded at once. */
 const decodedAtOnce = 2 * availableParallelism();
 
 function examine(

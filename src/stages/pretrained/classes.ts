@@ -3,7 +3,7 @@ import { asUserError } from '../../base/files.js';
 import { readInputText } from '../../base/input-file.js';
 import type { PretrainedConfig } from '../../generated/index.js';
 
-/** Whether names of classes are in a file. */
+/** True when names of classes are in a file. */
 export const isFile = (classes: PretrainedConfig['classes']): classes is { file: string } =>
   classes !== undefined && !Array.isArray(classes);
 

@@ -101,7 +101,7 @@ export const likelihoodIsDefined: StageCheck<'sample'> = ({ id, config }, contex
     );
 };
 
-/** What is looked at on the way is there. */
+/** Rejects trajectories of samples, or at steps, that the stage does not make. */
 export const trajectoryIsOnPath: StageCheck<'sample'> = ({ id, config }, context) => {
   const { trajectory, count, sampler } = config;
   if (trajectory === undefined) return;

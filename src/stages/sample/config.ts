@@ -4,7 +4,7 @@ import { readSchema } from '../../runner/schema/schema.js';
 import { integratorNames, type OdeMethod, type SdeMethod } from '../../transport/integrators.js';
 import type { SamplerChoice } from '../../transport/names.js';
 
-/** What guides a `sample` stage. */
+/** Guidance of a `sample` stage. */
 export interface ResolvedGuidance {
   readonly scale: number;
   readonly channels: 3 | 'all';

@@ -7,7 +7,7 @@ import { guidanceOf, phasesOf } from './config.js';
 import { drawnAtOnce, expectedMemory, type SampledModels } from './memory.js';
 import { activeGuidance } from './settings.js';
 
-/** What a sampling needs, as far as configurations and cached outputs tell. */
+/** Describes the needs of a sampling, as far as configurations and cached outputs tell. */
 export async function describeSample(
   config: SampleConfig,
   resolve: Resolve,

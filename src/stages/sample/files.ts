@@ -91,7 +91,7 @@ export class SampleFiles {
   }
 }
 
-/** Where latents of images were carried to: a file each while they are made, then all in `noise.npz`. */
+/** Files of the noise that latents of images were carried to: one each while they are made, then all in `noise.npz`. */
 export class NoiseFiles {
   private readonly folder: string;
 

@@ -165,7 +165,7 @@ export class SampleJob {
     return { type: 'summary', values };
   }
 
-  /** What the drawing took of the machine. */
+  /** Summary of the machine's resources that the drawing used. */
   usage(): StageEvent {
     const values = {
       expectedMemoryMegabytes: toMegabytes(this.expectedMemory),
@@ -180,7 +180,7 @@ export class SampleJob {
     await this.images?.close();
   }
 
-  /** Whether anything is known of samples beside their pictures. */
+  /** True when anything is recorded of samples beside their pictures. */
   private get keepsRecords(): boolean {
     const { phases, likelihood, reverse } = this.config;
     return phases !== undefined || likelihood || reverse !== undefined;
@@ -243,7 +243,7 @@ export class SampleJob {
   }
 }
 
-/** What a stage's models are, weights apart. */
+/** Describes a stage's models, weights apart. */
 async function sampledModels(
   { autoencoder }: Pick<SampleConfig, 'autoencoder'>,
   { phases, base }: FoundModels,

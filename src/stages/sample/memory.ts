@@ -87,7 +87,9 @@ function decodingCost(
 /** Pixels that are decoded at once: what bounds the memory of decoding. */
 const mostPixels = 2 ** 20;
 
-/** How many of `total` pictures, `side` pixels wide, are decoded at once: as many each time, but for the last few. */
+/**
+ * Number of `total` pictures, `side` pixels wide, that are decoded at once: as many each time, but for the last few.
+ */
 export function decodedAtOnce(total: number, side: number): number {
   return evenPart(total, Math.floor(mostPixels / side ** 2));
 }

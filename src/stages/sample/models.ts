@@ -83,7 +83,7 @@ async function openModel(
   };
 }
 
-/** What must be alike: states of one model are states of the other. */
+/** Properties that must be alike: states of one model are states of the other. */
 const shared: readonly (readonly [name: string, of: (model: SavedModel) => unknown])[] = [
   ['a latent size', ({ config }) => config.latentSize],
   ['latent channels', ({ config }) => config.channels],

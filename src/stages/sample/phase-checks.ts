@@ -27,7 +27,7 @@ export const ratiosSeparatePhases: StageCheck<'sample'> = ({ id, config: { phase
   }
 };
 
-/** What models need in common to draw one sample. */
+/** Properties that models must share to draw one sample. */
 const shared: readonly (readonly [
   name: string,
   of: (train: TrainConfig, context: CheckContext) => number | string | undefined,

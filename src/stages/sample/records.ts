@@ -2,14 +2,14 @@ import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asUserError } from '../../base/files.js';
 
-/** What is known of a sample beside its picture. */
+/** Record of a sample beside its picture. */
 export interface SampleRecord {
   readonly sample: number;
   /** Steps after which it went on to the second phase, the third, and so on. */
   readonly switches?: readonly (number | null)[];
   /** Steps of its path. */
   readonly steps?: number;
-  /** How likely it is under the model, in bits for each number of its latent. */
+  /** Likelihood under the model, in bits for each number of its latent. */
   readonly bitsPerDimension?: number;
   /** Mean absolute difference between its latent and the one that was carried to noise and drawn from there. */
   readonly roundTripError?: number;

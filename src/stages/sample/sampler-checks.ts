@@ -43,7 +43,7 @@ const conditions: readonly {
   { keys: ['guidance.weights'], needs: 'model', met: ({ guidance }) => guidance?.model !== undefined },
 ];
 
-/** What is written has an effect. */
+/** Rejects keys that have no effect. */
 export const keysMatter: StageCheck<'sample'> = ({ id, config }, context) => {
   for (const { keys, needs, met } of conditions) {
     if (met(config)) continue;
@@ -57,13 +57,13 @@ export const keysMatter: StageCheck<'sample'> = ({ id, config }, context) => {
   }
 };
 
-/** What happens in a step of a configuration's sampler; nothing where its kind has no such method. */
+/** Facts about a step of a configuration's sampler; undefined where its kind has no such method. */
 function factsOf(sampler: SamplerConfig): StepFacts | undefined {
   const choice = samplerChoice(sampler);
   return choice && stepFacts(choice);
 }
 
-/** Whether a step asks the model once, at its start, and nothing of earlier steps. */
+/** True when a step evaluates the model once, at its start, and uses nothing of earlier steps. */
 const isAskedOnce = ({ leavesStart, looksBack }: StepFacts): boolean => !leavesStart && !looksBack;
 
 /** Features are predicted where the model is asked once a step, and guides itself. */

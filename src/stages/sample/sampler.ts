@@ -35,13 +35,13 @@ export interface SampleBatch {
   readonly first: number;
   /** Samples in the range. */
   readonly size: number;
-  /** Which of them are made: places in the range, ascending. */
+  /** Places in the range of those that are made, ascending. */
   readonly rows: readonly number[];
   /** Class of each that is made. */
   readonly labels: Int32Array;
 }
 
-/** What is told while a batch is made. */
+/** Listeners while a batch is made. */
 interface SamplingOptions {
   readonly signal?: AbortSignal;
   /** Told what share of the batch's work is done. */
@@ -58,18 +58,18 @@ export interface DrawnBatch {
   readonly switches: readonly PhaseSwitch[];
   /** Of each sample, where it is measured. */
   readonly bitsPerDimension?: readonly number[];
-  /** Where latents of images were carried to, `[samples, size, size, channels]`. */
+  /** Noise that latents of images were carried to, `[samples, size, size, channels]`. */
   readonly noise?: HostTensor;
 }
 
-/** What draws, and how. */
+/** Options of a sampler. */
 interface SamplerOptions extends Omit<PathOptions, 'reverse' | 'density'> {
   readonly seed: number;
-  /** How the models' latents were normalised. */
+  /** Normalization of the models' latents. */
   readonly normalization: Normalization;
-  /** Whether likelihoods are measured. Only for ODEs. */
+  /** True to measure likelihoods. Only for ODEs. */
   readonly likelihood?: boolean;
-  /** Whether latents of images are carried to noise. Only for ODEs. */
+  /** True to carry latents of images to noise. Only for ODEs. */
   readonly goesBack?: boolean;
 }
 
@@ -305,7 +305,7 @@ interface Range {
   readonly size: number;
 }
 
-/** Which of several workers takes a batch: a matter of its place alone, so that all of them agree. */
+/** Batches of one of several workers: a matter of their place alone, so that all of them agree. */
 export function batchesOfWorker(
   batches: readonly SampleBatch[],
   batch: number,

@@ -92,7 +92,7 @@ export function savedFraction(
   return 1 - spent / largest;
 }
 
-/** What the steps of a sample's path cost in each phase, and which of them are predicted. */
+/** Cost of the steps of a sample's path in each phase, and which of them are predicted. */
 interface PathCosts {
   readonly costs: readonly (readonly number[])[];
   readonly predicted: PredictedSteps | undefined;

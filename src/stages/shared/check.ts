@@ -2,7 +2,7 @@ import type { StageConfigs } from '../../generated/index.js';
 import type { CheckContext as AnyContext } from '../../runner/check.js';
 import type { PipelineStage } from '../../runner/pipeline.js';
 
-/** What `uses` may name. */
+/** Names that `uses` may take. */
 export type StageKindName = keyof StageConfigs;
 
 /** A stage of a given kind, defaults applied. */
@@ -10,7 +10,7 @@ export type StageOf<Kind extends StageKindName> = {
   readonly [K in Kind]: PipelineStage<K, StageConfigs[K]>;
 }[Kind];
 
-/** What a check may look at, with the configurations of our kinds. */
+/** Context of a check, with the configurations of our kinds. */
 export type CheckContext = AnyContext<StageConfigs>;
 
 /** A rule between keys of a stage that a schema cannot express. */

@@ -78,7 +78,7 @@ export function batchShare(globalBatch: number, workers: StageWorkers | undefine
   return { first: workers.rank * size, size };
 }
 
-/** Whether this process writes what belongs to the whole output. */
+/** True when this process writes what belongs to the whole output. */
 export function isFirstWorker({ workers }: StageContext): boolean {
   return workers === undefined || workers.rank === 0;
 }

@@ -8,7 +8,7 @@ import { code, suggestion } from '../../runner/diagnostics.js';
 import { autoencoderFacts, latentScale, nearestMultiples } from '../autoencoder/checks.js';
 import { phasesOf } from '../sample/config.js';
 
-/** What encoding gives, as far as the file tells. */
+/** Shape of encoded latents, as far as the file tells. */
 interface LatentShape {
   /** Width and height of a latent. */
   readonly size: number;
@@ -24,7 +24,7 @@ interface LatentSource {
   readonly autoencoder: string;
 }
 
-/** What a `train` stage trains on; nothing where the stage that it names is not valid. */
+/** Finds what a `train` stage trains on; undefined where the stage that it names is not valid. */
 export function trainedOn(
   context: CheckContext,
   { latents, images, autoencoder }: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
@@ -109,7 +109,7 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
   }
 };
 
-/** Whether a path is of a model of this project, whose description tells its scale. */
+/** True when a path is of a model of this project, whose description tells its scale. */
 const describesItself = (path: string): boolean =>
   !/\.(pt|pth|ckpt|bin|safetensors)$/i.test(path) || existsSync(join(dirname(path), 'model.json'));
 

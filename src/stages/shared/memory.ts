@@ -15,7 +15,7 @@ export function toMegabytes(bytes: number): number {
   return Math.round(bytes / 1e6);
 }
 
-/** What needs memory, in the words of its error. */
+/** Need of memory, in the words of its error. */
 export interface MemoryNeed {
   /** Such as `This training`. */
   readonly what: string;
@@ -23,7 +23,7 @@ export interface MemoryNeed {
   readonly bytes: number;
   /** Samples that it computes at once. */
   readonly samples: number;
-  /** How to need less. */
+  /** Remedy: how to need less. */
   readonly remedy: string;
 }
 

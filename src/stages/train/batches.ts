@@ -11,7 +11,7 @@ export interface PlacedDraw extends Draw {
   readonly position: number;
 }
 
-/** What a model is trained on: posteriors over latents, wherever they come from. Close it after use. */
+/** Training data: posteriors over latents, wherever they come from. Close it after use. */
 export interface TrainingData {
   readonly count: number;
   /** Height, width and channels of a latent. */
@@ -20,7 +20,7 @@ export interface TrainingData {
   readonly classes: readonly string[];
   /** Every sample's label. */
   readonly labels: Int32Array;
-  /** What latents are normalised by. */
+  /** Normalization of latents. */
   readonly normalization: Normalization;
   /** Bytes that reading needs beside the training, at most: an estimate. */
   readonly readingBytes: number;

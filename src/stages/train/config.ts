@@ -2,7 +2,7 @@ import type { TrainConfig } from '../../generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { mediatorsPerBlock } from '../../models/sit/mediators.js';
 
-/** What the latents determine about a model. */
+/** Facts about a model that the latents determine. */
 export interface LatentFacts {
   readonly latentSize: number;
   readonly channels: number;

@@ -11,10 +11,10 @@ import { requireMemory } from '../shared/memory.js';
 import { formatLarge, type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 
-/** What encoding and decoding are kept to, each; the autoencoder's weights are small beside it. */
+/** Memory limit of encoding and of decoding, each; the autoencoder's weights are small beside it. */
 const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
 
-/** What a training costs and how long it is, as far as configurations and cached outputs tell. */
+/** Describes the cost and length of a training, as far as configurations and cached outputs tell. */
 export async function describeTrain(
   config: TrainConfig,
   resolve: Resolve,
@@ -86,7 +86,7 @@ export function totalSteps(
   return config.steps ?? config.epochs! * stepsPerEpoch(config, samples);
 }
 
-/** What a stage's configuration decides about memory, for a worker that computes `share` samples a step. */
+/** Choices about memory in a stage's configuration, for a worker that computes `share` samples a step. */
 export function memoryChoice(
   { accumulate, ema, recompute }: Pick<TrainConfig, 'accumulate' | 'ema' | 'recompute'>,
   share: number,

@@ -89,7 +89,7 @@ class Training {
     }
   }
 
-  /** What a model that training starts from gives it. */
+  /** Notices about what a model that training starts from gives it. */
   notices(): readonly StageEvent[] {
     const { start, context } = this;
     if (start === undefined || !isFirstWorker(context)) return [];

@@ -45,7 +45,7 @@ import { Decoder } from '../sample/decoder.js';
 import { picturesName } from '../training/files.js';
 import type { TrainingPictures } from '../training/stream.js';
 
-/** What a training stage draws while it trains. */
+/** Options of the pictures that a training stage draws while it trains. */
 interface SampleGridsOptions {
   readonly config: TrainConfig;
   readonly samples: NonNullable<TrainConfig['samples']>;

@@ -9,7 +9,7 @@ interface Difference {
   readonly at: string;
   /** Path of the other key, in the stage that it starts from. */
   readonly because?: string;
-  /** What is said about the model to start from, as the end of a sentence. */
+  /** Description of the model to start from, as the end of a sentence. */
   readonly says: string;
 }
 

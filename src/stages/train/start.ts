@@ -62,7 +62,7 @@ async function describedBy(open: () => Promise<ModelSource>): Promise<ModelDescr
 }
 
 /**
- * How the model's weights are carried to a training's.
+ * Plans how the model's weights are carried to a training's.
  *
  * @throws UserError `start-mismatch` where its outputs mean something else; `weights-not-carried` where nothing fits
  */
@@ -122,8 +122,8 @@ export async function startFrom(
 }
 
 /**
- * How a stage would begin with the model that it starts from, as far as is known before anything runs: from its output,
- * its configuration, or the header of its file. Nothing where that model's sizes are not known.
+ * Plans how a stage would begin with the model that it starts from, as far as is known before anything runs: from its
+ * output, its configuration, or the header of its file. Nothing where that model's sizes are not known.
  *
  * @throws UserError as `carryFrom`, and for what is wrong with the file
  */
@@ -167,7 +167,7 @@ async function plannedStart(
 const classesOf = ({ classNames }: Pick<PlannedImages, 'classNames'>): Pick<CarriedModel, 'classes'> =>
   classNames === undefined ? {} : { classes: classNames };
 
-/** What is recorded of a start. */
+/** Summary of a start, as it is recorded. */
 export const startSummary = (name: string, carry: Carry): readonly string[] => [
   `from ${name}`,
   ...carryLines(carry),

@@ -14,8 +14,8 @@ export const wandbName = 'wandb.json';
 const incidental = [metricsName, speedName, picturesName, tensorboardName, wandbName];
 
 /**
- * Whether a file of a training stage's output depends on how often was logged, drawn and saved: the log, pictures, and every
- * checkpoint but the last, whose tensors are what was trained.
+ * True when a file of a training stage's output depends on how often was logged, drawn and saved: the log, pictures,
+ * and every checkpoint but the last, whose tensors are what was trained.
  */
 export function isIncidentalToTraining(path: string, all: readonly string[]): boolean {
   if (incidental.some((name) => path === name || path.startsWith(`${name}/`))) return true;

@@ -6,7 +6,7 @@ import type { StageContext } from '../../runner/stage.js';
 import type { MadeFrom } from '../../training/checkpoint-manifest.js';
 import type { Checkpoint } from '../../training/checkpoint.js';
 
-/** What a stage's training follows from, as its checkpoints keep it. */
+/** Origin of a stage's training, as its checkpoints keep it. */
 export function madeFrom({ origin }: StageContext): MadeFrom | undefined {
   return origin && { fingerprint: fingerprintOf(origin), origin };
 }

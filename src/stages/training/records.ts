@@ -14,7 +14,7 @@ export interface RecordsOptions extends StepCost {
 }
 
 /**
- * What a training tells of its steps. `metrics.jsonl` is a function of the training alone: the same bytes whatever was
+ * Records of a training's steps. `metrics.jsonl` is a function of the training alone: the same bytes whatever was
  * interrupted. `speed.jsonl` says how fast it was. Services get both, and are given up when they fail.
  */
 export class TrainingRecords {
@@ -88,7 +88,7 @@ export class TrainingRecords {
     return this.metrics.seal();
   }
 
-  /** What there is to say since this was last asked. */
+  /** Takes the notices since the last call. */
   takeNotices(): StageEvent[] {
     const notices = this.notices;
     this.notices = [];
@@ -123,7 +123,7 @@ export class TrainingRecords {
   }
 }
 
-/** What a step costs, where it is known. */
+/** Cost of a step, where it is known. */
 interface StepCost {
   /** Samples of a step, over all workers. */
   readonly samples: number;
@@ -131,7 +131,7 @@ interface StepCost {
   readonly operations?: number | undefined;
 }
 
-/** How fast steps are taken, between two records. */
+/** Speed of steps, between two records. */
 class Speed {
   private startedMs = performance.now();
 

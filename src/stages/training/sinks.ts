@@ -22,7 +22,7 @@ interface TrainingRecord {
 export interface RecordSink {
   /** As a warning names it. */
   readonly name: string;
-  /** Where a person finds it, once that is known. */
+  /** Place where a person finds it, once that is known. */
   readonly place?: string | undefined;
   /** @throws what is wrong with the service, now or since the last record: it is then given up */
   log(record: TrainingRecord): Promise<void>;
@@ -58,7 +58,7 @@ const mostWaitingBytes = 4 * 2 ** 20;
 /** Time for the last records to be sent. */
 const closeWithinMs = 60_000;
 
-/** What the helper answers. */
+/** Answer of the helper. */
 type Answer =
   { readonly type: 'ready'; readonly place: string } | { readonly type: 'failed'; readonly message: string };
 

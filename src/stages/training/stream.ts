@@ -47,7 +47,7 @@ const progressEveryMs = 100;
 
 export type Batch = Readonly<Record<string, HostTensor>>;
 
-/** What a training stage trains, and how. */
+/** Work of a training stage: the trainer, its data and its schedule. */
 export interface TrainingJob {
   readonly trainer: Trainer;
   /** Sets the trainer to where training starts, where there is no checkpoint to go on from. */
@@ -75,7 +75,7 @@ export interface TrainingPictures {
   draw(trainer: Trainer, step: number): Promise<string>;
 }
 
-/** What a checkpoint holds beside tensors. */
+/** Content of a checkpoint beside tensors. */
 interface Saved {
   /** Steps that changed the weights: fewer than all where some were skipped. */
   readonly updates: number;
@@ -139,7 +139,7 @@ class TrainingRun {
   private readonly folder: string;
   private readonly device = new BusyTime();
   private savedStep: number | undefined;
-  /** Whether the workers have agreed to stop after the last step. */
+  /** True when the workers have agreed to stop after the last step. */
   private agreedToStop = false;
 
   private constructor(
@@ -180,7 +180,7 @@ class TrainingRun {
     return run;
   }
 
-  /** Whether no further step is to be taken: several workers stop after the same step. */
+  /** True when no further step is to be taken: several workers stop after the same step. */
   get stopping(): boolean {
     return this.context.workers === undefined ? this.context.signal.aborted : this.agreedToStop;
   }
@@ -245,7 +245,10 @@ class TrainingRun {
     return this.records?.takeNotices() ?? [];
   }
 
-  /** What the steps of this session took of the machine: a resumed training tells of its last session. */
+  /**
+   * Figures of the machine's resources that the steps of this session used: a resumed training tells of its last
+   * session.
+   */
   figures(): Record<string, number> {
     const { idleShare } = this.device;
     return {

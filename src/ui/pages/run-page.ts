@@ -64,7 +64,10 @@ function head(run: Run, stages: readonly RunStage[]): Head {
 /** Lines of the log that are shown, from its end. */
 const logLines = 40;
 
-/** What went wrong, what to do, and the end of the stage's log; nothing for a run that did not fail. */
+/**
+ * Section about a failure: what went wrong, what to do, and the end of the stage's log; undefined for a run that did
+ * not fail.
+ */
 export async function failureSection({ state, stage, record, directory }: Run): Promise<Section | undefined> {
   if ((state !== 'failed' && state !== 'died') || stage === undefined) return undefined;
   const failure = record.stages[stage]?.failure;
@@ -96,7 +99,10 @@ async function readLog(directory: string, name: string): Promise<string> {
   }
 }
 
-/** What was asked for, when and where. The file goes by its name only: a page that is passed on tells of no folder. */
+/**
+ * Section about the request: what was asked for, when and where. The file goes by its name only: a page that is passed
+ * on tells of no folder.
+ */
 function runFactsSection({ id, record, endedAt, state }: Run): Section {
   const { options } = record;
   const facts: readonly (readonly [string, string])[] = [

@@ -11,7 +11,7 @@ import { type Manifest, readManifest } from '../../runner/store/manifest.js';
 
 /** A stage of a run, finished or not. */
 export interface RunStage extends ReportedStage {
-  /** Whether its output is there, so that what it holds can be shown. */
+  /** True when its output is there, so that what it holds can be shown. */
   readonly isWhole: boolean;
 }
 
@@ -57,7 +57,7 @@ async function readRunStage(
   };
 }
 
-/** Where its files are: its output, or what is being made of it; empty where it has not begun. */
+/** Folder of its files: its output, or what is being made of it; empty where it has not begun. */
 function directoryOf(run: Run, { output, fingerprint, kind }: StageRecord): string {
   if (output !== undefined) return resolve(run.directory, output);
   if (fingerprint === undefined) return '';

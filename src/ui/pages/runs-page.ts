@@ -23,7 +23,7 @@ export function runsPage({ runs, problems }: RunScan, page: number, site: Site):
   });
 }
 
-/** What cannot be read, where there is any. */
+/** Section about what cannot be read, where there is any. */
 function unreadSection(problems: RunScan['problems']): readonly Section[] {
   if (problems.length === 0) return [];
   const items = problems.map(({ message, remedy }) => html`<li>${message} ${remedy ?? ''}</li>`);
@@ -124,8 +124,10 @@ function facts({ state, stage, progress, beside, figures, record }: Run): Part {
         ${progress?.secondsLeft !== undefined && ` · ${formatDuration(progress.secondsLeft)} left`} `,
     ...beside.map(
       (other) =>
-        html`<b>${other.stage}</b> ${other.progress &&
-          `${Math.floor((100 * other.progress.done) / Math.max(other.progress.total, 1))} % `}`,
+        html`<b>${other.stage}</b> ${
+            other.progress &&
+            `${Math.floor((100 * other.progress.done) / Math.max(other.progress.total, 1))} % `
+          }`,
     ),
     failure ?? html`<span class="soft">${shown.join(' · ')}</span>`,
   ];

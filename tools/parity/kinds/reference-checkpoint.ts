@@ -4,7 +4,7 @@ import { TorchTensor } from '../../../src/formats/pytorch/tensor.js';
 import { type Check, expectNear, type HostFixtureKind } from '../check.js';
 import { readFixture } from '../fixture.js';
 
-/** What the reference saves: both sets of weights. */
+/** Parts that the reference saves: both sets of weights. */
 const parts = ['model', 'ema'];
 
 /** A checkpoint of the reference, as PyTorch wrote it, beside the tensors that PyTorch finds in it. */

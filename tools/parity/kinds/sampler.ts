@@ -77,7 +77,7 @@ function pathCheck(
   });
 }
 
-/** How to compute the states of `sde.Heun.sigma.Mean` or `ode.rk4`. */
+/** Computes the states of `sde.Heun.sigma.Mean` or `ode.rk4`. */
 function statesOf(
   fixture: Fixture,
   [kind, first, second, third]: readonly string[],

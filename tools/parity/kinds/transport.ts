@@ -22,7 +22,7 @@ import { channelsFirst } from '../layout.js';
 /** Norm of the diffusion coefficients, where the spec does not tell it. */
 const usualNorm = 1.3;
 
-/** What a program computes from data, noise and times. */
+/** Program that computes from data, noise and times. */
 type PointProgram = (point: { x0: Tensor; x1: Tensor; t: Tensor }) => Tensor;
 
 /** Interpolants, losses, drifts, scores, diffusion coefficients and intervals of time. */

@@ -11,7 +11,7 @@ const mostRows = 12;
 /** From this ratio of the largest to the smallest value on, the logarithmic scale shows more. */
 const wide = 5;
 
-/** What a stage logged while it trained, as curves and in numbers. */
+/** Section with the curves and numbers that a stage logged while it trained. */
 export function curvesSection(stage: ReportedStage): Section | undefined {
   const series = seriesOf(stage.metrics);
   const [first] = series;

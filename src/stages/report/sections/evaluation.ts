@@ -3,7 +3,7 @@ import { figuresOf } from '../../../pages/figures.js';
 import { html } from '../../../pages/html.js';
 import type { ReportedStage, Section } from '../../../pages/section.js';
 
-/** What samples were found to be worth, in numbers. */
+/** Section with the metrics of samples. */
 export function evaluationSection(stage: ReportedStage): Promise<Section | undefined> {
   const figures = figuresOf(stage.summary);
   if (figures.length === 0) return Promise.resolve(undefined);

@@ -11,7 +11,7 @@ interface SkippedFile {
   readonly reason: string;
 }
 
-/** How many images there are of each class, and which files were left out. */
+/** Section with the number of images in each class, and the files that were left out. */
 export async function imagesSection(stage: ReportedStage): Promise<Section> {
   const perClass = Object.entries((stage.summary.perClass ?? {}) as Readonly<Record<string, number>>);
   const skipped = (await hasFile(stage, 'skipped.json'))

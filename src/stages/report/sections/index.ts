@@ -9,7 +9,7 @@ import { switchingSection } from './switching.js';
 
 const progression: View = { rank: 3, build: progressionSection };
 
-/** What there is to see of a stage, by kind. A kind that is not listed shows the picture that its summary names. */
+/** Views of a stage, by kind. A kind that is not listed shows the picture that its summary names. */
 const views: Readonly<Record<string, readonly View[] | undefined>> = {
   evaluate: [
     { rank: 0, build: evaluationSection },

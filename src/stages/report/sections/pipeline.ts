@@ -76,7 +76,7 @@ function line({ from, to, lane: own }: PlacedEdge, { rows }: GraphLayout): strin
   ].join('');
 }
 
-/** What the stages took and made together. */
+/** Totals over the stages: time, sizes, counts. */
 export function totals(stages: readonly ReportedStage[]): readonly { label: string; value: string }[] {
   const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
   const sum = (kind: string, name: string) =>

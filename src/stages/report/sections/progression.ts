@@ -14,7 +14,10 @@ interface GridIndex {
   readonly grids: readonly { readonly step: number; readonly file: string }[];
 }
 
-/** What a model drew from the same noise at points of its training: one picture with a slider over the steps. */
+/**
+ * Section with the drawings of a model from the same noise at points of its training: one picture with a slider over
+ * the steps.
+ */
 export async function progressionSection(stage: ReportedStage): Promise<Section | undefined> {
   if (!(await hasFile(stage, `${folder}/index.json`))) return undefined;
   const { grids } = await readOutputJson<GridIndex>(stage, `${folder}/index.json`);

@@ -9,7 +9,7 @@ const mostClasses = 50;
 const mostOfClass = 12;
 const mostPixels = 192;
 
-/** What a `sample` stage says of its pictures in `samples.json`. */
+/** Content of the `samples.json` of a `sample` stage. */
 interface SampleIndex {
   readonly size: number;
   readonly classes: readonly string[];

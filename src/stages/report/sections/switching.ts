@@ -159,7 +159,7 @@ function describe(switches: Switches, bins: readonly Bin[]): string {
   return `Histogram of the steps at which samples switch. ${kinds.join('; ')}.`;
 }
 
-/** What a `sample` stage with phases says of its samples' switches, in `switches.json`. */
+/** Content of the `switches.json` of a `sample` stage with phases: its samples' switches. */
 interface Switches {
   readonly firstSteps: number;
   readonly distance: string;
