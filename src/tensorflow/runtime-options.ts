@@ -34,7 +34,7 @@ const oneOf =
     values.includes(value);
 const isThreads = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** What each option may be, for messages, and in code. */
+/** Allowed values of each option, for messages, and in code. */
 const allowed: Readonly<
   Record<keyof RuntimeOptions, readonly [words: string, is: (value: unknown) => boolean]>
 > = {
