@@ -47,8 +47,8 @@ export function withPlanOptions(command: Command): Command {
   return withRuns(
     withForce(
       withSet(command.argument('<file>', 'pipeline file'))
-        .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
-        .option('--locked', 'refuse whatever differs from the lock beside the file'),
+        .option('--until <stage>', 'stop after this stage: only it and what it needs')
+        .option('--locked', 'fail on any difference from the lock beside the file'),
     ),
   );
 }

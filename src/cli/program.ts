@@ -42,14 +42,14 @@ export type CommandDeclaration = (program: Command, perform: Perform) => void;
 const runCommand: CommandDeclaration = (program, perform) =>
   withPlanOptions(program.command('run'))
     .description('run what is not already done, and resume what was interrupted')
-    .option('--no-lock', 'leave the lock beside the file as it is')
+    .option('--no-lock', 'skip writing the lock beside the file')
     .option(
       '--profile <steps>',
-      'write so many steps of each stage that runs as a Chrome trace, and show the costliest operations',
+      'profile this many steps of each stage that runs: write a Chrome trace, show the costliest operations',
       parseCount(1),
     )
     .addOption(new Option('--forced-since <time>').hideHelp())
-    .option('--json', 'print one event a line, as JSON')
+    .option('--json', 'print events as JSON, one per line')
     .action((file: string, options: RunCommandOptions) =>
       perform(async (services) => (await import('./commands/run.js')).run(file, options, services), {
         keepsRecords: true,
@@ -88,7 +88,7 @@ const sweepCommand: CommandDeclaration = (program, perform) =>
   withRuns(withForce(withSet(program.command('sweep').argument('<file>', 'pipeline file with a `sweep`'))))
     .description('run every trial of a sweep that is not already done, shared stages once')
     .option('--plan', 'show what is cached and what would run in each trial; nothing runs')
-    .option('--until <stage>', 'the last stage that is wanted: it and what it needs')
+    .option('--until <stage>', 'stop after this stage: only it and what it needs')
     .option(
       '--parallel <n>',
       'trials at once (default: 1, or one a GPU where there are several; with --slurm all)',
@@ -98,10 +98,10 @@ const sweepCommand: CommandDeclaration = (program, perform) =>
     .option('--retries <n>', 'further attempts at a trial that failed', parseCount(0), 0)
     .option(
       '--retry-pause <time>',
-      'pause before the first of them, doubled with each (default: 10s)',
+      'pause before the first retry, doubled for each further one (default: 10s)',
       parseDuration,
     )
-    .option('--time-limit <time>', 'interrupt a trial that works longer, such as 2h', parseDuration)
+    .option('--time-limit <time>', 'interrupt a trial that runs longer, such as 2h', parseDuration)
     .addOption(
       new Option(
         '--sort <column>',
@@ -110,7 +110,7 @@ const sweepCommand: CommandDeclaration = (program, perform) =>
     )
     .option('--slurm', 'submit each trial as a Slurm job')
     .option('--sbatch <option>', 'an option for sbatch, such as --sbatch=--gres=gpu:1', collect, [])
-    .option('--json', 'print one event a line, as JSON')
+    .option('--json', 'print events as JSON, one per line')
     .action((file: string, options: SweepCommandOptions) =>
       perform(async (services) => (await import('./commands/sweep.js')).sweep(file, options, services), {
         keepsRecords: options.plan !== true,
@@ -119,7 +119,9 @@ const sweepCommand: CommandDeclaration = (program, perform) =>
 
 const lockCommand: CommandDeclaration = (program, perform) =>
   withRuns(withSet(program.command('lock').argument('<file>', 'pipeline file')))
-    .description('write what a finished pipeline gave to NAME.lock.yaml, for version control and --locked')
+    .description(
+      'write the results of a finished pipeline to NAME.lock.yaml, for version control and --locked',
+    )
     .action((file: string, options: LockOptions) =>
       perform(async (services) => (await import('./commands/lock.js')).lock(file, options, services)),
     );
@@ -134,7 +136,7 @@ const gcCommand: CommandDeclaration = (program, perform) =>
       'show outputs that no run, lock or pipeline file refers to, with their sizes; --yes removes them',
     )
     .option('--yes', 'remove them')
-    .option('--older-than <hours>', 'keep what changed within these hours', parseHours, 24)
+    .option('--older-than <hours>', 'keep outputs that changed within this many hours', parseHours, 24)
     .option('--forget <file...>', 'pipeline files that ran here and are gone for good: keep nothing for them')
     .option('--json', 'print what was found as JSON')
     .action((files: string[], options: GcOptions) =>
@@ -150,8 +152,8 @@ function parseHours(value: string): number {
 
 const statusCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('status'))
-    .description('list runs: what is running, with its progress, and what became of the others')
-    .argument('[run...]', 'pipelines or runs to list; all without it')
+    .description('list runs, with the progress of those that are running and the outcome of the others')
+    .argument('[run...]', 'pipelines or runs to list (default: all)')
     .addOption(
       new Option('--state <state>', 'only runs in this state; may be given several times')
         .choices(runStates)
@@ -160,7 +162,7 @@ const statusCommand: CommandDeclaration = (program, perform) =>
     )
     .option('--since <when>', 'only runs that started since then: 90m, 12h, 7d, or 2026-11-25', parseSince)
     .option('--last <count>', 'only the latest ones', parsePositive)
-    .addOption(new Option('--watch', 'stay, and show progress while it is made').conflicts('json'))
+    .addOption(new Option('--watch', 'keep watching, and update progress live').conflicts('json'))
     .option('--json', 'print the runs as JSON')
     .action((filters: string[], options: StatusOptions) =>
       perform(async (services) => (await import('./commands/status.js')).status(filters, options, services)),
@@ -191,16 +193,16 @@ const calibrateCommand: CommandDeclaration = (program, perform) =>
   withRuns(withSet(program.command('calibrate')))
     .description('find the ratios at which the phases of a sample stage should switch')
     .argument('<file>', 'pipeline file')
-    .option('--stage <stage>', 'the sample stage; may be left out where only one has phases')
+    .option('--stage <stage>', 'the sample stage (optional if only one has phases)')
     .option('--samples <count>', 'samples to follow', whole(2), 256)
-    .option('--replays <count>', 'choices of ratios to follow in full', whole(1), 8)
+    .option('--replays <count>', 'sets of ratios to follow in full', whole(1), 8)
     .option(
       '--save <percent>',
-      'choose what deviates least of those that save so much; else where the frontier bends',
+      'choose the least deviation that saves this much (default: the knee of the frontier)',
       percent,
     )
     .option('--write <file>', 'write the chosen ratios into this pipeline file, keeping its comments')
-    .option('--json', 'one event a line, then the frontier')
+    .option('--json', 'print events as JSON, one per line, then the frontier')
     .action((file: string, options: CalibrateCommandOptions) =>
       perform(async (services) =>
         (await import('./commands/calibrate.js')).calibrate(file, options, services),
@@ -223,12 +225,10 @@ function percent(text: string): number {
 
 const compareCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('compare'))
-    .description(
-      'show what differs between runs: configuration, with where each value was written, and figures',
-    )
-    .argument('<run...>', 'two runs or more: latest, latest~1, a pipeline, or the beginning of a run')
+    .description('show how runs differ: configuration, with the place of each value, and figures')
+    .argument('<run...>', 'two or more runs: latest, latest~1, a pipeline, or the beginning of a run')
     .option('--json', 'print the differences as JSON')
-    .option('--html <file>', 'write a page with the curves of all runs over each other')
+    .option('--html <file>', 'write a page with the curves of all runs overlaid')
     .action((references: string[], options: CompareOptions) =>
       perform(async (services) =>
         (await import('./commands/compare.js')).compare(references, options, services),
@@ -237,7 +237,7 @@ const compareCommand: CommandDeclaration = (program, perform) =>
 
 const reportCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('report'))
-    .description('write one HTML page about a run, finished or not, that needs no other file')
+    .description('write a self-contained HTML page about a run, finished or not')
     .argument('[run]', 'latest, latest~1, a pipeline, or the beginning of a run', 'latest')
     .option('-o, --output <file>', "where to write it (default: run.html in the run's folder)")
     .action((reference: string, options: ReportOptions) =>
@@ -273,9 +273,9 @@ const schemaCommand: CommandDeclaration = (program, perform) =>
   program
     .command('schema')
     .description('print the JSON Schema of pipeline files, or of one kind of stage')
-    .argument('[kind]', 'pipeline, or what `uses` names', 'pipeline')
-    .option('--bundle', 'print it with all that it refers to, as one file for an editor')
-    .addOption(new Option('--path', 'print only where the file is').conflicts('bundle'))
+    .argument('[kind]', 'pipeline, or a stage kind', 'pipeline')
+    .option('--bundle', 'print it with everything it refers to, as one file for editors')
+    .addOption(new Option('--path', 'print only the path of the file').conflicts('bundle'))
     .action((kind: string, options: SchemaOptions) =>
       perform(async (services) => (await import('./commands/schema.js')).schema(kind, options, services)),
     );
@@ -283,7 +283,7 @@ const schemaCommand: CommandDeclaration = (program, perform) =>
 const completionCommand: CommandDeclaration = (program, perform) => {
   program
     .command('completion')
-    .description('print what makes the Tab key complete commands, options, stages, keys and runs')
+    .description('print a shell script that completes commands, options, stages, keys and runs')
     .addArgument(new Argument('<shell>', 'your shell').choices(shells))
     .action((shell: Shell) =>
       perform((services) => {
@@ -311,32 +311,32 @@ const importCommand: CommandDeclaration = (program, perform) =>
       '<source>',
       'checkpoint of the reference (.pt, .safetensors), folder of a diffusers autoencoder, or its name on Hugging Face',
     )
-    .argument('<folder>', 'folder to make')
+    .argument('<folder>', 'folder to create')
     .addOption(
       new Option('--weights <set>', 'weights to take: both sets, or one of them for both')
         .choices(['all', 'ema', 'raw'])
         .default('all'),
     )
-    .option('--heads <count>', 'attention heads, where nothing tells them', parseCount(1))
+    .option('--heads <count>', 'attention heads, if the file does not tell them', parseCount(1))
     .option(
       '--label-dropout <part>',
-      'part of labels dropped in training; 0: there is no null class',
+      'fraction of labels dropped in training; 0 means no null class',
       number('from 0 to 1', (value) => value >= 0 && value <= 1),
     )
     .addOption(
       new Option('--interpolant <name>', 'path between noise and data').choices(['linear', 'gvp', 'vp']),
     )
     .addOption(
-      new Option('--prediction <name>', 'what the network outputs').choices(['velocity', 'score', 'noise']),
+      new Option('--prediction <name>', 'output of the network').choices(['velocity', 'score', 'noise']),
     )
     .option(
       '--scaling-factor <factor>',
-      'what latents were multiplied by for training',
+      'factor on latents in training',
       number('above 0', (value) => value > 0),
     )
-    .option('--classes <file>', 'names of the classes: one a line, or a JSON array')
+    .option('--classes <file>', 'names of the classes: one per line, or a JSON array')
     .option('--force', 'replace the folder if it holds weights')
-    .option('--json', 'print what was made as JSON')
+    .option('--json', 'print the result as JSON')
     .action((source: string, folder: string, options: ImportOptions) =>
       perform(async (services) =>
         (await import('./commands/import.js')).importWeights(source, folder, options, services),
@@ -353,9 +353,9 @@ function number(range: string, isWithin: (value: number) => boolean): (text: str
 
 const exportCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('export'))
-    .description('convert weights into what PyTorch and diffusers read')
+    .description('convert weights to formats that PyTorch and diffusers read')
     .argument('<source>', "a stage's output (FILE.yaml#STAGE, runs/NAME/latest/STAGE) or any other weights")
-    .argument('<target>', 'file to make (.pt or .safetensors for a model), or folder')
+    .argument('<target>', 'file to create (.pt or .safetensors for a model), or folder')
     .addOption(
       new Option(
         '--format <format>',
@@ -369,7 +369,7 @@ const exportCommand: CommandDeclaration = (program, perform) =>
       ).choices(['ema', 'raw']),
     )
     .option('--force', 'replace the target if it holds weights')
-    .option('--json', 'print what was made as JSON')
+    .option('--json', 'print the result as JSON')
     .action((source: string, target: string, options: ExportOptions) =>
       perform(async (services) =>
         (await import('./commands/export.js')).exportWeights(source, target, options, services),
@@ -378,7 +378,7 @@ const exportCommand: CommandDeclaration = (program, perform) =>
 
 const doctorCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('doctor'))
-    .description('show what this machine offers, what is missing, and the command that mends it')
+    .description('show what this machine offers, what is missing, and how to fix it')
     .action((options: { readonly runs?: string }) =>
       perform(async (services) => (await import('./commands/doctor.js')).doctor(options, services)),
     );
@@ -395,11 +395,11 @@ const acceptCommand: CommandDeclaration = (program, perform) =>
       program
         .command('accept')
         .argument('<file>', 'pipeline file')
-        .argument('<stage...>', 'stages whose latest output is to do for what the file asks for now'),
+        .argument('<stage...>', 'stages whose latest output to accept for what the file asks for now'),
     ),
   )
     .description(
-      'keep the latest output of a stage though it would run again; plan, lock and report tell of it',
+      'keep the latest output of a stage although it would run again; plan, lock and report mention it',
     )
     .action((file: string, stages: string[], options: AcceptOptions) =>
       perform(async (services) =>

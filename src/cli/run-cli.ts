@@ -55,8 +55,7 @@ function refuseEmpty(command: Command): void {
   ]);
   for (const [name, value] of [...options, ...given])
     for (const text of [value].flat()) {
-      if (text === '')
-        command.error(`error: '${name}' has an empty value, as where a variable of the shell is not set.`);
+      if (text === '') command.error(`error: '${name}' has an empty value; is a shell variable unset?`);
       if (typeof text === 'string' && /^~(\/|$)/.test(text))
         command.error(
           `error: '${name}' is '${text}': the shell replaces ~ only at the start of a word. Write '$HOME${text.slice(1)}'.`,

@@ -265,21 +265,21 @@ function withoutReferences(origin: Origin): string {
 const unreadable = (file: string, message: string): UserError =>
   new UserError({
     code: 'references-unknown',
-    message: `${file}: what it refers to is not known: ${message}`,
+    message: `${file}: its references cannot be determined: ${message}`,
     remedy: `\`pipeline validate ${basename(file)}\` and \`pipeline plan ${basename(file)}\` say what is wrong; mend it, or remove the file.`,
   });
 
 const goneFile = (file: string): UserError =>
   new UserError({
     code: 'references-unknown',
-    message: `${file} has run here, and is not there any more: what it refers to is not known.`,
+    message: `${file} ran here and no longer exists: its references cannot be determined.`,
     remedy: `Put it back, or mount its disk. If it is gone for good: \`pipeline gc --forget ${file}\`.`,
   });
 
 const notPlannedYet = (directory: string): UserError =>
   new UserError({
     code: 'references-unknown',
-    message: `${directory}: this run is still reading its inputs: what it will use is not known.`,
+    message: `${directory}: this run is still reading its inputs, so what it will use cannot be determined.`,
     remedy: 'Wait until its first stage has begun.',
   });
 

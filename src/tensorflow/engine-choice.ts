@@ -127,8 +127,8 @@ export function gpuWarnings(
   if (asked)
     throw new UserError({
       code: 'gpu-missing',
-      message: `A GPU is asked for (${device === 'gpu' ? 'runtime.device: gpu' : 'PIPELINE_DEVICE=gpu'}) and cannot be used: ${reason}`,
-      remedy: remedies === '' ? '`pipeline doctor` tells what this machine has.' : remedies,
+      message: `A GPU was requested (${device === 'gpu' ? 'runtime.device: gpu' : 'PIPELINE_DEVICE=gpu'}) but cannot be used: ${reason}`,
+      remedy: remedies === '' ? '`pipeline doctor` shows what this machine has.' : remedies,
     });
   return [`The processor computes, not the GPU: ${reason} ${remedies}`.trim()];
 }
@@ -168,7 +168,7 @@ export function gpuObstacles(
   if (problems.length === 0 && registration?.registered === false)
     return [
       {
-        message: `TensorFlow registers none: ${registration.reasons.join('; ') || 'its log tells no reason'}.`,
+        message: `TensorFlow registers none: ${registration.reasons.join('; ') || 'its log gives no reason'}.`,
         remedy: undefined,
       },
     ];

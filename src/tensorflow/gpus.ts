@@ -224,7 +224,7 @@ function askDriver(env: NodeJS.ProcessEnv): { gpus: Gpu[]; problems: GpuProblem[
     gpus,
     problems: old.map(({ name, computeCapability }) => ({
       message: `${name} has the compute capability ${computeCapability.join('.')}; TensorFlow's kernels need ${oldestCapability}.0 or more.`,
-      remedy: 'Leave it out by CUDA_VISIBLE_DEVICES, or compute on the processor (`device: cpu`).',
+      remedy: 'Exclude it with CUDA_VISIBLE_DEVICES, or compute on the processor (`device: cpu`).',
     })),
   };
 }

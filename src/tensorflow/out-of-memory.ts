@@ -24,7 +24,7 @@ export function outOfMemory(cause: Error): UserError {
       : `a tensor of shape [${shape.join(', ')}], ${formatBytes(sizeOf(shape) * (bytesOf[type] ?? 4))}`;
   return new UserError({
     code: 'out-of-memory',
-    message: `The memory${device === 'GPU' ? ' of the GPU' : ''} does not suffice: TensorFlow could not allocate ${tensor}.`,
+    message: `Not enough memory${device === 'GPU' ? ' on the GPU' : ''}: TensorFlow could not allocate ${tensor}.`,
     remedy:
       'Compute fewer samples at a time: a smaller `batch` of the stage, or for training a larger `accumulate` (or a smaller `globalBatch`); or a smaller model or image.',
     cause,

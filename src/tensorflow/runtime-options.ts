@@ -61,7 +61,7 @@ export function checkRuntimeOptions(options: RuntimeOptions): void {
   if (problems.length > 0)
     throw new UserError({
       code: 'runtime-options',
-      message: `Nothing can be computed so: ${problems.join('; ')}.`,
+      message: `Invalid runtime options: ${problems.join('; ')}.`,
     });
 }
 

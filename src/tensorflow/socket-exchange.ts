@@ -56,7 +56,7 @@ export function exposed(): UserError {
     code: 'workers-exposed',
     message: `The TensorFlow library in ${cApi().location.directory} cannot keep the workers' exchange to this machine and user: anybody who reaches their ports could run code as you.`,
     remedy:
-      'Use the library that `npm run setup` installs on Linux, or `runtime.workers: 1`. On a network that you trust, TF_CONFIG with an address for each process does without.',
+      'Use the library that `npm run setup` installs on Linux, or `runtime.workers: 1`. On a trusted network, TF_CONFIG with an address for each process works without it.',
   });
 }
 

@@ -44,7 +44,8 @@ function newServer(definition: Uint8Array, address: string): Pointer {
     throw new UserError({
       code: 'worker-port-taken',
       message: `A worker cannot listen at ${address}: the port is taken on its machine, or not allowed.`,
-      remedy: 'End what uses it, or give the workers other ports; `runtime.retries` tries again by itself.',
+      remedy:
+        'Stop the program that uses it, or give the workers other ports; `runtime.retries` tries again automatically.',
       cause: error,
     });
   }

@@ -197,9 +197,7 @@ report       runs    upstream: autoencoder changed
     await writeFile(join(cwd, 'file'), '');
     const { exitCode, stderr } = await pipeline('run', 'toy.yaml', '--runs', 'file');
     expect(exitCode).toBe(1);
-    expect(stderr).toMatch(
-      /^error: .*\/file.*: a folder was expected, for runs; a file is in its place\.\n {2}Move/,
-    );
+    expect(stderr).toMatch(/^error: .*\/file.*: expected a folder for runs, found a file\.\n {2}Move/);
     expect(stderr).not.toContain('    at ');
   });
 });

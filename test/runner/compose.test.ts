@@ -67,7 +67,7 @@ describe('a file that extends another', () => {
     expect(await messagesOf({ ...files, 'a.yaml': 'extends: [base.yaml, d1.yaml]\n' })).toBe('');
     expect(await messagesOf({ ...files, 'a.yaml': 'extends: [d1.yaml, base.yaml]\n' }))
       .toMatchInlineSnapshot(`
-      "a.yaml:1:20 error no-effect: \`base.yaml\` lies below a file that is named before it: naming it here changes nothing.
+      "a.yaml:1:20 error no-effect: \`base.yaml\` is already extended by a file named before it: naming it here changes nothing.
           extends: [d1.yaml, base.yaml]
                              ^^^^^^^^^
         Remove it, or name it first."

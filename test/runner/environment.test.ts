@@ -82,17 +82,17 @@ describe('an error', () => {
             images: { uses: images, path: 'a/\${env:PHOTOS}/\${NAME}/\${env:X', size: '\${env:SIZE}', background: '\${env:HF_TOKEN}' }
                                                                                    ^^^^^^^^^^^^^
 
-      p.yaml:3:102 error secret-in-pipeline: \`HF_TOKEN\` looks like a secret; values in a pipeline are written down in every run.
+      p.yaml:3:102 error secret-in-pipeline: \`HF_TOKEN\` looks like a secret; values in a pipeline are recorded in every run.
             images: { uses: images, path: 'a/\${env:PHOTOS}/\${NAME}/\${env:X', size: '\${env:SIZE}', background: '\${env:HF_TOKEN}' }
                                                                                                                ^^^^^^^^^^^^^^^
-        Secrets are read from the environment by what needs them: leave them out of the file."
+        Leave secrets out of the file: the program reads them from the environment where it needs them."
     `);
   });
 
   it('of a reference in braces without quotes says so', async () => {
     expect(await messagesOf(reading('{ uses: images, path: ${env:PHOTOS}, size: 32 }')))
       .toMatchInlineSnapshot(`
-      "p.yaml:3:33 error unquoted-reference: Inside of braces or brackets, \`\${…}\` must be in quotes.
+      "p.yaml:3:33 error unquoted-reference: Inside braces or brackets, \`\${…}\` must be in quotes.
             images: { uses: images, path: \${env:PHOTOS}, size: 32 }
                                           ^^
         For example: \`{ path: '\${env:NAME}' }\`."

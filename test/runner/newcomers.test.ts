@@ -174,13 +174,13 @@ describe('what newcomers write', () => {
       'an anchor that is below',
       'name: a\nstages: { i: *x, j: &x { uses: images, path: x, size: 8 } }\n',
       'unknown-anchor',
-      'not above it',
+      'not defined above it',
     ],
     [
       'an anchor inside of itself',
       'name: a\nstages: &s { i: *s }\n',
       'circular-alias',
-      'inside of what it stands for',
+      'inside its own anchor',
     ],
     [
       'stages in a circle',

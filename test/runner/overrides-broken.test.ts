@@ -75,7 +75,7 @@ it('an item that is not there', async () => {
 
 it('a key inside of a value', async () => {
   expect(await messages(pipelineText(), ['stages.train.steps.x=1'])).toMatchInlineSnapshot(`
-    "--set error not-a-map: \`stages.train.steps\` is a single value, so that there is no \`x\` in it.
+    "--set error not-a-map: \`stages.train.steps\` is a single value and has no key \`x\`.
         --set stages.train.steps.x=1
                                  ^
       Set \`stages.train.steps\` to a map, as in --set 'stages.train.steps={x: …}'."

@@ -62,7 +62,7 @@ it('an unclosed quote', async () => {
 
 it('a map inside of a value', async () => {
   expect(await messages('name: a: b\n')).toMatchInlineSnapshot(`
-    "p.yaml:1:7 error yaml-syntax: A map cannot start inside of a value.
+    "p.yaml:1:7 error yaml-syntax: A map cannot start inside a value.
         name: a: b
               ^
       Put text that contains ": " in quotes, or check the indentation."
@@ -112,7 +112,7 @@ it('a key twice', async () => {
 it('an anchor that is not there', async () => {
   expect(await messages('name: a\nstages: { images: { uses: images, path: *where, size: 8 } }\n'))
     .toMatchInlineSnapshot(`
-    "p.yaml:2:41 error unknown-anchor: \`*where\` stands for an anchor \`&where\`, which is not above it.
+    "p.yaml:2:41 error unknown-anchor: \`*where\` refers to the anchor \`&where\`, which is not defined above it.
         stages: { images: { uses: images, path: *where, size: 8 } }
                                                 ^^^^^^"
   `);
@@ -120,7 +120,7 @@ it('an anchor that is not there', async () => {
 
 it('an alias inside of itself', async () => {
   expect(await messages('name: a\nstages: &s\n  images: *s\n')).toMatchInlineSnapshot(`
-    "p.yaml:3:11 error circular-alias: \`*s\` is inside of what it stands for.
+    "p.yaml:3:11 error circular-alias: \`*s\` is inside its own anchor.
           images: *s
                   ^^"
   `);

@@ -140,5 +140,5 @@ test('a GPU that is asked for and not there is refused when the engine starts', 
   expect(warnings).toEqual([]);
   expect((await startEngine()).kind).toBe('native');
   if (!nativeBackend().devices.includes('GPU'))
-    await expect(startEngine({ device: 'gpu' })).rejects.toThrow(/A GPU is asked for/);
+    await expect(startEngine({ device: 'gpu' })).rejects.toThrow(/A GPU was requested/);
 });

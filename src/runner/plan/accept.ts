@@ -41,7 +41,7 @@ export async function acceptOutput(
   }
   throw new UserError({
     code: 'nothing-to-accept',
-    message: `${stage.id} has no finished output that could be kept.`,
+    message: `${stage.id} has no finished output to keep.`,
     remedy: 'Run it.',
   });
 }

@@ -86,7 +86,7 @@ function notWritable(error: unknown, runsRoot: string): unknown {
   if (code === 'ENOTDIR')
     return new UserError({
       code: 'runs-folder-not-a-folder',
-      message: `${path ?? runsRoot}: a folder was expected, for runs; a file is in its place.`,
+      message: `${path ?? runsRoot}: expected a folder for runs, found a file.`,
       remedy: 'Move that file away, or choose another folder with --runs DIR.',
       cause: error,
     });

@@ -95,7 +95,7 @@ function failedElsewhere(text: string): UserError {
   const { message, remedy } = JSON.parse(text) as Failure;
   return new UserError({
     code: failedElsewhereCode,
-    message: `Another run failed in making the same output, while this one waited for it: ${message}`,
+    message: `Another run that was making the same output failed while this one waited: ${message}`,
     remedy: remedy ?? 'Its log says more.',
   });
 }

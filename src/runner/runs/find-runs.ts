@@ -82,7 +82,7 @@ function ambiguous(reference: string, runs: readonly Run[]): UserError {
     code: 'ambiguous-run',
     usage: true,
     message: `${reference} is the beginning of ${runs.length} runs: ${runs.length > shown.length ? '…, ' : ''}${shown.join(', ')}.`,
-    remedy: 'Give more of it.',
+    remedy: 'Type more of its name.',
   });
 }
 

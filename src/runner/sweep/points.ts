@@ -57,7 +57,7 @@ function zipChoices(zip: MapTree, problems: Problem[]): Point[] {
     if (items.length !== length)
       problems.push({
         code: 'zip-lengths',
-        message: `Lists of a ${code('zip')} must have one length; ${code(key)} has ${counted(items.length, 'item')}, ${code(first!.key)} has ${length}.`,
+        message: `Lists of a ${code('zip')} must have the same length; ${code(key)} has ${counted(items.length, 'item')}, ${code(first!.key)} has ${length}.`,
         span: entry.value.span,
         related: [{ message: `${code(first!.key)} is here`, span: first!.entry.value.span }],
       });

@@ -149,7 +149,7 @@ const notNames = (span: Span): Problem => ({
 
 const extendedAlready = ({ value, span }: ScalarTree): Problem => ({
   code: 'no-effect',
-  message: `${code(value)} lies below a file that is named before it: naming it here changes nothing.`,
+  message: `${code(value)} is already extended by a file named before it: naming it here changes nothing.`,
   remedy: 'Remove it, or name it first.',
   span,
 });

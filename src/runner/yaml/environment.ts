@@ -90,8 +90,8 @@ const malformed = (written: string): Told => ({
 
 const secret = (name: string): Told => ({
   code: 'secret-in-pipeline',
-  message: `${code(name)} looks like a secret; values in a pipeline are written down in every run.`,
-  remedy: 'Secrets are read from the environment by what needs them: leave them out of the file.',
+  message: `${code(name)} looks like a secret; values in a pipeline are recorded in every run.`,
+  remedy: 'Leave secrets out of the file: the program reads them from the environment where it needs them.',
 });
 
 const missing = (name: string): Told => ({

@@ -146,7 +146,7 @@ const malformed = (span: Span): Problem => ({
 
 const emptyValue = (span: Span): Problem => ({
   code: 'empty-override',
-  message: `${code(span.source.text.slice(span.start, span.end))} has no value, as where a variable of the shell is not set.`,
+  message: `${code(span.source.text.slice(span.start, span.end))} has no value; is a shell variable unset?`,
   remedy: "To remove the key, set it to `null`; for an empty text write `''`.",
   span,
 });
@@ -160,7 +160,7 @@ const cannotExtend = (span: Span): Problem => ({
 
 const unknownKey = (key: string, span: Span, known: readonly string[]): Problem => ({
   code: 'unknown-key',
-  message: `${code(key)} is not a key here, so that there is nothing to remove.`,
+  message: `${code(key)} is not a key here, so there is nothing to remove.`,
   remedy: suggestion(key, known, 'Keys here'),
   span,
 });
@@ -206,7 +206,7 @@ const noSuchItem = (path: string, length: number, span: Span): Problem => ({
 
 const notAMap = (path: string, step: Step): Problem => ({
   code: 'not-a-map',
-  message: `${code(path)} is a single value, so that there is no ${code(step.key)} in it.`,
+  message: `${code(path)} is a single value and has no key ${code(step.key)}.`,
   remedy: `Set ${code(path)} to a map, as in --set '${path}={${step.key}: …}'.`,
   span: step.span,
 });

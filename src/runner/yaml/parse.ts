@@ -53,7 +53,7 @@ export function parseYaml(source: SourceText, start = 0): Parsed {
 const tooDeep = (span: Span): Problem => ({
   code: 'nested-too-deeply',
   message: `Lists and maps may be nested ${mostLevels} levels deep; here is one more.`,
-  remedy: 'Remove the brackets, braces or dashes that nobody meant.',
+  remedy: 'Remove the stray brackets, braces or dashes.',
   span,
 });
 
@@ -85,7 +85,7 @@ const explanations: Readonly<Record<string, Pick<Problem, 'code' | 'message' | '
   },
   BLOCK_AS_IMPLICIT_KEY: {
     code: 'yaml-syntax',
-    message: 'A map cannot start inside of a value.',
+    message: 'A map cannot start inside a value.',
     remedy: 'Put text that contains ": " in quotes, or check the indentation.',
   },
 };
@@ -123,7 +123,7 @@ const isUnquotedReference = ({ span: { source, start } }: Problem): boolean =>
 
 const unquotedReference = (span: Span): Problem => ({
   code: 'unquoted-reference',
-  message: 'Inside of braces or brackets, `${…}` must be in quotes.',
+  message: 'Inside braces or brackets, `${…}` must be in quotes.',
   remedy: "For example: `{ path: '${env:NAME}' }`.",
   span,
 });
@@ -180,12 +180,12 @@ class Converter {
       target
         ? {
             code: 'circular-alias',
-            message: `${code(`*${alias.source}`)} is inside of what it stands for.`,
+            message: `${code(`*${alias.source}`)} is inside its own anchor.`,
             span,
           }
         : {
             code: 'unknown-anchor',
-            message: `${code(`*${alias.source}`)} stands for an anchor ${code(`&${alias.source}`)}, which is not above it.`,
+            message: `${code(`*${alias.source}`)} refers to the anchor ${code(`&${alias.source}`)}, which is not defined above it.`,
             span,
           },
     );

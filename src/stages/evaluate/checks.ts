@@ -11,7 +11,7 @@ export const referenceIsWrittenOnce: StageCheck<'evaluate'> = ({ id, config }, c
   context.report(id, {
     at: 'referenceFile',
     code: 'no-effect',
-    message: `There are two references: ${code('reference')} is written too.`,
+    message: `There are two references: ${code('reference')} is also given.`,
     remedy: 'Keep one of the two.',
     because: `stages.${id}.reference`,
   });

@@ -10,7 +10,7 @@ export const guidanceIsWrittenOnce: StageCheck<'sample'> = ({ id, config }, cont
     context.report(id, {
       at,
       code: 'no-effect',
-      message: `${code(at)} is short for a key of ${code('guidance')}, which is written too.`,
+      message: `${code(at)} is shorthand for a key of ${code('guidance')}, which is also given.`,
       remedy: 'Keep one of the two.',
       because: `stages.${id}.guidance`,
     });

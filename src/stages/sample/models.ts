@@ -107,7 +107,7 @@ export function mustAgree(a: FoundModel, b: FoundModel): void {
   if (label >= 0)
     throw new UserError({
       code: 'model-mismatch',
-      message: `Models that draw one sample need the same classes in the same order; class ${label} of ${a.stage} is ${a.saved.classes[label]!}, of ${b.stage} ${b.saved.classes[label]!}.`,
+      message: `Models that share a sample need the same classes in the same order; class ${label} of ${a.stage} is ${a.saved.classes[label]!}, of ${b.stage} ${b.saved.classes[label]!}.`,
       remedy: 'Train them on the same latents, or name the classes of a pretrained one with `classes`.',
     });
 }

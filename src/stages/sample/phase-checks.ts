@@ -22,7 +22,7 @@ export const ratiosSeparatePhases: StageCheck<'sample'> = ({ id, config: { phase
         at: `phases.${i}.model`,
         code: 'missing-ratio',
         message: `The phase of ${code(model)} needs a ${code('switchRatio')} at which the next begins.`,
-        remedy: `Such as ${code(`{ model: ${model}, switchRatio: 0.9 }`)}; ${code('pipeline calibrate')} finds good ones.`,
+        remedy: `For example ${code(`{ model: ${model}, switchRatio: 0.9 }`)}; ${code('pipeline calibrate')} finds good ones.`,
       });
   }
 };
@@ -58,7 +58,7 @@ export const phasesAgree: StageCheck<'sample'> = ({ id, config }, context) => {
       context.report(id, {
         at,
         code: 'model-mismatch',
-        message: `${code(model)} has another ${name} than ${code(first)}: ${b} instead of ${a}. Models that draw one sample must agree in it.`,
+        message: `${code(model)} and ${code(first)} differ in ${name}: ${b} and ${a}. Models that share a sample must agree in it.`,
       });
     }
     const [a, b] = [classesOf(expected, context), classesOf(train, context)];
@@ -67,7 +67,7 @@ export const phasesAgree: StageCheck<'sample'> = ({ id, config }, context) => {
       context.report(id, {
         at,
         code: 'model-mismatch',
-        message: `Class ${label} of ${code(model)} is ${b![label]!}, of ${code(first)} ${a![label]!}. Models that draw one sample need the same classes in the same order.`,
+        message: `Class ${label} of ${code(model)} is ${b![label]!}, of ${code(first)} ${a![label]!}. Models that share a sample need the same classes in the same order.`,
       });
   }
 };

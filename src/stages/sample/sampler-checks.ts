@@ -118,7 +118,7 @@ export const samplingDividesByNonZero: StageCheck<'sample'> = ({ id, config }, c
     context.report(id, {
       at: 'sampler.sampleEpsilon',
       code: 'impossible-sampler',
-      message: `${code(model)} cannot be sampled so: ${reason}.`,
+      message: `${code(model)} cannot be sampled this way: ${reason}.`,
       remedy: `Remove ${code('sampleEpsilon')}, whose default keeps away from it, or change the sampler.`,
     });
     return;

@@ -11,7 +11,7 @@ export const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context)
     context.report(id, {
       at,
       code: 'no-effect',
-      message: `${code(at)} is of images that are encoded during training; ${code('latents')} are trained on as they are.`,
+      message: `${code(at)} applies to images that are encoded during training; ${code('latents')} are used as they are.`,
       remedy,
     });
   };
@@ -76,7 +76,7 @@ export const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) 
   context.report(id, {
     at: 'lossWeight',
     code: 'impossible-transport',
-    message: `${code(`lossWeight: ${lossWeight}`)} weighs the error of a score or noise; ${code('prediction: velocity')} is trained without.`,
+    message: `${code(`lossWeight: ${lossWeight}`)} applies to the error of a score or of noise; ${code('prediction: velocity')} is trained without it.`,
     remedy: `Use ${code('lossWeight: none')} or ${code({ kind: 'minSnr' })}, or ${code('prediction: noise')}.`,
   });
 };

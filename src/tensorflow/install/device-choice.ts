@@ -39,7 +39,7 @@ export function chooseDevice(
     if (hasCuda) return { device, asked, build: 'cuda', reason };
     throw new UserError({
       code: 'gpu-build-missing',
-      message: `A GPU is asked for (${reason}), but TensorFlow publishes no CUDA library for ${platform}.`,
+      message: `A GPU was requested (${reason}), but TensorFlow publishes no CUDA library for ${platform}.`,
       remedy: 'Leave the option out, or use Linux on x86-64.',
     });
   }

@@ -197,7 +197,7 @@ describe('an error of a sweep', () => {
             grid: { name: [a, b], seed: [1, 2] }
                                   ^^^^
 
-      p.yaml:11:42 error zip-lengths: Lists of a \`zip\` must have one length; \`stages.train.ema\` has 1 item, \`seed\` has 2.
+      p.yaml:11:42 error zip-lengths: Lists of a \`zip\` must have the same length; \`stages.train.ema\` has 1 item, \`seed\` has 2.
             zip: { seed: [1, 2], stages.train.ema: [0.5] }
                                                    ^^^^^
         p.yaml:11:16 \`seed\` is here

@@ -63,7 +63,7 @@ describe('samplers', () => {
   it('says what divides by zero', async () => {
     const sample = `{ ${base}, model: train, sampler: { diffusion: sbdm, sampleEpsilon: 0 } }`;
     expect(await messages(pipelineText({ sample }))).toMatchInlineSnapshot(`
-      "p.yaml:7:120 error impossible-sampler: \`train\` cannot be sampled so: the diffusion "sbdm" divides by alpha, which is 0 at t = 0: sampleEpsilon must be above 0.
+      "p.yaml:7:120 error impossible-sampler: \`train\` cannot be sampled this way: the diffusion "sbdm" divides by alpha, which is 0 at t = 0: sampleEpsilon must be above 0.
           …r, count: 4, model: train, sampler: { diffusion: sbdm, sampleEpsilon: 0 } }
                                                                                  ^
         Remove \`sampleEpsilon\`, whose default keeps away from it, or change the sampler."

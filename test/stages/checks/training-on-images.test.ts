@@ -35,12 +35,12 @@ it('trains on latents, or on images with an autoencoder', async () => {
 
 it('refuses to crop and mirror what is stored', async () => {
   expect(await messages(train('latents: latents, flips: true, crop: random'))).toMatchInlineSnapshot(`
-    "p.yaml:6:50 error no-effect: \`flips\` is of images that are encoded during training; \`latents\` are trained on as they are.
+    "p.yaml:6:50 error no-effect: \`flips\` applies to images that are encoded during training; \`latents\` are used as they are.
           train: { uses: train, latents: latents, flips: true, crop: random, steps: 10, model: { name: SiT-S/2, mediators: 4, …
                                                          ^^^^
       Set \`flips\` of \`latents\`.
 
-    p.yaml:6:62 error no-effect: \`crop\` is of images that are encoded during training; \`latents\` are trained on as they are.
+    p.yaml:6:62 error no-effect: \`crop\` applies to images that are encoded during training; \`latents\` are used as they are.
           train: { uses: train, latents: latents, flips: true, crop: random, steps: 10, model: { name: SiT-S/2, mediators: 4, …
                                                                      ^^^^^^
       Remove it, or train on \`images\` and \`autoencoder\`."

@@ -30,7 +30,7 @@ it('models that draw one sample know the same classes in the same order', () => 
     expect.objectContaining({
       code: 'model-mismatch',
       message:
-        'Models that draw one sample need the same classes in the same order; class 0 of first is cat, of second dog.',
+        'Models that share a sample need the same classes in the same order; class 0 of first is cat, of second dog.',
     }),
   );
 });
