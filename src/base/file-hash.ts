@@ -8,7 +8,7 @@ import { asUserError } from './files.js';
 export interface FileState {
   readonly bytes: number;
   readonly modifiedNs: string;
-  /** Also changes where a modification time was set back by hand. */
+  /** Time of the last change of the inode: changes too where a modification time was set back by hand. */
   readonly changedNs: string;
   readonly inode: string;
 }
@@ -55,7 +55,7 @@ export async function hashFile(path: string, options: { readonly sync?: boolean 
   }
 }
 
-/** As `hashFile`, of an open file, whose position stays where it is. */
+/** Hashes an open file, as `hashFile` does; its position stays where it is. */
 export async function hashOpenFile(
   file: FileHandle,
   path: string,

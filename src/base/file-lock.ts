@@ -12,7 +12,7 @@ export interface FileLock {
 }
 
 export interface LockOptions {
-  /** Called once, when another process holds the lock. */
+  /** Callback for when another process holds the lock, called once. */
   readonly onWait?: () => void;
   readonly signal?: AbortSignal | undefined;
 }

@@ -31,7 +31,7 @@ export function formatTick(value: number): string {
   return `${sign}${mantissa === '1' ? '' : `${mantissa}·`}10${superscript(exponent)}`;
 }
 
-/** With a capital at the start. */
+/** Text with a capital at the start. */
 export function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -90,7 +90,7 @@ export function withoutSecrets(address: string): string {
   return address.replace(/\/\/[^/@]*@/, '//');
 }
 
-/** Undefined leaves the choice to Node. */
+/** Certificates to trust; undefined leaves the choice to Node. */
 function trusted(certificates: readonly string[]): string[] | undefined {
   const extra = certificates.flatMap((path) => {
     try {
@@ -176,7 +176,7 @@ interface DownloadFacts {
   readonly bytes: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
-  /** Told how many bytes of the file are there. */
+  /** Callback with the number of bytes of the file that are there. */
   readonly reach: (bytes: number) => void;
 }
 

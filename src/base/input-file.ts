@@ -18,8 +18,9 @@ export type Expectation = (path: string) => Promise<Expected | undefined>;
 const expectations = new Set<Expectation>();
 
 /**
- * From now on files are read only where they hold what `expectation` says: what is read is what was fingerprinted,
- * whoever reads it. Gives what ends that. Several may hold at a time; a file that none knows is read as it is.
+ * Makes reads of files fail from now on unless they hold what `expectation` says: what is read is what was
+ * fingerprinted, whoever reads it. Returns a function that ends it. Several may hold at a time; a file that
+ * none knows is read as it is.
  */
 export function expectContents(expectation: Expectation): () => void {
   expectations.add(expectation);
@@ -68,7 +69,7 @@ export async function* inputLines(path: string): AsyncGenerator<string, void> {
  */
 export class InputFile {
   readonly path: string;
-  /** For what reads by itself, and then asks `mustBeUntouched`. */
+  /** Handle for code that reads by itself, and then asks `mustBeUntouched`. */
   readonly handle: FileHandle;
   #sha256: string | undefined;
   #state: FileState;

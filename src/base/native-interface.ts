@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** As much as a thread has on Linux. Only what is touched takes memory. */
+/** Stack size of a native thread on Linux. Only what is touched takes memory. */
 const stackBytes = 8 * 2 ** 20;
 
 let koffi: typeof import('koffi') | undefined;

@@ -21,7 +21,7 @@ export async function loadWithSources(
   return sound(await loadPipeline(file, { rules, set, env: services.env }), services);
 }
 
-/** As `loadWithSources`, with every trial of the file's sweep, if it has one. */
+/** Loads a file as `loadWithSources` does, with every trial of its sweep, if it has one. */
 export async function loadWithTrials(
   file: string,
   set: readonly string[],
@@ -77,11 +77,11 @@ export function cachedLine({ output }: PlannedStage): string {
     : [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');
 }
 
-/** Told of a stage whose output is used though what it was made from is not there any more. */
+/** Note on a stage whose output is used though what it was made from is not there any more. */
 const goneSentence = (location: string): string =>
   `${shortPath(location)} is gone; the output that was made from it is used`;
 
-/** Told of an output that someone accepted. */
+/** Note on an output that someone accepted. */
 const acceptedSentence = ({ at, differences }: Acceptance): string =>
   `accepted on ${at.slice(0, 10)} as it is: ${differences.join('; ')}`;
 

@@ -19,7 +19,7 @@ export interface RunCommandOptions extends PlanCommandOptions {
   readonly profile?: number;
 }
 
-/** For an option that may be given many times. */
+/** Collects the values of an option that may be given many times. */
 export const collect = (value: string, earlier: readonly string[]): string[] => [...earlier, value];
 
 export function withSet(command: Command): Command {

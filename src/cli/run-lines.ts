@@ -88,7 +88,7 @@ function stageFacts({ state, stage, progress, beside, record }: Run): readonly s
   ];
 }
 
-/** Such as `train 42 %`. */
+/** Names a stage with its progress, such as `train 42 %`. */
 function withPercent({ stage, progress }: StageAtWork): string {
   return progress && progress.total > 0
     ? `${stage} ${Math.floor((100 * progress.done) / progress.total)} %`
@@ -115,7 +115,7 @@ function nameFigures(figures: readonly RunFigure[]): readonly string[] {
   });
 }
 
-/** When, on this machine's clock: `today 08:04`, `yesterday 21:10`, `24 Nov 21:10`, `24 Nov 2025`. */
+/** Formats a time on this machine's clock: `today 08:04`, `yesterday 21:10`, `24 Nov 21:10`, `24 Nov 2025`. */
 function formatStart(start: Date, now: Date): string {
   const time = clock.format(start);
   const days = (startOfDay(now) - startOfDay(start)) / 86_400_000;

@@ -10,7 +10,7 @@ export interface Services {
   readonly loadRegistry: () => Promise<StageRegistry>;
   /** Ends the process at once, when it was interrupted twice. */
   readonly forceExit: (code: number) => void;
-  /** Why something could not be printed so far that may be missed. Absent where printing cannot fail. */
+  /** Tells why something could not be printed so far that may be missed. Absent where printing cannot fail. */
   readonly notPrinted?: () => Promise<Error | undefined>;
 }
 

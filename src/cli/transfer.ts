@@ -27,7 +27,7 @@ interface Transferred {
   /** Absolute path. */
   readonly path: string;
   readonly bytes: number;
-  /** Of a file. */
+  /** Hash of a file. */
   readonly sha256?: string;
 }
 

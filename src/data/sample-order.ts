@@ -11,7 +11,7 @@ export interface Draw {
 }
 
 /**
- * In which order training sees its samples: a function of (seed, position), never of history, so that a run which
+ * Order in which training sees its samples: a function of (seed, position), never of history, so that a run which
  * resumes at a position goes on as if nothing had happened.
  */
 export interface SampleOrder {

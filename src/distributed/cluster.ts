@@ -38,7 +38,7 @@ export function isOnOneMachine({ addresses }: Cluster): boolean {
   return addresses.every((address) => isLoopback(hostAndPort(address).host));
 }
 
-/** This process among those of its machine. */
+/** Place of this process among those of its machine. */
 export function placeOnMachine({ rank, addresses }: Cluster): MachinePlace {
   const hosts = addresses.map((address) => hostAndPort(address).host);
   const isHere = (host: string): boolean => host === hosts[rank];
@@ -110,7 +110,7 @@ const firstPort = 16_000;
 const portsPerJob = 64;
 const jobSlots = 256;
 
-/** From here on Slurm numbers steps that are no `srun` of several tasks: the batch script, an interactive shell. */
+/** Number from which on Slurm's steps are no `srun` of several tasks: the batch script, an interactive shell. */
 const firstSpecialStep = 0xffff_fff0;
 
 /**

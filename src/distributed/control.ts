@@ -18,7 +18,7 @@ export type ToFollower =
 /** Message from another process to process 0. */
 export type FromFollower =
   | { readonly type: 'hello'; readonly rank: number; readonly group: string }
-  /** It was interrupted, and so all are. */
+  /** Message that it was interrupted, and so all are. */
   | { readonly type: 'interrupt' }
   | { readonly type: 'told'; readonly attempt: number; readonly message: FromWorker }
   | { readonly type: 'ended'; readonly attempt: number; readonly end: WorkerEnd };
@@ -35,7 +35,7 @@ export function toFollower(value: unknown): ToFollower | undefined {
   return isOneOf(leaderKinds, value) ? (value as ToFollower) : undefined;
 }
 
-/** By the type of a message, whether one is whole. */
+/** Tests of whole messages, by their type. */
 type Kinds = ReadonlyMap<unknown, (message: Shape) => boolean>;
 
 const isShape = (value: unknown): value is Shape =>

@@ -10,7 +10,7 @@ type Device = RuntimeConfig['device'];
 
 /** A process among those of one machine that compute together. */
 export interface MachinePlace {
-  /** Its number there, from 0. */
+  /** Number of the process there, from 0. */
   readonly index: number;
   readonly size: number;
   /**

@@ -38,7 +38,7 @@ interface Team {
   readonly folder?: string;
 }
 
-/** Has NCCL, whose processes meet at a port, listen where no other machine reaches it. */
+/** Variables that make NCCL, whose processes meet at a port, listen where no other machine reaches it. */
 const loopbackOnly = { NCCL_SOCKET_IFNAME: '=lo' };
 
 const firstPauseMs = 2_000;

@@ -27,7 +27,7 @@ interface RemoteWorker {
 /** Process 0's side of a cluster: hears the other processes and has workers started by them. */
 export class ClusterLeader {
   private readonly followers = new Map<number, Follower>();
-  /** Those that have been there, even if they are not any more. */
+  /** Ranks that have been there, even if they are not any more. */
   private readonly arrived = new Set<number>();
   private readonly workers = new Map<string, RemoteWorker>();
   private readonly arrivals = new Subject<void>();
@@ -134,7 +134,7 @@ export class ClusterLeader {
     return ++this.attempts;
   }
 
-  /** Has the worker of another process started there. */
+  /** Starts the worker of another process there. */
   startWorker(rank: number, attempt: number, device: RuntimeConfig['device']): Worker {
     const messages = new Subject<FromWorker>();
     let end!: (end: WorkerEnd) => void;

@@ -5,7 +5,10 @@ import { aliveEveryMs } from './worker.js';
 /** The worker's end of its line to whoever started it, a file descriptor. */
 export const lifelineDescriptor = 3;
 
-/** On a thread, which goes on whatever the others compute or wait for: tells that it runs, and ends with the line. */
+/**
+ * Program of a thread, which goes on whatever the others compute or wait for: tells that it runs, and ends with the
+ * line.
+ */
 const program = `
   const { Socket } = require('node:net');
   const line = new Socket({ fd: ${lifelineDescriptor} });

@@ -7,15 +7,18 @@ import { errorOf } from './task.js';
 import type { Worker, WorkerEnd, WorkerFailure } from './worker.js';
 
 export interface Patience {
-  /** Without a pulse for so long a worker is frozen; once it has begun to work, it hangs without another sign of life. */
+  /**
+   * Time without a pulse after which a worker is frozen; once it has begun to work, it hangs after as long without
+   * another sign of life.
+   */
   readonly silenceMs: number;
   /** Time that its process may take to its first pulse. */
   readonly bootMs: number;
   /** Time that it may take to its first progress without another sign: it loads and traces, and cannot give any. */
   readonly startMs: number;
-  /** Without progress of any worker for so long, all of them hang. */
+  /** Time without progress of any worker after which all of them hang. */
   readonly stallMs: number;
-  /** After a worker's failure, for so long the others' are waited for: what follows from another is not the cause. */
+  /** Time after a worker's failure in which the others' are waited for: what follows from another is not the cause. */
   readonly causeMs: number;
   /** Time that a worker which is done may take to end. */
   readonly endMs: number;

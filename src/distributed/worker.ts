@@ -20,7 +20,7 @@ export interface WorkerEnd {
   readonly lastWords: string;
 }
 
-/** All that a worker needs to run its part of a stage. Plain data: it crosses processes and machines. */
+/** Task of a worker: all that it needs to run its part of a stage. Plain data: it crosses processes and machines. */
 export interface WorkerTask extends Pick<
   StageContext,
   | 'id'

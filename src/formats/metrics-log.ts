@@ -76,7 +76,7 @@ export class MetricsLog {
   }
 }
 
-/** All whole records of a log; none where there is no file. */
+/** Reads all whole records of a log; none where there is no file. */
 export async function readMetrics(path: string): Promise<MetricsRecord[]> {
   const text = await readInputText(path).catch((error: unknown) => {
     if (error instanceof UserError) throw error;

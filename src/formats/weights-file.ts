@@ -28,7 +28,7 @@ export interface WeightsFile {
 /** A tensor of a file of weights, read when asked for. */
 export interface StoredTensor {
   readonly shape: readonly number[];
-  /** Its elements in row-major order, as single precision whatever the file holds. */
+  /** Reads its elements in row-major order, as single precision whatever the file holds. */
   read(): Promise<Float32Array>;
 }
 

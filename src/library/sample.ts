@@ -23,17 +23,17 @@ export interface DrawOptions {
   /** The times, both included, at which guidance acts. Default always. */
   readonly guidanceInterval?: readonly [from: number, to: number];
   /**
-   * For several models: the share of a sample's first distances, one for each model but the last, below which the sample
-   * goes on to the next model.
+   * Shares of a sample's first distances, one for each model but the last, below which the sample goes on to the next
+   * model.
    */
   readonly switchRatios?: readonly number[];
   /** Distances that are averaged before a sample may switch. Default 3. */
   readonly firstSteps?: number;
   /** Between successive states. Default mean absolute difference. */
   readonly distance?: PhaseOptions['distance'];
-  /** Told the normalised states after each step, counted from 1. */
+  /** Callback with the normalised states after each step, counted from 1. */
   readonly onState?: (x: HostTensor, step: number) => void;
-  /** Told what share of the work is done. */
+  /** Callback with the share of the work that is done. */
   readonly onProgress?: (share: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -53,7 +53,7 @@ export function sampleSde(models: SiT | readonly SiT[], options: SdeOptions): Pr
   return sample(models, 'sde', options);
 }
 
-/** As `sampleSde`, by the probability-flow ODE. */
+/** Samples as `sampleSde` does, by the probability-flow ODE. */
 export function sampleOde(models: SiT | readonly SiT[], options: OdeOptions): Promise<DrawnBatch> {
   return sample(models, 'ode', options);
 }

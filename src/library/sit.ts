@@ -50,7 +50,7 @@ export type SiTOptions = SiTSizes & {
 export interface SiTPlace {
   /** Default: one of its own, which `close` closes. Models that draw together share one. */
   readonly session?: ProgramSession;
-  /** Of its own session. Default: the processor or GPU that there is, float32. */
+  /** Options of its own session. Default: the processor or GPU that there is, float32. */
   readonly runtime?: RuntimeOptions;
 }
 

@@ -15,9 +15,9 @@ const spatialChannels = 7;
 
 /** Features that the network extracts from images. */
 export interface InceptionFeatures {
-  /** Of the last pooling layer: 2,048 numbers an image. */
+  /** Features of the last pooling layer: 2,048 numbers an image. */
   readonly pooled: Rows;
-  /** Of the first channels of the sixth mixed layer, with their places: 2,023 numbers an image. */
+  /** Features of the first channels of the sixth mixed layer, with their places: 2,023 numbers an image. */
   readonly spatial: Rows;
 }
 

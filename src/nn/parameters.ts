@@ -18,7 +18,7 @@ export function initialize(parameters: readonly Parameter[], seed: number): Reco
   return Object.fromEntries(parameters.map((parameter) => [parameter.name, initialValue(parameter, seed)]));
 }
 
-/** As `initialize`, each value made when it is asked for. */
+/** Initializes parameters as `initialize` does, each value made when it is asked for. */
 export function initialValues(parameters: readonly Parameter[], seed: number): (name: string) => HostTensor {
   const named = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   return (name) => initialValue(named.get(name)!, seed);

@@ -6,7 +6,7 @@ export interface GraphNode {
 
 export interface PlacedNode {
   readonly id: string;
-  /** From left, 0 for stages that read no other. */
+  /** Column from the left, 0 for stages that read no other. */
   readonly column: number;
   readonly row: number;
 }
@@ -61,7 +61,7 @@ type Pair = Pick<PlacedEdge, 'from' | 'to'>;
 
 const isLong = ({ from, to }: Pair) => to.column - from.column > 1;
 
-/** For each stage with long lines, the topmost lane that is free over the whole of their reach. */
+/** Assigns to each stage with long lines the topmost lane that is free over the whole of their reach. */
 function assignLanes(pairs: readonly Pair[]): Map<string, number> {
   const reach = new Map<string, [start: number, end: number]>();
   for (const { from, to } of pairs.filter(isLong)) {

@@ -10,7 +10,7 @@ export interface PageContent {
   readonly eyebrow: Part;
   /** Totals, below the title. */
   readonly totals: readonly { readonly label: string; readonly value: string }[];
-  /** In the order of the page. */
+  /** Sections in the order of the page. */
   readonly sections: readonly Section[];
   /** Present where a server of ours gives the page out. */
   readonly site?: Site;
@@ -97,7 +97,10 @@ function repeated(sections: readonly Section[], title: string): boolean {
   return sections.filter((section) => section.title === title).length > 1;
 }
 
-/** Nothing may be fetched but from the page's own server; only this page's own script and style sheet apply. */
+/**
+ * Security policy: nothing may be fetched but from the page's own server; only this page's own script and style sheet
+ * apply.
+ */
 function securityPolicy(site: Site | undefined): string {
   const digest = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   return [

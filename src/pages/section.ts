@@ -46,7 +46,7 @@ export interface ReportedStage extends StageOutput {
 
 interface StageOutcome {
   readonly status: StageStatus | 'died';
-  /** Why it ran, in words; empty where it was cached. */
+  /** Reasons why it ran, in words; empty where it was cached. */
   readonly reasons: readonly string[];
   readonly progress?: KeptProgress;
 }

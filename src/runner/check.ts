@@ -25,7 +25,7 @@ export class CheckContext<Configs extends object = Record<string, unknown>> {
   constructor(
     private readonly root: Tree,
     private readonly stages: ReadonlyMap<string, PipelineStage>,
-    /** Nothing where it is not valid. */
+    /** Runtime of the file; undefined where it is not valid. */
     readonly runtime: RuntimeConfig | undefined,
   ) {}
 
@@ -62,7 +62,7 @@ export type StageCheck = (stage: PipelineStage, context: CheckContext) => void;
 
 /** Rules that pipeline files must obey. */
 export interface PipelineRules {
-  /** Of pipeline files, with the schema of every kind of stage in it. */
+  /** Schema of pipeline files, with that of every kind of stage in it. */
   readonly schema: Schema;
   /** Gives everything that is wrong with a value by the schema. */
   readonly errors: (value: unknown) => readonly SchemaError[];

@@ -173,7 +173,7 @@ export function suggestion(found: string, candidates: readonly string[], noun: s
   return listed(candidates, noun);
 }
 
-/** All candidates, if there are any. */
+/** Lists all candidates, if there are any. */
 export function listed(candidates: readonly string[], noun: string): string | undefined {
   return candidates.length === 0 ? undefined : `${noun}: ${candidates.map(code).join(', ')}.`;
 }

@@ -4,7 +4,7 @@ import { chooseEngine } from '../tensorflow/engine-choice.js';
 import { libraryFacts } from '../tensorflow/install/facts.js';
 import type { RuntimeConfig } from './stage.js';
 
-/** With what an output was made, as far as it may matter to who makes it again. */
+/** Versions and machine with which an output was made, as far as they may matter to who makes it again. */
 export interface Environment {
   /** Version of this program. */
   readonly program: string;

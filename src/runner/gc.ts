@@ -14,7 +14,7 @@ import type { StageRegistry } from './stage.js';
 import { readOrigin } from './store/manifest.js';
 import { isLockFile, readText } from './yaml/text.js';
 
-/** Something in the store that nothing refers to. */
+/** Entry of the store that nothing refers to. */
 export interface Garbage {
   /** Absolute path. */
   readonly path: string;
@@ -57,7 +57,9 @@ export async function findGarbage(runsRoot: string, options: GarbageOptions): Pr
 const keyLength = 16;
 const alwaysGarbage = new Set<Garbage['what']>(['damaged output', 'left over']);
 
-/** Undefined for locks and the bookkeeping of sessions, which go with what they belong to. */
+/**
+ * Names the kind of an entry; undefined for locks and the bookkeeping of sessions, which go with what they belong to.
+ */
 function describe(suffix: string): Garbage['what'] | undefined {
   if (suffix === '') return 'output';
   if (suffix === 'partial') return 'interrupted session';
@@ -119,8 +121,8 @@ export function fingerprintsOfRuns(runs: readonly Run[]): ReadonlySet<string> {
 }
 
 /**
- * Everything that runs, pipeline files and locks refer to. The files are those named, those that ever ran here, and all
- * others in their folders and those given.
+ * Finds everything that runs, pipeline files and locks refer to. The files are those named, those that ever ran here,
+ * and all others in their folders and those given.
  */
 export async function findReferences(options: ReferencesOptions): Promise<References> {
   const { scan, runsRoot, named } = options;

@@ -102,7 +102,7 @@ interface MissingPath extends Diagnostic {
 
 /** A pipeline, unless it violates the schema, and everything that is wrong with it. */
 interface Checked {
-  /** With environment variables and with paths that start at the file's folder. */
+  /** Tree with environment variables and with paths that start at the file's folder. */
   readonly tree: Tree;
   readonly pipeline: Pipeline | undefined;
   readonly problems: readonly Problem[];

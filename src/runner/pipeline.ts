@@ -36,7 +36,7 @@ export interface PipelineStage<Kind extends string = string, Config = object> {
   readonly id: string;
   /** Kind of stage, as `uses` names it. */
   readonly kind: Kind;
-  /** Without `uses`, `seed` and `runtime`. */
+  /** Configuration without `uses`, `seed` and `runtime`. */
   readonly config: Config;
   /** Settings that the stage has otherwise than the pipeline; absent where there are none. */
   readonly own?: OwnSettings;
@@ -57,7 +57,7 @@ export interface Pipeline {
   readonly runtime: RuntimeConfig;
   /** Values that `pipeline sweep` varies. */
   readonly sweep?: SweepConfig;
-  /** By id, in the order of the file. */
+  /** Stages by id, in the order of the file. */
   readonly stages: ReadonlyMap<string, PipelineStage>;
 }
 

@@ -54,7 +54,7 @@ export function resolvePipeline(
   return { pipeline: { ...top, stages }, problems };
 }
 
-/** Everything that is wrong with a pipeline that is made of values, in place of a file. */
+/** Lists everything that is wrong with a pipeline that is made of values, in place of a file. */
 export function optionProblems(
   pipeline: object,
   rules: PipelineRules,

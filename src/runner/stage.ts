@@ -6,7 +6,7 @@ import type { Json, Origin } from './fingerprint/origin.js';
 /** Event of a running stage. A closed union: every renderer handles each of these. */
 export type StageEvent =
   | StageProgress
-  /** Something worth a line: a skipped file, a fallback taken. */
+  /** Notice worth a line: a skipped file, a fallback taken. */
   | { readonly type: 'notice'; readonly level: 'info' | 'warning'; readonly message: string }
   /**
    * Facts about the finished output, kept in its manifest and shown by `plan`, reports and comparisons. Those that are
@@ -32,13 +32,13 @@ export function withoutType({ done, total, unit, figures }: StageProgress): Kept
   return { done, total, unit, ...(figures && { figures }) };
 }
 
-/** That someone accepted an output as it is, though what it was made from is not what is asked for now. */
+/** Record that someone accepted an output as it is, though what it was made from is not what is asked for now. */
 export interface Acceptance {
   /** Fingerprint of the accepted output. */
   readonly output: string;
   /** ISO 8601. */
   readonly at: string;
-  /** In what the two differ, in words. */
+  /** Differences between the two, in words. */
   readonly differences: readonly string[];
 }
 
@@ -117,7 +117,7 @@ export interface StageContext {
 
 /** The part of one of several processes that run a stage together, each with the same configuration and folder. */
 export interface StageWorkers {
-  /** This process's number, from 0. Worker 0 writes what belongs to the whole output, and its events are shown. */
+  /** Number of this process, from 0. Worker 0 writes what belongs to the whole output, and its events are shown. */
   readonly rank: number;
   readonly size: number;
   /** `host:port` for TensorFlow's server of each, by rank. */
@@ -137,9 +137,9 @@ export interface StageFact {
 /** Knowledge about a referenced stage before anything runs. */
 export interface PlannedInput {
   readonly kind: string;
-  /** Its configuration, with defaults applied. */
+  /** Configuration of the stage, with defaults applied. */
   readonly config: Json;
-  /** Its output, where it is cached: gives facts that no configuration holds, such as a number of images. */
+  /** Output of the stage, where it is cached: gives facts that no configuration holds, such as a number of images. */
   readonly output?: StageOutput;
 }
 

@@ -29,7 +29,7 @@ export class BatchSizes {
   }
 
   /**
-   * As many as are worth it: with n sizes tracing costs n, and filling up about 1/n of the work.
+   * Sizes that are worth their tracing: with n of them tracing costs n, and filling up about 1/n of the work.
    *
    * @param most samples that are ever followed together
    */

@@ -2,9 +2,9 @@ import { advancePhase, firstPhase, type PhaseOptions } from './phases.js';
 
 /** Paths of the same samples by each model alone. */
 export interface RecordedPaths {
-  /** By model, sample and step: how far the step moved the sample, from the second step on (index 0). */
+  /** Distances by model, sample and step that the step moved the sample, from the second step on (index 0). */
   readonly distances: readonly (readonly ArrayLike<number>[])[];
-  /** By model and step: how much further a step took samples from those of the largest model, on average. */
+  /** Deviations by model and step: how much further a step took samples from those of the largest model, on average. */
   readonly deviations: readonly ArrayLike<number>[];
 }
 
@@ -72,7 +72,7 @@ export function paretoFrontier<T extends CostAndDeviation>(choices: readonly T[]
   });
 }
 
-/** At most `count` of a frontier, evenly spread over its costs, both ends among them. */
+/** Selects at most `count` points of a frontier, evenly spread over its costs, both ends among them. */
 export function spreadOverCosts<T extends CostAndDeviation>(frontier: readonly T[], count: number): T[] {
   if (frontier.length <= count) return [...frontier];
   const [first, last] = [frontier[0]!.cost, frontier.at(-1)!.cost];

@@ -1,4 +1,4 @@
-/** From noise to data: integrators, guidance, step-wise switching of models, likelihoods. */
+/** Sampling from noise to data: integrators, guidance, step-wise switching of models, likelihoods. */
 export { type StepTime, stepInputs, timesOf, uniformTimes } from './integrate.js';
 export { type Advance, type Integration, integrate, stepsOf } from './integrate.js';
 export {

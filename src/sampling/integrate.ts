@@ -9,9 +9,9 @@ export interface Integration {
   /** The grid, ascending or descending. */
   readonly times: readonly number[];
   readonly step: Advance;
-  /** After the grid: its step starts at the last time. */
+  /** Last step after the grid: it starts at the last time. */
   readonly lastStep?: { readonly size: number; readonly step: Advance };
-  /** Called after each step with the states that it led to. */
+  /** Callback after each step with the states that it led to. */
   readonly onStep?: (x: HostTensor, at: StepTime) => void | Promise<void>;
   readonly signal?: AbortSignal;
 }

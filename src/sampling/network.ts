@@ -21,7 +21,7 @@ export interface SessionModel {
 /** A model as a sampler asks it. */
 export interface Network {
   readonly model: SessionModel;
-  /** Nothing where it is not guided. */
+  /** Guidance; absent where there is none. */
   readonly guidance?: Guidance;
   /** Autoguidance: the weaker model to go away from. Without it the model itself under the null class. */
   readonly base?: SessionModel;

@@ -54,7 +54,7 @@ export function stepCosts(network: CostedNetwork, steps: readonly StepEvaluation
 /** Steps of a path whose features are predicted, and their cost. */
 export interface PredictedSteps {
   readonly cache: FeatureCache;
-  /** Of each phase, what each step costs where it is predicted. */
+  /** Cost of each step of each phase where it is predicted. */
   readonly costs: readonly (readonly number[])[];
   /** True for each step in which guidance acts: where that changes, prediction begins anew. */
   readonly guided: readonly boolean[];

@@ -10,7 +10,7 @@ export interface PhaseOptions {
   readonly distance: Distance;
   /** Over how many first distances the mean is taken that later ones are compared with. At least 1. */
   readonly firstSteps: number;
-  /** For each phase but the last: the share of the mean below which the next phase begins. */
+  /** Share of the mean, for each phase but the last, below which the next phase begins. */
   readonly switchRatios: readonly number[];
 }
 
@@ -81,7 +81,7 @@ export interface PhaseSwitch {
 export interface PhasedSteps {
   /** The steps of `integrate`: each sample's by the model of its phase. */
   readonly step: Advance;
-  /** For last steps and the like: by the models of the phases as they stand. */
+  /** Step for last steps and the like: by the models of the phases as they stand. */
   readonly by: (steps: readonly PhaseStep[]) => Advance;
   /** Every switch so far, in order. */
   readonly switches: readonly PhaseSwitch[];

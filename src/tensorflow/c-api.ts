@@ -194,8 +194,8 @@ function load(location: LibraryLocation | undefined): CApi {
 }
 
 /**
- * Has matrix products computed by oneDNN, whose kernels suit the processor that they run on. TensorFlow does so by
- * itself only where there is AVX-512 or more. Heeded when the library loads.
+ * Makes oneDNN compute matrix products, whose kernels suit the processor that they run on. TensorFlow does so by itself
+ * only where there is AVX-512 or more. Heeded when the library loads.
  */
 function chooseKernels(): void {
   if (process.arch === 'x64') process.env.TF_ENABLE_ONEDNN_OPTS ??= '1';

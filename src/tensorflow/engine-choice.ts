@@ -20,7 +20,7 @@ export type EngineKind = 'native' | 'wasm';
 
 export interface EngineChoice {
   readonly kind: EngineKind;
-  /** Why the native library does not serve, as a sentence. */
+  /** Reason why the native library does not serve, as a sentence. */
   readonly reason?: string;
 }
 
@@ -72,7 +72,7 @@ export function engineName(device?: RuntimeOptions['device'], env: NodeJS.Proces
 /** Warnings that this process has given: they are told once. */
 const told = new Set<string>();
 
-/** Those of `warnings` that this process has not told yet, which it now does. */
+/** Takes those of `warnings` that this process has not reported yet. */
 export function tellOnce(warnings: readonly string[]): readonly string[] {
   const untold = warnings.filter((warning) => !told.has(warning));
   for (const warning of untold) told.add(warning);
@@ -133,7 +133,7 @@ export function gpuWarnings(
   return [`The processor computes, not the GPU: ${reason} ${remedies}`.trim()];
 }
 
-/** Why no GPU computes where one is asked for, or where there is a driver and nothing hides it. */
+/** Reasons why no GPU computes where one is asked for, or where there is a driver and nothing hides it. */
 export function gpuObstacles(
   device: RuntimeOptions['device'],
   location: LibraryLocation,

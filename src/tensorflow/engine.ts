@@ -47,7 +47,7 @@ export function engineKind(): EngineKind {
 /** Engine that is ready to compute. */
 export interface Engine {
   readonly kind: EngineKind;
-  /** Such as `NVIDIA H200`, `processor` or `WebAssembly`. */
+  /** Device name, such as `NVIDIA H200`, `processor` or `WebAssembly`. */
   readonly computesOn: string;
   /** Warnings about what computes otherwise than one may expect, as sentences. */
   readonly warnings: readonly string[];

@@ -9,7 +9,7 @@ import type { RuntimeOptions } from './runtime-options.js';
 /** A GPU, as its driver describes it. */
 export interface Gpu {
   readonly name: string;
-  /** Such as [9, 0]: what its instructions are. */
+  /** Version of its instructions, such as [9, 0]. */
   readonly computeCapability: readonly [major: number, minor: number];
   readonly bytes: number;
 }

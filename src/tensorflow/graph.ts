@@ -135,7 +135,7 @@ export class Graph {
     });
   }
 
-  /** All outputs of an operation. */
+  /** Lists all outputs of an operation. */
   outputs(operation: Pointer): Output[] {
     this.mustBeOpen();
     return Array.from({ length: cApi().OperationNumOutputs(operation) }, (_, index) => ({

@@ -35,7 +35,7 @@ export function replaceKernels(): void {
   replace('Round', round);
 }
 
-/** In a graph, products of matrices are `MatMul`, which TensorFlow's rewriting fuses with what follows. */
+/** Multiplies matrices: in a graph by `MatMul`, which TensorFlow's rewriting fuses with what follows. */
 function matMul({ inputs, attrs, backend }: KernelCall, original: KernelFunc): TensorInfo | TensorInfo[] {
   const { a, b } = inputs;
   if (!backend.isRecording || a!.shape.length !== 2 || b!.shape.length !== 2)

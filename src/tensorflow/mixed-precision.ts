@@ -20,7 +20,7 @@ const movements: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * In which precision the operations of a traced program take their inputs, all of which are float32 to the program
+ * Precision in which the operations of a traced program take their inputs, all of which are float32 to the program
  * itself: where the graph is written in mixed precision, products take and give bfloat16, what moves their results
  * leaves them so, and everything else computes in float32.
  *

@@ -116,7 +116,7 @@ export class NativeBackend extends NodeJSKernelBackend {
     return this.recordWithin(recorder, body);
   }
 
-  /** As `record`, for what is recorded apart while another recorder is set. */
+  /** Records apart from another recorder that is set, otherwise as `record`. */
   recordWithin<T>(recorder: OpBinding, body: () => T): T {
     const outer = this.recorder;
     this.recorder = recorder;
@@ -241,7 +241,7 @@ export function nativeBackend(options: RuntimeOptions = {}): NativeBackend {
   return (backend = created);
 }
 
-/** Has TensorFlow look for devices, which it does once a process, when its first context is made. */
+/** Makes TensorFlow look for devices, which it does once a process, when its first context is made. */
 function registered(options: RuntimeOptions): NativeBackend {
   const { location } = cApi(options.device);
   const facts = gpuFacts(location, options.device);

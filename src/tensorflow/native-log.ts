@@ -27,7 +27,7 @@ function severityShown(): number {
   return Number(process.env.TF_CPP_MIN_LOG_LEVEL);
 }
 
-/** Those records of a log that have at least the severity `level`. A record may go over several lines. */
+/** Selects the records of a log that have at least the severity `level`. A record may go over several lines. */
 export function recordsOf(log: string, level: number): string {
   let keep = true;
   const lines = log.split(/(?<=\n)/).filter((line) => {

@@ -1,6 +1,6 @@
 import { decodeRunMetadata, encodeMessage } from './protobuf.js';
 
-/** All operations of one kind over the steps of a profile. */
+/** Cost of all operations of one kind over the steps of a profile. */
 export interface OperationCost {
   readonly operation: string;
   /** Calls in one step. */

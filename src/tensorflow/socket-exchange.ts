@@ -5,8 +5,8 @@ import { nativeInterface } from '../base/native-interface.js';
 import { cApi, type Pointer } from './c-api.js';
 
 /**
- * Has this process's TensorFlow server listen on a socket in the current folder in place of a port, and look for the
- * others' there: only who may enter the folder reaches them. For ever, as servers cannot be stopped.
+ * Makes this process's TensorFlow server listen on a socket in the current folder in place of a port, and look for the
+ * others' there: only who may enter the folder reaches them. It does so for ever, as servers cannot be stopped.
  *
  * TensorFlow itself can only listen on all interfaces, and asks nobody who calls: it puts `0.0.0.0:` before its port and
  * `dns:///` before the others' addresses, and gives both to gRPC, which knows sockets too (`unix:`). So the two texts are

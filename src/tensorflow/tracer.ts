@@ -33,13 +33,13 @@ let nextId = firstRecordedId;
  * outputs of nodes; eager tensors that the program captures become constants.
  */
 export class Tracer implements OpBinding {
-  /** In the precision in which they came about. */
+  /** Outputs by the number of their tensor, in the precision in which they came about. */
   private readonly outputs = new Map<number, Output>();
   private readonly precision: MixedPrecision;
   private readonly constants: Constants = new Map();
   /** Products by the number of the tensor that holds their result, for what may be added to them. */
   private readonly products = new Map<number, Product>();
-  /** Why the trace cannot be used: an asynchronous reader of the program would swallow it. */
+  /** Reason why the trace cannot be used: an asynchronous reader of the program would swallow it. */
   private refusal: Error | undefined;
   private static recording: Tracer | undefined;
 

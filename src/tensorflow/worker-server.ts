@@ -9,7 +9,7 @@ import { exchangeBySockets, exposed } from './socket-exchange.js';
 
 /** The processes that compute together, and which of them this one is. */
 export interface WorkerGroup {
-  /** This process's number, from 0. */
+  /** Number of this process, from 0. */
   readonly rank: number;
   /**
    * Addresses at which the servers of all processes listen, by rank: `host:port` of the machine, on all of its

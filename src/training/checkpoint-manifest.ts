@@ -94,7 +94,7 @@ export function averageGroups(decays: readonly number[]): StateGroup[] {
   return decays.map((decay, i): StateGroup => (i === 0 ? 'average' : `average-${decay}`));
 }
 
-/** All groups of a training with these decays. */
+/** Lists all groups of a training with these decays. */
 export function stateGroups(decays: readonly number[]): StateGroup[] {
   return ['weights', ...averageGroups(decays), 'firstMoment', 'secondMoment'];
 }

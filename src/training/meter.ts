@@ -40,7 +40,7 @@ export interface MeterState {
 export class BusyTime {
   private start: number | undefined;
   private busyMs = 0;
-  /** When `take` was last asked, and how long there had been work by then. */
+  /** Time at which `take` was last asked, and how long there had been work by then. */
   private taken = { atMs: 0, busyMs: 0 };
 
   constructor(private readonly now: () => number = () => performance.now()) {}

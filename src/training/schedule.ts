@@ -22,14 +22,14 @@ export function learningRateAt(
   return learningRate * (kind === 'linear' ? 1 - done : (1 + Math.cos(Math.PI * done)) / 2);
 }
 
-/** When checkpoints are saved, and which are kept. */
+/** Schedule of checkpoints: when they are saved, and which are kept. */
 interface CheckpointOptions {
   readonly everySteps: number;
-  /** Also at the end of every so many epochs. */
+  /** Number of epochs after which a checkpoint is saved too. */
   readonly everyEpochs?: number;
   /** Newest ones that are kept. */
   readonly keepLast: number;
-  /** Of those that `everyEpochs`, or else `everySteps`, asks for, every so many is kept for good. */
+  /** Interval at which checkpoints are kept for good, of those that `everyEpochs`, or else `everySteps`, asks for. */
   readonly keepEvery?: number;
 }
 

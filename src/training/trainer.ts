@@ -18,7 +18,7 @@ export interface TrainerOptions {
   readonly averageDecays: readonly number[];
   /** Largest global norm of the gradients; 0 leaves them as they are. */
   readonly gradientClip: number;
-  /** By default a batch is computed at once. */
+  /** Division of a batch into parts; by default it is computed at once. */
   readonly accumulation?: Accumulation | undefined;
 }
 

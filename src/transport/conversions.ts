@@ -43,14 +43,14 @@ export const noiseFromScore: Conversion = ({ sigma }, score, x, t) =>
 
 const identity: Conversion = (_interpolant, value) => value.clone();
 
-/** From a network's output to a velocity. */
+/** Converts a network's output to a velocity. */
 export const toVelocity: Readonly<Record<Prediction, Conversion>> = {
   velocity: identity,
   score: velocityFromScore,
   noise: velocityFromNoise,
 };
 
-/** From a network's output to a score. */
+/** Converts a network's output to a score. */
 export const toScore: Readonly<Record<Prediction, Conversion>> = {
   velocity: scoreFromVelocity,
   score: identity,

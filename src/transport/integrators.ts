@@ -14,7 +14,7 @@ export interface OneStepIntegrator {
   /** The error over a given time falls as the step size to this power. */
   readonly order: number;
   readonly tableau: Tableau;
-  /** Its name in torchdiffeq. */
+  /** Name in torchdiffeq. */
   readonly reference?: string;
 }
 
@@ -113,7 +113,7 @@ export interface SdeIntegrator {
   readonly evaluations: number;
   /** True when the drift is evaluated at the step's end. */
   readonly reachesEnd: boolean;
-  /** Its name in the reference's sampler. */
+  /** Name in the reference's sampler. */
   readonly reference: string;
 }
 

@@ -10,11 +10,11 @@ export interface Interpolant {
   readonly name: InterpolantName;
   /** Share of the data. */
   readonly alpha: TimeFunction;
-  /** Its derivative. */
+  /** Derivative of alpha. */
   readonly dAlpha: TimeFunction;
   /** Share of the noise. */
   readonly sigma: TimeFunction;
-  /** Its derivative. */
+  /** Derivative of sigma. */
   readonly dSigma: TimeFunction;
   /**
    * α'σ - ασ', the determinant by which (data, noise) follow from (x, velocity): x₀ = (α'x - αv) / W and

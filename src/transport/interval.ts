@@ -1,7 +1,7 @@
 import { stepFacts } from './integrators.js';
 import type { LossWeight, SamplerChoice, TransportChoice } from './names.js';
 
-/** From where to where a path is followed: start < end, both in [0, 1]. */
+/** Start and end of the times over which a path is followed: start < end, both in [0, 1]. */
 export type TimeInterval = readonly [start: number, end: number];
 
 /**
@@ -54,8 +54,8 @@ const nothing: Needs = { velocity: false, score: false };
 const both: Needs = { velocity: true, score: true };
 
 /**
- * Why a sampler over the given interval would divide by zero; nothing where it does not.
- * α vanishes at t = 0 (linear, gvp) and σ at t = 1 (all).
+ * Explains why a sampler over the given interval would divide by zero; undefined where it does not. α vanishes at t = 0
+ * (linear, gvp) and σ at t = 1 (all).
  */
 function divisionByZero(
   transport: TransportChoice,
@@ -115,7 +115,7 @@ export interface TransportOptions extends TransportChoice {
   readonly sampler?: SamplerChoice;
 }
 
-/** Why options cannot work together, as the end of a sentence; nothing where they can. */
+/** Explains why options cannot work together, as the end of a sentence; undefined where they can. */
 export function unsupportedCombination(options: TransportOptions): string | undefined {
   return unsupportedTraining(options) ?? unsupportedSampling(options);
 }

@@ -18,7 +18,7 @@ import { sweepPage } from './pages/sweep-page.js';
 /** Answer to an address. */
 export interface Route {
   readonly page: () => Promise<string>;
-  /** For pages that change while they are looked at. */
+  /** Current state of a page that changes while it is looked at. */
   readonly live?: () => Promise<LiveState | undefined>;
 }
 
@@ -117,7 +117,7 @@ function versionOf({ state, record }: Run): string {
 interface LiveState {
   readonly head: Head;
   readonly sections: readonly Section[];
-  /** When this changes the page is loaded anew: it has got parts that it had not. */
+  /** Version of the page: when it changes the page is loaded anew, as it has got parts that it had not. */
   readonly version: string;
 }
 

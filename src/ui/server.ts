@@ -154,7 +154,7 @@ function tryListen(server: Server, port: number): Promise<boolean> {
   });
 }
 
-/** Who may ask for pages: whoever came with the address that was printed, from a page or tab of this machine. */
+/** Guard of the pages: it admits whoever came with the address that was printed, from a page or tab of this machine. */
 class Access {
   /** Part of the printed address. 256 bits. */
   readonly token = randomBytes(32).toString('base64url');

@@ -24,7 +24,7 @@ export interface AutoencoderSource {
 }
 
 export const diffusersConfigName = 'config.json';
-/** In order of preference. */
+/** Names of weights' files, in order of preference. */
 export const diffusersWeightsNames = [
   'diffusion_pytorch_model.safetensors',
   'diffusion_pytorch_model.bin',

@@ -57,7 +57,7 @@ export type WeightsSource =
 interface OpenWeightsOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
-  /** Told bytes of a download. */
+  /** Callback with the bytes of a download. */
   readonly onDownload: (file: string, done: number, total: number) => void;
 }
 

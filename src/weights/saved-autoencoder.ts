@@ -106,7 +106,7 @@ export class Autoencoder {
   }
 }
 
-/** Some images of a batch. */
+/** Selects some images of a batch. */
 function rowsOf(input: HostTensor, first: number, end: number): HostTensor {
   const [count, ...shape] = input.shape as [number, ...number[]];
   const size = input.data.length / count;

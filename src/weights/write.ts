@@ -38,7 +38,7 @@ export async function writeSaved(
   await writeSavedModel(directory, { ...source.description, weights });
 }
 
-/** Called after each tensor that was written. */
+/** Callback after each tensor that was written. */
 export type Tell = (done: number, total: number) => void;
 
 /**

@@ -39,7 +39,9 @@ it('ARCHITECTURE.md names functions and classes that the sources define', () => 
 it('doc comments begin with a verb or a noun', () => {
   const openings = programs.flatMap((path) =>
     Array.from(
-      read(path).matchAll(/\/\*\*[\s*]*((?:What|Whether|How|Which|Where)\b[^\n]*)/g),
+      read(path).matchAll(
+        /\/\*\*[\s*]*((?:What|Whether|How|Which|Where|When|Why|Told|Such as|As `|Nothing where|Everything that|Undefined )\b[^\n]*)/g,
+      ),
       ([, line]) => `${path}: ${line!}`,
     ),
   );

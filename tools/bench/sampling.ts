@@ -28,7 +28,7 @@ import { choice, openSession, weightsIn } from './workload.js';
 
 /** Models that take turns, and what they draw. */
 export interface SamplingWorkload {
-  /** From the first phase to the last, which is the largest. */
+  /** Models from the first phase to the last, which is the largest. */
   readonly models: readonly SiTConfig[];
   readonly switchRatios: readonly number[];
   readonly steps: number;
@@ -42,7 +42,7 @@ export interface SamplingWorkload {
 /** Samples of a run that is worth measuring: as many as a model is evaluated with. */
 const longRun = 50_000;
 
-/** Of a way of sampling: `seconds` are those of one sample. */
+/** Measurement of a way of sampling: `seconds` are those of one sample. */
 export interface SamplingMeasurement extends Measurement {
   /** Part of the multiply-accumulates that is saved against the largest model alone. */
   readonly saved_share?: number;

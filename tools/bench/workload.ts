@@ -31,7 +31,7 @@ export interface Workload {
   readonly model: SiTConfig;
   readonly batch: number;
   readonly runtime: RuntimeOptions;
-  /** Of this process, where several train together: `batch` is then its share. */
+  /** Server of this process, where several train together: `batch` is then its share. */
   readonly server?: WorkerServer | undefined;
   /** True when the training step computes blocks anew for their gradients. */
   readonly recompute?: boolean;
@@ -43,7 +43,7 @@ export interface Work {
   readonly session: Session;
 }
 
-/** As stages open theirs, on the native library. */
+/** Opens a session as stages do, on the native library. */
 export function openSession(runtime: RuntimeOptions, server?: WorkerServer): Session {
   return openSitSession(runtime, server) as Session;
 }

@@ -36,8 +36,8 @@ export async function ui(options: UiOptions, services: Services): Promise<number
 }
 
 /**
- * Has the system open a page of this user's own that leads to the address: the arguments of programs can be seen by all
- * users of a machine.
+ * Makes the system open a page of this user's own that leads to the address: the arguments of programs can be seen by
+ * all users of a machine.
  *
  * @returns whether the system could be asked to
  */

@@ -70,7 +70,7 @@ export function fit(text: string, width: number): string {
   return `${kept}…`;
 }
 
-/** As many of the facts as fit, from the left. */
+/** Joins as many of the facts as fit, from the left. */
 function joinFitting(facts: readonly string[], width: number): string {
   let text = '';
   for (const fact of facts) {

@@ -19,7 +19,7 @@ export function damagedSentence({ output, problem, movedTo }: Of<'output-damaged
   return `its output is damaged and will be made again: ${problem} in ${shortPath(output)}, now ${shortPath(movedTo)}`;
 }
 
-/** Such as `5,200 of 10,000 steps`. */
+/** Formats progress, such as `5,200 of 10,000 steps`. */
 export function position({ done, total, unit }: StageProgress): string {
   return `${formatCount(done)} of ${formatCount(total)} ${unit}`;
 }
@@ -61,7 +61,7 @@ export function runningOnSentences({ running = [] }: Of<'stage-failed'>): readon
   return [`${inWords(running)} ${goes}; no other stage starts. Ctrl-C interrupts.`];
 }
 
-/** Such as `a, b and c`. */
+/** Joins names, such as `a, b and c`. */
 const inWords = (names: readonly string[]): string =>
   [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
 

@@ -102,7 +102,7 @@ class View {
   readonly #chalk: ChalkInstance;
   readonly #toCome: string[] = [];
   #idWidth = 8;
-  /** By id, in the order in which they started. */
+  /** Stages by id, in the order in which they started. */
   readonly #active = new Map<string, ActiveStage>();
   #reading: (TimedRunEvent & { type: 'reading-inputs' }) | undefined;
 

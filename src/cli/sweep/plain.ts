@@ -105,7 +105,7 @@ export interface SweepRenderer {
 
 type Of<Type extends SweepEvent['type']> = Extract<SweepEvent, { type: Type }>;
 
-/** Such as `4 trials, 1 cached, 2 at once, runs/mine/sweep`. */
+/** Facts at the start of a sweep, such as `4 trials, 1 cached, 2 at once, runs/mine/sweep`. */
 export function startFacts({ trials, parallel, directory }: Of<'sweep-started'>): string {
   const cached = trials.filter(({ toRun }) => toRun.length === 0).length;
   const atOnce = Math.min(parallel, trials.length - cached);

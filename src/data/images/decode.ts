@@ -27,7 +27,11 @@ export async function decodeImage(path: string, background: string): Promise<Rgb
   return decodeBytes(file, path, background);
 }
 
-/** As `decodeImage`, of what is in a file, wherever it came from. @param path what to call it in messages */
+/**
+ * Decodes the content of a file, wherever it came from, as `decodeImage` does.
+ *
+ * @param path what to call it in messages
+ */
 export async function decodeBytes(file: Buffer, path: string, background: string): Promise<RgbImage> {
   if (!isImage(file)) throw unreadable(path, 'its content is not PNG, JPEG, WebP or GIF');
   try {

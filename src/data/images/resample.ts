@@ -22,7 +22,7 @@ export const bicubic: ResampleFilter = {
 /** Bits behind the point in a weight: what Pillow leaves of 32 bits beside a byte and the overshoot's two. */
 const weightBits = 22;
 
-/** For each target pixel the source pixels that it is made of and their weights, in fixed point. */
+/** Source pixels that each target pixel is made of and their weights, in fixed point. */
 interface ResampleWeights {
   /** First source pixel, by target pixel. */
   readonly starts: Int32Array;

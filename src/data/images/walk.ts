@@ -68,7 +68,7 @@ export async function listFolder(folder: string): Promise<FolderEntry[]> {
   return (await Promise.all(listed)).sort((a, b) => compareNames(a.name, b.name));
 }
 
-/** By code units: the same order whatever the locale. */
+/** Compares names by code units: the same order whatever the locale. */
 export function compareNames(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }

@@ -20,7 +20,7 @@ export class LatentDataset {
   readonly index: LatentIndex;
   /** Every sample's label. */
   readonly labels: Int32Array;
-  /** For each sample 1 when it has a mirrored variant, otherwise 0. */
+  /** Marks for each sample: 1 when it has a mirrored variant, otherwise 0. */
   readonly hasFlipped: Uint8Array;
   readonly #shards: readonly ShardReader[];
 
@@ -109,7 +109,7 @@ export class LatentDataset {
 /** A finished shard: its labels are in memory, its latents too or else read row by row. */
 class ShardReader {
   readonly labels: Int32Array;
-  /** For each sample the row of its mirrored variant, or -1. */
+  /** Row of each sample's mirrored variant, or -1. */
   readonly flippedRows: Int32Array;
   readonly #file: SafetensorsFile;
   readonly #elements: number;

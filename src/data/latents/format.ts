@@ -39,7 +39,7 @@ export interface LatentStatistics {
 /** The index of a complete set: `index.json`. */
 export interface LatentIndex extends LatentFormat {
   readonly count: number;
-  /** Of a latent drawn from the posteriors. */
+  /** Statistics of a latent drawn from the posteriors. */
   readonly statistics: LatentStatistics;
   /** Mean and deviation that training normalises latents by: those of their autoencoder, or else the statistics. */
   readonly normalization: LatentStatistics;

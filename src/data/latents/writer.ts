@@ -150,7 +150,7 @@ class ShardBuffer {
   readonly #labels: number[] = [];
   readonly #straight = { mean: [] as Rows[], std: [] as Rows[] };
   readonly #flipped = { mean: [] as Rows[], std: [] as Rows[] };
-  /** For each sample, where among the mirrored ones its own is, or -1. */
+  /** Place of each sample's mirrored variant among these, or -1. */
   readonly #flippedAt: number[] = [];
   readonly #sums: { first: number[]; second: number[] };
 

@@ -135,7 +135,7 @@ function readCommit(answer: unknown, endpoint: string): HubCommit {
   return { commit: sha, files };
 }
 
-/** Told how many bytes of a file are there. */
+/** Callback with the number of bytes of a file that are there. */
 export type DownloadProgress = (file: string, done: number, total: number) => void;
 
 /**

@@ -48,7 +48,7 @@ function tokenIn(path: string): string | undefined {
 
 /** A model's repository on Hugging Face, and which of its states is meant. */
 export interface Repository {
-  /** Such as `stabilityai/sd-vae-ft-ema`. */
+  /** Name of the repository, such as `stabilityai/sd-vae-ft-ema`. */
   readonly id: string;
   /** A branch, a tag or a commit. */
   readonly revision: string;

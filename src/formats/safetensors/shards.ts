@@ -113,7 +113,7 @@ class ShardedTensors implements TensorReader {
     await Promise.all([...this.files.values()].map((file) => file.close()));
   }
 
-  /** Of a tensor that is in none, the first, which says so. */
+  /** Finds the file of a tensor; the first, which reports it missing, for a tensor that is in none. */
   private fileOf(name: string): SafetensorsFile {
     const place = Object.hasOwn(this.places, name) ? this.places[name] : undefined;
     return this.files.get(place ?? '') ?? [...this.files.values()][0]!;

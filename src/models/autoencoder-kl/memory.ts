@@ -2,7 +2,7 @@ import type { AutoencoderConfig } from './config.js';
 
 export type AutoencoderWork = 'encode' | 'decode';
 
-/** As the schema of stages that encode and decode has it. */
+/** Default memory of encoding and decoding, as the schema of their stages has it. */
 export const defaultMemoryMiB = 2048;
 
 const bytesPerMebibyte = 2 ** 20;

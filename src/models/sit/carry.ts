@@ -16,7 +16,7 @@ export type WeightOf = (name: string) => HostTensor | Promise<HostTensor>;
 
 /** Fate of each class's row of the label table. */
 export interface CarriedClasses {
-  /** For each class, its label in the other model; nothing where that has none of the name. */
+  /** Label in the other model for each class; undefined where that has none of the name. */
   readonly rows: readonly (number | undefined)[];
   /** Names of the classes that are new. */
   readonly fresh: readonly string[];
@@ -26,7 +26,7 @@ export interface CarriedClasses {
 
 /** Plan to carry weights from one model to another; tensors by their names. */
 export interface Carry {
-  /** Of the same shape, taken as they are. */
+  /** Names of tensors of the same shape, taken as they are. */
   readonly carried: readonly string[];
   /** Tables of positions, interpolated to another size. */
   readonly resized: readonly string[];

@@ -9,11 +9,11 @@ export interface ModelCost {
   readonly parameters: number;
   /** Multiply-accumulates of a forward pass, which papers call FLOPs. */
   readonly multiplyAccumulates: number;
-  /** Of these, what is outside of the blocks: all that is left where their result is predicted. */
+  /** Part of these outside of the blocks: all that is left where their result is predicted. */
   readonly outsideBlocks: number;
   /** Numbers that a forward pass keeps for the backward pass: an estimate. */
   readonly activations: number;
-  /** As many where blocks are computed anew for their gradients: the blocks' inputs, and a few blocks. */
+  /** Activations where blocks are computed anew for their gradients: the blocks' inputs, and a few blocks. */
   readonly recomputedActivations: number;
 }
 

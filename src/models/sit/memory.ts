@@ -94,7 +94,9 @@ const blockBytes = 9e6;
 const mostReadBytes = 100e6;
 /** Memory in use for each byte that a pass is known to hold: what the allocator does not fill. Measured. */
 const allocatedOfPass = 2;
-/** Of what drawing and decoding need by turns, the part of the smaller that the larger cannot use again. Measured. */
+/**
+ * Part of the smaller need that the larger cannot use again, where drawing and decoding need memory by turns. Measured.
+ */
 const keptOfOther = 0.75;
 /** Copies of features that are predicted or computed: as they are kept, given, taken and put back. */
 const featureCopies = 5;

@@ -152,7 +152,7 @@ function rankOf(name: string): readonly number[] {
 
 /** Facts about a model in the reference's training options; each only where they have it. */
 interface ReferenceArgs {
-  /** Of an image of this size a latent is an eighth. */
+  /** Size of an image; a latent is an eighth of it. */
   readonly imageSize?: number;
   readonly classes?: number;
   readonly mediators?: number;

@@ -76,7 +76,7 @@ function block(
   return gatedResidual(middle, gate2!, hidden, weights[`${name}.mlp.out.bias`]!);
 }
 
-/** As `block`; its gradient computes it anew. */
+/** Computes a block as `block` does; its gradient computes it anew. */
 const recomputedBlock: typeof block = (weights, config, name, mediators, h, condition) => {
   const own = Object.keys(weights).filter((weight) => weight.startsWith(`${name}.`));
   return recomputed((h, condition, ...values) =>

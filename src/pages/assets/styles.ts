@@ -113,7 +113,7 @@ pre { margin: 0.5rem 0 0; padding: 1rem 1.15rem; max-height: 30rem; overflow: au
 }
 `;
 
-/** On paper, where nothing can be pressed; after all else, to have the last word. */
+/** Styles on paper, where nothing can be pressed; after all else, to have the last word. */
 const printStyles = `
 @media print {
   nav, .switch, .choice, .skip, .slide-control, .actions, .site, .runs td:first-child, .runs th:first-child { display: none; }

@@ -112,7 +112,7 @@ function thinned<T>(items: readonly T[], count: number): T[] {
   return items.filter((_, i) => i % every === 0);
 }
 
-/** Without the last digits that binary fractions leave. */
+/** Rounds off the last digits that binary fractions leave. */
 function clean(value: number): number {
   return Number(value.toPrecision(12));
 }
@@ -159,8 +159,8 @@ export function smooth(values: readonly number[]): number[] {
 }
 
 /**
- * At most about `most` points with the extremes of the full series: of each stretch its first, lowest, highest and last
- * point are kept.
+ * Thins a series to about `most` points with its extremes: of each stretch its first, lowest, highest and last point
+ * are kept.
  */
 export function thin(series: Series, most = 800): Series {
   const { steps, values } = series;

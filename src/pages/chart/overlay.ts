@@ -156,6 +156,6 @@ function describe(curves: readonly OverlaidCurve[], label: string): string {
   return `${label} of ${curves.length} runs over steps, at the end: ${ends.join(', ')}.`;
 }
 
-/** Not spread into `Math.min`: there may be more values than a call takes. */
+/** Least of the values; they are not spread into `Math.min`, as there may be more values than a call takes. */
 const least = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b), Infinity);
 const greatest = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), -Infinity);

@@ -202,7 +202,7 @@ function keysOf(facts: Facts): { known: string[]; free: string[]; unknown: strin
 
 const nothing: Explainer = () => [];
 
-/** By keyword of the schema. Those without an explanation only follow from errors that have one. */
+/** Explainers by keyword of the schema. Those without an explanation only follow from errors that have one. */
 const explainers: Readonly<Record<string, Explainer>> = {
   additionalItems: nothing,
   additionalProperties: unknownKey,

@@ -58,7 +58,7 @@ function typeRemedy(facts: Facts, types: readonly string[], data: unknown): stri
   return takes('a map') && example !== undefined ? `For example: ${flow(example)}.` : undefined;
 }
 
-/** Nothing, which is written in several ways, and comes of a `#` that starts a comment. */
+/** Remedy for a missing value, which is written in several ways, and comes of a `#` that starts a comment. */
 function nothingRemedy({ root, path, name, schema }: Facts): string {
   const { source, start } = spanAt(root, path, 'key');
   const [line = ''] = source.text.slice(start).split('\n');

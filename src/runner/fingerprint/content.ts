@@ -23,9 +23,9 @@ interface ReadContentOptions {
   /** A folder that does not count, wherever it is met: the folder of runs. */
   readonly leaveOut?: string;
   readonly signal?: AbortSignal;
-  /** Called with each file, in the order of names. */
+  /** Callback with each file, in the order of names. */
   readonly onFile?: (name: string, sha256: string) => void;
-  /** Called with the number of files that are done. */
+  /** Callback with the number of files that are done. */
   readonly onProgress?: (done: number) => void;
 }
 

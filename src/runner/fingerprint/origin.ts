@@ -7,7 +7,7 @@ export type KeyPath = readonly string[];
 export interface ReferenceOrigin {
   readonly path: KeyPath;
   readonly stage: string;
-  /** Of the output that was read, or that would be. */
+  /** Fingerprint of the output that was read, or that would be. */
   readonly fingerprint: string;
   /**
    * Content of that output, however it was made: `outputContent`. Absent where it is not known yet, and in outputs that
@@ -28,7 +28,10 @@ export interface InputOrigin {
   readonly digest: string;
 }
 
-/** Everything that an output follows from, in a form that people can read and two of which can be compared. */
+/**
+ * Origin of an output: everything that it follows from, in a form that people can read and two of which can be
+ * compared.
+ */
 export interface Origin {
   readonly kind: string;
   readonly codeVersion: number;
@@ -38,7 +41,7 @@ export interface Origin {
   readonly precision?: string;
   /** Engine that computed it, such as `tensorflow 2.21.0`. Absent where nothing that depends on it was computed. */
   readonly engine?: string;
-  /** With defaults applied; stage ids and paths as written. */
+  /** Configuration with defaults applied; stage ids and paths as written. */
   readonly config: Json;
   /** Keys of the configuration that change no output. */
   readonly withoutEffect?: readonly KeyPath[];

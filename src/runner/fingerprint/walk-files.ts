@@ -85,7 +85,7 @@ async function sortedEntries(path: string): Promise<readonly Entry[]> {
   return entries.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
-/** Undefined for what is neither file nor folder: a socket, a device. */
+/** Resolves an entry; undefined for what is neither file nor folder: a socket, a device. */
 async function known(path: string, entry: Dirent): Promise<Entry | undefined> {
   const { name } = entry;
   if (entry.isFile()) return { name, isFolder: false };

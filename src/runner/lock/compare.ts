@@ -18,7 +18,7 @@ export interface LockDifference {
   readonly found?: Json;
 }
 
-/** Everything that a plan and the environment have otherwise than a lock; of stages only those that are planned. */
+/** Lists every difference of a plan and the environment from a lock; of stages only those that are planned. */
 function compareWithLock(plan: Plan, lock: Lock, now: Environment): readonly LockDifference[] {
   const planned = new Set(plan.stages.map(({ stage }) => stage.id));
   const known = plan.pipeline.stages;
@@ -164,7 +164,7 @@ export function refuseOutput(pipelineFile: string, lock: Lock, id: string, outpu
   );
 }
 
-/** Such as `stages.train.steps: 2300 in the lock, 20 found`. */
+/** Formats a difference, such as `stages.train.steps: 2300 in the lock, 20 found`. */
 export function formatDifference({ key, locked, found }: LockDifference): string {
   const words = (value: Json | undefined): string =>
     value === undefined ? 'nothing' : typeof value === 'string' ? value : JSON.stringify(value);

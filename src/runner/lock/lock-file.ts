@@ -14,9 +14,9 @@ export interface Lock {
   readonly pipeline: string;
   /** `--set` options that the run was given; absent where there were none. */
   readonly set?: readonly string[];
-  /** With what most stages were made: the last one. */
+  /** Environment in which most stages were made: the last one. */
   readonly madeWith: Environment;
-  /** By id, in the order in which they run. */
+  /** Stages by id, in the order in which they run. */
   readonly stages: Readonly<Record<string, LockedStage>>;
 }
 

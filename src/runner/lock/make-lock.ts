@@ -82,7 +82,7 @@ function filled<Key extends string, Value extends object>(
   return Object.keys(value).length === 0 ? {} : ({ [key]: value } as Readonly<Record<Key, Value>>);
 }
 
-/** With the keys of every map in the order of their names, so that the lock does not tell of their order in the file. */
+/** Sorts the keys of every map by their names, so that the lock does not tell of their order in the file. */
 function sorted(value: Json): Json {
   return JSON.parse(canonicalJson(value)) as Json;
 }
@@ -92,7 +92,7 @@ export interface KeptLock {
   readonly path: string;
   /** True when it was not there in the same words already. */
   readonly changed: boolean;
-  /** Why it could not be written. */
+  /** Reason why it could not be written. */
   readonly problem?: string;
 }
 

@@ -9,7 +9,7 @@ import type { PlannedStage } from './plan.js';
 import { formatReason, type Reason } from './reasons.js';
 
 /**
- * Has a stage keep the latest of its outputs that is whole, though its configuration, code or inputs are others now.
+ * Makes a stage keep the latest of its outputs that is whole, though its configuration, code or inputs have changed.
  *
  * @throws UserError `nothing-to-accept` where it never had one
  */

@@ -25,8 +25,8 @@ import type { ChangedFiles, Reason } from './reasons.js';
 const compared = 10;
 
 /**
- * Why a stage without a whole output has to run: the differences from the nearest of the outputs that it had before
- * (fewest differences, the latest of equals).
+ * Explains why a stage without a whole output has to run: the differences from the nearest of the outputs that it had
+ * before (fewest differences, the latest of equals).
  *
  * @param origins its own, and any other under which its output may have been known
  */
@@ -210,7 +210,7 @@ function unique(reasons: readonly Reason[]): readonly Reason[] {
 /** Names that are kept of each sort of change. */
 const named = 3;
 
-/** In which files two inputs differ. Both are read once, side by side. */
+/** Finds the files in which two inputs differ. Both are read once, side by side. */
 async function compareListings(before: Listing, now: Listing): Promise<ChangedFiles> {
   const changes = { changed: new Names(), added: new Names(), removed: new Names() };
   const [earlier, current] = [before[Symbol.asyncIterator](), now[Symbol.asyncIterator]()];

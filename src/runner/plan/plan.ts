@@ -29,14 +29,20 @@ export interface PlannedStage {
    * recipes may have too, where earlier stages gave the same nevertheless.
    */
   readonly recipe: string;
-  /** By which its output is known. Where stages are awaited, by which it would be if they gave what they gave before. */
+  /**
+   * Fingerprint by which its output is known. Where stages are awaited, by which it would be if they gave what they
+   * gave before.
+   */
   readonly fingerprint: string;
   readonly place: OutputPlace;
   /** Stages it reads that have to run before its fingerprint is known. */
   readonly awaits: readonly string[];
-  /** Why it runs, or may have to; empty where its output is cached. */
+  /** Reasons why it runs, or may have to; empty where its output is cached. */
   readonly reasons: readonly Reason[];
-  /** Its whole output, where there is one. A stage that is forced or awaits others may have one and run nevertheless. */
+  /**
+   * Manifest of its whole output, where there is one. A stage that is forced or awaits others may have one and run
+   * nevertheless.
+   */
   readonly output?: Manifest;
   /** Present where that was made from something else, and someone accepted it. */
   readonly accepted?: Acceptance;
@@ -49,7 +55,7 @@ export interface Plan {
   readonly runsRoot: string;
   /** ISO 8601: what is forced is made again unless it was made since then. */
   readonly forcedSince: string;
-  /** In the order in which they run: each after those that it names. */
+  /** Stages in the order in which they run: each after those that it names. */
   readonly stages: readonly PlannedStage[];
 }
 
@@ -306,7 +312,7 @@ const unique = <Item>(items: readonly Item[]): readonly Item[] => [...new Set(it
 interface Selection {
   /** Ids of the stages that are wanted. */
   readonly wanted: ReadonlySet<string>;
-  /** Of each stage that runs whether cached or not, the stage that was named. */
+  /** Stage that was named for each one that runs whether cached or not. */
   readonly forced: ReadonlyMap<string, string>;
 }
 

@@ -1,22 +1,22 @@
 import type { Json } from '../stage.js';
 
-/** Why a stage runs. A closed union; `formatReason` puts each into words. */
+/** Reason why a stage runs. A closed union; `formatReason` puts each into words. */
 export type Reason =
   | { readonly type: 'never-run' }
-  /** It ran, but its output is no longer there. */
+  /** Reason: it ran, but its output is no longer there. */
   | { readonly type: 'output-missing' }
   | { readonly type: 'output-damaged'; readonly problem: string }
   /** `from` or `to` is absent where the key was. */
   | { readonly type: 'changed'; readonly key: string; readonly from?: Json; readonly to?: Json }
   | {
       readonly type: 'input-changed';
-      /** As the configuration has it. */
+      /** Location as the configuration has it. */
       readonly location: string;
       /** Absent where the earlier list was not kept. */
       readonly files?: ChangedFiles;
     }
   | { readonly type: 'upstream-changed'; readonly stage: string }
-  /** It is cached if these earlier stages, which run, give what they gave before. */
+  /** Reason: it is cached if these earlier stages, which run, give what they gave before. */
   | { readonly type: 'unless-as-before'; readonly stages: readonly string[] }
   | { readonly type: 'code-changed'; readonly kind: string; readonly from: number; readonly to: number }
   /** `by` is the stage that was named, where that is another one. */

@@ -60,7 +60,7 @@ export async function ownOrigin(
   return { origin, contents, gone };
 }
 
-/** Asked once for all stages and trials: it looks at files. */
+/** Finds the engine's name, once for all stages and trials: it looks at files. */
 function engineOf({ runtime: { device } }: Pipeline, memory: PlanMemory): Promise<string> {
   return memory.once(`engine on ${device}`, () => Promise.resolve(engineName(device)));
 }

@@ -5,9 +5,9 @@ import type { Pipeline } from '../pipeline.js';
 import { type RunFile, runName, type RunOptionsRecord } from './run-file.js';
 
 /**
- * When forcing began (ISO 8601), where a run of a pipeline continues one that was asked for the same and did not come to
- * its end. Forcing holds for a run once: its continuation makes nothing again. Undefined where nothing is forced, or
- * nothing continued.
+ * Time at which forcing began (ISO 8601), where a run of a pipeline continues one that was asked for the same and did
+ * not come to its end. Forcing holds for a run once: its continuation makes nothing again. Undefined where nothing is
+ * forced, or nothing continued.
  */
 export async function earlierForcing(
   runsRoot: string,

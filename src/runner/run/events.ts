@@ -20,7 +20,7 @@ export interface StageOutlook {
   readonly fingerprint: string;
   /** Ids of the stages whose output it reads. */
   readonly after: readonly string[];
-  /** Why it runs; empty where it is cached. */
+  /** Reasons why it runs; empty where it is cached. */
   readonly reasons: readonly Reason[];
 }
 

@@ -14,7 +14,7 @@ import { readManifest } from '../store/manifest.js';
 /** Runs the stage in this process. What it reads must be what was fingerprinted. */
 export const executeHere: StageExecutor = ({ kind, config, context }) => runHere(kind, config, context);
 
-/** As `executeHere`, of a stage's parts. */
+/** Runs a stage's parts as `executeHere` does. */
 export function runHere<Config>(
   kind: { run(config: Config, context: StageContext): Observable<StageEvent> },
   config: Config,
@@ -57,7 +57,7 @@ export function expectationOf(reads: StageReads): Expectation {
   };
 }
 
-/** Of a file that was not there when its folder was fingerprinted. */
+/** Stands for a file that was not there when its folder was fingerprinted. */
 const unknown: Expected = { sha256: 'none' };
 
 async function filesOfOutput(
@@ -112,7 +112,7 @@ export async function fingerprintedFiles(
   return Readable.from(files) as Listing;
 }
 
-/** Undefined for a listing that is not there or cannot be read. */
+/** Digest of a listing; undefined for one that is not there or cannot be read. */
 async function digestOf(listing: Listing | undefined): Promise<string | undefined> {
   if (listing === undefined) return undefined;
   const hash = createHash('sha256');

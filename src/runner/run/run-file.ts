@@ -21,7 +21,7 @@ export interface RunFile {
   readonly startedAt: string;
   readonly finishedAt?: string;
   readonly options: RunOptionsRecord;
-  /** By id, in the order in which they run. */
+  /** Stages by id, in the order in which they run. */
   readonly stages: Readonly<Record<string, StageRecord>>;
 }
 
@@ -41,7 +41,7 @@ export interface StageRecord {
   /** Ids of the stages whose output it reads. */
   readonly after: readonly string[];
   readonly status: StageStatus;
-  /** Why it ran or is to run, in words; empty where it is cached. */
+  /** Reasons why it ran or is to run, in words; empty where it is cached. */
   readonly reasons: readonly string[];
   readonly fingerprint?: string;
   /** Path of the finished output, relative to the run's folder. */

@@ -190,7 +190,7 @@ export class RunRecord {
   }
 }
 
-/** On which GPUs a stage starts that has some of its own, such as ` on GPU 2`; empty for others. */
+/** Names the GPUs on which a stage starts that has some of its own, such as ` on GPU 2`; empty for others. */
 export function onDevices({ devices = [] }: { readonly devices?: readonly string[] }): string {
   return devices.length === 0 ? '' : ` on GPU ${devices.join(', ')}`;
 }

@@ -9,7 +9,7 @@ export interface Room {
 }
 
 const nothing: Demand = { devices: 0, bytes: 0 };
-/** In which one stage runs at a time, in this process. */
+/** Room in which one stage runs at a time, in this process. */
 const single: Room = { machine: { devices: [], bytes: Infinity }, demands: new Map() };
 
 /** The room for a plan's stages: GPUs where there are several, and stages to run on them that do not need each other. */

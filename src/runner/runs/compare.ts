@@ -60,7 +60,7 @@ async function comparedFigures(runs: readonly Run[]): Promise<readonly ComparedF
   });
 }
 
-/** Also what the stage logged last: a cached stage has told no progress in this run. */
+/** Figures of a stage, including what it logged last: a cached stage has told no progress in this run. */
 async function figuresOf({ directory, record }: Run, stage: string): Promise<readonly RunFigure[]> {
   const own = record.stages[stage]!;
   const path = own.output === undefined ? undefined : join(directory, own.output, metricsName);
@@ -73,7 +73,7 @@ async function figuresOf({ directory, record }: Run, stage: string): Promise<rea
   return [...logged, ...told];
 }
 
-/** All keys once: each list's own keys next to those that they follow there. */
+/** Merges lists of keys, all of them once: each list's own keys next to those that they follow there. */
 function inOrder(lists: readonly (readonly string[])[]): readonly string[] {
   const order: string[] = [];
   for (const list of lists) {

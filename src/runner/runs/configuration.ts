@@ -44,7 +44,7 @@ export async function readConfiguration({ directory }: Run): Promise<readonly Co
   });
 }
 
-/** Undefined for what a run did not keep whole. */
+/** Parses what a run kept; undefined where that is not whole. */
 function parsed(parse: () => unknown): unknown {
   try {
     return parse();

@@ -194,7 +194,10 @@ export class RunList {
     return this.latest;
   }
 
-  /** As the folder was listed when it last changed; one that changed a moment ago may change again at the same time. */
+  /**
+   * Lists the folders as they were when the folder last changed; one that changed a moment ago may change again at the
+   * same time.
+   */
   private async foldersIn(path: string): Promise<readonly string[]> {
     const changed = (await stat(path, { bigint: true }).catch(() => undefined))?.mtimeNs;
     const known = this.names.get(path);
@@ -206,7 +209,7 @@ export class RunList {
   }
 }
 
-/** After so long the time of a folder's change tells it from the next. */
+/** Time after which the time of a folder's change tells it from the next. */
 const settledMs = 2_000;
 
 /** Absolute paths of all folders that may be a run's: `NAME/TIME`. */

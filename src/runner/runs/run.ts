@@ -19,7 +19,7 @@ export interface Run {
   readonly record: RunFile;
   /** ISO 8601; of a run that died, when it was last heard of. Absent while it runs. */
   readonly endedAt?: string;
-  /** From its start to its end, or to now. */
+  /** Duration from its start to its end, or to now. */
   readonly seconds: number;
   /** The stage that is running, or in which the run ended before it was finished: the first, where several ran at once. */
   readonly stage?: string;

@@ -42,7 +42,7 @@ const additional = ({ additionalProperties }: Schema): Schema =>
 
 /** A place in a configuration that names a stage. */
 export interface WrittenReference {
-  /** From the value that was searched, such as `['phases', '0', 'model']`. */
+  /** Path from the value that was searched, such as `['phases', '0', 'model']`. */
   readonly path: readonly string[];
   readonly stage: string;
   readonly kinds: readonly string[] | 'any';

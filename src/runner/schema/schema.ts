@@ -48,7 +48,7 @@ export interface Schema {
   readonly perfectSquare?: true;
   /** Exactly one of these groups of keys is present, and whole. */
   readonly exactlyOneOf?: readonly (readonly string[])[];
-  /** For each value of this key, the values of its sibling keys. */
+  /** Values of its sibling keys for each value of this key. */
   readonly presets?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 

@@ -27,7 +27,7 @@ export async function findOutput(
   return findIn(place.directory, place.fingerprint, hashes, signal);
 }
 
-/** As `findOutput`, in a folder that the caller names. */
+/** Finds an output as `findOutput` does, in a folder that the caller names. */
 export async function findIn(
   directory: string,
   fingerprint: string,

@@ -16,7 +16,7 @@ export interface OutputPlace {
   readonly lock: string;
   /** Bookkeeping of the sessions that make the output. */
   readonly session: string;
-  /** Why making the output failed last, for runs that wait for it. */
+  /** File that keeps why making the output failed last, for runs that wait for it. */
   readonly failure: string;
   /** File that names the other output which someone accepted in the place of this one. */
   readonly acceptance: string;

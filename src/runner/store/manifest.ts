@@ -138,7 +138,10 @@ export async function contentWith(
   return hashJson({ output: own, passedOn: (await passedOn(names, input)) ?? { input: input.digest } });
 }
 
-/** Undefined where the hashes of the input's files were not kept, have changed since, or lack one of the names. */
+/**
+ * Hash of what is passed on; undefined where the hashes of the input's files were not kept, have changed since, or lack
+ * one of the names.
+ */
 async function passedOn(names: readonly string[], { hashes, digest }: Content): Promise<string | undefined> {
   if (hashes === undefined) return undefined;
   const wanted = new Set(names);

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileLock, tryLock } from '../../base/file-lock.js';
 
-/** Who holds the lock of an output. */
+/** Process that holds the lock of an output. */
 export interface LockHolder {
   readonly host: string;
   readonly pid: number;

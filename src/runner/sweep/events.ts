@@ -5,7 +5,7 @@ import type { Json } from '../stage.js';
 export type TrialStatus =
   | 'waiting'
   | 'running'
-  /** Everything that it needs was there. */
+  /** Status of a trial of which everything was there. */
   | 'cached'
   | 'finished'
   | 'failed'
@@ -13,7 +13,7 @@ export type TrialStatus =
   | 'timed-out'
   /** Stopped with the sweep; the next call continues it. */
   | 'interrupted'
-  /** Not started, because a stage that it shares failed in another trial. */
+  /** Status of a trial that was not started, because a stage that it shares failed in another trial. */
   | 'skipped';
 
 /** Result of a trial: a row of the sweep's table. */
@@ -51,7 +51,7 @@ export interface SweepCounts {
   readonly cached: number;
   readonly failed: number;
   readonly timedOut: number;
-  /** Not started, or not finished because the sweep was stopped. */
+  /** Number of trials that were not started, or not finished because the sweep was stopped. */
   readonly left: number;
 }
 

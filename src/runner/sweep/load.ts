@@ -21,7 +21,7 @@ export type LoadedSweep =
       readonly ok: true;
       /** The file without its sweep's values. */
       readonly pipeline: Pipeline;
-      /** Nothing where the file has no `sweep`. */
+      /** Trials; undefined where the file has no `sweep`. */
       readonly trials: readonly LoadedTrial[] | undefined;
       /** Warnings about what a stage may lack on this machine. */
       readonly warnings: readonly Diagnostic[];

@@ -102,7 +102,7 @@ export function metricsOf(
   );
 }
 
-/** For each dotted key the shortest end of it that no other key has: `mediators` for `stages.train.model.mediators`. */
+/** Shortest end of each dotted key that no other key has: `mediators` for `stages.train.model.mediators`. */
 export function shortNames(keys: readonly string[]): ReadonlyMap<string, string> {
   return new Map(
     keys.map((key) => {

@@ -7,7 +7,7 @@ import { type Entry, isNull, type MapTree, type ScalarTree, type Tree } from './
 
 /** A file with all that it extends merged into it. */
 interface Composed {
-  /** Nothing where one of the files cannot be read as a map. */
+  /** Tree; undefined where one of the files cannot be read as a map. */
   readonly tree: MapTree | undefined;
   readonly problems: readonly Problem[];
   /** Absolute paths of every file that was read, the file itself first. */

@@ -27,7 +27,7 @@ export function tooDeepAt(tokens: readonly CST.Token[]): number | undefined {
   return first;
 }
 
-/** As `parse` of the YAML library. @throws RangeError where the text is nested too deeply */
+/** Parses a text as `parse` of the YAML library does. @throws RangeError where the text is nested too deeply */
 export function parseNested(text: string): unknown {
   if (tooDeepAt(tokensOf(text)) !== undefined) throw new RangeError(`More than ${mostLevels} levels.`);
   return parse(text, { logLevel: 'silent' });

@@ -25,7 +25,7 @@ export interface Span {
 export interface Location {
   /** Absolute path of the file, or `--set`. */
   readonly file: string;
-  /** From 1; the number of the option for `--set`; 0 where the file as a whole is meant. */
+  /** Line, from 1; the number of the option for `--set`; 0 where the file as a whole is meant. */
   readonly line: number;
   readonly column: number;
   /** Column after the last character, on the same line; a span of several lines ends with its first. */

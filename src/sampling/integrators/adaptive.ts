@@ -14,7 +14,7 @@ export interface AdaptiveIntegration {
   readonly init: HostTensor;
   /** Times at which states are wanted, ascending or descending; the first is the start. */
   readonly times: readonly number[];
-  /** As given to `dopri5Step`. */
+  /** Tolerances as given to `dopri5Step`. */
   readonly tolerances: Tolerances;
   /**
    * Owner of a step size: each sample, whose path then does not depend on the others of its batch, or the batch, as in
@@ -29,7 +29,7 @@ export interface AdaptiveIntegration {
   readonly step: (
     inputs: Readonly<Record<'x' | 'f' | 't' | 'dt', HostTensor>>,
   ) => Promise<Readonly<Record<'x' | 'f' | 'middle' | 'error', HostTensor>>>;
-  /** Called after each step with the times that samples have got to. */
+  /** Callback after each step with the times that samples have got to. */
   readonly onStep?: (times: readonly number[]) => void | Promise<void>;
   readonly signal?: AbortSignal;
 }

@@ -20,7 +20,7 @@ export interface MultistepPrograms {
 }
 
 export interface MultistepIntegration extends Omit<Integration, 'step' | 'lastStep'>, MultistepPrograms {
-  /** At least 1; more than 4 is unstable for most fields. */
+  /** Number of fields to use, at least 1; more than 4 is unstable for most fields. */
   readonly order: number;
 }
 
@@ -40,7 +40,7 @@ export function integrateMultistep(integration: MultistepIntegration): Promise<H
  * sub-batches.
  */
 export class MultistepHistory {
-  /** By step: the field at its start, of every sample. */
+  /** Field at the start of each step, of every sample. */
   private readonly slopes = new Map<number, Float32Array>();
   private readonly size: number;
 
@@ -113,7 +113,7 @@ export type MultistepInputs = {
   readonly t: Tensor;
   /** The field at earlier steps, latest first: `[batch, steps, …]`; steps may be 0. */
   readonly history: Tensor;
-  /** From `multistepWeights`, for each sample: `[batch, steps + 1]`. */
+  /** Weights from `multistepWeights`, for each sample: `[batch, steps + 1]`. */
   readonly weights: Tensor;
 };
 
@@ -137,8 +137,8 @@ export function adamsBashforthStep(
 }
 
 /**
- * By how much the field at each of `times` (this step's start first, then earlier ones) counts in the step to `next`:
- * ∫ of each one's Lagrange polynomial. Equal steps of size h give h·[3/2, -1/2] for two, and so on.
+ * Weights of the field at each of `times` (this step's start first, then earlier ones) in the step to `next`: ∫ of each
+ * one's Lagrange polynomial. Equal steps of size h give h·[3/2, -1/2] for two, and so on.
  */
 export function multistepWeights(times: readonly number[], next: number): number[] {
   const [start = 0] = times;

@@ -92,7 +92,8 @@ export interface LastStepFields {
 }
 
 /**
- * From the end of the SDE's interval to the data, without noise, at x `[batch, …]`, t `[batch]` and step size dt:
+ * Last steps from the end of the SDE's interval to the data, without noise, at x `[batch, …]`, t `[batch]` and step
+ * size dt:
  *
  * - `mean`: a step along the SDE's drift;
  * - `euler`: a step along the velocity;
@@ -119,7 +120,7 @@ export type LastStepInputs = Omit<SdeStepInputs, 'noise'>;
 /** The two programs that a path of the SDE consists of, for one model: pure functions of tensors. */
 export interface SdePrograms {
   readonly step: (inputs: SdeStepInputs) => SdeStepResult;
-  /** Nothing where the last step is `none`. */
+  /** Program of the last step; undefined where that is `none`. */
   readonly lastStep: ((inputs: LastStepInputs) => { x: Tensor }) | undefined;
 }
 

@@ -27,9 +27,9 @@ export interface SamplerSettings {
   readonly steps: number;
   /** Factor of an SDE's diffusion coefficient. */
   readonly diffusionNorm: number;
-  /** Of `adamsBashforth`. */
+  /** Order of `adamsBashforth`. */
   readonly order: number;
-  /** Of `dopri5`. */
+  /** Tolerances of `dopri5`. */
   readonly tolerances: Tolerances;
   /** Steps whose features are predicted; for methods of one evaluation a step. */
   readonly featureCache?: FeatureCache;
@@ -43,11 +43,11 @@ export interface PathOptions {
   readonly networks: readonly Network[];
   readonly phases: PhaseOptions;
   readonly settings: SamplerSettings;
-  /** As many samples as are ever followed together. */
+  /** Largest number of samples that are followed together. */
   readonly mostSamples: number;
   /** Samples that are drawn in all, by whomever; by default as many as are followed together. */
   readonly totalSamples?: number;
-  /** From data to noise. Only for ODEs. */
+  /** True to follow the path from data to noise. Only for ODEs. */
   readonly reverse?: boolean;
   /** Follows the states of `likelihoodState`, with a `probe` of each sample. Only for ODEs. */
   readonly density?: boolean;

@@ -14,9 +14,9 @@ export interface PathInputs {
   readonly perSample: Readonly<Record<string, HostTensor>> & { readonly labels: HostTensor };
   /** Standard normal numbers for a step, shaped as the states. Needed by SDEs. */
   readonly noise?: (step: number) => Promise<HostTensor>;
-  /** Told after each step what share of the path is done. */
+  /** Callback after each step with the share of the path that is done. */
   readonly onProgress?: (share: number) => void;
-  /** Told the states after each step of the grid, counted from 1. */
+  /** Callback with the states after each step of the grid, counted from 1. */
   readonly onState?: (x: HostTensor, step: number) => void;
   readonly signal?: AbortSignal;
 }

@@ -223,9 +223,9 @@ function sum(values: readonly number[]): number {
 
 /** Record of one model's paths. */
 export interface ModelRecord {
-  /** By sample and step, from the second on. */
+  /** Distances by sample and step, from the second on. */
   readonly distances: number[][];
-  /** By step: mean absolute difference to the largest model's states, summed over samples. */
+  /** Differences by step: mean absolute difference to the largest model's states, summed over samples. */
   readonly differences: number[];
 }
 

@@ -44,7 +44,7 @@ function encodeAll(job: EncodeJob, context: StageContext): Observable<StageEvent
 interface PixelBatch {
   readonly indices: readonly number[];
   readonly pixels: HostTensor;
-  /** For each image the row of its mirrored variant in `pixels`; none where it has none. */
+  /** Row of each image's mirrored variant in `pixels`; undefined where it has none. */
   readonly mirroredRows: readonly (number | undefined)[];
 }
 

@@ -17,7 +17,7 @@ const rowsAtOnce = 256;
 export interface FeatureOptions {
   readonly batch: number;
   readonly signal: AbortSignal;
-  /** Told how many more images are done, those that were done before first. */
+  /** Callback with the number of further images that are done, those that were done before first. */
   readonly onImages: (images: number) => void;
 }
 

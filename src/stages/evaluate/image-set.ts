@@ -6,7 +6,7 @@ import { NpzFile } from '../../formats/npz.js';
 import type { StageContext } from '../../runner/stage.js';
 import { openImages } from '../images/open.js';
 
-/** Some of a set, one after the other: `[count, height, width, channels]`. */
+/** Part of a set of images: `[count, height, width, channels]`. */
 export interface SetBatch {
   readonly shape: readonly [count: number, height: number, width: number, channels: number];
   /** Pixels from 0 to 255, or the means of latents. */
@@ -21,7 +21,7 @@ export interface ImageSet {
   readonly count: number;
   /** Text on which its content depends: the same text, the same images. */
   readonly identity: string;
-  /** From the image numbered `first` to the last one. */
+  /** Reads batches from the image numbered `first` to the last one. */
   readonly batches: (first: number, size: number) => AsyncIterable<SetBatch>;
   readonly close: () => Promise<void>;
 }

@@ -214,7 +214,7 @@ export class EvaluateJob {
   }
 }
 
-/** As the ADM evaluator splits them; the last split may be smaller. */
+/** Size of a split, as the ADM evaluator has it; the last split may be smaller. */
 const splitSize = 5000;
 const batchSize = 512;
 

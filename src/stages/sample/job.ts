@@ -87,7 +87,7 @@ export class SampleJob {
     return workers === undefined ? batches : batchesOfWorker(batches, this.config.batch, workers);
   }
 
-  /** All batches that are still to be made. */
+  /** Lists all batches that are still to be made. */
   async missing(): Promise<SampleBatch[]> {
     await this.records.read();
     const whole = new Set(await this.files.present());

@@ -44,9 +44,9 @@ export interface SampleBatch {
 /** Listeners while a batch is made. */
 interface SamplingOptions {
   readonly signal?: AbortSignal;
-  /** Told what share of the batch's work is done. */
+  /** Callback with the share of the batch's work that is done. */
   readonly onProgress?: (share: number) => void;
-  /** Told the normalised latents after each step, counted from 1. */
+  /** Callback with the normalised latents after each step, counted from 1. */
   readonly onState?: (x: HostTensor, step: number) => void;
 }
 
@@ -56,7 +56,7 @@ export interface DrawnBatch {
   /** Steps that each sample took. */
   readonly steps: readonly number[];
   readonly switches: readonly PhaseSwitch[];
-  /** Of each sample, where it is measured. */
+  /** Bits per dimension of each sample, where they are measured. */
   readonly bitsPerDimension?: readonly number[];
   /** Noise that latents of images were carried to, `[samples, size, size, channels]`. */
   readonly noise?: HostTensor;

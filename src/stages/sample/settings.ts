@@ -21,7 +21,7 @@ export function samplerSettings(sampler: SamplerConfig): SamplerSettings {
   };
 }
 
-/** When samples switch from phase to phase. */
+/** Options that decide when samples switch from phase to phase. */
 export function phaseOptions(
   config: Pick<SampleConfig, 'model' | 'phases' | 'firstSteps' | 'distance'>,
 ): PhaseOptions {

@@ -28,10 +28,10 @@ interface SwitchesFile {
     readonly stage: string;
     /** Mediators of each block. */
     readonly mediators: readonly number[];
-    /** Of one evaluation for one sample. */
+    /** Cost of one evaluation for one sample. */
     readonly multiplyAccumulates: number;
   }[];
-  /** For each sample, the steps (from 0) after which the second phase began, the third, and so on; null: never. */
+  /** Steps of each sample (from 0) after which the second phase began, the third, and so on; null: never. */
   readonly samples: readonly (readonly (number | null)[])[];
   /** Multiply-accumulates saved against the largest model alone, computed at every step. */
   readonly savedFraction: number;

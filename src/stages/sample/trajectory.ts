@@ -11,7 +11,7 @@ import type { HostTensor } from '../../tensorflow/index.js';
 /** States of some samples on their way, normalised: by row of a batch, in the order of the steps. */
 export type Snapshots = ReadonlyMap<number, readonly HostTensor[]>;
 
-/** After which steps (from 1) of `total` a trajectory is looked at. */
+/** Steps (from 1) of `total` after which a trajectory is recorded. */
 export function trajectorySteps(steps: TrajectoryConfig['steps'], total: number): number[] {
   if (typeof steps !== 'number') return [...steps].sort((a, b) => a - b);
   const count = Math.min(steps, total);

@@ -71,7 +71,7 @@ export interface BatchShare {
   readonly size: number;
 }
 
-/** This worker's share of a global batch: all of it where there is one. The batch divides between them. */
+/** Share of a global batch that this worker computes: all of it where there is one. The batch divides between them. */
 export function batchShare(globalBatch: number, workers: StageWorkers | undefined): BatchShare {
   if (workers === undefined) return { first: 0, size: globalBatch };
   const size = globalBatch / workers.size;

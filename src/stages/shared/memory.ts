@@ -17,7 +17,7 @@ export function toMegabytes(bytes: number): number {
 
 /** Need of memory, in the words of its error. */
 export interface MemoryNeed {
-  /** Such as `This training`. */
+  /** Subject, such as `This training`. */
   readonly what: string;
   /** Bytes that it is expected to need at its peak. */
   readonly bytes: number;

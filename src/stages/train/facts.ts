@@ -54,7 +54,7 @@ function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: numbe
   ];
 }
 
-/** Without a number of images neither epochs nor steps tell the other. */
+/** Facts about the length of a training; without a number of images neither epochs nor steps tell the other. */
 function lengthFacts(config: TrainConfig, images: number | undefined): StageFact[] {
   const { steps, epochs, globalBatch } = config;
   if (images === undefined)

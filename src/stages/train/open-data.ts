@@ -55,7 +55,7 @@ async function keptMeasurement(data: EncodedImages, directory: string): Promise<
   return statistics;
 }
 
-/** Undefined for a text that is none, which is measured again. */
+/** Parses kept statistics; undefined for a text that is none, which is measured again. */
 function normalizationIn(text: string): Normalization | undefined {
   try {
     const { mean, std } = JSON.parse(text) as Partial<Normalization>;

@@ -150,7 +150,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Of few steps the best: second order, and no noise that would hide what changes from one picture to the next. */
+/** Best method for few steps: second order, and no noise that would hide what changes from one picture to the next. */
 const method = { kind: 'ode', method: 'heun' } as const;
 
 interface DrawOptions {

@@ -3,7 +3,7 @@ import type { CheckContext, StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
 import { trainedOn } from '../shared/latent-checks.js';
 
-/** Something that a model and the one that it starts from must have in common, and have not. */
+/** Property that a model and the one that it starts from must have in common, and have not. */
 interface Difference {
   /** Path of the key in the stage that starts. */
   readonly at: string;
@@ -69,7 +69,7 @@ function* data(there: TrainConfig, here: TrainConfig, context: CheckContext): Ge
     };
 }
 
-/** Of a file, or of a stage that takes one. */
+/** Differences from a file, or from a stage that takes one. */
 function* pretrained(
   there: Pick<PretrainedConfig, 'interpolant' | 'prediction'> | undefined,
   here: TrainConfig,

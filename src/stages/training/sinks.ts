@@ -20,7 +20,7 @@ interface TrainingRecord {
 
 /** A place that figures go to beside the files that are always written. */
 export interface RecordSink {
-  /** As a warning names it. */
+  /** Name in warnings. */
   readonly name: string;
   /** Place where a person finds it, once that is known. */
   readonly place?: string | undefined;

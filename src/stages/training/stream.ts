@@ -149,7 +149,7 @@ class TrainingRun {
     private updates: number,
     private skippedInARow: number,
     private readonly meter: Meter,
-    /** Of the process that writes what belongs to the whole output. */
+    /** Records of the process that writes what belongs to the whole output. */
     private readonly records: TrainingRecords | undefined,
   ) {
     this.folder = checkpointFolder(context.directory);

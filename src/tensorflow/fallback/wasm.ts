@@ -154,7 +154,7 @@ function geometryOf(
   return geometry;
 }
 
-/** For each place of the filter, row by row, the part of the image that it sees: one pixel for each of dy's. */
+/** Parts of the image that each place of the filter sees, row by row: one pixel for each of dy's. */
 function views(x: Tensor4D, geometry: Geometry): Tensor4D[] {
   const { padInfo, strideHeight, strideWidth, filterHeight, filterWidth, outHeight, outWidth } = geometry;
   const [batch, , , channels] = x.shape;

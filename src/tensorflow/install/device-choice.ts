@@ -12,7 +12,7 @@ interface DeviceChoice {
   readonly asked: boolean;
   /** The build to fetch. */
   readonly build: Build;
-  /** Why, to be shown: completes "the CPU build, because …". */
+  /** Reason, to be shown: completes "the CPU build, because …". */
   readonly reason: string;
 }
 
@@ -82,7 +82,7 @@ function isDevice(text: string): text is Device {
 }
 
 export interface NvidiaDriver {
-  /** Such as `550.54.14`, where the kernel module tells it. */
+  /** Version of the driver, such as `550.54.14`, where the kernel module tells it. */
   readonly version: string | undefined;
   /** The file by which the driver was recognised. */
   readonly evidence: string;

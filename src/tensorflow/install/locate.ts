@@ -16,7 +16,7 @@ import {
 
 /** A native TensorFlow that is ready to be loaded. Paths are absolute. */
 export interface LibraryLocation {
-  /** Such as `2.21.0`; `unknown` for a library of the user's own. */
+  /** Version of TensorFlow, such as `2.21.0`; `unknown` for a library of the user's own. */
   readonly version: string;
   readonly build: Build;
   readonly directory: string;

@@ -81,7 +81,7 @@ function downloadFailed(wheel: Wheel, { downloads }: FetchContext, tried: readon
   });
 }
 
-/** Of a wheel's thousands of files, those that a program without Python needs. */
+/** Files, of a wheel's thousands, that a program without Python needs. */
 const wanted = [
   /^tensorflow\/libtensorflow_(?:cc|framework)\.(?:so\.2|2\.dylib)$/,
   /^nvidia\/\w+\/lib\/[^/]+\.so(?:\.\d+)*$/,

@@ -55,7 +55,7 @@ export function setupView(output: Output, now: () => number = Date.now): SetupRe
   });
 }
 
-/** Such as `120 MB of 274 MB (44 %), 11 MB/s, 14 s left`. */
+/** Describes a download's progress, such as `120 MB of 274 MB (44 %), 11 MB/s, 14 s left`. */
 export function describeProgress(done: number, total: number, gained: number, seconds: number): string {
   const share = total > 0 ? Math.floor((100 * done) / total) : 100;
   const position = `${formatBytes(done)} of ${formatBytes(total)} (${share} %)`;

@@ -183,8 +183,8 @@ export function runNames(
 }
 
 /**
- * Of the keys that somebody wrote (a default may differ from that of an earlier version), all that differ, where these are
- * few; otherwise the first few that tell ever more runs apart.
+ * Selects, of the keys that somebody wrote (a default may differ from that of an earlier version), all that differ,
+ * where these are few; otherwise the first few that tell ever more runs apart.
  */
 function tellingKeys(
   runs: readonly Run[],
@@ -200,7 +200,7 @@ function tellingKeys(
   return telling.slice(0, mostKeys);
 }
 
-/** When a run began; with its pipeline where not all runs are of the same. */
+/** Time at which a run began; with its pipeline where not all runs are of the same. */
 export function timeOf({ id, record }: Run, runs: readonly Run[]): string {
   const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
   return runs.every((other) => other.record.pipeline === record.pipeline)

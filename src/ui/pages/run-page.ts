@@ -39,7 +39,7 @@ export async function runPage(run: Run, site?: Site): Promise<string> {
   });
 }
 
-/** Those parts of the page that change while the run goes on, without its pictures: cheap enough for once a second. */
+/** Parts of the page that change while the run goes on, without its pictures: cheap enough for once a second. */
 export async function liveParts(run: Run): Promise<{ head: Head; sections: readonly Section[] }> {
   const stages = await readRunStages(run, []);
   const curves = stages.filter((stage) => !stage.isWhole).flatMap((stage) => curvesSection(stage) ?? []);
@@ -133,7 +133,7 @@ function runFactsSection({ id, record, endedAt, state }: Run): Section {
   };
 }
 
-/** In UTC: the page may be read anywhere. */
+/** Formats a time in UTC: the page may be read anywhere. */
 function formatTime(time: string): string {
   return `${time.slice(0, 19).replace('T', ' ')} UTC`;
 }

@@ -14,7 +14,7 @@ export const runsOnPage = 100;
 
 const shownFigures = 3;
 
-/** All runs, the latest first. */
+/** Page of all runs, the latest first. */
 export function runsPage({ runs, problems }: RunScan, page: number, site: Site): string {
   return renderPage({
     ...runsHead(runs),

@@ -40,7 +40,7 @@ import {
 const inputs = new Set(['x0', 'x1', 't', 'y']);
 const groups = { final: 'weights', ema: 'average' } as const;
 
-/** Some steps of training: each step's loss, and the weights and their moving average after the last. */
+/** Fixture of some steps of training: each step's loss, and the weights and their moving average after the last. */
 export const trainingKind: ProgramFixtureKind = {
   name: 'training',
   files: /^training.*\.safetensors$/,

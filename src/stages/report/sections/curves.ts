@@ -8,7 +8,7 @@ import type { ReportedStage, Section } from '../../../pages/section.js';
 
 /** Rows of the table below the curves. */
 const mostRows = 12;
-/** From this ratio of the largest to the smallest value on, the logarithmic scale shows more. */
+/** Ratio of the largest to the smallest value from which on the logarithmic scale shows more. */
 const wide = 5;
 
 /** Section with the curves and numbers that a stage logged while it trained. */

@@ -70,7 +70,7 @@ export async function progressionSection(stage: ReportedStage): Promise<Section 
   };
 }
 
-/** At most `count` of the items, evenly spread, the first and the last among them. */
+/** Selects at most `count` of the items, evenly spread, the first and the last among them. */
 function spreadToEnd<T>(items: readonly T[], count: number): readonly T[] {
   if (items.length <= count) return items;
   return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]!);

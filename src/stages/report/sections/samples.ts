@@ -97,7 +97,7 @@ function leadOf({ config }: ReportedStage, index: SampleIndex, shown: number, pr
   return facts.filter(Boolean).join(' · ');
 }
 
-/** At most `count` of the items, evenly spread. */
+/** Selects at most `count` of the items, evenly spread. */
 function spread<T>(items: readonly T[], count: number): readonly T[] {
   if (items.length <= count) return items;
   return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);

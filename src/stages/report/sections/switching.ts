@@ -15,7 +15,7 @@ import { hasFile, readOutputJson, type ReportedStage, type Section } from '../..
 
 const file = 'switches.json';
 
-/** When samples went from one phase to the next, and how much that saved. */
+/** Section about when samples went from one phase to the next, and how much that saved. */
 export async function switchingSection(stage: ReportedStage): Promise<Section | undefined> {
   if (!(await hasFile(stage, file))) return undefined;
   const switches = await readOutputJson<Switches>(stage, file);
@@ -163,17 +163,17 @@ function describe(switches: Switches, bins: readonly Bin[]): string {
 interface Switches {
   readonly firstSteps: number;
   readonly distance: string;
-  /** For each phase but the last, the part of the mean distance below which it is left. */
+  /** Part of the mean distance, for each phase but the last, below which it is left. */
   readonly switchRatios: readonly number[];
   readonly steps: number;
   readonly phases: readonly {
     readonly stage: string;
-    /** In every block, or block by block; 0 is full attention. */
+    /** Mediators in every block, or block by block; 0 is full attention. */
     readonly mediators: number | readonly number[];
-    /** Of one evaluation of the model for one sample. */
+    /** Cost of one evaluation of the model for one sample. */
     readonly multiplyAccumulates: number;
   }[];
-  /** For each sample, for each switch, the step at which it happened, or null where it did not. */
+  /** Steps at which each sample made each switch, or null where it did not. */
   readonly samples: readonly (readonly (number | null)[])[];
   /** Part of the multiply-accumulates saved over all samples, 0 to 1. */
   readonly savedFraction: number;
