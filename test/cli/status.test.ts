@@ -88,6 +88,24 @@ photos/2025-03-04T10-00-00  † died         4 Mar 2025       0.0 s  score 0.5`)
     ]);
   });
 
+  it('shows how well the stages of a run did before what they took', async () => {
+    const took = { expectedMemoryMegabytes: 600, peakMemoryMegabytes: 900 };
+    await writeRun(runs, 'emoji', new Date('2025-03-01T10:00:00Z'), {
+      stages: {
+        train: stageRecord({
+          kind: 'train',
+          figures: { loss: 0.25 },
+          summary: { steps: 10, ...took, idlePercent: 2 },
+        }),
+        sample: stageRecord({ kind: 'sample', summary: { samples: 9, ...took } }),
+        evaluate: stageRecord({ kind: 'evaluate', summary: { fid: 3, samples: 9, referenceImages: 100 } }),
+      },
+    });
+    expect((await start(['status'])).stdout).toMatch(
+      / FID 3 · loss 0\.25 · expected memory megabytes 600 · peak memory megabytes 900$/,
+    );
+  });
+
   it('shows the progress of a run in another process, and that it died when it was killed', async () => {
     await mkdir(join(cwd, 'data'));
     await writeFile(join(cwd, 'data', 'a.png'), 'a');

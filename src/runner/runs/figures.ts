@@ -25,7 +25,11 @@ const amounts = new Set([
   'steps',
   'guidanceScale',
   'count',
+  'referenceImages',
 ]);
+
+/** Numbers that say what it took: interesting where nothing says how well a stage did. */
+const costs = new Set(['expectedMemoryMegabytes', 'peakMemoryMegabytes', 'idlePercent']);
 
 /** True when a number says how well a stage did, rather than what it was asked for or how much it did. */
 export const isTelling = (name: string): boolean => !amounts.has(name);
@@ -66,9 +70,10 @@ export function figuresOfStage(
   return Array.from(numbers, ([name, value]) => ({ stage, name, value }));
 }
 
-/** The figures of a run by which it is judged, those of its last stages first. */
+/** The figures of a run by which it is judged, those of its last stages first, and behind them what it took. */
 export function tellingFigures(stages: Readonly<Record<string, StageRecord>>): readonly RunFigure[] {
   return Object.entries(stages)
     .reverse()
-    .flatMap(([id, record]) => figuresOfStage(id, record).filter(({ name }) => isTelling(name)));
+    .flatMap(([id, record]) => figuresOfStage(id, record).filter(({ name }) => isTelling(name)))
+    .sort((a, b) => Number(costs.has(a.name)) - Number(costs.has(b.name)));
 }
