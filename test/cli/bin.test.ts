@@ -16,16 +16,21 @@ for (let i = 0; i < 64; i++) pbkdf2('a', 'b', 1000, 64, 'sha512', () => {});
 console.log(readdirSync("/proc/self/task").length, ...process.argv.slice(2));
 `;
 
-it('gives Node a thread for each core, and some that wait', async ({ skip }) => {
-  if (!existsSync('/proc/self/task')) skip('this system has no /proc/self/task');
+/** A folder with the program `bin.cjs` that loads `main`. */
+async function folderWith(main: string): Promise<string> {
   const folder = await temporaryFolder('bin');
-  const outfile = join(folder, 'bin.cjs');
   await build({
     entryPoints: [fileURLToPath(new URL('../../src/cli/bin.cts', import.meta.url))],
-    ...{ outfile, format: 'cjs', platform: 'node', bundle: false },
+    ...{ outfile: join(folder, 'bin.cjs'), format: 'cjs', platform: 'node', bundle: false },
   });
-  await writeFile(join(folder, 'main.js'), program);
+  await writeFile(join(folder, 'main.js'), main);
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  return folder;
+}
+
+it('gives Node a thread for each core, and some that wait', async ({ skip }) => {
+  if (!existsSync('/proc/self/task')) skip('this system has no /proc/self/task');
+  const outfile = join(await folderWith(program), 'bin.cjs');
   const threads = async (env: Record<string, string>) => {
     const { stdout } = await execa(process.execPath, [outfile, 'a', 'b'], { env });
     const [count, ...args] = stdout.split(' ');
@@ -35,4 +40,24 @@ it('gives Node a thread for each core, and some that wait', async ({ skip }) => 
   const few = await threads({ UV_THREADPOOL_SIZE: '1' });
   expect((await threads({})) - few).toBe(availableParallelism() + 2 - 1);
   expect((await threads({ UV_THREADPOOL_SIZE: '9' })) - few).toBe(9 - 1);
+});
+
+it('says without a stack that its modules cannot be opened, and shows any other reason', async () => {
+  const names = Array.from({ length: 200 }, (_, i) => `part${i}.js`);
+  const folder = await folderWith(names.map((name) => `import './${name}';`).join('\n'));
+  const load = () =>
+    execa('sh', ['-c', 'ulimit -n 40; exec "$@"', 'sh', process.execPath, join(folder, 'bin.cjs')], {
+      reject: false,
+    });
+  for (const name of names) await writeFile(join(folder, name), '');
+  expect(await load()).toMatchObject({
+    exitCode: 1,
+    stderr:
+      'error: too many files are open to load the program.\n  Raise the limit with `ulimit -n 65536`, then run again.',
+  });
+  await writeFile(join(folder, 'main.js'), "import './absent.js';");
+  expect(await load()).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('ERR_MODULE_NOT_FOUND') as string,
+  });
 });

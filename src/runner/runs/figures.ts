@@ -55,7 +55,7 @@ export async function lastFigures(
   directory: string,
 ): Promise<Readonly<Record<string, number>>> {
   if (figures !== undefined) return figures;
-  const last = (await readMetrics(join(directory, metricsName))).at(-1) ?? {};
+  const last: Readonly<Record<string, unknown>> = (await readMetrics(join(directory, metricsName))).at(-1) ?? {};
   const numbers = Object.entries(last as Readonly<Record<string, number>>);
   return Object.fromEntries(numbers.filter(([name]) => name !== 'step'));
 }
