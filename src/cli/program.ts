@@ -317,6 +317,10 @@ const importCommand: CommandDeclaration = (program, perform) =>
         .choices(['all', 'ema', 'raw'])
         .default('all'),
     )
+    .option(
+      '--key <keys...>',
+      'which tensors of a checkpoint to take, where several fit: one key for both sets, or two, the second for the average',
+    )
     .option('--heads <count>', 'attention heads, if the file does not tell them', parseCount(1))
     .option(
       '--label-dropout <part>',

@@ -1,5 +1,6 @@
 import { UserError } from '../base/errors.js';
 import type { FileSeal } from '../base/output-file.js';
+import { refuseForeign } from './foreign-file.js';
 import {
   decodeNpy,
   decodeNpyHeader,
@@ -53,8 +54,9 @@ export class NpzFile {
     this.#archive = archive;
   }
 
-  /** @throws UserError `file-missing` or `zip-invalid`. */
+  /** @throws UserError `file-missing`, `file-foreign` or `zip-invalid`. */
   static async open(path: string): Promise<NpzFile> {
+    await refuseForeign(path);
     return new NpzFile(await ZipArchive.open(path));
   }
 

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+
 import protobuf from 'protobufjs/light.js';
 
 /** The parts of TensorBoard's events that are written (tensorflow/core/util/event.proto, framework/summary.proto). */

@@ -147,7 +147,7 @@ function checkSizes(path: string, fileBytes: number, entries: readonly Entry[]):
 function invalid(path: string, problem: string, cause?: unknown): UserError {
   return new UserError({
     code: 'zip-invalid',
-    message: `${path}: not a valid archive: ${problem}.`,
+    message: `${path}: not a valid archive: ${problem.replace(/\.$/, '')}.`,
     remedy: 'Copy, download or export the file again.',
     cause,
   });

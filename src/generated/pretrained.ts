@@ -13,6 +13,10 @@ export interface PretrainedConfig {
    */
   weights: 'all' | 'ema' | 'raw';
   /**
+   * Which tensors to take, where several dictionaries of a checkpoint fit the model: the keys that lead to them, joined by dots. One stands for the weights and for their average; of two, the second is the average. Without it: the one that fits, and the one that fits under a key of an average, such as `ema`.
+   */
+  key?: string | string[];
+  /**
    * Attention heads. Needed only where neither mediators nor the width and depth of one of the paper's models tell them. Unit: heads.
    */
   heads?: number;

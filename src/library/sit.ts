@@ -225,6 +225,7 @@ export class SiT implements SessionModel {
       path: directory,
       description: { format: 'sit-1', config, ...this.transport, normalization, classes, steps: 0 },
       hasAverage: false,
+      told: [],
       read: (_, { name }) => Promise.resolve(values.get(name)!),
       close: () => Promise.resolve(),
     };

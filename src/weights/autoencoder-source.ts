@@ -10,6 +10,7 @@ import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { mismatch, stateProblems } from '../models/sit/reference-state.js';
 import type { Parameter } from '../nn/parameter.js';
 import { float32, type HostTensor } from '../tensorflow/data-types.js';
+import { chooseSets, type ModelLayout, withoutWeights } from './find-sets.js';
 import { autoencoderFileName, readSavedAutoencoder } from './saved-files.js';
 
 /** An autoencoder in either of the formats that are read; its weights are read one tensor at a time. Close it after use. */
@@ -59,6 +60,12 @@ async function ours(folder: string): Promise<AutoencoderSource> {
   return { ...(await openTensors(join(folder, weights), config, shapeOf, convert)), scalingFactor };
 }
 
+const layout: ModelLayout = {
+  what: 'an AutoencoderKL',
+  roots: /^(encoder|decoder|quant_conv|post_quant_conv)\./,
+  anchors: ['encoder.conv_in.weight', 'decoder.conv_in.weight', 'quant_conv.weight'],
+};
+
 async function openTensors(
   path: string,
   config: AutoencoderConfig,
@@ -67,9 +74,9 @@ async function openTensors(
 ): Promise<AutoencoderSource> {
   const file = await openWeightsFile(path);
   try {
-    const state: StateDict = new Map(
-      [...file.parts.model!].map(([name, tensor]) => [currentName(name), tensor]),
-    );
+    const sets = chooseSets(file, layout);
+    if (sets === undefined) throw withoutWeights(file, layout.what);
+    const state: StateDict = new Map([...sets.raw].map(([name, tensor]) => [currentName(name), tensor]));
     const expected = new Map(
       autoencoderParameters(config).map((parameter) => [parameter.name, shapeOf(parameter)]),
     );

@@ -29,6 +29,8 @@ export interface ModelSource {
   readonly description: ModelDescription;
   /** True when the moving average is another set than the last weights. */
   readonly hasAverage: boolean;
+  /** Sentences that say what was taken for what in the file, and what was left out. */
+  readonly told: readonly string[];
   /** There where the moments are. */
   readonly optimizer?: OptimizerState;
   /** A parameter in our layout. */
@@ -40,6 +42,8 @@ export interface ModelSource {
 export interface ModelHints {
   /** `ema` and `raw` take that set of weights for both. */
   readonly weights: 'all' | 'ema' | 'raw';
+  /** Keys of the sets to take, where a file has several: one stands for both, of two the second is the average. */
+  readonly key?: string | readonly string[] | undefined;
   readonly heads?: number | undefined;
   readonly labelDropout?: number | undefined;
   readonly interpolant?: InterpolantName | undefined;

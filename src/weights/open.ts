@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
+import { foreignFolder } from '../formats/foreign-file.js';
 import { pinnedCommit, repositoryFiles } from '../formats/hub/files.js';
 import { parseRepository } from '../formats/hub/repository.js';
 import { openWeightsFile, type WeightsFile } from '../formats/weights-file.js';
@@ -14,7 +15,7 @@ import {
 } from './autoencoder-source.js';
 import type { ModelHints, ModelSource } from './model-source.js';
 import { referenceSource } from './reference-source.js';
-import { autoencoderFileName } from './saved-files.js';
+import { autoencoderFileName, modelFileName } from './saved-files.js';
 import { folderOfWeights, savedSource } from './saved-source.js';
 
 /**
@@ -27,7 +28,10 @@ export async function openModel(path: string, hints: ModelHints): Promise<ModelS
   const found = await stat(path).catch((error: unknown) => {
     throw asUserError(error, path);
   });
-  if (found.isDirectory()) return savedSource(path, hints);
+  if (found.isDirectory()) {
+    if (!existsSync(join(path, modelFileName))) throw await foreignFolder(path);
+    return savedSource(path, hints);
+  }
   const file = await openWeightsFile(path);
   try {
     if (!hasOwnNames(file)) return await referenceSource(file, hints);
@@ -45,8 +49,8 @@ export async function openModel(path: string, hints: ModelHints): Promise<ModelS
   });
 }
 
-function hasOwnNames({ parts }: WeightsFile): boolean {
-  return (parts.model ?? parts.ema)!.has('patchEmbedding.weight');
+function hasOwnNames({ groups }: WeightsFile): boolean {
+  return groups.some(({ tensors }) => tensors.has('patchEmbedding.weight'));
 }
 
 /** Weights of either kind. */

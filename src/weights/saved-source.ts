@@ -63,6 +63,7 @@ export async function savedSource(directory: string, hints: ModelHints, only?: s
       ...(classes && { classes }),
     },
     hasAverage: raw !== ema,
+    told: [],
     ...(optimizer && { optimizer }),
     read: async (set, { name, shape }) => float32(shape, await files.get(paths[set])!.readFloat32(name)),
     close,

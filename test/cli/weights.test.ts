@@ -49,7 +49,10 @@ const digests = async (directory: string, names: readonly string[]) =>
 describe('pipeline import and export', () => {
   it('give a model back as it was', async () => {
     const made = await pipeline('import', path('reference.pt'), path('ours'));
-    expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(made).toMatchObject({
+      exitCode: 0,
+      stderr: 'Weights: `model`; their moving average: `ema`.\n',
+    });
     expect(made.stdout).toMatch(/ours: model, \d+ kB\n$/);
     expect((await readdir(path('ours'))).sort()).toEqual([
       'ema.safetensors',

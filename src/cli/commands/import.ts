@@ -22,6 +22,7 @@ export function importWeights(
     const opened = await openWeights(name, { ...options, classes }, { ...work, env: services.env });
     try {
       if (opened.kind === 'autoencoder') refuseHints(options);
+      else for (const line of opened.source.told) services.stderr.write(`${line}\n`);
       return await writeFolder(folder, options, opened.kind, (directory) =>
         opened.kind === 'model'
           ? writeSaved(opened.source, directory, work)
@@ -36,7 +37,7 @@ export function importWeights(
 /** Rejects hints about a model beside an autoencoder. */
 function refuseHints(options: ImportOptions): void {
   const hints = {
-    ...{ heads: '--heads', labelDropout: '--label-dropout', interpolant: '--interpolant' },
+    ...{ key: '--key', heads: '--heads', labelDropout: '--label-dropout', interpolant: '--interpolant' },
     ...{ prediction: '--prediction', scalingFactor: '--scaling-factor', classes: '--classes' },
   };
   const given = Object.entries(hints).find(([key]) => options[key as keyof typeof hints] !== undefined)?.[1];

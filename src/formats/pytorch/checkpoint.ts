@@ -1,6 +1,12 @@
 import { UserError } from '../../base/errors.js';
-import type { SafetensorsDtype } from '../safetensors/header.js';
-import { PickledAttributes, PickleError, type PickleGlobal, textOf } from './pickle-machine.js';
+import { elementBytes, type SafetensorsDtype } from '../safetensors/header.js';
+import {
+  PickledAttributes,
+  PickledUnknown,
+  PickleError,
+  type PickleGlobal,
+  textOf,
+} from './pickle-machine.js';
 import { type TorchStorage, TorchTensor } from './tensor.js';
 
 /**
@@ -14,8 +20,18 @@ export type TorchValue =
   | string
   | Uint8Array
   | TorchTensor
+  | TorchUnknown
   | readonly TorchValue[]
   | { readonly [key: string]: TorchValue };
+
+/** Something of a class that is not known, with the attributes and members that it was saved with. Nothing of it is executed. */
+export class TorchUnknown {
+  constructor(
+    /** The class or function, such as `numpy.core.multiarray.scalar`. */
+    readonly name: string,
+    readonly entries: Readonly<Record<string, TorchValue>>,
+  ) {}
+}
 
 /** An open PyTorch checkpoint. Close it after its tensors have been read. */
 export interface TorchCheckpoint {
@@ -25,9 +41,8 @@ export interface TorchCheckpoint {
 }
 
 /**
- * Unpickled values without maps; keys that are numbers become text. An object that occurs twice stays one object.
- *
- * @throws PickleError when a class is among the values.
+ * Unpickled values without maps; keys that are numbers become text, members by other keys are left out. An object that
+ * occurs twice stays one object.
  */
 export function plainValue(value: unknown, seen = new Map<unknown, TorchValue>()): TorchValue {
   if (isLeaf(value)) return value;
@@ -39,19 +54,26 @@ export function plainValue(value: unknown, seen = new Map<unknown, TorchValue>()
     for (const item of value) list.push(plainValue(item, seen));
     return list;
   }
-  if (!(value instanceof Map)) throw new PickleError('a class is among its values');
   const record: Record<string, TorchValue> = {};
-  seen.set(value, record);
+  const plain = value instanceof PickledUnknown ? new TorchUnknown(value.name, record) : record;
+  seen.set(value, plain);
+  if (!(value instanceof Map)) return new TorchUnknown(nameOf(value), {});
   for (const [key, item] of value) {
+    if (typeof key === 'object' || typeof key === 'function') continue;
     const property = { value: plainValue(item, seen), enumerable: true, writable: true, configurable: true };
-    Object.defineProperty(record, textOf(key), property);
+    Object.defineProperty(record, String(key), property);
   }
-  return record;
+  return plain;
+}
+
+function nameOf(value: unknown): string {
+  if (value instanceof StorageType) return 'a type of storage';
+  return typeof value === 'function' ? 'a class' : 'a storage';
 }
 
 function isLeaf(
   value: unknown,
-): value is Exclude<TorchValue, readonly TorchValue[] | Record<string, TorchValue>> {
+): value is Exclude<TorchValue, TorchUnknown | readonly TorchValue[] | Record<string, TorchValue>> {
   if (typeof value === 'function') return false;
   return (
     typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof TorchTensor
@@ -80,6 +102,28 @@ export const storageDtypes: Readonly<Record<string, SafetensorsDtype | undefined
   CharStorage: 'I8',
   ByteStorage: 'U8',
   BoolStorage: 'BOOL',
+  ComplexFloatStorage: 'C64',
+  // Of those the tensor tells the type; their elements are counted in bytes.
+  UntypedStorage: 'U8',
+};
+
+/** Bytes of an element of storages that are passed over. */
+const passedOver: Readonly<Record<string, number | undefined>> = {
+  ComplexDoubleStorage: 16,
+  QInt8Storage: 1,
+  QUInt8Storage: 1,
+  QInt32Storage: 4,
+  QUInt4x2Storage: 1,
+  QUInt2x4Storage: 1,
+};
+
+/** Element types by PyTorch's name, where a storage has none. */
+const dtypes: Readonly<Record<string, SafetensorsDtype | undefined>> = {
+  'torch.float8_e4m3fn': 'F8_E4M3',
+  'torch.float8_e5m2': 'F8_E5M2',
+  'torch.uint16': 'U16',
+  'torch.uint32': 'U32',
+  'torch.uint64': 'U64',
 };
 
 /** Bytes of the largest pickle that is read: weights stand beside it, and it takes about 150 bytes for a tensor. */
@@ -87,61 +131,123 @@ export const largestPickle = 64 * 2 ** 20;
 
 /** The type of a storage, as a checkpoint names it. */
 export class StorageType {
-  readonly dtype: SafetensorsDtype;
+  constructor(
+    /** PyTorch's. */
+    readonly name: string,
+    readonly elementBytes: number,
+    /** Absent where its elements are not read. */
+    readonly dtype?: SafetensorsDtype,
+  ) {}
+}
 
-  constructor(dtype: SafetensorsDtype) {
-    this.dtype = dtype;
-  }
+/** Description of a storage that a checkpoint keeps beside its pickle. */
+export interface StorageReference {
+  readonly type: StorageType;
+  readonly key: string;
+  readonly elements: number;
+  /** A part of another storage, in checkpoints before PyTorch 1.6. */
+  readonly view: unknown;
+}
+
+/** @throws UserError `checkpoint-invalid` for what is no reference to a storage */
+export function storageReference(path: string, id: unknown): StorageReference {
+  const [kind, type, key, , elements, view] = Array.isArray(id) ? (id as unknown[]) : [];
+  if (kind === 'storage' && type instanceof StorageType && typeof elements === 'number')
+    return { type, key: textOf(key), elements, view };
+  throw invalidCheckpoint(path, 'its pickle refers to something that is no storage');
 }
 
 const dictionary: PickleGlobal = (items) =>
-  new Map((Array.isArray(items) ? items : []) as (readonly [unknown, unknown])[]);
+  items instanceof Map
+    ? new Map(items)
+    : new Map((Array.isArray(items) ? items : []) as (readonly [unknown, unknown])[]);
 const attributes: PickleGlobal = () => new PickledAttributes();
-const path: PickleGlobal = (...parts) => parts.map(textOf).join('/');
 const items: PickleGlobal = (values) => (Array.isArray(values) ? (values as unknown[]) : []);
 
 const known: Readonly<Record<string, PickleGlobal | undefined>> = {
   'collections.OrderedDict': dictionary,
+  'collections.defaultdict': () => new Map(),
   'argparse.Namespace': attributes,
   'types.SimpleNamespace': attributes,
-  'pathlib.PosixPath': path,
-  'pathlib._local.PosixPath': path,
   'builtins.set': items,
   '__builtin__.set': items,
   'torch.Size': items,
-  'torch.device': (...parts) => parts.map(textOf).join(':'),
+  'torch._utils._rebuild_tensor': rebuildTensor,
   'torch._utils._rebuild_tensor_v2': rebuildTensor,
+  'torch._utils._rebuild_tensor_v3': rebuildTypedTensor,
   'torch._utils._rebuild_parameter': (tensor) => tensor,
+  'torch._utils._rebuild_parameter_with_state': (tensor) => tensor,
+  'torch._tensor._rebuild_from_type_v2': rebuildWithAttributes,
 };
 
 const dtypeNames =
-  /^(float(16|32|64)|bfloat16|half|double|u?int(8|16|32|64)|long|short|bool|complex(64|128))$/;
+  /^(float(16|32|64)|float8_\w+|bfloat16|half|double|u?int(8|16|32|64)|long|short|bool|complex(64|128))$/;
 
 /**
- * Stands in for a global of a checkpoint: one of the few that tensors, their containers and options are made of.
- *
- * @throws UserError `checkpoint-unknown-global` for any other: it is named, and nothing of it is executed.
+ * Stands in for a global of a checkpoint: one of the few that tensors, their containers and options are made of. Any other is
+ * kept by its name, and nothing of it is executed.
  */
-export function checkpointGlobal(file: string, module: string, name: string): unknown {
+export function checkpointGlobal(module: string, name: string): unknown {
   const full = `${module}.${name}`;
   const meaning = Object.hasOwn(known, full) ? known[full] : undefined;
   if (meaning) return meaning;
-  if (module === 'torch' && Object.hasOwn(storageDtypes, name)) return new StorageType(storageDtypes[name]!);
+  if (module === 'torch' || module === 'torch.storage') {
+    const dtype = Object.hasOwn(storageDtypes, name) ? storageDtypes[name] : undefined;
+    if (dtype !== undefined) return new StorageType(name, elementBytes[dtype], dtype);
+    const bytes = Object.hasOwn(passedOver, name) ? passedOver[name] : undefined;
+    if (bytes !== undefined) return new StorageType(name, bytes);
+  }
   if (module === 'torch' && dtypeNames.test(name)) return full;
-  throw new UserError({
-    code: 'checkpoint-unknown-global',
-    message: `${file}: the checkpoint refers to ${full}, which is not among the things that are read.`,
-    remedy:
-      'Checkpoints of tensors, numbers, text and argparse options are read; code never is. In PyTorch, save only the state dictionaries: torch.save({"model": model.state_dict()}, path).',
-  });
+  return new PickledUnknown(full);
 }
 
-/** `_rebuild_tensor_v2(storage, offset, size, stride, …)`. */
-function rebuildTensor(storage: unknown, offset: unknown, shape: unknown, strides: unknown): TorchTensor {
+/** `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, {"neg": …})`. */
+function rebuildTensor(
+  storage: unknown,
+  offset: unknown,
+  shape: unknown,
+  strides: unknown,
+  _gradient?: unknown,
+  _hooks?: unknown,
+  metadata?: unknown,
+): TorchTensor | PickledUnknown {
+  if (storage instanceof PickledUnknown) return new PickledUnknown(`a tensor of ${storage.name}`);
   if (!Array.isArray(shape) || !Array.isArray(strides) || typeof offset !== 'number') {
     throw new PickleError('a tensor has no shape');
   }
   if (typeof storage !== 'object' || storage === null || !('source' in storage))
     throw new PickleError('a tensor has no storage');
-  return new TorchTensor(storage as TorchStorage, offset, shape as number[], strides as number[]);
+  const isNegated = metadata instanceof Map && metadata.get('neg') === true;
+  const view = { offset, shape: shape as number[], strides: strides as number[], isNegated };
+  return new TorchTensor(storage as TorchStorage, view);
+}
+
+/** `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype, metadata)`, of a storage of bytes. */
+function rebuildTypedTensor(
+  storage: unknown,
+  offset: unknown,
+  shape: unknown,
+  strides: unknown,
+  gradient: unknown,
+  hooks: unknown,
+  type: unknown,
+  metadata: unknown,
+): TorchTensor | PickledUnknown {
+  const dtype = typeof type === 'string' && Object.hasOwn(dtypes, type) ? dtypes[type] : undefined;
+  if (dtype === undefined || storage instanceof PickledUnknown)
+    return new PickledUnknown(`a tensor of ${typeof type === 'string' ? type : 'an unknown type'}`);
+  const bytes = storage as TorchStorage;
+  const typed = { ...bytes, dtype, elements: Math.floor(bytes.elements / elementBytes[dtype]) };
+  return rebuildTensor(typed, offset, shape, strides, gradient, hooks, metadata);
+}
+
+/** Classes whose objects are tensors and nothing else. */
+const tensorClasses = ['torch.Tensor', 'torch.nn.parameter.Parameter', 'torch.nn.parameter.Buffer'];
+
+/** `_rebuild_from_type_v2(function, class, arguments, state)`: a tensor that has attributes. */
+function rebuildWithAttributes(rebuild: unknown, type: unknown, args: unknown): unknown {
+  const name = type instanceof PickledUnknown ? type.name : 'a tensor of an unknown class';
+  if (!tensorClasses.includes(name) || typeof rebuild !== 'function' || !Array.isArray(args))
+    return new PickledUnknown(name);
+  return (rebuild as PickleGlobal)(...(args as unknown[]));
 }

@@ -1,12 +1,17 @@
 import type { InputFile } from '../../base/input-file.js';
-import { elementBytes } from '../safetensors/header.js';
-import { checkpointGlobal, invalidCheckpoint, largestPickle, StorageType } from './checkpoint.js';
-import { PickleEndError, type PickleHost, textOf } from './pickle-machine.js';
+import { checkpointGlobal, invalidCheckpoint, largestPickle, storageReference } from './checkpoint.js';
+import { PickledUnknown, PickleEndError, type PickleHost, textOf } from './pickle-machine.js';
 import { unpickle } from './pickle.js';
 import type { StorageSource, TorchStorage } from './tensor.js';
 
 const magicNumber = 0x1950a86a20f9469cfc6cn;
 const protocolVersion = 1001;
+
+/** Length of a storage. */
+interface Extent {
+  readonly elements: number;
+  readonly bytes: number;
+}
 
 /**
  * Reads the structure of a checkpoint as PyTorch wrote it before 1.6: five pickles (magic number, version, system,
@@ -29,7 +34,7 @@ export async function readLegacyFormat(file: InputFile): Promise<unknown> {
 
 async function readHead(head: Uint8Array, file: InputFile): Promise<unknown> {
   const { path } = file;
-  const storages = new Map<string, TorchStorage>();
+  const storages = new Map<string, Extent>();
   const places = new Map<string, number>();
   const host = makeHost(file, storages, places);
   let position = 0;
@@ -38,7 +43,7 @@ async function readHead(head: Uint8Array, file: InputFile): Promise<unknown> {
     position = end;
     return value;
   };
-  if (next() !== magicNumber) throw invalidCheckpoint(path, 'it does not begin as one');
+  if (next() !== magicNumber) throw invalidCheckpoint(path, 'it is a pickle that torch.save did not write');
   const version = next();
   if (version !== protocolVersion) throw invalidCheckpoint(path, `its version is ${textOf(version)}`);
   const system = next();
@@ -57,7 +62,7 @@ async function locateStorages(
   file: InputFile,
   start: number,
   keys: readonly string[],
-  storages: ReadonlyMap<string, TorchStorage>,
+  storages: ReadonlyMap<string, Extent>,
   places: Map<string, number>,
 ): Promise<void> {
   const { path, bytes: size } = file;
@@ -75,7 +80,7 @@ async function locateStorages(
       throw invalidCheckpoint(path, `storage ${key} has ${elements} elements instead of ${storage.elements}`);
     }
     places.set(key, position + 8);
-    position += 8 + elements * elementBytes[storage.dtype];
+    position += 8 + storage.bytes;
   }
   if (size < position)
     throw invalidCheckpoint(path, `it should have ${position} bytes, but ends after ${size}`);
@@ -83,7 +88,7 @@ async function locateStorages(
 
 function makeHost(
   file: InputFile,
-  storages: Map<string, TorchStorage>,
+  storages: Map<string, Extent>,
   places: ReadonlyMap<string, number>,
 ): PickleHost {
   const { path } = file;
@@ -95,18 +100,17 @@ function makeHost(
     },
   };
   return {
-    global: (module, name) => checkpointGlobal(path, module, name),
+    global: checkpointGlobal,
     persistent: (id) => {
-      const [kind, type, key, , elements, view] = Array.isArray(id) ? (id as unknown[]) : [];
-      if (kind !== 'storage' || !(type instanceof StorageType) || typeof elements !== 'number') {
-        throw invalidCheckpoint(path, 'its pickle refers to something that is no storage');
-      }
-      const root = { source, key: textOf(key), dtype: type.dtype, elements, start: 0 };
-      storages.set(root.key, root);
+      const { type, key, elements, view } = storageReference(path, id);
+      const { dtype } = type;
+      storages.set(key, { elements, bytes: elements * type.elementBytes });
+      if (dtype === undefined) return new PickledUnknown(`torch.${type.name}`);
+      const root: TorchStorage = { source, key, dtype, elements, start: 0 };
       if (!Array.isArray(view)) return root;
       const [, start, length] = view as [unknown, unknown, unknown];
       if (!isCount(start) || !isCount(length) || start + length > elements)
-        throw invalidCheckpoint(path, `a view reaches outside of its storage ${root.key}`);
+        throw invalidCheckpoint(path, `a view reaches outside of its storage ${key}`);
       return { ...root, start, elements: length };
     },
   };

@@ -3,7 +3,7 @@ export type PickleGlobal = (...args: unknown[]) => unknown;
 
 /** Duties that the creator of a pickle leaves to its reader. */
 export interface PickleHost {
-  /** The meaning of a global; throws for one that is not known to be harmless. */
+  /** The meaning of a global: a function of the host's own, or something that is not called. */
   global(module: string, name: string): unknown;
   /** An object that is kept outside the pickle. */
   persistent(id: unknown): unknown;
@@ -13,8 +13,18 @@ export interface PickleHost {
 export class PickledAttributes extends Map<unknown, unknown> {}
 
 /**
- * Limit on what a pickle may make: a container costs as much as eight other values. A checkpoint's pickle takes about
- * 60 for a tensor.
+ * Stand-in for what is not known: a class, a function, or what a call of one would have made. It keeps the attributes and members that
+ * it is given, and does nothing.
+ */
+export class PickledUnknown extends PickledAttributes {
+  constructor(readonly name: string) {
+    super();
+  }
+}
+
+/**
+ * Limit on what a pickle may make: a container costs as much as eight other values. A checkpoint's pickle takes about 60 for a
+ * tensor.
  */
 const budget = 2 ** 22;
 const containerCost = 8;
@@ -63,8 +73,9 @@ export class Machine {
     return this.memo.get(index);
   }
 
-  /** Calls a global that the host allowed. */
+  /** Calls a function of the host; a call of what is unknown gives what is unknown. */
   call(callee: unknown, args: unknown): unknown {
+    if (callee instanceof PickledUnknown) return new PickledUnknown(callee.name);
     if (typeof callee !== 'function' || !Array.isArray(args))
       throw new PickleError('it calls what is no function');
     return (callee as PickleGlobal)(...(args as unknown[]));
@@ -76,15 +87,19 @@ export class Machine {
   }
 
   appendItems(target: unknown, items: readonly unknown[]): void {
+    if (target instanceof PickledUnknown) return;
     if (!Array.isArray(target)) throw new PickleError('it appends to what is no list');
     for (const item of items) target.push(item);
   }
 
-  /** Gives an object its attributes; those of a dictionary (PyTorch's `_metadata`) mean nothing to us. */
+  /**
+   * Gives an object its attributes, those in slots apart; those of a dictionary (PyTorch's `_metadata`) mean nothing to us,
+   * nor does what a class makes attributes of.
+   */
   build(target: unknown, state: unknown): void {
     if (!(target instanceof PickledAttributes)) return;
-    if (!(state instanceof Map)) throw new PickleError("an object's attributes are no dictionary");
-    for (const [key, value] of state) target.set(key, value);
+    for (const attributes of Array.isArray(state) ? (state as unknown[]) : [state])
+      if (attributes instanceof Map) for (const [key, value] of attributes) target.set(key, value);
   }
 }
 
@@ -109,6 +124,10 @@ export class PickleError extends Error {
 /** The bytes ended within a pickle: there is more to it, or it is damaged. */
 export class PickleEndError extends Error {
   override readonly name = 'PickleEndError';
+
+  constructor() {
+    super('it ends within a pickle');
+  }
 }
 
 /** Bytes of the longest whole number that is read: options and sizes have 8, PyTorch's magic number 10. */

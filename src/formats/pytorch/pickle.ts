@@ -84,6 +84,7 @@ const opcodes: Readonly<Record<number, Opcode | undefined>> = {
   0x42: push((cursor) => cursor.bytes(cursor.uint32())), // BINBYTES
   0x43: push((cursor) => cursor.bytes(cursor.uint8())), // SHORT_BINBYTES
   0x8e: push((cursor) => cursor.bytes(cursor.uint64())), // BINBYTES8
+  0x96: push((cursor) => cursor.bytes(cursor.uint64())), // BYTEARRAY8
   0x7d: push(() => new Map()), // EMPTY_DICT
   0x5d: push(() => []), // EMPTY_LIST
   0x29: push(() => []), // EMPTY_TUPLE
@@ -127,6 +128,11 @@ const opcodes: Readonly<Record<number, Opcode | undefined>> = {
   },
   0x52: call, // REDUCE
   0x81: call, // NEWOBJ
+  // NEWOBJ_EX
+  0x92: (machine, cursor) => {
+    machine.pop();
+    call(machine, cursor);
+  },
   // BUILD
   0x62: (machine) => {
     const state = machine.pop();

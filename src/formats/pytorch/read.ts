@@ -2,18 +2,17 @@ import { open } from 'node:fs/promises';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { InputFile } from '../../base/input-file.js';
-import { elementBytes } from '../safetensors/header.js';
 import { ZipArchive } from '../zip-reader.js';
 import {
   checkpointGlobal,
   invalidCheckpoint,
   largestPickle,
   plainValue,
-  StorageType,
+  storageReference,
   type TorchCheckpoint,
 } from './checkpoint.js';
 import { readLegacyFormat } from './legacy-format.js';
-import { textOf } from './pickle-machine.js';
+import { PickledUnknown } from './pickle-machine.js';
 import { unpickle } from './pickle.js';
 import type { StorageSource, TorchStorage } from './tensor.js';
 
@@ -21,7 +20,7 @@ import type { StorageSource, TorchStorage } from './tensor.js';
  * Opens a PyTorch checkpoint (`torch.save`), of the zip format or the one before it, of any size. Nothing in it is
  * executed.
  *
- * @throws UserError `file-missing`, `checkpoint-invalid`, `zip-invalid` or `checkpoint-unknown-global`.
+ * @throws UserError `file-missing`, `checkpoint-invalid` or `zip-invalid`.
  */
 export async function openTorchCheckpoint(path: string): Promise<TorchCheckpoint> {
   const { file, read } = (await isZip(path)) ? await openZip(path) : await openLegacy(path);
@@ -67,28 +66,26 @@ async function readZipFormat(archive: ZipArchive): Promise<unknown> {
   const { path } = archive;
   const pickleName = archive.names.find((name) => /(^|\/)data\.pkl$/.test(name));
   if (pickleName === undefined) throw invalidCheckpoint(path, 'the archive has no data.pkl');
+  if (archive.names.some((name) => /(^|\/)constants\.pkl$/.test(name)))
+    throw invalidCheckpoint(path, 'it is a TorchScript program, not a checkpoint');
   const folder = pickleName.slice(0, -'data.pkl'.length);
   await checkByteOrder(archive, `${folder}byteorder`);
   const source: StorageSource = {
     read: (key, start, length) => archive.readRange(`${folder}data/${key}`, start, length),
   };
-  const persistent = (id: unknown): TorchStorage => {
-    const [kind, type, key, , elements] = Array.isArray(id) ? (id as unknown[]) : [];
-    if (kind !== 'storage' || !(type instanceof StorageType) || typeof elements !== 'number') {
-      throw invalidCheckpoint(path, 'its pickle refers to something that is no storage');
-    }
+  const persistent = (id: unknown): TorchStorage | PickledUnknown => {
+    const { type, key, elements } = storageReference(path, id);
     const { dtype } = type;
-    const name = textOf(key);
-    const bytes = archive.bytes(`${folder}data/${name}`);
-    if (bytes !== elements * elementBytes[dtype]) {
-      throw invalidCheckpoint(path, `storage ${name} of ${elements} ${dtype} has ${bytes ?? 'no'} bytes`);
+    if (dtype === undefined) return new PickledUnknown(`torch.${type.name}`);
+    const bytes = archive.bytes(`${folder}data/${key}`);
+    if (bytes !== elements * type.elementBytes) {
+      throw invalidCheckpoint(path, `storage ${key} of ${elements} ${dtype} has ${bytes ?? 'no'} bytes`);
     }
-    return { source, key: name, dtype, elements, start: 0 };
+    return { source, key, dtype, elements, start: 0 };
   };
-  const global = (module: string, name: string) => checkpointGlobal(path, module, name);
   const pickleBytes = archive.bytes(pickleName)!;
   if (pickleBytes > largestPickle) throw invalidCheckpoint(path, `its pickle has ${pickleBytes} bytes`);
-  return unpickle(await archive.read(pickleName), 0, { global, persistent }).value;
+  return unpickle(await archive.read(pickleName), 0, { global: checkpointGlobal, persistent }).value;
 }
 
 async function checkByteOrder(archive: ZipArchive, name: string): Promise<void> {

@@ -20,6 +20,15 @@ export interface TorchStorage {
 /** Elements that a tensor of strides of zero may make of fewer. */
 const mostRepeated = 2 ** 20;
 
+/** View that a tensor has of its storage. */
+interface TensorView {
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  /** Present and true where its elements are those of the storage with the other sign. */
+  readonly isNegated?: boolean;
+}
+
 /** A tensor of a checkpoint, read when asked for. */
 export class TorchTensor {
   readonly dtype: SafetensorsDtype;
@@ -27,14 +36,16 @@ export class TorchTensor {
   readonly #storage: TorchStorage;
   readonly #offset: number;
   readonly #strides: readonly number[];
+  readonly #isNegated: boolean;
 
   /** @throws RangeError when the tensor would reach outside of its storage. */
-  constructor(storage: TorchStorage, offset: number, shape: readonly number[], strides: readonly number[]) {
+  constructor(storage: TorchStorage, { offset, shape, strides, isNegated = false }: TensorView) {
     this.dtype = storage.dtype;
     this.shape = shape;
     this.#storage = storage;
     this.#offset = offset;
     this.#strides = strides;
+    this.#isNegated = isNegated;
     const sizes = [offset, ...shape, ...strides];
     const isSound =
       shape.length === strides.length && sizes.every((size) => Number.isSafeInteger(size) && size >= 0);
@@ -49,6 +60,12 @@ export class TorchTensor {
       );
   }
 
+  /** Text that is the same for two tensors that show the same elements. */
+  get identity(): string {
+    const { key, start, dtype } = this.#storage;
+    return [key, start, dtype, this.#offset, this.shape, this.#strides, this.#isNegated].join(' ');
+  }
+
   /** The tensor's elements in row-major order, whatever its strides. */
   async read(): Promise<TensorData> {
     const { source, key, dtype, start } = this.#storage;
@@ -57,6 +74,7 @@ export class TorchTensor {
     const raw = await source.read(key, (start + this.#offset) * bytes, this.#extent * bytes);
     const elements = new ArrayType(new Uint8Array(raw).buffer);
     const data = this.#isContiguous ? elements : this.#gathered(elements);
+    if (this.#isNegated) negate(dtype, data);
     return { dtype, shape: this.shape, data };
   }
 
@@ -90,5 +108,15 @@ export class TorchTensor {
       }
     }
     return out;
+  }
+}
+
+/** Changes the sign of every element: of a bit pattern its first bit. */
+function negate(dtype: SafetensorsDtype, data: TypedArray): void {
+  const signBit = { F16: 0x8000, BF16: 0x8000, F8_E4M3: 0x80, F8_E5M2: 0x80 } as const;
+  const bit = dtype in signBit ? signBit[dtype as keyof typeof signBit] : undefined;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    data[i] = bit === undefined || typeof value === 'bigint' ? -value : value ^ bit;
   }
 }

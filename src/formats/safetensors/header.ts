@@ -122,14 +122,32 @@ function isSizes(value: unknown): value is number[] {
 
 /** Element types of safetensors files that are understood. */
 export type SafetensorsDtype =
-  'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U64' | 'U32' | 'U16' | 'U8' | 'BOOL';
+  | 'F64'
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'F8_E4M3'
+  | 'F8_E5M2'
+  | 'C64'
+  | 'I64'
+  | 'I32'
+  | 'I16'
+  | 'I8'
+  | 'U64'
+  | 'U32'
+  | 'U16'
+  | 'U8'
+  | 'BOOL';
 
-/** The array that holds each element type: bit patterns for F16 and BF16, 0 and 1 for BOOL. */
+/** The array that holds each element type: bit patterns for F16, BF16 and F8, two numbers for C64, 0 and 1 for BOOL. */
 export const arrayTypes: Readonly<Record<SafetensorsDtype, TypedArrayConstructor>> = {
   F64: Float64Array,
   F32: Float32Array,
   F16: Uint16Array,
   BF16: Uint16Array,
+  F8_E4M3: Uint8Array,
+  F8_E5M2: Uint8Array,
+  C64: Float32Array,
   I64: BigInt64Array,
   I32: Int32Array,
   I16: Int16Array,
@@ -147,6 +165,9 @@ export const elementBytes: Readonly<Record<SafetensorsDtype, number>> = {
   F32: 4,
   F16: 2,
   BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  C64: 8,
   I64: 8,
   I32: 4,
   I16: 2,

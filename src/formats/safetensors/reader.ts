@@ -136,10 +136,24 @@ export function toFloat32({ dtype, data }: TensorData, name: string, path: strin
       return decodeFloat16(data as Uint16Array);
     case 'BF16':
       return decodeBfloat16(data as Uint16Array);
+    case 'F8_E5M2':
+      // The first byte of a half.
+      return decodeFloat16(Uint16Array.from(data as Uint8Array, (bits) => bits << 8));
+    case 'F8_E4M3':
+      return Float32Array.from(data as Uint8Array, decodeFloat8);
     default:
       throw new UserError({
         code: 'tensor-type',
         message: `${path}: tensor "${name}" was expected to hold floating-point numbers, but holds ${dtype}.`,
       });
   }
+}
+
+/** Sign, four bits of exponent (bias 7), three of mantissa; all ones are not a number, and there is no infinity. */
+function decodeFloat8(bits: number): number {
+  const exponent = (bits >> 3) & 15;
+  const mantissa = bits & 7;
+  if (exponent === 15 && mantissa === 7) return NaN;
+  const magnitude = exponent === 0 ? mantissa * 2 ** -9 : (8 + mantissa) * 2 ** (exponent - 10);
+  return bits & 0x80 ? -magnitude : magnitude;
 }

@@ -120,7 +120,8 @@ class ShardedTensors implements TensorReader {
   }
 }
 
-async function readIndex(path: string): Promise<Readonly<Record<string, string>>> {
+/** The file of each tensor. @throws UserError `safetensors-invalid` */
+export async function readIndex(path: string): Promise<Readonly<Record<string, string>>> {
   const readable = async () => {
     const { size } = await stat(path);
     if (size > largestHeader) throw invalid(path, `an index of ${size} bytes is too large`);

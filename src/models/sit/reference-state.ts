@@ -28,6 +28,8 @@ interface InferenceHints {
   readonly classes?: number | undefined;
   /** Probability to record. Zero: there is no null class. */
   readonly labelDropout?: number | undefined;
+  /** Used where no tensor tells it. */
+  readonly latentSize?: number | undefined;
 }
 
 const usualLabelDropout = 0.1;
@@ -49,8 +51,12 @@ export function inferConfig(shapes: StateShapes, path: string, hints: InferenceH
     return shape ?? [];
   };
   const [hiddenSize = 0, channels = 0, patchSize = 0] = shapeOf('x_embedder.proj.weight', 4);
-  const [, tokens = 0] = shapeOf(positionName, 3);
   const [rows = 0] = shapeOf('y_embedder.embedding_table.weight', 2);
+  // A table of rows of a block with mediators tells the grid too: [1, heads, mediators, grid, 1].
+  const table = [...shapes].find(([name]) => name.endsWith('.attn.ah_bias'))?.[1];
+  const told = table?.[3] ?? (hints.latentSize === undefined ? undefined : hints.latentSize / patchSize);
+  const isThere = shapes.has(positionName) || told === undefined;
+  const [, tokens = 0] = isThere ? shapeOf(positionName, 3) : [1, told ** 2];
   const grid = Math.sqrt(tokens);
   if (!Number.isInteger(grid))
     problems.push(`${positionName} has ${tokens} tokens, which are no square grid`);
@@ -150,15 +156,33 @@ function rankOf(name: string): readonly number[] {
   return [module, Number(number), part, leaves.findIndex((leaf) => name.endsWith(leaf))];
 }
 
+/** Rows of the last layer that are the sample's own, in the reference's order; the others predict a variance. */
+export function sampleRows({ patchSize, channels }: Pick<SiTConfig, 'patchSize' | 'channels'>): number[] {
+  return Array.from(
+    { length: patchSize ** 2 * channels },
+    (_, i) => Math.floor(i / channels) * 2 * channels + (i % channels),
+  );
+}
+
+/** Tensors of the last layer, which is half as wide in a model that predicts no variance. */
+export const lastLayer = ['final_layer.linear.weight', 'final_layer.linear.bias'] as const;
+
 /** Facts about a model in the reference's training options; each only where they have it. */
 interface ReferenceArgs {
+  /** Name of the model, such as `SiT-XL/2`. */
+  readonly model?: string;
   /** Size of an image; a latent is an eighth of it. */
   readonly imageSize?: number;
   readonly classes?: number;
   readonly mediators?: number;
   readonly interpolant?: InterpolantName;
   readonly prediction?: Prediction;
+  /** True where they are REPA's, whose time runs from data to noise. */
+  readonly isReversed?: boolean;
 }
+
+/** Paths by REPA's names. */
+const repaPaths: Readonly<Record<string, InterpolantName | undefined>> = { linear: 'linear', cosine: 'gvp' };
 
 /** Image pixels along a side of one latent pixel, in the reference. */
 export const referenceDownsample = 8;
@@ -168,11 +192,13 @@ export function readReferenceArgs(args: Readonly<Record<string, unknown>>): Refe
   const number = (key: string) => (typeof args[key] === 'number' ? args[key] : undefined);
   const text = (key: string) => (typeof args[key] === 'string' ? args[key] : undefined);
   const found = {
-    imageSize: number('image_size'),
+    model: text('model'),
+    imageSize: number('image_size') ?? number('resolution'),
     classes: number('num_classes'),
     mediators: number('mediator_num'),
-    interpolant: ours('interpolant', text('path_type')),
-    prediction: ours('prediction', text('prediction')),
+    interpolant: ours('interpolant', text('path_type')) ?? repaPaths[text('path_type') ?? ''],
+    prediction: text('prediction') === 'v' ? 'velocity' : ours('prediction', text('prediction')),
+    isReversed: typeof args.enc_type === 'string' || undefined,
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }

@@ -22,5 +22,7 @@ export const stage: StageKind<PretrainedConfig> = {
   dependsOnSeed: false,
   externalInputs: ({ path, classes }, folder) =>
     [path, ...(isFile(classes) ? [classes.file] : [])].map((input) => resolve(folder, input)),
+  describe: async (config, _resolve, _runtime, folder) =>
+    (await import('./open-pretrained.js')).describePretrained(config, folder),
   run: runLater(() => import('./run.js')),
 };

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { PretrainedConfig } from '../../generated/index.js';
+import type { StageFact } from '../../runner/stage.js';
 import type { ModelSource } from '../../weights/model-source.js';
 import { openModel } from '../../weights/open.js';
 import { isFile, readClassNames } from './classes.js';
@@ -15,4 +16,11 @@ export async function openPretrained(config: PretrainedConfig, folder: string): 
     ? await readClassNames(resolve(folder, config.classes.file))
     : config.classes;
   return openModel(resolve(folder, config.path), { ...config, classes });
+}
+
+/** Tells what is taken for what in a file, from its header. @throws UserError as `openPretrained` */
+export async function describePretrained(config: PretrainedConfig, folder: string): Promise<StageFact[]> {
+  const source = await openPretrained(config, folder);
+  await source.close();
+  return source.told.map((value) => ({ label: 'weights', value }));
 }

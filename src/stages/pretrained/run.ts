@@ -4,7 +4,7 @@ import type { PretrainedConfig } from '../../generated/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
-import type { ModelDescription } from '../../weights/model-source.js';
+import type { ModelSource } from '../../weights/model-source.js';
 import { writeSaved } from '../../weights/write.js';
 import { openPretrained } from './open-pretrained.js';
 
@@ -25,19 +25,22 @@ function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }
           tell({ type: 'progress', done, total, unit: 'tensors' });
         },
       });
-      tell({ type: 'summary', values: summaryOf(source.description) });
+      for (const message of source.told) tell({ type: 'notice', level: 'info', message });
+      tell({ type: 'summary', values: summaryOf(source) });
     } finally {
       await source.close();
     }
   });
 }
 
-function summaryOf({ config, interpolant, prediction, steps }: ModelDescription) {
+function summaryOf({ description, told }: ModelSource) {
+  const { config, interpolant, prediction, steps } = description;
   const { latentSize, patchSize, hiddenSize, depth, heads, classes, mediators } = config;
   const parameters = sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
     ...{ parameters, steps, latentSize, patchSize, hiddenSize, depth, heads, classes },
     mediators: new Set(mediators).size === 1 ? mediators[0]! : mediators,
     ...{ interpolant, prediction },
+    ...(told.length > 0 && { taken: told }),
   };
 }

@@ -1,7 +1,7 @@
-import type { CheckContext, StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
 import { unsupportedCombination } from '../../transport/interval.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
+import type { CheckContext, StageCheck } from '../shared/check.js';
 import { trainedOn, trainedShape } from '../shared/latent-checks.js';
 
 /** Stored latents are cropped and mirrored by the stage that encodes. */

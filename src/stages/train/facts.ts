@@ -7,6 +7,7 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import { type MemoryChoice, trainingMemory } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import { describePretrained } from '../pretrained/open-pretrained.js';
 import { requireMemory } from '../shared/memory.js';
 import { formatLarge, type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
@@ -27,6 +28,7 @@ export async function describeTrain(
       ? undefined
       : await (await import('./start.js')).plannedCarry(config, resolve, directory);
   return [
+    ...(typeof config.start === 'object' ? await describePretrained(config.start, directory) : []),
     ...(carry === undefined ? [] : carryLines(carry).map((value) => ({ label: 'start', value }))),
     ...(latents === undefined ? [] : modelFacts(config, latents, workers)),
     ...lengthFacts(config, latents?.count),

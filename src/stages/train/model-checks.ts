@@ -1,8 +1,8 @@
 import { counted } from '../../base/text.js';
 import type { BlockMediators } from '../../generated/index.js';
-import type { StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
 import { nearestMultiples } from '../autoencoder/checks.js';
+import type { StageCheck } from '../shared/check.js';
 import { trainedShape } from '../shared/latent-checks.js';
 
 /** A token is shared out evenly between the heads, and its position embedding has four equal parts. */

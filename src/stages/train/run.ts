@@ -93,7 +93,7 @@ class Training {
   notices(): readonly StageEvent[] {
     const { start, context } = this;
     if (start === undefined || !isFirstWorker(context)) return [];
-    const message = `Starts ${startSummary(start.name, start.carry).join('; ')}.`;
+    const message = `Starts ${startSummary(start, start.carry).join('; ')}.`;
     return [{ type: 'notice', level: 'info', message }];
   }
 
@@ -169,7 +169,7 @@ class Training {
       type: 'summary',
       values: {
         steps,
-        ...(this.start && { start: startSummary(this.start.name, this.start.carry) }),
+        ...(this.start && { start: startSummary(this.start, this.start.carry) }),
         parameters,
         samples: steps * config.globalBatch,
         expectedMemoryMegabytes: toMegabytes(expectedMemory(config, model, share.size, data.readingBytes)),

@@ -1,6 +1,6 @@
 import type { PretrainedConfig, TrainConfig } from '../../generated/index.js';
-import type { CheckContext, StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
+import type { CheckContext, StageCheck } from '../shared/check.js';
 import { trainedOn } from '../shared/latent-checks.js';
 
 /** Property that a model and the one that it starts from must have in common, and have not. */

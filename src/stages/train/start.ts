@@ -28,6 +28,8 @@ import { modelConfig } from './config.js';
 export interface StartModel {
   readonly name: string;
   readonly description: ModelDescription;
+  /** Sentences that say what was taken for what in its file. */
+  readonly told: readonly string[];
   /** Opens its weights, those of an average of that decay where it keeps one. Close them after use. */
   open(decay?: number): Promise<ModelSource>;
 }
@@ -40,7 +42,7 @@ export async function findStart(
   if (start === undefined) return undefined;
   if (typeof start === 'object') {
     const open = () => openPretrained(start, pipelineDirectory);
-    return { name: start.path, description: await describedBy(open), open };
+    return { name: start.path, ...(await describedBy(open)), open };
   }
   const { directory } = input(start);
   const { weights, ...description } = await readSavedModel(directory);
@@ -48,6 +50,7 @@ export async function findStart(
   return {
     name: start,
     description,
+    told: [],
     open: (decay) => {
       const average = paths[`ema-${decay ?? 'none'}`];
       return savedSource(directory, { weights: 'all' }, average && join(directory, average));
@@ -55,10 +58,12 @@ export async function findStart(
   };
 }
 
-async function describedBy(open: () => Promise<ModelSource>): Promise<ModelDescription> {
+async function describedBy(
+  open: () => Promise<ModelSource>,
+): Promise<Pick<ModelSource, 'description' | 'told'>> {
   const source = await open();
   await source.close();
-  return source.description;
+  return source;
 }
 
 /**
@@ -151,11 +156,13 @@ async function plannedStart(
   resolve: Resolve,
   directory: string,
 ): Promise<PlannedStart | undefined> {
-  if (typeof start === 'object') return describedBy(() => openPretrained(start, directory));
+  if (typeof start === 'object')
+    return (await describedBy(() => openPretrained(start, directory))).description;
   const { kind, config, output } = resolve(start);
   if (output !== undefined) return readSavedModel(output.directory);
   if (kind === 'pretrained')
-    return describedBy(() => openPretrained(config as unknown as PretrainedConfig, directory));
+    return (await describedBy(() => openPretrained(config as unknown as PretrainedConfig, directory)))
+      .description;
   const training = config as unknown as TrainConfig;
   const latents = plannedTrainingLatents(training, resolve);
   if (latents === undefined) return undefined;
@@ -168,7 +175,8 @@ const classesOf = ({ classNames }: Pick<PlannedImages, 'classNames'>): Pick<Carr
   classNames === undefined ? {} : { classes: classNames };
 
 /** Summary of a start, as it is recorded. */
-export const startSummary = (name: string, carry: Carry): readonly string[] => [
+export const startSummary = ({ name, told }: StartModel, carry: Carry): readonly string[] => [
   `from ${name}`,
+  ...told.map((line) => line.replace(/\.$/, '')),
   ...carryLines(carry),
 ];

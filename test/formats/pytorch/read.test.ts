@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TorchValue } from '../../../src/formats/pytorch/checkpoint.js';
 import { openTorchCheckpoint } from '../../../src/formats/pytorch/read.js';
 import type { TorchTensor } from '../../../src/formats/pytorch/tensor.js';
+import { openModel } from '../../../src/weights/open.js';
 import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
 
 let folder: string;
@@ -92,9 +93,9 @@ describe.each(['torch_zip.pt', 'torch_legacy.pt'])('%s, written by PyTorch', (na
 describe('refuses', () => {
   it('a checkpoint that asks for code to be run, naming it and running nothing', async () => {
     const path = fixture('torch_code.pt');
-    await expect(openTorchCheckpoint(path)).rejects.toMatchObject({
+    await expect(openModel(path, { weights: 'all' })).rejects.toMatchObject({
       code: 'checkpoint-unknown-global',
-      message: `${path}: the checkpoint refers to posix.system, which is not among the things that are read.`,
+      message: `${path}: expected a dictionary with the tensors of a SiT, found the keys x; it also refers to posix.system, of which nothing is executed.`,
     });
     await expect(access('/tmp/executed')).rejects.toThrow();
   });

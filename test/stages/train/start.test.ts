@@ -60,6 +60,7 @@ it('begins with weights as PyTorch has them: mediators in place of full attentio
   await write('file', file());
   const planned = await startPipeline(folder, ['plan', 'file.yaml']);
   expect(planned.exitCode, planned.stderr).toBe(0);
+  const taken = 'Weights: `model`; their moving average: `ema`';
   const told = [
     '30 tensors carried',
     '26 tensors new: attention.depthwise, attention.mediatorBias, attention.queryBias of blocks 0, 2; modulation, attention.qkv, attention.projection, mlp.in, mlp.out of block 2',
@@ -70,7 +71,7 @@ it('begins with weights as PyTorch has them: mediators in place of full attentio
   expect(ran.exitCode, ran.stdout + ran.stderr).toBe(0);
   const classes = '2 of 3 classes carried by name; new: squares; dropped: cat';
   expect(ran.stdout.replaceAll(/\s+/g, ' ')).toContain(
-    `Starts from teacher.pt; ${told.join('; ')}; ${classes}.`,
+    `Starts from teacher.pt; ${taken}; ${told.join('; ')}; ${classes}.`,
   );
   const { saved, values } = await trained('file');
   expect(saved.classes).toEqual(['circles', 'squares', 'triangles']);
@@ -95,7 +96,7 @@ it('begins with weights as PyTorch has them: mediators in place of full attentio
   const manifest = JSON.parse(
     await readFile(join(folder, 'runs', 'file', 'latest', 'train', 'manifest.json'), 'utf8'),
   ) as { summary: { start: string[] } };
-  expect(manifest.summary.start).toEqual(['from teacher.pt', ...told, classes]);
+  expect(manifest.summary.start).toEqual(['from teacher.pt', taken, ...told, classes]);
   const again = await startPipeline(folder, ['plan', 'file.yaml', '--force', 'train']);
   expect(again.stdout).toContain(`start: ${classes}`);
 }, 240_000);
