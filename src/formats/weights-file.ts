@@ -93,7 +93,7 @@ function collect(value: TorchValue, collected: Collected, key: string): void {
   if (value instanceof TorchUnknown) collected.unknown.add(value.name);
   const members = isModule(value)
     ? [...moduleTensors(value)]
-    : Object.entries(value instanceof TorchUnknown ? value.entries : value);
+    : Object.entries(Array.isArray(value) ? value : entriesOf(value));
   const tensors = members.flatMap(([name, item]) =>
     item instanceof TorchTensor ? [[name, stored(item, name, collected.path)] as const] : [],
   );
@@ -106,8 +106,7 @@ function collect(value: TorchValue, collected: Collected, key: string): void {
         members.flatMap(([name, item]) => (item instanceof TorchUnknown ? [[name, item.name] as const] : [])),
       ),
     });
-  for (const [name, item] of members)
-    collect(item as TorchValue, collected, key === '' ? name : `${key}.${name}`);
+  for (const [name, item] of members) collect(item, collected, key === '' ? name : `${key}.${name}`);
 }
 
 function stored(tensor: TorchTensor, name: string, path: string): StoredTensor {
