@@ -91,9 +91,9 @@ function collect(value: TorchValue, collected: Collected, key: string): void {
   if (value instanceof TorchTensor || value instanceof Uint8Array) return;
   collected.seen.add(value);
   if (value instanceof TorchUnknown) collected.unknown.add(value.name);
-  const members = isModule(value)
+  const members: readonly (readonly [string, TorchValue])[] = isModule(value)
     ? [...moduleTensors(value)]
-    : Object.entries(Array.isArray(value) ? value : entriesOf(value));
+    : Object.entries(Array.isArray(value) ? (value as readonly TorchValue[]) : entriesOf(value));
   const tensors = members.flatMap(([name, item]) =>
     item instanceof TorchTensor ? [[name, stored(item, name, collected.path)] as const] : [],
   );
