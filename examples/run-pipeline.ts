@@ -1,5 +1,12 @@
 import { resolve } from 'node:path';
-import { formatDiagnostics, formatReason, loadPipeline, makePlan, runPipeline, stageRegistry } from 'mediator-sit';
+import {
+  formatDiagnostics,
+  formatReason,
+  loadPipeline,
+  makePlan,
+  runPipeline,
+  stageRegistry,
+} from 'mediator-sit';
 import { filter, lastValueFrom, tap, throttleTime } from 'rxjs';
 
 /**

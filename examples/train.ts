@@ -1,5 +1,25 @@
 import { join } from 'node:path';
-import { diffusionLoss, float32, floats, type HostTensor, imageGrid, initialValues, int32, interpolants, type LatentInputs, openSession, openTrainer, type RandomInputs, sampleSde, SiT, sit, sitParameters, startEngine, streamKey, writePng } from 'mediator-sit';
+import {
+  diffusionLoss,
+  float32,
+  floats,
+  type HostTensor,
+  imageGrid,
+  initialValues,
+  int32,
+  interpolants,
+  type LatentInputs,
+  openSession,
+  openTrainer,
+  type RandomInputs,
+  sampleSde,
+  SiT,
+  sit,
+  sitParameters,
+  startEngine,
+  streamKey,
+  writePng,
+} from 'mediator-sit';
 
 /**
  * Trains a small SiT with four mediators on drawings made here, disks and squares of 16 pixels, and draws new ones.
