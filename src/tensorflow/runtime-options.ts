@@ -56,7 +56,11 @@ export function checkRuntimeOptions(options: RuntimeOptions): void {
     if (!Object.hasOwn(allowed, key))
       return [`there is no option ${key}, only ${Object.keys(allowed).join(', ')}`];
     const [words, is] = allowed[key as keyof RuntimeOptions];
-    return is(value) ? [] : [`${key} must be ${words}; ${JSON.stringify(value) ?? typeof value} was found`];
+    return is(value)
+      ? []
+      : [
+          `${key} must be ${words}; ${(JSON.stringify(value) as string | undefined) ?? typeof value} was found`,
+        ];
   });
   if (problems.length > 0)
     throw new UserError({

@@ -70,7 +70,7 @@ function byReference<Method extends string>(
     entries.flatMap(([method, { reference }]) =>
       reference === undefined ? [] : [[reference, method as Method]],
     ),
-  ) as Record<string, Method>;
+  );
 }
 
 type Names = typeof referenceNames;

@@ -39,7 +39,12 @@ it.each<[code: string, cause: (folder: string) => unknown]>([
       renameSync(join(folder, 'a'), join(folder, 'b'));
     },
   ],
-  ['disk-full', () => writeFull()],
+  [
+    'disk-full',
+    () => {
+      writeFull();
+    },
+  ],
 ])('%s is said of a real error', async (code, cause) => {
   const folder = await temporaryFolder('errors');
   writeFileSync(join(folder, 'file'), '');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import { type RunOptions, runPipeline, type TimedRunEvent } from '../../src/runner/index.js';
-import type { Pipeline, PipelineStage } from '../../src/runner/pipeline.js';
+import type { Pipeline } from '../../src/runner/pipeline.js';
 import { toyRegistry } from './toy-kinds.js';
 
 export interface ToyStage {
@@ -47,7 +47,7 @@ export function toyPipeline(
           references: references.map((path) => ({ path, stage: at(config, path) })),
           withoutEffect,
           origin: { file: 'toy.yaml', line: 1, column: 1 },
-        } as unknown as PipelineStage,
+        },
       ]),
     ),
   };

@@ -115,7 +115,7 @@ async function intactShards(directory: string, format: LatentFormat): Promise<Sh
   const partial = await readIndex<PartialIndex>(directory, partialIndexName).catch(() => undefined);
   if (!partial || !Array.isArray(partial.shards) || !sameFormat(partial, format)) return [];
   const intact: ShardEntry[] = [];
-  for (const shard of partial.shards) {
+  for (const shard of partial.shards as readonly ShardEntry[]) {
     const isFull = shard.count === format.shardSize;
     if (!isFull || (await sha256OfFile(join(directory, shard.file)).catch(() => undefined)) !== shard.sha256)
       break;

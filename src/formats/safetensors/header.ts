@@ -108,7 +108,7 @@ function checkCoverage(
 
 /** The beginning of a value's JSON. */
 function written(value: unknown): string {
-  const text = String(JSON.stringify(value));
+  const text = (JSON.stringify(value) as string | undefined) ?? typeof value;
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 

@@ -135,10 +135,11 @@ export function parseLock(text: string, path: string): Lock {
     Object.values(lock.stages).every(isStage)
   )
     return lock as Lock;
+  const format: unknown = lock?.format;
   throw new UserError({
     code: 'lock-invalid',
     usage: true,
-    message: `${path}: expected a lock of format 1, found ${problem ?? (typeof lock?.format === 'number' && lock.format !== 1 ? `one of format ${lock.format}` : 'something else')}.`,
+    message: `${path}: expected a lock of format 1, found ${problem ?? (typeof format === 'number' && format !== 1 ? `one of format ${format}` : 'something else')}.`,
     remedy: 'Take it from version control again, or write it anew with `pipeline lock`.',
   });
 }

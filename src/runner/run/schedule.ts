@@ -60,7 +60,7 @@ export async function runInTurn(
     { readonly placed: Demand & { on: readonly string[] }; ended: Promise<void> }
   >();
   let waiting = stages;
-  let goesOn = true;
+  const state = { goesOn: true };
   const placeOf = (id: string): readonly string[] | undefined => {
     const demand = demands.get(id) ?? nothing;
     const placed = [...running.values()].map((each) => each.placed);
@@ -70,14 +70,14 @@ export async function runInTurn(
   for (;;) {
     for (const planned of waiting) {
       const { id, references } = planned.stage;
-      if (!goesOn || signal.aborted) break;
+      if (!state.goesOn || signal.aborted) break;
       const on = references.every(({ stage }) => done.has(stage)) ? placeOf(id) : undefined;
       if (on === undefined) continue;
       waiting = waiting.filter((each) => each !== planned);
       const ended = start(planned, on).then((isDone) => {
         running.delete(id);
         if (isDone) done.add(id);
-        else goesOn = false;
+        else state.goesOn = false;
       });
       running.set(id, { placed: { ...(demands.get(id) ?? nothing), on }, ended });
     }
