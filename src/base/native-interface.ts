@@ -1,4 +1,6 @@
+import { fsyncSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
 
 /** Stack size of a native thread on Linux. Only what is touched takes memory. */
 const stackBytes = 8 * 2 ** 20;
@@ -15,8 +17,26 @@ export function nativeInterface(): typeof import('koffi') {
   if (koffi === undefined) {
     koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
     koffi.config({ async_stack_size: stackBytes });
+    if (isMainThread) process.on('exit', leaveUnlessSynced);
   }
   return koffi;
+}
+
+/** What a terminal, a pipe and a closed descriptor say to a sync, which need none. */
+const needsNoSync = ['EINVAL', 'EBADF', 'ENOTSUP', 'EROFS'];
+
+/**
+ * Ends the process at once where what it printed cannot be synced, as on a failing disk: koffi syncs it too as the process
+ * ends, tells of the failure with a lock held that telling takes, and waits for itself for good.
+ */
+function leaveUnlessSynced(exitCode: number): void {
+  for (const descriptor of [1, 2])
+    try {
+      fsyncSync(descriptor);
+    } catch (error) {
+      if (needsNoSync.includes((error as NodeJS.ErrnoException).code ?? '')) continue;
+      koffi!.load(null).func('void _exit(int)')(exitCode);
+    }
 }
 
 /**

@@ -159,7 +159,7 @@ process.exit(failures > 0 || count === 0 ? 1 : 0);
 async function refuseCalls(): Promise<void> {
   const shard = /^latents-00001\.safetensors$/;
   const all = [
-    { stage: 'latents', call: 'fsync', error: 'EIO', nth: 3 },
+    { stage: 'latents', call: 'fsync', error: 'EIO', nth: 2 },
     { stage: 'latents', call: 'rename', error: 'EACCES', nth: 3 },
     { stage: 'train', call: 'fsync', error: 'EIO', nth: 5 },
     { stage: 'train', call: 'rename', error: 'EACCES', nth: 6 },
@@ -190,7 +190,7 @@ async function refuseCalls(): Promise<void> {
       folder,
       ['run', 'tiny.yaml', '--until', stage],
       runs,
-      // strace counts calls of each thread: files have one, and the main thread syncs stdout and stderr at its end.
+      // strace counts calls of each thread: files have one. The main thread's second is that of stderr, at its end.
       { UV_THREADPOOL_SIZE: '1' },
       [...['strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null'], ...inject],
     );
