@@ -62,10 +62,14 @@ export function reportLockDifferences(
     place === undefined ? [] : [diagnosticAt(place, difference)],
   );
   const elsewhere = places.filter(({ place }) => place === undefined);
-  if (inFile.length > 0) stderr.write(`${formatDiagnostics(inFile, { color })}\n\n`);
-  for (const { difference } of elsewhere) stderr.write(`${formatDifference(difference)}\n`);
+  if (inFile.length > 0)
+    say(
+      stderr,
+      `${formatDiagnostics(inFile, { color, width: stderr.isTTY ? stderr.columns : Infinity })}\n\n`,
+    );
+  for (const { difference } of elsewhere) say(stderr, `${formatDifference(difference)}\n`);
   if (elsewhere.length > 0) stderr.write('\n');
-  stderr.write(formatFailure({ code, message, ...(remedy !== undefined && { remedy }) }, color));
+  say(stderr, formatFailure({ code, message, ...(remedy !== undefined && { remedy }) }, color));
   return exitCodes.invalid;
 }
 

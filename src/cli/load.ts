@@ -55,7 +55,7 @@ export async function showDiagnostics(
 /** Shows an input that is missing at its line of the file, and gives the exit code. Any other error is thrown on. */
 export async function reportMissing(
   error: unknown,
-  { missing }: Loaded,
+  { missing }: Pick<Loaded, 'missing'>,
   services: Services,
 ): Promise<number> {
   const { InputMissing } = await import('../runner/plan/read-inputs.js');

@@ -8,6 +8,7 @@ import { ProgressMeter } from '../runner/runs/progress-meter.js';
 import type { StageProgress } from '../runner/stage.js';
 import { paceFacts, position } from './renderers/sentences.js';
 import { exitCodes, onInterrupt, type Services, shortPath } from './services.js';
+import { say } from './wrap.js';
 
 export interface TransferOptions {
   readonly force?: boolean;
@@ -63,14 +64,15 @@ export async function transfer(
     });
     progress.end();
     const { kind, path, bytes } = made;
-    stdout.write(
+    say(
+      stdout,
       json === true ? `${JSON.stringify(made)}\n` : `${shortPath(path)}: ${kind}, ${formatBytes(bytes)}\n`,
     );
     return exitCodes.done;
   } catch (error) {
     progress.end();
     if (!interrupts.signal.aborted || !isAbortError(error)) throw error;
-    stderr.write('Interrupted: nothing was written.\n');
+    say(stderr, 'Interrupted: nothing was written.\n');
     return exitCodes.interrupted;
   } finally {
     interrupts.release();

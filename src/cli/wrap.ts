@@ -18,9 +18,10 @@ export function wrap(text: string, width: number): string {
 
 function wrapLine(line: string, width: number): string {
   const [columns] = /^ *(?:\S+(?: \S+)*? {2,})*/.exec(line)!;
-  const indent = ' '.repeat(stringWidth(columns) <= width / 2 ? stringWidth(columns) : 2);
   const [first = '', ...words] = line.slice(columns.length).split(' ');
-  const lines = [columns + first];
+  const fits = columns.trim() === '' || stringWidth(columns + first) <= width;
+  const indent = ' '.repeat(fits && stringWidth(columns) <= width / 2 ? stringWidth(columns) : 2);
+  const lines = fits ? [columns + first] : [columns.trimEnd(), indent + first];
   for (const word of words) {
     const longer = `${lines.at(-1)!} ${word}`;
     if (stringWidth(longer) <= width) lines[lines.length - 1] = longer;

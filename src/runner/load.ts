@@ -95,7 +95,7 @@ export async function readConfiguration(
 }
 
 /** A path at which there is nothing. */
-interface MissingPath extends Diagnostic {
+export interface MissingPath extends Diagnostic {
   /** Absolute. */
   readonly path: string;
 }

@@ -26,19 +26,24 @@ export async function toyProject(): Promise<string> {
   return folder;
 }
 
-/** Runs the command line over the toy stages in a folder, within this process. */
+/**
+ * Runs the command line over the toy stages in a folder, within this process.
+ *
+ * @param columns width of the terminal that it prints to; elsewhere by default
+ */
 export async function toyCommand(
   cwd: string,
   args: readonly string[],
+  columns?: number,
 ): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> {
   const before = process.cwd();
   process.chdir(cwd);
-  const [stdout, stderr] = [new Captured(), new Captured()];
+  const [stdout, stderr] = [new Captured(columns), new Captured(columns)];
   try {
     const exitCode = await runCli(args, {
       stdout: stdout as unknown as NodeJS.WriteStream,
       stderr: stderr as unknown as NodeJS.WriteStream,
-      env: { NO_COLOR: '1' },
+      env: { NO_COLOR: '1', CI: '1' },
       loadRegistry: () => Promise.resolve(toyRegistry()),
       forceExit: () => undefined,
     });
@@ -50,6 +55,12 @@ export async function toyCommand(
 
 class Captured extends Writable {
   text = '';
+  readonly isTTY: boolean;
+
+  constructor(readonly columns = 0) {
+    super();
+    this.isTTY = columns > 0;
+  }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.text += chunk.toString();

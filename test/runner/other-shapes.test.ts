@@ -106,3 +106,13 @@ it('a summary that was edited is found out', async () => {
   });
   expect(outcomes(events).at(-1)).toBe('run-finished');
 });
+
+it('a folder in the place of the history of stages is named, and told of as what a person can mend', async () => {
+  const path = join(runs, 'toy', 'history.jsonl');
+  await mkdir(path, { recursive: true });
+  const failed = (await run(directory, pipeline())).find((event) => event.type === 'stage-failed');
+  expect(failed).toMatchObject({
+    stage: 'images',
+    failure: { code: 'not-a-file', message: expect.stringContaining(path) as string },
+  });
+});

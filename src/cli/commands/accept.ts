@@ -6,6 +6,7 @@ import { formatReason } from '../../runner/plan/reasons.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { loadWithSources, reportMissing } from '../load.js';
 import { exitCodes, type Services, shortPath } from '../services.js';
+import { say } from '../wrap.js';
 
 export interface AcceptOptions {
   readonly set: string[];
@@ -47,7 +48,7 @@ async function acceptAll(
       planned.reasons.length === 0
         ? 'cached already'
         : await acceptLine(planned, pipeline.name, runsRoot, file);
-    services.stdout.write(`${id}: ${line}\n`);
+    say(services.stdout, `${id}: ${line}\n`);
   }
   return exitCodes.done;
 }

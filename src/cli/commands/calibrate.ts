@@ -12,7 +12,7 @@ import type { CalibratedChoice, Calibration } from '../../stages/calibrate/calib
 import { samplerChoice } from '../../stages/sample/config.js';
 import type { StageOf } from '../../stages/shared/check.js';
 import { stepFacts } from '../../transport/integrators.js';
-import { loadWithSources } from '../load.js';
+import { loadWithSources, reportMissing } from '../load.js';
 import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
 import { say } from '../wrap.js';
 import { chooseRenderer, exitCode } from './run.js';
@@ -39,7 +39,9 @@ export async function calibrate(
   const sample = phasedStage(loaded.pipeline, options.stage);
   if (options.write !== undefined) await phasesIn(options.write, sample.id, sample.config.phases!.length);
   const pipeline = withCalibration(loaded.pipeline, sample, options);
-  const { directory, code } = await runCalibration(pipeline, calibrationId(sample), options, services);
+  const { directory, code } = await runCalibration(pipeline, calibrationId(sample), options, services).catch(
+    async (error: unknown) => ({ directory: undefined, code: await reportMissing(error, loaded, services) }),
+  );
   if (directory === undefined) return code;
 
   const { readCalibration } = await import('../../stages/calibrate/calibration.js');

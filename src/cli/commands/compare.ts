@@ -12,6 +12,7 @@ import type { Json } from '../../runner/stage.js';
 import { runColumns } from '../run-lines.js';
 import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
 import { type Cell, type Column, formatTable } from '../table.js';
+import { say } from '../wrap.js';
 
 export interface CompareOptions {
   readonly json?: boolean;
@@ -32,10 +33,10 @@ export async function compare(
     const path = resolve(options.html);
     const { comparisonPage } = await import('../../ui/pages/comparison-page.js');
     await writeFileWhole(path, await comparisonPage(comparison));
-    if (options.json !== true) stdout.write(`Comparison: ${shortPath(path)}\n`);
+    if (options.json !== true) say(stdout, `Comparison: ${shortPath(path)}\n`);
   }
   if (options.json === true) stdout.write(`${JSON.stringify(asJson(comparison))}\n`);
-  else if (options.html === undefined) stdout.write(formatComparison(comparison, services));
+  else if (options.html === undefined) say(stdout, formatComparison(comparison, services));
   return exitCodes.done;
 }
 
@@ -68,7 +69,10 @@ function formatComparison({ runs, configuration, figures }: Comparison, { stdout
   const sections = [
     table([
       { heading: '', cells: runs.map((_, i) => ({ text: letter(i), style: chalk.bold })) },
-      ...runColumns(runs, chalk).slice(0, -1),
+      ...runColumns(runs, chalk)
+        .slice(0, -1)
+        // The letter names the run.
+        .map((column) => (column.heading === 'run' ? { ...column, flexible: true } : column)),
     ]),
     configuration.length === 0
       ? 'The configurations are the same.\n'

@@ -34,7 +34,7 @@ async function lockLoaded(pipeline: Pipeline, options: LockOptions, services: Se
       message: `${shortPath(pipeline.file)}: a lock tells of finished outputs; ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none.`,
       remedy: `pipeline run ${shortPath(pipeline.file)}`,
     });
-  for (const note of plan.stages.flatMap(cachedNotes)) services.stderr.write(`note: ${note}\n`);
+  for (const note of plan.stages.flatMap(cachedNotes)) say(services.stderr, `note: ${note}\n`);
   const outputs = new Map(plan.stages.map(({ stage, output }) => [stage.id, output!]));
   const changed = await writeLock(makeLock(plan, outputs, options.set), pipeline.file);
   say(services.stdout, `${shortPath(lockPath(pipeline.file))}: ${changed ? 'written' : 'unchanged'}\n`);

@@ -4,6 +4,7 @@ import { findRunsRoot } from '../../runner/runs-root.js';
 import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import { runPage } from '../../ui/pages/run-page.js';
 import { exitCodes, type Services, shortPath } from '../services.js';
+import { say } from '../wrap.js';
 
 export interface ReportOptions {
   readonly output?: string;
@@ -16,6 +17,6 @@ export async function report(reference: string, options: ReportOptions, services
   const run = findRun(reference, await listRuns(runsRoot));
   const path = options.output === undefined ? join(run.directory, 'run.html') : resolve(options.output);
   await writeFileWhole(path, await runPage(run));
-  services.stdout.write(`Report: ${shortPath(path)}\n`);
+  say(services.stdout, `Report: ${shortPath(path)}\n`);
   return exitCodes.done;
 }

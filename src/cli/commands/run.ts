@@ -128,7 +128,8 @@ export async function inCluster(
   if (cluster === undefined) return work(undefined);
   if (cluster.rank > 0) return follow(cluster, services);
   if (!isOnOneMachine(cluster))
-    services.stderr.write(
+    say(
+      services.stderr,
       `warning: ${cluster.addresses.length} processes (${cluster.source}) exchange without encryption or password, and listen on all interfaces of their machines: whoever reaches their ports can run code as you. Keep them within a network that you trust (docs/workers.md).\n`,
     );
   const leader = await ClusterLeader.listen(cluster);
@@ -144,7 +145,7 @@ export async function inCluster(
 async function follow(cluster: Cluster, { stdout, forceExit }: Services): Promise<number> {
   const { rank, addresses, control, source } = cluster;
   const interrupts = onInterrupt(() => undefined, forceExit);
-  stdout.write(`Process ${rank} of ${addresses.length} (${source}): works for process 0 at ${control}.\n`);
+  say(stdout, `Process ${rank} of ${addresses.length} (${source}): works for process 0 at ${control}.\n`);
   try {
     return await followLeader(
       cluster,

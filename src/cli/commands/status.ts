@@ -9,6 +9,7 @@ import { runColumns } from '../run-lines.js';
 import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
 import { formatTable } from '../table.js';
 import { withoutEffect } from '../without-effect.js';
+import { say } from '../wrap.js';
 
 export interface StatusOptions {
   readonly state: readonly RunState[];
@@ -34,12 +35,13 @@ export async function status(
     return watch(async () => selectRuns((await scanRuns(runsRoot)).runs, filters, options), services);
   }
   const { runs: all, problems } = await scanRuns(runsRoot);
-  for (const { message } of problems) stderr.write(`note: ${message}\n`);
+  for (const { message } of problems) say(stderr, `note: ${message}\n`);
   const runs = selectRuns(all, filters, options);
   if (options.json === true) stdout.write(`${JSON.stringify(runs.map(asJson))}\n`);
   else if (runs.length > 0) stdout.write(asTable(runs, services));
   else
-    stdout.write(
+    say(
+      stdout,
       `${isFiltered(filters, options) ? 'No such runs' : 'No runs yet'} in ${shortPath(runsRoot)}.\n`,
     );
   return exitCodes.done;

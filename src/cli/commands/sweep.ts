@@ -28,13 +28,14 @@ import { runSweep, type SweepOptions } from '../../runner/sweep/run-sweep.js';
 import { slurmLauncher } from '../../runner/sweep/slurm-launcher.js';
 import { sweptKeys, type Trial, trialsOf } from '../../runner/sweep/trial.js';
 import { availableMemory } from '../../stages/shared/memory.js';
-import { loadWithTrials } from '../load.js';
+import { loadWithTrials, reportMissing } from '../load.js';
 import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
 import type { ClosingOptions } from '../sweep/closing.js';
 import { liveSweepRenderer } from '../sweep/live.js';
 import { plainSweepRenderer, type SweepRenderer } from '../sweep/plain.js';
 import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
 import { withoutEffect } from '../without-effect.js';
+import { say } from '../wrap.js';
 
 export interface SweepCommandOptions {
   readonly set: string[];
@@ -70,18 +71,16 @@ export async function sweep(file: string, options: SweepCommandOptions, services
   const planned = await planSweep({
     ...{ trials, runsRoot, until: options.until, forced },
     registry: await services.loadRegistry(),
-  });
+  }).catch((error: unknown) => reportMissing(error, loaded, services));
+  if (typeof planned === 'number') return planned;
   if (options.sort !== undefined) {
     const before = await readResults(join(sweepFolder(runsRoot, pipeline.name), resultsName));
     const metrics = [...possibleMetrics(planned), ...metricNames(before?.trials ?? [])];
     findColumn(parseSort(options.sort).name, sweptKeys(trials), metrics);
   }
   if (options.plan === true) {
-    stdout.write(
-      options.json === true
-        ? `${JSON.stringify(sweepPlanJson(pipeline, planned))}\n`
-        : sweepPlanText(pipeline, planned, usesColor(stdout, env)),
-    );
+    if (options.json === true) stdout.write(`${JSON.stringify(sweepPlanJson(pipeline, planned))}\n`);
+    else say(stdout, sweepPlanText(pipeline, planned, usesColor(stdout, env)));
     return exitCodes.done;
   }
   const renderer = sweepRenderer(planned, options, services);
@@ -120,7 +119,7 @@ export async function sweep(file: string, options: SweepCommandOptions, services
   }
   if (last !== undefined && 'json' in last) {
     const page = await writePage(last.json);
-    if (options.json !== true && page !== undefined) stdout.write(`Page: ${shortPath(page)}\n`);
+    if (options.json !== true && page !== undefined) say(stdout, `Page: ${shortPath(page)}\n`);
   }
   return exitCode(last);
 }

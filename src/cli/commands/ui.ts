@@ -6,6 +6,7 @@ import { execa } from 'execa';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { serveRuns } from '../../ui/server.js';
 import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
+import { say } from '../wrap.js';
 
 export interface UiOptions {
   readonly port: number;
@@ -22,10 +23,10 @@ export async function ui(options: UiOptions, services: Services): Promise<number
   // Nobody else may enter it.
   const folder = options.open === true ? await mkdtemp(join(tmpdir(), 'pipeline-ui-')) : undefined;
   try {
-    stdout.write(`Runs in ${shortPath(runsRoot)}: ${server.address}\n`);
-    stdout.write('Only this machine can open it, with this address. Ctrl-C ends it.\n');
+    say(stdout, `Runs in ${shortPath(runsRoot)}: ${server.address}\n`);
+    say(stdout, 'Only this machine can open it, with this address. Ctrl-C ends it.\n');
     if (folder !== undefined && !(await openInBrowser(server.address, folder)))
-      stderr.write('No browser could be opened: open the address above.\n');
+      say(stderr, 'No browser could be opened: open the address above.\n');
     if (!interrupts.signal.aborted) await once(interrupts.signal, 'abort');
   } finally {
     await server.close();

@@ -22,8 +22,8 @@ export async function validate(
       valid = false;
       continue;
     }
-    const { pipeline, trials, warnings } = loaded;
-    await showDiagnostics(warnings, services);
+    const { pipeline, trials, missing } = loaded;
+    await showDiagnostics(missing(), services);
     const facts = [
       counted(pipeline.stages.size, 'stage'),
       ...(trials ? [counted(trials.length, 'trial')] : []),

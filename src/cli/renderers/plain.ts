@@ -20,19 +20,20 @@ import {
   stageTime,
   waitingSentence,
 } from './sentences.js';
+import { say } from '../wrap.js';
 
 const progressEverySeconds = 5;
 
 /** Lines that stay, for logs and pipes: progress at most every few seconds. */
 export function plainRenderer(
-  stdout: NodeJS.WritableStream,
-  stderr: NodeJS.WritableStream,
+  stdout: NodeJS.WriteStream,
+  stderr: NodeJS.WriteStream,
   clock: () => number = () => performance.now() / 1000,
 ): Renderer {
   const meters = new Map<string, ProgressMeter>();
   const lastProgress = new Map<string, number>();
   const line = (text: string): void => {
-    stdout.write(`${text}\n`);
+    say(stdout, `${text}\n`);
   };
   const started = clock();
   const isDue = (stage: string): boolean => {
@@ -88,7 +89,7 @@ export function plainRenderer(
         );
         break;
       case 'stage-failed':
-        stderr.write(formatFailure(event.failure, false, { stage: event.stage, log: shortPath(event.log) }));
+        say(stderr, formatFailure(event.failure, false, { stage: event.stage, log: shortPath(event.log) }));
         runningOnSentences(event).forEach(line);
         break;
       case 'run-finished':
@@ -106,7 +107,7 @@ export function plainRenderer(
   return {
     show,
     stopping: () => {
-      stderr.write('Stopping; a second Ctrl-C stops at once.\n');
+      say(stderr, 'Stopping; a second Ctrl-C stops at once.\n');
     },
     end: () => undefined,
   };

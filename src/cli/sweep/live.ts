@@ -8,6 +8,7 @@ import { type ActiveStage, activeStageLines, fit } from '../renderers/live-lines
 import { waitingSentence } from '../renderers/sentences.js';
 import { type ClosingOptions, closingText } from './closing.js';
 import { endSentence, retrySentence, startFacts, type SweepRenderer } from './plain.js';
+import { say } from '../wrap.js';
 
 const redrawMilliseconds = 200;
 
@@ -21,7 +22,7 @@ export function liveSweepRenderer(stdout: NodeJS.WriteStream, closing: ClosingOp
   const timer = setInterval(draw, redrawMilliseconds).unref();
   const above = (text: string): void => {
     live.clear();
-    stdout.write(text);
+    say(stdout, text);
   };
   return {
     show: (event: TimedSweepEvent) => {

@@ -7,13 +7,14 @@ import { summaryFacts } from '../format.js';
 import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { shortPath } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';
+import { say } from '../wrap.js';
 
 const progressEverySeconds = 10;
 
 /** Lines that stay, for logs and pipes: what the stages of each trial come to, and now and then how far they are. */
 export function plainSweepRenderer(
-  stdout: NodeJS.WritableStream,
-  stderr: NodeJS.WritableStream,
+  stdout: NodeJS.WriteStream,
+  stderr: NodeJS.WriteStream,
   closing: ClosingOptions,
   clock: () => number = () => performance.now() / 1000,
 ): SweepRenderer {
@@ -21,7 +22,7 @@ export function plainSweepRenderer(
   const labels = new Map<string, string>();
   const meters = new Map<string, { meter: ProgressMeter; told: number }>();
   const line = (text: string): void => {
-    stdout.write(`${text}\n`);
+    say(stdout, `${text}\n`);
   };
 
   const showRunEvent = (trial: string, event: TimedRunEvent): void => {
@@ -83,12 +84,12 @@ export function plainSweepRenderer(
         case 'sweep-finished':
         case 'sweep-failed':
         case 'sweep-interrupted':
-          stdout.write(closingText(event, closing));
+          say(stdout, closingText(event, closing));
           break;
       }
     },
     stopping: () => {
-      stderr.write('Stopping the trials; a second Ctrl-C ends them at once.\n');
+      say(stderr, 'Stopping the trials; a second Ctrl-C ends them at once.\n');
     },
     end: () => undefined,
   };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { asUserError } from '../../base/files.js';
 import { type OutputPlace, replaceFile } from './layout.js';
 
 /** Record of an output while it is being made. */
@@ -152,8 +153,12 @@ export class History {
     )
       return;
     this.#uses.push(use);
-    await mkdir(dirname(this.#path), { recursive: true });
-    await appendFile(this.#path, `${JSON.stringify(use)}\n`);
+    try {
+      await mkdir(dirname(this.#path), { recursive: true });
+      await appendFile(this.#path, `${JSON.stringify(use)}\n`);
+    } catch (error) {
+      throw asUserError(error, this.#path);
+    }
   }
 }
 

@@ -1,5 +1,12 @@
-import { code, type Diagnostic, type Problem } from '../diagnostics.js';
-import { checkConfiguration, invalid, type Invalid, type LoadOptions, readConfiguration } from '../load.js';
+import { code, type Problem } from '../diagnostics.js';
+import {
+  checkConfiguration,
+  invalid,
+  type Invalid,
+  type LoadOptions,
+  type MissingPath,
+  readConfiguration,
+} from '../load.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Schema } from '../schema/schema.js';
 import { setValue } from '../yaml/overrides.js';
@@ -23,8 +30,8 @@ export type LoadedSweep =
       readonly pipeline: Pipeline;
       /** Trials; undefined where the file has no `sweep`. */
       readonly trials: readonly LoadedTrial[] | undefined;
-      /** Warnings about what a stage may lack on this machine. */
-      readonly warnings: readonly Diagnostic[];
+      /** Looks which paths in it, and in its trials, lead to nothing on this machine. */
+      readonly missing: () => readonly MissingPath[];
     }
   | Invalid;
 
@@ -38,21 +45,29 @@ export async function loadSweep(file: string, options: LoadOptions): Promise<Loa
   const { pipeline, problems: wrong, missing } = checkConfiguration(read, options);
   if (!pipeline || wrong.length > 0) return invalid(wrong, read.files);
   const sweep = member(read.tree, 'sweep')?.value as MapTree | undefined;
-  const warnings = missing();
-  if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined, warnings };
+  if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined, missing };
 
   const { points, problems } = pointsOf(sweep, pipeline.sweep);
   const trials: LoadedTrial[] = [];
+  const lookups = [missing];
   const entries = new Map(read.tree.entries);
   entries.delete('sweep');
   for (const point of points) {
     const applied = applyPoint({ ...read.tree, entries }, point, options.rules.schema);
     const trial = checkConfiguration({ ...read, ...applied }, options);
-    if (trial.pipeline && trial.problems.length === 0)
+    if (trial.pipeline && trial.problems.length === 0) {
       trials.push({ pipeline: trial.pipeline, ...valuesOf(trial.tree, point) });
-    else problems.push(...trial.problems.map((problem) => ofPoint(problem, point)));
+      lookups.push(trial.missing);
+    } else problems.push(...trial.problems.map((problem) => ofPoint(problem, point)));
   }
-  return problems.length > 0 ? invalid(problems, read.files) : { ok: true, pipeline, trials, warnings };
+  return problems.length > 0
+    ? invalid(problems, read.files)
+    : { ok: true, pipeline, trials, missing: () => distinct(lookups.flatMap((look) => look())) };
+}
+
+/** Each place once: most paths are those of all trials. */
+function distinct(paths: readonly MissingPath[]): readonly MissingPath[] {
+  return [...new Map(paths.map((found) => [`${found.file}:${found.line}:${found.column}`, found])).values()];
 }
 
 function applyPoint(tree: MapTree, point: Point, schema: Schema): { tree: MapTree; problems: Problem[] } {
