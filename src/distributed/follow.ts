@@ -6,6 +6,7 @@ import { abortError } from '../base/streams.js';
 import type { RuntimeConfig } from '../runner/stage.js';
 import { type Cluster, hostAndPort } from './cluster.js';
 import { type FromFollower, groupName, MessageLines, type ToFollower, toFollower } from './control.js';
+import { afterAwake } from './lifeline.js';
 import { isOwn } from './own-socket.js';
 import type { Worker } from './worker.js';
 
@@ -82,19 +83,26 @@ export async function followLeader(
 
 async function reach(cluster: Cluster, signal: AbortSignal): Promise<Socket> {
   const { host, port } = hostAndPort(cluster.control);
-  const started = performance.now();
+  let isLate = false;
+  const stopWaiting = afterAwake(arrivalMs, () => (isLate = true));
   for (;;) {
-    if (signal.aborted) throw abortError(signal);
+    if (signal.aborted) {
+      stopWaiting();
+      throw abortError(signal);
+    }
     const socket = connect({ host, port });
     // Whatever comes of it, it is waited for no longer.
     socket.on('error', () => undefined);
     try {
       await once(socket, 'connect', { signal: AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]) });
-      if (isOwn(socket, 'listener')) return socket;
+      if (isOwn(socket, 'listener')) {
+        stopWaiting();
+        return socket;
+      }
       throw Object.assign(new Error('Another user listens there.'), { code: 'another user listens there' });
     } catch (error) {
       socket.destroy();
-      if (performance.now() - started > arrivalMs)
+      if (isLate)
         throw new UserError({
           code: 'leader-missing',
           message: `Process 0 does not answer at ${cluster.control} (${(error as NodeJS.ErrnoException).code ?? String(error)}).`,

@@ -5,6 +5,7 @@ import { UserError } from '../base/errors.js';
 import type { RuntimeConfig } from '../runner/stage.js';
 import { type Cluster, hostAndPort, isLoopback } from './cluster.js';
 import { type FromFollower, fromFollower, groupName, MessageLines, type ToFollower } from './control.js';
+import { afterAwake } from './lifeline.js';
 import { isOwn } from './own-socket.js';
 import type { FromWorker, Worker, WorkerEnd } from './worker.js';
 
@@ -101,7 +102,7 @@ export class ClusterLeader {
       [...this.cluster.addresses.keys()].slice(1).filter((rank) => !this.arrived.has(rank));
     await new Promise<void>((resolve, reject) => {
       const settle = (error?: Error): void => {
-        clearTimeout(timer);
+        stopWaiting();
         subscription.unsubscribe();
         signal.removeEventListener('abort', abort);
         if (error === undefined) resolve();
@@ -110,7 +111,7 @@ export class ClusterLeader {
       const abort = (): void => {
         settle(signal.reason as Error);
       };
-      const timer = setTimeout(() => {
+      const stopWaiting = afterAwake(waitMs, () => {
         settle(
           new UserError({
             code: 'cluster-incomplete',
@@ -118,7 +119,7 @@ export class ClusterLeader {
             remedy: `Look into their logs, and whether they reach ${this.cluster.control}.`,
           }),
         );
-      }, waitMs);
+      });
       const look = (): void => {
         if (missing().length === 0) settle();
       };

@@ -32,3 +32,26 @@ export function holdLifeline(): void {
   }
   new Thread(program, { eval: true, execArgv: [] }).unref();
 }
+
+/**
+ * Calls `over` after so many milliseconds in which this process ran: those in which it was stopped, as by Ctrl-Z or a
+ * laptop's sleep, do not count.
+ *
+ * @returns what to call where that is not wanted any more
+ */
+export function afterAwake(milliseconds: number, over: () => void): () => void {
+  const everyMs = Math.min(500, milliseconds / 4);
+  let leftMs = milliseconds;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    leftMs -= Math.min(now - last, 2 * everyMs);
+    last = now;
+    if (leftMs > 0) return;
+    clearInterval(timer);
+    over();
+  }, everyMs);
+  return () => {
+    clearInterval(timer);
+  };
+}

@@ -90,6 +90,27 @@ describe("process 0's control port", () => {
     expect((await worker.ended).how).toContain('cannot be reached any more');
   });
 
+  it('waits for the others as long as it runs itself: time in which it is stopped does not count', async () => {
+    const cluster = await twoProcesses();
+    leader = await ClusterLeader.listen(cluster);
+    const everyone = leader.everyone(new AbortController().signal, 2_000);
+    everyone.catch(() => undefined);
+    // As where the process is stopped: nothing of it runs.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const socket = await reach(cluster);
+    socket.write(`${hello(cluster)}\n`);
+    await everyone;
+  });
+
+  it('tells who did not appear in time', async () => {
+    leader = await ClusterLeader.listen(await twoProcesses());
+    await expect(leader.everyone(new AbortController().signal, 400)).rejects.toMatchObject({
+      code: 'cluster-incomplete',
+      message: 'Of 2 processes (counted from 0), 1 did not appear within 0.4 s.',
+    });
+  });
+
   it('takes one process once, and again when it has gone', async () => {
     const cluster = await twoProcesses();
     leader = await ClusterLeader.listen(cluster);

@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
@@ -83,6 +93,17 @@ describe('over HTTPS, where there is no pip', () => {
     expect(Number(ranges[0])).toBeGreaterThan(0);
     expect(Number(ranges[0])).toBeLessThanOrEqual(half);
     expect(await verifyLibrary(location)).toEqual([]);
+  });
+
+  it('has a byte that changed in a library named, whatever the file’s size and times say', async () => {
+    const location = await setupLibrary(sandbox.options({ PIP_INDEX_URL: index.url }));
+    const { atime, mtime } = statSync(location.cc);
+    const bytes = readFileSync(location.cc);
+    bytes[bytes.length >> 1]! ^= 1;
+    chmodSync(location.cc, 0o644);
+    writeFileSync(location.cc, bytes);
+    utimesSync(location.cc, atime, mtime);
+    expect(await verifyLibrary(location)).toEqual([location.cc]);
   });
 
   it('continues what an earlier, killed process had downloaded', async () => {
