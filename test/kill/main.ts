@@ -118,7 +118,7 @@ process.exit(failures > 0 ? 1 : 0);
 async function hashesOf(runs: string): Promise<string> {
   const found: string[] = [];
   const store = join(folder, runs, 'store');
-  for (const kind of await readdir(store))
+  for (const kind of (await readdir(store)).filter((name) => !name.startsWith('.')))
     for (const key of await readdir(join(store, kind)))
       if (!key.endsWith('.partial') && !key.startsWith('.')) {
         const text = await readFile(join(store, kind, key, 'manifest.json'), 'utf8').catch(() => undefined);

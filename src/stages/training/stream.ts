@@ -21,7 +21,7 @@ import { integers, prefetch } from '../../base/prefetch.js';
 import { abortError, everyMs } from '../../base/streams.js';
 import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
 import type { HostTensor } from '../../tensorflow/data-types.js';
-import { peakMemoryBytes } from '../../tensorflow/index.js';
+import { peakMemoryBytes, startEngine } from '../../tensorflow/index.js';
 import {
   type Checkpoint,
   latestCheckpoint,
@@ -81,6 +81,8 @@ interface Saved {
   readonly updates: number;
   readonly skippedInARow: number;
   readonly meter: MeterState;
+  /** What computed it, such as `processor`; absent in checkpoints of earlier versions. */
+  readonly computedOn?: string | undefined;
   /** `metrics.jsonl` as it was then; absent in checkpoints of earlier versions. */
   readonly metrics?: FileSeal | undefined;
 }
@@ -172,7 +174,14 @@ class TrainingRun {
     }
     await restoreCheckpoint(checkpoint, job.trainer);
     notices.push({ type: 'notice', level: 'info', message: `Goes on from step ${checkpoint.step}.` });
-    const { updates, skippedInARow, meter } = checkpoint.extra;
+    const { updates, skippedInARow, meter, computedOn: before } = checkpoint.extra;
+    const { computesOn } = await startEngine(context.runtime);
+    if (before !== undefined && before !== computesOn)
+      notices.push({
+        type: 'notice',
+        level: 'warning',
+        message: `Until step ${checkpoint.step} ${before} computed, now ${computesOn} does: the numbers round otherwise from here on.`,
+      });
     const { step } = checkpoint;
     const run = new TrainingRun(job, context, step, updates, skippedInARow, new Meter(meter), records);
     run.savedStep = step;
@@ -265,6 +274,7 @@ class TrainingRun {
       updates: this.updates,
       skippedInARow: this.skippedInARow,
       meter: this.meter.toJSON(),
+      computedOn: (await startEngine(this.context.runtime)).computesOn,
       metrics: await this.records?.seal(),
     };
     const { step, context } = this;

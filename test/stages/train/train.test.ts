@@ -98,6 +98,27 @@ async function digests(name: string): Promise<Record<string, string>> {
   return found;
 }
 
+it('tells that something else computes than until the checkpoint that it goes on from', async () => {
+  const train = defaultTrain.replace('steps: 1', 'steps: 300');
+  await expect(run('train', train, 'moved', 2)).rejects.toThrow(/abort/i);
+  const checkpoints = join(folder, 'moved', 'checkpoints');
+  const [name] = await readdir(checkpoints);
+  const manifest = join(checkpoints, name!, 'manifest.json');
+  const written = JSON.parse(await readFile(manifest, 'utf8')) as { extra: object; sha256?: string };
+  expect(written.extra).toMatchObject({ computedOn: 'processor' });
+  const other = { ...written, extra: { ...written.extra, computedOn: 'NVIDIA H200' } };
+  delete other.sha256;
+  const sha256 = createHash('sha256').update(JSON.stringify(other)).digest('hex');
+  await writeFile(manifest, JSON.stringify({ ...other, sha256 }));
+  expect(await run('train', train, 'moved')).toContainEqual({
+    type: 'notice',
+    level: 'warning',
+    message: expect.stringMatching(
+      /^Until step \d+ NVIDIA H200 computed, now processor does: the numbers round otherwise/,
+    ) as unknown,
+  });
+});
+
 it('tells of a log that was cut short since the checkpoint that it goes on from', async () => {
   const train = defaultTrain.replace('steps: 1', 'steps: 300, logEverySteps: 1');
   await expect(run('train', train, 'cut', 2)).rejects.toThrow(/abort/i);
