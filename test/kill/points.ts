@@ -161,14 +161,21 @@ async function refuseCalls(): Promise<void> {
   const all = [
     { stage: 'latents', call: 'fsync', error: 'EIO', nth: 2 },
     { stage: 'latents', call: 'rename', error: 'EACCES', nth: 3 },
+    { stage: 'latents', call: 'rename', error: 'EROFS', nth: 2 },
     { stage: 'train', call: 'fsync', error: 'EIO', nth: 5 },
+    { stage: 'train', call: 'rename', error: 'EBUSY', nth: 5 },
     { stage: 'train', call: 'rename', error: 'EACCES', nth: 6 },
     { stage: 'train', call: 'read,pread64', error: 'EIO', nth: 1, file: shard },
     { stage: 'train', call: 'open,openat', error: 'EACCES', nth: 1, file: shard },
     { stage: 'sample', call: 'fsync', error: 'EIO', nth: 3 },
     { stage: 'sample', call: 'rename', error: 'EACCES', nth: 4 },
   ] as const;
-  const said = { EIO: 'input/output error', EACCES: 'permission' };
+  const said = {
+    EIO: 'input/output error',
+    EACCES: 'permission',
+    EROFS: 'read-only',
+    EBUSY: 'something else is using it',
+  };
   const probe = await execa('strace', ['-o', '/dev/null', 'true'], { reject: false });
   if (probe.failed) {
     console.log(
