@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import type { PretrainedConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
 import type { ModelSource } from '../../weights/model-source.js';
-import { openModel } from '../../weights/open.js';
 import { isFile, readClassNames } from './classes.js';
 
 /**
@@ -15,6 +14,8 @@ export async function openPretrained(config: PretrainedConfig, folder: string): 
   const classes = isFile(config.classes)
     ? await readClassNames(resolve(folder, config.classes.file))
     : config.classes;
+  // Loaded when there is a file to open: planning without one needs no tensors.
+  const { openModel } = await import('../../weights/open.js');
   return openModel(resolve(folder, config.path), { ...config, classes });
 }
 
