@@ -139,7 +139,10 @@ describe('a clock that jumps', () => {
 
 describe('what the system refuses', () => {
   it.each([
-    ['ulimit -n 48', /: too many files are open\.\n {2}Raise the limit with `ulimit -n/],
+    [
+      'export TOY_NO_DESCRIPTORS=1; ulimit -n 256',
+      /: too many files are open\.\n {2}Raise the limit with `ulimit -n/,
+    ],
     [
       "trap '' XFSZ; ulimit -f 4",
       /: the file would become larger than is allowed\.\n {2}Raise the limit with `ulimit -f/,

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { openSync, readdirSync } from 'node:fs';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -57,6 +57,11 @@ async function breakIfAsked({ id }: StageContext): Promise<void> {
   throw new UserError({ code: 'toy-broken', message: 'The toy is broken.', remedy: 'Mend it.' });
 }
 
+/** Uses up the descriptors of this process, where the test asks for it. */
+function takeDescriptors(): void {
+  while (process.env.TOY_NO_DESCRIPTORS !== undefined) openSync('/dev/null', 'r');
+}
+
 const images: StageKind<never> = {
   name: 'images',
   codeVersion: 1,
@@ -67,6 +72,7 @@ const images: StageKind<never> = {
   run: (config: { path: string }, context) =>
     defer(async () => {
       await noteSession(context, 'start');
+      takeDescriptors();
       const names = readdirSync(resolve(context.pipelineDirectory, config.path)).sort();
       if (names.length === 0)
         throw new UserError({
