@@ -1,7 +1,7 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Trains a convolutional autoencoder with a Gaussian latent (AutoencoderKL) from scratch: reconstruction loss plus KL divergence. With `weights` in place of all other keys it takes a trained one.
+ * Trains a convolutional autoencoder with a Gaussian latent (AutoencoderKL) from scratch, on reconstruction loss plus KL divergence. With `weights` it takes a trained autoencoder instead.
  */
 export interface AutoencoderConfig {
   /**
@@ -17,7 +17,7 @@ export interface AutoencoderConfig {
    */
   downsample: 2 | 4 | 8;
   /**
-   * Width of the layers at each resolution, finest first; each but the first halves height and width. What `downsample` asks for beyond that is folded from pixels into channels before the first layer. Each is a multiple of `normGroups`. Unit: channels.
+   * Width of the layers at each resolution, finest first. Each but the first halves height and width. If `downsample` asks for more, pixels are folded into channels before the first layer. Each width must be a multiple of `normGroups`. Unit: channels.
    */
   channels: number[];
   /**
@@ -37,11 +37,11 @@ export interface AutoencoderConfig {
    */
   steps: number;
   /**
-   * Images in a step. Unit: images.
+   * Images per step. Unit: images.
    */
   batch: number;
   /**
-   * How often each class is drawn: as often as it has images (`natural`), or all equally often (`balanced`), which serves rare classes better.
+   * Frequency of each class: `natural` follows the number of its images; `balanced` draws all classes equally often, which serves rare classes better.
    */
   classSampling: 'natural' | 'balanced';
   /**
@@ -49,7 +49,7 @@ export interface AutoencoderConfig {
    */
   learningRate: number;
   /**
-   * Learning rate after the warm-up: kept, or brought to zero along a cosine or a line.
+   * Learning rate after the warm-up: `constant`, or down to zero along a cosine or a line.
    */
   schedule: 'constant' | 'cosine' | 'linear';
   /**
@@ -57,15 +57,15 @@ export interface AutoencoderConfig {
    */
   warmupSteps: number;
   /**
-   * Largest global norm of the gradient; larger ones are scaled down to it. 0 turns it off.
+   * Largest global norm of the gradient. Larger gradients are scaled down to it. 0 turns clipping off.
    */
   gradientClip: number;
   /**
-   * Decay of the exponential moving average of the weights, per step; the average is what later stages use.
+   * Decay of the exponential moving average of the weights, per step. Later stages use the average.
    */
   ema: number;
   /**
-   * Whether every image is also used mirrored left to right: all, none, or those of some classes (text and flags do not survive it).
+   * Also uses images mirrored left to right: all, none, or those of some classes. Text and flags do not survive mirroring.
    */
   flips: boolean | FlippedClasses;
   /**
@@ -74,7 +74,7 @@ export interface AutoencoderConfig {
   logEverySteps: number;
   records: RecordsConfig;
   /**
-   * When training can be resumed from.
+   * Points from which training can resume.
    */
   checkpoint: {
     /**
@@ -90,17 +90,17 @@ export interface FlippedClasses {
   classes: string[];
 }
 /**
- * Where else the logged figures go. `metrics.jsonl` (what was learnt) and `speed.jsonl` (how fast) are always written. A service that fails is given up with a warning; training goes on.
+ * Further destinations of the logged figures. `metrics.jsonl` (learning) and `speed.jsonl` (speed) are always written. A service that fails is given up with a warning, and training continues.
  */
 export interface RecordsConfig {
   /**
-   * Whether event files are written, in the stage's folder `tensorboard`.
+   * Writes event files to the stage's folder `tensorboard`.
    */
   tensorboard: boolean;
   wandb?: WandbConfig;
 }
 /**
- * Records at Weights & Biases, through its Python package: `pip install wandb`. The key comes from the environment, as WANDB_API_KEY; PIPELINE_PYTHON names another Python than `python3`.
+ * Records at Weights & Biases, through its Python package (`pip install wandb`). The key comes from the environment variable WANDB_API_KEY. PIPELINE_PYTHON names a Python other than `python3`.
  */
 export interface WandbConfig {
   /**
@@ -108,15 +108,15 @@ export interface WandbConfig {
    */
   project: string;
   /**
-   * User or team that the project belongs to; the key's own without it.
+   * User or team that owns the project. Default: the key's own.
    */
   entity?: string;
   /**
-   * Name of the run; pipeline and stage without it.
+   * Name of the run. Default: pipeline and stage.
    */
   name?: string;
   /**
-   * `online` sends as it goes, `offline` writes to the folder `wandb` beside the pipeline file for `wandb sync`, `disabled` does nothing.
+   * `online` sends figures during training. `offline` writes them to the folder `wandb` beside the pipeline file, for `wandb sync`. `disabled` does nothing.
    */
   mode: 'online' | 'offline' | 'disabled';
 }

@@ -1,7 +1,7 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Encodes every image once: mean and standard deviation of its latent's posterior, in shards.
+ * Encodes every image once and stores mean and standard deviation of its latent's posterior in shards.
  */
 export interface EncodeConfig {
   /**
@@ -13,7 +13,7 @@ export interface EncodeConfig {
    */
   autoencoder: string;
   /**
-   * Whether every image is also used mirrored left to right: all, none, or those of some classes (text and flags do not survive it).
+   * Also uses images mirrored left to right: all, none, or those of some classes. Text and flags do not survive mirroring.
    */
   flips: boolean | FlippedClasses;
   /**
@@ -21,11 +21,11 @@ export interface EncodeConfig {
    */
   dtype: 'float16' | 'float32';
   /**
-   * Images computed at once: a matter of speed and memory, and of the last bit of rounding. Unit: images.
+   * Images computed at once. Affects speed, memory, and the last bit of rounding. Unit: images.
    */
   batch: number;
   /**
-   * Memory that the autoencoder's computation may take beside its weights. A batch is divided until it fits; an image that does not fit by itself is computed in overlapping tiles that fade into each other, which changes it a little. Unit: MiB.
+   * Memory for the autoencoder's computation, beside its weights. A batch is divided until it fits. An image that does not fit by itself is computed in overlapping tiles that fade into each other, which changes it a little. Unit: MiB.
    */
   autoencoderMemoryMiB: number;
   /**

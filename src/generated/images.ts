@@ -9,11 +9,11 @@ export interface ImagesConfig {
    */
   path: string;
   /**
-   * Where an image's class comes from: `folders` takes the name of the first folder below `path`; a labels file names images and classes.
+   * Source of an image's class: `folders` takes the name of the first folder below `path`; a labels file names images and classes.
    */
   labels: 'folders' | LabelsFile;
   /**
-   * Classes to keep, in this order; images of other classes are left out. Without it every class that occurs is taken, sorted by name.
+   * Classes to keep, in this order. Images of other classes are left out. Default: every class that occurs, sorted by name.
    */
   classes?: string[];
   /**
@@ -21,7 +21,7 @@ export interface ImagesConfig {
    */
   size: number;
   /**
-   * What to do with an image smaller than `size`: stop, leave it out, or enlarge it.
+   * Treatment of images smaller than `size`: `refuse` stops, `skip` leaves them out, `upscale` enlarges them.
    */
   smallImages: 'refuse' | 'skip' | 'upscale';
   /**
@@ -29,21 +29,21 @@ export interface ImagesConfig {
    */
   background: string;
   /**
-   * Unreadable images that are named and left out before the stage fails. Unit: images.
+   * Number of unreadable images that the stage names and leaves out before it fails. Unit: images.
    */
   maxCorrupt: number;
 }
 export interface LabelsFile {
   /**
-   * A .csv file with a header, a .json file with an array of records, or a .jsonl file with a record a line; relative to the file that it is written in.
+   * A .csv file with a header, a .json file with an array of records, or a .jsonl file with one record per line; relative to the file that it is written in.
    */
   file: string;
   /**
-   * Column or key with the image's name, relative to `path`. In JSON it may be a dotted path, with `*` for every member, or a list of these: one record then gives several images of the same class.
+   * Column or key of the image's name, relative to `path`. In JSON it may be a dotted path, with `*` for every member, or a list of such paths. One record then gives several images of the same class.
    */
   image: string | string[];
   /**
-   * Column or key with the class's name.
+   * Column or key of the class's name.
    */
   label: string;
 }

@@ -5,7 +5,7 @@
  */
 export interface ReportConfig {
   /**
-   * Heading of the page; the pipeline's name without it.
+   * Heading of the page. Default: the pipeline's name.
    */
   title?: string;
   /**

@@ -9,15 +9,15 @@ export interface SampleConfig {
    */
   model?: string;
   /**
-   * Models by turns instead of one `model`: each sample goes from one to the next as its states change less, on its own.
+   * Models that take turns, in place of one `model`. Each sample moves from one to the next on its own, as its states change less.
    */
   phases?: PhaseConfig[];
   /**
-   * With `phases`: how many of a sample's first distances are averaged, which later ones are compared with. Unit: steps.
+   * First distances whose mean is a sample's reference distance, with `phases`. Unit: steps.
    */
   firstSteps: number;
   /**
-   * With `phases`: mean absolute (`mae`) or mean squared (`mse`) difference between successive states.
+   * Distance between consecutive states, with `phases`: mean absolute (`mae`) or mean squared (`mse`) difference.
    */
   distance: 'mae' | 'mse';
   /**
@@ -25,7 +25,7 @@ export interface SampleConfig {
    */
   autoencoder: string;
   /**
-   * Averaged weights (`ema`), the last ones (`raw`), or the average of another decay that the training keeps, such as `ema-0.999`.
+   * Weights to sample with: the moving average (`ema`), the last weights (`raw`), or the average of another decay that the training keeps, such as `ema-0.999`.
    */
   weights: string;
   /**
@@ -33,33 +33,33 @@ export interface SampleConfig {
    */
   count: number;
   /**
-   * Class of each image: `balanced` takes all classes in turn, `random` draws them, a list of names or numbers (from 0) takes these in turn.
+   * Class of each image: `balanced` takes all classes in turn, `random` draws them, and a list of names or numbers (from 0) takes those in turn.
    */
   classes: ('balanced' | 'random') | (string | number)[];
   /**
-   * Images computed at once: a matter of speed and memory, and of the last bit of rounding. Unit: images.
+   * Images computed at once. Affects speed, memory, and the last bit of rounding. Unit: images.
    */
   batch: number;
   /**
-   * Memory that the autoencoder's computation may take beside its weights. A batch is divided until it fits; an image that does not fit by itself is computed in overlapping tiles that fade into each other, which changes it a little. Unit: MiB.
+   * Memory for the autoencoder's computation, beside its weights. A batch is divided until it fits. An image that does not fit by itself is computed in overlapping tiles that fade into each other, which changes it a little. Unit: MiB.
    */
   autoencoderMemoryMiB: number;
   sampler: SamplerConfig;
   /**
-   * Strength of classifier-free guidance; 1 is none. Short for `guidance: { scale: … }`.
+   * Strength of classifier-free guidance; 1 means none. Short for `guidance: { scale: … }`.
    */
   guidanceScale: number;
   /**
-   * Latent channels that are guided: the first 3, as in the paper's code, or all. Short for `guidance: { channels: … }`.
+   * Latent channels to guide: the first 3, as in the paper's code, or all. Short for `guidance: { channels: … }`.
    */
   guidanceChannels: 3 | 'all';
   guidance?: GuidanceConfig;
   /**
-   * From data to noise: the `encode` stage whose first `count` latents are carried back along the ODE. The noise is written to `noise.npz`, and drawn again from there.
+   * Reverse sampling: the `encode` stage whose first `count` latents are carried back to noise along the ODE. The noise is written to `noise.npz`, and the images are drawn again from it.
    */
   reverse?: string;
   /**
-   * Whether to measure how likely each sample is under the model's ODE, in bits per dimension of its latent: of what was drawn, or with `reverse` of the data.
+   * Measures the likelihood of each sample under the model's ODE, in bits per dimension of its latent. With `reverse`, it measures the data.
    */
   likelihood: boolean;
   trajectory?: TrajectoryConfig;
@@ -70,12 +70,12 @@ export interface PhaseConfig {
    */
   model: string;
   /**
-   * The phase ends for a sample when the distance between successive states falls below this share of the mean of its first distances. Every phase but the last has one.
+   * Share of the sample's reference distance, which is the mean of its first distances. The phase ends when a later distance between consecutive states drops below it. Every phase but the last has one.
    */
   switchRatio?: number;
 }
 /**
- * How to get from noise to data.
+ * Method that leads from noise to data.
  */
 export interface SamplerConfig {
   /**
@@ -83,23 +83,23 @@ export interface SamplerConfig {
    */
   kind: 'sde' | 'ode';
   /**
-   * Integrator; by default `eulerMaruyama` for the SDE, `heun` for the ODE. The SDE takes `eulerMaruyama` (one evaluation of the model a step) or `heun` (two); the ODE `euler` (1), `midpoint` (2), `heun` (2), `heun3` (3), `rk4` (4), `adamsBashforth` (1), or `dopri5`, which chooses its own steps.
+   * Integrator. Default: `eulerMaruyama` for the SDE, `heun` for the ODE. The SDE takes `eulerMaruyama` (one evaluation of the model per step) or `heun` (two). The ODE takes `euler` (1), `midpoint` (2), `heun` (2), `heun3` (3), `rk4` (4), `adamsBashforth` (1), or `dopri5`, which chooses its own steps.
    */
   method: 'eulerMaruyama' | 'heun' | 'euler' | 'midpoint' | 'heun3' | 'rk4' | 'dopri5' | 'adamsBashforth';
   /**
-   * Points of the time grid. `dopri5` steps between them as its tolerances ask. Unit: steps.
+   * Points of the time grid. `dopri5` chooses steps between them by its tolerances. Unit: steps.
    */
   steps: number;
   /**
-   * With `adamsBashforth`: how many steps are looked back on, this one included.
+   * Order of `adamsBashforth`: steps that it uses, the current one included.
    */
   order: number;
   /**
-   * With `dopri5`: error that a number of a state may have in a step, whatever its size.
+   * Absolute error that `dopri5` allows per step and number of a state.
    */
   absoluteTolerance: number;
   /**
-   * With `dopri5`: error that a number of a state may have in a step, as a share of it.
+   * Relative error that `dopri5` allows per step and number of a state.
    */
   relativeTolerance: number;
   /**
@@ -111,57 +111,57 @@ export interface SamplerConfig {
    */
   diffusionNorm: number;
   /**
-   * The SDE's last step, which ends at the data: the mean of a step, Tweedie's formula, an Euler step of the ODE, or none.
+   * Last step of the SDE, which ends at the data: the mean of a step, Tweedie's formula, an Euler step of the ODE, or none.
    */
   lastStep: 'mean' | 'tweedie' | 'euler' | 'none';
   /**
-   * Time that the SDE's last step covers; ignored with `lastStep: none`.
+   * Time that the SDE's last step covers. Ignored with `lastStep: none`.
    */
   lastStepSize: number;
   /**
-   * Time that paths keep away from ends where something is divided by zero. By default 0 where nothing is, and 0.001 otherwise.
+   * Margin kept between paths and ends at which something is divided by zero. Default: 0.001 at such ends, 0 at others.
    */
   sampleEpsilon?: number;
   featureCache?: FeatureCacheConfig;
 }
 /**
- * Computes what the model's blocks add to its tokens only every few steps and predicts it in between, by Taylor's series (TaylorSeer). For `eulerMaruyama` and `euler`.
+ * Evaluates the model's blocks only every few steps, and predicts in between what they add to the tokens by a Taylor series (TaylorSeer). For `eulerMaruyama` and `euler`.
  */
 export interface FeatureCacheConfig {
   /**
-   * Steps from one computation to the next. Unit: steps.
+   * Steps from one evaluation to the next. Unit: steps.
    */
   interval: number;
   /**
-   * Derivatives that are used; 0 takes what was computed last as it is. Noise makes high ones useless: for the SDE 0 or 1.
+   * Number of derivatives in the series; 0 reuses the last result. Noise makes high orders useless: use 0 or 1 for the SDE.
    */
   order: number;
   /**
-   * Steps that are computed before the first is predicted, of each model of `phases` anew. Unit: steps.
+   * Steps that are evaluated before the first prediction, again for each model of `phases`. Unit: steps.
    */
   firstSteps: number;
 }
 /**
- * All about guidance, in place of `guidanceScale` and `guidanceChannels`.
+ * Guidance with all its options, in place of `guidanceScale` and `guidanceChannels`.
  */
 export interface GuidanceConfig {
   /**
-   * How far beyond the model to go, away from what it is compared with; 1 is no guidance.
+   * Strength of guidance away from the weaker model or from no class; 1 means none.
    */
   scale: number;
   /**
-   * Latent channels that are guided: the first 3, as in the paper's code, or all.
+   * Latent channels to guide: the first 3, as in the paper's code, or all.
    */
   channels: 3 | 'all';
   /**
-   * Times from 0 (noise) to 1 (data) between which to guide. Steps outside cost one evaluation of the model instead of two.
+   * Times from 0 (noise) to 1 (data) between which guidance applies. Steps outside cost one evaluation of the model instead of two.
    *
    * @minItems 2
    * @maxItems 2
    */
   interval?: [number, number];
   /**
-   * Autoguidance: the `train` or `pretrained` stage of a weaker model to go away from, under the same class. Without it the model is compared with itself under no class.
+   * Autoguidance: the `train` or `pretrained` stage of a weaker model, which guidance leads away from under the same class. Default: the model itself under no class.
    */
   model?: string;
   /**
@@ -170,7 +170,7 @@ export interface GuidanceConfig {
   weights: 'ema' | 'raw';
 }
 /**
- * Pictures of samples on their way: a row a sample, a column a step, in `trajectory.png`.
+ * Pictures of samples on their way from noise to data, in `trajectory.png`: one row per sample, one column per step.
  */
 export interface TrajectoryConfig {
   /**
@@ -178,7 +178,7 @@ export interface TrajectoryConfig {
    */
   samples: number[];
   /**
-   * After which steps to look, from 1; or how many times, evenly from the first step to the last.
+   * Steps to show, counted from 1; or a number of steps, spread evenly from the first to the last.
    */
   steps: number | number[];
 }

@@ -1,23 +1,23 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Trials that `pipeline sweep` runs: the same pipeline with other values. Where several of `grid`, `zip`, `points` and `random` are given, every choice of one is combined with every choice of the others.
+ * Trials of `pipeline sweep`: the same pipeline with different values. If several of `grid`, `zip`, `points` and `random` are given, every choice of one is combined with every choice of the others.
  */
 export interface SweepConfig {
   /**
-   * Values by dotted key, as `--set` has them: every combination is a trial.
+   * Values by dotted key, as in `--set`. Every combination is a trial.
    */
   grid?: {
     [k: string]: unknown[];
   };
   /**
-   * Values by dotted key, in lists of one length: the first values make one trial, the second the next.
+   * Values by dotted key, in lists of equal length. The first values make one trial, the second values the next.
    */
   zip?: {
     [k: string]: unknown[];
   };
   /**
-   * Trials one by one: the values of each by dotted key.
+   * Single trials, each with its values by dotted key.
    */
   points?: {
     [k: string]: unknown;
@@ -25,7 +25,7 @@ export interface SweepConfig {
   random?: RandomSweep;
 }
 /**
- * Trials with values drawn at random. Draw number 5 is the same whatever the count is.
+ * Trials with values drawn at random. Draw number 5 is the same for any `count`.
  */
 export interface RandomSweep {
   /**
@@ -33,11 +33,11 @@ export interface RandomSweep {
    */
   count: number;
   /**
-   * Where the randomness of the draws starts.
+   * Start of the random numbers of the draws.
    */
   seed: number;
   /**
-   * What to draw from, by dotted key.
+   * Distributions by dotted key.
    */
   values: {
     [k: string]: RandomValue;
@@ -45,14 +45,14 @@ export interface RandomSweep {
 }
 export interface RandomValue {
   /**
-   * Least and greatest value; all between them are equally likely.
+   * Least and greatest value. All values between them are equally likely.
    *
    * @minItems 2
    * @maxItems 2
    */
   uniform?: [number, number];
   /**
-   * Least and greatest value, both positive; all orders of magnitude between them are equally likely.
+   * Least and greatest value, both positive. All orders of magnitude between them are equally likely.
    *
    * @minItems 2
    * @maxItems 2
@@ -63,7 +63,7 @@ export interface RandomValue {
    */
   choice?: unknown[];
   /**
-   * Whether `uniform` and `logUniform` give whole numbers.
+   * Makes `uniform` and `logUniform` give whole numbers.
    */
   integer: boolean;
 }

@@ -1,48 +1,48 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Trains a diffusion transformer with mediator attention (mediator-SiT) on latents, or on images that are encoded on the way.
+ * Trains a diffusion transformer with mediator attention (mediator-SiT) on latents, or on images that it encodes at every step.
  */
 export interface TrainConfig {
   /**
-   * The `encode` stage whose latents to train on; instead of `images` and `autoencoder`.
+   * The `encode` stage whose latents to train on, in place of `images` and `autoencoder`.
    */
   latents?: string;
   /**
-   * The `images` stage to train on, instead of `latents`: each image is cropped, mirrored and encoded anew whenever it is drawn. Slower, as the autoencoder runs at every step.
+   * The `images` stage to train on, in place of `latents`. Each image is cropped, mirrored and encoded whenever it is drawn. Slower, because the autoencoder runs at every step.
    */
   images?: string;
   /**
-   * With `images`: the `autoencoder` stage to encode with.
+   * The `autoencoder` stage to encode `images` with.
    */
   autoencoder?: string;
   /**
-   * With `images`: whether an image is mirrored left to right in half of its draws: all, none, or those of some classes. Latents are mirrored where their `encode` stage says so.
+   * Mirrors `images` left to right in half of their draws: all, none, or those of some classes. For latents, set `flips` of their `encode` stage.
    */
   flips: boolean | FlippedClasses;
   /**
-   * With `images`: the middle square of an image, or a random square of at least 0.8 of its short side.
+   * Part of each of the `images`: the middle square, or a random square of at least 0.8 of the short side.
    */
   crop: 'centre' | 'random';
   /**
-   * The model whose weights and moving average to begin with, instead of random ones: a `train` or `pretrained` stage, or a map with the path of a checkpoint and the keys of a `pretrained` stage. It must have the same width and heads; mediators, depth, classes, `qkNorm` and the size of latents may differ. Everything of the same name and shape is carried, rows of labels by the names of their classes, tables of positions resized; what is new begins such that the first output is that model's as nearly as can be. `plan` tells what is carried, resized, new and dropped. Latents are normalised as that model was trained with.
+   * Model whose weights and moving average training begins with: a `train` or `pretrained` stage, or a map with the path of a checkpoint and the keys of a `pretrained` stage. It must have the same width and heads; mediators, depth, classes, `qkNorm` and the size of latents may differ. Tensors of the same name and shape are carried, rows of labels by the names of their classes, and tables of positions are resized. New tensors begin such that the first output is as near as possible to that model's. `plan` lists what is carried, resized, new and dropped. Latents are normalised as in that model's training.
    */
   start?: string | StartFile;
   model: ModelConfig;
   /**
-   * Passes over the data to train; instead of `steps`. Unit: epochs.
+   * Passes over the data, in place of `steps`. Unit: epochs.
    */
   epochs?: number;
   /**
-   * Steps to train; instead of `epochs`. Unit: steps.
+   * Steps to train, in place of `epochs`. Unit: steps.
    */
   steps?: number;
   /**
-   * Latents in a step, over all workers. Unit: latents.
+   * Latents per step, over all workers. Unit: latents.
    */
   globalBatch: number;
   /**
-   * How often each class is drawn: as often as it has images (`natural`), or all equally often (`balanced`), which serves rare classes better.
+   * Frequency of each class: `natural` follows the number of its images; `balanced` draws all classes equally often, which serves rare classes better.
    */
   classSampling: 'natural' | 'balanced';
   /**
@@ -50,7 +50,7 @@ export interface TrainConfig {
    */
   learningRate: number;
   /**
-   * Learning rate after the warm-up: kept, or brought to zero along a cosine or a line.
+   * Learning rate after the warm-up: `constant`, or down to zero along a cosine or a line.
    */
   schedule: 'constant' | 'cosine' | 'linear';
   /**
@@ -69,19 +69,19 @@ export interface TrainConfig {
    */
   betas: [number, number];
   /**
-   * Largest global norm of the gradient; larger ones are scaled down to it. 0 turns it off.
+   * Largest global norm of the gradient. Larger gradients are scaled down to it. 0 turns clipping off.
    */
   gradientClip: number;
   /**
-   * Parts in which each worker computes its share of the global batch, one after the other, so that less memory is needed. The results are the same up to rounding. Unit: parts.
+   * Parts of each worker's share of the global batch, computed one after the other to save memory. Results are the same up to rounding. Unit: parts.
    */
   accumulate: number;
   /**
-   * Whether gradients compute every block anew from its input instead of keeping what is within it: about a third more time, and memory for one block at a time. The results are the same.
+   * Computes every block again for its gradient instead of keeping its activations. Takes about a third more time, and memory for one block at a time. Results are the same.
    */
   recompute: boolean;
   /**
-   * Decay of the exponential moving average of the weights, per step; or a list of decays, one average each, the first of which is sampled from unless told otherwise.
+   * Decay of the exponential moving average of the weights, per step; or a list of decays with one average each. Sampling uses the first unless told otherwise.
    */
   ema: number | number[];
   /**
@@ -89,23 +89,23 @@ export interface TrainConfig {
    */
   interpolant: 'linear' | 'gvp' | 'vp';
   /**
-   * What the network outputs: the velocity along the path, the score, or the noise.
+   * Output of the network: the velocity along the path, the score, or the noise.
    */
   prediction: 'velocity' | 'score' | 'noise';
   /**
-   * Weight of the squared error over time. Of a score or noise: `velocity` makes it the error of the velocity, `likelihood` bounds the likelihood. Of any prediction: `minSnr` weighs by the error of the data, and no time by more than `gamma`.
+   * Weight of the squared error over time. For score and noise, `velocity` makes it the error of the velocity, and `likelihood` bounds the likelihood. For any prediction, `minSnr` weighs by the error of the data, and no time by more than `gamma`.
    */
   lossWeight: ('none' | 'velocity' | 'likelihood') | MinSnrWeight;
   /**
-   * What the times trained on keep away from 0 and 1. Without it: 1e-5 for `vp`, otherwise 0 for a velocity and 1e-3 for a score or noise. A velocity along `linear` or `gvp` needs none.
+   * Margin kept between training times and 0 and 1. Default: 1e-5 for `vp`, otherwise 0 for a velocity and 1e-3 for a score or noise. A velocity along `linear` or `gvp` needs none.
    */
   trainEpsilon?: number;
   /**
-   * Distribution of the times trained on: uniform between 0 and 1, or logit-normal, which trains the middle more.
+   * Distribution of training times: uniform between 0 and 1, or logit-normal, which favours the middle.
    */
   timesteps: 'uniform' | LogitNormalTimesteps;
   /**
-   * Moves the times trained on towards the noise, which larger images need: a factor of the noise-to-data ratio of the linear path, or the number of tokens at which there is no shift, from which it follows as the root of the ratio of tokens.
+   * Shift of training times towards the noise, which larger images need: a factor of the noise-to-data ratio of the linear path, or the number of tokens without a shift. In the latter case the factor is the square root of the ratio of tokens.
    */
   timestepShift: number | ResolutionShift;
   /**
@@ -115,7 +115,7 @@ export interface TrainConfig {
   samples?: TrainingSamplesConfig;
   records: RecordsConfig;
   /**
-   * When training can be resumed from, and what is kept.
+   * Points from which training can resume, and checkpoints that are kept.
    */
   checkpoint: {
     /**
@@ -123,15 +123,15 @@ export interface TrainConfig {
      */
     everySteps: number;
     /**
-     * Also saves at the end of every so many epochs. Unit: epochs.
+     * Epochs between additional checkpoints, saved at the end of an epoch. Unit: epochs.
      */
     everyEpochs?: number;
     /**
-     * Newest checkpoints to keep; older ones are deleted once a newer one is whole. Unit: checkpoints.
+     * Number of newest checkpoints to keep. Older ones are deleted once a newer one is complete. Unit: checkpoints.
      */
     keepLast: number;
     /**
-     * Every so many of the checkpoints that `everyEpochs`, or without it `everySteps`, asks for is kept for good. Unit: checkpoints.
+     * Interval of checkpoints that are kept for good, counted in checkpoints of `everyEpochs`, or of `everySteps` if that is not set. Unit: checkpoints.
      */
     keepEvery?: number;
   };
@@ -144,41 +144,41 @@ export interface FlippedClasses {
 }
 export interface StartFile {
   /**
-   * A checkpoint or state dict of the reference (.pt or .safetensors), or a folder with the model.json of this project; relative to the pipeline file. The model's sizes are worked out from its tensors, which are all checked.
+   * A checkpoint or state dict of the reference (.pt or .safetensors), or a folder with the model.json of this project; relative to the pipeline file. The tensors determine the model's sizes, and all of them are checked.
    */
   path: string;
   /**
-   * Which weights to take from a checkpoint that has the last ones and their moving average: `all` keeps both apart, `ema` and `raw` take one of them for both.
+   * Weights to take from a checkpoint that has the last ones and their moving average. `all` keeps both apart; `ema` and `raw` use one of them as both.
    */
   weights: 'all' | 'ema' | 'raw';
   /**
-   * Attention heads. Needed only where neither mediators nor the width and depth of one of the paper's models tell them. Unit: heads.
+   * Attention heads. Needed only if neither mediators nor the width and depth of one of the paper's models determine them. Unit: heads.
    */
   heads?: number;
   /**
-   * Part of the labels that was replaced by the null class in training; 0 where there is no null class. Without it: 0.1 as in the reference, or 0 where the checkpoint's options count as many classes as there are rows of labels.
+   * Share of labels that training replaced by the null class; 0 if there is no null class. Default: 0.1 as in the reference, or 0 if the checkpoint's options count as many classes as there are rows of labels.
    */
   labelDropout?: number;
   /**
-   * Path between noise and data that the model was trained on. Without it: what the file tells, or else `linear`.
+   * Path between noise and data that the model was trained on. Default: the path that the file states, or else `linear`.
    */
   interpolant?: 'linear' | 'gvp' | 'vp';
   /**
-   * What the network outputs. Without it: what the file tells, or else `velocity`.
+   * Output of the network. Default: the one that the file states, or else `velocity`.
    */
   prediction?: 'velocity' | 'score' | 'noise';
   /**
-   * What latents were multiplied by for training. Without it: 0.18215, as for the autoencoder of Stable Diffusion. A folder of this project tells it itself.
+   * Factor that latents were multiplied by for training. Default: 0.18215, as for the autoencoder of Stable Diffusion. Folders of this project state their own.
    */
   scalingFactor?: number;
   /**
-   * Names of the classes in the order of the labels, for a model that has none of its own, or the same: a list, or a file with a name a line or a JSON array. Without it they are called as the model calls them, or by their numbers, from 0.
+   * Names of the classes in the order of the labels, for a model without names of its own, or its own names: a list, or a file with one name per line or a JSON array. Default: the model's names, or numbers from 0.
    */
   classes?: string[] | ClassesFile;
 }
 export interface ClassesFile {
   /**
-   * Text with a name a line, or a .json file with an array of names; relative to the pipeline file.
+   * Text with one name per line, or a .json file with an array of names; relative to the pipeline file.
    */
   file: string;
 }
@@ -187,7 +187,7 @@ export interface ClassesFile {
  */
 export interface ModelConfig {
   /**
-   * Size (S, B, L or XL) and patch size of a model of the paper.
+   * A model of the paper, by size (S, B, L or XL) and patch size.
    */
   name?:
     | 'SiT-S/2'
@@ -215,25 +215,25 @@ export interface ModelConfig {
    */
   heads: number;
   /**
-   * Width and height of the patch of latent that becomes a token. Unit: latent pixels.
+   * Width and height of the patch of the latent that becomes a token. Unit: latent pixels.
    */
   patchSize: number;
   /**
-   * Mediator tokens of the attention: a perfect square, or 0 for full attention. One number for all blocks, a list with a number for each block, or ranges of blocks (blocks outside of every range have full attention).
+   * Mediator tokens of the attention: a perfect square, or 0 for full attention. One number for all blocks, a list with one number per block, or ranges of blocks. Blocks outside every range have full attention.
    */
   mediators: number | number[] | BlockMediators[];
   /**
-   * Part of the labels replaced by the null class in training, which guidance needs.
+   * Share of labels that training replaces by the null class. Guidance needs it.
    */
   labelDropout: number;
   /**
-   * Normalise the queries and keys of each head, with a learned scale and offset: attention that stays stable in long trainings, in low precision and at high learning rates.
+   * Normalises the queries and keys of each head, with a learned scale and offset. Attention then stays stable in long trainings, in low precision and at high learning rates.
    */
   qkNorm: boolean;
 }
 export interface BlockMediators {
   /**
-   * First and last block of the range, counted from 0, both included.
+   * First and last block of the range, counted from 0, both inclusive.
    *
    * @minItems 2
    * @maxItems 2
@@ -250,7 +250,7 @@ export interface MinSnrWeight {
    */
   kind: 'minSnr';
   /**
-   * Highest weight of the squared error of the data, which is otherwise the signal-to-noise ratio.
+   * Upper bound of the weight of the data's squared error. Below it, the weight is the signal-to-noise ratio.
    */
   gamma: number;
 }
@@ -270,12 +270,12 @@ export interface LogitNormalTimesteps {
 }
 export interface ResolutionShift {
   /**
-   * Tokens of an image that is trained without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
    */
   baseTokens: number;
 }
 /**
- * Pictures drawn by the moving average during training, as grids in `samples/` of the stage's output. Without it there are none. A model that is trained already is not trained again for them.
+ * Pictures that the moving average draws during training, as grids in `samples/` of the stage's output. Default: none. Adding them does not train a finished model again.
  */
 export interface TrainingSamplesConfig {
   /**
@@ -287,34 +287,34 @@ export interface TrainingSamplesConfig {
    */
   autoencoder: string;
   /**
-   * Pictures of a grid, of all classes in turn, or spread over them where there are more. Unit: images.
+   * Pictures per grid, of all classes in turn, or spread over the classes if there are more of them. Unit: images.
    */
   count: number;
   /**
-   * Points of the time grid of the ODE, by Heun's method. Unit: steps.
+   * Points of the time grid of the ODE, which Heun's method solves. Unit: steps.
    */
   steps: number;
   /**
-   * Strength of classifier-free guidance; 1 is none.
+   * Strength of classifier-free guidance; 1 means none.
    */
   guidanceScale: number;
   /**
-   * Latent channels that are guided: the first 3, as in the paper's code, or all.
+   * Latent channels to guide: the first 3, as in the paper's code, or all.
    */
   guidanceChannels: 3 | 'all';
 }
 /**
- * Where else the logged figures go. `metrics.jsonl` (what was learnt) and `speed.jsonl` (how fast) are always written. A service that fails is given up with a warning; training goes on.
+ * Further destinations of the logged figures. `metrics.jsonl` (learning) and `speed.jsonl` (speed) are always written. A service that fails is given up with a warning, and training continues.
  */
 export interface RecordsConfig {
   /**
-   * Whether event files are written, in the stage's folder `tensorboard`.
+   * Writes event files to the stage's folder `tensorboard`.
    */
   tensorboard: boolean;
   wandb?: WandbConfig;
 }
 /**
- * Records at Weights & Biases, through its Python package: `pip install wandb`. The key comes from the environment, as WANDB_API_KEY; PIPELINE_PYTHON names another Python than `python3`.
+ * Records at Weights & Biases, through its Python package (`pip install wandb`). The key comes from the environment variable WANDB_API_KEY. PIPELINE_PYTHON names a Python other than `python3`.
  */
 export interface WandbConfig {
   /**
@@ -322,15 +322,15 @@ export interface WandbConfig {
    */
   project: string;
   /**
-   * User or team that the project belongs to; the key's own without it.
+   * User or team that owns the project. Default: the key's own.
    */
   entity?: string;
   /**
-   * Name of the run; pipeline and stage without it.
+   * Name of the run. Default: pipeline and stage.
    */
   name?: string;
   /**
-   * `online` sends as it goes, `offline` writes to the folder `wandb` beside the pipeline file for `wandb sync`, `disabled` does nothing.
+   * `online` sends figures during training. `offline` writes them to the folder `wandb` beside the pipeline file, for `wandb sync`. `disabled` does nothing.
    */
   mode: 'online' | 'offline' | 'disabled';
 }

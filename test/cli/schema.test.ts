@@ -38,7 +38,7 @@ it('bundles all of it into one file that any validator takes, in the strict dial
   // What only our own validator knows is said in words, which editors show beside the key.
   expect(text).toContain('Images to draw. Unit: images.');
   expect(text).toContain('Names a stage of kind autoencoder.');
-  expect(text).toContain('Latents in a step, over all workers. Unit: latents. Default: 256.');
+  expect(text).toContain('Latents per step, over all workers. Unit: latents. Default: 256.');
 });
 
 it('refuses a kind that there is none of', async () => {

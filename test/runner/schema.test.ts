@@ -6,12 +6,12 @@ it('no name and no stages', async () => {
     "p.yaml:1:1 error missing-key: The pipeline needs the key \`name\`.
         seed: 1
         ^^^^
-      \`name\`: Name of the pipeline: the folder of its runs and the title of its report.
+      \`name\`: Name of the pipeline, its folder of runs and the title of its report.
 
     p.yaml:1:1 error missing-key: The pipeline needs the key \`stages\`.
         seed: 1
         ^^^^
-      \`stages\`: The stages by id. Other stages refer to a stage by its id; the order in the file is free."
+      \`stages\`: Stages by id. Stages refer to each other by these ids. Their order in the file does not matter."
   `);
 });
 
