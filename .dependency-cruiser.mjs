@@ -36,6 +36,13 @@ export default {
       to: { circular: true },
     },
     {
+      name: 'report-knows-no-kind',
+      comment: 'Pages learn from the registry what a kind of stage shows.',
+      severity: 'error',
+      from: { path: '^src/(ui|stages/report)/' },
+      to: { path: '^src/stages/', pathNot: '^src/stages/(registry[.]ts|(report|shared)/)' },
+    },
+    {
       name: 'no-layer',
       comment: 'Every folder of src has its place in the list of layers.',
       severity: 'error',

@@ -36,7 +36,8 @@ beforeEach(() => {
   write('package-lock.json', lock);
   write('node_modules/.package-lock.json', lock);
   write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['src'] }));
-  write('tools/bootstrap.mjs', readFileSync(join(root, 'tools/bootstrap.mjs'), 'utf8'));
+  for (const path of ['tools/bootstrap.mjs', 'tools/copy-assets.mjs'])
+    write(path, readFileSync(join(root, path), 'utf8'));
   write(
     'src/globals.d.ts',
     'declare const process: any;\ndeclare const console: any;\ndeclare const setInterval: any;\n',
@@ -78,6 +79,15 @@ it('does not compile a second time, until a source changes', async () => {
   expect(lines(await bootstrap('setup', '--gpu'))).toEqual(['library --gpu']);
   write('src/tensorflow/install/main.ts', echo('new library'));
   expect(lines(await bootstrap('setup'))).toEqual(['Compiling: done in … s', 'new library']);
+});
+
+it('brings along what is not compiled, as it is after a change', async () => {
+  write('src/pages/assets/page.css', 'a {}');
+  await bootstrap('setup');
+  expect(readFileSync(join(clone, 'dist/pages/assets/page.css'), 'utf8')).toBe('a {}');
+  write('src/pages/assets/page.css', 'b { }');
+  expect(lines(await bootstrap('setup'))).toEqual(['Compiling: done in … s', 'library']);
+  expect(readFileSync(join(clone, 'dist/pages/assets/page.css'), 'utf8')).toBe('b { }');
 });
 
 it('leaves nothing of a source that is gone', async () => {

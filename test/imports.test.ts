@@ -52,6 +52,8 @@ it('lint fails on cycles and on upward imports, those of types included, and on 
     'src/data/type-up.ts': `import type { A } from '../stages/own.js';\nexport type B = A;\n`,
     'src/stages/own.ts': `export type A = 1;\n`,
     'src/odd/folder.ts': `import { c } from '../transport/allowed.js';\nexport const d = c;\n`,
+    'src/stages/report/run.ts': `import { a } from '../sample/page.js';\nexport const b = a;\n`,
+    'src/stages/sample/page.ts': `export const a = 1;\n`,
     'src/nn/lost.ts': `export { nothing } from './nowhere.js';\n`,
   });
   expect(exitCode).toBeGreaterThan(0);
@@ -63,5 +65,6 @@ it('lint fails on cycles and on upward imports, those of types included, and on 
     'no-upward-import: src/data/type-up.ts → src/stages/own.ts',
     'no-upward-import: src/data/up.ts → src/cli/allowed.ts',
     'not-found: src/nn/lost.ts → ./nowhere.js',
+    'report-knows-no-kind: src/stages/report/run.ts → src/stages/sample/page.ts',
   ]);
 });

@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
@@ -160,8 +160,8 @@ function isBuilt() {
 
 function sources() {
   const files = ['src', 'schemas']
-    .flatMap((folder) => readdirSync(inRoot(folder), { recursive: true }).map((path) => join(folder, path)))
-    .filter((path) => /\.c?ts$|\.schema\.json$/.test(path))
+    .flatMap((folder) => readdirSync(inRoot(folder), { recursive: true, withFileTypes: true }))
+    .flatMap((entry) => (entry.isFile() ? relative(root, join(entry.parentPath, entry.name)) : []))
     .sort();
   const hash = createHash('sha256');
   for (const path of [...files, 'tsconfig.json', 'package-lock.json']) {
@@ -179,12 +179,20 @@ async function build() {
   const pretty = process.stdout.isTTY ? ['--pretty'] : [];
   const { code, output } = await capture([process.execPath, tsc], ['-p', inRoot('tsconfig.json'), ...pretty]);
   if (code !== 0) throw new Failure(`The sources do not compile:\n${output.trim()}`);
-  const validator = inRoot('dist', 'runner', 'schema', 'write-validator.js');
-  const written = await capture([process.execPath, validator], []);
-  if (written.code !== 0) throw new Failure(`The check of pipelines was not made:\n${written.output.trim()}`);
+  await finish(inRoot('tools', 'copy-assets.mjs'), 'The files beside the sources were not copied');
+  await finish(
+    inRoot('dist', 'runner', 'schema', 'write-validator.js'),
+    'The check of pipelines was not made',
+  );
   const program = inRoot('dist', 'cli', 'bin.cjs');
   if (existsSync(program)) chmodSync(program, 0o755);
   writeFileSync(stamp, JSON.stringify(now));
+}
+
+/** Runs a further step of the build. */
+async function finish(program, complaint) {
+  const { code, output } = await capture([process.execPath, program], []);
+  if (code !== 0) throw new Failure(`${complaint}:\n${output.trim()}`);
 }
 
 function clean(folder) {

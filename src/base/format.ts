@@ -1,11 +1,37 @@
-import { formatCount } from './text.js';
+/** A whole number with its thousands apart: `3,802`. */
+export function formatCount(value: number): string {
+  return value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
+}
 
-export { asWords, counted, formatCount, formatDuration } from './text.js';
+/** `1 step`, `3,802 steps`. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : plural}`;
+}
 
-/** A large count in few characters: `7.44 million`; exact below 100,000. */
+/** A time for people: `0.4 s`, `12 s`, `2 min 04 s`, `1 h 03 min`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${twoDigits(whole % 60)} s`;
+  const minutes = Math.round(whole / 60);
+  return `${Math.floor(minutes / 60)} h ${twoDigits(minutes % 60)} min`;
+}
+
+/** A name in camelCase as words: `learningRate` is `learning rate`, `memoryMiB` is `memory MiB`. */
+export function asWords(name: string): string {
+  return name.replace(
+    /([a-z\d])([KMGT]iB$|[A-Z])/g,
+    (_, before: string, after: string) => `${before} ${after.length > 1 ? after : after.toLowerCase()}`,
+  );
+}
+
+/** A large count in few characters: `7.44 million`, `1.2 billion`; exact below a million. */
 export function formatLarge(value: number): string {
-  const [divisor, word] = value >= 1e9 ? [1e9, 'billion'] : [1e6, 'million'];
-  return value < 1e5 ? formatCount(value) : `${trimmed((value / divisor).toPrecision(3))} ${word}`;
+  if (value < 1e6) return formatCount(value);
+  const [divisor, word] = value < 999.5e6 ? [1e6, 'million'] : [1e9, 'billion'];
+  const scaled = value / divisor;
+  return `${scaled < 999.5 ? trimmed(scaled.toPrecision(3)) : formatCount(scaled)} ${word}`;
 }
 
 /** A measured value with four significant digits, very small and large ones by powers of ten: `0.1018`, `1.168 × 10⁻⁸`. */
@@ -17,6 +43,18 @@ export function formatNumber(value: number): string {
   if (size >= 1e-3 && size < 1e4) return trimmed(value.toPrecision(4)).replace('-', '−');
   const [mantissa, exponent] = value.toExponential(3).split('e') as [string, string];
   return `${trimmed(mantissa).replace('-', '−')} × 10${superscript(Number(exponent))}`;
+}
+
+/** A share of a whole: `12.3 %`. */
+export function formatPercent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** Formats a rate: `12.3 steps/s`, and `7.2 steps/min` where it is slower than one a second. */
+export function formatRate(perSecond: number, unit: string): string {
+  const [rate, time] = perSecond < 1 ? [perSecond * 60, 'min'] : [perSecond, 's'];
+  const digits = rate < 9.995 ? 2 : rate < 99.95 ? 1 : 0;
+  return `${digits === 0 ? formatCount(rate) : rate.toFixed(digits)} ${unit}/${time}`;
 }
 
 /** A label of an axis, as short as it can be: `0.05`, `2`, `10⁻⁴`, `5·10⁻⁴`, `12k`. */
@@ -65,4 +103,8 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]!}`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0');
 }

@@ -1,11 +1,11 @@
-import { formatDuration } from '../base/text.js';
+import { formatDuration } from '../base/format.js';
+import { summaryFacts } from '../pages/figures.js';
 import type { Diagnostic } from '../runner/diagnostics.js';
 import { type LoadedPipeline, loadPipeline } from '../runner/load.js';
 import type { PlannedStage } from '../runner/plan/plan.js';
 import { formatReason } from '../runner/plan/reasons.js';
 import type { Acceptance, Json } from '../runner/stage.js';
 import { type LoadedSweep, loadSweep } from '../runner/sweep/load.js';
-import { summaryFacts } from './format.js';
 import { exitCodes, type Services, shortPath, usesColor } from './services.js';
 import { say } from './wrap.js';
 

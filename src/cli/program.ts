@@ -13,7 +13,7 @@ import type { SchemaOptions } from './commands/schema.js';
 import type { StatusOptions } from './commands/status.js';
 import type { SweepCommandOptions } from './commands/sweep.js';
 import type { UiOptions } from './commands/ui.js';
-import { scripts, type Shell, shells } from './completion/scripts.js';
+import { type Shell, shells, startScript } from './completion/scripts.js';
 import {
   collect,
   parseCount,
@@ -287,7 +287,7 @@ const completionCommand: CommandDeclaration = (program, perform) => {
     .addArgument(new Argument('<shell>', 'your shell').choices(shells))
     .action((shell: Shell) =>
       perform((services) => {
-        services.stdout.write(scripts[shell]);
+        services.stdout.write(startScript(shell));
         return Promise.resolve(exitCodes.done);
       }),
     );

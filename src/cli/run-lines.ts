@@ -1,8 +1,8 @@
 import type { ChalkInstance } from 'chalk';
-import { formatDuration } from '../base/text.js';
+import { formatDuration } from '../base/format.js';
 import { figure } from '../pages/figures.js';
-import type { Run, RunFigure, RunState } from '../runner/index.js';
-import type { StageAtWork } from '../runner/runs/run.js';
+import type { RunFigure } from '../runner/runs/figures.js';
+import type { Run, RunState, StageAtWork } from '../runner/runs/run.js';
 import type { Column } from './table.js';
 
 /** Number of a run's figures in a line. */

@@ -1,5 +1,4 @@
-import { formatLarge, formatNumber } from '../base/format.js';
-import { asWords } from '../base/text.js';
+import { asWords, formatLarge, formatNumber, formatPercent } from '../base/format.js';
 import type { Json } from '../runner/stage.js';
 
 /** A number of a stage's summary, ready to be shown: `22.64 dB`, `peak signal-to-noise ratio`. */
@@ -16,6 +15,19 @@ export function figuresOf(summary: Readonly<Record<string, Json>>): readonly Fig
   );
   const rank = ({ name }: Figure) => (telling.includes(name) ? telling.indexOf(name) : telling.length);
   return figures.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** A stage's numbers in a few words each, in the order of its summary: `images 3,802`, `PSNR 22.6 dB`. */
+export function summaryFacts(summary: Readonly<Record<string, Json>>): readonly string[] {
+  return Object.entries(summary).flatMap(([name, value]) =>
+    typeof value === 'number' ? figureFact(name, value) : [],
+  );
+}
+
+/** A number in a few words: `loss 0.1834`. */
+export function figureFact(name: string, value: number): string {
+  const { label, value: text } = figure(name, value);
+  return `${label} ${text}`;
 }
 
 /** A number by the name that a summary or a log gives it. */
@@ -42,8 +54,6 @@ interface Special {
   readonly label?: string;
   readonly format?: (value: number) => string;
 }
-
-const formatPercent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 const special: Readonly<Record<string, Special | undefined>> = {
   peakSignalToNoiseDb: { label: 'PSNR', format: (value) => `${value.toFixed(1)} dB` },

@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
-import { script } from './assets/script.js';
-import { styles } from './assets/styles.js';
+import { readFileSync } from 'node:fs';
 import { Html, html, type Part } from './html.js';
 import { renderSection, type Section } from './section.js';
+
+const asset = (name: string): string => readFileSync(new URL(`assets/${name}`, import.meta.url), 'utf8');
+const script = asset('page.js');
+/** In the order of the cascade. */
+const styles = ['page', 'content', 'graph', 'chart', 'runs', 'print']
+  .map((name) => asset(`${name}.css`))
+  .join('');
 
 export interface PageContent {
   readonly title: string;

@@ -32,8 +32,10 @@ export function renderSection({ id, title, stage, lead, body }: Section): Html {
   </section>`;
 }
 
-/** A finished stage, with what the report needs of its files. */
+/** A stage with what a page needs of its files. */
 export interface ReportedStage extends StageOutput {
+  /** True when its output is there, so that what it holds can be shown. */
+  readonly isWhole: boolean;
   /** Ids of the stages in the report whose output this one read. */
   readonly after: readonly string[];
   readonly seed: number | undefined;
@@ -78,6 +80,7 @@ export async function readReportedStage(
   });
   return {
     ...output,
+    isWhole: true,
     after: [...new Set(after)],
     seed: origin?.seed,
     precision: origin?.precision,

@@ -1,8 +1,9 @@
-import type { StageKind, StageRegistry } from '../runner/stage.js';
+import type { KindPage, KindPages, ShownKind } from '../pages/kinds.js';
+import type { StageRegistry } from '../runner/stage.js';
 import { pipelineRules } from './rules.js';
 
 /** The kinds of stages there are, each declared in its folder's `kind.ts`, which loads what runs it only when it runs. */
-const kinds: Readonly<Record<string, () => Promise<{ readonly stage: StageKind<never> }>>> = {
+const kinds: Readonly<Record<string, () => Promise<{ readonly stage: ShownKind<never> }>>> = {
   images: () => import('./images/kind.js'),
   autoencoder: () => import('./autoencoder/kind.js'),
   encode: () => import('./encode/kind.js'),
@@ -10,8 +11,18 @@ const kinds: Readonly<Record<string, () => Promise<{ readonly stage: StageKind<n
   pretrained: () => import('./pretrained/kind.js'),
   sample: () => import('./sample/kind.js'),
   evaluate: () => import('./evaluate/kind.js'),
-  report: () => import('./report/kind.js'),
+  report: async () => ({ stage: (await import('./report/kind.js')).reportStage(kindPages) }),
 };
+
+/** Loads what each kind declares of pages. */
+export async function kindPages(): Promise<KindPages> {
+  const pages = new Map<string, KindPage>();
+  for (const [name, load] of Object.entries(kinds)) {
+    const page = await (await load()).stage.page?.();
+    if (page !== undefined) pages.set(name, page);
+  }
+  return pages;
+}
 
 export const stageRegistry: StageRegistry = {
   rules: pipelineRules,

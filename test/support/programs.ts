@@ -25,6 +25,7 @@ export async function compilePrograms(folder: string): Promise<void> {
   });
   await cp(join(root, 'package.json'), join(folder, 'package.json'));
   for (const name of ['node_modules', 'schemas']) await symlink(join(root, name), join(folder, name));
+  await execa(process.execPath, [join(root, 'tools/copy-assets.mjs'), join(folder, 'src')]);
   await execa(process.execPath, [join(folder, 'src/runner/schema/write-validator.js')]);
   process.env[variable] = folder;
 }

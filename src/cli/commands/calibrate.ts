@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isMap, isSeq, parseDocument } from 'yaml';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
+import { formatNumber, formatPercent } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import type { Pipeline, PipelineStage } from '../../runner/pipeline.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
@@ -167,7 +168,7 @@ function choose({ choices, knee }: Calibration, save: number | undefined): Calib
   throw new UserError({
     code: 'cannot-save-so-much',
     usage: true,
-    message: `No choice of ratios saves ${percent(save)}; the most is ${percent(choices[0]!.saved)}.`,
+    message: `No choice of ratios saves ${formatPercent(save)}; the most is ${formatPercent(choices[0]!.saved)}.`,
     remedy: 'Ask for less, or use smaller models.',
   });
 }
@@ -181,7 +182,7 @@ function formatFrontier(
     ...choices.map((choice) => [
       choice.ratios.join(', '),
       gigas(choice.cost),
-      percent(choice.saved),
+      formatPercent(choice.saved),
       choice.deviation.toPrecision(3),
       `${gigas(choice.predicted.cost)}, ${choice.predicted.deviation.toPrecision(3)}`,
       choice.ratios.join() === chosen.ratios.join() ? '<- chosen' : '',
@@ -203,8 +204,7 @@ function formatFrontier(
   return `\n${samples} samples, ${considered} choices of ratios\n\n${lines.join('\n')}\n`;
 }
 
-const gigas = (cost: number): string => (cost / 1e9).toPrecision(4);
-const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+const gigas = (cost: number): string => formatNumber(cost / 1e9);
 
 /**
  * Writes the ratios of a `sample` stage's phases into a pipeline file. Comments and all other values stay as they are.

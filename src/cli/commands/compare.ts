@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { Chalk, type ChalkInstance } from 'chalk';
 import { UserError } from '../../base/errors.js';
+import { formatPercent } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { figure } from '../../pages/figures.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
@@ -126,7 +127,7 @@ function change({ name, values: [from, to] }: ComparedFigure): string {
   if (from === undefined || to === undefined || from === to) return '';
   const difference = to - from;
   const sign = difference > 0 ? '+' : '−';
-  const part = from === 0 ? '' : ` (${sign}${Math.abs((100 * difference) / from).toFixed(1)} %)`;
+  const part = from === 0 ? '' : ` (${sign}${formatPercent(Math.abs(difference / from))})`;
   return `${sign}${figure(name, Math.abs(difference)).value}${part}`;
 }
 

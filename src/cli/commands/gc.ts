@@ -3,13 +3,13 @@ import { formatBytes } from '../../base/format.js';
 import {
   findGarbage,
   findReferences,
-  findRunsRoot,
   fingerprintsOfRuns,
-  forgetFiles,
   type Garbage,
   removeGarbage,
-  scanRuns,
-} from '../../runner/index.js';
+} from '../../runner/gc.js';
+import { forgetFiles } from '../../runner/gc/known-files.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
+import { scanRuns } from '../../runner/runs/find-runs.js';
 import { formatFailure } from '../errors.js';
 import { loadWithSources } from '../load.js';
 import { exitCodes, type Services, shortPath, usesColor } from '../services.js';

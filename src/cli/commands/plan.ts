@@ -1,5 +1,5 @@
 import { Chalk } from 'chalk';
-import { formatDuration } from '../../base/text.js';
+import { formatDuration } from '../../base/format.js';
 import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { LockDiffersError, refuseDifferences } from '../../runner/lock/compare.js';
 import { readLock } from '../../runner/lock/lock-file.js';

@@ -5,15 +5,13 @@ import { clusterEnvironment, distributedExecutor } from '../../distributed/execu
 import { followLeader } from '../../distributed/follow.js';
 import { ClusterLeader } from '../../distributed/leader.js';
 import { startLocalWorker, thisProgram } from '../../distributed/local-worker.js';
-import {
-  findRunsRoot,
-  LockDiffersError,
-  readLock,
-  runPipeline,
-  type TimedRunEvent,
-} from '../../runner/index.js';
+import { LockDiffersError } from '../../runner/lock/compare.js';
+import { readLock } from '../../runner/lock/lock-file.js';
 import type { Pipeline } from '../../runner/pipeline.js';
 import type { Machine } from '../../runner/placement.js';
+import type { TimedRunEvent } from '../../runner/run/events.js';
+import { runPipeline } from '../../runner/run/run-pipeline.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
 import { availableMemory } from '../../stages/shared/memory.js';
 import { checkEngine, tellOnce } from '../../tensorflow/engine-choice.js';
 import { reportLockDifferences } from '../errors.js';

@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { gpusHere } from '../../distributed/device-environment.js';
-import { findRunsRoot } from '../../runner/index.js';
 import { runtimeOf } from '../../runner/pipeline.js';
 import { type Demand, type Machine, Places } from '../../runner/placement.js';
 import { demandOf, describeStages } from '../../runner/plan/describe.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
 import type { TimedSweepEvent } from '../../runner/sweep/events.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import { isLockFile } from '../../runner/yaml/text.js';
 import { loadWithTrials, showDiagnostics } from '../load.js';
 import { exitCodes, type Services, shortPath } from '../services.js';

@@ -1,8 +1,9 @@
 import type { ChalkInstance } from 'chalk';
-import stringWidth from 'string-width';
-import { formatCount, formatDuration } from '../../base/text.js';
+import { formatCount, formatDuration } from '../../base/format.js';
 import type { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import { paceFacts, position } from './sentences.js';
+
+import stringWidth from 'string-width';
 
 /** The stage that is running, or being waited for. */
 export interface ActiveStage {

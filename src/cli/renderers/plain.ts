@@ -1,11 +1,11 @@
-import { formatCount } from '../../base/text.js';
+import { formatCount } from '../../base/format.js';
+import { summaryFacts } from '../../pages/figures.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { onDevices } from '../../runner/run/run-record.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
-import { summaryFacts } from '../format.js';
 import { cachedNotes } from '../load.js';
 import { shortPath } from '../services.js';
 import {

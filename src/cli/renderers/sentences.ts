@@ -1,8 +1,8 @@
-import { asWords, formatCount, formatDuration } from '../../base/text.js';
+import { formatCount, formatDuration, formatRate } from '../../base/format.js';
+import { figureFact } from '../../pages/figures.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import type { Pace } from '../../runner/runs/progress-meter.js';
 import type { StageProgress } from '../../runner/stage.js';
-import { formatFigure, formatRate } from '../format.js';
 import { shortPath } from '../services.js';
 
 /** Sentences that the terminal and plain lines share. */
@@ -29,8 +29,7 @@ export function paceFacts({ rate, secondsLeft }: Pace, progress: StageProgress):
   const facts: string[] = [];
   if (rate !== undefined) facts.push(formatRate(rate, progress.unit));
   if (secondsLeft !== undefined && secondsLeft > 0) facts.push(`${formatDuration(secondsLeft)} left`);
-  for (const [name, value] of Object.entries(progress.figures ?? {}))
-    facts.push(`${asWords(name)} ${formatFigure(value)}`);
+  for (const [name, value] of Object.entries(progress.figures ?? {})) facts.push(figureFact(name, value));
   return facts;
 }
 

@@ -1,14 +1,13 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { createLogUpdate } from 'log-update';
-import stringWidth from 'string-width';
-import { formatDuration } from '../../base/text.js';
+import { formatDuration } from '../../base/format.js';
+import { summaryFacts } from '../../pages/figures.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { onDevices } from '../../runner/run/run-record.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
-import { summaryFacts } from '../format.js';
 import { cachedNotes } from '../load.js';
 import { shortPath } from '../services.js';
 import { say } from '../wrap.js';
@@ -24,6 +23,8 @@ import {
   stageTime,
   waitingSentence,
 } from './sentences.js';
+
+import stringWidth from 'string-width';
 
 const redrawMilliseconds = 125;
 

@@ -1,11 +1,11 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
-import { formatDuration } from '../../base/text.js';
+import { formatDuration } from '../../base/format.js';
+import { figure } from '../../pages/figures.js';
 import { isTelling } from '../../runner/runs/figures.js';
 import type { SweepEvent, TrialResult } from '../../runner/sweep/events.js';
 import { metricNames, parseSort, sortResults } from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
-import { formatFigure } from '../format.js';
 import { shortPath } from '../services.js';
 import { type Column, formatTable } from '../table.js';
 
@@ -98,7 +98,10 @@ function columnsOf(
       // Figures of late stages are those that trials are judged by.
       leaveOut: metrics.length - i,
       cells: results.map((result) => ({
-        text: name in result.metrics ? formatFigure(result.metrics[name]!) : '',
+        text:
+          name in result.metrics
+            ? figure(name.slice(name.indexOf('.') + 1), result.metrics[name]!).value
+            : '',
       })),
     })),
   ];

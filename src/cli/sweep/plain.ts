@@ -1,9 +1,9 @@
-import { counted, formatDuration } from '../../base/text.js';
+import { counted, formatDuration } from '../../base/format.js';
+import { summaryFacts } from '../../pages/figures.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import type { SweepEvent, TimedSweepEvent } from '../../runner/sweep/events.js';
 import { describeValues, shortNames } from '../../runner/sweep/trial.js';
-import { summaryFacts } from '../format.js';
 import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { shortPath } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';

@@ -1,7 +1,8 @@
 import { Chalk } from 'chalk';
-import { counted } from '../../base/text.js';
-import { formatReason, type PlannedStage } from '../../runner/index.js';
+import { counted } from '../../base/format.js';
 import type { Pipeline } from '../../runner/pipeline.js';
+import type { PlannedStage } from '../../runner/plan/plan.js';
+import { formatReason } from '../../runner/plan/reasons.js';
 import type { Json } from '../../runner/stage.js';
 import { type PlannedTrial, sharedStages, stagesToRun } from '../../runner/sweep/plan-sweep.js';
 import { describeValues, shortNames, sweptKeys } from '../../runner/sweep/trial.js';

@@ -1,5 +1,4 @@
-import { capitalized } from '../../base/format.js';
-import { formatCount } from '../../base/text.js';
+import { capitalized, formatCount } from '../../base/format.js';
 import { figure } from '../figures.js';
 import { type Html, html } from '../html.js';
 import {

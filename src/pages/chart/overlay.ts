@@ -1,7 +1,7 @@
-import { capitalized } from '../../base/format.js';
-import { formatCount } from '../../base/text.js';
+import { capitalized, formatCount } from '../../base/format.js';
 import { figure } from '../figures.js';
 import { type Html, html, type Part } from '../html.js';
+import { table } from '../table.js';
 import {
   curvePath,
   linearScale,
@@ -88,7 +88,7 @@ export function overlay(curves: readonly OverlaidCurve[], id: string): Html {
         />
       </div>
     </div>
-    ${table(curves, id, label)}
+    ${numbers(curves, label)}
   </figure>`;
 }
 
@@ -112,7 +112,7 @@ function dataOf(curves: readonly OverlaidCurve[], x: Scale, scales: readonly Sca
   });
 }
 
-function table(curves: readonly OverlaidCurve[], id: string, label: string): Html {
+function numbers(curves: readonly OverlaidCurve[], label: string): Html {
   const steps = [...new Set(curves.flatMap(({ series }) => series.steps))].sort((a, b) => a - b);
   const count = Math.min(mostRows, steps.length);
   const shown = Array.from(
@@ -121,25 +121,11 @@ function table(curves: readonly OverlaidCurve[], id: string, label: string): Htm
   );
   return html`<details>
     <summary>Numbers<span class="unseen"> of ${label}</span></summary>
-    <div class="frame" role="group" aria-label="${label} by step" tabindex="0">
-      <table id="${id}-table">
-        <thead>
-          <tr>
-            <th scope="col">Step</th>
-            ${curves.map(({ name }) => html`<th scope="col"><bdi>${name}</bdi></th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${shown.map(
-            (step) =>
-              html`<tr>
-                <th scope="row">${formatCount(step)}</th>
-                ${curves.map(({ series }) => html`<td>${valueAt(series, step)}</td>`)}
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table({
+      label: `${label} by step`,
+      columns: ['Step', ...curves.map(({ name }) => ({ heading: html`<bdi>${name}</bdi>` }))],
+      rows: shown.map((step) => [formatCount(step), ...curves.map(({ series }) => valueAt(series, step))]),
+    })}
   </details>`;
 }
 

@@ -1,4 +1,4 @@
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import { code, nearest, oneOf, type Problem } from '../diagnostics.js';
 import type { Schema, SchemaError } from '../schema/schema.js';
 import { spanAt, type Tree, type TreePath } from '../yaml/tree.js';

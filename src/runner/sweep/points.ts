@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import type { RandomSweep, RandomValue, SweepConfig } from '../../generated/index.js';
 import { code, type Problem } from '../diagnostics.js';
 import type { Span } from '../yaml/text.js';

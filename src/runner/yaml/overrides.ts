@@ -1,4 +1,4 @@
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import { code, type Problem, suggestion } from '../diagnostics.js';
 import { applicable, memberSchema } from '../schema/alternatives.js';
 import type { Schema } from '../schema/schema.js';

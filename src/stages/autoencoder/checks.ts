@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import { cachedFile } from '../../formats/hub/files.js';
 import { parseRepository } from '../../formats/hub/repository.js';
 import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
@@ -13,9 +13,9 @@ import {
   readDiffusersConfig,
   usualScalingFactor,
 } from '../../models/autoencoder-kl/config.js';
-import type { CheckContext, StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
 import { shellPath } from '../../runner/paths.js';
+import type { CheckContext, StageCheck } from '../shared/check.js';
 
 /** Halvings between resolutions may not go beyond what `downsample` asks for. */
 export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, context) => {

@@ -1,8 +1,8 @@
+import { formatLarge } from '../../base/format.js';
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import type { StageFact } from '../../runner/stage.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { formatLarge } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 
 /** Describes the cost of an autoencoder that is trained; of a trained one its output tells. */

@@ -3,11 +3,11 @@ import { resolve } from 'node:path';
 import { pinnedCommit } from '../../formats/hub/files.js';
 import { parseRepository, type Repository } from '../../formats/hub/repository.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
-import type { StageKind } from '../../runner/stage.js';
+import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
 
-export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
+export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
   name: 'autoencoder',
   codeVersion: 1,
   figures: [
@@ -28,6 +28,7 @@ export const stage: StageKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
   describe: async (config) => (await import('./facts.js')).describeAutoencoder(config),
+  page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };
 

@@ -1,7 +1,7 @@
-import { formatBytes } from '../../base/format.js';
+import { formatBytes, formatLarge } from '../../base/format.js';
 import type { EncodeConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
-import { formatLarge, plannedLatents, type Resolve } from '../shared/planned.js';
+import { plannedLatents, type Resolve } from '../shared/planned.js';
 
 /** Describes the output of encoding, as far as configurations and cached outputs tell. */
 export function describeEncode(config: EncodeConfig, resolve: Resolve): readonly StageFact[] {

@@ -1,7 +1,7 @@
-import { counted } from '../../base/text.js';
-import type { CheckContext, StageCheck } from '../shared/check.js';
+import { counted } from '../../base/format.js';
 import { code } from '../../runner/diagnostics.js';
 import { autoencoderFacts, nearestMultiples } from '../autoencoder/checks.js';
+import type { CheckContext, StageCheck } from '../shared/check.js';
 
 const latentMetric = 'latentFrechetDistance';
 

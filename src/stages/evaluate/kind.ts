@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { EvaluateConfig } from '../../generated/index.js';
-import type { StageKind } from '../../runner/stage.js';
+import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
 
-export const stage: StageKind<EvaluateConfig> = {
+export const stage: ShownKind<EvaluateConfig> = {
   name: 'evaluate',
   codeVersion: 2,
   figures: [
@@ -24,5 +24,6 @@ export const stage: StageKind<EvaluateConfig> = {
     [samplesFile, referenceFile, inceptionFile].flatMap((path) =>
       path === undefined ? [] : [resolve(folder, path)],
     ),
+  page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

@@ -1,9 +1,9 @@
 import type { ImagesConfig } from '../../generated/index.js';
-import type { StageKind } from '../../runner/stage.js';
+import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
 import { describeImages, locate } from './facts.js';
 
-export const stage: StageKind<ImagesConfig> = {
+export const stage: ShownKind<ImagesConfig> = {
   name: 'images',
   codeVersion: 1,
   figures: ['images', 'perClass', 'size', 'skipped'],
@@ -17,5 +17,6 @@ export const stage: StageKind<ImagesConfig> = {
   passesOn: async (directory) =>
     (await (await import('../../data/images/image-index.js')).readImageIndex(directory)).paths,
   describe: (config) => Promise.resolve(describeImages(config)),
+  page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

@@ -11,7 +11,7 @@ import {
   switchMap,
   takeWhile,
 } from 'rxjs';
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortable, everyMs, progress } from '../../base/streams.js';

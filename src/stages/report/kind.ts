@@ -1,8 +1,10 @@
 import type { ReportConfig } from '../../generated/index.js';
+import type { KindPages } from '../../pages/kinds.js';
 import type { StageKind } from '../../runner/stage.js';
 import { runLater } from '../shared/run-later.js';
 
-export const stage: StageKind<ReportConfig> = {
+/** @param pages what kinds of stages show: a report knows none of them */
+export const reportStage = (pages: () => Promise<KindPages>): StageKind<ReportConfig> => ({
   name: 'report',
   codeVersion: 1,
   figures: [],
@@ -12,5 +14,8 @@ export const stage: StageKind<ReportConfig> = {
   externalInputs: () => [],
   // The page tells how long stages took.
   isIncidental: () => true,
-  run: runLater(() => import('./run.js')),
-};
+  run: runLater(async () => {
+    const { run } = await import('./run.js');
+    return { run: (config, context) => run(config, context, pages) };
+  }),
+});

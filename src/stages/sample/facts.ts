@@ -1,5 +1,4 @@
-import { formatBytes } from '../../base/format.js';
-import { counted } from '../../base/text.js';
+import { counted, formatBytes } from '../../base/format.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';

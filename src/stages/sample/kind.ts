@@ -1,8 +1,8 @@
 import type { SampleConfig } from '../../generated/index.js';
-import type { StageKind } from '../../runner/stage.js';
+import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
 
-export const stage: StageKind<SampleConfig> = {
+export const stage: ShownKind<SampleConfig> = {
   name: 'sample',
   codeVersion: 3,
   figures: [
@@ -24,5 +24,6 @@ export const stage: StageKind<SampleConfig> = {
   externalInputs: () => [],
   describe: async (config, resolve, runtime) =>
     (await import('./facts.js')).describeSample(config, resolve, runtime),
+  page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

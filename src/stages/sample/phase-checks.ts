@@ -1,8 +1,8 @@
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
-import type { CheckContext, StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
 import { stepFacts } from '../../transport/integrators.js';
+import type { CheckContext, StageCheck } from '../shared/check.js';
 import { trainedOn, trainedShape } from '../shared/latent-checks.js';
 import { guidanceOf, phasesOf, samplerChoice } from './config.js';
 

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { usualScalingFactor } from '../../models/autoencoder-kl/config.js';
-import type { CheckContext, StageCheck } from './check.js';
 import { code, suggestion } from '../../runner/diagnostics.js';
 import { autoencoderFacts, latentScale, nearestMultiples } from '../autoencoder/checks.js';
 import { phasesOf } from '../sample/config.js';
+import type { CheckContext, StageCheck } from './check.js';
 
 /** Shape of encoded latents, as far as the file tells. */
 interface LatentShape {

@@ -1,7 +1,6 @@
 import { totalmem } from 'node:os';
 import { UserError } from '../../base/errors.js';
-import { formatBytes } from '../../base/format.js';
-import { counted } from '../../base/text.js';
+import { counted, formatBytes } from '../../base/format.js';
 
 /** Memory that this process may use: of the machine, or of the container that it runs in. */
 export function availableMemory(): number {

@@ -1,5 +1,4 @@
-import { formatBytes } from '../../base/format.js';
-import { counted } from '../../base/text.js';
+import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
 import { carryLines } from '../../models/sit/carry.js';
@@ -9,7 +8,7 @@ import { type MemoryChoice, trainingMemory } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
 import { requireMemory } from '../shared/memory.js';
-import { formatLarge, type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
+import { type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 
 /** Memory limit of encoding and of decoding, each; the autoencoder's weights are small beside it. */

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import type { TrainConfig } from '../../generated/index.js';
-import type { StageKind } from '../../runner/stage.js';
+import type { ShownKind } from '../../pages/kinds.js';
 import { isFile } from '../pretrained/classes.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
 
-export const stage: StageKind<TrainConfig> = {
+export const stage: ShownKind<TrainConfig> = {
   name: 'train',
   codeVersion: 1,
   figures: [
@@ -32,5 +32,6 @@ export const stage: StageKind<TrainConfig> = {
   check: async (config, resolve, folder) => {
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
+  page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

@@ -1,4 +1,4 @@
-import { counted } from '../../base/text.js';
+import { counted } from '../../base/format.js';
 import type { BlockMediators } from '../../generated/index.js';
 import { code } from '../../runner/diagnostics.js';
 import { nearestMultiples } from '../autoencoder/checks.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { counted } from '../../base/format.js';
 import type { FileSeal } from '../../base/output-file.js';
-import { counted } from '../../base/text.js';
 import { MetricsLog, metricsName, speedName } from '../../formats/metrics-log.js';
 import type { RecordsConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';

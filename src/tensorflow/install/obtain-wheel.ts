@@ -4,7 +4,6 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import * as yauzl from 'yauzl';
 import { UserError } from '../../base/errors.js';
 import { asUserError, sha256OfFile } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
@@ -19,6 +18,8 @@ import {
   type SetupReport,
   type WheelSource,
 } from './wheel-source.js';
+
+import * as yauzl from 'yauzl';
 
 /**
  * Brings a wheel onto this disk, from the first source that has it with the recorded content.

@@ -1,10 +1,10 @@
-import { capitalized } from '../../base/format.js';
-import { counted, formatDuration } from '../../base/text.js';
+import { capitalized, counted, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/overlay.js';
 import { figure } from '../../pages/figures.js';
 import { type Html, html, type Part } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
 import type { Section } from '../../pages/section.js';
+import { type Column, table } from '../../pages/table.js';
 import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../runner/runs/compare.js';
 import { formatOrigin } from '../../runner/runs/configuration.js';
 import type { Run } from '../../runner/runs/run.js';
@@ -40,31 +40,23 @@ function runsSection(runs: readonly Run[], names: readonly string[], site: Site 
   return {
     id: 'runs',
     title: 'Runs',
-    body: html`<div class="frame" role="group" aria-label="The runs" tabindex="0">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Run</th>
-            <th scope="col">Began</th>
-            <th scope="col">State</th>
-            <th scope="col">Time</th>
-            <th scope="col">Set</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${runs.map(
-            (run, i) =>
-              html`<tr>
-                <th scope="row">${swatch(i)} <bdi>${names[i]}</bdi></th>
-                <td class="began">${linkTo(run, runs, site)}</td>
-                <td>${stateBadge(run.state)}</td>
-                <td class="duration">${formatDuration(run.seconds)}</td>
-                <td>${run.record.options.set.join(', ') || '–'}</td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>`,
+    body: table({
+      label: 'The runs',
+      columns: [
+        'Run',
+        { heading: 'Began', kind: 'began' },
+        'State',
+        { heading: 'Time', kind: 'duration' },
+        'Set',
+      ],
+      rows: runs.map((run, i) => [
+        html`${swatch(i)} <bdi>${names[i]}</bdi>`,
+        linkTo(run, runs, site),
+        stateBadge(run.state),
+        formatDuration(run.seconds),
+        run.record.options.set.join(', ') || '–',
+      ]),
+    }),
   };
 }
 
@@ -85,29 +77,19 @@ function figuresSection(names: readonly string[], figures: readonly ComparedFigu
   return {
     id: 'figures',
     title: 'Figures',
-    body: html`<div class="frame" role="group" aria-label="Figures of the runs" tabindex="0">
-      <table class="compared">
-        <thead>
-          <tr>
-            <th scope="col">Stage</th>
-            <th scope="col">Figure</th>
-            ${runHeadings(names)}
-          </tr>
-        </thead>
-        <tbody>
-          ${figures.map(
-            (row) =>
-              html`<tr class="${!isDifferent(row) && 'same'}">
-                <td>${row.stage}</td>
-                <th scope="row">${capitalized(figure(row.name, 0).label)}</th>
-                ${row.values.map(
-                  (value) => html`<td>${value === undefined ? '–' : figure(row.name, value).value}</td>`,
-                )}
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>`,
+    body: table({
+      label: 'Figures of the runs',
+      kind: 'compared',
+      columns: ['Stage', { heading: 'Figure', namesRows: true }, ...runColumns(names)],
+      rows: figures.map((row) => ({
+        kind: isDifferent(row) ? undefined : 'same',
+        cells: [
+          row.stage,
+          capitalized(figure(row.name, 0).label),
+          ...row.values.map((value) => (value === undefined ? '–' : figure(row.name, value).value)),
+        ],
+      })),
+    }),
   };
 }
 
@@ -125,37 +107,26 @@ function differencesSection(
     body:
       differences.length === 0
         ? html``
-        : html`<div class="frame" role="group" aria-label="Differences of configuration" tabindex="0">
-            <table class="compared">
-              <thead>
-                <tr>
-                  <th scope="col">Key</th>
-                  ${runHeadings(names)}
-                </tr>
-              </thead>
-              <tbody>
-                ${differences.map(
-                  ({ key, values, origins }) =>
-                    html`<tr>
-                      <th scope="row"><code>${key}</code></th>
-                      ${values.map((value, i) => configured(value, formatOrigin(origins[i])))}
-                    </tr>`,
-                )}
-              </tbody>
-            </table>
-          </div>`,
+        : table({
+            label: 'Differences of configuration',
+            kind: 'compared',
+            columns: ['Key', ...runColumns(names)],
+            rows: differences.map(({ key, values, origins }) => [
+              html`<code>${key}</code>`,
+              ...values.map((value, i) => configured(value, formatOrigin(origins[i]))),
+            ]),
+          }),
   };
 }
 
-function configured(value: Json | undefined, origin: string): Html {
-  if (value === undefined) return html`<td>–</td>`;
-  return html`<td>
-    <code>${typeof value === 'string' ? value : JSON.stringify(value)}</code> <small>${origin}</small>
-  </td>`;
+function configured(value: Json | undefined, origin: string): Part {
+  if (value === undefined) return '–';
+  return html`<code>${typeof value === 'string' ? value : JSON.stringify(value)}</code>
+    <small>${origin}</small>`;
 }
 
-function runHeadings(names: readonly string[]): Part {
-  return names.map((name, i) => html`<th scope="col">${swatch(i)} <bdi>${name}</bdi></th>`);
+function runColumns(names: readonly string[]): readonly Column[] {
+  return names.map((name, i) => ({ heading: html`${swatch(i)} <bdi>${name}</bdi>` }));
 }
 
 /** Keys that a name holds at most, and characters: a longer one would be read by nobody. */

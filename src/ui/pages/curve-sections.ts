@@ -1,10 +1,10 @@
 import { seriesOf } from '../../pages/chart/axes.js';
 import { distinctLines, type OverlaidCurve, overlay } from '../../pages/chart/overlay.js';
+import { scaleChoice } from '../../pages/curves-section.js';
 import { html } from '../../pages/html.js';
 import type { Section } from '../../pages/section.js';
 import { readConfiguration } from '../../runner/runs/configuration.js';
 import type { Run } from '../../runner/runs/run.js';
-import { scaleChoice } from '../../stages/report/sections/curves.js';
 import { readRunStages } from './run-stages.js';
 
 /** Runs that are overlaid at most: more would be told apart by nobody. */

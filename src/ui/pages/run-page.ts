@@ -1,37 +1,34 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
-import { formatDuration } from '../../base/text.js';
-import { html, type Html } from '../../pages/html.js';
+import { formatDuration } from '../../base/format.js';
+import { curvesSection } from '../../pages/curves-section.js';
+import { html } from '../../pages/html.js';
+import { type KindPages, sectionsOf } from '../../pages/kinds.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
-import type { Section } from '../../pages/section.js';
+import { pipelineSection, totals } from '../../pages/pipeline-section.js';
+import type { ReportedStage, Section } from '../../pages/section.js';
+import { stagesSection } from '../../pages/stages-section.js';
+import { type RowGroup, table } from '../../pages/table.js';
 import { type ConfiguredValue, formatOrigin, readConfiguration } from '../../runner/runs/configuration.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
-import { curvesSection } from '../../stages/report/sections/curves.js';
-import { sectionsOf, sectionsOfUnfinished } from '../../stages/report/sections/index.js';
-import { pipelineSection, totals } from '../../stages/report/sections/pipeline.js';
-import { stagesSection } from '../../stages/report/sections/stages.js';
-import { readRunStages, type RunStage, stateBadge } from './run-stages.js';
+import { kindPages } from '../../stages/registry.js';
+import { readRunStages, stateBadge } from './run-stages.js';
 
 /** The page about one run, as the text of a file that needs no other. */
 export async function runPage(run: Run, site?: Site): Promise<string> {
   const configuration = await readConfiguration(run);
   const stages = await readRunStages(run, configuration);
-  const views = (
-    await Promise.all(
-      stages.map((stage) => (stage.isWhole ? sectionsOf(stage) : sectionsOfUnfinished(stage))),
-    )
-  )
-    .flat()
-    .toSorted((a, b) => a.rank - b.rank);
+  const pages = await kindPages();
+  const ofStages = (await Promise.all(stages.map((stage) => sectionsOf(stage, pages)))).flat();
   const failure = await failureSection(run);
   return renderPage({
-    ...head(run, stages),
+    ...head(run, stages, pages),
     ...(site && { site }),
     sections: [
       ...(failure ? [failure] : []),
       pipelineSection(stages),
-      ...views,
+      ...ofStages.toSorted((a, b) => a.rank - b.rank),
       ...(stages.length > 0 ? [stagesSection(stages)] : []),
       ...(configuration.length > 0 ? [configurationSection(configuration)] : []),
       runFactsSection(run),
@@ -43,12 +40,12 @@ export async function runPage(run: Run, site?: Site): Promise<string> {
 export async function liveParts(run: Run): Promise<{ head: Head; sections: readonly Section[] }> {
   const stages = await readRunStages(run, []);
   const curves = stages.filter((stage) => !stage.isWhole).flatMap((stage) => curvesSection(stage) ?? []);
-  return { head: head(run, stages), sections: [pipelineSection(stages), ...curves] };
+  return { head: head(run, stages, await kindPages()), sections: [pipelineSection(stages), ...curves] };
 }
 
 export type Head = Pick<PageContent, 'title' | 'eyebrow' | 'totals'>;
 
-function head(run: Run, stages: readonly RunStage[]): Head {
+function head(run: Run, stages: readonly ReportedStage[], pages: KindPages): Head {
   const time = run.id.slice(run.id.lastIndexOf('/') + 1);
   const whole = stages.filter(({ isWhole }) => isWhole);
   return {
@@ -56,7 +53,7 @@ function head(run: Run, stages: readonly RunStage[]): Head {
     eyebrow: html`Run <bdi>${time.replace(/\.\d+Z/, '')}</bdi> ${stateBadge(run.state)}`,
     totals: [
       { label: run.state === 'running' ? 'so far' : 'from start to end', value: formatDuration(run.seconds) },
-      ...totals(whole),
+      ...totals(whole, pages),
     ],
   };
 }
@@ -149,38 +146,31 @@ function configurationSection(values: readonly ConfiguredValue[]): Section {
     body: html`<label class="switch"
         ><input type="checkbox" class="show-defaults" id="configuration-defaults" /> Show defaults too</label
       >
-      <div class="frame" role="group" aria-label="Configuration" tabindex="0">
-        <table class="configuration">
-          <thead>
-            <tr>
-              <th scope="col">Key</th>
-              <th scope="col">Value</th>
-              <th scope="col">Written at</th>
-            </tr>
-          </thead>
-          ${Array.from(groups, ([name, own]) => group(name, own))}
-        </table>
-      </div>`,
+      ${table({
+        label: 'Configuration',
+        kind: 'configuration',
+        columns: ['Key', 'Value', 'Written at'],
+        rows: Array.from(groups, ([name, own]) => group(name, own)),
+      })}`,
   };
 }
 
-function group(name: string, values: readonly ConfiguredValue[]): Html {
-  const isDefault = values.every(({ origin }) => origin === undefined);
-  return html`<tbody>
-    <tr class="${isDefault && 'default'}">
-      <th class="group" scope="rowgroup" colspan="3">${name}</th>
-    </tr>
-    ${values.map(
-      ({ key, value, origin }) =>
-        html`<tr class="${origin === undefined && 'default'}">
-          <th scope="row">
-            <code>${key.startsWith(`stages.${name}.`) ? key.slice(`stages.${name}.`.length) : key}</code>
-          </th>
-          <td><code>${textOf(value)}</code></td>
-          <td>${formatOrigin(origin)}</td>
-        </tr>`,
-    )}
-  </tbody>`;
+function group(name: string, values: readonly ConfiguredValue[]): RowGroup {
+  const kindOf = ({ origin }: ConfiguredValue) => (origin === undefined ? 'default' : undefined);
+  return {
+    heading: name,
+    kind: values.every(({ origin }) => origin === undefined) ? 'default' : undefined,
+    rows: values.map((value) => ({
+      kind: kindOf(value),
+      cells: [
+        html`<code
+          >${value.key.startsWith(`stages.${name}.`) ? value.key.slice(`stages.${name}.`.length) : value.key}</code
+        >`,
+        html`<code>${textOf(value.value)}</code>`,
+        formatOrigin(value.origin),
+      ],
+    })),
+  };
 }
 
 function groupOf({ key }: ConfiguredValue): string {

@@ -9,17 +9,11 @@ import type { Json } from '../../runner/stage.js';
 import { outputPlace } from '../../runner/store/layout.js';
 import { type Manifest, readManifest } from '../../runner/store/manifest.js';
 
-/** A stage of a run, finished or not. */
-export interface RunStage extends ReportedStage {
-  /** True when its output is there, so that what it holds can be shown. */
-  readonly isWhole: boolean;
-}
-
 /** Every stage of a run with what the page needs of its files; of one that is not finished, what it has logged so far. */
 export function readRunStages(
   run: Run,
   configuration: readonly ConfiguredValue[],
-): Promise<readonly RunStage[]> {
+): Promise<readonly ReportedStage[]> {
   return Promise.all(
     Object.entries(run.record.stages).map(([id, record]) => readRunStage(run, id, record, configuration)),
   );
@@ -30,7 +24,7 @@ async function readRunStage(
   id: string,
   record: StageRecord,
   configuration: readonly ConfiguredValue[],
-): Promise<RunStage> {
+): Promise<ReportedStage> {
   const directory = directoryOf(run, record);
   const manifest =
     record.output === undefined ? undefined : await manifestOf(directory, record.fingerprint ?? '');

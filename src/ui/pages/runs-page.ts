@@ -1,9 +1,9 @@
-import { capitalized } from '../../base/format.js';
-import { counted, formatCount, formatDuration } from '../../base/text.js';
+import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
 import { figure } from '../../pages/figures.js';
-import { type Html, html, type Part } from '../../pages/html.js';
+import { html, type Part } from '../../pages/html.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import type { Section } from '../../pages/section.js';
+import { type Row, table } from '../../pages/table.js';
 import type { RunScan } from '../../runner/runs/find-runs.js';
 import { type Run, runStates } from '../../runner/runs/run.js';
 import { pathOfRun } from './comparison-page.js';
@@ -67,39 +67,33 @@ export function runsSection(runs: readonly Run[], page: number): Section {
       shown.length === 0
         ? html``
         : html`<form action="/compare" method="get">
-            <div class="frame" role="group" aria-label="Runs" tabindex="0">
-              <table class="runs">
-                <thead>
-                  <tr>
-                    <th scope="col"><span class="unseen">Compare</span></th>
-                    <th scope="col">Run</th>
-                    <th scope="col">State</th>
-                    <th scope="col">Time</th>
-                    <th scope="col">Stage and figures</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  ${shown.map(row)}
-                </tbody>
-              </table>
-            </div>
+            ${table({
+              label: 'Runs',
+              kind: 'runs',
+              columns: [
+                { heading: html`<span class="unseen">Compare</span>` },
+                { heading: 'Run', namesRows: true },
+                'State',
+                { heading: 'Time', kind: 'duration' },
+                'Stage and figures',
+              ],
+              rows: shown.map(row),
+            })}
             <p class="actions"><button type="submit">Compare</button> ${pageLinks(page, pages)}</p>
           </form>`,
   };
 }
 
-function row(run: Run): Html {
+function row(run: Run): Row {
   const { id, record, state, seconds } = run;
   const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
-  return html`<tr>
-    <td><input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}" /></td>
-    <th scope="row">
-      <a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a> <small>${time}</small>
-    </th>
-    <td>${stateBadge(state)}</td>
-    <td class="duration">${formatDuration(seconds)}</td>
-    <td>${facts(run)}</td>
-  </tr>`;
+  return [
+    html`<input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}" />`,
+    html`<a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a> <small>${time}</small>`,
+    stateBadge(state),
+    formatDuration(seconds),
+    facts(run),
+  ];
 }
 
 function facts({ state, stage, progress, beside, figures, record }: Run): Part {

@@ -1,10 +1,11 @@
 import { dirname, relative } from 'node:path';
-import { counted, formatCount, formatDuration } from '../../base/text.js';
+import { counted, formatCount, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/overlay.js';
 import { figure } from '../../pages/figures.js';
 import { type Html, html } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
 import type { Section } from '../../pages/section.js';
+import { type Row, table } from '../../pages/table.js';
 import { isTelling } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
@@ -82,22 +83,18 @@ function trialsSection(
     id: 'trials',
     title: 'Trials',
     ...(isCut && { lead: `The curves below are those of the first ${mostOverlaid} trials.` }),
-    body: html`<div class="frame" role="group" aria-label="Trials" tabindex="0">
-      <table class="sortable">
-        <thead>
-          <tr>
-            <th scope="col">Trial</th>
-            ${keys.map((key) => html`<th scope="col"><code>${key}</code></th>`)}
-            <th scope="col">State</th>
-            <th scope="col">Time</th>
-            ${metrics.map((name) => html`<th scope="col">${heading(name)}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${shown.map((trial) => row(trial, keys, metrics, file))}
-        </tbody>
-      </table>
-    </div>`,
+    body: table({
+      label: 'Trials',
+      kind: 'sortable',
+      columns: [
+        'Trial',
+        ...keys.map((key) => ({ heading: html`<code>${key}</code>` })),
+        'State',
+        { heading: 'Time', kind: 'duration' },
+        ...metrics.map((name) => ({ heading: heading(name) })),
+      ],
+      rows: shown.map((trial) => row(trial, keys, metrics, file)),
+    }),
   };
 }
 
@@ -111,15 +108,21 @@ function row(
   keys: readonly string[],
   metrics: readonly string[],
   file: string | undefined,
-): Html {
+): Row {
   const { values, status, seconds, metrics: found } = trial.result;
-  return html`<tr>
-    <th scope="row">${trial.line !== undefined && swatch(trial.line)} ${nameOf(trial, file)}</th>
-    ${keys.map((key) => html`<td data-value="${sortValue(values[key])}">${key in values ? formatValue(values[key]) : ''}</td>`)}
-    <td><span class="state ${status}">${status === 'waiting' ? 'not run' : status}</span></td>
-    <td class="duration" data-value="${seconds}">${seconds > 0 && formatDuration(seconds)}</td>
-    ${metrics.map((name) => html`<td data-value="${found[name] ?? ''}">${name in found && figure(name.slice(name.indexOf('.') + 1), found[name]!).value}</td>`)}
-  </tr>`;
+  return [
+    html`${trial.line !== undefined && swatch(trial.line)} ${nameOf(trial, file)}`,
+    ...keys.map((key) => ({
+      content: key in values && formatValue(values[key]),
+      sortedBy: sortValue(values[key]),
+    })),
+    html`<span class="state ${status}">${status === 'waiting' ? 'not run' : status}</span>`,
+    { content: seconds > 0 && formatDuration(seconds), sortedBy: seconds },
+    ...metrics.map((name) => ({
+      content: name in found && figure(name.slice(name.indexOf('.') + 1), found[name]!).value,
+      sortedBy: found[name] ?? '',
+    })),
+  ];
 }
 
 const sortValue = (value: Json | undefined): string => (value === undefined ? '' : formatValue(value));

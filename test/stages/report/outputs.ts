@@ -5,7 +5,8 @@ import { lastValueFrom, toArray } from 'rxjs';
 import sharp from 'sharp';
 import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
 import type { Json, StageContext, StageOutput } from '../../../src/runner/stage.js';
-import { stage as report } from '../../../src/stages/report/kind.js';
+import { reportStage } from '../../../src/stages/report/kind.js';
+import { kindPages } from '../../../src/stages/registry.js';
 
 const made: string[] = [];
 
@@ -143,7 +144,7 @@ function metrics(count: number): string {
 }
 
 /** Runs the stage; gives the page's path and the events. */
-export async function run(outputs: readonly StageOutput[], title?: string) {
+export async function run(outputs: readonly StageOutput[], title?: string, pages = kindPages) {
   const directory = await temporaryFolder();
   const context: StageContext = {
     id: 'report',
@@ -164,6 +165,6 @@ export async function run(outputs: readonly StageOutput[], title?: string) {
     signal: new AbortController().signal,
   };
   const config = { stages: outputs.map(({ stage }) => stage), ...(title !== undefined && { title }) };
-  const events = await lastValueFrom(report.run(config, context).pipe(toArray()));
+  const events = await lastValueFrom(reportStage(pages).run(config, context).pipe(toArray()));
   return { path: join(directory, 'report.html'), events };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, describe, expect, it } from 'vitest';
+import { html } from '../../../src/pages/html.js';
 import { output, removeFolders, run, wholePipeline } from './outputs.js';
 
 afterAll(removeFolders);
@@ -29,6 +30,19 @@ describe('the report stage', () => {
   it('takes stages of which there is nothing to see', async () => {
     const { path } = await run([await output({ stage: 'bare', kind: 'other' })]);
     expect(await readFile(path, 'utf8')).toContain('uses: other');
+  });
+
+  it('shows what a kind declares, whatever kind that is', async () => {
+    const stage = await output({ stage: 'one', kind: 'toy', summary: { toys: 1234, picture: 'a.png' } });
+    const more = await output({ stage: 'two', kind: 'toy', summary: { toys: 1 } });
+    const section = ({ stage: title }: { stage: string }) => ({ id: title, title, body: html`of ${title}` });
+    const pages = new Map([['toy', { total: 'toys', sections: [{ rank: 0, build: section }] }]]);
+    const { path } = await run([stage, more], undefined, () => Promise.resolve(pages));
+    const text = await readFile(path, 'utf8');
+    expect(text.match(/<section id="[^"]+/g)).toEqual(
+      ['pipeline', 'one', 'two', 'stages'].map((id) => `<section id="${id}`),
+    );
+    expect(text).toMatch(/<dt>toys<\/dt>\s*<dd>1,235<\/dd>/);
   });
 
   it('names a file that it misses', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ReportedStage } from '../../../src/pages/section.js';
-import { switchingSection } from '../../../src/stages/report/sections/switching.js';
+import { switchingSection } from '../../../src/stages/sample/switching-section.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
 let bench: SampleBench;

@@ -45,7 +45,7 @@ it('tells epochs and steps by each other once the images are counted', async () 
     // The reference's log of 80 epochs of ImageNet ends there: 80 × ⌊1281167 / 256⌋.
     steps: '400,320',
     epochs: '80',
-    'images seen': '102.5 million',
+    'images seen': '102 million',
   });
   expect(await facts(`steps: 10008, ${model}`, 1_281_167)).toMatchObject({ epochs: '2' });
   const before = await facts(`epochs: 80, ${model}`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { linearScale, logScale, roomyScale, seriesOf, smooth, thin } from '../../../src/pages/chart/axes.js';
+import { linearScale, logScale, roomyScale, seriesOf, smooth, thin } from '../../src/pages/chart/axes.js';
 
 describe('scales', () => {
   it('put ticks at round values', () => {

@@ -1,8 +1,9 @@
-import { counted, formatDuration } from '../../../base/text.js';
-import { figuresOf } from '../../../pages/figures.js';
-import { type GraphLayout, layoutGraph, type PlacedEdge } from '../../../pages/graph.js';
-import { type Html, html } from '../../../pages/html.js';
-import { outcomeText, type ReportedStage, type Section } from '../../../pages/section.js';
+import { counted, formatDuration } from '../base/format.js';
+import { figure, figuresOf } from './figures.js';
+import { type GraphLayout, layoutGraph, type PlacedEdge } from './graph.js';
+import { type Html, html } from './html.js';
+import type { KindPages } from './kinds.js';
+import { outcomeText, type ReportedStage, type Section } from './section.js';
 
 /** Height of a row and of a lane, in CSS pixels, and width of a column in the drawing's own units. */
 const row = 132;
@@ -77,22 +78,23 @@ function line({ from, to, lane: own }: PlacedEdge, { rows }: GraphLayout): strin
 }
 
 /** Totals over the stages: time, sizes, counts. */
-export function totals(stages: readonly ReportedStage[]): readonly { label: string; value: string }[] {
+export function totals(
+  stages: readonly ReportedStage[],
+  pages: KindPages,
+): readonly { label: string; value: string }[] {
   const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0);
-  const sum = (kind: string, name: string) =>
-    stages.reduce((total, { kind: own, summary }) => {
-      const value = summary[name];
-      return own === kind && typeof value === 'number' ? total + value : total;
-    }, 0);
-  const parts = [
-    { label: 'images', total: sum('images', 'images') },
-    { label: 'parameters', total: sum('train', 'parameters') },
-    { label: 'samples', total: sum('sample', 'samples') },
-  ];
+  const sums = Array.from(pages, ([kind, { total }]) => {
+    const values = stages.flatMap(({ kind: own, summary }) => {
+      const value = total !== undefined && own === kind ? summary[total] : undefined;
+      return typeof value === 'number' ? value : [];
+    });
+    return { name: total ?? '', sum: values.reduce((a, b) => a + b, 0) };
+  });
   return [
     { label: `in ${counted(stages.length, 'stage')}`, value: formatDuration(seconds) },
-    ...parts.flatMap(({ label, total }) =>
-      total > 0 ? [{ label, value: figuresOf({ [label]: total })[0]!.value }] : [],
-    ),
+    ...sums.flatMap(({ name, sum }) => {
+      const { label, value } = figure(name, sum);
+      return sum > 0 ? [{ label, value }] : [];
+    }),
   ];
 }

@@ -1,10 +1,10 @@
 import { stringify } from 'yaml';
-import { capitalized, formatNumber } from '../../../base/format.js';
-import { asWords, formatDuration } from '../../../base/text.js';
-import { figuresOf } from '../../../pages/figures.js';
-import { type Html, html } from '../../../pages/html.js';
-import { outcomeText, type ReportedStage, type Section } from '../../../pages/section.js';
-import type { Json } from '../../../runner/stage.js';
+import { asWords, capitalized, formatDuration, formatNumber } from '../base/format.js';
+import type { Json } from '../runner/fingerprint/origin.js';
+import { figuresOf } from './figures.js';
+import { type Html, html } from './html.js';
+import { outcomeText, type ReportedStage, type Section } from './section.js';
+import { bar, type Row, table } from './table.js';
 
 /** Digits of a fingerprint that tell outputs apart; as many as the store's folders have. */
 const shortFingerprint = 16;
@@ -19,44 +19,28 @@ export function stagesSection(stages: readonly ReportedStage[]): Section {
     id: 'stages',
     title: 'Stages',
     lead: 'What each stage took, what it said of its output, and the configuration that it ran with, defaults included.',
-    body: html`<div class="frame" role="group" aria-label="Timings and fingerprints" tabindex="0">
-        <table class="timings">
-          <thead>
-            <tr>
-              <th scope="col">Stage</th>
-              <th scope="col">Kind</th>
-              <th scope="col">Time</th>
-              <th scope="col">Fingerprint</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${stages.map((stage) => timing(stage, total))}
-          </tbody>
-          <tfoot>
-            <tr>
-              <th scope="row">All</th>
-              <td></td>
-              <td>${formatDuration(total)}</td>
-              <td></td>
-            </tr>
-          </tfoot>
-        </table>
-      </div>
+    body: html`${table({
+        label: 'Timings and fingerprints',
+        kind: 'timings',
+        columns: ['Stage', 'Kind', 'Time', 'Fingerprint'],
+        rows: stages.map((stage) => timing(stage, total)),
+        foot: ['All', '', formatDuration(total), ''],
+      })}
       <div class="stage-details">${stages.map(details)}</div>`,
   };
 }
 
-function timing({ stage, kind, seconds, fingerprint, outcome }: ReportedStage, total: number): Html {
-  const share = total > 0 ? Math.round((seconds / total) * 1000) / 10 : 0;
-  return html`<tr>
-    <th scope="row"><a href="#stage-${stage}">${stage}</a></th>
-    <td>${kind}</td>
-    <td>
-      <span class="bar" style="--share:${share}%"></span
-      >${formatDuration(seconds)}${outcome?.status === 'cached' && html` <small>cached</small>`}
-    </td>
-    <td><code title="${fingerprint}">${fingerprint.slice(0, shortFingerprint)}</code></td>
-  </tr>`;
+function timing({ stage, kind, seconds, fingerprint, outcome }: ReportedStage, total: number): Row {
+  return [
+    html`<a href="#stage-${stage}">${stage}</a>`,
+    kind,
+    [
+      bar(total > 0 ? seconds / total : 0),
+      formatDuration(seconds),
+      outcome?.status === 'cached' && html` <small>cached</small>`,
+    ],
+    html`<code title="${fingerprint}">${fingerprint.slice(0, shortFingerprint)}</code>`,
+  ];
 }
 
 function details(stage: ReportedStage): Html {

@@ -1,10 +1,10 @@
-import { capitalized } from '../../../base/format.js';
-import { counted, formatCount, formatDuration } from '../../../base/text.js';
-import { type Series, seriesOf } from '../../../pages/chart/axes.js';
-import { chart } from '../../../pages/chart/chart.js';
-import { figure } from '../../../pages/figures.js';
-import { type Html, html } from '../../../pages/html.js';
-import type { ReportedStage, Section } from '../../../pages/section.js';
+import { capitalized, counted, formatCount, formatDuration } from '../base/format.js';
+import { type Series, seriesOf } from './chart/axes.js';
+import { chart } from './chart/chart.js';
+import { figure } from './figures.js';
+import { type Html, html } from './html.js';
+import type { ReportedStage, Section } from './section.js';
+import { table } from './table.js';
 
 /** Rows of the table below the curves. */
 const mostRows = 12;
@@ -66,25 +66,14 @@ function numbers(series: readonly Series[], { metrics, stage }: ReportedStage): 
     <summary>
       Numbers${rows.length < metrics.length && html` <small>${rows.length} of ${formatCount(metrics.length)} points</small>`}
     </summary>
-    <div class="frame" role="group" aria-label="Figures of ${stage} by step" tabindex="0">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Step</th>
-            ${series.map(({ name }) => html`<th scope="col">${capitalized(figure(name, 0).label)}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${rows.map(
-            (record) =>
-              html`<tr>
-                <th scope="row">${formatCount(record.step)}</th>
-                ${series.map(({ name }) => html`<td>${valueOf(record, name)}</td>`)}
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table({
+      label: `Figures of ${stage} by step`,
+      columns: ['Step', ...series.map(({ name }) => capitalized(figure(name, 0).label))],
+      rows: rows.map((record) => [
+        formatCount(record.step),
+        ...series.map(({ name }) => valueOf(record, name)),
+      ]),
+    })}
   </details>`;
 }
 

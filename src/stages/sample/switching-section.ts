@@ -1,17 +1,9 @@
-import { formatNumber } from '../../../base/format.js';
-import { counted, formatCount } from '../../../base/text.js';
-import {
-  linearScale,
-  percent,
-  round,
-  rules,
-  side,
-  stepLabels,
-  valueLabels,
-} from '../../../pages/chart/axes.js';
-import { swatch } from '../../../pages/chart/overlay.js';
-import { type Html, html, type Part } from '../../../pages/html.js';
-import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
+import { counted, formatCount, formatNumber } from '../../base/format.js';
+import { linearScale, round, rules, side, stepLabels, valueLabels } from '../../pages/chart/axes.js';
+import { swatch } from '../../pages/chart/overlay.js';
+import { type Html, html, type Part } from '../../pages/html.js';
+import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
+import { bar, table } from '../../pages/table.js';
 
 const file = 'switches.json';
 
@@ -82,63 +74,33 @@ function countTable(switches: Switches, bins: readonly Bin[]): Html {
   const filled = bins.filter(({ counts }) => counts.some((count) => count > 0));
   return html`<details>
     <summary>Numbers<span class="unseen"> of the switches</span></summary>
-    <div class="frame" role="group" aria-label="Samples that switch, by step" tabindex="0">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Steps</th>
-            ${kinds.map((_, k) => html`<th scope="col">${switchName(switches, k)}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${filled.map(
-            ({ from, to, counts }) =>
-              html`<tr>
-                <th scope="row">
-                  ${from + 1 === to ? formatCount(to) : `${formatCount(from + 1)}–${formatCount(to)}`}
-                </th>
-                ${counts.map((count) => html`<td>${formatCount(count)}</td>`)}
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table({
+      label: 'Samples that switch, by step',
+      columns: ['Steps', ...kinds.map((_, k) => ({ heading: switchName(switches, k) }))],
+      rows: filled.map(({ from, to, counts }) => [
+        from + 1 === to ? formatCount(to) : `${formatCount(from + 1)}–${formatCount(to)}`,
+        ...counts.map(formatCount),
+      ]),
+    })}
   </details>`;
 }
 
 function phaseTable(switches: Switches): Html {
   const { phases, steps, switchRatios } = switches;
   const means = phaseSteps(switches);
-  return html`<div class="frame" role="group" aria-label="Phases" tabindex="0">
-    <table class="phases">
-      <thead>
-        <tr>
-          <th scope="col">Phase</th>
-          <th scope="col">Model</th>
-          <th scope="col">Mediators</th>
-          <th scope="col">GFLOPs a step</th>
-          <th scope="col">Leaves below</th>
-          <th scope="col">Steps a sample, on average</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${phases.map(
-          ({ stage, mediators, multiplyAccumulates }, i) =>
-            html`<tr>
-              <th scope="row">${i + 1}</th>
-              <td>${stage}</td>
-              <td>${mediatorText(mediators)}</td>
-              <td>${formatNumber(multiplyAccumulates / 1e9)}</td>
-              <td>${i < switchRatios.length ? `${formatNumber(switchRatios[i]!)} of the mean` : '–'}</td>
-              <td>
-                <span class="bar" style="--share:${percent(means[i]! / steps)}"></span
-                >${formatNumber(means[i]!)}
-              </td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`;
+  return table({
+    label: 'Phases',
+    kind: 'phases',
+    columns: ['Phase', 'Model', 'Mediators', 'GFLOPs a step', 'Leaves below', 'Steps a sample, on average'],
+    rows: phases.map(({ stage, mediators, multiplyAccumulates }, i) => [
+      i + 1,
+      stage,
+      mediatorText(mediators),
+      formatNumber(multiplyAccumulates / 1e9),
+      i < switchRatios.length ? `${formatNumber(switchRatios[i]!)} of the mean` : '–',
+      [bar(means[i]! / steps), formatNumber(means[i]!)],
+    ]),
+  });
 }
 
 function mediatorText(mediators: Switches['phases'][number]['mediators']): string {

@@ -1,8 +1,17 @@
 import { join } from 'node:path';
-import { formatNumber } from '../../../base/format.js';
-import { counted } from '../../../base/text.js';
-import { type Html, html, inlinePicture, type Part, type Picture } from '../../../pages/html.js';
-import { readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
+import { counted, formatNumber } from '../../base/format.js';
+import { type Html, html, inlinePicture, type Part, type Picture } from '../../pages/html.js';
+import type { KindPage } from '../../pages/kinds.js';
+import { readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
+import { switchingSection } from './switching-section.js';
+
+export const page: KindPage = {
+  total: 'samples',
+  sections: [
+    { rank: 1, build: samplesSection },
+    { rank: 2, build: switchingSection },
+  ],
+};
 
 /** Rows and pictures a row that a page shows at most: it should open quickly whatever was drawn. */
 const mostClasses = 50;
@@ -24,7 +33,7 @@ interface Row {
 }
 
 /** Samples by class, a row for each. */
-export async function samplesSection(stage: ReportedStage): Promise<Section> {
+async function samplesSection(stage: ReportedStage): Promise<Section> {
   const index = await readOutputJson<SampleIndex>(stage, 'samples.json');
   const present = index.classes.flatMap((name, label) => {
     const samples = index.labels.flatMap((of, sample) => (of === label ? [sample] : []));

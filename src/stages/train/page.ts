@@ -1,7 +1,13 @@
 import { join } from 'node:path';
-import { counted, formatCount } from '../../../base/text.js';
-import { html, inlinePicture } from '../../../pages/html.js';
-import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
+import { counted, formatCount } from '../../base/format.js';
+import { html, inlinePicture } from '../../pages/html.js';
+import { type KindPage, picture } from '../../pages/kinds.js';
+import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
+
+export const page: KindPage = {
+  total: 'parameters',
+  sections: [{ rank: 3, fromTheStart: true, build: progressionSection }, picture],
+};
 
 /** Pictures that a page holds at most, and their width: it should open quickly however long the training was. */
 const mostGrids = 40;
@@ -18,7 +24,7 @@ interface GridIndex {
  * Section with the drawings of a model from the same noise at points of its training: one picture with a slider over
  * the steps.
  */
-export async function progressionSection(stage: ReportedStage): Promise<Section | undefined> {
+async function progressionSection(stage: ReportedStage): Promise<Section | undefined> {
   if (!(await hasFile(stage, `${folder}/index.json`))) return undefined;
   const { grids } = await readOutputJson<GridIndex>(stage, `${folder}/index.json`);
   const shown = spreadToEnd(grids, mostGrids);

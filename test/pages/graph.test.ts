@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { layoutGraph } from '../../../src/pages/graph.js';
+import { layoutGraph } from '../../src/pages/graph.js';
 
 const node = (id: string, ...after: string[]) => ({ id, after });
 

@@ -1,6 +1,10 @@
-import { counted, formatCount } from '../../../base/text.js';
-import { type Html, html } from '../../../pages/html.js';
-import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../../pages/section.js';
+import { counted, formatCount } from '../../base/format.js';
+import { type Html, html } from '../../pages/html.js';
+import type { KindPage } from '../../pages/kinds.js';
+import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
+import { bar, table } from '../../pages/table.js';
+
+export const page: KindPage = { total: 'images', sections: [{ rank: 6, build: imagesSection }] };
 
 /** Classes shown at once; the rest is folded away. */
 const shownClasses = 24;
@@ -12,7 +16,7 @@ interface SkippedFile {
 }
 
 /** Section with the number of images in each class, and the files that were left out. */
-export async function imagesSection(stage: ReportedStage): Promise<Section> {
+async function imagesSection(stage: ReportedStage): Promise<Section> {
   const perClass = Object.entries((stage.summary.perClass ?? {}) as Readonly<Record<string, number>>);
   const skipped = (await hasFile(stage, 'skipped.json'))
     ? await readOutputJson<readonly SkippedFile[]>(stage, 'skipped.json')
@@ -47,29 +51,12 @@ function bars(
   most: number,
   caption: string,
 ): Html {
-  return html`<table class="bars">
-    <caption>
-      ${caption}
-    </caption>
-    <thead>
-      <tr>
-        <th scope="col">Class</th>
-        <th scope="col">Images</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${classes.map(
-        ([name, count]) =>
-          html`<tr>
-            <th scope="row"><bdi>${name}</bdi></th>
-            <td>
-              <span class="bar" style="--share:${Math.round((count / most) * 1000) / 10}%"></span
-              >${formatCount(count)}
-            </td>
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
+  return table({
+    kind: 'bars',
+    caption,
+    columns: ['Class', 'Images'],
+    rows: classes.map(([name, count]) => [html`<bdi>${name}</bdi>`, [bar(count / most), formatCount(count)]]),
+  });
 }
 
 function skippedFiles(skipped: readonly SkippedFile[]): Html {

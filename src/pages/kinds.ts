@@ -1,0 +1,49 @@
+import type { StageKind } from '../runner/stage.js';
+import { curvesSection } from './curves-section.js';
+import { pictureSection } from './picture-section.js';
+import type { ReportedStage, Section } from './section.js';
+
+/** A kind of stage with what pages show of its stages. A kind that declares nothing shows the picture that its summary names. */
+export interface ShownKind<Config> extends StageKind<Config> {
+  /** Loaded when a page is made. */
+  readonly page?: () => Promise<KindPage>;
+}
+
+/** The part of pages that a kind of stage decides on: its sections, and a total. */
+export interface KindPage {
+  readonly sections: readonly KindSection[];
+  /** Name of a number in the summary that pages add up over all stages of the kind, such as `images`. */
+  readonly total?: string;
+}
+
+export interface KindSection {
+  /** Results come first, then how they came about: the lower, the further up the page. */
+  readonly rank: number;
+  /** True where there may be something to see before the stage is finished. */
+  readonly fromTheStart?: boolean;
+  readonly build: (stage: ReportedStage) => Promise<Section | undefined> | Section | undefined;
+}
+
+/** Pages of the kinds that declare one, by the kind's name. */
+export type KindPages = ReadonlyMap<string, KindPage>;
+
+/** The picture of a stage, for a kind that shows it beside other things. */
+export const picture: KindSection = { rank: 4, build: pictureSection };
+const curves: KindSection = { rank: 5, fromTheStart: true, build: curvesSection };
+
+export interface RankedSection extends Section {
+  readonly rank: number;
+}
+
+/** The sections about one stage; of one that is not finished, those that show what it has done so far. */
+export async function sectionsOf(stage: ReportedStage, pages: KindPages): Promise<readonly RankedSection[]> {
+  const declared = [...(pages.get(stage.kind)?.sections ?? [picture]), curves];
+  const shown = declared.filter(({ fromTheStart }) => stage.isWhole || fromTheStart === true);
+  const sections = await Promise.all(
+    shown.map(async ({ rank, build }) => {
+      const section = await build(stage);
+      return section && { ...section, rank };
+    }),
+  );
+  return sections.filter((section) => section !== undefined);
+}
