@@ -25,15 +25,15 @@ export class RefusedError extends Error {
 
 /** Requests over HTTP that go through `HTTPS_PROXY`, trust extra certificates and send the credentials an address names. */
 export class HttpClient {
-  readonly #agent: EnvHttpProxyAgent;
-  readonly #credentials = new Map<string, string>();
+  private readonly agent: EnvHttpProxyAgent;
+  private readonly credentials = new Map<string, string>();
 
   constructor(env: NodeJS.ProcessEnv, certificates: readonly string[], patience = defaultPatience) {
     const ca = trusted(certificates);
     const tls = { timeout: patience.connectMilliseconds, ...(ca === undefined ? {} : { ca }) };
     const httpProxy = env.http_proxy ?? env.HTTP_PROXY ?? '';
     const httpsProxy = env.https_proxy ?? env.HTTPS_PROXY ?? '';
-    this.#agent = new EnvHttpProxyAgent({
+    this.agent = new EnvHttpProxyAgent({
       ...(httpProxy === '' ? {} : { httpProxy }),
       ...(httpsProxy === '' ? {} : { httpsProxy }),
       noProxy: env.no_proxy ?? env.NO_PROXY ?? '',
@@ -52,10 +52,10 @@ export class HttpClient {
     headers: Record<string, string>,
     signal: AbortSignal | undefined,
   ): Promise<Response> {
-    const url = this.#withoutCredentials(address);
-    const authorization = this.#credentials.get(url.host);
+    const url = this.withoutCredentials(address);
+    const authorization = this.credentials.get(url.host);
     const response = await fetch(url, {
-      dispatcher: this.#agent,
+      dispatcher: this.agent,
       headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
       signal: signal ?? null,
     });
@@ -69,15 +69,15 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.agent.destroy();
   }
 
   /** Remembers the credentials of an index for the files on the same host. */
-  #withoutCredentials(address: string): URL {
+  private withoutCredentials(address: string): URL {
     const url = new URL(address);
     if (url.username !== '') {
       const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-      this.#credentials.set(url.host, `Basic ${Buffer.from(pair).toString('base64')}`);
+      this.credentials.set(url.host, `Basic ${Buffer.from(pair).toString('base64')}`);
       url.username = '';
       url.password = '';
     }

@@ -71,14 +71,14 @@ export class InputFile {
   readonly path: string;
   /** Handle for code that reads by itself, and then asks `mustBeUntouched`. */
   readonly handle: FileHandle;
-  #sha256: string | undefined;
-  #state: FileState;
+  private knownSha256: string | undefined;
+  private state: FileState;
 
   private constructor(path: string, handle: FileHandle, sha256: string | undefined) {
     this.path = path;
     this.handle = handle;
-    this.#sha256 = sha256;
-    this.#state = openState(handle);
+    this.knownSha256 = sha256;
+    this.state = openState(handle);
   }
 
   /**
@@ -97,8 +97,8 @@ export class InputFile {
       if (first !== undefined && expected.some(({ sha256 }) => sha256 !== first.sha256))
         throw inputChanged(path);
       const file = new InputFile(path, handle, first?.sha256);
-      const isSeen = expected.some(({ state }) => state && sameState(state, file.#state));
-      if (first !== undefined && !isSeen) await file.#verify();
+      const isSeen = expected.some(({ state }) => state && sameState(state, file.state));
+      if (first !== undefined && !isSeen) await file.verify();
       return file;
     } catch (error) {
       await handle.close();
@@ -108,28 +108,28 @@ export class InputFile {
 
   /** Size in bytes. */
   get bytes(): number {
-    return this.#state.bytes;
+    return this.state.bytes;
   }
 
   /** SHA-256 of its content, which is computed where it is not known yet, and holds from then on. */
   async sha256(): Promise<string> {
-    if (this.#sha256 === undefined) {
+    if (this.knownSha256 === undefined) {
       const { sha256, state } = await hashOpenFile(this.handle, this.path);
-      this.#sha256 = sha256;
-      this.#state = state;
+      this.knownSha256 = sha256;
+      this.state = state;
     }
-    return this.#sha256;
+    return this.knownSha256;
   }
 
   /** Fills `out` from a position of the file. @throws UserError `input-changed`, `file-truncated` */
   async read(out: Uint8Array, position: number): Promise<void> {
     do await readExactly(this.handle, out, position, this.path);
-    while (!(await this.#isUntouched()));
+    while (!(await this.isUntouched()));
   }
 
   /** @throws UserError `input-changed` where what has been read may not be what is expected. */
   async mustBeUntouched(): Promise<void> {
-    await this.#isUntouched();
+    await this.isUntouched();
   }
 
   close(): Promise<void> {
@@ -141,18 +141,18 @@ export class InputFile {
    *
    * @throws UserError `input-changed`
    */
-  async #isUntouched(): Promise<boolean> {
-    if (this.#sha256 === undefined || sameState(openState(this.handle), this.#state)) return true;
-    await this.#verify();
+  private async isUntouched(): Promise<boolean> {
+    if (this.knownSha256 === undefined || sameState(openState(this.handle), this.state)) return true;
+    await this.verify();
     return false;
   }
 
-  async #verify(): Promise<void> {
+  private async verify(): Promise<void> {
     const { sha256, state } = await hashOpenFile(this.handle, this.path).catch((error: unknown) => {
       throw error instanceof UserError ? inputChanged(this.path) : error;
     });
-    if (sha256 !== this.#sha256) throw inputChanged(this.path);
-    this.#state = state;
+    if (sha256 !== this.knownSha256) throw inputChanged(this.path);
+    this.state = state;
   }
 }
 

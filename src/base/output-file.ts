@@ -18,13 +18,13 @@ export interface FileSeal {
  */
 class OutputFile {
   readonly path: string;
-  readonly #handle: FileHandle;
-  readonly #hash = createHash('sha256');
-  #bytes = 0;
+  private readonly handle: FileHandle;
+  private readonly hash = createHash('sha256');
+  private written = 0;
 
   private constructor(path: string, handle: FileHandle) {
     this.path = path;
-    this.#handle = handle;
+    this.handle = handle;
   }
 
   static async create(path: string): Promise<OutputFile> {
@@ -39,29 +39,29 @@ class OutputFile {
 
   /** Bytes written so far. */
   get bytes(): number {
-    return this.#bytes;
+    return this.written;
   }
 
   /** Appends bytes, which may be reused as soon as the promise resolves. */
   async write(data: Uint8Array): Promise<void> {
-    this.#hash.update(data);
+    this.hash.update(data);
     try {
       for (let offset = 0; offset < data.byteLength;) {
         const length = Math.min(data.byteLength - offset, largestWrite);
-        offset += (await this.#handle.write(data, offset, length)).bytesWritten;
+        offset += (await this.handle.write(data, offset, length)).bytesWritten;
       }
     } catch (error) {
       throw asUserError(error, this.path);
     }
-    this.#bytes += data.byteLength;
+    this.written += data.byteLength;
     faultPoint('wrote to', this.path);
   }
 
   /** Makes the file appear under its name, durably. */
   async commit(): Promise<FileSeal> {
     try {
-      await this.#handle.sync();
-      await this.#handle.close();
+      await this.handle.sync();
+      await this.handle.close();
       faultPoint('synced', this.path);
       await rename(partial(this.path), this.path);
       faultPoint('renamed', this.path);
@@ -69,12 +69,12 @@ class OutputFile {
     } catch (error) {
       throw asUserError(error, this.path);
     }
-    return { bytes: this.#bytes, sha256: this.#hash.digest('hex') };
+    return { bytes: this.written, sha256: this.hash.digest('hex') };
   }
 
   /** Leaves nothing behind. Never throws: it is called while another error is on its way. */
   async abandon(): Promise<void> {
-    await this.#handle.close().catch(() => undefined);
+    await this.handle.close().catch(() => undefined);
     await rm(partial(this.path), { force: true }).catch(() => undefined);
   }
 }

@@ -20,8 +20,8 @@ export const speedName = 'speed.jsonl';
 
 /** A log that a training appends to: a line a record. */
 export class MetricsLog {
-  readonly #hash = createHash('sha256');
-  #bytes = 0;
+  private readonly hash = createHash('sha256');
+  private bytes = 0;
 
   constructor(readonly path: string) {}
 
@@ -46,7 +46,7 @@ export class MetricsLog {
         `${basename(this.path)} is not as it was at step ${step}: ${seal.bytes} bytes were logged until then, and ${kept.length} bytes are left${steps.length > 0 ? `, until step ${steps.at(-1)}` : ''}. What is missing stays away; the training itself is not concerned.`,
       );
     await writeFileWhole(this.path, kept);
-    this.#take(kept);
+    this.take(kept);
     return steps;
   }
 
@@ -56,7 +56,7 @@ export class MetricsLog {
     await appendFile(this.path, line).catch((error: unknown) => {
       throw asUserError(error, this.path);
     });
-    this.#take(line);
+    this.take(line);
   }
 
   /** Makes what was appended so far durable, and tells it apart from any other. */
@@ -67,12 +67,12 @@ export class MetricsLog {
     } catch (error) {
       throw asUserError(error, this.path);
     }
-    return { bytes: this.#bytes, sha256: this.#hash.copy().digest('hex') };
+    return { bytes: this.bytes, sha256: this.hash.copy().digest('hex') };
   }
 
-  #take(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
-    this.#bytes += bytes.byteLength;
+  private take(bytes: Uint8Array): void {
+    this.hash.update(bytes);
+    this.bytes += bytes.byteLength;
   }
 }
 

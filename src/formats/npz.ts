@@ -48,10 +48,10 @@ function entryOf({ name, dtype, shape, data }: NpyArraySource): ZipEntrySource {
 
 /** An open `.npz` file. Close it after use. */
 export class NpzFile {
-  readonly #archive: ZipArchive;
+  private readonly archive: ZipArchive;
 
   private constructor(archive: ZipArchive) {
-    this.#archive = archive;
+    this.archive = archive;
   }
 
   /** @throws UserError `file-missing`, `file-foreign` or `zip-invalid`. */
@@ -62,24 +62,24 @@ export class NpzFile {
 
   /** SHA-256 of the whole file. */
   sha256(): Promise<string> {
-    return this.#archive.sha256();
+    return this.archive.sha256();
   }
 
   /** Names of the arrays. */
   get names(): readonly string[] {
-    return this.#archive.names.filter((name) => name.endsWith(extension)).map((name) => name.slice(0, -4));
+    return this.archive.names.filter((name) => name.endsWith(extension)).map((name) => name.slice(0, -4));
   }
 
   /** @throws UserError `npy-invalid`, or `zip-invalid` when there is no such array or it is damaged. */
   async read(name: string): Promise<NpyArray> {
     const entry = `${name}${extension}`;
-    await this.#header(entry);
-    return decodeNpy(await this.#archive.read(entry), `${this.#archive.path}: ${entry}`);
+    await this.headerOf(entry);
+    return decodeNpy(await this.archive.read(entry), `${this.archive.path}: ${entry}`);
   }
 
   /** Element type and shape of an array. @throws UserError as `read` */
   async header(name: string): Promise<Pick<NpyArray, 'dtype' | 'shape'>> {
-    const { dtype, shape } = await this.#header(`${name}${extension}`);
+    const { dtype, shape } = await this.headerOf(`${name}${extension}`);
     return { dtype, shape };
   }
 
@@ -91,8 +91,8 @@ export class NpzFile {
    */
   async *rows(name: string, rowsAtOnce: number, skip = 0): AsyncGenerator<NpyArray, void> {
     const entry = `${name}${extension}`;
-    const label = `${this.#archive.path}: ${entry}`;
-    const { dtype, shape, dataStart } = await this.#header(entry);
+    const label = `${this.archive.path}: ${entry}`;
+    const { dtype, shape, dataStart } = await this.headerOf(entry);
     if (dtype !== 'u1') throw notBytes(label, dtype);
     const rowBytes = elementCount(shape.slice(1));
     if (rowBytes === 0) return;
@@ -100,7 +100,7 @@ export class NpzFile {
     let held: Uint8Array[] = [];
     let heldBytes = -dataStart;
     let toSkip = dataStart;
-    for await (const chunk of this.#archive.stream(entry)) {
+    for await (const chunk of this.archive.stream(entry)) {
       const part = chunk.subarray(Math.min(toSkip, chunk.length));
       toSkip -= chunk.length - part.length;
       held.push(part);
@@ -126,17 +126,17 @@ export class NpzFile {
     if (left > 0) throw cutOff(label, left);
   }
 
-  async #header(entry: string): Promise<NpyHeader> {
-    const all = this.#archive.bytes(entry) ?? 0;
-    const label = `${this.#archive.path}: ${entry}`;
-    const header = decodeNpyHeader(await this.#archive.readStart(entry, Math.min(all, headerBytes)), label);
+  private async headerOf(entry: string): Promise<NpyHeader> {
+    const all = this.archive.bytes(entry) ?? 0;
+    const label = `${this.archive.path}: ${entry}`;
+    const header = decodeNpyHeader(await this.archive.readStart(entry, Math.min(all, headerBytes)), label);
     const bytes = elementCount(header.shape) * npyArrayTypes[header.dtype].BYTES_PER_ELEMENT;
     if (all - header.dataStart !== bytes) throw wrongSize(label, bytes, all - header.dataStart);
     return header;
   }
 
   close(): Promise<void> {
-    return this.#archive.close();
+    return this.archive.close();
   }
 }
 

@@ -6,14 +6,14 @@ import { InputFile } from '../base/input-file.js';
 
 /** An open zip archive with random access; archives and entries beyond 4 GiB included. Close it after use. */
 export class ZipArchive {
-  readonly #file: InputFile;
-  readonly #zip: ZipFile;
-  readonly #entries: ReadonlyMap<string, Entry>;
+  private readonly file: InputFile;
+  private readonly zip: ZipFile;
+  private readonly entries: ReadonlyMap<string, Entry>;
 
   private constructor(file: InputFile, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
-    this.#file = file;
-    this.#zip = zip;
-    this.#entries = entries;
+    this.file = file;
+    this.zip = zip;
+    this.entries = entries;
   }
 
   /** @throws UserError `file-missing`, or `zip-invalid` when the file is no archive or is incomplete. */
@@ -36,27 +36,27 @@ export class ZipArchive {
   }
 
   get path(): string {
-    return this.#file.path;
+    return this.file.path;
   }
 
   /** SHA-256 of the whole archive. */
   sha256(): Promise<string> {
-    return this.#file.sha256();
+    return this.file.sha256();
   }
 
   /** Names of the entries, in the archive's order. */
   get names(): readonly string[] {
-    return [...this.#entries.keys()];
+    return [...this.entries.keys()];
   }
 
   /** Size of an entry, unpacked; nothing when there is no such entry. */
   bytes(name: string): number | undefined {
-    return this.#entries.get(name)?.uncompressedSize;
+    return this.entries.get(name)?.uncompressedSize;
   }
 
   /** Reads an entry whole and checks its checksum. */
   async read(name: string): Promise<Uint8Array> {
-    const data = new Uint8Array(this.#find(name).uncompressedSize);
+    const data = new Uint8Array(this.find(name).uncompressedSize);
     let at = 0;
     for await (const chunk of this.stream(name)) {
       data.set(chunk, at);
@@ -67,10 +67,10 @@ export class ZipArchive {
 
   /** Reads an entry in parts of any size; its checksum is checked after the last. */
   async *stream(name: string): AsyncGenerator<Uint8Array, void> {
-    const entry = this.#find(name);
+    const entry = this.find(name);
     let checksum = 0;
-    for await (const chunk of await this.#zip.openReadStreamPromise(entry)) {
-      await this.#file.mustBeUntouched();
+    for await (const chunk of await this.zip.openReadStreamPromise(entry)) {
+      await this.file.mustBeUntouched();
       checksum = crc32(chunk as Buffer, checksum);
       yield chunk as Buffer;
     }
@@ -82,19 +82,19 @@ export class ZipArchive {
   async readStart(name: string, length: number): Promise<Uint8Array> {
     const parts: Buffer[] = [];
     let bytes = 0;
-    const stream = await this.#zip.openReadStreamPromise(this.#find(name));
+    const stream = await this.zip.openReadStreamPromise(this.find(name));
     for await (const chunk of stream) {
       parts.push(chunk as Buffer);
       bytes += (chunk as Buffer).length;
       if (bytes >= length) break;
     }
-    await this.#file.mustBeUntouched();
+    await this.file.mustBeUntouched();
     return Buffer.concat(parts).subarray(0, length);
   }
 
   /** Reads a part of an entry, without its checksum being checked; of a compressed entry this unpacks all of it. */
   async readRange(name: string, start: number, length: number): Promise<Uint8Array> {
-    const entry = this.#find(name);
+    const entry = this.find(name);
     if (start + length > entry.uncompressedSize) {
       throw invalid(this.path, `its entry ${name} is too short: ${entry.uncompressedSize} bytes`);
     }
@@ -102,18 +102,18 @@ export class ZipArchive {
     if (isWhole || entry.compressionMethod !== 0) {
       return (await this.read(name)).subarray(start, start + length);
     }
-    const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    const { fileDataStart } = await this.zip.readLocalFileHeaderPromise(entry, { minimal: true });
     const data = new Uint8Array(length);
-    await this.#file.read(data, fileDataStart + start);
+    await this.file.read(data, fileDataStart + start);
     return data;
   }
 
   close(): Promise<void> {
-    return this.#file.close();
+    return this.file.close();
   }
 
-  #find(name: string): Entry {
-    const entry = this.#entries.get(name);
+  private find(name: string): Entry {
+    const entry = this.entries.get(name);
     if (entry) return entry;
     throw invalid(this.path, `it has no entry ${name}`);
   }

@@ -37,20 +37,20 @@ export function place(
 
 /** Gives out the GPUs and the memory of a machine, in the order in which they are asked for as far as that can be. */
 export class Places {
-  readonly #machine: Machine;
-  #running: readonly Placed[] = [];
-  #waiting: readonly (() => void)[] = [];
+  private readonly machine: Machine;
+  private running: readonly Placed[] = [];
+  private waiting: readonly (() => void)[] = [];
 
   constructor(machine: Machine) {
-    this.#machine = machine;
+    this.machine = machine;
   }
 
   /** Takes a place at once, if there is one. */
   take(demand: Demand): Placed | undefined {
-    const on = place(demand, this.#machine, this.#running);
+    const on = place(demand, this.machine, this.running);
     if (on === undefined) return undefined;
     const placed = { ...demand, on };
-    this.#running = [...this.#running, placed];
+    this.running = [...this.running, placed];
     return placed;
   }
 
@@ -61,7 +61,7 @@ export class Places {
       const placed = this.take(demand);
       if (placed !== undefined) return placed;
       await new Promise<void>((resolve) => {
-        this.#waiting = [...this.#waiting, resolve];
+        this.waiting = [...this.waiting, resolve];
         signal.addEventListener('abort', () => {
           resolve();
         });
@@ -70,9 +70,9 @@ export class Places {
   }
 
   leave(placed: Placed): void {
-    this.#running = this.#running.filter((each) => each !== placed);
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    this.running = this.running.filter((each) => each !== placed);
+    const waiting = this.waiting;
+    this.waiting = [];
     for (const look of waiting) look();
   }
 }

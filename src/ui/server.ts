@@ -158,10 +158,10 @@ function tryListen(server: Server, port: number): Promise<boolean> {
 class Access {
   /** Part of the printed address. 256 bits. */
   readonly token = randomBytes(32).toString('base64url');
-  readonly #port: number;
+  private readonly port: number;
 
   constructor(port: number) {
-    this.#port = port;
+    this.port = port;
   }
 
   /**
@@ -169,21 +169,21 @@ class Access {
    * 127.0.0.1 (DNS rebinding) sends its own name here.
    */
   isForUs({ headers }: IncomingMessage): boolean {
-    return this.#names.some((name) => headers.host === name);
+    return this.names.some((name) => headers.host === name);
   }
 
   /** True when a page of another site has the browser ask, as far as it tells. */
   isFromElsewhere({ headers: { origin } }: IncomingMessage): boolean {
-    return origin !== undefined && !this.#names.some((name) => origin === `http://${name}`);
+    return origin !== undefined && !this.names.some((name) => origin === `http://${name}`);
   }
 
-  get #names(): readonly string[] {
-    return [`127.0.0.1:${this.#port}`, `localhost:${this.#port}`];
+  private get names(): readonly string[] {
+    return [`127.0.0.1:${this.port}`, `localhost:${this.port}`];
   }
 
   /** True when the request brings the cookie that the printed address gave. */
   isKnown({ headers }: IncomingMessage): boolean {
-    const prefix = `${this.#cookieName}=`;
+    const prefix = `${this.cookieName}=`;
     const cookies = (headers.cookie ?? '').split(/;\s*/).filter((cookie) => cookie.startsWith(prefix));
     return cookies.some((cookie) => this.isToken(cookie.slice(prefix.length)));
   }
@@ -195,11 +195,11 @@ class Access {
   }
 
   get cookie(): string {
-    return `${this.#cookieName}=${this.token}; HttpOnly; SameSite=Strict; Path=/`;
+    return `${this.cookieName}=${this.token}; HttpOnly; SameSite=Strict; Path=/`;
   }
 
   /** Browsers send cookies to every port of a host: servers beside each other need names of their own. */
-  get #cookieName(): string {
-    return `pipeline-ui-${this.#port}`;
+  private get cookieName(): string {
+    return `pipeline-ui-${this.port}`;
   }
 }

@@ -1,5 +1,5 @@
 import { UserError } from '../base/errors.js';
-import { counted } from '../base/text.js';
+import { counted } from '../base/format.js';
 import type { StateDict, StoredTensor, TensorGroup, WeightsFile } from '../formats/weights-file.js';
 
 /** Marks by which to know a model's tensors among others, whatever stands before their names. */

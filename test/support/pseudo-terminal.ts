@@ -20,8 +20,8 @@ export class PseudoTerminal {
   text = '';
   readonly ended: Promise<Ended>;
   readonly pid: number;
-  readonly #master: ReadStream;
-  readonly #descriptor: number;
+  private readonly master: ReadStream;
+  private readonly descriptor: number;
 
   /** @param script for the shell; `exec PROGRAM` leaves only the program */
   constructor(script: string, options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }) {
@@ -30,11 +30,11 @@ export class PseudoTerminal {
     libc.func('int grantpt(int)')(master);
     libc.func('int unlockpt(int)')(master);
     const name = libc.func('const char *ptsname(int)')(master) as string;
-    this.#descriptor = master;
-    this.#master = new ReadStream(master);
-    this.#master.setEncoding('utf8').on('data', (text: string) => (this.text += text));
+    this.descriptor = master;
+    this.master = new ReadStream(master);
+    this.master.setEncoding('utf8').on('data', (text: string) => (this.text += text));
     // Reading fails once no process has the terminal open any more.
-    this.#master.on('error', () => undefined);
+    this.master.on('error', () => undefined);
     // A session of its own takes the first terminal that it opens for its own.
     const shell = spawn('/bin/sh', ['-c', `exec <"$0" >"$0" 2>&1; stty cols 100 rows 30; ${script}`, name], {
       ...options,
@@ -51,11 +51,11 @@ export class PseudoTerminal {
 
   /** Types on its keyboard: `\u0003` is Ctrl-C. */
   type(text: string): void {
-    writeSync(this.#descriptor, text);
+    writeSync(this.descriptor, text);
   }
 
   /** Closes it, as when a connection breaks: the system sends SIGHUP, and printing fails from then on. */
   close(): void {
-    this.#master.destroy();
+    this.master.destroy();
   }
 }

@@ -100,66 +100,66 @@ export function terminalRenderer(
 /** Content of the screen, apart from how it gets there. */
 class View {
   stopping = false;
-  readonly #chalk: ChalkInstance;
-  readonly #toCome: string[] = [];
-  #idWidth = 8;
+  private readonly chalk: ChalkInstance;
+  private readonly toCome: string[] = [];
+  private idWidth = 8;
   /** Stages by id, in the order in which they started. */
-  readonly #active = new Map<string, ActiveStage>();
-  #reading: (TimedRunEvent & { type: 'reading-inputs' }) | undefined;
+  private readonly active = new Map<string, ActiveStage>();
+  private reading: (TimedRunEvent & { type: 'reading-inputs' }) | undefined;
 
   constructor(chalk: ChalkInstance) {
-    this.#chalk = chalk;
+    this.chalk = chalk;
   }
 
   /** Takes an event in, and gives the lines that stay because of it. */
   take(event: TimedRunEvent): readonly string[] {
-    const { green, dim, yellow, bold, red } = this.#chalk;
+    const { green, dim, yellow, bold, red } = this.chalk;
     switch (event.type) {
       case 'reading-inputs':
-        this.#reading = event;
+        this.reading = event;
         return [];
       case 'run-started':
-        this.#reading = undefined;
-        this.#toCome.push(...event.stages.map(({ stage }) => stage));
-        this.#idWidth = Math.max(...this.#toCome.map((id) => id.length), 4);
+        this.reading = undefined;
+        this.toCome.push(...event.stages.map(({ stage }) => stage));
+        this.idWidth = Math.max(...this.toCome.map((id) => id.length), 4);
         return [
           ...(event.warnings ?? []).map((warning) => yellow(`! ${warning}`)),
           `${bold(event.pipeline)} ${dim(`${stages(event.stages.length)}, ${shortPath(event.directory)}`)}`,
           '',
         ];
       case 'stage-cached':
-        this.#leave(event.stage);
+        this.leave(event.stage);
         return [
-          this.#line(dim('✓'), event.stage, dim(['cached', ...summaryFacts(event.summary)].join(' · '))),
-          ...cachedNotes(event).map((note) => this.#line(dim('i'), event.stage, dim(note))),
+          this.line(dim('✓'), event.stage, dim(['cached', ...summaryFacts(event.summary)].join(' · '))),
+          ...cachedNotes(event).map((note) => this.line(dim('i'), event.stage, dim(note))),
         ];
       case 'stage-waiting':
-        this.#enter(event.stage, [waitingSentence(event)]);
+        this.enter(event.stage, [waitingSentence(event)]);
         return [];
       case 'output-damaged':
-        return [this.#line(yellow('!'), event.stage, yellow(damagedSentence(event)))];
+        return [this.line(yellow('!'), event.stage, yellow(damagedSentence(event)))];
       case 'stage-started': {
         const place = onDevices(event).trim();
         const notes = [...(place === '' ? [] : [place]), ...event.reasons.map(formatReason)];
-        this.#enter(event.stage, notes, event.resumed);
+        this.enter(event.stage, notes, event.resumed);
         return [];
       }
       case 'stage-event':
-        return this.#takeStageEvent(event.stage, event.event);
+        return this.takeStageEvent(event.stage, event.event);
       case 'stage-finished':
-        this.#leave(event.stage);
+        this.leave(event.stage);
         return [
-          this.#line(
+          this.line(
             green('✓'),
             event.stage,
             [stageTime(event), ...summaryFacts(event.summary).map((fact) => dim(fact))].join(dim(' · ')),
           ),
         ];
       case 'stage-failed':
-        this.#leave(event.stage);
+        this.leave(event.stage);
         return [];
       case 'run-finished':
-        this.#clear();
+        this.clear();
         return [
           '',
           green(finishedSentence(event)),
@@ -167,10 +167,10 @@ class View {
           ...lockSentences(event),
         ];
       case 'run-failed':
-        this.#clear();
+        this.clear();
         return [dim(`Stopped after ${formatDuration(event.seconds)}.`)];
       case 'run-interrupted':
-        this.#clear();
+        this.clear();
         return ['', (event.stages.length === 0 ? red : yellow)(interruptedSentence(event))];
     }
   }
@@ -179,28 +179,28 @@ class View {
   lines(columns: number): readonly string[] {
     const width = Math.max(columns - 1, 20);
     const lines = [
-      ...(this.#reading === undefined ? [] : [readingLine(this.#reading, width)]),
-      ...[...this.#active.values()].flatMap((active) =>
-        activeStageLines(active, this.#idWidth, width, performance.now() / 1000, this.#chalk),
+      ...(this.reading === undefined ? [] : [readingLine(this.reading, width)]),
+      ...[...this.active.values()].flatMap((active) =>
+        activeStageLines(active, this.idWidth, width, performance.now() / 1000, this.chalk),
       ),
-      ...this.#toCome.map((id) => waitingStageLine(id, width, this.#chalk)),
+      ...this.toCome.map((id) => waitingStageLine(id, width, this.chalk)),
     ];
     if (this.stopping && lines.length > 0)
       lines.push(
-        this.#chalk.yellow(
+        this.chalk.yellow(
           fit('Stopping: saving what is needed to continue. A second Ctrl-C stops at once.', width),
         ),
       );
     return lines;
   }
 
-  #takeStageEvent(stage: string, event: StageEvent): readonly string[] {
-    if (event.type === 'progress') this.#active.get(stage)?.meter.add(event, performance.now() / 1000);
+  private takeStageEvent(stage: string, event: StageEvent): readonly string[] {
+    if (event.type === 'progress') this.active.get(stage)?.meter.add(event, performance.now() / 1000);
     if (event.type !== 'notice') return [];
-    const { yellow, dim } = this.#chalk;
+    const { yellow, dim } = this.chalk;
     const isWarning = event.level === 'warning';
     return [
-      this.#line(
+      this.line(
         (isWarning ? yellow : dim)(isWarning ? '!' : 'i'),
         stage,
         isWarning ? yellow(event.message) : dim(event.message),
@@ -208,25 +208,25 @@ class View {
     ];
   }
 
-  #line(mark: string, stage: string, text: string): string {
-    return `${mark} ${stage.padEnd(this.#idWidth)}  ${text}`;
+  private line(mark: string, stage: string, text: string): string {
+    return `${mark} ${stage.padEnd(this.idWidth)}  ${text}`;
   }
 
-  #enter(stage: string, notes: readonly string[], resumed = false): void {
-    this.#leave(stage);
+  private enter(stage: string, notes: readonly string[], resumed = false): void {
+    this.leave(stage);
     const since = performance.now() / 1000;
-    this.#active.set(stage, { stage, notes, resumed, since, meter: new ProgressMeter() });
+    this.active.set(stage, { stage, notes, resumed, since, meter: new ProgressMeter() });
   }
 
-  #leave(stage: string): void {
-    const index = this.#toCome.indexOf(stage);
-    if (index >= 0) this.#toCome.splice(index, 1);
-    this.#active.delete(stage);
+  private leave(stage: string): void {
+    const index = this.toCome.indexOf(stage);
+    if (index >= 0) this.toCome.splice(index, 1);
+    this.active.delete(stage);
   }
 
-  #clear(): void {
-    this.#toCome.length = 0;
-    this.#active.clear();
-    this.#reading = undefined;
+  private clear(): void {
+    this.toCome.length = 0;
+    this.active.clear();
+    this.reading = undefined;
   }
 }

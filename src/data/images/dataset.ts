@@ -17,17 +17,17 @@ export interface ImageDatasetOptions {
 
 /** The output of an `images` stage with random access: images of one size, read from their files when asked for. */
 export class ImageDataset {
-  readonly #index: ImageIndex;
-  readonly #root: string;
-  readonly #hash: ((index: number) => string) | undefined;
-  readonly #kept = new Map<number, Uint8Array>();
-  readonly #mostKept: number;
+  private readonly index: ImageIndex;
+  private readonly root: string;
+  private readonly hash: ((index: number) => string) | undefined;
+  private readonly kept = new Map<number, Uint8Array>();
+  private readonly mostKept: number;
 
   private constructor(index: ImageIndex, root: string, { memoryLimit = 2 ** 30, hash }: ImageDatasetOptions) {
-    this.#index = index;
-    this.#root = root;
-    this.#hash = hash;
-    this.#mostKept = Math.floor(memoryLimit / (index.set.size ** 2 * 3));
+    this.index = index;
+    this.root = root;
+    this.hash = hash;
+    this.mostKept = Math.floor(memoryLimit / (index.set.size ** 2 * 3));
   }
 
   /**
@@ -43,29 +43,29 @@ export class ImageDataset {
   }
 
   get count(): number {
-    return this.#index.paths.length;
+    return this.index.paths.length;
   }
 
   /** Width and height of every image in pixels. */
   get size(): number {
-    return this.#index.set.size;
+    return this.index.set.size;
   }
 
   /** Names of the classes, by label. */
   get classes(): readonly string[] {
-    return this.#index.set.classes;
+    return this.index.set.classes;
   }
 
   /** Every image's label. */
   get labels(): Int32Array {
-    return this.#index.labels;
+    return this.index.labels;
   }
 
   /** Absolute path of an image's file. */
   path(index: number): string {
-    const path = this.#index.paths[index];
+    const path = this.index.paths[index];
     if (path === undefined) throw new RangeError(`there is no image ${index} among ${this.count}`);
-    return join(this.#root, path);
+    return join(this.root, path);
   }
 
   /**
@@ -74,10 +74,10 @@ export class ImageDataset {
    * @throws UserError `image-missing`, `input-changed` or `image-unreadable` when its file is no longer what it was.
    */
   async read(index: number): Promise<Uint8Array> {
-    const kept = this.#kept.get(index);
+    const kept = this.kept.get(index);
     if (kept) return kept;
-    const data = await crop({ image: await this.#image(index), size: this.size });
-    if (this.#kept.size < this.#mostKept) this.#kept.set(index, data);
+    const data = await crop({ image: await this.image(index), size: this.size });
+    if (this.kept.size < this.mostKept) this.kept.set(index, data);
     return data;
   }
 
@@ -86,17 +86,17 @@ export class ImageDataset {
    * memory.
    */
   async readCrop(index: number, numbers: CropNumbers): Promise<Uint8Array> {
-    return crop({ image: await this.#image(index), size: this.size, numbers });
+    return crop({ image: await this.image(index), size: this.size, numbers });
   }
 
   /** The whole image, of which every byte is what was fingerprinted: whatever is in its place now, or was for a moment. */
-  async #image(index: number): Promise<RgbImage> {
+  private async image(index: number): Promise<RgbImage> {
     const path = this.path(index);
     const content = await readFile(path).catch((error: unknown) => {
       throw explained(asUserError(error, path));
     });
-    if (this.#hash !== undefined && sha256Of(content) !== this.#hash(index)) throw inputChanged(path);
-    return decodeBytes(content, path, this.#index.set.background);
+    if (this.hash !== undefined && sha256Of(content) !== this.hash(index)) throw inputChanged(path);
+    return decodeBytes(content, path, this.index.set.background);
   }
 
   /** Reads images into the beginning of `out`: `[batch, size, size, 3]` bytes. */

@@ -22,11 +22,11 @@ export class LatentDataset {
   readonly labels: Int32Array;
   /** Marks for each sample: 1 when it has a mirrored variant, otherwise 0. */
   readonly hasFlipped: Uint8Array;
-  readonly #shards: readonly ShardReader[];
+  private readonly shards: readonly ShardReader[];
 
   private constructor(index: LatentIndex, shards: readonly ShardReader[]) {
     this.index = index;
-    this.#shards = shards;
+    this.shards = shards;
     this.labels = new Int32Array(index.count);
     this.hasFlipped = new Uint8Array(index.count);
     shards.forEach(({ labels, flippedRows }, shard) => {
@@ -84,7 +84,7 @@ export class LatentDataset {
     const elements = height * width * channels;
     await Promise.all(
       Array.from(indices, async (index, i) => {
-        const [shard, row] = this.#place(index, Boolean(flipped?.[i]));
+        const [shard, row] = this.place(index, Boolean(flipped?.[i]));
         const at = (values: Float32Array) => values.subarray(i * elements, (i + 1) * elements);
         await Promise.all([shard.readRow('mean', row, at(out.mean)), shard.readRow('std', row, at(out.std))]);
       }),
@@ -92,11 +92,11 @@ export class LatentDataset {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.close()));
+    await Promise.all(this.shards.map((shard) => shard.close()));
   }
 
-  #place(index: number, isFlipped: boolean): [shard: ShardReader, row: number] {
-    const shard = this.#shards[Math.floor(index / this.index.shardSize)];
+  private place(index: number, isFlipped: boolean): [shard: ShardReader, row: number] {
+    const shard = this.shards[Math.floor(index / this.index.shardSize)];
     const row = index % this.index.shardSize;
     if (!shard || !(index >= 0 && index < this.count)) {
       throw new RangeError(`there is no sample ${index} among ${this.count} latents`);
@@ -111,10 +111,10 @@ class ShardReader {
   readonly labels: Int32Array;
   /** Row of each sample's mirrored variant, or -1. */
   readonly flippedRows: Int32Array;
-  readonly #file: SafetensorsFile;
-  readonly #elements: number;
-  readonly #isHalf: boolean;
-  #loaded: { readonly mean: Uint8Array; readonly std: Uint8Array } | undefined;
+  private readonly file: SafetensorsFile;
+  private readonly elements: number;
+  private readonly isHalf: boolean;
+  private loaded: { readonly mean: Uint8Array; readonly std: Uint8Array } | undefined;
 
   private constructor(
     file: SafetensorsFile,
@@ -122,12 +122,12 @@ class ShardReader {
     flippedRows: Int32Array,
     format: LatentFormat,
   ) {
-    this.#file = file;
+    this.file = file;
     this.labels = labels;
     this.flippedRows = flippedRows;
     const [height, width, channels] = format.shape;
-    this.#elements = height * width * channels;
-    this.#isHalf = format.dtype === 'float16';
+    this.elements = height * width * channels;
+    this.isHalf = format.dtype === 'float16';
   }
 
   /** @throws UserError `latents-damaged` when the file is not the one that the index describes. */
@@ -153,33 +153,33 @@ class ShardReader {
 
   /** Keeps every latent of the shard in memory; the file is closed. */
   async load(): Promise<void> {
-    const [mean, std] = [await this.#file.read('mean'), await this.#file.read('std')];
-    this.#loaded = { mean: bytesOf(mean.data), std: bytesOf(std.data) };
-    await this.#file.close();
+    const [mean, std] = [await this.file.read('mean'), await this.file.read('std')];
+    this.loaded = { mean: bytesOf(mean.data), std: bytesOf(std.data) };
+    await this.file.close();
   }
 
   /** Reads one row of `mean` or `std` as single precision into `out`. */
   async readRow(which: 'mean' | 'std', row: number, out: Float32Array): Promise<void> {
-    const bytes = this.#loaded ? this.#slice(this.#loaded[which], row) : await this.#fetch(which, row);
-    if (this.#isHalf) decodeFloat16(new Uint16Array(bytes.buffer, bytes.byteOffset, this.#elements), out);
-    else out.set(new Float32Array(bytes.buffer, bytes.byteOffset, this.#elements));
+    const bytes = this.loaded ? this.slice(this.loaded[which], row) : await this.fetch(which, row);
+    if (this.isHalf) decodeFloat16(new Uint16Array(bytes.buffer, bytes.byteOffset, this.elements), out);
+    else out.set(new Float32Array(bytes.buffer, bytes.byteOffset, this.elements));
   }
 
   async close(): Promise<void> {
-    if (!this.#loaded) await this.#file.close();
+    if (!this.loaded) await this.file.close();
   }
 
-  get #rowBytes(): number {
-    return this.#elements * (this.#isHalf ? 2 : 4);
+  private get rowBytes(): number {
+    return this.elements * (this.isHalf ? 2 : 4);
   }
 
-  #slice(rows: Uint8Array, row: number): Uint8Array {
-    return rows.subarray(row * this.#rowBytes, (row + 1) * this.#rowBytes);
+  private slice(rows: Uint8Array, row: number): Uint8Array {
+    return rows.subarray(row * this.rowBytes, (row + 1) * this.rowBytes);
   }
 
-  async #fetch(which: 'mean' | 'std', row: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(this.#rowBytes);
-    await this.#file.readRows(which, row, bytes);
+  private async fetch(which: 'mean' | 'std', row: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(this.rowBytes);
+    await this.file.readRows(which, row, bytes);
     return bytes;
   }
 }

@@ -23,16 +23,16 @@ import {
  * the shards that are complete and undamaged; `count` says from which sample to go on.
  */
 export class LatentWriter {
-  readonly #directory: string;
-  readonly #format: LatentFormat;
-  readonly #shards: ShardEntry[];
-  #buffer: ShardBuffer;
+  private readonly directory: string;
+  private readonly format: LatentFormat;
+  private readonly shards: ShardEntry[];
+  private buffer: ShardBuffer;
 
   private constructor(directory: string, format: LatentFormat, shards: ShardEntry[]) {
-    this.#directory = directory;
-    this.#format = format;
-    this.#shards = shards;
-    this.#buffer = new ShardBuffer(format);
+    this.directory = directory;
+    this.format = format;
+    this.shards = shards;
+    this.buffer = new ShardBuffer(format);
   }
 
   /** Opens a folder, made when absent. What an interrupted writer of another format left is removed. */
@@ -48,7 +48,7 @@ export class LatentWriter {
 
   /** Samples appended so far, those of earlier sessions included. */
   get count(): number {
-    return this.#shards.reduce((total, { count }) => total + count, this.#buffer.count);
+    return this.shards.reduce((total, { count }) => total + count, this.buffer.count);
   }
 
   /**
@@ -58,11 +58,11 @@ export class LatentWriter {
    */
   async append(sample: LatentSample): Promise<void> {
     for (const posterior of sample.flipped ? [sample, sample.flipped] : [sample]) {
-      this.#check(posterior.mean);
-      this.#check(posterior.std);
+      this.check(posterior.mean);
+      this.check(posterior.std);
     }
-    this.#buffer.push(sample);
-    if (this.#buffer.count === this.#format.shardSize) await this.#flush();
+    this.buffer.push(sample);
+    if (this.buffer.count === this.format.shardSize) await this.flush();
   }
 
   /**
@@ -71,29 +71,29 @@ export class LatentWriter {
    * @param normalization what the autoencoder asks for; absent where latents are normalised by their statistics
    */
   async finish(normalization?: LatentStatistics): Promise<LatentIndex> {
-    if (this.#buffer.count > 0) await this.#flush();
-    const statistics = latentStatistics(this.#shards, this.#format);
+    if (this.buffer.count > 0) await this.flush();
+    const statistics = latentStatistics(this.shards, this.format);
     const index: LatentIndex = {
-      ...this.#format,
+      ...this.format,
       count: this.count,
       statistics,
       normalization: normalization ?? statistics,
-      shards: this.#shards,
+      shards: this.shards,
     };
-    await writeIndex(this.#directory, indexName, index);
-    await rm(join(this.#directory, partialIndexName), { force: true });
+    await writeIndex(this.directory, indexName, index);
+    await rm(join(this.directory, partialIndexName), { force: true });
     return index;
   }
 
-  async #flush(): Promise<void> {
-    const buffer = this.#buffer;
-    this.#buffer = new ShardBuffer(this.#format);
-    this.#shards.push(await buffer.write(this.#directory, this.#shards.length));
-    await writeIndex(this.#directory, partialIndexName, { ...this.#format, shards: this.#shards });
+  private async flush(): Promise<void> {
+    const buffer = this.buffer;
+    this.buffer = new ShardBuffer(this.format);
+    this.shards.push(await buffer.write(this.directory, this.shards.length));
+    await writeIndex(this.directory, partialIndexName, { ...this.format, shards: this.shards });
   }
 
-  #check(values: Float32Array): void {
-    const { shape, dtype } = this.#format;
+  private check(values: Float32Array): void {
+    const { shape, dtype } = this.format;
     if (values.length !== elementCount(shape)) {
       throw new RangeError(`a latent of shape [${shape.join(', ')}] cannot have ${values.length} values`);
     }
@@ -146,46 +146,46 @@ type Rows = Uint16Array | Float32Array;
 
 /** The shard that is being filled: rows as they will be stored. */
 class ShardBuffer {
-  readonly #format: LatentFormat;
-  readonly #labels: number[] = [];
-  readonly #straight = { mean: [] as Rows[], std: [] as Rows[] };
-  readonly #flipped = { mean: [] as Rows[], std: [] as Rows[] };
+  private readonly format: LatentFormat;
+  private readonly labels: number[] = [];
+  private readonly straight = { mean: [] as Rows[], std: [] as Rows[] };
+  private readonly flipped = { mean: [] as Rows[], std: [] as Rows[] };
   /** Place of each sample's mirrored variant among these, or -1. */
-  readonly #flippedAt: number[] = [];
-  readonly #sums: { first: number[]; second: number[] };
+  private readonly flippedAt: number[] = [];
+  private readonly sums: { first: number[]; second: number[] };
 
   constructor(format: LatentFormat) {
-    this.#format = format;
+    this.format = format;
     const zeros = () => new Array<number>(format.shape[2]).fill(0);
-    this.#sums = { first: zeros(), second: zeros() };
+    this.sums = { first: zeros(), second: zeros() };
   }
 
   get count(): number {
-    return this.#labels.length;
+    return this.labels.length;
   }
 
   /** Copies a sample in. */
   push({ label, mean, std, flipped }: LatentSample): void {
-    this.#labels.push(label);
-    this.#straight.mean.push(this.#stored(mean));
-    this.#straight.std.push(this.#stored(std));
-    this.#flippedAt.push(flipped ? this.#flipped.mean.length : -1);
+    this.labels.push(label);
+    this.straight.mean.push(this.stored(mean));
+    this.straight.std.push(this.stored(std));
+    this.flippedAt.push(flipped ? this.flipped.mean.length : -1);
     if (flipped) {
-      this.#flipped.mean.push(this.#stored(flipped.mean));
-      this.#flipped.std.push(this.#stored(flipped.std));
+      this.flipped.mean.push(this.stored(flipped.mean));
+      this.flipped.std.push(this.stored(flipped.std));
     }
-    this.#addToSums(mean, std);
+    this.addToSums(mean, std);
   }
 
   /** Writes the shard: tensors `mean` and `std` (straight rows, then mirrored ones), `label`, `flippedRow`. */
   async write(directory: string, number: number): Promise<ShardEntry> {
-    const { dtype, shape } = this.#format;
-    const rows = this.count + this.#flipped.mean.length;
+    const { dtype, shape } = this.format;
+    const rows = this.count + this.flipped.mean.length;
     const values = (which: 'mean' | 'std') => ({
       name: which,
       dtype: dtype === 'float16' ? ('F16' as const) : ('F32' as const),
       shape: [rows, ...shape],
-      data: () => this.#joined([...this.#straight[which], ...this.#flipped[which]]),
+      data: () => this.joined([...this.straight[which], ...this.flipped[which]]),
     });
     const integers = (name: string, data: readonly number[]) => ({
       name,
@@ -193,33 +193,33 @@ class ShardBuffer {
       shape: [this.count],
       data: Int32Array.from(data),
     });
-    const flippedRow = this.#flippedAt.map((at) => (at < 0 ? -1 : this.count + at));
+    const flippedRow = this.flippedAt.map((at) => (at < 0 ? -1 : this.count + at));
     const file = shardName(number);
     const seal = await writeSafetensors(join(directory, file), [
       values('mean'),
       values('std'),
-      integers('label', this.#labels),
+      integers('label', this.labels),
       integers('flippedRow', flippedRow),
     ]);
-    return { file, count: this.count, flipped: rows - this.count, ...seal, sums: this.#sums };
+    return { file, count: this.count, flipped: rows - this.count, ...seal, sums: this.sums };
   }
 
-  #stored(values: Float32Array): Rows {
-    return this.#format.dtype === 'float16' ? encodeFloat16(values) : values.slice();
+  private stored(values: Float32Array): Rows {
+    return this.format.dtype === 'float16' ? encodeFloat16(values) : values.slice();
   }
 
-  #joined(rows: readonly Rows[]): Rows {
-    const [height, width, channels] = this.#format.shape;
+  private joined(rows: readonly Rows[]): Rows {
+    const [height, width, channels] = this.format.shape;
     const elements = height * width * channels;
-    const out = new (this.#format.dtype === 'float16' ? Uint16Array : Float32Array)(rows.length * elements);
+    const out = new (this.format.dtype === 'float16' ? Uint16Array : Float32Array)(rows.length * elements);
     rows.forEach((row, i) => {
       out.set(row, i * elements);
     });
     return out;
   }
 
-  #addToSums(mean: Float32Array, std: Float32Array): void {
-    const { first, second } = this.#sums;
+  private addToSums(mean: Float32Array, std: Float32Array): void {
+    const { first, second } = this.sums;
     const channels = first.length;
     for (let i = 0; i < mean.length; i++) {
       const channel = i % channels;

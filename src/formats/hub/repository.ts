@@ -72,16 +72,16 @@ export function isCommit(revision: string): boolean {
  * `snapshots` a folder of links a commit, `blobs` the files, named by their checksums.
  */
 export class CachedRepository {
-  readonly #folder: string;
-  readonly #locks: string;
+  private readonly folder: string;
+  private readonly locks: string;
 
   constructor(
     cache: string,
     private readonly repository: Repository,
   ) {
     const name = `models--${repository.id.replace('/', '--')}`;
-    this.#folder = join(cache, name);
-    this.#locks = join(cache, '.locks', name);
+    this.folder = join(cache, name);
+    this.locks = join(cache, '.locks', name);
   }
 
   /** The commit that the revision was when it was last looked up. */
@@ -89,7 +89,7 @@ export class CachedRepository {
     const { revision } = this.repository;
     if (isCommit(revision)) return revision;
     try {
-      const commit = readFileSync(join(this.#folder, 'refs', revision), 'utf8').trim();
+      const commit = readFileSync(join(this.folder, 'refs', revision), 'utf8').trim();
       return isCommit(commit) ? commit : undefined;
     } catch {
       return undefined;
@@ -98,7 +98,7 @@ export class CachedRepository {
 
   /** The folder of a commit's files. */
   snapshot(commit: string): string {
-    return join(this.#folder, 'snapshots', commit);
+    return join(this.folder, 'snapshots', commit);
   }
 
   /** True when a file of a commit is there; a link whose target is gone does not count. */
@@ -107,12 +107,12 @@ export class CachedRepository {
   }
 
   blob(checksum: string): string {
-    return join(this.#folder, 'blobs', checksum);
+    return join(this.folder, 'blobs', checksum);
   }
 
   /** The lock that every library takes while it downloads a blob. */
   lock(checksum: string): string {
-    return join(this.#locks, `${checksum}.lock`);
+    return join(this.locks, `${checksum}.lock`);
   }
 
   /** Makes a file of a commit appear, whose blob is there. */
@@ -128,7 +128,7 @@ export class CachedRepository {
   async remember(commit: string): Promise<void> {
     const { revision } = this.repository;
     if (revision === commit) return;
-    const path = join(this.#folder, 'refs', revision);
+    const path = join(this.folder, 'refs', revision);
     await mkdir(dirname(path), { recursive: true });
     const aside = asideOf(path);
     try {

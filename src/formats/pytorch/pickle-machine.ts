@@ -33,39 +33,39 @@ const containerCost = 8;
 export class Machine {
   readonly host: PickleHost;
   readonly memo = new Map<number, unknown>();
-  readonly #stack: unknown[] = [];
-  readonly #marks: number[] = [];
-  #left = budget;
+  private readonly stack: unknown[] = [];
+  private readonly marks: number[] = [];
+  private left = budget;
 
   constructor(host: PickleHost) {
     this.host = host;
   }
 
   push(value: unknown): void {
-    this.#left -= Array.isArray(value) || value instanceof Map ? containerCost : 1;
-    if (this.#left < 0) throw new PickleError('it holds too many values');
-    this.#stack.push(value);
+    this.left -= Array.isArray(value) || value instanceof Map ? containerCost : 1;
+    if (this.left < 0) throw new PickleError('it holds too many values');
+    this.stack.push(value);
   }
 
   pop(): unknown {
-    if (this.#stack.length === 0) throw new PickleError('its stack runs empty');
-    return this.#stack.pop();
+    if (this.stack.length === 0) throw new PickleError('its stack runs empty');
+    return this.stack.pop();
   }
 
   get top(): unknown {
-    if (this.#stack.length === 0) throw new PickleError('its stack runs empty');
-    return this.#stack.at(-1);
+    if (this.stack.length === 0) throw new PickleError('its stack runs empty');
+    return this.stack.at(-1);
   }
 
   mark(): void {
-    if (this.#marks.length >= budget / containerCost) throw new PickleError('it holds too many marks');
-    this.#marks.push(this.#stack.length);
+    if (this.marks.length >= budget / containerCost) throw new PickleError('it holds too many marks');
+    this.marks.push(this.stack.length);
   }
 
   popToMark(): unknown[] {
-    const mark = this.#marks.pop();
+    const mark = this.marks.pop();
     if (mark === undefined) throw new PickleError('a mark is missing');
-    return this.#stack.splice(mark);
+    return this.stack.splice(mark);
   }
 
   remembered(index: number): unknown {
@@ -136,69 +136,69 @@ const longestInteger = 256;
 /** Reads the parts of a pickle one after the other. */
 export class Cursor {
   position: number;
-  readonly #bytes: Buffer;
+  private readonly source: Buffer;
 
   constructor(bytes: Uint8Array, position: number) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.position = position;
   }
 
   uint8(): number {
-    return this.#bytes[this.#advance(1)]!;
+    return this.source[this.advance(1)]!;
   }
 
   uint16(): number {
-    return this.#bytes.readUInt16LE(this.#advance(2));
+    return this.source.readUInt16LE(this.advance(2));
   }
 
   int32(): number {
-    return this.#bytes.readInt32LE(this.#advance(4));
+    return this.source.readInt32LE(this.advance(4));
   }
 
   uint32(): number {
-    return this.#bytes.readUInt32LE(this.#advance(4));
+    return this.source.readUInt32LE(this.advance(4));
   }
 
   uint64(): number {
-    return Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
+    return Number(this.source.readBigUInt64LE(this.advance(8)));
   }
 
   /** Pickles hold floating-point numbers big-endian. */
   float64(): number {
-    return this.#bytes.readDoubleBE(this.#advance(8));
+    return this.source.readDoubleBE(this.advance(8));
   }
 
   /** A whole number of any length in two's complement: a bigint where a number would not be exact. */
   long(length: number): number | bigint {
     if (length > longestInteger) throw new PickleError(`it holds a whole number of ${length} bytes`);
-    const start = this.#advance(length);
+    const start = this.advance(length);
     let value = 0n;
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.#bytes[start + i]!);
+    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.source[start + i]!);
     const signed = BigInt.asIntN(length * 8, value);
     return signed >= Number.MIN_SAFE_INTEGER && signed <= Number.MAX_SAFE_INTEGER ? Number(signed) : signed;
   }
 
   bytes(length: number): Uint8Array {
-    const start = this.#advance(length);
-    return new Uint8Array(this.#bytes.subarray(start, start + length));
+    const start = this.advance(length);
+    return new Uint8Array(this.source.subarray(start, start + length));
   }
 
   text(length: number, encoding: 'utf8' | 'latin1' = 'utf8'): string {
-    const start = this.#advance(length);
-    return this.#bytes.toString(encoding, start, start + length);
+    const start = this.advance(length);
+    return this.source.toString(encoding, start, start + length);
   }
 
   line(): string {
-    const end = this.#bytes.indexOf('\n', this.position);
+    const end = this.source.indexOf('\n', this.position);
     if (end < 0) throw new PickleEndError();
     const text = this.text(end - this.position);
     this.position = end + 1;
     return text;
   }
 
-  #advance(length: number): number {
+  private advance(length: number): number {
     const start = this.position;
-    if (start + length > this.#bytes.length) throw new PickleEndError();
+    if (start + length > this.source.length) throw new PickleEndError();
     this.position = start + length;
     return start;
   }

@@ -33,23 +33,23 @@ interface TensorView {
 export class TorchTensor {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
-  readonly #storage: TorchStorage;
-  readonly #offset: number;
-  readonly #strides: readonly number[];
-  readonly #isNegated: boolean;
+  private readonly storage: TorchStorage;
+  private readonly offset: number;
+  private readonly strides: readonly number[];
+  private readonly isNegated: boolean;
 
   /** @throws RangeError when the tensor would reach outside of its storage. */
   constructor(storage: TorchStorage, { offset, shape, strides, isNegated = false }: TensorView) {
     this.dtype = storage.dtype;
     this.shape = shape;
-    this.#storage = storage;
-    this.#offset = offset;
-    this.#strides = strides;
-    this.#isNegated = isNegated;
+    this.storage = storage;
+    this.offset = offset;
+    this.strides = strides;
+    this.isNegated = isNegated;
     const sizes = [offset, ...shape, ...strides];
     const isSound =
       shape.length === strides.length && sizes.every((size) => Number.isSafeInteger(size) && size >= 0);
-    if (!isSound || offset + this.#extent > storage.elements) {
+    if (!isSound || offset + this.extent > storage.elements) {
       throw new RangeError(
         `a tensor of shape [${shape.slice(0, 8).join(', ')}] reaches outside of its storage ${storage.key} of ${storage.elements} elements`,
       );
@@ -62,38 +62,38 @@ export class TorchTensor {
 
   /** Text that is the same for two tensors that show the same elements. */
   get identity(): string {
-    const { key, start, dtype } = this.#storage;
-    return [key, start, dtype, this.#offset, this.shape, this.#strides, this.#isNegated].join(' ');
+    const { key, start, dtype } = this.storage;
+    return [key, start, dtype, this.offset, this.shape, this.strides, this.isNegated].join(' ');
   }
 
   /** The tensor's elements in row-major order, whatever its strides. */
   async read(): Promise<TensorData> {
-    const { source, key, dtype, start } = this.#storage;
+    const { source, key, dtype, start } = this.storage;
     const bytes = elementBytes[dtype];
     const ArrayType = arrayTypes[dtype];
-    const raw = await source.read(key, (start + this.#offset) * bytes, this.#extent * bytes);
+    const raw = await source.read(key, (start + this.offset) * bytes, this.extent * bytes);
     const elements = new ArrayType(new Uint8Array(raw).buffer);
-    const data = this.#isContiguous ? elements : this.#gathered(elements);
-    if (this.#isNegated) negate(dtype, data);
+    const data = this.isContiguous ? elements : this.gathered(elements);
+    if (this.isNegated) negate(dtype, data);
     return { dtype, shape: this.shape, data };
   }
 
   /** Elements from the first to the last that belongs to the tensor. */
-  get #extent(): number {
+  private get extent(): number {
     if (elementCount(this.shape) === 0) return 0;
-    return this.shape.reduce((last, size, axis) => last + (size - 1) * this.#strides[axis]!, 1);
+    return this.shape.reduce((last, size, axis) => last + (size - 1) * this.strides[axis]!, 1);
   }
 
-  get #isContiguous(): boolean {
+  private get isContiguous(): boolean {
     let expected = 1;
     for (let axis = this.shape.length - 1; axis >= 0; axis--) {
-      if (this.shape[axis] !== 1 && this.#strides[axis] !== expected) return false;
+      if (this.shape[axis] !== 1 && this.strides[axis] !== expected) return false;
       expected *= this.shape[axis]!;
     }
     return true;
   }
 
-  #gathered(elements: TypedArray): TypedArray {
+  private gathered(elements: TypedArray): TypedArray {
     const count = elementCount(this.shape);
     const out = new arrayTypes[this.dtype](new ArrayBuffer(count * elementBytes[this.dtype]));
     const at = this.shape.map(() => 0);
@@ -101,9 +101,9 @@ export class TorchTensor {
     for (let to = 0; to < count; to++) {
       out[to] = elements[from]!;
       for (let axis = at.length - 1; axis >= 0; axis--) {
-        from += this.#strides[axis]!;
+        from += this.strides[axis]!;
         if (++at[axis]! < this.shape[axis]!) break;
-        from -= this.#strides[axis]! * this.shape[axis]!;
+        from -= this.strides[axis]! * this.shape[axis]!;
         at[axis] = 0;
       }
     }

@@ -118,10 +118,10 @@ function rowMajorStrides(shape: readonly number[]): number[] {
 
 /** Writes the parts of a pickle of protocol 2 one after the other. */
 class PickleWriter {
-  readonly #parts: Buffer[] = [Buffer.from([0x80, 2])];
+  private readonly parts: Buffer[] = [Buffer.from([0x80, 2])];
 
   code(character: string): this {
-    this.#parts.push(Buffer.from(character, 'latin1'));
+    this.parts.push(Buffer.from(character, 'latin1'));
     return this;
   }
 
@@ -133,16 +133,16 @@ class PickleWriter {
     const bytes = Buffer.from(value);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(bytes.length);
-    this.#parts.push(Buffer.from('X'), length, bytes);
+    this.parts.push(Buffer.from('X'), length, bytes);
     return this;
   }
 
   /** A whole number as an integer of Python, any other as a float. */
   number(value: number): this {
-    if (Number.isSafeInteger(value) && !Object.is(value, -0)) return this.#integer(value);
+    if (Number.isSafeInteger(value) && !Object.is(value, -0)) return this.integer(value);
     const bytes = Buffer.alloc(9, 'G');
     bytes.writeDoubleBE(value, 1);
-    this.#parts.push(bytes);
+    this.parts.push(bytes);
     return this;
   }
 
@@ -154,10 +154,10 @@ class PickleWriter {
 
   /** The finished pickle. */
   finish(): Buffer {
-    return Buffer.concat([...this.#parts, Buffer.from('.')]);
+    return Buffer.concat([...this.parts, Buffer.from('.')]);
   }
 
-  #integer(value: number): this {
+  private integer(value: number): this {
     const isShort = value >= -(2 ** 31) && value < 2 ** 31;
     const bytes = Buffer.alloc(isShort ? 5 : 10);
     if (isShort) {
@@ -167,7 +167,7 @@ class PickleWriter {
       bytes.set([0x8a, 8]);
       bytes.writeBigInt64LE(BigInt(value), 2);
     }
-    this.#parts.push(bytes);
+    this.parts.push(bytes);
     return this;
   }
 }

@@ -16,30 +16,30 @@ import {
 
 /** An open safetensors file: its header is in memory, tensors are read when asked for. Close it after use. */
 export class SafetensorsFile {
-  readonly #file: InputFile;
-  readonly #header: Header;
+  private readonly file: InputFile;
+  private readonly header: Header;
 
   constructor(file: InputFile, header: Header) {
-    this.#file = file;
-    this.#header = header;
+    this.file = file;
+    this.header = header;
   }
 
   get path(): string {
-    return this.#file.path;
+    return this.file.path;
   }
 
   /** SHA-256 of the whole file. */
   sha256(): Promise<string> {
-    return this.#file.sha256();
+    return this.file.sha256();
   }
 
   get metadata(): Readonly<Record<string, string>> {
-    return this.#header.metadata;
+    return this.header.metadata;
   }
 
   /** Every tensor by name, in the header's order. */
   get tensors(): ReadonlyMap<string, TensorInfo> {
-    return this.#header.tensors;
+    return this.header.tensors;
   }
 
   /**
@@ -48,9 +48,9 @@ export class SafetensorsFile {
    * @throws UserError `tensor-missing` when the file has no tensor of that name.
    */
   async read(name: string): Promise<TensorData> {
-    const { dtype, shape, bytes, begin } = this.#find(name);
+    const { dtype, shape, bytes, begin } = this.find(name);
     const buffer = new ArrayBuffer(bytes);
-    await this.#file.read(new Uint8Array(buffer), begin);
+    await this.file.read(new Uint8Array(buffer), begin);
     return { dtype, shape, data: new arrayTypes[dtype](buffer) };
   }
 
@@ -70,20 +70,20 @@ export class SafetensorsFile {
    * @param out as many bytes as the rows to read have.
    */
   async readRows(name: string, row: number, out: Uint8Array): Promise<void> {
-    const { shape, bytes, begin } = this.#find(name);
+    const { shape, bytes, begin } = this.find(name);
     const position = row * (bytes / (shape[0] ?? 1));
     if (position + out.byteLength > bytes) {
       throw new RangeError(`rows from ${row} on of tensor "${name}" in ${this.path}: past its end`);
     }
-    await this.#file.read(out, begin + position);
+    await this.file.read(out, begin + position);
   }
 
   close(): Promise<void> {
-    return this.#file.close();
+    return this.file.close();
   }
 
-  #find(name: string): PlacedTensor {
-    const tensor = this.#header.tensors.get(name);
+  private find(name: string): PlacedTensor {
+    const tensor = this.header.tensors.get(name);
     if (tensor) return tensor;
     throw new UserError({
       code: 'tensor-missing',

@@ -12,18 +12,18 @@ import { type FileState, sameState } from '../../base/file-hash.js';
 export class HashCache {
   /** File that keeps it: a line a file, for `readHashes`. */
   readonly path: string;
-  readonly #remembered: LineReader;
-  readonly #aside: string;
-  #writer: FileHandle | undefined;
-  #canWrite = true;
-  #pending: string;
-  #changed = false;
+  private readonly remembered: LineReader;
+  private readonly aside: string;
+  private writer: FileHandle | undefined;
+  private canWrite = true;
+  private pending: string;
+  private changed = false;
 
   private constructor(path: string, header: string, remembered: LineReader) {
     this.path = path;
-    this.#pending = `${header}\n`;
-    this.#remembered = remembered;
-    this.#aside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+    this.pending = `${header}\n`;
+    this.remembered = remembered;
+    this.aside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   }
 
   /** The cache for files under `root`, kept in the folder `directory`; both may move together. */
@@ -42,14 +42,14 @@ export class HashCache {
   /** The hash of a file, if it is known for exactly this state. Files are asked for in the order of their names. */
   async find(name: string, state: FileState): Promise<string | undefined> {
     for (;;) {
-      const line = await this.#remembered.peek();
+      const line = await this.remembered.peek();
       const entry = line === undefined ? undefined : parseLine(line);
       if (entry === undefined || entry.name > name) return undefined;
       if (entry.name === name)
         return entry.state !== undefined && sameState(entry.state, state) ? entry.sha256 : undefined;
       // A file that is no longer there.
-      this.#changed = true;
-      this.#remembered.skip();
+      this.changed = true;
+      this.remembered.skip();
     }
   }
 
@@ -62,49 +62,49 @@ export class HashCache {
   async note(name: string, sha256: string, state: FileState | undefined): Promise<void> {
     const isSettled = state !== undefined && Date.now() - Number(state.changedNs) / 1e6 >= 2000;
     const line = formatLine(name, sha256, isSettled ? state : undefined);
-    const earlier = await this.#remembered.peek();
-    if (earlier !== undefined && parseLine(earlier)?.name === name) this.#remembered.skip();
-    if (earlier !== line) this.#changed = true;
-    this.#pending += `${line}\n`;
-    if (this.#pending.length > pendingLength) await this.#flush();
+    const earlier = await this.remembered.peek();
+    if (earlier !== undefined && parseLine(earlier)?.name === name) this.remembered.skip();
+    if (earlier !== line) this.changed = true;
+    this.pending += `${line}\n`;
+    if (this.pending.length > pendingLength) await this.flush();
   }
 
   /** Keeps what was noted. Gives whether the file at `path` now has it. */
   async save(): Promise<boolean> {
-    if ((await this.#remembered.peek()) !== undefined) this.#changed = true;
-    await this.#remembered.close();
-    if (this.#changed) await this.#flush();
+    if ((await this.remembered.peek()) !== undefined) this.changed = true;
+    await this.remembered.close();
+    if (this.changed) await this.flush();
     try {
-      await this.#writer?.close();
-      if (!this.#canWrite) return false;
-      if (this.#changed) await rename(this.#aside, this.path);
-      else await rm(this.#aside, { force: true });
+      await this.writer?.close();
+      if (!this.canWrite) return false;
+      if (this.changed) await rename(this.aside, this.path);
+      else await rm(this.aside, { force: true });
       return true;
     } catch {
-      await rm(this.#aside, { force: true }).catch(() => undefined);
+      await rm(this.aside, { force: true }).catch(() => undefined);
       return false;
     }
   }
 
   /** Forgets what was noted. */
   async abandon(): Promise<void> {
-    await this.#remembered.close();
-    await this.#writer?.close().catch(() => undefined);
-    await rm(this.#aside, { force: true }).catch(() => undefined);
+    await this.remembered.close();
+    await this.writer?.close().catch(() => undefined);
+    await rm(this.aside, { force: true }).catch(() => undefined);
   }
 
-  async #flush(): Promise<void> {
-    const text = this.#pending;
-    this.#pending = '';
-    if (!this.#canWrite) return;
+  private async flush(): Promise<void> {
+    const text = this.pending;
+    this.pending = '';
+    if (!this.canWrite) return;
     try {
-      if (this.#writer === undefined) {
+      if (this.writer === undefined) {
         await mkdir(dirname(this.path), { recursive: true });
-        this.#writer = await open(this.#aside, 'w');
+        this.writer = await open(this.aside, 'w');
       }
-      await this.#writer.writeFile(text);
+      await this.writer.writeFile(text);
     } catch {
-      this.#canWrite = false;
+      this.canWrite = false;
     }
   }
 }
@@ -188,16 +188,16 @@ const chunkBytes = 1 << 18;
 
 /** Reads a text file line by line, a chunk in memory at a time. A file that is not there has no lines. */
 class LineReader {
-  readonly #file: FileHandle | undefined;
-  readonly #decoder = new TextDecoder();
-  readonly #buffer = Buffer.allocUnsafe(chunkBytes);
-  #lines: string[] = [];
-  #next = 0;
-  #rest = '';
-  #ended = false;
+  private readonly file: FileHandle | undefined;
+  private readonly decoder = new TextDecoder();
+  private readonly buffer = Buffer.allocUnsafe(chunkBytes);
+  private lines: string[] = [];
+  private next = 0;
+  private rest = '';
+  private ended = false;
 
   private constructor(file: FileHandle | undefined) {
-    this.#file = file;
+    this.file = file;
   }
 
   static async open(path: string): Promise<LineReader> {
@@ -206,30 +206,30 @@ class LineReader {
 
   /** The next line that ends with a line break, without moving on to the one after it; undefined after the last. */
   async peek(): Promise<string | undefined> {
-    while (this.#next === this.#lines.length && !this.#ended) await this.#fill();
-    return this.#lines[this.#next];
+    while (this.next === this.lines.length && !this.ended) await this.fill();
+    return this.lines[this.next];
   }
 
   /** Moves on from the line that `peek` gave. */
   skip(): void {
-    this.#next++;
+    this.next++;
   }
 
   async close(): Promise<void> {
-    await this.#file?.close();
+    await this.file?.close();
   }
 
-  async #fill(): Promise<void> {
+  private async fill(): Promise<void> {
     // A folder can be opened, but not read.
-    const read = this.#file?.read(this.#buffer, 0, chunkBytes).catch(() => undefined);
+    const read = this.file?.read(this.buffer, 0, chunkBytes).catch(() => undefined);
     const { bytesRead } = (await read) ?? { bytesRead: 0 };
     if (bytesRead === 0) {
-      this.#ended = true;
+      this.ended = true;
       return;
     }
-    const text = this.#rest + this.#decoder.decode(this.#buffer.subarray(0, bytesRead), { stream: true });
-    this.#lines = text.split('\n');
-    this.#rest = this.#lines.pop()!;
-    this.#next = 0;
+    const text = this.rest + this.decoder.decode(this.buffer.subarray(0, bytesRead), { stream: true });
+    this.lines = text.split('\n');
+    this.rest = this.lines.pop()!;
+    this.next = 0;
   }
 }

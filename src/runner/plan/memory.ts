@@ -13,11 +13,11 @@ export interface PlanMemoryOptions {
  */
 export class PlanMemory {
   readonly reader: InputReader;
-  readonly #runsRoot: string;
-  readonly #known = new Map<string, Promise<unknown>>();
+  private readonly runsRoot: string;
+  private readonly known = new Map<string, Promise<unknown>>();
 
   constructor({ runsRoot, signal, onInputProgress }: PlanMemoryOptions) {
-    this.#runsRoot = runsRoot;
+    this.runsRoot = runsRoot;
     this.reader = new InputReader(runsRoot, {
       ...(signal && { signal }),
       ...(onInputProgress && { onProgress: onInputProgress }),
@@ -25,15 +25,15 @@ export class PlanMemory {
   }
 
   history(pipelineName: string): Promise<History> {
-    return this.once(`history ${pipelineName}`, () => History.open(this.#runsRoot, pipelineName));
+    return this.once(`history ${pipelineName}`, () => History.open(this.runsRoot, pipelineName));
   }
 
   /** Finding under this key: an earlier one, or what `find` gives now. */
   once<Found>(key: string, find: () => Promise<Found>): Promise<Found> {
-    const known = this.#known.get(key) as Promise<Found> | undefined;
+    const known = this.known.get(key) as Promise<Found> | undefined;
     if (known) return known;
     const found = find();
-    this.#known.set(key, found);
+    this.known.set(key, found);
     return found;
   }
 }

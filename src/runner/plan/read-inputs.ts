@@ -11,39 +11,39 @@ export interface InputProgress {
 
 /** Reads the files and folders that stages take from outside. Each is read once, however many stages name it. */
 export class InputReader {
-  readonly #runsRoot: string;
-  readonly #onProgress: (progress: InputProgress) => void;
-  readonly #signal: AbortSignal | undefined;
-  readonly #read = new Map<string, Promise<Content>>();
+  private readonly runsRoot: string;
+  private readonly onProgress: (progress: InputProgress) => void;
+  private readonly signal: AbortSignal | undefined;
+  private readonly contents = new Map<string, Promise<Content>>();
 
   constructor(
     runsRoot: string,
     options: { onProgress?: (progress: InputProgress) => void; signal?: AbortSignal } = {},
   ) {
-    this.#runsRoot = runsRoot;
-    this.#onProgress = options.onProgress ?? (() => undefined);
-    this.#signal = options.signal;
+    this.runsRoot = runsRoot;
+    this.onProgress = options.onProgress ?? (() => undefined);
+    this.signal = options.signal;
   }
 
   /** @throws UserError where the file or folder is missing or cannot be read. */
   read(stage: string, location: string): Promise<Content> {
-    let content = this.#read.get(location);
+    let content = this.contents.get(location);
     if (content === undefined) {
-      content = this.#readNow(stage, location);
-      this.#read.set(location, content);
+      content = this.readNow(stage, location);
+      this.contents.set(location, content);
     }
     return content;
   }
 
-  async #readNow(stage: string, location: string): Promise<Content> {
+  private async readNow(stage: string, location: string): Promise<Content> {
     try {
       return await readContent(location, {
-        hashes: hashesFolder(this.#runsRoot),
-        leaveOut: this.#runsRoot,
+        hashes: hashesFolder(this.runsRoot),
+        leaveOut: this.runsRoot,
         onProgress: (done) => {
-          this.#onProgress({ stage, done });
+          this.onProgress({ stage, done });
         },
-        ...(this.#signal && { signal: this.#signal }),
+        ...(this.signal && { signal: this.signal }),
       });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new InputMissing(stage, location, error);

@@ -24,17 +24,17 @@ const logProgressEveryMilliseconds = 15_000;
  * running process from one that died.
  */
 export class RunRecord {
-  readonly #directory: string;
-  readonly #lock: FileLock | undefined;
-  #run: RunFile;
-  readonly #progress = new Map<string, KeptProgress>();
-  readonly #lastProgress = new Map<string, number>();
-  readonly #lastLogged = new Map<string, number>();
+  private readonly directory: string;
+  private readonly lock: FileLock | undefined;
+  private run: RunFile;
+  private readonly progress = new Map<string, KeptProgress>();
+  private readonly lastProgress = new Map<string, number>();
+  private readonly lastLogged = new Map<string, number>();
 
   constructor(folder: RunFolder, facts: { pipeline: string; file: string; options: RunOptionsRecord }) {
-    this.#directory = folder.directory;
-    this.#lock = tryLock(join(folder.directory, runLockName));
-    this.#run = {
+    this.directory = folder.directory;
+    this.lock = tryLock(join(folder.directory, runLockName));
+    this.run = {
       format: 1,
       pipeline: facts.pipeline,
       file: facts.file,
@@ -46,50 +46,50 @@ export class RunRecord {
       options: facts.options,
       stages: {},
     };
-    this.#save();
+    this.save();
   }
 
   /** Absolute path of a stage's log. */
   logOf(stage: string): string {
-    return join(this.#directory, `${stage}.log`);
+    return join(this.directory, `${stage}.log`);
   }
 
   /** @throws the file system's error where the run cannot be written down. */
   add(event: TimedRunEvent): void {
     if (event.type === 'stage-event' && event.event.type === 'progress')
-      this.#progress.set(event.stage, withoutType(event.event));
-    if (this.#update(event)) this.#save();
-    if (event.type === 'stage-event') this.#log(event.stage, event.time, event.event);
+      this.progress.set(event.stage, withoutType(event.event));
+    if (this.update(event)) this.save();
+    if (event.type === 'stage-event') this.log(event.stage, event.time, event.event);
     else if (event.type === 'run-interrupted')
-      for (const stage of event.stages) this.#write(stage, event.time, 'interrupted');
-    else if ('stage' in event) this.#logChange(event.stage, event);
-    if (!this.#isThinned(event))
-      appendFileSync(join(this.#directory, eventsName), `${JSON.stringify(event)}\n`);
-    if (this.#run.status !== 'running') this.#release();
+      for (const stage of event.stages) this.write(stage, event.time, 'interrupted');
+    else if ('stage' in event) this.logChange(event.stage, event);
+    if (!this.isThinned(event))
+      appendFileSync(join(this.directory, eventsName), `${JSON.stringify(event)}\n`);
+    if (this.run.status !== 'running') this.release();
   }
 
   /** Marks a run that failed before any stage could run. Never throws: something else has already gone wrong. */
   abandon(): void {
-    this.#run = { ...this.#run, status: 'failed', finishedAt: new Date().toISOString() };
+    this.run = { ...this.run, status: 'failed', finishedAt: new Date().toISOString() };
     try {
-      this.#save();
+      this.save();
     } catch {
       // The reason is being told already.
     }
-    this.#release();
+    this.release();
   }
 
-  #release(): void {
-    rmSync(join(this.#directory, runLockName), { force: true });
-    this.#lock?.release();
+  private release(): void {
+    rmSync(join(this.directory, runLockName), { force: true });
+    this.lock?.release();
   }
 
   /** Takes the event into the state; whether that changed. */
-  #update(event: TimedRunEvent): boolean {
+  private update(event: TimedRunEvent): boolean {
     switch (event.type) {
       case 'run-started':
         for (const { stage, kind, fingerprint, after, reasons } of event.stages)
-          this.#change(stage, {
+          this.change(stage, {
             kind,
             fingerprint,
             after,
@@ -98,29 +98,29 @@ export class RunRecord {
           });
         return true;
       case 'stage-started':
-        this.#change(event.stage, { status: 'running', fingerprint: event.fingerprint });
+        this.change(event.stage, { status: 'running', fingerprint: event.fingerprint });
         return true;
       case 'stage-cached':
       case 'stage-finished':
-        this.#change(event.stage, {
+        this.change(event.stage, {
           status: event.type === 'stage-cached' ? 'cached' : 'finished',
           fingerprint: event.fingerprint,
-          output: relative(this.#directory, event.output),
+          output: relative(this.directory, event.output),
           seconds: event.totalSeconds,
           summary: plainValues(event.summary),
           figures: event.figures,
         });
         return true;
       case 'stage-failed':
-        this.#change(event.stage, { status: 'failed', failure: event.failure });
+        this.change(event.stage, { status: 'failed', failure: event.failure });
         return true;
       case 'run-finished':
       case 'run-failed':
       case 'run-interrupted':
         for (const stage of event.type === 'run-interrupted' ? event.stages : [])
-          this.#change(stage, { status: 'interrupted' });
-        this.#run = {
-          ...this.#run,
+          this.change(stage, { status: 'interrupted' });
+        this.run = {
+          ...this.run,
           status: event.type.slice('run-'.length) as RunFile['status'],
           finishedAt: event.time,
         };
@@ -133,59 +133,56 @@ export class RunRecord {
     }
   }
 
-  #change(stage: string, change: Partial<StageRecord>): void {
-    const progress = this.#progress.get(stage);
-    const record = { ...this.#run.stages[stage], ...change, ...(progress && { progress }) } as StageRecord;
-    this.#run = { ...this.#run, stages: { ...this.#run.stages, [stage]: record } };
+  private change(stage: string, change: Partial<StageRecord>): void {
+    const progress = this.progress.get(stage);
+    const record = { ...this.run.stages[stage], ...change, ...(progress && { progress }) } as StageRecord;
+    this.run = { ...this.run, stages: { ...this.run.stages, [stage]: record } };
   }
 
-  #isThinned(event: RunEvent): boolean {
+  private isThinned(event: RunEvent): boolean {
     if (event.type !== 'reading-inputs' && !(event.type === 'stage-event' && event.event.type === 'progress'))
       return false;
     const progress = event.type === 'reading-inputs' ? event : (event.event as StageEvent & { done: number });
     if ('total' in progress && progress.done === progress.total) return false;
-    return !this.#isDue(this.#lastProgress, event.stage, progressEveryMilliseconds);
+    return !this.isDue(this.lastProgress, event.stage, progressEveryMilliseconds);
   }
 
-  #isDue(times: Map<string, number>, key: string, milliseconds: number): boolean {
+  private isDue(times: Map<string, number>, key: string, milliseconds: number): boolean {
     const now = performance.now();
     if (now - (times.get(key) ?? -Infinity) < milliseconds) return false;
     times.set(key, now);
     return true;
   }
 
-  #log(stage: string, time: string, event: StageEvent): void {
-    if (event.type === 'notice') this.#write(stage, time, `${event.level}: ${event.message}`);
-    else if (event.type === 'summary') this.#write(stage, time, `summary: ${JSON.stringify(event.values)}`);
-    else if (
-      event.done === event.total ||
-      this.#isDue(this.#lastLogged, stage, logProgressEveryMilliseconds)
-    ) {
+  private log(stage: string, time: string, event: StageEvent): void {
+    if (event.type === 'notice') this.write(stage, time, `${event.level}: ${event.message}`);
+    else if (event.type === 'summary') this.write(stage, time, `summary: ${JSON.stringify(event.values)}`);
+    else if (event.done === event.total || this.isDue(this.lastLogged, stage, logProgressEveryMilliseconds)) {
       const figures = Object.entries(event.figures ?? {}).map(([name, value]) => `, ${name} ${value}`);
-      this.#write(stage, time, `${event.done} of ${event.total} ${event.unit}${figures.join('')}`);
+      this.write(stage, time, `${event.done} of ${event.total} ${event.unit}${figures.join('')}`);
     }
   }
 
-  #logChange(stage: string, event: TimedRunEvent): void {
+  private logChange(stage: string, event: TimedRunEvent): void {
     if (event.type === 'stage-started')
-      this.#write(
+      this.write(
         stage,
         event.time,
         `${event.resumed ? 'continues' : 'starts'}${onDevices(event)} (${event.reasons.map(formatReason).join('; ')})`,
       );
     else if (event.type === 'stage-finished')
-      this.#write(stage, event.time, `finished after ${event.seconds.toFixed(1)} s in this session`);
+      this.write(stage, event.time, `finished after ${event.seconds.toFixed(1)} s in this session`);
     else if (event.type === 'stage-failed')
-      this.#write(stage, event.time, `failed: ${event.failure.stack ?? event.failure.message}`);
+      this.write(stage, event.time, `failed: ${event.failure.stack ?? event.failure.message}`);
   }
 
-  #write(stage: string, time: string, text: string): void {
+  private write(stage: string, time: string, text: string): void {
     appendFileSync(this.logOf(stage), `${time} ${text}\n`);
   }
 
-  #save(): void {
-    const path = join(this.#directory, runName);
-    writeFileSync(`${path}.tmp`, `${JSON.stringify(this.#run, undefined, 2)}\n`);
+  private save(): void {
+    const path = join(this.directory, runName);
+    writeFileSync(`${path}.tmp`, `${JSON.stringify(this.run, undefined, 2)}\n`);
     renameSync(`${path}.tmp`, path);
   }
 }

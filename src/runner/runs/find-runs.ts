@@ -112,7 +112,7 @@ export async function scanRuns(runsRoot: string, withLinks = false): Promise<Run
 
 /** Problems that a person can mend, of what cannot be read. */
 class Problems {
-  readonly #found: UserError[] = [];
+  private readonly found: UserError[] = [];
 
   async caught<T>(path: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -120,13 +120,13 @@ class Problems {
     } catch (error) {
       const known = asUserError(error, path);
       if (!(known instanceof UserError)) throw error;
-      this.#found.push(known);
+      this.found.push(known);
       return undefined;
     }
   }
 
   get inOrder(): readonly UserError[] {
-    return this.#found.sort((a, b) => compareText(a.message, b.message));
+    return this.found.sort((a, b) => compareText(a.message, b.message));
   }
 }
 

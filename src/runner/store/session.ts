@@ -48,57 +48,57 @@ export function readFailure({ failure }: OutputPlace): Promise<string | undefine
 
 /** Counts the time spent on one output over all sessions, surviving the death of the process with a loss of seconds. */
 export class Session {
-  readonly #place: OutputPlace;
-  readonly #earlier: number;
-  readonly #begunAt: string;
-  readonly #start = performance.now();
-  readonly #timer: NodeJS.Timeout;
+  private readonly place: OutputPlace;
+  private readonly earlier: number;
+  private readonly begunAt: string;
+  private readonly startedMs = performance.now();
+  private readonly timer: NodeJS.Timeout;
 
   private constructor(place: OutputPlace, earlier: Pick<SessionRecord, 'seconds' | 'begunAt'> | undefined) {
-    this.#place = place;
-    this.#earlier = earlier?.seconds ?? 0;
-    this.#begunAt = earlier?.begunAt ?? new Date().toISOString();
-    this.#timer = setInterval(() => {
-      this.#save().catch(() => undefined);
+    this.place = place;
+    this.earlier = earlier?.seconds ?? 0;
+    this.begunAt = earlier?.begunAt ?? new Date().toISOString();
+    this.timer = setInterval(() => {
+      this.save().catch(() => undefined);
     }, saveEveryMilliseconds).unref();
   }
 
   static async start(place: OutputPlace): Promise<Session> {
     const session = new Session(place, await interruptedSession(place));
-    await session.#save();
+    await session.save();
     return session;
   }
 
   /** Time spent in this session. */
   get seconds(): number {
-    return (performance.now() - this.#start) / 1000;
+    return (performance.now() - this.startedMs) / 1000;
   }
 
   /** Time spent over all sessions. */
   get totalSeconds(): number {
-    return this.#earlier + this.seconds;
+    return this.earlier + this.seconds;
   }
 
   /** Ends the session of an output that is not finished. Never throws: something else has already gone wrong. */
   async suspend(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#save().catch(() => undefined);
+    clearInterval(this.timer);
+    await this.save().catch(() => undefined);
   }
 
   /** Ends the last session, of a finished output. */
   async finish(): Promise<void> {
-    clearInterval(this.#timer);
-    await rm(this.#place.session, { force: true });
-    await rm(this.#place.failure, { force: true });
+    clearInterval(this.timer);
+    await rm(this.place.session, { force: true });
+    await rm(this.place.failure, { force: true });
   }
 
-  async #save(): Promise<void> {
+  private async save(): Promise<void> {
     const record: SessionRecord = {
-      fingerprint: this.#place.fingerprint,
+      fingerprint: this.place.fingerprint,
       seconds: this.totalSeconds,
-      begunAt: this.#begunAt,
+      begunAt: this.begunAt,
     };
-    await replaceFile(this.#place.session, `${JSON.stringify(record)}\n`);
+    await replaceFile(this.place.session, `${JSON.stringify(record)}\n`);
   }
 }
 
@@ -115,12 +115,12 @@ interface Use {
 
 /** Outputs that the stages of one pipeline had, oldest first: `plan` compares a new fingerprint with them. */
 export class History {
-  readonly #path: string;
-  readonly #uses: Use[];
+  private readonly path: string;
+  private readonly uses: Use[];
 
   private constructor(path: string, uses: Use[]) {
-    this.#path = path;
-    this.#uses = uses;
+    this.path = path;
+    this.uses = uses;
   }
 
   static async open(runsRoot: string, pipelineName: string): Promise<History> {
@@ -131,13 +131,13 @@ export class History {
 
   /** Fingerprints that the stage had while it was of this kind: each once, the latest first. */
   fingerprints(stage: string, kind: string): readonly string[] {
-    const uses = this.#uses.filter((use) => use.stage === stage && use.kind === kind);
+    const uses = this.uses.filter((use) => use.stage === stage && use.kind === kind);
     return [...new Set(uses.map(({ fingerprint }) => fingerprint).reverse())];
   }
 
   /** Content of the output that the stage had last: of this fingerprint, where it had one. */
   content(stage: string, kind: string, fingerprint: string): string | undefined {
-    const uses = this.#uses.filter(
+    const uses = this.uses.filter(
       (use) => use.stage === stage && use.kind === kind && use.content !== undefined,
     );
     return (uses.findLast((use) => use.fingerprint === fingerprint) ?? uses.at(-1))?.content;
@@ -145,19 +145,19 @@ export class History {
 
   /** Notes that the stage now has this output. Safe while other runs do the same. */
   async add(use: Use): Promise<void> {
-    const last = this.#uses.findLast(({ stage, kind }) => stage === use.stage && kind === use.kind);
+    const last = this.uses.findLast(({ stage, kind }) => stage === use.stage && kind === use.kind);
     if (
       last?.fingerprint === use.fingerprint &&
       last.content === use.content &&
       last.accepted === use.accepted
     )
       return;
-    this.#uses.push(use);
+    this.uses.push(use);
     try {
-      await mkdir(dirname(this.#path), { recursive: true });
-      await appendFile(this.#path, `${JSON.stringify(use)}\n`);
+      await mkdir(dirname(this.path), { recursive: true });
+      await appendFile(this.path, `${JSON.stringify(use)}\n`);
     } catch (error) {
-      throw asUserError(error, this.#path);
+      throw asUserError(error, this.path);
     }
   }
 }

@@ -57,141 +57,141 @@ export function runSweep(options: SweepOptions): Observable<TimedSweepEvent> {
 }
 
 class Sweep {
-  readonly #options: SweepOptions;
-  readonly #emit: (event: SweepEvent) => void;
-  readonly #directory: string;
-  readonly #results = new Map<string, TrialResult>();
+  private readonly options: SweepOptions;
+  private readonly emit: (event: SweepEvent) => void;
+  private readonly directory: string;
+  private readonly results = new Map<string, TrialResult>();
   /** Recipes of stages that failed for good, and the trial in which they did. */
-  readonly #failedStages = new Map<string, string>();
+  private readonly failedStages = new Map<string, string>();
   /** Interrupts a trial that runs, because a stage that it shares has failed in another one. */
-  readonly #running = new Map<PlannedTrial, AbortController>();
-  #stopped = false;
+  private readonly running = new Map<PlannedTrial, AbortController>();
+  private stopped = false;
   /** Failure from which the sweep itself cannot go on; its trials are then interrupted. */
-  #failure: { readonly error: unknown } | undefined;
-  readonly #failed = new AbortController();
+  private failure: { readonly error: unknown } | undefined;
+  private readonly failed = new AbortController();
 
   constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
-    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#failed.signal]) };
-    this.#emit = emit;
-    this.#directory = sweepFolder(options.runsRoot, options.pipeline.name);
+    this.options = { ...options, signal: AbortSignal.any([options.signal, this.failed.signal]) };
+    this.emit = emit;
+    this.directory = sweepFolder(options.runsRoot, options.pipeline.name);
   }
 
   async run(): Promise<void> {
-    const { planned, parallel, pipeline, signal, launcher } = this.#options;
+    const { planned, parallel, pipeline, signal, launcher } = this.options;
     const start = performance.now();
-    await mkdir(this.#directory, { recursive: true }).catch((error: unknown) => {
-      throw asUserError(error, this.#directory);
+    await mkdir(this.directory, { recursive: true }).catch((error: unknown) => {
+      throw asUserError(error, this.directory);
     });
     const [cached, waiting] = [true, false].map((isCached) =>
       planned.filter((trial) => (stagesToRun(trial).length === 0) === isCached),
     ) as [PlannedTrial[], PlannedTrial[]];
-    this.#emit({
+    this.emit({
       type: 'sweep-started',
       pipeline: pipeline.name,
       file: pipeline.file,
-      directory: this.#directory,
+      directory: this.directory,
       parallel,
       trials: planned.map(outlookOf),
     });
-    const before = await readResults(this.#json);
+    const before = await readResults(this.json);
     const earlier = new Map(before?.trials.map(({ trial, run }) => [trial, run]));
-    for (const trial of waiting) this.#keep(trial, 'waiting');
+    for (const trial of waiting) this.keep(trial, 'waiting');
     for (const trial of cached) {
       const result = await cachedResult(trial, earlier.get(trial.trial.id));
-      this.#results.set(trial.trial.id, result);
-      this.#emit({ type: 'trial-cached', result });
+      this.results.set(trial.trial.id, result);
+      this.emit({ type: 'trial-cached', result });
     }
     // Since when it is forced is known from now on, whatever interrupts the sweep.
-    if (this.#options.forced !== undefined) await this.#write();
-    const launch = launcher(this.#directory);
+    if (this.options.forced !== undefined) await this.write();
+    const launch = launcher(this.directory);
     // Trials that run are waited for whatever happens: they save.
     await lastValueFrom(
       from(waiting).pipe(
         mergeMap(
           (trial) =>
-            this.#runOne(trial, launch).catch((error: unknown) => {
-              this.#failure ??= { error };
-              this.#failed.abort();
+            this.runOne(trial, launch).catch((error: unknown) => {
+              this.failure ??= { error };
+              this.failed.abort();
             }),
           parallel,
         ),
       ),
       { defaultValue: undefined },
     );
-    if (this.#failure !== undefined) throw this.#failure.error;
-    await this.#write();
-    const counts = this.#counts();
+    if (this.failure !== undefined) throw this.failure.error;
+    await this.write();
+    const counts = this.counts();
     const isDone = counts.failed + counts.timedOut + counts.left === 0;
-    this.#emit({
+    this.emit({
       type: isDone ? 'sweep-finished' : signal.aborted ? 'sweep-interrupted' : 'sweep-failed',
       seconds: (performance.now() - start) / 1000,
       counts,
-      results: this.#inOrder(),
-      csv: this.#csv,
-      json: this.#json,
+      results: this.inOrder(),
+      csv: this.csv,
+      json: this.json,
     });
   }
 
-  async #runOne(planned: PlannedTrial, launcher: Launcher): Promise<void> {
-    const { signal, keepGoing } = this.#options;
+  private async runOne(planned: PlannedTrial, launcher: Launcher): Promise<void> {
+    const { signal, keepGoing } = this.options;
     const { trial } = planned;
-    if (signal.aborted || this.#stopped) return;
-    if (this.#skipBroken(planned)) return;
+    if (signal.aborted || this.stopped) return;
+    if (this.skipBroken(planned)) return;
     const start = performance.now();
-    this.#keep(planned, 'running');
+    this.keep(planned, 'running');
     const shared = new AbortController();
-    this.#running.set(planned, shared);
+    this.running.set(planned, shared);
     const ending = await runTrial(trial, {
-      ...this.#options,
+      ...this.options,
       signal: AbortSignal.any([signal, shared.signal]),
       launcher,
-      log: join(this.#directory, `${trial.id}.log`),
-      emit: this.#emit,
+      log: join(this.directory, `${trial.id}.log`),
+      emit: this.emit,
     });
-    this.#running.delete(planned);
+    this.running.delete(planned);
     const { status, failure, record } = ending;
     const seconds = (performance.now() - start) / 1000;
-    if (shared.signal.aborted && status !== 'finished' && this.#skipBroken(planned, record, seconds)) return;
+    if (shared.signal.aborted && status !== 'finished' && this.skipBroken(planned, record, seconds)) return;
     if (status === 'failed') {
       const stage = planned.stages.find(({ stage: { id } }) => id === failure?.stage);
       if (failure?.code === failedElsewhereCode) {
         // Its own failure is told where it happened.
-        const result = this.#keep(planned, 'skipped', { ...record.facts, failure });
-        await this.#write();
-        this.#end(result, seconds);
+        const result = this.keep(planned, 'skipped', { ...record.facts, failure });
+        await this.write();
+        this.end(result, seconds);
         return;
       }
-      this.#stopped ||= !keepGoing;
-      if (stage) this.#fail(stage, trial.id);
+      this.stopped ||= !keepGoing;
+      if (stage) this.fail(stage, trial.id);
     }
-    const result = this.#keep(planned, status, { ...record.facts, ...(failure && { failure }) });
-    await this.#write();
-    this.#end(result, seconds);
+    const result = this.keep(planned, status, { ...record.facts, ...(failure && { failure }) });
+    await this.write();
+    this.end(result, seconds);
   }
 
   /** Notes that a stage failed for good, and stops trials that wait for the same output or are about to make it again. */
-  #fail({ recipe }: PlannedStage, trial: string): void {
-    this.#failedStages.set(recipe, trial);
-    for (const [{ stages }, interruption] of this.#running)
+  private fail({ recipe }: PlannedStage, trial: string): void {
+    this.failedStages.set(recipe, trial);
+    for (const [{ stages }, interruption] of this.running)
       if (stages.some((stage) => stage.recipe === recipe)) interruption.abort();
   }
 
   /** True when a trial needs what failed in another one: it is skipped. */
-  #skipBroken(planned: PlannedTrial, record?: TrialRecord, seconds = 0): boolean {
-    const broken = planned.stages.find(({ recipe }) => this.#failedStages.has(recipe));
+  private skipBroken(planned: PlannedTrial, record?: TrialRecord, seconds = 0): boolean {
+    const broken = planned.stages.find(({ recipe }) => this.failedStages.has(recipe));
     if (broken === undefined) return false;
-    const failedIn = this.#failedStages.get(broken.recipe)!;
+    const failedIn = this.failedStages.get(broken.recipe)!;
     const message = `It needs the same output of ${broken.stage.id}, which failed in trial ${failedIn}.`;
     const failure = { message, stage: broken.stage.id };
-    this.#end(this.#keep(planned, 'skipped', { ...record?.facts, failure }), seconds);
+    this.end(this.keep(planned, 'skipped', { ...record?.facts, failure }), seconds);
     return true;
   }
 
-  #end(result: TrialResult, seconds: number): void {
-    this.#emit({ type: 'trial-ended', result, seconds });
+  private end(result: TrialResult, seconds: number): void {
+    this.emit({ type: 'trial-ended', result, seconds });
   }
 
-  #keep(
+  private keep(
     { trial }: PlannedTrial,
     status: TrialStatus,
     facts: Partial<TrialResult> & { readonly failure?: TrialFailure } = {},
@@ -205,17 +205,17 @@ class Sweep {
       pages: [],
       ...facts,
     };
-    this.#results.set(trial.id, result);
+    this.results.set(trial.id, result);
     return result;
   }
 
-  #inOrder(): readonly TrialResult[] {
-    return this.#options.planned.map(({ trial }) => this.#results.get(trial.id)!);
+  private inOrder(): readonly TrialResult[] {
+    return this.options.planned.map(({ trial }) => this.results.get(trial.id)!);
   }
 
-  #counts(): SweepCounts {
+  private counts(): SweepCounts {
     const count = (...statuses: TrialStatus[]): number =>
-      [...this.#results.values()].filter(({ status }) => statuses.includes(status)).length;
+      [...this.results.values()].filter(({ status }) => statuses.includes(status)).length;
     return {
       finished: count('finished'),
       cached: count('cached'),
@@ -225,18 +225,18 @@ class Sweep {
     };
   }
 
-  get #csv(): string {
-    return join(this.#directory, 'sweep.csv');
+  private get csv(): string {
+    return join(this.directory, 'sweep.csv');
   }
 
-  get #json(): string {
-    return join(this.#directory, resultsName);
+  private get json(): string {
+    return join(this.directory, resultsName);
   }
 
-  async #write(): Promise<void> {
-    const { pipeline, planned, forced } = this.#options;
+  private async write(): Promise<void> {
+    const { pipeline, planned, forced } = this.options;
     const keys = sweptKeys(planned.map(({ trial }) => trial));
-    const results = { keys, forced, trials: this.#inOrder() };
-    await writeResults({ csv: this.#csv, json: this.#json }, pipeline, results);
+    const results = { keys, forced, trials: this.inOrder() };
+    await writeResults({ csv: this.csv, json: this.json }, pipeline, results);
   }
 }

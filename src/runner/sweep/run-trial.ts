@@ -106,45 +106,44 @@ async function unexplained(log: string, { code, because }: Exit): Promise<TrialF
 
 /** Counts the time that a trial works, and asks it to stop when that is up. */
 class TimeLimit {
-  readonly #stop = new AbortController();
-  readonly #kill = new AbortController();
-  #leftMs: number | undefined;
-  #since: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  private readonly stop = new AbortController();
+  private readonly killing = new AbortController();
+  private leftMs: number | undefined;
+  private since: number | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(seconds: number | undefined) {
-    this.#leftMs = seconds === undefined ? undefined : seconds * 1000;
+    this.leftMs = seconds === undefined ? undefined : seconds * 1000;
   }
 
   get signal(): AbortSignal {
-    return this.#stop.signal;
+    return this.stop.signal;
   }
 
   /** Aborted where the trial did not stop when it was asked to. */
   get kill(): AbortSignal {
-    return this.#kill.signal;
+    return this.killing.signal;
   }
 
   /** Says whether the trial is working from now on, or waiting. */
   count(works: boolean): void {
-    if (this.#leftMs === undefined || this.#stop.signal.aborted || works === (this.#since !== undefined))
-      return;
+    if (this.leftMs === undefined || this.stop.signal.aborted || works === (this.since !== undefined)) return;
     if (works) {
-      this.#since = performance.now();
-      this.#timer = setTimeout(() => {
-        this.#stop.abort();
-        this.#timer = setTimeout(() => {
-          this.#kill.abort();
+      this.since = performance.now();
+      this.timer = setTimeout(() => {
+        this.stop.abort();
+        this.timer = setTimeout(() => {
+          this.killing.abort();
         }, graceSeconds * 1000);
-      }, this.#leftMs);
+      }, this.leftMs);
     } else {
-      clearTimeout(this.#timer);
-      this.#leftMs = Math.max(0, this.#leftMs - (performance.now() - this.#since!));
-      this.#since = undefined;
+      clearTimeout(this.timer);
+      this.leftMs = Math.max(0, this.leftMs - (performance.now() - this.since!));
+      this.since = undefined;
     }
   }
 
   end(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.timer);
   }
 }

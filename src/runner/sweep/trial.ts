@@ -44,50 +44,50 @@ export function sweptKeys(trials: readonly Trial[]): readonly string[] {
 
 /** Record of a trial, gathered from the events of its run. */
 export class TrialRecord {
-  readonly #current = new Set<string>();
+  private readonly running = new Set<string>();
   failure: TrialFailure | undefined;
   last: TimedRunEvent['type'] | undefined;
-  #run: string | undefined;
-  #seconds = 0;
-  #pages: readonly string[] = [];
-  readonly #metrics: Record<string, number> = {};
+  private run: string | undefined;
+  private seconds = 0;
+  private pages: readonly string[] = [];
+  private readonly metrics: Record<string, number> = {};
 
   /** The stage that is running, or that failed: the first of several. */
   get current(): string | undefined {
-    return [...this.#current][0];
+    return [...this.running][0];
   }
 
   add(event: TimedRunEvent): void {
     this.last = event.type;
     switch (event.type) {
       case 'run-started':
-        this.#run = event.directory;
+        this.run = event.directory;
         break;
       case 'stage-started':
       case 'stage-waiting':
-        this.#current.add(event.stage);
+        this.running.add(event.stage);
         break;
       case 'stage-cached':
       case 'stage-finished':
-        this.#current.delete(event.stage);
-        this.#seconds += event.totalSeconds;
-        Object.assign(this.#metrics, metricsOf(event.stage, event));
+        this.running.delete(event.stage);
+        this.seconds += event.totalSeconds;
+        Object.assign(this.metrics, metricsOf(event.stage, event));
         break;
       case 'stage-failed':
         this.failure = { ...event.failure, stage: event.stage, log: event.log };
         break;
       case 'run-finished':
-        this.#pages = event.pages;
+        this.pages = event.pages;
         break;
     }
   }
 
   get facts(): Pick<TrialResult, 'metrics' | 'seconds' | 'run' | 'pages'> {
     return {
-      metrics: this.#metrics,
-      seconds: this.#seconds,
-      pages: this.#pages,
-      ...(this.#run !== undefined && { run: this.#run }),
+      metrics: this.metrics,
+      seconds: this.seconds,
+      pages: this.pages,
+      ...(this.run !== undefined && { run: this.run }),
     };
   }
 }

@@ -47,7 +47,7 @@ class Composer {
     const source = sourceText(path, text);
     const asked = trail.at(-1)?.asked;
     if (isLock(text)) {
-      this.#refuse(aLock(source, asked));
+      this.refuse(aLock(source, asked));
       return;
     }
     const { tree, problems } = parseYaml(source);
@@ -61,18 +61,18 @@ class Composer {
       this.complete = false;
       return;
     }
-    const { extended, rest } = this.#split(tree);
+    const { extended, rest } = this.split(tree);
     const before = new Set(this.files);
     for (const name of extended) {
       const named = resolve(dirname(path), String(name.value));
       if (this.files.has(named) && !before.has(named)) this.problems.push(extendedAlready(name));
-      await this.#extend(path, name, trail);
+      await this.extend(path, name, trail);
     }
     this.layers.push(rest);
   }
 
   /** The files that a file extends, as written, and the file without them. */
-  #split(tree: MapTree): { extended: readonly ScalarTree[]; rest: MapTree } {
+  private split(tree: MapTree): { extended: readonly ScalarTree[]; rest: MapTree } {
     const entries = new Map(tree.entries);
     const value = entries.get('extends')?.value;
     entries.delete('extends');
@@ -82,27 +82,27 @@ class Composer {
     const wrong = names.filter((name) => !isName(name));
     const span = wrong[0]?.span ?? (names.length === 0 ? value.span : undefined);
     if (span) {
-      this.#refuse(notNames(span));
+      this.refuse(notNames(span));
     }
     return { extended: names.filter(isName), rest };
   }
 
-  async #extend(from: string, { span, value }: ScalarTree, trail: readonly Step[]): Promise<void> {
+  private async extend(from: string, { span, value }: ScalarTree, trail: readonly Step[]): Promise<void> {
     const path = resolve(dirname(from), String(value));
     const here = [...trail, { path: from, asked: span }];
     const start = here.findIndex((step) => step.path === path);
     if (start >= 0) {
-      this.#refuse(cycle([...here.slice(start).map((step) => step.path), path], span));
+      this.refuse(cycle([...here.slice(start).map((step) => step.path), path], span));
       return;
     }
     if (this.files.has(path)) return;
     if (here.length > deepest) {
-      this.#refuse(tooDeep(span));
+      this.refuse(tooDeep(span));
       return;
     }
     const text = await readText(path);
     if (typeof text === 'string') return this.compose(path, text, here);
-    this.#refuse({
+    this.refuse({
       code: `extended-${text.code}`,
       message:
         text.code === 'file-missing'
@@ -113,7 +113,7 @@ class Composer {
     });
   }
 
-  #refuse(problem: Problem): void {
+  private refuse(problem: Problem): void {
     this.problems.push(problem);
     this.complete = false;
   }

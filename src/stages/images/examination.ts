@@ -61,54 +61,54 @@ const hopeless = 100;
 export class Examination {
   readonly usable: ImageEntry[] = [];
   readonly skipped: SkippedImage[] = [];
-  readonly #root: string;
-  readonly #rules: Rules;
-  readonly #corrupt: string[] = [];
-  readonly #tooSmall: string[] = [];
+  private readonly root: string;
+  private readonly rules: Rules;
+  private readonly corrupt: string[] = [];
+  private readonly tooSmall: string[] = [];
   /** Hash of each image that was examined, in their order. */
-  readonly #hashes: (string | undefined)[] = [];
+  private readonly hashes: (string | undefined)[] = [];
 
   constructor(root: string, rules: Rules) {
-    this.#root = root;
-    this.#rules = rules;
+    this.root = root;
+    this.rules = rules;
   }
 
   add(outcome: Outcome): void {
-    this.#hashes.push(outcome.sha256);
+    this.hashes.push(outcome.sha256);
     if (outcome.kind === 'corrupt') {
-      this.#corrupt.push(`${outcome.path}: ${outcome.reason}`);
+      this.corrupt.push(`${outcome.path}: ${outcome.reason}`);
       this.skipped.push({ path: outcome.path, reason: outcome.reason });
-    } else if (outcome.kind === 'usable' || this.#rules.smallImages === 'upscale') {
+    } else if (outcome.kind === 'usable' || this.rules.smallImages === 'upscale') {
       this.usable.push(outcome.entry);
-    } else this.#addSmall(outcome.entry);
+    } else this.addSmall(outcome.entry);
   }
 
   /** True when more than enough is wrong to stop at once. */
   get isHopeless(): boolean {
-    return this.#corrupt.length >= this.#rules.maxCorrupt + hopeless || this.#tooSmall.length >= hopeless;
+    return this.corrupt.length >= this.rules.maxCorrupt + hopeless || this.tooSmall.length >= hopeless;
   }
 
   /**
    * @throws UserError `images-corrupt`, `images-too-small`, `class-without-images` or `one-class-only`.
    */
   check(classes: readonly string[]): void {
-    const { maxCorrupt, size } = this.#rules;
-    if (this.#corrupt.length > maxCorrupt) {
+    const { maxCorrupt, size } = this.rules;
+    if (this.corrupt.length > maxCorrupt) {
       throw new UserError({
         code: 'images-corrupt',
-        message: `${this.#root}: ${this.#corrupt.length} of ${this.#hashes.length} images cannot be read, where \`maxCorrupt\` allows ${maxCorrupt}:${listSome(this.#corrupt)}`,
+        message: `${this.root}: ${this.corrupt.length} of ${this.hashes.length} images cannot be read, where \`maxCorrupt\` allows ${maxCorrupt}:${listSome(this.corrupt)}`,
         remedy: 'Replace or remove these files, or raise `maxCorrupt` to leave them out.',
       });
     }
-    if (this.#tooSmall.length > 0) {
+    if (this.tooSmall.length > 0) {
       throw new UserError({
         code: 'images-too-small',
-        message: `${this.#root}: ${this.#tooSmall.length} of ${this.#hashes.length} images are smaller than ${size} by ${size} pixels:${listSome(this.#tooSmall)}`,
+        message: `${this.root}: ${this.tooSmall.length} of ${this.hashes.length} images are smaller than ${size} by ${size} pixels:${listSome(this.tooSmall)}`,
         remedy: 'Lower `size`, or set `smallImages` to `skip` (leave them out) or `upscale` (enlarge them).',
       });
     }
     checkFilled(
-      this.#root,
+      this.root,
       classes,
       Int32Array.from(this.usable, ({ label }) => label),
     );
@@ -130,14 +130,14 @@ export class Examination {
     let next = 0;
     for await (const [name, sha256] of listing) {
       if (name === paths[next]) {
-        if ((this.#hashes[next++] ?? noContent) !== sha256) throw inputChanged(join(this.#root, name));
-      } else if (byFolders && isClassImage(name, wanted)) throw inputChanged(join(this.#root, name));
+        if ((this.hashes[next++] ?? noContent) !== sha256) throw inputChanged(join(this.root, name));
+      } else if (byFolders && isClassImage(name, wanted)) throw inputChanged(join(this.root, name));
     }
-    if (next < paths.length) throw inputChanged(join(this.#root, paths[next]!));
+    if (next < paths.length) throw inputChanged(join(this.root, paths[next]!));
   }
 
-  #addSmall({ path, width, height }: ImageEntry): void {
-    if (this.#rules.smallImages === 'refuse') this.#tooSmall.push(`${path} (${width} by ${height})`);
+  private addSmall({ path, width, height }: ImageEntry): void {
+    if (this.rules.smallImages === 'refuse') this.tooSmall.push(`${path} (${width} by ${height})`);
     else this.skipped.push({ path, reason: `it has ${width} by ${height} pixels` });
   }
 }

@@ -23,21 +23,21 @@ export class HubServer {
   elsewhere: string | undefined;
   /** Needed to see the repository at all. */
   token: string | undefined;
-  readonly #server: Server;
+  private readonly server: Server;
 
   private constructor(
     readonly id: string,
     readonly files: Files,
   ) {
-    this.#server = createServer((request, response) => {
-      this.#answer(request, response);
+    this.server = createServer((request, response) => {
+      this.answer(request, response);
     });
   }
 
   static async start(id: string, files: Files): Promise<HubServer> {
     const server = new HubServer(id, files);
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
-    server.url = `http://127.0.0.1:${(server.#server.address() as AddressInfo).port}`;
+    await new Promise<void>((resolve) => server.server.listen(0, '127.0.0.1', resolve));
+    server.url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`;
     return server;
   }
 
@@ -46,24 +46,24 @@ export class HubServer {
   }
 
   stop(): Promise<void> {
-    this.#server.closeAllConnections();
+    this.server.closeAllConnections();
     return new Promise((resolve) => {
-      this.#server.close(() => {
+      this.server.close(() => {
         resolve();
       });
     });
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  private answer(request: IncomingMessage, response: ServerResponse): void {
     const path = decodeURIComponent(request.url ?? '');
     const { range, authorization } = request.headers;
     this.requests.push({ path, range, token: authorization });
     if (this.token !== undefined && authorization !== `Bearer ${this.token}`) response.writeHead(401).end();
-    else if (path.startsWith(`/api/models/${this.id}/revision/`)) this.#describe(response);
-    else this.#send(path, request, response);
+    else if (path.startsWith(`/api/models/${this.id}/revision/`)) this.describe(response);
+    else this.send(path, request, response);
   }
 
-  #describe(response: ServerResponse): void {
+  private describe(response: ServerResponse): void {
     const siblings = Object.entries(this.files).map(([rfilename, { content, large }]) => {
       const size = this.lie(rfilename, content.length);
       const blobId = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
@@ -74,7 +74,7 @@ export class HubServer {
     response.end(JSON.stringify({ id: this.id, sha: commit, siblings }));
   }
 
-  #send(path: string, request: IncomingMessage, response: ServerResponse): void {
+  private send(path: string, request: IncomingMessage, response: ServerResponse): void {
     const name = path.slice(`/${this.id}/resolve/${commit}/`.length);
     const file = path.startsWith(`/${this.id}/resolve/${commit}/`) ? this.files[name] : undefined;
     if (file === undefined) response.writeHead(404).end();

@@ -15,16 +15,16 @@ export class PackageIndex {
   format: 'json' | 'html' = 'json';
   /** Called before a wheel is answered: return true when it has answered itself. */
   misbehave: (request: IncomingMessage, response: ServerResponse, body: Buffer) => boolean = () => false;
-  readonly #server = createServer((request, response) => {
-    this.#answer(request, response);
+  private readonly server = createServer((request, response) => {
+    this.answer(request, response);
   });
 
   private constructor(readonly wheels: Served[]) {}
 
   static async start(...wheels: Served[]): Promise<PackageIndex> {
     const index = new PackageIndex(wheels);
-    await new Promise<void>((resolve) => index.#server.listen(0, '127.0.0.1', resolve));
-    index.url = `http://127.0.0.1:${(index.#server.address() as AddressInfo).port}/simple`;
+    await new Promise<void>((resolve) => index.server.listen(0, '127.0.0.1', resolve));
+    index.url = `http://127.0.0.1:${(index.server.address() as AddressInfo).port}/simple`;
     return index;
   }
 
@@ -34,27 +34,27 @@ export class PackageIndex {
   }
 
   stop(): Promise<void> {
-    this.#server.closeAllConnections();
+    this.server.closeAllConnections();
     return new Promise((resolve) => {
-      this.#server.close(() => {
+      this.server.close(() => {
         resolve();
       });
     });
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  private answer(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url ?? '';
     const range = request.headers.range;
     this.requests.push(range === undefined ? path : `${path} ${range}`);
     const listed = this.wheels.find(({ pin }) => path === `/simple/${pin.package}/`);
     const served = this.wheels.find(({ pin }) => path === `/files/${pin.filename}`);
-    if (listed !== undefined) this.#list(listed.pin, response);
+    if (listed !== undefined) this.list(listed.pin, response);
     else if (served === undefined) response.writeHead(404).end();
     else if (!this.misbehave(request, response, served.body)) serve(served.body, range, response);
   }
 
   /** Links are relative, as mirrors write them. */
-  #list({ filename, sha256 }: Wheel, response: ServerResponse): void {
+  private list({ filename, sha256 }: Wheel, response: ServerResponse): void {
     const url = `../../files/${filename}`;
     if (this.format === 'json') {
       response.setHeader('content-type', 'application/vnd.pypi.simple.v1+json');
