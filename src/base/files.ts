@@ -142,6 +142,27 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
   ESTALE: ['file-lost', 'the network file system has lost it', 'Mount it again, then run again.'],
 };
 
+/** True for files and folders that file managers, servers and systems leave behind: never part of the data. */
+export function isLitter(name: string): boolean {
+  return litter.has(name) || name.startsWith('._');
+}
+
+const litter = new Set([
+  '.DS_Store',
+  '__MACOSX',
+  '.Spotlight-V100',
+  '.Trashes',
+  '.fseventsd',
+  'Thumbs.db',
+  'desktop.ini',
+  '$RECYCLE.BIN',
+  'System Volume Information',
+  '@eaDir',
+  '#recycle',
+  '#snapshot',
+  'lost+found',
+]);
+
 /**
  * Makes a folder and those above it, where they are missing.
  *

@@ -5,9 +5,9 @@
  */
 export interface ImagesConfig {
   /**
-   * Folder of the images, relative to the file that it is written in. PNG, JPEG, WebP and GIF are read.
+   * Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP and GIF are read.
    */
-  path: string;
+  path: string | string[];
   /**
    * Source of an image's class: `folders` takes the name of the first folder below `path`; a labels file names images and classes.
    */

@@ -1,5 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { UserError } from '../base/errors.js';
+import { expandLocation } from '../base/patterns.js';
 import { code, nearest, type Problem } from './diagnostics.js';
 import type { Schema } from './schema/schema.js';
 import { changeTexts } from './yaml/environment.js';
@@ -35,11 +37,21 @@ export function missingPaths(
   directory: string,
 ): { path: string; problem: Problem }[] {
   return pathsOf(tree, schema).flatMap((scalar) => {
-    const path = resolve(directory, String(scalar.value));
-    if (existsSync(path)) return [];
+    const [path] = missingAt(resolve(directory, String(scalar.value)));
+    if (path === undefined) return [];
     const message = `There is no file or folder ${code(path)}.`;
     return [{ path, problem: { code: 'input-missing', message, remedy: similar(path), span: scalar.span } }];
   });
+}
+
+function missingAt(location: string): readonly string[] {
+  try {
+    return expandLocation(location).missing;
+  } catch (error) {
+    // Reading the input tells.
+    if (error instanceof UserError) return [];
+    throw error;
+  }
 }
 
 function pathsOf(tree: Tree, schema: Schema): readonly ScalarTree[] {

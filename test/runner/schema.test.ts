@@ -108,7 +108,7 @@ it('missing keys', async () => {
     "p.yaml:3:3 error missing-key: \`images\` needs the key \`path\`.
           images: { uses: images }
           ^^^^^^
-      \`path\`: Folder of the images, relative to the file that it is written in. PNG, JPEG, WebP and GIF are read.
+      \`path\`: Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP and GIF are read.
 
     p.yaml:3:3 error missing-key: \`images\` needs the key \`size\`.
           images: { uses: images }
@@ -213,7 +213,7 @@ it('an empty path', async () => {
 it('nothing after a key', async () => {
   expect(await messages(pipelineText({ images: '{ uses: images, path: , size: 32 }' })))
     .toMatchInlineSnapshot(`
-      "p.yaml:3:27 error wrong-type: \`path\` must be text; nothing was found.
+      "p.yaml:3:27 error wrong-type: \`path\` must be text or a list; nothing was found.
             images: { uses: images, path: , size: 32 }
                                     ^^^^
         Give \`path\` a value, or remove the key."

@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError } from '../../base/files.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
 import { crop, type CropNumbers } from './crop.js';
 import { decodeBytes } from './decode.js';
 import { type ImageIndex, readImageIndex } from './image-index.js';
 import type { RgbImage } from './rgb-image.js';
+import { type ImageSource, openSource } from './source.js';
 
 export interface ImageDatasetOptions {
   /** SHA-256 of every image's file by its number, where that is known: what is read must be that. */
@@ -18,28 +16,39 @@ export interface ImageDatasetOptions {
 /** The output of an `images` stage with random access: images of one size, read from their files when asked for. */
 export class ImageDataset {
   private readonly index: ImageIndex;
-  private readonly root: string;
+  private readonly source: ImageSource;
   private readonly hash: ((index: number) => string) | undefined;
   private readonly kept = new Map<number, Uint8Array>();
   private readonly mostKept: number;
 
-  private constructor(index: ImageIndex, root: string, { memoryLimit = 2 ** 30, hash }: ImageDatasetOptions) {
+  private constructor(
+    index: ImageIndex,
+    source: ImageSource,
+    { memoryLimit = 2 ** 30, hash }: ImageDatasetOptions,
+  ) {
     this.index = index;
-    this.root = root;
+    this.source = source;
     this.hash = hash;
     this.mostKept = Math.floor(memoryLimit / (index.set.size ** 2 * 3));
   }
 
   /**
    * @param directory the output folder of the `images` stage.
-   * @param root absolute path of the folder that holds the images. The output does not name it: it is the same wherever they lie.
+   * @param base absolute path of the folder that holds the images, or the files with them. The output does not name it: it
+   *   is the same wherever they lie.
    */
   static async open(
     directory: string,
-    root: string,
+    base: string,
     options: ImageDatasetOptions = {},
   ): Promise<ImageDataset> {
-    return new ImageDataset(await readImageIndex(directory), root, options);
+    const index = await readImageIndex(directory);
+    const { paths, places, set } = index;
+    return new ImageDataset(
+      index,
+      await openSource({ base, paths, places, contained: set.contained }),
+      options,
+    );
   }
 
   get count(): number {
@@ -61,11 +70,14 @@ export class ImageDataset {
     return this.index.labels;
   }
 
-  /** Absolute path of an image's file. */
+  /** Absolute path of an image: of its file, or of the file that holds it and then its name there. */
   path(index: number): string {
-    const path = this.index.paths[index];
-    if (path === undefined) throw new RangeError(`there is no image ${index} among ${this.count}`);
-    return join(this.root, path);
+    return this.source.place(index);
+  }
+
+  /** True where the caller must see to it, by `hash`, that images are what was fingerprinted. */
+  get needsHashes(): boolean {
+    return !this.source.isVerified;
   }
 
   /**
@@ -92,10 +104,11 @@ export class ImageDataset {
   /** The whole image, of which every byte is what was fingerprinted: whatever is in its place now, or was for a moment. */
   private async image(index: number): Promise<RgbImage> {
     const path = this.path(index);
-    const content = await readFile(path).catch((error: unknown) => {
-      throw explained(asUserError(error, path));
+    const content = await this.source.read(index).catch((error: unknown) => {
+      throw explained(error);
     });
-    if (this.hash !== undefined && sha256Of(content) !== this.hash(index)) throw inputChanged(path);
+    if (!this.source.isVerified && this.hash !== undefined && sha256Of(content) !== this.hash(index))
+      throw inputChanged(path);
     return decodeBytes(content, path, this.index.set.background);
   }
 

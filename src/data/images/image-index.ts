@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { asUserError } from '../../base/files.js';
 import { inputLines, readInputText } from '../../base/input-file.js';
 import { writeFileWhole, writeOutputFile } from '../../base/output-file.js';
+import type { Contained } from './walk.js';
 
 /** Properties that all images of a prepared set share. */
 export interface ImageSet {
@@ -12,6 +13,8 @@ export interface ImageSet {
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
   readonly count: number;
+  /** Present where files hold the images. */
+  readonly contained?: Contained;
 }
 
 /** One image of a prepared set. */
@@ -22,19 +25,23 @@ export interface ImageEntry {
   /** Width and height of the file's image. */
   readonly width: number;
   readonly height: number;
+  /** Place in a file that holds many. */
+  readonly at?: readonly number[];
 }
 
 export interface ImageIndex {
   readonly set: ImageSet;
   readonly paths: readonly string[];
   readonly labels: Int32Array;
+  /** Place of each image, where files hold them. */
+  readonly places?: readonly (readonly number[])[];
 }
 
 const setName = 'set.json';
 const entriesName = 'index.jsonl';
 const linesPerWrite = 4096;
 
-/** Writes `index.jsonl`, a line `[path, label, width, height]` an image, and then `set.json`. */
+/** Writes `index.jsonl`, a line `[path, label, width, height, ...at]` an image, and then `set.json`. */
 export async function writeImageIndex(
   directory: string,
   set: ImageSet,
@@ -44,7 +51,10 @@ export async function writeImageIndex(
     for (let start = 0; start < entries.length; start += linesPerWrite) {
       const lines = entries
         .slice(start, start + linesPerWrite)
-        .map(({ path, label, width, height }) => JSON.stringify([path, label, width, height]) + '\n');
+        .map(
+          ({ path, label, width, height, at = [] }) =>
+            JSON.stringify([path, label, width, height, ...at]) + '\n',
+        );
       await file.write(Buffer.from(lines.join('')));
     }
   });
@@ -57,12 +67,14 @@ export async function readImageIndex(directory: string): Promise<ImageIndex> {
     const set = JSON.parse(await readInputText(join(directory, setName))) as ImageSet;
     const paths: string[] = [];
     const labels = new Int32Array(set.count);
+    const places: (readonly number[])[] = [];
     for await (const line of inputLines(join(directory, entriesName))) {
-      const [path, label] = JSON.parse(line) as [string, number];
+      const [path, label, , , ...at] = JSON.parse(line) as [string, number, number, number, ...number[]];
+      if (set.contained) places.push(at);
       labels[paths.length] = label;
       paths.push(path);
     }
-    return { set, paths, labels };
+    return { set, paths, labels, ...(set.contained && { places }) };
   } catch (error) {
     throw asUserError(error, directory);
   }

@@ -1,12 +1,15 @@
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asUserError } from '../../base/files.js';
+import { UserError } from '../../base/errors.js';
+import { asUserError, isLitter } from '../../base/files.js';
 
 /** An image as found: its path below the images' folder, with `/`, and the name of its class. */
 export interface FoundImage {
   readonly path: string;
   readonly className: string;
+  /** Place in a file that holds many: the file's number, and what finds it there. */
+  readonly at?: readonly number[];
 }
 
 /** The images of a folder, by path, with the number of each one's class. */
@@ -16,13 +19,42 @@ export interface LabelledImages {
   readonly labels: Int32Array;
   /** Files that were passed over because they are no images, or belong to no class. */
   readonly ignored: number;
+  /** Absolute path of the folder below which the paths are. */
+  readonly base: string;
+  /** Present where files hold them: these, and where each image lies. */
+  readonly contained?: Contained | undefined;
+  readonly places?: readonly (readonly number[])[];
+}
+
+/** Files that hold many images each. */
+export interface Contained {
+  /** Name of their form, such as `tar`. */
+  readonly container: string;
+  /** Below the folder above all of them, with `/`. */
+  readonly files: readonly string[];
 }
 
 /** Result of a search: images, and every class that it knows of, with or without images. */
 export interface Findings {
   readonly images: readonly FoundImage[];
   readonly classes: readonly string[];
+  /** True where the classes are in the order of their labels already. */
+  readonly isOrdered?: boolean;
   readonly ignored: number;
+}
+
+/** True for the name of an image that is read. */
+export function isImageName(name: string): boolean {
+  const last = name.slice(name.lastIndexOf('/') + 1);
+  return !last.startsWith('.') && /\.(png|jpe?g|webp|gif)$/i.test(last);
+}
+
+export function noImages(root: string): UserError {
+  return new UserError({
+    code: 'images-none-found',
+    message: `${root}: expected PNG, JPEG, WebP or GIF images in folders, found none.`,
+    remedy: 'Correct `path`: it must name the folder that holds the class folders.',
+  });
 }
 
 /**
@@ -60,12 +92,15 @@ export async function listFolder(folder: string): Promise<FolderEntry[]> {
   } catch (error) {
     throw asUserError(error, folder);
   }
-  const visible = entries.filter(({ name }) => !name.startsWith('.'));
+  const visible = entries.filter(({ name }) => !name.startsWith('.') && !isLitter(name));
   const listed = visible.map(async (entry) => ({
     name: entry.name,
     isFolder: await isFolder(folder, entry),
   }));
-  return (await Promise.all(listed)).sort((a, b) => compareNames(a.name, b.name));
+  const known = (await Promise.all(listed)).flatMap(({ name, isFolder }) =>
+    isFolder === undefined ? [] : [{ name, isFolder }],
+  );
+  return known.sort((a, b) => compareNames(a.name, b.name));
 }
 
 /** Compares names by code units: the same order whatever the locale. */
@@ -73,10 +108,12 @@ export function compareNames(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-async function isFolder(folder: string, entry: Dirent): Promise<boolean> {
-  if (!entry.isSymbolicLink()) return entry.isDirectory();
-  const target = await stat(join(folder, entry.name)).catch(() => undefined);
-  return target?.isDirectory() ?? false;
+/** Undefined for what is neither a folder nor a file, such as a named pipe, which nobody may ever write to. */
+async function isFolder(folder: string, entry: Dirent): Promise<boolean | undefined> {
+  let target: Pick<Dirent, 'isDirectory' | 'isFile'> | undefined = entry;
+  if (entry.isSymbolicLink()) target = await stat(join(folder, entry.name)).catch(() => undefined);
+  if (target === undefined) return false;
+  return target.isDirectory() || target.isFile() ? target.isDirectory() : undefined;
 }
 
 /** The first 20 of some names, one a line, and how many more there are. */

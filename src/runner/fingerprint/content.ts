@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { addFile, fileState, type FileState, hashFile } from '../../base/file-hash.js';
+import { locationOf } from '../../base/patterns.js';
 import type { Json } from '../stage.js';
 import { HashCache } from './hash-cache.js';
 import { isArray, isObject, type KeyPath } from './origin.js';
@@ -113,9 +113,12 @@ export function findInputPaths(
   const visit = (value: Json, path: KeyPath): void => {
     if (typeof value === 'string') {
       const key = path.findLast((part) => !/^\d+$/.test(part));
-      if (key !== undefined && holdsPath.test(key) && resolve(pipelineDirectory, value) === location)
+      if (key !== undefined && holdsPath.test(key) && locationOf(value, pipelineDirectory) === location)
         found.push(path);
     } else if (isArray(value)) {
+      const texts = value.filter((item) => typeof item === 'string');
+      const isList = texts.length > 0 && texts.length === value.length && holdsPath.test(path.at(-1) ?? '');
+      if (isList && locationOf(texts, pipelineDirectory) === location) found.push(path);
       value.forEach((item, i) => {
         visit(item, [...path, String(i)]);
       });

@@ -1,6 +1,8 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative, sep } from 'node:path';
+import { isLitter } from '../../base/files.js';
+import { expandLocation } from '../../base/patterns.js';
 
 export interface WalkedFile {
   /** Path under the root, with `/` between its parts; empty where the root is a file itself. */
@@ -14,40 +16,51 @@ export interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Files that file managers leave behind: never part of anybody's data. */
-const litter = new Set(['.DS_Store', 'Thumbs.db', 'desktop.ini']);
-
 /**
- * Every file under a folder, or the file itself, following links: batches of at most `batchSize`, sorted by name in the
- * order of UTF-16 code units. A link back to a folder above it is left out; one that leads nowhere counts as a file. In
- * memory are the names of one folder, and of those above it, at a time.
+ * Every file under a folder, or the file itself, or all that a location with a pattern names, following links: batches of
+ * at most `batchSize`, sorted by name in the order of UTF-16 code units. A link back to a folder above it is left out; one
+ * that leads nowhere counts as a file. In memory are the names of one folder, and of those above it, at a time.
  *
- * @throws the file system's error where the root is missing, or a folder cannot be read.
+ * @throws the file system's error where what the location names is missing, or a folder cannot be read.
  */
 export async function* walkFiles(
   root: string,
   options: WalkOptions = {},
 ): AsyncGenerator<readonly WalkedFile[]> {
-  const stats = await stat(root, { bigint: true });
-  if (!stats.isDirectory()) {
-    if (stats.isFile()) yield [{ name: '', path: root }];
-    return;
-  }
+  const { base, paths, missing } = expandLocation(root);
+  // Gives the system's error.
+  for (const path of missing) await stat(path);
   const leftOut =
     options.leaveOut === undefined
       ? undefined
       : await stat(options.leaveOut, { bigint: true }).catch(() => undefined);
+  const without = leftOut ? [identity(leftOut)] : [];
   let batch: WalkedFile[] = [];
-  for await (const file of folderFiles(root, '', stats, leftOut ? [identity(leftOut)] : [], options.signal)) {
-    batch.push(file);
-    if (batch.length < batchSize) continue;
-    yield batch;
-    batch = [];
+  for (const path of paths) {
+    for await (const file of filesAt(path, path === root ? root : base, without, options.signal)) {
+      batch.push(file);
+      if (batch.length < batchSize) continue;
+      yield batch;
+      batch = [];
+    }
   }
   if (batch.length > 0) yield batch;
 }
 
 export const batchSize = 64;
+
+/** The file at a path, or all below the folder there. Names begin at `base`; that of a lone file is empty. */
+async function* filesAt(
+  path: string,
+  base: string,
+  leftOut: readonly string[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<WalkedFile> {
+  const stats = await stat(path, { bigint: true });
+  const name = relative(base, path).replaceAll(sep, '/');
+  if (stats.isDirectory()) yield* folderFiles(path, name && `${name}/`, stats, leftOut, signal);
+  else if (stats.isFile()) yield { name, path };
+}
 
 async function* folderFiles(
   path: string,
@@ -76,7 +89,7 @@ interface Entry {
 
 /** The files and folders in a folder, in the order of the names of what they hold. */
 async function sortedEntries(path: string): Promise<readonly Entry[]> {
-  const found = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !litter.has(name));
+  const found = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isLitter(name));
   const entries: Entry[] = [];
   for (let i = 0; i < found.length; i += batchSize)
     for (const entry of await Promise.all(found.slice(i, i + batchSize).map((entry) => known(path, entry))))

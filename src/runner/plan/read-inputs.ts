@@ -46,7 +46,8 @@ export class InputReader {
         ...(this.signal && { signal: this.signal }),
       });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new InputMissing(stage, location, error);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        throw new InputMissing(stage, pathOf(error) ?? location, error);
       throw asUserError(error, pathOf(error) ?? location);
     }
   }

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { defer, finalize, type Observable } from 'rxjs';
 import { addFile } from '../../base/file-hash.js';
 import { type Expectation, expectContents, type Expected, inputChanged } from '../../base/input-file.js';
+import { baseOfLocation } from '../../base/patterns.js';
 import { readContent } from '../fingerprint/content.js';
 import { readHashes, readStates } from '../fingerprint/hash-cache.js';
 import type { FingerprintedContent, StageContext, StageEvent, StageExecutor, StageReads } from '../stage.js';
@@ -31,6 +33,8 @@ export function runHere<Config>(
 /** Files under a folder, or a file, by name; loaded when the first of them is read. */
 interface Root {
   readonly path: string;
+  /** True where the folder also has files that are not of this input. */
+  readonly isPart?: boolean;
   readonly files: () => Promise<ReadonlyMap<string, Expected> | undefined>;
 }
 
@@ -42,19 +46,28 @@ export function expectationOf(reads: StageReads): Expectation {
       files: once(() => filesOfOutput(reads, directory, fingerprint)),
     })),
     ...reads.contents.map((content) => ({
-      path: content.location,
+      ...rootOf(content.location),
       files: once(() => filesOfContent(reads, content)),
     })),
     // What a stage writes is its own, also where an input lies around it.
     { path: reads.runsRoot, files: () => Promise.resolve(undefined) },
   ].sort((a, b) => b.path.length - a.path.length);
   return async (path) => {
-    const root = roots.find((root) => path === root.path || path.startsWith(root.path + sep));
-    const files = await root?.files();
-    if (root === undefined || files === undefined) return undefined;
-    const name = relative(root.path, path).replaceAll(sep, '/');
-    return name === manifestName && !files.has(name) ? undefined : (files.get(name) ?? unknown);
+    for (const root of roots.filter((root) => path === root.path || path.startsWith(root.path + sep))) {
+      const files = await root.files();
+      if (files === undefined) return undefined;
+      const name = relative(root.path, path).replaceAll(sep, '/');
+      const expected = files.get(name);
+      if (expected !== undefined || root.isPart !== true)
+        return name === manifestName ? expected : (expected ?? unknown);
+    }
+    return undefined;
   };
+}
+
+/** Names begin at the path of a folder or file, and at the folder above all that a pattern stands for. */
+function rootOf(location: string): Pick<Root, 'path' | 'isPart'> {
+  return existsSync(location) ? { path: location } : { path: baseOfLocation(location), isPart: true };
 }
 
 /** Stands for a file that was not there when its folder was fingerprinted. */

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { appendFile, readFile, rm, truncate } from 'node:fs/promises';
+import { appendFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { UserError } from '../../base/errors.js';
@@ -7,7 +7,9 @@ import { asUserError } from '../../base/files.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
 import type { ImageEntry } from '../../data/images/image-index.js';
 import { decodeBytes } from '../../data/images/decode.js';
-import { checkFilled, isClassImage } from '../../data/images/scan.js';
+import { isClassImage } from '../../data/images/class-folders.js';
+import { checkFilled } from '../../data/images/scan.js';
+import type { ImageSource } from '../../data/images/source.js';
 import { type LabelledImages, listSome } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
 import { noContent } from '../../runner/fingerprint/content.js';
@@ -28,31 +30,37 @@ type Rules = Pick<ImagesConfig, 'size' | 'smallImages' | 'background' | 'maxCorr
 
 /** Decodes one image in full, to see that it can be, and measures it. */
 export async function examineImage(
-  root: string,
-  { paths, labels }: LabelledImages,
+  source: ImageSource,
+  { paths, labels, places }: LabelledImages,
   index: number,
   { size, background }: Rules,
 ): Promise<Outcome> {
   const path = paths[index]!;
-  const file = join(root, path);
+  const file = source.place(index);
+  const at = places?.[index];
   let sha256: string | undefined;
   try {
-    const content = await readFile(file).catch((error: unknown) => {
-      throw asUserError(error, file);
-    });
+    const content = await source.read(index);
     sha256 = sha256Of(content);
     const { width, height } = await decodeBytes(content, file, background);
     const kind = Math.min(width, height) < size ? 'small' : 'usable';
-    return { kind, entry: { path, label: labels[index]!, width, height }, sha256 };
+    return { kind, entry: { path, label: labels[index]!, width, height, ...(at && { at }) }, sha256 };
   } catch (error) {
     if (!(error instanceof UserError) || !ownFault.has(error.code)) throw error;
-    const reason = error.message.slice(`${file}: `.length, -1);
+    const own = `${file}: `;
+    const reason = error.message.slice(error.message.startsWith(own) ? own.length : 0, -1);
     return { kind: 'corrupt', path, reason, ...(sha256 !== undefined && { sha256 }) };
   }
 }
 
 /** Errors that say that this one file is bad, rather than that none can be read. */
-const ownFault = new Set(['image-unreadable', 'file-missing', 'not-a-file', 'permission-denied']);
+const ownFault = new Set([
+  'image-unreadable',
+  'container-invalid',
+  'file-missing',
+  'not-a-file',
+  'permission-denied',
+]);
 
 /** So many images against the rules that the rest need not be looked at. */
 const hopeless = 100;

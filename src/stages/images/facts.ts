@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { locationOf } from '../../base/patterns.js';
 import type { ImagesConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
 
@@ -8,11 +9,11 @@ export function describeImages({ size, classes }: ImagesConfig): readonly StageF
   return [{ label: 'prepared', value: `${size} × ${size} pixels${kept}` }];
 }
 
-/** Absolute paths of the images' folder and of the labels file. */
+/** Location of the images, as of `locationOf`, and absolute path of the labels file. */
 export function locate({ path, labels }: ImagesConfig, pipelineDirectory: string) {
   const absolute = (relative: string) => resolve(pipelineDirectory, relative);
   return {
-    root: absolute(path),
+    location: locationOf(path, pipelineDirectory),
     labels: labels === 'folders' ? labels : { ...labels, file: absolute(labels.file) },
   } as const;
 }

@@ -10,12 +10,14 @@ export const stage: ShownKind<ImagesConfig> = {
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: (config, pipelineDirectory) => {
-    const { root, labels } = locate(config, pipelineDirectory);
-    return labels === 'folders' ? [root] : [root, labels.file];
+    const { location, labels } = locate(config, pipelineDirectory);
+    return labels === 'folders' ? [location] : [location, labels.file];
   },
   // Its output names images; what is in them is read where they are.
-  passesOn: async (directory) =>
-    (await (await import('../../data/images/image-index.js')).readImageIndex(directory)).paths,
+  passesOn: async (directory) => {
+    const { set, paths } = await (await import('../../data/images/image-index.js')).readImageIndex(directory);
+    return set.contained?.files ?? paths;
+  },
   describe: (config) => Promise.resolve(describeImages(config)),
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

@@ -1,5 +1,6 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { inputChanged } from '../../base/input-file.js';
+import { baseOfLocation, locationOf } from '../../base/patterns.js';
 import { ImageDataset } from '../../data/images/dataset.js';
 import type { ImagesConfig } from '../../generated/index.js';
 import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
@@ -10,13 +11,14 @@ export async function openImages(stage: string, context: StageContext): Promise<
   const { pipelineDirectory, reads } = context;
   const { directory, config } = context.input(stage);
   const { path } = config as unknown as ImagesConfig;
-  const root = resolve(pipelineDirectory, path);
-  const content = reads?.contents.find(({ location }) => location === root);
+  const location = locationOf(path, pipelineDirectory);
+  const base = baseOfLocation(location);
+  const content = reads?.contents.find((each) => each.location === location);
   let hashes: Buffer | undefined;
   const hash = (index: number) => hashes!.toString('hex', index * hashBytes, (index + 1) * hashBytes);
-  const images = await ImageDataset.open(directory, root, content && { hash });
-  if (reads !== undefined && content !== undefined)
-    hashes = await hashesOf(images, root, await fingerprintedFiles(reads, content));
+  const images = await ImageDataset.open(directory, base, content && { hash });
+  if (reads !== undefined && content !== undefined && images.needsHashes)
+    hashes = await hashesOf(images, base, await fingerprintedFiles(reads, content));
   return images;
 }
 
@@ -30,14 +32,14 @@ const hashBytes = 32;
  */
 async function hashesOf(
   images: ImageDataset,
-  root: string,
+  base: string,
   listing: AsyncIterable<readonly [name: string, sha256: string]>,
 ): Promise<Buffer> {
   const hashes = Buffer.alloc(images.count * hashBytes);
   let next = 0;
   for await (const [name, sha256] of listing) {
     if (next === images.count) break;
-    if (join(root, name) === images.path(next)) hashes.write(sha256, next++ * hashBytes, 'hex');
+    if (join(base, name) === images.path(next)) hashes.write(sha256, next++ * hashBytes, 'hex');
   }
   if (next < images.count) throw inputChanged(images.path(next));
   return hashes;

@@ -17,6 +17,7 @@ import { integers, prefetch } from '../../base/prefetch.js';
 import { abortable, everyMs, progress } from '../../base/streams.js';
 import { writeImageIndex } from '../../data/images/image-index.js';
 import { scanImages } from '../../data/images/scan.js';
+import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
 import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
@@ -29,10 +30,10 @@ import { locate } from './facts.js';
  * `index.jsonl` and `set.json` (read by `ImageDataset`), and `skipped.json`. Interrupted, it goes on where it was.
  */
 export function run(config: ImagesConfig, context: StageContext): Observable<StageEvent> {
-  const { root, labels } = locate(config, context.pipelineDirectory);
+  const { location, labels } = locate(config, context.pipelineDirectory);
   const { classes } = config;
-  return defer(() => scanImages({ root, labels, ...(classes && { classes }) })).pipe(
-    switchMap((found) => concat(noticeOfIgnored(found), examine(root, found, config, context))),
+  return defer(() => scanImages({ location, labels, ...(classes && { classes }) })).pipe(
+    switchMap((found) => concat(noticeOfIgnored(found), examine(found, config, context))),
     abortable(context.signal),
   );
 }
@@ -40,13 +41,8 @@ export function run(config: ImagesConfig, context: StageContext): Observable<Sta
 /** Number of images that are decoded at once. */
 const decodedAtOnce = 2 * availableParallelism();
 
-function examine(
-  root: string,
-  found: LabelledImages,
-  config: ImagesConfig,
-  context: StageContext,
-): Observable<StageEvent> {
-  const examination = new Examination(root, config);
+function examine(found: LabelledImages, config: ImagesConfig, context: StageContext): Observable<StageEvent> {
+  const examination = new Examination(found.base, config);
   const total = found.paths.length;
   return defer(async () => {
     let start = 0;
@@ -54,12 +50,12 @@ function examine(
       examination.add(outcome);
       start++;
     });
-    return { log, start };
+    return { log, start, source: await openSource(found) };
   }).pipe(
-    switchMap(({ log, start }) =>
+    switchMap(({ log, start, source }) =>
       concat(
         prefetch(integers(start, total), decodedAtOnce, (index) =>
-          examineImage(root, found, index, config),
+          examineImage(source, found, index, config),
         ).pipe(
           concatMap(async (outcome) => {
             examination.add(outcome);
@@ -86,7 +82,7 @@ async function finish(
   const { classes } = found;
   examination.check(classes);
   // The folder of the images comes first of the stage's inputs.
-  if (reads !== undefined)
+  if (reads !== undefined && found.contained === undefined)
     await examination.mustBe(
       await fingerprintedFiles(reads, reads.contents[0]!),
       found,
@@ -94,7 +90,12 @@ async function finish(
     );
   const { usable, skipped } = examination;
   await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
-  await writeImageIndex(directory, { size, background, classes, count: usable.length }, usable);
+  const { contained } = found;
+  await writeImageIndex(
+    directory,
+    { size, background, classes, count: usable.length, ...(contained && { contained }) },
+    usable,
+  );
   const perClass = new Array<number>(classes.length).fill(0);
   for (const { label } of usable) perClass[label]!++;
   const values = {

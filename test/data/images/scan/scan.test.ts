@@ -13,11 +13,12 @@ const scan = async (
   labels: 'folders' | (Omit<LabelsFile, 'file'> & { file?: string }) = 'folders',
   classes?: string[],
 ) => {
-  const found = await scanImages({
-    root,
+  const { base, ...found } = await scanImages({
+    location: root,
     labels: labels === 'folders' ? labels : { ...labels, file: join(root, labels.file ?? 'labels') },
     ...(classes && { classes }),
   });
+  expect(base).toBe(root);
   return { ...found, labels: [...found.labels] };
 };
 

@@ -1,0 +1,70 @@
+import { stat } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import { isLitter } from '../../base/files.js';
+import type { Places } from '../../base/patterns.js';
+import { type Findings, type FoundImage, isImageName, listFolder, noImages, walkFiles } from './walk.js';
+
+/** Finds images whose class is the first folder below the place. */
+export async function findInFolders({ base, paths }: Places): Promise<Findings> {
+  const folders = await Promise.all(paths.map(async (path) => (await stat(path)).isDirectory()));
+  const findings = { images: [] as FoundImage[], classes: new Set<string>(), ignored: 0 };
+  for (const [i, path] of paths.entries()) {
+    const name = relative(base, path).replaceAll(sep, '/');
+    if (folders[i] === true) await findInFolder(path, name && `${name}/`, findings);
+    else if (isImageName(name) && name.includes('/')) addImage(name, name.split('/')[0]!, findings);
+    else findings.ignored++;
+  }
+  if (findings.images.length === 0) throw noImages(base);
+  return { ...findings, classes: [...findings.classes] };
+}
+
+interface FindingsSoFar {
+  readonly images: FoundImage[];
+  readonly classes: Set<string>;
+  ignored: number;
+}
+
+function addImage(path: string, className: string, { images, classes }: FindingsSoFar): void {
+  images.push({ path, className });
+  classes.add(className);
+}
+
+async function findInFolder(root: string, prefix: string, findings: FindingsSoFar): Promise<void> {
+  const entries = await listFolder(root);
+  if (entries.length === 0) {
+    throw new UserError({
+      code: 'images-folder-empty',
+      message: `${root}: expected folders of images, but the folder is empty.`,
+      remedy: 'Put the images there, in one folder a class, or correct `path`.',
+    });
+  }
+  const classes = entries.filter(({ isFolder }) => isFolder).map(({ name }) => name);
+  const loose = entries.filter(({ name, isFolder }) => !isFolder && isImageName(name));
+  if (classes.length === 0 && loose.length > 0) {
+    throw new UserError({
+      code: 'images-not-in-class-folders',
+      message: `${root}: expected one folder a class, found ${loose.length} images and no folder.`,
+      remedy: 'Put the images of each class into a folder of their own, or name a labels file in `labels`.',
+    });
+  }
+  findings.ignored += entries.length - classes.length;
+  for (const className of classes) {
+    findings.classes.add(className);
+    for await (const path of walkFiles(root, className)) {
+      if (isImageName(path)) addImage(prefix + path, className, findings);
+      else findings.ignored++;
+    }
+  }
+}
+
+/** True when `findInFolders` finds the file, by its path below the images' folder, in one of some classes. */
+export function isClassImage(path: string, classes: ReadonlySet<string>): boolean {
+  const parts = path.split('/');
+  return (
+    parts.length > 1 &&
+    classes.has(parts[0]!) &&
+    isImageName(path) &&
+    !parts.some((part) => part.startsWith('.') || isLitter(part))
+  );
+}

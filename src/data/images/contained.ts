@@ -1,0 +1,147 @@
+import { stat } from 'node:fs/promises';
+import { basename, join, relative, sep } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import { InputFile } from '../../base/input-file.js';
+import type { Places } from '../../base/patterns.js';
+import { badContainer, type ContainedImage, type ImageContainer, imageContainers } from './container.js';
+import { type Findings, isImageName, listSome, noImages, walkFiles } from './walk.js';
+
+/** Files that hold the images of a set. */
+export interface Kept {
+  readonly container: ImageContainer;
+  /** Below the folder above all of them, with `/`. */
+  readonly files: readonly string[];
+}
+
+/** The files of one form that hold the images, if any do: those that are named, or those in a folder without others. */
+export async function findKept({ base, paths }: Places): Promise<Kept | undefined> {
+  const isFolder = (await Promise.all(paths.map((path) => stat(path)))).map((stats) => stats.isDirectory());
+  const files = isFolder.some(Boolean) ? await filesInFolders(paths, isFolder) : paths;
+  if (paths.length === 1 && isFolder[0] === false && isImageName(paths[0]!))
+    throw unknownForm(paths[0]!, await imageContainers());
+  if (files.length === 0 || files.some((file) => isImageName(file))) return undefined;
+  const forms = await imageContainers();
+  const formOf = (file: string) => forms.find(({ fileName }) => fileName.test(file));
+  const held = files.filter((file) => formOf(file) !== undefined);
+  const [form, ...others] = new Set(held.map(formOf));
+  if (form === undefined) {
+    if (isFolder.some(Boolean)) return undefined;
+    throw unknownForm(files[0]!, forms);
+  }
+  if (others.length > 0)
+    throw new UserError({
+      code: 'containers-mixed',
+      message: `${base}: expected files of one form, found ${[form, ...others].map((each) => each!.name).join(' and ')}.`,
+      remedy: 'Name those that hold the images in `path`, such as `path: "folder/*.tar"`.',
+    });
+  if (isFolder.some(Boolean)) checkSplits(base, held);
+  return { container: form, files: held.map((file) => relative(base, file).replaceAll(sep, '/')) };
+}
+
+/** Files in folders, until one is an image: then it is the folders that count. */
+async function filesInFolders(
+  paths: readonly string[],
+  isFolder: readonly boolean[],
+): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const [i, path] of paths.entries()) {
+    if (isFolder[i] !== true) files.push(path);
+    else
+      for await (const name of walkFiles(path, '.', new Set())) {
+        files.push(join(path, name));
+        if (isImageName(name)) return files;
+      }
+  }
+  return files;
+}
+
+/** @throws UserError `containers-of-splits`: what is trained on must not hold what it is tested on. */
+function checkSplits(base: string, files: readonly string[]): void {
+  const splitOf = (file: string) =>
+    /(?:^|[^a-z])(train|val|valid|validation|test|t10k)(?:ing)?(?:[^a-z]|$)/i
+      .exec(basename(file))?.[1]
+      ?.toLowerCase();
+  const splits = [...new Set(files.map(splitOf))].filter((split) => split !== undefined);
+  if (splits.length < 2) return;
+  throw new UserError({
+    code: 'containers-of-splits',
+    message: `${base}: its files are of several parts of a set: ${splits.join(', ')}.`,
+    remedy: `Name one part in \`path\`, such as \`path: "${basename(base)}/${splits[0]}*"\`.`,
+  });
+}
+
+function unknownForm(file: string, forms: readonly ImageContainer[]): UserError {
+  return new UserError({
+    code: 'images-folder-is-a-file',
+    message: `${file}: expected a folder of images, or a file that holds many; this is neither by its name.`,
+    remedy: `Name a folder, or a file of a form that is read: ${forms.map(({ name }) => name).join(', ')}.`,
+  });
+}
+
+/** Finds images in files that hold many: their class is what the file says, or the first folder below its top. */
+export async function findInContainers(base: string, { container, files }: Kept): Promise<Findings> {
+  const paths = files.map((file) => join(base, file));
+  const found: { readonly file: number; readonly image: ContainedImage }[] = [];
+  let classes: readonly string[] | undefined;
+  let ignored = 0;
+  for (const [file, path] of paths.entries()) {
+    const contents = await withInput(path, (input) => container.list(input, { files: paths }));
+    ignored += contents.ignored;
+    if (contents.classes !== undefined && String(classes ?? contents.classes) !== String(contents.classes))
+      throw badContainer(path, `its classes are not those of ${paths[0]!}`);
+    classes ??= contents.classes;
+    for (const image of contents.images) found.push({ file, image });
+  }
+  if (found.length === 0) throw noImages(base);
+  const own = found.map(({ image }) => image.className);
+  const classNames = own.some((name) => name !== undefined) ? own : classFolders(found, files);
+  const images = found.map(({ file, image: { name, at } }, i) => ({
+    path: `${files[file]!}/${name}`,
+    at: [file, ...at],
+    className: classNames[i] ?? '',
+  }));
+  const without = images.filter(({ className }) => className === '').map(({ path }) => path);
+  if (without.length > 0) throw unlabelledImages(base, without, images.length);
+  return {
+    images,
+    classes: classes ?? [...new Set(classNames as string[])],
+    isOrdered: classes !== undefined,
+    ignored,
+  };
+}
+
+async function withInput<T>(path: string, use: (file: InputFile) => Promise<T>): Promise<T> {
+  const file = await InputFile.open(path);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The first folder in which the images differ. Where all lie loose in archives with names, those are the classes. */
+function classFolders(
+  images: readonly { readonly file: number; readonly image: ContainedImage }[],
+  files: readonly string[],
+): readonly (string | undefined)[] {
+  let folders = images.map(({ image }) => image.name.split('/').slice(0, -1));
+  const shard = /(^|[-_.])\d{3,}\.|-of-\d/;
+  if (
+    folders.every(({ length }) => length === 0) &&
+    files.length > 1 &&
+    !files.some((file) => shard.test(basename(file)))
+  )
+    return images.map(({ file }) => basename(files[file]!).replace(/\.\w+$/, ''));
+  const top = (): string | undefined => folders[0]![0];
+  while (folders.every(({ length, 0: first }) => length > 1 && first === top()))
+    folders = folders.map(([, ...rest]) => rest);
+  return folders.map(([first]) => first);
+}
+
+function unlabelledImages(base: string, without: readonly string[], count: number): UserError {
+  return new UserError({
+    code: 'images-without-label',
+    message: `${base}: ${without.length} of ${count} images have no label, and lie in no folder that is a class:${listSome(without, 5)}`,
+    remedy: 'Name a labels file in `labels`.',
+  });
+}

@@ -1,0 +1,105 @@
+import { promisify } from 'node:util';
+import { crc32, inflateRaw } from 'node:zlib';
+import { type Entry, fromFdPromise } from 'yauzl';
+import { UserError } from '../../../base/errors.js';
+import { asUserError } from '../../../base/files.js';
+import type { InputFile } from '../../../base/input-file.js';
+import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
+import { isImageName } from '../walk.js';
+
+/** Zip archives, with the labels of `dataset.json` as EDM and StyleGAN write it. */
+export const container: ImageContainer = {
+  name: 'zip',
+  fileName: /\.zip$/i,
+  list: async (file) => {
+    try {
+      const { images, others, labels } = await listEntries(file);
+      const named = labels && (await labelsIn(file, labels));
+      return {
+        images: named ? images.map((image) => ({ ...image, className: named.get(image.name) })) : images,
+        ignored: others,
+      };
+    } catch (error) {
+      const known = asUserError(error, file.path);
+      throw known instanceof UserError ? known : badZip(file, (error as Error).message, error);
+    }
+  },
+  read: readEntry,
+};
+
+async function listEntries(file: InputFile) {
+  const zip = await fromFdPromise(file.handle.fd, { autoClose: false, lazyEntries: true });
+  const images: ContainedImage[] = [];
+  let others = 0;
+  let labels: readonly number[] | undefined;
+  for await (const entry of zip.eachEntry() as AsyncIterable<Entry>) {
+    const { fileName: name, compressionMethod, generalPurposeBitFlag: flags } = entry;
+    const at = [
+      entry.relativeOffsetOfLocalHeader,
+      entry.compressedSize,
+      entry.uncompressedSize,
+      compressionMethod,
+      entry.crc32,
+    ];
+    if (name === 'dataset.json') labels = at;
+    else if (!isImageName(name)) others += name.endsWith('/') ? 0 : 1;
+    else if ((flags & 1) !== 0) throw badZip(file, `its entry ${name} is encrypted`);
+    else if (compressionMethod !== 0 && compressionMethod !== 8)
+      throw badZip(file, `its entry ${name} is packed by method ${compressionMethod}, not by "deflate"`);
+    else images.push({ name, at });
+  }
+  await file.mustBeUntouched();
+  return { images, others, labels };
+}
+
+/** Class of each image by name; undefined where the file says that there are none. */
+async function labelsIn(
+  file: InputFile,
+  at: readonly number[],
+): Promise<ReadonlyMap<string, string> | undefined> {
+  const text = (await readEntry(file, at)).toString('utf8');
+  let labels: unknown;
+  try {
+    labels = (JSON.parse(text) as { labels?: unknown } | null)?.labels;
+  } catch (error) {
+    throw badZip(file, `its dataset.json is not valid JSON: ${(error as Error).message}`, error);
+  }
+  if (labels === null || labels === undefined) return undefined;
+  const isPair = (pair: unknown): pair is [string, number | string] =>
+    Array.isArray(pair) && typeof pair[0] === 'string' && ['number', 'string'].includes(typeof pair[1]);
+  if (!Array.isArray(labels) || !labels.every(isPair))
+    throw badZip(file, 'the labels in its dataset.json are not pairs of an image and a class');
+  return new Map(labels.map(([name, label]) => [name, String(label)]));
+}
+
+const localHeader = 30;
+const inflate = promisify(inflateRaw);
+
+async function readEntry(file: InputFile, at: readonly number[]): Promise<Buffer> {
+  const [offset, packed, size, method, checksum] = at as [number, number, number, number, number];
+  const header = Buffer.alloc(localHeader);
+  const here = `the entry at byte ${offset}`;
+  if (offset + localHeader + packed > file.bytes) throw badZip(file, `cut off in ${here}`);
+  await file.read(header, offset);
+  if (header.readUInt32LE(0) !== 0x04034b50) throw badZip(file, `${here} is not there`);
+  const start = offset + localHeader + header.readUInt16LE(26) + header.readUInt16LE(28);
+  if (start + packed > file.bytes) throw badZip(file, `cut off in ${here}`);
+  const content = Buffer.allocUnsafeSlow(packed);
+  await file.read(content, start);
+  const bytes =
+    method === 0
+      ? content
+      : await unpack(content, size).catch((error: unknown) => {
+          throw badZip(file, `${here} cannot be unpacked`, error);
+        });
+  if (bytes.length !== size || crc32(bytes) !== checksum)
+    throw badZip(file, `${here} is damaged: its checksum is not the one recorded`);
+  return bytes;
+}
+
+const unpack = (content: Buffer, size: number): Promise<Buffer> =>
+  inflate(content, { maxOutputLength: Math.max(1, size) });
+
+function badZip({ path }: InputFile, problem: string, cause?: unknown): UserError {
+  return badContainer(path, `not a valid zip archive: ${problem.replace(/\.$/, '')}`, cause);
+}
