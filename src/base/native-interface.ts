@@ -22,7 +22,7 @@ export function nativeInterface(): typeof import('koffi') {
   return koffi;
 }
 
-/** What a terminal, a pipe and a closed descriptor say to a sync, which need none. */
+/** Errors of a sync on a terminal, a pipe or a closed descriptor, which need none. */
 const needsNoSync = ['EINVAL', 'EBADF', 'ENOTSUP', 'EROFS'];
 
 /**

@@ -83,8 +83,10 @@ export async function followLeader(
 
 async function reach(cluster: Cluster, signal: AbortSignal): Promise<Socket> {
   const { host, port } = hostAndPort(cluster.control);
-  let isLate = false;
-  const stopWaiting = afterAwake(arrivalMs, () => (isLate = true));
+  const arrival = { isLate: false };
+  const stopWaiting = afterAwake(arrivalMs, () => {
+    arrival.isLate = true;
+  });
   for (;;) {
     if (signal.aborted) {
       stopWaiting();
@@ -102,7 +104,7 @@ async function reach(cluster: Cluster, signal: AbortSignal): Promise<Socket> {
       throw Object.assign(new Error('Another user listens there.'), { code: 'another user listens there' });
     } catch (error) {
       socket.destroy();
-      if (isLate)
+      if (arrival.isLate)
         throw new UserError({
           code: 'leader-missing',
           message: `Process 0 does not answer at ${cluster.control} (${(error as NodeJS.ErrnoException).code ?? String(error)}).`,

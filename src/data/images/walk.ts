@@ -108,7 +108,7 @@ export function compareNames(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);
 }
 
-/** Undefined for what is neither a folder nor a file, such as a named pipe, which nobody may ever write to. */
+/** Type of an entry; undefined for what is neither a folder nor a file, such as a named pipe, which nobody may ever write to. */
 async function isFolder(folder: string, entry: Dirent): Promise<boolean | undefined> {
   let target: Pick<Dirent, 'isDirectory' | 'isFile'> | undefined = entry;
   if (entry.isSymbolicLink()) target = await stat(join(folder, entry.name)).catch(() => undefined);

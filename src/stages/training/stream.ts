@@ -81,7 +81,7 @@ interface Saved {
   readonly updates: number;
   readonly skippedInARow: number;
   readonly meter: MeterState;
-  /** What computed it, such as `processor`; absent in checkpoints of earlier versions. */
+  /** Device or engine that computed it, such as `processor`; absent in checkpoints of earlier versions. */
   readonly computedOn?: string | undefined;
   /** `metrics.jsonl` as it was then; absent in checkpoints of earlier versions. */
   readonly metrics?: FileSeal | undefined;

@@ -30,7 +30,7 @@ async function list(file: InputFile, chosen: string | undefined): Promise<Conten
   return { images, classes, ignored: 0 };
 }
 
-/** Undefined for the -1 of images whose class is kept secret. */
+/** Class of an image; undefined for the -1 of images whose class is kept secret. */
 function classOf(
   file: InputFile,
   value: unknown,
