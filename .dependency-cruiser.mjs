@@ -43,6 +43,16 @@ export default {
       to: { path: '^src/stages/', pathNot: '^src/stages/(registry[.]ts|(report|shared)/)' },
     },
     {
+      name: 'runner-knows-no-kind',
+      comment: 'The runner works with kinds of stages that it is handed, as this test does.',
+      severity: 'error',
+      from: { path: '^test/runner/toys-alone[.]test[.]ts$' },
+      to: {
+        path: '^src/(cli|ui|stages|pages|weights|distributed|training|sampling|models|metrics|nn|transport)/',
+        reachable: true,
+      },
+    },
+    {
       name: 'no-layer',
       comment: 'Every folder of src has its place in the list of layers.',
       severity: 'error',

@@ -10,6 +10,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
 import { readSchema, stageSchemas } from '../src/runner/schema/schema.ts';
+import { stageRegistry } from '../src/stages/registry.ts';
 import { integratorNames } from '../src/transport/integrators.ts';
 import { keysWithoutEffect, reference } from './reference.mjs';
 
@@ -115,22 +116,47 @@ function index(stages, files) {
 }
 
 /** The schema of `sample` with the integrators that the table has. */
-async function withIntegrators() {
-  const file = new URL('stages/sample.schema.json', import.meta.url);
-  const text = await readFile(file, 'utf8');
+function withIntegrators(text) {
   const names = [...new Set([...integratorNames('sde'), ...integratorNames('ode')])];
-  const listed = text.replace(/("method": \{[^}]*?"enum": )\[[^\]]*\]/, `$1${JSON.stringify(names)}`);
-  const updated = await format(listed, { ...(await resolveConfig(file)), filepath: file.pathname });
-  return { file, text, updated };
+  return text.replace(/("method": \{[^}]*?"enum": )\[[^\]]*\]/, `$1${JSON.stringify(names)}`);
+}
+
+/** The schema of pipelines with the kinds that the registry has; one that is new takes the schema of its name. */
+function withKinds(text) {
+  const { names } = stageRegistry;
+  const kind = text.replace(
+    /("description": "Kind of the stage\.",\s*"type": "string",\s*"enum": )\[[^\]]*\]/,
+    `$1${JSON.stringify(names)}`,
+  );
+  const entries = /("allOf": \[)([\s\S]*?"then": \{ "\$ref": "stages\/[^"]*" \}\s*\})(\s*\])/;
+  return kind.replace(entries, (_, before, list, after) => {
+    const named = JSON.parse(`[${list}]`);
+    const known = new Set(named.map((entry) => entry.if.properties.uses.const));
+    const fresh = names
+      .filter((name) => !known.has(name))
+      .map(
+        (name) =>
+          `, { "if": { "required": ["uses"], "properties": { "uses": { "const": "${name}" } } },
+        "then": { "$ref": "stages/${name}.schema.json" } }`,
+      );
+    const left = named.filter((entry) => names.includes(entry.if.properties.uses.const));
+    const kept =
+      left.length === named.length ? list : left.map((entry) => JSON.stringify(entry, undefined, 2)).join();
+    return before + kept + fresh.join('') + after;
+  });
 }
 
 const check = process.argv.includes('--check');
 let wrong = 0;
-const { file: sampleSchema, text: written, updated } = await withIntegrators();
-if (updated !== written) {
+const listed = { 'stages/sample.schema.json': withIntegrators, 'pipeline.schema.json': withKinds };
+for (const [name, list] of Object.entries(listed)) {
+  const file = new URL(name, import.meta.url);
+  const text = await readFile(file, 'utf8');
+  const updated = await format(list(text), { ...(await resolveConfig(file)), filepath: file.pathname });
+  if (updated === text) continue;
   wrong++;
-  if (check) console.error('schemas/stages/sample.schema.json lists other integrators than there are.');
-  else await writeFile(sampleSchema, updated);
+  if (check) console.error(`schemas/${name} lists others than there are: run \`npm run generate\`.`);
+  else await writeFile(file, updated);
 }
 const pipeline = readSchema('pipeline.schema.json');
 const caching = new URL('../docs/caching.md', import.meta.url);

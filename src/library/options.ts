@@ -1,7 +1,7 @@
 import { UserError } from '../base/errors.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import { optionProblems } from '../runner/resolve.js';
-import { pipelineRules } from '../stages/rules.js';
+import { pipelineRules } from '../stages/registry.js';
 import type { ProgramSession } from '../tensorflow/index.js';
 import { openTrainer as open } from '../training/open-trainer.js';
 import type { Trainer, TrainerOptions } from '../training/trainer.js';

@@ -1,9 +1,8 @@
 import { UserError } from '../base/errors.js';
 import type { SamplerConfig } from '../generated/index.js';
 import type { PhaseOptions } from '../sampling/index.js';
-import { samplerDefaults } from '../stages/sample/config.js';
+import { type RunnablePlan, runnablePlan, sampleDefaults } from '../stages/sample/plan.js';
 import { type DrawnBatch, Sampler } from '../stages/sample/sampler.js';
-import { samplerSettings } from '../stages/sample/settings.js';
 import type { HostTensor } from '../tensorflow/index.js';
 import { checkOptions, stagesOf } from './options.js';
 import type { SiT } from './sit.js';
@@ -89,52 +88,50 @@ function sample(
 type How = Omit<SdeOptions, 'labels' | 'seed' | 'first' | 'onState' | 'onProgress' | 'signal'>;
 
 function open(
-  phases: readonly SiT[],
+  models: readonly SiT[],
   kind: SamplerConfig['kind'],
   mostSamples: number,
   seed: number,
   how: How,
 ): Sampler {
-  checkHow(phases, kind, mostSamples, how);
-  const { guidanceScale = 1, guidanceChannels = 3, guidanceInterval, ...rest } = how;
-  const { switchRatios = [], firstSteps = 3, distance = 'mae', ...sampler } = rest;
-  const [{ session, normalization }] = phases as [SiT];
-  const interval = guidanceInterval && { interval: guidanceInterval };
-  const guidance = { scale: guidanceScale, channels: guidanceChannels, ...interval };
+  const { acting, switching, settings } = planOf(models, kind, mostSamples, how);
+  const [{ session, normalization }] = models as [SiT];
   return new Sampler({
     session,
-    networks: phases.map((model) => ({ model, ...(guidanceScale !== 1 && { guidance }) })),
-    phases: { switchRatios, firstSteps, distance },
-    settings: samplerSettings(samplerDefaults({ kind, ...sampler })),
+    networks: models.map((model) => ({ model, ...(acting && { guidance: acting }) })),
+    phases: switching,
+    settings,
     mostSamples,
     seed,
     normalization,
   });
 }
 
-/** Holds options to the schema and the rules of `sample` stages. */
-function checkHow(phases: readonly SiT[], kind: SamplerConfig['kind'], count: number, how: How): void {
+/** Holds options to the schema and the rules of `sample` stages, and resolves them as such a stage's. */
+function planOf(models: readonly SiT[], kind: SamplerConfig['kind'], count: number, how: How): RunnablePlan {
   const { guidanceScale: scale, guidanceChannels: channels, guidanceInterval: interval, ...rest } = how;
   const { switchRatios = [], firstSteps, distance, ...sampler } = rest;
-  if (switchRatios.length !== phases.length - 1)
+  if (switchRatios.length !== models.length - 1)
     throw invalid(
-      `${phases.length} models need ${phases.length - 1} \`switchRatios\`; there are ${switchRatios.length}.`,
+      `${models.length} models need ${models.length - 1} \`switchRatios\`; there are ${switchRatios.length}.`,
     );
-  const ids = phases.map((_, i) => (phases.length === 1 ? 'model' : `model-${i + 1}`));
-  const stages = phases.map(({ config, transport }, i) => stagesOf(ids[i]!, config, transport));
+  const ids = models.map((_, i) => (models.length === 1 ? 'model' : `model-${i + 1}`));
+  const stages = models.map(({ config, transport }, i) => stagesOf(ids[i]!, config, transport));
+  const samples = {
+    ...{ autoencoder: `${ids[0]!}-autoencoder`, count, firstSteps, distance },
+    ...(models.length === 1
+      ? { model: ids[0]! }
+      : { phases: ids.map((model, i) => ({ model, switchRatio: switchRatios[i] })) }),
+    ...(interval === undefined
+      ? { guidanceScale: scale, guidanceChannels: channels }
+      : { guidance: { scale: scale ?? 1, channels, interval } }),
+    sampler: { kind, ...sampler },
+  };
   checkOptions('sampling-options', cannotBeDrawn, {
     ...Object.fromEntries(stages.flatMap((of) => Object.entries(of))),
-    samples: {
-      ...{ uses: 'sample', autoencoder: `${ids[0]!}-autoencoder`, count, firstSteps, distance },
-      ...(phases.length === 1
-        ? { model: ids[0]! }
-        : { phases: ids.map((model, i) => ({ model, switchRatio: switchRatios[i] })) }),
-      ...(interval === undefined
-        ? { guidanceScale: scale, guidanceChannels: channels }
-        : { guidance: { scale: scale ?? 1, channels, interval } }),
-      sampler: { kind, ...sampler },
-    },
+    samples: { uses: 'sample', ...samples },
   });
+  return runnablePlan(sampleDefaults(samples));
 }
 
 function checkSamples(phases: readonly SiT[], { labels, seed = 0, first = 0 }: SdeOptions): void {

@@ -209,6 +209,8 @@ export interface StageKind<Config> {
   readonly figures: readonly string[];
   /** True when several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
+  /** Rules between keys that the schema cannot express. Each gets a valid stage of the kind, and a `CheckContext`. */
+  readonly checks?: readonly ((stage: never, context: never) => void)[];
   /** Runs the stage. Cold: work starts on subscription and stops on unsubscription or abort. */
   run(config: Config, context: StageContext): Observable<StageEvent>;
 }

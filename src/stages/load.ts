@@ -1,6 +1,6 @@
 import { type LoadedPipeline, loadPipeline as load, type LoadOptions as AllOptions } from '../runner/load.js';
 import { type LoadedSweep, loadSweep as loadTrials } from '../runner/sweep/load.js';
-import { pipelineRules as rules } from './rules.js';
+import { pipelineRules as rules } from './registry.js';
 
 export type LoadOptions = Omit<AllOptions, 'rules'>;
 

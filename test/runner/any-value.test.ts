@@ -1,4 +1,4 @@
-import { pipelineRules } from '../../src/stages/rules.js';
+import { pipelineRules } from '../../src/stages/registry.js';
 import { createRequire } from 'node:module';
 import { runInThisContext } from 'node:vm';
 import { expect, it } from 'vitest';

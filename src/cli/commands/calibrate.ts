@@ -10,9 +10,8 @@ import type { TimedRunEvent } from '../../runner/run/events.js';
 import { runPipeline } from '../../runner/run/run-pipeline.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import type { CalibratedChoice, Calibration } from '../../stages/calibrate/calibration.js';
-import { samplerChoice } from '../../stages/sample/config.js';
+import { samplePlan } from '../../stages/sample/plan.js';
 import type { StageOf } from '../../stages/shared/check.js';
-import { stepFacts } from '../../transport/integrators.js';
 import { loadWithSources, reportMissing } from '../load.js';
 import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
 import { say } from '../wrap.js';
@@ -83,13 +82,12 @@ function phasedStage({ stages, file }: Pipeline, wanted: string | undefined): St
           ? 'Give a sample stage `phases`, with any ratios to begin with.'
           : 'Name one with --stage.',
     });
-  const { sampler } = stage.config;
-  const choice = samplerChoice(sampler);
-  if (choice !== undefined && stepFacts(choice).isAdaptive)
+  const { config, step } = samplePlan(stage.config);
+  if (step?.isAdaptive === true)
     throw new UserError({
       code: 'impossible-calibration',
       usage: true,
-      message: `The cost of a path of \`${sampler.method}\` is not known beforehand: it chooses its own steps.`,
+      message: `The cost of a path of \`${config.sampler.method}\` is not known beforehand: it chooses its own steps.`,
       remedy: 'Calibrate with a method of given steps.',
     });
   return stage;

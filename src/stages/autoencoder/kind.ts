@@ -4,8 +4,10 @@ import { pinnedCommit } from '../../formats/hub/files.js';
 import { parseRepository, type Repository } from '../../formats/hub/repository.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
+import { flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
+import { imagesHalve, weightsAreSupported, widthsInGroups, widthsPerResolution } from './checks.js';
 
 export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
   name: 'autoencoder',
@@ -28,6 +30,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
   describe: async (config) => (await import('./facts.js')).describeAutoencoder(config),
+  checks: [weightsAreSupported, widthsPerResolution, widthsInGroups, imagesHalve, flippedClassesExist],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

@@ -18,10 +18,10 @@ import {
   spreadOverCosts,
 } from '../../sampling/index.js';
 import type { HostTensor } from '../../tensorflow/index.js';
-import { phasesOf } from '../sample/config.js';
+import { sampleLabels } from '../sample/labels.js';
 import { findModels, type FoundModels } from '../sample/models.js';
+import { type RunnablePlan, runnablePlan } from '../sample/plan.js';
 import { type DrawnBatch, missingBatches, type SampleBatch, Sampler } from '../sample/sampler.js';
-import { activeGuidance, phaseOptions, sampleLabels, samplerSettings } from '../sample/settings.js';
 import { pathCosts, switchSteps } from '../sample/switches.js';
 import { onEngine } from '../shared/engine.js';
 import { type CalibratedChoice, type Calibration, calibrationName, frontierPicture } from './calibration.js';
@@ -58,18 +58,20 @@ export function run(config: CalibrateConfig, context: StageContext): Observable<
 class CalibrateJob {
   readonly progress = new Subject<StageProgress>();
   private done = 0;
+  private readonly plan: RunnablePlan;
 
   constructor(
     private readonly config: CalibrateConfig,
     private readonly context: StageContext,
-  ) {}
+  ) {
+    this.plan = runnablePlan(config);
+  }
 
   async run(): Promise<StageEvent[]> {
-    const models = await findModels(this.config, this.context);
+    const models = await findModels(this.plan, this.context);
     const labels = sampleLabels(this.config, models.phases[0]!.saved.classes, this.context.seed);
     const batches = missingBatches(labels, this.config.batch, () => false);
-    const settings = samplerSettings(this.config.sampler);
-    const { costs, predicted: skipped } = pathCosts(models, settings, activeGuidance(this.config));
+    const { costs, predicted: skipped } = pathCosts(models, this.plan);
     const costOf = (switches: readonly (number | null)[]) => phasedCost(costs, switches, skipped);
     const largest = costs
       .map((of) => sum(of))
@@ -80,9 +82,8 @@ class CalibrateJob {
     const deviations = records.map(({ differences }) =>
       differences.map((value, step) => (value - (differences[step - 1] ?? 0)) / samples),
     );
-    const options = phaseOptions(this.config);
     const considered = ratioTuples(ratios, models.phases.length - 1).map((switchRatios) =>
-      predicted({ ...options, switchRatios }, records, deviations, costOf),
+      predicted({ ...this.plan.switching, switchRatios }, records, deviations, costOf),
     );
     const candidates = spreadOverCosts(paretoFrontier(considered), this.config.replays);
     const whole = largestCost(costs);
@@ -123,7 +124,8 @@ class CalibrateJob {
     const samplers = new Map<number, Sampler>();
     try {
       for (const phase of order) {
-        const alone = { ...this.config, phases: [{ model: phasesOf(this.config)[phase]!.model }] };
+        const { model: stage } = this.plan.phases[phase]!;
+        const alone = runnablePlan({ ...this.config, phases: [{ model: stage }] });
         const base = models.base;
         const model = { phases: [models.phases[phase]!], ...(base && { base }) };
         samplers.set(phase, await Sampler.open(alone, model, this.context));
@@ -160,11 +162,11 @@ class CalibrateJob {
     finals: readonly HostTensor[],
     costOf: (switches: readonly (number | null)[]) => number,
   ): Promise<{ cost: number; deviation: number }> {
-    const phases = phasesOf(this.config).map(({ model }, i) => ({
+    const phases = this.plan.phases.map(({ model }, i) => ({
       model,
       ...(tried[i] !== undefined && { switchRatio: tried[i] }),
     }));
-    const sampler = await Sampler.open({ ...this.config, phases }, models, this.context);
+    const sampler = await Sampler.open(runnablePlan({ ...this.config, phases }), models, this.context);
     let cost = 0;
     let difference = 0;
     let samples = 0;
@@ -189,7 +191,7 @@ class CalibrateJob {
         this.progress.next({
           type: 'progress',
           done: Math.floor(this.done + size * share),
-          total: this.config.count * (phasesOf(this.config).length + this.config.replays),
+          total: this.config.count * (this.plan.phases.length + this.config.replays),
           unit: 'paths',
         });
       },

@@ -1,6 +1,7 @@
 import type { EncodeConfig } from '../../generated/index.js';
 import type { StageKind } from '../../runner/stage.js';
 import { runLater } from '../shared/run-later.js';
+import { encodedImagesHalve, flippedClassesExist } from '../shared/latent-checks.js';
 
 export const stage: StageKind<EncodeConfig> = {
   name: 'encode',
@@ -11,5 +12,6 @@ export const stage: StageKind<EncodeConfig> = {
   dependsOnSeed: false,
   externalInputs: () => [],
   describe: async (config, resolve) => (await import('./facts.js')).describeEncode(config, resolve),
+  checks: [encodedImagesHalve, flippedClassesExist],
   run: runLater(() => import('./run.js')),
 };

@@ -2,6 +2,13 @@ import { resolve } from 'node:path';
 import type { EvaluateConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
+import {
+  evaluatedImagesAreEncoded,
+  evaluationKeysMatter,
+  gridFitsLatents,
+  metricsHaveWhatTheyNeed,
+  referenceIsWrittenOnce,
+} from './checks.js';
 
 export const stage: ShownKind<EvaluateConfig> = {
   name: 'evaluate',
@@ -24,6 +31,13 @@ export const stage: ShownKind<EvaluateConfig> = {
     [samplesFile, referenceFile, inceptionFile].flatMap((path) =>
       path === undefined ? [] : [resolve(folder, path)],
     ),
+  checks: [
+    referenceIsWrittenOnce,
+    metricsHaveWhatTheyNeed,
+    evaluationKeysMatter,
+    evaluatedImagesAreEncoded,
+    gridFitsLatents,
+  ],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

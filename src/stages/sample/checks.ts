@@ -1,13 +1,12 @@
-import type { StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import { latentShape, trainedOn, trainedShape } from '../shared/latent-checks.js';
-import { guidanceOf, phasesOf } from './config.js';
+import type { SampleCheck } from './plan.js';
 
 /** Only averages that every training keeps can be sampled from. */
-export const sampledAverageIsKept: StageCheck<'sample'> = ({ id, config }, context) => {
+export const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context) => {
   if (config.weights === 'ema' || config.weights === 'raw') return;
-  for (const { model } of phasesOf(config)) {
+  for (const { model } of plan.phases) {
     const train = context.config('train', model);
     if (!train) continue;
     const kept = [train.ema].flat().map((decay) => `ema-${decay}`);
@@ -24,8 +23,8 @@ export const sampledAverageIsKept: StageCheck<'sample'> = ({ id, config }, conte
 };
 
 /** Another autoencoder may decode than encoded, if its latents have the same shape. */
-export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, context) => {
-  const { model } = phasesOf(config)[0]!;
+export const latentsCanBeDecoded: SampleCheck = ({ id, config, plan }, context) => {
+  const { model } = plan.phases[0]!;
   const train = context.config('train', model);
   const encoder = train && trainedOn(context, train)?.autoencoder;
   const encoding = encoder === undefined ? undefined : autoencoderFacts(context, encoder);
@@ -43,7 +42,7 @@ export const latentsCanBeDecoded: StageCheck<'sample'> = ({ id, config }, contex
 };
 
 /** An SDE's noise is lost: only the ODE leads back. */
-export const goesBackAlongOde: StageCheck<'sample'> = ({ id, config }, context) => {
+export const goesBackAlongOde: SampleCheck = ({ id, config }, context) => {
   if (config.sampler.kind === 'ode') return;
   for (const key of ['reverse', 'likelihood'] as const) {
     if (config[key] === undefined || config[key] === false) continue;
@@ -57,7 +56,7 @@ export const goesBackAlongOde: StageCheck<'sample'> = ({ id, config }, context) 
 };
 
 /** Latents that are carried to noise are such as the model draws, and bring their classes. */
-export const reversedLatentsFit: StageCheck<'sample'> = ({ id, config }, context) => {
+export const reversedLatentsFit: SampleCheck = ({ id, config, plan }, context) => {
   const { reverse } = config;
   if (reverse === undefined) return;
   if (context.isWritten(id, 'classes'))
@@ -67,7 +66,7 @@ export const reversedLatentsFit: StageCheck<'sample'> = ({ id, config }, context
       message: `With ${code('reverse')} classes are those of the latents.`,
       remedy: `Remove ${code('classes')}.`,
     });
-  const { model } = phasesOf(config)[0]!;
+  const { model } = plan.phases[0]!;
   const train = context.config('train', model);
   const drawn = train && trainedShape(context, train);
   const given = latentShape(context, reverse);
@@ -84,12 +83,12 @@ export const reversedLatentsFit: StageCheck<'sample'> = ({ id, config }, context
 };
 
 /** A density belongs to one model's own flow. */
-export const likelihoodIsDefined: StageCheck<'sample'> = ({ id, config }, context) => {
+export const likelihoodIsDefined: SampleCheck = ({ id, config, plan }, context) => {
   if (!config.likelihood) return;
   const refuse = (reason: string, remedy: string) => {
     context.report(id, { at: 'likelihood', code: 'undefined-likelihood', message: reason, remedy });
   };
-  if (guidanceOf(config).scale !== 1)
+  if (plan.acting !== undefined)
     refuse(
       'Guided samples come from no distribution whose density the model knows.',
       'Measure the likelihood without guidance.',
@@ -102,7 +101,7 @@ export const likelihoodIsDefined: StageCheck<'sample'> = ({ id, config }, contex
 };
 
 /** Rejects trajectories of samples, or at steps, that the stage does not make. */
-export const trajectoryIsOnPath: StageCheck<'sample'> = ({ id, config }, context) => {
+export const trajectoryIsOnPath: SampleCheck = ({ id, config }, context) => {
   const { trajectory, count, sampler } = config;
   if (trajectory === undefined) return;
   for (const [i, sample] of trajectory.samples.entries())

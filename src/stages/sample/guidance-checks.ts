@@ -1,10 +1,9 @@
-import type { StageCheck } from '../shared/check.js';
 import { code } from '../../runner/diagnostics.js';
 import { trainedShape } from '../shared/latent-checks.js';
-import { guidanceOf, phasesOf } from './config.js';
+import type { SampleCheck } from './plan.js';
 
 /** Guidance is written in one way or the other. */
-export const guidanceIsWrittenOnce: StageCheck<'sample'> = ({ id, config }, context) => {
+export const guidanceIsWrittenOnce: SampleCheck = ({ id, config }, context) => {
   if (config.guidance === undefined) return;
   for (const at of ['guidanceScale', 'guidanceChannels'].filter((key) => context.isWritten(id, key)))
     context.report(id, {
@@ -17,8 +16,8 @@ export const guidanceIsWrittenOnce: StageCheck<'sample'> = ({ id, config }, cont
 };
 
 /** Guidance can act. */
-export const guidanceMatters: StageCheck<'sample'> = ({ id, config }, context) => {
-  const { interval, model, weights } = guidanceOf(config);
+export const guidanceMatters: SampleCheck = ({ id, config, plan }, context) => {
+  const { interval, model, weights } = plan.guidance;
   if (interval && interval[0] >= interval[1])
     context.report(id, {
       at: 'guidance.interval',
@@ -36,11 +35,11 @@ export const guidanceMatters: StageCheck<'sample'> = ({ id, config }, context) =
 };
 
 /** Guidance compares with the null class, which is trained by label dropout only. */
-export const guidanceWasTrained: StageCheck<'sample'> = ({ id, config }, context) => {
-  const guidance = guidanceOf(config);
+export const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) => {
+  const { guidance } = plan;
   if (guidance.scale === 1) return;
   const at = config.guidance ? 'guidance.scale' : 'guidanceScale';
-  for (const { model } of phasesOf(config)) {
+  for (const { model } of plan.phases) {
     const train = context.config('train', model);
     const labelDropout = train?.model.labelDropout ?? context.config('pretrained', model)?.labelDropout;
     if (labelDropout !== 0 || guidance.model !== undefined) continue;
@@ -52,7 +51,7 @@ export const guidanceWasTrained: StageCheck<'sample'> = ({ id, config }, context
       because: `stages.${model}.${train ? 'model.' : ''}labelDropout`,
     });
   }
-  const train = context.config('train', phasesOf(config)[0]!.model);
+  const train = context.config('train', plan.phases[0]!.model);
   const channels = train && trainedShape(context, train)?.channels;
   if (guidance.channels === 3 && channels !== undefined && channels < 3) {
     context.report(id, {

@@ -13,11 +13,12 @@ import { toMegabytes } from '../shared/memory.js';
 import { Decoder } from './decoder.js';
 import { NoiseFiles, SampleFiles, writeGrid } from './files.js';
 import { ImageLatents } from './images-latents.js';
+import { sampleLabels } from './labels.js';
 import { expectedMemory, requireSamplingMemory, type SampledModels } from './memory.js';
 import { findModels, type FoundModels } from './models.js';
+import { type RunnablePlan, runnablePlan } from './plan.js';
 import { type SampleRecord, SampleRecords } from './records.js';
 import { batchesOfWorker, type DrawnBatch, missingBatches, type SampleBatch, Sampler } from './sampler.js';
-import { activeGuidance, sampleLabels, samplerSettings } from './settings.js';
 import { savedFraction, switchSteps, writeSwitches } from './switches.js';
 import { type Snapshots, SnapshotTaker, TrajectoryFiles, trajectorySteps } from './trajectory.js';
 
@@ -36,7 +37,7 @@ export class SampleJob {
   private done = 0;
 
   private constructor(
-    private readonly config: SampleConfig,
+    private readonly plan: RunnablePlan,
     private readonly context: StageContext,
     private readonly models: FoundModels,
     private readonly labels: Int32Array,
@@ -44,6 +45,7 @@ export class SampleJob {
     private readonly autoencoder: Autoencoder,
     private readonly images: ImageLatents | undefined,
     private readonly expectedMemory: number,
+    private readonly config = plan.config,
     private readonly files = new SampleFiles(context.directory, config.count),
     private readonly records = new SampleRecords(context.directory, context.workers?.rank),
     private readonly noise = config.reverse === undefined
@@ -54,25 +56,26 @@ export class SampleJob {
   ) {}
 
   static async open(config: SampleConfig, context: StageContext): Promise<SampleJob> {
-    const models = await findModels(config, context);
+    const plan = runnablePlan(config);
+    const models = await findModels(plan, context);
     const workers = context.workers?.size ?? 1;
     const sampled = await sampledModels(config, models, context);
     // Only the processor's memory is known here.
-    if (context.runtime.device === 'cpu') requireSamplingMemory(config, sampled, workers);
+    if (context.runtime.device === 'cpu') requireSamplingMemory(plan, sampled, workers);
     const [{ saved }] = models.phases as [FoundModels['phases'][number]];
     const images =
       config.reverse === undefined
         ? undefined
         : await ImageLatents.open(context.input(config.reverse).directory, config.count, models.phases[0]!);
     const labels = images?.labels(config.count) ?? sampleLabels(config, saved.classes, context.seed);
-    const sampler = await Sampler.open(config, models, context);
+    const sampler = await Sampler.open(plan, models, context);
     const autoencoder = await Autoencoder.open(
       context.input(config.autoencoder).directory,
       context.runtime,
       config.autoencoderMemoryMiB,
     );
-    const expected = expectedMemory(config, sampled, workers);
-    const job = new SampleJob(config, context, models, labels, sampler, autoencoder, images, expected);
+    const expected = expectedMemory(plan, sampled, workers);
+    const job = new SampleJob(plan, context, models, labels, sampler, autoencoder, images, expected);
     await job.files.prepare();
     await job.records.open();
     await job.noise?.prepare();
@@ -102,7 +105,7 @@ export class SampleJob {
     const { signal } = this.context;
     const { length } = batch.rows;
     const watched = batch.rows.flatMap((row, i) => (this.trajectories?.wants(batch.first + row) ? [i] : []));
-    const total = pathStepsOf(samplerSettings(this.config.sampler));
+    const total = pathStepsOf(this.plan.settings);
     const steps = new Set(this.config.trajectory && trajectorySteps(this.config.trajectory.steps, total));
     const taker = new SnapshotTaker(watched, steps);
     const options = {
@@ -155,7 +158,7 @@ export class SampleJob {
     await writeGrid(directory, this.files, labels, size);
     await this.trajectories?.finish();
     const facts = await this.measurements();
-    const guidanceScale = activeGuidance(config)?.scale ?? 1;
+    const guidanceScale = this.plan.acting?.scale ?? 1;
     const { classes } = this.models.phases[0]!.saved;
     const { steps } = config.sampler;
     const index = { size, classes, labels: [...labels], guidanceScale, steps };
@@ -208,15 +211,15 @@ export class SampleJob {
 
   /** Writes what was measured of each sample, and gives what is worth a summary. */
   private async measurements(): Promise<Record<string, Json>> {
-    const { config, context, models } = this;
+    const { plan, config, context, models } = this;
     const { directory } = context;
     const facts: Record<string, Json> = {};
     // Without phases every sample's path costs the same.
     if (config.sampler.featureCache && !config.phases)
-      facts.savedFraction = savedFraction(config, models, [{ steps: config.sampler.steps - 1 }]);
+      facts.savedFraction = savedFraction(plan, models, [{ steps: config.sampler.steps - 1 }]);
     if (!this.keepsRecords) return facts;
     const records = this.records.all(config.count);
-    if (config.phases) facts.savedFraction = await writeSwitches(directory, config, models, records);
+    if (config.phases) facts.savedFraction = await writeSwitches(directory, plan, models, records);
     if (config.likelihood) {
       const samples = records.map(({ bitsPerDimension }) => bitsPerDimension!);
       facts.bitsPerDimension = mean(samples);

@@ -1,6 +1,26 @@
 import type { SampleConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
+import type { CheckContext, StageOf } from '../shared/check.js';
+import { assumedScaleHolds, sampledClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
+import {
+  goesBackAlongOde,
+  latentsCanBeDecoded,
+  likelihoodIsDefined,
+  reversedLatentsFit,
+  sampledAverageIsKept,
+  trajectoryIsOnPath,
+} from './checks.js';
+import { guidanceIsWrittenOnce, guidanceMatters, guidanceWasTrained } from './guidance-checks.js';
+import { phasesAgree, ratiosSeparatePhases, stepsAreLeftToSwitch } from './phase-checks.js';
+import { type SampleCheck, samplePlan } from './plan.js';
+import {
+  featuresCanBePredicted,
+  keysMatter,
+  lastStepCanBeTaken,
+  methodIsOfKind,
+  samplingDividesByNonZero,
+} from './sampler-checks.js';
 
 export const stage: ShownKind<SampleConfig> = {
   name: 'sample',
@@ -24,6 +44,35 @@ export const stage: ShownKind<SampleConfig> = {
   externalInputs: () => [],
   describe: async (config, resolve, runtime) =>
     (await import('./facts.js')).describeSample(config, resolve, runtime),
+  checks: [checkPlanned],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };
+
+const checks: readonly SampleCheck[] = [
+  methodIsOfKind,
+  keysMatter,
+  lastStepCanBeTaken,
+  samplingDividesByNonZero,
+  featuresCanBePredicted,
+  guidanceIsWrittenOnce,
+  guidanceMatters,
+  guidanceWasTrained,
+  ratiosSeparatePhases,
+  phasesAgree,
+  stepsAreLeftToSwitch,
+  latentsCanBeDecoded,
+  assumedScaleHolds,
+  goesBackAlongOde,
+  reversedLatentsFit,
+  likelihoodIsDefined,
+  trajectoryIsOnPath,
+  sampledAverageIsKept,
+  sampledClassesExist,
+];
+
+/** Resolves the stage's plan once for all checks. */
+function checkPlanned(stage: StageOf<'sample'>, context: CheckContext): void {
+  const plan = samplePlan(stage.config);
+  for (const check of checks) check({ ...stage, plan }, context);
+}

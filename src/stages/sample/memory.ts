@@ -1,4 +1,3 @@
-import type { SampleConfig } from '../../generated/index.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { partitionedBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
@@ -6,7 +5,7 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import { type DecodingCost, type SamplingChoice, samplingMemory } from '../../models/sit/memory.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { requireMemory } from '../shared/memory.js';
-import { activeGuidance } from './settings.js';
+import type { SamplePlan } from './plan.js';
 
 /** The models of a stage. */
 export interface SampledModels {
@@ -17,64 +16,45 @@ export interface SampledModels {
   readonly autoencoder: AutoencoderConfig;
 }
 
-type Keys =
-  | 'batch'
-  | 'count'
-  | 'autoencoderMemoryMiB'
-  | 'guidance'
-  | 'guidanceScale'
-  | 'guidanceChannels'
-  | 'likelihood'
-  | 'sampler';
-
 /** The bytes that a sampling is expected to need at its peak, in each of some workers. */
-export function expectedMemory(
-  config: Pick<SampleConfig, Keys>,
-  models: SampledModels,
-  workers: number,
-): number {
-  return samplingMemory(samplingChoice(config, models), decodingCost(config, models, workers));
-}
-
-/** Samples that are drawn at once. */
-export function drawnAtOnce({ batch, count }: Pick<SampleConfig, 'batch' | 'count'>): number {
-  return Math.min(batch, count);
+export function expectedMemory(plan: SamplePlan, models: SampledModels, workers: number): number {
+  return samplingMemory(samplingChoice(plan, models), decodingCost(plan, models, workers));
 }
 
 /** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a sampling is expected to need */
 export function requireSamplingMemory(
-  config: Pick<SampleConfig, Keys>,
+  plan: SamplePlan,
   models: SampledModels,
   workers: number,
   available?: number,
 ): void {
   const need = {
     what: 'This sampling',
-    bytes: expectedMemory(config, models, workers),
-    samples: drawnAtOnce(config),
-    remedy: `Draw fewer at a time (a smaller \`batch\`, now ${config.batch}), or decode within less (a smaller \`autoencoderMemoryMiB\`, now ${config.autoencoderMemoryMiB}); or take a smaller model.`,
+    bytes: expectedMemory(plan, models, workers),
+    samples: plan.atOnce,
+    remedy: `Draw fewer at a time (a smaller \`batch\`, now ${plan.config.batch}), or decode within less (a smaller \`autoencoderMemoryMiB\`, now ${plan.config.autoencoderMemoryMiB}); or take a smaller model.`,
   };
   requireMemory(need, available);
 }
 
-function samplingChoice(config: Pick<SampleConfig, Keys>, { phases, base }: SampledModels): SamplingChoice {
-  const { featureCache } = config.sampler;
+function samplingChoice(plan: SamplePlan, { phases, base }: SampledModels): SamplingChoice {
+  const featureCache = plan.settings?.featureCache;
   return {
     models: phases.map((model) => ({ model, ...(base && { base }) })),
-    batch: drawnAtOnce(config),
-    guided: activeGuidance(config) !== undefined,
-    gradients: config.likelihood,
+    batch: plan.atOnce,
+    guided: plan.acting !== undefined,
+    gradients: plan.config.likelihood,
     features: featureCache === undefined ? 0 : featureCache.order + 1,
   };
 }
 
 function decodingCost(
-  config: Pick<SampleConfig, Keys>,
+  plan: SamplePlan,
   { phases, autoencoder }: SampledModels,
   workers: number,
 ): DecodingCost {
   const { latentSize } = phases[0]!;
-  const samples = drawnAtOnce(config);
+  const { config, atOnce: samples } = plan;
   const atOnce = decodedAtOnce(samples, latentSize * downsampleOf(autoencoder));
   const sides = [latentSize, latentSize] as const;
   return {

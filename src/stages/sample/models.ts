@@ -1,14 +1,12 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import type { SampleConfig } from '../../generated/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import type { StageContext } from '../../runner/stage.js';
 import type { Network, SessionModel } from '../../sampling/index.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
 import { loadWeights } from '../../weights/load-weights.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
-import { guidanceOf, phasesOf } from './config.js';
-import { activeGuidance } from './settings.js';
+import type { SamplePlan } from './plan.js';
 
 /** A trained model and where it is. */
 export interface FoundModel {
@@ -26,42 +24,38 @@ export interface FoundModels {
   readonly base?: FoundModel;
 }
 
-type ModelKeys = 'model' | 'phases' | 'weights' | 'guidance' | 'guidanceScale' | 'guidanceChannels';
-
 /**
  * Finds the models that a stage names.
  *
  * @throws UserError `model-mismatch` where they cannot go together, `untrained-guidance` where one has no null class
  */
 export async function findModels(
-  config: Pick<SampleConfig, ModelKeys>,
+  plan: SamplePlan,
   context: Pick<StageContext, 'input'>,
 ): Promise<FoundModels> {
   const find = async (stage: string): Promise<FoundModel> => {
     const { directory } = context.input(stage);
     return { stage, directory, saved: await readSavedModel(directory) };
   };
-  const guidance = activeGuidance(config);
-  const phases = await Promise.all(phasesOf(config).map(({ model }) => find(model)));
-  const weaker = guidance && guidanceOf(config).model;
+  const { acting, weaker } = plan;
+  const phases = await Promise.all(plan.phases.map(({ model }) => find(model)));
   const base = weaker === undefined ? undefined : await find(weaker);
   for (const other of [...phases.slice(1), ...(base ? [base] : [])]) mustAgree(phases[0]!, other);
-  if (guidance && base === undefined) for (const model of phases) mustKnowNullClass(model);
+  if (acting && base === undefined) for (const model of phases) mustKnowNullClass(model);
   return { phases, ...(base && { base }) };
 }
 
 /** The networks of a stage's phases, their weights in the session. */
 export async function openNetworks(
-  config: Pick<SampleConfig, ModelKeys>,
+  { acting, guidance, config }: SamplePlan,
   { phases, base }: FoundModels,
   session: ProgramSession,
 ): Promise<readonly Network[]> {
-  const guidance = activeGuidance(config);
-  const weaker = base && (await openModel(base, guidanceOf(config).weights, session));
+  const weaker = base && (await openModel(base, guidance.weights, session));
   const networks: Network[] = [];
   for (const found of phases) {
     const model = await openModel(found, config.weights, session);
-    networks.push({ model, ...(guidance && { guidance }), ...(weaker && { base: weaker }) });
+    networks.push({ model, ...(acting && { guidance: acting }), ...(weaker && { base: weaker }) });
   }
   return networks;
 }

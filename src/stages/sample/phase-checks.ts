@@ -1,13 +1,12 @@
 import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { code } from '../../runner/diagnostics.js';
-import { stepFacts } from '../../transport/integrators.js';
-import type { CheckContext, StageCheck } from '../shared/check.js';
+import type { CheckContext } from '../shared/check.js';
 import { trainedOn, trainedShape } from '../shared/latent-checks.js';
-import { guidanceOf, phasesOf, samplerChoice } from './config.js';
+import type { SampleCheck } from './plan.js';
 
 /** Every phase but the last has a ratio at which it ends. */
-export const ratiosSeparatePhases: StageCheck<'sample'> = ({ id, config: { phases = [] } }, context) => {
+export const ratiosSeparatePhases: SampleCheck = ({ id, config: { phases = [] } }, context) => {
   for (const [i, { model, switchRatio }] of phases.entries()) {
     const isLast = i === phases.length - 1;
     if (isLast && switchRatio !== undefined)
@@ -40,10 +39,10 @@ const shared: readonly (readonly [
 ];
 
 /** The models of phases, and a weaker one that guides, can draw one sample together. */
-export const phasesAgree: StageCheck<'sample'> = ({ id, config }, context) => {
-  const guidance = guidanceOf(config);
+export const phasesAgree: SampleCheck = ({ id, plan }, context) => {
+  const { guidance } = plan;
   const models = [
-    ...phasesOf(config).map(({ model }, i) => ({ model, at: `phases.${i}.model` })),
+    ...plan.phases.map(({ model }, i) => ({ model, at: `phases.${i}.model` })),
     ...(guidance.model === undefined ? [] : [{ model: guidance.model, at: 'guidance.model' }]),
   ];
   const first = models[0]!.model;
@@ -78,10 +77,9 @@ function classesOf(train: TrainConfig, context: CheckContext): readonly string[]
 }
 
 /** The first steps are averaged, and there are others to compare with them. */
-export const stepsAreLeftToSwitch: StageCheck<'sample'> = ({ id, config }, context) => {
+export const stepsAreLeftToSwitch: SampleCheck = ({ id, config, plan }, context) => {
   const { phases, firstSteps, sampler } = config;
-  const choice = samplerChoice(sampler);
-  const isAdaptive = choice !== undefined && stepFacts(choice).isAdaptive;
+  const isAdaptive = plan.step?.isAdaptive === true;
   // The state before the first step counts for nothing, and a switch after the last one neither.
   const comparisons = sampler.steps - 3 - firstSteps + 1;
   if (phases === undefined || phases.length < 2 || isAdaptive || comparisons > 0) return;

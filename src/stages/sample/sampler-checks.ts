@@ -1,12 +1,9 @@
-import type { SampleConfig, SamplerConfig } from '../../generated/index.js';
-import type { StageCheck } from '../shared/check.js';
 import { code, oneOf } from '../../runner/diagnostics.js';
-import { integratorNames, stepFacts } from '../../transport/integrators.js';
-import { methodsWhere, type StepFacts } from '../../transport/integrators.js';
+import { integratorNames, methodsWhere, type StepFacts } from '../../transport/integrators.js';
 import { unsupportedCombination } from '../../transport/interval.js';
-import { phasesOf, samplerChoice } from './config.js';
+import type { SampleCheck, SamplePlan } from './plan.js';
 
-export const methodIsOfKind: StageCheck<'sample'> = ({ id, config: { sampler } }, context) => {
+export const methodIsOfKind: SampleCheck = ({ id, config: { sampler } }, context) => {
   const methods = integratorNames(sampler.kind);
   if (methods.includes(sampler.method)) return;
   const other = sampler.kind === 'sde' ? 'ode' : 'sde';
@@ -22,31 +19,31 @@ export const methodIsOfKind: StageCheck<'sample'> = ({ id, config: { sampler } }
 const conditions: readonly {
   readonly keys: readonly string[];
   readonly needs: string;
-  readonly met: (config: SampleConfig) => boolean;
+  readonly met: (plan: SamplePlan) => boolean;
 }[] = [
   {
     keys: ['sampler.diffusion', 'sampler.diffusionNorm', 'sampler.lastStep', 'sampler.lastStepSize'],
     needs: 'kind: sde',
-    met: ({ sampler }) => sampler.kind === 'sde',
+    met: ({ config }) => config.sampler.kind === 'sde',
   },
   {
     keys: ['sampler.order'],
     needs: `method: ${methodsWhere('ode', ({ looksBack }) => looksBack).join('` or `')}`,
-    met: ({ sampler }) => factsOf(sampler)?.looksBack === true,
+    met: ({ step }) => step?.looksBack === true,
   },
   {
     keys: ['sampler.absoluteTolerance', 'sampler.relativeTolerance'],
     needs: `method: ${methodsWhere('ode', ({ isAdaptive }) => isAdaptive).join('` or `')}`,
-    met: ({ sampler }) => factsOf(sampler)?.isAdaptive === true,
+    met: ({ step }) => step?.isAdaptive === true,
   },
-  { keys: ['firstSteps', 'distance'], needs: 'phases', met: ({ phases }) => phases !== undefined },
-  { keys: ['guidance.weights'], needs: 'model', met: ({ guidance }) => guidance?.model !== undefined },
+  { keys: ['firstSteps', 'distance'], needs: 'phases', met: ({ config }) => config.phases !== undefined },
+  { keys: ['guidance.weights'], needs: 'model', met: ({ guidance }) => guidance.model !== undefined },
 ];
 
 /** Rejects keys that have no effect. */
-export const keysMatter: StageCheck<'sample'> = ({ id, config }, context) => {
+export const keysMatter: SampleCheck = ({ id, plan }, context) => {
   for (const { keys, needs, met } of conditions) {
-    if (met(config)) continue;
+    if (met(plan)) continue;
     for (const at of keys.filter((key) => context.isWritten(id, key)))
       context.report(id, {
         at,
@@ -57,23 +54,17 @@ export const keysMatter: StageCheck<'sample'> = ({ id, config }, context) => {
   }
 };
 
-/** Facts about a step of a configuration's sampler; undefined where its kind has no such method. */
-function factsOf(sampler: SamplerConfig): StepFacts | undefined {
-  const choice = samplerChoice(sampler);
-  return choice && stepFacts(choice);
-}
-
 /** True when a step evaluates the model once, at its start, and uses nothing of earlier steps. */
 const isAskedOnce = ({ leavesStart, looksBack }: StepFacts): boolean => !leavesStart && !looksBack;
 
 /** Features are predicted where the model is asked once a step, and guides itself. */
-export const featuresCanBePredicted: StageCheck<'sample'> = ({ id, config }, context) => {
+export const featuresCanBePredicted: SampleCheck = ({ id, config, plan }, context) => {
   const { sampler, guidance } = config;
   if (sampler.featureCache === undefined) return;
   const refuse = (message: string, remedy: string) => {
     context.report(id, { at: 'sampler.featureCache', code: 'impossible-sampler', message, remedy });
   };
-  const facts = factsOf(sampler);
+  const { step: facts } = plan;
   if (facts !== undefined && !isAskedOnce(facts))
     refuse(
       `${code('featureCache')} predicts from step to step; ${code(`method: ${sampler.method}`)} asks the model at other times too, or looks back on what it said.`,
@@ -87,7 +78,7 @@ export const featuresCanBePredicted: StageCheck<'sample'> = ({ id, config }, con
 };
 
 /** The last step divides by the noise that remains before it: with a size of zero there is none. */
-export const lastStepCanBeTaken: StageCheck<'sample'> = ({ id, config: { sampler } }, context) => {
+export const lastStepCanBeTaken: SampleCheck = ({ id, config: { sampler } }, context) => {
   if (sampler.kind !== 'sde' || sampler.lastStep === 'none' || sampler.lastStepSize > 0) return;
   context.report(id, {
     at: 'sampler.lastStepSize',
@@ -98,12 +89,12 @@ export const lastStepCanBeTaken: StageCheck<'sample'> = ({ id, config: { sampler
 };
 
 /** Along the whole path nothing is divided by zero. */
-export const samplingDividesByNonZero: StageCheck<'sample'> = ({ id, config }, context) => {
+export const samplingDividesByNonZero: SampleCheck = ({ id, config, plan }, context) => {
   const { sampler } = config;
-  const choice = samplerChoice(sampler);
+  const choice = plan.settings?.choice;
   if (choice === undefined) return;
   if (choice.kind === 'sde' && choice.lastStep !== 'none' && choice.lastStepSize === 0) return;
-  for (const { model } of phasesOf(config)) {
+  for (const { model } of plan.phases) {
     const train = context.config('train', model);
     if (train === undefined) continue;
     const { interpolant, prediction } = train;

@@ -1,4 +1,3 @@
-import type { SampleConfig } from '../../generated/index.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import type { StageContext } from '../../runner/stage.js';
 import {
@@ -27,7 +26,7 @@ import {
 } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import { type FoundModels, openNetworks } from './models.js';
-import { phaseOptions, samplerSettings } from './settings.js';
+import type { RunnablePlan } from './plan.js';
 
 /** Samples that are made together: some of a range of consecutive numbers. */
 export interface SampleBatch {
@@ -98,19 +97,19 @@ export class Sampler {
   }
 
   static async open(
-    config: SampleConfig,
+    plan: RunnablePlan,
     models: FoundModels,
     { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
   ): Promise<Sampler> {
     const session = openSitSession(runtime);
-    const { reverse, likelihood } = config;
+    const { reverse, likelihood, batch, count } = plan.config;
     return new Sampler({
       session,
-      networks: await openNetworks(config, models, session),
-      phases: phaseOptions(config),
-      settings: samplerSettings(config.sampler),
-      mostSamples: config.batch,
-      totalSamples: config.count,
+      networks: await openNetworks(plan, models, session),
+      phases: plan.switching,
+      settings: plan.settings,
+      mostSamples: batch,
+      totalSamples: count,
       seed,
       normalization: models.phases[0]!.saved.normalization,
       likelihood,

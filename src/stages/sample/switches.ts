@@ -1,21 +1,18 @@
 import { join } from 'node:path';
 import { writeFileWhole } from '../../base/output-file.js';
-import type { SampleConfig } from '../../generated/index.js';
 import { sitCost } from '../../models/sit/cost.js';
 import {
-  type Guidance,
   largestCost,
   phasedCost,
   type PhaseSwitch,
   type PredictedSteps,
   predictedSteps,
-  type SamplerSettings,
   stepCosts,
   stepEvaluations,
 } from '../../sampling/index.js';
 import type { FoundModels } from './models.js';
+import type { RunnablePlan } from './plan.js';
 import type { SampleRecord } from './records.js';
-import { activeGuidance, phaseOptions, samplerSettings } from './settings.js';
 
 /** `switches.json`: when each sample went from model to model. */
 interface SwitchesFile {
@@ -50,11 +47,11 @@ export function switchSteps(
 /** Writes `switches.json`. Gives the share of multiply-accumulates that was saved. */
 export async function writeSwitches(
   directory: string,
-  config: SampleConfig,
+  plan: RunnablePlan,
   models: FoundModels,
   records: readonly SampleRecord[],
 ): Promise<number> {
-  const { firstSteps, distance, switchRatios } = phaseOptions(config);
+  const { firstSteps, distance, switchRatios } = plan.switching;
   const file: SwitchesFile = {
     firstSteps,
     distance,
@@ -66,7 +63,7 @@ export async function writeSwitches(
       multiplyAccumulates: sitCost(saved.config).multiplyAccumulates,
     })),
     samples: records.map(({ switches = [] }) => switches),
-    savedFraction: savedFraction(config, models, records),
+    savedFraction: savedFraction(plan, models, records),
   };
   await writeFileWhole(join(directory, 'switches.json'), `${JSON.stringify(file)}\n`);
   return file.savedFraction;
@@ -74,17 +71,15 @@ export async function writeSwitches(
 
 /** The share of multiply-accumulates saved against the largest model alone, computed at every step. */
 export function savedFraction(
-  config: SampleConfig,
+  plan: RunnablePlan,
   models: FoundModels,
   records: readonly Pick<SampleRecord, 'steps' | 'switches'>[],
 ): number {
-  const settings = samplerSettings(config.sampler);
-  const guidance = activeGuidance(config);
   const known = new Map<number, PathCosts>();
   let spent = 0;
   let largest = 0;
   for (const { steps = 0, switches = [] } of records) {
-    const found = known.get(steps) ?? pathCosts(models, settings, guidance, steps);
+    const found = known.get(steps) ?? pathCosts(models, plan, steps);
     known.set(steps, found);
     spent += phasedCost(found.costs, switches, found.predicted);
     largest += largestCost(found.costs);
@@ -101,11 +96,10 @@ interface PathCosts {
 /** @param adaptiveSteps how many a method that chooses its own took */
 export function pathCosts(
   { phases, base }: FoundModels,
-  settings: SamplerSettings,
-  guidance: Guidance | undefined,
+  { settings, acting }: RunnablePlan,
   adaptiveSteps?: number,
 ): PathCosts {
-  const evaluations = stepEvaluations(phases[0]!.saved, settings, guidance, adaptiveSteps);
+  const evaluations = stepEvaluations(phases[0]!.saved, settings, acting, adaptiveSteps);
   const networks = phases.map(({ saved }) => ({ model: saved, ...(base && { base: base.saved }) }));
   return {
     costs: networks.map((network) => stepCosts(network, evaluations)),

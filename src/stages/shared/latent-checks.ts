@@ -5,7 +5,7 @@ import type { TrainConfig } from '../../generated/index.js';
 import { usualScalingFactor } from '../../models/autoencoder-kl/config.js';
 import { code, suggestion } from '../../runner/diagnostics.js';
 import { autoencoderFacts, latentScale, nearestMultiples } from '../autoencoder/checks.js';
-import { phasesOf } from '../sample/config.js';
+import { samplePlan } from '../sample/plan.js';
 import type { CheckContext, StageCheck } from './check.js';
 
 /** Shape of encoded latents, as far as the file tells. */
@@ -77,7 +77,7 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
   const [models, autoencoder] =
     'sampler' in config
       ? [
-          phasesOf(config).map(({ model }, i) => ({
+          samplePlan(config).phases.map(({ model }, i) => ({
             model,
             at: config.phases ? `phases.${i}.model` : 'model',
           })),
@@ -125,7 +125,7 @@ export const flippedClassesExist: StageCheck<'autoencoder' | 'encode' | 'train'>
 /** Classes to sample are classes that the model was trained on. */
 export const sampledClassesExist: StageCheck<'sample'> = ({ id, config }, context) => {
   if (typeof config.classes !== 'object') return;
-  const { model } = phasesOf(config)[0]!;
+  const { model } = samplePlan(config).phases[0]!;
   const train = context.config('train', model);
   const images = train && trainedOn(context, train)?.images;
   const pretrained = context.config('pretrained', model)?.classes;

@@ -2,8 +2,23 @@ import { resolve } from 'node:path';
 import type { TrainConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { isFile } from '../pretrained/classes.js';
+import { assumedScaleHolds, encodedImagesHalve, flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
+import {
+  croppingIsOfImages,
+  lossWeightApplies,
+  trainingDividesByNonZero,
+  trainingSamplesCanBeDrawn,
+} from './checks.js';
+import {
+  batchDividesBetweenWorkers,
+  hiddenSizeDivides,
+  latentsDivideIntoPatches,
+  mediatorsFitGrid,
+  mediatorsMatchBlocks,
+} from './model-checks.js';
+import { startFits } from './start-checks.js';
 
 export const stage: ShownKind<TrainConfig> = {
   name: 'train',
@@ -32,6 +47,21 @@ export const stage: ShownKind<TrainConfig> = {
   check: async (config, resolve, folder) => {
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
+  checks: [
+    encodedImagesHalve,
+    flippedClassesExist,
+    croppingIsOfImages,
+    hiddenSizeDivides,
+    latentsDivideIntoPatches,
+    mediatorsMatchBlocks,
+    mediatorsFitGrid,
+    batchDividesBetweenWorkers,
+    lossWeightApplies,
+    trainingDividesByNonZero,
+    startFits,
+    assumedScaleHolds,
+    trainingSamplesCanBeDrawn,
+  ],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

@@ -3,6 +3,7 @@ import type { SampleConfig } from '../../../src/generated/index.js';
 import { computeBytes } from '../../../src/models/autoencoder-kl/memory.js';
 import type { SiTConfig } from '../../../src/models/sit/config.js';
 import { expectedMemory, requireSamplingMemory } from '../../../src/stages/sample/memory.js';
+import { samplePlan } from '../../../src/stages/sample/plan.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
 const model: SiTConfig = {
@@ -15,6 +16,7 @@ const autoencoder = {
 };
 const models = { phases: [model], autoencoder };
 const config = {
+  ...{ model: 'model' },
   ...{ count: 64, batch: 4, autoencoderMemoryMiB: 2048, likelihood: false },
   ...{ guidanceScale: 1, guidanceChannels: 3, sampler: {} },
 } as SampleConfig;
@@ -26,12 +28,12 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 it('refuses a sampling that needs more memory than there is, and says how to need less', () => {
-  const needed = expectedMemory(config, models, 1);
+  const needed = expectedMemory(samplePlan(config), models, 1);
   expect(() => {
-    requireSamplingMemory(config, models, 1, needed);
+    requireSamplingMemory(samplePlan(config), models, 1, needed);
   }).not.toThrow();
   expect(() => {
-    requireSamplingMemory(config, models, 1, needed - 1);
+    requireSamplingMemory(samplePlan(config), models, 1, needed - 1);
   }).toThrow(
     expect.objectContaining({
       code: 'memory-does-not-suffice',
@@ -44,15 +46,21 @@ it('refuses a sampling that needs more memory than there is, and says how to nee
 it('counts the pictures that are decoded at once, within their bound', () => {
   const one = computeBytes(autoencoder, 'decode', 32 ** 2);
   const decoding = (changes: Partial<SampleConfig>) =>
-    expectedMemory({ ...config, ...changes }, models, 1) -
-    expectedMemory({ ...config, ...changes, autoencoderMemoryMiB: Math.ceil(one / 2 ** 20) }, models, 1);
+    expectedMemory(samplePlan({ ...config, ...changes }), models, 1) -
+    expectedMemory(
+      samplePlan({ ...config, ...changes, autoencoderMemoryMiB: Math.ceil(one / 2 ** 20) }),
+      models,
+      1,
+    );
   expect(decoding({ batch: 4 })).toBeCloseTo(3 * one, 0);
   // Seven fit into 2 GiB.
   expect(decoding({ batch: 16 })).toBeCloseTo(6 * one, 0);
 });
 
 it('knows that a worker with a single batch decodes when nothing is drawn', () => {
-  expect(expectedMemory(config, models, 16)).toBeLessThan(expectedMemory(config, models, 15));
+  expect(expectedMemory(samplePlan(config), models, 16)).toBeLessThan(
+    expectedMemory(samplePlan(config), models, 15),
+  );
 });
 
 it('refuses before any work, and tells what it expected beside what it took', async () => {
