@@ -161,14 +161,14 @@ for (const [name, list] of Object.entries(listed)) {
 const pipeline = readSchema('pipeline.schema.json');
 const caching = new URL('../docs/caching.md', import.meta.url);
 const page = await readFile(caching, 'utf8');
-const listed = page.replace(
+const withKeys = page.replace(
   /(<!-- generated: [^>]* -->\n)[\s\S]*?(?=<!-- end -->)/,
   `$1\n${keysWithoutEffect(pipeline)}\n\n`,
 );
-if (listed !== page) {
+if (withKeys !== page) {
   wrong++;
   if (check) console.error('docs/caching.md lists other keys than schemas/ gives.');
-  else await writeFile(caching, listed);
+  else await writeFile(caching, withKeys);
 }
 const generated = { 'src/generated': await generate(pipeline), 'docs/reference': reference(pipeline) };
 for (const [name, files] of Object.entries(generated)) {

@@ -17,7 +17,7 @@ import {
 import { loadPipeline } from '../../src/runner/load.js';
 import type { Pipeline, PipelineStage } from '../../src/runner/pipeline.js';
 import { compileValidator } from '../../src/runner/schema/compile-validator.js';
-import { readSchema, type Schema } from '../../src/runner/schema/schema.js';
+import { readSchema } from '../../src/runner/schema/schema.js';
 import { loadSweep } from '../../src/runner/sweep/load.js';
 import type { Launcher } from '../../src/runner/sweep/launcher.js';
 import { planSweep } from '../../src/runner/sweep/plan-sweep.js';
@@ -43,9 +43,10 @@ const dough: StageKind<{ flour: number }> = {
 const bread: StageKind<{ dough: string; loaves: number }> = {
   ...{ name: 'bread', codeVersion: 1, figures: ['crumbs'], dependsOnPrecision: false },
   externalInputs: () => [],
-  run: (config, { directory, input }) =>
+  run: (config, context) =>
     defer(async () => {
-      const flour = Number(await readFile(join(input(config.dough).directory, 'dough.txt'), 'utf8'));
+      const { directory } = context;
+      const flour = Number(await readFile(join(context.input(config.dough).directory, 'dough.txt'), 'utf8'));
       await writeFile(join(directory, 'bread.txt'), 'bread\n'.repeat(config.loaves));
       return flour * config.loaves;
     }).pipe(concatMap((crumbs) => of<StageEvent>({ type: 'summary', values: { crumbs } }))),
@@ -97,9 +98,9 @@ const schema = {
 } as const;
 
 const kinds = [dough, bread] as readonly StageKind<never>[];
-const validate = compileValidator(schema as unknown as Schema);
+const validate = compileValidator(schema);
 const rules: PipelineRules = {
-  schema: schema as unknown as Schema,
+  schema: schema,
   errors: (value) => (validate(value) ? [] : (validate.errors ?? [])),
   checks: Object.fromEntries(kinds.map(({ name, checks = [] }) => [name, checks])) as PipelineRules['checks'],
 };
