@@ -9,7 +9,15 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 it('scaffolds a kind of stage that type checks, passes its test and runs', async () => {
   const copy = await temporaryFolder('scaffold');
-  const parts = ['src', 'schemas', 'tools/new.ts', 'test/support', 'docs/reference', 'package.json'];
+  const parts = [
+    'src',
+    'schemas',
+    'tools/new.ts',
+    'test/support',
+    'docs/reference',
+    'docs/caching.md',
+    'package.json',
+  ];
   for (const part of [...parts, 'tsconfig.json', '.prettierrc.json'])
     await cp(join(root, part), join(copy, part), { recursive: true });
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));

@@ -30,7 +30,7 @@ export interface SamplePlan {
   readonly config: SampleConfig;
   /** The models in turn: one alone, or those of the phases. */
   readonly phases: readonly PhaseConfig[];
-  /** When samples go from phase to phase. */
+  /** Options that decide when samples go from phase to phase. */
   readonly switching: PhaseOptions;
   /** Guidance from either of the two ways to write it, whether it acts or not. */
   readonly guidance: PlannedGuidance;
@@ -38,7 +38,7 @@ export interface SamplePlan {
   readonly acting: Guidance | undefined;
   /** The stage of the weaker model of guidance that acts. */
   readonly weaker: string | undefined;
-  /** Nothing where the kind has no method of the name. */
+  /** Integrator of the sampler; undefined where the kind has no method of the name. */
   readonly settings: SamplerSettings | undefined;
   /** Facts about a step of the integrator, where there is one. */
   readonly step: StepFacts | undefined;
