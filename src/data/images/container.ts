@@ -24,8 +24,6 @@ export interface Contents {
 export interface ListOptions {
   /** Absolute paths of all files that belong together, in order: what one of them lacks another may have. */
   readonly files: readonly string[];
-  /** Name of the column that holds the labels, where the user has chosen one. */
-  readonly column?: string | undefined;
 }
 
 /** A form of files that hold many images, such as tar. Each is declared in a file of `containers/`, and found there. */

@@ -31,6 +31,8 @@ export async function scanImages({ location, labels, classes }: ScanOptions): Pr
   const places = expandLocation(location);
   if (places.missing.length > 0) throw missingPlaces(location, places.missing);
   const kept = await findKept(places);
+  if (kept !== undefined && labels !== 'folders')
+    throw labelsBesideContainer(location, labels, kept.container.name);
   const findings =
     kept !== undefined
       ? await findInContainers(places.base, kept)
@@ -43,6 +45,15 @@ export async function scanImages({ location, labels, classes }: ScanOptions): Pr
     base: places.base,
     ...(container && files && { contained: { container: container.name, files } }),
   };
+}
+
+function labelsBesideContainer(location: string, { file }: LabelsFile, container: string): UserError {
+  return new UserError({
+    code: 'labels-of-container',
+    usage: true,
+    message: `${location}: images of a ${container} file have its own labels, and ${file} would not be used.`,
+    remedy: 'Remove `labels`, or unpack the images into a folder that the labels file names them in.',
+  });
 }
 
 function missingPlaces(location: string, missing: readonly string[]): UserError {

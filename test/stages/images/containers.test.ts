@@ -123,6 +123,13 @@ describe('a set', () => {
 });
 
 describe('what cannot be read is refused by name', () => {
+  it('a labels file beside a container, which has labels of its own', async () => {
+    await writeFile(join(folder, 'labels.csv'), 'file,label\na.png,b\n');
+    const labels = 'labels: { file: labels.csv, image: file, label: label }';
+    const error = failureOf(await run(uses('labelled', 'edm.zip', `${labels}, size: 16`)));
+    expect(error).toMatchObject({ code: 'labels-of-container' });
+  });
+
   it.each([
     ['a packed archive', 'folders.tar.gz', 'container-packed', 'gunzip folders.tar.gz'],
     ['parts of a set', 'parts', 'containers-of-splits', 'train, validation'],

@@ -11,14 +11,14 @@ import { badContainer, type Contents, type ImageContainer } from '../container.j
 export const container: ImageContainer = {
   name: 'parquet',
   fileName: /\.parquet$/i,
-  list: (file, { column }) => guarded(file, () => list(file, column)),
+  list: (file) => guarded(file, () => list(file)),
   read: (file, [row]) => guarded(file, () => readImage(file, row!)),
 };
 
-async function list(file: InputFile, chosen: string | undefined): Promise<Contents> {
+async function list(file: InputFile): Promise<Contents> {
   const table = await tableOf(file);
   imageColumn(file, table);
-  const { name, classes } = labelColumn(file, table, chosen);
+  const { name, classes } = labelColumn(file, table);
   const count = Number(table.metadata.num_rows);
   const rows = name === undefined ? [] : await readRows(table, name, 0, count);
   const digits = String(Math.max(0, count - 1)).length;
@@ -172,22 +172,16 @@ function imageColumn(file: InputFile, { features, columns }: Table): string {
   throw badContainer(file.path, `it has ${what}; its columns are ${[...columns.keys()].join(', ')}`);
 }
 
-function labelColumn(file: InputFile, { features, columns }: Table, chosen: string | undefined) {
+function labelColumn(file: InputFile, { features, columns }: Table) {
   const known = Object.keys(features).filter((name) => features[name]?._type === 'ClassLabel');
   const usual = ['label', 'labels', 'class', 'cls'].find((name) => columns.has(name));
-  if (chosen !== undefined && !columns.has(chosen))
-    throw new UserError({
-      code: 'label-column-unknown',
-      message: `${file.path}: there is no column "${chosen}".`,
-      remedy: `Correct \`labels.column\`. The columns: ${[...columns.keys()].join(', ')}.`,
-    });
-  if (chosen === undefined && known.length > 1 && !known.includes('label'))
+  if (known.length > 1 && !known.includes('label'))
     throw new UserError({
       code: 'label-column-ambiguous',
       message: `${file.path}: it has several columns of classes: ${known.join(', ')}.`,
-      remedy: `Choose one: \`labels: { column: ${known[0]!} }\`.`,
+      remedy: `Name the wanted one "label" in the file, with \`datasets\`: data.rename_column('${known[0]!}', 'label').`,
     });
-  const name = chosen ?? (known.includes('label') ? 'label' : (known[0] ?? usual));
+  const name = known.includes('label') ? 'label' : (known[0] ?? usual);
   return { name, classes: name === undefined ? undefined : features[name]?.names };
 }
 
