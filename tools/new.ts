@@ -28,6 +28,7 @@ const files: Readonly<Record<string, string>> = {
   "$schema": "http://json-schema.org/draft-07/schema#",
   "title": "${Name}Config",
   "description": "Counts to a number.",
+  "examples": [{ "uses": "${name}", "count": 10 }],
   "type": "object",
   "additionalProperties": false,
   "required": ["uses", "count"],
@@ -119,7 +120,7 @@ for (const [file, text] of Object.entries(files)) {
 }
 const listed = (await readFile(registry, 'utf8'))
   .replace(/(?=\n\n\/\*\* The one list of kinds)/, `\nimport { stage as ${name} } from './${name}/kind.js';`)
-  .replace(/(const kinds: readonly StageKind<never>\[\] = \[[^\]]*?),?(\s*\];)/, `$1, ${name}$2`);
+  .replace(/(const kinds: readonly \w+<never>\[\] = \[[^\]]*?),?(\s*\];)/, `$1, ${name}$2`);
 await writeFile(registry, listed);
 
 const options = { preferLocal: true, stdio: 'inherit' } as const;
