@@ -37,9 +37,9 @@ describe('pipeline sweep', () => {
     expect(exitCode).toBe(0);
     expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot(`
       "TRIAL  MEDIATORS  STATE  TIME  TRAIN.LOSS
-      trial-1  4  finished  N s  0.2000
-      trial-2  16  finished  N s  0.2000
-      trial-3  0  finished  N s  0.2000
+      trial-1  4  finished  N s  0.2
+      trial-2  16  finished  N s  0.2
+      trial-3  0  finished  N s  0.2
 
       Done in N s: 3 finished.
       Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json
