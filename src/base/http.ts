@@ -18,6 +18,8 @@ export class RefusedError extends Error {
     message: string,
     /** The status of the response, where that is the reason. */
     readonly status?: number,
+    /** Name that the server gives to the error, where Hugging Face or a mirror does. */
+    readonly reason?: string,
   ) {
     super(message);
   }
@@ -65,7 +67,7 @@ export class HttpClient {
     const mayPass = response.status >= 500 || [408, 425, 429].includes(response.status);
     throw mayPass
       ? new Error(message, { cause: { status: response.status } })
-      : new RefusedError(message, response.status);
+      : new RefusedError(message, response.status, response.headers.get('x-error-code') ?? undefined);
   }
 
   async close(): Promise<void> {

@@ -86,7 +86,7 @@ function refusal(path: string, what: string, remedy: string): UserError {
 }
 
 /** Names that weights have in folders of training programs and of Hugging Face's libraries. */
-const weightsName = /\.(pt|pth|ckpt|bin|safetensors|safetensors\.index\.json)$/i;
+export const weightsName = /\.(pt|pth|ckpt|bin|safetensors|safetensors\.index\.json)$/i;
 
 /** The error of a folder that is given where a file of weights is expected, by what is in it. */
 export async function foreignFolder(path: string): Promise<UserError> {

@@ -144,7 +144,7 @@ export interface FlippedClasses {
 }
 export interface StartFile {
   /**
-   * A checkpoint or state dict of the reference (.pt or .safetensors), or a folder with the model.json of this project; relative to the pipeline file. The tensors determine the model's sizes, and all of them are checked.
+   * A checkpoint or state dict of the reference (.pt or .safetensors), or a folder with the model.json of this project; relative to the pipeline file. `hf://owner/name/file@revision` is a file of a repository on Hugging Face, downloaded once into the cache that its libraries share. The tensors determine the model's sizes, and all of them are checked.
    */
   path: string;
   /**

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { closedError, UserError } from '../base/errors.js';
 import { makeFolder } from '../base/files.js';
 import type { SiTConfig } from '../models/sit/config.js';
@@ -25,7 +24,7 @@ import type { Normalization } from '../training/diffusion-loss.js';
 import type { TransportChoice } from '../transport/index.js';
 import type { ModelSource } from '../weights/model-source.js';
 import { namedModels } from '../weights/named-models.js';
-import { openModel } from '../weights/open.js';
+import { openNamedModel } from '../weights/open.js';
 import { writeSaved } from '../weights/write.js';
 import { checkOptions, modelStages, type OptionsOfModel } from './options.js';
 
@@ -156,7 +155,8 @@ export class SiT implements SessionModel {
 
   /**
    * Opens a trained model: the output of a `train` or `pretrained` stage, a folder that `pipeline import` or `save` left,
-   * or a checkpoint of the PyTorch reference (`.pt` or safetensors).
+   * or a checkpoint of the PyTorch reference (`.pt` or safetensors), also of a repository on Hugging Face
+   * (`hf://owner/name/file`).
    *
    * @param options.average whether the moving average of the weights is taken. Default true
    * @throws UserError with everything that is wrong with it
@@ -167,7 +167,7 @@ export class SiT implements SessionModel {
   ): Promise<SiT> {
     const { average = true, heads } = options;
     await startEngine(options.runtime);
-    const source = await openModel(resolve(path), { weights: 'all', heads });
+    const source = await openNamedModel(path, { weights: 'all', heads }, { env: process.env });
     try {
       const { config, interpolant, prediction, normalization, classes } = source.description;
       const read = (parameter: Parameter) => source.read(average ? 'ema' : 'raw', parameter);

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { PipelineRules } from './check.js';
 import { diagnostic, type Diagnostic, type Problem, sortDiagnostics } from './diagnostics.js';
-import { missingPaths, shellPaths } from './paths.js';
+import { addressesAsPaths, missingPaths, shellPaths } from './paths.js';
 import type { Origin, Pipeline } from './pipeline.js';
 import { resolvePipeline } from './resolve.js';
 import { compose } from './yaml/compose.js';
@@ -121,7 +121,7 @@ export function checkConfiguration(
   const isInOneFolder = files.every((each) => dirname(each) === directory);
   const tree = isInOneFolder ? filled.tree : rebasePaths(filled.tree, schema, directory);
   const { pipeline, problems } = resolvePipeline(tree, rules);
-  const shell = shellPaths(filled.tree, schema);
+  const shell = [...shellPaths(filled.tree, schema), ...addressesAsPaths(filled.tree, schema)];
   const unreadable = [...earlier.map(({ span }) => span), ...filled.unreadable];
   return {
     tree,

@@ -4,7 +4,7 @@ import { UserError } from '../base/errors.js';
 import { expandLocation } from '../base/patterns.js';
 import { code, nearest, type Problem } from './diagnostics.js';
 import type { Schema } from './schema/schema.js';
-import { changeTexts } from './yaml/environment.js';
+import { changeTexts, isAddress } from './yaml/environment.js';
 import type { ScalarTree, Tree } from './yaml/tree.js';
 
 /** A path as a shell would read it, where nothing else does: what to write instead. */
@@ -24,9 +24,20 @@ export function shellPath(path: string): Pick<Problem, 'code' | 'message' | 'rem
 
 /** Paths that are written as for a shell. */
 export function shellPaths(tree: Tree, schema: Schema): Problem[] {
-  return pathsOf(tree, schema).flatMap((scalar) => {
+  return pathsOf(tree, schema).flatMap(({ scalar }) => {
     const problem = scalar.environment ? undefined : shellPath(String(scalar.value));
     return problem ? [{ ...problem, span: scalar.span }] : [];
+  });
+}
+
+/** Addresses in the place of paths, where only this machine is read. */
+export function addressesAsPaths(tree: Tree, schema: Schema): Problem[] {
+  return pathsOf(tree, schema).flatMap(({ scalar, place }) => {
+    const path = String(scalar.value);
+    if (!isAddress(path) || place.mayBeAddress === true) return [];
+    const message = `${code(path)} is an address; only files of this machine are read here.`;
+    const remedy = 'Download it, then write the path of the file or folder.';
+    return [{ code: 'address-as-path', message, remedy, span: scalar.span }];
   });
 }
 
@@ -36,7 +47,8 @@ export function missingPaths(
   schema: Schema,
   directory: string,
 ): { path: string; problem: Problem }[] {
-  return pathsOf(tree, schema).flatMap((scalar) => {
+  return pathsOf(tree, schema).flatMap(({ scalar }) => {
+    if (isAddress(String(scalar.value))) return [];
     const [path] = missingAt(resolve(directory, String(scalar.value)));
     if (path === undefined) return [];
     const message = `There is no file or folder ${code(path)}.`;
@@ -54,10 +66,10 @@ function missingAt(location: string): readonly string[] {
   }
 }
 
-function pathsOf(tree: Tree, schema: Schema): readonly ScalarTree[] {
-  const paths: ScalarTree[] = [];
+function pathsOf(tree: Tree, schema: Schema): readonly { scalar: ScalarTree; place: Schema }[] {
+  const paths: { scalar: ScalarTree; place: Schema }[] = [];
   changeTexts(tree, schema, (scalar, place) => {
-    if (place?.isPath === true) paths.push(scalar);
+    if (place?.isPath === true) paths.push({ scalar, place });
     return scalar;
   });
   return paths;

@@ -25,11 +25,18 @@ export interface AutoencoderSource {
 }
 
 export const diffusersConfigName = 'config.json';
-/** Names of weights' files, in order of preference. */
+/** Names of the weights in order of preference: whole before shards, single before half precision. */
 export const diffusersWeightsNames = [
   'diffusion_pytorch_model.safetensors',
+  'diffusion_pytorch_model.safetensors.index.json',
   'diffusion_pytorch_model.bin',
+  'diffusion_pytorch_model.bin.index.json',
+  'diffusion_pytorch_model.fp16.safetensors',
+  'diffusion_pytorch_model.fp16.bin',
 ] as const;
+
+/** Folder of the autoencoder in that of a whole pipeline of diffusers. */
+export const pipelinePart = 'vae';
 
 /**
  * Opens a folder of diffusers, or what `autoencoder` and `pipeline import` leave.
@@ -39,12 +46,15 @@ export const diffusersWeightsNames = [
  */
 export async function openAutoencoderSource(folder: string): Promise<AutoencoderSource> {
   if (existsSync(join(folder, autoencoderFileName))) return ours(folder);
+  const part = join(folder, pipelinePart);
+  if (!existsSync(join(folder, diffusersConfigName)) && existsSync(join(part, diffusersConfigName)))
+    return openAutoencoderSource(part);
   const configPath = join(folder, diffusersConfigName);
   const weights = diffusersWeightsNames.map((name) => join(folder, name)).find(existsSync);
   if (!existsSync(configPath) || weights === undefined)
     throw new UserError({
       code: 'autoencoder-missing',
-      message: `${folder}: expected ${diffusersConfigName} and ${diffusersWeightsNames.join(' or ')}, or ${autoencoderFileName}.`,
+      message: `${folder}: expected ${diffusersConfigName} and ${diffusersWeightsNames[0]} (or .bin, shards with their index, or .fp16), here or in ${pipelinePart}/, or ${autoencoderFileName}.`,
       remedy: "Name the folder of an AutoencoderKL as diffusers' save_pretrained leaves it.",
     });
   const { config, scalingFactor } = readDiffusersConfig(await readJson(configPath), configPath);

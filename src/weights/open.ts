@@ -4,15 +4,12 @@ import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { foreignFolder } from '../formats/foreign-file.js';
-import { pinnedCommit, repositoryFiles } from '../formats/hub/files.js';
-import { parseRepository } from '../formats/hub/repository.js';
+import { hubFile, pinnedCommit } from '../formats/hub/files.js';
+import type { DownloadProgress } from '../formats/hub/hub.js';
+import { hubPlace, isHubPath, parseRepository } from '../formats/hub/repository.js';
 import { openWeightsFile, type WeightsFile } from '../formats/weights-file.js';
-import {
-  type AutoencoderSource,
-  diffusersConfigName,
-  diffusersWeightsNames,
-  openAutoencoderSource,
-} from './autoencoder-source.js';
+import { downloadAutoencoder } from './autoencoder-download.js';
+import { type AutoencoderSource, diffusersConfigName, openAutoencoderSource } from './autoencoder-source.js';
 import type { ModelHints, ModelSource } from './model-source.js';
 import { referenceSource } from './reference-source.js';
 import { autoencoderFileName, modelFileName } from './saved-files.js';
@@ -60,9 +57,8 @@ export type WeightsSource =
 
 interface OpenWeightsOptions {
   readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-  /** Callback with the bytes of a download. */
-  readonly onDownload: (file: string, done: number, total: number) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onDownload?: DownloadProgress | undefined;
 }
 
 /**
@@ -75,12 +71,13 @@ export async function openWeights(
   hints: ModelHints,
   { env, signal, onDownload }: OpenWeightsOptions,
 ): Promise<WeightsSource> {
+  if (isHubPath(name))
+    return { kind: 'model', source: await openNamedModel(name, hints, { env, signal, onDownload }) };
   const path = resolve(name);
   const repository = existsSync(path) ? undefined : parseRepository(name);
   if (repository !== undefined) {
     const commit = await pinnedCommit(repository, { env, signal });
-    const wanted = [[diffusersConfigName], diffusersWeightsNames];
-    const folder = await repositoryFiles(repository, commit, wanted, { env, signal, onProgress: onDownload });
+    const folder = await downloadAutoencoder(repository, commit, { env, signal, onProgress: onDownload });
     return { kind: 'autoencoder', source: await openAutoencoderSource(folder) };
   }
   if (!existsSync(path))
@@ -88,7 +85,8 @@ export async function openWeights(
       code: 'file-missing',
       usage: true,
       message: `${path}: there is no such file or folder.`,
-      remedy: 'Check the path; a repository on Hugging Face is written OWNER/NAME.',
+      remedy:
+        'Check the path; an autoencoder on Hugging Face is written OWNER/NAME, a model hf://OWNER/NAME/FILE.',
     });
   const isAutoencoder =
     statSync(path).isDirectory() &&
@@ -96,4 +94,16 @@ export async function openWeights(
   return isAutoencoder
     ? { kind: 'autoencoder', source: await openAutoencoderSource(path) }
     : { kind: 'model', source: await openModel(path, hints) };
+}
+
+/** Opens a model at a path or on Hugging Face (`hf://OWNER/NAME/FILE`). @throws UserError as `openModel` */
+export async function openNamedModel(
+  name: string,
+  hints: ModelHints,
+  { env, signal, onDownload }: OpenWeightsOptions,
+): Promise<ModelSource> {
+  if (!isHubPath(name)) return openModel(resolve(name), hints);
+  const place = hubPlace(name);
+  const commit = await pinnedCommit(place.repository, { env, signal }, place.file);
+  return openModel(await hubFile(place, commit, { env, signal, onProgress: onDownload }), hints);
 }

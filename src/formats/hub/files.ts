@@ -1,22 +1,40 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
+import { basename, join, posix } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
+import { weightsName } from '../foreign-file.js';
+import { readIndex } from '../safetensors/shards.js';
 import type { DownloadProgress, Hub, HubFile, HubOptions } from './hub.js';
-import { CachedRepository, type HubEnvironment, hubEnvironment, type Repository } from './repository.js';
+import {
+  CachedRepository,
+  type HubEnvironment,
+  hubEnvironment,
+  type HubPlace,
+  type Repository,
+} from './repository.js';
 
 /**
  * The commit that a revision stands for: from the cache where it is known there, without asking anyone.
  *
+ * @param file that it is to have, which is checked where someone is asked
  * @returns the full hash
- * @throws UserError `hub-offline`, `hub-refused` or `hub-unreachable`
+ * @throws UserError `hub-offline`, `hub-refused`, `hub-unreachable` or `hub-file-missing`
  */
-export async function pinnedCommit(repository: Repository, options: HubOptions): Promise<string> {
+export async function pinnedCommit(
+  repository: Repository,
+  options: HubOptions,
+  file?: string,
+): Promise<string> {
   const environment = hubEnvironment(options.env);
   const cached = new CachedRepository(environment.cache, repository);
   if (cached.commit !== undefined) return cached.commit;
   if (environment.offline) throw offline(repository, environment.cache);
   return withHub(environment, options, async (hub) => {
-    const { commit } = await hub.look(repository);
+    const { commit, files } = await hub.look(repository);
+    if (file !== undefined) choose(repository, [file], files);
     await cached.remember(commit);
     return commit;
   });
@@ -32,7 +50,7 @@ export async function repositoryFiles(
   repository: Repository,
   commit: string,
   wanted: readonly (readonly string[])[],
-  options: HubOptions & { readonly onProgress?: DownloadProgress },
+  options: HubOptions & { readonly onProgress?: DownloadProgress | undefined },
 ): Promise<string> {
   const environment = hubEnvironment(options.env);
   const cached = new CachedRepository(environment.cache, repository);
@@ -47,6 +65,69 @@ export async function repositoryFiles(
       await downloadFile(hub, cached, repository, commit, file, options.onProgress ?? (() => undefined));
   });
   return cached.snapshot(commit);
+}
+
+/**
+ * Brings a file of weights of a commit into the cache; of the index of several, all of them.
+ *
+ * @returns its path
+ * @throws UserError as `repositoryFiles`
+ */
+export async function hubFile(
+  { repository, file }: HubPlace,
+  commit: string,
+  options: HubOptions & { readonly onProgress?: DownloadProgress | undefined },
+): Promise<string> {
+  const path = join(await repositoryFiles(repository, commit, [[file]], options), file);
+  const shards = await shardsOf(path, file);
+  await repositoryFiles(
+    repository,
+    commit,
+    shards.map((shard) => [shard]),
+    options,
+  );
+  return path;
+}
+
+/**
+ * SHA-256 of a file in the cache, which is compared with the name that it is kept under.
+ *
+ * @throws UserError `hub-file-damaged`
+ */
+export async function cachedDigest(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const stream = createReadStream(path, { highWaterMark: 1 << 20 });
+  await pipeline(stream, hash, signal === undefined ? {} : { signal });
+  const digest = hash.digest('hex');
+  const blob = await realpath(path);
+  const expected = basename(blob);
+  if (!/^[0-9a-f]{64}$/.test(expected) || expected === digest) return digest;
+  throw new UserError({
+    code: 'hub-file-damaged',
+    message: `${blob}: its SHA-256 is ${digest}, and should be its name.`,
+    remedy: 'Delete it and run again: it is downloaded once more.',
+  });
+}
+
+/** The path of a file of weights in the cache, with all that belongs to it; nothing is asked or downloaded. */
+export async function cachedHubFile(
+  { repository, file }: HubPlace,
+  env: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  const path = cachedFile(repository, file, env);
+  if (path === undefined) return undefined;
+  const isWhole = (await shardsOf(path, file)).every(
+    (shard) => cachedFile(repository, shard, env) !== undefined,
+  );
+  return isWhole ? path : undefined;
+}
+
+/** Names of the files of an index in its repository; none for any other file. */
+async function shardsOf(path: string, file: string): Promise<string[]> {
+  if (!file.endsWith('.index.json')) return [];
+  return [...new Set(Object.values(await readIndex(path)))].map((name) =>
+    posix.join(posix.dirname(file), name),
+  );
 }
 
 /** The path of a file of a repository if it is in the cache; nothing is asked or downloaded. */
@@ -77,11 +158,21 @@ function choose({ id }: Repository, names: readonly string[], files: readonly Hu
     const file = files.find((candidate) => candidate.name === name);
     if (file !== undefined) return file;
   }
+  const there = files.map(({ name }) => name).filter((name) => weightsName.test(name));
+  const near = nearestNames(names[0]!, there).slice(0, 6);
+  const more = there.length - near.length;
   throw new UserError({
     code: 'hub-file-missing',
-    message: `${id} has no ${names.join(' or ')}.`,
-    remedy: 'Name the repository of an autoencoder of diffusers, such as stabilityai/sd-vae-ft-ema.',
+    message: `${id} has no ${names.join(' or ')}; its weights are ${near.length === 0 ? 'none' : near.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`,
+    remedy: `An autoencoder of diffusers is named by its repository, such as stabilityai/sd-vae-ft-ema; a file of weights as hf://${id}/${near[0] ?? 'FILE'}.`,
   });
+}
+
+/** Names sorted by how near they are to one, wherever they are. */
+function nearestNames(name: string, names: readonly string[]): string[] {
+  const away = (other: string) =>
+    distance(posix.basename(other).toLowerCase(), posix.basename(name).toLowerCase());
+  return [...names].sort((a, b) => away(a) - away(b));
 }
 
 function offline({ id, revision }: Repository, cache: string): UserError {

@@ -82,7 +82,7 @@ export class Hub {
       return await retry(work, gained, policy, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      throw error instanceof UserError ? error : this.failure(repository, error);
+      throw error instanceof UserError ? error : await this.failure(repository, error);
     }
   }
 
@@ -90,18 +90,46 @@ export class Hub {
     return this.http.close();
   }
 
-  private failure({ id, revision }: Repository, error: unknown): UserError {
-    const status = error instanceof RefusedError ? error.status : undefined;
-    const isHidden = status === 401 || status === 403 || status === 404;
+  private async failure({ id, revision }: Repository, error: unknown): Promise<UserError> {
+    const refused = error instanceof RefusedError ? error : undefined;
+    const [problem, remedy] =
+      refused?.reason === 'GatedRepo'
+        ? [
+            'access to it is restricted to those who accepted its conditions',
+            `Accept them on ${withoutSecrets(this.environment.endpoint)}/${id}, then set HF_TOKEN to a token of that account.`,
+          ]
+        : refused?.reason === 'RevisionNotFound'
+          ? [`it has no revision ${revision}`, await this.revisionsOf(id)]
+          : [undefined, undefined];
+    const isHidden = refused?.status !== undefined && [401, 403, 404].includes(refused.status);
     return new UserError({
-      code: error instanceof RefusedError ? 'hub-refused' : 'hub-unreachable',
-      message: `${id}@${revision} cannot be downloaded: ${rootMessage(error)}.`,
-      remedy: isHidden
-        ? 'Check its name and revision, as for a folder its path; for a repository that needs permission set HF_TOKEN.'
-        : 'Check the network, HTTPS_PROXY and HF_ENDPOINT, then run again: what is there already is kept. Or put the repository into the cache of Hugging Face (HF_HOME), or name a folder with its files.',
+      code: refused ? 'hub-refused' : 'hub-unreachable',
+      message: `${id}@${revision} cannot be downloaded: ${problem === undefined ? '' : `${problem}; `}${rootMessage(error)}.`,
+      remedy:
+        remedy ??
+        (isHidden
+          ? 'Check its name and revision, as for a folder its path; for a repository that needs permission set HF_TOKEN.'
+          : 'Check the network, HTTPS_PROXY and HF_ENDPOINT, then run again: what is there already is kept. Or put the repository into the cache of Hugging Face (HF_HOME), or name a folder with its files.'),
       cause: error,
     });
   }
+
+  /** Tells which revisions there are, as far as the server says. */
+  private async revisionsOf(id: string): Promise<string | undefined> {
+    try {
+      const address = `${this.environment.endpoint}/api/models/${id}/refs`;
+      const refs = (await (await this.http.get(address, this.headers, this.options.signal)).json()) as Refs;
+      const names = [...(refs.branches ?? []), ...(refs.tags ?? [])].map(({ name }) => name);
+      return `Its branches and tags: ${names.slice(0, 12).join(', ')}. The full hash of a commit names one, too.`;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+interface Refs {
+  readonly branches?: readonly { readonly name: string }[];
+  readonly tags?: readonly { readonly name: string }[];
 }
 
 interface Answer {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { UserError } from '../../base/errors.js';
 
 /** Settings of Hugging Face from the environment, by the variables of its own libraries. */
 export interface HubEnvironment {
@@ -54,7 +55,42 @@ export interface Repository {
   readonly revision: string;
 }
 
-const pattern = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w./-]+))?$/;
+const pattern = /^(?:hf:\/\/)?([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w./-]+))?$/;
+
+/** A file of a repository. */
+export interface HubPlace {
+  readonly repository: Repository;
+  /** Path of the file in the repository. */
+  readonly file: string;
+}
+
+/** Tells whether a path is meant to be of a file on Hugging Face. */
+export const isHubPath = (path: string): boolean => path.startsWith('hf://');
+
+const placePattern =
+  /^hf:\/\/([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w.-]+|refs\/(?:pr|convert)\/[\w.-]+))?\/([^@]+?)(?:@([\w./-]+))?$/;
+
+/**
+ * Reads `hf://OWNER/NAME/FILE`, optionally with `@REVISION` at its end or after the name.
+ *
+ * @throws UserError `hub-path-malformed`
+ */
+export function hubPlace(path: string): HubPlace {
+  const [, id, before, file, after] = placePattern.exec(path) ?? [];
+  const revision = before ?? after ?? 'main';
+  const isWhole =
+    id !== undefined &&
+    file?.split('/').every((part) => !['', '.', '..'].includes(part)) === true &&
+    (before === undefined || after === undefined) &&
+    !revision.includes('..');
+  if (isWhole && !/^(datasets|spaces)\//.test(id)) return { repository: { id, revision }, file };
+  throw new UserError({
+    code: 'hub-path-malformed',
+    usage: true,
+    message: `${path}: a file of a model on Hugging Face is written hf://OWNER/NAME/FILE or hf://OWNER/NAME/FILE@REVISION.`,
+    remedy: 'For example hf://nyu-visionx/SiT-collections/SiT-XL-2-256.pt.',
+  });
+}
 
 /** Reads `organisation/name`, optionally with `@revision`; nothing for any other text, such as a path. */
 export function parseRepository(text: string): Repository | undefined {

@@ -71,7 +71,7 @@ export function fingerprintOf(origin: Origin): string {
   for (const { paths, digest } of origin.inputs)
     for (const path of paths) config = replaceAt(config, path, { content: digest });
   for (const [key, value] of Object.entries(origin.pins ?? {}))
-    config = replaceAt(config, [key], { pinned: value });
+    config = replaceAt(config, key.split('.'), { pinned: value });
   return hashJson({
     format,
     kind: origin.kind,

@@ -37,6 +37,8 @@ export interface LockedStage {
   readonly inputs?: Readonly<Record<string, LockedInput>>;
   /** Revision of what was fetched, where the stage tells one. */
   readonly revision?: string;
+  /** SHA-256 of the file that was downloaded. */
+  readonly sha256?: string;
   readonly fingerprint: string;
   /** Hash of the output; absent where all of it tells how it was made, as a report does. */
   readonly output?: string;

@@ -30,7 +30,7 @@ function lockStage(
   manifest: Manifest,
   usual: Environment,
 ): LockedStage {
-  const { revision } = manifest.summary;
+  const { revision, sha256 } = manifest.summary;
   const figures = Object.entries(manifest.summary).filter(
     ([name, value]) => typeof value !== 'string' && !manifest.measured?.includes(name),
   );
@@ -41,6 +41,7 @@ function lockStage(
   return {
     ...lockOrigin(origin),
     ...(typeof revision === 'string' && { revision }),
+    ...(typeof sha256 === 'string' && { sha256 }),
     fingerprint: accepted ? fingerprint : manifest.fingerprint,
     ...(accepted && { accepted: { output: accepted.output, differences: accepted.differences } }),
     ...(output !== undefined && { output }),

@@ -115,7 +115,7 @@ interface Marker {
 
 function marked({ config, withoutEffect, references, inputs, pins = {} }: Origin): Json {
   let result = config;
-  for (const [key, value] of Object.entries(pins)) result = replaceAt(result, [key], value);
+  for (const [key, value] of Object.entries(pins)) result = replaceAt(result, key.split('.'), value);
   for (const { path, fingerprint, content = '', stage } of references)
     result = replaceAt(result, path, {
       '\0content': content,

@@ -4,7 +4,16 @@ import standalone from 'ajv/dist/standalone/index.js';
 import { decided } from './alternatives.js';
 import type { Schema, Validator } from './schema.js';
 
-const annotations = ['unit', 'patternHint', 'stageRef', 'isPath', 'presets', 'affectsOutput', 'orElse'];
+const annotations = [
+  'unit',
+  'patternHint',
+  'stageRef',
+  'isPath',
+  'mayBeAddress',
+  'presets',
+  'affectsOutput',
+  'orElse',
+];
 
 const keywords: readonly CodeKeywordDefinition[] = [
   {

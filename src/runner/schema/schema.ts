@@ -37,6 +37,8 @@ export interface Schema {
   readonly patternHint?: string;
   /** The string is the path of a file or folder; a relative one starts at the file that it is written in. */
   readonly isPath?: true;
+  /** The path may be an address, such as `hf://owner/name/file`; the kind of the stage checks it. */
+  readonly mayBeAddress?: true;
   /** The string is the id of a stage of one of these kinds. */
   readonly stageRef?: readonly string[] | 'any';
   /**

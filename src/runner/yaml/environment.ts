@@ -176,6 +176,9 @@ export function changeTexts(root: Tree, schema: Schema, change: ScalarChange): T
   return visit(root, schema);
 }
 
+/** Tells an address, such as `hf://owner/name/file`, from a path. */
+export const isAddress = (path: string): boolean => /^[a-z][a-z\d+.-]*:\/\//i.test(path);
+
 /**
  * Makes relative paths of extended files relative to the pipeline file's folder. Those of `--set` options are relative to
  * it already.
@@ -184,7 +187,7 @@ export function rebasePaths(tree: Tree, schema: Schema, directory: string): Tree
   return changeTexts(tree, schema, (scalar, place) => {
     const { file } = scalar.span.source;
     const path = String(scalar.value);
-    if (place?.isPath !== true || file === optionFile || isAbsolute(path)) return scalar;
+    if (place?.isPath !== true || file === optionFile || isAbsolute(path) || isAddress(path)) return scalar;
     const from = dirname(file);
     return from === directory ? scalar : { ...scalar, value: relative(directory, join(from, path)) || '.' };
   });

@@ -114,8 +114,10 @@ function readConfig(
   context: CheckContext,
 ): DiffusersAutoencoder | undefined {
   const repository = parseRepository(weights);
-  const beside = join(resolve(context.directory, weights), configName);
-  const paths = [beside, repository && cachedFile(repository, configName, process.env)];
+  const paths = [configName, `vae/${configName}`].flatMap((name) => [
+    join(resolve(context.directory, weights), name),
+    repository && cachedFile(repository, name, process.env),
+  ]);
   for (const path of paths) {
     const json = path === undefined ? undefined : readJson(path);
     if (json !== undefined) return readDiffusersConfig(json, path!);

@@ -1,20 +1,16 @@
 import { resolve } from 'node:path';
 import type { Observable } from 'rxjs';
 import { abortable, everyMs, fromWork } from '../../base/streams.js';
-import { repositoryFiles } from '../../formats/hub/files.js';
 import { parseRepository } from '../../formats/hub/repository.js';
 import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
-import {
-  diffusersConfigName,
-  diffusersWeightsNames,
-  openAutoencoderSource,
-} from '../../weights/autoencoder-source.js';
+import { downloadAutoencoder } from '../../weights/autoencoder-download.js';
+import { openAutoencoderSource } from '../../weights/autoencoder-source.js';
 import { writeAutoencoder } from '../../weights/write.js';
+import { downloadProgress } from '../pretrained/place.js';
 
 const progressEveryMs = 100;
-const bytesPerMegabyte = 1e6;
 
 type Config = PretrainedAutoencoderConfig;
 
@@ -57,16 +53,9 @@ function download(
   tell: (event: StageEvent) => void,
   signal: AbortSignal,
 ): Promise<string> {
-  return repositoryFiles(parseRepository(weights)!, commit, [[diffusersConfigName], diffusersWeightsNames], {
+  return downloadAutoencoder(parseRepository(weights)!, commit, {
     env: process.env,
     signal,
-    onProgress: (_, done, total) => {
-      tell({
-        type: 'progress',
-        done: Math.floor(done / bytesPerMegabyte),
-        total: Math.ceil(total / bytesPerMegabyte),
-        unit: 'MB',
-      });
-    },
+    onProgress: downloadProgress(tell),
   });
 }

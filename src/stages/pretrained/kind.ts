@@ -1,8 +1,7 @@
-import { resolve } from 'node:path';
 import type { PretrainedConfig } from '../../generated/index.js';
 import type { StageKind } from '../../runner/stage.js';
 import { runLater } from '../shared/run-later.js';
-import { isFile } from './classes.js';
+import { addressIsWhole, localInputs, pinPath } from './place.js';
 
 export const stage: StageKind<PretrainedConfig> = {
   name: 'pretrained',
@@ -20,8 +19,12 @@ export const stage: StageKind<PretrainedConfig> = {
   ],
   dependsOnPrecision: false,
   dependsOnSeed: false,
-  externalInputs: ({ path, classes }, folder) =>
-    [path, ...(isFile(classes) ? [classes.file] : [])].map((input) => resolve(folder, input)),
+  externalInputs: localInputs,
+  pin: async (config, _folder, signal) => {
+    const commit = await pinPath(config, signal);
+    return commit === undefined ? {} : { path: commit };
+  },
+  checks: [addressIsWhole],
   describe: async (config, _resolve, _runtime, folder) =>
     (await import('./open-pretrained.js')).describePretrained(config, folder),
   run: runLater(() => import('./run.js')),

@@ -7,6 +7,7 @@ import { sizeOf } from '../../tensorflow/data-types.js';
 import type { ModelSource } from '../../weights/model-source.js';
 import { writeSaved } from '../../weights/write.js';
 import { openPretrained } from './open-pretrained.js';
+import { downloadProgress, locate, originOf } from './place.js';
 
 const progressEveryMs = 100;
 
@@ -15,9 +16,13 @@ export function run(config: PretrainedConfig, context: StageContext): Observable
   return take(config, context).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal));
 }
 
-function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }: StageContext) {
+function take(config: PretrainedConfig, { pipelineDirectory: folder, directory, pins }: StageContext) {
   return fromWork<StageEvent>(async (tell, signal) => {
-    const source = await openPretrained(config, folder);
+    const located = await locate(config, folder, pins?.path, {
+      signal,
+      onProgress: downloadProgress(tell),
+    });
+    const source = await openPretrained(located.path, config, folder);
     try {
       await writeSaved(source, directory, {
         signal,
@@ -26,7 +31,7 @@ function take(config: PretrainedConfig, { pipelineDirectory: folder, directory }
         },
       });
       for (const message of source.told) tell({ type: 'notice', level: 'info', message });
-      tell({ type: 'summary', values: summaryOf(source) });
+      tell({ type: 'summary', values: { ...originOf(located), ...summaryOf(source) } });
     } finally {
       await source.close();
     }

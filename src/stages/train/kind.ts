@@ -1,7 +1,6 @@
-import { resolve } from 'node:path';
 import type { TrainConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
-import { isFile } from '../pretrained/classes.js';
+import { addressIsWhole, localInputs, pinPath } from '../pretrained/place.js';
 import { assumedScaleHolds, encodedImagesHalve, flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
@@ -35,12 +34,11 @@ export const stage: ShownKind<TrainConfig> = {
   dependsOnPrecision: true,
   dependsOnEngine: true,
   dataParallel: true,
-  externalInputs: ({ start }, folder) =>
-    typeof start === 'object'
-      ? [start.path, ...(isFile(start.classes) ? [start.classes.file] : [])].map((path) =>
-          resolve(folder, path),
-        )
-      : [],
+  externalInputs: ({ start }, folder) => (typeof start === 'object' ? localInputs(start, folder) : []),
+  pin: async ({ start }, _folder, signal) => {
+    const commit = typeof start === 'object' ? await pinPath(start, signal) : undefined;
+    return commit === undefined ? {} : { 'start.path': commit };
+  },
   isIncidental: isIncidentalToTraining,
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
@@ -48,6 +46,7 @@ export const stage: ShownKind<TrainConfig> = {
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
   checks: [
+    addressIsWhole,
     encodedImagesHalve,
     flippedClassesExist,
     croppingIsOfImages,

@@ -169,7 +169,7 @@ class Training {
       type: 'summary',
       values: {
         steps,
-        ...(this.start && { start: startSummary(this.start, this.start.carry) }),
+        ...(this.start && { ...this.start.origin, start: startSummary(this.start, this.start.carry) }),
         parameters,
         samples: steps * config.globalBatch,
         expectedMemoryMegabytes: toMegabytes(expectedMemory(config, model, share.size, data.readingBytes)),

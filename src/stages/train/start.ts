@@ -15,7 +15,8 @@ import type { Trainer, ValueOf } from '../../training/trainer.js';
 import type { ModelDescription, ModelSource } from '../../weights/model-source.js';
 import { readSavedModel } from '../../weights/saved-files.js';
 import { savedSource } from '../../weights/saved-source.js';
-import { openPretrained } from '../pretrained/open-pretrained.js';
+import { openPlanned, openPretrained } from '../pretrained/open-pretrained.js';
+import { locate, originOf } from '../pretrained/place.js';
 import {
   type PlannedImages,
   type PlannedLatents,
@@ -27,6 +28,8 @@ import { modelConfig } from './config.js';
 /** The model that training starts from. */
 export interface StartModel {
   readonly name: string;
+  /** Commit and SHA-256 of a file that was downloaded. */
+  readonly origin: Readonly<Record<string, string>>;
   readonly description: ModelDescription;
   /** Sentences that say what was taken for what in its file. */
   readonly told: readonly string[];
@@ -37,18 +40,25 @@ export interface StartModel {
 /** Finds the model that a stage starts from; nothing where it starts from none. */
 export async function findStart(
   { start }: TrainConfig,
-  { input, pipelineDirectory }: Pick<StageContext, 'input' | 'pipelineDirectory'>,
+  {
+    input,
+    pipelineDirectory: folder,
+    pins,
+    signal,
+  }: Pick<StageContext, 'input' | 'pipelineDirectory' | 'pins' | 'signal'>,
 ): Promise<StartModel | undefined> {
   if (start === undefined) return undefined;
   if (typeof start === 'object') {
-    const open = () => openPretrained(start, pipelineDirectory);
-    return { name: start.path, ...(await describedBy(open)), open };
+    const located = await locate(start, folder, pins?.['start.path'], { signal });
+    const open = () => openPretrained(located.path, start, folder);
+    return { name: start.path, origin: originOf(located), ...(await describedBy(open)), open };
   }
   const { directory } = input(start);
   const { weights, ...description } = await readSavedModel(directory);
   const paths: Readonly<Record<string, string | undefined>> = weights;
   return {
     name: start,
+    origin: {},
     description,
     told: [],
     open: (decay) => {
@@ -151,18 +161,21 @@ export async function plannedCarry(
 
 type PlannedStart = Pick<TrainConfig, 'interpolant' | 'prediction'> & CarriedModel;
 
+async function plannedFile(config: PretrainedConfig, folder: string): Promise<PlannedStart | undefined> {
+  const source = await openPlanned(config, folder);
+  await source?.close();
+  return source?.description;
+}
+
 async function plannedStart(
   start: NonNullable<TrainConfig['start']>,
   resolve: Resolve,
   directory: string,
 ): Promise<PlannedStart | undefined> {
-  if (typeof start === 'object')
-    return (await describedBy(() => openPretrained(start, directory))).description;
+  if (typeof start === 'object') return plannedFile(start, directory);
   const { kind, config, output } = resolve(start);
   if (output !== undefined) return readSavedModel(output.directory);
-  if (kind === 'pretrained')
-    return (await describedBy(() => openPretrained(config as unknown as PretrainedConfig, directory)))
-      .description;
+  if (kind === 'pretrained') return plannedFile(config as unknown as PretrainedConfig, directory);
   const training = config as unknown as TrainConfig;
   const latents = plannedTrainingLatents(training, resolve);
   if (latents === undefined) return undefined;

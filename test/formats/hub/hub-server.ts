@@ -23,6 +23,10 @@ export class HubServer {
   elsewhere: string | undefined;
   /** Needed to see the repository at all. */
   token: string | undefined;
+  /** Accepted conditions are needed for the files, and nobody has accepted them. */
+  gated = false;
+  /** Branches and tags; any other revision than these and the commit is none. */
+  branches: readonly string[] | undefined;
   private readonly server: Server;
 
   private constructor(
@@ -59,11 +63,19 @@ export class HubServer {
     const { range, authorization } = request.headers;
     this.requests.push({ path, range, token: authorization });
     if (this.token !== undefined && authorization !== `Bearer ${this.token}`) response.writeHead(401).end();
-    else if (path.startsWith(`/api/models/${this.id}/revision/`)) this.describe(response);
+    else if (path === `/api/models/${this.id}/refs`)
+      response.end(JSON.stringify({ branches: this.branches?.map((name) => ({ name })), tags: [] }));
+    else if (path.startsWith(`/api/models/${this.id}/revision/`))
+      this.describe(/revision\/([^?]+)/.exec(path)![1]!, response);
+    else if (this.gated) response.writeHead(403, { 'x-error-code': 'GatedRepo' }).end();
     else this.send(path, request, response);
   }
 
-  private describe(response: ServerResponse): void {
+  private describe(revision: string, response: ServerResponse): void {
+    if (revision !== commit && this.branches?.includes(revision) === false) {
+      response.writeHead(404, { 'x-error-code': 'RevisionNotFound' }).end();
+      return;
+    }
     const siblings = Object.entries(this.files).map(([rfilename, { content, large }]) => {
       const size = this.lie(rfilename, content.length);
       const blobId = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
