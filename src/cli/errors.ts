@@ -3,7 +3,7 @@ import { Chalk } from 'chalk';
 import { UserError } from '../base/errors.js';
 import { asUserError, pathOf } from '../base/files.js';
 import { type Diagnostic, formatDiagnostics } from '../runner/diagnostics.js';
-import { formatDifference, type LockDifference, type LockDiffersError } from '../runner/index.js';
+import { formatDifference, type LockDifference, type LockDiffersError } from '../runner/lock/compare.js';
 import type { Origin } from '../runner/pipeline.js';
 import type { Failure } from '../runner/run/events.js';
 import { exitCodes, type Services, usesColor } from './services.js';

@@ -1,7 +1,8 @@
 import { UserError } from '../base/errors.js';
 import { formatDiagnostics } from '../runner/diagnostics.js';
-import { findRunsRoot, makePlan } from '../runner/index.js';
 import { loadPipeline } from '../runner/load.js';
+import { makePlan } from '../runner/plan/plan.js';
+import { findRunsRoot } from '../runner/runs-root.js';
 import type { Services } from './services.js';
 
 /**

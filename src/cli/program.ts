@@ -31,7 +31,7 @@ import { exitCodes, type Services } from './services.js';
  * Does a command's work; its exit code becomes the program's. What cannot be printed fails a command that exists to print
  * something, and not one that `keepsRecords` of what it does.
  */
-export type Perform = (
+type Perform = (
   work: (services: Services) => Promise<number>,
   options?: { readonly keepsRecords: boolean },
 ) => Promise<void>;
@@ -184,7 +184,7 @@ function parseSince(value: string): Date {
   return date;
 }
 
-export function parsePositive(value: string): number {
+function parsePositive(value: string): number {
   if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('A whole number from 1 is expected.');
   return Number(value);
 }

@@ -47,7 +47,7 @@ const stateMarks: Readonly<Record<RunState, string>> = {
   died: '†',
 };
 
-export function stateStyle(state: RunState, chalk: ChalkInstance): (text: string) => string {
+function stateStyle(state: RunState, chalk: ChalkInstance): (text: string) => string {
   const styles: Readonly<Record<RunState, (text: string) => string>> = {
     running: chalk.cyan,
     finished: chalk.green,

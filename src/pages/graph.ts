@@ -4,7 +4,7 @@ export interface GraphNode {
   readonly after: readonly string[];
 }
 
-export interface PlacedNode {
+interface PlacedNode {
   readonly id: string;
   /** Column from the left, 0 for stages that read no other. */
   readonly column: number;

@@ -58,7 +58,7 @@ export class CheckContext<Configs extends object = Record<string, unknown>> {
 }
 
 /** A rule between keys that a schema cannot express; what it finds is in the context's problems. */
-export type StageCheck = (stage: PipelineStage, context: CheckContext) => void;
+type StageCheck = (stage: PipelineStage, context: CheckContext) => void;
 
 /** Rules that pipeline files must obey. */
 export interface PipelineRules {

@@ -9,7 +9,7 @@ export interface Origin {
 }
 
 /** A stage that another stage names. */
-export interface StageReference {
+interface StageReference {
   /** Place in the configuration, with dots: `phases.0.model`. */
   readonly path: string;
   readonly stage: string;

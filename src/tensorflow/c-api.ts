@@ -202,7 +202,7 @@ function chooseKernels(): void {
 }
 
 /** @throws UserError `tensorflow-version` where the library is another release than the one that we are built for. */
-export function checkVersion(found: string, location: Pick<LibraryLocation, 'directory'>): void {
+function checkVersion(found: string, location: Pick<LibraryLocation, 'directory'>): void {
   if (found !== pinnedRelease.version)
     throw new UserError({
       code: 'tensorflow-version',

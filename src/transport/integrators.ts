@@ -9,7 +9,7 @@ export interface Tableau {
 }
 
 /** A method of fixed steps that looks at nothing but the step itself. */
-export interface OneStepIntegrator {
+interface OneStepIntegrator {
   readonly kind: 'oneStep';
   /** The error over a given time falls as the step size to this power. */
   readonly order: number;
@@ -19,7 +19,7 @@ export interface OneStepIntegrator {
 }
 
 /** A method that chooses its own steps. */
-export interface AdaptiveIntegrator {
+interface AdaptiveIntegrator {
   readonly kind: 'adaptive';
   readonly order: number;
   /** The last stage of an accepted step is the next step's first. */
@@ -28,7 +28,7 @@ export interface AdaptiveIntegrator {
 }
 
 /** A method that looks back on the field at earlier steps; the configuration's `order` says on how many. */
-export interface MultistepIntegrator {
+interface MultistepIntegrator {
   readonly kind: 'multistep';
   readonly reference?: string;
 }

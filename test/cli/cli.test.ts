@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { TimedRunEvent } from '../../src/runner/index.js';
+import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { nodeProgram } from '../support/programs.js';
 
 const realMain = 'src/cli/main.ts';

@@ -6,7 +6,7 @@ import { type LoadedPipeline } from '../../src/runner/load.js';
 import { loadPipeline } from '../../src/stages/load.js';
 
 /** A pipeline of one stage a kind, as maps in flow style, to change a line of. */
-export const sound: Readonly<Record<string, string>> = {
+const sound: Readonly<Record<string, string>> = {
   images: '{ uses: images, path: photos, size: 32 }',
   autoencoder: '{ uses: autoencoder, images: images, channels: [8, 16, 32], steps: 10 }',
   latents: '{ uses: encode, images: images, autoencoder: autoencoder }',

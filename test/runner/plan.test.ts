@@ -1,8 +1,10 @@
 import { mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { formatReason, makePlan, type StageRegistry } from '../../src/runner/index.js';
 import type { Pipeline } from '../../src/runner/pipeline.js';
+import { makePlan } from '../../src/runner/plan/plan.js';
+import { formatReason } from '../../src/runner/plan/reasons.js';
+import type { StageRegistry } from '../../src/runner/stage.js';
 import { toyRegistry } from './toy-kinds.js';
 import { run, toyFolder, toyPipeline, type ToyStage, toyStages } from './toy-pipeline.js';
 

@@ -14,7 +14,7 @@ import {
 import { basename, join } from 'node:path';
 import { Observable, throwError } from 'rxjs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { TimedRunEvent } from '../../src/runner/index.js';
+import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { createRunFolder } from '../../src/runner/run/run-folder.js';
 import type { StageEvent } from '../../src/runner/stage.js';
 import { toyRegistry } from './toy-kinds.js';
@@ -197,7 +197,7 @@ describe('an interruption', () => {
     const registry = toyRegistry();
     process.env.TOY_STEP_MS = '5';
     const first: TimedRunEvent[] = [];
-    const { runPipeline } = await import('../../src/runner/index.js');
+    const { runPipeline } = await import('../../src/runner/run/run-pipeline.js');
     await new Promise<void>((resolve, reject) => {
       runPipeline({
         pipeline: pipeline({ steps: 60 }),

@@ -5,9 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { catchError, concat, concatMap, defer, from, type Observable, of, range } from 'rxjs';
 import { UserError } from '../../src/base/errors.js';
 import { abortable } from '../../src/base/streams.js';
+import type { StageContext, StageEvent, StageKind, StageRegistry } from '../../src/runner/stage.js';
 import { pipelineRules } from '../../src/stages/registry.js';
-import type { StageRegistry } from '../../src/runner/index.js';
-import type { StageContext, StageEvent, StageKind } from '../../src/runner/stage.js';
 
 /**
  * Stage kinds without tensors, under the names of the real ones so that real pipeline files can name them.

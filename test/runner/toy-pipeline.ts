@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
-import { type RunOptions, runPipeline, type TimedRunEvent } from '../../src/runner/index.js';
 import type { Pipeline } from '../../src/runner/pipeline.js';
+import type { TimedRunEvent } from '../../src/runner/run/events.js';
+import { type RunOptions, runPipeline } from '../../src/runner/run/run-pipeline.js';
 import { toyRegistry } from './toy-kinds.js';
 
 export interface ToyStage {

@@ -4,22 +4,17 @@ import { join } from 'node:path';
 import { concatMap, defer, lastValueFrom, of, toArray } from 'rxjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CheckContext, PipelineRules } from '../../src/runner/check.js';
-import {
-  makePlan,
-  readLock,
-  runPipeline,
-  type RunOptions,
-  type StageEvent,
-  type StageKind,
-  type StageRegistry,
-  type TimedRunEvent,
-} from '../../src/runner/index.js';
 import { loadPipeline } from '../../src/runner/load.js';
+import { readLock } from '../../src/runner/lock/lock-file.js';
 import type { Pipeline, PipelineStage } from '../../src/runner/pipeline.js';
+import { makePlan } from '../../src/runner/plan/plan.js';
+import type { TimedRunEvent } from '../../src/runner/run/events.js';
+import { type RunOptions, runPipeline } from '../../src/runner/run/run-pipeline.js';
 import { compileValidator } from '../../src/runner/schema/compile-validator.js';
 import { readSchema } from '../../src/runner/schema/schema.js';
-import { loadSweep } from '../../src/runner/sweep/load.js';
+import type { StageEvent, StageKind, StageRegistry } from '../../src/runner/stage.js';
 import type { Launcher } from '../../src/runner/sweep/launcher.js';
+import { loadSweep } from '../../src/runner/sweep/load.js';
 import { planSweep } from '../../src/runner/sweep/plan-sweep.js';
 import { runSweep } from '../../src/runner/sweep/run-sweep.js';
 import { trialsOf } from '../../src/runner/sweep/trial.js';

@@ -18,10 +18,11 @@ import { join } from 'node:path';
 import { concat, defer, finalize, ignoreElements, lastValueFrom, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NpzFile, writeNpz } from '../../src/formats/npz.js';
-import { runPipeline, type TimedRunEvent } from '../../src/runner/index.js';
-import { loadPipeline } from '../../src/stages/load.js';
+import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { executeHere } from '../../src/runner/run/expected-reads.js';
+import { runPipeline } from '../../src/runner/run/run-pipeline.js';
 import { type Manifest, outputHash } from '../../src/runner/store/manifest.js';
+import { loadPipeline } from '../../src/stages/load.js';
 import { stageRegistry } from '../../src/stages/registry.js';
 import { tinyPipeline } from '../support/tiny-pipeline.js';
 

@@ -119,7 +119,7 @@ async function pictures(
 }
 
 /** Three phases over 100 steps, five samples: one of them never leaves the first phase, two never reach the last. */
-export const switches = {
+const switches = {
   firstSteps: 3,
   distance: 'absolute',
   switchRatios: [0.8, 0.5],

@@ -1,4 +1,4 @@
-import { gridOf, type SiTConfig } from '../../src/models/sit/config.js';
+import type { SiTConfig } from '../../src/models/sit/config.js';
 import { sitParameters } from '../../src/models/sit/parameters.js';
 import { openSitSession, sit } from '../../src/models/sit/sit.js';
 import type { Parameter } from '../../src/nn/parameter.js';
@@ -180,9 +180,4 @@ function labels({ classes }: SiTConfig, batch: number): HostTensor {
     [batch],
     Int32Array.from({ length: batch }, (_, i) => (i * 37) % classes),
   );
-}
-
-/** Tokens of a sample. */
-export function tokensOf(model: SiTConfig): number {
-  return gridOf(model) ** 2;
 }

@@ -1,5 +1,5 @@
 /** Numbers with a shape: a host tensor, a tensor of a file, or anything like them. */
-export interface ShapedNumbers {
+interface ShapedNumbers {
   readonly shape: readonly number[];
   readonly data: List<number | bigint>;
 }

@@ -13,7 +13,7 @@ import {
 } from '../../src/tensorflow/index.js';
 
 /** A program that is ready to run. */
-export type Runnable<I extends Tensors, O extends Tensors> = (
+type Runnable<I extends Tensors, O extends Tensors> = (
   inputs: Readonly<Record<keyof I, HostTensor>>,
 ) => Promise<Readonly<Record<keyof O, HostTensor>>>;
 

@@ -21,7 +21,7 @@ export interface Contents {
   readonly ignored: number;
 }
 
-export interface ListOptions {
+interface ListOptions {
   /** Absolute paths of all files that belong together, in order: what one of them lacks another may have. */
   readonly files: readonly string[];
 }

@@ -7,8 +7,6 @@ import { findInLabelsFile, type LabelsFile } from './labels-file.js';
 import { compareNames, type Findings, type LabelledImages, listSome } from './walk.js';
 
 export type { LabelledImages } from './walk.js';
-export type { LabelsFile } from './labels-file.js';
-export { listSome } from './walk.js';
 
 interface ScanOptions {
   /** Place of the images, as of `locationOf`. */
@@ -19,7 +17,7 @@ interface ScanOptions {
 }
 
 /** Source of the classes. */
-export type LabelsSource = 'folders' | LabelsFile;
+type LabelsSource = 'folders' | LabelsFile;
 
 /**
  * Finds images and their classes, without opening any. The order is that of storage, by path in folders: the same

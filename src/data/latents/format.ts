@@ -16,7 +16,7 @@ export interface LatentFormat {
 }
 
 /** Sums over a shard's straight samples, one a channel: of the means, and of mean² + standard deviation². */
-export interface ChannelSums {
+interface ChannelSums {
   readonly first: readonly number[];
   readonly second: readonly number[];
 }

@@ -130,7 +130,7 @@ const dtypes: Readonly<Record<string, SafetensorsDtype | undefined>> = {
 export const largestPickle = 64 * 2 ** 20;
 
 /** The type of a storage, as a checkpoint names it. */
-export class StorageType {
+class StorageType {
   constructor(
     /** PyTorch's. */
     readonly name: string,

@@ -10,7 +10,7 @@ import { openSafetensors, type SafetensorsFile } from './reader.js';
 import { byLayout, type TensorSource, writeSafetensors } from './writer.js';
 
 /** Files are kept below this size, which some file systems and tools end at. */
-export const largestFileBytes = 2 ** 31 - 1;
+const largestFileBytes = 2 ** 31 - 1;
 
 const indexEnding = '.safetensors.index.json';
 /** Bytes that a header needs for a tensor beside its name: its type, shape and offsets. */

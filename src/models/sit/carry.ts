@@ -15,7 +15,7 @@ export interface CarriedModel {
 export type WeightOf = (name: string) => HostTensor | Promise<HostTensor>;
 
 /** Fate of each class's row of the label table. */
-export interface CarriedClasses {
+interface CarriedClasses {
   /** Label in the other model for each class; undefined where that has none of the name. */
   readonly rows: readonly (number | undefined)[];
   /** Names of the classes that are new. */
@@ -104,7 +104,7 @@ function wayOf(name: string, there: readonly number[] | undefined, here: readonl
 }
 
 /** @throws UserError `weights-not-carried` where models differ in width or heads. */
-export function checkCarried(from: SiTConfig, to: SiTConfig): void {
+function checkCarried(from: SiTConfig, to: SiTConfig): void {
   const differences = (['hiddenSize', 'heads'] as const)
     .filter((key) => from[key] !== to[key])
     .map((key) => `${key} is ${from[key]} there and ${to[key]} here`);

@@ -54,7 +54,7 @@ export function biasNumbers(config: SiTConfig): number {
 }
 
 /** A model as it is sampled from, alone or in a phase. */
-export interface SampledModel {
+interface SampledModel {
   readonly model: SiTConfig;
   /** Autoguidance's. */
   readonly base?: SiTConfig | undefined;

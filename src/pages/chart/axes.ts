@@ -40,7 +40,7 @@ export function curvePath(steps: readonly number[], values: readonly number[], x
   return `M${points.join('L')}${points.length === 1 ? 'h0' : ''}`;
 }
 
-export function percent(place: number): string {
+function percent(place: number): string {
   return `${round(place * 100)}%`;
 }
 

@@ -47,7 +47,7 @@ export async function* walkFiles(
   if (batch.length > 0) yield batch;
 }
 
-export const batchSize = 64;
+const batchSize = 64;
 
 /** The file at a path, or all below the folder there. Names begin at `base`; that of a lone file is empty. */
 async function* filesAt(

@@ -39,7 +39,7 @@ interface Root {
 }
 
 /** Hashes that the files which a stage reads must have: those of other stages' outputs, and those from outside. */
-export function expectationOf(reads: StageReads): Expectation {
+function expectationOf(reads: StageReads): Expectation {
   const roots: readonly Root[] = [
     ...reads.outputs.map(({ directory, fingerprint }) => ({
       path: directory,

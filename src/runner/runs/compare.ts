@@ -42,14 +42,20 @@ async function differences(runs: readonly Run[]): Promise<readonly Configuration
     const entries = configurations.map((configuration) => configuration.get(key));
     const [first, ...rest] = entries;
     if (rest.every((entry) => isDeepStrictEqual(entry?.value, first?.value))) return [];
-    return [{ key, values: entries.map((entry) => entry?.value), origins: entries.map((entry) => entry?.origin) }];
+    return [
+      { key, values: entries.map((entry) => entry?.value), origins: entries.map((entry) => entry?.origin) },
+    ];
   });
 }
 
 async function comparedFigures(runs: readonly Run[]): Promise<readonly ComparedFigure[]> {
   const tables = await Promise.all(
     runs.map(async (run) => {
-      const figures = await Promise.all(Object.keys(run.record.stages).reverse().map((stage) => figuresOf(run, stage)));
+      const figures = await Promise.all(
+        Object.keys(run.record.stages)
+          .reverse()
+          .map((stage) => figuresOf(run, stage)),
+      );
       return new Map(figures.flat().map((figure) => [`${figure.stage} ${figure.name}`, figure]));
     }),
   );

@@ -35,7 +35,8 @@ export async function readConfiguration({ directory }: Run): Promise<readonly Co
     readText(join(directory, originsName)),
   ]);
   if (resolved === undefined) return [];
-  const places = parsed(() => JSON.parse(origins ?? '{}')) as Readonly<Record<string, unknown>> | null | undefined;
+  const places = parsed(() => JSON.parse(origins ?? '{}')) as
+    Readonly<Record<string, unknown>> | null | undefined;
   const configuration = parsed(() => parseNested(resolved)) as Json | undefined;
   if (configuration === undefined) return [];
   return [...leavesOf(configuration, '')].map(({ key, value }) => {

@@ -35,7 +35,7 @@ const costs = new Set(['expectedMemoryMegabytes', 'peakMemoryMegabytes', 'idlePe
 export const isTelling = (name: string): boolean => !amounts.has(name);
 
 /** Every number in a summary; those within maps by dotted names. */
-export function numbersIn(summary: Readonly<Record<string, Json>>): readonly (readonly [string, number])[] {
+function numbersIn(summary: Readonly<Record<string, Json>>): readonly (readonly [string, number])[] {
   return Object.entries(summary).flatMap(([name, value]): (readonly [string, number])[] => {
     if (typeof value === 'number') return [[name, value]];
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
@@ -55,7 +55,8 @@ export async function lastFigures(
   directory: string,
 ): Promise<Readonly<Record<string, number>>> {
   if (figures !== undefined) return figures;
-  const last: Readonly<Record<string, unknown>> = (await readMetrics(join(directory, metricsName))).at(-1) ?? {};
+  const last: Readonly<Record<string, unknown>> =
+    (await readMetrics(join(directory, metricsName))).at(-1) ?? {};
   const numbers = Object.entries(last as Readonly<Record<string, number>>);
   return Object.fromEntries(numbers.filter(([name]) => name !== 'step'));
 }

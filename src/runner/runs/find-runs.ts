@@ -33,7 +33,8 @@ export function findRun(reference: string, runs: readonly Run[]): Run {
 
 /** Runs that a filter takes in: all runs of a pipeline that it names, or all whose id begins as it says. */
 export function matchingRuns(filter: string, runs: readonly Run[]): readonly Run[] {
-  if (filter === 'latest' || filter.includes('~') || filter.endsWith('/latest')) return [findRun(filter, runs)];
+  if (filter === 'latest' || filter.includes('~') || filter.endsWith('/latest'))
+    return [findRun(filter, runs)];
   const ofPipeline = runs.filter((run) => nameOf(run) === filter);
   const found = ofPipeline.length > 0 ? ofPipeline : candidatesOf(filter, runs);
   if (found.length === 0) throw noSuchRun(filter, runs);
@@ -54,7 +55,9 @@ const meansLatest = (base: string, runs: readonly Run[]): boolean =>
 
 /** `latest~1` goes back among all runs, everything else among those of its pipeline. */
 function before(run: Run, base: string, earlier: readonly Run[]): readonly Run[] {
-  return base === 'latest' || base === '' ? earlier : earlier.filter((other) => nameOf(other) === nameOf(run));
+  return base === 'latest' || base === ''
+    ? earlier
+    : earlier.filter((other) => nameOf(other) === nameOf(run));
 }
 
 const nameOf = ({ id }: Run): string => dirname(id);
@@ -103,8 +106,9 @@ export async function listRuns(runsRoot: string): Promise<readonly Run[]> {
 export async function scanRuns(runsRoot: string, withLinks = false): Promise<RunScan> {
   const now = new Date();
   const problems = new Problems();
-  const folders = await runFolders(runsRoot, async (path) =>
-    (await problems.caught(path, () => foldersIn(path, withLinks))) ?? [],
+  const folders = await runFolders(
+    runsRoot,
+    async (path) => (await problems.caught(path, () => foldersIn(path, withLinks))) ?? [],
   );
   const runs = folders.map((directory) => problems.caught(directory, () => readRun(directory, now)));
   return { runs: inOrder(await Promise.all(runs)), problems: problems.inOrder };
@@ -160,7 +164,9 @@ export class RunList {
 
   /** The run of that id as it is now. The id is looked up, so that no path is ever made from it. */
   async find(id: string): Promise<Run | undefined> {
-    const known = (await this.all(Infinity)).find((run) => run.id === id) ?? (await this.all()).find((run) => run.id === id);
+    const known =
+      (await this.all(Infinity)).find((run) => run.id === id) ??
+      (await this.all()).find((run) => run.id === id);
     return (
       known &&
       readRun(known.directory).catch((error: unknown) => {

@@ -68,7 +68,8 @@ function isRunFile(value: unknown): value is RunFile {
   return (
     [pipeline, file, host].every(isText) &&
     isTime(startedAt) &&
-    (status === 'running' || (['finished', 'failed', 'interrupted'].includes(status as string) && isTime(finishedAt))) &&
+    (status === 'running' ||
+      (['finished', 'failed', 'interrupted'].includes(status as string) && isTime(finishedAt))) &&
     isMap(options) &&
     isTexts(options.set) &&
     isTexts(options.force) &&
@@ -80,7 +81,8 @@ function isRunFile(value: unknown): value is RunFile {
 function isStageRecord(value: unknown): boolean {
   if (!isMap(value)) return false;
   const { kind, after, status, reasons, fingerprint, output, seconds, summary, progress, failure } = value;
-  const isOptional = (part: unknown, is: (part: unknown) => boolean): boolean => part === undefined || is(part);
+  const isOptional = (part: unknown, is: (part: unknown) => boolean): boolean =>
+    part === undefined || is(part);
   const isNumber = (part: unknown): boolean => typeof part === 'number';
   return (
     [kind, status].every(isText) &&
@@ -95,7 +97,11 @@ function isStageRecord(value: unknown): boolean {
         isMap(part) &&
         [part.done, part.total].every(isNumber) &&
         isText(part.unit) &&
-        isOptional(part.figures, (figures) => isMap(figures) && Object.values(figures).every((each) => isNumber(each) || each === null)),
+        isOptional(
+          part.figures,
+          (figures) =>
+            isMap(figures) && Object.values(figures).every((each) => isNumber(each) || each === null),
+        ),
     )
   );
 }
@@ -113,9 +119,9 @@ async function describe(directory: string, record: RunFile, now: Date): Promise<
   const state = record.status === 'running' ? await stateOfUnended(directory) : record.status;
   const isOver = record.status !== 'running';
   // What a run failed in tells more than what it was interrupted in.
-  const unfinished = (isOver ? ['failed', 'interrupted', 'running'] : ['running', 'failed', 'interrupted']).flatMap(
-    (status) => Object.entries(record.stages).filter(([, each]) => each.status === status),
-  );
+  const unfinished = (
+    isOver ? ['failed', 'interrupted', 'running'] : ['running', 'failed', 'interrupted']
+  ).flatMap((status) => Object.entries(record.stages).filter(([, each]) => each.status === status));
   const told = isOver || unfinished.length === 0 ? undefined : await readProgress(directory);
   const [first, ...beside] = unfinished.map(([stage, each]): StageAtWork => {
     const progress = told?.get(stage) ?? each.progress;

@@ -38,7 +38,7 @@ export async function lockOutput(
 }
 
 /** The last process that took the lock. Whether it still holds it only an attempt to take it can tell. */
-export function readHolder(path: string): LockHolder | undefined {
+function readHolder(path: string): LockHolder | undefined {
   try {
     const holder = JSON.parse(readFileSync(path, 'utf8')) as Partial<LockHolder> | null;
     return typeof holder?.host === 'string' && typeof holder.pid === 'number'

@@ -43,12 +43,12 @@ function repositoryOf({ weights }: Config, folder: string): Repository | undefin
 }
 
 /** The folder of the weights, unless they are a repository. */
-export function localWeights(config: Config, folder: string): readonly string[] {
+function localWeights(config: Config, folder: string): readonly string[] {
   return repositoryOf(config, folder) === undefined ? [resolve(folder, config.weights)] : [];
 }
 
 /** The commit of a repository's revision. */
-export async function pinWeights(
+async function pinWeights(
   config: Config,
   folder: string,
   signal?: AbortSignal,

@@ -3,7 +3,7 @@ import type { CheckContext as AnyContext } from '../../runner/check.js';
 import type { PipelineStage } from '../../runner/pipeline.js';
 
 /** Names that `uses` may take. */
-export type StageKindName = keyof StageConfigs;
+type StageKindName = keyof StageConfigs;
 
 /** A stage of a given kind, defaults applied. */
 export type StageOf<Kind extends StageKindName> = {

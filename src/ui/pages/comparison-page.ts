@@ -172,7 +172,7 @@ function tellingKeys(
 }
 
 /** Time at which a run began; with its pipeline where not all runs are of the same. */
-export function timeOf({ id, record }: Run, runs: readonly Run[]): string {
+function timeOf({ id, record }: Run, runs: readonly Run[]): string {
   const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
   return runs.every((other) => other.record.pipeline === record.pipeline)
     ? time

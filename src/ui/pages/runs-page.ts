@@ -10,7 +10,7 @@ import { pathOfRun } from './comparison-page.js';
 import { stateBadge } from './run-stages.js';
 
 /** Runs on one page; older ones are on the next. */
-export const runsOnPage = 100;
+const runsOnPage = 100;
 
 const shownFigures = 3;
 

@@ -2,8 +2,8 @@ import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findRun, listRuns, matchingRuns, type Run } from '../../../src/runner/index.js';
-import { RunList } from '../../../src/runner/runs/find-runs.js';
+import { findRun, listRuns, matchingRuns, RunList } from '../../../src/runner/runs/find-runs.js';
+import type { Run } from '../../../src/runner/runs/run.js';
 import { writeRun } from './synthetic-runs.js';
 
 let root: string;

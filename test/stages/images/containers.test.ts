@@ -8,9 +8,10 @@ import { InputFile } from '../../../src/base/input-file.js';
 import { baseOfLocation, locationOf } from '../../../src/base/patterns.js';
 import { imageContainers } from '../../../src/data/images/container.js';
 import { ImageDataset } from '../../../src/data/images/dataset.js';
-import { runPipeline, type TimedRunEvent } from '../../../src/runner/index.js';
-import { stageRegistry } from '../../../src/stages/registry.js';
+import type { TimedRunEvent } from '../../../src/runner/run/events.js';
+import { runPipeline } from '../../../src/runner/run/run-pipeline.js';
 import { loadPipeline } from '../../../src/stages/load.js';
+import { stageRegistry } from '../../../src/stages/registry.js';
 
 const fixtures = join(import.meta.dirname, '../../fixtures/images');
 const synsets = ['n01440764', 'n01443537', 'n01484850'];

@@ -10,7 +10,7 @@ import { kindPages } from '../../../src/stages/registry.js';
 
 const made: string[] = [];
 
-export async function temporaryFolder(): Promise<string> {
+async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'report-'));
   made.push(folder);
   return folder;

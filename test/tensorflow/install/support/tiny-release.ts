@@ -4,7 +4,7 @@ import type { Release, Wheel } from '../../../../src/tensorflow/install/release.
 import { makeZip } from './make-zip.js';
 
 /** Bytes that deflate cannot shorten, the same each time. */
-export function noise(length: number, seed: string): Buffer {
+function noise(length: number, seed: string): Buffer {
   const blocks: Buffer[] = [];
   for (let i = 0; i * 32 < length; i++) blocks.push(createHash('sha256').update(`${seed} ${i}`).digest());
   return Buffer.concat(blocks).subarray(0, length);
