@@ -5,7 +5,7 @@
  */
 export interface ImagesConfig {
   /**
-   * Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP and GIF are read.
+   * Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP and PPM (PGM, PBM) are read.
    */
   path: string | string[];
   /**
@@ -25,9 +25,13 @@ export interface ImagesConfig {
    */
   smallImages: 'refuse' | 'skip' | 'upscale';
   /**
-   * Colour behind transparent pixels, as #rrggbb.
+   * Colour behind transparent pixels, as #rrggbb; `none` drops transparency and leaves the colours that it hid, as Pillow's `convert('RGB')` does.
    */
   background: string;
+  /**
+   * Treatment of photos that are stored turned or mirrored, as their EXIF data say: `ignore` takes the pixels as they are stored, as the reference does; `apply` brings them upright. TIFF files are always brought upright.
+   */
+  orientation: 'ignore' | 'apply';
   /**
    * Number of unreadable images that the stage names and leaves out before it fails. Unit: images.
    */

@@ -24,6 +24,7 @@ it('fills in every default', async () => {
   expect(Object.fromEntries(Array.from(pipeline.stages, ([id, { config }]) => [id, config]))).toEqual({
     images: {
       ...{ path: 'photos', labels: 'folders', size: 32, smallImages: 'refuse', background: '#ffffff' },
+      orientation: 'ignore',
       maxCorrupt: 0,
     },
     autoencoder: {

@@ -42,7 +42,14 @@ const stages = (
   images: {
     kind: 'images',
     config: {
-      ...{ path: 'photos', labels: 'folders', size: 16, smallImages: 'refuse', background: '#ffffff' },
+      ...{
+        path: 'photos',
+        labels: 'folders',
+        size: 16,
+        smallImages: 'refuse',
+        background: '#ffffff',
+        orientation: 'ignore',
+      },
       ...{ maxCorrupt: 0, ...images },
     },
   },

@@ -108,7 +108,7 @@ it('missing keys', async () => {
     "p.yaml:3:3 error missing-key: \`images\` needs the key \`path\`.
           images: { uses: images }
           ^^^^^^
-      \`path\`: Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP and GIF are read.
+      \`path\`: Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP and PPM (PGM, PBM) are read.
 
     p.yaml:3:3 error missing-key: \`images\` needs the key \`size\`.
           images: { uses: images }
@@ -224,7 +224,7 @@ it('a colour that is none', async () => {
   expect(
     await messages(pipelineText({ images: '{ uses: images, path: photos, size: 32, background: white }' })),
   ).toMatchInlineSnapshot(`
-    "p.yaml:3:63 error wrong-format: \`background\` must be a colour such as '#ffffff', in quotes; the text \`white\` was found.
+    "p.yaml:3:63 error wrong-format: \`background\` must be none, or a colour such as '#ffffff', in quotes; the text \`white\` was found.
           images: { uses: images, path: photos, size: 32, background: white }
                                                                       ^^^^^"
   `);

@@ -3,7 +3,8 @@ import { relative, sep } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { isLitter } from '../../base/files.js';
 import type { Places } from '../../base/patterns.js';
-import { type Findings, type FoundImage, isImageName, listFolder, noImages, walkFiles } from './walk.js';
+import { isImageName } from './formats.js';
+import { type Findings, type FoundImage, listFolder, noImages, walkFiles } from './walk.js';
 
 /** Finds images whose class is the first folder below the place. */
 export async function findInFolders({ base, paths }: Places): Promise<Findings> {

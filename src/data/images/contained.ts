@@ -4,7 +4,8 @@ import { UserError } from '../../base/errors.js';
 import { InputFile } from '../../base/input-file.js';
 import type { Places } from '../../base/patterns.js';
 import { badContainer, type ContainedImage, type ImageContainer, imageContainers } from './container.js';
-import { type Findings, isImageName, listSome, noImages, walkFiles } from './walk.js';
+import { isImageName } from './formats.js';
+import { type Findings, listSome, noImages, walkFiles } from './walk.js';
 
 /** Files that hold the images of a set. */
 export interface Kept {

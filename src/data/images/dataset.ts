@@ -109,7 +109,7 @@ export class ImageDataset {
     });
     if (!this.source.isVerified && this.hash !== undefined && sha256Of(content) !== this.hash(index))
       throw inputChanged(path);
-    return decodeBytes(content, path, this.index.set.background);
+    return decodeBytes(content, path, this.index.set);
   }
 
   /** Reads images into the beginning of `out`: `[batch, size, size, 3]` bytes. */

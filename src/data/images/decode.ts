@@ -1,7 +1,10 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInput } from '../../base/input-file.js';
+import { decodeBmp, type StoredImage } from './bmp.js';
+import { formatOf, readFormats } from './formats.js';
+import { decodePnm } from './pnm.js';
 import type { RgbImage } from './rgb-image.js';
 
 /** An image takes 3 bytes a pixel, whatever its file has: a few kilobytes can announce billions. */
@@ -10,10 +13,18 @@ const mostPixels = 100e6;
 // Each image is decoded once: keeping decoded ones, or files open, would only cost memory.
 sharp.cache(false);
 
+/** Treatment of what RGB of 8 bits does not have. */
+export interface DecodeRules {
+  /** Colour behind transparent pixels, as `#rrggbb`; `none` drops transparency, as Pillow's `convert('RGB')` does. */
+  readonly background: string;
+  /** `apply` turns and mirrors images as their EXIF orientation says. Default `ignore`. */
+  readonly orientation?: 'ignore' | 'apply' | undefined;
+}
+
 /**
- * Reads a PNG, JPEG, WebP or GIF file (its first frame) as RGB of 8 bits. Transparency is composited on the background;
- * grey, CMYK, palette and 16-bit images are converted. As in Pillow's `convert('RGB')`, colour profiles and the EXIF
- * orientation are not applied.
+ * Reads an image file (its first frame or page) as RGB of 8 bits. Transparency is composited on the background; grey,
+ * CMYK, palette and 16-bit images are converted as by Pillow's `convert('RGB')`. As there, colour profiles are not
+ * applied, and neither is the EXIF orientation, but that of TIFF is.
  *
  * @throws UserError `image-unreadable`, or that of a file which cannot be read.
  */
@@ -24,7 +35,7 @@ export async function decodeImage(path: string, background: string): Promise<Rgb
   } catch (error) {
     throw asUserError(error, path);
   }
-  return decodeBytes(file, path, background);
+  return decodeBytes(file, path, { background });
 }
 
 /**
@@ -32,31 +43,84 @@ export async function decodeImage(path: string, background: string): Promise<Rgb
  *
  * @param path what to call it in messages
  */
-export async function decodeBytes(file: Buffer, path: string, background: string): Promise<RgbImage> {
-  if (!isImage(file)) throw unreadable(path, 'its content is not PNG, JPEG, WebP or GIF');
+export async function decodeBytes(file: Buffer, path: string, rules: DecodeRules): Promise<RgbImage> {
+  const { read, known } = formatOf(file);
+  if (read === undefined)
+    throw known === undefined
+      ? unreadable(path, `its content is not ${readFormats}`)
+      : unreadable(path, `its content is ${known}, not ${readFormats}`);
   try {
-    const { data, info } = await sharp(file, {
-      failOn: 'error',
-      ignoreIcc: true,
-      limitInputPixels: mostPixels,
-    })
-      .flatten({ background })
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data };
+    if (read === 'BMP') return await fromStored(decodeBmp(file, mostPixels), rules);
+    if (read === 'PPM') return await fromStored(decodePnm(file, mostPixels), rules);
+    const image = sharp(file, { failOn: 'error', ignoreIcc: true, limitInputPixels: mostPixels });
+    const isTiff = read === 'TIFF';
+    // Pillow turns TIFF alone by itself.
+    if (isTiff || rules.orientation === 'apply') image.autoOrient();
+    const isCmyk = isTiff
+      ? (await image.metadata()).space === 'cmyk'
+      : read === 'JPEG' && hasFourColours(file);
+    return isCmyk ? await fromCmyk(image) : await toRgb(image, rules);
   } catch (error) {
     throw unreadable(path, lastLine(error), error);
   }
 }
 
-/** First bytes of files of each format, as Latin-1. */
-const beginnings = ['\x89PNG\r\n\x1a\n', '\xff\xd8\xff', 'GIF87a', 'GIF89a'];
+async function toRgb(image: Sharp, { background }: DecodeRules): Promise<RgbImage> {
+  const opaque = background === 'none' ? image.removeAlpha() : image.flatten({ background });
+  const { data, info } = await opaque
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data };
+}
 
-function isImage(file: Buffer): boolean {
-  const beginning = file.toString('latin1', 0, 12);
-  const isWebp = beginning.startsWith('RIFF') && beginning.endsWith('WEBP');
-  return isWebp || beginnings.some((start) => beginning.startsWith(start));
+async function fromStored(
+  { width, height, channels, data }: StoredImage,
+  rules: DecodeRules,
+): Promise<RgbImage> {
+  return channels === 3
+    ? { width, height, data }
+    : toRgb(sharp(data, { raw: { width, height, channels } }), rules);
+}
+
+/**
+ * Converts from CMYK without a profile.
+ *
+ * Source: Pillow, `src/libImaging/Convert.c`, `cmyk2rgb`.
+ */
+async function fromCmyk(image: Sharp): Promise<RgbImage> {
+  const { data: inks, info } = await image
+    .pipelineColourspace('cmyk')
+    .toColourspace('cmyk')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const data = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < data.length; from += channels, to += 3) {
+    const white = 255 - inks[from + 3]!;
+    for (let c = 0; c < 3; c++) {
+      const product = inks[from + c]! * white + 128;
+      data[to + c] = white - (((product >> 8) + product) >> 8);
+    }
+  }
+  return { width, height, data };
+}
+
+/** True for a JPEG file of CMYK or YCCK, by the header of its frame. */
+function hasFourColours(file: Buffer): boolean {
+  for (let at = 2; at + 10 < file.length;) {
+    if (file[at] !== 0xff) at++;
+    else {
+      const marker = file[at + 1]!;
+      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+      if (isFrame) return file[at + 9] === 4;
+      // Fill bytes and markers that have no length.
+      if (marker === 0xff) at++;
+      else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
+      else at += 2 + file.readUInt16BE(at + 2);
+    }
+  }
+  return false;
 }
 
 function unreadable(path: string, problem: string, cause?: unknown): UserError {

@@ -2,14 +2,13 @@ import { join } from 'node:path';
 import { asUserError } from '../../base/files.js';
 import { inputLines, readInputText } from '../../base/input-file.js';
 import { writeFileWhole, writeOutputFile } from '../../base/output-file.js';
+import type { DecodeRules } from './decode.js';
 import type { Contained } from './walk.js';
 
 /** Properties that all images of a prepared set share. */
-export interface ImageSet {
+export interface ImageSet extends DecodeRules {
   /** Width and height in pixels that images are brought to. */
   readonly size: number;
-  /** Colour behind transparent pixels, as `#rrggbb`. */
-  readonly background: string;
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
   readonly count: number;

@@ -3,6 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { asUserError, isLitter } from '../../base/files.js';
+import { readFormats } from './formats.js';
 
 /** An image as found: its path below the images' folder, with `/`, and the name of its class. */
 export interface FoundImage {
@@ -43,16 +44,10 @@ export interface Findings {
   readonly ignored: number;
 }
 
-/** True for the name of an image that is read. */
-export function isImageName(name: string): boolean {
-  const last = name.slice(name.lastIndexOf('/') + 1);
-  return !last.startsWith('.') && /\.(png|jpe?g|webp|gif)$/i.test(last);
-}
-
 export function noImages(root: string): UserError {
   return new UserError({
     code: 'images-none-found',
-    message: `${root}: expected PNG, JPEG, WebP or GIF images in folders, found none.`,
+    message: `${root}: expected images (${readFormats}) in folders, found none.`,
     remedy: 'Correct `path`: it must name the folder that holds the class folders.',
   });
 }

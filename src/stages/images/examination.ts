@@ -26,14 +26,14 @@ type Outcome =
   | { readonly kind: 'usable' | 'small'; readonly entry: ImageEntry; readonly sha256: string }
   | { readonly kind: 'corrupt'; readonly path: string; readonly reason: string; readonly sha256?: string };
 
-type Rules = Pick<ImagesConfig, 'size' | 'smallImages' | 'background' | 'maxCorrupt'>;
+type Rules = Pick<ImagesConfig, 'size' | 'smallImages' | 'background' | 'orientation' | 'maxCorrupt'>;
 
 /** Decodes one image in full, to see that it can be, and measures it. */
 export async function examineImage(
   source: ImageSource,
   { paths, labels, places }: LabelledImages,
   index: number,
-  { size, background }: Rules,
+  rules: Rules,
 ): Promise<Outcome> {
   const path = paths[index]!;
   const file = source.place(index);
@@ -42,8 +42,8 @@ export async function examineImage(
   try {
     const content = await source.read(index);
     sha256 = sha256Of(content);
-    const { width, height } = await decodeBytes(content, file, background);
-    const kind = Math.min(width, height) < size ? 'small' : 'usable';
+    const { width, height } = await decodeBytes(content, file, rules);
+    const kind = Math.min(width, height) < rules.size ? 'small' : 'usable';
     return { kind, entry: { path, label: labels[index]!, width, height, ...(at && { at }) }, sha256 };
   } catch (error) {
     if (!(error instanceof UserError) || !ownFault.has(error.code)) throw error;

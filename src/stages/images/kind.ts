@@ -5,7 +5,7 @@ import { describeImages, locate } from './facts.js';
 
 export const stage: ShownKind<ImagesConfig> = {
   name: 'images',
-  codeVersion: 1,
+  codeVersion: 2,
   figures: ['images', 'perClass', 'size', 'skipped'],
   dependsOnPrecision: false,
   dependsOnSeed: false,

@@ -76,7 +76,7 @@ function examine(found: LabelledImages, config: ImagesConfig, context: StageCont
 async function finish(
   found: LabelledImages,
   examination: Examination,
-  { size, background, labels }: ImagesConfig,
+  { size, background, orientation, labels }: ImagesConfig,
   { directory, reads }: StageContext,
 ): Promise<StageEvent[]> {
   const { classes } = found;
@@ -93,7 +93,7 @@ async function finish(
   const { contained } = found;
   await writeImageIndex(
     directory,
-    { size, background, classes, count: usable.length, ...(contained && { contained }) },
+    { size, background, orientation, classes, count: usable.length, ...(contained && { contained }) },
     usable,
   );
   const perClass = new Array<number>(classes.length).fill(0);

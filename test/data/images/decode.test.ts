@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import sharp from 'sharp';
 import type { Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crop } from '../../../src/data/images/crop.js';
-import { decodeImage } from '../../../src/data/images/decode.js';
+import { decodeBytes, decodeImage } from '../../../src/data/images/decode.js';
 import { encodePng, imageGrid, writePng } from '../../../src/data/images/png.js';
 
 let folder: string;
@@ -110,14 +111,107 @@ describe('decoding', () => {
   });
 });
 
+/** Files of many kinds, and what Pillow reads from each: of `make.py` beside them. */
+const ofPillow = Object.entries(
+  JSON.parse(readFileSync(new URL('../../fixtures/pixels/pixels.json', import.meta.url), 'utf8')) as Readonly<
+    Record<string, PillowImage>
+  >,
+);
+
+interface PillowImage {
+  readonly file: string;
+  readonly width: number;
+  readonly height: number;
+  readonly rgb: string;
+  readonly onWhite?: string;
+  readonly upright?: string;
+  readonly uprightWidth?: number;
+}
+
+const bytesOf = (base64: string) => Buffer.from(base64, 'base64');
+
+/** The largest difference, in grey levels. */
+function difference(a: Uint8Array, b: Uint8Array): number {
+  expect(a.length).toBe(b.length);
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
+}
+
+describe("equals Pillow's convert('RGB')", () => {
+  it.each(ofPillow)('of %s', async (name, { file, width, height, rgb }) => {
+    const image = await decodeBytes(bytesOf(file), name, { background: 'none' });
+    expect(image).toMatchObject({ width, height });
+    // Two libraries round the colours of AVIF in two ways.
+    const most = name.endsWith('.avif') ? 1 : 0;
+    expect(difference(image.data, bytesOf(rgb))).toBeLessThanOrEqual(most);
+  });
+
+  it.each(ofPillow.filter(([, { onWhite }]) => onWhite))(
+    'composited on white, to a level, of %s',
+    async (name, { file, onWhite }) => {
+      const { data } = await decodeBytes(bytesOf(file), name, { background: '#ffffff' });
+      expect(difference(data, bytesOf(onWhite!))).toBeLessThanOrEqual(1);
+    },
+  );
+
+  it.each(ofPillow.filter(([, { upright }]) => upright))(
+    'upright, where that is asked for, of %s',
+    async (name, { file, upright, uprightWidth }) => {
+      const rules = { background: 'none', orientation: 'apply' } as const;
+      const { data, width } = await decodeBytes(bytesOf(file), name, rules);
+      expect(width).toBe(uprightWidth);
+      expect(difference(data, bytesOf(upright!))).toBe(0);
+    },
+  );
+});
+
+it('scales grey of 16 bits, which Pillow clips', async () => {
+  const file = Buffer.from('P5 3 1 65535\n\0\0\x80\0\xff\xff', 'latin1');
+  expect([...(await decodeBytes(file, 'deep.pgm', { background: 'none' })).data]).toEqual(
+    [0, 128, 255].flatMap((value) => [value, value, value]),
+  );
+});
+
 describe('refuses', () => {
+  it.each(ofPillow.filter(([name]) => /\.(bmp|ppm|pgm|tif|avif)$/.test(name)))(
+    'a cut %s',
+    async (name, { file }) => {
+      const whole = bytesOf(file);
+      const half = whole.subarray(0, whole.length >> 1);
+      await expect(decodeBytes(half, name, { background: 'none' })).rejects.toMatchObject({
+        code: 'image-unreadable',
+      });
+    },
+  );
+
   it.each([
-    ['text', 'hello', 'its content is not PNG, JPEG, WebP or GIF'],
-    ['an empty file', '', 'its content is not PNG, JPEG, WebP or GIF'],
+    ['HEIC', '\0\0\0\x18ftypheic\0\0\0\0mif1heic'],
+    ['JPEG 2000', '\0\0\0\x0cjP  \r\n\x87\n'],
+    ['JPEG XL', '\xff\n\xfa\x1f'],
+    ['a web page', '<!DOCTYPE html><html>'],
+    ['a pointer of Git LFS', 'version https://git-lfs.github.com/spec/v1\n'],
+  ])('%s, naming it', async (name, content) => {
+    const problem = new RegExp(`^x.jpg: expected an image, but its content is ${name}\\b.*, not PNG, JPEG, `);
+    await expect(
+      decodeBytes(Buffer.from(content, 'latin1'), 'x.jpg', { background: 'none' }),
+    ).rejects.toThrow(problem);
+  });
+
+  it.each([
+    ['BMP', (file: Buffer) => file.writeInt32LE(20_000, 18) && file.writeInt32LE(20_000, 22), 'plain.bmp'],
+    ['PPM', (file: Buffer) => file.write('P6\n20000 20000\n255\n'), 'plain.ppm'],
+  ])('a small %s that announces more pixels than are read', async (_, change, name) => {
+    const file = bytesOf(ofPillow.find(([each]) => each === name)![1].file);
+    change(file);
+    await expect(decodeBytes(file, name, { background: 'none' })).rejects.toThrow('pixel limit');
+  });
+
+  it.each([
+    ['text', 'hello', 'its content is not PNG, JPEG, WebP, GIF, '],
+    ['an empty file', '', 'its content is not PNG, JPEG, WebP, GIF, '],
     [
       'SVG',
       '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
-      'is not PNG, JPEG, WebP or GIF',
+      'its content is SVG, not PNG, ',
     ],
     ['a head alone', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), 'it cannot be decoded: '],
   ])('%s', async (_, content, problem) => {

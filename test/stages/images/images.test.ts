@@ -16,6 +16,7 @@ const defaults: ImagesConfig = {
   size: 8,
   smallImages: 'refuse',
   background: '#ffffff',
+  orientation: 'ignore',
   maxCorrupt: 0,
 };
 
@@ -172,7 +173,7 @@ describe('the images stage', () => {
     await expect(run(corrupt, { maxCorrupt: 1 })).rejects.toMatchObject({ code: 'images-corrupt' });
     await expect(run(corrupt, { maxCorrupt: 1 })).rejects.toThrow(
       'images: 2 of 4 images cannot be read, where `maxCorrupt` allows 1:\n' +
-        '  cat/x.png: expected an image, but its content is not PNG, JPEG, WebP or GIF\n  dog/y.jpg: ',
+        '  cat/x.png: expected an image, but its content is not PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP or PPM\n  dog/y.jpg: ',
     );
     const { events } = await run(corrupt, { maxCorrupt: 2 });
     expect(events.at(-1)).toMatchObject({ values: { images: 2, skipped: 2, perClass: { cat: 1, dog: 1 } } });

@@ -2,7 +2,7 @@ import { basename, posix } from 'node:path';
 import { UserError } from '../../../base/errors.js';
 import type { InputFile } from '../../../base/input-file.js';
 import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
-import { isImageName } from '../walk.js';
+import { isImageName } from '../formats.js';
 
 /**
  * Tar archives, those within them, and the shards of WebDataset: what has the same name up to the first dot belongs to an

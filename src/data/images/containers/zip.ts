@@ -5,7 +5,7 @@ import { UserError } from '../../../base/errors.js';
 import { asUserError } from '../../../base/files.js';
 import type { InputFile } from '../../../base/input-file.js';
 import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
-import { isImageName } from '../walk.js';
+import { isImageName } from '../formats.js';
 
 /** Zip archives, with the labels of `dataset.json` as EDM and StyleGAN write it. */
 export const container: ImageContainer = {

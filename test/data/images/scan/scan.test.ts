@@ -77,7 +77,7 @@ describe('class folders', () => {
     [
       'images-none-found',
       { 'a/x.txt': 'x' },
-      'ROOT: expected PNG, JPEG, WebP or GIF images in folders, found none.',
+      'ROOT: expected images (PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP or PPM) in folders, found none.',
     ],
     [
       'images-not-in-class-folders',

@@ -1,0 +1,62 @@
+/** A format of image files, known by its first bytes. */
+interface Format {
+  readonly name: string;
+  /** Beginning of its files, as Latin-1. */
+  readonly beginning: RegExp;
+  /** Endings of its files' names; none where it is not read. */
+  readonly endings?: readonly string[];
+}
+
+/** Formats that are read, and then those that are only known by name. The first that matches counts. */
+const formats = [
+  { name: 'PNG', beginning: /^\x89PNG\r\n/, endings: ['png', 'apng'] },
+  { name: 'JPEG', beginning: /^\xff\xd8\xff/, endings: ['jpg', 'jpeg', 'jpe', 'jfif'] },
+  { name: 'WebP', beginning: /^RIFF[^]{4}WEBP/, endings: ['webp'] },
+  { name: 'GIF', beginning: /^GIF8[79]a/, endings: ['gif'] },
+  { name: 'TIFF', beginning: /^(II[*+]\0|MM\0[*+])/, endings: ['tif', 'tiff'] },
+  { name: 'AVIF', beginning: /^[^]{4}ftyp([^]{4})*?avi[fs]/, endings: ['avif'] },
+  { name: 'BMP', beginning: /^BM[^]{12}[\f-|]\0\0\0/, endings: ['bmp', 'dib'] },
+  { name: 'PPM', beginning: /^P[1-6][\s#]/, endings: ['ppm', 'pgm', 'pbm', 'pnm'] },
+  { name: 'HEIC', beginning: /^[^]{4}ftyp([^]{4})*?he[iv][cmsx]/ },
+  { name: 'HEIF', beginning: /^[^]{4}ftypm[is][fs]1/ },
+  { name: 'JPEG 2000', beginning: /^(\0\0\0\fjP {2}|\xff\x4f\xff\x51)/ },
+  { name: 'JPEG XL', beginning: /^(\xff\n|\0\0\0\fJXL )/ },
+  { name: 'Photoshop', beginning: /^8BPS/ },
+  { name: 'OpenEXR', beginning: /^v\/1/ },
+  { name: 'PDF', beginning: /^%PDF/ },
+  { name: 'SVG', beginning: /^\s*(<\?xml[^>]*>\s*)?<svg/ },
+  { name: 'a web page', beginning: /^\s*<(!doctype )?html/i },
+  { name: 'a pointer of Git LFS (`git lfs pull` brings the file)', beginning: /^version https:\/\/git-lfs/ },
+] as const satisfies readonly Format[];
+
+type Known = (typeof formats)[number];
+
+/** Name of a format that is read. */
+export type FormatName = Extract<Known, { endings: unknown }>['name'];
+
+const read = formats.filter((format): format is Extract<Known, { endings: unknown }> => 'endings' in format);
+
+/** Names of the formats that are read, for messages. */
+export const readFormats = `${read
+  .slice(0, -1)
+  .map(({ name }) => name)
+  .join(', ')} or ${read.at(-1)!.name}`;
+
+/** Bytes that tell the format of a file. */
+const tellingBytes = 64;
+
+/** Tells what the content of a file is: a format that is read, or else the name of what it is, where that is known. */
+export function formatOf(file: Buffer): { readonly read?: FormatName; readonly known?: string } {
+  const beginning = file.toString('latin1', 0, tellingBytes);
+  const format = formats.find((each) => each.beginning.test(beginning));
+  if (format === undefined) return {};
+  return 'endings' in format ? { read: format.name } : { known: format.name };
+}
+
+const imageName = new RegExp(`\\.(${read.flatMap(({ endings }) => endings).join('|')})$`, 'i');
+
+/** True for the name of an image that is read. */
+export function isImageName(name: string): boolean {
+  const last = name.slice(name.lastIndexOf('/') + 1);
+  return !last.startsWith('.') && imageName.test(last);
+}
