@@ -112,9 +112,9 @@ export function supervise(
 
     const isSilent = (rank: number, now: number): boolean =>
       now - lastPulses[rank]! > (pulsing.has(rank) ? patience.silenceMs : patience.bootMs) ||
-      // One that works alone keeps nobody waiting, and may be in a long call.
+      // One that works alone, or that the others have left alone, keeps nobody waiting, and may be in a long call.
       now - lastSigns[rank]! >
-        (begun.has(rank) && workers.length > 1 ? patience.silenceMs : patience.startMs);
+        (begun.has(rank) && workers.length - done.size > 1 ? patience.silenceMs : patience.startMs);
     const watch = setInterval(() => {
       const now = performance.now();
       const wasDelayed = now - lastLook > lookEveryMs + delayMs;

@@ -21,7 +21,7 @@ export interface RuntimeConfig {
    */
   xla: boolean;
   /**
-   * Data-parallel worker processes. The global batch is divided between them. Unit: processes.
+   * Data-parallel worker processes. A training divides its batch between them, other stages their images. Unit: processes.
    */
   workers: number;
   /**

@@ -132,7 +132,7 @@ describe('damage while a file is read in parts is met at once', () => {
       shardSize: 2,
     });
     const sample = { mean: new Float32Array(4), std: new Float32Array(4), label: 0 };
-    for (let i = 0; i < 4; i++) await writer.append(sample);
+    for (let i = 0; i < 4; i++) await writer.append(i, sample);
     await writer.finish();
     // Not expected by anybody: the index knows what each shard holds.
     const latents = await LatentDataset.open(folder, { memoryLimit: 0 });

@@ -1,11 +1,12 @@
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lastValueFrom } from 'rxjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lastValueFrom, Subject } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startLocalWorker } from '../../src/distributed/local-worker.js';
 import { supervise, usualPatience } from '../../src/distributed/supervise.js';
-import type { WorkerTask } from '../../src/distributed/worker.js';
+import type { FromWorker, Worker, WorkerTask } from '../../src/distributed/worker.js';
 import { nodeProgram } from '../support/programs.js';
 
 const program = {
@@ -64,5 +65,36 @@ describe('a worker that hangs', () => {
 
   it('would be found out within half a minute', () => {
     expect(usualPatience.silenceMs + usualPatience.causeMs).toBeLessThan(30_000);
+  });
+
+  it('is none that the others have left alone with a long call', async () => {
+    const messages = [0, 1].map(() => new Subject<FromWorker>());
+    const workers = messages.map((each, rank): Worker => ({
+      rank,
+      messages: each,
+      ended: new Promise((resolve) => {
+        each.subscribe({ complete: () => resolve({ how: 'ended', lastWords: '' }) });
+      }),
+      send: () => undefined,
+      kill: () => {
+        each.complete();
+      },
+    }));
+    const tell = (rank: number, message: FromWorker) => {
+      messages[rank]!.next(message);
+    };
+    const patience = { ...usualPatience, silenceMs: 1_200, endMs: 10 };
+    const result = lastValueFrom(supervise(workers, new AbortController().signal, patience));
+    const event = { type: 'progress', done: 1, total: 2, unit: 'steps' } as const;
+    for (const rank of [0, 1]) tell(rank, { type: 'event', event });
+    tell(1, { type: 'done' });
+    // It pulses, and attends to nothing else.
+    const pulse = setInterval(() => {
+      tell(0, { type: 'pulse' });
+    }, 200);
+    await sleep(3_500);
+    clearInterval(pulse);
+    tell(0, { type: 'done' });
+    expect(await result).toEqual(event);
   });
 });

@@ -22,7 +22,7 @@ const points = {
   latents: [
     'created latents-00001.safetensors',
     'renamed latents-00001.safetensors',
-    'renamed index.partial.json#2',
+    'renamed latents-00001.partial.json',
     'synced index.json',
   ],
   train: [

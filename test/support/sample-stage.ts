@@ -85,7 +85,7 @@ export class SampleBench {
       (means!.data as Float32Array).slice(i * 64, (i + 1) * 64),
     );
     for (const [i, mean] of samples.entries())
-      await writer.append({ mean, std: new Float32Array(64).fill(0.1), label: i % 3 });
+      await writer.append(i, { mean, std: new Float32Array(64).fill(0.1), label: i % 3 });
     await writer.finish();
     return samples.map((mean) => [...mean]);
   }

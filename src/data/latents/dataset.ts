@@ -107,7 +107,7 @@ export class LatentDataset {
 }
 
 /** A finished shard: its labels are in memory, its latents too or else read row by row. */
-class ShardReader {
+export class ShardReader {
   readonly labels: Int32Array;
   /** Row of each sample's mirrored variant, or -1. */
   readonly flippedRows: Int32Array;

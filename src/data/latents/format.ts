@@ -46,14 +46,30 @@ export interface LatentIndex extends LatentFormat {
   readonly shards: readonly ShardEntry[];
 }
 
-/** Index of an interrupted set: `index.partial.json`. */
+/** Index of one file of a set that is not complete, beside it. */
 export type PartialIndex = Pick<LatentIndex, keyof LatentFormat | 'shards'>;
 
 export const indexName = 'index.json';
-export const partialIndexName = 'index.partial.json';
 
 export function shardName(number: number): string {
   return `latents-${String(number).padStart(5, '0')}.safetensors`;
+}
+
+/** Name of a piece of a shard, float32 as it was encoded, by the shard's number and that of the piece's first sample. */
+export function pieceName(shard: number, first: number): string {
+  return shardName(shard).replace('.', `.piece-${first}.`);
+}
+
+/** Numbers in a file's name: of a shard, or of a piece of one and its first sample. Undefined for other names. */
+export function placeOf(name: string): { readonly shard: number; readonly first?: number } | undefined {
+  const match = /^latents-(\d+)(?:\.piece-(\d+))?\.safetensors$/.exec(name);
+  if (match === null) return undefined;
+  return { shard: Number(match[1]), ...(match[2] !== undefined && { first: Number(match[2]) }) };
+}
+
+/** Name of the index that says of a file that it was written whole. */
+export function partialIndexOf(file: string): string {
+  return file.replace(/safetensors$/, 'partial.json');
 }
 
 /** Statistics over every shard; the same however the work was interrupted. */
@@ -77,7 +93,7 @@ export async function writeIndex(directory: string, name: string, index: Partial
 }
 
 /**
- * Reads `index.json` or, of an interrupted set, `index.partial.json`.
+ * Reads `index.json` or, of a set that is not complete, the index of one file.
  *
  * @throws UserError `file-missing`, or `latents-invalid` when it is not such an index.
  */

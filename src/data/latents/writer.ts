@@ -4,6 +4,7 @@ import { UserError } from '../../base/errors.js';
 import { sha256OfFile } from '../../base/files.js';
 import { writeSafetensors } from '../../formats/safetensors/writer.js';
 import { elementCount, encodeFloat16 } from '../../formats/typed-arrays.js';
+import { ShardReader } from './dataset.js';
 import {
   indexName,
   type LatentFormat,
@@ -11,115 +12,205 @@ import {
   latentStatistics,
   type LatentStatistics,
   type PartialIndex,
-  partialIndexName,
+  partialIndexOf,
+  pieceName,
+  placeOf,
   readIndex,
   type ShardEntry,
   shardName,
   writeIndex,
 } from './format.js';
 
+/** Samples from `first` to before `end`. */
+export interface SampleRange {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** A file of samples that has been written: a shard, or a piece of one. */
+interface Part extends SampleRange {
+  readonly entry: ShardEntry;
+}
+
 /**
- * Writes latents in shards, holding one shard in memory. After an interruption, opening the same folder keeps
- * the shards that are complete and undamaged; `count` says from which sample to go on.
+ * Writes latents in shards, holding one shard in memory. Several writers may write shares of one set at the same time. A
+ * share may begin or end within a shard: its writer leaves a piece, and who finishes the set joins the pieces. After an
+ * interruption, opening the same folder keeps what is complete and undamaged, whoever wrote it.
  */
 export class LatentWriter {
-  private readonly directory: string;
-  private readonly format: LatentFormat;
-  private readonly shards: ShardEntry[];
-  private buffer: ShardBuffer;
+  private buffer: ShardBuffer | undefined;
 
-  private constructor(directory: string, format: LatentFormat, shards: ShardEntry[]) {
-    this.directory = directory;
-    this.format = format;
-    this.shards = shards;
-    this.buffer = new ShardBuffer(format);
-  }
+  private constructor(
+    private readonly directory: string,
+    private readonly format: LatentFormat,
+    private readonly share: SampleRange,
+    private readonly shards: Map<number, Part>,
+    private readonly pieces: Part[],
+  ) {}
 
-  /** Opens a folder, made when absent. What an interrupted writer of another format left is removed. */
-  static async open(directory: string, format: LatentFormat): Promise<LatentWriter> {
+  /**
+   * Opens a folder, made when absent.
+   *
+   * @param share the samples that this writer appends; by default all, however many there are
+   */
+  static async open(
+    directory: string,
+    format: LatentFormat,
+    share: SampleRange = { first: 0, end: Infinity },
+  ): Promise<LatentWriter> {
     await mkdir(directory, { recursive: true });
-    const shards = await intactShards(directory, format);
-    const kept = new Set([partialIndexName, ...shards.map(({ file }) => file)]);
-    for (const name of await readdir(directory)) {
-      if (/^(latents-|index\.)/.test(name) && !kept.has(name)) await rm(join(directory, name));
-    }
-    return new LatentWriter(directory, format, shards);
+    const parts = await intactParts(directory, format, share);
+    const isWhole = ({ entry }: Part) => !isPiece(entry.file);
+    const shards = new Map(parts.filter(isWhole).map((part) => [shardOf(part.first, format), part]));
+    const pieces = parts.filter((part) => !isWhole(part)).sort((a, b) => a.first - b.first);
+    return new LatentWriter(directory, format, share, shards, pieces);
   }
 
-  /** Samples appended so far, those of earlier sessions included. */
-  get count(): number {
-    return this.shards.reduce((total, { count }) => total + count, this.buffer.count);
+  /** True when a sample need not be appended any more. */
+  has(sample: number): boolean {
+    const isIn = ({ first, end }: SampleRange) => sample >= first && sample < end;
+    const shard = this.shards.get(shardOf(sample, this.format));
+    return (
+      (shard !== undefined && isIn(shard)) || this.pieces.some(isIn) || (this.buffer?.has(sample) ?? false)
+    );
   }
 
   /**
-   * Appends a sample; its arrays may be reused afterwards.
+   * Appends a sample; its arrays may be reused afterwards. Samples come in their order, those that are there left out.
    *
    * @throws UserError `latents-not-finite` when a value is not finite, or too large for the element type.
    */
-  async append(sample: LatentSample): Promise<void> {
-    for (const posterior of sample.flipped ? [sample, sample.flipped] : [sample]) {
-      this.check(posterior.mean);
-      this.check(posterior.std);
-    }
-    this.buffer.push(sample);
-    if (this.buffer.count === this.format.shardSize) await this.flush();
+  async append(sample: number, latent: LatentSample): Promise<void> {
+    for (const posterior of latent.flipped ? [latent, latent.flipped] : [latent])
+      this.check(sample, posterior);
+    if (this.buffer !== undefined && this.buffer.end !== sample) await this.flush();
+    this.buffer ??= this.bufferAt(sample);
+    this.buffer.push(latent);
+    if (this.buffer.end % this.format.shardSize === 0) await this.flush();
+  }
+
+  /** Writes what is left of the share. */
+  async endShare(): Promise<void> {
+    await this.flush();
   }
 
   /**
-   * Writes what is left and the index: the set is complete.
+   * Writes what is left, joins pieces and writes the index: the set is complete.
    *
    * @param normalization what the autoencoder asks for; absent where latents are normalised by their statistics
    */
   async finish(normalization?: LatentStatistics): Promise<LatentIndex> {
-    if (this.buffer.count > 0) await this.flush();
-    const statistics = latentStatistics(this.shards, this.format);
+    await this.flush();
+    for (const number of new Set(this.pieces.map(({ first }) => shardOf(first, this.format))))
+      if (!this.shards.has(number)) await this.join(number);
+    const shards = [...this.shards].sort(([a], [b]) => a - b).map(([, { entry }]) => entry);
+    const statistics = latentStatistics(shards, this.format);
     const index: LatentIndex = {
       ...this.format,
-      count: this.count,
+      count: shards.reduce((total, { count }) => total + count, 0),
       statistics,
       normalization: normalization ?? statistics,
-      shards: this.shards,
+      shards,
     };
     await writeIndex(this.directory, indexName, index);
-    await rm(join(this.directory, partialIndexName), { force: true });
+    const kept = new Set([indexName, ...shards.map(({ file }) => file)]);
+    for (const name of await readdir(this.directory))
+      if (/^(?:latents-|index\.)/.test(name) && !kept.has(name)) await rm(join(this.directory, name));
     return index;
   }
 
-  private async flush(): Promise<void> {
-    const buffer = this.buffer;
-    this.buffer = new ShardBuffer(this.format);
-    this.shards.push(await buffer.write(this.directory, this.shards.length));
-    await writeIndex(this.directory, partialIndexName, { ...this.format, shards: this.shards });
+  /** A buffer for a whole shard, where this writer appends all of it; otherwise for a piece. */
+  private bufferAt(first: number): ShardBuffer {
+    const { shardSize } = this.format;
+    const end = first + shardSize;
+    const isWhole =
+      first % shardSize === 0 &&
+      end <= this.share.end &&
+      !this.pieces.some((piece) => piece.first < end && piece.end > first);
+    return isWhole
+      ? new ShardBuffer(this.format, first, shardName(first / shardSize))
+      : new ShardBuffer(
+          { ...this.format, dtype: 'float32' },
+          first,
+          pieceName(shardOf(first, this.format), first),
+        );
   }
 
-  private check(values: Float32Array): void {
-    const { shape, dtype } = this.format;
-    if (values.length !== elementCount(shape)) {
-      throw new RangeError(`a latent of shape [${shape.join(', ')}] cannot have ${values.length} values`);
+  private async flush(): Promise<void> {
+    const { buffer } = this;
+    if (buffer === undefined) return;
+    this.buffer = undefined;
+    await this.write(buffer);
+  }
+
+  private async write(buffer: ShardBuffer): Promise<void> {
+    const entry = await buffer.write(this.directory);
+    await writeIndex(this.directory, partialIndexOf(entry.file), { ...this.format, shards: [entry] });
+    const { first, end } = buffer;
+    if (isPiece(entry.file)) this.pieces.push({ first, end, entry });
+    else this.shards.set(shardOf(first, this.format), { first, end, entry });
+  }
+
+  /** Writes a shard from its pieces, which together hold all of its samples. */
+  private async join(number: number): Promise<void> {
+    const { shardSize } = this.format;
+    const first = number * shardSize;
+    const whole = new ShardBuffer(this.format, first, shardName(number));
+    const pieces = this.pieces.filter((piece) => shardOf(piece.first, this.format) === number);
+    for (const piece of pieces.sort((a, b) => a.first - b.first)) {
+      const reader = await ShardReader.open(this.directory, piece.entry, {
+        ...this.format,
+        dtype: 'float32',
+      });
+      try {
+        for (let sample = whole.end; sample < piece.end; sample++)
+          whole.push(await latentOf(reader, sample - piece.first, elementCount(this.format.shape)));
+      } finally {
+        await reader.close();
+      }
     }
-    const largest = dtype === 'float16' ? 65504 : Number.MAX_VALUE;
-    const wrong = values.find((value) => !(Math.abs(value) <= largest));
-    if (wrong === undefined) return;
-    throw new UserError({
-      code: 'latents-not-finite',
-      message: `Sample ${this.count}: expected latents that fit ${dtype}, found the value ${wrong}.`,
-      remedy: Number.isFinite(wrong)
-        ? 'Encode with `dtype: float32`.'
-        : 'The autoencoder does not work: train it with a lower learning rate.',
-    });
+    await this.write(whole);
+  }
+
+  private check(sample: number, { mean, std }: Posterior): void {
+    const { shape, dtype } = this.format;
+    for (const values of [mean, std]) {
+      if (values.length !== elementCount(shape))
+        throw new RangeError(`a latent of shape [${shape.join(', ')}] cannot have ${values.length} values`);
+      const largest = dtype === 'float16' ? 65504 : Number.MAX_VALUE;
+      const wrong = values.find((value) => !(Math.abs(value) <= largest));
+      if (wrong === undefined) continue;
+      throw new UserError({
+        code: 'latents-not-finite',
+        message: `Sample ${sample}: expected latents that fit ${dtype}, found the value ${wrong}.`,
+        remedy: Number.isFinite(wrong)
+          ? 'Encode with `dtype: float32`.'
+          : 'The autoencoder does not work: train it with a lower learning rate.',
+      });
+    }
   }
 }
 
-/** The shards of an interrupted set up to the first that is missing or damaged. */
-async function intactShards(directory: string, format: LatentFormat): Promise<ShardEntry[]> {
-  const partial = await readIndex<PartialIndex>(directory, partialIndexName).catch(() => undefined);
-  if (!partial || !Array.isArray(partial.shards) || !sameFormat(partial, format)) return [];
-  const intact: ShardEntry[] = [];
-  for (const shard of partial.shards as readonly ShardEntry[]) {
-    const isFull = shard.count === format.shardSize;
-    if (!isFull || (await sha256OfFile(join(directory, shard.file)).catch(() => undefined)) !== shard.sha256)
-      break;
-    intact.push(shard);
+const shardOf = (sample: number, { shardSize }: LatentFormat): number => Math.floor(sample / shardSize);
+
+const isPiece = (file: string): boolean => placeOf(file)?.first !== undefined;
+
+/** The parts of an interrupted set that are undamaged and hold samples of the share. */
+async function intactParts(directory: string, format: LatentFormat, share: SampleRange): Promise<Part[]> {
+  const intact: Part[] = [];
+  for (const name of (await readdir(directory)).sort()) {
+    const place = placeOf(name);
+    if (place === undefined) continue;
+    const partial = await readIndex<PartialIndex>(directory, partialIndexOf(name)).catch(() => undefined);
+    const entry = partial?.shards[0];
+    if (!partial || entry?.file !== name || !sameFormat(partial, format)) continue;
+    const first = place.first ?? place.shard * format.shardSize;
+    const part = { first, end: first + entry.count, entry };
+    if (part.end <= share.first || part.first >= share.end) continue;
+    // A last shard that is not full may have been another's end, so that more samples would follow.
+    if (place.first === undefined && entry.count < format.shardSize) continue;
+    const sha256 = await sha256OfFile(join(directory, name)).catch(() => undefined);
+    if (sha256 === entry.sha256) intact.push(part);
   }
   return intact;
 }
@@ -128,6 +219,22 @@ function sameFormat(a: LatentFormat, b: LatentFormat): boolean {
   const key = ({ shape, dtype, classes, shardSize }: LatentFormat) =>
     JSON.stringify([shape, dtype, classes, shardSize]);
   return key(a) === key(b);
+}
+
+/** A sample of a piece. */
+async function latentOf(reader: ShardReader, row: number, elements: number): Promise<LatentSample> {
+  const posterior = async (at: number): Promise<Posterior> => {
+    const [mean, std] = [new Float32Array(elements), new Float32Array(elements)];
+    await reader.readRow('mean', at, mean);
+    await reader.readRow('std', at, std);
+    return { mean, std };
+  };
+  const flippedRow = reader.flippedRows[row]!;
+  return {
+    label: reader.labels[row]!,
+    ...(await posterior(row)),
+    ...(flippedRow >= 0 && { flipped: await posterior(flippedRow) }),
+  };
 }
 
 /** An image's posterior: mean and standard deviation, each `[height, width, channels]`. */
@@ -144,9 +251,8 @@ export interface LatentSample extends Posterior {
 
 type Rows = Uint16Array | Float32Array;
 
-/** The shard that is being filled: rows as they will be stored. */
+/** A shard, or a piece of one, that is being filled: rows as they will be stored. */
 class ShardBuffer {
-  private readonly format: LatentFormat;
   private readonly labels: number[] = [];
   private readonly straight = { mean: [] as Rows[], std: [] as Rows[] };
   private readonly flipped = { mean: [] as Rows[], std: [] as Rows[] };
@@ -154,14 +260,23 @@ class ShardBuffer {
   private readonly flippedAt: number[] = [];
   private readonly sums: { first: number[]; second: number[] };
 
-  constructor(format: LatentFormat) {
-    this.format = format;
+  /** @param first number of its first sample */
+  constructor(
+    private readonly format: LatentFormat,
+    readonly first: number,
+    private readonly file: string,
+  ) {
     const zeros = () => new Array<number>(format.shape[2]).fill(0);
     this.sums = { first: zeros(), second: zeros() };
   }
 
-  get count(): number {
-    return this.labels.length;
+  /** Number of the sample that comes next. */
+  get end(): number {
+    return this.first + this.labels.length;
+  }
+
+  has(sample: number): boolean {
+    return sample >= this.first && sample < this.end;
   }
 
   /** Copies a sample in. */
@@ -178,9 +293,10 @@ class ShardBuffer {
   }
 
   /** Writes the shard: tensors `mean` and `std` (straight rows, then mirrored ones), `label`, `flippedRow`. */
-  async write(directory: string, number: number): Promise<ShardEntry> {
+  async write(directory: string): Promise<ShardEntry> {
     const { dtype, shape } = this.format;
-    const rows = this.count + this.flipped.mean.length;
+    const count = this.labels.length;
+    const rows = count + this.flipped.mean.length;
     const values = (which: 'mean' | 'std') => ({
       name: which,
       dtype: dtype === 'float16' ? ('F16' as const) : ('F32' as const),
@@ -190,18 +306,18 @@ class ShardBuffer {
     const integers = (name: string, data: readonly number[]) => ({
       name,
       dtype: 'I32' as const,
-      shape: [this.count],
+      shape: [count],
       data: Int32Array.from(data),
     });
-    const flippedRow = this.flippedAt.map((at) => (at < 0 ? -1 : this.count + at));
-    const file = shardName(number);
+    const flippedRow = this.flippedAt.map((at) => (at < 0 ? -1 : count + at));
+    const { file } = this;
     const seal = await writeSafetensors(join(directory, file), [
       values('mean'),
       values('std'),
       integers('label', this.labels),
       integers('flippedRow', flippedRow),
     ]);
-    return { file, count: this.count, flipped: rows - this.count, ...seal, sums: this.sums };
+    return { file, count, flipped: rows - count, ...seal, sums: this.sums };
   }
 
   private stored(values: Float32Array): Rows {

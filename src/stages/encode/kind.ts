@@ -10,6 +10,7 @@ export const stage: StageKind<EncodeConfig> = {
   dependsOnPrecision: true,
   dependsOnEngine: true,
   dependsOnSeed: false,
+  dataParallel: true,
   externalInputs: () => [],
   describe: async (config, resolve) => (await import('./facts.js')).describeEncode(config, resolve),
   checks: [encodedImagesHalve, flippedClassesExist],

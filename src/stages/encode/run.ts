@@ -7,12 +7,13 @@ import { type LatentSample, LatentWriter, type Posterior } from '../../data/late
 import { flippableClasses } from '../../data/sample-order.js';
 import type { EncodeConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
-import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
+import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import { float32, floats, type HostTensor } from '../../tensorflow/data-types.js';
 import { scaledNormalization } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { openImages } from '../images/open.js';
 import { onEngine } from '../shared/engine.js';
+import { type Share, shareOf, sharedOut } from '../shared/workers.js';
 
 /** Batches that are decoded from their files ahead of the network. */
 const batchesAhead = 3;
@@ -25,19 +26,41 @@ export function run(config: EncodeConfig, context: StageContext): Observable<Sta
 }
 
 function encodeAll(job: EncodeJob, context: StageContext): Observable<StageEvent> {
-  return concat(
-    prefetch(
-      integers(job.firstBatch, job.batches),
-      batchesAhead,
-      (batch) => job.load(batch),
-      (batch) => defer(() => job.encode(batch)),
-    ).pipe(
-      concatMap((samples) => job.append(samples)),
-      progress({ total: job.images.count, unit: 'images', start: job.start, count: (written) => written }),
-      abortable<StageProgress>(context.signal),
-    ),
-    defer(() => job.finish()),
+  return sharedOut(
+    context,
+    (workers) => encodePart(job, context, workers),
+    () => encodePart(job, context),
   ).pipe(finalize(() => void job.close()));
+}
+
+/** Encodes the images of a worker's share that are not there yet; or all, and then writes what belongs to the whole. */
+function encodePart(
+  job: EncodeJob,
+  { directory, signal }: StageContext,
+  worker?: StageWorkers,
+): Observable<StageEvent> {
+  return defer(() => EncodePart.open(job, directory, worker)).pipe(
+    mergeMap((part) =>
+      concat(
+        prefetch(
+          part.batches,
+          batchesAhead,
+          (batch) => job.load(batch),
+          (batch) => defer(() => job.encode(batch)),
+        ).pipe(
+          concatMap((samples) => part.append(samples)),
+          progress({
+            total: job.images.count,
+            unit: 'images',
+            start: part.start,
+            count: (written) => written,
+          }),
+          abortable<StageProgress>(signal),
+        ),
+        defer(() => part.finish()).pipe(mergeMap((events) => from(events))),
+      ),
+    ),
+  );
 }
 
 /** Pixels of a batch's images, straight and mirrored ones in one tensor. */
@@ -48,17 +71,18 @@ interface PixelBatch {
   readonly mirroredRows: readonly (number | undefined)[];
 }
 
+/** An encoded image, by its number. */
+type EncodedImage = readonly [index: number, sample: LatentSample];
+
+/** Images, and the network that encodes them. */
 class EncodeJob {
-  readonly start: number;
   private readonly flippable: readonly boolean[];
 
   private constructor(
-    private readonly config: EncodeConfig,
+    readonly config: EncodeConfig,
     readonly images: ImageDataset,
-    private readonly autoencoder: Autoencoder,
-    private readonly writer: LatentWriter,
+    readonly autoencoder: Autoencoder,
   ) {
-    this.start = writer.count;
     this.flippable = flippableClasses(config.flips, images.classes);
   }
 
@@ -69,24 +93,10 @@ class EncodeJob {
       context.runtime,
       config.autoencoderMemoryMiB,
     );
-    const side = images.size / downsampleOf(autoencoder.config);
-    const writer = await LatentWriter.open(context.directory, {
-      shape: [side, side, autoencoder.config.latentChannels],
-      dtype: config.dtype,
-      classes: images.classes,
-      shardSize: config.shardSize,
-    });
-    return new EncodeJob(config, images, autoencoder, writer);
+    return new EncodeJob(config, images, autoencoder);
   }
 
-  /**
-   * The batch to go on with, which may begin before the first image that is not there yet: batches are the same whatever
-   * was interrupted, as another one would round the last bits otherwise.
-   */
-  get firstBatch(): number {
-    return Math.floor(this.start / this.config.batch);
-  }
-
+  /** Number of batches. They are the same whatever was interrupted: others would round the last bits otherwise. */
   get batches(): number {
     return Math.ceil(this.images.count / this.config.batch);
   }
@@ -112,37 +122,100 @@ class EncodeJob {
     return { indices, pixels: float32([rows, size, size, 3], pixels), mirroredRows };
   }
 
-  async encode({ indices, pixels, mirroredRows }: PixelBatch): Promise<LatentSample[]> {
+  async encode({ indices, pixels, mirroredRows }: PixelBatch): Promise<EncodedImage[]> {
     const { mean, logVariance } = await this.autoencoder.encode(pixels);
     const posterior = (row: number): Posterior => ({
       mean: rowOf(mean, row),
       std: rowOf(logVariance, row).map((value) => Math.exp(value / 2)),
     });
-    return indices.flatMap((index, i) => {
-      if (index < this.start) return [];
+    return indices.map((index, i): EncodedImage => {
       const row = mirroredRows[i];
       const label = this.images.labels[index]!;
-      return [{ ...posterior(i), label, ...(row === undefined ? {} : { flipped: posterior(row) }) }];
+      return [index, { ...posterior(i), label, ...(row === undefined ? {} : { flipped: posterior(row) }) }];
     });
-  }
-
-  /** Appends samples; returns how many. */
-  async append(samples: readonly LatentSample[]): Promise<number> {
-    for (const sample of samples) await this.writer.append(sample);
-    return samples.length;
-  }
-
-  async finish(): Promise<StageEvent> {
-    const { latentChannels } = this.autoencoder.config;
-    const { scalingFactor } = this.autoencoder;
-    const { count, shape, statistics } = await this.writer.finish(
-      scalingFactor === undefined ? undefined : scaledNormalization(latentChannels, scalingFactor),
-    );
-    return { type: 'summary', values: { latents: count, shape, mean: statistics.mean, std: statistics.std } };
   }
 
   close(): Promise<void> {
     return this.autoencoder.close();
+  }
+}
+
+/** Images that are encoded in one go: all, or a worker's share, but for those that are there. */
+class EncodePart {
+  readonly batches: readonly number[];
+  /** Images that are told of as done from the beginning. */
+  readonly start: number;
+  /** Images of this part, and those of them that are there. */
+  private readonly size: number;
+  private done: number;
+
+  private constructor(
+    private readonly job: EncodeJob,
+    private readonly writer: LatentWriter,
+    private readonly worker: StageWorkers | undefined,
+    { first, end }: Share,
+  ) {
+    const missingOf = (batch: number): number =>
+      this.imagesOf(batch).filter((index) => !writer.has(index)).length;
+    this.batches = [...integers(first, end)].filter((batch) => missingOf(batch) > 0);
+    this.size = Math.min(end * job.config.batch, job.images.count) - first * job.config.batch;
+    this.done = this.size - this.batches.reduce((sum, batch) => sum + missingOf(batch), 0);
+    this.start = this.told();
+  }
+
+  static async open(job: EncodeJob, directory: string, worker?: StageWorkers): Promise<EncodePart> {
+    const { config, images, autoencoder, batches } = job;
+    const side = images.size / downsampleOf(autoencoder.config);
+    const format = {
+      shape: [side, side, autoencoder.config.latentChannels],
+      dtype: config.dtype,
+      classes: images.classes,
+      shardSize: config.shardSize,
+    } as const;
+    const share = worker === undefined ? { first: 0, end: batches } : shareOf(batches, worker);
+    const samples = worker && {
+      first: share.first * config.batch,
+      end: Math.min(share.end * config.batch, images.count),
+    };
+    return new EncodePart(job, await LatentWriter.open(directory, format, samples), worker, share);
+  }
+
+  /** Appends what is not there; returns how many images further that brings all workers. */
+  async append(images: readonly EncodedImage[]): Promise<number> {
+    const before = this.told();
+    for (const [index, sample] of images)
+      if (!this.writer.has(index)) {
+        await this.writer.append(index, sample);
+        this.done++;
+      }
+    return this.told() - before;
+  }
+
+  async finish(): Promise<StageEvent[]> {
+    if (this.worker !== undefined) {
+      await this.writer.endShare();
+      return [];
+    }
+    const { autoencoder } = this.job;
+    const { scalingFactor } = autoencoder;
+    const { count, shape, statistics } = await this.writer.finish(
+      scalingFactor === undefined
+        ? undefined
+        : scaledNormalization(autoencoder.config.latentChannels, scalingFactor),
+    );
+    return [
+      { type: 'summary', values: { latents: count, shape, mean: statistics.mean, std: statistics.std } },
+    ];
+  }
+
+  /** Images done of all: the others are taken to be as far in their shares as this one. */
+  private told(): number {
+    return this.size === 0 ? 0 : Math.floor((this.done * this.job.images.count) / this.size);
+  }
+
+  private imagesOf(batch: number): number[] {
+    const { config, images } = this.job;
+    return [...integers(batch * config.batch, Math.min((batch + 1) * config.batch, images.count))];
   }
 }
 

@@ -4,7 +4,7 @@ import { Subject } from 'rxjs';
 import { UserError } from '../../base/errors.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import type { SampleConfig } from '../../generated/index.js';
-import type { Json, StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
+import type { Json, StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
 import { floats, type HostTensor, peakMemoryBytes, sizeOf } from '../../tensorflow/index.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
@@ -83,21 +83,15 @@ export class SampleJob {
     return job;
   }
 
-  /** The batches that this worker still has to make. */
-  async ownPart(): Promise<SampleBatch[]> {
-    const batches = await this.missing();
-    const { workers } = this.context;
-    return workers === undefined ? batches : batchesOfWorker(batches, this.config.batch, workers);
-  }
-
-  /** Lists all batches that are still to be made. */
-  async missing(): Promise<SampleBatch[]> {
+  /** Lists the batches that are still to be made: all, or those of a worker. */
+  async missing(worker?: StageWorkers): Promise<SampleBatch[]> {
     await this.records.read();
     const whole = new Set(await this.files.present());
     for (const sample of whole) if (!(await this.isRecorded(sample))) whole.delete(sample);
     this.done = whole.size;
     this.tell(0);
-    return missingBatches(this.labels, this.config.batch, (sample) => whole.has(sample));
+    const batches = missingBatches(this.labels, this.config.batch, (sample) => whole.has(sample));
+    return worker === undefined ? batches : batchesOfWorker(batches, this.config.batch, worker);
   }
 
   /** Draws a batch's latents. */

@@ -14,6 +14,7 @@ import { abortable, everyMs, oneByOne } from '../../base/streams.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { onEngine } from '../shared/engine.js';
+import { sharedOut } from '../shared/workers.js';
 import { DamagedSample } from './files.js';
 import { damagedAgain, type Drawn, SampleJob } from './job.js';
 import type { SampleBatch } from './sampler.js';
@@ -41,13 +42,12 @@ function sampleAll(job: SampleJob, context: StageContext): Observable<StageEvent
   return merge(progress, work).pipe(abortable<StageEvent>(context.signal));
 }
 
-/** A worker's part; the first worker then waits for the others and puts all parts together. */
-function allWork(job: SampleJob, { workers }: StageContext): Observable<StageEvent> {
-  const ownPart = defer(() => job.ownPart()).pipe(mergeMap((batches) => makeAll(job, batches)));
-  if (workers === undefined) return complete(job, new Set());
-  if (workers.rank > 0) return ownPart;
-  const others = defer(() => workers.othersDone()).pipe(ignoreElements());
-  return concat(ownPart, others, complete(job, new Set()));
+function allWork(job: SampleJob, context: StageContext): Observable<StageEvent> {
+  return sharedOut(
+    context,
+    (workers) => from(job.missing(workers)).pipe(mergeMap((batches) => makeAll(job, batches))),
+    () => complete(job, new Set()),
+  );
 }
 
 /** Makes what is missing and puts it all together; a picture that cannot be read then is made again, once. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { concat, defer, finalize, from, merge, mergeMap, type Observable, of } from 'rxjs';
-import type { StageContext, StageEvent, StageWorkers } from '../../runner/stage.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { tellOnce } from '../../tensorflow/engine-choice.js';
 import {
   chromeTrace,
@@ -10,7 +10,6 @@ import {
   recordSteps,
   startEngine,
   type StepStats,
-  WorkerServer,
 } from '../../tensorflow/index.js';
 
 /**
@@ -62,28 +61,4 @@ async function written(file: string, steps: readonly StepStats[]): Promise<Stage
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, chromeTrace(steps));
   return [`Profile of ${steps.length} steps, for ui.perfetto.dev: ${file}`, ...costliest(steps)].map(notice);
-}
-
-/** The samples of a global batch that one worker computes. */
-export interface BatchShare {
-  /** Place of its first sample in the global batch. */
-  readonly first: number;
-  readonly size: number;
-}
-
-/** Share of a global batch that this worker computes: all of it where there is one. The batch divides between them. */
-export function batchShare(globalBatch: number, workers: StageWorkers | undefined): BatchShare {
-  if (workers === undefined) return { first: 0, size: globalBatch };
-  const size = globalBatch / workers.size;
-  return { first: workers.rank * size, size };
-}
-
-/** True when this process writes what belongs to the whole output. */
-export function isFirstWorker({ workers }: StageContext): boolean {
-  return workers === undefined || workers.rank === 0;
-}
-
-/** The server through which this worker's sessions reach the others; none where it is alone. */
-export function workerServer({ workers, runtime }: StageContext): WorkerServer | undefined {
-  return workers && new WorkerServer(workers, runtime);
 }

@@ -35,8 +35,9 @@ import {
   transportOf,
 } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
-import { batchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
+import { onEngine } from '../shared/engine.js';
 import { toMegabytes } from '../shared/memory.js';
+import { batchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { latentBatches, type TrainingData } from './batches.js';
 import { modelConfig } from './config.js';

@@ -31,7 +31,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 async function write(count: number, from = 0, to = count, settings = format): Promise<LatentWriter> {
   const writer = await LatentWriter.open(directory, settings);
-  for (let i = from; i < to; i++) await writer.append(sample(i));
+  for (let i = from; i < to; i++) if (!writer.has(i)) await writer.append(i, sample(i));
   if (to === count) await writer.finish();
   return writer;
 }
@@ -89,16 +89,24 @@ it('records the statistics of a latent drawn from the posteriors', async () => {
   }
 });
 
-describe('after an interruption', () => {
-  const contents = async () =>
-    Object.fromEntries(
-      await Promise.all(
-        (await readdir(directory)).map(
-          async (name) => [name, (await readFile(join(directory, name))).toString('base64')] as const,
-        ),
+const contents = async () =>
+  Object.fromEntries(
+    await Promise.all(
+      (await readdir(directory)).map(
+        async (name) => [name, (await readFile(join(directory, name))).toString('base64')] as const,
       ),
-    );
+    ),
+  );
 
+const numbers = (first: number, end: number) => Array.from({ length: end - first }, (_, i) => first + i);
+
+/** Samples of `count` that need not be written again. */
+async function kept(count: number, settings = format): Promise<number[]> {
+  const writer = await LatentWriter.open(directory, settings);
+  return numbers(0, count).filter((i) => writer.has(i));
+}
+
+describe('after an interruption', () => {
   it('keeps complete shards and ends with the same bytes', async () => {
     await write(10);
     const uninterrupted = await contents();
@@ -110,23 +118,59 @@ describe('after an interruption', () => {
       directory = await mkdtemp(join(folder, 'set-'));
       await write(10, 0, interruptedAt);
       await writeFile(join(directory, 'latents-00002.safetensors.partial'), 'half of it');
-      const { count } = await LatentWriter.open(directory, format);
-      expect(count).toBe(interruptedAt - (interruptedAt % 4));
-      await write(10, count);
+      expect(await kept(10)).toEqual(numbers(0, interruptedAt - (interruptedAt % 4)));
+      await write(10);
       expect(await contents()).toEqual(uninterrupted);
     }
   });
 
-  it('drops damaged shards and those after them', async () => {
+  it('makes damaged shards again, and no others', async () => {
     await write(13, 0, 12);
     await truncate(join(directory, 'latents-00001.safetensors'), 300);
-    expect((await LatentWriter.open(directory, format)).count).toBe(4);
-    expect(await readdir(directory)).toEqual(['index.partial.json', 'latents-00000.safetensors']);
+    expect(await kept(13)).toEqual([...numbers(0, 4), ...numbers(8, 12)]);
   });
 
   it('starts over when the format differs', async () => {
     await write(10, 0, 8);
-    expect((await LatentWriter.open(directory, { ...format, classes: ['dog', 'cat'] })).count).toBe(0);
+    expect(await kept(10, { ...format, classes: ['dog', 'cat'] })).toEqual([]);
+  });
+});
+
+describe('in shares', () => {
+  const count = 22;
+  /** A writer's share of the set, or what is left of it, up to `until`. */
+  async function writeShare(first: number, end: number, until = end): Promise<void> {
+    const writer = await LatentWriter.open(directory, half, { first, end });
+    for (let i = first; i < until; i++) if (!writer.has(i)) await writer.append(i, sample(i));
+    if (until === end) await writer.endShare();
+  }
+  // Rounded numbers: statistics are of those that were encoded, which no piece may lose.
+  const half: LatentFormat = { ...format, dtype: 'float16' };
+
+  it.each([
+    ['at the ends of shards', [0, 8, 12, count]],
+    ['within shards', [0, 3, 13, 15, count]],
+    ['of less than a shard', [0, 1, 2, 3, 5, 17, 21, count]],
+    ['of which some are empty', [0, 0, 9, 9, count]],
+  ])('%s it is written to the same bytes', async (_, ends) => {
+    await write(count, 0, count, half);
+    const alone = await contents();
+    directory = await mkdtemp(join(folder, 'set-'));
+    await Promise.all(ends.slice(1).map((end, i) => writeShare(ends[i]!, end)));
+    await write(count, 0, count, half);
+    expect(await contents()).toEqual(alone);
+  });
+
+  it('that were interrupted it is finished by other shares, and by one writer, to the same bytes', async () => {
+    await write(count, 0, count, half);
+    const alone = await contents();
+    directory = await mkdtemp(join(folder, 'set-'));
+    await Promise.all([writeShare(0, 7, 6), writeShare(7, 15, 12), writeShare(15, count)]);
+    expect(await kept(count, half)).toEqual([...numbers(0, 4), ...numbers(7, 12), ...numbers(15, count)]);
+    await truncate(join(directory, 'latents-00001.piece-7.safetensors'), 300);
+    await Promise.all([writeShare(0, 11), writeShare(11, count, 14)]);
+    await write(count, 0, count, half);
+    expect(await contents()).toEqual(alone);
   });
 });
 
@@ -137,7 +181,7 @@ describe('refuses', () => {
   ] as const)('the value %d as %s', async (value, dtype, message) => {
     const writer = await LatentWriter.open(directory, { ...format, dtype });
     const wrong = { ...sample(1), mean: new Float32Array(6).fill(value) };
-    await expect(writer.append(wrong)).rejects.toThrow(message);
+    await expect(writer.append(1, wrong)).rejects.toThrow(message);
   });
 
   it('a folder that holds no complete set', async () => {
