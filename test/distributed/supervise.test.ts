@@ -73,7 +73,7 @@ describe('a worker that hangs', () => {
       rank,
       messages: each,
       ended: new Promise((resolve) => {
-        each.subscribe({ complete: () => resolve({ how: 'ended', lastWords: '' }) });
+        each.subscribe({ complete: () => { resolve({ how: 'ended', lastWords: '' }); } });
       }),
       send: () => undefined,
       kill: () => {
@@ -92,7 +92,7 @@ describe('a worker that hangs', () => {
     const pulse = setInterval(() => {
       tell(0, { type: 'pulse' });
     }, 200);
-    await sleep(3_500);
+    await sleep(5_500);
     clearInterval(pulse);
     tell(0, { type: 'done' });
     expect(await result).toEqual(event);
