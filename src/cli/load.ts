@@ -4,6 +4,7 @@ import type { Diagnostic } from '../runner/diagnostics.js';
 import { type LoadedPipeline, loadPipeline } from '../runner/load.js';
 import type { PlannedStage } from '../runner/plan/plan.js';
 import { formatReason } from '../runner/plan/reasons.js';
+import { headlineOf } from '../runner/runs/figures.js';
 import type { Acceptance, Json } from '../runner/stage.js';
 import { type LoadedSweep, loadSweep } from '../runner/sweep/load.js';
 import { exitCodes, type Services, shortPath, usesColor } from './services.js';
@@ -71,10 +72,11 @@ export async function reportMissing(
 }
 
 /** Line on what a cached stage took and gave; empty where it is not cached. */
-export function cachedLine({ output }: PlannedStage): string {
-  return output === undefined
-    ? ''
-    : [formatDuration(output.seconds), ...summaryFacts(output.summary)].join(' · ');
+export function cachedLine({ kind, output }: PlannedStage): string {
+  if (output === undefined) return '';
+  const headline = headlineOf(kind, output);
+  const facts = summaryFacts({ ...output, ...(headline && { headline }) });
+  return [formatDuration(output.seconds), ...facts].join(' · ');
 }
 
 /** Note on a stage whose output is used though what it was made from is not there any more. */

@@ -1,6 +1,7 @@
 import type { ChalkInstance } from 'chalk';
-import stringWidth from 'string-width';
 import { fit } from './renderers/live-lines.js';
+
+import stringWidth from 'string-width';
 
 export interface Cell {
   readonly text: string;
@@ -92,7 +93,7 @@ const naturalWidth = ({ heading, cells }: Column): number =>
 
 /** Columns that a text takes; letters and marks that we use take one each, which is quickly told. */
 const widthOf = (text: string): number =>
-  /^[ -~·×–−…†‖●✓✗¹²³⁰⁴-⁹⁻]*$/.test(text) ? text.length : stringWidth(text);
+  /^[ -~·×–−…†‖●★✓✗¹²³⁰⁴-⁹⁻]*$/.test(text) ? text.length : stringWidth(text);
 
 const total = (widths: readonly number[]): number =>
   widths.reduce((sum, own) => sum + own, 0) + gap.length * Math.max(0, widths.length - 1);

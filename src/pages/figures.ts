@@ -1,5 +1,6 @@
 import { asWords, formatLarge, formatNumber, formatPercent } from '../base/format.js';
-import type { Json } from '../runner/stage.js';
+import { isCost } from '../runner/runs/figures.js';
+import type { Headline, Json } from '../runner/stage.js';
 
 /** A number of a stage's summary, ready to be shown: `22.64 dB`, `peak signal-to-noise ratio`. */
 export interface Figure {
@@ -8,20 +9,33 @@ export interface Figure {
   readonly label: string;
 }
 
-/** A stage's numbers in the order of its summary, the telling ones first. */
-export function figuresOf(summary: Readonly<Record<string, Json>>): readonly Figure[] {
-  const figures = Object.entries(summary).flatMap(([name, value]) =>
-    typeof value === 'number' ? [figure(name, value)] : [],
-  );
-  const rank = ({ name }: Figure) => (telling.includes(name) ? telling.indexOf(name) : telling.length);
-  return figures.toSorted((a, b) => rank(a) - rank(b));
+/** Result of a stage, as outputs, records and events hold it. */
+export interface StageNumbers {
+  readonly summary: Readonly<Record<string, Json>>;
+  readonly headline?: Headline;
+  /** Last figures of its progress. */
+  readonly figures?: Readonly<Record<string, number>>;
 }
 
-/** A stage's numbers in a few words each, in the order of its summary: `images 3,802`, `PSNR 22.6 dB`. */
-export function summaryFacts(summary: Readonly<Record<string, Json>>): readonly string[] {
-  return Object.entries(summary).flatMap(([name, value]) =>
-    typeof value === 'number' ? figureFact(name, value) : [],
-  );
+/** Mark of the best of several values. */
+export const bestMark = '★';
+
+/**
+ * A stage's numbers in the order of its summary: the one by which it is compared with others comes first, and what it
+ * took comes last.
+ */
+export function figuresOf({ summary, headline, figures = {} }: StageNumbers): readonly Figure[] {
+  const value = headline && figures[headline.name];
+  const numbers = Object.entries({ ...(value !== undefined && { [headline!.name]: value }), ...summary });
+  const rank = (name: string): number => (name === headline?.name ? 0 : isCost(name) ? 2 : 1);
+  return numbers
+    .flatMap(([name, number]) => (typeof number === 'number' ? [figure(name, number)] : []))
+    .sort((a, b) => rank(a.name) - rank(b.name));
+}
+
+/** A stage's numbers in a few words each, in that order: `PSNR 22.6 dB`, `images 3,802`. */
+export function summaryFacts(numbers: StageNumbers): readonly string[] {
+  return figuresOf(numbers).map(({ label, value }) => `${label} ${value}`);
 }
 
 /** A number in a few words: `loss 0.1834`. */
@@ -39,16 +53,6 @@ export function figure(name: string, value: number): Figure {
     value: (known?.format ?? formatNumber)(value),
   };
 }
-
-/** Figures that say most about a stage, wherever they occur. */
-const telling: readonly string[] = [
-  'peakSignalToNoiseDb',
-  'images',
-  'latents',
-  'parameters',
-  'steps',
-  'samples',
-];
 
 interface Special {
   readonly label?: string;
@@ -69,6 +73,9 @@ const special: Readonly<Record<string, Special | undefined>> = {
     format: formatPercent,
   },
   idleShare: { label: 'time that the device was idle', format: formatPercent },
+  idlePercent: { label: 'device idle', format: (value) => `${formatNumber(value)} %` },
+  peakMemoryMegabytes: { label: 'peak memory', format: (value) => `${formatNumber(value)} MB` },
+  expectedMemoryMegabytes: { label: 'expected memory', format: (value) => `${formatNumber(value)} MB` },
   peakMemoryMiB: { label: 'peak memory', format: (value) => `${formatNumber(value)} MiB` },
   fid: { label: 'FID' },
   sfid: { label: 'sFID' },

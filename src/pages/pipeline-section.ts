@@ -38,7 +38,7 @@ export function pipelineSection(stages: readonly ReportedStage[]): Section {
 }
 
 function card(stage: ReportedStage, left: number, top: number): Html {
-  const figures = figuresOf(stage.summary).slice(0, 2);
+  const figures = figuresOf(stage).slice(0, 2);
   return html`<li class="${stage.after.length > 0 && 'reads'}" style="--column:${left};--row:${top}">
     <a class="card" href="#stage-${stage.stage}">
       ${stage.kind !== stage.stage && html`<span class="kind">${stage.kind}</span>`}

@@ -61,7 +61,7 @@ function details(stage: ReportedStage): Html {
         ]),
     ...(seed === undefined ? [] : [['seed', String(seed)] as const]),
     ...(precision === undefined ? [] : [['precision', precision] as const]),
-    ...figuresOf(summary).map(({ label, value }) => [label, value] as const),
+    ...figuresOf(stage).map(({ label, value }) => [label, value] as const),
     ...Object.entries(summary).flatMap(([name, value]) =>
       typeof value === 'number' ? [] : [[asWords(name), inWords(value)] as const],
     ),

@@ -25,7 +25,7 @@ export interface Column {
 export type Row = readonly Cell[] | { readonly kind?: string | undefined; readonly cells: readonly Cell[] };
 
 /** Content, with what the column is sorted by where that is something else. */
-type Cell = Part | { readonly content: Part; readonly sortedBy: string | number };
+export type Cell = Part | { readonly content: Part; readonly sortedBy: string | number };
 
 export interface RowGroup {
   readonly heading: string;

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
-import type { PipelineRules } from './check.js';
 import type { RuntimeConfig } from '../generated/index.js';
+import type { PipelineRules } from './check.js';
 import type { Json, Origin } from './fingerprint/origin.js';
 
 /** Event of a running stage. A closed union: every renderer handles each of these. */
@@ -54,6 +54,8 @@ export interface StageOutput {
   /** The stage's configuration, with defaults applied: as it is now, in keys that change no output too. */
   readonly config: Json;
   readonly summary: Readonly<Record<string, Json>>;
+  /** The number of the summary by which the output is compared with others; absent where it has none. */
+  readonly headline?: Headline;
   /** Time that the stage took when it was run, over all of its sessions. */
   readonly seconds: number;
   /** Present where someone accepted it as it is. */
@@ -134,6 +136,13 @@ export interface StageFact {
   readonly bytes?: number;
 }
 
+/** A number that says how well a stage did. */
+export interface Headline {
+  /** Its name in the summary or in the figures of the progress. */
+  readonly name: string;
+  readonly better: 'less' | 'more';
+}
+
 /** Knowledge about a referenced stage before anything runs. */
 export interface PlannedInput {
   readonly kind: string;
@@ -207,6 +216,11 @@ export interface StageKind<Config> {
    * sweep's table, so that one to sort by is checked before anything runs. Those within a map go by the map's name.
    */
   readonly figures: readonly string[];
+  /**
+   * Those of its numbers by which outputs are compared, the first that an output has before the others: shown first
+   * wherever there is a list of figures, and what trials of a sweep are judged by. Default: none.
+   */
+  readonly headlines?: readonly Headline[];
   /** True when several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
   /** Rules between keys that the schema cannot express. Each gets a valid stage of the kind, and a `CheckContext`. */

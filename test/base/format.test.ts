@@ -75,7 +75,16 @@ describe('what people read', () => {
     expect(asWords('learningRate')).toBe('learning rate');
     expect(asWords('autoencoderMemoryMiB')).toBe('autoencoder memory MiB');
     expect(
-      summaryFacts({ images: 3802, page: 'index.html', list: [1], fid: 12.5, peakSignalToNoiseDb: 22.64 }),
-    ).toEqual(['images 3,802', 'FID 12.5', 'PSNR 22.6 dB']);
+      summaryFacts({
+        summary: {
+          peakMemoryMegabytes: 1234,
+          images: 3802,
+          page: 'index.html',
+          list: [1],
+          peakSignalToNoiseDb: 22.64,
+        },
+        headline: { name: 'peakSignalToNoiseDb', better: 'more' },
+      }),
+    ).toEqual(['PSNR 22.6 dB', 'images 3,802', 'peak memory 1,234 MB']);
   });
 });

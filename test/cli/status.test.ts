@@ -95,14 +95,19 @@ photos/2025-03-04T10-00-00  † died         4 Mar 2025       0.0 s  score 0.5`)
         train: stageRecord({
           kind: 'train',
           figures: { loss: 0.25 },
+          headline: { name: 'loss', better: 'less' },
           summary: { steps: 10, ...took, idlePercent: 2 },
         }),
         sample: stageRecord({ kind: 'sample', summary: { samples: 9, ...took } }),
-        evaluate: stageRecord({ kind: 'evaluate', summary: { fid: 3, samples: 9, referenceImages: 100 } }),
+        evaluate: stageRecord({
+          kind: 'evaluate',
+          summary: { recall: 0.5, fid: 3, samples: 9, referenceImages: 100 },
+          headline: { name: 'fid', better: 'less' },
+        }),
       },
     });
     expect((await start(['status'])).stdout).toMatch(
-      / FID 3 · loss 0\.25 · expected memory megabytes 600 · peak memory megabytes 900$/,
+      / FID 3 · loss 0\.25 · recall 0\.5 · expected memory 600 MB$/,
     );
   });
 

@@ -36,10 +36,10 @@ describe('pipeline sweep', () => {
     const { exitCode, stdout } = await toy.sweep('--parallel', '2');
     expect(exitCode).toBe(0);
     expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot(`
-      "TRIAL  MEDIATORS  STATE  TIME  TRAIN.LOSS
-      trial-1  4  finished  N s  0.2
-      trial-2  16  finished  N s  0.2
-      trial-3  0  finished  N s  0.2
+      "TRIAL  MEDIATORS  TRAIN.LOSS  STATE  TIME
+      trial-1  4  0.2  finished  N s
+      trial-2  16  0.2  finished  N s
+      trial-3  0  0.2  finished  N s
 
       Done in N s: 3 finished.
       Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json

@@ -98,6 +98,7 @@ const train: StageKind<never> = {
   name: 'train',
   codeVersion: 3,
   figures: ['loss', 'steps'],
+  headlines: [{ name: 'loss', better: 'less' }],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   externalInputs: () => [],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import { expect, it } from 'vitest';
 import type { StageContext } from '../../src/runner/stage.js';
-import { type TrainingJob, trainingSteps } from '../../src/stages/training/stream.js';
+import { lossAtTheEnd, type TrainingJob, trainingSteps } from '../../src/stages/training/stream.js';
 import type { Trainer } from '../../src/training/trainer.js';
 
 /** Runs a training whose step i, from 0, has the loss `losses[i]`, and changes nothing where that is not finite. */
@@ -60,4 +60,26 @@ it('goes on when fewer are not finite at a time', async () => {
   const { run, updates } = await train([...nine, 1, ...nine, 1]);
   await expect(run).resolves.toBeDefined();
   expect(updates.at(-1)).toBe(1);
+});
+
+it('comes to the loss of the last tenth of its steps, weighted by the steps that each record stands for', () => {
+  const records = [
+    { step: 50, loss: 9 },
+    { step: 90, loss: 5 },
+    { step: 96, loss: 2 },
+    { step: 98 },
+    { step: 100, loss: 4 },
+  ];
+  expect(lossAtTheEnd(records, 100)).toBeCloseTo((6 * 2 + 2 * 4) / 8);
+  expect(
+    lossAtTheEnd(
+      [
+        { step: 50, loss: 9 },
+        { step: 100, loss: 3 },
+      ],
+      100,
+    ),
+  ).toBe(3);
+  expect(lossAtTheEnd([{ step: 3 }], 3)).toBeUndefined();
+  expect(lossAtTheEnd([], 0)).toBeUndefined();
 });

@@ -93,9 +93,7 @@ describe('the whole pipeline', () => {
   });
 
   it('tells how much of the time training waited, and its largest memory', () => {
-    const [, idle, memory] = /train: finished .*idle percent ([\d.]+), peak memory megabytes ([\d,]+)/.exec(
-      told,
-    )!;
+    const [, idle, memory] = /train: finished .*device idle ([\d.]+) %, peak memory ([\d,]+) MB/.exec(told)!;
     expect(Number(idle)).toBeLessThan(100);
     // Node and TensorFlow alone take more than 100 MB.
     expect(Number(memory!.replace(',', ''))).toBeGreaterThan(100);

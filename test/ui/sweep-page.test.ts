@@ -46,7 +46,7 @@ async function writeSweep(parent: string): Promise<string> {
   await writeResults(
     { csv: join(folder, 'sweep.csv'), json },
     { name: 'whole', file: 'whole.yaml' },
-    { keys, trials: results },
+    { keys, trials: results, headlines: [{ name: 'evaluate.fid', better: 'less' }] },
   );
   const file = join(folder, 'sweep.html');
   await writeFile(file, await sweepPage((await readResults(json))!, { file }));
@@ -84,18 +84,22 @@ describeUnless(whyNoBrowser, 'the page of a sweep', () => {
       page.locator(`.sortable tbody td:nth-child(${number})`).allTextContents();
     const headings = await page.locator('.sortable thead th').allInnerTexts();
     expect(headings.map((text) => text.replace(/\s+/g, ' ').replace(' ↕', '').toLowerCase())).toEqual([
-      ...['trial', 'stages.train.learningrate', 'seed', 'state', 'time', 'train loss', 'evaluate fid'],
+      ...['trial', 'stages.train.learningrate', 'seed', 'evaluate fid', 'state', 'time', 'train loss'],
     ]);
-    const losses = await column(6);
+    // The best of those compared by is marked.
+    expect(
+      await page.getByRole('img', { name: 'best' }).locator('xpath=ancestor::td').allInnerTexts(),
+    ).toEqual(['30 ★']);
+    const losses = await column(7);
     expect(losses.slice(0, 2)).toEqual(['0.3', '0.22']);
     const loss = page.getByRole('button', { name: /loss/ });
     await loss.click();
     const ascending = [...losses].sort(
       (a, b) => Number(a === '') - Number(b === '') || Number(a) - Number(b),
     );
-    expect(await column(6)).toEqual(ascending);
+    expect(await column(7)).toEqual(ascending);
     await loss.press('Enter');
-    expect(await column(6)).toEqual([...ascending.slice(0, 9).reverse(), '', '']);
+    expect(await column(7)).toEqual([...ascending.slice(0, 9).reverse(), '', '']);
     expect(await page.locator('.sortable th[aria-sort]').getAttribute('aria-sort')).toBe('descending');
     // Numbers are sorted as numbers: 1e-4 to 2.
     await page.getByRole('button', { name: /learningRate/ }).click();

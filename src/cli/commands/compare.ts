@@ -3,10 +3,11 @@ import { Chalk, type ChalkInstance } from 'chalk';
 import { UserError } from '../../base/errors.js';
 import { formatPercent } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
-import { figure } from '../../pages/figures.js';
+import { bestMark, figure } from '../../pages/figures.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { type ComparedFigure, compareRuns, type Comparison } from '../../runner/runs/compare.js';
 import { formatOrigin } from '../../runner/runs/configuration.js';
+import { isBest } from '../../runner/runs/figures.js';
 import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
@@ -106,9 +107,7 @@ function figureColumns(
     ...runs.map((_, i): Column => ({
       heading: letter(i),
       align: 'right',
-      cells: figures.map((row) =>
-        cell(row, row.values[i] === undefined ? '–' : figure(row.name, row.values[i]).value),
-      ),
+      cells: figures.map((row) => cell(row, row.values[i] === undefined ? '–' : marked(row, i))),
     })),
     ...(runs.length === 2
       ? [
@@ -120,6 +119,12 @@ function figureColumns(
         ]
       : []),
   ];
+}
+
+/** A value, with a star where it is the best by which the runs are compared. */
+function marked({ name, values, better }: ComparedFigure, i: number): string {
+  const { value } = figure(name, values[i]!);
+  return isBest(values[i], better, values) ? `${bestMark} ${value}` : value;
 }
 
 /** The difference of two values, and what part of the first it is. */
@@ -149,9 +154,10 @@ function asJson({ runs, configuration, figures }: Comparison): Json {
       values: values.map((value) => value ?? null),
       origins: origins.map((origin, i) => (values[i] === undefined ? null : formatOrigin(origin))),
     })),
-    figures: figures.map(({ stage, name, values }) => ({
+    figures: figures.map(({ stage, name, values, better }) => ({
       stage,
       name,
+      ...(better && { better }),
       values: values.map((value) => value ?? null),
     })),
   };

@@ -10,6 +10,7 @@ import { findRunsRoot } from '../../runner/runs-root.js';
 import type { TimedSweepEvent } from '../../runner/sweep/events.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {
+  headlineMetrics,
   type PlannedTrial,
   planSweep,
   possibleMetrics,
@@ -266,6 +267,7 @@ export function sweepRenderer(
   const closing: ClosingOptions = {
     keys: sweptKeys(planned.map(({ trial }) => trial)),
     shared: sharedStages(planned),
+    headlines: headlineMetrics(planned),
     sort: options.sort,
     width: stdout.isTTY ? stdout.columns : Infinity,
     color: usesColor(stdout, env),

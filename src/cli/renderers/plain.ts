@@ -8,6 +8,7 @@ import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
 import { cachedNotes } from '../load.js';
 import { shortPath } from '../services.js';
+import { say } from '../wrap.js';
 import {
   damagedSentence,
   finishedSentence,
@@ -20,7 +21,6 @@ import {
   stageTime,
   waitingSentence,
 } from './sentences.js';
-import { say } from '../wrap.js';
 
 const progressEverySeconds = 5;
 
@@ -65,7 +65,7 @@ export function plainRenderer(
         line(`${event.pipeline}: ${stages(event.stages.length)}, run ${shortPath(event.directory)}`);
         break;
       case 'stage-cached':
-        line(`${event.stage}: ${['cached', ...summaryFacts(event.summary)].join(', ')}`);
+        line(`${event.stage}: ${['cached', ...summaryFacts(event)].join(', ')}`);
         for (const note of cachedNotes(event)) line(`${event.stage}: note: ${note}`);
         break;
       case 'stage-waiting':
@@ -84,9 +84,7 @@ export function plainRenderer(
         showStageEvent(event.stage, event.event);
         break;
       case 'stage-finished':
-        line(
-          `${event.stage}: ${[`finished in ${stageTime(event)}`, ...summaryFacts(event.summary)].join(', ')}`,
-        );
+        line(`${event.stage}: ${[`finished in ${stageTime(event)}`, ...summaryFacts(event)].join(', ')}`);
         break;
       case 'stage-failed':
         say(stderr, formatFailure(event.failure, false, { stage: event.stage, log: shortPath(event.log) }));

@@ -130,7 +130,7 @@ class View {
       case 'stage-cached':
         this.leave(event.stage);
         return [
-          this.line(dim('✓'), event.stage, dim(['cached', ...summaryFacts(event.summary)].join(' · '))),
+          this.line(dim('✓'), event.stage, dim(['cached', ...summaryFacts(event)].join(' · '))),
           ...cachedNotes(event).map((note) => this.line(dim('i'), event.stage, dim(note))),
         ];
       case 'stage-waiting':
@@ -152,7 +152,7 @@ class View {
           this.line(
             green('✓'),
             event.stage,
-            [stageTime(event), ...summaryFacts(event.summary).map((fact) => dim(fact))].join(dim(' · ')),
+            [stageTime(event), ...summaryFacts(event).map((fact) => dim(fact))].join(dim(' · ')),
           ),
         ];
       case 'stage-failed':

@@ -1,10 +1,11 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
 import { formatDuration } from '../../base/format.js';
-import { figure } from '../../pages/figures.js';
-import { isTelling } from '../../runner/runs/figures.js';
+import { bestMark, figure } from '../../pages/figures.js';
+import { isBest, isTelling, rankOf } from '../../runner/runs/figures.js';
+import type { Headline } from '../../runner/stage.js';
 import type { SweepEvent, TrialResult } from '../../runner/sweep/events.js';
-import { metricNames, parseSort, sortResults } from '../../runner/sweep/results.js';
+import { headlineAmong, metricNames, parseSort, sortResults } from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
 import { shortPath } from '../services.js';
 import { type Column, formatTable } from '../table.js';
@@ -16,6 +17,8 @@ export interface ClosingOptions {
   readonly keys: readonly string[];
   /** Stages that are the same in all trials, whose figures tell nothing. */
   readonly shared: ReadonlySet<string>;
+  /** Metrics by which trials are compared; the first that any has decides. */
+  readonly headlines: readonly Headline[];
   readonly sort: string | undefined;
   readonly width: number;
   readonly color: boolean;
@@ -65,14 +68,30 @@ const colours = {
 
 function columnsOf(
   results: readonly TrialResult[],
-  { keys, shared, color }: ClosingOptions,
+  { keys, shared, headlines, sort, color }: ClosingOptions,
 ): readonly Column[] {
   const chalk = new Chalk({ level: color ? 1 : 0 });
   const keyNames = shortNames(keys);
-  const metrics = metricNames(results).filter((name) => {
-    const [stage = '', ...figure] = name.split('.');
-    return !shared.has(stage) && isTelling(figure.join('.'));
-  });
+  const headline = headlineAmong(headlines, results);
+  const [quality, others] = partition(
+    metricNames(results)
+      .filter((name) => !shared.has(stageOf(name)) && isTelling(figureOf(name)))
+      .sort((a, b) => rankOf({ name: figureOf(a) }) - rankOf({ name: figureOf(b) })),
+    (name) => name === headline?.name || name === sort?.replace(/^-/, ''),
+  );
+  const column = (name: string): Column => {
+    const better = name === headline?.name ? headline.better : undefined;
+    const values = results.map(({ metrics }) => metrics[name]);
+    return {
+      heading: name,
+      align: 'right',
+      cells: values.map((value) => {
+        if (value === undefined) return { text: '' };
+        const text = figure(figureOf(name), value).value;
+        return isBest(value, better, values) ? { text: `${bestMark} ${text}`, style: chalk.green } : { text };
+      }),
+    };
+  };
   return [
     { heading: 'trial', cells: results.map(({ trial }) => ({ text: trial, style: chalk.dim })) },
     ...keys.map((key): Column => ({
@@ -80,6 +99,7 @@ function columnsOf(
       align: 'right',
       cells: results.map(({ values }) => ({ text: key in values ? formatValue(values[key]) : '' })),
     })),
+    ...quality.map(column),
     {
       heading: 'state',
       cells: results.map(({ status }) => ({
@@ -92,19 +112,19 @@ function columnsOf(
       align: 'right',
       cells: results.map(({ seconds }) => ({ text: seconds > 0 ? formatDuration(seconds) : '' })),
     },
-    ...metrics.map((name, i): Column => ({
-      heading: name,
-      align: 'right',
-      // Figures of late stages are those that trials are judged by.
-      leaveOut: metrics.length - i,
-      cells: results.map((result) => ({
-        text:
-          name in result.metrics
-            ? figure(name.slice(name.indexOf('.') + 1), result.metrics[name]!).value
-            : '',
-      })),
-    })),
+    ...others.map((name, i): Column => ({ ...column(name), leaveOut: others.length - i })),
   ];
+}
+
+const stageOf = (metric: string): string => metric.slice(0, metric.indexOf('.'));
+const figureOf = (metric: string): string => metric.slice(metric.indexOf('.') + 1);
+
+/** Those of which something holds, and the others, each in their order. */
+function partition<Item>(
+  items: readonly Item[],
+  holds: (item: Item) => boolean,
+): readonly [readonly Item[], readonly Item[]] {
+  return [items.filter(holds), items.filter((item) => !holds(item))];
 }
 
 function failureLines(

@@ -6,8 +6,8 @@ import type { SweepEvent, TimedSweepEvent } from '../../runner/sweep/events.js';
 import { describeValues, shortNames } from '../../runner/sweep/trial.js';
 import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { shortPath } from '../services.js';
-import { type ClosingOptions, closingText } from './closing.js';
 import { say } from '../wrap.js';
+import { type ClosingOptions, closingText } from './closing.js';
 
 const progressEverySeconds = 10;
 
@@ -36,7 +36,7 @@ export function plainSweepRenderer(
         break;
       case 'stage-finished':
         line(
-          `${trial} ${event.stage}: ${[`finished in ${stageTime(event)}`, ...summaryFacts(event.summary)].join(', ')}`,
+          `${trial} ${event.stage}: ${[`finished in ${stageTime(event)}`, ...summaryFacts(event)].join(', ')}`,
         );
         break;
       case 'stage-event': {

@@ -1,6 +1,6 @@
 import type { KeptLock } from '../lock/make-lock.js';
 import type { Reason } from '../plan/reasons.js';
-import type { Acceptance, Json, StageEvent } from '../stage.js';
+import type { Acceptance, Headline, Json, StageEvent } from '../stage.js';
 import type { LockHolder } from '../store/output-lock.js';
 
 /** Failure, in a form that can be written down. */
@@ -34,6 +34,8 @@ export interface StageResult {
   readonly summary: Readonly<Record<string, Json>>;
   /** Last figures of its progress when it was made, such as the loss. */
   readonly figures: Readonly<Record<string, number>>;
+  /** The number by which it is compared with others; absent where its kind has none. */
+  readonly headline?: Headline;
   /** Time that the output took, over all sessions that worked on it. */
   readonly totalSeconds: number;
 }

@@ -1,4 +1,4 @@
-import type { Json, KeptProgress } from '../stage.js';
+import type { Headline, Json, KeptProgress } from '../stage.js';
 import type { Failure } from './events.js';
 
 /** Names, in a run's folder, of its state, of the lock that its process holds while it lives, and of what happened. */
@@ -52,6 +52,8 @@ export interface StageRecord {
   readonly summary?: Readonly<Record<string, Json>>;
   /** Last figures of the progress of a finished stage, in whichever run that was. */
   readonly figures?: Readonly<Record<string, number>>;
+  /** The number by which the output is compared with others. */
+  readonly headline?: Headline;
   /** Progress when the run last changed; a running stage's events are newer. */
   readonly progress?: KeptProgress;
   readonly failure?: Failure;

@@ -5,7 +5,6 @@ import { type FileLock, tryLock } from '../../base/file-lock.js';
 import { formatReason } from '../plan/reasons.js';
 import { type Json, type KeptProgress, type StageEvent, withoutType } from '../stage.js';
 import type { RunEvent, TimedRunEvent } from './events.js';
-import { type RunFolder } from './run-folder.js';
 import {
   eventsName,
   type RunFile,
@@ -14,6 +13,7 @@ import {
   type RunOptionsRecord,
   type StageRecord,
 } from './run-file.js';
+import type { RunFolder } from './run-folder.js';
 
 const progressEveryMilliseconds = 1000;
 const logProgressEveryMilliseconds = 15_000;
@@ -109,6 +109,7 @@ export class RunRecord {
           seconds: event.totalSeconds,
           summary: plainValues(event.summary),
           figures: event.figures,
+          ...(event.headline && { headline: event.headline }),
         });
         return true;
       case 'stage-failed':

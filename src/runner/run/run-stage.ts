@@ -5,7 +5,7 @@ import { asUserError, pathOf, systemReason } from '../../base/files.js';
 import { environment } from '../environment.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Reason } from '../plan/reasons.js';
-import { lastFigures } from '../runs/figures.js';
+import { headlineOf, lastFigures } from '../runs/figures.js';
 import type { Json, StageExecutor, StageWork } from '../stage.js';
 import { beginOutput, moveDamagedAside } from '../store/begin.js';
 import { findOutput } from '../store/find-output.js';
@@ -162,14 +162,17 @@ async function makeOutput(options: StageRunOptions, fresh: boolean): Promise<Man
   }
 }
 
-async function stageResult({ stage, place }: PlannedStage, manifest: Manifest): Promise<StageResult> {
+async function stageResult({ stage, kind, place }: PlannedStage, manifest: Manifest): Promise<StageResult> {
+  const figures = await lastFigures(manifest, place.directory);
+  const headline = headlineOf(kind, { summary: manifest.summary, figures });
   return {
     stage: stage.id,
     kind: stage.kind,
     fingerprint: manifest.fingerprint,
     output: place.directory,
     summary: manifest.summary,
-    figures: await lastFigures(manifest, place.directory),
+    figures,
+    ...(headline && { headline }),
     totalSeconds: manifest.seconds,
   };
 }

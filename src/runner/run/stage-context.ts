@@ -1,5 +1,6 @@
 import { runtimeOf, seedOf } from '../pipeline.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
+import { headlineOf } from '../runs/figures.js';
 import type {
   FingerprintedContent,
   Json,
@@ -12,6 +13,7 @@ import { type Manifest, outputContent } from '../store/manifest.js';
 
 /** The finished output of a planned stage, as later stages see it. */
 export function stageOutput({ stage, kind, place, accepted }: PlannedStage, manifest: Manifest): StageOutput {
+  const headline = headlineOf(kind, { summary: manifest.summary });
   return {
     stage: stage.id,
     kind: stage.kind,
@@ -21,6 +23,7 @@ export function stageOutput({ stage, kind, place, accepted }: PlannedStage, mani
     // Not the one in the manifest, whose paths may start at the folder of another pipeline.
     config: stage.config as unknown as Json,
     summary: manifest.summary,
+    ...(headline && { headline }),
     seconds: manifest.seconds,
     ...(accepted && { accepted }),
   };

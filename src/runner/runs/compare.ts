@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { metricsName, readMetrics } from '../../formats/metrics-log.js';
-import type { Json } from '../stage.js';
+import type { Headline, Json } from '../stage.js';
 import { readConfiguration, type ValueOrigin } from './configuration.js';
-import { figuresOfStage, type RunFigure } from './figures.js';
+import { figuresOfStage, rankOf, type RunFigure } from './figures.js';
 import type { Run } from './run.js';
 
 /** Differences between runs, a value for each run in their order. */
@@ -27,6 +27,8 @@ export interface ComparedFigure {
   readonly stage: string;
   readonly name: string;
   readonly values: readonly (number | undefined)[];
+  /** Present where the stage is compared with others by it. */
+  readonly better?: Headline['better'];
 }
 
 export async function compareRuns(runs: readonly Run[]): Promise<Comparison> {
@@ -59,11 +61,13 @@ async function comparedFigures(runs: readonly Run[]): Promise<readonly ComparedF
       return new Map(figures.flat().map((figure) => [`${figure.stage} ${figure.name}`, figure]));
     }),
   );
-  return inOrder(tables.map((table) => [...table.keys()])).map((key) => {
-    const found = tables.map((table) => table.get(key));
-    const { stage, name } = found.find((figure) => figure !== undefined)!;
-    return { stage, name, values: found.map((figure) => figure?.value) };
-  });
+  return inOrder(tables.map((table) => [...table.keys()]))
+    .map((key): ComparedFigure => {
+      const found = tables.map((table) => table.get(key));
+      const { stage, name, better } = found.find((figure) => figure !== undefined)!;
+      return { stage, name, values: found.map((figure) => figure?.value), ...(better && { better }) };
+    })
+    .sort((a, b) => rankOf(a) - rankOf(b));
 }
 
 /** Figures of a stage, including what it logged last: a cached stage has told no progress in this run. */
@@ -75,8 +79,9 @@ async function figuresOf({ directory, record }: Run, stage: string): Promise<rea
   const logged = Object.entries(last).flatMap(([name, value]) =>
     name === 'step' ? [] : [{ stage, name, value }],
   );
-  const told = figuresOfStage(stage, own).filter(({ name }) => !(name in last));
-  return [...logged, ...told];
+  const told = new Map(figuresOfStage(stage, own).map((figure) => [figure.name, figure]));
+  const names = new Set([...logged.map(({ name }) => name), ...told.keys()]);
+  return [...names].map((name) => told.get(name) ?? logged.find((figure) => figure.name === name)!);
 }
 
 /** Merges lists of keys, all of them once: each list's own keys next to those that they follow there. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { metricsName, readMetrics } from '../../formats/metrics-log.js';
 import type { StageRecord } from '../run/run-file.js';
-import type { Json } from '../stage.js';
+import type { Headline, Json, StageKind } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 
 /** A number that a stage of a run came to. */
@@ -9,6 +9,17 @@ export interface RunFigure {
   readonly stage: string;
   readonly name: string;
   readonly value: number;
+  /** Present where its stage is compared with others by it. */
+  readonly better?: Headline['better'];
+}
+
+/** The number by which an output of a kind is compared with others: the first of the kind's headlines that it has. */
+export function headlineOf(
+  { headlines = [] }: Pick<StageKind<never>, 'headlines'>,
+  record: Pick<StageRecord, 'summary' | 'figures'>,
+): Headline | undefined {
+  const names = new Set(figuresOfStage('', record).map(({ name }) => name));
+  return headlines.find(({ name }) => names.has(name));
 }
 
 /** Numbers that say what a stage was asked for or how much it did, not how well. */
@@ -61,14 +72,24 @@ export async function lastFigures(
   return Object.fromEntries(numbers.filter(([name]) => name !== 'step'));
 }
 
-/** Figures of a stage: its summary's numbers, and the last figures of its progress, such as the loss. */
+/**
+ * Figures of a stage: its summary's numbers, and the last figures of its progress, such as the loss. The one by which
+ * it is compared with others comes first.
+ */
 export function figuresOfStage(
   stage: string,
-  { summary = {}, figures, progress }: Pick<StageRecord, 'summary' | 'figures' | 'progress'>,
+  {
+    summary = {},
+    figures,
+    progress,
+    headline,
+  }: Pick<StageRecord, 'summary' | 'figures' | 'progress' | 'headline'>,
 ): readonly RunFigure[] {
   const last = figures ?? progress?.figures ?? {};
   const numbers = new Map([...Object.entries(last), ...numbersIn(summary)]);
-  return Array.from(numbers, ([name, value]) => ({ stage, name, value }));
+  return Array.from(numbers, ([name, value]): RunFigure =>
+    name === headline?.name ? { stage, name, value, better: headline.better } : { stage, name, value },
+  ).sort((a, b) => Number(b.better !== undefined) - Number(a.better !== undefined));
 }
 
 /** The figures of a run by which it is judged, those of its last stages first, and behind them what it took. */
@@ -76,5 +97,23 @@ export function tellingFigures(stages: Readonly<Record<string, StageRecord>>): r
   return Object.entries(stages)
     .reverse()
     .flatMap(([id, record]) => figuresOfStage(id, record).filter(({ name }) => isTelling(name)))
-    .sort((a, b) => Number(costs.has(a.name)) - Number(costs.has(b.name)));
+    .sort((a, b) => rankOf(a) - rankOf(b));
+}
+
+/** Order of figures: headlines come first, what it took comes last. */
+export const rankOf = ({ name, better }: Pick<RunFigure, 'name' | 'better'>): number =>
+  better === undefined ? (isCost(name) ? 2 : 1) : 0;
+
+/** True when a number says what a stage took. */
+export const isCost = (name: string): boolean => costs.has(name);
+
+/** True for the best of values that are compared by a headline; false where all are the same. */
+export function isBest(
+  value: number | undefined,
+  better: Headline['better'] | undefined,
+  values: readonly (number | undefined)[],
+): boolean {
+  const all = values.filter((each) => each !== undefined && Number.isFinite(each)) as number[];
+  if (better === undefined || value === undefined || new Set(all).size < 2) return false;
+  return value === (better === 'less' ? Math.min(...all) : Math.max(...all));
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
 import { makePlan, type PlannedStage } from '../plan/plan.js';
 import { lastFigures } from '../runs/figures.js';
-import type { StageRegistry } from '../stage.js';
+import type { Headline, StageRegistry } from '../stage.js';
 import type { TrialOutlook, TrialResult } from './events.js';
 import type { Forcing } from './results.js';
 import { metricsOf, type Trial } from './trial.js';
@@ -42,6 +42,24 @@ export function possibleMetrics(planned: readonly PlannedTrial[]): readonly stri
     stages.flatMap(({ stage, kind }) => kind.figures.map((name) => `${stage.id}.${name}`)),
   );
   return [...new Set(names)];
+}
+
+/**
+ * Metrics by which trials are compared, of those that they may come to: the last stages' first, without those of stages
+ * that all trials share.
+ */
+export function headlineMetrics(planned: readonly PlannedTrial[]): readonly Headline[] {
+  const shared = sharedStages(planned);
+  const headlines = planned.flatMap(({ stages }) =>
+    stages
+      .toReversed()
+      .flatMap(({ stage: { id }, kind }) =>
+        shared.has(id)
+          ? []
+          : (kind.headlines ?? []).map(({ name, better }) => ({ name: `${id}.${name}`, better })),
+      ),
+  );
+  return [...new Map(headlines.map((headline) => [headline.name, headline])).values()];
 }
 
 /** Ids of the stages that have to run for a trial. */

@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../base/errors.js';
 import { nearest } from '../diagnostics.js';
-import type { Json } from '../stage.js';
+import type { Headline, Json } from '../stage.js';
 import { replaceFile } from '../store/layout.js';
 import type { TrialResult } from './events.js';
 
@@ -22,6 +22,8 @@ export interface SweepResults {
   readonly keys: readonly string[];
   readonly forced?: Forcing | undefined;
   readonly trials: readonly TrialResult[];
+  /** Metrics by which trials are compared; the first that any has decides. */
+  readonly headlines?: readonly Headline[];
 }
 
 /** Paths of runs and pages are relative to the file's folder. */
@@ -37,12 +39,12 @@ export const resultsName = 'sweep.json';
 export async function writeResults(
   paths: { readonly csv: string; readonly json: string },
   { name, file }: { readonly name: string; readonly file: string },
-  { keys, trials: results, forced }: Pick<SweepResults, 'keys' | 'trials' | 'forced'>,
+  { trials: results, ...others }: Omit<SweepResults, 'pipeline' | 'file'>,
 ): Promise<void> {
   const folder = dirname(paths.json);
   const trials = results.map((result) => mapPaths(result, (path) => relative(folder, path)));
-  const content: ResultsFile = { format: 1, pipeline: name, file, keys, forced, trials };
-  await replaceFile(paths.csv, asCsv(trials, keys));
+  const content: ResultsFile = { format: 1, pipeline: name, file, ...others, trials };
+  await replaceFile(paths.csv, asCsv(trials, others.keys));
   await replaceFile(paths.json, `${JSON.stringify(content, undefined, 1)}\n`);
 }
 
@@ -83,6 +85,14 @@ export async function forcingOf(
   return isUnfinished === true && isDeepStrictEqual(before?.forced?.force, force)
     ? before!.forced
     : { force, since: new Date().toISOString() };
+}
+
+/** The metric by which results are compared: the first that any of them has. */
+export function headlineAmong(
+  headlines: readonly Headline[],
+  results: readonly TrialResult[],
+): Headline | undefined {
+  return headlines.find(({ name }) => results.some(({ metrics }) => name in metrics));
 }
 
 /** Metrics of results, in the order in which they first occur. */

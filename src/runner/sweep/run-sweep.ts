@@ -13,7 +13,7 @@ import type {
   TrialStatus,
 } from './events.js';
 import type { Launcher } from './launcher.js';
-import { cachedResult, outlookOf, type PlannedTrial, stagesToRun } from './plan-sweep.js';
+import { cachedResult, headlineMetrics, outlookOf, type PlannedTrial, stagesToRun } from './plan-sweep.js';
 import { type Forcing, readResults, resultsName, sweepFolder, writeResults } from './results.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
 import { sweptKeys, type TrialRecord } from './trial.js';
@@ -236,7 +236,7 @@ class Sweep {
   private async write(): Promise<void> {
     const { pipeline, planned, forced } = this.options;
     const keys = sweptKeys(planned.map(({ trial }) => trial));
-    const results = { keys, forced, trials: this.inOrder() };
+    const results = { keys, forced, headlines: headlineMetrics(planned), trials: this.inOrder() };
     await writeResults({ csv: this.csv, json: this.json }, pipeline, results);
   }
 }

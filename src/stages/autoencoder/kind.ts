@@ -23,6 +23,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     'peakMemoryMegabytes',
     'idlePercent',
   ],
+  headlines: [{ name: 'peakSignalToNoiseDb', better: 'more' }],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   externalInputs: (config, folder) => ('weights' in config ? localWeights(config, folder) : []),

@@ -23,6 +23,14 @@ export const stage: ShownKind<EvaluateConfig> = {
     'samples',
     'referenceImages',
   ],
+  headlines: [
+    { name: 'fid', better: 'less' },
+    { name: 'latentFrechetDistance', better: 'less' },
+    { name: 'sfid', better: 'less' },
+    { name: 'inceptionScore', better: 'more' },
+    { name: 'precision', better: 'more' },
+    { name: 'recall', better: 'more' },
+  ],
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnEngine: true,

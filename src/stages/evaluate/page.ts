@@ -8,7 +8,7 @@ export const page: KindPage = { sections: [{ rank: 0, build: evaluationSection }
 
 /** Section with the metrics of samples. */
 function evaluationSection(stage: ReportedStage): Section | undefined {
-  const figures = figuresOf(stage.summary);
+  const figures = figuresOf(stage);
   if (figures.length === 0) return undefined;
   return {
     id: `evaluation-${stage.stage}`,

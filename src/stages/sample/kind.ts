@@ -38,6 +38,10 @@ export const stage: ShownKind<SampleConfig> = {
     'expectedMemoryMegabytes',
     'peakMemoryMegabytes',
   ],
+  headlines: [
+    { name: 'bitsPerDimension', better: 'less' },
+    { name: 'roundTripError', better: 'less' },
+  ],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   dataParallel: true,

@@ -8,10 +8,10 @@ import {
   finalize,
   from,
   ignoreElements,
+  map,
   merge,
   mergeMap,
   type Observable,
-  of,
   takeWhile,
 } from 'rxjs';
 import { UserError } from '../../base/errors.js';
@@ -19,6 +19,7 @@ import { faultPoint } from '../../base/files.js';
 import type { FileSeal } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortError, everyMs } from '../../base/streams.js';
+import { metricsName, type MetricsRecord, readMetrics } from '../../formats/metrics-log.js';
 import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
 import type { HostTensor } from '../../tensorflow/data-types.js';
 import { peakMemoryBytes, startEngine } from '../../tensorflow/index.js';
@@ -128,7 +129,9 @@ function isProgress(event: StageEvent): event is StageProgress {
 function finished(run: TrainingRun): Observable<StageEvent> {
   return concat(
     defer(() => run.finish()).pipe(ignoreElements()),
-    defer(() => of<StageEvent>({ type: 'summary', measured: true, values: run.figures() })),
+    defer(() => run.figures()).pipe(
+      map((values): StageEvent => ({ type: 'summary', measured: true, values })),
+    ),
   );
 }
 
@@ -255,12 +258,16 @@ class TrainingRun {
   }
 
   /**
-   * Figures of the machine's resources that the steps of this session used: a resumed training tells of its last
-   * session.
+   * The loss that the training came to, and figures of the machine's resources that the steps of this session used: of
+   * these a resumed training tells those of its last session.
    */
-  figures(): Record<string, number> {
+  async figures(): Promise<Record<string, number>> {
     const { idleShare } = this.device;
+    const loss = isFirstWorker(this.context)
+      ? lossAtTheEnd(await readMetrics(join(this.context.directory, metricsName)), this.step)
+      : undefined;
     return {
+      ...(loss !== undefined && { loss }),
       ...(idleShare !== undefined && { idlePercent: Number((100 * idleShare).toFixed(1)) }),
       peakMemoryMegabytes: toMegabytes(peakMemoryBytes()),
     };
@@ -292,4 +299,17 @@ class TrainingRun {
         'Lower `learningRate`, raise `warmupSteps`, or set `gradientClip: 1`; the last checkpoint is intact.',
     });
   }
+}
+
+/** Mean of the loss over the last tenth of the steps, or over the last record where that is longer. */
+export function lossAtTheEnd(records: readonly MetricsRecord[], steps: number): number | undefined {
+  let [sum, taken] = [0, 0];
+  for (const [i, { step, loss }] of [...records.entries()].reverse()) {
+    const before = records[i - 1]?.step ?? 0;
+    if (taken > 0 && before < 0.9 * steps) break;
+    if (loss === undefined) continue;
+    sum += loss * (step - before);
+    taken += step - before;
+  }
+  return taken === 0 ? undefined : sum / taken;
 }

@@ -1,12 +1,13 @@
 import { capitalized, counted, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/overlay.js';
-import { figure } from '../../pages/figures.js';
+import { bestMark, figure } from '../../pages/figures.js';
 import { type Html, html, type Part } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
 import type { Section } from '../../pages/section.js';
 import { type Column, table } from '../../pages/table.js';
 import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../runner/runs/compare.js';
 import { formatOrigin } from '../../runner/runs/configuration.js';
+import { isBest } from '../../runner/runs/figures.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { describeValues, shortNames } from '../../runner/sweep/trial.js';
@@ -86,12 +87,20 @@ function figuresSection(names: readonly string[], figures: readonly ComparedFigu
         cells: [
           row.stage,
           capitalized(figure(row.name, 0).label),
-          ...row.values.map((value) => (value === undefined ? '–' : figure(row.name, value).value)),
+          ...row.values.map((value) =>
+            value === undefined
+              ? '–'
+              : marked(figure(row.name, value).value, isBest(value, row.better, row.values)),
+          ),
         ],
       })),
     }),
   };
 }
+
+/** A value, marked where it is the best. */
+export const marked = (text: string, isTheBest: boolean): Part =>
+  isTheBest ? html`<b>${text} <span role="img" aria-label="best">${bestMark}</span></b>` : text;
 
 function differencesSection(
   names: readonly string[],

@@ -37,6 +37,7 @@ async function readRunStage(
     fingerprint: record.fingerprint ?? '',
     config: manifest?.origin.config ?? configurationOf(id, configuration),
     summary: manifest?.summary ?? record.summary ?? {},
+    ...(record.headline && { headline: record.headline }),
     seconds: record.seconds ?? 0,
     after: record.after,
     seed: manifest?.origin.seed,

@@ -5,14 +5,14 @@ import { figure } from '../../pages/figures.js';
 import { type Html, html } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
 import type { Section } from '../../pages/section.js';
-import { type Row, table } from '../../pages/table.js';
-import { isTelling } from '../../runner/runs/figures.js';
+import { type Cell, type Row, table } from '../../pages/table.js';
+import { isBest, isTelling } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
-import type { Json } from '../../runner/stage.js';
+import type { Headline, Json } from '../../runner/stage.js';
 import type { TrialResult } from '../../runner/sweep/events.js';
-import { metricNames, type SweepResults } from '../../runner/sweep/results.js';
+import { headlineAmong, metricNames, type SweepResults } from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
-import { pathOfRun } from './comparison-page.js';
+import { marked, pathOfRun } from './comparison-page.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';
 
 /** A trial with its last run, where that is still there, and which line of the curves it is. */
@@ -28,7 +28,7 @@ interface ShownTrial {
  * @param file absolute path of the page, from which links to the trials' reports start; absent where a server gives it out
  */
 export async function sweepPage(
-  { pipeline, keys, trials }: SweepResults,
+  { pipeline, keys, trials, headlines }: SweepResults,
   { file, site }: { readonly file?: string; readonly site?: Site } = {},
 ): Promise<string> {
   const shown = await withRuns(trials);
@@ -46,7 +46,7 @@ export async function sweepPage(
       { label: 'of work', value: formatDuration(trials.reduce((sum, { seconds }) => sum + seconds, 0)) },
     ],
     sections: [
-      trialsSection(shown, keys, file),
+      trialsSection(shown, keys, headlineAmong(headlines ?? [], trials), file),
       ...(await curveSections(overlaid)),
       ...failuresSection(trials, names),
     ],
@@ -75,9 +75,13 @@ function tellingMetrics(trials: readonly TrialResult[]): readonly string[] {
 function trialsSection(
   shown: readonly ShownTrial[],
   keys: readonly string[],
+  headline: Headline | undefined,
   file: string | undefined,
 ): Section {
-  const metrics = tellingMetrics(shown.map(({ result }) => result));
+  const results = shown.map(({ result }) => result);
+  const metrics = tellingMetrics(results).filter((name) => name !== headline?.name);
+  const compared = headline === undefined ? [] : [headline];
+  const values = results.map(({ metrics: found }) => found[headline?.name ?? '']);
   const isCut = shown.filter(({ run }) => run !== undefined).length > mostOverlaid;
   return {
     id: 'trials',
@@ -89,12 +93,31 @@ function trialsSection(
       columns: [
         'Trial',
         ...keys.map((key) => ({ heading: html`<code>${key}</code>` })),
+        ...compared.map(({ name }) => ({ heading: heading(name) })),
         'State',
         { heading: 'Time', kind: 'duration' },
         ...metrics.map((name) => ({ heading: heading(name) })),
       ],
-      rows: shown.map((trial) => row(trial, keys, metrics, file)),
+      rows: shown.map((trial) =>
+        row(
+          trial,
+          keys,
+          compared.map(({ name, better }) => {
+            const value = trial.result.metrics[name];
+            return metricCell(name, value, isBest(value, better, values));
+          }),
+          metrics.map((name) => metricCell(name, trial.result.metrics[name])),
+          file,
+        ),
+      ),
     }),
+  };
+}
+
+function metricCell(name: string, value: number | undefined, isTheBest = false): Cell {
+  return {
+    content: value !== undefined && marked(figure(name.slice(name.indexOf('.') + 1), value).value, isTheBest),
+    sortedBy: value ?? '',
   };
 }
 
@@ -106,22 +129,21 @@ function heading(name: string): Html {
 function row(
   trial: ShownTrial,
   keys: readonly string[],
-  metrics: readonly string[],
+  compared: readonly Cell[],
+  metrics: readonly Cell[],
   file: string | undefined,
 ): Row {
-  const { values, status, seconds, metrics: found } = trial.result;
+  const { values, status, seconds } = trial.result;
   return [
     html`${trial.line !== undefined && swatch(trial.line)} ${nameOf(trial, file)}`,
     ...keys.map((key) => ({
       content: key in values && formatValue(values[key]),
       sortedBy: sortValue(values[key]),
     })),
+    ...compared,
     html`<span class="state ${status}">${status === 'waiting' ? 'not run' : status}</span>`,
     { content: seconds > 0 && formatDuration(seconds), sortedBy: seconds },
-    ...metrics.map((name) => ({
-      content: name in found && figure(name.slice(name.indexOf('.') + 1), found[name]!).value,
-      sortedBy: found[name] ?? '',
-    })),
+    ...metrics,
   ];
 }
 

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { closingText } from '../../../src/cli/sweep/closing.js';
 import type { TrialResult } from '../../../src/runner/sweep/events.js';
 import { asCsv, parseSort, sortResults } from '../../../src/runner/sweep/results.js';
 
@@ -40,4 +41,38 @@ b,finished,"two
 lines",,,1.3,,
 c,finished,plain,1,10,1.3,,
 `);
+});
+
+it('keeps the figure by which trials are compared in a narrow terminal, marks the best, and puts memory last', () => {
+  const trials = [2, 1, 3].map((loss, i) =>
+    result(`trial-${i}`, 'x', {
+      'train.peakMemoryMegabytes': 900,
+      'train.gradientNorm': 5,
+      'train.loss': loss,
+    }),
+  );
+  const text = (width: number, sort?: string): string[] =>
+    closingText(
+      {
+        ...{ type: 'sweep-finished', seconds: 1, results: trials, csv: '/a.csv', json: '/a.json' },
+        counts: { finished: 3, cached: 0, failed: 0, timedOut: 0, left: 0 },
+      },
+      {
+        ...{ keys, shared: new Set<string>(), sort, width, color: false },
+        headlines: [
+          { name: 'evaluate.fid', better: 'less' },
+          { name: 'train.loss', better: 'less' },
+        ],
+      },
+    )
+      .split('\n')
+      .map((line) => line.replace(/ +/g, ' ').trimEnd());
+  expect(text(Infinity).slice(1, 5)).toEqual([
+    'TRIAL TITLE TRAIN.LOSS STATE TIME TRAIN.GRADIENTNORM TRAIN.PEAKMEMORYMEGABYTES',
+    'trial-0 x 2 finished 1.3 s 5 900 MB',
+    'trial-1 x ★ 1 finished 1.3 s 5 900 MB',
+    'trial-2 x 3 finished 1.3 s 5 900 MB',
+  ]);
+  expect(text(45)[1]).toBe('TRIAL TITLE TRAIN.LOSS STATE TIME');
+  expect(text(66, 'train.gradientNorm')[1]).toBe('TRIAL TITLE TRAIN.GRADIENTNORM TRAIN.LOSS STATE TIME');
 });
