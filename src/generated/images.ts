@@ -9,9 +9,9 @@ export interface ImagesConfig {
    */
   path: string | string[];
   /**
-   * Source of an image's class: `folders` takes the name of the first folder below `path`; a labels file names images and classes.
+   * Source of an image's class: `folders` takes the name of the first folder below `path`, or the labels of a file that holds images; a labels file names images and classes; `none` gives all images at or below `path` one class, for training without classes.
    */
-  labels: 'folders' | LabelsFile;
+  labels: ('folders' | 'none') | LabelsFile;
   /**
    * Classes to keep, in this order. Images of other classes are left out. Default: every class that occurs, sorted by name.
    */

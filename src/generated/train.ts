@@ -223,7 +223,7 @@ export interface ModelConfig {
    */
   mediators: number | number[] | BlockMediators[];
   /**
-   * Share of labels that training replaces by the null class. Guidance needs it.
+   * Share of labels that training replaces by the null class. Guidance needs it. With one class it is 0.
    */
   labelDropout: number;
   /**

@@ -28,7 +28,7 @@ export function modelStages(
   return {
     [images]: {
       ...{ uses: 'images', path: '.', size: latentSize * downsample },
-      ...(classes > 1 && { classes: names }),
+      classes: names,
     },
     [autoencoder]: {
       ...{ uses: 'autoencoder', images, channels: [8], steps: 1 },

@@ -1,10 +1,18 @@
 import { stat } from 'node:fs/promises';
-import { relative, sep } from 'node:path';
+import { join, posix, relative, sep } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { isLitter } from '../../base/files.js';
 import type { Places } from '../../base/patterns.js';
 import { isImageName } from './formats.js';
-import { type Findings, type FoundImage, listFolder, noImages, walkFiles } from './walk.js';
+import {
+  type Findings,
+  type FoundImage,
+  listFolder,
+  listSome,
+  noImages,
+  onlyClass,
+  walkFiles,
+} from './walk.js';
 
 /** Finds images whose class is the first folder below the place. */
 export async function findInFolders({ base, paths }: Places): Promise<Findings> {
@@ -18,6 +26,42 @@ export async function findInFolders({ base, paths }: Places): Promise<Findings> 
   }
   if (findings.images.length === 0) throw noImages(base);
   return { ...findings, classes: [...findings.classes] };
+}
+
+/** Finds every image at or below the place: they have no classes. */
+export async function findUnlabelled({ base, paths }: Places): Promise<Findings> {
+  const images: FoundImage[] = [];
+  let ignored = 0;
+  const add = (path: string): void => {
+    if (isImageName(path)) images.push({ path, className: onlyClass });
+    else ignored++;
+  };
+  for (const path of paths) {
+    const name = relative(base, path).replaceAll(sep, '/');
+    if (!(await stat(path)).isDirectory()) add(name);
+    else for await (const below of walkFiles(path, '.', new Set())) add(posix.join(name, below));
+  }
+  if (images.length === 0) throw noImages(base);
+  return { images, classes: [onlyClass], ignored };
+}
+
+/**
+ * One folder that holds folders of images is rather the one above the classes.
+ *
+ * @throws UserError `one-class-only`
+ */
+export function checkOneFolder(root: string, { images, classes }: Findings): void {
+  if (classes.length !== 1) return;
+  const below = [...new Set(images.map(({ path }) => path.split('/').slice(1, -1).join('/')))];
+  if (below.length < 2) return;
+  throw new UserError({
+    code: 'one-class-only',
+    message: `${root}: expected at least two folders of images, found only "${classes[0]!}", in which ${below.length} folders hold images:${listSome(
+      below.map((folder) => folder || '.'),
+      5,
+    )}`,
+    remedy: `If these are the classes, name the folder above them in \`path\`: ${join(root, classes[0]!)}. If the images have no classes, set \`labels: none\`.`,
+  });
 }
 
 interface FindingsSoFar {
@@ -46,7 +90,8 @@ async function findInFolder(root: string, prefix: string, findings: FindingsSoFa
     throw new UserError({
       code: 'images-not-in-class-folders',
       message: `${root}: expected one folder a class, found ${loose.length} images and no folder.`,
-      remedy: 'Put the images of each class into a folder of their own, or name a labels file in `labels`.',
+      remedy:
+        'Put the images of each class into a folder of their own, name a labels file in `labels`, or set `labels: none` to train without classes.',
     });
   }
   findings.ignored += entries.length - classes.length;
@@ -59,12 +104,15 @@ async function findInFolder(root: string, prefix: string, findings: FindingsSoFa
   }
 }
 
-/** True when `findInFolders` finds the file, by its path below the images' folder, in one of some classes. */
-export function isClassImage(path: string, classes: ReadonlySet<string>): boolean {
+/**
+ * True when a search finds the file, by its path below the images' folder.
+ *
+ * @param classes those that are wanted of class folders; absent where there are none
+ */
+export function isFoundImage(path: string, classes?: ReadonlySet<string>): boolean {
   const parts = path.split('/');
   return (
-    parts.length > 1 &&
-    classes.has(parts[0]!) &&
+    (classes === undefined || (parts.length > 1 && classes.has(parts[0]!))) &&
     isImageName(path) &&
     !parts.some((part) => part.startsWith('.') || isLitter(part))
   );

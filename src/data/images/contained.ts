@@ -5,7 +5,7 @@ import { InputFile } from '../../base/input-file.js';
 import type { Places } from '../../base/patterns.js';
 import { badContainer, type ContainedImage, type ImageContainer, imageContainers } from './container.js';
 import { isImageName } from './formats.js';
-import { type Findings, listSome, noImages, walkFiles } from './walk.js';
+import { type Findings, listSome, noImages, onlyClass, walkFiles } from './walk.js';
 
 /** Files that hold the images of a set. */
 export interface Kept {
@@ -79,8 +79,16 @@ function unknownForm(file: string, forms: readonly ImageContainer[]): UserError 
   });
 }
 
-/** Finds images in files that hold many: their class is what the file says, or the first folder below its top. */
-export async function findInContainers(base: string, { container, files }: Kept): Promise<Findings> {
+/**
+ * Finds images in files that hold many: their class is what the file says, or the first folder below its top.
+ *
+ * @param labels `none` passes over all of that
+ */
+export async function findInContainers(
+  base: string,
+  { container, files }: Kept,
+  labels: 'folders' | 'none',
+): Promise<Findings> {
   const paths = files.map((file) => join(base, file));
   const found: { readonly file: number; readonly image: ContainedImage }[] = [];
   let classes: readonly string[] | undefined;
@@ -99,8 +107,9 @@ export async function findInContainers(base: string, { container, files }: Kept)
   const images = found.map(({ file, image: { name, at } }, i) => ({
     path: `${files[file]!}/${name}`,
     at: [file, ...at],
-    className: classNames[i] ?? '',
+    className: labels === 'none' ? onlyClass : (classNames[i] ?? ''),
   }));
+  if (labels === 'none') return { images, classes: [onlyClass], ignored };
   const without = images.filter(({ className }) => className === '').map(({ path }) => path);
   if (without.length > 0) throw unlabelledImages(base, without, images.length);
   return {
@@ -143,6 +152,6 @@ function unlabelledImages(base: string, without: readonly string[], count: numbe
   return new UserError({
     code: 'images-without-label',
     message: `${base}: ${without.length} of ${count} images have no label, and lie in no folder that is a class:${listSome(without, 5)}`,
-    remedy: 'Name a labels file in `labels`.',
+    remedy: 'Name a labels file in `labels`, or set `labels: none` to train without classes.',
   });
 }

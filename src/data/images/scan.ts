@@ -1,7 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { expandLocation } from '../../base/patterns.js';
-import { findInFolders } from './class-folders.js';
+import { checkOneFolder, findInFolders, findUnlabelled } from './class-folders.js';
 import { findInContainers, findKept } from './contained.js';
 import { findInLabelsFile, type LabelsFile } from './labels-file.js';
 import { compareNames, type Findings, type LabelledImages, listSome } from './walk.js';
@@ -17,7 +17,7 @@ interface ScanOptions {
 }
 
 /** Source of the classes. */
-type LabelsSource = 'folders' | LabelsFile;
+type LabelsSource = 'folders' | 'none' | LabelsFile;
 
 /**
  * Finds images and their classes, without opening any. The order is that of storage, by path in folders: the same
@@ -29,14 +29,18 @@ export async function scanImages({ location, labels, classes }: ScanOptions): Pr
   const places = expandLocation(location);
   if (places.missing.length > 0) throw missingPlaces(location, places.missing);
   const kept = await findKept(places);
-  if (kept !== undefined && labels !== 'folders')
+  if (kept !== undefined && typeof labels === 'object')
     throw labelsBesideContainer(location, labels, kept.container.name);
   const findings =
     kept !== undefined
-      ? await findInContainers(places.base, kept)
-      : labels === 'folders'
-        ? await findInFolders(places)
-        : await findInLabelsFile(places.base, labels);
+      ? await findInContainers(places.base, kept, labels as 'folders' | 'none')
+      : labels === 'none'
+        ? await findUnlabelled(places)
+        : labels === 'folders'
+          ? await findInFolders(places)
+          : await findInLabelsFile(places.base, labels);
+  if (kept === undefined && labels === 'folders' && classes === undefined)
+    checkOneFolder(places.base, findings);
   const { container, files } = kept ?? {};
   return {
     ...chooseClasses(places.base, findings, classes),
@@ -69,7 +73,7 @@ function missingPlaces(location: string, missing: readonly string[]): UserError 
  * Keeps the images of the wanted classes and numbers the classes in their order; without wanted ones, all by name.
  *
  * @param root the images' folder, for messages.
- * @throws UserError `class-unknown`, `class-without-images` or `one-class-only`.
+ * @throws UserError `class-unknown` or `class-without-images`.
  */
 function chooseClasses(
   root: string,
@@ -94,23 +98,15 @@ function chooseClasses(
   };
 }
 
-/** @throws UserError `class-without-images` or `one-class-only` when the images do not make a labelled set. */
+/** @throws UserError `class-without-images` */
 export function checkFilled(root: string, classes: readonly string[], labels: Int32Array): void {
   const filled = new Set(labels);
   const empty = classes.filter((_, label) => !filled.has(label));
-  if (empty.length > 0) {
-    throw new UserError({
-      code: 'class-without-images',
-      message: `${root}: ${empty.length} of ${classes.length} classes have no usable image:${listSome(empty)}`,
-      remedy: 'Add images to them, remove their folders, or list the classes to keep in `classes`.',
-    });
-  }
-  if (classes.length > 1) return;
+  if (empty.length === 0) return;
   throw new UserError({
-    code: 'one-class-only',
-    message: `${root}: expected at least two classes, found only "${classes[0]}".`,
-    remedy:
-      'Training needs images of two classes or more: name the folder above the class folders in `path`, or add a class.',
+    code: 'class-without-images',
+    message: `${root}: ${empty.length} of ${classes.length} classes have no usable image:${listSome(empty)}`,
+    remedy: 'Add images to them, remove their folders, or list the classes to keep in `classes`.',
   });
 }
 

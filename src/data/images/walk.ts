@@ -35,6 +35,9 @@ export interface Contained {
   readonly files: readonly string[];
 }
 
+/** The class of all images where none has a label. */
+export const onlyClass = 'all';
+
 /** Result of a search: images, and every class that it knows of, with or without images. */
 export interface Findings {
   readonly images: readonly FoundImage[];

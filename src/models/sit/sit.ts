@@ -114,7 +114,10 @@ function embedTimestep(weights: Tensors, t: Tensor1D): Tensor {
 function embedLabel(weights: Tensors, y: Tensor1D): Tensor {
   const table = weights.labelEmbedding!;
   // A product with one-hot rows: the gradient is then a product too, and no index is read on the host.
-  return tf.matMul(tf.oneHot(y, table.shape[0]).cast('float32'), table);
+  const classes = table.shape[0];
+  // `oneHot` makes no row of a single column.
+  const rows = classes === 1 ? tf.onesLike(y).expandDims(1) : tf.oneHot(y, classes);
+  return tf.matMul(rows.cast('float32'), table);
 }
 
 function embedPatches(weights: Tensors, config: SiTConfig, x: Tensor4D): Tensor {

@@ -7,7 +7,7 @@ import { asUserError } from '../../base/files.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
 import type { ImageEntry } from '../../data/images/image-index.js';
 import { decodeBytes } from '../../data/images/decode.js';
-import { isClassImage } from '../../data/images/class-folders.js';
+import { isFoundImage } from '../../data/images/class-folders.js';
 import { checkFilled } from '../../data/images/scan.js';
 import type { ImageSource } from '../../data/images/source.js';
 import { type LabelledImages, listSome } from '../../data/images/walk.js';
@@ -97,7 +97,7 @@ export class Examination {
   }
 
   /**
-   * @throws UserError `images-corrupt`, `images-too-small`, `class-without-images` or `one-class-only`.
+   * @throws UserError `images-corrupt`, `images-too-small` or `class-without-images`.
    */
   check(classes: readonly string[]): void {
     const { maxCorrupt, size } = this.rules;
@@ -126,20 +126,21 @@ export class Examination {
    * Compares what was examined with what was fingerprinted, image by image.
    *
    * @param listing name and SHA-256 of every file below the images' folder, in the order of names
-   * @param byFolders whether every image in the folder of a class should have been found
+   * @param labels where the classes come from, and so which images should have been found
    * @throws UserError `input-changed`
    */
   async mustBe(
     listing: AsyncIterable<readonly [name: string, sha256: string]>,
     { paths, classes }: LabelledImages,
-    byFolders: boolean,
+    labels: ImagesConfig['labels'],
   ): Promise<void> {
-    const wanted = new Set(classes);
+    const wanted = labels === 'folders' ? new Set(classes) : undefined;
     let next = 0;
     for await (const [name, sha256] of listing) {
       if (name === paths[next]) {
         if ((this.hashes[next++] ?? noContent) !== sha256) throw inputChanged(join(this.root, name));
-      } else if (byFolders && isClassImage(name, wanted)) throw inputChanged(join(this.root, name));
+      } else if (typeof labels === 'string' && isFoundImage(name, wanted))
+        throw inputChanged(join(this.root, name));
     }
     if (next < paths.length) throw inputChanged(join(this.root, paths[next]!));
   }

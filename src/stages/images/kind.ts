@@ -1,6 +1,7 @@
 import type { ImagesConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
+import { classesAreLabelled } from './checks.js';
 import { describeImages, locate } from './facts.js';
 
 export const stage: ShownKind<ImagesConfig> = {
@@ -11,13 +12,14 @@ export const stage: ShownKind<ImagesConfig> = {
   dependsOnSeed: false,
   externalInputs: (config, pipelineDirectory) => {
     const { location, labels } = locate(config, pipelineDirectory);
-    return labels === 'folders' ? [location] : [location, labels.file];
+    return typeof labels === 'string' ? [location] : [location, labels.file];
   },
   // Its output names images; what is in them is read where they are.
   passesOn: async (directory) => {
     const { set, paths } = await (await import('../../data/images/image-index.js')).readImageIndex(directory);
     return set.contained?.files ?? paths;
   },
+  checks: [classesAreLabelled],
   describe: (config) => Promise.resolve(describeImages(config)),
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

@@ -33,7 +33,9 @@ export function run(config: ImagesConfig, context: StageContext): Observable<Sta
   const { location, labels } = locate(config, context.pipelineDirectory);
   const { classes } = config;
   return defer(() => scanImages({ location, labels, ...(classes && { classes }) })).pipe(
-    switchMap((found) => concat(noticeOfIgnored(found), examine(found, config, context))),
+    switchMap((found) =>
+      concat(noticeOfIgnored(found), noticeOfOneClass(found, config), examine(found, config, context)),
+    ),
     abortable(context.signal),
   );
 }
@@ -83,11 +85,7 @@ async function finish(
   examination.check(classes);
   // The folder of the images comes first of the stage's inputs.
   if (reads !== undefined && found.contained === undefined)
-    await examination.mustBe(
-      await fingerprintedFiles(reads, reads.contents[0]!),
-      found,
-      labels === 'folders',
-    );
+    await examination.mustBe(await fingerprintedFiles(reads, reads.contents[0]!), found, labels);
   const { usable, skipped } = examination;
   await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
   const { contained } = found;
@@ -111,6 +109,11 @@ async function finish(
 function noticeOfIgnored({ ignored }: LabelledImages): Observable<StageEvent> {
   const message = `Passed over, as no images or in no class folder: ${counted(ignored, 'file')}.`;
   return ignored > 0 ? of({ type: 'notice', level: 'info', message }) : of();
+}
+
+function noticeOfOneClass({ classes }: LabelledImages, { labels }: ImagesConfig): Observable<StageEvent> {
+  const message = `All images are of one class, "${classes[0]!}": models are trained as without classes, and guidance by the class is impossible.`;
+  return classes.length === 1 && labels !== 'none' ? of({ type: 'notice', level: 'warning', message }) : of();
 }
 
 function noticesOfSkipped(skipped: readonly SkippedImage[], most = 20): StageEvent[] {

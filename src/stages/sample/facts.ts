@@ -1,5 +1,7 @@
+import { UserError } from '../../base/errors.js';
 import { counted, formatBytes } from '../../base/format.js';
 import type { SampleConfig } from '../../generated/index.js';
+import type { SiTConfig } from '../../models/sit/config.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';
 import { expectedMemory, type SampledModels } from './memory.js';
@@ -36,4 +38,22 @@ async function plannedModels(plan: SamplePlan, resolve: Resolve): Promise<Sample
   }
   const isKnown = phases.length === plan.phases.length && (weaker === undefined) === (base === undefined);
   return isKnown && autoencoder ? { phases, base, autoencoder } : undefined;
+}
+
+/** @throws UserError `untrained-guidance` where a model that is known has no null class to be guided away from */
+export async function requireNullClass({ phases }: SamplePlan, resolve: Resolve): Promise<void> {
+  for (const { model } of phases) {
+    const planned = await plannedModel(model, resolve);
+    if (planned?.labelDropout === 0) throw untrainedGuidance(model, planned);
+  }
+}
+
+/** The error of guidance by the class where the model of a stage knows no images without one. */
+export function untrainedGuidance(stage: string, { classes }: Pick<SiTConfig, 'classes'>): UserError {
+  const reason = classes === 1 ? 'on images of one class' : 'without label dropout';
+  return new UserError({
+    code: 'untrained-guidance',
+    message: `Guidance needs a model that also knows images without a class; ${stage} is trained ${reason}.`,
+    remedy: 'Sample with a guidance scale of 1, or guide by a weaker model.',
+  });
 }

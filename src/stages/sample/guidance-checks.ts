@@ -1,5 +1,5 @@
 import { code } from '../../runner/diagnostics.js';
-import { trainedShape } from '../shared/latent-checks.js';
+import { hasOneClass, trainedOn, trainedShape } from '../shared/latent-checks.js';
 import type { SampleCheck } from './plan.js';
 
 /** Guidance is written in one way or the other. */
@@ -41,6 +41,16 @@ export const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) =
   const at = config.guidance ? 'guidance.scale' : 'guidanceScale';
   for (const { model } of plan.phases) {
     const train = context.config('train', model);
+    if (train && guidance.model === undefined && hasOneClass(context, train)) {
+      context.report(id, {
+        at,
+        code: 'untrained-guidance',
+        message: `Guidance compares a class with no class, and ${code(model)} is trained on images without classes, or of one alone.`,
+        remedy: `Use ${code(config.guidance ? 'scale: 1' : 'guidanceScale: 1')}, or guide by a weaker model (${code('guidance: { scale: 2, model: … }')}).`,
+        because: `stages.${trainedOn(context, train)!.images}`,
+      });
+      continue;
+    }
     const labelDropout = train?.model.labelDropout ?? context.config('pretrained', model)?.labelDropout;
     if (labelDropout !== 0 || guidance.model !== undefined) continue;
     context.report(id, {

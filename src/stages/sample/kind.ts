@@ -48,6 +48,11 @@ export const stage: ShownKind<SampleConfig> = {
   externalInputs: () => [],
   describe: async (config, resolve, runtime) =>
     (await import('./facts.js')).describeSample(config, resolve, runtime),
+  check: async (config, resolve) => {
+    const plan = samplePlan(config);
+    if (plan.acting && plan.weaker === undefined)
+      await (await import('./facts.js')).requireNullClass(plan, resolve);
+  },
   checks: [checkPlanned],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

@@ -6,6 +6,7 @@ import type { Network, SessionModel } from '../../sampling/index.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
 import { loadWeights } from '../../weights/load-weights.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
+import { untrainedGuidance } from './facts.js';
 import type { SamplePlan } from './plan.js';
 
 /** A trained model and where it is. */
@@ -107,10 +108,5 @@ export function mustAgree(a: FoundModel, b: FoundModel): void {
 }
 
 function mustKnowNullClass({ stage, saved }: FoundModel): void {
-  if (saved.config.labelDropout > 0) return;
-  throw new UserError({
-    code: 'untrained-guidance',
-    message: `Guidance needs a model that also knows images without a class; ${stage} was trained without label dropout.`,
-    remedy: 'Sample with a guidance scale of 1, or guide by a weaker model.',
-  });
+  if (saved.config.labelDropout === 0) throw untrainedGuidance(stage, saved.config);
 }

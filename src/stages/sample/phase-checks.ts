@@ -2,7 +2,7 @@ import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { code } from '../../runner/diagnostics.js';
 import type { CheckContext } from '../shared/check.js';
-import { trainedOn, trainedShape } from '../shared/latent-checks.js';
+import { imageClasses, trainedOn, trainedShape } from '../shared/latent-checks.js';
 import type { SampleCheck } from './plan.js';
 
 /** Every phase but the last has a ratio at which it ends. */
@@ -72,8 +72,7 @@ export const phasesAgree: SampleCheck = ({ id, plan }, context) => {
 };
 
 function classesOf(train: TrainConfig, context: CheckContext): readonly string[] | undefined {
-  const images = trainedOn(context, train)?.images;
-  return images === undefined ? undefined : context.config('images', images)?.classes;
+  return imageClasses(context, trainedOn(context, train)?.images);
 }
 
 /** The first steps are averaged, and there are others to compare with them. */

@@ -5,6 +5,7 @@ import type { TrainConfig } from '../../generated/index.js';
 import { usualScalingFactor } from '../../models/autoencoder-kl/config.js';
 import { code, suggestion } from '../../runner/diagnostics.js';
 import { autoencoderFacts, latentScale, nearestMultiples } from '../autoencoder/checks.js';
+import { configuredClasses } from '../images/facts.js';
 import { samplePlan } from '../sample/plan.js';
 import type { CheckContext, StageCheck } from './check.js';
 
@@ -52,6 +53,23 @@ function shapeFrom(context: CheckContext, source: LatentSource | undefined): Lat
   if (!images || !autoencoder || images.size % autoencoder.downsample !== 0) return undefined;
   const { downsample, latentChannels } = autoencoder;
   return { size: images.size / downsample, channels: latentChannels, downsample, images: source.images };
+}
+
+/** Names of the classes of an `images` stage, where its configuration tells. */
+export function imageClasses(
+  context: CheckContext,
+  images: string | undefined,
+): readonly string[] | undefined {
+  const config = images === undefined ? undefined : context.config('images', images);
+  return config && configuredClasses(config);
+}
+
+/** True where a `train` stage is known to have one class alone, so that guidance by the class is impossible. */
+export function hasOneClass(
+  context: CheckContext,
+  train: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
+): boolean {
+  return imageClasses(context, trainedOn(context, train)?.images)?.length === 1;
 }
 
 /** Images of another stage than the autoencoder's own must become whole latents as well. */
@@ -129,7 +147,7 @@ export const sampledClassesExist: StageCheck<'sample'> = ({ id, config }, contex
   const train = context.config('train', model);
   const images = train && trainedOn(context, train)?.images;
   const pretrained = context.config('pretrained', model)?.classes;
-  const known = images === undefined ? pretrained : context.config('images', images)?.classes;
+  const known = images === undefined ? pretrained : imageClasses(context, images);
   if (!Array.isArray(known)) return;
   const source = images ?? model;
   const names = config.classes.map((name) => (typeof name === 'string' ? name : undefined));
@@ -151,7 +169,7 @@ function checkNames(
   names: readonly (string | undefined)[],
   images: string,
 ): void {
-  const known = context.config('images', images)?.classes;
+  const known = imageClasses(context, images);
   if (known) reportUnknown(context, stage, at, names, images, known);
 }
 

@@ -16,6 +16,7 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import type { PlannedInput } from '../../runner/stage.js';
 import { readSavedAutoencoder, readSavedModel } from '../../weights/saved-files.js';
 import { modelConfig as autoencoderConfig } from '../autoencoder/config.js';
+import { configuredClasses } from '../images/facts.js';
 import { modelConfig } from '../train/config.js';
 
 /** Gives a referenced stage by its id, before anything runs. */
@@ -40,11 +41,11 @@ export interface PlannedLatents extends PlannedImages {
 
 function plannedImages(id: string, resolve: Resolve): PlannedImages {
   const { config, output } = resolve(id);
-  const { size, classes } = config as unknown as ImagesConfig;
+  const images = config as unknown as ImagesConfig;
   const summary = output?.summary as { images?: number; classes?: readonly string[] } | undefined;
-  const names = summary?.classes ?? classes;
+  const names = summary?.classes ?? configuredClasses(images);
   return {
-    size,
+    size: images.size,
     ...(summary?.images !== undefined && { count: summary.images }),
     ...(names && { classes: names.length, classNames: names }),
   };

@@ -2,7 +2,7 @@ import { code } from '../../runner/diagnostics.js';
 import { unsupportedCombination } from '../../transport/interval.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
-import { trainedOn, trainedShape } from '../shared/latent-checks.js';
+import { hasOneClass, trainedOn, trainedShape } from '../shared/latent-checks.js';
 
 /** Stored latents are cropped and mirrored by the stage that encodes. */
 export const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context) => {
@@ -24,7 +24,16 @@ export const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context)
 export const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context) => {
   const { samples, model } = config;
   if (samples === undefined) return;
-  if (samples.guidanceScale !== 1 && model.labelDropout === 0) {
+  const oneClass = hasOneClass(context, config);
+  if (samples.guidanceScale !== 1 && oneClass)
+    context.report(id, {
+      at: 'samples.guidanceScale',
+      code: 'untrained-guidance',
+      message: `Guidance compares a class with no class, and the images to train on have no classes, or one alone; ${code('guidanceScale')} is ${samples.guidanceScale}.`,
+      remedy: `Use ${code('guidanceScale: 1')}.`,
+      because: `stages.${trainedOn(context, config)!.images}`,
+    });
+  if (samples.guidanceScale !== 1 && model.labelDropout === 0 && !oneClass) {
     context.report(id, {
       at: 'samples.guidanceScale',
       code: 'untrained-guidance',

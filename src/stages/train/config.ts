@@ -21,7 +21,8 @@ export function modelConfig(
     depth,
     heads,
     patchSize,
-    labelDropout,
+    // Without classes the null class would be the same as the only one.
+    labelDropout: classes === 1 ? 0 : labelDropout,
     mediators: mediatorsPerBlock(model),
     ...(qkNorm && { qkNorm }),
   };

@@ -1,3 +1,4 @@
+import { UserError } from '../../base/errors.js';
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
@@ -72,6 +73,22 @@ function lengthFacts(config: TrainConfig, images: number | undefined): StageFact
     { label: 'epochs', value: passes.toLocaleString('en-US', { maximumFractionDigits: 1 }) },
     { label: 'images seen', value: formatLarge(total * globalBatch) },
   ];
+}
+
+/** @throws UserError `untrained-guidance` where pictures of samples would be guided by a model without a null class */
+export function requireGuidable({ samples }: TrainConfig, model: SiTConfig): void {
+  if (samples === undefined || samples.guidanceScale === 1 || model.labelDropout > 0) return;
+  throw new UserError({
+    code: 'untrained-guidance',
+    message: `Guidance compares a class with no class, and the images to train on have ${counted(model.classes, 'class', 'classes')}; \`guidanceScale\` of \`samples\` is ${samples.guidanceScale}.`,
+    remedy: 'Use `guidanceScale: 1`.',
+  });
+}
+
+/** @throws UserError as `requireGuidable`, where it is known already that there is one class */
+export function requirePlannedGuidable(config: TrainConfig, resolve: Resolve): void {
+  const latents = plannedTrainingLatents(config, resolve);
+  if (latents?.classes === 1) requireGuidable(config, modelConfig(config, { ...latents, classes: 1 }));
 }
 
 /** Steps of an epoch; its last, incomplete batch is not taken, as in the reference. */

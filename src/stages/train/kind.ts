@@ -44,6 +44,7 @@ export const stage: ShownKind<TrainConfig> = {
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder) => {
+    if (config.samples !== undefined) (await import('./facts.js')).requirePlannedGuidable(config, resolve);
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
   checks: [

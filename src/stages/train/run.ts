@@ -41,7 +41,13 @@ import { batchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { latentBatches, type TrainingData } from './batches.js';
 import { modelConfig } from './config.js';
-import { expectedMemory, requireTrainingMemory, stepsPerEpoch, totalSteps } from './facts.js';
+import {
+  expectedMemory,
+  requireGuidable,
+  requireTrainingMemory,
+  stepsPerEpoch,
+  totalSteps,
+} from './facts.js';
 import { openTrainingData } from './open-data.js';
 import { SampleGrids } from './samples.js';
 import { carryFrom, findStart, startFrom, type StartModel, startSummary } from './start.js';
@@ -80,6 +86,7 @@ class Training {
     try {
       const [latentSize, , channels] = data.shape;
       const model = modelConfig(config, { latentSize, channels, classes: data.classes.length });
+      requireGuidable(config, model);
       if (start === undefined) return new Training(config, context, data, model, undefined);
       const { name, description } = start;
       const carry = carryFrom(name, description, config, { config: model, classes: data.classes });

@@ -10,12 +10,12 @@ afterAll(removeFolders);
 
 const scan = async (
   root: string,
-  labels: 'folders' | (Omit<LabelsFile, 'file'> & { file?: string }) = 'folders',
+  labels: 'folders' | 'none' | (Omit<LabelsFile, 'file'> & { file?: string }) = 'folders',
   classes?: string[],
 ) => {
   const { base, ...found } = await scanImages({
     location: root,
-    labels: labels === 'folders' ? labels : { ...labels, file: join(root, labels.file ?? 'labels') },
+    labels: typeof labels === 'string' ? labels : { ...labels, file: join(root, labels.file ?? 'labels') },
     ...(classes && { classes }),
   });
   expect(base).toBe(root);
@@ -89,12 +89,39 @@ describe('class folders', () => {
       { 'a/x.png': 'x', 'b/x.txt': 'x', 'c/x.md': 'x' },
       'ROOT: 2 of 3 classes have no usable image:\n  b\n  c',
     ],
-    ['one-class-only', { 'a/x.png': 'x' }, 'ROOT: expected at least two classes, found only "a".'],
+    [
+      'one-class-only',
+      { 'train/cat/x.png': 'x', 'train/dog/x.png': 'x' },
+      'ROOT: expected at least two folders of images, found only "train", in which 2 folders hold images:\n  cat\n  dog',
+    ],
   ])('refuses %s', async (code, files, message) => {
     const root = await folderWith(files);
     const error = await problem(scan(root));
     expect(error).toMatchObject({ code, message: message.replace('ROOT', root) });
     expect(error.remedy).toBeTruthy();
+  });
+
+  it('may be one alone, where no folders of images lie in it', async () => {
+    const root = await folderWith({ 'cat/x.png': 'x', 'cat/y.png': 'x' });
+    expect(await scan(root)).toMatchObject({ classes: ['cat'], labels: [0, 0] });
+    const deeper = await folderWith({ 'cat/2023/x.png': 'x', 'cat/2024/y.png': 'x' });
+    expect((await problem(scan(deeper))).remedy).toContain(`${join(deeper, 'cat')}. If`);
+    expect(await scan(deeper, 'folders', ['cat'])).toMatchObject({ classes: ['cat'], labels: [0, 0] });
+  });
+
+  it('are none where there are no labels: every image counts, but for hidden ones', async () => {
+    const root = await folderWith({
+      'a.png': 'x',
+      'b/c.jpg': 'x',
+      'b/d/e.webp': 'x',
+      'b/.f.png': 'x',
+      'notes.txt': 'x',
+      '.git/g.png': 'x',
+    });
+    const found = { classes: ['all'], labels: [0, 0, 0], ignored: 1 };
+    expect(await scan(root, 'none')).toEqual({ ...found, paths: ['a.png', 'b/c.jpg', 'b/d/e.webp'] });
+    expect((await problem(scan(root))).remedy).toContain('labels: none');
+    expect(await scan(join(root, 'b'), 'none').catch(() => 'x')).toMatchObject({ classes: ['all'] });
   });
 
   it('refuses a missing folder, a file, and unknown classes', async () => {
