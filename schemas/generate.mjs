@@ -11,7 +11,7 @@ import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
 import { readSchema, stageSchemas } from '../src/runner/schema/schema.ts';
 import { stageRegistry } from '../src/stages/registry.ts';
-import { integratorNames } from '../src/transport/integrators.ts';
+import { integratorNames, stepFacts } from '../src/transport/integrators.ts';
 import { keysWithoutEffect, reference } from './reference.mjs';
 
 const options = {
@@ -115,10 +115,20 @@ function index(stages, files) {
   ].join('\n');
 }
 
-/** The schema of `sample` with the integrators that the table has. */
+/** The schema of `sample` with the integrators that the table has, each with its evaluations of the model in a step. */
 function withIntegrators(text) {
+  const listed = (kind) =>
+    integratorNames(kind)
+      .map((method) => [method, stepFacts({ kind, method })])
+      .map(([method, { evaluations, isAdaptive }]) =>
+        isAdaptive ? `\`${method}\`, which chooses its own steps` : `\`${method}\` (${evaluations})`,
+      )
+      .join(', ');
+  const description = `Integrator, with its evaluations of the model per step. The SDE takes ${listed('sde')}; the ODE ${listed('ode')}. Default: \`eulerMaruyama\` for the SDE, \`heun\` for the ODE.`;
   const names = [...new Set([...integratorNames('sde'), ...integratorNames('ode')])];
-  return text.replace(/("method": \{[^}]*?"enum": )\[[^\]]*\]/, `$1${JSON.stringify(names)}`);
+  return text
+    .replace(/("method": \{\s*"description": )"[^"]*"/, (_, key) => key + JSON.stringify(description))
+    .replace(/("method": \{[^}]*?"enum": )\[[^\]]*\]/, `$1${JSON.stringify(names)}`);
 }
 
 /** The schema of pipelines with the kinds that the registry has; one that is new takes the schema of its name. */

@@ -83,7 +83,7 @@ export interface SamplerConfig {
    */
   kind: 'sde' | 'ode';
   /**
-   * Integrator. Default: `eulerMaruyama` for the SDE, `heun` for the ODE. The SDE takes `eulerMaruyama` (one evaluation of the model per step) or `heun` (two). The ODE takes `euler` (1), `midpoint` (2), `heun` (2), `heun3` (3), `rk4` (4), `adamsBashforth` (1), or `dopri5`, which chooses its own steps.
+   * Integrator, with its evaluations of the model per step. The SDE takes `eulerMaruyama` (1), `heun` (2); the ODE `euler` (1), `midpoint` (2), `heun` (2), `heun3` (3), `rk4` (4), `dopri5`, which chooses its own steps, `adamsBashforth` (1). Default: `eulerMaruyama` for the SDE, `heun` for the ODE.
    */
   method: 'eulerMaruyama' | 'heun' | 'euler' | 'midpoint' | 'heun3' | 'rk4' | 'dopri5' | 'adamsBashforth';
   /**

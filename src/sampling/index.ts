@@ -2,32 +2,27 @@
 export { type StepTime, stepInputs, timesOf, uniformTimes } from './integrate.js';
 export { type Advance, type Integration, integrate, stepsOf } from './integrate.js';
 export {
-  eulerMaruyama,
   lastSteps,
   sdeMethods,
   sdeSampler,
-  stochasticHeun,
   type LastStepFields,
   type LastStepInputs,
   type Sde,
   type SdePrograms,
   type SdeStep,
   type SdeStepInputs,
-  type SdeStepResult,
 } from './integrators/sde.js';
 export {
   type FixedStepMethod,
   type OdeStep,
   type OdeStepInputs,
   type OdeStepResult,
-  fixedStepMethods,
-} from './integrators/runge-kutta.js';
-export {
   type AdaptiveStepInputs,
   type AdaptiveStepResult,
   type Tolerances,
-  dopri5Step,
-} from './integrators/dopri5.js';
+  adaptiveStep,
+  fixedStepMethods,
+} from './integrators/runge-kutta.js';
 export { type MultistepInputs, adamsBashforthStep, multistepWeights } from './integrators/multistep.js';
 export { type AdaptiveIntegration, type AdaptiveResult, integrateAdaptive } from './integrators/adaptive.js';
 export {

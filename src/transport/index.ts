@@ -1,17 +1,22 @@
 /** Paths between noise and data: interpolants, what networks say about them, losses, intervals of time. */
 export * from './names.js';
 export {
+  type AdaptiveIntegrator,
+  type AdaptiveMethod,
   type OdeIntegrator,
   type OdeMethod,
   type OneStepMethod,
+  type MultistepMethod,
   type SdeMethod,
+  type SdeStepResult,
   type Tableau,
   integratorNames,
   odeIntegrator,
   odeIntegrators,
+  sdeIntegrators,
   stepFacts,
 } from './integrators.js';
-export { type Time, type TimeFunction, over, timeFunction } from './time-function.js';
+export { type Time, type TimeFunction, type VectorField, over, timeFunction } from './time-function.js';
 export { type Interpolant, interpolants } from './interpolants.js';
 export {
   dataFromScore,
@@ -34,13 +39,6 @@ export {
 } from './interval.js';
 export { type TransportOptions, unsupportedCombination } from './interval.js';
 export { type TimestepSampling, drawsOf, resolutionShift, shiftTime, timesteps } from './timesteps.js';
-export {
-  type Transport,
-  type VectorField,
-  scoreField,
-  sdeDrift,
-  transportOf,
-  velocityField,
-} from './transport.js';
+export { type Transport, scoreField, sdeDrift, transportOf, velocityField } from './transport.js';
 export { type LossWeighting, type MinSnrWeight, errorWeight } from './loss.js';
 export { type TrainingPoint, interpolate, trainingLoss, velocityTarget } from './loss.js';

@@ -1,3 +1,6 @@
+import type { Tensor } from '../tensorflow/index.js';
+import type { VectorField } from './time-function.js';
+
 /** Coefficients of an explicit Runge–Kutta method. */
 export interface Tableau {
   /** Times of the stages after the first, in steps. */
@@ -19,17 +22,23 @@ interface OneStepIntegrator {
 }
 
 /** A method that chooses its own steps. */
-interface AdaptiveIntegrator {
+export interface AdaptiveIntegrator {
   readonly kind: 'adaptive';
   readonly order: number;
   /** The last stage of an accepted step is the next step's first. */
   readonly tableau: Tableau;
+  /** Weights of the pair's other result, of a lower order: the difference is the error. */
+  readonly embedded: readonly number[];
+  /** Weights of the state in the middle of the step, for dense output. */
+  readonly middle: readonly number[];
   readonly reference?: string;
 }
 
 /** A method that looks back on the field at earlier steps; the configuration's `order` says on how many. */
 interface MultistepIntegrator {
   readonly kind: 'multistep';
+  /** The one-step methods that take the first steps: for each order from 1, one of that order less 1 or more. */
+  readonly starters: readonly string[];
   readonly reference?: string;
 }
 
@@ -85,7 +94,12 @@ export const odeIntegrators = {
     },
     reference: 'rk4',
   },
-  /** Source: Dormand and Prince, "A family of embedded Runge–Kutta formulae" (1980). */
+  /**
+   * Dormand and Prince's pair of orders 5 and 4: seven stages, of which the last is the next step's first.
+   *
+   * Source: Dormand and Prince, "A family of embedded Runge–Kutta formulae" (1980); the formula of order 4 and the
+   * middle: Shampine, "Some practical Runge–Kutta formulas" (1986), as in torchdiffeq's `dopri5`.
+   */
   dopri5: {
     kind: 'adaptive',
     order: 5,
@@ -101,26 +115,85 @@ export const odeIntegrators = {
       ],
       weights: [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
     },
+    embedded: [1951 / 21600, 0, 22642 / 50085, 451 / 720, -12231 / 42400, 649 / 6300, 1 / 60],
+    middle: [
+      6025192743 / 30085553152 / 2,
+      0,
+      51252292925 / 65400821598 / 2,
+      -2691868925 / 45128329728 / 2,
+      187940372067 / 1594534317056 / 2,
+      -1776094331 / 19743644256 / 2,
+      11237099 / 235043384 / 2,
+    ],
     reference: 'dopri5',
   },
   /** Source: Hairer, Nørsett and Wanner, "Solving ordinary differential equations I" (1993), III.1 and III.5. */
-  adamsBashforth: { kind: 'multistep' },
+  adamsBashforth: { kind: 'multistep', starters: ['euler', 'euler', 'heun', 'heun3'] },
 } as const satisfies Record<string, OdeIntegrator>;
 
+/** Result of a step of an SDE. */
+// A type, not an interface: it is a program's record of results.
+// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
+export type SdeStepResult = {
+  readonly x: Tensor;
+  /** The state without what noise the step added last. */
+  readonly mean: Tensor;
+};
+
 /** An integrator of stochastic differential equations. */
-export interface SdeIntegrator {
+interface SdeIntegrator {
   /** Evaluations of the drift in a step. */
   readonly evaluations: number;
   /** True when the drift is evaluated at the step's end. */
   readonly reachesEnd: boolean;
   /** Name in the reference's sampler. */
   readonly reference: string;
+  /**
+   * One step from x `[batch, …]` at t `[batch]` over the scalar dt: a pure function of tensors.
+   *
+   * @param noise the noise that the step adds, of standard deviation √(2·diffusion·dt)
+   */
+  readonly step: (
+    drift: VectorField,
+    at: Readonly<Record<'x' | 't' | 'dt', Tensor>>,
+    noise: Tensor,
+  ) => SdeStepResult;
 }
 
 /** Integrators of stochastic differential equations, by the name that configurations give them. */
 export const sdeIntegrators = {
-  eulerMaruyama: { evaluations: 1, reachesEnd: false, reference: 'Euler' },
-  heun: { evaluations: 2, reachesEnd: true, reference: 'Heun' },
+  /**
+   * Euler–Maruyama: weak order 1; strong order 1, as noise is additive (½ in general). Itô.
+   *
+   * Source: Kloeden and Platen, "Numerical solution of stochastic differential equations" (1992), 9.1.
+   */
+  eulerMaruyama: {
+    evaluations: 1,
+    reachesEnd: false,
+    reference: 'Euler',
+    step: (drift, { x, t, dt }, noise) => {
+      const mean = x.add(drift(x, t).mul(dt));
+      return { x: mean.add(noise), mean };
+    },
+  },
+  /**
+   * Stochastic Heun: noise first, then a step of Heun's method along the drift. Order 2 in the drift, weak and strong
+   * order 1 over all, as the noise enters at the step's start. Additive noise: Itô and Stratonovich agree. Its `mean` is
+   * the state with noise but without the drift.
+   *
+   * Source: Karras et al., "Elucidating the design space" (2022), algorithm 2, as SiT's sampler has it.
+   */
+  heun: {
+    evaluations: 2,
+    reachesEnd: true,
+    reference: 'Heun',
+    step: (drift, { x, t, dt }, noise) => {
+      const noisy = x.add(noise);
+      const first = drift(noisy, t);
+      const second = drift(noisy.add(first.mul(dt)), t.add(dt));
+      return { x: noisy.add(first.add(second).mul(dt.div(2))), mean: noisy };
+    },
+  },
 } as const satisfies Record<string, SdeIntegrator>;
 
 export type SdeMethod = keyof typeof sdeIntegrators;
@@ -130,6 +203,8 @@ type OfKind<Kind extends OdeIntegrator['kind']> = {
 }[OdeMethod];
 /** Methods of fixed steps that need no history. */
 export type OneStepMethod = OfKind<'oneStep'>;
+export type AdaptiveMethod = OfKind<'adaptive'>;
+export type MultistepMethod = OfKind<'multistep'>;
 
 /** An integrator by the kind of equation and its name. */
 export type IntegratorChoice =

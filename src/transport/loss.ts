@@ -1,8 +1,8 @@
 import { type Tensor, tf } from '../tensorflow/index.js';
 import type { Interpolant } from './interpolants.js';
 import type { LossWeight, Prediction } from './names.js';
-import { over, type Time, type TimeFunction, timeFunction } from './time-function.js';
-import type { Transport, VectorField } from './transport.js';
+import { over, type Time, type TimeFunction, timeFunction, type VectorField } from './time-function.js';
+import type { Transport } from './transport.js';
 
 /** Point that a network is trained on: data and noise `[batch, …]`, times `[batch]`. */
 export interface TrainingPoint {

@@ -3,6 +3,12 @@ import { type Tensor, tf } from '../tensorflow/index.js';
 /** A time in [0, 1], or one for each sample: `[batch]`. */
 export type Time = number | Tensor;
 
+/**
+ * A function of states `[batch, …]` and their times `[batch]` that returns tensors like the states: a network with
+ * its other inputs bound, or a field made of one.
+ */
+export type VectorField = (x: Tensor, t: Tensor) => Tensor;
+
 /** A function of time, for a number or for a tensor of any shape. */
 export interface TimeFunction {
   (t: number): number;

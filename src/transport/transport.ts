@@ -1,20 +1,14 @@
-import { type Tensor, tf } from '../tensorflow/index.js';
+import { tf } from '../tensorflow/index.js';
 import { toScore, toVelocity } from './conversions.js';
 import { type Interpolant, interpolants } from './interpolants.js';
 import type { DiffusionForm, Prediction, TransportChoice } from './names.js';
-import { over, type TimeFunction, timeFunction } from './time-function.js';
+import { over, type TimeFunction, timeFunction, type VectorField } from './time-function.js';
 
 /** A path, and what a network puts out about it. */
 export interface Transport {
   readonly interpolant: Interpolant;
   readonly prediction: Prediction;
 }
-
-/**
- * A function of states `[batch, …]` and their times `[batch]` that returns tensors like the states: a network with
- * its other inputs bound, or a field made of one.
- */
-export type VectorField = (x: Tensor, t: Tensor) => Tensor;
 
 export function transportOf({ interpolant, prediction }: TransportChoice): Transport {
   return { interpolant: interpolants[interpolant], prediction };

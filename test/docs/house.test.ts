@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { integratorNames, stepFacts } from '../../src/transport/integrators.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -34,6 +35,23 @@ it('ARCHITECTURE.md names functions and classes that the sources define', () => 
     name.split('.').every((part) => new RegExp(`\\b${part}\\b`).test(sources));
   expect(names.length).toBeGreaterThan(40);
   expect(names.filter((name) => !isKnown(name))).toEqual([]);
+});
+
+it.each(['sde', 'ode'] as const)('docs/sampling.md lists every integrator of the %s', (kind) => {
+  const table = /\| `kind` \| `method`[^]*?\n\n/.exec(read('docs/sampling.md'))![0];
+  const rows = table
+    .slice(table.indexOf(`| \`${kind}\``))
+    .split(/\n(?=\| `)/)[0]!
+    .split('\n');
+  const listed = rows.flatMap((row) => {
+    const [, , methods, evaluations] = row.split('|');
+    return quoted(methods ?? '').map((name) => [name, Number.parseInt(evaluations!)]);
+  });
+  const facts = integratorNames(kind).map((method) => [
+    method,
+    stepFacts({ kind, method } as Parameters<typeof stepFacts>[0]).evaluations,
+  ]);
+  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(facts));
 });
 
 it('doc comments begin with a verb or a noun', () => {

@@ -1,10 +1,9 @@
 import { UserError } from '../../base/errors.js';
 import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/data-types.js';
+import type { AdaptiveIntegrator } from '../../transport/index.js';
 import { timesOf } from '../integrate.js';
 import { copyRow } from '../rows.js';
-import { interpolateStep, type Tolerances } from './dopri5.js';
-
-const order = 5;
+import type { Tolerances } from './runge-kutta.js';
 
 /** Sizes below this cannot be told from 0 in the single precision of programs. */
 const smallestStep = 1e-7;
@@ -14,7 +13,8 @@ export interface AdaptiveIntegration {
   readonly init: HostTensor;
   /** Times at which states are wanted, ascending or descending; the first is the start. */
   readonly times: readonly number[];
-  /** Tolerances as given to `dopri5Step`. */
+  readonly integrator: AdaptiveIntegrator;
+  /** Tolerances as given to `adaptiveStep`. */
   readonly tolerances: Tolerances;
   /**
    * Owner of a step size: each sample, whose path then does not depend on the others of its batch, or the batch, as in
@@ -25,7 +25,7 @@ export interface AdaptiveIntegration {
   readonly field: (
     inputs: Readonly<Record<'x' | 't', HostTensor>>,
   ) => Promise<Readonly<Record<'f', HostTensor>>>;
-  /** A program of `dopri5Step`; `dt` is `[batch]`. */
+  /** A program of `adaptiveStep`; `dt` is `[batch]`. */
   readonly step: (
     inputs: Readonly<Record<'x' | 'f' | 't' | 'dt', HostTensor>>,
   ) => Promise<Readonly<Record<'x' | 'f' | 'middle' | 'error', HostTensor>>>;
@@ -42,7 +42,7 @@ export interface AdaptiveResult {
 }
 
 /**
- * Follows an ODE by Dormand–Prince steps whose sizes keep the error at what is tolerated, and interpolates states at
+ * Follows an ODE by steps whose sizes keep the error at what is tolerated, and interpolates states at
  * the wanted times. Never goes past the last time. A sample that has arrived waits for the others.
  *
  * Step sizes are chosen as in torchdiffeq's `dopri5`.
@@ -50,7 +50,8 @@ export interface AdaptiveResult {
  * @throws UserError `integration-failed` where a step size falls below what single precision can tell from 0
  */
 export async function integrateAdaptive(integration: AdaptiveIntegration): Promise<AdaptiveResult> {
-  const { init, times, step, control, onStep, signal } = integration;
+  const { init, times, integrator, step, control, onStep, signal } = integration;
+  const { order } = integrator;
   const samples = init.shape[0]!;
   const end = times.at(-1)!;
   const direction = Math.sign(end - times[0]!);
@@ -68,7 +69,7 @@ export async function integrateAdaptive(integration: AdaptiveIntegration): Promi
     signal?.throwIfAborted();
     const dt = sizes.map((size, i) => direction * Math.min(size, Math.abs(end - at[i]!)));
     const tried = await step({ x, f, t: hostTimes(at), dt: hostTimes(dt) });
-    evaluations += 6;
+    evaluations += integrator.tableau.nodes.length;
     const errors = norms(floats(tried.error), control);
     const next = { x: Float32Array.from(x.data), f: Float32Array.from(f.data) };
     for (let i = 0; i < samples; i++) {
@@ -98,7 +99,7 @@ export async function integrateAdaptive(integration: AdaptiveIntegration): Promi
 
 /** The first step's size for each sample, positive. One evaluation. */
 async function firstSizes(
-  { init, times, tolerances, control, field }: AdaptiveIntegration,
+  { init, times, integrator, tolerances, control, field }: AdaptiveIntegration,
   f: HostTensor,
   direction: number,
 ): Promise<number[]> {
@@ -130,7 +131,7 @@ async function firstSizes(
     t: hostTimes(trials.map((trial) => times[0]! + direction * trial)),
   });
   const changes = normOf((i) => there.data[i]! - f.data[i]!);
-  return trials.map((trial, i) => firstStepSize(trial, fieldNorms[i]!, changes[i]!, order));
+  return trials.map((trial, i) => firstStepSize(trial, fieldNorms[i]!, changes[i]!, integrator.order));
 }
 
 /** Roots of mean squares: of each sample, or of all for each. */
@@ -200,4 +201,49 @@ function firstStepSize(trial: number, fieldNorm: number, changeNorm: number, ord
       ? Math.max(1e-6, trial * 1e-3)
       : (0.01 / Math.max(fieldNorm, change)) ** (1 / order);
   return Math.min(100 * trial, size);
+}
+
+/** Values of one sample at a step's start, middle and end, and the field at both ends. */
+interface StepValues {
+  readonly start: HostTensor;
+  readonly middle: HostTensor;
+  readonly end: HostTensor;
+  readonly fStart: HostTensor;
+  readonly fEnd: HostTensor;
+}
+
+/**
+ * Writes sample `row` at the fraction `u` of a step of size `dt` into `out`: the polynomial of degree 4 through the
+ * three values, with the field as its slope at both ends.
+ *
+ * Source: Hairer, Nørsett and Wanner, "Solving ordinary differential equations I" (1993), II.6.
+ */
+function interpolateStep(
+  { start, middle, end, fStart, fEnd }: StepValues,
+  row: number,
+  u: number,
+  dt: number,
+  out: Float32Array,
+): void {
+  const size = out.length / start.shape[0]!;
+  const [valueStart, valueMiddle, valueEnd, slopeStart, slopeEnd] = basis(u);
+  for (let i = row * size; i < (row + 1) * size; i++)
+    out[i] =
+      valueStart * start.data[i]! +
+      valueMiddle * middle.data[i]! +
+      valueEnd * end.data[i]! +
+      dt * (slopeStart * fStart.data[i]! + slopeEnd * fEnd.data[i]!);
+}
+
+/** The five polynomials of degree 4 of which each has one of the five conditions 1 and the others 0. */
+function basis(u: number): readonly [number, number, number, number, number] {
+  const v = 1 - u;
+  const w = 2 * u - 1;
+  return [
+    -v * v * w * (1 + 4 * u),
+    16 * u * u * v * v,
+    u * u * w * (1 + 4 * v),
+    -u * v * v * w,
+    -u * u * v * w,
+  ];
 }

@@ -1,5 +1,6 @@
 import { type Tensor, tf } from '../../tensorflow/index.js';
 import {
+  type AdaptiveIntegrator,
   type OdeIntegrator,
   odeIntegrators,
   type OneStepMethod,
@@ -50,7 +51,7 @@ function rungeKutta(order: number, tableau: Tableau): FixedStepMethod {
 }
 
 /** The field at every stage of a step; `first` where it is known at the start. */
-export function stageSlopes(
+function stageSlopes(
   field: VectorField,
   { x, t, dt }: OdeStepInputs,
   { nodes, stages }: Tableau,
@@ -63,13 +64,13 @@ export function stageSlopes(
 }
 
 /** x + dt·Σ weightᵢ·slopeᵢ */
-export function along(x: Tensor, dt: Tensor, weights: readonly number[], slopes: readonly Tensor[]): Tensor {
+function along(x: Tensor, dt: Tensor, weights: readonly number[], slopes: readonly Tensor[]): Tensor {
   const terms = weights.flatMap((weight, i) => (weight === 0 ? [] : [tf.mul(slopes[i]!, weight)]));
   return tf.add(x, tf.mul(tf.addN(terms), perSample(dt, x)));
 }
 
 /** A number a sample, shaped so that it multiplies samples; a scalar is left alone. */
-export function perSample(value: Tensor, x: Tensor): Tensor {
+function perSample(value: Tensor, x: Tensor): Tensor {
   return value.rank === 0 ? value : value.reshape([value.size, ...x.shape.slice(1).map(() => 1)]);
 }
 
@@ -79,3 +80,52 @@ export const fixedStepMethods = Object.fromEntries(
     integrator.kind === 'oneStep' ? [[name, rungeKutta(integrator.order, integrator.tableau)]] : [],
   ),
 ) as Readonly<Record<OneStepMethod, FixedStepMethod>>;
+
+export interface Tolerances {
+  readonly absolute: number;
+  readonly relative: number;
+}
+
+export type AdaptiveStepInputs = OdeStepInputs & {
+  /** The field at the step's start. */
+  readonly f: Tensor;
+};
+
+// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
+export type AdaptiveStepResult = {
+  readonly x: Tensor;
+  /** The field at the step's end. */
+  readonly f: Tensor;
+  /** The state in the middle of the step. */
+  readonly middle: Tensor;
+  /** `[batch]`: mean square over a sample of its error in units of what is tolerated. */
+  readonly error: Tensor;
+};
+
+/** A step of a method that chooses its own, whether it will be accepted or not: an evaluation for each stage but the first. */
+export function adaptiveStep(
+  { tableau, embedded, middle }: AdaptiveIntegrator,
+  field: VectorField,
+  inputs: AdaptiveStepInputs,
+  { absolute, relative }: Tolerances,
+): AdaptiveStepResult {
+  return tf.tidy(() => {
+    const { x, dt, f } = inputs;
+    const slopes = stageSlopes(field, inputs, tableau, f);
+    const next = along(x, dt, tableau.weights, slopes);
+    const errorWeights = embedded.map((weight, i) => (tableau.weights[i] ?? 0) - weight);
+    const error = tf.mul(along(tf.zerosLike(x), tf.onesLike(dt), errorWeights, slopes), perSample(dt, x));
+    const tolerated = tf.add(tf.mul(tf.maximum(tf.abs(x), tf.abs(next)), relative), absolute);
+    return {
+      x: next,
+      f: slopes.at(-1)!,
+      middle: along(x, dt, middle, slopes),
+      error: tf.mean(tf.square(tf.div(error, tolerated)), axesOfSample(x)),
+    };
+  });
+}
+
+/** Every axis but the first. */
+function axesOfSample(x: Tensor): number[] {
+  return x.shape.slice(1).map((_, axis) => axis + 1);
+}

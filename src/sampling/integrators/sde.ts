@@ -6,8 +6,10 @@ import {
   over,
   scoreField,
   sdeDrift,
+  sdeIntegrators,
   type SdeMethod,
   type SdeSampler,
+  type SdeStepResult,
   type TimeFunction,
   type Transport,
   type VectorField,
@@ -36,13 +38,6 @@ export type SdeStepInputs = {
   readonly noise: Tensor;
 };
 
-// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
-export type SdeStepResult = {
-  readonly x: Tensor;
-  /** The state without what noise the step added last. */
-  readonly mean: Tensor;
-};
-
 /** One step of an integrator: a pure function of tensors. */
 export type SdeStep = (sde: Sde, inputs: SdeStepInputs) => SdeStepResult;
 
@@ -53,34 +48,6 @@ function diffusionStep({ diffusion }: Sde, { x, t, dt, noise }: SdeStepInputs): 
     return tf.mul(noise, amplitude);
   });
 }
-
-/**
- * Euler–Maruyama: one evaluation a step; weak order 1; strong order 1, as noise is additive (½ in general). Itô.
- *
- * Source: Kloeden and Platen, "Numerical solution of stochastic differential equations" (1992), 9.1.
- */
-export const eulerMaruyama: SdeStep = (sde, inputs) =>
-  tf.tidy(() => {
-    const { x, t, dt } = inputs;
-    const mean = tf.add(x, tf.mul(sde.drift(x, t), dt));
-    return { x: tf.add(mean, diffusionStep(sde, inputs)), mean };
-  });
-
-/**
- * Stochastic Heun: noise first, then a step of Heun's method along the drift. Two evaluations a step; order 2 in the
- * drift, weak and strong order 1 over all, as the noise enters at the step's start. Additive noise: Itô and
- * Stratonovich agree. Its `mean` is the state with noise but without the drift.
- *
- * Source: Karras et al., "Elucidating the design space" (2022), algorithm 2, as SiT's sampler has it.
- */
-export const stochasticHeun: SdeStep = (sde, inputs) =>
-  tf.tidy(() => {
-    const { x, t, dt } = inputs;
-    const noisy = tf.add(x, diffusionStep(sde, inputs));
-    const first = sde.drift(noisy, t);
-    const second = sde.drift(tf.add(noisy, tf.mul(first, dt)), tf.add(t, dt));
-    return { x: tf.add(noisy, tf.mul(tf.add(first, second), tf.div(dt, 2))), mean: noisy };
-  });
 
 /** Fields that last steps are made of. */
 export interface LastStepFields {
@@ -113,7 +80,12 @@ export const lastSteps: Readonly<
 };
 
 /** Every integrator of stochastic differential equations by name. */
-export const sdeMethods: Readonly<Record<SdeMethod, SdeStep>> = { eulerMaruyama, heun: stochasticHeun };
+export const sdeMethods = Object.fromEntries(
+  Object.entries(sdeIntegrators).map(([name, { step }]): [string, SdeStep] => [
+    name,
+    (sde, inputs) => tf.tidy(() => step(sde.drift, inputs, diffusionStep(sde, inputs))),
+  ]),
+) as Readonly<Record<SdeMethod, SdeStep>>;
 
 export type LastStepInputs = Omit<SdeStepInputs, 'noise'>;
 

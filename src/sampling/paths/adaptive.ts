@@ -1,7 +1,8 @@
 import { float32, floats, type HostTensor, type Tensor } from '../../tensorflow/index.js';
+import type { AdaptiveIntegrator } from '../../transport/index.js';
 import { FieldProgram } from '../field-program.js';
 import { integrateAdaptive } from '../integrators/adaptive.js';
-import { dopri5Step, type Tolerances } from '../integrators/dopri5.js';
+import { adaptiveStep, type Tolerances } from '../integrators/runge-kutta.js';
 import type { Network } from '../network.js';
 import {
   advancePhase,
@@ -20,18 +21,19 @@ type Start = State & Readonly<Record<'f' | 'dt', HostTensor>>;
 type Results = Record<'x' | 'f' | 'middle' | 'error', HostTensor>;
 
 /**
- * Dormand–Prince steps, each sample with sizes of its own. Only samples that have not arrived are computed.
+ * Steps of a method that chooses its own, for each sample. Only samples that have not arrived are computed.
  *
  * Steps being of unequal length, the distance that phases go by is a speed: the difference between successive states for
  * each unit of time (mae), or its square (mse).
  */
 export function adaptivePath(
   steps: OdeSteps,
+  integrator: AdaptiveIntegrator,
   times: readonly number[],
   phases: PhaseOptions,
   tolerances: Tolerances,
 ): FollowPath {
-  const models = steps.networks.map((network) => adaptivePrograms(steps, network, tolerances));
+  const models = steps.networks.map((network) => adaptivePrograms(steps, integrator, network, tolerances));
   const [start, end] = [times[0]!, times.at(-1)!];
   return async (inputs) => {
     const { init, onProgress, onState, signal } = inputs;
@@ -39,6 +41,7 @@ export function adaptivePath(
     const { states } = await integrateAdaptive({
       init,
       times,
+      integrator,
       tolerances,
       control: 'sample',
       field: (state) => path.field(state),
@@ -55,13 +58,18 @@ export function adaptivePath(
   };
 }
 
-function adaptivePrograms({ session, field, sizes }: OdeSteps, network: Network, tolerances: Tolerances) {
+function adaptivePrograms(
+  { session, field, sizes }: OdeSteps,
+  integrator: AdaptiveIntegrator,
+  network: Network,
+  tolerances: Tolerances,
+) {
   return {
     field: new FieldProgram(session, network, sizes, (output, inputs: Omit<OdeInputs, 'dt'>) => ({
       f: odeField(network.model, field, output, inputs)(inputs.x, inputs.t),
     })),
     step: new FieldProgram(session, network, sizes, (output, inputs: OdeInputs & { f: Tensor }) =>
-      dopri5Step(odeField(network.model, field, output, inputs), inputs, tolerances),
+      adaptiveStep(integrator, odeField(network.model, field, output, inputs), inputs, tolerances),
     ),
   };
 }

@@ -12,7 +12,7 @@ import {
 import { BatchSizes, type SamplingWork } from '../batch-sizes.js';
 import type { FeatureCache } from '../feature-cache.js';
 import { uniformTimes } from '../integrate.js';
-import type { Tolerances } from '../integrators/dopri5.js';
+import type { Tolerances } from '../integrators/runge-kutta.js';
 import type { Network } from '../network.js';
 import type { PhaseOptions } from '../phases.js';
 import { adaptivePath } from './adaptive.js';
@@ -27,9 +27,9 @@ export interface SamplerSettings {
   readonly steps: number;
   /** Factor of an SDE's diffusion coefficient. */
   readonly diffusionNorm: number;
-  /** Order of `adamsBashforth`. */
+  /** Order of a multistep method. */
   readonly order: number;
-  /** Tolerances of `dopri5`. */
+  /** Tolerances of a method that chooses its own steps. */
   readonly tolerances: Tolerances;
   /** Steps whose features are predicted; for methods of one evaluation a step. */
   readonly featureCache?: FeatureCache;
@@ -76,13 +76,14 @@ export function pathOf(options: PathOptions): FollowPath {
   if (reverse) times.reverse();
   const ode = { session, networks, sizes, field: density ? densityField : sampleField };
   const { method } = choice;
-  const { kind } = odeIntegrator(method);
-  if (kind === 'adaptive') return adaptivePath(ode, times, phases, settings.tolerances);
-  if (cache && method === 'euler' && !density && !reverse)
+  const integrator = odeIntegrator(method);
+  if (integrator.kind === 'adaptive')
+    return adaptivePath(ode, integrator, times, phases, settings.tolerances);
+  if (cache && integrator.kind === 'oneStep' && integrator.tableau.nodes.length === 0 && !density && !reverse)
     return gridPath({ times, lastStepSize: 0 }, phases, cachedEulerSteps(ode, cache, times.length - 1));
   const steps =
-    kind === 'multistep'
-      ? multistepSteps(ode, settings.order, times)
+    integrator.kind === 'multistep'
+      ? multistepSteps(ode, integrator.starters[settings.order - 1] as OneStepMethod, settings.order, times)
       : rungeKuttaSteps(ode, method as OneStepMethod);
   return gridPath({ times, lastStepSize: 0 }, phases, steps);
 }

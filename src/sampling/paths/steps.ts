@@ -38,15 +38,20 @@ function rungeKuttaProgram({ session, field, sizes }: OdeSteps, network: Network
   );
 }
 
-/** A Runge–Kutta method whose order is `order` - 1 or more, to start a multistep method with. */
-const starters: readonly OneStepMethod[] = ['euler', 'euler', 'euler', 'heun', 'heun3'];
-
-/** Steps of an Adams–Bashforth method, which look back on the field at earlier steps. */
-export function multistepSteps(steps: OdeSteps, order: number, times: readonly number[]): GridMethod {
+/**
+ * Steps of an Adams–Bashforth method, which look back on the field at earlier steps.
+ *
+ * @param starter the method of the first steps
+ */
+export function multistepSteps(
+  steps: OdeSteps,
+  starter: OneStepMethod,
+  order: number,
+  times: readonly number[],
+): GridMethod {
   const { session, networks, field, sizes } = steps;
-  const method = starters[order]!;
   const programs = networks.map((network) => ({
-    start: rungeKuttaProgram(steps, network, method),
+    start: rungeKuttaProgram(steps, network, starter),
     step: new FieldProgram(
       session,
       network,
@@ -60,7 +65,7 @@ export function multistepSteps(steps: OdeSteps, order: number, times: readonly n
     return programs.map(({ start, step }) => ({
       step: history.by({
         start: (inputs, at, rows) =>
-          start.call({ ...inputs, ...rowsOfAll(perSample, rows) }, spanOf(method, at)),
+          start.call({ ...inputs, ...rowsOfAll(perSample, rows) }, spanOf(starter, at)),
         step: (inputs, at, rows) => step.call({ ...inputs, ...rowsOfAll(perSample, rows) }, [at.t, at.t]),
       }),
     }));

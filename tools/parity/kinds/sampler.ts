@@ -1,5 +1,5 @@
 import {
-  dopri5Step,
+  adaptiveStep,
   fixedStepMethods,
   integrate,
   integrateAdaptive,
@@ -10,6 +10,7 @@ import {
 import { float32, type HostTensor, type Tensor } from '../../../src/tensorflow/index.js';
 import {
   lastStepSize,
+  odeIntegrators,
   type OdeMethod,
   type SdeSampler,
   timeInterval,
@@ -33,6 +34,7 @@ import {
 } from '../fixture.js';
 import { channelsFirst } from '../layout.js';
 
+const integrator = odeIntegrators.dopri5;
 /** Tolerances of torchdiffeq's adaptive solver in the fixtures. */
 const odeTolerances = { absolute: 1e-6, relative: 1e-3 };
 
@@ -142,10 +144,13 @@ async function odeStates(
     const { states } = await integrateAdaptive({
       init,
       times,
+      integrator,
       tolerances: odeTolerances,
       control: 'batch',
       field: await execution.prepare(({ x, t }: State) => ({ f: field(x, t) })),
-      step: await execution.prepare((inputs: Inputs) => dopri5Step(field, inputs, odeTolerances)),
+      step: await execution.prepare((inputs: Inputs) =>
+        adaptiveStep(integrator, field, inputs, odeTolerances),
+      ),
     });
     return [...states];
   }
