@@ -10,8 +10,9 @@ import {
 import { float32, type HostTensor, type Tensor } from '../../../src/tensorflow/index.js';
 import {
   lastStepSize,
-  odeIntegrators,
+  odeIntegrator,
   type OdeMethod,
+  type OneStepMethod,
   type SdeSampler,
   timeInterval,
   type TransportChoice,
@@ -34,7 +35,6 @@ import {
 } from '../fixture.js';
 import { channelsFirst } from '../layout.js';
 
-const integrator = odeIntegrators.dopri5;
 /** Tolerances of torchdiffeq's adaptive solver in the fixtures. */
 const odeTolerances = { absolute: 1e-6, relative: 1e-3 };
 
@@ -138,7 +138,8 @@ async function odeStates(
   const field = velocityField(transportOf(choice), analyticModel);
   const init = programInput(fixture, 'init');
   const times = timesOf(fixture, choice, { kind: 'ode', method });
-  if (method === 'dopri5') {
+  const integrator = odeIntegrator(method);
+  if (integrator.kind === 'adaptive') {
     type State = Record<'x' | 't', Tensor>;
     type Inputs = Record<'x' | 't' | 'dt' | 'f', Tensor>;
     const { states } = await integrateAdaptive({
@@ -154,9 +155,9 @@ async function odeStates(
     });
     return [...states];
   }
-  if (method === 'adamsBashforth') return [];
+  if (integrator.kind === 'multistep') return [];
   const program = await execution.prepare((inputs: Record<'x' | 't' | 'dt', Tensor>) => ({
-    x: fixedStepMethods[method].step(field, inputs).x,
+    x: fixedStepMethods[method as OneStepMethod].step(field, inputs).x,
   }));
   const states: HostTensor[] = [init];
   await integrate({
