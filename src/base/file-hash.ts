@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type BigIntStats, fstatSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { UserError } from './errors.js';
-import { asUserError } from './files.js';
+import { asUserError, openFile } from './files.js';
 
 /** The identity of a file's content as the file system tells it, without reading the file. */
 export interface FileState {
@@ -45,13 +45,14 @@ export interface HashedFile {
  *   where the file cannot be read.
  */
 export async function hashFile(path: string, options: { readonly sync?: boolean } = {}): Promise<HashedFile> {
-  const file = await open(path, 'r');
+  let file: FileHandle | undefined;
   try {
+    file = await openFile(path);
     return await hashOpenFile(file, path, options);
   } catch (error) {
     throw asUserError(error, path);
   } finally {
-    await file.close();
+    await file?.close();
   }
 }
 

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  type Stats,
+} from 'node:fs';
 import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -57,6 +67,7 @@ export function systemReason(error: unknown): unknown {
  */
 export function systemProblem(error: unknown): SystemProblem | undefined {
   if (!(error instanceof Error)) return undefined;
+  if (error instanceof NotAFile) return { code: 'not-a-file', found: error.message, remedy: 'Name a file.' };
   const { code = '', errno, syscall = '' } = error as NodeJS.ErrnoException;
   const known = kinds[code] ?? kinds[codeInMessage(error.message) ?? ''];
   if (known !== undefined) return { code: known[0], found: known[1], remedy: known[2] };
@@ -138,6 +149,7 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
   EEXIST: inTheWay,
   ENOTEMPTY: inTheWay,
   EBUSY: ['file-busy', 'something else is using it', 'Close what uses it, then run again.'],
+  ENXIO: ['not-a-file', 'expected a file, found a socket or a device without its driver', 'Name a file.'],
   ETXTBSY: ['file-busy', 'it is a program that is running', 'Choose another place.'],
   ESTALE: ['file-lost', 'the network file system has lost it', 'Mount it again, then run again.'],
 };
@@ -176,6 +188,65 @@ export function makeFolder(path: string): void {
   }
 }
 
+/** What lies in the place of a file and may never end: a named pipe, a socket or a device. */
+class NotAFile extends Error {
+  constructor(stats: Stats | BigIntStats) {
+    const kind = stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device';
+    super(`expected a file, found ${kind}`);
+  }
+}
+
+/** Opening and reading what has this flag never waits for whoever writes to a pipe. */
+const readFlags = constants.O_RDONLY | ((constants as Partial<typeof constants>).O_NONBLOCK ?? 0);
+
+/** @throws NotAFile for all but files and folders; those give their error when they are read */
+export function mustBeFile(stats: Stats | BigIntStats): void {
+  if (!stats.isFile() && !stats.isDirectory()) throw new NotAFile(stats);
+}
+
+/**
+ * Opens a file for reading: whatever a person names, or lies in a folder that is listed. Close it after use.
+ *
+ * @throws the system's error, or one that `asUserError` explains for what is no file: a pipe would be waited for, and a
+ *   device never ends
+ */
+export async function openFile(path: string): Promise<FileHandle> {
+  const file = await open(path, readFlags);
+  try {
+    mustBeFile(await file.stat());
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Reads a file whole. @throws as `openFile` */
+export async function readWhole(path: string): Promise<Buffer> {
+  const file = await openFile(path);
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Reads a file whole, as text. @throws as `openFile` */
+export async function readWholeText(path: string): Promise<string> {
+  return (await readWhole(path)).toString('utf8');
+}
+
+/** Reads a file whole, as text. @throws as `openFile` */
+export function readWholeTextSync(path: string): string {
+  const file = openSync(path, readFlags);
+  try {
+    mustBeFile(fstatSync(file));
+    return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
 /**
  * Fills `out` from a position of an open file, whatever the size.
  *
@@ -207,8 +278,12 @@ const largestRead = 1 << 30;
 /** SHA-256 of a file's content, in hexadecimal. */
 export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  const source = createReadStream(path, { highWaterMark: 1 << 20 });
-  await pipeline(source, hash, signal === undefined ? {} : { signal });
+  const file = await openFile(path);
+  await pipeline(
+    file.createReadStream({ highWaterMark: 1 << 20 }),
+    hash,
+    signal === undefined ? {} : { signal },
+  );
   return hash.digest('hex');
 }
 

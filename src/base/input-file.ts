@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { UserError } from './errors.js';
 import { type FileState, hashOpenFile, openState, sameState } from './file-hash.js';
-import { asUserError, readExactly } from './files.js';
+import { asUserError, openFile, readExactly, readWhole } from './files.js';
 
 /** Content that a file must have to be read. */
 export interface Expected {
@@ -36,7 +35,7 @@ export function expectContents(expectation: Expectation): () => void {
  */
 export async function readInput(path: string): Promise<Buffer> {
   const expected = await expectedOf(path);
-  const content = await readFile(path);
+  const content = await readWhole(path);
   for (const { sha256 } of expected) if (sha256Of(content) !== sha256) throw inputChanged(path);
   return content;
 }
@@ -52,7 +51,8 @@ export async function* inputLines(path: string): AsyncGenerator<string, void> {
   const hash = createHash('sha256');
   const decoder = new TextDecoder();
   let rest = '';
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 })) {
+  const file = await openFile(path);
+  for await (const chunk of file.createReadStream({ highWaterMark: 1 << 18 })) {
     hash.update(chunk as Buffer);
     const lines = (rest + decoder.decode(chunk as Buffer, { stream: true })).split('\n');
     rest = lines.pop()!;
@@ -88,7 +88,7 @@ export class InputFile {
     const expected = await expectedOf(path);
     let handle: FileHandle;
     try {
-      handle = await open(path, 'r');
+      handle = await openFile(path);
     } catch (error) {
       throw asUserError(error, path);
     }

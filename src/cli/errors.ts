@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { Chalk } from 'chalk';
 import { UserError } from '../base/errors.js';
-import { asUserError, pathOf } from '../base/files.js';
+import { asUserError, pathOf, readWholeTextSync } from '../base/files.js';
 import { type Diagnostic, formatDiagnostics } from '../runner/diagnostics.js';
 import { formatDifference, type LockDifference, type LockDiffersError } from '../runner/lock/compare.js';
 import type { Origin } from '../runner/pipeline.js';
@@ -93,7 +92,7 @@ function diagnosticAt({ file, line, column }: Origin, difference: LockDifference
 /** Empty where the value was given on the command line. */
 function readLine(file: string, line: number): string {
   try {
-    return readFileSync(file, 'utf8').split(/\r?\n/)[line - 1] ?? '';
+    return readWholeTextSync(file).split(/\r?\n/)[line - 1] ?? '';
   } catch {
     return '';
   }

@@ -1,6 +1,6 @@
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { type FileHandle, readdir } from 'node:fs/promises';
 import { UserError } from '../base/errors.js';
-import { asUserError } from '../base/files.js';
+import { asUserError, openFile } from '../base/files.js';
 
 /** Content of a file of weights or arrays, by its first bytes. */
 export type FileContent = 'archive' | 'safetensors' | 'other';
@@ -15,7 +15,7 @@ const headBytes = 512;
 export async function refuseForeign(path: string): Promise<FileContent> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path, 'r');
+    file = await openFile(path);
     const status = await file.stat();
     if (status.isDirectory()) throw await foreignFolder(path);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(headBytes), 0, headBytes, 0);

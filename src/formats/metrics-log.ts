@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { appendFile, open, readFile } from 'node:fs/promises';
+import { appendFile, open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../base/errors.js';
-import { asUserError } from '../base/files.js';
+import { asUserError, readWhole } from '../base/files.js';
 import { readInputText } from '../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../base/output-file.js';
 
@@ -36,7 +36,7 @@ export class MetricsLog {
     seal?: FileSeal,
     warn: (message: string) => void = () => undefined,
   ): Promise<number[]> {
-    const found = await readFile(this.path).catch(() => Buffer.alloc(0));
+    const found = await readWhole(this.path).catch(() => Buffer.alloc(0));
     const sealed = found.subarray(0, seal?.bytes ?? 0);
     const isWhole = sealed.length === seal?.bytes && sha256(sealed) === seal.sha256;
     const kept = isWhole ? sealed : Buffer.from(linesUpTo(step, found.toString()).join(''));

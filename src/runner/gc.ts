@@ -5,13 +5,14 @@ import { tryLock } from '../base/file-lock.js';
 import { asUserError } from '../base/files.js';
 import { fingerprintOf, type Origin } from './fingerprint/origin.js';
 import { type KnownFiles, readKnownFiles } from './gc/known-files.js';
-import { loadPipeline } from './load.js';
 import { parseLock } from './lock/lock-file.js';
+import { PlanMemory } from './plan/memory.js';
 import { makePlan, type PlannedStage } from './plan/plan.js';
 import type { RunScan } from './runs/find-runs.js';
 import type { Run } from './runs/run.js';
 import type { StageRegistry } from './stage.js';
 import { readOrigin } from './store/manifest.js';
+import { loadSweep } from './sweep/load.js';
 import { isLockFile, readText } from './yaml/text.js';
 
 /** Entry of the store that nothing refers to. */
@@ -196,7 +197,7 @@ async function filesToAsk(
   );
   for (const folder of new Set([...folders, ...near].map((path) => resolve(path))))
     for (const name of (await found.attempt(() => namesIn(folder))) ?? [])
-      if (/\.ya?ml$/.test(name)) files.add(join(folder, name));
+      if (/\.ya?ml$/.test(name) && (await mayBeFile(join(folder, name)))) files.add(join(folder, name));
   return [...files].sort();
 }
 
@@ -204,6 +205,14 @@ async function isThere(file: string): Promise<boolean> {
   return stat(file).then(
     () => true,
     (error: unknown) => !['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''),
+  );
+}
+
+/** False for a folder, a pipe and the like, which nothing can have run from. */
+async function mayBeFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isFile(),
+    () => true,
   );
 }
 
@@ -224,15 +233,20 @@ async function askPipeline(
     if (mayHaveRun) found.unknown.push(unreadable(file, message));
     else found.notices.push(`${file} has never run here, and cannot be planned: ${message}`);
   };
-  const loaded = await loadPipeline(file, { rules: registry.rules });
+  const loaded = await loadSweep(file, { rules: registry.rules });
   if (!loaded.ok) {
     problem(loaded.diagnostics[0]?.message ?? 'It is not valid.');
     return;
   }
+  const memory = new PlanMemory({ runsRoot });
   try {
-    const { stages } = await makePlan({ pipeline: loaded.pipeline, registry, runsRoot });
-    found.keep(stages.flatMap(({ fingerprint, recipe, place }) => [fingerprint, recipe, place.fingerprint]));
-    for (const stage of stages) if (stage.awaits.length > 0) found.keep(await candidates(stage));
+    for (const { pipeline } of [loaded, ...(loaded.trials ?? [])]) {
+      const { stages } = await makePlan({ pipeline, registry, runsRoot, memory });
+      found.keep(
+        stages.flatMap(({ fingerprint, recipe, place }) => [fingerprint, recipe, place.fingerprint]),
+      );
+      for (const stage of stages) if (stage.awaits.length > 0) found.keep(await candidates(stage));
+    }
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     problem(error.message);

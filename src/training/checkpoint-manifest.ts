@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readWholeText } from '../base/files.js';
 import { hashFile } from '../base/file-hash.js';
 import type { Expected } from '../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../base/output-file.js';
@@ -64,7 +65,7 @@ async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | stri
   let sealed: Omit<Manifest<Extra>, 'format'> & { readonly format: string; readonly sha256?: string };
   try {
     // `null` and the like are no manifest either.
-    sealed = { ...(JSON.parse(await readFile(join(path, manifestName), 'utf8')) as typeof sealed) };
+    sealed = { ...(JSON.parse(await readWholeText(join(path, manifestName))) as typeof sealed) };
   } catch {
     return `${manifestName} cannot be read`;
   }

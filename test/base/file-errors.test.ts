@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   mkdirSync,
@@ -8,11 +10,17 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
-import { expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { UserError } from '../../src/base/errors.js';
-import { asUserError } from '../../src/base/files.js';
+import { hashFile } from '../../src/base/file-hash.js';
+import { asUserError, readWhole, readWholeTextSync, sha256OfFile } from '../../src/base/files.js';
+import { InputFile, inputLines, readInput } from '../../src/base/input-file.js';
+import { refuseForeign } from '../../src/formats/foreign-file.js';
+import { openTorchCheckpoint } from '../../src/formats/pytorch/read.js';
+import { InputReader } from '../../src/runner/plan/read-inputs.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 function errorOf(work: () => unknown): unknown {
@@ -58,6 +66,48 @@ it.each<[code: string, cause: (folder: string) => unknown]>([
   expect(error).toBeInstanceOf(UserError);
   expect(error).toMatchObject({ code, message: expect.stringMatching(/^the path: .*[^.]\.$/) as string });
   expect((error as UserError).remedy).toMatch(/\.$/);
+});
+
+const inFolder = (name: string) => async (): Promise<string> => {
+  const path = join(await temporaryFolder('no-file'), name);
+  if (name === 'pipe') execFileSync('mkfifo', [path]);
+  else {
+    const server = createServer().listen(path);
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+  }
+  return path;
+};
+
+describe.each<[what: string, path: () => Promise<string>]>([
+  ['a pipe', inFolder('pipe')],
+  ['a socket', inFolder('socket')],
+  ['a device', () => Promise.resolve('/dev/zero')],
+])('%s in the place of a file is refused at once', (what, pathOf) => {
+  it.each<[string, (path: string) => unknown]>([
+    ['whole', readWhole],
+    ['at once', readWholeTextSync],
+    ['as an input', readInput],
+    ['line by line', async (path) => (await inputLines(path).next()).value],
+    ['in parts', (path) => InputFile.open(path)],
+    ['to be hashed', hashFile],
+    ['by its hash', (path) => sha256OfFile(path)],
+    ['as weights', refuseForeign],
+    ['as a checkpoint', openTorchCheckpoint],
+    ['as an input of a stage', (path) => new InputReader(dirname(path), {}).read('stage', path)],
+  ])('when it is read %s', async (_, read) => {
+    const path = await pathOf();
+    const error: unknown = await Promise.resolve()
+      .then(() => read(path))
+      .then(
+        () => 'it was read',
+        (problem: unknown) => asUserError(problem, path),
+      );
+    expect(error).toMatchObject({
+      code: 'not-a-file',
+      message: expect.stringMatching(`^${path}: expected a file, found ${what}`) as string,
+    });
+  });
 });
 
 function writeFull(): void {

@@ -1,8 +1,8 @@
-import { access, constants, readFile } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMap, isSeq, parseDocument } from 'yaml';
 import { UserError } from '../../base/errors.js';
-import { asUserError } from '../../base/files.js';
+import { asUserError, readWholeText } from '../../base/files.js';
 import { formatNumber, formatPercent } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import type { Pipeline, PipelineStage } from '../../runner/pipeline.js';
@@ -226,7 +226,7 @@ export async function writeRatios(file: string, stage: string, ratios: readonly 
  */
 export async function phasesIn(file: string, stage: string, count: number) {
   const text = await access(file, constants.R_OK | constants.W_OK)
-    .then(() => readFile(file, 'utf8'))
+    .then(() => readWholeText(file))
     .catch((error: unknown) => {
       throw asUserError(error, file);
     });

@@ -1,12 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readWholeText } from '../../base/files.js';
 import type { Argument, Command, Option } from 'commander';
-import { loadPipeline } from '../../stages/load.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { listRuns } from '../../runner/runs/find-runs.js';
 import { applicable } from '../../runner/schema/alternatives.js';
 import { readSchema, type Schema, stageKinds } from '../../runner/schema/schema.js';
 import { parseNested } from '../../runner/yaml/nesting.js';
+import { loadPipeline } from '../../stages/load.js';
 import { shortIds } from '../run-lines.js';
 
 /** Completions of a word. */
@@ -179,7 +179,7 @@ async function stagesOf(file: string | undefined): Promise<Written> {
       Array.from(loaded.pipeline.stages, ([id, { kind, config }]) => [id, { uses: kind, ...config }]),
     );
   try {
-    const value = parseNested(await readFile(file, 'utf8')) as { stages?: Written } | null;
+    const value = parseNested(await readWholeText(file)) as { stages?: Written } | null;
     return value?.stages ?? {};
   } catch {
     return {};

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asUserError } from '../../base/files.js';
+import { asUserError, readWhole } from '../../base/files.js';
 import { InputFile } from '../../base/input-file.js';
 import { type ImageContainer, imageContainers } from './container.js';
 import type { Contained } from './walk.js';
@@ -34,7 +33,7 @@ export async function openSource({ base, paths, contained, places }: SourceFacts
       place,
       read: async (index) => {
         const path = place(index);
-        return readFile(path).catch((error: unknown) => {
+        return readWhole(path).catch((error: unknown) => {
           throw asUserError(error, path);
         });
       },

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { openFile } from '../../base/files.js';
 import { distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { weightsName } from '../foreign-file.js';
@@ -96,7 +97,7 @@ export async function hubFile(
  */
 export async function cachedDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  const stream = createReadStream(path, { highWaterMark: 1 << 20 });
+  const stream = (await openFile(path)).createReadStream({ highWaterMark: 1 << 20 });
   await pipeline(stream, hash, signal === undefined ? {} : { signal });
   const digest = hash.digest('hex');
   const blob = await realpath(path);

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from '../../base/errors.js';
 import { acquireLock } from '../../base/file-lock.js';
-import { asUserError } from '../../base/files.js';
+import { asUserError, openFile } from '../../base/files.js';
 import {
   continueDownload,
   defaultRetryPolicy,
@@ -240,7 +239,7 @@ async function checksumOf(
 ): Promise<string> {
   const hash = isLarge ? createHash('sha256') : createHash('sha1').update(`blob ${bytes}\0`);
   await pipeline(
-    createReadStream(path, { highWaterMark: 1 << 20 }),
+    (await openFile(path)).createReadStream({ highWaterMark: 1 << 20 }),
     hash,
     signal === undefined ? {} : { signal },
   );

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { readWholeTextSync } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
 
 /** Settings of Hugging Face from the environment, by the variables of its own libraries. */
@@ -41,7 +42,7 @@ const expand = (path: string): string => path.replace(/^~(?=\/|$)/, homedir());
 
 function tokenIn(path: string): string | undefined {
   try {
-    return given(readFileSync(path, 'utf8'));
+    return given(readWholeTextSync(path));
   } catch {
     return undefined;
   }
@@ -125,7 +126,7 @@ export class CachedRepository {
     const { revision } = this.repository;
     if (isCommit(revision)) return revision;
     try {
-      const commit = readFileSync(join(this.folder, 'refs', revision), 'utf8').trim();
+      const commit = readWholeTextSync(join(this.folder, 'refs', revision)).trim();
       return isCommit(commit) ? commit : undefined;
     } catch {
       return undefined;

@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
 import { UserError } from '../../base/errors.js';
-import { asUserError } from '../../base/files.js';
+import { asUserError, openFile } from '../../base/files.js';
 import { InputFile } from '../../base/input-file.js';
 import { ZipArchive } from '../zip-reader.js';
 import {
@@ -45,7 +44,7 @@ async function openLegacy(path: string) {
 }
 
 async function isZip(path: string): Promise<boolean> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
+  const handle = await openFile(path).catch((error: unknown) => {
     throw asUserError(error, path);
   });
   try {

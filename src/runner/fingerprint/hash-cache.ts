@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { openFile } from '../../base/files.js';
 import { type FileState, sameState } from '../../base/file-hash.js';
 
 /**
@@ -201,7 +202,7 @@ class LineReader {
   }
 
   static async open(path: string): Promise<LineReader> {
-    return new LineReader(await open(path, 'r').catch(() => undefined));
+    return new LineReader(await openFile(path).catch(() => undefined));
   }
 
   /** The next line that ends with a line break, without moving on to the one after it; undefined after the last. */

@@ -1,7 +1,7 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { isLitter } from '../../base/files.js';
+import { isLitter, mustBeFile } from '../../base/files.js';
 import { expandLocation } from '../../base/patterns.js';
 
 export interface WalkedFile {
@@ -57,9 +57,10 @@ async function* filesAt(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WalkedFile> {
   const stats = await stat(path, { bigint: true });
+  mustBeFile(stats);
   const name = relative(base, path).replaceAll(sep, '/');
   if (stats.isDirectory()) yield* folderFiles(path, name && `${name}/`, stats, leftOut, signal);
-  else if (stats.isFile()) yield { name, path };
+  else yield { name, path };
 }
 
 async function* folderFiles(

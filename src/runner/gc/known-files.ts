@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError } from '../../base/files.js';
+import { asUserError, readWholeText } from '../../base/files.js';
 import { replaceFile } from '../store/layout.js';
 
 /** The pipeline files that ever ran with a folder of runs: what they refer to is kept when their runs are removed. */
@@ -43,7 +43,7 @@ export async function readKnownFiles(runsRoot: string): Promise<KnownFiles> {
   const path = pathIn(runsRoot);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readWholeText(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { files: [], isComplete: false };
     throw asUserError(error, path);

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { UserError } from '../../base/errors.js';
-import { asUserError } from '../../base/files.js';
+import { asUserError, readWholeText } from '../../base/files.js';
 import type { Environment } from '../environment.js';
 import type { Acceptance, Json } from '../stage.js';
 import { replaceFile } from '../store/layout.js';
@@ -83,7 +82,7 @@ export async function writeLock(
   path = lockPath(pipelineFile),
 ): Promise<boolean> {
   const text = formatLock(lock, pipelineFile);
-  if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return false;
+  if ((await readWholeText(path).catch(() => undefined)) === text) return false;
   await replaceFile(path, text).catch((error: unknown) => {
     throw asUserError(error, path);
   });
@@ -99,7 +98,7 @@ export async function readLock(pipelineFile: string): Promise<Lock> {
   const path = lockPath(pipelineFile);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readWholeText(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw asUserError(error, path);
     throw new UserError({

@@ -1,5 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { readWholeText } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
 import { nearest } from '../diagnostics.js';
 import type { Content } from '../fingerprint/content.js';
@@ -292,7 +293,7 @@ function configurationOf({ origin, accepted }: Pick<PlannedStage, 'origin' | 'ac
 
 async function readAcceptance({ acceptance, fingerprint }: OutputPlace): Promise<Acceptance | undefined> {
   try {
-    const { fingerprint: of, ...accepted } = JSON.parse(await readFile(acceptance, 'utf8')) as Acceptance & {
+    const { fingerprint: of, ...accepted } = JSON.parse(await readWholeText(acceptance)) as Acceptance & {
       readonly fingerprint: string;
     };
     return of === fingerprint ? accepted : undefined;

@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { readWholeText } from '../../base/files.js';
 import type { Pipeline } from '../pipeline.js';
 import { type RunFile, runName, type RunOptionsRecord } from './run-file.js';
 
@@ -19,7 +20,7 @@ export async function earlierForcing(
   // Names are times, and `latest` and the like are no runs.
   const names = (await readdir(folder).catch(() => [])).filter((name) => /^\d/.test(name));
   for (const name of names.sort().reverse()) {
-    const text = await readFile(join(folder, name, runName), 'utf8').catch(() => undefined);
+    const text = await readWholeText(join(folder, name, runName)).catch(() => undefined);
     const run = text === undefined ? undefined : parsed(text);
     if (run?.file !== pipeline.file) continue;
     if (!isDeepStrictEqual([run.options.set, run.options.until, run.options.force], [set, until, force]))

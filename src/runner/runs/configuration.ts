@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readWholeText } from '../../base/files.js';
 import { originsName, resolvedName } from '../run/run-folder.js';
 import type { Json } from '../stage.js';
 import { parseNested } from '../yaml/nesting.js';
@@ -78,5 +78,5 @@ function isMapOrMaps(value: Json): value is Readonly<Record<string, Json>> {
 }
 
 function readText(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(() => undefined);
+  return readWholeText(path).catch(() => undefined);
 }

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { systemProblem } from '../../base/files.js';
+import { openFile, readWholeTextSync, systemProblem } from '../../base/files.js';
 import type { TimedRunEvent } from '../run/events.js';
 import { eventsName, type RunFile, runLockName, runName } from '../run/run-file.js';
 import { type KeptProgress, type StageEvent, type StageProgress, withoutType } from '../stage.js';
@@ -46,7 +45,7 @@ function readRecord(directory: string): RunFile | undefined {
   const path = join(directory, runName);
   let record: unknown;
   try {
-    record = JSON.parse(readFileSync(path, 'utf8'));
+    record = JSON.parse(readWholeTextSync(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw unreadable(path, error instanceof SyntaxError ? 'no JSON' : systemProblem(error)?.found, error);
@@ -194,7 +193,7 @@ function isProgress(event: StageEvent | undefined): event is StageProgress {
 }
 
 async function lastEvents(path: string): Promise<TimedRunEvent[]> {
-  const file = await open(path, 'r').catch(() => undefined);
+  const file = await openFile(path).catch(() => undefined);
   if (file === undefined) return [];
   try {
     const { size } = await file.stat();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readWholeText } from '../../base/files.js';
 import { addFile } from '../../base/file-hash.js';
 import { sha256Of } from '../../base/input-file.js';
 import type { Environment } from '../environment.js';
@@ -52,7 +52,7 @@ export class DamagedManifest extends Error {}
 export async function readManifest(directory: string, fingerprint: string): Promise<Manifest | undefined> {
   let text: string;
   try {
-    text = await readFile(join(directory, manifestName), 'utf8');
+    text = await readWholeText(join(directory, manifestName));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
@@ -67,7 +67,7 @@ export async function readManifest(directory: string, fingerprint: string): Prom
 
 /** Reads the origin of the output in a folder, whichever output it is. @throws where that cannot be read */
 export async function readOrigin(directory: string): Promise<Origin> {
-  return parseManifest(await readFile(join(directory, manifestName), 'utf8')).origin;
+  return parseManifest(await readWholeText(join(directory, manifestName))).origin;
 }
 
 /** A manifest as text, with the checksum of what it says as its last member. */

@@ -1,6 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readWholeTextSync } from '../../base/files.js';
 import { type FileLock, tryLock } from '../../base/file-lock.js';
 
 /** Process that holds the lock of an output. */
@@ -40,7 +41,7 @@ export async function lockOutput(
 /** The last process that took the lock. Whether it still holds it only an attempt to take it can tell. */
 function readHolder(path: string): LockHolder | undefined {
   try {
-    const holder = JSON.parse(readFileSync(path, 'utf8')) as Partial<LockHolder> | null;
+    const holder = JSON.parse(readWholeTextSync(path)) as Partial<LockHolder> | null;
     return typeof holder?.host === 'string' && typeof holder.pid === 'number'
       ? (holder as LockHolder)
       : undefined;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { asUserError } from '../../base/files.js';
+import { asUserError, readWholeText } from '../../base/files.js';
 import { type OutputPlace, replaceFile } from './layout.js';
 
 /** Record of an output while it is being made. */
@@ -26,7 +26,7 @@ export async function interruptedSession(
 ): Promise<Pick<SessionRecord, 'seconds' | 'begunAt'> | undefined> {
   try {
     // Earlier versions did not say when.
-    const record = JSON.parse(await readFile(place.session, 'utf8')) as Omit<SessionRecord, 'begunAt'> &
+    const record = JSON.parse(await readWholeText(place.session)) as Omit<SessionRecord, 'begunAt'> &
       Partial<SessionRecord>;
     const { seconds, begunAt = '' } = record;
     const isOurs = record.fingerprint === place.fingerprint && begunAt >= since;
@@ -43,7 +43,7 @@ export async function keepFailure({ failure }: OutputPlace, facts: object): Prom
 
 /** Reads what `keepFailure` kept last, as text; undefined where the output has been made since. */
 export function readFailure({ failure }: OutputPlace): Promise<string | undefined> {
-  return readFile(failure, 'utf8').catch(() => undefined);
+  return readWholeText(failure).catch(() => undefined);
 }
 
 /** Counts the time spent on one output over all sessions, surviving the death of the process with a loss of seconds. */
@@ -125,7 +125,7 @@ export class History {
 
   static async open(runsRoot: string, pipelineName: string): Promise<History> {
     const path = join(runsRoot, pipelineName, 'history.jsonl');
-    const text = await readFile(path, 'utf8').catch(() => '');
+    const text = await readWholeText(path).catch(() => '');
     return new History(path, text.split('\n').flatMap(parseUse));
   }
 

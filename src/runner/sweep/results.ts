@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { readWholeText } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
 import { nearest } from '../diagnostics.js';
 import type { Headline, Json } from '../stage.js';
@@ -51,7 +51,7 @@ export async function writeResults(
 /** Reads what an earlier call wrote, with absolute paths: undefined where there was none, or it cannot be read. */
 export async function readResults(json: string): Promise<SweepResults | undefined> {
   try {
-    const { format, ...content } = JSON.parse(await readFile(json, 'utf8')) as SweepResults & {
+    const { format, ...content } = JSON.parse(await readWholeText(json)) as SweepResults & {
       readonly format: number;
     };
     if (format !== 1 || !Array.isArray(content.keys)) return undefined;

@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { systemProblem } from '../../base/files.js';
+import { readWhole, systemProblem } from '../../base/files.js';
 
 /** A text that a configuration came from: a file, or a `--set` option. */
 export interface SourceText {
@@ -100,7 +99,7 @@ export async function isLockFile(file: string): Promise<boolean> {
 /** The text of a UTF-8 file, or what is wrong with the file. */
 export async function readText(file: string): Promise<string | UnreadableFile> {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(file));
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readWhole(file));
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code;
     if (reason === 'ENOENT' || reason === 'ENOTDIR')

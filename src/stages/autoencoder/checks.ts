@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { readWholeTextSync } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
 import { counted } from '../../base/format.js';
 import { cachedFile } from '../../formats/hub/files.js';
@@ -129,7 +129,7 @@ const configName = 'config.json';
 
 function readJson(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readWholeTextSync(path));
   } catch {
     return undefined;
   }

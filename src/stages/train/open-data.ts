@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readWholeText } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { LatentDataset } from '../../data/latents/dataset.js';
 import type { TrainConfig } from '../../generated/index.js';
@@ -47,7 +47,7 @@ export async function openTrainingData(
 /** Statistics of latents, measured once and kept for sessions that go on. */
 async function keptMeasurement(data: EncodedImages, directory: string): Promise<Normalization> {
   const path = join(directory, 'latent-statistics.json');
-  const kept = await readFile(path, 'utf8').catch(() => undefined);
+  const kept = await readWholeText(path).catch(() => undefined);
   const known = kept === undefined ? undefined : normalizationIn(kept);
   if (known !== undefined) return known;
   const statistics = await measureLatents(data);

@@ -1,5 +1,6 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
+import { readWholeText } from '../../base/files.js';
 import { formatDuration } from '../../base/format.js';
 import { curvesSection } from '../../pages/curves-section.js';
 import { html } from '../../pages/html.js';
@@ -89,7 +90,7 @@ export async function failureSection({ state, stage, record, directory }: Run): 
 async function readLog(directory: string, name: string): Promise<string> {
   try {
     const [folder, file] = await Promise.all([realpath(directory), realpath(join(directory, name))]);
-    if (file.startsWith(folder + sep)) return await readFile(file, 'utf8');
+    if (file.startsWith(folder + sep)) return await readWholeText(file);
     return `${name} is a link to ${file}, outside of the run's folder: it is not shown here.`;
   } catch {
     return '';

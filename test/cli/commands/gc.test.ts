@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -118,7 +119,27 @@ it('keeps what the lock of a file refers to that is gone', async () => {
   ]);
 });
 
+it('keeps what the points of a sweep would use, though their runs are gone', async () => {
+  await garbageBesideToy();
+  await writeFile(toyFile(), `${toyYaml()}sweep: { grid: { stages.autoencoder.steps: [7] } }\n`);
+  const before = await outputs('autoencoder');
+  expect(await pipeline('gc', '--yes', ...everything)).toMatchObject({ exitCode: 0 });
+  expect(await outputs('autoencoder')).toEqual(before);
+  await writeFile(toyFile(), toyYaml());
+  await pipeline('gc', '--yes', ...everything);
+  expect(await outputs('autoencoder')).toHaveLength(before.length - 1);
+});
+
+it('does not wait for pipes, and passes over folders, in the folders that it looks through', async () => {
+  await garbageBesideToy();
+  execFileSync('mkfifo', [join(folder, 'pipe.yaml')]);
+  await mkdir(join(folder, 'folder.yaml'));
+  expect(await pipeline('gc', '--yes', ...everything)).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(await outputs('autoencoder')).toHaveLength(1);
+});
+
 it.each([
+  ['is a pipe', 'pipe.yaml', () => Promise.resolve(execFileSync('mkfifo', [join(folder, 'pipe.yaml')]))],
   ['is not there', 'nowhere.yaml', () => Promise.resolve()],
   ['is broken', 'broken.yaml', () => writeFile(join(folder, 'broken.yaml'), 'stages: [')],
   ['is a folder', 'folder.yaml', () => mkdir(join(folder, 'folder.yaml'))],
@@ -143,6 +164,12 @@ it.each([
     () => writeFile(toyFile(), toyYaml().replace('path: data', "path: '${env:NO_SUCH}'")),
     'NO_SUCH',
   ],
+  [
+    'one with a sweep of which a point cannot be planned',
+    () => writeFile(toyFile(), `${toyYaml()}sweep: { grid: { stages.images.path: [data, away] } }\n`),
+    'away, which does not exist',
+  ],
+  ['one that is a pipe now', () => rm(toyFile()).then(() => execFileSync('mkfifo', [toyFile()])), 'a pipe'],
   ['one whose images are away', () => rename(join(folder, 'data'), join(folder, 'away')), 'does not exist'],
   ['one that is gone', () => rm(toyFile()), 'pipeline gc --forget'],
   ['one that is a folder now', () => rm(toyFile()).then(() => mkdir(toyFile())), 'toy.yaml'],
