@@ -188,7 +188,7 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** What lies in the place of a file and may never end: a named pipe, a socket or a device. */
+/** Error of what lies in the place of a file and may never end: a named pipe, a socket or a device. */
 class NotAFile extends Error {
   constructor(stats: Stats | BigIntStats) {
     const kind = stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device';
