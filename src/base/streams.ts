@@ -117,8 +117,13 @@ export function everyN<T>(count: number): MonoTypeOperatorFunction<T> {
 /**
  * Passes at most one value every `milliseconds`: the first at once, then the newest of each interval. The last value is
  * passed without waiting when the source completes or fails, so a reader always ends with the final state.
+ *
+ * @param isState false for values that are no states which a newer one replaces: they are passed at once, in their order
  */
-export function everyMs<T>(milliseconds: number): MonoTypeOperatorFunction<T> {
+export function everyMs<T>(
+  milliseconds: number,
+  isState: (value: T) => boolean = () => true,
+): MonoTypeOperatorFunction<T> {
   return (source) =>
     new Observable<T>((subscriber) => {
       let held: { readonly value: T } | undefined;
@@ -139,6 +144,11 @@ export function everyMs<T>(milliseconds: number): MonoTypeOperatorFunction<T> {
       });
       const subscription = source.subscribe({
         next: (value) => {
+          if (!isState(value)) {
+            flush();
+            subscriber.next(value);
+            return;
+          }
           held = { value };
           if (timer !== undefined) return;
           timer = setTimeout(tick, milliseconds);

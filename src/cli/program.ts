@@ -338,6 +338,11 @@ const importCommand: CommandDeclaration = (program, perform) =>
       'factor on latents in training',
       number('above 0', (value) => value > 0),
     )
+    .option(
+      '--shift-factor <number>',
+      'number subtracted from latents before, as for SD3 and FLUX',
+      number('of any size', (value) => Number.isFinite(value)),
+    )
     .option('--classes <file>', 'names of the classes: one per line, or a JSON array')
     .option('--force', 'replace the folder if it holds weights')
     .option('--json', 'print the result as JSON')

@@ -86,7 +86,7 @@ function refusal(path: string, what: string, remedy: string): UserError {
 }
 
 /** Names that weights have in folders of training programs and of Hugging Face's libraries. */
-export const weightsName = /\.(pt|pth|ckpt|bin|safetensors|safetensors\.index\.json)$/i;
+export const weightsName = /\.(pt|pth|ckpt|bin|safetensors|(safetensors|bin)\.index(\.\w+)?\.json)$/i;
 
 /** The error of a folder that is given where a file of weights is expected, by what is in it. */
 export async function foreignFolder(path: string): Promise<UserError> {
@@ -106,7 +106,7 @@ export async function foreignFolder(path: string): Promise<UserError> {
       `Make one of them: python ${path}/zero_to_fp32.py ${path} weights.pt`,
     );
   const weights = names.filter((name) => weightsName.test(name)).sort();
-  const index = weights.find((name) => name.endsWith('.index.json'));
+  const index = weights.find((name) => name.endsWith('.json'));
   const named = index === undefined ? weights : [index];
   return new UserError({
     code: 'model-invalid',

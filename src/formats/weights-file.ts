@@ -4,7 +4,7 @@ import { TorchUnknown, type TorchValue } from './pytorch/checkpoint.js';
 import { openTorchCheckpoint } from './pytorch/read.js';
 import { TorchTensor } from './pytorch/tensor.js';
 import { toFloat32 } from './safetensors/reader.js';
-import { isSafetensorsPath, openTensors, readIndex } from './safetensors/shards.js';
+import { isIndexPath, isSafetensorsPath, openTensors, readIndex } from './safetensors/shards.js';
 
 /** An open file of weights. Close it after its tensors have been read. */
 export interface WeightsFile {
@@ -50,8 +50,8 @@ export type StateDict = ReadonlyMap<string, StoredTensor>;
  * @throws UserError saying what is wrong with the file, or what it is instead.
  */
 export async function openWeightsFile(path: string): Promise<WeightsFile> {
-  if (/\.bin\.index\.json$/i.test(path)) return openPytorchShards(path);
-  if (/\.safetensors\.index\.json$/i.test(path)) return openSafetensorsWeights(path);
+  if (isIndexPath(path))
+    return isSafetensorsPath(path) ? openSafetensorsWeights(path) : openPytorchShards(path);
   const content = await refuseForeign(path);
   const isSafetensors = content === 'other' ? isSafetensorsPath(path) : content === 'safetensors';
   return isSafetensors ? openSafetensorsWeights(path) : openPytorchWeights(path);

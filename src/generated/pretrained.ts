@@ -37,6 +37,10 @@ export interface PretrainedConfig {
    */
   scalingFactor?: number;
   /**
+   * Number that was subtracted from latents before they were multiplied, as for the autoencoders of SD3 and FLUX. Default: 0. Folders of this project state their own.
+   */
+  shiftFactor?: number;
+  /**
    * Names of the classes in the order of the labels, for a model without names of its own, or its own names: a list, or a file with one name per line or a JSON array. Default: the model's names, or numbers from 0.
    */
   classes?: string[] | ClassesFile;

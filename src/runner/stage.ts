@@ -24,6 +24,8 @@ export interface StageProgress {
   readonly figures?: Readonly<Record<string, number>>;
 }
 
+export const isProgress = (event: StageEvent): event is StageProgress => event.type === 'progress';
+
 /** Progress as it is kept: what it is goes without saying there. */
 export type KeptProgress = Omit<StageProgress, 'type'>;
 

@@ -12,6 +12,8 @@ export interface ModelLayout {
   readonly anchors: readonly string[];
   /** Names that may stand beside the model under the same prefix, and are left out. */
   readonly leftOut?: RegExp;
+  /** Matches names that are of averages of the model, where a file may hold those of others; absent, all are its own. */
+  readonly averaged?: RegExp;
   /** The name of what is computed from the model's sizes, and may be missing from a set. */
   readonly computed?: string;
   /** Names of its parameters in the order in which optimizers and lists of averages number them. */
@@ -59,7 +61,7 @@ export function chooseSets(
   const fitting = [...found, ...derived];
   const all = withoutRepeated(fitting);
   const [raw, ema] = keys.length > 0 ? byKeys(file, all, keys) : byRole(file, all, only);
-  if (keys.length === 0) everyAverageIsRead(file, fitting, raw ?? ema!, only);
+  if (keys.length === 0) everyAverageIsRead(file, fitting, raw ?? ema!, only, layout.averaged);
   const sets = [...new Set([raw ?? ema!, ema ?? raw!])];
   return {
     raw: (raw ?? ema!).state,
@@ -283,13 +285,14 @@ function everyAverageIsRead(
   all: readonly FoundSet[],
   model: FoundSet,
   only: 'all' | 'raw' | 'ema',
+  averaged = /^/,
 ): void {
   if (only === 'raw' || all.some(({ key }) => isAverage(key))) return;
   for (const { key, tensors } of file.groups) {
     if (isOptimizer(key)) continue;
     const members = [...tensors].filter(([name]) => {
       const full = joined(key, unwrapped(name).split('.').slice(0, -1).join('.'));
-      return isAverage(full === '' ? name : full);
+      return averaged.test(name) && isAverage(full === '' ? name : full);
     });
     const count = members.filter(([, tensor]) => tensor.isFloating && tensor.shape.length > 0).length;
     if (count * 2 < model.state.size) continue;

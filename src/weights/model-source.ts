@@ -1,5 +1,5 @@
 import { UserError } from '../base/errors.js';
-import { usualScalingFactor } from '../models/autoencoder-kl/config.js';
+import { type PartialScale, usualScalingFactor } from '../models/autoencoder-kl/config.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import type { Parameter } from '../nn/parameter.js';
 import type { HostTensor } from '../tensorflow/index.js';
@@ -51,6 +51,8 @@ export interface ModelHints {
   /** Names of the classes, by label. */
   readonly classes?: readonly string[] | undefined;
   readonly scalingFactor?: number | undefined;
+  /** Number that was subtracted from latents before they were multiplied. */
+  readonly shiftFactor?: number | undefined;
 }
 
 /** The hints' part that a description of the model has too. */
@@ -86,10 +88,39 @@ export function classNames(path: string, { classes }: Pick<ModelHints, 'classes'
   });
 }
 
-/** Normalization of latents that are multiplied by one factor, such as those of Stable Diffusion's autoencoder. */
-export function scaledNormalization(channels: number, factor = usualScalingFactor): Normalization {
+/** Relative difference of two scales that rounding makes. */
+const scaleTolerance = 1e-6;
+
+/** The sentence that warns where a model was trained on latents that are scaled otherwise than those of an autoencoder. */
+export function differentScale(
+  model: string,
+  trained: Normalization,
+  autoencoder: string,
+  own: Normalization | undefined,
+): string | undefined {
+  const isNear = (a: number, b: number, size: number) => Math.abs(a - b) <= scaleTolerance * size;
+  if (own?.std.length !== trained.std.length) return undefined;
+  const isSame = own.std.every(
+    (std, i) => isNear(std, trained.std[i]!, std) && isNear(own.mean[i]!, trained.mean[i]!, std),
+  );
+  if (isSame) return undefined;
+  return `${model} was trained on latents that are ${scaleText(trained)}; those of ${autoencoder} are ${scaleText(own)}. Pictures are right only if both are true, as \`scalingFactor\` and \`shiftFactor\` of pretrained stages say.`;
+}
+
+function scaleText({ mean, std }: Normalization): string {
+  const isOne = new Set(std).size === 1 && new Set(mean).size === 1;
+  if (!isOne) return 'normalised channel by channel';
+  const factor = Number((1 / std[0]!).toPrecision(6));
+  return mean[0] === 0 ? `multiplied by ${factor}` : `reduced by ${mean[0]!} and multiplied by ${factor}`;
+}
+
+/** Normalization of latents that are shifted and multiplied by one factor, as Stable Diffusion's are. */
+export function scaledNormalization(
+  channels: number,
+  { scalingFactor = usualScalingFactor, shiftFactor = 0 }: PartialScale,
+): Normalization {
   return {
-    mean: Array.from({ length: channels }, () => 0),
-    std: Array.from({ length: channels }, () => 1 / factor),
+    mean: Array.from({ length: channels }, () => shiftFactor),
+    std: Array.from({ length: channels }, () => 1 / scalingFactor),
   };
 }

@@ -6,10 +6,17 @@ import { asUserError } from '../base/files.js';
 import { foreignFolder } from '../formats/foreign-file.js';
 import { hubFile, pinnedCommit } from '../formats/hub/files.js';
 import type { DownloadProgress } from '../formats/hub/hub.js';
-import { hubPlace, isHubPath, parseRepository } from '../formats/hub/repository.js';
+import { hubPlace, isHubPath } from '../formats/hub/repository.js';
 import { openWeightsFile, type WeightsFile } from '../formats/weights-file.js';
-import { downloadAutoencoder } from './autoencoder-download.js';
-import { type AutoencoderSource, diffusersConfigName, openAutoencoderSource } from './autoencoder-source.js';
+import { autoencoderPlace, downloadAutoencoder } from './autoencoder-download.js';
+import {
+  type AutoencoderSource,
+  configBeside,
+  diffusersConfigName,
+  holdsAutoencoder,
+  openAutoencoderSource,
+  pipelinePart,
+} from './autoencoder-source.js';
 import type { ModelHints, ModelSource } from './model-source.js';
 import { referenceSource } from './reference-source.js';
 import { autoencoderFileName, modelFileName } from './saved-files.js';
@@ -71,28 +78,34 @@ export async function openWeights(
   hints: ModelHints,
   { env, signal, onDownload }: OpenWeightsOptions,
 ): Promise<WeightsSource> {
-  if (isHubPath(name))
-    return { kind: 'model', source: await openNamedModel(name, hints, { env, signal, onDownload }) };
   const path = resolve(name);
-  const repository = existsSync(path) ? undefined : parseRepository(name);
-  if (repository !== undefined) {
-    const commit = await pinnedCommit(repository, { env, signal });
-    const folder = await downloadAutoencoder(repository, commit, { env, signal, onProgress: onDownload });
-    return { kind: 'autoencoder', source: await openAutoencoderSource(folder) };
+  const place = existsSync(path) ? undefined : autoencoderPlace(name);
+  if (place?.file !== undefined)
+    return openEither(await downloadedFile(name, { env, signal, onDownload }), hints);
+  if (place !== undefined) {
+    const commit = await pinnedCommit(place.repository, { env, signal });
+    const folder = await downloadAutoencoder(place, commit, { env, signal, onProgress: onDownload });
+    return { kind: 'autoencoder', source: await openAutoencoderSource(folder, hints) };
   }
-  if (!existsSync(path))
-    throw new UserError({
-      code: 'file-missing',
-      usage: true,
-      message: `${path}: there is no such file or folder.`,
-      remedy:
-        'Check the path; an autoencoder on Hugging Face is written OWNER/NAME, a model hf://OWNER/NAME/FILE.',
-    });
-  const isAutoencoder =
-    statSync(path).isDirectory() &&
-    [autoencoderFileName, diffusersConfigName].some((file) => existsSync(join(path, file)));
+  if (existsSync(path)) return openEither(path, hints);
+  throw new UserError({
+    code: 'file-missing',
+    usage: true,
+    message: `${path}: there is no such file or folder.`,
+    remedy:
+      'Check the path; on Hugging Face an autoencoder is written OWNER/NAME, a file of weights hf://OWNER/NAME/FILE.',
+  });
+}
+
+/** Opens what is on this machine. What fits neither is told of as a model. */
+async function openEither(path: string, hints: ModelHints): Promise<WeightsSource> {
+  const isAutoencoder = statSync(path).isDirectory()
+    ? [autoencoderFileName, diffusersConfigName, join(pipelinePart, diffusersConfigName)].some((file) =>
+        existsSync(join(path, file)),
+      )
+    : configBeside(path) !== undefined || (await holdsAutoencoder(path));
   return isAutoencoder
-    ? { kind: 'autoencoder', source: await openAutoencoderSource(path) }
+    ? { kind: 'autoencoder', source: await openAutoencoderSource(path, hints) }
     : { kind: 'model', source: await openModel(path, hints) };
 }
 
@@ -100,10 +113,16 @@ export async function openWeights(
 export async function openNamedModel(
   name: string,
   hints: ModelHints,
-  { env, signal, onDownload }: OpenWeightsOptions,
+  options: OpenWeightsOptions,
 ): Promise<ModelSource> {
-  if (!isHubPath(name)) return openModel(resolve(name), hints);
+  return openModel(isHubPath(name) ? await downloadedFile(name, options) : resolve(name), hints);
+}
+
+async function downloadedFile(
+  name: string,
+  { env, signal, onDownload }: OpenWeightsOptions,
+): Promise<string> {
   const place = hubPlace(name);
   const commit = await pinnedCommit(place.repository, { env, signal }, place.file);
-  return openModel(await hubFile(place, commit, { env, signal, onProgress: onDownload }), hints);
+  return hubFile(place, commit, { env, signal, onProgress: onDownload });
 }

@@ -99,7 +99,7 @@ export async function referenceSource(file: WeightsFile, hints: ModelHints): Pro
       config,
       interpolant: hints.interpolant ?? args.interpolant ?? 'linear',
       prediction: hints.prediction ?? args.prediction ?? 'velocity',
-      normalization: scaledNormalization(config.channels, hints.scalingFactor),
+      normalization: scaledNormalization(config.channels, hints),
       classes: classNames(path, hints, config.classes),
       steps: await stepsOf(facts),
     },

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { decode, encode } from '../models/autoencoder-kl/autoencoder-kl.js';
-import { type AutoencoderConfig, downsampleOf } from '../models/autoencoder-kl/config.js';
+import { type AutoencoderConfig, downsampleOf, type PartialScale } from '../models/autoencoder-kl/config.js';
 import {
   type AutoencoderWork,
   computeBytes,
@@ -22,7 +22,9 @@ import {
   sizeOf,
   type Tensor4D,
 } from '../tensorflow/index.js';
+import type { Normalization } from '../training/diffusion-loss.js';
 import { loadWeights } from './load-weights.js';
+import { scaledNormalization } from './model-source.js';
 import { readSavedAutoencoder } from './saved-files.js';
 
 const encodeAxes: BatchAxes = { inputs: { images: 0 }, outputs: { mean: 0, logVariance: 0 } };
@@ -32,8 +34,7 @@ const decodeAxes: BatchAxes = { inputs: { latents: 0 }, outputs: { images: 0 } }
 export class Autoencoder {
   private constructor(
     readonly config: AutoencoderConfig,
-    /** Factor on its latents for training; absent where they are normalised by their own statistics. */
-    readonly scalingFactor: number | undefined,
+    private readonly scale: PartialScale,
     private readonly memoryMiB: number,
     private readonly session: ProgramSession,
     private readonly encoder: Compiled<{ images: Tensor4D }, { mean: Tensor4D; logVariance: Tensor4D }>,
@@ -46,12 +47,12 @@ export class Autoencoder {
     options: RuntimeOptions,
     memoryMiB = defaultMemoryMiB,
   ): Promise<Autoencoder> {
-    const { config, weights: saved, scalingFactor } = await readSavedAutoencoder(directory);
+    const { config, weights: saved, scalingFactor, shiftFactor } = await readSavedAutoencoder(directory);
     const session = openSession(options);
     const weights = await loadWeights(session, autoencoderParameters(config), join(directory, saved));
     return new Autoencoder(
       config,
-      scalingFactor,
+      { scalingFactor, shiftFactor },
       memoryMiB,
       session,
       compile(({ images }, w) => ({ ...encode(w, config, images) }), { session, weights, batch: encodeAxes }),
@@ -61,6 +62,12 @@ export class Autoencoder {
         batch: decodeAxes,
       }),
     );
+  }
+
+  /** Normalization of its latents for training; nothing where they are normalised by their own statistics. */
+  get normalization(): Normalization | undefined {
+    const { config, scale } = this;
+    return scale.scalingFactor === undefined ? undefined : scaledNormalization(config.latentChannels, scale);
   }
 
   /** Images [batch, size, size, 3] in [-1, 1] to the posterior over latents. */

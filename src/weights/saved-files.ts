@@ -42,6 +42,8 @@ interface SavedAutoencoder {
   readonly weights: string;
   /** Factor on its latents for training; absent where they are normalised by their own statistics. */
   readonly scalingFactor?: number | undefined;
+  /** Number that is subtracted from them before; 0 where it is absent. */
+  readonly shiftFactor?: number | undefined;
 }
 
 export const autoencoderFileName = 'autoencoder.json';

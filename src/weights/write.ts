@@ -80,6 +80,7 @@ export async function writeDiffusers(
   { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
 ): Promise<void> {
   const { imageChannels, latentChannels, channels, layersPerBlock, normGroups, patchSize } = source.config;
+  const { quantConvolution, postQuantConvolution } = source.config;
   if (patchSize !== 1)
     throw new UserError({
       code: 'autoencoder-unsupported',
@@ -116,6 +117,9 @@ export async function writeDiffusers(
     norm_num_groups: normGroups,
     // Latents that are normalised by their own statistics have no one factor.
     scaling_factor: source.scalingFactor ?? 1,
+    ...(source.shiftFactor !== undefined && { shift_factor: source.shiftFactor }),
+    ...(quantConvolution === false && { use_quant_conv: false }),
+    ...(postQuantConvolution === false && { use_post_quant_conv: false }),
   };
   await writeFileWhole(join(directory, diffusersConfigName), `${JSON.stringify(config, undefined, 2)}\n`);
 }
@@ -141,5 +145,6 @@ export async function writeAutoencoder(
     config: source.config,
     weights: weightsName,
     scalingFactor: source.scalingFactor,
+    ...(source.shiftFactor !== undefined && { shiftFactor: source.shiftFactor }),
   });
 }

@@ -58,6 +58,8 @@ describe('everyMs', () => {
   });
   it('ends with the last value at once, on completion and on failure', async () => {
     expect(await collect(range(1, 5).pipe(everyMs(1000)))).toEqual([1, 5]);
+    const isEven = (value: number) => value % 2 === 0;
+    expect(await collect(of(2, 4, 6, 1, 3, 8, 10).pipe(everyMs(1000, isEven)))).toEqual([2, 6, 1, 3, 10]);
     const seen: number[] = [];
     concat(
       range(1, 5),

@@ -103,6 +103,27 @@ describe('pipeline import and export', () => {
   });
 });
 
+it('a model whose latents are scaled otherwise than the autoencoder says is sampled with a warning', async () => {
+  const file = path('scales.yaml');
+  const stages = (scale: string) => `name: scales
+runtime: { device: cpu, threads: 1 }
+stages:
+  model: { uses: pretrained, path: reference.pt, ${scale} }
+  autoencoder: { uses: autoencoder, weights: vae }
+  sample: { uses: sample, model: model, autoencoder: autoencoder, count: 1, guidanceScale: 1, sampler: { kind: ode, method: euler, steps: 2 } }
+`;
+  await writeFile(file, stages('scalingFactor: 0.3611, shiftFactor: 0.1159'));
+  const differing = await pipeline('run', file);
+  expect(differing.exitCode).toBe(0);
+  expect((differing.stdout + differing.stderr).replace(/\s+/g, ' ')).toContain(
+    'model was trained on latents that are reduced by 0.1159 and multiplied by 0.3611; those of autoencoder are multiplied by 0.18215.',
+  );
+  await writeFile(file, stages('scalingFactor: 0.18215'));
+  const same = await pipeline('run', file);
+  expect(same.exitCode).toBe(0);
+  expect(same.stdout + same.stderr).not.toContain('was trained on latents that are');
+});
+
 describe('options', () => {
   it('are checked before anything is read, and refused where they would change nothing', async () => {
     const problems = async (...args: string[]) => {
@@ -115,6 +136,7 @@ describe('options', () => {
       ['--heads', '2.5', 'A whole number of at least 1 was expected.'],
       ['--label-dropout', '7', 'A number from 0 to 1 was expected.'],
       ['--scaling-factor', '0', 'A number above 0 was expected.'],
+      ['--shift-factor', 'x', 'A number of any size was expected.'],
     ] as const)
       expect(await problems('import', path('reference.pt'), to, option, value)).toContain(message);
     for (const option of [

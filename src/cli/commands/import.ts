@@ -1,6 +1,6 @@
 import { readClassNames } from '../../stages/pretrained/classes.js';
 import type { ModelHints } from '../../weights/model-source.js';
-import { openWeights } from '../../weights/open.js';
+import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeAutoencoder, writeSaved } from '../../weights/write.js';
 import type { Services } from '../services.js';
 import { transfer, type TransferOptions, writeFolder } from '../transfer.js';
@@ -22,7 +22,7 @@ export function importWeights(
     const opened = await openWeights(name, { ...options, classes }, { ...work, env: services.env });
     try {
       if (opened.kind === 'autoencoder') refuseHints(options);
-      else for (const line of opened.source.told) services.stderr.write(`${line}\n`);
+      for (const line of sentencesOf(opened)) services.stderr.write(`${line}\n`);
       return await writeFolder(folder, options, opened.kind, (directory) =>
         opened.kind === 'model'
           ? writeSaved(opened.source, directory, work)
@@ -34,11 +34,14 @@ export function importWeights(
   });
 }
 
+const sentencesOf = (opened: WeightsSource): readonly string[] =>
+  opened.kind === 'model' ? opened.source.told : [...opened.source.told, ...opened.source.doubts];
+
 /** Rejects hints about a model beside an autoencoder. */
 function refuseHints(options: ImportOptions): void {
   const hints = {
     ...{ key: '--key', heads: '--heads', labelDropout: '--label-dropout', interpolant: '--interpolant' },
-    ...{ prediction: '--prediction', scalingFactor: '--scaling-factor', classes: '--classes' },
+    ...{ prediction: '--prediction', classes: '--classes' },
   };
   const given = Object.entries(hints).find(([key]) => options[key as keyof typeof hints] !== undefined)?.[1];
   const option = given ?? (options.weights === 'all' ? undefined : '--weights');

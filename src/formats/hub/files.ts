@@ -7,7 +7,7 @@ import { openFile } from '../../base/files.js';
 import { distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { weightsName } from '../foreign-file.js';
-import { readIndex } from '../safetensors/shards.js';
+import { isIndexPath, readIndex } from '../safetensors/shards.js';
 import type { DownloadProgress, Hub, HubFile, HubOptions } from './hub.js';
 import {
   CachedRepository,
@@ -125,7 +125,7 @@ export async function cachedHubFile(
 
 /** Names of the files of an index in its repository; none for any other file. */
 async function shardsOf(path: string, file: string): Promise<string[]> {
-  if (!file.endsWith('.index.json')) return [];
+  if (!isIndexPath(file)) return [];
   return [...new Set(Object.values(await readIndex(path)))].map((name) =>
     posix.join(posix.dirname(file), name),
   );

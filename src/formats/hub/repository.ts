@@ -69,7 +69,7 @@ export interface HubPlace {
 export const isHubPath = (path: string): boolean => path.startsWith('hf://');
 
 const placePattern =
-  /^hf:\/\/([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w.-]+|refs\/(?:pr|convert)\/[\w.-]+))?\/([^@]+?)(?:@([\w./-]+))?$/;
+  /^hf:\/\/([\w-][\w.-]*\/[\w-][\w.-]*)(?:@((?!refs\/)[\w.-]+|refs\/(?:pr|convert)\/[\w.-]+))?\/([^@]+?)(?:@([\w./-]+))?$/;
 
 /**
  * Reads `hf://OWNER/NAME/FILE`, optionally with `@REVISION` at its end or after the name.

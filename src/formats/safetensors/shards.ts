@@ -60,8 +60,11 @@ export function tensorsPath(directory: string, name: string): string {
 
 /** True when a path names tensors in safetensors format: one file, or the index of several. */
 export function isSafetensorsPath(path: string): boolean {
-  return /\.safetensors(\.index\.json)?$/i.test(path);
+  return /\.safetensors(\.index(\.\w+)?\.json)?$/i.test(path);
 }
+
+/** True when a path names the index of several files of weights, of a variant (`.index.fp16.json`) too. */
+export const isIndexPath = (path: string): boolean => /\.(safetensors|bin)\.index(\.\w+)?\.json$/i.test(path);
 
 /**
  * Opens a safetensors file, or all files of an index.
@@ -69,7 +72,7 @@ export function isSafetensorsPath(path: string): boolean {
  * @throws UserError as `openSafetensors`, and `safetensors-invalid` for an index that is none
  */
 export async function openTensors(path: string): Promise<TensorReader> {
-  return path.endsWith(indexEnding) ? ShardedTensors.open(path) : openSafetensors(path);
+  return isIndexPath(path) ? ShardedTensors.open(path) : openSafetensors(path);
 }
 
 class ShardedTensors implements TensorReader {

@@ -35,7 +35,8 @@ export function encode(weights: Tensors, config: AutoencoderConfig, images: Tens
   });
   h = middle(weights, 'encoder', h, normGroups);
   h = silu(norm(weights, 'encoder.conv_norm_out', h, normGroups)) as Tensor4D;
-  const moments = conv(weights, 'quant_conv', conv(weights, 'encoder.conv_out', h));
+  h = conv(weights, 'encoder.conv_out', h);
+  const moments = config.quantConvolution === false ? h : conv(weights, 'quant_conv', h);
   const [mean, logVariance] = tf.split(moments, 2, -1) as [Tensor4D, Tensor4D];
   return { mean, logVariance: logVariance.clipByValue(...logVarianceRange) as Tensor4D };
 }
@@ -43,7 +44,8 @@ export function encode(weights: Tensors, config: AutoencoderConfig, images: Tens
 /** Decodes latents [batch, height, width, latentChannels] to images, near [-1, 1] but not clipped. */
 export function decode(weights: Tensors, config: AutoencoderConfig, latents: Tensor4D): Tensor4D {
   const { channels, layersPerBlock, normGroups, patchSize } = config;
-  let h = conv(weights, 'decoder.conv_in', conv(weights, 'post_quant_conv', latents));
+  const input = config.postQuantConvolution === false ? latents : conv(weights, 'post_quant_conv', latents);
+  let h = conv(weights, 'decoder.conv_in', input);
   h = middle(weights, 'decoder', h, normGroups);
   channels.forEach((_, i) => {
     const name = `decoder.up_blocks.${i}`;

@@ -12,7 +12,21 @@ export interface AutoencoderConfig {
   readonly normGroups: number;
   /** Pixels along a side that are folded into channels before the first layer. 1, as in Stable Diffusion, folds none. */
   readonly patchSize: number;
+  /** `false` without the convolution of one pixel after the encoder, as in the autoencoders of SD3 and FLUX. */
+  readonly quantConvolution?: boolean;
+  /** `false` without the one before the decoder. */
+  readonly postQuantConvolution?: boolean;
 }
+
+/** Latents for training are `(latent − shiftFactor) · scalingFactor`, so that their deviation is about 1. */
+export interface LatentScale {
+  readonly scalingFactor: number;
+  /** 0 where it is absent. */
+  readonly shiftFactor?: number | undefined;
+}
+
+/** A scale as far as it is known. */
+export type PartialScale = { readonly [Key in keyof LatentScale]?: LatentScale[Key] | undefined };
 
 /** Image pixels that a latent pixel spans along a side. */
 export function downsampleOf({ channels, patchSize }: AutoencoderConfig): number {
@@ -20,10 +34,8 @@ export function downsampleOf({ channels, patchSize }: AutoencoderConfig): number
 }
 
 /** Content of a `config.json` of diffusers. */
-export interface DiffusersAutoencoder {
+export interface DiffusersAutoencoder extends LatentScale {
   readonly config: AutoencoderConfig;
-  /** Latents are multiplied by it, so that their deviation is about 1. */
-  readonly scalingFactor: number;
 }
 
 /** Factor on latents of Stable Diffusion 1 and 2: diffusers' own default. */
@@ -61,9 +73,8 @@ export function readDiffusersConfig(json: unknown, path: string): DiffusersAutoe
     _class_name: ['AutoencoderKL'],
     act_fn: ['silu'],
     mid_block_add_attention: [true],
-    use_quant_conv: [true],
-    use_post_quant_conv: [true],
-    shift_factor: [null, 0],
+    use_quant_conv: [true, false],
+    use_post_quant_conv: [true, false],
     latents_mean: [null],
     latents_std: [null],
     in_channels: [3],
@@ -87,14 +98,20 @@ export function readDiffusersConfig(json: unknown, path: string): DiffusersAutoe
     layersPerBlock: number('layers_per_block', 1),
     normGroups: number('norm_num_groups', 32),
     patchSize: 1,
+    ...(given.use_quant_conv === false && { quantConvolution: false }),
+    ...(given.use_post_quant_conv === false && { postQuantConvolution: false }),
   };
   const scalingFactor = number('scaling_factor', usualScalingFactor);
-  if (problems.length === 0) return { config, scalingFactor };
+  const shiftFactor = given.shift_factor ?? 0;
+  if (typeof shiftFactor !== 'number' || Math.abs(shiftFactor) > largestNumber)
+    problems.push(`"shift_factor" is ${JSON.stringify(shiftFactor)}, a number is expected`);
+  if (problems.length === 0)
+    return { config, scalingFactor, ...(shiftFactor !== 0 && { shiftFactor: shiftFactor as number }) };
   throw new UserError({
     code: 'autoencoder-unsupported',
     message: `${path}: not an autoencoder that can be used: ${problems.join('; ')}.`,
     remedy:
-      'Use an AutoencoderKL of the Stable Diffusion 1 or 2 family, for images of red, green and blue, such as stabilityai/sd-vae-ft-ema.',
+      'Use an AutoencoderKL of the family of Stable Diffusion or FLUX, for images of red, green and blue, such as stabilityai/sd-vae-ft-ema.',
   });
 }
 
@@ -109,18 +126,38 @@ const stableDiffusion: AutoencoderConfig = {
   ...{ layersPerBlock: 2, normGroups: 32, patchSize: 1 },
 };
 
-const known: Readonly<Record<string, AutoencoderConfig | undefined>> = {
-  'stabilityai/sd-vae-ft-ema': stableDiffusion,
-  'stabilityai/sd-vae-ft-mse': stableDiffusion,
+const sixteenChannels: AutoencoderConfig = {
+  ...{ ...stableDiffusion, latentChannels: 16 },
+  ...{ quantConvolution: false, postQuantConvolution: false },
 };
 
-/** The models of repositories that are known without looking into them. */
-export function knownAutoencoderModel(weights: string): AutoencoderConfig | undefined {
-  return known[parseRepository(weights)?.id ?? ''];
-}
+/** Factors of autoencoders that files of weights do not tell, by the models that they belong to. */
+export const usualScales = {
+  'Stable Diffusion 1 and 2': { scalingFactor: usualScalingFactor },
+  SDXL: { scalingFactor: 0.13025 },
+  SD3: { scalingFactor: 1.5305, shiftFactor: 0.0609 },
+  FLUX: { scalingFactor: 0.3611, shiftFactor: 0.1159 },
+} as const satisfies Readonly<Record<string, LatentScale>>;
 
-/** Facts of repositories that are known without looking into them. */
-export function knownAutoencoder(weights: string): AutoencoderFacts | undefined {
-  const model = knownAutoencoderModel(weights);
-  return model && { downsample: downsampleOf(model), latentChannels: model.latentChannels };
-}
+/** Autoencoders of repositories that are known without looking into them. */
+const known: Readonly<Record<string, DiffusersAutoencoder | undefined>> = {
+  'stabilityai/sd-vae-ft-ema': { config: stableDiffusion, ...usualScales['Stable Diffusion 1 and 2'] },
+  'stabilityai/sd-vae-ft-mse': { config: stableDiffusion, ...usualScales['Stable Diffusion 1 and 2'] },
+  'stabilityai/sdxl-vae': { config: stableDiffusion, ...usualScales.SDXL },
+  'madebyollin/sdxl-vae-fp16-fix': { config: stableDiffusion, ...usualScales.SDXL },
+  'stabilityai/stable-diffusion-3-medium-diffusers': { config: sixteenChannels, ...usualScales.SD3 },
+  'stabilityai/stable-diffusion-3.5-medium': { config: sixteenChannels, ...usualScales.SD3 },
+  'stabilityai/stable-diffusion-3.5-large': { config: sixteenChannels, ...usualScales.SD3 },
+  'black-forest-labs/FLUX.1-schnell': { config: sixteenChannels, ...usualScales.FLUX },
+  'black-forest-labs/FLUX.1-dev': { config: sixteenChannels, ...usualScales.FLUX },
+};
+
+/** The autoencoder of a repository that is known without looking into it. */
+export const knownAutoencoder = (weights: string): DiffusersAutoencoder | undefined =>
+  known[parseRepository(weights)?.id ?? ''];
+
+/** Facts about an autoencoder for the stages that use it. */
+export const factsOf = ({ config }: DiffusersAutoencoder): AutoencoderFacts => ({
+  downsample: downsampleOf(config),
+  latentChannels: config.latentChannels,
+});

@@ -20,7 +20,9 @@ function encoderParameters(config: AutoencoderConfig): Parameter[] {
     ...middle('encoder', last),
     ...norm('encoder.conv_norm_out', last),
     ...convolution('encoder.conv_out', 3, last, 2 * latentChannels),
-    ...convolution('quant_conv', 1, 2 * latentChannels, 2 * latentChannels),
+    ...(config.quantConvolution === false
+      ? []
+      : convolution('quant_conv', 1, 2 * latentChannels, 2 * latentChannels)),
   ];
 }
 
@@ -28,7 +30,9 @@ function decoderParameters(config: AutoencoderConfig): Parameter[] {
   const { latentChannels, channels, layersPerBlock } = config;
   const widths = [...channels].reverse();
   return [
-    ...convolution('post_quant_conv', 1, latentChannels, latentChannels),
+    ...(config.postQuantConvolution === false
+      ? []
+      : convolution('post_quant_conv', 1, latentChannels, latentChannels)),
     ...convolution('decoder.conv_in', 3, latentChannels, widths[0]!),
     ...middle('decoder', widths[0]!),
     ...widths.flatMap((width, i) => [

@@ -1,20 +1,21 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { readWholeTextSync } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
 import { counted } from '../../base/format.js';
-import { cachedFile } from '../../formats/hub/files.js';
-import { parseRepository } from '../../formats/hub/repository.js';
 import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
 import {
   type AutoencoderFacts,
   type DiffusersAutoencoder,
-  downsampleOf,
+  factsOf,
   knownAutoencoder,
+  type LatentScale,
   readDiffusersConfig,
-  usualScalingFactor,
 } from '../../models/autoencoder-kl/config.js';
 import { code } from '../../runner/diagnostics.js';
 import { shellPath } from '../../runner/paths.js';
+import { autoencoderPlace, cachedConfig } from '../../weights/autoencoder-download.js';
+import { configBeside, diffusersConfigName, pipelinePart } from '../../weights/autoencoder-source.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
 
 /** Halvings between resolutions may not go beyond what `downsample` asks for. */
@@ -67,26 +68,29 @@ export function nearestMultiples(value: number, factor: number): string {
 export function autoencoderFacts(context: CheckContext, id: string): AutoencoderFacts | undefined {
   const config = context.config('autoencoder', id);
   if (config === undefined || !('weights' in config)) return config;
-  const fixed = knownAutoencoder(config.weights);
   try {
-    const { config: found } = readConfig(config, context) ?? {};
-    return found ? { downsample: downsampleOf(found), latentChannels: found.latentChannels } : fixed;
+    const found = readConfig(config, context) ?? knownAutoencoder(config.weights);
+    return found && factsOf(found);
   } catch {
     return undefined;
   }
 }
 
 /**
- * Finds the factor on latents of an `autoencoder` stage for training, as far as the file and what it names tell;
+ * Finds how latents of an `autoencoder` stage are scaled for training, as far as the file and what it names tell;
  * `statistics` where they are normalised by their own.
  */
-export function latentScale(context: CheckContext, id: string): number | 'statistics' | undefined {
+export function latentScale(context: CheckContext, id: string): LatentScale | 'statistics' | undefined {
   const config = context.config('autoencoder', id);
   if (config === undefined) return undefined;
   if (!('weights' in config)) return 'statistics';
+  const { scalingFactor, shiftFactor } = config;
   try {
-    const found = readConfig(config, context)?.scalingFactor;
-    return found ?? (knownAutoencoder(config.weights) && usualScalingFactor);
+    const found = readConfig(config, context) ?? knownAutoencoder(config.weights);
+    const factor = scalingFactor ?? found?.scalingFactor;
+    return factor === undefined
+      ? undefined
+      : { scalingFactor: factor, shiftFactor: shiftFactor ?? found?.shiftFactor };
   } catch {
     return undefined;
   }
@@ -113,19 +117,19 @@ function readConfig(
   { weights }: PretrainedAutoencoderConfig,
   context: CheckContext,
 ): DiffusersAutoencoder | undefined {
-  const repository = parseRepository(weights);
-  const paths = [configName, `vae/${configName}`].flatMap((name) => [
-    join(resolve(context.directory, weights), name),
-    repository && cachedFile(repository, name, process.env),
-  ]);
+  const local = resolve(context.directory, weights);
+  const place = existsSync(local) ? undefined : autoencoderPlace(weights);
+  const paths = [
+    configBeside(local),
+    ...[diffusersConfigName, join(pipelinePart, diffusersConfigName)].map((name) => join(local, name)),
+    place && cachedConfig(place, process.env),
+  ];
   for (const path of paths) {
     const json = path === undefined ? undefined : readJson(path);
     if (json !== undefined) return readDiffusersConfig(json, path!);
   }
   return undefined;
 }
-
-const configName = 'config.json';
 
 function readJson(path: string): unknown {
   try {

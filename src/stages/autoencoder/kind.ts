@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pinnedCommit } from '../../formats/hub/files.js';
-import { parseRepository, type Repository } from '../../formats/hub/repository.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
+import { type AutoencoderPlace, autoencoderPlace } from '../../weights/autoencoder-download.js';
+import { configBeside } from '../../weights/autoencoder-source.js';
 import { flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
@@ -38,14 +39,17 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
 
 type Config = PretrainedAutoencoderConfig;
 
-/** A folder that is there wins over a repository of the same name, as in Hugging Face's own libraries. */
-function repositoryOf({ weights }: Config, folder: string): Repository | undefined {
-  return existsSync(resolve(folder, weights)) ? undefined : parseRepository(weights);
+/** Finds the place on Hugging Face; none where a path is there, which wins as in Hugging Face's own libraries. */
+function placeOf({ weights }: Config, folder: string): AutoencoderPlace | undefined {
+  return existsSync(resolve(folder, weights)) ? undefined : autoencoderPlace(weights);
 }
 
-/** The folder of the weights, unless they are a repository. */
+/** The folder or file of the weights and what is read beside it, unless they are on Hugging Face. */
 function localWeights(config: Config, folder: string): readonly string[] {
-  return repositoryOf(config, folder) === undefined ? [resolve(folder, config.weights)] : [];
+  if (placeOf(config, folder) !== undefined) return [];
+  const path = resolve(folder, config.weights);
+  const beside = configBeside(path);
+  return beside !== undefined && existsSync(beside) ? [path, beside] : [path];
 }
 
 /** The commit of a repository's revision. */
@@ -54,8 +58,8 @@ async function pinWeights(
   folder: string,
   signal?: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
-  const repository = repositoryOf(config, folder);
-  return repository === undefined
+  const place = placeOf(config, folder);
+  return place === undefined
     ? {}
-    : { weights: await pinnedCommit(repository, { env: process.env, signal }) };
+    : { weights: await pinnedCommit(place.repository, { env: process.env, signal }, place.file) };
 }

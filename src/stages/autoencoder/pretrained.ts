@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
 import type { Observable } from 'rxjs';
 import { abortable, everyMs, fromWork } from '../../base/streams.js';
-import { parseRepository } from '../../formats/hub/repository.js';
 import type { PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
-import type { StageContext, StageEvent } from '../../runner/stage.js';
-import { downloadAutoencoder } from '../../weights/autoencoder-download.js';
+import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
+import { autoencoderPlace, downloadAutoencoder } from '../../weights/autoencoder-download.js';
 import { openAutoencoderSource } from '../../weights/autoencoder-source.js';
 import { writeAutoencoder } from '../../weights/write.js';
 import { downloadProgress } from '../pretrained/place.js';
@@ -19,11 +18,14 @@ export function takeAutoencoder(config: Config, context: StageContext): Observab
   const { pins, directory, pipelineDirectory } = context;
   return fromWork<StageEvent>(async (tell, signal) => {
     const commit = pins?.weights;
-    const folder =
+    const path =
       commit === undefined
         ? resolve(pipelineDirectory, config.weights)
-        : await download(config, commit, tell, signal);
-    const source = await openAutoencoderSource(folder);
+        : await downloadAutoencoder(autoencoderPlace(config.weights)!, commit, {
+            ...{ env: process.env, signal },
+            onProgress: downloadProgress(tell),
+          });
+    const source = await openAutoencoderSource(path, config);
     try {
       await writeAutoencoder(source, directory, {
         signal,
@@ -31,7 +33,9 @@ export function takeAutoencoder(config: Config, context: StageContext): Observab
           tell({ type: 'progress', done, total, unit: 'tensors' });
         },
       });
-      const { config: model, scalingFactor } = source;
+      const { config: model, scalingFactor, shiftFactor, told, doubts } = source;
+      for (const message of told) tell({ type: 'notice', level: 'info', message });
+      for (const message of doubts) tell({ type: 'notice', level: 'warning', message });
       tell({
         type: 'summary',
         values: {
@@ -39,23 +43,11 @@ export function takeAutoencoder(config: Config, context: StageContext): Observab
           latentChannels: model.latentChannels,
           downsample: downsampleOf(model),
           ...(scalingFactor !== undefined && { scalingFactor }),
+          ...(shiftFactor !== undefined && { shiftFactor }),
         },
       });
     } finally {
       await source.close();
     }
-  }).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal));
-}
-
-function download(
-  { weights }: Config,
-  commit: string,
-  tell: (event: StageEvent) => void,
-  signal: AbortSignal,
-): Promise<string> {
-  return downloadAutoencoder(parseRepository(weights)!, commit, {
-    env: process.env,
-    signal,
-    onProgress: downloadProgress(tell),
-  });
+  }).pipe(everyMs(progressEveryMs, isProgress), abortable<StageEvent>(context.signal));
 }

@@ -9,7 +9,6 @@ import type { EncodeConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import { float32, floats, type HostTensor } from '../../tensorflow/data-types.js';
-import { scaledNormalization } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { openImages } from '../images/open.js';
 import { onEngine } from '../shared/engine.js';
@@ -196,13 +195,8 @@ class EncodePart {
       await this.writer.endShare();
       return [];
     }
-    const { autoencoder } = this.job;
-    const { scalingFactor } = autoencoder;
-    const { count, shape, statistics } = await this.writer.finish(
-      scalingFactor === undefined
-        ? undefined
-        : scaledNormalization(autoencoder.config.latentChannels, scalingFactor),
-    );
+    const { normalization } = this.job.autoencoder;
+    const { count, shape, statistics } = await this.writer.finish(normalization);
     return [
       { type: 'summary', values: { latents: count, shape, mean: statistics.mean, std: statistics.std } },
     ];

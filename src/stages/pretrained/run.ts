@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { abortable, everyMs, fromWork } from '../../base/streams.js';
 import type { PretrainedConfig } from '../../generated/index.js';
 import { sitParameters } from '../../models/sit/parameters.js';
-import type { StageContext, StageEvent } from '../../runner/stage.js';
+import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import type { ModelSource } from '../../weights/model-source.js';
 import { writeSaved } from '../../weights/write.js';
@@ -13,7 +13,10 @@ const progressEveryMs = 100;
 
 /** Takes a trained model from a file, and leaves what training leaves. */
 export function run(config: PretrainedConfig, context: StageContext): Observable<StageEvent> {
-  return take(config, context).pipe(everyMs(progressEveryMs), abortable<StageEvent>(context.signal));
+  return take(config, context).pipe(
+    everyMs(progressEveryMs, isProgress),
+    abortable<StageEvent>(context.signal),
+  );
 }
 
 function take(config: PretrainedConfig, { pipelineDirectory: folder, directory, pins }: StageContext) {

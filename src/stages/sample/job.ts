@@ -7,6 +7,7 @@ import type { SampleConfig } from '../../generated/index.js';
 import type { Json, StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
 import { floats, type HostTensor, peakMemoryBytes, sizeOf } from '../../tensorflow/index.js';
+import { differentScale } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
 import { toMegabytes } from '../shared/memory.js';
@@ -81,6 +82,16 @@ export class SampleJob {
     await job.noise?.prepare();
     await job.trajectories?.prepare();
     return job;
+  }
+
+  /** Doubts about what goes together here, told once. */
+  notices(): readonly StageEvent[] {
+    const { autoencoder, models, config, context } = this;
+    const [{ stage, saved }] = models.phases as [FoundModels['phases'][number]];
+    const message = differentScale(stage, saved.normalization, config.autoencoder, autoencoder.normalization);
+    return message === undefined || (context.workers?.rank ?? 0) > 0
+      ? []
+      : [{ type: 'notice', level: 'warning', message }];
   }
 
   /** Lists the batches that are still to be made: all, or those of a worker. */

@@ -39,7 +39,7 @@ function sampleAll(job: SampleJob, context: StageContext): Observable<StageEvent
       job.progress.complete();
     }),
   );
-  return merge(progress, work).pipe(abortable<StageEvent>(context.signal));
+  return concat(from(job.notices()), merge(progress, work)).pipe(abortable<StageEvent>(context.signal));
 }
 
 function allWork(job: SampleJob, context: StageContext): Observable<StageEvent> {

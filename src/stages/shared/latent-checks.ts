@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
-import { usualScalingFactor } from '../../models/autoencoder-kl/config.js';
+import { type LatentScale, usualScalingFactor } from '../../models/autoencoder-kl/config.js';
 import { code, suggestion } from '../../runner/diagnostics.js';
 import { autoencoderFacts, latentScale, nearestMultiples } from '../autoencoder/checks.js';
 import { configuredClasses } from '../images/facts.js';
@@ -106,7 +106,7 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
           trainedOn(context, config)?.autoencoder,
         ];
   const scale = autoencoder === undefined ? undefined : latentScale(context, autoencoder);
-  if (autoencoder === undefined || scale === undefined || scale === usualScalingFactor) return;
+  if (autoencoder === undefined || scale === undefined || isUsual(scale)) return;
   for (const { model, at } of models) {
     const isFile = typeof model === 'object';
     const pretrained = isFile ? model : context.config('pretrained', model);
@@ -115,7 +115,7 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
     const beside =
       scale === 'statistics'
         ? `${code(autoencoder)}, which is trained here, has latents of another scale`
-        : `latents of ${code(autoencoder)} are multiplied by ${scale}`;
+        : `latents of ${code(autoencoder)} are ${scale.shiftFactor ? `reduced by ${scale.shiftFactor}, then ` : ''}multiplied by ${scale.scalingFactor}`;
     const name = code(isFile ? at : model);
     context.report(id, {
       at: isFile ? `${at}.path` : at,
@@ -126,6 +126,9 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
     });
   }
 };
+
+const isUsual = (scale: LatentScale | 'statistics'): boolean =>
+  scale !== 'statistics' && scale.scalingFactor === usualScalingFactor && !scale.shiftFactor;
 
 /** True when a path is of a model of this project, whose description tells its scale. */
 const describesItself = (path: string): boolean =>

@@ -9,8 +9,8 @@ import type {
 import {
   type AutoencoderConfig as AutoencoderShape,
   type AutoencoderFacts,
+  factsOf,
   knownAutoencoder,
-  knownAutoencoderModel,
 } from '../../models/autoencoder-kl/config.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import type { PlannedInput } from '../../runner/stage.js';
@@ -79,7 +79,8 @@ function plannedAutoencoder(id: string, resolve: Resolve): AutoencoderFacts | un
   const written = config as unknown as AutoencoderConfig | PretrainedAutoencoderConfig;
   if (!('weights' in written)) return written;
   if (output !== undefined) return output.summary as unknown as AutoencoderFacts;
-  return knownAutoencoder(written.weights);
+  const known = knownAutoencoder(written.weights);
+  return known && factsOf(known);
 }
 
 /**
@@ -103,5 +104,5 @@ export async function plannedAutoencoderModel(
   const { config, output } = resolve(id);
   if (output !== undefined) return (await readSavedAutoencoder(output.directory)).config;
   const written = config as unknown as TrainedAutoencoder | PretrainedAutoencoderConfig;
-  return 'weights' in written ? knownAutoencoderModel(written.weights) : autoencoderConfig(written);
+  return 'weights' in written ? knownAutoencoder(written.weights)?.config : autoencoderConfig(written);
 }

@@ -5,7 +5,7 @@ import { LatentDataset } from '../../data/latents/dataset.js';
 import type { TrainConfig } from '../../generated/index.js';
 import type { StageContext } from '../../runner/stage.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
-import { type ModelDescription, scaledNormalization } from '../../weights/model-source.js';
+import type { ModelDescription } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { openImages } from '../images/open.js';
 import type { TrainingData } from './batches.js';
@@ -30,15 +30,13 @@ export async function openTrainingData(
   const { directory } = context.input(config.autoencoder!);
   const autoencoder = await Autoencoder.open(directory, context.runtime);
   const data = new EncodedImages(images, autoencoder, { ...config, seed: context.seed });
-  const { scalingFactor } = autoencoder;
-  const asked =
-    scalingFactor === undefined
-      ? undefined
-      : scaledNormalization(autoencoder.config.latentChannels, scalingFactor);
   const { count, shape, classes, labels, readingBytes } = data;
   return {
     ...{ count, shape, classes, labels, readingBytes },
-    normalization: normalizationOf(shape[2]) ?? asked ?? (await keptMeasurement(data, context.directory)),
+    normalization:
+      normalizationOf(shape[2]) ??
+      autoencoder.normalization ??
+      (await keptMeasurement(data, context.directory)),
     read: (draws, out) => data.read(draws, out),
     close: () => data.close(),
   };

@@ -2,14 +2,11 @@ import { join } from 'node:path';
 import {
   concat,
   concatMap,
-  connect,
   defer,
-  filter,
   finalize,
   from,
   ignoreElements,
   map,
-  merge,
   mergeMap,
   type Observable,
   takeWhile,
@@ -20,7 +17,7 @@ import type { FileSeal } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortError, everyMs } from '../../base/streams.js';
 import { metricsName, type MetricsRecord, readMetrics } from '../../formats/metrics-log.js';
-import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
+import { isProgress, type StageContext, type StageEvent, type StageProgress } from '../../runner/stage.js';
 import type { HostTensor } from '../../tensorflow/data-types.js';
 import { peakMemoryBytes, startEngine } from '../../tensorflow/index.js';
 import {
@@ -113,17 +110,8 @@ function steps(run: TrainingRun): Observable<StageEvent> {
   ).pipe(
     takeWhile(() => !run.stopping, true),
     concatMap((events) => from(events)),
-    connect((events) =>
-      merge(
-        events.pipe(filter(isProgress), everyMs(progressEveryMs)),
-        events.pipe(filter((event) => !isProgress(event))),
-      ),
-    ),
+    everyMs(progressEveryMs, isProgress),
   );
-}
-
-function isProgress(event: StageEvent): event is StageProgress {
-  return event.type === 'progress';
 }
 
 function finished(run: TrainingRun): Observable<StageEvent> {

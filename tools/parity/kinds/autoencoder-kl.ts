@@ -62,7 +62,7 @@ async function run(fixture: Fixture, config: AutoencoderConfig, execution: Execu
 function configCheck(path: string, expected: AutoencoderConfig): Check[] {
   if (!existsSync(path)) return [];
   const numbers = ({ channels, ...rest }: AutoencoderConfig): number[] => [
-    ...Object.values<number>(rest),
+    ...Object.values(rest).map(Number),
     ...channels,
   ];
   return [
