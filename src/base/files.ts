@@ -156,22 +156,33 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
 
 /** True for files and folders that file managers, servers and systems leave behind: never part of the data. */
 export function isLitter(name: string): boolean {
-  return litter.has(name) || name.startsWith('._');
+  return litter.has(name.toLowerCase()) || name.startsWith('._');
 }
 
+/** True where a part of a path, with `/`, is hidden or litter. */
+export function isUnseen(path: string): boolean {
+  return path.split('/').some((part) => /^\.[^./]/.test(part) || isLitter(part));
+}
+
+/** Their names in small letters, as each system has versions that write them otherwise. */
 const litter = new Set([
-  '.DS_Store',
-  '__MACOSX',
-  '.Spotlight-V100',
-  '.Trashes',
+  '.ds_store',
+  '__macosx',
+  '.spotlight-v100',
+  '.trashes',
   '.fseventsd',
-  'Thumbs.db',
+  '.temporaryitems',
+  'thumbs.db',
+  'ehthumbs.db',
   'desktop.ini',
-  '$RECYCLE.BIN',
-  'System Volume Information',
-  '@eaDir',
+  '$recycle.bin',
+  'recycler',
+  'system volume information',
+  '@eadir',
   '#recycle',
   '#snapshot',
+  '@recycle',
+  '@recently-snapshot',
   'lost+found',
 ]);
 

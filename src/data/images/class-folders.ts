@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join, posix, relative, sep } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { isLitter } from '../../base/files.js';
 import type { Places } from '../../base/patterns.js';
-import { isImageName } from './formats.js';
+import { isImageName, passOver } from './formats.js';
 import {
   type Findings,
   type FoundImage,
@@ -17,12 +16,16 @@ import {
 /** Finds images whose class is the first folder below the place. */
 export async function findInFolders({ base, paths }: Places): Promise<Findings> {
   const folders = await Promise.all(paths.map(async (path) => (await stat(path)).isDirectory()));
-  const findings = { images: [] as FoundImage[], classes: new Set<string>(), ignored: 0 };
+  const findings = {
+    images: [] as FoundImage[],
+    classes: new Set<string>(),
+    passedOver: new Map<string, number>(),
+  };
   for (const [i, path] of paths.entries()) {
     const name = relative(base, path).replaceAll(sep, '/');
     if (folders[i] === true) await findInFolder(path, name && `${name}/`, findings);
     else if (isImageName(name) && name.includes('/')) addImage(name, name.split('/')[0]!, findings);
-    else findings.ignored++;
+    else passOver(findings.passedOver, name);
   }
   if (findings.images.length === 0) throw noImages(base);
   return { ...findings, classes: [...findings.classes] };
@@ -31,10 +34,10 @@ export async function findInFolders({ base, paths }: Places): Promise<Findings> 
 /** Finds every image at or below the place: they have no classes. */
 export async function findUnlabelled({ base, paths }: Places): Promise<Findings> {
   const images: FoundImage[] = [];
-  let ignored = 0;
+  const passedOver = new Map<string, number>();
   const add = (path: string): void => {
     if (isImageName(path)) images.push({ path, className: onlyClass });
-    else ignored++;
+    else passOver(passedOver, path);
   };
   for (const path of paths) {
     const name = relative(base, path).replaceAll(sep, '/');
@@ -42,7 +45,7 @@ export async function findUnlabelled({ base, paths }: Places): Promise<Findings>
     else for await (const below of walkFiles(path, '.', new Set())) add(posix.join(name, below));
   }
   if (images.length === 0) throw noImages(base);
-  return { images, classes: [onlyClass], ignored };
+  return { images, classes: [onlyClass], passedOver };
 }
 
 /**
@@ -67,7 +70,7 @@ export function checkOneFolder(root: string, { images, classes }: Findings): voi
 interface FindingsSoFar {
   readonly images: FoundImage[];
   readonly classes: Set<string>;
-  ignored: number;
+  readonly passedOver: Map<string, number>;
 }
 
 function addImage(path: string, className: string, { images, classes }: FindingsSoFar): void {
@@ -94,12 +97,12 @@ async function findInFolder(root: string, prefix: string, findings: FindingsSoFa
         'Put the images of each class into a folder of their own, name a labels file in `labels`, or set `labels: none` to train without classes.',
     });
   }
-  findings.ignored += entries.length - classes.length;
+  for (const { name, isFolder } of entries) if (!isFolder) passOver(findings.passedOver, name);
   for (const className of classes) {
     findings.classes.add(className);
     for await (const path of walkFiles(root, className)) {
       if (isImageName(path)) addImage(prefix + path, className, findings);
-      else findings.ignored++;
+      else passOver(findings.passedOver, path);
     }
   }
 }
@@ -111,9 +114,5 @@ async function findInFolder(root: string, prefix: string, findings: FindingsSoFa
  */
 export function isFoundImage(path: string, classes?: ReadonlySet<string>): boolean {
   const parts = path.split('/');
-  return (
-    (classes === undefined || (parts.length > 1 && classes.has(parts[0]!))) &&
-    isImageName(path) &&
-    !parts.some((part) => part.startsWith('.') || isLitter(part))
-  );
+  return (classes === undefined || (parts.length > 1 && classes.has(parts[0]!))) && isImageName(path);
 }

@@ -18,9 +18,9 @@ export interface Kept {
 export async function findKept({ base, paths }: Places): Promise<Kept | undefined> {
   const isFolder = (await Promise.all(paths.map((path) => stat(path)))).map((stats) => stats.isDirectory());
   const files = isFolder.some(Boolean) ? await filesInFolders(paths, isFolder) : paths;
-  if (paths.length === 1 && isFolder[0] === false && isImageName(paths[0]!))
+  if (paths.length === 1 && isFolder[0] === false && isImageName(basename(paths[0]!)))
     throw unknownForm(paths[0]!, await imageContainers());
-  if (files.length === 0 || files.some((file) => isImageName(file))) return undefined;
+  if (files.length === 0 || files.some((file) => isImageName(basename(file)))) return undefined;
   const forms = await imageContainers();
   const formOf = (file: string) => forms.find(({ fileName }) => fileName.test(file));
   const held = files.filter((file) => formOf(file) !== undefined);
@@ -92,10 +92,11 @@ export async function findInContainers(
   const paths = files.map((file) => join(base, file));
   const found: { readonly file: number; readonly image: ContainedImage }[] = [];
   let classes: readonly string[] | undefined;
-  let ignored = 0;
+  const passedOver = new Map<string, number>();
   for (const [file, path] of paths.entries()) {
     const contents = await withInput(path, (input) => container.list(input, { files: paths }));
-    ignored += contents.ignored;
+    for (const [ending, count] of contents.passedOver ?? [])
+      passedOver.set(ending, (passedOver.get(ending) ?? 0) + count);
     if (contents.classes !== undefined && String(classes ?? contents.classes) !== String(contents.classes))
       throw badContainer(path, `its classes are not those of ${paths[0]!}`);
     classes ??= contents.classes;
@@ -109,14 +110,14 @@ export async function findInContainers(
     at: [file, ...at],
     className: labels === 'none' ? onlyClass : (classNames[i] ?? ''),
   }));
-  if (labels === 'none') return { images, classes: [onlyClass], ignored };
+  if (labels === 'none') return { images, classes: [onlyClass], passedOver };
   const without = images.filter(({ className }) => className === '').map(({ path }) => path);
   if (without.length > 0) throw unlabelledImages(base, without, images.length);
   return {
     images,
     classes: classes ?? [...new Set(classNames as string[])],
     isOrdered: classes !== undefined,
-    ignored,
+    passedOver,
   };
 }
 

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { UserError } from '../../base/errors.js';
 import type { InputFile } from '../../base/input-file.js';
+import type { PassedOver } from './formats.js';
 
 /** An image in a file that holds many. */
 export interface ContainedImage {
@@ -17,8 +18,8 @@ export interface Contents {
   readonly images: readonly ContainedImage[];
   /** Names of all classes in the order of their labels, where the file tells. */
   readonly classes?: readonly string[] | undefined;
-  /** Number of members that were passed over because they are no images. */
-  readonly ignored: number;
+  /** Members that are no images. */
+  readonly passedOver?: PassedOver;
 }
 
 interface ListOptions {

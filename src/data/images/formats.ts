@@ -1,3 +1,5 @@
+import { isUnseen } from '../../base/files.js';
+
 /** A format of image files, known by its first bytes. */
 interface Format {
   readonly name: string;
@@ -53,10 +55,19 @@ export function formatOf(file: Buffer): { readonly read?: FormatName; readonly k
   return 'endings' in format ? { read: format.name } : { known: format.name };
 }
 
+/** Number of files that were passed over, by the ending of their names, such as `.txt`; none under ``. */
+export type PassedOver = ReadonlyMap<string, number>;
+
+/** Counts a file that is passed over, unless nobody would look for it among the images. */
+export function passOver(counts: Map<string, number>, path: string): void {
+  if (isUnseen(path)) return;
+  const ending = /\.[a-z][a-z0-9]{0,9}$/i.exec(path)?.[0].toLowerCase() ?? '';
+  counts.set(ending, (counts.get(ending) ?? 0) + 1);
+}
+
 const imageName = new RegExp(`\\.(${read.flatMap(({ endings }) => endings).join('|')})$`, 'i');
 
-/** True for the name of an image that is read. */
+/** True for the path or name of an image that is read; false where a part of it is hidden or litter. */
 export function isImageName(name: string): boolean {
-  const last = name.slice(name.lastIndexOf('/') + 1);
-  return !last.startsWith('.') && imageName.test(last);
+  return imageName.test(name) && !isUnseen(name);
 }

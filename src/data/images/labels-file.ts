@@ -36,7 +36,7 @@ export async function findInLabelsFile(root: string, labels: LabelsFile): Promis
   await checkPresent(root, labels.file, [...found.keys()]);
   const images: FoundImage[] = [...found].map(([path, { className }]) => ({ path, className }));
   const classes = [...new Set(images.map(({ className }) => className))].sort(compareNames);
-  return { images, classes, ignored: 0 };
+  return { images, classes, passedOver: new Map() };
 }
 
 function classOf({ place, value }: LabelRecord, key: string): string {

@@ -93,7 +93,7 @@ function chooseClasses(
     classes,
     paths: kept.map(({ path }) => path),
     labels,
-    ignored: findings.ignored,
+    passedOver: findings.passedOver,
     ...(kept[0]?.at && { places: kept.map(({ at }) => at!) }),
   };
 }

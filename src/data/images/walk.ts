@@ -2,8 +2,8 @@ import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError, isLitter } from '../../base/files.js';
-import { readFormats } from './formats.js';
+import { asUserError, isUnseen } from '../../base/files.js';
+import { type PassedOver, readFormats } from './formats.js';
 
 /** An image as found: its path below the images' folder, with `/`, and the name of its class. */
 export interface FoundImage {
@@ -18,8 +18,8 @@ export interface LabelledImages {
   readonly classes: readonly string[];
   readonly paths: readonly string[];
   readonly labels: Int32Array;
-  /** Files that were passed over because they are no images, or belong to no class. */
-  readonly ignored: number;
+  /** Files that are no images, or belong to no class. */
+  readonly passedOver: PassedOver;
   /** Absolute path of the folder below which the paths are. */
   readonly base: string;
   /** Present where files hold them: these, and where each image lies. */
@@ -44,7 +44,7 @@ export interface Findings {
   readonly classes: readonly string[];
   /** True where the classes are in the order of their labels already. */
   readonly isOrdered?: boolean;
-  readonly ignored: number;
+  readonly passedOver: PassedOver;
 }
 
 export function noImages(root: string): UserError {
@@ -90,7 +90,7 @@ export async function listFolder(folder: string): Promise<FolderEntry[]> {
   } catch (error) {
     throw asUserError(error, folder);
   }
-  const visible = entries.filter(({ name }) => !name.startsWith('.') && !isLitter(name));
+  const visible = entries.filter(({ name }) => !isUnseen(name));
   const listed = visible.map(async (entry) => ({
     name: entry.name,
     isFolder: await isFolder(folder, entry),

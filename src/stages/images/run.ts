@@ -11,7 +11,7 @@ import {
   switchMap,
   takeWhile,
 } from 'rxjs';
-import { counted } from '../../base/format.js';
+import { counted, formatCount } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortable, everyMs, progress } from '../../base/streams.js';
@@ -34,7 +34,7 @@ export function run(config: ImagesConfig, context: StageContext): Observable<Sta
   const { classes } = config;
   return defer(() => scanImages({ location, labels, ...(classes && { classes }) })).pipe(
     switchMap((found) =>
-      concat(noticeOfIgnored(found), noticeOfOneClass(found, config), examine(found, config, context)),
+      concat(noticeOfPassedOver(found), noticeOfOneClass(found, config), examine(found, config, context)),
     ),
     abortable(context.signal),
   );
@@ -106,9 +106,13 @@ async function finish(
   return [...noticesOfSkipped(skipped), { type: 'summary', values }];
 }
 
-function noticeOfIgnored({ ignored }: LabelledImages): Observable<StageEvent> {
-  const message = `Passed over, as no images or in no class folder: ${counted(ignored, 'file')}.`;
-  return ignored > 0 ? of({ type: 'notice', level: 'info', message }) : of();
+function noticeOfPassedOver({ passedOver }: LabelledImages): Observable<StageEvent> {
+  if (passedOver.size === 0) return of();
+  const named = [...passedOver].sort(([, a], [, b]) => b - a);
+  const total = named.reduce((sum, [, count]) => sum + count, 0);
+  const endings = named.map(([ending, count]) => `${formatCount(count)} ${ending || 'without an ending'}`);
+  const message = `Passed over ${counted(total, 'file')}, in no class folder or of no format that is read: ${endings.join(', ')}.`;
+  return of({ type: 'notice', level: 'warning', message });
 }
 
 function noticeOfOneClass({ classes }: LabelledImages, { labels }: ImagesConfig): Observable<StageEvent> {

@@ -190,9 +190,20 @@ describe('the images stage', () => {
     await expect(run(one, { maxCorrupt: 5 })).rejects.toThrow('1 of 3 classes have no usable image:\n  dog');
   });
 
-  it('passes over other files with a notice', async () => {
-    const { events } = await run(files({ 'images/cat/notes.txt': 'x' }));
-    expect(events[0]).toMatchObject({ type: 'notice', level: 'info' });
+  it('counts the files that it passes over by their endings', async () => {
+    const others = {
+      'images/cat/notes.txt': 'x',
+      'images/cat/a.heic': 'x',
+      'images/b.HEIC': 'x',
+      'images/c': 'x',
+    };
+    const { events } = await run(files(others));
+    expect(events[0]).toEqual({
+      type: 'notice',
+      level: 'warning',
+      message:
+        'Passed over 4 files, in no class folder or of no format that is read: 2 .heic, 1 without an ending, 1 .txt.',
+    });
   });
 
   it('stops when interrupted', async () => {

@@ -10,7 +10,7 @@ export const container: ImageContainer = {
   name: 'IDX',
   fileName: /(idx[13]-ubyte|\.idx)(\.gz)?$/i,
   list: async (file, { files }) => {
-    if (isLabelsName(file.path)) return { images: [], ignored: 0 };
+    if (isLabelsName(file.path)) return { images: [] };
     const { count } = shapeOf(file.path, await contentOf(file), 3);
     const labels = await labelsBeside(file.path, files, count);
     return {
@@ -19,7 +19,6 @@ export const container: ImageContainer = {
         at: [i],
         className: labels && String(labels[i]),
       })),
-      ignored: 0,
     };
   },
   read: async (file, [index]) => {

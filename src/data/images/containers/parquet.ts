@@ -27,7 +27,7 @@ async function list(file: InputFile): Promise<Contents> {
     at: [i],
     className: name === undefined ? undefined : classOf(file, rows[i]![name], classes, i),
   }));
-  return { images, classes, ignored: 0 };
+  return { images, classes };
 }
 
 /** Class of an image; undefined for the -1 of images whose class is kept secret. */

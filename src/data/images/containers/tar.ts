@@ -1,8 +1,9 @@
 import { basename, posix } from 'node:path';
 import { UserError } from '../../../base/errors.js';
+import { isUnseen } from '../../../base/files.js';
 import type { InputFile } from '../../../base/input-file.js';
 import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
-import { isImageName } from '../formats.js';
+import { isImageName, passOver } from '../formats.js';
 
 /**
  * Tar archives, those within them, and the shards of WebDataset: what has the same name up to the first dot belongs to an
@@ -13,9 +14,9 @@ export const container: ImageContainer = {
   fileName: /\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz)$/i,
   list: async (file) => {
     await refusePacked(file);
-    const listing: Listing = { images: [], ignored: 0, links: [] };
+    const listing: Listing = { images: [], passedOver: new Map(), links: [] };
     await listMembers(file, { start: 0, end: file.bytes, prefix: '', depth: 0 }, listing);
-    return { images: withLinked(listing), ignored: listing.ignored };
+    return { images: withLinked(listing), passedOver: listing.passedOver };
   },
   read: (file, [position, length]) => readPart(file, position!, length!),
 };
@@ -41,7 +42,7 @@ async function refusePacked(file: InputFile): Promise<void> {
 
 interface Listing {
   images: ContainedImage[];
-  ignored: number;
+  readonly passedOver: Map<string, number>;
   /** Names of images that stand for others: links within the archive. */
   links: { readonly name: string; readonly target: string }[];
 }
@@ -108,10 +109,10 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
       listing.links.push({ name: part.prefix + name, target: part.prefix + nameOf(link) });
     const isFile = type === '0' || type === '\0' || type === '7';
     if (!isFile || name === '') {
-      if (type === '2') listing.ignored++;
+      if (type === '2') passOver(listing.passedOver, name);
       continue;
     }
-    if (/\.tar$/i.test(name) && part.depth < mostDepth) {
+    if (/\.tar$/i.test(name) && !isUnseen(name) && part.depth < mostDepth) {
       const inner = {
         start: data,
         end: data + size,
@@ -126,14 +127,14 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
     const key = keyOf(name);
     if (group?.key !== key) {
       addGroup(group, listing);
-      group = { key, images: [], others: 0 };
+      group = { key, images: [] };
     }
     const ending = name.slice(key.length + 1).toLowerCase();
     if (isImageName(name)) group.images.push({ name: part.prefix + name, at: [data, size] });
     else if (ending === 'cls' && size <= mostText)
       group.cls = textIn(await window.read(data, size), 0, size).trim();
     else if (ending === 'json' && size <= mostText) group.json = labelIn(await window.read(data, size));
-    else group.others++;
+    else passOver(listing.passedOver, name);
   }
   if (!ended && position < part.end)
     throw badContainer(
@@ -149,7 +150,6 @@ interface Group {
   readonly images: ContainedImage[];
   cls?: string;
   json?: string | undefined;
-  others: number;
 }
 
 function addGroup(group: Group | undefined, listing: Listing): void {
@@ -157,7 +157,6 @@ function addGroup(group: Group | undefined, listing: Listing): void {
   const className = group.cls ?? group.json;
   for (const image of group.images)
     listing.images.push(className === undefined ? image : { ...image, className });
-  listing.ignored += group.others;
 }
 
 /** A member's name up to the first dot after its last folder. */

@@ -5,7 +5,7 @@ import { UserError } from '../../../base/errors.js';
 import { asUserError } from '../../../base/files.js';
 import type { InputFile } from '../../../base/input-file.js';
 import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
-import { isImageName } from '../formats.js';
+import { isImageName, passOver } from '../formats.js';
 
 /** Zip archives, with the labels of `dataset.json` as EDM and StyleGAN write it. */
 export const container: ImageContainer = {
@@ -13,11 +13,11 @@ export const container: ImageContainer = {
   fileName: /\.zip$/i,
   list: async (file) => {
     try {
-      const { images, others, labels } = await listEntries(file);
+      const { images, passedOver, labels } = await listEntries(file);
       const named = labels && (await labelsIn(file, labels));
       return {
         images: named ? images.map((image) => ({ ...image, className: named.get(image.name) })) : images,
-        ignored: others,
+        passedOver,
       };
     } catch (error) {
       const known = asUserError(error, file.path);
@@ -30,7 +30,7 @@ export const container: ImageContainer = {
 async function listEntries(file: InputFile) {
   const zip = await fromFdPromise(file.handle.fd, { autoClose: false, lazyEntries: true });
   const images: ContainedImage[] = [];
-  let others = 0;
+  const passedOver = new Map<string, number>();
   let labels: readonly number[] | undefined;
   for await (const entry of zip.eachEntry() as AsyncIterable<Entry>) {
     const { fileName: name, compressionMethod, generalPurposeBitFlag: flags } = entry;
@@ -42,14 +42,15 @@ async function listEntries(file: InputFile) {
       entry.crc32,
     ];
     if (name === 'dataset.json') labels = at;
-    else if (!isImageName(name)) others += name.endsWith('/') ? 0 : 1;
+    else if (name.endsWith('/')) continue;
+    else if (!isImageName(name)) passOver(passedOver, name);
     else if ((flags & 1) !== 0) throw badZip(file, `its entry ${name} is encrypted`);
     else if (compressionMethod !== 0 && compressionMethod !== 8)
       throw badZip(file, `its entry ${name} is packed by method ${compressionMethod}, not by "deflate"`);
     else images.push({ name, at });
   }
   await file.mustBeUntouched();
-  return { images, others, labels };
+  return { images, passedOver, labels };
 }
 
 /** Class of each image by name; undefined where the file says that there are none. */

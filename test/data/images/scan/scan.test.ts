@@ -1,6 +1,10 @@
+import { createWriteStream } from 'node:fs';
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { execa } from 'execa';
 import { afterAll, describe, expect, it } from 'vitest';
+import { ZipFile } from 'yazl';
 import { UserError } from '../../../../src/base/errors.js';
 import type { LabelsFile } from '../../../../src/data/images/labels-file.js';
 import { scanImages } from '../../../../src/data/images/scan.js';
@@ -49,7 +53,10 @@ describe('class folders', () => {
       classes: ['cat', 'dog'],
       paths: ['cat/Z.png', 'cat/deep/er/c.gif', 'dog/a.webp', 'dog/b.JPG'],
       labels: [0, 0, 1, 1],
-      ignored: 2,
+      passedOver: new Map([
+        ['.txt', 1],
+        ['.png', 1],
+      ]),
     });
   });
 
@@ -118,7 +125,7 @@ describe('class folders', () => {
       'notes.txt': 'x',
       '.git/g.png': 'x',
     });
-    const found = { classes: ['all'], labels: [0, 0, 0], ignored: 1 };
+    const found = { classes: ['all'], labels: [0, 0, 0], passedOver: new Map([['.txt', 1]]) };
     expect(await scan(root, 'none')).toEqual({ ...found, paths: ['a.png', 'b/c.jpg', 'b/d/e.webp'] });
     expect((await problem(scan(root))).remedy).toContain('labels: none');
     expect(await scan(join(root, 'b'), 'none').catch(() => 'x')).toMatchObject({ classes: ['all'] });
@@ -134,6 +141,70 @@ describe('class folders', () => {
       remedy: 'Correct `classes`. The classes there: cat, dog.',
     });
   });
+});
+
+describe('what systems leave behind', () => {
+  const litter = {
+    '._cat/a.png': 'x',
+    'cat/._a.png': 'x',
+    'cat/.DS_Store': 'x',
+    '__MACOSX/cat/b.png': 'x',
+    '@eaDir/cat/thumb.jpg': 'x',
+    'cat/@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg': 'x',
+    '$RECYCLE.BIN/c.png': 'x',
+    '$Recycle.Bin/c.png': 'x',
+    'cat/Thumbs.db': 'x',
+    'cat/thumbs.db': 'x',
+    'lost+found/d.png': 'x',
+    '@Recycle/e.png': 'x',
+  };
+  const images = {
+    'cat/a.png': 'x',
+    'dog/b.PNG': 'x',
+    'cat/c.heic': 'x',
+    'cat/d.HEIC': 'x',
+    'dog/e.txt': 'x',
+  };
+  const expected = {
+    classes: ['cat', 'dog'],
+    labels: [0, 1],
+    passedOver: new Map([
+      ['.heic', 2],
+      ['.txt', 1],
+    ]),
+  };
+
+  it('is no class and no image of a folder, and neither is a named pipe', async () => {
+    const root = await folderWith({ ...images, ...litter });
+    await execa(
+      'mkfifo',
+      ['pipe', 'pipe.png', 'cat/pipe.png', 'pipes'].map((name) => join(root, name)),
+    );
+    expect(await scan(root)).toEqual({ ...expected, paths: ['cat/a.png', 'dog/b.PNG'] });
+  });
+
+  it.each([
+    [
+      'tar',
+      (root: string) =>
+        execa('tar', ['--sort=name', '--exclude=./x.tar', '-cf', 'x.tar', '.'], { cwd: root }),
+    ],
+    ['zip', (root: string) => zipped(root, Object.keys({ ...images, ...litter }))],
+  ])('is no class and no image of a %s file', async (form, pack) => {
+    const root = await folderWith({ ...images, ...litter });
+    await pack(root);
+    const { base, ...found } = await scanImages({ location: join(root, `x.${form}`), labels: 'folders' });
+    expect(base).toBe(root);
+    expect({ ...found, labels: [...found.labels] }).toMatchObject(expected);
+    expect(found.paths).toEqual([`x.${form}/cat/a.png`, `x.${form}/dog/b.PNG`]);
+  });
+
+  async function zipped(root: string, names: readonly string[]): Promise<void> {
+    const zip = new ZipFile();
+    for (const name of names) zip.addFile(join(root, name), name);
+    zip.end();
+    await pipeline(zip.outputStream, createWriteStream(join(root, 'x.zip')));
+  }
 });
 
 describe('a labels file', () => {
