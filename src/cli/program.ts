@@ -7,6 +7,7 @@ import type { CompareOptions } from './commands/compare.js';
 import type { ExportOptions } from './commands/export.js';
 import type { GcOptions } from './commands/gc.js';
 import type { ImportOptions } from './commands/import.js';
+import type { InitOptions } from './commands/init.js';
 import type { LockOptions } from './commands/lock.js';
 import type { ReportOptions } from './commands/report.js';
 import type { SchemaOptions } from './commands/schema.js';
@@ -26,6 +27,7 @@ import {
   withSet,
 } from './options.js';
 import { exitCodes, type Services } from './services.js';
+import { type StarterSize, starterSizes } from './starter.js';
 
 /**
  * Does a command's work; its exit code becomes the program's. What cannot be printed fails a command that exists to print
@@ -416,8 +418,31 @@ const acceptCommand: CommandDeclaration = (program, perform) =>
       ),
     );
 
+const initCommand: CommandDeclaration = (program, perform) =>
+  program
+    .command('init')
+    .argument('[images]', 'folder of class folders, or files that hold images', '.')
+    .description('look at images and this machine, and write a pipeline that fits the time there is')
+    .option('--budget <time>', 'time that a run may take, such as 30min or 8h', parseDuration)
+    .addOption(
+      new Option('--size <pixels>', 'size of the images: 32, 64, 128 or 256').argParser(parseStarterSize),
+    )
+    .option('--output <file>', 'file to write (default: the name of the images, in the current folder)')
+    .option('--yes', 'ask nothing: take what is suggested')
+    .option('--force', 'replace the file if it is there')
+    .action((images: string, options: InitOptions) =>
+      perform(async (services) => (await import('./commands/init.js')).init(images, options, services)),
+    );
+
+function parseStarterSize(text: string): StarterSize {
+  const size = starterSizes.find((each) => String(each) === text);
+  if (size !== undefined) return size;
+  throw new InvalidArgumentError(`One of ${starterSizes.join(', ')} was expected.`);
+}
+
 /** Every command by its name, in the order in which help lists them. What a command does is loaded when it is called. */
 export const commands: Readonly<Record<string, CommandDeclaration>> = {
+  init: initCommand,
   run: runCommand,
   validate: validateCommand,
   plan: planCommand,

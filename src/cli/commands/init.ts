@@ -1,0 +1,338 @@
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism, totalmem, tmpdir } from 'node:os';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { execa } from 'execa';
+import { UserError } from '../../base/errors.js';
+import { counted, formatBytes, formatCount, formatDuration } from '../../base/format.js';
+import { writeFileWhole } from '../../base/output-file.js';
+import { decodeBytes } from '../../data/images/decode.js';
+import { formatOf } from '../../data/images/formats.js';
+import { scanImages } from '../../data/images/scan.js';
+import { openSource } from '../../data/images/source.js';
+import type { LabelledImages } from '../../data/images/walk.js';
+import { gpusHere } from '../../distributed/device-environment.js';
+import { readMetrics, speedName } from '../../formats/metrics-log.js';
+import type { RunEvent } from '../../runner/run/events.js';
+import { parseDuration } from '../options.js';
+import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
+import {
+  type Lengths,
+  lengthsWithin,
+  type Starter,
+  type StarterSize,
+  starterSizes,
+  starterYaml,
+  type StepSeconds,
+  suggestedSize,
+  trainsAutoencoder,
+} from '../starter.js';
+import { say } from '../wrap.js';
+
+export interface InitOptions {
+  readonly output?: string;
+  readonly budget?: number;
+  readonly size?: StarterSize;
+  readonly yes?: boolean;
+  readonly force?: boolean;
+}
+
+const defaultBudgetSeconds = 1800;
+
+/**
+ * `pipeline init`: looks at images and at the machine, asks what it cannot see, tries the pipeline on a few of the images
+ * to measure its speed here, and writes a file that fits the budget. Gives the exit code.
+ */
+export async function init(path: string, options: InitOptions, services: Services): Promise<number> {
+  const { stdout, env } = services;
+  const location = resolve(path);
+  const found = await scanImages({ location, labels: 'folders' }).catch((error: unknown) => {
+    // Here the place of the images is usage, not a stage's.
+    if (!(error instanceof UserError)) throw error;
+    const { code, message, remedy } = error;
+    throw new UserError({ code, message, usage: true, ...(remedy !== undefined && { remedy }) });
+  });
+  const counts = countsOf(found);
+  const samples = await takeSamples(found);
+  const sides = samples.map(({ width, height }) => Math.min(width, height)).sort((a, b) => a - b);
+  const side = sides[Math.floor(sides.length / 2)]!;
+  const gpus = gpusHere('auto', env);
+  say(
+    stdout,
+    `${shortPath(location)}: ${counted(found.paths.length, 'image')} in ${counted(counts.length, 'class', 'classes')}, ${sizesOf(samples)}.\n`,
+  );
+  say(
+    stdout,
+    `This machine: ${counted(availableParallelism(), 'core')}, ${formatBytes(totalmem())} of memory, ${gpus.length === 0 ? 'no GPU' : counted(gpus.length, 'GPU')}.\n`,
+  );
+  const asked = await ask(options, { side, onGpu: gpus.length > 0, name: nameOf(location) }, services);
+  const file = resolve(asked.output);
+  await refuseExisting(file, options);
+  const starter: Starter = {
+    ...{ name: basename(file).replace(/\.ya?ml$/, ''), counts },
+    ...{ size: asked.size, budgetSeconds: asked.budget },
+    path: relative(dirname(file), location).split(sep).join('/') || '.',
+    measured: '',
+  };
+  const seconds = await measure(starter, samples, services);
+  if (seconds === undefined) return exitCodes.interrupted;
+  const lengths = lengthsWithin(starter, seconds);
+  const measured = `Sized to ${formatDuration(starter.budgetSeconds)} on the machine that wrote it (${machine(gpus.length)}): ${times(lengths, seconds)}.`;
+  await mkdir(dirname(file), { recursive: true });
+  await writeFileWhole(
+    file,
+    starterYaml({ ...starter, measured }, lengths).replaceAll('FILE', basename(file)),
+  );
+  say(stdout, `\nWrote ${shortPath(file)}: ${times(lengths, seconds)}.\n`);
+  if (lengths.train < 500)
+    say(
+      stdout,
+      `Only ${formatCount(lengths.train)} steps of training fit into ${formatDuration(starter.budgetSeconds)}: samples will be blurred. A longer --budget or a smaller --size gives more.\n`,
+    );
+  say(stdout, `Next: pipeline run ${shortPath(file)}\n`);
+  return exitCodes.done;
+}
+
+interface Answers {
+  readonly output: string;
+  readonly budget: number;
+  readonly size: StarterSize;
+}
+
+/** Asks for what no option tells, at a terminal; elsewhere, and with --yes, takes what it would suggest. */
+async function ask(
+  { output, budget, size, yes }: InitOptions,
+  { side, onGpu, name }: { readonly side: number; readonly onGpu: boolean; readonly name: string },
+  { stdout }: Services,
+): Promise<Answers> {
+  const questions =
+    yes !== true && stdout.isTTY && process.stdin.isTTY
+      ? createInterface({ input: process.stdin, output: stdout })
+      : undefined;
+  const question = async <Value>(
+    text: string,
+    suggested: Value,
+    shown: string,
+    parse: (answer: string) => Value | undefined,
+  ): Promise<Value> => {
+    if (questions === undefined) return suggested;
+    for (;;) {
+      const answer = (await questions.question(`${text} [${shown}] `)).trim();
+      const value = answer === '' ? suggested : parse(answer);
+      if (value !== undefined) return value;
+    }
+  };
+  try {
+    const seconds =
+      budget ??
+      (await question('How long may it take?', defaultBudgetSeconds, '30 min', (answer) => {
+        try {
+          return parseDuration(answer);
+        } catch {
+          return undefined;
+        }
+      }));
+    const suggested = suggestedSize(side, seconds, onGpu);
+    return {
+      budget: seconds,
+      size:
+        size ??
+        (await question(
+          `Size of the images, of ${starterSizes.join(', ')} pixels?`,
+          suggested,
+          String(suggested),
+          (answer) => starterSizes.find((each) => String(each) === answer.replace(/ ?px$/, '')),
+        )),
+      output:
+        output ?? (await question('File to write?', `${name}.yaml`, `${name}.yaml`, (answer) => answer)),
+    };
+  } finally {
+    questions?.close();
+  }
+}
+
+/** A name for a pipeline, from a path. */
+function nameOf(location: string): string {
+  const name = basename(location)
+    .replace(/[{[(*?].*$/, '')
+    .replace(/\.\w+$/, '')
+    .replace(/[^\w.-]+/g, '-')
+    .replace(/^[.-]+|[.-]+$/g, '');
+  return name === '' || name === 'store' ? 'images' : name;
+}
+
+async function refuseExisting(file: string, { force }: InitOptions): Promise<void> {
+  const exists = await stat(file).then(
+    () => true,
+    () => false,
+  );
+  if (exists && force !== true)
+    throw new UserError({
+      code: 'file-exists',
+      usage: true,
+      message: `${shortPath(file)} is there already.`,
+      remedy: 'Name another file with --output, or replace it with --force.',
+    });
+}
+
+function countsOf({ classes, labels }: LabelledImages): readonly number[] {
+  const counts = classes.map(() => 0);
+  for (const label of labels) counts[label]!++;
+  return counts;
+}
+
+interface Sample {
+  readonly label: number;
+  readonly content: Buffer;
+  readonly format: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+const mostSamples = 64;
+const mostClasses = 8;
+
+/** A few images of the first classes, decoded once to see that they can be, and how large they are. */
+async function takeSamples(found: LabelledImages): Promise<readonly Sample[]> {
+  const source = await openSource(found);
+  const each = Math.ceil(mostSamples / Math.min(found.classes.length, mostClasses));
+  const taken = new Map<number, number>();
+  const samples: Sample[] = [];
+  for (let i = 0; i < found.paths.length && samples.length < mostSamples; i++) {
+    const label = found.labels[i]!;
+    if (label >= mostClasses || (taken.get(label) ?? 0) >= each) continue;
+    const content = await source.read(i);
+    const { read } = formatOf(content);
+    const size = await decodeBytes(content, source.place(i), {
+      background: '#ffffff',
+      orientation: 'ignore',
+    }).catch(() => undefined);
+    if (read === undefined || size === undefined) continue;
+    taken.set(label, (taken.get(label) ?? 0) + 1);
+    samples.push({ label, content, format: read, width: size.width, height: size.height });
+  }
+  if (samples.length === 0)
+    throw new UserError({
+      code: 'images-none-found',
+      usage: true,
+      message: `${found.base}: none of the first images can be read.`,
+      remedy: 'See docs/images.md for the formats that are.',
+    });
+  return samples;
+}
+
+function sizesOf(samples: readonly Sample[]): string {
+  const [least, most] = [Math.min, Math.max].map((pick) =>
+    pick(...samples.map(({ width, height }) => Math.min(width, height))),
+  ) as [number, number];
+  return least === most ? `${least} pixels wide or high` : `${least} to ${most} pixels wide or high`;
+}
+
+/**
+ * Runs a short form of the pipeline on the samples and reads how long its steps took.
+ *
+ * @throws UserError where a stage fails, as it would in the run
+ */
+async function measure(
+  starter: Starter,
+  samples: readonly Sample[],
+  { stdout, env, forceExit }: Services,
+): Promise<StepSeconds | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'pipeline init '));
+  const interrupts = onInterrupt(() => undefined, forceExit);
+  try {
+    for (const [i, { label, content, format }] of samples.entries()) {
+      await mkdir(join(folder, 'images', `class-${label}`), { recursive: true });
+      await writeFile(join(folder, 'images', `class-${label}`, `${i}.${format.toLowerCase()}`), content);
+    }
+    const file = join(folder, 'trial.yaml');
+    const counts = starter.counts.slice(0, new Set(samples.map(({ label }) => label)).size);
+    const trial = { ...starter, name: 'trial', path: 'images', counts };
+    await writeFile(file, starterYaml(trial, { autoencoder: trialSteps, train: trialSteps }));
+    say(stdout, `\nTries the pipeline on ${counted(samples.length, 'image')}, to measure its speed here …\n`);
+    const outputs = await runTrial(
+      file,
+      starter.size,
+      { ...env, PIPELINE_RUNS: join(folder, 'runs') },
+      interrupts.signal,
+    );
+    if (outputs === undefined) return undefined;
+    const train = await secondsPerStep(outputs.get('train')!);
+    return trainsAutoencoder(starter.size)
+      ? { train, autoencoder: await secondsPerStep(outputs.get('autoencoder')!) }
+      : { train };
+  } finally {
+    interrupts.release();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The first steps prepare what later ones use: the last four of a dozen count. */
+const trialSteps = 12;
+
+/** Folders of the outputs of its stages, by their ids; undefined where it was interrupted. */
+async function runTrial(
+  file: string,
+  size: StarterSize,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string> | undefined> {
+  const set = [
+    'stages.train.logEverySteps=4',
+    ...(trainsAutoencoder(size) ? ['stages.autoencoder.logEverySteps=4'] : []),
+    'stages.train.warmupSteps=1',
+    'stages.sample.count=4',
+    'stages.sample.sampler.steps=3',
+  ].flatMap((option) => ['--set', option]);
+  const [node, ...program] = [process.execPath, ...process.execArgv, process.argv[1]!];
+  const { stdout, stderr, failed } = await execa(
+    node,
+    [...program, 'run', file, '--json', '--no-lock', ...set],
+    {
+      ...{ env, extendEnv: false, reject: false, cancelSignal: signal, forceKillAfterDelay: false },
+    },
+  );
+  if (signal.aborted) return undefined;
+  const events = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as RunEvent);
+  const failure = events.find((event) => event.type === 'stage-failed');
+  if (failure !== undefined)
+    throw new UserError({
+      code: failure.failure.code ?? 'trial-failed',
+      message: `Stage ${failure.stage} fails: ${failure.failure.message}`,
+      ...(failure.failure.remedy !== undefined && { remedy: failure.failure.remedy }),
+    });
+  if (failed)
+    throw new UserError({
+      code: 'trial-failed',
+      message: `The pipeline cannot be tried here: ${stderr.trim().replace(/^error: /, '')}`,
+      remedy: 'pipeline doctor tells what is missing.',
+    });
+  return new Map(
+    events.flatMap((event) =>
+      event.type === 'stage-finished' ? [[event.stage, event.output] as const] : [],
+    ),
+  );
+}
+
+async function secondsPerStep(directory: string): Promise<number> {
+  return (await readMetrics(join(directory, speedName))).at(-1)!.secondsPerStep!;
+}
+
+function machine(gpus: number): string {
+  return gpus === 0 ? counted(availableParallelism(), 'core') : counted(gpus, 'GPU');
+}
+
+/** Lengths and times of the trainings. */
+function times(lengths: Lengths, seconds: StepSeconds): string {
+  const one = (what: string, steps: number, each: number): string =>
+    `${formatCount(steps)} steps of ${what} in about ${formatDuration(steps * each)}`;
+  return [
+    ...(seconds.autoencoder === undefined
+      ? []
+      : [one('the autoencoder', lengths.autoencoder, seconds.autoencoder)]),
+    one('training', lengths.train, seconds.train),
+  ].join(', ');
+}

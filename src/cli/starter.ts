@@ -1,0 +1,193 @@
+/** Sizes that a starter pipeline may have, in pixels. */
+export const starterSizes = [32, 64, 128, 256] as const;
+export type StarterSize = (typeof starterSizes)[number];
+
+/** A starter pipeline: what `pipeline init` has found and was told. */
+export interface Starter {
+  readonly name: string;
+  /** Path of the images, relative to the pipeline file. */
+  readonly path: string;
+  readonly size: StarterSize;
+  /** Number of images, and how many each class has. */
+  readonly counts: readonly number[];
+  readonly budgetSeconds: number;
+  /** A line about the machine and its measured speed, for the header. */
+  readonly measured: string;
+}
+
+/** Lengths of the two trainings, in steps. */
+export interface Lengths {
+  readonly autoencoder: number;
+  readonly train: number;
+}
+
+/** Time of one step of each training here, in seconds; of an autoencoder that is fetched, nothing. */
+export interface StepSeconds {
+  readonly autoencoder?: number;
+  readonly train: number;
+}
+
+/** Choices that depend on the size of images. Small ones train an autoencoder of their own; large ones take the public one. */
+const designs = {
+  32: {
+    autoencoder: { channels: [48, 64], batch: 32 },
+    model: '{ hiddenSize: 192, depth: 6, heads: 4, patchSize: 2, mediators: 4 }',
+    training: { globalBatch: 64, learningRate: '2e-3' },
+  },
+  64: {
+    autoencoder: { channels: [32, 64], batch: 16 },
+    model: '{ hiddenSize: 192, depth: 6, heads: 4, patchSize: 2, mediators: 16 }',
+    training: { globalBatch: 32, learningRate: '1.5e-3' },
+  },
+  128: {
+    model: '{ name: SiT-S/2, mediators: 16 }',
+    training: { globalBatch: 32, learningRate: '5e-4' },
+  },
+  256: {
+    model: '{ name: SiT-S/2, mediators: 64 }',
+    training: { globalBatch: 32, learningRate: '2e-4' },
+  },
+} as const satisfies Record<StarterSize, unknown>;
+
+/** Shares of the budget: what is left goes to examining, encoding and drawing. */
+const shares = { own: { autoencoder: 0.22, train: 0.63 }, fetched: { autoencoder: 0, train: 0.75 } };
+
+/** True where the pipeline trains its autoencoder. */
+export const trainsAutoencoder = (size: StarterSize): boolean => 'autoencoder' in designs[size];
+
+/** The longest trainings that fit the budget, at two significant digits; 20 steps at least. */
+export function lengthsWithin(
+  { size, budgetSeconds }: Pick<Starter, 'size' | 'budgetSeconds'>,
+  seconds: StepSeconds,
+): Lengths {
+  const share = shares[trainsAutoencoder(size) ? 'own' : 'fetched'];
+  const steps = (part: number, each: number): number =>
+    Math.max(20, Number(((budgetSeconds * part) / each).toPrecision(2)));
+  return {
+    autoencoder: seconds.autoencoder === undefined ? 0 : steps(share.autoencoder, seconds.autoencoder),
+    train: steps(share.train, seconds.train),
+  };
+}
+
+/**
+ * Largest size that the images fill without being enlarged and that the budget allows for on such a machine.
+ *
+ * @param side median of the shorter sides of the images, in pixels
+ */
+export function suggestedSize(side: number, budgetSeconds: number, onGpu: boolean): StarterSize {
+  const hours = (budgetSeconds / 3600) * (onGpu ? 20 : 1);
+  const affordable: StarterSize = hours < 1 ? 32 : hours < 12 ? 64 : hours < 48 ? 128 : 256;
+  return starterSizes.findLast((size) => size <= side && size <= affordable) ?? 32;
+}
+
+/** A line of YAML about one thing, with quotes where a plain text would mean something else. */
+const text = (value: string): string =>
+  /^[\w./-]+$/.test(value) && !/^[\d.-]+$/.test(value) ? value : JSON.stringify(value);
+
+/** Sentences as comments of at most 120 columns. */
+const comment = (sentences: string): string =>
+  sentences
+    .replace(/(.{1,118})(?: |$)/g, '$1\n')
+    .trim()
+    .replace(/^/gm, '# ');
+
+/** The commented pipeline file; `FILE` stands for its own name. */
+export function starterYaml(starter: Starter, lengths: Lengths): string {
+  const { name, path, size, counts, measured } = starter;
+  const design = designs[size];
+  const { globalBatch, learningRate } = design.training;
+  const isUneven = counts.length > 1 && Math.max(...counts) > 3 * Math.min(...counts);
+  const rows = Math.min(counts.length, 12);
+  const epochs = Math.max(1, Math.floor((lengths.train * globalBatch) / counts.reduce((a, b) => a + b, 0)));
+  // Averages look back over about a tenth of the training.
+  const ema = Math.min(0.9999, Number((1 - 10 / Math.max(lengths.train, 100)).toPrecision(4)));
+  const autoencoder =
+    'autoencoder' in design
+      ? `    # Trained from scratch. More steps give sharper reconstructions, which bound how sharp samples can be.
+    images: images
+    channels: [${design.autoencoder.channels.join(', ')}]
+    steps: ${lengths.autoencoder}
+    batch: ${design.autoencoder.batch}`
+      : `    # The public autoencoder of Stable Diffusion: fetched once (335 MB).
+    weights: stabilityai/sd-vae-ft-ema`;
+  return `# ${counts.length} ${counts.length === 1 ? 'class' : 'classes'} at ${size} pixels, written by pipeline init.
+#
+#   npx pipeline plan FILE     what would run, and what it needs
+#   npx pipeline run FILE      trains, draws and ends with the path of a report; interrupted, it continues
+#
+${comment(measured)}
+#
+# Smoke profile, to see that everything works: every stage runs and learns nothing.
+#   npx pipeline run FILE ${smokeOptions(size).join('\n#     ')}
+name: ${text(name)}
+seed: 0
+
+stages:
+  images:
+    uses: images
+    path: ${text(path)}
+    size: ${size}
+    # Train several resolutions by \`extends\`ing this file with another size.
+
+  autoencoder:
+    uses: autoencoder
+${autoencoder}
+
+  latents:
+    uses: encode
+    images: images
+    autoencoder: autoencoder
+    # Doubles the images where a mirrored one is as good: not with text, signs or flags.
+    flips: false
+
+  train:
+    uses: train
+    latents: latents
+    # Fewer mediators (a square number) make attention cheaper; 0 is full attention.
+    model: ${design.model}
+${isUneven ? '    # Some classes have few images; all are to be learnt.\n    classSampling: balanced\n' : ''}    # About ${epochs} ${epochs === 1 ? 'pass' : 'passes'} over the images.
+    steps: ${lengths.train}
+    globalBatch: ${globalBatch}
+    learningRate: ${learningRate}
+    schedule: cosine
+    warmupSteps: ${Math.min(100, Math.ceil(lengths.train / 20))}
+    gradientClip: 1
+    ema: ${ema}
+
+  sample:
+    uses: sample
+    model: train
+    autoencoder: autoencoder
+    count: ${9 * rows}
+    sampler: { steps: 100, lastStepSize: 0.02 }
+    # Higher follows the class more closely, with less variety; 1 is without guidance.
+    guidanceScale: ${counts.length > 1 ? 3 : 1}
+
+  evaluate:
+    uses: evaluate
+    samples: sample
+    reference: latents
+    autoencoder: autoencoder
+    metrics: [latentFrechetDistance]
+
+  report:
+    uses: report
+    title: ${text(name)}
+    stages: [images, autoencoder, latents, train, sample, evaluate]
+
+# Compare numbers of mediators: npx pipeline sweep FILE
+sweep:
+  grid:
+    stages.train.model.mediators: [4, 16]
+`;
+}
+
+/** Options that make a run of the file short. */
+export function smokeOptions(size: StarterSize): readonly string[] {
+  return [
+    ...(trainsAutoencoder(size) ? ['--set stages.autoencoder.steps=20'] : []),
+    '--set stages.train.steps=20',
+    '--set stages.train.warmupSteps=1',
+    '--set stages.sample.sampler.steps=10',
+  ];
+}

@@ -1,0 +1,100 @@
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lengthsWithin, starterSizes, starterYaml, suggestedSize } from '../../src/cli/starter.js';
+import { writePng } from '../../src/data/images/png.js';
+import { loadPipeline } from '../../src/stages/load.js';
+import { nodeProgram } from '../support/programs.js';
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'init ü ')));
+  for (const [k, name] of ['cats', 'dogs', '2024'].entries()) {
+    await mkdir(join(folder, 'my photos', name), { recursive: true });
+    for (let i = 0; i < 8; i++)
+      await writePng(join(folder, 'my photos', name, `${i}.png`), {
+        ...{ width: 40, height: 48 },
+        data: Uint8Array.from({ length: 40 * 48 * 3 }, (_, j) => (j * (k + 1) + 31 * i) % 256),
+      });
+  }
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const pipeline = (...args: string[]) =>
+  execa(process.execPath, [...nodeProgram('src/cli/main.ts'), ...args], {
+    ...{ cwd: folder, reject: false, env: { NO_COLOR: '1', PIPELINE_RUNS: join(folder, 'runs') } },
+  });
+
+describe('pipeline init', () => {
+  it('writes a file that fits the budget, runs as it is, and is not written over', async () => {
+    const { stdout, stderr, exitCode } = await pipeline('init', 'my photos', '--yes', '--budget', '40s');
+    expect([stderr, exitCode]).toEqual(['', 0]);
+    expect(stdout).toContain('my photos: 24 images in 3 classes, 40 pixels wide or high.');
+    const text = await readFile(join(folder, 'my-photos.yaml'), 'utf8');
+    const [autoencoder, train] = [...text.matchAll(/^ {4}steps: (\d+)$/gm)].map(([, steps]) => Number(steps));
+    const each =
+      /steps of the autoencoder in about ([\d.]+) s, [\d,]+ steps of training in about ([\d.]+) s/.exec(
+        stdout,
+      )!;
+    // What was promised is within the budget, or is the least.
+    expect(autoencoder === 20 || Number(each[1]) <= 40 * 0.25).toBe(true);
+    expect(train === 20 || Number(each[2]) <= 40 * 0.7).toBe(true);
+    const again = await pipeline('init', 'my photos', '--yes');
+    expect([again.stderr.split('\n')[0], again.exitCode]).toEqual([
+      'error: my-photos.yaml is there already.',
+      2,
+    ]);
+    const smoke = /npx pipeline (run my-photos\.yaml [^:]*?)\nname:/s.exec(text)![1]!;
+    const run = await pipeline(...smoke.replaceAll('\n#', ' ').trim().split(/\s+/));
+    expect([run.stderr, run.exitCode]).toEqual(['', 0]);
+    expect(run.stdout).toContain('Report: ');
+  }, 180_000);
+
+  it('says what is wrong with a place without images', async () => {
+    await mkdir(join(folder, 'empty'), { recursive: true });
+    const { stderr, exitCode } = await pipeline('init', 'empty', '--yes');
+    expect([stderr, exitCode]).toEqual([expect.stringContaining('empty: expected folders of images'), 2]);
+    const size = await pipeline('init', 'my photos', '--size', '48');
+    expect([size.stderr.includes('One of 32, 64, 128, 256 was expected.'), size.exitCode]).toEqual([true, 2]);
+  });
+});
+
+it.each(starterSizes)('starter pipelines of %d pixels are valid and carry what was found', async (size) => {
+  const file = join(folder, `starter-${size}.yaml`);
+  const starter = {
+    ...{
+      name: '7',
+      path: 'my photos',
+      size,
+      counts: [100, 20],
+      budgetSeconds: 60,
+      measured: 'Here. '.repeat(40),
+    },
+  };
+  const text = starterYaml(starter, { autoencoder: 150, train: 4000 });
+  await writeFile(file, text);
+  const loaded = await loadPipeline(file, { env: {} });
+  expect(loaded).toMatchObject({ ok: true });
+  expect(text).toContain('classSampling: balanced');
+  expect(text).toContain('count: 18');
+  expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+});
+
+it('suggests a size that images fill and the time allows, and lengths that fit', () => {
+  expect(suggestedSize(500, 1800, false)).toBe(32);
+  expect(suggestedSize(500, 1800, true)).toBe(64);
+  expect(suggestedSize(500, 4 * 3600, false)).toBe(64);
+  expect(suggestedSize(100, 1e6, true)).toBe(64);
+  expect(suggestedSize(20, 1e6, true)).toBe(32);
+  expect(lengthsWithin({ size: 32, budgetSeconds: 1000 }, { autoencoder: 0.1, train: 0.063 })).toEqual({
+    autoencoder: 2200,
+    train: 10_000,
+  });
+  expect(lengthsWithin({ size: 256, budgetSeconds: 1 }, { train: 10 })).toEqual({
+    autoencoder: 0,
+    train: 20,
+  });
+});
