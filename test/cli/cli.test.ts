@@ -131,7 +131,7 @@ describe('pipeline plan and run', () => {
 images: starts (never run)
 images: finished in N s, images 1
 autoencoder: starts (never run)
-autoencoder: finished in N s, steps 3
+autoencoder: finished in N s, loss 0.3333, steps 3
 report: starts (never run)
 report: finished in N s
 Done in N s: 3 stages run.

@@ -82,6 +82,8 @@ it('knows which keys change no output', () => {
     'autoencoder.records',
     'autoencoder.checkpoint',
     'encode.runtime.xla',
+    'encode.runtime.workers',
+    'encode.runtime.retries',
     'encode.batch',
     'train.runtime.xla',
     'train.runtime.workers',
