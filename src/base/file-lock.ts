@@ -8,6 +8,8 @@ import { nativeInterface } from './native-interface.js';
 
 /** An exclusive lock between processes, held until released. */
 export interface FileLock {
+  /** Open file that holds it: a process that is handed this holds the lock too, until it ends. */
+  readonly descriptor: number;
   release(): void;
 }
 
@@ -33,6 +35,7 @@ export function tryLock(path: string): FileLock | undefined {
       return tryLock(path);
     }
     return {
+      descriptor,
       release() {
         closeSync(descriptor);
       },

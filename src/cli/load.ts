@@ -1,4 +1,4 @@
-import { formatDuration } from '../base/format.js';
+import { formatBytes, formatDuration } from '../base/format.js';
 import { summaryFacts } from '../pages/figures.js';
 import type { Diagnostic } from '../runner/diagnostics.js';
 import { type LoadedPipeline, loadPipeline } from '../runner/load.js';
@@ -6,6 +6,7 @@ import type { PlannedStage } from '../runner/plan/plan.js';
 import { formatReason } from '../runner/plan/reasons.js';
 import { headlineOf } from '../runner/runs/figures.js';
 import type { Acceptance, Json } from '../runner/stage.js';
+import { bytesOf } from '../runner/store/manifest.js';
 import { type LoadedSweep, loadSweep } from '../runner/sweep/load.js';
 import { exitCodes, type Services, shortPath, usesColor } from './services.js';
 import { say } from './wrap.js';
@@ -71,12 +72,17 @@ export async function reportMissing(
   return exitCodes.invalid;
 }
 
+/** Word on a stage that does not run: what `--pull` would bring is not here yet. */
+export const cachedWord = ({ isElsewhere }: PlannedStage): string =>
+  isElsewhere === true ? 'pull  ' : 'cached';
+
 /** Line on what a cached stage took and gave; empty where it is not cached. */
-export function cachedLine({ kind, output }: PlannedStage): string {
+export function cachedLine({ kind, output, isElsewhere }: PlannedStage): string {
   if (output === undefined) return '';
+  const toBring = isElsewhere === true ? [`${formatBytes(bytesOf(output))} to bring`] : [];
   const headline = headlineOf(kind, output);
   const facts = summaryFacts({ ...output, ...(headline && { headline }) });
-  return [formatDuration(output.seconds), ...facts].join(' · ');
+  return [...toBring, formatDuration(output.seconds), ...facts].join(' · ');
 }
 
 /** Note on a stage whose output is used though what it was made from is not there any more. */
@@ -97,11 +103,19 @@ export const cachedNotes = ({
 }): readonly string[] => [...gone.map(goneSentence), ...(accepted ? [acceptedSentence(accepted)] : [])];
 
 /** Facts about a stage that every plan gives to programs. */
-export function plannedStageJson({ stage, fingerprint, place, reasons, gone, accepted }: PlannedStage) {
+export function plannedStageJson({
+  stage,
+  fingerprint,
+  place,
+  reasons,
+  gone,
+  accepted,
+  isElsewhere,
+}: PlannedStage) {
   return {
     stage: stage.id,
     kind: stage.kind,
-    state: reasons.length > 0 ? 'runs' : 'cached',
+    state: isElsewhere === true ? 'pull' : reasons.length > 0 ? 'runs' : 'cached',
     reasons: reasons.map((reason) => ({ ...reason, text: formatReason(reason) })),
     fingerprint,
     output: place.directory,

@@ -8,6 +8,8 @@ export interface PlanCommandOptions {
   readonly runs?: string;
   readonly json?: boolean;
   readonly locked?: boolean;
+  /** Address of outputs that count as made. */
+  readonly pull?: string;
 }
 
 export interface RunCommandOptions extends PlanCommandOptions {
@@ -42,13 +44,22 @@ export function withForce(command: Command): Command {
   );
 }
 
+export function withPull(command: Command): Command {
+  return command.option(
+    '--pull <remote>',
+    'bring outputs that this remote of rclone has, rather than make them',
+  );
+}
+
 /** The argument and options of commands that look at what is to be done with one file. */
 export function withPlanOptions(command: Command): Command {
   return withRuns(
     withForce(
-      withSet(command.argument('<file>', 'pipeline file'))
-        .option('--until <stage>', 'stop after this stage: only it and what it needs')
-        .option('--locked', 'fail on any difference from the lock beside the file'),
+      withPull(
+        withSet(command.argument('<file>', 'pipeline file'))
+          .option('--until <stage>', 'stop after this stage: only it and what it needs')
+          .option('--locked', 'fail on any difference from the lock beside the file'),
+      ),
     ),
   );
 }

@@ -9,6 +9,7 @@ import type { GcOptions } from './commands/gc.js';
 import type { ImportOptions } from './commands/import.js';
 import type { InitOptions } from './commands/init.js';
 import type { LockOptions } from './commands/lock.js';
+import type { PushCommandOptions, RemoteOptions } from './commands/remote.js';
 import type { ReportOptions } from './commands/report.js';
 import type { SchemaOptions } from './commands/schema.js';
 import type { StatusOptions } from './commands/status.js';
@@ -23,6 +24,7 @@ import {
   type RunCommandOptions,
   withForce,
   withPlanOptions,
+  withPull,
   withRuns,
   withSet,
 } from './options.js';
@@ -75,7 +77,7 @@ const planCommand: CommandDeclaration = (program, perform) =>
       new Option(
         '--resolved',
         'print the whole configuration, and where each value comes from, instead',
-      ).conflicts(['until', 'locked', 'force', 'runs']),
+      ).conflicts(['until', 'locked', 'force', 'pull', 'runs']),
     )
     .option('--json', 'print the plan as JSON')
     .action((file: string, options: PlanCommandOptions & { readonly resolved?: boolean }) =>
@@ -87,7 +89,9 @@ const planCommand: CommandDeclaration = (program, perform) =>
     );
 
 const sweepCommand: CommandDeclaration = (program, perform) =>
-  withRuns(withForce(withSet(program.command('sweep').argument('<file>', 'pipeline file with a `sweep`'))))
+  withRuns(
+    withForce(withPull(withSet(program.command('sweep').argument('<file>', 'pipeline file with a `sweep`')))),
+  )
     .description('run every trial of a sweep that is not already done, shared stages once')
     .option('--plan', 'show what is cached and what would run in each trial; nothing runs')
     .option('--until <stage>', 'stop after this stage: only it and what it needs')
@@ -387,6 +391,46 @@ const exportCommand: CommandDeclaration = (program, perform) =>
       ),
     );
 
+/** The arguments and options of commands that move outputs. */
+const withOutputs = (command: Command, sends: string): Command =>
+  withRuns(
+    withSet(
+      command
+        .argument('<remote>', 'folder, or NAME:PATH of a remote that rclone knows')
+        .argument(
+          '[what...]',
+          `pipeline file (with the trials of its sweep), FILE.yaml#STAGE, lock, or run; default: all that ${sends}`,
+        ),
+    ).option('--until <stage>', 'of pipeline files only this stage and what it needs'),
+  );
+
+const pushCommand: CommandDeclaration = (program, perform) =>
+  withOutputs(program.command('push'), 'is finished here')
+    .description('send finished outputs to a folder, a server or a cloud, through rclone')
+    .option('--force', 'send again what is there already, such as where it is damaged')
+    .option('--json', 'print what was sent as JSON')
+    .action((remote: string, what: string[], options: PushCommandOptions) =>
+      perform(
+        async (services) => (await import('./commands/remote.js')).push(remote, what, options, services),
+        {
+          keepsRecords: true,
+        },
+      ),
+    );
+
+const pullCommand: CommandDeclaration = (program, perform) =>
+  withOutputs(program.command('pull'), 'the remote has')
+    .description('bring outputs that were sent with push, each whole and verified')
+    .option('--json', 'print what was brought as JSON')
+    .action((remote: string, what: string[], options: RemoteOptions) =>
+      perform(
+        async (services) => (await import('./commands/remote.js')).pull(remote, what, options, services),
+        {
+          keepsRecords: true,
+        },
+      ),
+    );
+
 const doctorCommand: CommandDeclaration = (program, perform) =>
   withRuns(program.command('doctor'))
     .description('show what this machine offers, what is missing, and how to fix it')
@@ -449,6 +493,8 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   sweep: sweepCommand,
   accept: acceptCommand,
   lock: lockCommand,
+  push: pushCommand,
+  pull: pullCommand,
   gc: gcCommand,
   status: statusCommand,
   calibrate: calibrateCommand,

@@ -115,7 +115,7 @@ const plainEverySeconds = 10;
  * Shows how far one piece of work is on stderr: as a line that is rewritten on a terminal, as a line now and then
  * elsewhere. Gives what to call with progress, and what to call at the end.
  */
-function progressLine(
+export function progressLine(
   stderr: NodeJS.WriteStream,
   clock: () => number = () => performance.now() / 1000,
 ): { readonly show: (progress: Omit<StageProgress, 'type'>) => void; readonly end: () => void } {

@@ -11,7 +11,7 @@ import { makePlan, type PlannedStage } from './plan/plan.js';
 import type { RunScan } from './runs/find-runs.js';
 import type { Run } from './runs/run.js';
 import type { StageRegistry } from './stage.js';
-import { readOrigin } from './store/manifest.js';
+import { readAnyManifest } from './store/manifest.js';
 import { loadSweep } from './sweep/load.js';
 import { isLockFile, readText } from './yaml/text.js';
 
@@ -264,9 +264,9 @@ async function candidates({ place, origin }: PlannedStage): Promise<readonly str
     const [key = '', rest] = name.split('.');
     if (rest === 'partial') found.push(key);
     else if (rest === undefined) {
-      const before = await readOrigin(join(place.folder, name)).catch(() => undefined);
+      const before = await readAnyManifest(join(place.folder, name)).catch(() => undefined);
       // An output that does not say what it was made from may be the one.
-      if (before === undefined || withoutReferences(before) === own) found.push(key);
+      if (before === undefined || withoutReferences(before.origin) === own) found.push(key);
     }
   }
   return found;

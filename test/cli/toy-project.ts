@@ -30,11 +30,13 @@ export async function toyProject(): Promise<string> {
  * Runs the command line over the toy stages in a folder, within this process.
  *
  * @param columns width of the terminal that it prints to; elsewhere by default
+ * @param env further environment variables
  */
 export async function toyCommand(
   cwd: string,
   args: readonly string[],
   columns?: number,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> {
   const before = process.cwd();
   process.chdir(cwd);
@@ -43,7 +45,7 @@ export async function toyCommand(
     const exitCode = await runCli(args, {
       stdout: stdout as unknown as NodeJS.WriteStream,
       stderr: stderr as unknown as NodeJS.WriteStream,
-      env: { NO_COLOR: '1', CI: '1' },
+      env: { NO_COLOR: '1', CI: '1', ...env },
       loadRegistry: () => Promise.resolve(toyRegistry()),
       forceExit: () => undefined,
     });

@@ -1,5 +1,5 @@
 import { Chalk } from 'chalk';
-import { formatDuration } from '../../base/format.js';
+import { counted, formatBytes, formatDuration } from '../../base/format.js';
 import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { LockDiffersError, refuseDifferences } from '../../runner/lock/compare.js';
 import { readLock } from '../../runner/lock/lock-file.js';
@@ -11,9 +11,11 @@ import { earlierForcing } from '../../runner/run/earlier-forcing.js';
 import { checkStages } from '../../runner/run/stage-context.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import type { Json, StageFact } from '../../runner/stage.js';
+import { bytesOf } from '../../runner/store/manifest.js';
 import {
   cachedLine,
   cachedNotes,
+  cachedWord,
   type Loaded,
   loadWithSources,
   plannedStageJson,
@@ -41,11 +43,18 @@ async function planLoaded(
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
   const { until, force, set } = options;
   const runsRoot = findRunsRoot(pipeline.file, options.runs, services.env);
-  const planned = await makePlan({
+  const shared = {
     ...{ pipeline, runsRoot, until, force },
     registry: await services.loadRegistry(),
     forcedSince: await earlierForcing(runsRoot, pipeline, { set, until, force }),
-  });
+  };
+  const planned =
+    options.pull === undefined
+      ? await makePlan(shared)
+      : await (
+          await import('./remote.js')
+        ).planWith(options.pull, pipeline, services, (remote) => makePlan({ ...shared, ...remote }));
+  if (typeof planned === 'number') return planned;
   if (locked !== undefined) {
     try {
       refuseDifferences(planned, locked);
@@ -74,7 +83,9 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
     const { stage } = planned;
     const runs = planned.reasons.length > 0;
     const [first = '', ...rest] = runs ? runLines(planned) : [dim(cachedLine(planned))];
-    lines.push(`${stage.id.padEnd(idWidth)}  ${runs ? yellow('runs  ') : green('cached')}  ${first}`);
+    lines.push(
+      `${stage.id.padEnd(idWidth)}  ${runs ? yellow('runs  ') : green(cachedWord(planned))}  ${first}`,
+    );
     lines.push(...[...rest, ...cachedNotes(planned)].map((line) => `${indent}${line}`));
     lines.push(
       ...(facts.get(stage.id) ?? []).map(({ label, value }) => `${indent}${dim(`${label}: ${value}`)}`),
@@ -93,6 +104,13 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
         ? `${sure}.`
         : `${sure}, and ${perhaps} more unless earlier ones give what they gave before.`,
   );
+  const toBring = stages.flatMap(({ isElsewhere, output }) =>
+    isElsewhere === true ? [bytesOf(output!)] : [],
+  );
+  if (toBring.length > 0)
+    lines.push(
+      `${counted(toBring.length, 'output')} to bring, ${formatBytes(toBring.reduce((sum, bytes) => sum + bytes, 0))}.`,
+    );
   if (pipeline.sweep)
     lines.push(`Its sweep is planned by: pipeline sweep ${shortPath(pipeline.file)} --plan`);
   return `${lines.join('\n')}\n`;

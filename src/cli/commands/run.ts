@@ -43,6 +43,11 @@ async function runFile(
       services.stdout,
       `This runs the file's own values. Its sweep is run by: pipeline sweep ${shortPath(pipeline.file)}\n`,
     );
+  if (options.pull !== undefined) {
+    const { pullFirst } = await import('./remote.js');
+    const exitCode = await pullFirst(options.pull, file, { ...options, set, only: 'file' }, services);
+    if (exitCode !== undefined) return exitCode;
+  }
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
   const renderer = chooseRenderer(options, services);
   const interrupts = onInterrupt(() => {

@@ -37,11 +37,13 @@ import { plainSweepRenderer, type SweepRenderer } from '../sweep/plain.js';
 import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
 import { withoutEffect } from '../without-effect.js';
 import { say } from '../wrap.js';
+import { planWith, pullFirst } from './remote.js';
 
 export interface SweepCommandOptions {
   readonly set: string[];
   readonly until?: string;
   readonly force: string[];
+  readonly pull?: string;
   readonly runs?: string;
   readonly plan?: boolean;
   readonly parallel?: number;
@@ -69,10 +71,16 @@ export async function sweep(file: string, options: SweepCommandOptions, services
   const trials = trialsOf(loaded.trials);
   const runsRoot = findRunsRoot(pipeline.file, options.runs, env);
   const forced = await forcingOf(runsRoot, pipeline.name, options.force);
-  const planned = await planSweep({
-    ...{ trials, runsRoot, until: options.until, forced },
-    registry: await services.loadRegistry(),
-  }).catch((error: unknown) => reportMissing(error, loaded, services));
+  if (options.pull !== undefined && options.plan !== true) {
+    const exitCode = await pullFirst(options.pull, file, { ...options, only: 'trials' }, services);
+    if (exitCode !== undefined) return exitCode;
+  }
+  const shared = { trials, runsRoot, until: options.until, forced, registry: await services.loadRegistry() };
+  const planned = await (
+    options.plan === true && options.pull !== undefined
+      ? planWith(options.pull, pipeline, services, (remote) => planSweep({ ...shared, ...remote }))
+      : planSweep(shared)
+  ).catch((error: unknown) => reportMissing(error, loaded, services));
   if (typeof planned === 'number') return planned;
   if (options.sort !== undefined) {
     const before = await readResults(join(sweepFolder(runsRoot, pipeline.name), resultsName));

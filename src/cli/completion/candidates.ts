@@ -72,6 +72,8 @@ async function all(
       if (argument === undefined) return nothing;
       if (argument.argChoices !== undefined) return listed(argument.argChoices.map((value) => ({ value })));
       if (argument.name() === 'run') return listed(await runReferences(env));
+      if (argument.name() === 'what') return { values: await runReferences(env), files: 'pipelines' };
+      if (argument.name() === 'remote') return files;
       if (argument.name() === 'kind') return listed(schemaNames());
       if (argument.name() !== 'file') return nothing;
       return command.name() === 'import' ? files : { values: [], files: 'pipelines' };

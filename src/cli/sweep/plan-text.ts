@@ -6,7 +6,7 @@ import { formatReason } from '../../runner/plan/reasons.js';
 import type { Json } from '../../runner/stage.js';
 import { type PlannedTrial, sharedStages, stagesToRun } from '../../runner/sweep/plan-sweep.js';
 import { describeValues, shortNames, sweptKeys } from '../../runner/sweep/trial.js';
-import { cachedLine, cachedNotes, plannedStageJson } from '../load.js';
+import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../load.js';
 import { shortPath } from '../services.js';
 
 /**
@@ -25,7 +25,7 @@ export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial
       reasons.length > 0 ? reasons.map(formatReason).join('; ') : dim(cachedLine(planned)),
       ...cachedNotes(planned),
     ].join('; ');
-    return `  ${stage.id.padEnd(idWidth)}  ${reasons.length > 0 ? yellow('runs  ') : green('cached')}  ${text}`;
+    return `  ${stage.id.padEnd(idWidth)}  ${reasons.length > 0 ? yellow('runs  ') : green(cachedWord(planned))}  ${text}`;
   };
   const lines = [
     `${bold(pipeline.name)} ${dim(shortPath(pipeline.file))}, ${counted(planned.length, 'trial')}`,

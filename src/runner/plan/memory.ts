@@ -1,10 +1,20 @@
+import type { OutputPlace } from '../store/layout.js';
+import type { Manifest } from '../store/manifest.js';
 import { History } from '../store/session.js';
 import { type InputProgress, InputReader } from './read-inputs.js';
+
+/** Outputs that are not in the store and can be brought there, such as those of a remote. */
+export interface Elsewhere {
+  find(output: Pick<OutputPlace, 'kind' | 'fingerprint'>): Promise<Manifest | undefined>;
+  /** Fingerprints that a stage's output may have whose inputs are not here. */
+  fingerprints(stage: string, kind: string): readonly string[];
+}
 
 export interface PlanMemoryOptions {
   readonly runsRoot: string;
   readonly signal?: AbortSignal | undefined;
   readonly onInputProgress?: ((progress: InputProgress) => void) | undefined;
+  readonly elsewhere?: Elsewhere | undefined;
 }
 
 /**
@@ -13,10 +23,12 @@ export interface PlanMemoryOptions {
  */
 export class PlanMemory {
   readonly reader: InputReader;
+  readonly elsewhere: Elsewhere | undefined;
   private readonly runsRoot: string;
   private readonly known = new Map<string, Promise<unknown>>();
 
-  constructor({ runsRoot, signal, onInputProgress }: PlanMemoryOptions) {
+  constructor({ runsRoot, signal, onInputProgress, elsewhere }: PlanMemoryOptions) {
+    this.elsewhere = elsewhere;
     this.runsRoot = runsRoot;
     this.reader = new InputReader(runsRoot, {
       ...(signal && { signal }),

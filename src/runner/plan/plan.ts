@@ -12,7 +12,7 @@ import { hashesFolder, outputPlace, type OutputPlace } from '../store/layout.js'
 import { type Manifest, outputContent, readManifest } from '../store/manifest.js';
 import { type History, interruptedSession } from '../store/session.js';
 import { explain } from './explain.js';
-import { PlanMemory } from './memory.js';
+import { type Elsewhere, PlanMemory } from './memory.js';
 import { InputMissing, type InputProgress } from './read-inputs.js';
 import type { Reason } from './reasons.js';
 import { ownOrigin, type OwnOrigin, withInputsOf } from './stage-origin.js';
@@ -45,6 +45,8 @@ export interface PlannedStage {
    * nevertheless.
    */
   readonly output?: Manifest;
+  /** True where the output is not here but elsewhere, and would be brought. */
+  readonly isElsewhere?: true;
   /** Present where that was made from something else, and someone accepted it. */
   readonly accepted?: Acceptance;
   /** Time that interrupted sessions spent on it, which running continues; 0 where there was none. */
@@ -76,6 +78,8 @@ export interface PlanOptions {
   readonly forcedSince?: string | undefined;
   readonly signal?: AbortSignal;
   readonly onInputProgress?: (progress: InputProgress) => void;
+  /** Outputs that count as cached though they are not here yet. */
+  readonly elsewhere?: Elsewhere | undefined;
   /** Shared with other plans over the same folder of runs. */
   readonly memory?: PlanMemory;
 }
@@ -174,6 +178,11 @@ async function planStage(
     const accepted = mayBeAccepted ? await readAcceptance(place) : undefined;
     const acceptedPlace = accepted && outputPlace(runsRoot, stage.kind, accepted.output);
     const found = acceptedPlace ? await findOutput(acceptedPlace, hashesFolder(runsRoot), signal) : own;
+    if (found.state !== 'whole' && forcedBy === undefined) {
+      const output = await memory.elsewhere?.find(place);
+      if (output !== undefined)
+        return { reasons: [], interruptedSeconds: 0, output, isElsewhere: true as const };
+    }
     const isNew = found.state === 'whole' && found.manifest.createdAt >= forcedSince;
     const reasons = async (): Promise<readonly Reason[]> => {
       if (forcedBy !== undefined && !isNew)
@@ -206,10 +215,13 @@ async function planWithout(
   own: OwnOrigin,
   looking: Looking,
 ): Promise<PlannedStage> {
-  const { history, runsRoot } = looking;
-  for (const fingerprint of history.fingerprints(stage.id, stage.kind)) {
-    const { directory } = outputPlace(runsRoot, stage.kind, fingerprint);
-    const before = await readManifest(directory, fingerprint).catch(() => undefined);
+  const { history, runsRoot, memory } = looking;
+  const elsewhere = memory.elsewhere?.fingerprints(stage.id, stage.kind) ?? [];
+  for (const fingerprint of unique([...history.fingerprints(stage.id, stage.kind), ...elsewhere])) {
+    const place = outputPlace(runsRoot, stage.kind, fingerprint);
+    const before =
+      (await readManifest(place.directory, fingerprint).catch(() => undefined)) ??
+      (await memory.elsewhere?.find(place));
     const then = before && withInputsOf(own, before.origin);
     const planned = then && (await planStage(stage, kind, then, looking));
     if (planned?.output !== undefined && planned.reasons.every(({ type }) => type === 'unless-as-before'))

@@ -35,11 +35,11 @@ export function plannedInputs({ stages }: Pick<Plan, 'stages'>): (id: string) =>
   return (id) => {
     const planned = byId.get(id);
     if (planned === undefined) throw new Error(`A stage asked for ${id}, which is not planned.`);
-    const { stage, output } = planned;
+    const { stage, output, isElsewhere } = planned;
     return {
       kind: stage.kind,
       config: stage.config as unknown as Json,
-      ...(output && { output: stageOutput(planned, output) }),
+      ...(output && isElsewhere !== true && { output: stageOutput(planned, output) }),
     };
   };
 }

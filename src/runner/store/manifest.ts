@@ -59,15 +59,20 @@ export async function readManifest(directory: string, fingerprint: string): Prom
     if (code === 'EISDIR') throw new DamagedManifest(`${manifestName} is a folder`);
     throw error;
   }
+  return checkManifest(text, fingerprint);
+}
+
+/** The manifest of the output `fingerprint`, from its text. @throws DamagedManifest where it is not */
+export function checkManifest(text: string, fingerprint: string): Manifest {
   const manifest = parseManifest(text);
   if (manifest.fingerprint !== fingerprint || fingerprintOf(manifest.origin) !== fingerprint)
     throw new DamagedManifest(`${manifestName} is of another output`);
   return manifest;
 }
 
-/** Reads the origin of the output in a folder, whichever output it is. @throws where that cannot be read */
-export async function readOrigin(directory: string): Promise<Origin> {
-  return parseManifest(await readWholeText(join(directory, manifestName))).origin;
+/** Reads the manifest of the output in a folder, whichever output it is. @throws where that cannot be read */
+export async function readAnyManifest(directory: string): Promise<Manifest> {
+  return parseManifest(await readWholeText(join(directory, manifestName)));
 }
 
 /** A manifest as text, with the checksum of what it says as its last member. */
@@ -101,6 +106,10 @@ const checksum = (content: object): string => sha256Of(Buffer.from(JSON.stringif
 
 const isMap = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Size of all files of an output. */
+export const bytesOf = ({ files }: Pick<Manifest, 'files'>): number =>
+  files.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /**
  * SHA-256 of an output: over the names and hashes of its files, in the order of their names, but for those that tell how

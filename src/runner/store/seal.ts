@@ -76,15 +76,15 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
   };
   await writeFileWhole(join(place.partial, manifestName), formatManifest(manifest));
   await putInPlace(place);
-  await remember(place, files, states, facts.hashes);
+  await rememberHashes(place, files, states, facts.hashes);
   return manifest;
 }
 
 const atOnce = 8;
 
 /** Spares the next plan the reading of what has just been read. */
-async function remember(
-  place: OutputPlace,
+export async function rememberHashes(
+  place: Pick<OutputPlace, 'directory'>,
   files: readonly ManifestFile[],
   states: readonly FileState[],
   hashes: string,

@@ -1,0 +1,176 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { UserError } from '../base/errors.js';
+import { type Lock, lockPath, readLock } from '../runner/lock/lock-file.js';
+import type { Pipeline } from '../runner/pipeline.js';
+import type { Elsewhere } from '../runner/plan/memory.js';
+import { makePlan, type PlannedStage } from '../runner/plan/plan.js';
+import { findRun, listRuns } from '../runner/runs/find-runs.js';
+import { findRunsRoot } from '../runner/runs-root.js';
+import { readAnyManifest } from '../runner/store/manifest.js';
+import { type PlannedTrial, planSweep } from '../runner/sweep/plan-sweep.js';
+import { trialsOf } from '../runner/sweep/trial.js';
+import { loadWithTrials, reportMissing } from './load.js';
+import { exitCodes, type Services, shortPath } from './services.js';
+
+/** An output that a command is to move. */
+export interface NamedOutput {
+  readonly kind: string;
+  readonly fingerprint: string;
+  /** Id of its stage, where that is known. */
+  readonly stage?: string;
+  /** Name of the pipeline whose stage has it, where that is known. */
+  readonly pipeline?: string;
+  /** Hash of its files as a lock has it. */
+  readonly locked?: { readonly file: string; readonly output: string };
+  /** Absent where nobody looked. */
+  readonly state?: 'here' | 'elsewhere' | 'nowhere';
+}
+
+/** Outputs of one folder of runs. */
+export interface NamedOutputs {
+  readonly runsRoot: string;
+  readonly outputs: readonly NamedOutput[];
+}
+
+export interface NamingOptions {
+  readonly set: readonly string[];
+  readonly until?: string | undefined;
+  readonly runs?: string | undefined;
+  readonly force?: readonly string[];
+  /** Leaves out the trials of a file's sweep, or the file's own values. */
+  readonly only?: 'file' | 'trials';
+}
+
+/**
+ * The outputs that a word of the command line means: those of a pipeline file and of the trials of its sweep, of one
+ * stage (`FILE.yaml#STAGE`), of a lock, or of a run. Where the file is invalid, shows what is wrong and gives the exit code.
+ *
+ * @param elsewhere of what the remote has, where outputs are to be brought
+ */
+export async function outputsOf(
+  what: string,
+  options: NamingOptions,
+  services: Services,
+  elsewhere?: Elsewhere['find'],
+): Promise<NamedOutputs | number> {
+  const runsRoot = (file: string): string => findRunsRoot(file, options.runs, services.env);
+  if (/\.lock\.ya?ml$/i.test(what)) {
+    const pipelineFile = resolve(what.replace(/\.lock(?=\.ya?ml$)/i, ''));
+    return { runsRoot: runsRoot(pipelineFile), outputs: lockedOutputs(await readLock(pipelineFile), what) };
+  }
+  const [, file, stage] = /^(.+\.ya?ml)(?:#(.+))?$/i.exec(what) ?? [];
+  if (file !== undefined)
+    return outputsOfFile(file, { ...options, until: stage ?? options.until }, stage, services, elsewhere);
+  const inProject = join(process.cwd(), 'pipeline.yaml');
+  const manifest = await readAnyManifest(resolve(what)).catch(() => undefined);
+  if (manifest !== undefined) return { runsRoot: runsRoot(inProject), outputs: [manifest] };
+  const run = findRun(what, await listRuns(runsRoot(inProject)));
+  const { pipeline, stages } = run.record;
+  return {
+    runsRoot: runsRoot(inProject),
+    outputs: Object.entries(stages).flatMap(([stage, { kind, fingerprint }]) =>
+      fingerprint === undefined ? [] : [{ kind, fingerprint, stage, pipeline }],
+    ),
+  };
+}
+
+async function outputsOfFile(
+  file: string,
+  options: NamingOptions,
+  only: string | undefined,
+  services: Services,
+  elsewhere: Elsewhere['find'] | undefined,
+): Promise<NamedOutputs | number> {
+  const loaded = await loadWithTrials(file, options.set, services);
+  if (loaded === undefined) return exitCodes.invalid;
+  const { pipeline, trials } = loaded;
+  const runsRoot = findRunsRoot(pipeline.file, options.runs, services.env);
+  const shared = {
+    runsRoot,
+    registry: await services.loadRegistry(),
+    until: options.until,
+    ...(elsewhere && { elsewhere: await elsewhereOf(pipeline, elsewhere) }),
+  };
+  try {
+    const { stages } = await makePlan({ ...shared, pipeline, force: options.force });
+    const planned = [
+      ...(options.only === 'trials' ? [] : [{ trial: { pipeline }, stages }]),
+      ...(options.only === 'file' || trials === undefined
+        ? []
+        : await planSweep({ ...shared, trials: trialsOf(trials) })),
+    ];
+    const outputs = planned.flatMap((each) => plannedOutputs(each.trial, each.stages));
+    return {
+      runsRoot,
+      outputs: only === undefined ? outputs : outputs.filter(({ stage }) => stage === only),
+    };
+  } catch (error) {
+    return reportMissing(error, loaded, services);
+  }
+}
+
+/** Outputs on a remote, for a plan: with those that the lock of the file names, as what their stages read may not be here. */
+export async function elsewhereOf(
+  pipeline: Pick<Pipeline, 'file'>,
+  find: Elsewhere['find'],
+): Promise<Elsewhere> {
+  const isLocked = await stat(lockPath(pipeline.file)).then(
+    () => true,
+    () => false,
+  );
+  const lock = isLocked ? await readLock(pipeline.file) : undefined;
+  return {
+    find,
+    fingerprints: (stage, kind) => {
+      const locked = lock?.stages[stage];
+      return locked?.kind === kind ? [locked.fingerprint] : [];
+    },
+  };
+}
+
+export function plannedOutputs(
+  { pipeline }: { readonly pipeline: Pick<Pipeline, 'name'> },
+  stages: PlannedTrial['stages'],
+): readonly NamedOutput[] {
+  return stages.map((planned) => ({
+    kind: planned.stage.kind,
+    fingerprint: planned.output?.fingerprint ?? planned.fingerprint,
+    stage: planned.stage.id,
+    pipeline: pipeline.name,
+    state: stateOf(planned),
+  }));
+}
+
+function stateOf({ isElsewhere, reasons }: PlannedStage): NonNullable<NamedOutput['state']> {
+  if (isElsewhere === true) return 'elsewhere';
+  return reasons.length === 0 ? 'here' : 'nowhere';
+}
+
+function lockedOutputs({ pipeline, stages }: Lock, file: string): readonly NamedOutput[] {
+  return Object.entries(stages).map(([stage, { kind, fingerprint, accepted, output }]) => ({
+    ...{ kind, stage, pipeline },
+    fingerprint: accepted?.output ?? fingerprint,
+    ...(output !== undefined && { locked: { file: shortPath(resolve(file)), output } }),
+  }));
+}
+
+/** Every finished output of a store. */
+export async function allOutputs(runsRoot: string): Promise<readonly NamedOutput[]> {
+  const store = join(runsRoot, 'store');
+  const kinds = await readdir(store).catch(() => []);
+  const found: NamedOutput[] = [];
+  for (const kind of kinds.filter((name) => !name.startsWith('.')).sort())
+    for (const key of (await readdir(join(store, kind))).sort()) {
+      if (!/^[0-9a-f]{16}$/.test(key)) continue;
+      const { fingerprint } = await readAnyManifest(join(store, kind, key)).catch((error: unknown) => {
+        throw new UserError({
+          code: 'output-not-whole',
+          message: `${join(store, kind, key)}: this output cannot be read: ${(error as Error).message}.`,
+          remedy: 'Run its pipeline again, which makes it again, or name what to send.',
+        });
+      });
+      found.push({ kind, fingerprint });
+    }
+  return found;
+}
