@@ -183,7 +183,7 @@ sweep:
 }
 
 /** Options that make a run of the file short. */
-export function smokeOptions(size: StarterSize): readonly string[] {
+function smokeOptions(size: StarterSize): readonly string[] {
   return [
     ...(trainsAutoencoder(size) ? ['--set stages.autoencoder.steps=20'] : []),
     '--set stages.train.steps=20',
