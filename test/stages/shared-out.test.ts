@@ -1,17 +1,20 @@
-import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { concat, defer, ignoreElements, lastValueFrom, toArray } from 'rxjs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { distributedExecutor } from '../../src/distributed/execute.js';
 import { workerCommand } from '../../src/distributed/worker.js';
+import { writeNpz } from '../../src/formats/npz.js';
 import { executeHere } from '../../src/runner/run/expected-reads.js';
 import { runPipeline } from '../../src/runner/run/run-pipeline.js';
 import { loadPipeline } from '../../src/stages/load.js';
 import { stageRegistry } from '../../src/stages/registry.js';
+import { locateLibrary } from '../../src/tensorflow/install/locate.js';
 import { digest } from '../support/digest.js';
 import { freePorts } from '../support/free-ports.js';
 import { nodeProgram } from '../support/programs.js';
+import { tinyInception } from '../support/tiny-inception.js';
 import { main, startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 /** Stages whose work several workers share out, and moments in the work of the last of two workers, and of three. */
@@ -20,20 +23,38 @@ const shared = [
     stage: 'latents',
     moments: ['created latents-00002.piece-21.safetensors', 'created latents-00003.piece-30.safetensors'],
   },
+  { stage: 'evaluate', moments: ['computed features 30', 'computed features 35'] },
 ] as const;
+
+// Every figure that is of features, of 40 samples against 36 images.
+const evaluate = `
+  evaluate:
+    uses: evaluate
+    samplesFile: samples.npz
+    reference: images
+    metrics: [latentFrechetDistance, fid, sfid, inceptionScore, precisionRecall]
+    autoencoder: autoencoder
+    inceptionFile: graph.pb
+    batch: 5
+`;
+/** The library stays where it is; features go elsewhere, for each process. */
+const library = { PIPELINE_TENSORFLOW: dirname(locateLibrary()!.cc) };
+let caches = 0;
 
 let folder: string;
 const alone = new Map<string, Record<string, string>>();
 
 beforeAll(async () => {
   folder = await tinyPipeline();
-  const { exitCode, stderr } = await startPipeline(
-    folder,
-    ['run', 'tiny.yaml', '--until', 'latents'],
-    'alone',
-  );
-  expect(exitCode, stderr).toBe(0);
-  for (const { stage } of shared) alone.set(stage, await digests('alone', stage));
+  await appendFile(join(folder, 'tiny.yaml'), evaluate);
+  await writeFile(join(folder, 'graph.pb'), tinyInception());
+  const data = Uint8Array.from({ length: 40 * 16 * 16 * 3 }, (_, i) => Math.imul(i + 7, 2654435761) >>> 24);
+  await writeNpz(join(folder, 'samples.npz'), [{ name: 'arr_0', dtype: 'u1', shape: [40, 16, 16, 3], data }]);
+  for (const { stage } of shared) {
+    const { exitCode, stderr } = await start('alone', stage, 1);
+    expect(exitCode, stderr).toBe(0);
+    alone.set(stage, await digests('alone', stage));
+  }
 }, 120_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -52,7 +73,7 @@ async function digests(runs: string, stage: string): Promise<Record<string, stri
 async function before(stage: string): Promise<string> {
   const runs = await mkdtemp(join(folder, 'runs '));
   await cp(join(folder, 'alone'), runs, { recursive: true, verbatimSymlinks: true });
-  const kind = { latents: 'encode' }[stage]!;
+  const kind = { latents: 'encode' }[stage] ?? stage;
   await rm(join(runs, 'store', kind), { recursive: true });
   return runs.slice(folder.length + 1);
 }
@@ -62,7 +83,7 @@ const start = (runs: string, stage: string, workers: number, env = {}) =>
     folder,
     ['run', 'tiny.yaml', '--until', stage, '--set', `stages.${stage}.runtime.workers=${workers}`],
     runs,
-    env,
+    { ...library, PIPELINE_CACHE: join(folder, `cache ${caches++}`), ...env },
   );
 
 it.each(shared.flatMap(({ stage }) => [2, 3, 8].map((workers) => [stage, workers] as const)))(
@@ -93,17 +114,24 @@ it.each(shared)(
 );
 
 it.each(shared)(
-  '$stage gives the same bytes by the processes of a cluster',
-  async ({ stage }) => {
+  '$stage gives the same bytes by the processes of a cluster, of which one was killed',
+  async ({ stage, moments }) => {
     const runs = await before(stage);
-    const ports = await freePorts(3);
-    const addresses = [ports[0]!, ports[2]!].map((port) => `127.0.0.1:${port}`);
-    const processes = addresses.map((_, index) =>
-      start(runs, stage, 1, {
-        TF_CONFIG: JSON.stringify({ cluster: { worker: addresses }, task: { type: 'worker', index } }),
-      }),
-    );
-    for (const { exitCode, stdout, stderr } of await Promise.all(processes))
+    const [first, , second] = await freePorts(3);
+    const worker = [first, second].map((port) => `127.0.0.1:${port!}`);
+    const together = (killAt?: string) =>
+      Promise.all(
+        worker.map((_, index) =>
+          // Their number takes the place of the stage's.
+          start(runs, stage, 1, {
+            TF_CONFIG: JSON.stringify({ cluster: { worker }, task: { type: 'worker', index } }),
+            ...(index === 1 && killAt !== undefined && { PIPELINE_KILL_AT: killAt }),
+          }),
+        ),
+      );
+    const [killed] = await together(moments[0]);
+    expect(killed!.stderr).toContain('Worker 1 of 2 (counted from 0) was killed by SIGKILL');
+    for (const { exitCode, stdout, stderr } of await together())
       expect([exitCode, stderr], stdout).toEqual([0, '']);
     expect(await digests(runs, stage)).toEqual(alone.get(stage));
   },
@@ -121,6 +149,11 @@ it.each(shared)(
       set: [`stages.${stage}.runtime.workers=2`],
     });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
+    for (const [name, value] of Object.entries({
+      ...library,
+      PIPELINE_CACHE: join(folder, `cache ${caches++}`),
+    }))
+      vi.stubEnv(name, value);
     const change = () => cp(join(folder, 'data', 'triangles', '8.png'), path);
     const execute = distributedExecutor({
       executable: process.execPath,
@@ -147,6 +180,7 @@ it.each(shared)(
         }),
       );
     } finally {
+      vi.unstubAllEnvs();
       await cp(join(scratch, 'kept'), path, { preserveTimestamps: true });
       await rm(scratch, { recursive: true });
     }

@@ -27,15 +27,29 @@ export function run(file: string, options: RunCommandOptions, services: Services
   return inCluster(services, (leader) => runFile(file, options, services, leader));
 }
 
+/** `--set` options with which every stage is run by all processes of a cluster; undefined where the file is invalid. */
+async function clusterSettings(
+  file: string,
+  set: readonly string[],
+  services: Services,
+  { size }: ClusterLeader,
+): Promise<readonly string[] | undefined> {
+  const all = [...set, `runtime.workers=${size}`];
+  const loaded = await loadWithSources(file, all, services);
+  if (loaded === undefined) return undefined;
+  const own = [...loaded.pipeline.stages.values()].filter(({ own }) => own?.runtime?.workers !== undefined);
+  return [...all, ...own.map(({ id }) => `stages.${id}.runtime.workers=${size}`)];
+}
+
 async function runFile(
   file: string,
   options: RunCommandOptions,
   services: Services,
   leader: ClusterLeader | undefined,
 ): Promise<number> {
-  const set = leader === undefined ? options.set : [...options.set, `runtime.workers=${leader.size}`];
-  const loaded = await loadWithSources(file, set, services);
-  if (loaded === undefined) return exitCodes.invalid;
+  const set = leader === undefined ? options.set : await clusterSettings(file, options.set, services, leader);
+  const loaded = set && (await loadWithSources(file, set, services));
+  if (set === undefined || loaded === undefined) return exitCodes.invalid;
   const { pipeline, sources } = loaded;
   if (leader === undefined) checkGpuPerWorker(pipeline, services.env);
   if (pipeline.sweep && options.json !== true)

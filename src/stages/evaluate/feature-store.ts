@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, stat, truncate } from 'node:fs/promises';
+import { mkdir, open, readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { acquireLock } from '../../base/file-lock.js';
-import { asUserError, readExactly } from '../../base/files.js';
+import { asUserError, faultPoint, readExactly } from '../../base/files.js';
 import { type FeatureStatistics, StatisticsAccumulator, type StoredRows } from '../../metrics/index.js';
+import type { StageWorkers } from '../../runner/stage.js';
 import { cacheFolder } from '../../tensorflow/install/platform.js';
+import { shareOf } from '../shared/workers.js';
 import type { ImageSet } from './image-set.js';
-import type { FeatureNetwork } from './networks.js';
+import type { FeatureNetwork, Features } from './networks.js';
 import { readStatistics, writeStatistics } from './statistics-file.js';
 
 /** Bytes of a float32 number. */
@@ -17,6 +19,8 @@ const rowsAtOnce = 256;
 export interface FeatureOptions {
   readonly batch: number;
   readonly signal: AbortSignal;
+  /** Folder of the shares that workers have computed. */
+  readonly shares: string;
   /** Callback with the number of further images that are done, those that were done before first. */
   readonly onImages: (images: number) => void;
 }
@@ -27,65 +31,71 @@ export interface FeatureOptions {
  */
 export class StoredFeatures {
   private constructor(
-    private readonly folder: string,
+    private readonly files: FeatureFiles,
     readonly count: number,
-    private readonly widths: Readonly<Record<string, number>>,
   ) {}
 
-  /** Computes what is not there yet. */
-  static async of(
-    network: FeatureNetwork,
-    set: ImageSet,
-    { batch, signal, onImages }: FeatureOptions,
-  ): Promise<StoredFeatures> {
-    const key = createHash('sha256').update(`1 ${network.identity} ${set.identity}`).digest('hex');
-    const folder = join(cacheFolder(), 'features', key.slice(0, 16));
-    const stored = new StoredFeatures(folder, set.count, network.widths);
+  /** Takes over what workers have computed, and computes what is not there then. */
+  static async of(network: FeatureNetwork, set: ImageSet, options: FeatureOptions): Promise<StoredFeatures> {
+    const { signal, onImages, batch } = options;
+    const files = filesOf(network, set);
     try {
-      await mkdir(folder, { recursive: true });
-      const lock = await acquireLock(join(folder, 'lock'), { signal });
+      await mkdir(files.folder, { recursive: true });
+      const lock = await acquireLock(join(files.folder, 'lock'), { signal });
       try {
-        const done = await stored.rowsDone();
-        await stored.cutTo(done);
-        onImages(done);
-        if (done < set.count)
-          for await (const part of set.batches(done, batch)) {
-            signal.throwIfAborted();
-            const features = await network.features(part, set.holds);
-            for (const [name, { data }] of Object.entries(features)) await stored.append(name, data);
-            onImages(part.shape[0]);
+        await files.cutToBatches(batch, set.count);
+        onImages(files.end);
+        if (files.end < set.count)
+          for (const share of await sharesOf(network, set, options)) {
+            await fill(files, share.first, network, set, options);
+            onImages(await files.take(share));
           }
+        await fill(files, set.count, network, set, options);
       } finally {
         lock.release();
       }
     } catch (error) {
+      throw asUserError(error, files.folder);
+    }
+    return new StoredFeatures(files, set.count);
+  }
+
+  /** Computes a worker's share of what is not stored yet, for `of` to take over. */
+  static async share(
+    network: FeatureNetwork,
+    set: ImageSet,
+    worker: Pick<StageWorkers, 'rank' | 'size'>,
+    options: FeatureOptions,
+  ): Promise<void> {
+    const { batch, onImages } = options;
+    const share = shareOf(Math.ceil(set.count / batch), worker);
+    const [first, end] = [share.first * batch, Math.min(set.count, share.end * batch)];
+    if (first >= end) return;
+    const stored = filesOf(network, set);
+    await stored.look();
+    if (stored.end >= end) {
+      onImages(end - first);
+      return;
+    }
+    const folder = join(options.shares, nameOf(network, set, batch), String(first));
+    const files = new FeatureFiles(folder, network.widths, first);
+    try {
+      await mkdir(folder, { recursive: true });
+      await files.cutToBatches(batch, set.count);
+      onImages(Math.min(files.end, end) - first);
+      await fill(files, end, network, set, options);
+    } catch (error) {
       throw asUserError(error, folder);
     }
-    return stored;
   }
 
   rows(name: string): StoredRows {
-    const width = this.widths[name]!;
-    const path = this.path(name);
-    return {
-      count: this.count,
-      width,
-      read: async (first, count) => {
-        const data = new Float32Array(count * width);
-        const file = await open(path, 'r');
-        try {
-          await readExactly(file, new Uint8Array(data.buffer), first * width * numberBytes, path);
-        } finally {
-          await file.close();
-        }
-        return data;
-      },
-    };
+    return this.files.rows(name, this.count);
   }
 
   /** Mean and covariance, computed once. */
   async statistics(name: string, signal: AbortSignal): Promise<FeatureStatistics> {
-    const path = join(this.folder, `${name}.npz`);
+    const path = join(this.files.folder, `${name}.npz`);
     const known = await readStatistics(path, 'mu', 'sigma').catch(() => undefined);
     if (known !== undefined) return { ...known, count: this.count };
     const { read, width } = this.rows(name);
@@ -99,9 +109,66 @@ export class StoredFeatures {
     await writeStatistics(path, { mu: found });
     return found;
   }
+}
 
-  /** Images of which every feature is there. */
-  private async rowsDone(): Promise<number> {
+/** Name that features go by: the same for the same network, set and, where that is given, batch. */
+function nameOf(network: FeatureNetwork, set: ImageSet, batch?: number): string {
+  const text = `1 ${network.identity} ${set.identity}${batch === undefined ? '' : ` ${batch}`}`;
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** The files of all features of a set, in the cache. */
+function filesOf(network: FeatureNetwork, set: ImageSet): FeatureFiles {
+  return new FeatureFiles(join(cacheFolder(), 'features', nameOf(network, set)), network.widths, 0);
+}
+
+/** The shares of a set's features that there are, in their order. */
+async function sharesOf(
+  network: FeatureNetwork,
+  set: ImageSet,
+  { batch, shares }: FeatureOptions,
+): Promise<FeatureFiles[]> {
+  const folder = join(shares, nameOf(network, set, batch));
+  const firsts = (await readdir(folder).catch(() => [])).map(Number).sort((a, b) => a - b);
+  const found = firsts.map((first) => new FeatureFiles(join(folder, String(first)), network.widths, first));
+  for (const share of found) await share.cutToBatches(batch, set.count);
+  return found;
+}
+
+/** Computes the features of images up to `end`, a batch at a time: the same batches whoever computes them. */
+async function fill(
+  files: FeatureFiles,
+  end: number,
+  network: FeatureNetwork,
+  set: ImageSet,
+  { batch, signal, onImages }: FeatureOptions,
+): Promise<void> {
+  if (files.end >= end) return;
+  for await (const part of set.batches(files.end, batch)) {
+    signal.throwIfAborted();
+    await files.append(await network.features(part, set.holds));
+    faultPoint(`computed features ${files.end}`);
+    onImages(part.shape[0]);
+    if (files.end >= end) return;
+  }
+}
+
+/** Files of features in a folder, one a feature: a row for each of successive images. */
+class FeatureFiles {
+  /** Number of the image that comes next. */
+  end: number;
+
+  /** @param first number of the first image */
+  constructor(
+    readonly folder: string,
+    private readonly widths: Readonly<Record<string, number>>,
+    readonly first: number,
+  ) {
+    this.end = first;
+  }
+
+  /** Looks of how many images every feature is there. */
+  async look(): Promise<void> {
     const rows = Object.entries(this.widths).map(async ([name, width]) => {
       const bytes = await stat(this.path(name)).then(
         ({ size }) => size,
@@ -109,23 +176,64 @@ export class StoredFeatures {
       );
       return Math.floor(bytes / (width * numberBytes));
     });
-    return Math.min(this.count, ...(await Promise.all(rows)));
+    this.end = this.first + Math.min(...(await Promise.all(rows)));
   }
 
-  private async cutTo(rows: number): Promise<void> {
+  /** Drops the rows after the last batch that is whole. */
+  async cutToBatches(batch: number, count: number): Promise<void> {
+    await this.look();
+    this.end = this.end >= count ? count : this.end - (this.end % batch);
     for (const [name, width] of Object.entries(this.widths)) {
       await (await open(this.path(name), 'a')).close();
-      await truncate(this.path(name), rows * width * numberBytes);
+      await truncate(this.path(name), (this.end - this.first) * width * numberBytes);
     }
   }
 
-  private async append(name: string, data: Float32Array | Float64Array): Promise<void> {
-    const file = await open(this.path(name), 'a');
-    try {
-      await file.writeFile(Buffer.from(Float32Array.from(data).buffer));
-    } finally {
-      await file.close();
+  async append(features: Features): Promise<void> {
+    for (const [name, { data }] of Object.entries(features)) {
+      const file = await open(this.path(name), 'a');
+      try {
+        await file.writeFile(Buffer.from(Float32Array.from(data).buffer));
+      } finally {
+        await file.close();
+      }
     }
+    const [[name, { data }]] = Object.entries(features) as [[string, Features[string]]];
+    this.end += data.length / this.widths[name]!;
+  }
+
+  /** Appends the rows of a share that come next; returns how many. */
+  async take(share: FeatureFiles): Promise<number> {
+    const start = this.end;
+    while (this.end >= share.first && this.end < share.end) {
+      const rows = Math.min(rowsAtOnce, share.end - this.end);
+      const names = Object.entries(this.widths);
+      const parts = names.map(async ([name, width]) => {
+        const data = await share.rows(name, share.end - share.first).read(this.end - share.first, rows);
+        return [name, { count: rows, width, data }] as const;
+      });
+      await this.append(Object.fromEntries(await Promise.all(parts)));
+    }
+    return this.end - start;
+  }
+
+  rows(name: string, count: number): StoredRows {
+    const width = this.widths[name]!;
+    const path = this.path(name);
+    return {
+      count,
+      width,
+      read: async (first, rows) => {
+        const data = new Float32Array(rows * width);
+        const file = await open(path, 'r');
+        try {
+          await readExactly(file, new Uint8Array(data.buffer), first * width * numberBytes, path);
+        } finally {
+          await file.close();
+        }
+        return data;
+      },
+    };
   }
 
   private path(name: string): string {

@@ -35,6 +35,7 @@ export const stage: ShownKind<EvaluateConfig> = {
   dependsOnPrecision: false,
   dependsOnEngine: true,
   dependsOnSeed: false,
+  dataParallel: true,
   externalInputs: ({ samplesFile, referenceFile, inceptionFile }, folder) =>
     [samplesFile, referenceFile, inceptionFile].flatMap((path) =>
       path === undefined ? [] : [resolve(folder, path)],

@@ -8,7 +8,7 @@ import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import type { ImageSet, SetBatch } from './image-set.js';
 
 /** Features by name, a row an image. */
-type Features = Readonly<Record<string, Rows>>;
+export type Features = Readonly<Record<string, Rows>>;
 
 /** Network that turns images into features. Close it after use. */
 export interface FeatureNetwork {

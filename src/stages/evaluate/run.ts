@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { defer, finalize, merge, mergeMap, type Observable, Subject } from 'rxjs';
+import { finalize, from, ignoreElements, merge, mergeMap, type Observable, Subject } from 'rxjs';
 import { UserError } from '../../base/errors.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { abortable, everyMs } from '../../base/streams.js';
@@ -11,15 +12,18 @@ import {
   storedPrecisionRecall,
   type StoredRows,
 } from '../../metrics/index.js';
-import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
+import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import { onEngine } from '../shared/engine.js';
-import { StoredFeatures } from './feature-store.js';
+import { sharedOut } from '../shared/workers.js';
+import { type FeatureOptions, StoredFeatures } from './feature-store.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
-import { type FeatureNetwork, openInception, openLatentNetwork } from './networks.js';
+import { type FeatureNetwork, openInception, type OpenInception, openLatentNetwork } from './networks.js';
 import { distances, Reference } from './reference.js';
 import { type MeanName, type Statistics, writeStatistics } from './statistics-file.js';
 
 const progressEveryMs = 100;
+/** Folder of the shares of features that workers have computed, until they are put together. */
+const sharesName = 'features.partial';
 
 /** Computes figures of samples against a reference. */
 export function run(config: EvaluateConfig, context: StageContext): Observable<StageEvent> {
@@ -28,8 +32,11 @@ export function run(config: EvaluateConfig, context: StageContext): Observable<S
     const job = new EvaluateJob(config, context, (event) => {
       events.next(event);
     });
-    const work = defer(() => job.run()).pipe(
-      mergeMap((last) => last),
+    const work = sharedOut(
+      context,
+      (worker) => from(job.share(worker)).pipe(ignoreElements()),
+      () => from(job.run()).pipe(mergeMap((last) => last)),
+    ).pipe(
       finalize(() => {
         events.complete();
       }),
@@ -44,6 +51,7 @@ type Figures = Record<string, number>;
 /** One run of the stage. */
 export class EvaluateJob {
   private done = 0;
+  private told = 0;
   private total = 0;
   private readonly figures: Figures = {};
   private readonly statistics: Partial<Record<MeanName, Statistics>> = {};
@@ -56,12 +64,37 @@ export class EvaluateJob {
     private readonly tell: (event: StageProgress) => void,
   ) {}
 
-  async run(): Promise<StageEvent[]> {
+  /** Computes a worker's share of the features. */
+  async share(worker: StageWorkers): Promise<void> {
+    await this.withSets(async (samples, reference) => {
+      this.plan(samples, reference);
+      const sets = [samples, ...(reference?.images ? [reference.images] : [])];
+      for (const open of [this.usesLatents && this.openLatents, this.usesInception && this.openInception]) {
+        if (open === false) continue;
+        const network = await open();
+        try {
+          this.wantedOf(network, reference);
+          for (const set of sets)
+            await StoredFeatures.share(network, set, worker, this.featureOptions(worker.size));
+        } finally {
+          await network.close();
+        }
+      }
+    });
+  }
+
+  run(): Promise<StageEvent[]> {
+    return this.withSets((samples, reference) => this.compare(samples, reference));
+  }
+
+  private async withSets<T>(
+    work: (samples: ImageSet, reference: Reference | undefined) => Promise<T>,
+  ): Promise<T> {
     const samples = await this.openSamples();
     try {
       const reference = await Reference.open(this.config, this.context);
       try {
-        return await this.compare(samples, reference);
+        return await work(samples, reference);
       } finally {
         await reference?.close();
       }
@@ -70,27 +103,29 @@ export class EvaluateJob {
     }
   }
 
-  private async compare(samples: ImageSet, reference: Reference | undefined): Promise<StageEvent[]> {
-    const { config, context } = this;
-    const runtime = { ...context.runtime, precision: 'float32' } as const;
-    const wanted = new Set(config.metrics);
-    const usesLatents = wanted.delete('latentFrechetDistance');
-    const usesInception = wanted.size > 0;
+  /** Counts what is to be done, from the beginning. */
+  private plan(samples: ImageSet, reference: Reference | undefined): void {
     const sides = samples.count + (reference?.images?.count ?? 0);
-    this.total = sides * (Number(usesLatents) + Number(usesInception));
-    if (wanted.has('precisionRecall')) this.total += 2 * sides;
+    this.done = 0;
+    this.total = sides * (Number(this.usesLatents) + Number(this.usesInception));
+    if (this.config.metrics.includes('precisionRecall')) this.total += 2 * sides;
+  }
+
+  private async compare(samples: ImageSet, reference: Reference | undefined): Promise<StageEvent[]> {
+    const { config, context, runtime } = this;
+    const wanted = new Set(config.metrics);
+    this.plan(samples, reference);
     const facts: Record<string, string> = {};
-    if (usesLatents) {
-      const network = await openLatentNetwork(context.input(config.autoencoder!), config.latentGrid, runtime);
+    if (this.usesLatents) {
+      const network = await this.openLatents();
       try {
         await this.distancesBy(network, samples, reference);
       } finally {
         await network.close();
       }
     }
-    if (usesInception) {
-      const path = resolve(context.pipelineDirectory, config.inceptionFile!);
-      const network = await openInception(path, config.inceptionSha256, runtime);
+    if (this.usesInception) {
+      const network = await this.openInception();
       facts.inceptionSha256 = network.sha256;
       try {
         const stored = await this.distancesBy(network, samples, reference);
@@ -121,25 +156,64 @@ export class EvaluateJob {
     return this.finish(samples, reference, facts);
   }
 
+  private get usesLatents(): boolean {
+    return this.config.metrics.includes('latentFrechetDistance');
+  }
+
+  private get usesInception(): boolean {
+    return this.config.metrics.some((metric) => metric !== 'latentFrechetDistance');
+  }
+
+  /** Figures are computed in float32, whatever the precision of other stages. */
+  private get runtime(): StageContext['runtime'] {
+    return { ...this.context.runtime, precision: 'float32' };
+  }
+
+  private readonly openLatents = (): Promise<FeatureNetwork> => {
+    const { autoencoder, latentGrid } = this.config;
+    return openLatentNetwork(this.context.input(autoencoder!), latentGrid, this.runtime);
+  };
+
+  private readonly openInception = (): Promise<OpenInception> => {
+    const { inceptionFile, inceptionSha256 } = this.config;
+    return openInception(
+      resolve(this.context.pipelineDirectory, inceptionFile!),
+      inceptionSha256,
+      this.runtime,
+    );
+  };
+
+  /** Distances that are wanted of a network's features. */
+  private wantedOf(network: FeatureNetwork, reference: Reference | undefined) {
+    const { metrics } = this.config;
+    const wanted = distances.filter(
+      ({ metric, feature }) => metrics.includes(metric) && feature in network.widths,
+    );
+    for (const { feature, mean } of wanted) reference?.mustFit(mean, network.widths[feature]!);
+    return wanted;
+  }
+
+  /** @param workers that are as far as this one, each in its share */
+  private featureOptions(workers = 1): FeatureOptions {
+    return {
+      batch: this.config.batch,
+      signal: this.context.signal,
+      shares: join(this.context.directory, sharesName),
+      onImages: (images) => {
+        this.count(images * workers);
+      },
+    };
+  }
+
   /** Distances by the features of one network, and what else can be computed from these. */
   private async distancesBy(
     network: FeatureNetwork,
     samples: ImageSet,
     reference: Reference | undefined,
   ): Promise<{ samples: StoredFeatures; reference?: StoredFeatures }> {
-    const { metrics, batch } = this.config;
     const { signal } = this.context;
-    const wanted = distances.filter(
-      ({ metric, feature }) => metrics.includes(metric) && feature in network.widths,
-    );
-    for (const { feature, mean } of wanted) reference?.mustFit(mean, network.widths[feature]!);
-    const options = {
-      batch,
-      signal,
-      onImages: (images: number) => {
-        this.count(images);
-      },
-    };
+    const wanted = this.wantedOf(network, reference);
+    const options = this.featureOptions();
     const found = await StoredFeatures.of(network, samples, options);
     const compared = reference?.images && (await StoredFeatures.of(network, reference.images, options));
     for (const { metric, feature, mean } of wanted) {
@@ -192,6 +266,7 @@ export class EvaluateJob {
       await writeStatistics(join(directory, 'statistics.npz'), this.statistics);
     if (Object.keys(this.referenceStatistics).length > 0)
       await writeStatistics(join(directory, 'reference.npz'), this.referenceStatistics);
+    await rm(join(directory, sharesName), { recursive: true, force: true });
     return [...this.notices, { type: 'summary', values: { ...figures, ...counts } }];
   }
 
@@ -210,7 +285,9 @@ export class EvaluateJob {
 
   private count(images: number): void {
     this.done += images;
-    this.tell({ type: 'progress', done: this.done, total: this.total, unit: 'images' });
+    // What workers were taken to have done may not be there yet.
+    this.told = Math.max(this.told, Math.min(this.done, this.total));
+    this.tell({ type: 'progress', done: this.told, total: this.total, unit: 'images' });
   }
 }
 
