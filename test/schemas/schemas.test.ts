@@ -78,6 +78,8 @@ it('knows which keys change no output', () => {
     'pipeline.runtime.threads',
     'PretrainedAutoencoderConfig.runtime.xla',
     'autoencoder.runtime.xla',
+    'autoencoder.runtime.workers',
+    'autoencoder.runtime.retries',
     'autoencoder.logEverySteps',
     'autoencoder.records',
     'autoencoder.checkpoint',
@@ -96,6 +98,8 @@ it('knows which keys change no output', () => {
     'sample.runtime.workers',
     'sample.runtime.retries',
     'sample.batch',
+    'evaluate.runtime.workers',
+    'evaluate.runtime.retries',
     'evaluate.batch',
   ]);
 });

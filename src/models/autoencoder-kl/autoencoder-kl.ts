@@ -115,16 +115,17 @@ function norm(weights: Tensors, name: string, x: Tensor4D, groups: number): Tens
  *
  * @param images [batch, size, size, 3] in [-1, 1]
  * @param noiseKey stream of the posterior's noise
+ * @param firstSample int32 [1]: place of the first image in the batch of all workers
  */
 export function autoencoderLoss(
   weights: Tensors,
   config: AutoencoderConfig,
-  { images, noiseKey }: { images: Tensor4D; noiseKey: Tensor1D },
+  { images, noiseKey, firstSample }: { images: Tensor4D; noiseKey: Tensor1D; firstSample: Tensor1D },
   klWeight: number,
 ) {
   const { mean, logVariance } = encode(weights, config, images);
   const [batch, ...shape] = mean.shape;
-  const noise = randomNormal(noiseKey, tf.zeros([1], 'int32'), batch, shape);
+  const noise = randomNormal(noiseKey, firstSample, batch, shape);
   const latents = mean.add<Tensor4D>(logVariance.mul(0.5).exp().mul(noise));
   const error = decode(weights, config, latents).sub(images);
   const reconstruction = error.abs().mean().add(error.square().mean());

@@ -16,6 +16,7 @@ import { code } from '../../runner/diagnostics.js';
 import { shellPath } from '../../runner/paths.js';
 import { autoencoderPlace, cachedConfig } from '../../weights/autoencoder-download.js';
 import { configBeside, diffusersConfigName, pipelinePart } from '../../weights/autoencoder-source.js';
+import type { PipelineStage } from '../../runner/pipeline.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
 
 /** Halvings between resolutions may not go beyond what `downsample` asks for. */
@@ -28,6 +29,30 @@ export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, c
     code: 'wrong-length',
     message: `${code('channels')} must have at most ${counted(most, 'width')} for ${code(`downsample: ${config.downsample}`)}: one for the finest resolution and one for each halving; ${config.channels.length} found.`,
   });
+};
+
+/** Reports a batch of which each worker would not get as many as another. True where it divides. */
+export function dividesBetweenWorkers(
+  { id, own }: Pick<PipelineStage, 'id' | 'own'>,
+  key: 'batch' | 'globalBatch',
+  batch: number,
+  context: CheckContext,
+): boolean {
+  const workers = own?.runtime?.workers ?? context.runtime?.workers ?? 1;
+  if (batch % workers === 0) return true;
+  context.report(id, {
+    at: key,
+    code: 'size-not-divisible',
+    message: `${code(key)} ${batch} cannot be divided between ${counted(workers, 'worker')}.`,
+    remedy: nearestMultiples(batch, workers),
+    because: own?.runtime?.workers === undefined ? 'runtime.workers' : `stages.${id}.runtime.workers`,
+  });
+  return false;
+}
+
+/** Each worker gets as many of a batch's images as another. */
+export const imagesDivideBetweenWorkers: StageCheck<'autoencoder'> = (stage, context) => {
+  if (!('weights' in stage.config)) dividesBetweenWorkers(stage, 'batch', stage.config.batch, context);
 };
 
 export const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, context) => {

@@ -8,7 +8,13 @@ import { configBeside } from '../../weights/autoencoder-source.js';
 import { flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
-import { imagesHalve, weightsAreSupported, widthsInGroups, widthsPerResolution } from './checks.js';
+import {
+  imagesDivideBetweenWorkers,
+  imagesHalve,
+  weightsAreSupported,
+  widthsInGroups,
+  widthsPerResolution,
+} from './checks.js';
 
 export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
   name: 'autoencoder',
@@ -27,12 +33,20 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   headlines: [{ name: 'peakSignalToNoiseDb', better: 'more' }],
   dependsOnPrecision: true,
   dependsOnEngine: true,
+  dataParallel: true,
   externalInputs: (config, folder) => ('weights' in config ? localWeights(config, folder) : []),
   pin: (config, folder, signal) =>
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
   describe: async (config) => (await import('./facts.js')).describeAutoencoder(config),
-  checks: [weightsAreSupported, widthsPerResolution, widthsInGroups, imagesHalve, flippedClassesExist],
+  checks: [
+    weightsAreSupported,
+    widthsPerResolution,
+    widthsInGroups,
+    imagesHalve,
+    imagesDivideBetweenWorkers,
+    flippedClassesExist,
+  ],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

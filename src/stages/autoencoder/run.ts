@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import { concat, defer, finalize, from, mergeMap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, finalize, from, mergeMap, type Observable } from 'rxjs';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import { imageGrid, writePng } from '../../data/images/png.js';
 import { type RgbImage, toBytes, toPixels } from '../../data/images/rgb-image.js';
@@ -13,6 +13,7 @@ import type { StageContext, StageEvent } from '../../runner/stage.js';
 import {
   float32,
   type HostTensor,
+  int32,
   openSession,
   type ProgramSession,
   streamKey,
@@ -26,6 +27,7 @@ import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { writeSavedAutoencoder } from '../../weights/saved-files.js';
 import { openImages } from '../images/open.js';
 import { onEngine } from '../shared/engine.js';
+import { batchShare, type BatchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { modelConfig } from './config.js';
 import { takeAutoencoder } from './pretrained.js';
@@ -35,7 +37,7 @@ export function run(
   config: StageConfig | PretrainedAutoencoderConfig,
   context: StageContext,
 ): Observable<StageEvent> {
-  if ('weights' in config) return takeAutoencoder(config, context);
+  if ('weights' in config) return isFirstWorker(context) ? takeAutoencoder(config, context) : EMPTY;
   return onEngine(context, () =>
     from(openImages(config.images, context)).pipe(mergeMap((images) => train(config, images, context))),
   );
@@ -44,11 +46,11 @@ export function run(
 function train(config: StageConfig, images: ImageDataset, context: StageContext): Observable<StageEvent> {
   return defer(() => {
     const model = modelConfig(config);
-    const session = openSession(context.runtime);
-    const job = trainingJob(config, model, images, session, context.seed);
+    const session = openSession(context.runtime, workerServer(context));
+    const job = trainingJob(config, model, images, session, context);
     return concat(
       trainingSteps(job, context),
-      defer(() => finishAutoencoder(config, model, images, context)),
+      isFirstWorker(context) ? defer(() => finishAutoencoder(config, model, images, context)) : EMPTY,
     ).pipe(finalize(() => void session.close()));
   });
 }
@@ -58,22 +60,28 @@ function trainingJob(
   model: AutoencoderConfig,
   images: ImageDataset,
   session: ProgramSession,
-  seed: number,
+  { seed, workers }: StageContext,
 ): TrainingJob {
   const parameters = autoencoderParameters(model);
-  const load = imageBatches(images, config, seed);
+  const share = batchShare(config.batch, workers);
+  const load = imageBatches(images, config, seed, share);
   return {
     trainer: openTrainer(session, {
       parameters,
       inputs: {
-        images: { dtype: 'float32', shape: [config.batch, images.size, images.size, 3] },
+        images: { dtype: 'float32', shape: [share.size, images.size, images.size, 3] },
         noiseKey: { dtype: 'int32', shape: [2] },
+        firstSample: { dtype: 'int32', shape: [1] },
       },
-      loss: ({ images, noiseKey }, weights) =>
+      loss: ({ images, noiseKey, firstSample }, weights) =>
         autoencoderLoss(
           weights,
           model,
-          { images: images as Tensor4D, noiseKey: noiseKey as Tensor1D },
+          {
+            images: images as Tensor4D,
+            noiseKey: noiseKey as Tensor1D,
+            firstSample: firstSample as Tensor1D,
+          },
           config.klWeight,
         ),
       optimizer: { betas: [0.9, 0.99], epsilon: 1e-8, weightDecay: 0 },
@@ -84,6 +92,7 @@ function trainingJob(
     load: async (step) => ({
       images: await load(step),
       noiseKey: streamKey(seed, 'autoencoder noise', step),
+      firstSample: int32([1], Int32Array.of(share.first)),
     }),
     schedule: {
       kind: config.schedule,
@@ -97,26 +106,31 @@ function trainingJob(
   };
 }
 
-/** Gives the images of a step, [batch, size, size, 3] in [-1, 1]. */
+/**
+ * Gives the images of a step, [share, size, size, 3] in [-1, 1].
+ *
+ * @param share which images of the batch are wanted
+ */
 export function imageBatches(
   images: ImageDataset,
   { batch, classSampling, flips }: Pick<StageConfig, 'batch' | 'classSampling' | 'flips'>,
   seed: number,
+  share: BatchShare,
 ): (step: number) => Promise<HostTensor> {
   const order =
     classSampling === 'balanced' ? balancedOrder(seed, images.labels) : shuffledOrder(seed, images.count);
   const flippable = flippableClasses(flips, images.classes);
   const { size } = images;
   return async (step) => {
-    const pixels = new Float32Array(batch * size * size * 3);
-    const draws = Array.from({ length: batch }, (_, i) => order.at(step * batch + i));
+    const pixels = new Float32Array(share.size * size * size * 3);
+    const draws = Array.from({ length: share.size }, (_, i) => order.at(step * batch + share.first + i));
     await Promise.all(
       draws.map(async ({ index, flipped }, i) => {
         const mirrored = flipped && flippable[images.labels[index]!] === true;
         toPixels(await images.read(index), size, pixels, i * size * size * 3, mirrored);
       }),
     );
-    return float32([batch, size, size, 3], pixels);
+    return float32([share.size, size, size, 3], pixels);
   };
 }
 

@@ -1,7 +1,7 @@
 import { counted } from '../../base/format.js';
 import type { BlockMediators } from '../../generated/index.js';
 import { code } from '../../runner/diagnostics.js';
-import { nearestMultiples } from '../autoencoder/checks.js';
+import { dividesBetweenWorkers, nearestMultiples } from '../autoencoder/checks.js';
 import type { StageCheck } from '../shared/check.js';
 import { trainedShape } from '../shared/latent-checks.js';
 
@@ -35,26 +35,17 @@ export const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, co
   });
 };
 
-export const batchDividesBetweenWorkers: StageCheck<'train'> = ({ id, config, own }, context) => {
-  const workers = own?.runtime?.workers ?? context.runtime?.workers ?? 1;
-  const share = config.globalBatch / workers;
-  if (Number.isInteger(share)) {
-    if (share % config.accumulate === 0) return;
-    context.report(id, {
-      at: 'accumulate',
-      code: 'size-not-divisible',
-      message: `A share of ${counted(share, 'latent')} a worker cannot be divided into ${code(`accumulate: ${config.accumulate}`)} equal parts.`,
-      remedy: nearestMultiples(share, config.accumulate),
-      because: `stages.${id}.globalBatch`,
-    });
-    return;
-  }
+export const batchDividesBetweenWorkers: StageCheck<'train'> = (stage, context) => {
+  const { id, config, own } = stage;
+  if (!dividesBetweenWorkers(stage, 'globalBatch', config.globalBatch, context)) return;
+  const share = config.globalBatch / (own?.runtime?.workers ?? context.runtime?.workers ?? 1);
+  if (share % config.accumulate === 0) return;
   context.report(id, {
-    at: 'globalBatch',
+    at: 'accumulate',
     code: 'size-not-divisible',
-    message: `${code('globalBatch')} ${config.globalBatch} cannot be divided between ${counted(workers, 'worker')}.`,
-    remedy: nearestMultiples(config.globalBatch, workers),
-    because: own?.runtime?.workers === undefined ? 'runtime.workers' : `stages.${id}.runtime.workers`,
+    message: `A share of ${counted(share, 'latent')} a worker cannot be divided into ${code(`accumulate: ${config.accumulate}`)} equal parts.`,
+    remedy: nearestMultiples(share, config.accumulate),
+    because: `stages.${id}.globalBatch`,
   });
 };
 
