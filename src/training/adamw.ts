@@ -33,7 +33,14 @@ export interface AdamWSlot {
   readonly averages: readonly SessionVariable[];
 }
 
-/** AdamW and moving averages of the weights, as operations of a session's graph. */
+/**
+ * AdamW and moving averages of the weights, as operations of a session's graph.
+ *
+ * `adamwStep` is the same update as a function of tensors. It could be traced into the graph too, but TensorFlow's fused
+ * updates change the variables in place: for the 32 million weights of SiT-S/2 and one average, on two cores of Zen 5,
+ * they take 30 ms and a peak of 1.09 GB where the traced function takes 65 ms and 1.40 GB (all state is 0.51 GB). A test
+ * holds the two to the same numbers.
+ */
 export class AdamW {
   private readonly learningRate: Output;
   private readonly firstPower: Output;

@@ -1,6 +1,7 @@
 import { Ajv } from 'ajv';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
+import { decided } from '../../src/runner/schema/alternatives.js';
 import { withDefaults } from '../../src/runner/schema/defaults.js';
 import { readSchema, type Schema, stageKinds, stageSchemas } from '../../src/runner/schema/schema.js';
 
@@ -65,6 +66,12 @@ it('gives examples and defaults that are valid', () => {
     if (schema.default !== undefined)
       expect(accepts(schema, withDefaults(schema, schema.default)), path).toBe(true);
   }
+});
+
+it('refuses two alternatives of one type, of which the second would never be meant', () => {
+  const map = (kind: string) => ({ type: 'object', properties: { kind: { enum: [kind] } } });
+  expect(() => decided({ anyOf: [map('a'), map('b')] })).toThrow('Two alternatives of a schema');
+  expect(() => decided({ anyOf: [{ type: 'string' }, map('b')] })).not.toThrow();
 });
 
 it('knows which keys change no output', () => {

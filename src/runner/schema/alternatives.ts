@@ -87,6 +87,10 @@ export function decided(schema: Schema): object {
   }
   const { anyOf, ...rest } = schema;
   const shapes = anyOf.map(shapeOf);
+  if (new Set(shapes).size < shapes.length)
+    throw new Error(
+      `Two alternatives of a schema take ${shapes.map((shape) => words[shape]).join(', ')}: of the same type only the first would ever be meant. Make them one.`,
+    );
   const chain = ordered(anyOf).reduceRight<object>(
     (otherwise, alternative) => {
       const shape = shapeOf(alternative);
