@@ -97,6 +97,7 @@ const words: Readonly<Record<string, RegExp>> = {
   EROFS: /read-only file system/i,
   EIO: /input\/output error/i,
   EFBIG: /file too large/i,
+  ENOMEM: /^WebAssembly.*Out of memory|cannot allocate memory/i,
   EMFILE: /too many open files/i,
 };
 
@@ -112,6 +113,11 @@ const tooMany: Kind = [
   'too-many-open-files',
   'too many files are open',
   'Raise the limit with `ulimit -n 65536`, then run again.',
+];
+const noMemory: Kind = [
+  'memory-exhausted',
+  'the system gives no more memory or address space',
+  'Lift a limit of the shell with `ulimit -v unlimited`, or end other programs; then run again.',
 ];
 const inTheWay: Kind = [
   'in-the-way',
@@ -133,6 +139,7 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
     'Choose a folder that can be written to, or mount it writable.',
   ],
   EMFILE: tooMany,
+  ENOMEM: noMemory,
   ENFILE: tooMany,
   EIO: [
     'disk-error',

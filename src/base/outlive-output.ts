@@ -25,3 +25,15 @@ export function outliveOutput(
     });
   return () => missed;
 }
+
+/**
+ * Lets the process live where an address space that is limited (`ulimit -v`) has no room for the parser that Node's HTTP
+ * client prepares in WebAssembly as it loads, though nothing may ever be fetched: who fetches is told.
+ */
+export function outliveMissingParser(): void {
+  process.on('unhandledRejection', (error: unknown) => {
+    if (!(error instanceof RangeError && noRoom.test(error.message))) throw error;
+  });
+}
+
+const noRoom = /^WebAssembly.*Out of memory/;

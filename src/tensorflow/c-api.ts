@@ -5,6 +5,7 @@ import { libraryMissing } from './install/library-missing.js';
 import { type LibraryLocation, locateLibrary } from './install/locate.js';
 import { pinnedRelease } from './install/pinned-release.js';
 import { setupCommand } from './install/platform.js';
+import { requireAddressSpace } from './out-of-memory.js';
 import { loadQuietly } from './native-log.js';
 
 /** An address in native memory; 0n is null. */
@@ -165,6 +166,7 @@ export function cApi(device?: Device): CApi {
 
 function load(location: LibraryLocation | undefined): CApi {
   if (location === undefined) throw libraryMissing();
+  requireAddressSpace();
   chooseKernels();
   const koffi = nativeInterface();
   try {

@@ -13,6 +13,7 @@ import {
   setupWith,
   thisMachine,
 } from './install/platform.js';
+import { requireAddressSpace } from './out-of-memory.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
 /** Engine that computes: the native library, or tfjs's WebAssembly backend, operation by operation. */
@@ -97,6 +98,7 @@ export function checkEngine(
     ];
   const location = locateLibrary({ env, ...(device === 'gpu' && { device }) });
   if (location === undefined) throw libraryMissing({ env });
+  requireAddressSpace();
   return gpuWarnings(device, location, gpuFacts(location, device, env), undefined, env);
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { UserError } from '../base/errors.js';
 import { formatBytes } from '../base/format.js';
 import { sizeOf } from './data-types.js';
@@ -28,5 +29,36 @@ export function outOfMemory(cause: Error): UserError {
     remedy:
       'Compute fewer samples at a time: a smaller `batch` of the stage, or for training a larger `accumulate` (or a smaller `globalBatch`); or a smaller model or image.',
     cause,
+  });
+}
+
+/** Address space that the library is mapped into (0.95 GB), with the stacks of its threads and some for tensors. */
+const neededBytes = 1.5e9;
+
+/**
+ * Refuses to load TensorFlow where the address space is limited (`ulimit -v`) to less than it needs: it ends the process
+ * then, without a word that means anything to a person.
+ *
+ * @param readText reads a file of /proc
+ * @throws UserError `address-space-limited`
+ */
+export function requireAddressSpace(readText = (path: string) => readFileSync(path, 'utf8')): void {
+  const [limit, used] = [
+    ['/proc/self/limits', /^Max address space +(\d+) /m, 1],
+    ['/proc/self/status', /^VmSize:\s+(\d+) kB/m, 1024],
+  ].map(([path, pattern, unit]) => {
+    try {
+      const found = (pattern as RegExp).exec(readText(path as string))?.[1];
+      return found === undefined ? undefined : Number(found) * (unit as number);
+    } catch {
+      return undefined;
+    }
+  });
+  if (limit === undefined || used === undefined || limit - used >= neededBytes) return;
+  throw new UserError({
+    code: 'address-space-limited',
+    message: `The address space of this process is limited to ${formatBytes(limit)}, of which ${formatBytes(used)} are taken; TensorFlow needs ${formatBytes(neededBytes)} more, most of which is never filled.`,
+    remedy:
+      'Lift the limit with `ulimit -v unlimited`. What bounds memory without this effect is a control group, as of systemd-run, Slurm or Docker.',
   });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { execa } from 'execa';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** A program in the command line's place that keeps many threads busy, if there are any, and counts the pool's. */
@@ -59,5 +59,51 @@ it('says without a stack that its modules cannot be opened, and shows any other 
   expect(await load()).toMatchObject({
     exitCode: 1,
     stderr: expect.stringContaining('ERR_MODULE_NOT_FOUND') as string,
+  });
+});
+
+describe.skipIf(!existsSync('/proc/self/limits'))('where the address space is limited', () => {
+  /** Runs a program of this repository's modules under a limit in kB. */
+  const limited = async (kilobytes: number, program: string) => {
+    const folder = await temporaryFolder('limited');
+    const outfile = join(folder, 'program.mjs');
+    await build({
+      stdin: {
+        contents: program,
+        resolveDir: fileURLToPath(new URL('../..', import.meta.url)),
+        loader: 'ts',
+      },
+      ...{ outfile, format: 'esm', platform: 'node', bundle: true, packages: 'external' },
+    });
+    return execa('sh', ['-c', `ulimit -v ${kilobytes}; exec "$@"`, 'sh', process.execPath, outfile], {
+      reject: false,
+    });
+  };
+
+  it('what fetches nothing goes on though the HTTP client finds no room, and any other failure ends it', async () => {
+    const program = (then: string) => `
+      import { outliveMissingParser } from './src/base/outlive-output.js';
+      outliveMissingParser();
+      new Headers();
+      setTimeout(() => { ${then} }, 500);`;
+    expect(await limited(6_000_000, program("console.log('went on')"))).toMatchObject({
+      exitCode: 0,
+      stdout: 'went on',
+      stderr: '',
+    });
+    expect(await limited(6_000_000, program("void Promise.reject(new Error('ours'))"))).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('Error: ours') as string,
+    });
+  });
+
+  it('what computes is refused in words before the library is loaded', async () => {
+    const program = `
+      import { requireAddressSpace } from './src/tensorflow/out-of-memory.js';
+      try { requireAddressSpace(); console.log('enough'); } catch (error) { console.log(error.code, error.message); }`;
+    expect((await limited(1_500_000, program)).stdout).toMatch(
+      /^address-space-limited The address space of this process is limited to 1\.5 GB, of which \d+ MB are taken;/,
+    );
+    expect((await limited(8_000_000, program)).stdout).toBe('enough');
   });
 });

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { UserError } from '../../base/errors.js';
-import { outliveOutput } from '../../base/outlive-output.js';
+import { outliveMissingParser, outliveOutput } from '../../base/outlive-output.js';
 import { type Device, rememberedDeviceFile } from './device-choice.js';
 import type { LibraryLocation } from './locate.js';
 import { cacheFolder, setupWith } from './platform.js';
@@ -101,5 +101,6 @@ function explain(error: unknown): string {
   return `Internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`;
 }
 
+outliveMissingParser();
 outliveOutput();
 process.exitCode = await main();
