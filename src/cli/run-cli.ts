@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { commands } from './program.js';
+import { warnOfVariables } from '../base/environment-variables.js';
 import { exitCodes, type Services } from './services.js';
 
 /** Runs one command line, without the program's name, and gives the exit code. Never throws. */
@@ -18,9 +19,12 @@ export async function runCli(args: readonly string[], services: Services): Promi
       writeErr: (text) => stderr.write(text),
     })
     .showHelpAfterError('(pipeline --help lists commands and options)')
-    .hook('preAction', (_, command) => {
+    .hook('preAction', async (_, command) => {
       // What is still being typed may be empty.
-      if (command.name() !== 'complete') refuseEmpty(command);
+      if (command.name() === 'complete') return;
+      refuseEmpty(command);
+      for (const warning of await warnOfVariables(services.env))
+        (await import('./wrap.js')).say(stderr, `warning: ${warning}\n`);
     })
     .exitOverride();
   const [name = ''] = args;

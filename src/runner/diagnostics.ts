@@ -1,8 +1,9 @@
+import { nearest } from '../base/nearest.js';
 import { relative } from 'node:path';
 import { Chalk, type ChalkInstance } from 'chalk';
-import { distance } from 'fastest-levenshtein';
-import stringWidth from 'string-width';
 import { locate, type Location, optionFile, type Span } from './yaml/text.js';
+
+import stringWidth from 'string-width';
 
 /** A problem of a pipeline file, at the place where it is. */
 export interface Diagnostic extends Location {
@@ -154,17 +155,6 @@ export function oneOf(items: readonly string[], conjunction = 'or'): string {
 /** A key or value as it is shown in a sentence. */
 export const code = (value: unknown): string =>
   `\`${typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)}\``;
-
-/** The candidate that was probably meant, if one is near: at most two of five letters are wrong. */
-export function nearest(found: string, candidates: readonly string[]): string | undefined {
-  const lower = found.toLowerCase();
-  const best = candidates
-    .map((candidate) => ({ candidate, away: distance(lower, candidate.toLowerCase()) }))
-    .sort((a, b) => a.away - b.away)[0];
-  if (!best) return undefined;
-  const tolerated = Math.max(1, Math.round(Math.max(found.length, best.candidate.length) * 0.4));
-  return best.away <= tolerated ? best.candidate : undefined;
-}
 
 /** "Did you mean …?" where a candidate is near, otherwise all of them. */
 export function suggestion(found: string, candidates: readonly string[], noun: string): string | undefined {

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { nearest } from '../base/nearest.js';
 import { expandLocation } from '../base/patterns.js';
-import { code, nearest, type Problem } from './diagnostics.js';
+import { code, type Problem } from './diagnostics.js';
 import type { Schema } from './schema/schema.js';
 import { changeTexts, isAddress } from './yaml/environment.js';
 import type { ScalarTree, Tree } from './yaml/tree.js';

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { environmentVariables } from '../../src/base/environment-variables.js';
 import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { nodeProgram } from '../support/programs.js';
 
@@ -200,6 +201,25 @@ report       runs    upstream: autoencoder changed
     expect(stderr).toMatch(/^error: .*\/file.*: expected a folder for runs, found a file\.\n {2}Move/);
     expect(stderr).not.toContain('    at ');
   });
+});
+
+it('says which variable of the environment it does not know before it works, and completes without a word', async () => {
+  const env = {
+    PIPELINE_BACKND: 'wasm',
+    PIPELINE_GPU: '1',
+    pipeline_runs: 'x',
+    PIPELINE_WORKSPACE: '/agent',
+  };
+  const { stdout, stderr, exitCode } = await start(toyMain, ['validate', 'toy.yaml'], env);
+  expect([exitCode, stdout]).toEqual([0, 'toy.yaml: valid, 3 stages']);
+  const unknown = (name: string, hint: string) =>
+    `warning: The environment sets ${name}, which this program does not read. ${hint}`;
+  expect(stderr.split('\n')).toEqual([
+    unknown('PIPELINE_BACKND', 'Did you mean PIPELINE_BACKEND?'),
+    unknown('PIPELINE_GPU', `There are: ${environmentVariables.join(', ')}.`),
+    unknown('pipeline_runs', 'Did you mean PIPELINE_RUNS?'),
+  ]);
+  expect((await start(toyMain, ['complete', '--', 'pipeline', 'val'], env)).stderr).toBe('');
 });
 
 describe('an interrupted run', () => {

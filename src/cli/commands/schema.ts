@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/errors.js';
-import { nearest } from '../../runner/diagnostics.js';
+import { nearest } from '../../base/nearest.js';
 import { bundledSchema } from '../../runner/schema/bundle.js';
 import { readSchema, schemaDirectory, stageKinds } from '../../runner/schema/schema.js';
 import { exitCodes, type Services } from '../services.js';

@@ -1,5 +1,6 @@
 import { counted } from '../../base/format.js';
-import { code, nearest, oneOf, type Problem } from '../diagnostics.js';
+import { nearest } from '../../base/nearest.js';
+import { code, oneOf, type Problem } from '../diagnostics.js';
 import type { Schema, SchemaError } from '../schema/schema.js';
 import { spanAt, type Tree, type TreePath } from '../yaml/tree.js';
 

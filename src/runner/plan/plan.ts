@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { readWholeText } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
-import { nearest } from '../diagnostics.js';
+import { readWholeText } from '../../base/files.js';
+import { nearest } from '../../base/nearest.js';
 import type { Content } from '../fingerprint/content.js';
 import { fingerprintOf, hashJson, type Origin, type ReferenceOrigin } from '../fingerprint/origin.js';
 import { type Pipeline, type PipelineStage, topologicalOrder } from '../pipeline.js';

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
-import { nearest } from '../diagnostics.js';
+import { nearest } from '../../base/nearest.js';
 import { readRun, type Run } from './run.js';
 
 /**

@@ -1,8 +1,8 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { readWholeText } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
-import { nearest } from '../diagnostics.js';
+import { readWholeText } from '../../base/files.js';
+import { nearest } from '../../base/nearest.js';
 import type { Headline, Json } from '../stage.js';
 import { replaceFile } from '../store/layout.js';
 import type { TrialResult } from './events.js';

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { UserError } from '../../base/errors.js';
+import { warnOfVariables } from '../../base/environment-variables.js';
 import { outliveMissingParser, outliveOutput } from '../../base/outlive-output.js';
 import { type Device, rememberedDeviceFile } from './device-choice.js';
 import type { LibraryLocation } from './locate.js';
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
     return options === undefined ? 2 : 0;
   }
   if (options.quiet && process.env.PIPELINE_BACKEND === 'wasm') return 0;
+  for (const warning of await warnOfVariables(process.env)) process.stderr.write(`Warning: ${warning}\n`);
   const view = setupView(process.stdout);
   const seen = { work: false };
   const interruption = new AbortController();
