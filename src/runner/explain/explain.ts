@@ -4,7 +4,24 @@ import { applicable, memberSchema } from '../schema/alternatives.js';
 import { pipelineSchema, type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
 import { optionFile, type Span } from '../yaml/text.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
-import { atKey, duplicateItem, emptyMap, emptyText, type Explainer, type Facts, nameOf, notASquare, outOfRange, pathOf, reservedName, tooLong, unknownValue, wrongFormat, wrongLength, wrongType } from './values.js';
+import {
+  atKey,
+  duplicateItem,
+  emptyMap,
+  emptyText,
+  type Explainer,
+  type Facts,
+  nameOf,
+  notASquare,
+  outOfRange,
+  pathOf,
+  reservedName,
+  tooLong,
+  unknownValue,
+  wrongFormat,
+  wrongLength,
+  wrongType,
+} from './values.js';
 
 const missingKey: Explainer = (facts) => {
   const key = String(facts.error.params.missingProperty);

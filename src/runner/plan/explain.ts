@@ -1,6 +1,17 @@
 import type { Content } from '../fingerprint/content.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
-import { canonicalJson, fingerprintOf, type InputOrigin, isArray, isObject, type KeyPath, type Origin, replaceAt, valueAt, withoutKeys } from '../fingerprint/origin.js';
+import {
+  canonicalJson,
+  fingerprintOf,
+  type InputOrigin,
+  isArray,
+  isObject,
+  type KeyPath,
+  type Origin,
+  replaceAt,
+  valueAt,
+  withoutKeys,
+} from '../fingerprint/origin.js';
 import type { OwnSettings, PipelineStage } from '../pipeline.js';
 import type { Json } from '../stage.js';
 import type { FoundOutput } from '../store/find-output.js';
