@@ -10,7 +10,7 @@ import {
   readFileSync,
   type Stats,
 } from 'node:fs';
-import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { getSystemErrorMap } from 'node:util';
@@ -344,4 +344,22 @@ export async function putFile(path: string, content: Uint8Array): Promise<void> 
   } catch (error) {
     throw asUserError(error, path);
   }
+}
+
+/**
+ * Holds names in a folder to UTF-8: others cannot be opened by what they read as.
+ *
+ * @throws UserError `file-name-not-utf8`
+ */
+export async function checkFileNames(folder: string, names: readonly string[]): Promise<void> {
+  if (!names.some((name) => name.includes('\uFFFD'))) return;
+  const raw = await readdir(folder, { encoding: 'buffer' });
+  const wrong = raw.filter((name) => !Buffer.from(name.toString('utf8')).equals(name));
+  if (wrong.length === 0) return;
+  const shown = wrong.slice(0, 3).map((name) => name.toString('latin1'));
+  throw new UserError({
+    code: 'file-name-not-utf8',
+    message: `${folder}: ${wrong.length} of ${names.length} names there are not UTF-8; as Latin-1 they read ${shown.join(', ')}${wrong.length > 3 ? ', …' : ''}.`,
+    remedy: 'Rename them, such as by `convmv -f latin1 -t utf8 -r --notest FOLDER`.',
+  });
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { unsafeUniformIntDistribution as uniformInt, xoroshiro128plus } from 'pure-rand';
+import { canonicalName } from './images/class-names.js';
 import type { AutoencoderConfig } from '../generated/index.js';
 
 /** One draw of training data. */
@@ -93,5 +94,6 @@ export function flippableClasses(
   classes: readonly string[],
 ): readonly boolean[] {
   if (typeof flips === 'boolean') return classes.map(() => flips);
-  return classes.map((name) => flips.classes.includes(name));
+  const flipped = new Set(flips.classes.map(canonicalName));
+  return classes.map((name) => flipped.has(canonicalName(name)));
 }

@@ -13,7 +13,11 @@ export interface ImagesConfig {
    */
   labels: ('folders' | 'none') | LabelsFile;
   /**
-   * Classes to keep, in this order. Images of other classes are left out. Default: every class that occurs, sorted by name.
+   * File that names the classes: lines of an id and a name such as ImageNet's `LOC_synset_mapping.txt`, a name per line for labels counted from 0, or JSON. Default: the labels are the names.
+   */
+  classNames?: string;
+  /**
+   * Classes to keep, in this order. Images of other classes are left out. Default: every class that occurs, integers sorted by value, anything else by name.
    */
   classes?: string[];
   /**
@@ -39,15 +43,15 @@ export interface ImagesConfig {
 }
 export interface LabelsFile {
   /**
-   * A .csv file with a header, a .json file with an array of records, or a .jsonl file with one record per line; relative to the file that it is written in.
+   * A .csv, .tsv, .txt or .lst file of images and classes, with a header or without, or of one label per line for the images in order; a .json file of records, pairs or a map; or a .jsonl file with one record per line. Relative to the file that it is written in.
    */
   file: string;
   /**
-   * Column or key of the image's name, relative to `path`. In JSON it may be a dotted path, with `*` for every member, or a list of such paths. One record then gives several images of the same class.
+   * Column or key of the image's name: relative to `path`, without its ending, or its last part alone. Columns of a file without a header are numbered from 1. Default: the one that names images. In JSON it may be a dotted path, with `*` for every member, or a list of such paths. One record then gives several images of the same class.
    */
-  image: string | string[];
+  image?: string | string[];
   /**
-   * Column or key of the class's name.
+   * Column or key of the class's name. Default: the only other one, or one called `label`, `class`, `category`, `target` and so on.
    */
-  label: string;
+  label?: string;
 }

@@ -47,7 +47,7 @@ export interface PretrainedConfig {
 }
 export interface ClassesFile {
   /**
-   * Text with one name per line, or a .json file with an array of names; relative to the pipeline file.
+   * Text with one name per line, or an id and a name such as `LOC_synset_mapping.txt`, or a .json file with an array of names; relative to the pipeline file.
    */
   file: string;
 }

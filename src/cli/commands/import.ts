@@ -1,4 +1,4 @@
-import { readClassNames } from '../../stages/pretrained/classes.js';
+import { readClassNames } from '../../data/images/class-names.js';
 import type { ModelHints } from '../../weights/model-source.js';
 import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeAutoencoder, writeSaved } from '../../weights/write.js';
@@ -18,7 +18,7 @@ export function importWeights(
   services: Services,
 ): Promise<number> {
   return transfer(folder, options, services, async (work) => {
-    const classes = options.classes === undefined ? undefined : await readClassNames(options.classes);
+    const classes = options.classes === undefined ? undefined : (await readClassNames(options.classes)).names;
     const opened = await openWeights(name, { ...options, classes }, { ...work, env: services.env });
     try {
       if (opened.kind === 'autoencoder') refuseHints(options);

@@ -2,8 +2,10 @@ import { closest, distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { expandLocation } from '../../base/patterns.js';
 import { checkOneFolder, findInFolders, findUnlabelled } from './class-folders.js';
-import { findInContainers, findKept } from './contained.js';
-import { findInLabelsFile, type LabelsFile } from './labels-file.js';
+import { findInContainers, findKept, type Kept } from './contained.js';
+import { canonicalName, nameClasses, sortedClasses } from './class-names.js';
+import type { LabelsFile } from './label-records.js';
+import { labelImages } from './labels-file.js';
 import { compareNames, type Findings, type LabelledImages, listSome } from './walk.js';
 
 export type { LabelledImages } from './walk.js';
@@ -12,6 +14,8 @@ interface ScanOptions {
   /** Place of the images, as of `locationOf`. */
   readonly location: string;
   readonly labels: LabelsSource;
+  /** Absolute path of a file that names the classes. */
+  readonly classNames?: string | undefined;
   /** Classes to keep, in their order; all, sorted by name, when absent. */
   readonly classes?: readonly string[];
 }
@@ -25,37 +29,55 @@ type LabelsSource = 'folders' | 'none' | LabelsFile;
  *
  * @throws UserError saying what is wrong with the place, the labels file or the classes.
  */
-export async function scanImages({ location, labels, classes }: ScanOptions): Promise<LabelledImages> {
+export async function scanImages({
+  location,
+  labels,
+  classNames,
+  classes,
+}: ScanOptions): Promise<LabelledImages> {
   const places = expandLocation(location);
   if (places.missing.length > 0) throw missingPlaces(location, places.missing);
   const kept = await findKept(places);
-  if (kept !== undefined && typeof labels === 'object')
-    throw labelsBesideContainer(location, labels, kept.container.name);
-  const findings =
+  const own = labels === 'folders' ? labels : 'none';
+  const there =
     kept !== undefined
-      ? await findInContainers(places.base, kept, labels as 'folders' | 'none')
-      : labels === 'none'
-        ? await findUnlabelled(places)
-        : labels === 'folders'
-          ? await findInFolders(places)
-          : await findInLabelsFile(places.base, labels);
+      ? await findInContainers(places.base, kept, own)
+      : labels === 'folders'
+        ? await findInFolders(places)
+        : await findUnlabelled(places);
+  const findings =
+    typeof labels === 'string'
+      ? there
+      : await labelImages(places.base, there, labels, innerNames(there, kept));
   if (kept === undefined && labels === 'folders' && classes === undefined)
     checkOneFolder(places.base, findings);
   const { container, files } = kept ?? {};
   return {
-    ...chooseClasses(places.base, findings, classes),
+    ...chooseClasses(places.base, await named(findings, classNames), classes),
     base: places.base,
     ...(container && files && { contained: { container: container.name, files } }),
   };
 }
 
-function labelsBesideContainer(location: string, { file }: LabelsFile, container: string): UserError {
-  return new UserError({
-    code: 'labels-of-container',
-    usage: true,
-    message: `${location}: images of a ${container} file have its own labels, and ${file} would not be used.`,
-    remedy: 'Remove `labels`, or unpack the images into a folder that the labels file names them in.',
-  });
+/** Names of images in the files that hold them. */
+function innerNames({ images }: Findings, kept: Kept | undefined): readonly string[] | undefined {
+  return kept && images.map(({ path, at }) => path.slice(kept.files[at![0]!]!.length + 1));
+}
+
+/** Brings names of classes to one spelling and into the order of their labels, and gives those that a file names. */
+async function named(findings: Findings, file: string | undefined): Promise<Findings> {
+  const canonical = [...new Set(findings.classes.map(canonicalName))];
+  const classes = findings.isOrdered === true ? canonical : sortedClasses(canonical);
+  const names = file === undefined ? classes : await nameClasses(file, classes);
+  const nameOf = new Map(classes.map((name, i) => [name, names[i]!]));
+  return {
+    ...findings,
+    images: findings.images.map((image) => ({
+      ...image,
+      className: nameOf.get(canonicalName(image.className))!,
+    })),
+    classes: names,
+  };
 }
 
 function missingPlaces(location: string, missing: readonly string[]): UserError {
@@ -70,7 +92,7 @@ function missingPlaces(location: string, missing: readonly string[]): UserError 
 }
 
 /**
- * Keeps the images of the wanted classes and numbers the classes in their order; without wanted ones, all by name.
+ * Keeps the images of the wanted classes and numbers the classes in their order; without wanted ones, all.
  *
  * @param root the images' folder, for messages.
  * @throws UserError `class-unknown` or `class-without-images`.
@@ -80,8 +102,7 @@ function chooseClasses(
   findings: Findings,
   wanted?: readonly string[],
 ): Omit<LabelledImages, 'base'> {
-  const classes =
-    wanted ?? (findings.isOrdered === true ? findings.classes : [...findings.classes].sort(compareNames));
+  const classes = wanted?.map(canonicalName) ?? findings.classes;
   checkKnown(root, classes, findings.classes);
   const labelOf = new Map(classes.map((name, label) => [name, label]));
   const kept = findings.images.filter(({ className }) => labelOf.has(className));
@@ -94,6 +115,7 @@ function chooseClasses(
     paths: kept.map(({ path }) => path),
     labels,
     passedOver: findings.passedOver,
+    ...(findings.warnings && { warnings: findings.warnings }),
     ...(kept[0]?.at && { places: kept.map(({ at }) => at!) }),
   };
 }

@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError, isUnseen } from '../../base/files.js';
+import { asUserError, checkFileNames, isUnseen } from '../../base/files.js';
 import { type PassedOver, readFormats } from './formats.js';
 
 /** An image as found: its path below the images' folder, with `/`, and the name of its class. */
@@ -25,6 +25,8 @@ export interface LabelledImages {
   /** Present where files hold them: these, and where each image lies. */
   readonly contained?: Contained | undefined;
   readonly places?: readonly (readonly number[])[];
+  /** Sentences about images that are left out. */
+  readonly warnings?: readonly string[];
 }
 
 /** Files that hold many images each. */
@@ -45,6 +47,8 @@ export interface Findings {
   /** True where the classes are in the order of their labels already. */
   readonly isOrdered?: boolean;
   readonly passedOver: PassedOver;
+  /** Sentences about images that are left out. */
+  readonly warnings?: readonly string[];
 }
 
 export function noImages(root: string): UserError {
@@ -91,6 +95,10 @@ export async function listFolder(folder: string): Promise<FolderEntry[]> {
     throw asUserError(error, folder);
   }
   const visible = entries.filter(({ name }) => !isUnseen(name));
+  await checkFileNames(
+    folder,
+    visible.map(({ name }) => name),
+  );
   const listed = visible.map(async (entry) => ({
     name: entry.name,
     isFolder: await isFolder(folder, entry),

@@ -117,13 +117,14 @@ function checkCarried(from: SiTConfig, to: SiTConfig): void {
 }
 
 function matchClasses(there: readonly string[], here: readonly string[]): CarriedClasses {
-  const labels = new Map(there.map((name, label) => [name, label]));
-  const rows = here.map((name) => labels.get(name));
-  const kept = new Set(here);
+  const spelled = (name: string): string => name.normalize('NFC');
+  const labels = new Map(there.map((name, label) => [spelled(name), label]));
+  const rows = here.map((name) => labels.get(spelled(name)));
+  const kept = new Set(here.map(spelled));
   return {
     rows,
     fresh: here.filter((_, label) => rows[label] === undefined),
-    dropped: there.filter((name) => !kept.has(name)),
+    dropped: there.filter((name) => !kept.has(spelled(name))),
   };
 }
 

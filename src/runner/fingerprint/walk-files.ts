@@ -1,7 +1,7 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { isLitter, mustBeFile } from '../../base/files.js';
+import { checkFileNames, isLitter, mustBeFile } from '../../base/files.js';
 import { expandLocation } from '../../base/patterns.js';
 
 export interface WalkedFile {
@@ -91,6 +91,10 @@ interface Entry {
 /** The files and folders in a folder, in the order of the names of what they hold. */
 async function sortedEntries(path: string): Promise<readonly Entry[]> {
   const found = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isLitter(name));
+  await checkFileNames(
+    path,
+    found.map(({ name }) => name),
+  );
   const entries: Entry[] = [];
   for (let i = 0; i < found.length; i += batchSize)
     for (const entry of await Promise.all(found.slice(i, i + batchSize).map((entry) => known(path, entry))))

@@ -131,10 +131,10 @@ export class Examination {
    */
   async mustBe(
     listing: AsyncIterable<readonly [name: string, sha256: string]>,
-    { paths, classes }: LabelledImages,
+    { paths }: LabelledImages,
     labels: ImagesConfig['labels'],
   ): Promise<void> {
-    const wanted = labels === 'folders' ? new Set(classes) : undefined;
+    const wanted = labels === 'folders' ? new Set(paths.map((path) => path.split('/')[0]!)) : undefined;
     let next = 0;
     for await (const [name, sha256] of listing) {
       if (name === paths[next]) {

@@ -11,8 +11,12 @@ export const stage: ShownKind<ImagesConfig> = {
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: (config, pipelineDirectory) => {
-    const { location, labels } = locate(config, pipelineDirectory);
-    return typeof labels === 'string' ? [location] : [location, labels.file];
+    const { location, labels, classNames } = locate(config, pipelineDirectory);
+    return [
+      location,
+      ...(typeof labels === 'string' ? [] : [labels.file]),
+      ...(classNames === undefined ? [] : [classNames]),
+    ];
   },
   // Its output names images; what is in them is read where they are.
   passesOn: async (directory) => {

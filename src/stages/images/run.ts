@@ -30,11 +30,17 @@ import { locate } from './facts.js';
  * `index.jsonl` and `set.json` (read by `ImageDataset`), and `skipped.json`. Interrupted, it goes on where it was.
  */
 export function run(config: ImagesConfig, context: StageContext): Observable<StageEvent> {
-  const { location, labels } = locate(config, context.pipelineDirectory);
   const { classes } = config;
-  return defer(() => scanImages({ location, labels, ...(classes && { classes }) })).pipe(
+  return defer(() =>
+    scanImages({ ...locate(config, context.pipelineDirectory), ...(classes && { classes }) }),
+  ).pipe(
     switchMap((found) =>
-      concat(noticeOfPassedOver(found), noticeOfOneClass(found, config), examine(found, config, context)),
+      concat(
+        noticeOfPassedOver(found),
+        warnings(found),
+        noticeOfOneClass(found, config),
+        examine(found, config, context),
+      ),
     ),
     abortable(context.signal),
   );
@@ -113,6 +119,10 @@ function noticeOfPassedOver({ passedOver }: LabelledImages): Observable<StageEve
   const endings = named.map(([ending, count]) => `${formatCount(count)} ${ending || 'without an ending'}`);
   const message = `Passed over ${counted(total, 'file')}, in no class folder or of no format that is read: ${endings.join(', ')}.`;
   return of({ type: 'notice', level: 'warning', message });
+}
+
+function warnings({ warnings = [] }: LabelledImages): Observable<StageEvent> {
+  return from(warnings.map((message): StageEvent => ({ type: 'notice', level: 'warning', message })));
 }
 
 function noticeOfOneClass({ classes }: LabelledImages, { labels }: ImagesConfig): Observable<StageEvent> {

@@ -5,7 +5,7 @@ import { addressIsWhole, localInputs, pinPath } from './place.js';
 
 export const stage: StageKind<PretrainedConfig> = {
   name: 'pretrained',
-  codeVersion: 1,
+  codeVersion: 2,
   figures: [
     'parameters',
     'steps',

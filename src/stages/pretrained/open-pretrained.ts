@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import type { PretrainedConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
+import { readClassNames } from '../../data/images/class-names.js';
 import type { ModelSource } from '../../weights/model-source.js';
-import { isFile, readClassNames } from './classes.js';
+import { isFile } from './classes.js';
 import { locatePlanned } from './place.js';
 
 /**
@@ -18,7 +19,7 @@ export async function openPretrained(
   folder: string,
 ): Promise<ModelSource> {
   const classes = isFile(config.classes)
-    ? await readClassNames(resolve(folder, config.classes.file))
+    ? (await readClassNames(resolve(folder, config.classes.file))).names
     : config.classes;
   // Loaded when there is a file to open: planning without one needs no tensors.
   const { openModel } = await import('../../weights/open.js');

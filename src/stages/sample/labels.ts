@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { UserError } from '../../base/errors.js';
+import { canonicalName } from '../../data/images/class-names.js';
 import type { SampleConfig } from '../../generated/index.js';
 
 /** The class of every sample, by number: a function of the sample's number, so that more samples change none. */
@@ -21,8 +22,9 @@ function labelsBy(
   if (choice === 'random')
     return (i) =>
       createHash('sha256').update(`${seed}/sample class/${i}`).digest().readUInt32LE(0) % classes.length;
+  const known = classes.map(canonicalName);
   const labels = choice.map((name) => {
-    const label = typeof name === 'number' ? name : classes.indexOf(name);
+    const label = typeof name === 'number' ? name : known.indexOf(canonicalName(name));
     if (label >= 0 && label < classes.length) return label;
     throw new UserError({
       code: 'unknown-class',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
+import { canonicalName } from '../../data/images/class-names.js';
 import { type LatentScale, usualScalingFactor } from '../../models/autoencoder-kl/config.js';
 import { code, suggestion } from '../../runner/diagnostics.js';
 import { autoencoderFacts, latentScale, nearestMultiples } from '../autoencoder/checks.js';
@@ -185,7 +186,7 @@ function reportUnknown(
   known: readonly string[],
 ): void {
   for (const [i, name] of names.entries()) {
-    if (name === undefined || known.includes(name)) continue;
+    if (name === undefined || known.includes(canonicalName(name))) continue;
     context.report(stage, {
       at: `${at}.${i}`,
       code: 'unknown-class',

@@ -1,6 +1,6 @@
 import { copyFile, cp, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../../src/base/errors.js';
@@ -107,6 +107,28 @@ describe('the same images', () => {
   });
 });
 
+describe('a labels file beside files of images', () => {
+  it.each(['ILSVRC2012_img_train.tar', 'wds-{000..001}.tar', 'edm.zip'])(
+    'labels those of %s',
+    async (path) => {
+      await run(uses('own', path));
+      const own = await ImageDataset.open(output('own'), folder);
+      const lines = Array.from(
+        { length: own.count },
+        (_, i) => `${basename(own.path(i))},${i % 2 ? 'odd' : 'even'}\n`,
+      );
+      await writeFile(join(folder, 'labels.csv'), lines.join(''));
+      expect(
+        failureOf(await run(uses('labelled', path, 'labels: { file: labels.csv }, size: 16'))),
+      ).toBeUndefined();
+      const images = await ImageDataset.open(output('labelled'), folder);
+      expect(images.classes).toEqual(['even', 'odd']);
+      expect([...images.labels]).toEqual(Array.from({ length: own.count }, (_, i) => i % 2));
+      expect(await images.read(3)).toEqual(await own.read(3));
+    },
+  );
+});
+
 describe('a set', () => {
   it('is cached wherever it lies, and its images may only be what they were', async () => {
     const there = `${folder}/elsewhere`;
@@ -124,13 +146,6 @@ describe('a set', () => {
 });
 
 describe('what cannot be read is refused by name', () => {
-  it('a labels file beside a container, which has labels of its own', async () => {
-    await writeFile(join(folder, 'labels.csv'), 'file,label\na.png,b\n');
-    const labels = 'labels: { file: labels.csv, image: file, label: label }';
-    const error = failureOf(await run(uses('labelled', 'edm.zip', `${labels}, size: 16`)));
-    expect(error).toMatchObject({ code: 'labels-of-container' });
-  });
-
   it.each([
     ['a packed archive', 'folders.tar.gz', 'container-packed', 'gunzip folders.tar.gz'],
     ['parts of a set', 'parts', 'containers-of-splits', 'train, validation'],

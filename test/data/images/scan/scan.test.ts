@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ZipFile } from 'yazl';
 import { UserError } from '../../../../src/base/errors.js';
-import type { LabelsFile } from '../../../../src/data/images/labels-file.js';
+import type { LabelsFile } from '../../../../src/data/images/label-records.js';
 import { scanImages } from '../../../../src/data/images/scan.js';
 import { folderWith, removeFolders } from '../folders.js';
 
@@ -247,7 +247,7 @@ describe('a labels file', () => {
     ],
     ['l.csv', 'file,kind\na.png,\n', ':2: expected the name of a class under "kind", found ""'],
     ['l.json', '[\n{"file":\n}]', ':3: not valid JSON'],
-    ['l.json', '{}', ': expected an array of records'],
+    ['l.json', '{}', ': it names no image'],
     [
       'l.json',
       `[${record('a.png', 'cat')},${record('c.png')}]`,
