@@ -36,19 +36,23 @@ export type TorchWritable =
 
 /**
  * Writes a checkpoint whole or not at all, in PyTorch's zip format, such that `torch.load(path, weights_only=True)`
- * reads it: dictionaries, lists, numbers, text and tensors.
+ * reads it, with `mmap=True` as well: dictionaries, lists, numbers, text and tensors.
  */
 export function writeTorchCheckpoint(path: string, value: TorchWritable): Promise<FileSeal> {
   const tensors: TorchTensorSource[] = [];
   const pickle = new PickleWriter();
   writeValue(pickle, value, tensors);
-  return writeZip(path, [
+  const entries = [
     small('data.pkl', pickle.finish()),
     small('byteorder', Buffer.from('little')),
     ...tensors.map(storageEntry),
     small('version', Buffer.from('3\n')),
-  ]);
+  ];
+  return writeZip(path, entries, { alignment });
 }
+
+/** Where PyTorch's own writer places storages, so that `torch.load(path, mmap=True)` reads whole vectors. */
+const alignment = 64;
 
 /** Every entry of an archive that PyTorch reads is in one folder. */
 const folder = 'checkpoint/';

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openPromise } from 'yauzl';
 import type { TorchValue } from '../../../src/formats/pytorch/checkpoint.js';
 import { openTorchCheckpoint } from '../../../src/formats/pytorch/read.js';
 import type { TorchTensor } from '../../../src/formats/pytorch/tensor.js';
@@ -69,6 +70,20 @@ it('writes the bytes that torch.load(weights_only=True) of PyTorch 2.15 was seen
     'X\x01\0\0\x000X\x03\0\0\0cpuJ\x01\0\0\0tQJ\0\0\0\0(J\x01\0\0\0t(J\x01\0\0\0t\x89' +
     'ccollections\nOrderedDict\n)RtRu.';
   expect((await readFile(path)).includes(Buffer.from(pickle, 'latin1'))).toBe(true);
+});
+
+it('places what each storage holds where PyTorch does, for mmap: torch.load(mmap=True) of PyTorch 2.15 was seen to read it', async () => {
+  const path = join(folder, 'aligned.pt');
+  const sizes = [1, 3, 16, 4, 0, 1000, 7];
+  const tensors = sizes.map((size) => new TorchTensorSource('F32', [size], new Float32Array(size)));
+  await writeTorchCheckpoint(path, tensors);
+  const zip = await openPromise(path);
+  const places: number[] = [];
+  for await (const entry of zip.eachEntry()) {
+    const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    if (entry.fileName.includes('/data/')) places.push(fileDataStart % 64);
+  }
+  expect(places).toEqual(sizes.map(() => 0));
 });
 
 it('leaves nothing behind when a tensor fails', async () => {
