@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Piscina } from 'piscina';
-import { bicubic, box, type Region, resample } from './resample.js';
+import { bicubic, halve, type Region, resample } from './resample.js';
 import type { RgbImage } from './rgb-image.js';
 
 /** An image and which part of it is wanted, at what size: the middle, where no numbers choose another. */
@@ -72,7 +72,7 @@ function fitShortSide(
 ): Uint8Array {
   let halved = image;
   while (Math.min(halved.width, halved.height) >= 2 * length) {
-    halved = resample(halved, { width: halved.width >> 1, height: halved.height >> 1 }, box);
+    halved = halve(halved);
   }
   const scale = length / Math.min(halved.width, halved.height);
   const width = roundHalfToEven(halved.width * scale);

@@ -1,5 +1,6 @@
 import { UserError } from '../../base/errors.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
+import { Room } from '../../base/room.js';
 import { crop, type CropNumbers } from './crop.js';
 import { decodeBytes } from './decode.js';
 import { type ImageIndex, readImageIndex } from './image-index.js';
@@ -12,6 +13,14 @@ export interface ImageDatasetOptions {
   /** Prepared images are kept in memory up to this many bytes. Default 1 GiB. */
   readonly memoryLimit?: number;
 }
+
+/** Memory that a pixel takes while it is read: decoded, as the decoder keeps it meanwhile, and in the thread that crops it. */
+const bytesPerPixel = 9;
+
+/** Bytes of memory that decoding takes, however many images are wanted at once: more where a single image needs more. */
+export const decodingBytes = 2 ** 28;
+
+const decoding = new Room(decodingBytes);
 
 /** The output of an `images` stage with random access: images of one size, read from their files when asked for. */
 export class ImageDataset {
@@ -88,7 +97,7 @@ export class ImageDataset {
   async read(index: number): Promise<Uint8Array> {
     const kept = this.kept.get(index);
     if (kept) return kept;
-    const data = await crop({ image: await this.image(index), size: this.size });
+    const data = await this.cropped(index);
     if (this.kept.size < this.mostKept) this.kept.set(index, data);
     return data;
   }
@@ -98,7 +107,14 @@ export class ImageDataset {
    * memory.
    */
   async readCrop(index: number, numbers: CropNumbers): Promise<Uint8Array> {
-    return crop({ image: await this.image(index), size: this.size, numbers });
+    return this.cropped(index, numbers);
+  }
+
+  private cropped(index: number, numbers?: CropNumbers): Promise<Uint8Array> {
+    const bytes = this.index.pixels[index]! * bytesPerPixel;
+    return decoding.with(bytes, async () =>
+      crop({ image: await this.image(index), size: this.size, numbers }),
+    );
   }
 
   /** The whole image, of which every byte is what was fingerprinted: whatever is in its place now, or was for a moment. */

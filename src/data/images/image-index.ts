@@ -32,6 +32,8 @@ export interface ImageIndex {
   readonly set: ImageSet;
   readonly paths: readonly string[];
   readonly labels: Int32Array;
+  /** Number of pixels of each file's image. */
+  readonly pixels: Uint32Array;
   /** Place of each image, where files hold them. */
   readonly places?: readonly (readonly number[])[];
 }
@@ -66,14 +68,22 @@ export async function readImageIndex(directory: string): Promise<ImageIndex> {
     const set = JSON.parse(await readInputText(join(directory, setName))) as ImageSet;
     const paths: string[] = [];
     const labels = new Int32Array(set.count);
+    const pixels = new Uint32Array(set.count);
     const places: (readonly number[])[] = [];
     for await (const line of inputLines(join(directory, entriesName))) {
-      const [path, label, , , ...at] = JSON.parse(line) as [string, number, number, number, ...number[]];
+      const [path, label, width, height, ...at] = JSON.parse(line) as [
+        string,
+        number,
+        number,
+        number,
+        ...number[],
+      ];
       if (set.contained) places.push(at);
       labels[paths.length] = label;
+      pixels[paths.length] = width * height;
       paths.push(path);
     }
-    return { set, paths, labels, ...(set.contained && { places }) };
+    return { set, paths, labels, pixels, ...(set.contained && { places }) };
   } catch (error) {
     throw asUserError(error, directory);
   }

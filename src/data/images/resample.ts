@@ -73,6 +73,34 @@ function toFixedPoint(weight: number): number {
   return Math.trunc(weight < 0 ? scaled - 0.5 : scaled + 0.5);
 }
 
+/** Halves an image with the box filter; of an odd side, the half is rounded down. */
+export function halve(image: RgbImage): RgbImage {
+  const { width, height, data } = image;
+  const size = { width: width >> 1, height: height >> 1 };
+  if (width % 2 !== 0 || height % 2 !== 0) return resample(image, size, box);
+  // What the weights of a half come to: two averages, one of the other, each rounded up.
+  const row = width * 3;
+  const out = new Uint8Array(size.width * size.height * 3);
+  const isRowsFirst = isTall(image, size);
+  let to = 0;
+  for (let y = 0; y < height; y += 2) {
+    let from = y * row;
+    for (let x = 0; x < size.width; x++, from += 3)
+      for (let c = 0; c < 3; c++, from++) {
+        const [a, b, below, besides] = [
+          data[from]!,
+          data[from + 3]!,
+          data[from + row]!,
+          data[from + row + 3]!,
+        ];
+        out[to++] = isRowsFirst
+          ? (((a + below + 1) >> 1) + ((b + besides + 1) >> 1) + 1) >> 1
+          : (((a + b + 1) >> 1) + ((below + besides + 1) >> 1) + 1) >> 1;
+      }
+  }
+  return { ...size, data: out };
+}
+
 interface Size {
   readonly width: number;
   readonly height: number;

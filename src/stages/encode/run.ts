@@ -86,7 +86,7 @@ class EncodeJob {
   }
 
   static async open(config: EncodeConfig, context: StageContext): Promise<EncodeJob> {
-    const images = await openImages(config.images, context);
+    const images = await openImages(config.images, context, { memoryLimit: 0 });
     const autoencoder = await Autoencoder.open(
       context.input(config.autoencoder).directory,
       context.runtime,

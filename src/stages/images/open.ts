@@ -1,13 +1,17 @@
 import { join } from 'node:path';
 import { inputChanged } from '../../base/input-file.js';
 import { baseOfLocation, locationOf } from '../../base/patterns.js';
-import { ImageDataset } from '../../data/images/dataset.js';
+import { ImageDataset, type ImageDatasetOptions } from '../../data/images/dataset.js';
 import type { ImagesConfig } from '../../generated/index.js';
 import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
 import type { StageContext } from '../../runner/stage.js';
 
 /** Opens the images that an `images` stage has indexed: what was fingerprinted, wherever they lie. */
-export async function openImages(stage: string, context: StageContext): Promise<ImageDataset> {
+export async function openImages(
+  stage: string,
+  context: StageContext,
+  options: Pick<ImageDatasetOptions, 'memoryLimit'> = {},
+): Promise<ImageDataset> {
   const { pipelineDirectory, reads } = context;
   const { directory, config } = context.input(stage);
   const { path } = config as unknown as ImagesConfig;
@@ -16,7 +20,7 @@ export async function openImages(stage: string, context: StageContext): Promise<
   const content = reads?.contents.find((each) => each.location === location);
   let hashes: Buffer | undefined;
   const hash = (index: number) => hashes!.toString('hex', index * hashBytes, (index + 1) * hashBytes);
-  const images = await ImageDataset.open(directory, base, content && { hash });
+  const images = await ImageDataset.open(directory, base, { ...options, ...(content && { hash }) });
   if (reads !== undefined && content !== undefined && images.needsHashes)
     hashes = await hashesOf(images, base, await fingerprintedFiles(reads, content));
   return images;

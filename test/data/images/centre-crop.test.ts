@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { centreCrop } from '../../../src/data/images/crop.js';
+import { box, halve, resample } from '../../../src/data/images/resample.js';
 import { openSafetensors, type SafetensorsFile } from '../../../src/formats/safetensors/reader.js';
 
 describe('the ADM centre crop', () => {
@@ -26,6 +27,23 @@ describe('the ADM centre crop', () => {
       ...row,
       ...row.map((value) => value + 15),
     ]);
+  });
+
+  it.each([
+    [40, 30],
+    [12, 26],
+    [10, 40],
+    [7, 12],
+    [12, 7],
+  ])('halves %i by %i pixels as the box filter does', (width, height) => {
+    const noise = Uint8Array.from(
+      { length: width * height * 3 },
+      (_, i) => Math.imul(i + 1, 2654435761) >>> 24,
+    );
+    const image = { width, height, data: noise };
+    const half = halve(image);
+    expect(half).toEqual(resample(image, { width: width >> 1, height: height >> 1 }, box));
+    expect(new Set(half.data).size).toBeGreaterThan(20);
   });
 
   it('keeps an even colour, larger or smaller', () => {
