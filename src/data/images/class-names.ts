@@ -45,7 +45,7 @@ export function sortedClasses(names: Iterable<string>): string[] {
 }
 
 /**
- * Gives each class its name in a file, by its id or else by its number.
+ * Gives each class its name in a file, by its id or else, where classes are numbers from 0, by its place.
  *
  * @throws UserError `class-names-unmatched` where some have none
  */
@@ -56,7 +56,9 @@ export async function nameClasses(path: string, classes: readonly string[]): Pro
   const nameOf = new Map(ids.map((id, i) => [id, names[i]!]));
   const known = new Set(names);
   if (classes.every((name) => known.has(name))) return classes;
+  const numbered = classes.map((id) => (/^\d+$/.test(id) ? names[Number(id)] : undefined));
   const without = classes.filter((id) => !nameOf.has(id));
+  if (without.length > 0 && numbered.every((name) => name !== undefined)) return numbered;
   if (without.length === 0) return classes.map((id) => nameOf.get(id)!);
   const used = new Set(classes);
   const unused = ids.filter((id) => !used.has(id));

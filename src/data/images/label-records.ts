@@ -4,6 +4,7 @@ import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readUserText } from '../../base/user-text.js';
 import type { ImageNames } from './image-names.js';
+import { compareNames } from './walk.js';
 
 /** A file that names images and their classes. */
 export interface LabelsFile {
@@ -172,7 +173,8 @@ function labelsInOrder(rows: readonly Row[], { file }: LabelsFile, images: Image
       file,
       `its ${rows.length} lines of one label each are not as many as the images, of which there are ${images.paths.length}; ${rows[0]!.place} reads ${JSON.stringify(rows[0]!.cells[0])}`,
     );
-  return rows.map(({ place, cells }, i) => ({ place, image: images.paths[i]!, className: cells[0]! }));
+  const paths = [...images.paths].sort(compareNames);
+  return rows.map(({ place, cells }, i) => ({ place, image: paths[i]!, className: cells[0]! }));
 }
 
 // JSON --------------------------------------------------------------------------------------------------------------

@@ -103,6 +103,11 @@ describe('labels files', () => {
     });
   });
 
+  it('of one label a line are in the order of the paths', async () => {
+    const root = await folderWith({ 'a/1.png': 'x', 'a.x/2.png': 'x', 'l.txt': 'cat\ndog\n' });
+    expect(labelled(await scan(root, 'l.txt'))).toEqual({ 'a.x/2.png': 'cat', 'a/1.png': 'dog' });
+  });
+
   it('take columns by number where there is no header', async () => {
     const root = await folderWith({ ...images, 'l.csv': 'x,cat,a\ny,dog,b\nz,cat,c\n' });
     expect(labelled(await scan(root, 'l.csv', { image: '3', label: '2' }))).toEqual(expected);
@@ -166,6 +171,7 @@ describe('classes', () => {
     ['lines', 'names.txt', 'cat\r\ndog\r\nowl\r\n'],
     ['numbered lines', 'names.txt', '0 cat\n1 dog\n2 owl\n'],
     ['an array', 'names.json', '["cat", "dog", "owl"]'],
+    ['lines of ids', 'names.txt', 'n01440764 cat\nn01443537 dog\nn01484850 owl\n'],
     ['a map', 'names.json', '{"0": "cat", "1": "dog", "2": "owl"}'],
   ])('are named by number: %s', async (_, file, content) => {
     const root = await folderWith({ '0/x.png': 'x', '1/x.png': 'x', '2/x.png': 'x', [file]: content });
