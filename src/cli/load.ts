@@ -97,10 +97,16 @@ const acceptedSentence = ({ at, differences }: Acceptance): string =>
 export const cachedNotes = ({
   gone = [],
   accepted,
+  forcedAt,
 }: {
   readonly gone?: readonly string[];
   readonly accepted?: Acceptance;
-}): readonly string[] => [...gone.map(goneSentence), ...(accepted ? [acceptedSentence(accepted)] : [])];
+  readonly forcedAt?: string;
+}): readonly string[] => [
+  ...gone.map(goneSentence),
+  ...(accepted ? [acceptedSentence(accepted)] : []),
+  ...(forcedAt === undefined ? [] : [`forced on ${forcedAt}, and made again since`]),
+];
 
 /** Facts about a stage that every plan gives to programs. */
 export function plannedStageJson({

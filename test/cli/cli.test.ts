@@ -284,8 +284,10 @@ describe('an interrupted run', () => {
       await untilStep(running, 5);
       running.kill(signal);
       await running;
-      expect((await pipeline('plan', ...forced)).stdout.replaceAll(/\d+\.\d s/g, 'N s')).toContain(`
+      const plan = (await pipeline('plan', ...forced)).stdout.replaceAll(/\d+\.\d s/g, 'N s');
+      expect(plan.replace(/\S+Z/, 'TIME')).toContain(`
 images       cached  N s · images 1
+                     forced on TIME, and made again since
 autoencoder  runs    forced, with images
                      continues an interrupted session of N s
                      steps: 120
@@ -314,6 +316,40 @@ report       runs    forced, with images`);
       expect((await sessions()).slice(5)).toEqual(['images start', 'autoencoder start', 'report start']);
     },
   );
+
+  it('forces anew what another run has finished since', async () => {
+    const forced = ['toy.yaml', '--force', 'autoencoder'];
+    const running = start(toyMain, ['run', ...forced], { TOY_STEP_MS: '10' });
+    await untilStep(running, 5);
+    running.kill('SIGINT');
+    await running;
+    expect((await pipeline('run', 'toy.yaml')).exitCode).toBe(0);
+    expect((await pipeline('plan', ...forced)).stdout).toMatch(/^autoencoder +runs +forced$/m);
+    await rm(join(cwd, 'sessions'));
+    const again = start(toyMain, ['run', ...forced], { TOY_STEP_MS: '10' });
+    await untilStep(again, 5);
+    again.kill('SIGINT');
+    await again;
+    // From here on it is that forcing which holds.
+    expect((await pipeline('run', ...forced)).stdout).toMatch(/^autoencoder: continues/m);
+    expect(await sessions()).toEqual(['autoencoder start', 'autoencoder continue', 'report start']);
+    expect(await stepsWritten()).toBe(uninterrupted(steps));
+  });
+
+  it('makes nothing again where what was forced is made and only its run did not end', async () => {
+    const forced = ['toy.yaml', '--force', 'autoencoder'];
+    expect((await pipeline('run', ...forced)).exitCode).toBe(0);
+    const [name] = (await readdir(join(cwd, 'runs', 'toy'))).filter((each) => /^\d/.test(each));
+    const path = join(cwd, 'runs', 'toy', name!, 'run.json');
+    await writeFile(
+      path,
+      (await readFile(path, 'utf8')).replace('"status": "finished"', '"status": "running"'),
+    );
+    const { stdout } = await pipeline('run', ...forced);
+    expect(stdout).toMatch(/^autoencoder: cached/m);
+    expect(stdout).toMatch(/forced on \S+Z, and made again since/);
+    expect(await sessions()).toEqual(['images start', 'autoencoder start', 'report start']);
+  });
 
   it('does not continue what was begun before it was forced', async () => {
     const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '10' });

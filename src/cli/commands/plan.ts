@@ -46,7 +46,7 @@ async function planLoaded(
   const shared = {
     ...{ pipeline, runsRoot, until, force },
     registry: await services.loadRegistry(),
-    forcedSince: await earlierForcing(runsRoot, pipeline, { set, until, force }),
+    continues: await earlierForcing(runsRoot, pipeline, { set, until, force }),
   };
   const planned =
     options.pull === undefined

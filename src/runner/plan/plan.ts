@@ -49,6 +49,8 @@ export interface PlannedStage {
   readonly isElsewhere?: true;
   /** Present where that was made from something else, and someone accepted it. */
   readonly accepted?: Acceptance;
+  /** ISO 8601: when forcing it began, where it has been made since. */
+  readonly forcedAt?: string;
   /** Time that interrupted sessions spent on it, which running continues; 0 where there was none. */
   readonly interruptedSeconds: number;
 }
@@ -76,12 +78,22 @@ export interface PlanOptions {
    * cached, and one that was begun since continues.
    */
   readonly forcedSince?: string | undefined;
+  /** Forcing that this continues, in place of `forcedSince`, as long as there is anything left of it to be made. */
+  readonly continues?: EarlierForcing | undefined;
   readonly signal?: AbortSignal;
   readonly onInputProgress?: (progress: InputProgress) => void;
   /** Outputs that count as cached though they are not here yet. */
   readonly elsewhere?: Elsewhere | undefined;
   /** Shared with other plans over the same folder of runs. */
   readonly memory?: PlanMemory;
+}
+
+/** Forcing of earlier runs that did not come to their end. */
+export interface EarlierForcing {
+  /** ISO 8601: when it began. */
+  readonly since: string;
+  /** Ids of the stages that those runs themselves have made. */
+  readonly made: readonly string[];
 }
 
 /**
@@ -91,6 +103,20 @@ export interface PlanOptions {
  *   stage.
  */
 export async function makePlan(options: PlanOptions): Promise<Plan> {
+  const { continues } = options;
+  if (continues === undefined) return planOnce(options);
+  const memory = options.memory ?? new PlanMemory(options);
+  const plan = await planOnce({ ...options, memory, forcedSince: continues.since });
+  const { made } = continues;
+  const isDone = plan.stages.every(({ reasons }) => reasons.length === 0);
+  // Where another run finished what was forced, nobody is left who would: this forces anew.
+  const byOthers = plan.stages.some(
+    ({ stage, forcedAt }) => forcedAt !== undefined && !made.includes(stage.id),
+  );
+  return isDone && byOthers ? planOnce({ ...options, memory }) : plan;
+}
+
+async function planOnce(options: PlanOptions): Promise<Plan> {
   const { pipeline, registry, runsRoot, signal } = options;
   const { wanted, forced } = selectStages(pipeline, options.until, options.force ?? []);
   const memory = options.memory ?? new PlanMemory(options);
@@ -169,7 +195,7 @@ async function planStage(
   const origin = isBegun(recipe) && !isBegun(fingerprintOf(exact)) ? followed : exact;
   const fingerprint = fingerprintOf(origin);
   const place = outputPlace(runsRoot, stage.kind, fingerprint);
-  const known = `${stage.id} ${fingerprint} ${forcedBy ?? ''} ${awaits.join(' ')}`;
+  const known = `${stage.id} ${fingerprint} ${forcedBy === undefined ? '' : `${forcedBy} ${forcedSince}`} ${awaits.join(' ')}`;
   const state = await memory.once(known, async () => {
     const own: FoundOutput = isBegun(fingerprint)
       ? await findOutput(place, hashesFolder(runsRoot), signal)
@@ -197,6 +223,7 @@ async function planStage(
       reasons: await reasons(),
       interruptedSeconds: session?.seconds ?? 0,
       ...(found.state === 'whole' && { output: found.manifest }),
+      ...(forcedBy !== undefined && isNew && { forcedAt: forcedSince }),
       ...(found.state === 'whole' && accepted && { accepted, place: acceptedPlace! }),
     };
   });

@@ -62,6 +62,8 @@ export type RunEvent =
       readonly type: 'stage-cached';
       readonly gone?: readonly string[];
       readonly accepted?: Acceptance;
+      /** When it was forced, where it has been made since. */
+      readonly forcedAt?: string;
     } & StageResult)
   /** Another process is making the same output; its result will be used. */
   | { readonly type: 'stage-waiting'; readonly stage: string; readonly holder?: LockHolder }

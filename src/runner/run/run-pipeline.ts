@@ -88,7 +88,8 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   // A name that is wrong leaves no run behind.
   selectStages(pipeline, options.until, options.force ?? []);
   const asked = { set: options.set ?? [], until: options.until, force: options.force ?? [] };
-  const forcedSince = options.forcedSince ?? (await earlierForcing(runsRoot, pipeline, asked));
+  const continues =
+    options.forcedSince === undefined ? await earlierForcing(runsRoot, pipeline, asked) : undefined;
   const folder = await createRunFolder(runsRoot, pipeline, options.sources);
   await noteFile(runsRoot, pipeline.file).catch((error: unknown) => {
     throw asStorageError(error, runsRoot);
@@ -96,7 +97,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   const record = new RunRecord(folder, {
     pipeline: pipeline.name,
     file: pipeline.file,
-    options: { ...asked, forcedSince },
+    options: { ...asked, forcedSince: options.forcedSince ?? continues?.since },
   });
   const emit = (event: RunEvent): void => {
     const timed = { time: new Date().toISOString(), ...event };
@@ -124,11 +125,13 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
   try {
     const plan = await makePlan({
       ...options,
-      forcedSince: forcedSince ?? folder.startedAt,
+      continues,
+      forcedSince: options.forcedSince ?? folder.startedAt,
       onInputProgress: (progress) => {
         emit({ type: 'reading-inputs', ...progress });
       },
     });
+    if (plan.forcedSince === folder.startedAt) record.forcesAnew();
     if (options.locked !== undefined) refuseDifferences(plan, options.locked);
     await checkStages(plan);
     const room = await roomFor(plan, options.machine);
@@ -161,7 +164,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
           ...(devices.length > 0 && { devices }),
         }),
         execute: options.execute ?? executeHere,
-        forcedSince: forcedSince ?? folder.startedAt,
+        forcedSince: plan.forcedSince,
         log: record.logOf(id),
         emit: (event) => {
           if (event.type === 'stage-finished') ran++;

@@ -68,6 +68,14 @@ export class RunRecord {
     if (this.run.status !== 'running') this.release();
   }
 
+  /** Takes back that the run continues an earlier forcing. */
+  forcesAnew(): void {
+    const { forcedSince, ...options } = this.run.options;
+    if (forcedSince === undefined) return;
+    this.run = { ...this.run, options };
+    this.save();
+  }
+
   /** Marks a run that failed before any stage could run. Never throws: something else has already gone wrong. */
   abandon(): void {
     this.run = { ...this.run, status: 'failed', finishedAt: new Date().toISOString() };

@@ -38,12 +38,13 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
   const { place, stage } = planned;
   const forced = planned.reasons.some(({ type }) => type === 'forced');
   if (planned.output !== undefined && !forced) {
-    const { gone, accepted } = planned;
+    const { gone, accepted, forcedAt } = planned;
     emit({
       type: 'stage-cached',
       ...(await stageResult(planned, planned.output)),
       ...(gone.length > 0 && { gone }),
       ...(accepted && { accepted }),
+      ...(forcedAt !== undefined && { forcedAt }),
     });
     return planned.output;
   }
