@@ -38,9 +38,9 @@ export async function earlierForcing(
 
 function parsed(text: string): RunFile | undefined {
   try {
-    const run = JSON.parse(text) as Partial<RunFile>;
-    const isWhole = [run.options, run.stages].every((part) => typeof part === 'object' && part !== null);
-    return isWhole ? (run as RunFile) : undefined;
+    const { options, stages } = JSON.parse(text) as Record<string, unknown>;
+    const isWhole = [options, stages].every((part) => typeof part === 'object' && part !== null);
+    return isWhole ? (JSON.parse(text) as RunFile) : undefined;
   } catch {
     return undefined;
   }
