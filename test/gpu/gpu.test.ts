@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
+import { socketAddresses } from '../../src/tensorflow/socket-exchange.js';
 import { main, startCommand } from '../support/tiny-pipeline.js';
 import { buildFakeGpu, cudaBuild, type FakeGpu, whyNotBuilt } from './fake-gpu.js';
 
@@ -156,6 +157,43 @@ describe('a training step', () => {
     expect(devices).toBe('CPU');
     for (const trace of ['copy host-to-device', 'copy device-to-host', 'allocate device'])
       expect(of(trace)).toBe(0);
+  });
+});
+
+describe('two workers on two GPUs', () => {
+  /** What both launched and copied to the host in so many steps. */
+  async function traced(steps: number) {
+    const sockets = mkdtempSync(join(folder, 'sockets-'));
+    const addresses = socketAddresses(sockets, 2);
+    const workers = addresses.map((_, rank) =>
+      start('test/gpu/worker.ts', [String(steps), String(rank), ...addresses], {
+        FAKE_GPU_LOG: join(sockets, 'trace'),
+        FAKE_GPU_COUNT: '2',
+        CUDA_VISIBLE_DEVICES: String(rank),
+      }),
+    );
+    for (const { exitCode, stdout, stderr } of await Promise.all(workers)) {
+      expect(exitCode, stderr).toBe(0);
+      expect(stdout).toBe('CPU,GPU');
+    }
+    const lines = readdirSync(sockets)
+      .filter((name) => name.startsWith('trace.'))
+      .flatMap((name) => readFileSync(join(sockets, name), 'utf8').split('\n'));
+    const toHost = lines.flatMap((line) => /^copy device-to-host (\d+)/.exec(line)?.[1] ?? []);
+    return {
+      reductions: lines.filter((line) => line.startsWith('launch ncclAllReduce')).length,
+      bytesToHost: toHost.reduce((sum, bytes) => sum + Number(bytes), 0),
+    };
+  }
+
+  test('reduce gradients by NCCL: at most 64 bytes of a step go to the host', async () => {
+    const [few, many] = [await traced(2), await traced(6)];
+    const workersSteps = 2 * 4;
+    const each = (key: keyof typeof few) => (many[key] - few[key]) / workersSteps;
+    // 3.7 million gradients are one portion of 15 MB; what is reported goes along.
+    expect(each('reductions')).toBe(1);
+    expect(each('bytesToHost')).toBeGreaterThan(0);
+    expect(each('bytesToHost')).toBeLessThanOrEqual(64);
   });
 });
 
