@@ -5,8 +5,7 @@ import { type Diagnostic, formatDiagnostics } from '../runner/diagnostics.js';
 import { formatDifference, type LockDifference, type LockDiffersError } from '../runner/lock/compare.js';
 import type { Origin } from '../runner/pipeline.js';
 import type { Failure } from '../runner/run/events.js';
-import { exitCodes, type Services, usesColor } from './services.js';
-import { say } from './wrap.js';
+import { exitCodes, say, type Services, usesColor } from './services.js';
 
 /** Shows an error that ended a command, and gives the exit code. */
 export function reportError(error: unknown, services: Services): number {

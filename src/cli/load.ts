@@ -8,8 +8,7 @@ import { headlineOf } from '../runner/runs/figures.js';
 import type { Acceptance, Json } from '../runner/stage.js';
 import { bytesOf } from '../runner/store/manifest.js';
 import { type LoadedSweep, loadSweep } from '../runner/sweep/load.js';
-import { exitCodes, type Services, shortPath, usesColor } from './services.js';
-import { say } from './wrap.js';
+import { exitCodes, say, type Services, shortPath, usesColor } from './services.js';
 
 export type Loaded = Extract<LoadedPipeline, { ok: true }>;
 

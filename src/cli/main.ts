@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { runProgram } from './run-program.js';
+import { runProgram } from './run-cli.js';
 
 await runProgram(async () => (await import('../stages/registry.js')).stageRegistry);

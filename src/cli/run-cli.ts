@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
+import { outliveMissingParser, outliveOutput } from '../base/outlive-output.js';
 import { commands } from './program.js';
 import { warnOfVariables } from '../base/environment-variables.js';
-import { exitCodes, type Services } from './services.js';
+import { exitCodes, say, type Services } from './services.js';
 
 /** Runs one command line, without the program's name, and gives the exit code. Never throws. */
 export async function runCli(args: readonly string[], services: Services): Promise<number> {
@@ -23,8 +26,7 @@ export async function runCli(args: readonly string[], services: Services): Promi
       // What is still being typed may be empty.
       if (command.name() === 'complete') return;
       refuseEmpty(command);
-      for (const warning of await warnOfVariables(services.env))
-        (await import('./wrap.js')).say(stderr, `warning: ${warning}\n`);
+      for (const warning of await warnOfVariables(services.env)) say(stderr, `warning: ${warning}\n`);
     })
     .exitOverride();
   const [name = ''] = args;
@@ -75,4 +77,23 @@ async function outputLost(cause: Error): Promise<Error> {
     remedy: 'Let the output go to a place with room for it.',
     cause,
   });
+}
+
+/** Runs this process's command line, and ends the process with its exit code, whatever becomes of its output. */
+export async function runProgram(loadRegistry: Services['loadRegistry']): Promise<never> {
+  const { stdout, stderr } = process;
+  outliveMissingParser();
+  const notPrinted = outliveOutput([stdout, stderr]);
+  const exitCode = await runCli(process.argv.slice(2), {
+    ...{ stdout, stderr, env: process.env, loadRegistry },
+    forceExit: (code) => process.exit(code),
+    // Errors of streams are told in the next turn.
+    notPrinted: async () => {
+      await turn();
+      return notPrinted();
+    },
+  });
+  for (const stream of [stdout, stderr])
+    if (stream.writableNeedDrain) await once(stream, 'drain').catch(() => undefined);
+  process.exit(exitCode);
 }

@@ -1,6 +1,12 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import sharp from 'sharp';
 import { asUserError } from '../base/files.js';
-import { readInput } from '../base/input-file.js';
+import { readInput, readInputText } from '../base/input-file.js';
+import { type MetricsRecord, readAllMetrics } from '../formats/metrics-log.js';
+import type { StageStatus } from '../runner/run/run-record.js';
+import type { KeptProgress, StageOutput } from '../runner/stage.js';
+import { readManifest } from '../runner/store/manifest.js';
 
 /** Markup that is safe to put in a page as it is. */
 export class Html {
@@ -75,4 +81,102 @@ export async function inlinePicture(path: string, mostPixels: number): Promise<P
 
 function dataUrl(format: string, bytes: Buffer): string {
   return `data:image/${format};base64,${bytes.toString('base64')}`;
+}
+
+/** A part of the page with a heading of its own. */
+export interface Section {
+  /** Id in the page. */
+  readonly id: string;
+  readonly title: string;
+  /** The stage that it is about, where it is about one. */
+  readonly stage?: string;
+  /** Advice before looking, in a line. */
+  readonly lead?: Part;
+  readonly body: Html;
+}
+
+export function renderSection({ id, title, stage, lead, body }: Section): Html {
+  return html`<section id="${id}" aria-labelledby="${id}-title">
+    <header>
+      <h2 id="${id}-title">
+        ${title}${stage !== undefined && html` <span class="stage-name">${stage}</span>`}
+      </h2>
+      ${lead !== undefined && html`<p class="lead">${lead}</p>`}
+    </header>
+    ${body}
+  </section>`;
+}
+
+/** A stage with what a page needs of its files. */
+export interface ReportedStage extends StageOutput {
+  /** True when its output is there, so that what it holds can be shown. */
+  readonly isWhole: boolean;
+  /** Ids of the stages in the report whose output this one read. */
+  readonly after: readonly string[];
+  readonly seed: number | undefined;
+  readonly precision: string | undefined;
+  /** Records that it logged while it ran; empty where it logs nothing. */
+  readonly metrics: readonly MetricsRecord[];
+  /** Outcome in the run that the page is about, where it is about one. */
+  readonly outcome?: StageOutcome;
+}
+
+interface StageOutcome {
+  readonly status: StageStatus | 'died';
+  /** Reasons why it ran, in words; empty where it was cached. */
+  readonly reasons: readonly string[];
+  readonly progress?: KeptProgress;
+}
+
+/** An outcome in a word or two: `ran`, `cached`, `running 42 %`. */
+export function outcomeText({ status, progress }: StageOutcome): string {
+  if (status === 'finished') return 'ran';
+  const isPart = status !== 'cached' && status !== 'waiting' && progress !== undefined && progress.total > 0;
+  return isPart ? `${status} ${Math.floor((100 * progress.done) / progress.total)} %` : status;
+}
+
+/**
+ * Reads what is common to all kinds.
+ *
+ * @param all every stage of the report. A stage's inputs are recognised by their content: its output may have been made
+ *   by another pipeline, in which the same stages have other ids, or from equal outputs that were made otherwise.
+ */
+export async function readReportedStage(
+  output: StageOutput,
+  all: readonly StageOutput[],
+): Promise<ReportedStage> {
+  const origin = (await readManifest(output.directory, output.fingerprint))?.origin;
+  const after = (origin?.references ?? []).flatMap(({ stage, fingerprint, content }) => {
+    const same = all.filter(
+      (other) => other.fingerprint === fingerprint || (content !== undefined && other.content === content),
+    );
+    const input = same.find((other) => other.stage === stage) ?? same[0];
+    return input === undefined ? [] : [input.stage];
+  });
+  return {
+    ...output,
+    isWhole: true,
+    after: [...new Set(after)],
+    seed: origin?.seed,
+    precision: origin?.precision,
+    metrics: await readAllMetrics(output.directory),
+  };
+}
+
+/** A JSON file of a stage's output. */
+export async function readOutputJson<Content>({ directory }: StageOutput, file: string): Promise<Content> {
+  const path = join(directory, file);
+  try {
+    return JSON.parse(await readInputText(path)) as Content;
+  } catch (error) {
+    throw asUserError(error, path);
+  }
+}
+
+/** True when a stage's output has a file. */
+export async function hasFile({ directory }: StageOutput, file: string): Promise<boolean> {
+  return stat(join(directory, file)).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }

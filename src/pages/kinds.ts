@@ -1,7 +1,7 @@
 import type { StageKind } from '../runner/stage.js';
 import { curvesSection } from './curves-section.js';
+import type { ReportedStage, Section } from './html.js';
 import { pictureSection } from './picture-section.js';
-import type { ReportedStage, Section } from './section.js';
 
 /** A kind of stage with what pages show of its stages. A kind that declares nothing shows the picture that its summary names. */
 export interface ShownKind<Config> extends StageKind<Config> {

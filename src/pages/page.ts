@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Html, html, type Part } from './html.js';
-import { renderSection, type Section } from './section.js';
+import { Html, html, type Part, renderSection, type Section } from './html.js';
 
 const asset = (name: string): string => readFileSync(new URL(`assets/${name}`, import.meta.url), 'utf8');
 const script = asset('page.js');

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { capitalized } from '../base/format.js';
-import { type Html, html, inlinePicture } from './html.js';
-import { hasFile, type ReportedStage, type Section } from './section.js';
+import { hasFile, type Html, html, inlinePicture, type ReportedStage, type Section } from './html.js';
 
 const mostPixels = 2400;
 

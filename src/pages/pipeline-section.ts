@@ -1,9 +1,8 @@
 import { counted, formatDuration } from '../base/format.js';
 import { figure, figuresOf } from './figures.js';
 import { type GraphLayout, layoutGraph, type PlacedEdge } from './graph.js';
-import { type Html, html } from './html.js';
+import { type Html, html, outcomeText, type ReportedStage, type Section } from './html.js';
 import type { KindPages } from './kinds.js';
-import { outcomeText, type ReportedStage, type Section } from './section.js';
 
 /** Height of a row and of a lane, in CSS pixels, and width of a column in the drawing's own units. */
 const row = 132;

@@ -2,8 +2,7 @@ import { stringify } from 'yaml';
 import { asWords, capitalized, formatDuration, formatNumber } from '../base/format.js';
 import type { Json } from '../runner/fingerprint/origin.js';
 import { figuresOf } from './figures.js';
-import { type Html, html } from './html.js';
-import { outcomeText, type ReportedStage, type Section } from './section.js';
+import { type Html, html, outcomeText, type ReportedStage, type Section } from './html.js';
 import { bar, type Row, table } from './table.js';
 
 /** Digits of a fingerprint that tell outputs apart; as many as the store's folders have. */

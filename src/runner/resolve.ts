@@ -1,11 +1,16 @@
 import type { RuntimeConfig } from '../generated/index.js';
 import { CheckContext, type PipelineRules } from './check.js';
-import type { Problem } from './diagnostics.js';
+import { code, listed, oneOf, type Problem, suggestion } from './diagnostics.js';
 import { explain, trainedAndTaken } from './explain/explain.js';
 import { pathOf } from './explain/values.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
-import { checkReferences, type ReferringStage } from './references.js';
-import { keysWithoutEffect, oncePerValue, withDefaults, writtenReferences } from './schema/defaults.js';
+import {
+  keysWithoutEffect,
+  oncePerValue,
+  withDefaults,
+  type WrittenReference,
+  writtenReferences,
+} from './schema/defaults.js';
 import { type Schema, type SchemaError, stageKinds } from './schema/schema.js';
 import { locate } from './yaml/text.js';
 import { plain, spanAt, type Tree, treeOf } from './yaml/tree.js';
@@ -115,4 +120,87 @@ function resolvedStage(
     references: references.map(({ path, stage: target }) => ({ path: path.join('.'), stage: target })),
     origin: { file, line, column },
   } as unknown as PipelineStage;
+}
+
+/** A stage as far as references need it; its configuration may be invalid otherwise. */
+interface ReferringStage {
+  readonly id: string;
+  /** Kind of stage, if `uses` names one. */
+  readonly kind: string | undefined;
+  readonly references: readonly WrittenReference[];
+}
+
+/** Checks that stages name stages that exist, are of a kind that fits, and are not made from what they make. */
+function checkReferences(stages: ReadonlyMap<string, ReferringStage>, root: Tree): Problem[] {
+  const problems: Problem[] = [];
+  const sound = new Map<string, WrittenReference[]>();
+  for (const stage of stages.values()) {
+    for (const reference of stage.references) {
+      const problem = judge(stage, reference, stages);
+      if (problem) problems.push({ ...problem, span: spanOf(root, stage.id, reference) });
+      else sound.set(stage.id, [...(sound.get(stage.id) ?? []), reference]);
+    }
+  }
+  return [...problems, ...cycles(sound, root)];
+}
+
+const spanOf = (root: Tree, stage: string, { path }: WrittenReference) =>
+  spanAt(root, ['stages', stage, ...path], 'value');
+
+function judge(
+  stage: ReferringStage,
+  reference: WrittenReference,
+  stages: ReadonlyMap<string, ReferringStage>,
+): Omit<Problem, 'span'> | undefined {
+  const { kinds } = reference;
+  const fitting = [...stages.values()]
+    .filter(
+      ({ id, kind }) => id !== stage.id && (kinds === 'any' || (kind !== undefined && kinds.includes(kind))),
+    )
+    .map(({ id }) => id);
+  const wanted = kinds === 'any' ? 'a stage' : `a stage of kind ${oneOf(kinds.map(code))}`;
+  if (reference.stage === stage.id) {
+    return {
+      code: 'self-reference',
+      message: `${code(stage.id)} names itself as its input.`,
+      remedy: suggestion(reference.stage, fitting, 'Stages that fit'),
+    };
+  }
+  const target = stages.get(reference.stage);
+  if (!target) {
+    return {
+      code: 'unknown-stage',
+      message: `${wanted[0]!.toUpperCase()}${wanted.slice(1)} is expected; there is no stage ${code(reference.stage)}.`,
+      remedy: suggestion(reference.stage, fitting, 'Stages that fit') ?? 'There is none: add one.',
+    };
+  }
+  if (target.kind === undefined || kinds === 'any' || kinds.includes(target.kind)) return undefined;
+  return {
+    code: 'wrong-stage-kind',
+    message: `${wanted[0]!.toUpperCase()}${wanted.slice(1)} is expected; ${code(target.id)} is of kind ${code(target.kind)}.`,
+    remedy: listed(fitting, 'Stages that fit') ?? 'There is none: add one.',
+  };
+}
+
+/** Each cycle once, at the reference that closes it. */
+function cycles(references: ReadonlyMap<string, readonly WrittenReference[]>, root: Tree): Problem[] {
+  const problems: Problem[] = [];
+  const finished = new Set<string>();
+  const visit = (stage: string, trail: readonly string[]): void => {
+    for (const reference of references.get(stage) ?? []) {
+      const start = trail.indexOf(reference.stage);
+      if (start >= 0) {
+        const loop = [...trail.slice(start), reference.stage].map(code).join(' → ');
+        problems.push({
+          code: 'reference-cycle',
+          message: `Stages need each other in a cycle: ${loop}.`,
+          remedy: 'Remove one of these references.',
+          span: spanOf(root, stage, reference),
+        });
+      } else if (!finished.has(reference.stage)) visit(reference.stage, [...trail, reference.stage]);
+    }
+    finished.add(stage);
+  };
+  for (const stage of references.keys()) if (!finished.has(stage)) visit(stage, [stage]);
+  return problems;
 }

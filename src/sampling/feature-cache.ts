@@ -1,5 +1,5 @@
 import { float32, type HostTensor, type Tensor, tf } from '../tensorflow/index.js';
-import { putRows, takeRows } from './rows.js';
+import { putRows, takeRows } from './integrate.js';
 
 /**
  * Taylor-style prediction of what a network's blocks add to its tokens: at some steps it is computed, and between them

@@ -1,4 +1,4 @@
-import { float32, type HostTensor } from '../tensorflow/data-types.js';
+import { arrayOver, float32, type HostTensor, sizeOf } from '../tensorflow/data-types.js';
 
 /** Takes the states `[batch, …]` of a step's start to those of its end. */
 export type Advance = (x: HostTensor, at: StepTime) => Promise<HostTensor>;
@@ -69,4 +69,30 @@ export function stepInputs(
 export function timesOf(x: HostTensor, t: number): HostTensor {
   const batch = x.shape[0] ?? 1;
   return float32([batch], new Float32Array(batch).fill(t));
+}
+
+/** The samples of a batch that are named, in that order: `[rows, …]`. */
+export function takeRows({ dtype, shape, data }: HostTensor, rows: readonly number[]): HostTensor {
+  const rest = shape.slice(1);
+  const size = sizeOf(rest);
+  const taken = arrayOver(dtype, new ArrayBuffer(rows.length * size * data.BYTES_PER_ELEMENT));
+  for (const [i, row] of rows.entries()) taken.set(data.subarray(row * size, (row + 1) * size), i * size);
+  return { dtype, shape: [rows.length, ...rest], data: taken };
+}
+
+/** Writes the samples of `part` over those of `whole` that are named. */
+export function putRows(part: HostTensor, rows: readonly number[], whole: Float32Array): void {
+  const size = sizeOf(part.shape.slice(1));
+  for (const [i, row] of rows.entries()) whole.set(part.data.subarray(i * size, (i + 1) * size), row * size);
+}
+
+/** Writes one sample of a batch over the same sample of `whole`. */
+export function copyRow({ shape, data }: HostTensor, row: number, whole: Float32Array): void {
+  const size = sizeOf(shape.slice(1));
+  whole.set(data.subarray(row * size, (row + 1) * size), row * size);
+}
+
+/** Row numbers 0, 1, … */
+export function allRows({ shape }: HostTensor): number[] {
+  return Array.from({ length: shape[0]! }, (_, row) => row);
 }

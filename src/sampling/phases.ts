@@ -1,6 +1,5 @@
 import { float32, type HostTensor, sizeOf } from '../tensorflow/data-types.js';
-import type { Advance, StepTime } from './integrate.js';
-import { putRows, takeRows } from './rows.js';
+import { type Advance, putRows, type StepTime, takeRows } from './integrate.js';
 
 /** Mean absolute or mean squared difference. */
 export type Distance = 'mae' | 'mse';

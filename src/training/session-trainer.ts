@@ -1,12 +1,17 @@
 import type { Parameter } from '../nn/parameter.js';
 import {
   checkInputs,
+  type Feed,
   type HostTensor,
   type HostTensors,
+  meanOverWorkers,
+  type Output,
+  scalar,
   type Session,
+  trace,
   VariableStore,
 } from '../tensorflow/index.js';
-import type { AdamWSlot } from './adamw.js';
+import { AdamW, type AdamWSlot } from './adamw.js';
 import {
   averageGroups,
   LossScale,
@@ -14,7 +19,15 @@ import {
   type StateGroup,
   stateGroups,
 } from './checkpoint-manifest.js';
-import { checkDivides } from './gradients.js';
+import {
+  type Accumulation,
+  checkDivides,
+  gradientResults,
+  partsOf,
+  partSpecs,
+  scaleInput,
+  withGradients,
+} from './gradients.js';
 import {
   checkStep,
   inNameOrder,
@@ -23,7 +36,6 @@ import {
   type TrainerOptions,
   type ValueOf,
 } from './trainer.js';
-import { TrainingStep } from './training-step.js';
 
 /**
  * A training whose state lives in a session; `read` and `write` carry it to and from checkpoints.
@@ -128,5 +140,143 @@ export class SessionTrainer implements Trainer {
     const store = this.stores.get(group);
     if (store === undefined) throw new Error(`This training keeps no ${group}.`);
     return store;
+  }
+}
+
+const atOnce: Accumulation = { parts: 1, perSample: [], firstSample: '' };
+
+/**
+ * The graph of a training step: forward, backward, AdamW and the moving averages in one call, or in as many as the
+ * batch has parts.
+ */
+export class TrainingStep {
+  private readonly inputs: Readonly<Record<string, Output>>;
+  private readonly optimizer: AdamW;
+  private readonly wish: Output;
+  private readonly fetches: readonly Output[];
+  private readonly figureNames: readonly string[];
+  private readonly accumulation: Accumulation;
+  private readonly sums: Sums;
+  private readonly updateTargets: readonly bigint[];
+
+  /**
+   * @param slots the state of each parameter, in the order of `options.parameters`
+   * @param scaled whether the loss is multiplied by a scale, which calls then give
+   */
+  constructor(
+    private readonly session: Session,
+    options: TrainerOptions,
+    slots: readonly AdamWSlot[],
+    private readonly scaled: boolean,
+  ) {
+    const { graph } = session;
+    const { parameters, averageDecays, optimizer, gradientClip, accumulation = atOnce } = options;
+    this.accumulation = accumulation;
+    const names = parameters.map(({ name }) => name);
+    const { inputs, outputs } = trace(
+      session,
+      withGradients(options.loss),
+      {
+        ...partSpecs(options.inputs, accumulation),
+        ...(scaled && { [scaleInput]: { dtype: 'float32' as const, shape: [] } }),
+      },
+      Object.fromEntries(slots.map(({ weights }, i) => [names[i]!, weights])),
+    );
+    this.inputs = inputs;
+    const results = gradientResults(outputs, names);
+    this.figureNames = Object.keys(results.figures);
+    const own = [results.loss, ...Object.values(results.figures), ...this.unscaled(results.gradients)];
+    this.sums = new Sums(session, accumulation.parts, own);
+
+    this.wish = graph.placeholder('float32', []);
+    // What is fed cannot be fetched.
+    const wish = graph.node('Identity', [this.wish]);
+    const [stop, loss, ...rest] = meanOverWorkers(session, [wish, ...this.sums.means]) as [
+      Output,
+      Output,
+      ...Output[],
+    ];
+    const figures = rest.slice(0, this.figureNames.length);
+    const gradients = rest.slice(this.figureNames.length);
+    const squares = gradients.map((gradient) => graph.node('L2Loss', [gradient]));
+    const norm = graph.node('Sqrt', [graph.node('Mul', [graph.node('AddN', squares), graph.scalar(2)])]);
+    const finite = graph.node('LogicalAnd', [graph.node('IsFinite', [loss]), graph.node('IsFinite', [norm])]);
+    this.fetches = [loss, norm, finite, stop, ...figures];
+
+    this.optimizer = new AdamW(session, optimizer, averageDecays);
+    this.updateTargets = this.optimizer.update(slots, this.clipped(gradients, norm, gradientClip), finite);
+  }
+
+  /** @param scale of the loss, where it has one */
+  async run(
+    inputs: HostTensors,
+    learningRate: number,
+    updates: number,
+    wishToStop: boolean,
+    scale: number | undefined,
+  ): Promise<StepResult> {
+    const parts = partsOf(inputs, this.accumulation);
+    const last = parts.at(-1)!;
+    for (const [i, part] of parts.slice(0, -1).entries())
+      await this.session.run(this.feedsOf(part, scale), [], i === 0 ? this.sums.begin : this.sums.add);
+    const feeds: Feed[] = [
+      ...this.feedsOf(last, scale),
+      ...this.optimizer.feeds({ learningRate, updates }),
+      [this.wish, scalar(wishToStop ? 1 : 0)],
+    ];
+    const values: HostTensor[] = await this.session.step(feeds, this.fetches, this.updateTargets);
+    const [loss, norm, finite, stop, ...figures] = values.map(({ data }) => data[0]!);
+    return {
+      loss: loss!,
+      gradientNorm: norm!,
+      applied: finite === 1,
+      stop: stop! > 0,
+      figures: Object.fromEntries(this.figureNames.map((name, i) => [name, figures[i]!])),
+    };
+  }
+
+  private feedsOf(part: HostTensors, scale: number | undefined): Feed[] {
+    const feeds = Object.entries(part).map(([name, value]): Feed => [this.inputs[name]!, value]);
+    if (scale !== undefined) feeds.push([this.inputs[scaleInput]!, scalar(scale)]);
+    return feeds;
+  }
+
+  /** Gradients without the factor of the loss scale. */
+  private unscaled(gradients: readonly Output[]): readonly Output[] {
+    if (!this.scaled) return gradients;
+    const { graph } = this.session;
+    const factor = graph.node('Reciprocal', [this.inputs[scaleInput]!]);
+    return gradients.map((gradient) => graph.node('Mul', [gradient, factor]));
+  }
+
+  private clipped(gradients: readonly Output[], norm: Output, largest: number): readonly Output[] {
+    if (largest === 0) return gradients;
+    const { graph } = this.session;
+    const limit = graph.scalar(largest);
+    const factor = graph.node('Div', [limit, graph.node('Maximum', [norm, limit])]);
+    return gradients.map((gradient) => graph.node('Mul', [gradient, factor]));
+  }
+}
+
+/** Sums of values over the parts of a batch. */
+class Sums {
+  /** Means over the parts: sums so far and the values of the part that runs. */
+  readonly means: readonly Output[];
+  /** Operations that set the sums to the values of the part that runs. */
+  readonly begin: readonly bigint[];
+  /** Operations that add these values. */
+  readonly add: readonly bigint[];
+
+  constructor(session: Session, parts: number, values: readonly Output[]) {
+    const { graph } = session;
+    const sums =
+      parts === 1 ? [] : values.map((value, i) => session.variable(`sum ${i}`, graph.shapeOf(value)));
+    this.begin = sums.map((sum, i) => sum.assign(values[i]!));
+    this.add = sums.map(({ handle }, i) => graph.add('AssignAddVariableOp', [handle, values[i]!]));
+    this.means = values.map((value, i) => {
+      const sum = sums[i];
+      if (sum === undefined) return value;
+      return graph.node('Mul', [graph.node('AddV2', [sum.read(), value]), graph.scalar(1 / parts)]);
+    });
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RunFile } from '../../src/runner/run/run-file.js';
+import type { RunFile } from '../../src/runner/run/run-record.js';
 import { nodeProgram } from '../support/programs.js';
 import { PseudoTerminal, whyNoTerminal } from '../support/pseudo-terminal.js';
 import { main, startPipeline, tinyPipeline, untilCheckpoint } from '../support/tiny-pipeline.js';

@@ -1,8 +1,8 @@
-import stringWidth from 'string-width';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import stringWidth from 'string-width';
 import { expect, it } from 'vitest';
-import { wrap } from '../../src/cli/wrap.js';
+import { wrap } from '../../src/cli/services.js';
 import { toyCommand, toyProject, toyYaml } from './toy-project.js';
 
 it('breaks between words, and goes on where the last column starts', () => {

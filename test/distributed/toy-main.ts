@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { concat, concatMap, defer, from, type Observable, range } from 'rxjs';
 import { UserError } from '../../src/base/errors.js';
 import { abortable } from '../../src/base/streams.js';
-import { runProgram } from '../../src/cli/run-program.js';
+import { runProgram } from '../../src/cli/run-cli.js';
 import type { StageContext, StageEvent, StageKind } from '../../src/runner/stage.js';
 import { toyRegistry } from '../runner/toy-kinds.js';
 

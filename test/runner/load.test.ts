@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import { expect, it } from 'vitest';
-import { mediatorsPerBlock } from '../../src/models/sit/mediators.js';
-import { loadPipeline } from '../../src/stages/load.js';
+import { mediatorsPerBlock } from '../../src/models/sit/config.js';
 import { type Pipeline, topologicalOrder } from '../../src/runner/pipeline.js';
+import { loadPipeline } from '../../src/stages/load.js';
 import { load, pipelineText } from './pipelines.js';
 
 async function loadSound(text: string, set: readonly string[] = []): Promise<Pipeline> {

@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TimedRunEvent } from '../../src/runner/run/events.js';
-import type { RunFile } from '../../src/runner/run/run-file.js';
+import type { RunFile } from '../../src/runner/run/run-record.js';
 import { ToySweep } from '../cli/sweep/toy-sweep.js';
 
 // Each of these starts several processes.

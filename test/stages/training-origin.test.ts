@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Origin } from '../../src/runner/fingerprint/origin.js';
 import type { StageContext } from '../../src/runner/stage.js';
-import { madeFrom, refuseForeign } from '../../src/stages/training/origin.js';
+import { madeFrom, refuseForeign } from '../../src/stages/training/files.js';
 
 const origin: Origin = {
   kind: 'train',

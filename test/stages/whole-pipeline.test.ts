@@ -4,7 +4,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NpzFile } from '../../src/formats/npz.js';
-import type { RunFile } from '../../src/runner/run/run-file.js';
+import type { RunFile } from '../../src/runner/run/run-record.js';
 import { figuresOfStage } from '../../src/runner/runs/figures.js';
 import { stageRegistry } from '../../src/stages/registry.js';
 import { computing, loadedModules } from '../support/loaded-modules.js';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { renderSection } from '../../src/pages/section.js';
+import { renderSection } from '../../src/pages/html.js';
 import type { Run } from '../../src/runner/runs/run.js';
 import { failureSection } from '../../src/ui/pages/run-page.js';
 

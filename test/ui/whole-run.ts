@@ -3,10 +3,9 @@ import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { environment } from '../../src/runner/environment.js';
 import { fingerprintOf, type Origin } from '../../src/runner/fingerprint/origin.js';
-import type { RunFile, StageRecord } from '../../src/runner/run/run-file.js';
+import type { RunFile, StageRecord } from '../../src/runner/run/run-record.js';
 import type { Json } from '../../src/runner/stage.js';
-import { outputPlace } from '../../src/runner/store/layout.js';
-import type { Manifest } from '../../src/runner/store/manifest.js';
+import { type Manifest, outputPlace } from '../../src/runner/store/manifest.js';
 import { writeRun } from '../runner/runs/synthetic-runs.js';
 import { png } from '../stages/report/outputs.js';
 

@@ -1,7 +1,6 @@
 import { UserError } from '../../src/base/errors.js';
 import type { TrainConfig } from '../../src/generated/index.js';
-import type { SiTConfig } from '../../src/models/sit/config.js';
-import { mediatorsPerBlock } from '../../src/models/sit/mediators.js';
+import { mediatorsPerBlock, type SiTConfig } from '../../src/models/sit/config.js';
 import { withDefaults } from '../../src/runner/schema/defaults.js';
 import { readSchema } from '../../src/runner/schema/schema.js';
 

@@ -5,8 +5,7 @@ import { makePlan, type PlannedStage } from '../../runner/plan/plan.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { loadWithSources, reportMissing } from '../load.js';
-import { exitCodes, type Services, shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, say, type Services, shortPath } from '../services.js';
 
 export interface AcceptOptions {
   readonly set: string[];

@@ -13,8 +13,7 @@ import type { CalibratedChoice, Calibration } from '../../stages/calibrate/calib
 import { samplePlan } from '../../stages/sample/plan.js';
 import type { StageOf } from '../../stages/shared/check.js';
 import { loadWithSources, reportMissing } from '../load.js';
-import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import { chooseRenderer, exitCode } from './run.js';
 
 export interface CalibrateCommandOptions {

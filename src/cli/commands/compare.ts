@@ -12,9 +12,8 @@ import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { runColumns } from '../run-lines.js';
-import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
+import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 import { type Cell, type Column, formatTable } from '../table.js';
-import { say } from '../wrap.js';
 
 export interface CompareOptions {
   readonly json?: boolean;

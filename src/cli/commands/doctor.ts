@@ -9,8 +9,7 @@ import { type EngineReport, engineReport } from '../../tensorflow/engine.js';
 import { libraryFacts } from '../../tensorflow/install/facts.js';
 import { verifyLibrary } from '../../tensorflow/install/install.js';
 import { setupWith } from '../../tensorflow/install/platform.js';
-import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 
 /** One line of the doctor's findings. */
 interface Finding {

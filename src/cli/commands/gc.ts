@@ -12,8 +12,7 @@ import { findRunsRoot } from '../../runner/runs-root.js';
 import { scanRuns } from '../../runner/runs/find-runs.js';
 import { formatFailure } from '../errors.js';
 import { loadWithSources } from '../load.js';
-import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 
 export interface GcOptions {
   readonly yes?: boolean;

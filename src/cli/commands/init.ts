@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { availableParallelism, totalmem, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { execa } from 'execa';
@@ -15,7 +15,7 @@ import { gpusHere } from '../../distributed/device-environment.js';
 import { readMetrics, speedName } from '../../formats/metrics-log.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import { parseDuration } from '../options.js';
-import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
+import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import {
   type Lengths,
   lengthsWithin,
@@ -27,7 +27,6 @@ import {
   suggestedSize,
   trainsAutoencoder,
 } from '../starter.js';
-import { say } from '../wrap.js';
 
 export interface InitOptions {
   readonly output?: string;

@@ -1,12 +1,10 @@
 import { UserError } from '../../base/errors.js';
-import { lockPath, writeLock } from '../../runner/lock/lock-file.js';
-import { makeLock } from '../../runner/lock/make-lock.js';
+import { lockPath, makeLock, writeLock } from '../../runner/lock/lock-file.js';
 import type { Pipeline } from '../../runner/pipeline.js';
 import { makePlan } from '../../runner/plan/plan.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { cachedNotes, loadWithSources, reportMissing } from '../load.js';
-import { exitCodes, type Services, shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, say, type Services, shortPath } from '../services.js';
 
 export interface LockOptions {
   readonly set: string[];

@@ -22,8 +22,7 @@ import {
   reportMissing,
 } from '../load.js';
 import type { PlanCommandOptions } from '../options.js';
-import { exitCodes, type Services, shortPath, usesColor } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 
 /** `pipeline plan`: shows what would run and why. Gives the exit code. */
 export async function plan(file: string, options: PlanCommandOptions, services: Services): Promise<number> {

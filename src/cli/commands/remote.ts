@@ -9,8 +9,7 @@ import { pushOutput } from '../../runner/remote/push.js';
 import { refuseSecrets } from '../../runner/remote/rclone.js';
 import { Remote, type RemoteOutput } from '../../runner/remote/remote.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
-import { outputPlace } from '../../runner/store/layout.js';
-import { bytesOf, outputContent, outputHash } from '../../runner/store/manifest.js';
+import { bytesOf, outputContent, outputHash, outputPlace } from '../../runner/store/manifest.js';
 import { History } from '../../runner/store/session.js';
 import {
   allOutputs,
@@ -20,9 +19,8 @@ import {
   type NamingOptions,
   outputsOf,
 } from '../outputs.js';
-import { exitCodes, onInterrupt, type Services } from '../services.js';
+import { exitCodes, onInterrupt, say, type Services } from '../services.js';
 import { progressLine } from '../transfer.js';
-import { say } from '../wrap.js';
 
 export interface RemoteOptions {
   readonly set: readonly string[];

@@ -3,8 +3,7 @@ import { writeFileWhole } from '../../base/output-file.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import { runPage } from '../../ui/pages/run-page.js';
-import { exitCodes, type Services, shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, say, type Services, shortPath } from '../services.js';
 
 export interface ReportOptions {
   readonly output?: string;

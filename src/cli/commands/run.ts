@@ -19,8 +19,7 @@ import { loadWithSources, reportMissing } from '../load.js';
 import type { RunCommandOptions } from '../options.js';
 import { jsonRenderer, plainRenderer, type Renderer } from '../renderers/plain.js';
 import { terminalRenderer } from '../renderers/terminal.js';
-import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, onInterrupt, say, type Services, shortPath, usesColor } from '../services.js';
 
 /** `pipeline run`: runs a file and shows it. Gives the exit code. */
 export function run(file: string, options: RunCommandOptions, services: Services): Promise<number> {

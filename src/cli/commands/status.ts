@@ -6,10 +6,9 @@ import { matchingRuns, scanRuns } from '../../runner/runs/find-runs.js';
 import type { Run, RunState } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { runColumns } from '../run-lines.js';
-import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
+import { exitCodes, onInterrupt, say, type Services, shortPath, usesColor } from '../services.js';
 import { formatTable } from '../table.js';
 import { withoutEffect } from '../without-effect.js';
-import { say } from '../wrap.js';
 
 export interface StatusOptions {
   readonly state: readonly RunState[];

@@ -7,7 +7,6 @@ import { runtimeOf } from '../../runner/pipeline.js';
 import { type Demand, type Machine, Places } from '../../runner/placement.js';
 import { demandOf, describeStages } from '../../runner/plan/describe.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
-import type { TimedSweepEvent } from '../../runner/sweep/events.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {
   headlineMetrics,
@@ -27,16 +26,15 @@ import {
 } from '../../runner/sweep/results.js';
 import { runSweep, type SweepOptions } from '../../runner/sweep/run-sweep.js';
 import { slurmLauncher } from '../../runner/sweep/slurm-launcher.js';
-import { sweptKeys, type Trial, trialsOf } from '../../runner/sweep/trial.js';
+import { sweptKeys, type TimedSweepEvent, type Trial, trialsOf } from '../../runner/sweep/trial.js';
 import { availableMemory } from '../../stages/shared/memory.js';
 import { loadWithTrials, reportMissing } from '../load.js';
-import { exitCodes, onInterrupt, type Services, shortPath, usesColor } from '../services.js';
+import { exitCodes, onInterrupt, say, type Services, shortPath, usesColor } from '../services.js';
 import type { ClosingOptions } from '../sweep/closing.js';
 import { liveSweepRenderer } from '../sweep/live.js';
 import { plainSweepRenderer, type SweepRenderer } from '../sweep/plain.js';
 import { sweepPlanJson, sweepPlanText } from '../sweep/plan-text.js';
 import { withoutEffect } from '../without-effect.js';
-import { say } from '../wrap.js';
 import { planWith, pullFirst } from './remote.js';
 
 export interface SweepCommandOptions {

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { serveRuns } from '../../ui/server.js';
-import { exitCodes, onInterrupt, type Services, shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 
 export interface UiOptions {
   readonly port: number;

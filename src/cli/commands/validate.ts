@@ -2,8 +2,7 @@ import { resolve } from 'node:path';
 import { counted } from '../../base/format.js';
 import { isLockFile } from '../../runner/yaml/text.js';
 import { loadWithTrials, showDiagnostics } from '../load.js';
-import { exitCodes, type Services, shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import { exitCodes, say, type Services, shortPath } from '../services.js';
 
 /** `pipeline validate`: shows every problem of every file, and of every trial of its sweep. Gives the exit code. */
 export async function validate(

@@ -1,9 +1,8 @@
 import type { ChalkInstance } from 'chalk';
+import stringWidth from 'string-width';
 import { formatCount, formatDuration } from '../../base/format.js';
 import type { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import { paceFacts, position } from './sentences.js';
-
-import stringWidth from 'string-width';
+import { paceFacts, position } from './plain.js';
 
 /** The stage that is running, or being waited for. */
 export interface ActiveStage {

@@ -1,5 +1,6 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { createLogUpdate } from 'log-update';
+import stringWidth from 'string-width';
 import { formatDuration } from '../../base/format.js';
 import { summaryFacts } from '../../pages/figures.js';
 import { formatReason } from '../../runner/plan/reasons.js';
@@ -9,22 +10,19 @@ import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
 import { cachedNotes } from '../load.js';
-import { shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import { say, shortPath } from '../services.js';
 import { type ActiveStage, activeStageLines, fit, readingLine, waitingStageLine } from './live-lines.js';
-import type { Renderer } from './plain.js';
 import {
   damagedSentence,
   finishedSentence,
   interruptedSentence,
   lockSentences,
+  type Renderer,
   runningOnSentences,
   stages,
   stageTime,
   waitingSentence,
-} from './sentences.js';
-
-import stringWidth from 'string-width';
+} from './plain.js';
 
 const redrawMilliseconds = 125;
 

@@ -4,9 +4,14 @@ import { formatDuration } from '../../base/format.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { isBest, isTelling, rankOf } from '../../runner/runs/figures.js';
 import type { Headline } from '../../runner/stage.js';
-import type { SweepEvent, TrialResult } from '../../runner/sweep/events.js';
 import { headlineAmong, metricNames, parseSort, sortResults } from '../../runner/sweep/results.js';
-import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
+import {
+  describeValues,
+  formatValue,
+  shortNames,
+  type SweepEvent,
+  type TrialResult,
+} from '../../runner/sweep/trial.js';
 import { shortPath } from '../services.js';
 import { type Column, formatTable } from '../table.js';
 

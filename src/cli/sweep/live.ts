@@ -2,13 +2,12 @@ import { Chalk, type ChalkInstance } from 'chalk';
 import { createLogUpdate } from 'log-update';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import type { TimedSweepEvent } from '../../runner/sweep/events.js';
-import { describeValues, shortNames } from '../../runner/sweep/trial.js';
+import { describeValues, shortNames, type TimedSweepEvent } from '../../runner/sweep/trial.js';
 import { type ActiveStage, activeStageLines, fit } from '../renderers/live-lines.js';
-import { waitingSentence } from '../renderers/sentences.js';
+import { waitingSentence } from '../renderers/plain.js';
+import { say } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';
 import { endSentence, retrySentence, startFacts, type SweepRenderer } from './plain.js';
-import { say } from '../wrap.js';
 
 const redrawMilliseconds = 200;
 

@@ -2,11 +2,14 @@ import { counted, formatDuration } from '../../base/format.js';
 import { summaryFacts } from '../../pages/figures.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import type { SweepEvent, TimedSweepEvent } from '../../runner/sweep/events.js';
-import { describeValues, shortNames } from '../../runner/sweep/trial.js';
-import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
-import { shortPath } from '../services.js';
-import { say } from '../wrap.js';
+import {
+  describeValues,
+  shortNames,
+  type SweepEvent,
+  type TimedSweepEvent,
+} from '../../runner/sweep/trial.js';
+import { paceFacts, position, stageTime, waitingSentence } from '../renderers/plain.js';
+import { say, shortPath } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';
 
 const progressEverySeconds = 10;

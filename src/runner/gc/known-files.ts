@@ -2,7 +2,7 @@ import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promise
 import { dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { asUserError, readWholeText } from '../../base/files.js';
-import { replaceFile } from '../store/layout.js';
+import { replaceFile } from '../store/manifest.js';
 
 /** The pipeline files that ever ran with a folder of runs: what they refer to is kept when their runs are removed. */
 export interface KnownFiles {

@@ -5,8 +5,7 @@ import { compareConfigs } from '../plan/explain.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
 import type { Json } from '../stage.js';
 import { type Manifest, outputHash } from '../store/manifest.js';
-import { type Lock, type LockedInput, type LockedStage, lockPath } from './lock-file.js';
-import { lockOrigin } from './make-lock.js';
+import { type Lock, type LockedInput, type LockedStage, lockOrigin, lockPath } from './lock-file.js';
 
 /** A fact that is not as the lock has it. */
 export interface LockDifference {

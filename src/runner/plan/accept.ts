@@ -1,8 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import type { Acceptance } from '../stage.js';
 import { findOutput } from '../store/find-output.js';
-import { hashesFolder, outputPlace, replaceFile } from '../store/layout.js';
-import { type Manifest, outputContent } from '../store/manifest.js';
+import { hashesFolder, type Manifest, outputContent, outputPlace, replaceFile } from '../store/manifest.js';
 import { History } from '../store/session.js';
 import { compareOrigins, listingsOf } from './explain.js';
 import type { PlannedStage } from './plan.js';

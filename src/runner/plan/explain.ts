@@ -15,9 +15,8 @@ import {
 import type { OwnSettings, PipelineStage } from '../pipeline.js';
 import type { Json } from '../stage.js';
 import type { FoundOutput } from '../store/find-output.js';
-import { listingsFolder, outputPlace } from '../store/layout.js';
 import { type Listing, openListing } from '../store/listings.js';
-import { type Manifest, readManifest } from '../store/manifest.js';
+import { listingsFolder, type Manifest, outputPlace, readManifest } from '../store/manifest.js';
 import type { History } from '../store/session.js';
 import type { ChangedFiles, Reason } from './reasons.js';
 

@@ -1,5 +1,4 @@
-import type { OutputPlace } from '../store/layout.js';
-import type { Manifest } from '../store/manifest.js';
+import type { Manifest, OutputPlace } from '../store/manifest.js';
 import { History } from '../store/session.js';
 import { type InputProgress, InputReader } from './read-inputs.js';
 

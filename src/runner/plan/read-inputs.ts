@@ -1,7 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { asUserError, pathOf } from '../../base/files.js';
 import { type Content, readContent } from '../fingerprint/content.js';
-import { hashesFolder } from '../store/layout.js';
+import { hashesFolder } from '../store/manifest.js';
 
 export interface InputProgress {
   readonly stage: string;

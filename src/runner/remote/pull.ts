@@ -6,12 +6,17 @@ import type { FileLock } from '../../base/file-lock.js';
 import { asUserError, syncFolder } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
-import { moveDamagedAside, putInPlace } from '../store/begin.js';
 import { findOutput } from '../store/find-output.js';
-import { hashesFolder, manifestName, type OutputPlace } from '../store/layout.js';
-import { bytesOf, formatManifest, type ManifestFile } from '../store/manifest.js';
+import {
+  bytesOf,
+  formatManifest,
+  hashesFolder,
+  type ManifestFile,
+  manifestName,
+  type OutputPlace,
+} from '../store/manifest.js';
 import { lockOutput } from '../store/output-lock.js';
-import { rememberHashes } from '../store/seal.js';
+import { moveDamagedAside, putInPlace, rememberHashes } from '../store/seal.js';
 import { noSuchFile, noSuchFolder } from './rclone.js';
 import { damaged, type Remote, type RemoteOutput } from './remote.js';
 

@@ -4,8 +4,7 @@ import { hostname } from 'node:os';
 import { UserError } from '../../base/errors.js';
 import type { FileLock } from '../../base/file-lock.js';
 import { findOutput } from '../store/find-output.js';
-import { hashesFolder, type OutputPlace } from '../store/layout.js';
-import { bytesOf } from '../store/manifest.js';
+import { bytesOf, hashesFolder, type OutputPlace } from '../store/manifest.js';
 import { lockOutput } from '../store/output-lock.js';
 import { formatEntry, type Remote, type RemoteOutput } from './remote.js';
 

@@ -1,6 +1,11 @@
 import { UserError } from '../../base/errors.js';
-import type { OutputPlace } from '../store/layout.js';
-import { checkManifest, DamagedManifest, formatManifest, type Manifest } from '../store/manifest.js';
+import {
+  checkManifest,
+  DamagedManifest,
+  formatManifest,
+  type Manifest,
+  type OutputPlace,
+} from '../store/manifest.js';
 import { noSuchFile, noSuchFolder, Rclone } from './rclone.js';
 
 /** An output on a remote. */

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { readWholeText } from '../../base/files.js';
 import type { EarlierForcing } from '../plan/plan.js';
 import type { Pipeline } from '../pipeline.js';
-import { type RunFile, runName, type RunOptionsRecord } from './run-file.js';
+import { type RunFile, runName, type RunOptionsRecord } from './run-record.js';
 
 /**
  * Finds the forcing that a run of a pipeline continues, where one that was asked for the same did not come to its end.

@@ -1,4 +1,4 @@
-import type { KeptLock } from '../lock/make-lock.js';
+import type { KeptLock } from '../lock/lock-file.js';
 import type { Reason } from '../plan/reasons.js';
 import type { Acceptance, Headline, Json, StageEvent } from '../stage.js';
 import type { LockHolder } from '../store/output-lock.js';

@@ -9,9 +9,8 @@ import { baseOfLocation } from '../../base/patterns.js';
 import { readContent } from '../fingerprint/content.js';
 import { readHashes, readStates } from '../fingerprint/hash-cache.js';
 import type { FingerprintedContent, StageContext, StageEvent, StageExecutor, StageReads } from '../stage.js';
-import { hashesFolder, listingsFolder, manifestName } from '../store/layout.js';
 import { type Listing, openListing } from '../store/listings.js';
-import { readManifest } from '../store/manifest.js';
+import { hashesFolder, listingsFolder, manifestName, readManifest } from '../store/manifest.js';
 
 /** Runs the stage in this process. What it reads must be what was fingerprinted. */
 export const executeHere: StageExecutor = ({ kind, config, context }) => runHere(kind, config, context);

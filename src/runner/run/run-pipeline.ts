@@ -3,8 +3,7 @@ import { Observable } from 'rxjs';
 import { abortError, isAbortError } from '../../base/streams.js';
 import { noteFile } from '../gc/known-files.js';
 import { refuseDifferences, refuseOutput } from '../lock/compare.js';
-import type { Lock } from '../lock/lock-file.js';
-import { keepLock } from '../lock/make-lock.js';
+import { keepLock, type Lock } from '../lock/lock-file.js';
 import type { Origin } from '../pipeline.js';
 import type { Machine } from '../placement.js';
 import {

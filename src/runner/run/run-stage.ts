@@ -7,13 +7,11 @@ import type { PlannedStage } from '../plan/plan.js';
 import type { Reason } from '../plan/reasons.js';
 import { headlineOf, lastFigures } from '../runs/figures.js';
 import type { Json, StageExecutor, StageWork } from '../stage.js';
-import { beginOutput, moveDamagedAside } from '../store/begin.js';
 import { findOutput } from '../store/find-output.js';
-import { hashesFolder, listingsFolder } from '../store/layout.js';
 import { saveListing } from '../store/listings.js';
-import type { Manifest } from '../store/manifest.js';
+import { hashesFolder, listingsFolder, type Manifest } from '../store/manifest.js';
 import { lockOutput } from '../store/output-lock.js';
-import { sealOutput } from '../store/seal.js';
+import { beginOutput, moveDamagedAside, sealOutput } from '../store/seal.js';
 import { interruptedSession, keepFailure, readFailure, Session } from '../store/session.js';
 import type { Failure, RunEvent, StageResult } from './events.js';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { metricsName, readMetrics } from '../../formats/metrics-log.js';
-import type { StageRecord } from '../run/run-file.js';
+import type { StageRecord } from '../run/run-record.js';
 import type { Headline, Json, StageKind } from '../stage.js';
 import type { Manifest } from '../store/manifest.js';
 

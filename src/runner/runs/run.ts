@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openFile, readWholeTextSync, systemProblem } from '../../base/files.js';
 import type { TimedRunEvent } from '../run/events.js';
-import { eventsName, type RunFile, runLockName, runName } from '../run/run-file.js';
+import { eventsName, type RunFile, runLockName, runName } from '../run/run-record.js';
 import { type KeptProgress, type StageEvent, type StageProgress, withoutType } from '../stage.js';
 import { type RunFigure, tellingFigures } from './figures.js';
 import { type Pace, ProgressMeter } from './progress-meter.js';

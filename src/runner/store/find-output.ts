@@ -2,8 +2,13 @@ import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileState, type FileState, hashFile } from '../../base/file-hash.js';
 import { HashCache } from '../fingerprint/hash-cache.js';
-import type { OutputPlace } from './layout.js';
-import { DamagedManifest, type Manifest, type ManifestFile, readManifest } from './manifest.js';
+import {
+  DamagedManifest,
+  type Manifest,
+  type ManifestFile,
+  type OutputPlace,
+  readManifest,
+} from './manifest.js';
 
 /** Finding at the place of an output. */
 export type FoundOutput =

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asUserError, readWholeText } from '../../base/files.js';
-import { type OutputPlace, replaceFile } from './layout.js';
+import { type OutputPlace, replaceFile } from './manifest.js';
 
 /** Record of an output while it is being made. */
 interface SessionRecord {

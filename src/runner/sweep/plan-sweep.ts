@@ -3,9 +3,8 @@ import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
 import { makePlan, type PlannedStage } from '../plan/plan.js';
 import { lastFigures } from '../runs/figures.js';
 import type { Headline, StageRegistry } from '../stage.js';
-import type { TrialOutlook, TrialResult } from './events.js';
 import type { Forcing } from './results.js';
-import { metricsOf, type Trial } from './trial.js';
+import { metricsOf, type Trial, type TrialOutlook, type TrialResult } from './trial.js';
 
 /** A trial with its stages, in the order in which they run. */
 export interface PlannedTrial {

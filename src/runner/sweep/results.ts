@@ -4,8 +4,8 @@ import { UserError } from '../../base/errors.js';
 import { readWholeText } from '../../base/files.js';
 import { nearest } from '../../base/nearest.js';
 import type { Headline, Json } from '../stage.js';
-import { replaceFile } from '../store/layout.js';
-import type { TrialResult } from './events.js';
+import { replaceFile } from '../store/manifest.js';
+import type { TrialResult } from './trial.js';
 
 /** Stages that a sweep makes again although their outputs are there. */
 export interface Forcing {

@@ -4,19 +4,20 @@ import { from, lastValueFrom, mergeMap, Observable } from 'rxjs';
 import { asUserError } from '../../base/files.js';
 import type { PlannedStage } from '../plan/plan.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
-import type {
-  SweepCounts,
-  SweepEvent,
-  TimedSweepEvent,
-  TrialFailure,
-  TrialResult,
-  TrialStatus,
-} from './events.js';
 import type { Launcher } from './launcher.js';
 import { cachedResult, headlineMetrics, outlookOf, type PlannedTrial, stagesToRun } from './plan-sweep.js';
 import { type Forcing, readResults, resultsName, sweepFolder, writeResults } from './results.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
-import { sweptKeys, type TrialRecord } from './trial.js';
+import {
+  type SweepCounts,
+  type SweepEvent,
+  sweptKeys,
+  type TimedSweepEvent,
+  type TrialFailure,
+  type TrialRecord,
+  type TrialResult,
+  type TrialStatus,
+} from './trial.js';
 
 export interface SweepOptions extends Pick<
   TrialOptions,

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TimedRunEvent } from '../run/events.js';
-import type { SweepEvent, TrialFailure, TrialStatus } from './events.js';
 import type { Exit, Launcher } from './launcher.js';
-import { type Trial, TrialRecord } from './trial.js';
+import { type SweepEvent, type Trial, type TrialFailure, TrialRecord, type TrialStatus } from './trial.js';
 
 export interface TrialOptions {
   readonly launcher: Launcher;

@@ -1,8 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/data-types.js';
 import type { AdaptiveIntegrator } from '../../transport/index.js';
-import { timesOf } from '../integrate.js';
-import { copyRow } from '../rows.js';
+import { copyRow, timesOf } from '../integrate.js';
 import type { Tolerances } from './runge-kutta.js';
 
 /** Sizes below this cannot be told from 0 in the single precision of programs. */

@@ -1,8 +1,7 @@
 import { float32, type HostTensor, sizeOf, type Tensor, tf } from '../../tensorflow/index.js';
 import type { VectorField } from '../../transport/index.js';
-import { integrate, type Integration, type StepTime, timesOf } from '../integrate.js';
+import { allRows, integrate, type Integration, putRows, type StepTime, timesOf } from '../integrate.js';
 import type { PhaseStep } from '../phases.js';
-import { allRows, putRows } from '../rows.js';
 
 /** States and the field at the step's start. */
 type Step<Inputs extends string> = (

@@ -1,9 +1,9 @@
 import { float32, floats, type HostTensor, type Tensor } from '../../tensorflow/index.js';
 import type { AdaptiveIntegrator } from '../../transport/index.js';
-import { FieldProgram } from '../field-program.js';
+import { putRows, takeRows } from '../integrate.js';
 import { integrateAdaptive } from '../integrators/adaptive.js';
 import { adaptiveStep, type Tolerances } from '../integrators/runge-kutta.js';
-import type { Network } from '../network.js';
+import { FieldProgram, type Network } from '../network.js';
 import {
   advancePhase,
   distancesBetween,
@@ -12,9 +12,14 @@ import {
   type PhaseState,
   type PhaseSwitch,
 } from '../phases.js';
-import { putRows, takeRows } from '../rows.js';
-import { type FollowPath, odeField, type OdeInputs, type PathInputs, rowsOfAll } from './path.js';
-import type { OdeSteps } from './steps.js';
+import {
+  type FollowPath,
+  odeField,
+  type OdeInputs,
+  type OdeSteps,
+  type PathInputs,
+  rowsOfAll,
+} from './path.js';
 
 type State = Readonly<Record<'x' | 't', HostTensor>>;
 type Start = State & Readonly<Record<'f' | 'dt', HostTensor>>;

@@ -12,16 +12,13 @@ import {
 import { type SdeSampler, transportOf, type VectorField } from '../../transport/index.js';
 import type { BatchSizes } from '../batch-sizes.js';
 import { CachedFeatures, type FeatureCache, predictedFeature, updatedDifferences } from '../feature-cache.js';
-import { FieldProgram } from '../field-program.js';
 import { guides } from '../guidance.js';
-import { stepInputs, type StepTime } from '../integrate.js';
+import { putRows, stepInputs, type StepTime, takeRows } from '../integrate.js';
 import { fixedStepMethods } from '../integrators/runge-kutta.js';
 import { sdeSampler } from '../integrators/sde.js';
-import type { Network } from '../network.js';
+import { FieldProgram, type Network } from '../network.js';
 import type { PhaseStep } from '../phases.js';
-import { putRows, takeRows } from '../rows.js';
-import { type GridMethod, odeField, rowsOfAll } from './path.js';
-import type { OdeSteps } from './steps.js';
+import { type GridMethod, odeField, type OdeSteps, rowsOfAll } from './path.js';
 
 type EulerInputs = Record<'x' | 't' | 'dt', Tensor>;
 

@@ -1,8 +1,7 @@
 import { figure } from '../../pages/figures.js';
-import { html } from '../../pages/html.js';
+import { html, type ReportedStage, type Section } from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
 import { scrollingPicture } from '../../pages/picture-section.js';
-import type { ReportedStage, Section } from '../../pages/section.js';
 
 export const page: KindPage = { sections: [{ rank: 3, build: reconstructionsSection }] };
 

@@ -1,5 +1,6 @@
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { concat, defer, EMPTY, finalize, from, mergeMap, type Observable } from 'rxjs';
+import { abortable, everyMs, fromWork } from '../../base/streams.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import { imageGrid, writePng } from '../../data/images/png.js';
 import { type RgbImage, toBytes, toPixels } from '../../data/images/rgb-image.js';
@@ -9,7 +10,7 @@ import { autoencoderLoss } from '../../models/autoencoder-kl/autoencoder-kl.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
-import type { StageContext, StageEvent } from '../../runner/stage.js';
+import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
 import {
   float32,
   type HostTensor,
@@ -23,14 +24,17 @@ import {
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
+import { autoencoderPlace, downloadAutoencoder } from '../../weights/autoencoder-download.js';
+import { openAutoencoderSource } from '../../weights/autoencoder-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { writeSavedAutoencoder } from '../../weights/saved-files.js';
+import { writeAutoencoder } from '../../weights/write.js';
 import { openImages } from '../images/open.js';
+import { downloadProgress } from '../pretrained/place.js';
 import { onEngine } from '../shared/engine.js';
 import { batchShare, type BatchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { modelConfig } from './config.js';
-import { takeAutoencoder } from './pretrained.js';
 
 /** Trains an AutoencoderKL from scratch on images, or takes a trained one. */
 export function run(
@@ -204,4 +208,47 @@ function peakSignalToNoise(originals: readonly Uint8Array[], reconstructions: re
     count += original.length;
   });
   return 10 * Math.log10(255 ** 2 / (squares / count));
+}
+
+const progressEveryMs = 100;
+
+type Config = PretrainedAutoencoderConfig;
+
+/** Takes a trained autoencoder from a folder or from Hugging Face, and leaves what training one leaves. */
+export function takeAutoencoder(config: Config, context: StageContext): Observable<StageEvent> {
+  const { pins, directory, pipelineDirectory } = context;
+  return fromWork<StageEvent>(async (tell, signal) => {
+    const commit = pins?.weights;
+    const path =
+      commit === undefined
+        ? resolve(pipelineDirectory, config.weights)
+        : await downloadAutoencoder(autoencoderPlace(config.weights)!, commit, {
+            ...{ env: process.env, signal },
+            onProgress: downloadProgress(tell),
+          });
+    const source = await openAutoencoderSource(path, config);
+    try {
+      await writeAutoencoder(source, directory, {
+        signal,
+        tell: (done, total) => {
+          tell({ type: 'progress', done, total, unit: 'tensors' });
+        },
+      });
+      const { config: model, scalingFactor, shiftFactor, told, doubts } = source;
+      for (const message of told) tell({ type: 'notice', level: 'info', message });
+      for (const message of doubts) tell({ type: 'notice', level: 'warning', message });
+      tell({
+        type: 'summary',
+        values: {
+          ...(commit !== undefined && { revision: commit }),
+          latentChannels: model.latentChannels,
+          downsample: downsampleOf(model),
+          ...(scalingFactor !== undefined && { scalingFactor }),
+          ...(shiftFactor !== undefined && { shiftFactor }),
+        },
+      });
+    } finally {
+      await source.close();
+    }
+  }).pipe(everyMs(progressEveryMs, isProgress), abortable<StageEvent>(context.signal));
 }

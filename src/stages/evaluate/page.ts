@@ -1,7 +1,7 @@
 import { capitalized } from '../../base/format.js';
 import { figuresOf } from '../../pages/figures.js';
+import type { ReportedStage, Section } from '../../pages/html.js';
 import { type KindPage, picture } from '../../pages/kinds.js';
-import type { ReportedStage, Section } from '../../pages/section.js';
 import { table } from '../../pages/table.js';
 
 export const page: KindPage = { sections: [{ rank: 0, build: evaluationSection }, picture] };

@@ -1,7 +1,13 @@
 import { counted, formatCount } from '../../base/format.js';
-import { type Html, html } from '../../pages/html.js';
+import {
+  hasFile,
+  type Html,
+  html,
+  readOutputJson,
+  type ReportedStage,
+  type Section,
+} from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
-import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
 import { bar, table } from '../../pages/table.js';
 
 export const page: KindPage = { total: 'images', sections: [{ rank: 6, build: imagesSection }] };

@@ -4,11 +4,10 @@ import { writeFileWhole } from '../../base/output-file.js';
 import { prefetch } from '../../base/prefetch.js';
 import { abortable, progress } from '../../base/streams.js';
 import type { ReportConfig } from '../../generated/index.js';
-import { html } from '../../pages/html.js';
+import { html, readReportedStage, type ReportedStage } from '../../pages/html.js';
 import { type KindPages, type RankedSection, sectionsOf } from '../../pages/kinds.js';
 import { renderPage } from '../../pages/page.js';
 import { pipelineSection, totals } from '../../pages/pipeline-section.js';
-import { readReportedStage, type ReportedStage } from '../../pages/section.js';
 import { stagesSection } from '../../pages/stages-section.js';
 import type { StageContext, StageEvent, StageOutput } from '../../runner/stage.js';
 

@@ -5,21 +5,25 @@ import { assumedScaleHolds, sampledClassesExist } from '../shared/latent-checks.
 import { runLater } from '../shared/run-later.js';
 import {
   goesBackAlongOde,
+  guidanceIsWrittenOnce,
+  guidanceMatters,
+  guidanceWasTrained,
   latentsCanBeDecoded,
   likelihoodIsDefined,
   reversedLatentsFit,
   sampledAverageIsKept,
   trajectoryIsOnPath,
 } from './checks.js';
-import { guidanceIsWrittenOnce, guidanceMatters, guidanceWasTrained } from './guidance-checks.js';
-import { phasesAgree, ratiosSeparatePhases, stepsAreLeftToSwitch } from './phase-checks.js';
 import { type SampleCheck, samplePlan } from './plan.js';
 import {
   featuresCanBePredicted,
   keysMatter,
   lastStepCanBeTaken,
   methodIsOfKind,
+  phasesAgree,
+  ratiosSeparatePhases,
   samplingDividesByNonZero,
+  stepsAreLeftToSwitch,
 } from './sampler-checks.js';
 
 export const stage: ShownKind<SampleConfig> = {

@@ -1,8 +1,16 @@
 import { join } from 'node:path';
 import { counted, formatNumber } from '../../base/format.js';
-import { type Html, html, inlinePicture, type Part, type Picture } from '../../pages/html.js';
+import {
+  type Html,
+  html,
+  inlinePicture,
+  type Part,
+  type Picture,
+  readOutputJson,
+  type ReportedStage,
+  type Section,
+} from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
-import { readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
 import { switchingSection } from './switching-section.js';
 
 export const page: KindPage = {

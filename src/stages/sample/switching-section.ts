@@ -1,8 +1,15 @@
 import { counted, formatCount, formatNumber } from '../../base/format.js';
 import { linearScale, round, rules, side, stepLabels, valueLabels } from '../../pages/chart/axes.js';
 import { swatch } from '../../pages/chart/overlay.js';
-import { type Html, html, type Part } from '../../pages/html.js';
-import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
+import {
+  hasFile,
+  type Html,
+  html,
+  type Part,
+  readOutputJson,
+  type ReportedStage,
+  type Section,
+} from '../../pages/html.js';
 import { bar, table } from '../../pages/table.js';
 
 const file = 'switches.json';

@@ -1,6 +1,5 @@
 import type { TrainConfig } from '../../generated/index.js';
-import type { SiTConfig } from '../../models/sit/config.js';
-import { mediatorsPerBlock } from '../../models/sit/mediators.js';
+import { mediatorsPerBlock, type SiTConfig } from '../../models/sit/config.js';
 
 /** Facts about a model that the latents determine. */
 export interface LatentFacts {

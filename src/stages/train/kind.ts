@@ -7,6 +7,7 @@ import { isIncidentalToTraining } from '../training/files.js';
 import {
   croppingIsOfImages,
   lossWeightApplies,
+  startFits,
   trainingDividesByNonZero,
   trainingSamplesCanBeDrawn,
 } from './checks.js';
@@ -17,7 +18,6 @@ import {
   mediatorsFitGrid,
   mediatorsMatchBlocks,
 } from './model-checks.js';
-import { startFits } from './start-checks.js';
 
 export const stage: ShownKind<TrainConfig> = {
   name: 'train',

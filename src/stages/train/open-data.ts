@@ -1,15 +1,21 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { readWholeText } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
-import { LatentDataset } from '../../data/latents/dataset.js';
+import type { CropNumbers } from '../../data/images/crop.js';
+import type { ImageDataset } from '../../data/images/dataset.js';
+import { toPixels } from '../../data/images/rgb-image.js';
+import { type LatentBatch, LatentDataset } from '../../data/latents/dataset.js';
+import { flippableClasses } from '../../data/sample-order.js';
 import type { TrainConfig } from '../../generated/index.js';
+import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext } from '../../runner/stage.js';
+import { float32, floats } from '../../tensorflow/data-types.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import type { ModelDescription } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { openImages } from '../images/open.js';
-import type { TrainingData } from './batches.js';
-import { EncodedImages, measureLatents } from './encoded-images.js';
+import type { PlacedDraw, TrainingData } from './batches.js';
 
 /**
  * Opens what a stage trains on: stored latents, or images with the autoencoder that encodes them.
@@ -89,4 +95,127 @@ async function storedLatents(
       ),
     close: () => latents.close(),
   };
+}
+
+/** Images that the autoencoder takes at once: of any number as many pixels as 16 images of 256 by 256 have, or one. */
+const pixelsAtOnce = 16 * 256 * 256;
+
+export type EncodedImagesOptions = Pick<TrainConfig, 'flips' | 'crop'> & { readonly seed: number };
+
+/**
+ * Images that are cropped, mirrored and encoded anew each time they are drawn. The crop is a function of the seed and
+ * the draw's position, as the mirroring is; images are encoded in groups by their place in the batch, so that a batch
+ * is the same however often it is read.
+ */
+export class EncodedImages implements Omit<TrainingData, 'normalization'> {
+  readonly shape: readonly [number, number, number];
+  private readonly flippable: readonly boolean[];
+  private encoding: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly images: ImageDataset,
+    private readonly autoencoder: Autoencoder,
+    private readonly options: EncodedImagesOptions,
+  ) {
+    const side = images.size / downsampleOf(autoencoder.config);
+    this.shape = [side, side, autoencoder.config.latentChannels];
+    this.flippable = flippableClasses(options.flips, images.classes);
+  }
+
+  get count(): number {
+    return this.images.count;
+  }
+
+  get readingBytes(): number {
+    return this.autoencoder.encodingBytes(this.imagesAtOnce, this.images.size);
+  }
+
+  get classes(): readonly string[] {
+    return this.images.classes;
+  }
+
+  get labels(): Int32Array {
+    return this.images.labels;
+  }
+
+  async read(draws: readonly PlacedDraw[], { mean, std }: LatentBatch): Promise<void> {
+    const group = this.imagesAtOnce;
+    const each = this.shape[0] * this.shape[1] * this.shape[2];
+    for (let first = 0; first < draws.length; first += group) {
+      const pixels = await this.pixels(draws.slice(first, first + group));
+      const posterior = await this.inTurn(() => this.autoencoder.encode(pixels));
+      mean.set(floats(posterior.mean), first * each);
+      std.set(
+        floats(posterior.logVariance).map((value) => Math.exp(value / 2)),
+        first * each,
+      );
+    }
+  }
+
+  close(): Promise<void> {
+    return this.autoencoder.close();
+  }
+
+  private get imagesAtOnce(): number {
+    return Math.max(1, Math.floor(pixelsAtOnce / this.images.size ** 2));
+  }
+
+  private async pixels(draws: readonly PlacedDraw[]) {
+    const { size, labels } = this.images;
+    const length = size * size * 3;
+    const pixels = new Float32Array(draws.length * length);
+    await Promise.all(
+      draws.map(async (draw, i) => {
+        const mirrored = draw.flipped && this.flippable[labels[draw.index]!] === true;
+        toPixels(await this.image(draw), size, pixels, i * length, mirrored);
+      }),
+    );
+    return float32([draws.length, size, size, 3], pixels);
+  }
+
+  private image({ index, position }: PlacedDraw): Promise<Uint8Array> {
+    if (this.options.crop === 'centre') return this.images.read(index);
+    return this.images.readCrop(index, cropNumbers(this.options.seed, position));
+  }
+
+  /** Batches that are read ahead at the same time wait for each other here: the autoencoder's memory is needed once. */
+  private inTurn<T>(encode: () => Promise<T>): Promise<T> {
+    const turn = this.encoding.then(encode);
+    this.encoding = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/** Images that the statistics of latents are measured on, where there are that many. */
+const measured = 1024;
+const measuredAtOnce = 16;
+
+/** Mean and deviation of every channel of latents drawn from the posteriors of images spread over the set. */
+export async function measureLatents(
+  data: Pick<TrainingData, 'count' | 'shape' | 'read'>,
+): Promise<Normalization> {
+  const [height, width, channels] = data.shape;
+  const images = Math.min(measured, data.count);
+  const sums = { first: new Array<number>(channels).fill(0), second: new Array<number>(channels).fill(0) };
+  for (let first = 0; first < images; first += measuredAtOnce) {
+    const draws = Array.from({ length: Math.min(measuredAtOnce, images - first) }, (_, i) => {
+      const index = Math.floor(((first + i + 0.5) * data.count) / images);
+      return { index, flipped: false, position: first + i };
+    });
+    const size = draws.length * height * width * channels;
+    const out = { mean: new Float32Array(size), std: new Float32Array(size) };
+    await data.read(draws, out);
+    out.mean.forEach((mean, at) => {
+      sums.first[at % channels]! += mean;
+      sums.second[at % channels]! += mean ** 2 + out.std[at]! ** 2;
+    });
+  }
+  const values = images * height * width;
+  const mean = sums.first.map((sum) => sum / values);
+  return { mean, std: sums.second.map((sum, i) => Math.sqrt(Math.max(0, sum / values - mean[i]! ** 2))) };
+}
+
+function cropNumbers(seed: number, position: number): CropNumbers {
+  const hash = createHash('sha256').update(`${seed}/crop/${position}`).digest();
+  return [0, 4, 8].map((offset) => hash.readUInt32LE(offset) / 2 ** 32) as unknown as CropNumbers;
 }

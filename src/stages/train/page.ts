@@ -1,8 +1,14 @@
 import { join } from 'node:path';
 import { counted, formatCount } from '../../base/format.js';
-import { html, inlinePicture } from '../../pages/html.js';
+import {
+  hasFile,
+  html,
+  inlinePicture,
+  readOutputJson,
+  type ReportedStage,
+  type Section,
+} from '../../pages/html.js';
 import { type KindPage, picture } from '../../pages/kinds.js';
-import { hasFile, readOutputJson, type ReportedStage, type Section } from '../../pages/section.js';
 
 export const page: KindPage = {
   total: 'parameters',

@@ -33,8 +33,7 @@ import { type CheckpointSchedule, learningRateAt, type Schedule } from '../../tr
 import type { Trainer } from '../../training/trainer.js';
 import { toMegabytes } from '../shared/memory.js';
 import { isFirstWorker } from '../shared/workers.js';
-import { checkpointsName } from './files.js';
-import { madeFrom, refuseForeign } from './origin.js';
+import { checkpointsName, madeFrom, refuseForeign } from './files.js';
 import { type RecordsOptions, TrainingRecords } from './records.js';
 
 /** Batches that are read ahead while a step runs. */

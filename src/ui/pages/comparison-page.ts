@@ -1,9 +1,8 @@
 import { capitalized, counted, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/overlay.js';
 import { bestMark, figure } from '../../pages/figures.js';
-import { type Html, html, type Part } from '../../pages/html.js';
+import { type Html, html, type Part, type Section } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
-import type { Section } from '../../pages/section.js';
 import { type Column, table } from '../../pages/table.js';
 import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../runner/runs/compare.js';
 import { formatOrigin } from '../../runner/runs/configuration.js';

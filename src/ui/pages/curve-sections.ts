@@ -1,8 +1,7 @@
 import { seriesOf } from '../../pages/chart/axes.js';
 import { distinctLines, type OverlaidCurve, overlay } from '../../pages/chart/overlay.js';
 import { scaleChoice } from '../../pages/curves-section.js';
-import { html } from '../../pages/html.js';
-import type { Section } from '../../pages/section.js';
+import { html, type Section } from '../../pages/html.js';
 import { readConfiguration } from '../../runner/runs/configuration.js';
 import type { Run } from '../../runner/runs/run.js';
 import { readRunStages } from './run-stages.js';

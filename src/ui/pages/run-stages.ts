@@ -1,13 +1,11 @@
 import { dirname, resolve } from 'node:path';
 import { readAllMetrics } from '../../formats/metrics-log.js';
-import { type Html, html } from '../../pages/html.js';
-import type { ReportedStage } from '../../pages/section.js';
-import type { StageRecord } from '../../runner/run/run-file.js';
+import { type Html, html, type ReportedStage } from '../../pages/html.js';
+import type { StageRecord } from '../../runner/run/run-record.js';
 import type { ConfiguredValue } from '../../runner/runs/configuration.js';
 import type { Run, RunState } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
-import { outputPlace } from '../../runner/store/layout.js';
-import { type Manifest, readManifest } from '../../runner/store/manifest.js';
+import { type Manifest, outputPlace, readManifest } from '../../runner/store/manifest.js';
 
 /** Every stage of a run with what the page needs of its files; of one that is not finished, what it has logged so far. */
 export function readRunStages(

@@ -1,8 +1,7 @@
 import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
 import { figure } from '../../pages/figures.js';
-import { html, type Part } from '../../pages/html.js';
+import { html, type Part, type Section } from '../../pages/html.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
-import type { Section } from '../../pages/section.js';
 import { type Row, table } from '../../pages/table.js';
 import type { RunScan } from '../../runner/runs/find-runs.js';
 import { type Run, runStates } from '../../runner/runs/run.js';

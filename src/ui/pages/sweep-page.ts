@@ -2,16 +2,14 @@ import { dirname, relative } from 'node:path';
 import { counted, formatCount, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/overlay.js';
 import { figure } from '../../pages/figures.js';
-import { type Html, html } from '../../pages/html.js';
+import { type Html, html, type Section } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
-import type { Section } from '../../pages/section.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
 import { isBest, isTelling } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
 import type { Headline, Json } from '../../runner/stage.js';
-import type { TrialResult } from '../../runner/sweep/events.js';
 import { headlineAmong, metricNames, type SweepResults } from '../../runner/sweep/results.js';
-import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
+import { describeValues, formatValue, shortNames, type TrialResult } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';
 

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { environment } from '../../../src/runner/environment.js';
 import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
 import { findOutput } from '../../../src/runner/store/find-output.js';
-import { hashesFolder, outputPlace, type OutputPlace } from '../../../src/runner/store/layout.js';
+import { hashesFolder, outputPlace, type OutputPlace } from '../../../src/runner/store/manifest.js';
 import { sealOutput } from '../../../src/runner/store/seal.js';
 import { freePorts } from '../../support/free-ports.js';
 import { nodeProgram } from '../../support/programs.js';

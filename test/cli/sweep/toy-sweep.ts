@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import type { TimedSweepEvent, TrialResult } from '../../../src/runner/sweep/events.js';
+import type { TimedSweepEvent, TrialResult } from '../../../src/runner/sweep/trial.js';
 import { nodeProgram } from '../../support/programs.js';
 
 /** A pipeline whose images, autoencoder and latents are shared by all trials. */

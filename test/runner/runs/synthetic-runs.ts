@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunFile, StageRecord } from '../../../src/runner/run/run-file.js';
+import type { RunFile, StageRecord } from '../../../src/runner/run/run-record.js';
 
 /** Start of the first synthetic run; each further one starts a minute later. */
 export const firstStart = Date.UTC(2026, 0, 1);
@@ -25,7 +25,10 @@ export async function writeRun(
     startedAt: startedAt.toISOString(),
     finishedAt: new Date(startedAt.getTime() + 90_000).toISOString(),
     options: { set: [], force: [] },
-    stages: { images: stageRecord(), train: stageRecord({ kind: 'train', summary: { steps: 10, score: 0.5 } }) },
+    stages: {
+      images: stageRecord(),
+      train: stageRecord({ kind: 'train', summary: { steps: 10, score: 0.5 } }),
+    },
     ...record,
   };
   await writeFile(join(directory, 'run.json'), `${JSON.stringify(file, undefined, 2)}\n`);

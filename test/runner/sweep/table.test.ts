@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { closingText } from '../../../src/cli/sweep/closing.js';
-import type { TrialResult } from '../../../src/runner/sweep/events.js';
 import { asCsv, parseSort, sortResults } from '../../../src/runner/sweep/results.js';
+import type { TrialResult } from '../../../src/runner/sweep/trial.js';
 
 const result = (trial: string, value: string, metrics: Record<string, number>): TrialResult => ({
   trial,

@@ -3,7 +3,7 @@ import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ReportedStage } from '../../../src/pages/section.js';
+import type { ReportedStage } from '../../../src/pages/html.js';
 import { switchingSection } from '../../../src/stages/sample/switching-section.js';
 import { SampleBench } from '../../support/sample-stage.js';
 

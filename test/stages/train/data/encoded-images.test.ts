@@ -9,7 +9,7 @@ import {
   EncodedImages,
   type EncodedImagesOptions,
   measureLatents,
-} from '../../../../src/stages/train/encoded-images.js';
+} from '../../../../src/stages/train/open-data.js';
 import { openAutoencoderSource } from '../../../../src/weights/autoencoder-source.js';
 import { Autoencoder } from '../../../../src/weights/saved-autoencoder.js';
 import { writeAutoencoder } from '../../../../src/weights/write.js';
