@@ -4,7 +4,7 @@ import { Room } from '../../base/room.js';
 import { crop, type CropNumbers } from './crop.js';
 import { decodeBytes } from './decode.js';
 import { type ImageIndex, readImageIndex } from './image-index.js';
-import type { RgbImage } from './rgb-image.js';
+import { decodingBytes, type RgbImage } from './rgb-image.js';
 import { type ImageSource, openSource } from './source.js';
 
 export interface ImageDatasetOptions {
@@ -16,9 +16,6 @@ export interface ImageDatasetOptions {
 
 /** Memory that a pixel takes while it is read: decoded, as the decoder keeps it meanwhile, and in the thread that crops it. */
 const bytesPerPixel = 9;
-
-/** Bytes of memory that decoding takes, however many images are wanted at once: more where a single image needs more. */
-export const decodingBytes = 2 ** 28;
 
 const decoding = new Room(decodingBytes);
 

@@ -1,4 +1,5 @@
 import { formatBytes, formatLarge } from '../../base/format.js';
+import { decodingBytes } from '../../data/images/rgb-image.js';
 import type { EncodeConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
 import { plannedLatents, type Resolve } from '../shared/planned.js';
@@ -19,5 +20,9 @@ export function describeEncode(config: EncodeConfig, resolve: Resolve): readonly
     ...(count === undefined
       ? []
       : [{ label: 'disk', value: `${formatBytes(count * bytes)} for ${formatLarge(count)} images` }]),
+    {
+      label: 'memory',
+      value: `up to ${formatBytes(config.autoencoderMemoryMiB * 2 ** 20)} to encode and ${formatBytes(decodingBytes)} to read images of any size, beside TensorFlow and the weights`,
+    },
   ];
 }

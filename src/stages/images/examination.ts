@@ -6,12 +6,14 @@ import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
 import type { ImageEntry } from '../../data/images/image-index.js';
+import { type FileFacts, factsOfFile } from '../../data/images/file-facts.js';
 import { decodeBytes } from '../../data/images/decode.js';
 import { isFoundImage } from '../../data/images/class-folders.js';
 import { checkFilled } from '../../data/images/scan.js';
 import type { ImageSource } from '../../data/images/source.js';
 import { type LabelledImages, listSome } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
+import { Surveyor } from './survey.js';
 import { noContent } from '../../runner/fingerprint/content.js';
 
 /** An image that is left out, and why. */
@@ -23,7 +25,12 @@ export interface SkippedImage {
 /** Result of opening one image. */
 type Outcome =
   /** `sha256` is of the file's content, where that could be read. */
-  | { readonly kind: 'usable' | 'small'; readonly entry: ImageEntry; readonly sha256: string }
+  | {
+      readonly kind: 'usable' | 'small';
+      readonly entry: ImageEntry;
+      readonly facts: FileFacts;
+      readonly sha256: string;
+    }
   | { readonly kind: 'corrupt'; readonly path: string; readonly reason: string; readonly sha256?: string };
 
 type Rules = Pick<ImagesConfig, 'size' | 'smallImages' | 'background' | 'orientation' | 'maxCorrupt'>;
@@ -43,8 +50,9 @@ export async function examineImage(
     const content = await source.read(index);
     sha256 = sha256Of(content);
     const { width, height } = await decodeBytes(content, file, rules);
+    const facts = await factsOfFile(content);
     const kind = Math.min(width, height) < rules.size ? 'small' : 'usable';
-    return { kind, entry: { path, label: labels[index]!, width, height, ...(at && { at }) }, sha256 };
+    return { kind, entry: { path, label: labels[index]!, width, height, ...(at && { at }) }, facts, sha256 };
   } catch (error) {
     if (!(error instanceof UserError) || !ownFault.has(error.code)) throw error;
     const own = `${file}: `;
@@ -69,6 +77,7 @@ const hopeless = 100;
 export class Examination {
   readonly usable: ImageEntry[] = [];
   readonly skipped: SkippedImage[] = [];
+  readonly surveyor = new Surveyor();
   private readonly root: string;
   private readonly rules: Rules;
   private readonly corrupt: string[] = [];
@@ -88,6 +97,7 @@ export class Examination {
       this.skipped.push({ path: outcome.path, reason: outcome.reason });
     } else if (outcome.kind === 'usable' || this.rules.smallImages === 'upscale') {
       this.usable.push(outcome.entry);
+      this.surveyor.add(outcome.facts, outcome.sha256, outcome.entry.label);
     } else this.addSmall(outcome.entry);
   }
 
@@ -205,11 +215,12 @@ export class OutcomeLog {
   }
 }
 
-/** The last line of a log may have been cut off; one without a hash is of an earlier version. */
+/** The last line of a log may have been cut off; one without a hash or facts is of an earlier version. */
 function parsed(line: string): Outcome | undefined {
   try {
     const outcome = JSON.parse(line) as Outcome | null;
-    return typeof outcome?.sha256 === 'string' ? outcome : undefined;
+    const isWhole = outcome?.kind === 'corrupt' || outcome?.facts !== undefined;
+    return typeof outcome?.sha256 === 'string' && isWhole ? outcome : undefined;
   } catch {
     return undefined;
   }

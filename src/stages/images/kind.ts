@@ -6,7 +6,7 @@ import { describeImages, locate } from './facts.js';
 
 export const stage: ShownKind<ImagesConfig> = {
   name: 'images',
-  codeVersion: 2,
+  codeVersion: 3,
   figures: ['images', 'perClass', 'size', 'skipped'],
   dependsOnPrecision: false,
   dependsOnSeed: false,

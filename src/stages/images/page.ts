@@ -8,6 +8,7 @@ import {
   type Section,
 } from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
+import type { Survey } from './survey.js';
 import { bar, table } from '../../pages/table.js';
 
 export const page: KindPage = { total: 'images', sections: [{ rank: 6, build: imagesSection }] };
@@ -28,6 +29,7 @@ async function imagesSection(stage: ReportedStage): Promise<Section> {
     ? await readOutputJson<readonly SkippedFile[]>(stage, 'skipped.json')
     : [];
   const { images, size } = stage.summary;
+  const survey = stage.summary.files as unknown as Survey | undefined;
   const most = Math.max(1, ...perClass.map(([, count]) => count));
   const [shown, folded] = [perClass.slice(0, shownClasses), perClass.slice(shownClasses)];
   return {
@@ -48,7 +50,7 @@ async function imagesSection(stage: ReportedStage): Promise<Section> {
         ${bars(folded, most, 'Images of each further class')}
       </details>`
     }
-    ${skipped.length > 0 && skippedFiles(skipped)}`,
+    ${survey !== undefined && surveyTable(survey)} ${skipped.length > 0 && skippedFiles(skipped)}`,
   };
 }
 
@@ -62,6 +64,30 @@ function bars(
     caption,
     columns: ['Class', 'Images'],
     rows: classes.map(([name, count]) => [html`<bdi>${name}</bdi>`, [bar(count / most), formatCount(count)]]),
+  });
+}
+
+function surveyTable(survey: Survey): Html {
+  const counts = (each: Readonly<Record<string, number>>) =>
+    Object.entries(each)
+      .map(([name, count]) => `${name} ${formatCount(count)}`)
+      .join(', ');
+  const sizes = (quartiles: readonly number[]) =>
+    `${formatCount(quartiles[0]!)} to ${formatCount(quartiles[4]!)} px, half of them from ${formatCount(quartiles[1]!)} to ${formatCount(quartiles[3]!)}, median ${formatCount(quartiles[2]!)}`;
+  return table({
+    caption: 'Files of the images',
+    columns: ['Property', 'Files'],
+    rows: [
+      ['Formats', counts(survey.formats)],
+      ['Colours', counts(survey.colours)],
+      ['Widths', sizes(survey.widths)],
+      ['Heights', sizes(survey.heights)],
+      ['Turned or mirrored by EXIF data', formatCount(survey.turned)],
+      ['With transparency', formatCount(survey.withAlpha)],
+      ['With several frames or pages', formatCount(survey.several)],
+      ['Duplicates by content', formatCount(survey.duplicates)],
+      ['Duplicates in another class', formatCount(survey.inOtherClasses)],
+    ],
   });
 }
 

@@ -24,6 +24,7 @@ import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { Examination, examineImage, OutcomeLog, type SkippedImage } from './examination.js';
 import { locate } from './facts.js';
+import type { Survey } from './survey.js';
 
 /**
  * Finds labelled images, opens every one of them, and writes the list of those that can be used:
@@ -100,6 +101,7 @@ async function finish(
     { size, background, orientation, classes, count: usable.length, ...(contained && { contained }) },
     usable,
   );
+  const survey = examination.surveyor.result(usable);
   const perClass = new Array<number>(classes.length).fill(0);
   for (const { label } of usable) perClass[label]!++;
   const values = {
@@ -108,8 +110,9 @@ async function finish(
     perClass: Object.fromEntries(classes.map((name, label) => [name, perClass[label]!])),
     size,
     skipped: skipped.length,
+    files: { ...survey },
   };
-  return [...noticesOfSkipped(skipped), { type: 'summary', values }];
+  return [...noticesOfSkipped(skipped), ...noticesOfSurvey(survey, orientation), { type: 'summary', values }];
 }
 
 function noticeOfPassedOver({ passedOver }: LabelledImages): Observable<StageEvent> {
@@ -128,6 +131,34 @@ function warnings({ warnings = [] }: LabelledImages): Observable<StageEvent> {
 function noticeOfOneClass({ classes }: LabelledImages, { labels }: ImagesConfig): Observable<StageEvent> {
   const message = `All images are of one class, "${classes[0]!}": models are trained as without classes, and guidance by the class is impossible.`;
   return classes.length === 1 && labels !== 'none' ? of({ type: 'notice', level: 'warning', message }) : of();
+}
+
+function noticesOfSurvey(
+  { turned, duplicates, inOtherClasses }: Survey,
+  orientation: ImagesConfig['orientation'],
+): StageEvent[] {
+  const treatment =
+    orientation === 'apply'
+      ? 'they are brought upright'
+      : 'their pixels are taken as they are stored (`orientation: apply` brings them upright), but those of TIFF upright';
+  const others = inOtherClasses === 0 ? '' : `, ${formatCount(inOtherClasses)} of them in another class`;
+  return [
+    ...(turned === 0
+      ? []
+      : [notice('info', `${counted(turned, 'image')} turned or mirrored by EXIF data: ${treatment}.`)]),
+    ...(duplicates === 0
+      ? []
+      : [
+          notice(
+            inOtherClasses === 0 ? 'info' : 'warning',
+            `${counted(duplicates, 'duplicate')}, every byte that of an image before${others}.`,
+          ),
+        ]),
+  ];
+}
+
+function notice(level: 'info' | 'warning', message: string): StageEvent {
+  return { type: 'notice', level, message };
 }
 
 function noticesOfSkipped(skipped: readonly SkippedImage[], most = 20): StageEvent[] {

@@ -69,7 +69,12 @@ describe('an examination that was interrupted', () => {
     return { events, index: await readFile(join(home, 'out', 'index.jsonl'), 'utf8') };
   }
   const usable = (path: string, label: number, width: number) =>
-    JSON.stringify({ kind: 'usable', entry: { path, label, width, height: 9 }, sha256: 'ab' });
+    JSON.stringify({
+      kind: 'usable',
+      entry: { path, label, width, height: 9 },
+      facts: { format: 'PNG', colours: 'RGB' },
+      sha256: 'ab',
+    });
 
   it('goes on where it was, and does not open again what had been opened', async () => {
     // Sizes that the files do not have show where they come from.
@@ -95,7 +100,13 @@ describe('the images stage', () => {
     expect(events.at(-2)).toEqual({ type: 'progress', done: 2, total: 2, unit: 'images' });
     expect(events.at(-1)).toEqual({
       type: 'summary',
-      values: { images: 2, classes: ['cat', 'dog'], perClass: { cat: 1, dog: 1 }, size: 8, skipped: 0 },
+      values: {
+        ...{ images: 2, classes: ['cat', 'dog'], perClass: { cat: 1, dog: 1 }, size: 8, skipped: 0 },
+        files: {
+          ...{ formats: { PNG: 2 }, colours: { RGB: 2 }, turned: 0, withAlpha: 0, several: 0 },
+          ...{ widths: [8, 8, 20, 20, 20], heights: [8, 8, 12, 12, 12], duplicates: 0, inOtherClasses: 0 },
+        },
+      },
     });
     expect((await readdir(out)).sort()).toEqual(['index.jsonl', 'set.json', 'skipped.json']);
     expect(await readFile(join(out, 'index.jsonl'), 'utf8')).toBe(
@@ -204,6 +215,42 @@ describe('the images stage', () => {
       message:
         'Passed over 4 files, in no class folder or of no format that is read: 2 .heic, 1 without an ending, 1 .txt.',
     });
+  });
+
+  it('tells what files the images are', async () => {
+    const home = await folderWith({});
+    const pixels = JSON.parse(
+      await readFile(new URL('../../fixtures/pixels/pixels.json', import.meta.url), 'utf8'),
+    ) as Readonly<Record<string, { readonly file: string }>>;
+    const place = async (folder: string, name: string, as = name) => {
+      await mkdir(join(home, 'images', folder), { recursive: true });
+      await writeFile(join(home, 'images', folder, as), Buffer.from(pixels[name]!.file, 'base64'));
+    };
+    for (const name of ['plain.jpg', 'cmyk.jpg', 'turned-1.jpg', 'turned-6.jpg', 'turned.tif', 'deep.png'])
+      await place('a', name);
+    for (const name of ['alpha.png', 'palette.png', 'moving.gif', 'grey.pgm', 'palette.bmp'])
+      await place('b', name);
+    await place('a', 'plain.jpg', 'again.jpg');
+    await place('b', 'plain.jpg', 'other.jpg');
+    await mkdir(join(home, 'out'));
+    const events = await lastValueFrom(stage.run(defaults, context(home)).pipe(toArray()));
+    expect(events.at(-1)).toMatchObject({
+      values: {
+        images: 13,
+        files: {
+          formats: { JPEG: 6, PNG: 3, TIFF: 1, BMP: 1, GIF: 1, PPM: 1 },
+          colours: { RGB: 7, palette: 3, CMYK: 1, grey: 1, 'RGB, more than 8 bits': 1 },
+          // Later frames of an animation are transparent where nothing moves.
+          ...{ turned: 2, withAlpha: 2, several: 1, duplicates: 2, inOtherClasses: 1 },
+          widths: [13, 19, 19, 19, 19],
+        },
+      },
+    });
+    const notices = events.flatMap((event) => (event.type === 'notice' ? [event] : []));
+    expect(notices.map(({ message }) => message.split(':')[0])).toEqual([
+      '2 images turned or mirrored by EXIF data',
+      '2 duplicates, every byte that of an image before, 1 of them in another class.',
+    ]);
   });
 
   it('stops when interrupted', async () => {
