@@ -25,7 +25,7 @@ export function rowsOf(width: number, data: Rows['data']): Rows {
     throw new UserError({
       code: 'features-not-finite',
       message: `Row ${Math.floor(wrong / width)} of the features holds ${data[wrong]!}: nothing can be compared with it.`,
-      remedy: 'Find out which network or which images give no finite numbers.',
+      remedy: 'Find the network or the images that give values that are not finite.',
     });
   return { count: data.length / width, width, data };
 }

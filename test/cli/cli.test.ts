@@ -234,7 +234,7 @@ describe('an interrupted run', () => {
     running.kill(signal);
     const { exitCode, stdout } = await running;
     expect(exitCode).toBe(130);
-    expect(stdout).toMatch(/\nInterrupted in autoencoder\. The same command continues there\.$/);
+    expect(stdout).toMatch(/\nInterrupted in autoencoder\. Run the same command to continue\.$/);
     const second = await pipeline('run', 'toy.yaml');
     expect(second.exitCode).toBe(0);
     expect(second.stdout).toContain('autoencoder: continues (never run)');

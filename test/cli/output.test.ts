@@ -97,10 +97,10 @@ describe('a terminal that goes away', () => {
       let all = '';
       again.stdout.on('data', (chunk: Buffer) => {
         all += chunk.toString();
-        if (all.includes('Goes on')) resolve(all);
+        if (all.includes('Continues from')) resolve(all);
       });
     });
-    expect(text).toMatch(/train: Goes on from step [1-9]/);
+    expect(text).toMatch(/train: Continues from step [1-9]/);
     again.kill('SIGTERM');
     expect((await again).exitCode).toBe(130);
     await rm(folder, { recursive: true });

@@ -232,7 +232,7 @@ async function fillDisk(): Promise<void> {
     );
     await rm(ballast);
     const continued = await run(runs, ['--until', 'sample']);
-    const goesOn = continued.stdout.includes('Goes on from step');
+    const goesOn = continued.stdout.includes('Continues from step');
     report(
       'the checkpoint before a full disk is whole',
       goesOn ? undefined : continued.stdout + continued.stderr,

@@ -43,7 +43,7 @@ it('tasks that srun starts train together; Slurm’s SIGTERM has them save, and 
     expect(first.all).toMatch(/^0: .*Interrupted in train/m);
     const second = await submit();
     expect(second.exitCode, second.all).toBe(0);
-    expect(second.all).toMatch(/^0: .*Goes on from step/m);
+    expect(second.all).toMatch(/^0: .*Continues from step/m);
     expect(second.all).toMatch(/^1: Process 1 of 2 \(Slurm\): works for process 0/m);
 
     const alone = await startPipeline(folder, ['run', 'tiny.yaml', '--until', 'train'], 'alone');

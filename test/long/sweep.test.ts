@@ -185,7 +185,7 @@ describe('pipeline sweep', () => {
     const first = await toy.sweep();
     expect(first.exitCode).toBe(1);
     expect((await toy.results()).map(({ status }) => status)).toEqual(['failed', 'waiting', 'waiting']);
-    expect(first.stdout).toContain('1 failed, 2 left. With --keep-going the others are run too.');
+    expect(first.stdout).toContain('1 failed, 2 left. Use --keep-going to run the others too.');
     await toy.break('train', 2);
     const second = await toy.sweep('--retries', '2', '--retry-pause', '0.4s', '--json');
     expect(second.exitCode).toBe(0);
@@ -251,9 +251,7 @@ describe('pipeline sweep', () => {
       /^This runs the file's own values\. Its sweep is run by: pipeline sweep toy\.yaml\n/,
     );
     expect(await toy.sessions()).toMatchObject({ 'train start': 1 });
-    expect((await toy.start(['plan', 'toy.yaml'])).stdout).toMatch(
-      /Its sweep is planned by: .*toy\.yaml --plan$/,
-    );
+    expect((await toy.start(['plan', 'toy.yaml'])).stdout).toMatch(/To plan its sweep: .*toy\.yaml --plan$/);
   });
 });
 
@@ -268,7 +266,7 @@ describe('an interrupted sweep', () => {
       const { exitCode, stdout } = await running;
       if (signal === 'SIGINT') {
         expect(exitCode).toBe(130);
-        expect(stdout).toMatch(/Interrupted: 2 left\. The same command continues\.\n/);
+        expect(stdout).toMatch(/Interrupted: 2 left\. Run the same command to continue\.\n/);
       }
       const again = await toy.sweep('--parallel', '2');
       expect(again.exitCode).toBe(0);

@@ -116,7 +116,7 @@ describe('stages that do not need each other', () => {
     running.kill('SIGINT');
     const { exitCode, stdout } = await running;
     expect(exitCode).toBe(130);
-    expect(stdout).toContain('Interrupted in a, b and c. The same command continues there.');
+    expect(stdout).toContain('Interrupted in a, b and c. Run the same command to continue.');
     expect(await toy.sessions()).toMatchObject({ 'a saved on 0': 1, 'b saved on 1': 1, 'c saved on 2': 1 });
     const { status: state, stages } = await record();
     expect([state, ...trainings.map((id) => stages[id]!.status)]).toEqual(Array(4).fill('interrupted'));
@@ -130,7 +130,7 @@ describe('stages that do not need each other', () => {
     const { stdout, stderr, exitCode } = await run([], gpus);
     expect(exitCode).toBe(1);
     expect(stderr).toContain('Stage b failed: The toy is broken.\n  Mend it.\n');
-    expect(stdout).toContain('a goes on to its end; no other stage starts. Ctrl-C interrupts.');
+    expect(stdout).toContain('a runs to its end; no other stage starts. Ctrl-C interrupts.');
     expect(stdout).toMatch(/^a: finished/m);
     expect(stdout).not.toMatch(/^c: starts/m);
     const { status: state, stages } = await record();

@@ -24,7 +24,7 @@ describe('a checkpoint of another training', () => {
     await expect(refuseForeign(checkpoint, context({ seed: 4, config, references }))).rejects.toMatchObject({
       code: 'checkpoint-of-another-training',
       message:
-        'step-000000008 is of a training that was set up otherwise (there → here):' +
+        'step-000000008 belongs to a training with another configuration (there → here):' +
         '\n  seed: 3 → 4' +
         '\n  upstream: latents changed' +
         '\n  stages.train.model.mediators: 4 → 16' +

@@ -131,7 +131,7 @@ describe.each([
       UV_THREADPOOL_SIZE: threads,
     });
     expect(second, stdout).toBe(0);
-    expect(stdout).toMatch(/Goes on from step/);
+    expect(stdout).toMatch(/Continues from step/);
     await startPipeline(folder, ['run', 'tiny.yaml']);
     expect(await results(runs)).toEqual(await results('runs'));
   }, 180_000);

@@ -31,7 +31,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
       : unique([
           ...library.problems,
           ...damage.map((path) => ({
-            message: `${path} is not what was unpacked: its SHA-256 is another than the one recorded beside it.`,
+            message: `${path} is not what was unpacked: its SHA-256 differs from the one recorded beside it.`,
             remedy: `Run \`${setupWith('--verify')}\`, which fetches it again.`,
           })),
           ...(engine?.problems ?? []),
@@ -57,7 +57,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
   for (const { label, value } of findings) say(stdout, `${bold(label.padEnd(width))}  ${value}\n`);
   for (const { message, remedy } of problems)
     say(stdout, `\n${red('missing:')} ${message}\n${remedy === undefined ? '' : `  ${remedy}\n`}`);
-  if (problems.length === 0) say(stdout, '\nEverything is there.\n');
+  if (problems.length === 0) say(stdout, '\nNothing is missing.\n');
   return problems.length === 0 ? exitCodes.done : exitCodes.failed;
 }
 
@@ -74,7 +74,7 @@ function engineFindings({ kind, reason, devices, gpus, bfloat16, notes }: Engine
     kind === 'native' ? 'native TensorFlow, compiled graphs.' : 'WebAssembly, many times slower.';
   const onGpu = devices.includes('GPU');
   const lacking = onGpu ? 'its compute capability is below 8.0' : 'this processor has no AVX-512';
-  const without = `no: ${lacking}; what asks for it computes in float32${onGpu ? ', float16 is faster' : ''}`;
+  const without = `no: ${lacking}; stages that ask for it compute in float32${onGpu ? ', float16 is faster' : ''}`;
   return [
     { label: 'Engine', value: [engine, reason].filter(Boolean).join(' ') },
     ...(devices.length > 0 ? [{ label: 'Devices', value: devices.join(', ') }] : []),

@@ -86,7 +86,7 @@ function summary(
   { yes, olderThan }: GcOptions,
 ): string {
   if (garbage.length === 0)
-    return `Nothing to remove: all is referred to, or changed within the last ${olderThan} h.\n`;
+    return `Nothing to remove: every output is referred to, or changed within the last ${olderThan} h.\n`;
   const sizes = garbage.map(({ bytes }) => formatBytes(bytes));
   const width = Math.max(...sizes.map(({ length }) => length));
   const rows = garbage.map((item, i) => {

@@ -23,9 +23,9 @@ export async function ui(options: UiOptions, services: Services): Promise<number
   const folder = options.open === true ? await mkdtemp(join(tmpdir(), 'pipeline-ui-')) : undefined;
   try {
     say(stdout, `Runs in ${shortPath(runsRoot)}: ${server.address}\n`);
-    say(stdout, 'Only this machine can open it, with this address. Ctrl-C ends it.\n');
+    say(stdout, 'It opens only on this machine, with this address. Press Ctrl-C to stop.\n');
     if (folder !== undefined && !(await openInBrowser(server.address, folder)))
-      say(stderr, 'No browser could be opened: open the address above.\n');
+      say(stderr, 'No browser could be started: open the address above.\n');
     if (!interrupts.signal.aborted) await once(interrupts.signal, 'abort');
   } finally {
     await server.close();

@@ -162,14 +162,14 @@ export function lockSentences({ lock }: Of<'run-finished'>): readonly string[] {
 
 export function interruptedSentence({ stages }: Of<'run-interrupted'>): string {
   return stages.length === 0
-    ? 'Interrupted between stages. The same command continues there.'
-    : `Interrupted in ${inWords(stages)}. The same command continues there.`;
+    ? 'Interrupted between stages. Run the same command to continue.'
+    : `Interrupted in ${inWords(stages)}. Run the same command to continue.`;
 }
 
 /** Line about the stages that run beside one that failed, where there are any. */
 export function runningOnSentences({ running = [] }: Of<'stage-failed'>): readonly string[] {
   if (running.length === 0) return [];
-  const goes = running.length === 1 ? 'goes on to its end' : 'go on to their end';
+  const goes = running.length === 1 ? 'runs to its end' : 'run to their end';
   return [`${inWords(running)} ${goes}; no other stage starts. Ctrl-C interrupts.`];
 }
 

@@ -163,9 +163,9 @@ function closingSentence({ type, seconds, counts }: Ended): string {
         : `Ended after ${formatDuration(seconds)}`;
   const isHeldUp = failed > 0 && left > 0 && type !== 'sweep-interrupted';
   const again = isHeldUp
-    ? ' With --keep-going the others are run too.'
+    ? ' Use --keep-going to run the others too.'
     : left + timedOut > 0
-      ? ' The same command continues.'
+      ? ' Run the same command to continue.'
       : '';
   return `${head}: ${parts.join(', ')}.${again}`;
 }

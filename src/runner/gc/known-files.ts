@@ -61,7 +61,7 @@ export async function readKnownFiles(runsRoot: string): Promise<KnownFiles> {
     throw new UserError({
       code: 'references-unknown',
       message: `${path}: expected the list of the pipeline files that ran here, found something else.`,
-      remedy: 'Remove it: the next run begins it anew, and until then every pipeline file has to be valid.',
+      remedy: 'Remove it: the next run starts a new one, and until then every pipeline file must be valid.',
     });
   }
 }

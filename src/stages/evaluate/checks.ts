@@ -102,7 +102,7 @@ export const gridFitsLatents: StageCheck<'evaluate'> = ({ id, config }, context)
   context.report(id, {
     at: context.isWritten(id, 'latentGrid') ? 'latentGrid' : 'autoencoder',
     code: 'grid-too-fine',
-    message: `Latents of ${counted(size / facts.downsample, 'number')} a side have no ${latentGrid} cells a side.`,
+    message: `Latents of ${counted(size / facts.downsample, 'number')} a side cannot be divided into ${latentGrid} cells a side.`,
     remedy: `Use at most ${code(`latentGrid: ${Math.floor(size / facts.downsample)}`)}.`,
   });
 };

@@ -38,8 +38,8 @@ export async function openInception(
   if (engineKind() !== 'native')
     throw new UserError({
       code: 'native-needed',
-      message: 'The Inception graph runs in the native TensorFlow only, which is not in use.',
-      remedy: '`pipeline doctor` tells what is missing, and how to get it.',
+      message: 'The Inception graph runs only in the native TensorFlow, which is not in use.',
+      remedy: '`pipeline doctor` shows what is missing, and how to get it.',
     });
   const bytes = await readInput(path).catch((error: unknown) => {
     throw asUserError(error, path);

@@ -245,7 +245,7 @@ export class EvaluateJob {
         this.notices.push({
           type: 'notice',
           level: 'warning',
-          message: `${metric} is biased: ${set.name} has ${set.count} images, and ${width} features need more than as many. Figures of equally many images can be compared with each other, not with others.`,
+          message: `${metric} is biased: ${set.name} has ${set.count} images, and ${width} features need more images than that. Compare its value only with values from the same number of images.`,
         });
   }
 
@@ -278,7 +278,7 @@ export class EvaluateJob {
     if (set !== undefined) return set;
     throw new UserError({
       code: 'images-missing',
-      message: `${path}: there are no images \`arr_0\` to evaluate.`,
+      message: `${path}: it has no images \`arr_0\` to evaluate.`,
       remedy: 'Write them with numpy.savez(path, images).',
     });
   }

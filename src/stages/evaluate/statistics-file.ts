@@ -41,7 +41,7 @@ export async function readStatistics(
     if (problem !== undefined)
       throw new UserError({
         code: 'statistics-invalid',
-        message: `${path}: ${meanName} and ${covarianceName} are no mean and covariance: ${problem}.`,
+        message: `${path}: ${meanName} and ${covarianceName} are not a mean and a covariance: ${problem}.`,
         remedy: 'Compute the statistics again.',
       });
     return statistics;

@@ -28,7 +28,7 @@ function labelsBy(
     if (label >= 0 && label < classes.length) return label;
     throw new UserError({
       code: 'unknown-class',
-      message: `The model knows no class ${name}; ${knownClasses(classes)}.`,
+      message: `The model has no class ${name}; ${knownClasses(classes)}.`,
       remedy: 'Correct `classes` of the sample stage.',
     });
   });

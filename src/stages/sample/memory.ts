@@ -32,7 +32,7 @@ export function requireSamplingMemory(
     what: 'This sampling',
     bytes: expectedMemory(plan, models, workers),
     samples: plan.atOnce,
-    remedy: `Draw fewer at a time (a smaller \`batch\`, now ${plan.config.batch}), or decode within less (a smaller \`autoencoderMemoryMiB\`, now ${plan.config.autoencoderMemoryMiB}); or take a smaller model.`,
+    remedy: `Draw fewer samples at a time (a smaller \`batch\`, now ${plan.config.batch}), decode with less memory (a smaller \`autoencoderMemoryMiB\`, now ${plan.config.autoencoderMemoryMiB}), or use a smaller model.`,
   };
   requireMemory(need, available);
 }

@@ -94,7 +94,7 @@ export function mustAgree(a: FoundModel, b: FoundModel): void {
     if (of(a.saved) === of(b.saved)) continue;
     throw new UserError({
       code: 'model-mismatch',
-      message: `Models that draw one sample need ${name} in common; ${a.stage} has ${String(of(a.saved))}, ${b.stage} has ${String(of(b.saved))}.`,
+      message: `Models that share a sample need ${name} in common; ${a.stage} has ${String(of(a.saved))}, ${b.stage} has ${String(of(b.saved))}.`,
       remedy: 'Train them on the same latents, with the same interpolant and prediction.',
     });
   }

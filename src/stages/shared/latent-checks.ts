@@ -121,8 +121,8 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
     context.report(id, {
       at: isFile ? `${at}.path` : at,
       code: 'scale-unknown',
-      message: `${isFile ? code(model.path) : name} is taken to be trained on latents that were multiplied by ${usualScalingFactor}, as its file does not say; ${beside}.`,
-      remedy: `Write ${code('scalingFactor')} into ${name}: what its latents were multiplied by for training.`,
+      message: `${isFile ? code(model.path) : name} is assumed to be trained on latents that were multiplied by ${usualScalingFactor}, as its file does not tell; ${beside}.`,
+      remedy: `Set ${code('scalingFactor')} of ${name} to the factor on its latents in training.`,
       ...(!isFile && { because: `stages.${model}.path` }),
     });
   }

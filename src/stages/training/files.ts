@@ -59,7 +59,7 @@ export async function refuseForeign(
   const lines = differences.map((reason) => `\n  ${formatReason(reason)}`).join('');
   throw new UserError({
     code: 'checkpoint-of-another-training',
-    message: `${path} is of a training that was set up otherwise (there → here):${lines || ' its data differ.'}`,
+    message: `${path} belongs to a training with another configuration (there → here):${lines || ' its data differ.'}`,
     remedy: 'Move it away, or set the keys to what it was trained with.',
   });
 }

@@ -118,7 +118,7 @@ export class TrainingRecords {
     this.notices.push({
       type: 'notice',
       level: 'warning',
-      message: `${sink.name} gets no further records: ${reason}. Training goes on; metrics.jsonl has everything.`,
+      message: `${sink.name} gets no further records: ${reason}. Training continues; metrics.jsonl has everything.`,
     });
   }
 }

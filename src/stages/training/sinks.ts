@@ -96,7 +96,7 @@ export class WandbSink implements RecordSink {
     if (config.mode === 'online' && !process.env.WANDB_API_KEY)
       throw new UserError({
         code: 'wandb-key-missing',
-        message: 'Weights & Biases is to record online, but WANDB_API_KEY is not set.',
+        message: 'Weights & Biases needs WANDB_API_KEY to record online, and it is not set.',
         remedy: 'Set it to the key from https://wandb.ai/authorize, or set `mode: offline`.',
       });
     const { id, pipelineName, pipelineDirectory, origin } = context;

@@ -163,7 +163,7 @@ class TrainingRun {
       return new TrainingRun(job, context, 0, 0, 0, new Meter(), records);
     }
     await restoreCheckpoint(checkpoint, job.trainer);
-    notices.push({ type: 'notice', level: 'info', message: `Goes on from step ${checkpoint.step}.` });
+    notices.push({ type: 'notice', level: 'info', message: `Continues from step ${checkpoint.step}.` });
     const { updates, skippedInARow, meter, computedOn: before } = checkpoint.extra;
     const { computesOn } = await startEngine(context.runtime);
     if (before !== undefined && before !== computesOn)

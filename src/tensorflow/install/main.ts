@@ -14,10 +14,10 @@ import { setupLibrary } from './setup.js';
 
 const usage = `Usage: ${setupWith('[--cpu | --gpu | --auto] [--verify] [--quiet]')}
 
-Fetches the native TensorFlow library into a folder of this user (PIPELINE_CACHE moves it).
-  --cpu, --gpu   take this build, now and in later set-ups; --auto goes back to choosing by the machine
+Fetches the native TensorFlow library into a per-user cache (PIPELINE_CACHE moves it).
+  --cpu, --gpu   use this build, now and in later set-ups; --auto chooses by the machine again
   --verify       read the whole library, and fetch it again if it is damaged
-  --quiet        say nothing when there is nothing to do
+  --quiet        print nothing when there is nothing to do
 
 Environment: PIPELINE_DEVICE=auto|cpu|gpu, PIPELINE_CACHE=FOLDER, PIPELINE_WHEELS=FOLDER with downloaded wheels,
 PIPELINE_TENSORFLOW=FOLDER with libraries of your own; PIP_INDEX_URL, HTTPS_PROXY and pip's configuration files.`;

@@ -26,7 +26,7 @@ async function orphan(): Promise<string> {
 }
 
 it('finds nothing where all is referred to: by a run, a pipeline file or a lock', async () => {
-  const nothing = 'Nothing to remove: all is referred to, or changed within the last 0 h.';
+  const nothing = 'Nothing to remove: every output is referred to, or changed within the last 0 h.';
   await pipeline('run', 'toy.yaml');
   await writeFile(join(folder, 'toy.yaml'), toyYaml(4));
   expect((await pipeline('gc', ...everything)).stdout).toBe(nothing);
@@ -115,7 +115,7 @@ it('keeps what the lock of a file refers to that is gone', async () => {
   const { exitCode, stdout } = await pipeline('gc', ...everything, '--forget', 'toy.yaml');
   expect([exitCode, stdout]).toEqual([
     0,
-    'Nothing to remove: all is referred to, or changed within the last 0 h.',
+    'Nothing to remove: every output is referred to, or changed within the last 0 h.',
   ]);
 });
 

@@ -22,10 +22,10 @@ const checkpoint = '{ uses: pretrained, path: a.pt }';
 it('refuses an assumed scale beside an autoencoder whose latents are known to have another', async () => {
   expect(await messagesOf(files(taken, checkpoint, { 'vae/config.json': config(0.13025) })))
     .toMatchInlineSnapshot(`
-    "a.yaml:4:34 error scale-unknown: \`model\` is taken to be trained on latents that were multiplied by 0.18215, as its file does not say; latents of \`autoencoder\` are multiplied by 0.13025.
+    "a.yaml:4:34 error scale-unknown: \`model\` is assumed to be trained on latents that were multiplied by 0.18215, as its file does not tell; latents of \`autoencoder\` are multiplied by 0.13025.
           sample: { uses: sample, model: model, autoencoder: autoencoder, count: 4 }
                                          ^^^^^
-      Write \`scalingFactor\` into \`model\`: what its latents were multiplied by for training.
+      Set \`scalingFactor\` of \`model\` to the factor on its latents in training.
       a.yaml:5:36 stages.model.path is here
           model: { uses: pretrained, path: a.pt }
                                            ^^^^"

@@ -40,9 +40,9 @@ it('refuses a file whose scale of latents is assumed beside an autoencoder of an
   const start = '{ path: sit.pt, classes: [a, b] }';
   const found = await messages(pipelineText({ second: second({ start }) }));
   expect(found).toContain(
-    'scale-unknown: `sit.pt` is taken to be trained on latents that were multiplied by 0.18215',
+    'scale-unknown: `sit.pt` is assumed to be trained on latents that were multiplied by 0.18215',
   );
-  expect(found).toContain('Write `scalingFactor` into `start`');
+  expect(found).toContain('Set `scalingFactor` of `start`');
 });
 
 it('refuses a file that says to predict something else, and keys that no file has', async () => {

@@ -123,7 +123,7 @@ describe('Weights & Biases', () => {
     vi.stubEnv('PIPELINE_PYTHON', program);
     const records = await open({ wandb: offline });
     expect(await logUntilTold(records)).toEqual([
-      'Weights & Biases gets no further records: its process ended early (exit code 7). Training goes on; metrics.jsonl has everything.',
+      'Weights & Biases gets no further records: its process ended early (exit code 7). Training continues; metrics.jsonl has everything.',
     ]);
     const before = (await readAllMetrics(directory)).length;
     await records.log(1000, { loss: 0 });

@@ -211,7 +211,7 @@ describe('phases', () => {
       /undropped was trained without label dropout/,
     );
     await expect(bench.run({ model: 'small', classes: [3] })).rejects.toThrow(
-      /knows no class 3; its classes are 0 to 2/,
+      /has no class 3; its classes are 0 to 2/,
     );
   });
 });

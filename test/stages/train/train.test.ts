@@ -152,7 +152,7 @@ describe('training on images that are encoded on the way', () => {
     await expect(run('train', train, 'interrupted', 2)).rejects.toThrow(/abort/i);
     expect(await readdir(join(folder, 'interrupted', 'checkpoints'))).toEqual(['step-000000003']);
     const second = await run('train', train, 'interrupted');
-    expect(second).toContainEqual(expect.objectContaining({ message: 'Goes on from step 3.' }));
+    expect(second).toContainEqual(expect.objectContaining({ message: 'Continues from step 3.' }));
     const whole = await digests('train');
     expect(await digests('interrupted')).toEqual(whole);
     expect(Object.keys(whole)).toHaveLength(4 + 1 + 2);
