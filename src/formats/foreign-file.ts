@@ -13,16 +13,30 @@ const headBytes = 512;
  * @throws UserError `file-foreign` for what is often found in the place of weights and arrays, by its name; `file-missing`
  */
 export async function refuseForeign(path: string): Promise<FileContent> {
+  const { head, bytes } = await headOf(path);
+  const found = failedCopy(head) ?? foreign(head);
+  if (found !== undefined) throw refusal(path, ...found);
+  return contentOf(head, bytes);
+}
+
+/**
+ * Refuses what a copy or download that failed leaves in the place of any file: an empty file, a pointer of Git LFS, a page.
+ *
+ * @throws UserError `file-foreign` or `file-missing`
+ */
+export async function refuseFailedCopy(path: string): Promise<void> {
+  const found = failedCopy((await headOf(path)).head);
+  if (found !== undefined) throw refusal(path, ...found);
+}
+
+async function headOf(path: string): Promise<{ readonly head: Buffer; readonly bytes: number }> {
   let file: FileHandle | undefined;
   try {
     file = await openFile(path);
     const status = await file.stat();
     if (status.isDirectory()) throw await foreignFolder(path);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(headBytes), 0, headBytes, 0);
-    const head = buffer.subarray(0, bytesRead);
-    const found = foreign(head);
-    if (found !== undefined) throw refusal(path, ...found);
-    return contentOf(head, status.size);
+    return { head: buffer.subarray(0, bytesRead), bytes: status.size };
   } catch (error) {
     throw asUserError(error, path);
   } finally {
@@ -39,8 +53,10 @@ function contentOf(head: Buffer, bytes: number): FileContent {
 
 const again = 'Download or copy the file again.';
 
-/** Name of foreign content, and what to do about it. */
-function foreign(head: Buffer): readonly [what: string, remedy: string] | undefined {
+type Named = readonly [what: string, remedy: string];
+
+/** Name of what a copy that failed leaves, and what to do about it. */
+function failedCopy(head: Buffer): Named | undefined {
   const text = head.toString('latin1');
   const start = text.replace(/^\xef\xbb\xbf/, '').trimStart();
   if (head.length === 0) return ['it is empty', again];
@@ -60,6 +76,12 @@ function foreign(head: Buffer): readonly [what: string, remedy: string] | undefi
     /^(\{\s*"(error|message)"|Access to |Invalid username|Entry not found|Repository not found)/.test(start)
   )
     return [`it is a server's refusal: ${start.split('\n', 1)[0]!.slice(0, 120)}`, again];
+  return undefined;
+}
+
+/** Name of content that is of another kind than weights or archives of arrays, and what to do about it. */
+function foreign(head: Buffer): Named | undefined {
+  const text = head.toString('latin1');
   if (head[0] === 0x1f && head[1] === 0x8b)
     return ['it is compressed by gzip', 'Unpack it: gunzip, or tar -xzf.'];
   if (text.slice(257, 262) === 'ustar')

@@ -147,7 +147,11 @@ async function openPytorchShards(path: string): Promise<WeightsFile> {
     await Promise.all(files.map((file) => file.close()));
   };
   try {
-    for (const name of names) files.push(await openPytorchWeights(join(dirname(path), name)));
+    for (const name of names) {
+      const shard = join(dirname(path), name);
+      await refuseForeign(shard);
+      files.push(await openPytorchWeights(shard));
+    }
   } catch (error) {
     await close();
     throw error;

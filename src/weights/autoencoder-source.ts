@@ -5,7 +5,7 @@ import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { counted } from '../base/format.js';
 import { readInputText } from '../base/input-file.js';
-import { weightsName } from '../formats/foreign-file.js';
+import { refuseFailedCopy, weightsName } from '../formats/foreign-file.js';
 import { openWeightsFile, type StateDict, type StoredTensor } from '../formats/weights-file.js';
 import {
   type AutoencoderConfig,
@@ -282,6 +282,7 @@ function refuseOtherKinds(
 
 async function readJson(path: string): Promise<unknown> {
   try {
+    await refuseFailedCopy(path);
     return JSON.parse(await readInputText(path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw asUserError(error, path);

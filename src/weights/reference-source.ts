@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { UserError } from '../base/errors.js';
 import type { TorchValue } from '../formats/pytorch/checkpoint.js';
 import { TorchTensor } from '../formats/pytorch/tensor.js';
@@ -29,9 +30,13 @@ import {
   scaledNormalization,
 } from './model-source.js';
 import { namedModels } from './named-models.js';
+import { refuseOtherModels } from './other-models.js';
 
 /** Largest difference that the moving average and half precision may make in the position embedding. */
 const positionTolerance = 5e-3;
+
+/** Names of tensors in blocks, or beside them, that a SiT has not. */
+const notOfSiT = /^feat_rope\.|^blocks\.\d+\.(norm\d|mlp\.w\d)/;
 
 /** REPA trains these beside the model, to align it with another network; samples do not need them. */
 const projectors = /^projectors?\./;
@@ -62,8 +67,12 @@ export async function referenceSource(file: WeightsFile, hints: ModelHints): Pro
   const { path, facts } = file;
   const args = readReferenceArgs({ ...entriesOf(facts.hyper_parameters), ...entriesOf(facts.args) });
   const sets = chooseSets(file, layout, hints.key === undefined ? [] : [hints.key].flat(), hints.weights);
-  if (sets === undefined) throw withoutWeights(file, layout.what);
+  if (sets === undefined) {
+    refuseOtherModels(file);
+    throw withoutWeights(file, layout.what);
+  }
   refuseDiT(path, args.model);
+  if ([...sets.raw.keys()].some((name) => notOfSiT.test(name))) refuseOtherModels(file);
   const found = shapesOf(sets.raw);
   const config = inferConfig(found, path, {
     headsOf: (sizes) => hints.heads ?? namedHeads(sizes),
@@ -84,7 +93,10 @@ export async function referenceSource(file: WeightsFile, hints: ModelHints): Pro
     (said) => said !== undefined,
   );
   const isPlain = config.mediators.every((mediators) => mediators === 0);
-  if (hasVariance && isPlain && !isSaid) await refuseTrainedVariance(path, sets.raw, rows);
+  if (isPlain && !isSaid) {
+    refuseNameOfDiT(path);
+    if (hasVariance) await refuseTrainedVariance(path, sets.raw, rows);
+  }
   const read = async (state: StateDict, name: string): Promise<Float32Array> => {
     let values = await state.get(name)!.read();
     if (isReversed && name === 't_embedder.mlp.0.weight') values = timeReversed(values);
@@ -186,6 +198,17 @@ function refuseDiT(path: string, model: string | undefined): void {
     code: 'model-not-sit',
     message: `${path}: its options say that it is a ${model}, which predicts the noise of a schedule of 1000 steps; a SiT has another path and another time.`,
     remedy: 'Use the weights of a SiT.',
+  });
+}
+
+/** Nothing in a checkpoint without a variance tells a DiT, but its name may, as of DiT-XL-2-256x256.pt. */
+function refuseNameOfDiT(path: string): void {
+  if (!/(^|[^a-z])DiT[-_ ]?(S|B|L|XL)[-_ /]?\d/i.test(basename(path))) return;
+  throw new UserError({
+    code: 'model-not-sit',
+    message: `${path}: by its name it is a DiT, which predicts the noise of a schedule of 1000 steps, and nothing in the file says what it was trained on.`,
+    remedy:
+      'Use the weights of a SiT. If it is one say so, with `prediction: velocity`; in a command `--prediction velocity`.',
   });
 }
 

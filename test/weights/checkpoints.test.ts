@@ -279,6 +279,33 @@ describe("others' models", () => {
     );
   });
 
+  it.each([
+    ['people_lightningdit.pt', /it holds a LightningDiT, .*SwiGLU/],
+    ['people_dit_diffusers.safetensors', /it holds a transformer of diffusers, such as its DiT/],
+    ['autoencoders/kl_f2.ckpt', /it holds an autoencoder/],
+  ])('others are named as what they are: %s', async (file, message) => {
+    await expect(openModel(fixturePath(file), { weights: 'all', heads: 2 })).rejects.toMatchObject({
+      code: 'model-not-sit',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('a name tells a DiT where nothing in the file does', async () => {
+    const half = await plainSiT((name, data) =>
+      last(name) ? data.filter((_, i) => isSample(i, columnsOf(name))) : data,
+    );
+    const path = join(folder, 'DiT-XL-2-256x256.safetensors');
+    await copyFile(half, path);
+    await expect(openModel(path, { weights: 'all', heads: 2 })).rejects.toThrow(/by its name it is a DiT/);
+    const accept = (told: ModelSource) => {
+      expect(told.description.prediction).toBe('velocity');
+    };
+    await opened(path, accept, { heads: 2, prediction: 'velocity' });
+    const repa = join(folder, 'SiT-XL-2-256.safetensors');
+    await copyFile(half, repa);
+    await opened(repa, accept, { heads: 2 });
+  });
+
   it('a model without a variance is filled with zeros, which is told', async () => {
     const half = await plainSiT((name, data) =>
       last(name) ? data.filter((_, i) => isSample(i, columnsOf(name))) : data,
@@ -323,6 +350,32 @@ describe('files that are something else', () => {
     await expect(openModel(join(folder, name), { weights: 'all' })).rejects.toMatchObject({
       code: 'file-foreign',
       message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('a shard is a pointer of Git LFS, where git fetched the index only', async () => {
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2700123\n';
+    for (const kind of ['safetensors', 'bin']) {
+      const index = join(folder, `model.${kind}.index.json`);
+      await writeFile(index, JSON.stringify({ weight_map: { a: `shard.${kind}` } }));
+      await writeFile(join(folder, `shard.${kind}`), pointer);
+      await expect(openModel(index, { weights: 'all' })).rejects.toThrow(
+        `shard.${kind}: it is a pointer of Git LFS to 2700123 bytes`,
+      );
+      await writeFile(index, '<!DOCTYPE html><title>Login</title>');
+      await expect(openModel(index, { weights: 'all' })).rejects.toThrow(/a web page \("Login"\)/);
+      await writeFile(index, '{"weight_map":{"a":".."}}');
+      await expect(openModel(index, { weights: 'all' })).rejects.toThrow(/does not name a file for each/);
+    }
+  });
+
+  it('what nests deeper than any program is passed over, without a danger to the stack', async () => {
+    let deep: TorchWritable = 1;
+    for (let i = 0; i < 1500; i++) deep = [deep];
+    await opened(await written({ model: await state('model'), log: deep }), (source) => {
+      expect(source.told).toContain(
+        'Passed over, as of unknown classes: a value nested more than 1000 deep. Nothing of them was executed.',
+      );
     });
   });
 

@@ -1,13 +1,13 @@
 """Write test/fixtures/people_*.pt: checkpoints as training programs leave them, of models of a few kilobytes.
 
-usage: checkpoints.py REFERENCE_CHECKOUT REPA_CHECKOUT OUT     (torch, timm, safetensors, ema-pytorch)
+usage: checkpoints.py REFERENCE_CHECKOUT REPA_CHECKOUT LIGHTNINGDIT_CHECKOUT OUT     (torch, timm, safetensors, ema-pytorch, diffusers)
 """
 import sys, argparse, collections, datetime, enum, random, types, copy, importlib.util, os
 import numpy as np, torch
 import timm.layers; sys.modules['timm.models.layers'] = timm.layers
 from safetensors.torch import save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-reference, repa, out = sys.argv[1:]
+reference, repa, lightning, out = sys.argv[1:]
 torch.manual_seed(0)
 def module(path, name):
     spec = importlib.util.spec_from_file_location(name, path); m = importlib.util.module_from_spec(spec); sys.modules[name] = m; spec.loader.exec_module(m); return m
@@ -42,3 +42,11 @@ torch.save(dict(model=m.state_dict(), ema=m.state_dict(), opt={}, steps=9, args=
 x, t, y = torch.randn(3, 2, 4, 4), torch.tensor([0., .3, .9]), torch.tensor([0, 1, 2])
 with torch.no_grad(): o, _ = m(x, t, y)
 save_file(dict(x=x, t=t, y=y, out=o), out + '/people_repa.safetensors')
+# Models of others that have many of a SiT's names.
+del sys.modules['models']; sys.path.insert(0, lightning)
+from models.lightningdit import LightningDiT
+state = {k: v.half() for k, v in LightningDiT(input_size=4, patch_size=1, in_channels=2, hidden_size=8, depth=1, num_heads=2, num_classes=2, use_qknorm=False, use_swiglu=True, use_rope=True, use_rmsnorm=True, wo_shift=False).state_dict().items()}
+torch.save(dict(model=state, ema=state), out + '/people_lightningdit.pt')
+from diffusers import DiTTransformer2DModel
+dit = DiTTransformer2DModel(num_attention_heads=2, attention_head_dim=4, in_channels=2, out_channels=4, num_layers=1, norm_num_groups=1, sample_size=4, num_embeds_ada_norm=2).half()
+save_file({k: v.contiguous() for k, v in dit.state_dict().items()}, out + '/people_dit_diffusers.safetensors')

@@ -1,6 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readUserText } from '../../base/user-text.js';
+import { refuseFailedCopy } from '../../formats/foreign-file.js';
 import { listSome } from './walk.js';
 
 /** Names of classes as a file lists them. */
@@ -18,6 +19,7 @@ export interface ClassNames {
  * @throws UserError `file-missing`, or `classes-file-malformed` for what is no list of different names
  */
 export async function readClassNames(path: string): Promise<ClassNames> {
+  await refuseFailedCopy(path);
   const text = await readUserText(path).catch((error: unknown) => {
     throw asUserError(error, path);
   });

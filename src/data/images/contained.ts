@@ -3,6 +3,7 @@ import { basename, join, relative, sep } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { InputFile } from '../../base/input-file.js';
 import type { Places } from '../../base/patterns.js';
+import { refuseFailedCopy } from '../../formats/foreign-file.js';
 import { badContainer, type ContainedImage, type ImageContainer, imageContainers } from './container.js';
 import { isImageName } from './formats.js';
 import { type Findings, listSome, noImages, onlyClass, walkFiles } from './walk.js';
@@ -94,6 +95,7 @@ export async function findInContainers(
   let classes: readonly string[] | undefined;
   const passedOver = new Map<string, number>();
   for (const [file, path] of paths.entries()) {
+    await refuseFailedCopy(path);
     const contents = await withInput(path, (input) => container.list(input, { files: paths }));
     for (const [ending, count] of contents.passedOver ?? [])
       passedOver.set(ending, (passedOver.get(ending) ?? 0) + count);

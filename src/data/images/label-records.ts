@@ -3,6 +3,7 @@ import { CsvError, parse } from 'csv-parse/sync';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readUserText } from '../../base/user-text.js';
+import { refuseFailedCopy } from '../../formats/foreign-file.js';
 import type { ImageNames } from './image-names.js';
 import { compareNames } from './walk.js';
 
@@ -53,6 +54,7 @@ export async function readLabels(labels: LabelsFile, images: ImageNames): Promis
   } catch (error) {
     throw missing(error, path);
   }
+  await refuseFailedCopy(path);
   return reader(text, labels, images);
 }
 

@@ -40,18 +40,22 @@ export interface TorchCheckpoint {
   close(): Promise<void>;
 }
 
+/** Deeper than options and trainers nest, and no danger to the stack. */
+const deepestValue = 1000;
+
 /**
  * Unpickled values without maps; keys that are numbers become text, members by other keys are left out. An object that
  * occurs twice stays one object.
  */
-export function plainValue(value: unknown, seen = new Map<unknown, TorchValue>()): TorchValue {
+export function plainValue(value: unknown, seen = new Map<unknown, TorchValue>(), depth = 0): TorchValue {
   if (isLeaf(value)) return value;
+  if (depth > deepestValue) return new TorchUnknown(`a value nested more than ${deepestValue} deep`, {});
   const before = seen.get(value);
   if (before !== undefined) return before;
   if (Array.isArray(value)) {
     const list: TorchValue[] = [];
     seen.set(value, list);
-    for (const item of value) list.push(plainValue(item, seen));
+    for (const item of value) list.push(plainValue(item, seen, depth + 1));
     return list;
   }
   const record: Record<string, TorchValue> = {};
@@ -60,7 +64,12 @@ export function plainValue(value: unknown, seen = new Map<unknown, TorchValue>()
   if (!(value instanceof Map)) return new TorchUnknown(nameOf(value), {});
   for (const [key, item] of value) {
     if (typeof key === 'object' || typeof key === 'function') continue;
-    const property = { value: plainValue(item, seen), enumerable: true, writable: true, configurable: true };
+    const property = {
+      value: plainValue(item, seen, depth + 1),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    };
     Object.defineProperty(record, String(key), property);
   }
   return plain;

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { asUserError } from '../../base/files.js';
 import { readInputText } from '../../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
+import { refuseFailedCopy } from '../foreign-file.js';
 import { elementCount } from '../typed-arrays.js';
 import { elementBytes, invalid, largestHeader, type TensorData, type TensorInfo } from './header.js';
 import { openSafetensors, type SafetensorsFile } from './reader.js';
@@ -89,8 +90,11 @@ class ShardedTensors implements TensorReader {
     const places = await readIndex(path);
     const files = new Map<string, SafetensorsFile>();
     try {
-      for (const name of new Set(Object.values(places)))
-        files.set(name, await openSafetensors(join(dirname(path), name)));
+      for (const name of new Set(Object.values(places))) {
+        const shard = join(dirname(path), name);
+        await refuseFailedCopy(shard);
+        files.set(name, await openSafetensors(shard));
+      }
       const tensors = Object.entries(places).map(([name, file]): [string, TensorInfo] => {
         const info = files.get(file)!.tensors.get(name);
         if (info === undefined)
@@ -126,6 +130,7 @@ class ShardedTensors implements TensorReader {
 /** The file of each tensor. @throws UserError `safetensors-invalid` */
 export async function readIndex(path: string): Promise<Readonly<Record<string, string>>> {
   const readable = async () => {
+    await refuseFailedCopy(path);
     const { size } = await stat(path);
     if (size > largestHeader) throw invalid(path, `an index of ${size} bytes is too large`);
     return readInputText(path);
@@ -140,7 +145,9 @@ export async function readIndex(path: string): Promise<Readonly<Record<string, s
     throw invalid(path, 'it is not JSON', cause);
   }
   const names = typeof places === 'object' && places !== null ? Object.values(places) : [];
-  if (names.length === 0 || !names.every((file) => typeof file === 'string' && file === basename(file)))
+  const isName = (file: unknown) =>
+    typeof file === 'string' && file === basename(file) && !['', '.', '..'].includes(file);
+  if (names.length === 0 || !names.every(isName))
     throw invalid(path, 'its "weight_map" does not name a file for each tensor');
   return places as Record<string, string>;
 }

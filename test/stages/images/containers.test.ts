@@ -162,6 +162,22 @@ describe('what cannot be read is refused by name', () => {
     expect(`${error?.message} ${error?.remedy}`).toContain(text);
   });
 
+  it.each(['copied.tar', 'copied.zip', 'copied.parquet', 'copied-images-idx3-ubyte'])(
+    'what a copy that failed leaves in the place of %s',
+    async (name) => {
+      for (const [content, message] of [
+        ['version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 99\n', 'a pointer of Git LFS'],
+        ['<!DOCTYPE html><title>Login</title>', 'a web page ("Login")'],
+        ['', 'it is empty'],
+      ] as const) {
+        await writeFile(join(folder, name), content);
+        const error = failureOf(await run(uses('copied', name)));
+        expect(error).toMatchObject({ code: 'file-foreign' });
+        expect(error?.message).toContain(message);
+      }
+    },
+  );
+
   it('files that are cut off or damaged anywhere, whatever their form', async () => {
     const containers = await imageContainers();
     const files = (await readdir(fixtures)).filter((name) => !/py$|labels|tar\.gz/.test(name));
