@@ -1,3 +1,4 @@
+import { resampleFast, type ResampleWeights } from './resample-simd.js';
 import type { RgbImage } from './rgb-image.js';
 
 /** A resampling filter: a kernel that is zero farther than `support` from its middle, in pixels of the smaller grid. */
@@ -22,24 +23,13 @@ export const bicubic: ResampleFilter = {
 /** Bits behind the point in a weight: what Pillow leaves of 32 bits beside a byte and the overshoot's two. */
 const weightBits = 22;
 
-/** Source pixels that each target pixel is made of and their weights, in fixed point. */
-interface ResampleWeights {
-  /** First source pixel, by target pixel. */
-  readonly starts: Int32Array;
-  /** Number of source pixels, by target pixel. */
-  readonly counts: Int32Array;
-  /** Weights times 2^22; those of target pixel i start at `i * stride`. */
-  readonly weights: Int32Array;
-  readonly stride: number;
-}
-
 /**
  * Weights that bring `from` pixels to `to` pixels, for `length` target pixels from `first` on. When the image
  * shrinks, the filter widens with it (antialiasing).
  *
  * Source: Pillow, `src/libImaging/Resample.c`, `precompute_coeffs` and `normalize_coeffs_8bpc`.
  */
-function resampleWeights(
+export function resampleWeights(
   from: number,
   to: number,
   filter: ResampleFilter,
@@ -130,7 +120,21 @@ export function resample(
   const firstRow = rows.starts[0]!;
   const endRow = rows.starts[region.height - 1]! + rows.counts[region.height - 1]!;
   const needed = rowsBetween(image, firstRow, endRow);
-  return isTall(image, size)
+  const isRowsFirst = isTall(image, size);
+  const data = resampleFast({ ...needed, columns, rows, firstRow, isRowsFirst });
+  if (data !== undefined) return { width: region.width, height: region.height, data };
+  return resampleSlowly(needed, columns, rows, firstRow, isRowsFirst);
+}
+
+/** The same without SIMD instructions. */
+export function resampleSlowly(
+  needed: RgbImage,
+  columns: ResampleWeights,
+  rows: ResampleWeights,
+  firstRow: number,
+  isRowsFirst: boolean,
+): RgbImage {
+  return isRowsFirst
     ? resampleColumns(resampleRows(needed, rows, firstRow), columns)
     : resampleRows(resampleColumns(needed, columns), rows, firstRow);
 }

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import wabt from 'wabt';
+import { describe, expect, it } from 'vitest';
+import { bicubic, box, resampleSlowly, resampleWeights } from '../../../src/data/images/resample.js';
+import { machineCode } from '../../../src/data/images/resample-code.js';
+import { resampleFast } from '../../../src/data/images/resample-simd.js';
+
+const noise = (length: number) =>
+  Uint8Array.from({ length }, (_, i) => (Math.imul(i ^ (i >>> 3), 2654435761) >>> 24 > 90 ? 255 : i & 255));
+
+describe('resampling with SIMD instructions', () => {
+  it.each([
+    [500, 375, 341, 256, 42, 0, 256, 256],
+    [375, 500, 256, 341, 0, 42, 256, 256],
+    [33, 200, 20, 21, 3, 5, 7, 11],
+    [5, 4, 40, 31, 0, 0, 40, 31],
+    [7, 9, 3, 4, 0, 0, 3, 4],
+    [17, 1, 1, 1, 0, 0, 1, 1],
+  ])(
+    'of %i by %i to %i by %i pixels equals that without',
+    (width, height, toWidth, toHeight, left, top, w, h) => {
+      for (const filter of [bicubic, box])
+        for (const isRowsFirst of [false, true]) {
+          const columns = resampleWeights(width, toWidth, filter, left, w);
+          const rows = resampleWeights(height, toHeight, filter, top, h);
+          const firstRow = rows.starts[0]!;
+          const image = { width, height: height - firstRow, data: noise((height - firstRow) * width * 3) };
+          const slow = resampleSlowly(image, columns, rows, firstRow, isRowsFirst);
+          const fast = resampleFast({ ...image, columns, rows, firstRow, isRowsFirst });
+          expect(fast).toEqual(slow.data);
+        }
+    },
+  );
+
+  it('leaves images to the other that would keep much memory', () => {
+    const columns = resampleWeights(4001, 2000, box);
+    const image = { width: 4001, height: 3001, data: new Uint8Array(4001 * 3001 * 3) };
+    const passes = {
+      ...image,
+      columns,
+      rows: resampleWeights(3001, 1500, box),
+      firstRow: 0,
+      isRowsFirst: false,
+    };
+    expect(resampleFast(passes)).toBeUndefined();
+  });
+
+  it('has the machine code of its source', async () => {
+    const source = await readFile(new URL('../../../src/data/images/resample.wat', import.meta.url), 'utf8');
+    const module = (await wabt()).parseWat('resample.wat', source, { simd: true });
+    expect(Buffer.from(module.toBinary({}).buffer).toString('base64')).toBe(machineCode);
+  });
+});
