@@ -1,6 +1,6 @@
 import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TorchTensorSource, writeTorchCheckpoint } from '../../src/formats/pytorch/write.js';
 import { openSafetensors, type SafetensorsFile } from '../../src/formats/safetensors/reader.js';
@@ -214,16 +214,44 @@ describe('files of weights', () => {
   });
 
   it('of other than four channels need a scale', async () => {
-    const file = join(folder, 'sixteen', 'vae.safetensors.index.json');
-    await mkdir(dirname(file));
-    for (const name of ['-00001-of-00002.safetensors', '-00002-of-00002.safetensors'])
+    const own = /^(encoder|decoder)\./;
+    const file = await openWeightsFile(await written('four.safetensors', (name) => own.exec(name)?.input));
+    const tensors = await Promise.all(
+      [...file.groups[0]!.tensors].map(async ([name, tensor]) => {
+        const { shape } = tensor;
+        const wide: Readonly<Record<string, readonly number[]>> = {
+          'encoder.conv_out.weight': [32, ...shape.slice(1)],
+          'encoder.conv_out.bias': [32],
+          'decoder.conv_in.weight': [shape[0]!, 16, ...shape.slice(2)],
+        };
+        const to = wide[name];
+        const data =
+          to === undefined ? await tensor.read() : new Float32Array(to.reduce((n, size) => n * size));
+        return { name, dtype: 'F32' as const, shape: to ?? shape, data };
+      }),
+    );
+    await file.close();
+    const weights = join(folder, 'sixteen.safetensors');
+    await writeSafetensors(weights, tensors);
+    await expect(take({ weights })).rejects.toMatchObject({
+      code: 'scale-unknown',
+      remedy: expect.stringContaining('0.3611 and `shiftFactor: 0.1159` for FLUX') as string,
+    });
+    const { summary } = await take({ weights, scalingFactor: 1.5305, shiftFactor: 0.0609 });
+    expect(summary).toMatchObject({ latentChannels: 16, shiftFactor: 0.0609 });
+  });
+
+  it('of widths that 32 does not divide need a configuration', async () => {
+    const names = ['-00001-of-00002.safetensors', '-00002-of-00002.safetensors', '.safetensors.index.json'];
+    await mkdir(join(folder, 'narrow'));
+    for (const name of names.slice(0, 2))
       await copyFile(
         fixture(`sd3/diffusion_pytorch_model${name}`),
-        join(folder, 'sixteen', `diffusion_pytorch_model${name}`),
+        join(folder, 'narrow', `diffusion_pytorch_model${name}`),
       );
-    await copyFile(fixture('sd3/diffusion_pytorch_model.safetensors.index.json'), file);
-    // Eight channels are not of 32 groups either, which comes first: nothing would be right.
-    await expect(take({ weights: file })).rejects.toThrow(/widths 8, 8 are no multiples of 32/);
+    const index = join(folder, 'narrow', `vae${names[2]!}`);
+    await copyFile(fixture(`sd3/diffusion_pytorch_model${names[2]!}`), index);
+    await expect(take({ weights: index })).rejects.toThrow(/widths 8, 8 are no multiples of 32/);
   });
 });
 
