@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
-import { EnvHttpProxyAgent, fetch, type Response } from 'undici';
+import { EnvHttpProxyAgent, fetch, type RequestInit, type Response } from 'undici';
 
 /** No limit on how long a download takes, only on how long nothing may come. */
 export interface Patience {
@@ -69,6 +69,10 @@ export class HttpClient {
       ? new Error(message, { cause: { status: response.status } })
       : new RefusedError(message, response.status, response.headers.get('x-error-code') ?? undefined);
   }
+
+  /** The function `fetch` through the same proxy and with the same certificates, for libraries that ask for one. */
+  readonly fetch = ((input: string | URL, init?: RequestInit) =>
+    fetch(input, { ...init, dispatcher: this.agent })) as unknown as typeof globalThis.fetch;
 
   async close(): Promise<void> {
     await this.agent.destroy();

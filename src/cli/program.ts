@@ -9,6 +9,7 @@ import type { GcOptions } from './commands/gc.js';
 import type { ImportOptions } from './commands/import.js';
 import type { InitOptions } from './commands/init.js';
 import type { LockOptions } from './commands/lock.js';
+import type { PublishOptions } from './commands/publish.js';
 import type { PushCommandOptions, RemoteOptions } from './commands/remote.js';
 import type { ReportOptions } from './commands/report.js';
 import type { SchemaOptions } from './commands/schema.js';
@@ -374,8 +375,8 @@ const exportCommand: CommandDeclaration = (program, perform) =>
     .addOption(
       new Option(
         '--format <format>',
-        'pt: checkpoint of the reference; safetensors: its state dict; diffusers: folder of an autoencoder; own: folder of this project (default: by the name of the target)',
-      ).choices(['pt', 'safetensors', 'diffusers', 'own']),
+        'pt: checkpoint of the reference; safetensors: its state dict; diffusers: folder of an autoencoder; own: folder of this project; hub: folder for a repository on Hugging Face (default: by the name of the target)',
+      ).choices(['pt', 'safetensors', 'diffusers', 'own', 'hub']),
     )
     .addOption(
       new Option(
@@ -388,6 +389,19 @@ const exportCommand: CommandDeclaration = (program, perform) =>
     .action((source: string, target: string, options: ExportOptions) =>
       perform(async (services) =>
         (await import('./commands/export.js')).exportWeights(source, target, options, services),
+      ),
+    );
+
+const publishCommand: CommandDeclaration = (program, perform) =>
+  withRuns(program.command('publish'))
+    .description('send a model with its card, pipeline, lock and figures to the Hugging Face Hub')
+    .argument('<source>', "a training's output (FILE.yaml#STAGE) or any other weights of a model")
+    .argument('<repository>', 'hf://OWNER/NAME or hf://OWNER/NAME@BRANCH; made where there is none')
+    .option('--private', 'make the repository private, where it is made')
+    .option('--json', 'print the result as JSON')
+    .action((source: string, repository: string, options: PublishOptions) =>
+      perform(async (services) =>
+        (await import('./commands/publish.js')).publish(source, repository, options, services),
       ),
     );
 
@@ -505,6 +519,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   completion: completionCommand,
   import: importCommand,
   export: exportCommand,
+  publish: publishCommand,
   doctor: doctorCommand,
   worker: workerCommand,
 };

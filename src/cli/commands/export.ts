@@ -3,12 +3,14 @@ import { UserError } from '../../base/errors.js';
 import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../weights/write-reference.js';
 import { writeAutoencoder, writeDiffusers, writeSaved } from '../../weights/write.js';
+import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
 import { findOutput } from '../find-output.js';
 import type { Services } from '../services.js';
 import { transfer, type TransferOptions, type Work, writeFile, writeFolder } from '../transfer.js';
 import { withoutEffect } from '../without-effect.js';
+import { historyOf } from './publish.js';
 
-type Format = 'pt' | 'safetensors' | 'diffusers' | 'own';
+type Format = 'pt' | 'safetensors' | 'diffusers' | 'own' | 'hub';
 
 export interface ExportOptions extends TransferOptions {
   readonly format?: Format;
@@ -27,14 +29,21 @@ export function exportWeights(
     const path = await findOutput(name, options.runs, services);
     const opened = await openWeights(path, { weights: 'all' }, { ...work, env: services.env });
     try {
-      return await write(opened, target, options, work);
+      const history = options.format === 'hub' ? await historyOf(name, path) : undefined;
+      return await write(opened, target, options, work, history);
     } finally {
       await opened.source.close();
     }
   });
 }
 
-function write(opened: WeightsSource, target: string, options: ExportOptions, work: Work) {
+function write(
+  opened: WeightsSource,
+  target: string,
+  options: ExportOptions,
+  work: Work,
+  history?: ModelHistory,
+) {
   const format = options.format ?? byName(opened.kind, target);
   if (options.weights !== undefined && !(opened.kind === 'model' && format === 'safetensors'))
     throw withoutEffect(
@@ -51,6 +60,10 @@ function write(opened: WeightsSource, target: string, options: ExportOptions, wo
       );
     if (format === 'own')
       return writeFolder(target, options, 'model', (directory) => writeSaved(source, directory, work));
+    if (format === 'hub')
+      return writeFolder(target, options, 'model', (directory) =>
+        writeHubFolder(source, directory, history, work),
+      );
   } else {
     const { source } = opened;
     if (format === 'diffusers')
@@ -68,7 +81,7 @@ function write(opened: WeightsSource, target: string, options: ExportOptions, wo
     message: `${opened.kind === 'model' ? 'A model' : 'An autoencoder'} cannot be written as ${format}.`,
     remedy:
       opened.kind === 'model'
-        ? 'Use --format pt, safetensors or own.'
+        ? 'Use --format pt, safetensors, hub or own.'
         : 'Use --format diffusers or own, and name a folder.',
   });
 }

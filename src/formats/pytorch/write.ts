@@ -51,7 +51,7 @@ export function writeTorchCheckpoint(path: string, value: TorchWritable): Promis
   return writeZip(path, entries, { alignment });
 }
 
-/** Where PyTorch's own writer places storages, so that `torch.load(path, mmap=True)` reads whole vectors. */
+/** Alignment of storages by PyTorch's own writer, so that `torch.load(path, mmap=True)` reads whole vectors. */
 const alignment = 64;
 
 /** Every entry of an archive that PyTorch reads is in one folder. */
