@@ -17,9 +17,9 @@ export interface RuntimeConfig {
    */
   tf32: boolean;
   /**
-   * Lets XLA compile clusters of operations. On processors it takes long and gains nothing.
+   * Lets XLA compile each program as a whole. By default, on GPUs: a program then starts a few kernels instead of thousands. The first run compiles for a minute or so, later ones find what was compiled. On processors it takes long and gains nothing.
    */
-  xla: boolean;
+  xla?: boolean;
   /**
    * Data-parallel worker processes. A training divides its batch between them, other stages their images. Unit: processes.
    */

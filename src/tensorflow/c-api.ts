@@ -62,7 +62,7 @@ const prototypes = {
   SetAttrTensor: 'void TF_SetAttrTensor(void*, const char*, void*, void*)',
   FinishOperation: 'void* TF_FinishOperation(void*, void*)',
   GraphToFunction:
-    'void* TF_GraphToFunction(void*, const char*, uint8_t, int, const void*, int, const void*, int, const void*, const void*, void*, const char*, void*)',
+    'void* TF_GraphToFunctionWithControlOutputs(void*, const char*, uint8_t, int, const void*, int, const void*, int, const void*, const void*, int, const void*, const void*, void*, const char*, void*)',
   FunctionSetAttrValueProto:
     'void TF_FunctionSetAttrValueProto(void*, const char*, const void*, size_t, void*)',
   GraphCopyFunction: 'void TF_GraphCopyFunction(void*, void*, void*, void*)',

@@ -68,6 +68,14 @@ interface Entry {
   readonly trace: Trace;
 }
 
+function runEntry({ session, trace }: Entry, inputs: HostTensors): Promise<HostTensors> {
+  const names = Object.keys(trace.outputs);
+  const feeds = Object.entries(inputs).map(([name, value]) => [trace.inputs[name]!, value] as const);
+  return session
+    .step(feeds, Object.values(trace.outputs))
+    .then((values) => Object.fromEntries(names.map((name, i) => [name, values[i]!])));
+}
+
 /** A program that is traced when it is called with a new signature, and runs off the event loop. */
 export class CompiledProgram<
   I extends Tensors,
@@ -95,7 +103,7 @@ export class CompiledProgram<
     if (this.closed) throw closedError('The program');
     checkInputs(inputs);
     const { batch } = this.options;
-    if (batch === undefined) return this.run(inputs, statics as S);
+    if (batch === undefined) return (await this.run(inputs, statics as S)) as HostRecord<O>;
     checkNamed(inputs, Object.keys(batch.inputs));
     const size = batchSize(inputs, batch.inputs);
     const bucket = bucketFor(size, batch.largest);
@@ -103,10 +111,8 @@ export class CompiledProgram<
       const axis = batch.inputs[name];
       return axis === undefined ? value : resized(value, axis, bucket);
     });
-    const results = await this.run(filled as HostRecord<I>, statics as S);
-    return mapValues(results as HostTensors, (value, name) =>
-      resized(value, batch.outputs[name]!, size),
-    ) as HostRecord<O>;
+    const results = await this.run(filled, statics as S);
+    return mapValues(results, (value, name) => resized(value, batch.outputs[name]!, size)) as HostRecord<O>;
   }
 
   /** Number of times that the program was traced. */
@@ -122,37 +128,45 @@ export class CompiledProgram<
     await Promise.all(this.closing);
   }
 
-  private async run(inputs: HostRecord<I>, statics: S): Promise<HostRecord<O>> {
-    const { session, trace } = this.entryFor(inputs, statics);
-    const names = Object.keys(trace.outputs);
-    const feeds = Object.entries(inputs as HostTensors).map(
-      ([name, value]) => [trace.inputs[name]!, value] as const,
-    );
-    const values = await session.step(feeds, Object.values(trace.outputs));
-    return Object.fromEntries(names.map((name, i) => [name, values[i]!])) as HostRecord<O>;
-  }
-
-  private entryFor(inputs: HostTensors, statics: S): Entry {
+  private run(inputs: HostTensors, statics: S): Promise<HostTensors> {
     const signature = signatureOf(inputs, statics);
-    const entry = this.entries.get(signature) ?? this.newEntry(signature, inputs, statics);
-    this.entries.delete(signature);
-    this.entries.set(signature, entry);
-    return entry;
+    const entry = this.entries.get(signature);
+    if (entry !== undefined) {
+      this.entries.delete(signature);
+      this.entries.set(signature, entry);
+      return runEntry(entry, inputs);
+    }
+    const session = this.sessionFor(signature);
+    const enter = () => this.newEntry(session, signature, inputs, statics);
+    const forgetting = <T>(error: T): T => {
+      if (this.session === undefined && !this.entries.has(signature)) this.forget(session);
+      return error;
+    };
+    if (session.compiles)
+      return session
+        .firstRun(() => runEntry(enter(), inputs))
+        .catch((error: unknown) => Promise.reject(forgetting(error) as Error));
+    try {
+      return runEntry(enter(), inputs);
+    } catch (error) {
+      throw forgetting(error);
+    }
   }
 
-  private newEntry(signature: string, inputs: HostTensors, statics: S): Entry {
+  /** The session for a new signature. */
+  private sessionFor(signature: string): Session {
     const { maxTraces = defaultMaxTraces, runtime } = this.options;
     if (this.entries.size >= maxTraces) this.makeRoom(signature, maxTraces);
-    const session = this.session ?? new Session(runtime);
-    try {
-      const written = trace(session, this.program, inputs, this.weights, statics);
-      this.checkBatchAxes(session, written, inputs);
-      this.traced++;
-      return { session, trace: written };
-    } catch (error) {
-      if (this.session === undefined) this.forget(session);
-      throw error;
-    }
+    return this.session ?? new Session(runtime);
+  }
+
+  private newEntry(session: Session, signature: string, inputs: HostTensors, statics: S): Entry {
+    const written = trace(session, this.program, inputs, this.weights, statics);
+    this.checkBatchAxes(session, written, inputs);
+    this.traced++;
+    const entry = { session, trace: written };
+    this.entries.set(signature, entry);
+    return entry;
   }
 
   private makeRoom(signature: string, maxTraces: number): void {

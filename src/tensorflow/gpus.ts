@@ -1,9 +1,11 @@
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { keepOpen, nativeInterface } from '../base/native-interface.js';
 import { findNvidiaDriver, type NvidiaDriver } from './install/device-choice.js';
 import type { LibraryLocation } from './install/locate.js';
-import { setupWith } from './install/platform.js';
+import { pinnedRelease } from './install/pinned-release.js';
+import { cacheFolder, setupWith } from './install/platform.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
 /** A GPU, as its driver describes it. */
@@ -135,6 +137,36 @@ export function openCudaLibraries(location: LibraryLocation): readonly GpuProble
     const reason = existsSync(path) ? keepOpen(path, 'lazy') : undefined;
     return reason === undefined ? [] : [{ message: `${path} cannot be opened: ${reason}.`, remedy: again }];
   });
+}
+
+/** Compiled programs that are kept, the latest. */
+const keptPrograms = 256;
+
+/**
+ * Sets how XLA compiles, unless the user does: products by cuBLAS, since Triton's kernels are tuned by compiling each of
+ * them in many ways, which takes minutes; and what is compiled is kept for the next process, apart for each kind of GPU.
+ */
+export function configureXla({ gpus }: GpuFacts, env: NodeJS.ProcessEnv = process.env): void {
+  const add = (variable: string, flag: string, value: string) => {
+    const set = env[variable] ?? '';
+    if (!set.includes(`--${flag}`)) env[variable] = `${set} --${flag}=${value}`.trim();
+  };
+  add('XLA_FLAGS', 'xla_gpu_enable_triton_gemm', 'false');
+  const kinds = gpus.map(({ name, computeCapability }) => `${name} ${computeCapability.join('.')}`);
+  const key = JSON.stringify([pinnedRelease.version, kinds, env.XLA_FLAGS]);
+  const folder = join(cacheFolder(env), 'xla', createHash('sha256').update(key).digest('hex').slice(0, 16));
+  try {
+    mkdirSync(folder, { recursive: true });
+    const byAge = readdirSync(folder)
+      .map((name) => ({ path: join(folder, name), changed: statSync(join(folder, name)).mtimeMs }))
+      .sort((a, b) => b.changed - a.changed);
+    for (const { path } of byAge.slice(keptPrograms)) rmSync(path, { force: true });
+  } catch {
+    // Without the folder each process compiles anew.
+    return;
+  }
+  add('TF_XLA_FLAGS', 'tf_xla_persistent_cache_directory', folder);
+  add('TF_XLA_FLAGS', 'tf_xla_persistent_cache_device_types', 'GPU');
 }
 
 const again = `Run \`${setupWith('--gpu --verify')}\`.`;

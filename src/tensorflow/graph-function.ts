@@ -1,19 +1,25 @@
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import { cApi, type Pointer, withStatus } from './c-api.js';
 import { Graph, type Output, outputArray } from './graph.js';
+import { pointers } from './native-memory.js';
 
 /** `AttrValue { b (5): true }`, serialized. */
 const attributeTrue = Uint8Array.of(0x28, 1);
 
-/**
- * Makes what `body` computes from `inputs` an operation named `name` of `graph`, which XLA compiles as a whole
- * before its first use. `body` may be disposed of afterwards.
- */
-function addCompiledFunction(
+/** Parts of a compiled function. Its body may be disposed of once the function is added. */
+interface FunctionBody {
+  readonly body: Graph;
+  readonly inputs: readonly Output[];
+  readonly outputs: readonly Output[];
+  /** Operations that run though no output needs them. */
+  readonly effects?: readonly Pointer[];
+}
+
+/** Makes what `body` computes from `inputs` an operation named `name` of `graph`, which XLA compiles as a whole before its first use. */
+export function addCompiledFunction(
   graph: Graph,
   name: string,
-  body: Graph,
-  { inputs, outputs }: { readonly inputs: readonly Output[]; readonly outputs: readonly Output[] },
+  { body, inputs, outputs, effects = [] }: FunctionBody,
 ): void {
   const c = cApi();
   const everyOperation = -1;
@@ -28,6 +34,9 @@ function addCompiledFunction(
       outputArray(inputs),
       outputs.length,
       outputArray(outputs),
+      null,
+      effects.length,
+      pointers(effects),
       null,
       null,
       null,
@@ -44,6 +53,11 @@ function addCompiledFunction(
   } finally {
     c.DeleteFunction(definition);
   }
+}
+
+/** Adds a call of a compiled function. */
+export function addCompiledCall(graph: Graph, name: string, inputs: readonly Output[]): Pointer {
+  return graph.add(name, inputs, { [compiledAttribute]: { bool: true } });
 }
 
 /** Attribute of calls and of functions that XLA must compile. */
@@ -93,14 +107,13 @@ export function addFusedCall(
           shape: { shape: graph.shapeOf(tensor) },
         }),
       );
-      addCompiledFunction(graph, unique, body, { inputs, outputs: trace(body, inputs) });
+      addCompiledFunction(graph, unique, { body, inputs, outputs: trace(body, inputs) });
     } finally {
       body.dispose();
     }
     return unique;
   });
-  const call = graph.add(operation, tensors, { [compiledAttribute]: { bool: true } });
-  return graph.outputs(call);
+  return graph.outputs(addCompiledCall(graph, operation, tensors));
 }
 
 function signatureOf(graph: Graph, args: readonly FusedArgument[]): string {

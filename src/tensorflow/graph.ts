@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { closedError } from '../base/errors.js';
 import { cApi, type Output, type Pointer, throwUnlessOk, withStatus } from './c-api.js';
 import { DataTypeCode, type DataTypeName, type HostTensor } from './data-types.js';
@@ -29,6 +30,9 @@ export class Graph {
   private native: Pointer | undefined = cApi().NewGraph();
   private readonly definitions = new OperationDefinitions(this.native!);
   private count = 0;
+  /** Of a compiled graph: what it has been made of, and the place of each operation in it. */
+  private readonly content: Hash | undefined;
+  private readonly placeOf = new Map<Pointer, number>();
 
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
   readonly fusesFrom: number;
@@ -37,14 +41,20 @@ export class Graph {
   /** True when products are written in bfloat16. */
   readonly mixed: boolean;
 
+  /** True when XLA compiles the graph as a whole. */
+  readonly compiled: boolean;
+
   constructor({
     fusesFrom = Infinity,
     fusesBiases = false,
     mixed = false,
-  }: Partial<Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed'>> = {}) {
+    compiled = false,
+  }: Partial<Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed' | 'compiled'>> = {}) {
     this.fusesFrom = fusesFrom;
     this.fusesBiases = fusesBiases;
     this.mixed = mixed;
+    this.compiled = compiled;
+    this.content = compiled ? createHash('sha256') : undefined;
   }
 
   /** The address of the native graph. */
@@ -85,6 +95,7 @@ export class Graph {
     try {
       const operation = c.FinishOperation(builder, status);
       throwUnlessOk(status);
+      this.note(operation, [type, this.places(inputs), attributes, this.places(options.after?.map(first))]);
       return operation;
     } finally {
       c.DeleteStatus(status);
@@ -98,12 +109,17 @@ export class Graph {
 
   /** A constant. Values are copied into the graph. */
   constant(tensor: HostTensor): Output {
-    return this.constantOf(() => newHostTensor(tensor), DataTypeCode[tensor.dtype]);
+    return this.constantOf(
+      () => newHostTensor(tensor),
+      DataTypeCode[tensor.dtype],
+      tensor.shape,
+      tensor.data,
+    );
   }
 
   /** A constant of any data type, from its bytes. */
   constantBytes(dtype: number, shape: readonly number[], bytes: ArrayBufferView): Output {
-    return this.constantOf(() => newTensor(dtype, shape, bytes), dtype);
+    return this.constantOf(() => newTensor(dtype, shape, bytes), dtype, shape, bytes);
   }
 
   /** A float32 scalar constant. */
@@ -167,6 +183,13 @@ export class Graph {
     }
   }
 
+  /** SHA-256 of a compiled graph's content and of which outputs of it are wanted, in hexadecimal digits. */
+  digest(outputs: readonly Output[]): string {
+    return this.content!.copy()
+      .update(JSON.stringify(this.places(outputs)))
+      .digest('hex');
+  }
+
   /** The operation of a name, if there is one. */
   find(name: string): Pointer | undefined {
     return cApi().GraphOperationByName(this.pointer, name) || undefined;
@@ -191,27 +214,51 @@ export class Graph {
     this.native = undefined;
   }
 
+  private note(operation: Pointer, made: readonly unknown[], bytes?: ArrayBufferView): void {
+    if (this.content === undefined) return;
+    this.placeOf.set(operation, this.placeOf.size);
+    this.content.update(JSON.stringify(made));
+    if (bytes !== undefined)
+      this.content.update(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+
+  /** Outputs by the places of their operations, where the graph is compiled. */
+  private places(outputs: readonly Output[] = []): readonly (readonly (number | undefined)[])[] {
+    if (this.content === undefined) return [];
+    return outputs.map(({ operation, index }) => [this.placeOf.get(operation), index]);
+  }
+
   private mustBeOpen(): void {
     if (this.native === undefined) throw closedError('The graph');
   }
 
-  private constantOf(newNative: () => Pointer, dtype: number): Output {
+  private constantOf(
+    newNative: () => Pointer,
+    dtype: number,
+    shape: readonly number[],
+    bytes: ArrayBufferView,
+  ): Output {
     const c = cApi();
     const { pointer } = this;
     const native = newNative();
     const builder = c.NewOperation(pointer, 'Const', `Const_${this.count}`);
     this.count++;
     try {
-      return withStatus((status) => {
+      const operation: Pointer = withStatus((status) => {
         c.SetAttrType(builder, 'dtype', dtype);
         c.SetAttrTensor(builder, 'value', native, status);
-        return { operation: c.FinishOperation(builder, status), index: 0 };
+        return c.FinishOperation(builder, status);
       });
+      this.note(operation, ['Const', dtype, shape], bytes);
+      return { operation, index: 0 };
     } finally {
       c.DeleteTensor(native);
     }
   }
 }
+
+/** The first output of an operation. */
+const first = (operation: Pointer): Output => ({ operation, index: 0 });
 
 /** Bytes of a `TF_Output`: an address, an index, and padding. */
 const outputBytes = 16;

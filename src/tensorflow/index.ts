@@ -6,10 +6,10 @@ export type { RuntimeOptions } from './runtime-options.js';
 export * from './data-types.js';
 export { TensorFlowError } from './c-api.js';
 export { asFactor } from './pieces.js';
-export { after } from './pieces.js';
+export { after, choose, compiledWhole } from './pieces.js';
 export { fused } from './pieces.js';
 export { type Output, Graph } from './graph.js';
-export { type Feed, Session, SessionVariable } from './session.js';
+export { type Feed, Session, SessionVariable, engineNotices } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';
 export { socketAddresses } from './socket-exchange.js';
 export { meanOverWorkers } from './collectives.js';
@@ -46,5 +46,6 @@ export {
   type Variables,
   mapValues,
   trace,
+  traceUpdate,
 } from './trace.js';
 export { randomNormal, randomUniform, streamKey } from './random.js';

@@ -5,10 +5,10 @@ import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js
 import { cApi } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
-import { type GpuFacts, gpuFacts, gpusHiddenBy, openCudaLibraries } from './gpus.js';
+import { configureXla, type GpuFacts, gpuFacts, gpusHiddenBy, openCudaLibraries } from './gpus.js';
 import { hasAvx512 } from './install/platform.js';
 import { replaceKernels } from './kernels.js';
-import { keepingLog, reasonsIn, withoutLog } from './native-log.js';
+import { keepingLog, quietFromNowOn, reasonsIn, withoutLog } from './native-log.js';
 import {
   AttributeKind,
   firstRecordedId,
@@ -254,7 +254,9 @@ function registered(options: RuntimeOptions): NativeBackend {
     return new NativeBackend(binding, { facts, reasons: [] });
   }
   const closed = openCudaLibraries(location);
+  configureXla(facts);
   const { value, log } = keepingLog(location.framework, bind);
+  quietFromNowOn(location.framework);
   return new NativeBackend(value, {
     facts: { ...facts, problems: closed },
     reasons: value.usesGpu ? [] : reasonsIn(log),

@@ -68,6 +68,15 @@ export function withoutLog<T>(framework: string, use: () => T): T {
   return withLevels(framework, { severity: severities.indexOf('F'), detail: 0 }, use);
 }
 
+/**
+ * Logs nothing more, unless the user has asked for it: errors come with statuses, and XLA logs one wherever it finds a
+ * compiled program again, as it takes the file for text first.
+ */
+export function quietFromNowOn(framework: string): void {
+  if (severityShown() !== severities.indexOf('E')) return;
+  nativeInterface().load(framework).func(setters.severity)(severities.indexOf('F'));
+}
+
 function withLevels<T>(framework: string, levels: Record<keyof typeof setters, number>, use: () => T): T {
   const library = nativeInterface().load(framework);
   const set = ({ severity, detail }: typeof levels) => {

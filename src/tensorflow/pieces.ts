@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { FusedFunction } from './graph-function.js';
+import { nativeBackend } from './native-backend.js';
 import { Tracer } from './tracer.js';
 
 /**
@@ -17,6 +18,16 @@ export function after(x: Tensor, first: Tensor): Tensor {
  */
 export function asFactor(x: Tensor): Tensor {
   return Tracer.current?.asFactor(x) ?? x;
+}
+
+/** True in a trace that XLA compiles as a whole. */
+export function compiledWhole(): boolean {
+  return Tracer.current?.compiled === true;
+}
+
+/** `value` where a bool scalar is true, else `otherwise`: without a tensor of bools, as `tf.where` would make. No gradient. */
+export function choose(condition: Tensor, value: Tensor, otherwise: Tensor): Tensor {
+  return nativeBackend().operation('SelectV2', [condition, value, otherwise])[0]!;
 }
 
 /**

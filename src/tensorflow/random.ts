@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs';
 import { DataTypeCode, type HostTensor, int32, sizeOf } from './data-types.js';
 import { engineKind } from './engine.js';
-import { normalNumbers, philoxWords, uniformNumbers, wordsPerCount } from './fallback/philox.js';
+import { normalNumbers, philoxWords, smallest, uniformNumbers, wordsPerCount } from './fallback/philox.js';
 import { nativeBackend } from './native-backend.js';
 import { AttributeKind } from './op-binding.js';
+import { compiledWhole } from './pieces.js';
 import { tf } from './tfjs.js';
 
 /**
@@ -54,6 +55,8 @@ export function randomUniform(
   return draw('uniform', key, first, samples, sampleShape);
 }
 
+/** The operation for words as they come, of which XLA gives the same: its numbers are others. */
+const rawWords = 'StatelessRandomUniformFullIntV2';
 const operations = { normal: 'StatelessRandomNormalV2', uniform: 'StatelessRandomUniformV2' } as const;
 
 function draw(
@@ -70,10 +73,33 @@ function draw(
   return tf.tidy(() => {
     const shape = tf.tensor1d([samples, padded], 'int32');
     const keyPair = key.reshape([1, 2]);
-    const flat = generate(operations[distribution], shape, keyPair, first, counts);
+    const flat = compiledWhole()
+      ? numbersOf[distribution](generate(rawWords, shape, keyPair, first, counts))
+      : generate(operations[distribution], shape, keyPair, first, counts);
     const used = padded === size ? flat : flat.slice([0, 0], [samples, size]);
     return used.reshape([samples, ...sampleShape]);
   });
+}
+
+/** Numbers of words, as TensorFlow's operations make them: see `uniformNumbers` and `normalNumbers`. */
+const numbersOf = {
+  uniform: (words: Tensor) => mantissas(words).mul(2 ** -23),
+  normal: (words: Tensor) => {
+    const [samples, size] = words.shape as [number, number];
+    const [radii, angles] = tf.unstack(numbersOf.uniform(words).reshape([samples, size / 2, 2]), 2) as [
+      Tensor,
+      Tensor,
+    ];
+    const radius = radii.maximum(smallest).log().mul(-2).sqrt();
+    const angle = angles.mul(2 * Math.PI);
+    return tf.stack([radius.mul(angle.sin()), radius.mul(angle.cos())], 2).reshape(words.shape);
+  },
+} satisfies Record<keyof typeof operations, (words: Tensor) => Tensor>;
+
+/** Low 23 bits of words, as float32. */
+function mantissas(words: Tensor): Tensor {
+  const [low] = nativeBackend().operation('BitwiseAnd', [words, tf.scalar(0x7fffff, 'int32')]) as [Tensor];
+  return low.cast('float32');
 }
 
 /**
@@ -127,7 +153,7 @@ function generate(
   const [result] = binding.executeOp(
     operation,
     [
-      { name: 'dtype', type: AttributeKind.type, value: f32 },
+      { name: 'dtype', type: AttributeKind.type, value: operation === rawWords ? i32 : f32 },
       { name: 'Tshape', type: AttributeKind.type, value: i32 },
     ],
     [backend.idOf(shape), key, counter, algorithm],

@@ -15,7 +15,7 @@ export interface RuntimeOptions {
   readonly threads?: number;
   /** Lets GPUs round the factors of float32 products to TF32; default true. For the whole process. */
   readonly tf32?: boolean;
-  /** Lets XLA compile clusters of operations; default false. */
+  /** Lets XLA compile each program as a whole; default: on GPUs, where rewriting is not asked for. Not in float16. */
   readonly xla?: boolean;
   /** Lets XLA compile what programs mark as fused; default: on CPUs, where tensors are large. */
   readonly fusion?: boolean;
@@ -91,6 +91,8 @@ export interface Preparation {
   readonly converted: 'bfloat16' | 'float16' | undefined;
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
   readonly fusesFrom: number;
+  /** XLA compiles each program as a whole. */
+  readonly compiled: boolean;
   /** TensorFlow is to register no GPU for it. */
   readonly hidesGpus: boolean;
 }
@@ -104,24 +106,24 @@ const on = 1;
 const oneRound = 1;
 /** RewriterConfig.MemOptType.NO_MEM_OPT: what it changes in our graphs saves no memory, and takes half a second. */
 const noMemoryOptimization = 1;
-/** OptimizerOptions.GlobalJitLevel.ON_1 */
-const jitOn = 1;
 
 /** Decides how a session's graphs are prepared. Nothing else does: not the build of the library, nor who opens the session. */
 export function preparationOf(
-  { precision = 'float32', xla = false, rewriting = true, fusion }: RuntimeOptions,
+  { precision = 'float32', xla, rewriting = true, fusion }: RuntimeOptions,
   place: Place,
 ): Preparation {
   const onGpu = place.devices.includes('GPU');
   const bfloat16 = precision === 'bfloat16' && computesBfloat16(place);
-  const bySelf = !rewriting && !xla && precision !== 'float16' && !onGpu;
-  // TensorFlow's own rewriting knows bfloat16 on processors only.
-  const mixed = bfloat16 && (bySelf || onGpu);
+  const compiled = (xla ?? (onGpu && !rewriting)) && precision !== 'float16';
+  const bySelf = !rewriting && precision !== 'float16' && !onGpu;
+  // TensorFlow's own rewriting knows bfloat16 on processors only, and not what XLA compiles.
+  const mixed = bfloat16 && (bySelf || onGpu || compiled);
   return {
     rewritten: place.workers || !bySelf,
     mixed,
     converted: precision === 'float16' ? 'float16' : bfloat16 && !mixed ? 'bfloat16' : undefined,
     fusesFrom: fusion === undefined ? (onGpu ? Infinity : worthFusing) : fusion ? 0 : Infinity,
+    compiled,
     hidesGpus: !onGpu,
   };
 }
@@ -149,12 +151,13 @@ export const asTheyAre = (hidesGpus: boolean): Preparation => ({
   mixed: false,
   converted: undefined,
   fusesFrom: Infinity,
+  compiled: false,
   hidesGpus,
 });
 
 /** The fields of the `ConfigProto` for `options`. */
 export function configMessage(
-  { threads = 0, xla = false }: RuntimeOptions,
+  { threads = 0 }: RuntimeOptions,
   { rewritten, converted, hidesGpus }: Preparation,
 ): Readonly<Record<string, unknown>> {
   const rewriteOptions = {
@@ -166,7 +169,6 @@ export function configMessage(
     ...(converted === 'float16' && { autoMixedPrecision: on }),
   };
   const graphOptions = {
-    ...(xla && { optimizerOptions: { globalJitLevel: jitOn, cpuGlobalJit: true } }),
     // TensorFlow rewrites no graph that it has placed without the rest.
     ...(!rewritten && { placePrunedGraph: true }),
     rewriteOptions,

@@ -1,6 +1,8 @@
+import { Subject } from 'rxjs';
 import { closedError } from '../base/errors.js';
 import { cApi, type Pointer, TensorFlowError, throwUnlessOk, withStatus } from './c-api.js';
 import type { HostTensor } from './data-types.js';
+import { addCompiledCall, addCompiledFunction } from './graph-function.js';
 import { Graph, type Output, outputArray } from './graph.js';
 import { nativeBackend } from './native-backend.js';
 import { newBuffer, newHostTensor, pointers, readBuffer, readHostTensor } from './native-memory.js';
@@ -42,6 +44,22 @@ export class SessionVariable {
   }
 }
 
+/** Notices for users about how programs run. */
+export const engineNotices = new Subject<string>();
+
+/** Outputs of a region's operations, and operations of it that run though nothing needs their outputs. */
+export interface Written {
+  readonly outputs: Readonly<Record<string, Output>>;
+  readonly effects?: readonly Pointer[];
+}
+
+/** Writes operations into a graph that compute from inputs and variables, by their names there. */
+type WriteRegion = (
+  graph: Graph,
+  inputs: Readonly<Record<string, Output>>,
+  variables: Readonly<Record<string, SessionVariable>>,
+) => Written;
+
 /**
  * A graph and TensorFlow's session on it. Runs happen on a thread of their own, so that the event loop goes on.
  * Variables keep their values between runs and go with `close`, after which everything throws a UserError `closed`.
@@ -50,6 +68,7 @@ export class Session {
   readonly graph: Graph;
   /** True when TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
   readonly rewritten: boolean;
+  private compiling: boolean;
   /** True when a GPU computes. */
   readonly onGpu: boolean;
   private readonly pointer: Pointer;
@@ -67,8 +86,9 @@ export class Session {
     const place = nativeBackend(options).placeOf(options);
     this.onGpu = place.devices.includes('GPU');
     const preparation = preparationOf(options, { ...place, workers: server !== undefined });
-    const { rewritten, mixed, fusesFrom } = preparation;
+    const { rewritten, mixed, fusesFrom, compiled } = preparation;
     this.rewritten = rewritten;
+    this.compiling = compiled;
     this.graph = new Graph({ fusesFrom, fusesBiases: !rewritten, mixed });
     const native = c.NewSessionOptions();
     const config = encodeMessage(
@@ -84,16 +104,82 @@ export class Session {
     c.DeleteSessionOptions(native);
   }
 
+  /** True when XLA compiles whole programs. */
+  get compiles(): boolean {
+    return this.compiling;
+  }
+
+  /**
+   * Writes a program and runs it for the first time. Where XLA cannot compile it, the session goes on without XLA, with
+   * the next try, and says so.
+   */
+  async firstRun<T>(tryIt: () => Promise<T>): Promise<T> {
+    try {
+      return await tryIt();
+    } catch (error) {
+      if (!this.compiling || !(error instanceof TensorFlowError)) throw error;
+      this.compiling = false;
+      // Where the program itself is at fault, the error comes again.
+      const result = await tryIt();
+      engineNotices.next(
+        `XLA could not compile a program, which now runs operation by operation, and slower: ${error.message.split('\n')[0]!}`,
+      );
+      return result;
+    }
+  }
+
   /** A new float32 variable without a value: `write` it before it is read. */
   variable(name: string, shape: readonly number[]): SessionVariable {
     const unique = `${name}#${this.variableCount++}`;
-    const handle = this.graph.node('VarHandleOp', [], {
-      dtype: { type: 'float32' },
-      shape: { shape },
-      shared_name: { string: unique },
-      container: { string: '' },
-    });
-    return new SessionVariable(name, shape, handle, this.graph);
+    return new SessionVariable(name, shape, variableHandle(this.graph, unique, shape), this.graph);
+  }
+
+  /**
+   * Writes operations: as they are, or, where the session compiles, as one, which XLA compiles as a whole. Then
+   * reads of a variable see it as it was before, whatever the operation sets it to.
+   */
+  region(
+    name: string,
+    inputs: Readonly<Record<string, Output>>,
+    variables: Readonly<Record<string, SessionVariable>>,
+    write: WriteRegion,
+  ): Required<Written> {
+    const { graph } = this;
+    if (!this.compiles) return { effects: [], ...write(graph, inputs, variables) };
+    const body = new Graph({ mixed: graph.mixed, compiled: true });
+    try {
+      const own = Object.entries(inputs).map(([key, input]) => {
+        const attributes = {
+          dtype: { type: graph.dataTypeOf(input) },
+          shape: { shape: graph.shapeOf(input) },
+        };
+        return [key, body.node('Placeholder', [], attributes)] as const;
+      });
+      const ownVariables = Object.entries(variables).map(([key, { name, shape }]) => {
+        const handle = variableHandle(body, key, shape);
+        return [key, new SessionVariable(name, shape, handle, body)] as const;
+      });
+      const { outputs, effects = [] } = write(
+        body,
+        Object.fromEntries(own),
+        Object.fromEntries(ownVariables),
+      );
+      const results = Object.values(outputs);
+      // By its content: what XLA has compiled is found by it in the next process.
+      const unique = `${name}_${body.digest(results).slice(0, 16)}`;
+      addCompiledFunction(graph, unique, {
+        body,
+        inputs: [...own.map(([, input]) => input), ...ownVariables.map(([, { handle }]) => handle)],
+        outputs: results,
+        effects,
+      });
+      const handles = Object.values(variables).map(({ handle }) => handle);
+      const call = addCompiledCall(graph, unique, [...Object.values(inputs), ...handles]);
+      const called = Object.keys(outputs).map((key, index) => [key, { operation: call, index }] as const);
+      return { outputs: Object.fromEntries(called), effects: [call] };
+    } finally {
+      body.dispose();
+    }
   }
 
   /** The number by which workers recognise the next collective operation: they make them in the same order. */
@@ -193,4 +279,13 @@ export class Session {
       held.targets.fill(0n);
     }
   }
+}
+
+function variableHandle(graph: Graph, name: string, shape: readonly number[]): Output {
+  return graph.node('VarHandleOp', [], {
+    dtype: { type: 'float32' },
+    shape: { shape },
+    shared_name: { string: name },
+    container: { string: '' },
+  });
 }

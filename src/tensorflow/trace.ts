@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { HostTensor } from './data-types.js';
-import type { Output } from './graph.js';
+import type { Graph, Output } from './graph.js';
 import { nativeBackend } from './native-backend.js';
 import { untraceable } from './random-guard.js';
-import type { Session, SessionVariable } from './session.js';
+import type { Session, SessionVariable, Written } from './session.js';
 import { namingMissing, signatureOf, type Static, type TensorSpec } from './signature.js';
 import { tf } from './tfjs.js';
 import { Tracer } from './tracer.js';
@@ -46,13 +46,50 @@ export function trace<I extends Tensors, O extends Tensors, S extends Static = u
 ): Trace {
   signatureOf(inputs, statics);
   const { graph } = session;
-  const tracer = new Tracer(graph, nativeBackend());
   const placeholders = mapValues(inputs, ({ dtype, shape }) => graph.placeholder(dtype, shape));
-  const fed = new Set(Object.values(placeholders).map(({ operation }) => operation));
+  const { outputs } = session.region('program', placeholders, weights, (body, given, variables) => ({
+    outputs: record(body, program, given, variables, statics),
+  }));
+  return { inputs: placeholders, outputs };
+}
+
+/**
+ * Writes `program` as one operation that also changes variables: each result that has the name of a weight is the new
+ * value of it. The session must be one that compiles.
+ *
+ * @param inputs outputs of the session's graph
+ * @returns the other results, and the operation
+ */
+export function traceUpdate(
+  session: Session,
+  program: Program<Tensors, Tensors>,
+  inputs: Readonly<Record<string, Output>>,
+  weights: Variables,
+): Required<Written> {
+  if (!session.compiles) throw new Error('Variables would be changed before they are read.');
+  return session.region('update', inputs, weights, (body, given, variables) => {
+    const results = Object.entries(record(body, program, given, variables, undefined));
+    return {
+      outputs: Object.fromEntries(results.filter(([name]) => variables[name] === undefined)),
+      effects: results.flatMap(([name, value]) => variables[name]?.assign(value) ?? []),
+    };
+  });
+}
+
+/** Writes what `program` computes into a graph. */
+function record<I extends Tensors, O extends Tensors, S extends Static>(
+  graph: Graph,
+  program: Program<I, O, S>,
+  inputs: Readonly<Record<string, Output>>,
+  weights: Variables,
+  statics: S | undefined,
+): Record<string, Output> {
+  const tracer = new Tracer(graph, nativeBackend());
+  const fed = new Set(Object.values(inputs).map(({ operation }) => operation));
   const outputs: Record<string, Output> = {};
   tracer.record(() => {
     tf.tidy(() => {
-      const symbols = mapValues(placeholders, (output) => tracer.symbol(output));
+      const symbols = mapValues(inputs, (output) => tracer.symbol(output));
       const weightSymbols = mapValues(weights, (variable) => tracer.symbol(variable.read()));
       const results: unknown = namingMissing(symbols as I, (named) =>
         program(named, weightSymbols, statics as S),
@@ -66,7 +103,7 @@ export function trace<I extends Tensors, O extends Tensors, S extends Static = u
       }
     });
   });
-  return { inputs: placeholders, outputs };
+  return outputs;
 }
 
 function asynchronous(results: Promise<unknown>): Error {

@@ -55,6 +55,11 @@ export class Tracer implements OpBinding {
     this.precision = new MixedPrecision(graph);
   }
 
+  /** True when XLA compiles what is recorded as a whole. */
+  get compiled(): boolean {
+    return this.graph.compiled;
+  }
+
   /** Runs `body`, recording its operations; throws what it could not record, even where the body caught it. */
   record<T>(body: () => T): T {
     const result = this.backend.record(this, () =>
@@ -76,6 +81,14 @@ export class Tracer implements OpBinding {
 
   /** A tensor equal to x that exists once `first` does. */
   after(x: TensorInfo, first: TensorInfo): Tensor {
+    const both = [this.ownOutputOf(x), this.ownOutputOf(first)];
+    // XLA heeds no order, and computes once what is the same, but where a barrier parts it.
+    if (this.graph.compiled)
+      return this.symbol(
+        this.graph.node('XlaOptimizationBarrier', both, {
+          T: { types: both.map((output) => this.graph.dataTypeOf(output)) },
+        }),
+      );
     return this.symbol(
       this.graph.node('Identity', [this.ownOutputOf(x)], {}, { after: [this.ownOutputOf(first).operation] }),
     );

@@ -18,7 +18,7 @@ export interface AdamWConfig {
 }
 
 /** Inputs that change from step to step. */
-interface AdamWStep {
+export interface AdamWStep {
   readonly learningRate: number;
   /** Updates made before this one. */
   readonly updates: number;
@@ -116,7 +116,7 @@ export class AdamW {
 }
 
 /** State that training keeps of each parameter, by its name. */
-interface AdamWState {
+export interface AdamWState {
   readonly weights: Tensors;
   /** Moving averages, one for each decay. */
   readonly averages: readonly Tensors[];
@@ -124,11 +124,22 @@ interface AdamWState {
   readonly secondMoment: Tensors;
 }
 
+/** Scalars that an update takes besides state and gradients, from step to step. */
+interface AdamWRates {
+  readonly learningRate: Tensor | number;
+  /** 1 − βᵗ for both moments, at the t-th update. */
+  readonly corrections: readonly [Tensor | number, Tensor | number];
+}
+
+/** Corrections of the moments' bias at the update after `updates` others. */
+export function biasCorrections({ betas }: AdamWConfig, updates: number): [number, number] {
+  return [1 - betas[0] ** (updates + 1), 1 - betas[1] ** (updates + 1)];
+}
+
 /**
  * One update of AdamW and of the moving averages as a function of tensors: what `AdamW` does with variables of a
  * session, for backends without one.
  *
- * @param step learning rate, and how many updates were made before
  * @param averageDecays decays of the moving averages
  * @returns the new state; the old one stays the caller's
  * Source: Loshchilov and Hutter, arXiv 1711.05101, as in PyTorch
@@ -138,7 +149,7 @@ export function adamwStep(
   averageDecays: readonly number[],
   state: AdamWState,
   gradients: Tensors,
-  { learningRate, updates }: { readonly learningRate: Tensor | number; readonly updates: number },
+  { learningRate, corrections: [correction1, correction2] }: AdamWRates,
 ): AdamWState {
   const next = {
     weights: {} as Record<string, Tensor>,
@@ -146,8 +157,6 @@ export function adamwStep(
     firstMoment: {} as Record<string, Tensor>,
     secondMoment: {} as Record<string, Tensor>,
   };
-  const correction1 = 1 - beta1 ** (updates + 1);
-  const correction2 = 1 - beta2 ** (updates + 1);
   for (const [name, gradient] of Object.entries(gradients)) {
     const updated = tf.tidy(() => {
       const first = mix(state.firstMoment[name]!, gradient, beta1);

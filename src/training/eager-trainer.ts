@@ -14,7 +14,7 @@ import {
   tf,
   tidy,
 } from '../tensorflow/index.js';
-import { adamwStep } from './adamw.js';
+import { type AdamWStep, adamwStep, biasCorrections } from './adamw.js';
 import { averageGroups, type StateGroup, stateGroups } from './checkpoint-manifest.js';
 import { gradientResults, partsOf, withGradients } from './gradients.js';
 import {
@@ -127,11 +127,7 @@ export class EagerTrainer implements Trainer {
     );
   }
 
-  private update(
-    gradients: readonly Tensor[],
-    factor: number,
-    step: { readonly learningRate: number; readonly updates: number },
-  ): void {
+  private update(gradients: readonly Tensor[], factor: number, { learningRate, updates }: AdamWStep): void {
     const { optimizer, averageDecays } = this.options;
     const averages = averageGroups(averageDecays);
     const next = tidy(() =>
@@ -145,7 +141,7 @@ export class EagerTrainer implements Trainer {
           secondMoment: this.tensors('secondMoment'),
         },
         Object.fromEntries(this.names.map((name, i) => [name, gradients[i]!.mul(factor)])),
-        step,
+        { learningRate, corrections: biasCorrections(optimizer, updates) },
       ),
     );
     const set = (group: StateGroup, values: Tensors) => {

@@ -11,7 +11,7 @@ import {
   trace,
   VariableStore,
 } from '../tensorflow/index.js';
-import { AdamW, type AdamWSlot } from './adamw.js';
+import type { AdamWSlot } from './adamw.js';
 import {
   averageGroups,
   LossScale,
@@ -36,6 +36,7 @@ import {
   type TrainerOptions,
   type ValueOf,
 } from './trainer.js';
+import { type Update, writeUpdate } from './update.js';
 
 /**
  * A training whose state lives in a session; `read` and `write` carry it to and from checkpoints.
@@ -119,8 +120,13 @@ export class SessionTrainer implements Trainer {
   ): Promise<StepResult> {
     checkStep(learningRate, updates);
     checkInputs(inputs, this.options.inputs);
-    this.traced ??= new TrainingStep(this.session, this.options, this.slots, this.scale !== undefined);
-    const result = await this.traced.run(inputs, learningRate, updates, wishToStop, this.scale?.scale);
+    const scale = this.scale?.scale;
+    const run = (step: TrainingStep) => step.run(inputs, learningRate, updates, wishToStop, scale);
+    const first = () => {
+      this.traced = new TrainingStep(this.session, this.options, this.slots, this.scale !== undefined);
+      return run(this.traced);
+    };
+    const result = await (this.traced === undefined ? this.session.firstRun(first) : run(this.traced));
     this.scale?.update(result.applied);
     return result;
   }
@@ -151,13 +157,12 @@ const atOnce: Accumulation = { parts: 1, perSample: [], firstSample: '' };
  */
 export class TrainingStep {
   private readonly inputs: Readonly<Record<string, Output>>;
-  private readonly optimizer: AdamW;
+  private readonly update: Update;
   private readonly wish: Output;
   private readonly fetches: readonly Output[];
   private readonly figureNames: readonly string[];
   private readonly accumulation: Accumulation;
   private readonly sums: Sums;
-  private readonly updateTargets: readonly bigint[];
 
   /**
    * @param slots the state of each parameter, in the order of `options.parameters`
@@ -170,7 +175,7 @@ export class TrainingStep {
     private readonly scaled: boolean,
   ) {
     const { graph } = session;
-    const { parameters, averageDecays, optimizer, gradientClip, accumulation = atOnce } = options;
+    const { parameters, accumulation = atOnce } = options;
     this.accumulation = accumulation;
     const names = parameters.map(({ name }) => name);
     const { inputs, outputs } = trace(
@@ -198,13 +203,9 @@ export class TrainingStep {
     ];
     const figures = rest.slice(0, this.figureNames.length);
     const gradients = rest.slice(this.figureNames.length);
-    const squares = gradients.map((gradient) => graph.node('L2Loss', [gradient]));
-    const norm = graph.node('Sqrt', [graph.node('Mul', [graph.node('AddN', squares), graph.scalar(2)])]);
-    const finite = graph.node('LogicalAnd', [graph.node('IsFinite', [loss]), graph.node('IsFinite', [norm])]);
+    this.update = writeUpdate(session, options, slots, loss, gradients);
+    const { norm, finite } = this.update;
     this.fetches = [loss, norm, finite, stop, ...figures];
-
-    this.optimizer = new AdamW(session, optimizer, averageDecays);
-    this.updateTargets = this.optimizer.update(slots, this.clipped(gradients, norm, gradientClip), finite);
   }
 
   /** @param scale of the loss, where it has one */
@@ -221,10 +222,10 @@ export class TrainingStep {
       await this.session.run(this.feedsOf(part, scale), [], i === 0 ? this.sums.begin : this.sums.add);
     const feeds: Feed[] = [
       ...this.feedsOf(last, scale),
-      ...this.optimizer.feeds({ learningRate, updates }),
+      ...this.update.feeds({ learningRate, updates }),
       [this.wish, scalar(wishToStop ? 1 : 0)],
     ];
-    const values: HostTensor[] = await this.session.step(feeds, this.fetches, this.updateTargets);
+    const values: HostTensor[] = await this.session.step(feeds, this.fetches, this.update.targets);
     const [loss, norm, finite, stop, ...figures] = values.map(({ data }) => data[0]!);
     return {
       loss: loss!,
@@ -246,14 +247,6 @@ export class TrainingStep {
     if (!this.scaled) return gradients;
     const { graph } = this.session;
     const factor = graph.node('Reciprocal', [this.inputs[scaleInput]!]);
-    return gradients.map((gradient) => graph.node('Mul', [gradient, factor]));
-  }
-
-  private clipped(gradients: readonly Output[], norm: Output, largest: number): readonly Output[] {
-    if (largest === 0) return gradients;
-    const { graph } = this.session;
-    const limit = graph.scalar(largest);
-    const factor = graph.node('Div', [limit, graph.node('Maximum', [norm, limit])]);
     return gradients.map((gradient) => graph.node('Mul', [gradient, factor]));
   }
 }

@@ -265,6 +265,8 @@ int cuGraphCreate(handle *graph, unsigned flags) { *graph = fake_handle(); retur
 int cuGraphInstantiateWithFlags(handle *executable, handle graph) { *executable = fake_handle(); return success; }
 int cuGraphAddKernelNode_v2(handle *node) { *node = fake_handle(); return success; }
 int cuGraphLaunch(handle executable, handle stream) { fake_log("launch", "graph", 0); return success; }
+int cuGraphGetNodes(handle graph, handle *nodes, size_t *count) { if (nodes) *nodes = fake_handle(); *count = 1; return success; }
+int cuGraphGetRootNodes(handle graph, handle *nodes, size_t *count) { return cuGraphGetNodes(graph, nodes, count); }
 int cuStreamEndCapture(handle stream, handle *graph) { *graph = fake_handle(); return success; }
 int cuLinkCreate_v2(unsigned options, int *kinds, void **values, handle *state) { *state = fake_handle(); return success; }
 int cuLinkComplete(handle state, void **code, size_t *bytes) { static char none[64]; *code = none; *bytes = sizeof none; return success; }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
 import { socketAddresses } from '../../src/tensorflow/socket-exchange.js';
 import { main, startCommand } from '../support/tiny-pipeline.js';
+import type { Asked, Counted } from './step.js';
 import { buildFakeGpu, cudaBuild, type FakeGpu, whyNotBuilt } from './fake-gpu.js';
 
 const reason = whyNotBuilt();
@@ -111,52 +112,70 @@ describe('doctor', () => {
   });
 });
 
-describe('a training step', () => {
-  /** What a step launched and copied, by name. */
-  async function counts(precision: string, env: Readonly<Record<string, string>> = {}) {
-    const log = join(folder, `step-${precision}`);
-    const { exitCode, stdout, stderr } = await start('test/gpu/step.ts', [precision], {
-      FAKE_GPU_LOG: log,
+describe('a step', () => {
+  const cache = () => ({ PIPELINE_CACHE: join(folder, 'cache') });
+
+  /** What the third step of a process launched and copied. */
+  async function counts(asked: Asked, env: Readonly<Record<string, string>> = {}): Promise<Counted> {
+    const { exitCode, stdout, stderr } = await start('test/gpu/step.ts', [JSON.stringify(asked)], {
+      FAKE_GPU_LOG: join(folder, 'step'),
+      // The fake GPU takes no time, which is what XLA would choose kernels by.
+      XLA_FLAGS: '--xla_gpu_autotune_level=0',
+      ...cache(),
       ...env,
     });
     expect(exitCode, stderr).toBe(0);
-    const names = new Map<string, number>();
-    for (const file of readdirSync(folder).filter((name) => name.startsWith(`step-${precision}.`))) {
-      for (const line of readFileSync(join(folder, file), 'utf8').split('\n')) {
-        const name = line.split(' ').slice(0, 2).join(' ');
-        names.set(name, (names.get(name) ?? 0) + 1);
-      }
-      rmSync(join(folder, file));
-    }
-    return { devices: stdout.trim(), of: (name: string) => names.get(name) ?? 0 };
+    return JSON.parse(stdout) as Counted;
   }
+  const sum = (counts: Counted['launches']) => Object.values(counts).reduce((all, one) => all + one, 0);
+  const twoBlocks = { work: 'trainStep', depth: 2, batch: 4 } as const;
+  const inFloat32 = /cublasS(?:gemm_v2|gemmStridedBatched|gemmBatched|gemv_v2)$/;
 
-  test('multiplies in float32 by cuBLAS', async () => {
-    const { devices, of } = await counts('float32');
+  test('multiplies in float32 by cuBLAS, operation by operation', async () => {
+    const { devices, launches } = await counts({ ...twoBlocks, runtime: { xla: false } });
     expect(devices).toBe('CPU,GPU');
-    expect(of('launch cublasSgemm_v2')).toBeGreaterThan(0);
-    expect(of('launch cublasSgemmStridedBatched')).toBeGreaterThan(0);
+    expect(launches.cublasSgemm_v2).toBeGreaterThan(0);
+    expect(launches.cublasSgemmStridedBatched).toBeGreaterThan(0);
   });
 
   test('has no product in float32 where bfloat16 is asked for', async () => {
-    const { devices, of } = await counts('bfloat16');
-    expect(devices).toBe('CPU,GPU');
-    for (const product of [
-      'cublasSgemm_v2',
-      'cublasSgemmStridedBatched',
-      'cublasSgemmBatched',
-      'cublasSgemv_v2',
-    ])
-      expect(of(`launch ${product}`), product).toBe(0);
-    expect(of('launch cublasSgemmEx')).toBeGreaterThan(0);
-    expect(of('launch cublasGemmStridedBatchedEx')).toBeGreaterThan(0);
+    const { launches } = await counts({ ...twoBlocks, runtime: { precision: 'bfloat16', xla: false } });
+    expect(Object.keys(launches).filter((name) => inFloat32.test(name))).toEqual([]);
+    expect(launches.cublasSgemmEx).toBeGreaterThan(0);
+    expect(launches.cublasGemmStridedBatchedEx).toBeGreaterThan(0);
   });
 
+  test.each([
+    // Keys, scalars and the wish to stop come with the batch.
+    { work: 'trainStep', most: 200, besides: 256, back: 64 },
+    { work: 'forward', most: 60, besides: 256, back: 64 * 32 * 32 * 4 * 4 },
+  ] as const)(
+    'of SiT-S/2 is compiled as a whole: %j; a second process finds what was compiled',
+    async ({ work, most, besides, back }) => {
+      const asked = { work, batch: 64, runtime: { precision: 'bfloat16' } } as const;
+      const first = await counts(asked);
+      expect(sum(first.launches)).toBeLessThanOrEqual(most);
+      expect(first.copied['host-to-device']).toBeLessThanOrEqual(first.batchBytes + besides);
+      expect(first.copied['device-to-host']).toBeLessThanOrEqual(back);
+      expect(first.onProcessor).toEqual(['NoOp', '_Arg', '_Retval']);
+      expect(Object.keys(first.launches).filter((name) => inFloat32.test(name))).toEqual([]);
+      const programs = () => readdirSync(join(folder, 'cache', 'xla'), { recursive: true }).length;
+      const kept = programs();
+      const second = await counts(asked);
+      expect(programs()).toBe(kept);
+      expect(sum(second.launches)).toBeLessThanOrEqual(most);
+      // Compiling takes several times what finding again takes, however busy the machine is.
+      expect(second.firstRun).toBeLessThan(first.firstRun);
+    },
+    900_000,
+  );
+
   test('touches no GPU that PIPELINE_DEVICE=cpu hides', async () => {
-    const { devices, of } = await counts('float32', { PIPELINE_DEVICE: 'cpu' });
-    expect(devices).toBe('CPU');
-    for (const trace of ['copy host-to-device', 'copy device-to-host', 'allocate device'])
-      expect(of(trace)).toBe(0);
+    const { devices, launches, copied } = await counts(
+      { work: 'forward', depth: 1, batch: 1, runtime: {} },
+      { PIPELINE_DEVICE: 'cpu' },
+    );
+    expect([devices, launches, copied]).toEqual(['CPU', {}, {}]);
   });
 });
 
@@ -168,6 +187,8 @@ describe('two workers on two GPUs', () => {
     const workers = addresses.map((_, rank) =>
       start('test/gpu/worker.ts', [String(steps), String(rank), ...addresses], {
         FAKE_GPU_LOG: join(sockets, 'trace'),
+        XLA_FLAGS: '--xla_gpu_autotune_level=0',
+        PIPELINE_CACHE: join(folder, 'cache'),
         FAKE_GPU_COUNT: '2',
         CUDA_VISIBLE_DEVICES: String(rank),
       }),

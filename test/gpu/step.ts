@@ -1,13 +1,63 @@
-import { nativeBackend } from '../../src/tensorflow/index.js';
-import type { RuntimeOptions } from '../../src/tensorflow/runtime-options.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { nativeBackend, recordSteps, type RuntimeOptions } from '../../src/tensorflow/index.js';
 import { namedModel } from '../../tools/bench/model.js';
-import { trainStep } from '../../tools/bench/workload.js';
+import { forward, trainStep } from '../../tools/bench/workload.js';
 
-/** Takes a training step of a small SiT with 64 mediators: `step.ts PRECISION`. Tells where it computes. */
+/** What `step.ts` is told: the work of a SiT-S/2 with 64 mediators. */
+export interface Asked {
+  readonly work: 'forward' | 'trainStep';
+  readonly runtime: RuntimeOptions;
+  /** Blocks; those of the model by default. */
+  readonly depth?: number;
+  readonly batch: number;
+}
 
-const precision = process.argv[2] as RuntimeOptions['precision'] & string;
-const model = { ...namedModel('SiT-S/2', 64, 32), depth: 2, mediators: [64, 64] };
-const work = await trainStep({ model, batch: 4, runtime: { precision } });
-await work.run();
-process.stdout.write(`${nativeBackend().devices.join()}\n`);
+/** What it tells: what the third run launched and copied. */
+export interface Counted {
+  readonly devices: string;
+  /** Seconds from the start of the process to the end of the first run. */
+  readonly firstRun: number;
+  /** Launches by kernel. */
+  readonly launches: Readonly<Record<string, number>>;
+  /** Bytes copied, by the way. */
+  readonly copied: Readonly<Record<string, number>>;
+  /** Bytes of the batch. */
+  readonly batchBytes: number;
+  /** Operations that ran on the processor, by kind. */
+  readonly onProcessor: readonly string[];
+}
+
+const { work, runtime, depth, batch } = JSON.parse(process.argv[2]!) as Asked;
+const whole = namedModel('SiT-S/2', 64, 32);
+const model = depth === undefined ? whole : { ...whole, depth, mediators: new Array<number>(depth).fill(64) };
+const step = await { forward, trainStep }[work]({ model, batch, runtime });
+
+const log = `${process.env.FAKE_GPU_LOG!}.${process.pid}`;
+const lines = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n') : ['']);
+await step.run();
+const firstRun = process.uptime();
+await step.run();
+const before = lines().length - 1;
+await step.run();
+const counted = { launch: {}, copy: {} } as Record<string, Record<string, number>>;
+for (const line of lines().slice(before)) {
+  const [what, name, bytes] = line.split(' ');
+  const counts = counted[what!];
+  if (counts !== undefined) counts[name!] = (counts[name!] ?? 0) + (what === 'copy' ? Number(bytes) : 1);
+}
+const recording = recordSteps(1);
+for (let i = 0; i < 3; i++) await step.run();
+const [stats] = await recording.done;
+const onProcessor = stats!.filter(({ device }) => /cpu:\d+$/i.test(device)).map(({ operation }) => operation);
+// Mean and standard deviation of the latents, and a class each; keys and scalars come in besides.
+const images = work === 'trainStep' ? 2 : 1;
+const told: Counted = {
+  devices: nativeBackend().devices.join(),
+  firstRun,
+  launches: counted.launch!,
+  copied: counted.copy!,
+  batchBytes: 4 * batch * (images * model.latentSize ** 2 * model.channels + 1),
+  onProcessor: [...new Set(onProcessor)].sort(),
+};
+process.stdout.write(JSON.stringify(told));
 process.exit(0);

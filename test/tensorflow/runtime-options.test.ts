@@ -81,7 +81,6 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
       },
     },
   });
-  const optimizer_options = { global_jit_level: 'ON_1', cpu_global_jit: true };
 
   test.each([
     [{}, {}, decoded()],
@@ -90,7 +89,6 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
     [{ device: 'gpu', tf32: false }, {}, decoded()],
     [{}, { converted: 'bfloat16' }, decoded({}, { auto_mixed_precision_onednn_bfloat16: 'ON' })],
     [{}, { converted: 'float16' }, decoded({}, { auto_mixed_precision: 'ON' })],
-    [{ xla: true }, {}, decoded({ optimizer_options })],
     [{}, { rewritten: false }, decoded({ place_pruned_graph: true })],
   ] as const)('%j, %j', (options, preparation, expected) => {
     expect(decode(options, preparation)).toEqual(expected);
@@ -105,8 +103,16 @@ describe('how graphs are prepared', () => {
   const turing: Place = { ...ampere, computeCapability: [7, 5], avx512: true };
   const together = (place: Place): Place => ({ ...place, workers: true });
 
-  const cpu = { rewritten: true, mixed: false, converted: undefined, fusesFrom: 2 ** 17, hidesGpus: true };
-  const gpu = { ...cpu, fusesFrom: Infinity, hidesGpus: false };
+  const cpu = {
+    rewritten: true,
+    mixed: false,
+    converted: undefined,
+    fusesFrom: 2 ** 17,
+    compiled: false,
+    hidesGpus: true,
+  };
+  const byOperation = { ...cpu, fusesFrom: Infinity, hidesGpus: false };
+  const gpu = { ...byOperation, compiled: true };
   const traced = { ...cpu, rewritten: false };
   const own = { rewriting: false } as const;
   const bf16 = { precision: 'bfloat16' } as const;
@@ -116,23 +122,27 @@ describe('how graphs are prepared', () => {
     ['a processor', {}, zen4, cpu],
     ['a processor, without rewriting', own, zen4, traced],
     ['processors of several workers', own, together(zen4), cpu],
-    ['a processor, XLA', { ...own, xla: true }, zen4, cpu],
+    ['a processor, XLA', { ...own, xla: true }, zen4, { ...traced, compiled: true }],
+    ['a processor, XLA and rewriting', { xla: true }, zen4, { ...cpu, compiled: true }],
     ['a processor, everything fused', { fusion: true }, zen4, { ...cpu, fusesFrom: 0 }],
     ['a processor, nothing fused', { fusion: false }, zen4, { ...cpu, fusesFrom: Infinity }],
-    ['a GPU, everything fused', { fusion: true }, ampere, { ...gpu, fusesFrom: 0 }],
+    ['a GPU, everything fused', { fusion: true }, ampere, { ...byOperation, fusesFrom: 0 }],
     ['a processor in bfloat16', bf16, zen4, { ...cpu, converted: 'bfloat16' }],
     ['a processor in bfloat16, by the trace', { ...own, ...bf16 }, zen4, { ...traced, mixed: true }],
     ['workers in bfloat16, by the trace', { ...own, ...bf16 }, together(zen4), { ...cpu, mixed: true }],
-    ['bfloat16 with XLA', { ...own, ...bf16, xla: true }, zen4, { ...cpu, converted: 'bfloat16' }],
+    ['bfloat16 with XLA', { ...own, ...bf16, xla: true }, zen4, { ...traced, mixed: true, compiled: true }],
     ['a processor without bfloat16', { ...own, ...bf16 }, zen3, traced],
     ['a processor without bfloat16, rewriting', bf16, zen3, cpu],
     ['a GPU', own, ampere, gpu],
+    ['a GPU, without XLA', { ...own, xla: false }, ampere, byOperation],
+    ['GPUs of several workers', own, together(ampere), gpu],
     ['a GPU in bfloat16, whatever the processor', { ...own, ...bf16 }, ampere, { ...gpu, mixed: true }],
-    ['a GPU in bfloat16, with rewriting', bf16, ampere, { ...gpu, mixed: true }],
+    ['a GPU in bfloat16, with rewriting', bf16, ampere, { ...byOperation, mixed: true }],
     ['a GPU in bfloat16, with XLA', { ...bf16, xla: true }, ampere, { ...gpu, mixed: true }],
     ['GPUs of several workers in bfloat16', { ...own, ...bf16 }, together(ampere), { ...gpu, mixed: true }],
     ['an older GPU in bfloat16', { ...own, ...bf16 }, turing, gpu],
-    ['an older GPU in float16', { ...own, ...fp16 }, turing, { ...gpu, converted: 'float16' }],
+    ['an older GPU in float16', { ...own, ...fp16 }, turing, { ...byOperation, converted: 'float16' }],
+    ['float16 with XLA', { ...fp16, xla: true }, turing, { ...byOperation, converted: 'float16' }],
     ['float16 on a processor', { ...own, ...fp16 }, zen4, { ...cpu, converted: 'float16' }],
   ])('%s', (_, options, place, expected) => {
     expect(preparationOf(options, place)).toEqual(expected);

@@ -1,3 +1,4 @@
+import { depthwise, depthwiseGradient } from '../../nn/depthwise.js';
 import { softmax, softmaxGradient, sumOfRows } from '../../nn/activations.js';
 import { differentiable } from '../../nn/differentiable.js';
 import { adaptivePooling, overGrid } from '../../nn/resampling.js';
@@ -113,7 +114,7 @@ export function attendThroughMediators(
       const gathered = tf.matMul(gather, v);
       const read = softmax(tf.matMul(q, tokens, false, true), queryBias);
       const attended = mergeHeads(tf.matMul(read, gathered));
-      const detail = tf.depthwiseConv2d(asMap(mergeHeads(v), grid), filter as Tensor4D, 1, 'same');
+      const detail = depthwise(asMap(mergeHeads(v), grid), filter as Tensor4D);
       return {
         value: attended.add(detail.add(filterBias).reshape(attended.shape)),
         saved: [q, k, v, tokens, gather, gathered, read, filter],
@@ -126,7 +127,7 @@ export function attendThroughMediators(
           const dTokens = tf.matMul(dRead, q, true, false).add(tf.matMul(dGather, k));
           const dq = poolGradient(tf.matMul(dRead, tokens), dTokens, grid, side, scale);
           const dk = tf.matMul(dGather, tokens, true, false);
-          const local = convolutionGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
+          const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
           const dv = tf
             .matMul(gather, dGathered, true, false)
             .add(splitHeads(local.x.reshape(dy.shape), heads));
@@ -149,17 +150,6 @@ type EightTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Ten
 function asMap(x: Tensor, grid: number): Tensor4D {
   const [batch, , channels] = x.shape as [number, number, number];
   return x.reshape<Tensor4D>([batch, grid, grid, channels]);
-}
-
-/** Gradients of a depthwise convolution with stride 1 and zero padding by its input and its filter. */
-function convolutionGradient(x: Tensor4D, filter: Tensor4D, dy: Tensor4D): { x: Tensor; filter: Tensor } {
-  const attributes = { strides: [1, 1], dilations: [1, 1], pad: 'same', dimRoundingMode: null };
-  const run = (kernel: string, inputs: Record<string, Tensor>, shape: Record<string, number[]>) =>
-    tf.engine().runKernel<Tensor>(kernel, inputs, { ...attributes, ...shape } as never);
-  return {
-    x: run('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { inputShape: x.shape }),
-    filter: run('DepthwiseConv2dNativeBackpropFilter', { x, dy }, { filterShape: filter.shape }),
-  };
 }
 
 /**

@@ -1,11 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { concat, defer, finalize, from, merge, mergeMap, type Observable, of } from 'rxjs';
+import { concat, defer, finalize, from, merge, mergeMap, Observable, of } from 'rxjs';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { tellOnce } from '../../tensorflow/engine-choice.js';
 import {
   chromeTrace,
   costliest,
+  engineNotices,
   forgetPeakMemory,
   recordSteps,
   startEngine,
@@ -29,11 +30,22 @@ export function onEngine(
         from(
           tellOnce(warnings).map((message): StageEvent => ({ type: 'notice', level: 'warning', message })),
         ),
-        profile === undefined ? defer(work) : profiled(profile, work),
+        toldMeanwhile(profile === undefined ? defer(work) : profiled(profile, work)),
         of<StageEvent>({ type: 'summary', measured: true, values }),
       );
     }),
   );
+}
+
+/** The events of a stage's work, and what the engine tells while it goes on. */
+function toldMeanwhile(work: Observable<StageEvent>): Observable<StageEvent> {
+  return new Observable((subscriber) => {
+    const telling = engineNotices.subscribe((message) => {
+      subscriber.next({ type: 'notice', level: 'warning', message });
+    });
+    telling.add(work.subscribe(subscriber));
+    return telling;
+  });
 }
 
 /** Does a stage's work; records its first steps as a Chrome trace, and tells what they spent their time on. */

@@ -69,7 +69,7 @@ export function uniformNumbers(words: Uint32Array): Float32Array {
 }
 
 /** Smallest number whose logarithm is taken. */
-const smallest = 1e-7;
+export const smallest = 1e-7;
 
 /** Words to standard normal numbers, two at a time, by the Box–Muller transform. */
 export function normalNumbers(words: Uint32Array): Float32Array {
