@@ -1,6 +1,11 @@
 /** Figures that compare sets of images by their features: pure functions in double precision. */
 export { type Rows, type SquareMatrix, rowsOf } from './linear-algebra.js';
-export { type FeatureStatistics, StatisticsAccumulator, statisticsOf } from './frechet-distance.js';
+export {
+  computeStatistics,
+  type FeatureStatistics,
+  StatisticsAccumulator,
+  statisticsOf,
+} from './statistics.js';
 export { computeFrechetDistance, frechetDistance } from './frechet-distance.js';
 export { inceptionScore } from './inception.js';
 export { type PrecisionRecall, precisionRecall } from './manifold.js';

@@ -5,6 +5,7 @@ import {
   inceptionScore,
   precisionRecall,
   rowsOf,
+  computeStatistics,
   StatisticsAccumulator,
   statisticsOf,
   symmetricEigenvalues,
@@ -106,6 +107,34 @@ describe('statistics', () => {
     const parts = accumulator.result();
     expect(parts.mean).toBeAllclose(whole.mean, { relative: 1e-14 });
     expect(parts.covariance.data).toBeAllclose(whole.covariance.data, { absolute: 1e-8 });
+  });
+
+  it.each([
+    ['some portions', 9000, 37],
+    ['one portion', 300, 37],
+    ['fewer columns than blocks', 40, 3],
+  ])('are the same in TensorFlow, of rows that are read in %s', async (_, count, columns) => {
+    nativeBackend();
+    const all = Float32Array.from(numbers(count * columns, 5), (value, i) => value + 100 * (i % columns));
+    const read = (first: number, rows: number) =>
+      Promise.resolve(all.slice(first * columns, (first + rows) * columns));
+    const found = await computeStatistics({ count, width: columns, read });
+    const expected = statisticsOf(rowsOf(columns, all));
+    expect(found.count).toBe(count);
+    expect(found.mean).toBeAllclose(expected.mean, { relative: 1e-12 });
+    expect(found.covariance.data).toBeAllclose(expected.covariance.data, { absolute: 1e-11 });
+  });
+
+  it('end with the signal while a portion is summed, and leave the event loop to others', async () => {
+    nativeBackend();
+    const [count, columns] = [16_384, 1024];
+    const read = (_: number, rows: number) => Promise.resolve(new Float32Array(rows * columns).fill(1));
+    const controller = new AbortController();
+    const statistics = computeStatistics({ count, width: columns, read }, {}, controller.signal);
+    setTimeout(() => {
+      controller.abort(new DOMException('stop', 'AbortError'));
+    }, 20);
+    await expect(statistics).rejects.toThrow('stop');
   });
 
   it('need two rows of one width', () => {

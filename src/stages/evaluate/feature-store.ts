@@ -3,8 +3,9 @@ import { mkdir, open, readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { acquireLock } from '../../base/file-lock.js';
 import { asUserError, faultPoint, readExactly } from '../../base/files.js';
-import { type FeatureStatistics, StatisticsAccumulator, type StoredRows } from '../../metrics/index.js';
+import { computeStatistics, type FeatureStatistics, type StoredRows } from '../../metrics/index.js';
 import type { StageWorkers } from '../../runner/stage.js';
+import type { RuntimeOptions } from '../../tensorflow/index.js';
 import { cacheFolder } from '../../tensorflow/install/platform.js';
 import { shareOf } from '../shared/workers.js';
 import type { ImageSet } from './image-set.js';
@@ -13,7 +14,7 @@ import { readStatistics, writeStatistics } from './statistics-file.js';
 
 /** Bytes of a float32 number. */
 const numberBytes = 4;
-/** Rows that are added to statistics before other work gets a turn. */
+/** Rows of a share that are copied at once. */
 const rowsAtOnce = 256;
 
 export interface FeatureOptions {
@@ -94,18 +95,11 @@ export class StoredFeatures {
   }
 
   /** Mean and covariance, computed once. */
-  async statistics(name: string, signal: AbortSignal): Promise<FeatureStatistics> {
+  async statistics(name: string, runtime: RuntimeOptions, signal: AbortSignal): Promise<FeatureStatistics> {
     const path = join(this.files.folder, `${name}.npz`);
     const known = await readStatistics(path, 'mu', 'sigma').catch(() => undefined);
     if (known !== undefined) return { ...known, count: this.count };
-    const { read, width } = this.rows(name);
-    const accumulator = new StatisticsAccumulator(width);
-    for (let first = 0; first < this.count; first += rowsAtOnce) {
-      signal.throwIfAborted();
-      const rows = Math.min(rowsAtOnce, this.count - first);
-      accumulator.add({ count: rows, width, data: await read(first, rows) });
-    }
-    const found = accumulator.result();
+    const found = await computeStatistics(this.rows(name), runtime, signal);
     await writeStatistics(path, { mu: found });
     return found;
   }

@@ -217,9 +217,9 @@ export class EvaluateJob {
     const found = await StoredFeatures.of(network, samples, options);
     const compared = reference?.images && (await StoredFeatures.of(network, reference.images, options));
     for (const { metric, feature, mean } of wanted) {
-      const own = await found.statistics(feature, signal);
+      const own = await found.statistics(feature, this.runtime, signal);
       const given = reference?.statistics[mean];
-      const other = given ?? (await compared!.statistics(feature, signal));
+      const other = given ?? (await compared!.statistics(feature, this.runtime, signal));
       this.figures[metric] = await computeFrechetDistance(
         own,
         { count: 0, ...other },
