@@ -1,3 +1,4 @@
+import type { Session } from '../tensorflow/index.js';
 import {
   DataTypeCode,
   engineKind,
@@ -5,7 +6,6 @@ import {
   int32,
   type Output,
   type RuntimeOptions,
-  Session,
 } from '../tensorflow/index.js';
 import { asFloat64, asPairs, inFloat64 } from './float64.js';
 import { congruence, semidefiniteFactor, type SquareMatrix, symmetricEigenvalues } from './linear-algebra.js';

@@ -1,4 +1,10 @@
-import { frechetDistance, inceptionScore, precisionRecall, rowsOf, statisticsOf } from '../../../src/metrics/index.js';
+import {
+  frechetDistance,
+  inceptionScore,
+  precisionRecall,
+  rowsOf,
+  statisticsOf,
+} from '../../../src/metrics/index.js';
 import { type Check, expectNear, type HostFixtureKind, notUnderstood } from '../check.js';
 import { type Fixture, readFixture, specNumber, statedTolerance, stored } from '../fixture.js';
 
