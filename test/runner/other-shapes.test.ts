@@ -1,9 +1,11 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { earlierForcing } from '../../src/runner/run/earlier-forcing.js';
 import { compareRuns } from '../../src/runner/runs/compare.js';
 import { readConfiguration } from '../../src/runner/runs/configuration.js';
 import { listRuns, scanRuns } from '../../src/runner/runs/find-runs.js';
+import { readResults } from '../../src/runner/sweep/results.js';
 import { stageRecord, writeRun } from './runs/synthetic-runs.js';
 import { outcomes, run, toyFolder, toyPipeline, toyStages } from './toy-pipeline.js';
 
@@ -75,6 +77,19 @@ describe.each(shapes)('a file that is %s', (what, make) => {
     );
     await writeFile(join(directory, 'data ä', 'a.png'), 'other');
     expect(outcomes(await run(directory, pipeline())).at(-1)).toBe('run-finished');
+  });
+
+  it('as the record of an earlier run, or of a sweep, is as if there were none', async () => {
+    const options = { set: [], force: ['train'] };
+    const folder = await writeRun(runs, 'toy', new Date(), { status: 'interrupted', options });
+    const { file } = JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as { file: string };
+    const forcing = () => earlierForcing(runs, { name: 'toy', file }, options);
+    expect(await forcing()).toMatchObject({ made: ['images', 'train'] });
+    await make(join(folder, 'run.json'));
+    expect(await forcing()).toBeUndefined();
+    await writeFile(join(folder, 'sweep.json'), 'some text that is long enough to be cut short');
+    await make(join(folder, 'sweep.json'));
+    expect(await readResults(join(folder, 'sweep.json'))).toBeUndefined();
   });
 
   it('as the manifest of an output costs that output only', async () => {
