@@ -19,9 +19,13 @@ export function outOfMemory(cause: Error): UserError {
   const [, dimensions, type] = /shape\s?\[([\d,]*)\] and type (\w+)/.exec(cause.message) ?? [];
   const device = /device:(CPU|GPU)/.exec(cause.message)?.[1];
   const shape = dimensions?.split(',').map(Number) ?? [];
+  // What XLA compiled takes its scratch memory at once.
+  const scratch = /trying to allocate ([\d.]+[KMGT]iB)/.exec(cause.message)?.[1];
   const tensor =
     type === undefined
-      ? 'a tensor'
+      ? scratch === undefined
+        ? 'a tensor'
+        : `${scratch} for a compiled program`
       : `a tensor of shape [${shape.join(', ')}], ${formatBytes(sizeOf(shape) * (bytesOf[type] ?? 4))}`;
   return new UserError({
     code: 'out-of-memory',

@@ -6,7 +6,7 @@
  * Built once a library, with LIBRARY_… defined to say which (fake-gpu.ts). Every other function that the real library
  * exports is generated beside it and returns success. No header of CUDA is needed: handles are pointers, results ints.
  *
- * Environment: FAKE_GPU_LOG=FILE takes a line for each launch and copy, in FILE.PID; FAKE_GPU_COUNT, FAKE_GPU_CC (such as
+ * Environment: FAKE_GPU_LOG=FILE takes a line for each launch and copy, in FILE.PID; FAKE_GPU_COUNT, FAKE_GPU_GB, FAKE_GPU_CC (such as
  * 90), FAKE_GPU_DRIVER (such as 13000) and FAKE_GPU_INIT (what cuInit returns) change what it claims to be.
  */
 #define _GNU_SOURCE
@@ -42,7 +42,7 @@ static int setting(const char *name, int otherwise) {
   return text ? atoi(text) : otherwise;
 }
 
-static size_t total(void) { return (size_t)139 << 30; }
+static size_t total(void) { return (size_t)setting("FAKE_GPU_GB", 139) << 30; }
 
 static int visible_devices(void) {
   int there = setting("FAKE_GPU_COUNT", 1), count = 0;

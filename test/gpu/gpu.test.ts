@@ -170,6 +170,19 @@ describe('a step', () => {
     900_000,
   );
 
+  test('that does not fit the memory ends in one error, which tells how much was wanted', async () => {
+    const asked = { ...twoBlocks, batch: 64, runtime: { precision: 'bfloat16' } } satisfies Asked;
+    const { exitCode, stderr } = await start('test/gpu/step.ts', [JSON.stringify(asked)], {
+      FAKE_GPU_LOG: join(folder, 'step'),
+      FAKE_GPU_GB: '1',
+      XLA_FLAGS: '--xla_gpu_autotune_level=0',
+      ...cache(),
+    });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/could not allocate [\d.]+MiB for a compiled program/);
+    expect(stderr).toContain("code: 'out-of-memory'");
+  });
+
   test('touches no GPU that PIPELINE_DEVICE=cpu hides', async () => {
     const { devices, launches, copied } = await counts(
       { work: 'forward', depth: 1, batch: 1, runtime: {} },
