@@ -10,7 +10,7 @@ export async function readUserText(path: string): Promise<string> {
   return decodeUserText(await readInput(path), path);
 }
 
-export function decodeUserText(bytes: Buffer, path: string): string {
+function decodeUserText(bytes: Buffer, path: string): string {
   const encoding = utf16Of(bytes) ?? 'utf-8';
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes);

@@ -129,7 +129,7 @@ export async function elsewhereOf(
   };
 }
 
-export function plannedOutputs(
+function plannedOutputs(
   { pipeline }: { readonly pipeline: Pick<Pipeline, 'name'> },
   stages: PlannedTrial['stages'],
 ): readonly NamedOutput[] {

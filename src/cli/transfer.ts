@@ -6,7 +6,7 @@ import { checkFree, type FileSeal, writeOutputFolder } from '../base/output-file
 import { isAbortError } from '../base/streams.js';
 import { ProgressMeter } from '../runner/runs/progress-meter.js';
 import type { StageProgress } from '../runner/stage.js';
-import { paceFacts, position } from './renderers/plain.js';
+import { paceFacts, position } from './renderers/sentences.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from './services.js';
 
 export interface TransferOptions {

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { type Entry, fromFdPromise, type ZipFile } from 'yauzl';
+import type { Entry, ZipFile } from 'yauzl';
 import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { InputFile } from '../base/input-file.js';
@@ -20,6 +20,8 @@ export class ZipArchive {
   static async open(path: string): Promise<ZipArchive> {
     const file = await InputFile.open(path);
     try {
+      // Loaded where an archive is read: what only checks a pipeline does without.
+      const { fromFdPromise } = await import('yauzl');
       const zip = await fromFdPromise(file.handle.fd, { autoClose: false, lazyEntries: true });
       if (zip.entryCount > mostEntries)
         throw invalid(path, `it has ${zip.entryCount} entries, more than the ${mostEntries} that are read`);

@@ -2,7 +2,7 @@ import type { ChalkInstance } from 'chalk';
 import stringWidth from 'string-width';
 import { formatCount, formatDuration } from '../../base/format.js';
 import type { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import { paceFacts, position } from './plain.js';
+import { paceFacts, position } from './sentences.js';
 
 /** The stage that is running, or being waited for. */
 export interface ActiveStage {

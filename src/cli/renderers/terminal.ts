@@ -12,17 +12,17 @@ import { formatFailure } from '../errors.js';
 import { cachedNotes } from '../load.js';
 import { say, shortPath } from '../services.js';
 import { type ActiveStage, activeStageLines, fit, readingLine, waitingStageLine } from './live-lines.js';
+import { type Renderer } from './plain.js';
 import {
   damagedSentence,
   finishedSentence,
   interruptedSentence,
   lockSentences,
-  type Renderer,
   runningOnSentences,
   stages,
   stageTime,
   waitingSentence,
-} from './plain.js';
+} from './sentences.js';
 
 const redrawMilliseconds = 125;
 

@@ -4,7 +4,7 @@ import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import { describeValues, shortNames, type TimedSweepEvent } from '../../runner/sweep/trial.js';
 import { type ActiveStage, activeStageLines, fit } from '../renderers/live-lines.js';
-import { waitingSentence } from '../renderers/plain.js';
+import { waitingSentence } from '../renderers/sentences.js';
 import { say } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';
 import { endSentence, retrySentence, startFacts, type SweepRenderer } from './plain.js';

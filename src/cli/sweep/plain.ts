@@ -8,7 +8,7 @@ import {
   type SweepEvent,
   type TimedSweepEvent,
 } from '../../runner/sweep/trial.js';
-import { paceFacts, position, stageTime, waitingSentence } from '../renderers/plain.js';
+import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { say, shortPath } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';
 

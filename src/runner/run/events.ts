@@ -62,7 +62,7 @@ export type RunEvent =
       readonly type: 'stage-cached';
       readonly gone?: readonly string[];
       readonly accepted?: Acceptance;
-      /** When it was forced, where it has been made since. */
+      /** Time at which it was forced, where it has been made since. */
       readonly forcedAt?: string;
     } & StageResult)
   /** Another process is making the same output; its result will be used. */

@@ -208,7 +208,7 @@ describe('phases', () => {
       /need a prediction in common; small has velocity, noise has noise/,
     );
     await expect(run('undropped', { guidanceScale: 2 })).rejects.toThrow(
-      /undropped was trained without label dropout/,
+      /undropped is trained without label dropout/,
     );
     await expect(bench.run({ model: 'small', classes: [3] })).rejects.toThrow(
       /has no class 3; its classes are 0 to 2/,
