@@ -73,7 +73,11 @@ describe('a worker that hangs', () => {
       rank,
       messages: each,
       ended: new Promise((resolve) => {
-        each.subscribe({ complete: () => { resolve({ how: 'ended', lastWords: '' }); } });
+        each.subscribe({
+          complete: () => {
+            resolve({ how: 'ended', lastWords: '' });
+          },
+        });
       }),
       send: () => undefined,
       kill: () => {

@@ -11,7 +11,14 @@ import { Remote, type RemoteOutput } from '../../runner/remote/remote.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { bytesOf, outputContent, outputHash, outputPlace } from '../../runner/store/manifest.js';
 import { History } from '../../runner/store/session.js';
-import { allOutputs, elsewhereOf, type NamedOutput, type NamedOutputs, type NamingOptions, outputsOf } from '../outputs.js';
+import {
+  allOutputs,
+  elsewhereOf,
+  type NamedOutput,
+  type NamedOutputs,
+  type NamingOptions,
+  outputsOf,
+} from '../outputs.js';
 import { exitCodes, onInterrupt, say, type Services } from '../services.js';
 import { progressLine } from '../transfer.js';
 
