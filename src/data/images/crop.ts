@@ -11,7 +11,7 @@ export interface CropTask {
 }
 
 /** Pixels from which an image is worth the way to another thread. */
-const worthTheWay = 2 ** 16;
+const worthTheWay = 2 ** 20;
 
 let threads: Promise<Piscina> | undefined;
 

@@ -14,7 +14,7 @@ const small = { image: imageOf(80, 60), size: 32 };
 await crop(small);
 const threadsOfSmall = threads;
 
-const image = imageOf(500, 375);
+const image = imageOf(1250, 940);
 const tasks = [
   { image, size: 256 },
   { image, size: 64 },
