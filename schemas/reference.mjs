@@ -63,7 +63,7 @@ const headingOf = ({ required = [] }) =>
     .join(', ')}`;
 
 /** Ids of stages in examples; others are called by their kinds. */
-const ids = { encode: 'latents', pretrained: 'model' };
+const ids = { encode: 'latents', latents: 'ready', pretrained: 'model' };
 const idOf = ({ uses }) => ids[uses] ?? uses;
 
 /** A valid pipeline file with the example of a stage, after those of the stages that it names. */

@@ -206,7 +206,7 @@ function encodeNpyHeader(dtype: NpyDtype, shape: readonly number[]): Uint8Array 
  * @param name what to call it in messages.
  * @throws UserError `npy-invalid`: no such file, big-endian, column-major, or an element type such as objects.
  */
-function decodeNpy(content: Uint8Array, name: string): NpyArray {
+export function decodeNpy(content: Uint8Array, name: string): NpyArray {
   const { dtype, shape, dataStart } = decodeNpyHeader(content, name);
   const ArrayType: TypedArrayConstructor & { BYTES_PER_ELEMENT: number } = npyArrayTypes[dtype];
   const length = elementCount(shape) * ArrayType.BYTES_PER_ELEMENT;

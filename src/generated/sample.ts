@@ -55,7 +55,7 @@ export interface SampleConfig {
   guidanceChannels: 3 | 'all';
   guidance?: GuidanceConfig;
   /**
-   * Reverse sampling: the `encode` stage whose first `count` latents are carried back to noise along the ODE. The noise is written to `noise.npz`, and the images are drawn again from it.
+   * Reverse sampling: the `encode` or `latents` stage whose first `count` latents are carried back to noise along the ODE. The noise is written to `noise.npz`, and the images are drawn again from it.
    */
   reverse?: string;
   /**

@@ -5,7 +5,7 @@
  */
 export interface TrainConfig {
   /**
-   * The `encode` stage whose latents to train on, in place of `images` and `autoencoder`.
+   * The `encode` or `latents` stage whose latents to train on, in place of `images` and `autoencoder`.
    */
   latents?: string;
   /**

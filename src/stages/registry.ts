@@ -8,6 +8,7 @@ import { stage as calibrate } from './calibrate/kind.js';
 import { stage as encode } from './encode/kind.js';
 import { stage as evaluate } from './evaluate/kind.js';
 import { stage as images } from './images/kind.js';
+import { stage as latents } from './latents/kind.js';
 import { stage as pretrained } from './pretrained/kind.js';
 import { reportStage } from './report/kind.js';
 import { stage as sample } from './sample/kind.js';
@@ -18,6 +19,7 @@ const kinds: readonly ShownKind<never>[] = [
   images,
   autoencoder,
   encode,
+  latents,
   train,
   pretrained,
   sample,

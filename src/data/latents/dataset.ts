@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openSafetensors, type SafetensorsFile } from '../../formats/safetensors/reader.js';
 import { bytesOf, decodeFloat16 } from '../../formats/typed-arrays.js';
+import type { Places } from '../../base/patterns.js';
+import { ForeignRows } from './foreign-rows.js';
 import { indexName, type LatentFormat, type LatentIndex, readIndex, type ShardEntry } from './format.js';
 
 /** Buffers that a batch is read into: `[batch, height, width, channels]` each. */
@@ -13,6 +15,17 @@ export interface LatentBatch {
 interface LatentDatasetOptions {
   /** Latents are kept in memory when all of them fit in this many bytes; otherwise read when asked for. */
   readonly memoryLimit?: number;
+  /** Place of the files that hold the latents, where another program wrote them. */
+  readonly places?: Places | undefined;
+}
+
+/** Rows of latents, straight ones and mirrored ones. */
+interface LatentRows {
+  readonly labels: Int32Array;
+  /** Row of each sample's mirrored variant, or -1. */
+  readonly flippedRows: Int32Array;
+  readRow(which: 'mean' | 'std', row: number, out: Float32Array): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** A complete set of latents with random access. Close it after use. */
@@ -22,9 +35,9 @@ export class LatentDataset {
   readonly labels: Int32Array;
   /** Marks for each sample: 1 when it has a mirrored variant, otherwise 0. */
   readonly hasFlipped: Uint8Array;
-  private readonly shards: readonly ShardReader[];
+  private readonly shards: readonly LatentRows[];
 
-  private constructor(index: LatentIndex, shards: readonly ShardReader[]) {
+  private constructor(index: LatentIndex, shards: readonly LatentRows[]) {
     this.index = index;
     this.shards = shards;
     this.labels = new Int32Array(index.count);
@@ -41,9 +54,14 @@ export class LatentDataset {
   /** @throws UserError `file-missing`, `latents-invalid`, `latents-damaged` or `safetensors-invalid`. */
   static async open(
     directory: string,
-    { memoryLimit = 2 ** 31 }: LatentDatasetOptions = {},
+    { memoryLimit = 2 ** 31, places }: LatentDatasetOptions = {},
   ): Promise<LatentDataset> {
     const index = await readIndex<LatentIndex>(directory, indexName);
+    if (index.foreign !== undefined) {
+      if (places === undefined)
+        throw new Error(`${directory} has latents of other files, whose place is not known.`);
+      return new LatentDataset(index, [await ForeignRows.open(directory, index.foreign, places)]);
+    }
     const shards: ShardReader[] = [];
     try {
       for (const entry of index.shards) shards.push(await ShardReader.open(directory, entry, index));
@@ -95,7 +113,7 @@ export class LatentDataset {
     await Promise.all(this.shards.map((shard) => shard.close()));
   }
 
-  private place(index: number, isFlipped: boolean): [shard: ShardReader, row: number] {
+  private place(index: number, isFlipped: boolean): [shard: LatentRows, row: number] {
     const shard = this.shards[Math.floor(index / this.index.shardSize)];
     const row = index % this.index.shardSize;
     if (!shard || !(index >= 0 && index < this.count)) {

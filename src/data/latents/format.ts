@@ -16,7 +16,7 @@ export interface LatentFormat {
 }
 
 /** Sums over a shard's straight samples, one a channel: of the means, and of mean² + standard deviation². */
-interface ChannelSums {
+export interface ChannelSums {
   readonly first: readonly number[];
   readonly second: readonly number[];
 }
@@ -44,6 +44,15 @@ export interface LatentIndex extends LatentFormat {
   /** Mean and deviation that training normalises latents by: those of their autoencoder, or else the statistics. */
   readonly normalization: LatentStatistics;
   readonly shards: readonly ShardEntry[];
+  /** Present where another program's files hold the latents, in place of shards. */
+  readonly foreign?: ForeignIndex;
+}
+
+/** Facts that reading the latents of another program takes. */
+export interface ForeignIndex {
+  /** Factor that they were multiplied by. */
+  readonly scale: number;
+  readonly isFlippable: boolean;
 }
 
 /** Index of one file of a set that is not complete, beside it. */
@@ -73,7 +82,10 @@ export function partialIndexOf(file: string): string {
 }
 
 /** Statistics over every shard; the same however the work was interrupted. */
-export function latentStatistics(shards: readonly ShardEntry[], format: LatentFormat): LatentStatistics {
+export function latentStatistics(
+  shards: readonly Pick<ShardEntry, 'count' | 'sums'>[],
+  format: Pick<LatentFormat, 'shape'>,
+): LatentStatistics {
   const [height, width, channels] = format.shape;
   const values = shards.reduce((total, { count }) => total + count, 0) * height * width;
   const average = (of: keyof ChannelSums, channel: number) =>

@@ -35,16 +35,21 @@ export const metricsHaveWhatTheyNeed: StageCheck<'evaluate'> = ({ id, config }, 
       needs('inceptionFile', "the ADM evaluator's network");
     if (metric !== 'inceptionScore' && reference === undefined && referenceFile === undefined)
       needs('reference', 'something to compare with');
-    if (metric !== latentMetric && reference !== undefined && context.config('encode', reference))
+    if (metric !== latentMetric && reference !== undefined && latentsOf(context, reference))
       context.report(id, {
         at: 'reference',
         code: 'latents-not-images',
         message: `${code(metric)} compares images; ${code(reference)} has latents.`,
-        remedy: 'Name the `images` stage that they were made of.',
+        remedy: 'Name the images that they were made of.',
         because: `stages.${id}.metrics.${i}`,
       });
   }
 };
+
+/** The stage of latents, made here or by another program. */
+function latentsOf(context: CheckContext, id: string) {
+  return context.config('encode', id) ?? context.config('latents', id);
+}
 
 /** Keys that serve a figure which is not asked for. */
 export const evaluationKeysMatter: StageCheck<'evaluate'> = ({ id, config }, context) => {
@@ -72,7 +77,7 @@ export const evaluationKeysMatter: StageCheck<'evaluate'> = ({ id, config }, con
 export const evaluatedImagesAreEncoded: StageCheck<'evaluate'> = ({ id, config }, context) => {
   const { autoencoder, reference } = config;
   if (autoencoder === undefined || reference === undefined) return;
-  const encode = context.config('encode', reference);
+  const encode = latentsOf(context, reference);
   if (encode && encode.autoencoder !== autoencoder)
     context.report(id, {
       at: 'autoencoder',

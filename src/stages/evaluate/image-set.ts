@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
-import { LatentDataset } from '../../data/latents/dataset.js';
+import type { LatentDataset } from '../../data/latents/dataset.js';
 import { NpzFile } from '../../formats/npz.js';
 import type { StageContext } from '../../runner/stage.js';
 import { openImages } from '../images/open.js';
+import { openLatents } from '../latents/open.js';
 
 /** Part of a set of images: `[count, height, width, channels]`. */
 export interface SetBatch {
@@ -29,7 +30,8 @@ export interface ImageSet {
 /** The images, or latents, that a stage left. */
 export async function openStageSet(id: string, context: StageContext): Promise<ImageSet> {
   const { kind, directory, fingerprint } = context.input(id);
-  if (kind === 'encode') return latentSet(id, await LatentDataset.open(directory), fingerprint);
+  if (kind === 'encode' || kind === 'latents')
+    return latentSet(id, await openLatents(id, context), fingerprint);
   if (kind === 'images') return datasetSet(id, await openImages(id, context), fingerprint);
   const path = join(directory, 'samples.npz');
   return npzSet(await NpzFile.open(path), path, fingerprint);

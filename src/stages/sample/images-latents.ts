@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.js';
-import { LatentDataset } from '../../data/latents/dataset.js';
+import type { LatentDataset } from '../../data/latents/dataset.js';
 import { float32, type HostTensor } from '../../tensorflow/data-types.js';
 import type { FoundModel } from './models.js';
 import type { SampleBatch } from './sampler.js';
@@ -9,8 +9,7 @@ export class ImageLatents {
   private constructor(private readonly latents: LatentDataset) {}
 
   /** @throws UserError `too-few-latents`, `latents-mismatch` */
-  static async open(directory: string, count: number, { stage, saved }: FoundModel): Promise<ImageLatents> {
-    const latents = await LatentDataset.open(directory);
+  static open(latents: LatentDataset, count: number, { stage, saved }: FoundModel): ImageLatents {
     const [size, , channels] = latents.shape;
     const { config } = saved;
     if (size !== config.latentSize || channels !== config.channels)

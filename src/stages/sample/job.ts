@@ -10,6 +10,7 @@ import { floats, type HostTensor, peakMemoryBytes, sizeOf } from '../../tensorfl
 import { differentScale } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
+import { openLatents } from '../latents/open.js';
 import { toMegabytes } from '../shared/memory.js';
 import { Decoder } from './decoder.js';
 import { NoiseFiles, SampleFiles, writeGrid } from './files.js';
@@ -67,7 +68,7 @@ export class SampleJob {
     const images =
       config.reverse === undefined
         ? undefined
-        : await ImageLatents.open(context.input(config.reverse).directory, config.count, models.phases[0]!);
+        : ImageLatents.open(await openLatents(config.reverse, context), config.count, models.phases[0]!);
     const labels = images?.labels(config.count) ?? sampleLabels(config, saved.classes, context.seed);
     const sampler = await Sampler.open(plan, models, context);
     const autoencoder = await Autoencoder.open(

@@ -22,7 +22,8 @@ interface LatentShape {
 
 /** Ids of the stages that latents come from. */
 interface LatentSource {
-  readonly images: string;
+  /** Absent for latents of another program. */
+  readonly images?: string;
   readonly autoencoder: string;
 }
 
@@ -31,8 +32,13 @@ export function trainedOn(
   context: CheckContext,
   { latents, images, autoencoder }: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
 ): LatentSource | undefined {
-  if (latents !== undefined) return context.config('encode', latents);
+  if (latents !== undefined) return context.config('encode', latents) ?? readyLatents(context, latents);
   return images === undefined || autoencoder === undefined ? undefined : { images, autoencoder };
+}
+
+function readyLatents(context: CheckContext, stage: string): LatentSource | undefined {
+  const config = context.config('latents', stage);
+  return config && { autoencoder: config.autoencoder };
 }
 
 /** Shape of the latents of an `encode` stage; nothing where a stage on the way is not valid. */
@@ -49,11 +55,11 @@ export function trainedShape(
 }
 
 function shapeFrom(context: CheckContext, source: LatentSource | undefined): LatentShape | undefined {
-  const images = source && context.config('images', source.images);
+  const images = source?.images === undefined ? undefined : context.config('images', source.images);
   const autoencoder = source && autoencoderFacts(context, source.autoencoder);
   if (!images || !autoencoder || images.size % autoencoder.downsample !== 0) return undefined;
   const { downsample, latentChannels } = autoencoder;
-  return { size: images.size / downsample, channels: latentChannels, downsample, images: source.images };
+  return { size: images.size / downsample, channels: latentChannels, downsample, images: source.images! };
 }
 
 /** Names of the classes of an `images` stage, where its configuration tells. */

@@ -67,11 +67,30 @@ export function plannedTrainingLatents(
   { latents, images, autoencoder }: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
   resolve: Resolve,
 ): PlannedLatents | undefined {
-  const source =
-    latents === undefined
-      ? { images: images!, autoencoder: autoencoder! }
-      : (resolve(latents).config as unknown as EncodeConfig);
-  return plannedLatents(source, resolve);
+  if (latents === undefined) return plannedLatents({ images: images!, autoencoder: autoencoder! }, resolve);
+  const { kind, config, output } = resolve(latents);
+  return kind === 'latents'
+    ? foundLatents(output?.summary)
+    : plannedLatents(config as unknown as EncodeConfig, resolve);
+}
+
+/** Latents of another program, once they were looked at. */
+function foundLatents(summary: object | undefined): PlannedLatents | undefined {
+  if (summary === undefined) return undefined;
+  const { latents, shape, classes } = summary as {
+    latents: number;
+    shape: readonly [number, number, number];
+    classes: readonly string[];
+  };
+  const [latentSize, , channels] = shape;
+  return {
+    size: latentSize,
+    latentSize,
+    channels,
+    count: latents,
+    classes: classes.length,
+    classNames: classes,
+  };
 }
 
 function plannedAutoencoder(id: string, resolve: Resolve): AutoencoderFacts | undefined {

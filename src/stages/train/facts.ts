@@ -75,6 +75,16 @@ function lengthFacts(config: TrainConfig, images: number | undefined): StageFact
   ];
 }
 
+/** @throws UserError `size-not-divisible` for latents of another program that do not divide into patches */
+export function requireWholePatches({ latentSize, patchSize }: SiTConfig): void {
+  if (latentSize % patchSize === 0) return;
+  throw new UserError({
+    code: 'size-not-divisible',
+    message: `Latents of ${latentSize} × ${latentSize} cannot be divided into patches of ${patchSize}.`,
+    remedy: 'Change the patch size.',
+  });
+}
+
 /** @throws UserError `untrained-guidance` where pictures of samples would be guided by a model without a null class */
 export function requireGuidable({ samples }: TrainConfig, model: SiTConfig): void {
   if (samples === undefined || samples.guidanceScale === 1 || model.labelDropout > 0) return;

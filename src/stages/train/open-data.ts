@@ -5,7 +5,7 @@ import { writeFileWhole } from '../../base/output-file.js';
 import type { CropNumbers } from '../../data/images/crop.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import { toPixels } from '../../data/images/rgb-image.js';
-import { type LatentBatch, LatentDataset } from '../../data/latents/dataset.js';
+import type { LatentBatch, LatentDataset } from '../../data/latents/dataset.js';
 import { flippableClasses } from '../../data/sample-order.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
@@ -15,6 +15,7 @@ import type { Normalization } from '../../training/diffusion-loss.js';
 import type { ModelDescription } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { openImages } from '../images/open.js';
+import { openLatents } from '../latents/open.js';
 import type { PlacedDraw, TrainingData } from './batches.js';
 
 /**
@@ -31,7 +32,7 @@ export async function openTrainingData(
   const normalizationOf = (channels: number) =>
     start?.config.channels === channels ? start.normalization : undefined;
   if (config.latents !== undefined)
-    return storedLatents(context.input(config.latents).directory, normalizationOf);
+    return storedLatents(await openLatents(config.latents, context), normalizationOf);
   const images = await openImages(config.images!, context);
   const { directory } = context.input(config.autoencoder!);
   const autoencoder = await Autoencoder.open(directory, context.runtime);
@@ -70,15 +71,14 @@ function normalizationIn(text: string): Normalization | undefined {
 }
 
 /**
- * Latents that an `encode` stage has stored.
+ * Latents that an `encode` or `latents` stage has left.
  *
  * @param given how they are normalised, by their channels, where not by their own statistics
  */
-async function storedLatents(
-  directory: string,
+function storedLatents(
+  latents: LatentDataset,
   given: (channels: number) => Normalization | undefined = () => undefined,
-): Promise<TrainingData> {
-  const latents = await LatentDataset.open(directory);
+): TrainingData {
   const { count, shape, classes, labels, index } = latents;
   return {
     count,

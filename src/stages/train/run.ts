@@ -44,6 +44,7 @@ import { modelConfig } from './config.js';
 import {
   expectedMemory,
   requireGuidable,
+  requireWholePatches,
   requireTrainingMemory,
   stepsPerEpoch,
   totalSteps,
@@ -86,6 +87,7 @@ class Training {
     try {
       const [latentSize, , channels] = data.shape;
       const model = modelConfig(config, { latentSize, channels, classes: data.classes.length });
+      requireWholePatches(model);
       requireGuidable(config, model);
       if (start === undefined) return new Training(config, context, data, model, undefined);
       const { name, description } = start;

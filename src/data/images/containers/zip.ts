@@ -27,7 +27,8 @@ export const container: ImageContainer = {
   read: readEntry,
 };
 
-async function listEntries(file: InputFile) {
+/** Entries that hold images, or others that are wanted, each with what finds it; and the place of `dataset.json`. */
+export async function listEntries(file: InputFile, isWanted: (name: string) => boolean = isImageName) {
   const zip = await fromFdPromise(file.handle.fd, { autoClose: false, lazyEntries: true });
   const images: ContainedImage[] = [];
   const passedOver = new Map<string, number>();
@@ -43,7 +44,7 @@ async function listEntries(file: InputFile) {
     ];
     if (name === 'dataset.json') labels = at;
     else if (name.endsWith('/')) continue;
-    else if (!isImageName(name)) passOver(passedOver, name);
+    else if (!isWanted(name)) passOver(passedOver, name);
     else if ((flags & 1) !== 0) throw badZip(file, `its entry ${name} is encrypted`);
     else if (compressionMethod !== 0 && compressionMethod !== 8)
       throw badZip(file, `its entry ${name} is packed by method ${compressionMethod}, not by "deflate"`);
@@ -53,30 +54,35 @@ async function listEntries(file: InputFile) {
   return { images, passedOver, labels };
 }
 
-/** Class of each image by name; undefined where the file says that there are none. */
-async function labelsIn(
+/** Class of each image by name, by the archive's `dataset.json`; undefined where it says that there are none. */
+export async function labelsIn(
   file: InputFile,
   at: readonly number[],
 ): Promise<ReadonlyMap<string, string> | undefined> {
-  const text = (await readEntry(file, at)).toString('utf8');
+  return labelsFrom(file.path, await readEntry(file, at));
+}
+
+/** Labels in the content of a `dataset.json`, as `labelsIn` gives them. @throws UserError `container-invalid` */
+export function labelsFrom(path: string, content: Buffer): ReadonlyMap<string, string> | undefined {
   let labels: unknown;
   try {
-    labels = (JSON.parse(text) as { labels?: unknown } | null)?.labels;
+    labels = (JSON.parse(content.toString('utf8')) as { labels?: unknown } | null)?.labels;
   } catch (error) {
-    throw badZip(file, `its dataset.json is not valid JSON: ${(error as Error).message}`, error);
+    throw badContainer(path, `its dataset.json is not valid JSON: ${(error as Error).message}`, error);
   }
   if (labels === null || labels === undefined) return undefined;
   const isPair = (pair: unknown): pair is [string, number | string] =>
     Array.isArray(pair) && typeof pair[0] === 'string' && ['number', 'string'].includes(typeof pair[1]);
   if (!Array.isArray(labels) || !labels.every(isPair))
-    throw badZip(file, 'the labels in its dataset.json are not pairs of an image and a class');
+    throw badContainer(path, 'the labels in its dataset.json are not pairs of an image and a class');
   return new Map(labels.map(([name, label]) => [name, String(label)]));
 }
 
 const localHeader = 30;
 const inflate = promisify(inflateRaw);
 
-async function readEntry(file: InputFile, at: readonly number[]): Promise<Buffer> {
+/** Content of an entry at the place that `listEntries` gave, its checksum checked. */
+export async function readEntry(file: InputFile, at: readonly number[]): Promise<Buffer> {
   const [offset, packed, size, method, checksum] = at as [number, number, number, number, number];
   const header = Buffer.alloc(localHeader);
   const here = `the entry at byte ${offset}`;

@@ -1,0 +1,18 @@
+import { expandLocation, locationOf } from '../../base/patterns.js';
+import { LatentDataset } from '../../data/latents/dataset.js';
+import type { LatentsConfig } from '../../generated/index.js';
+import type { StageContext } from '../../runner/stage.js';
+
+/** File of a `latents` stage's output with the names of the files that are read again. */
+export const filesName = 'files.json';
+
+/** Opens the latents that an `encode` stage has stored, or that a `latents` stage has found. */
+export function openLatents(
+  stage: string,
+  { input, pipelineDirectory }: Pick<StageContext, 'input' | 'pipelineDirectory'>,
+): Promise<LatentDataset> {
+  const { directory, kind, config } = input(stage);
+  if (kind !== 'latents') return LatentDataset.open(directory);
+  const { path } = config as unknown as LatentsConfig;
+  return LatentDataset.open(directory, { places: expandLocation(locationOf(path, pipelineDirectory)) });
+}
