@@ -82,6 +82,7 @@ async function graphs(): Promise<void> {
   }))
     uses.set(`Graph.${name}`, use);
   uses.set('Session.step', () => session.step([], [one]));
+  uses.set('Session.region', () => session.region('r', { one }, {}, () => ({ outputs: { one: graph.scalar(1) } })));
   uses.set('Session.run', () => session.run([], [one]));
   uses.set('SessionVariable.read', () => variable.read());
   uses.set('SessionVariable.assign', () => variable.assign(one));
@@ -231,7 +232,13 @@ async function models(): Promise<void> {
 
 /** Public members that need nothing that could be closed, and those that are private to TypeScript. */
 const harmless = [
-  ...['Autoencoder.encodingBytes', 'Autoencoder.computed', 'EagerVariable.dispose', 'FieldProgram.program'],
+  ...[
+    'Autoencoder.encodingBytes',
+    'Autoencoder.computed',
+    'Autoencoder.normalization',
+    'EagerVariable.dispose',
+    'FieldProgram.program',
+  ],
   ...[
     'CompiledProgram.traceCount',
     'CompiledProgram.entryFor',
@@ -243,7 +250,13 @@ const harmless = [
     'Graph.size',
     'Graph.mustBeOpen',
     'Graph.constantOf',
+    'Graph.digest',
+    'Graph.note',
+    'Graph.places',
     'Session.start',
+    'Session.compiles',
+    'Session.firstRun',
+    'CompiledProgram.sessionFor',
     'Session.free',
     'SiT.mustBeOpen',
     'WorkerServer.config',

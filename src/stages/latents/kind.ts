@@ -4,7 +4,7 @@ import { locationOf } from '../../base/patterns.js';
 import type { LatentsConfig } from '../../generated/index.js';
 import type { StageKind } from '../../runner/stage.js';
 import { runLater } from '../shared/run-later.js';
-import { filesName } from './open.js';
+import { filesName } from './files.js';
 
 export const stage: StageKind<LatentsConfig> = {
   name: 'latents',

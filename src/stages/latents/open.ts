@@ -3,9 +3,6 @@ import { LatentDataset } from '../../data/latents/dataset.js';
 import type { LatentsConfig } from '../../generated/index.js';
 import type { StageContext } from '../../runner/stage.js';
 
-/** File of a `latents` stage's output with the names of the files that are read again. */
-export const filesName = 'files.json';
-
 /** Opens the latents that an `encode` stage has stored, or that a `latents` stage has found. */
 export function openLatents(
   stage: string,

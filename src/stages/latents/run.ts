@@ -18,7 +18,7 @@ import {
 import type { LatentsConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
-import { filesName } from './open.js';
+import { filesName } from './files.js';
 
 /** Reads every latent of another program once, for their statistics, and leaves an index of them. */
 export function run(config: LatentsConfig, context: StageContext): Observable<StageEvent> {
