@@ -82,7 +82,9 @@ async function graphs(): Promise<void> {
   }))
     uses.set(`Graph.${name}`, use);
   uses.set('Session.step', () => session.step([], [one]));
-  uses.set('Session.region', () => session.region('r', { one }, {}, () => ({ outputs: { one: graph.scalar(1) } })));
+  uses.set('Session.region', () =>
+    session.region('r', { one }, {}, () => ({ outputs: { one: graph.scalar(1) } })),
+  );
   uses.set('Session.run', () => session.run([], [one]));
   uses.set('SessionVariable.read', () => variable.read());
   uses.set('SessionVariable.assign', () => variable.assign(one));
