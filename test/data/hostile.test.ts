@@ -144,7 +144,7 @@ const files: readonly (readonly [name: string, code: string, make: (name: string
   ],
   [
     'deep.pt',
-    'checkpoint-invalid',
+    'checkpoint-unknown-global',
     (name) => checkpoint(name, bytes(protocol, Buffer.alloc(2e5, ']'), Buffer.alloc(2e5 - 1, 'a'), '.')),
   ],
   [

@@ -26,7 +26,7 @@ async function writeYaml(runtime: string, steps = 12): Promise<void> {
 runtime: { device: cpu, ${runtime} }
 stages:
   images: { uses: images, path: data, size: 32 }
-  autoencoder: { uses: autoencoder, images: images, channels: [32, 64], steps: 1 }
+  autoencoder: { uses: autoencoder, images: images, channels: [32, 64], steps: 1, batch: 12 }
   latents: { uses: encode, images: images, autoencoder: autoencoder }
   train:
     uses: train
