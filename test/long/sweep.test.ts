@@ -93,11 +93,11 @@ describe('pipeline sweep', () => {
     const { exitCode, stdout } = await toy.sweep('--keep-going');
     expect(exitCode).toBe(1);
     expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot(`
-      "TRIAL  TRAIN.STEPS  AUTOENCODER.STEPS  STATE  TIME  AUTOENCODER.LOSS
+      "TRIAL  TRAIN.STEPS  AUTOENCODER.STEPS  AUTOENCODER.LOSS  STATE  TIME
       trial-1  5  5  failed  N s
-      trial-2  5  7  failed  N s  0.1429
+      trial-2  5  7  0.1429  failed  N s
       trial-3  6  5  skipped
-      trial-4  6  7  failed  N s  0.1429
+      trial-4  6  7  0.1429  failed  N s
 
       trial-1 failed (train.steps 5, autoencoder.steps 5): stage autoencoder: The toy is broken.
         Mend it.
