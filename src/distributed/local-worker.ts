@@ -9,12 +9,15 @@ export interface WorkerProgram {
   readonly args: readonly string[];
 }
 
+/** This very program: as it was built, or through the loader that this process was started with. */
+export function ownCommand(): readonly [executable: string, ...args: string[]] {
+  return [process.execPath, ...process.execArgv, process.argv[1]!];
+}
+
 /** The program that is running now, started as a worker. */
 export function thisProgram(): WorkerProgram {
-  return {
-    executable: process.execPath,
-    args: [...process.execArgv, process.argv[1]!, workerCommand],
-  };
+  const [executable, ...args] = ownCommand();
+  return { executable, args: [...args, workerCommand] };
 }
 
 const lastLines = 12;

@@ -1,5 +1,5 @@
 import { asWords, formatLarge, formatNumber, formatPercent } from '../base/format.js';
-import { isCost } from '../runner/runs/figures.js';
+import { rankOf } from '../runner/runs/figures.js';
 import type { Headline, Json } from '../runner/stage.js';
 
 /** A number of a stage's summary, ready to be shown: `22.64 dB`, `peak signal-to-noise ratio`. */
@@ -27,7 +27,7 @@ export const bestMark = '★';
 export function figuresOf({ summary, headline, figures = {} }: StageNumbers): readonly Figure[] {
   const value = headline && figures[headline.name];
   const numbers = Object.entries({ ...(value !== undefined && { [headline!.name]: value }), ...summary });
-  const rank = (name: string): number => (name === headline?.name ? 0 : isCost(name) ? 2 : 1);
+  const rank = (name: string): number => rankOf(name === headline?.name ? headline : { name });
   return numbers
     .flatMap(([name, number]) => (typeof number === 'number' ? [figure(name, number)] : []))
     .sort((a, b) => rank(a.name) - rank(b.name));

@@ -1,18 +1,14 @@
 import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { lastValueFrom, toArray } from 'rxjs';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expandLocation } from '../../src/base/patterns.js';
 import { LatentDataset } from '../../src/data/latents/dataset.js';
 import { TorchTensorSource, writeTorchCheckpoint } from '../../src/formats/pytorch/write.js';
 import { ZipArchive } from '../../src/formats/zip-reader.js';
-import type { TimedRunEvent } from '../../src/runner/run/events.js';
-import { runPipeline } from '../../src/runner/run/run-pipeline.js';
-import { loadPipeline } from '../../src/stages/load.js';
-import { stageRegistry } from '../../src/stages/registry.js';
 import { readSavedModel } from '../../src/weights/saved-files.js';
+import { failuresOf, runText } from '../support/run-text.js';
 
 const fixtures = join(import.meta.dirname, '../fixtures/latents');
 
@@ -51,19 +47,7 @@ const after = `  train: { uses: train, latents: latents, model: { hiddenSize: 16
   evaluate: { uses: evaluate, samples: sample, reference: latents, autoencoder: autoencoder, metrics: [latentFrechetDistance] }
 `;
 
-async function run(text: string): Promise<TimedRunEvent[]> {
-  const file = join(folder, 'ready.yaml');
-  await writeFile(file, text);
-  const loaded = await loadPipeline(file);
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
-  const { pipeline } = loaded;
-  const signal = new AbortController().signal;
-  const events = runPipeline({ pipeline, registry: stageRegistry, runsRoot: join(folder, 'runs'), signal });
-  return lastValueFrom(events.pipe(toArray()));
-}
-
-const failuresOf = (events: readonly TimedRunEvent[]) =>
-  events.flatMap((event) => (event.type === 'stage-failed' ? [event.failure] : []));
+const run = (text: string) => runText(folder, 'ready.yaml', text);
 const output = (stage: string) => join(folder, 'runs/ready/latest', stage);
 
 /** Channels last, as batches are. */

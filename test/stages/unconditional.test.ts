@@ -1,16 +1,14 @@
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lastValueFrom, toArray } from 'rxjs';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makePlan } from '../../src/runner/plan/plan.js';
-import type { TimedRunEvent } from '../../src/runner/run/events.js';
-import { runPipeline } from '../../src/runner/run/run-pipeline.js';
 import { checkStages } from '../../src/runner/run/stage-context.js';
 import { loadPipeline } from '../../src/stages/load.js';
 import { stageRegistry } from '../../src/stages/registry.js';
 import { readSavedModel } from '../../src/weights/saved-files.js';
+import { failuresOf, runText } from '../support/run-text.js';
 
 let folder: string;
 
@@ -41,17 +39,7 @@ async function load(text: string) {
   return loadPipeline(file);
 }
 
-async function run(text: string): Promise<TimedRunEvent[]> {
-  const loaded = await load(text);
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
-  const { pipeline } = loaded;
-  const signal = new AbortController().signal;
-  const events = runPipeline({ pipeline, registry: stageRegistry, runsRoot: join(folder, 'runs'), signal });
-  return lastValueFrom(events.pipe(toArray()));
-}
-
-const failuresOf = (events: readonly TimedRunEvent[]) =>
-  events.flatMap((event) => (event.type === 'stage-failed' ? [event.failure] : []));
+const run = (text: string) => runText(folder, 'plain.yaml', text);
 const drawn = 'uses: sample, model: train, autoencoder: autoencoder, count: 4, sampler: { steps: 4 }';
 
 describe('training without labels', { timeout: 120_000 }, () => {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { gpusHere } from '../../distributed/device-environment.js';
+import { ownCommand } from '../../distributed/local-worker.js';
 import { runtimeOf } from '../../runner/pipeline.js';
 import { type Demand, type Machine, Places } from '../../runner/placement.js';
 import { demandOf, describeStages } from '../../runner/plan/describe.js';
@@ -206,8 +207,7 @@ function launcherOf(
   },
 ): Launcher {
   const command = {
-    // This very program: as it was built, or through the loader that this process was started with.
-    entry: [process.execPath, ...process.execArgv, process.argv[1]!],
+    entry: ownCommand(),
     file,
     options: [
       ...['--no-lock', '--runs', runsRoot],

@@ -4,7 +4,14 @@ import { formatDuration } from '../../base/format.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { isBest, isTelling, rankOf } from '../../runner/runs/figures.js';
 import type { Headline } from '../../runner/stage.js';
-import { headlineAmong, metricNames, parseSort, sortResults } from '../../runner/sweep/results.js';
+import {
+  figureOf,
+  headlineAmong,
+  metricNames,
+  parseSort,
+  sortResults,
+  stageOf,
+} from '../../runner/sweep/results.js';
 import {
   describeValues,
   formatValue,
@@ -120,9 +127,6 @@ function columnsOf(
     ...others.map((name, i): Column => ({ ...column(name), leaveOut: others.length - i })),
   ];
 }
-
-const stageOf = (metric: string): string => metric.slice(0, metric.indexOf('.'));
-const figureOf = (metric: string): string => metric.slice(metric.indexOf('.') + 1);
 
 /** Those of which something holds, and the others, each in their order. */
 function partition<Item>(

@@ -102,10 +102,7 @@ export function tellingFigures(stages: Readonly<Record<string, StageRecord>>): r
 
 /** Order of figures: headlines come first, what it took comes last. */
 export const rankOf = ({ name, better }: Pick<RunFigure, 'name' | 'better'>): number =>
-  better === undefined ? (isCost(name) ? 2 : 1) : 0;
-
-/** True when a number says what a stage took. */
-export const isCost = (name: string): boolean => costs.has(name);
+  better === undefined ? (costs.has(name) ? 2 : 1) : 0;
 
 /** True for the best of values that are compared by a headline; false where all are the same. */
 export function isBest(

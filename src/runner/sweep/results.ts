@@ -95,6 +95,11 @@ export function headlineAmong(
   return headlines.find(({ name }) => results.some(({ metrics }) => name in metrics));
 }
 
+/** The stage of a metric, which goes by `stage.name`. */
+export const stageOf = (metric: string): string => metric.slice(0, metric.indexOf('.'));
+/** The name of a metric within its stage. */
+export const figureOf = (metric: string): string => metric.slice(metric.indexOf('.') + 1);
+
 /** Metrics of results, in the order in which they first occur. */
 export function metricNames(results: readonly TrialResult[]): readonly string[] {
   return [...new Set(results.flatMap(({ metrics }) => Object.keys(metrics)))];

@@ -8,7 +8,13 @@ import { type Cell, type Row, table } from '../../pages/table.js';
 import { isBest, isTelling } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
 import type { Headline, Json } from '../../runner/stage.js';
-import { headlineAmong, metricNames, type SweepResults } from '../../runner/sweep/results.js';
+import {
+  figureOf,
+  headlineAmong,
+  metricNames,
+  stageOf,
+  type SweepResults,
+} from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames, type TrialResult } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';
@@ -66,7 +72,7 @@ async function withRuns(trials: readonly TrialResult[]): Promise<readonly ShownT
 function tellingMetrics(trials: readonly TrialResult[]): readonly string[] {
   return metricNames(trials).filter((name) => {
     const values = new Set(trials.flatMap(({ metrics }) => metrics[name] ?? []));
-    return isTelling(name.slice(name.indexOf('.') + 1)) && (values.size > 1 || trials.length === 1);
+    return isTelling(figureOf(name)) && (values.size > 1 || trials.length === 1);
   });
 }
 
@@ -114,14 +120,13 @@ function trialsSection(
 
 function metricCell(name: string, value: number | undefined, isTheBest = false): Cell {
   return {
-    content: value !== undefined && marked(figure(name.slice(name.indexOf('.') + 1), value).value, isTheBest),
+    content: value !== undefined && marked(figure(figureOf(name), value).value, isTheBest),
     sortedBy: value ?? '',
   };
 }
 
 function heading(name: string): Html {
-  const [stage = '', ...rest] = name.split('.');
-  return html`<small>${stage}</small> ${figure(rest.join('.'), 0).label}`;
+  return html`<small>${stageOf(name)}</small> ${figure(figureOf(name), 0).label}`;
 }
 
 function row(

@@ -1,7 +1,6 @@
 import { copyFile, cp, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { lastValueFrom, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UserError } from '../../../src/base/errors.js';
 import { InputFile } from '../../../src/base/input-file.js';
@@ -9,9 +8,7 @@ import { baseOfLocation, locationOf } from '../../../src/base/patterns.js';
 import { imageContainers } from '../../../src/data/images/container.js';
 import { ImageDataset } from '../../../src/data/images/dataset.js';
 import type { TimedRunEvent } from '../../../src/runner/run/events.js';
-import { runPipeline } from '../../../src/runner/run/run-pipeline.js';
-import { loadPipeline } from '../../../src/stages/load.js';
-import { stageRegistry } from '../../../src/stages/registry.js';
+import { failuresOf, runText } from '../../support/run-text.js';
 
 const fixtures = join(import.meta.dirname, '../../fixtures/images');
 const synsets = ['n01440764', 'n01443537', 'n01484850'];
@@ -40,20 +37,15 @@ const digits = {
 
 let folder: string;
 
-async function run(stages: string): Promise<TimedRunEvent[]> {
-  const file = join(folder, 'containers.yaml');
-  await writeFile(file, `name: containers\nruntime: { device: cpu, threads: 1 }\nstages:\n${stages}`);
-  const loaded = await loadPipeline(file);
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.diagnostics));
-  const { pipeline } = loaded;
-  const signal = new AbortController().signal;
-  const events = runPipeline({ pipeline, registry: stageRegistry, runsRoot: join(folder, 'runs'), signal });
-  return lastValueFrom(events.pipe(toArray()));
-}
+const run = (stages: string) =>
+  runText(
+    folder,
+    'containers.yaml',
+    `name: containers\nruntime: { device: cpu, threads: 1 }\nstages:\n${stages}`,
+  );
 
 const output = (stage: string) => join(folder, 'runs', 'containers', 'latest', stage);
-const failureOf = (events: readonly TimedRunEvent[]) =>
-  events.flatMap((event) => (event.type === 'stage-failed' ? [event.failure] : []))[0];
+const failureOf = (events: readonly TimedRunEvent[]) => failuresOf(events)[0];
 const uses = (id: string, path: string, more = 'size: 16') =>
   `  ${id}: { uses: images, path: ${path.startsWith('[') ? path : JSON.stringify(path)}, ${more} }\n`;
 
