@@ -1,9 +1,13 @@
+import { basename } from 'node:path';
+
 /** Sizes that a starter pipeline may have, in pixels. */
 export const starterSizes = [32, 64, 128, 256] as const;
 export type StarterSize = (typeof starterSizes)[number];
 
 /** A starter pipeline: what `pipeline init` has found and was told. */
 export interface Starter {
+  /** Name of the pipeline file. */
+  readonly file: string;
   readonly name: string;
   /** Path of the images, relative to the pipeline file. */
   readonly path: string;
@@ -25,6 +29,20 @@ export interface Lengths {
 export interface StepSeconds {
   readonly autoencoder?: number;
   readonly train: number;
+}
+
+/** A name that pipelines may have, from the path of images or of a file. */
+export function starterName(path: string): string {
+  const name = basename(path)
+    .replace(/[{[(*?].*$/, '')
+    .replace(/\.\w+$/, '')
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/\p{M}+/gu, '')
+    .replace(/[^a-z\d]+/g, '-')
+    .slice(0, 40)
+    .replace(/^-|-$/g, '');
+  return name === '' || name === 'store' ? 'images' : name;
 }
 
 /** Choices that depend on the size of images. Small ones train an autoencoder of their own; large ones take the public one. */
@@ -91,9 +109,9 @@ const comment = (sentences: string): string =>
     .trim()
     .replace(/^/gm, '# ');
 
-/** The commented pipeline file; `FILE` stands for its own name. */
+/** The commented pipeline file. */
 export function starterYaml(starter: Starter, lengths: Lengths): string {
-  const { name, path, size, counts, measured } = starter;
+  const { file, name, path, size, counts, measured } = starter;
   const design = designs[size];
   const { globalBatch, learningRate } = design.training;
   const isUneven = counts.length > 1 && Math.max(...counts) > 3 * Math.min(...counts);
@@ -112,13 +130,13 @@ export function starterYaml(starter: Starter, lengths: Lengths): string {
     weights: stabilityai/sd-vae-ft-ema`;
   return `# ${counts.length} ${counts.length === 1 ? 'class' : 'classes'} at ${size} pixels, written by pipeline init.
 #
-#   npx pipeline plan FILE     what would run, and what it needs
-#   npx pipeline run FILE      trains, draws and ends with the path of a report; interrupted, it continues
+#   npx pipeline plan ${file}     what would run, and what it needs
+#   npx pipeline run ${file}      trains, draws and ends with the path of a report; interrupted, it continues
 #
 ${comment(measured)}
 #
 # Smoke profile, to see that everything works: every stage runs and learns nothing.
-#   npx pipeline run FILE ${smokeOptions(size).join('\n#     ')}
+#   npx pipeline run ${file} ${smokeOptions(size).join('\n#     ')}
 name: ${text(name)}
 seed: 0
 
@@ -175,7 +193,7 @@ ${isUneven ? '    # Some classes have few images; all are to be learnt.\n    cla
     title: ${text(name)}
     stages: [images, autoencoder, latents, train, sample, evaluate]
 
-# Compare numbers of mediators: npx pipeline sweep FILE
+# Compare numbers of mediators: npx pipeline sweep ${file}
 sweep:
   grid:
     stages.train.model.mediators: [4, 16]

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { lengthsWithin, starterSizes, starterYaml, suggestedSize } from '../../src/cli/starter.js';
+import {
+  lengthsWithin,
+  starterName,
+  starterSizes,
+  starterYaml,
+  suggestedSize,
+} from '../../src/cli/starter.js';
 import { writePng } from '../../src/data/images/png.js';
 import { loadPipeline } from '../../src/stages/load.js';
 import { nodeProgram } from '../support/programs.js';
@@ -67,7 +73,8 @@ it.each(starterSizes)('starter pipelines of %d pixels are valid and carry what w
   const starter = {
     ...{
       name: '7',
-      path: 'my photos',
+      file: 'starter.yaml',
+      path: 'FILES',
       size,
       counts: [100, 20],
       budgetSeconds: 60,
@@ -80,7 +87,27 @@ it.each(starterSizes)('starter pipelines of %d pixels are valid and carry what w
   expect(loaded).toMatchObject({ ok: true });
   expect(text).toContain('classSampling: balanced');
   expect(text).toContain('count: 18');
+  // Its own name stands in its commands, and the images keep theirs.
+  expect(text).toContain('npx pipeline run starter.yaml ');
+  expect(text).toContain('path: FILES');
   expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+});
+
+it.each([
+  ['/data/My_Photos (2024)', 'my-photos'],
+  ['/data/FILES', 'files'],
+  ['/data/train-{0000..1281}.tar', 'train'],
+  ['/data/Bücher.zip', 'bucher'],
+  ['/data/写真', 'images'],
+  ['/data/store', 'images'],
+  [`/data/${'Long_'.repeat(80)}`, 'long-long-long-long-long-long-long-long'],
+])('names a pipeline for %s as pipelines may be named', async (path, name) => {
+  expect(starterName(path)).toBe(name);
+  const file = join(folder, `${name}.yaml`);
+  const lengths = { autoencoder: 20, train: 20 };
+  const starter = { size: 32, counts: [2, 2], budgetSeconds: 1, measured: '' } as const;
+  await writeFile(file, starterYaml({ ...starter, file: `${name}.yaml`, name, path: 'my photos' }, lengths));
+  expect(await loadPipeline(file, { env: {} })).toMatchObject({ ok: true });
 });
 
 it('suggests a size that images fill and the time allows, and lengths that fit', () => {

@@ -12,6 +12,7 @@ import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
 import { gpusHere } from '../../distributed/device-environment.js';
+import { ownCommand } from '../../distributed/local-worker.js';
 import { readMetrics, speedName } from '../../formats/metrics-log.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import { parseDuration } from '../options.js';
@@ -21,6 +22,7 @@ import {
   lengthsWithin,
   type Starter,
   type StarterSize,
+  starterName,
   starterSizes,
   starterYaml,
   type StepSeconds,
@@ -64,11 +66,11 @@ export async function init(path: string, options: InitOptions, services: Service
     stdout,
     `This machine: ${counted(availableParallelism(), 'core')}, ${formatBytes(totalmem())} of memory, ${gpus.length === 0 ? 'no GPU' : counted(gpus.length, 'GPU')}.\n`,
   );
-  const asked = await ask(options, { side, onGpu: gpus.length > 0, name: nameOf(location) }, services);
+  const asked = await ask(options, { side, onGpu: gpus.length > 0, name: starterName(location) }, services);
   const file = resolve(asked.output);
   await refuseExisting(file, options);
   const starter: Starter = {
-    ...{ name: basename(file).replace(/\.ya?ml$/, ''), counts },
+    ...{ file: basename(file), name: starterName(file), counts },
     ...{ size: asked.size, budgetSeconds: asked.budget },
     path: relative(dirname(file), location).split(sep).join('/') || '.',
     measured: '',
@@ -78,10 +80,7 @@ export async function init(path: string, options: InitOptions, services: Service
   const lengths = lengthsWithin(starter, seconds);
   const measured = `Sized to ${formatDuration(starter.budgetSeconds)} on the machine that wrote it (${machine(gpus.length)}): ${times(lengths, seconds)}.`;
   await mkdir(dirname(file), { recursive: true });
-  await writeFileWhole(
-    file,
-    starterYaml({ ...starter, measured }, lengths).replaceAll('FILE', basename(file)),
-  );
+  await writeFileWhole(file, starterYaml({ ...starter, measured }, lengths));
   say(stdout, `\nWrote ${shortPath(file)}: ${times(lengths, seconds)}.\n`);
   if (lengths.train < 500)
     say(
@@ -148,16 +147,6 @@ async function ask(
   } finally {
     questions?.close();
   }
-}
-
-/** A name for a pipeline, from a path. */
-function nameOf(location: string): string {
-  const name = basename(location)
-    .replace(/[{[(*?].*$/, '')
-    .replace(/\.\w+$/, '')
-    .replace(/[^\w.-]+/g, '-')
-    .replace(/^[.-]+|[.-]+$/g, '');
-  return name === '' || name === 'store' ? 'images' : name;
 }
 
 async function refuseExisting(file: string, { force }: InitOptions): Promise<void> {
@@ -283,7 +272,7 @@ async function runTrial(
     'stages.sample.count=4',
     'stages.sample.sampler.steps=3',
   ].flatMap((option) => ['--set', option]);
-  const [node, ...program] = [process.execPath, ...process.execArgv, process.argv[1]!];
+  const [node, ...program] = ownCommand();
   const { stdout, stderr, failed } = await execa(
     node,
     [...program, 'run', file, '--json', '--no-lock', ...set],
