@@ -231,6 +231,58 @@ describe('two workers on two GPUs', () => {
   });
 });
 
+describe('the benchmark for the day a GPU is there', () => {
+  test('measures everything, within its time', async () => {
+    const options = [
+      '--models',
+      'SiT-S/2:2',
+      '--blocks',
+      '1',
+      '--latent',
+      '8',
+      '--mediators',
+      '4',
+      '--seconds',
+      '900',
+      '--json',
+    ];
+    const { exitCode, stdout, stderr } = await start('tools/bench/gpu.ts', options, {
+      PIPELINE_CACHE: join(folder, 'cache'),
+      // XLA's autotuner times kernels, and ends a process where they take no time.
+      XLA_FLAGS: '--xla_gpu_autotune_level=0',
+    });
+    expect(exitCode, stdout + stderr).toBe(0);
+    const rows = stdout.split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const failed = rows.filter(({ note }) => /^(?:failed|not done|no time)/.test(String(note)));
+    expect(failed).toEqual([]);
+    const noteOf = (what: string) => String(rows.find((row) => String(row.what).startsWith(what))?.note);
+    expect(noteOf('devices')).toBe('CPU, GPU');
+    for (const precision of ['float32', 'bfloat16'])
+      expect(noteOf(`product of 512 × 512, ${precision}`)).toMatch(/ TFLOP\/s$/);
+    for (const way of ['processor', 'GPU', 'GPU, XLA'])
+      expect(noteOf(`first loss of SiT-S/2, batch 8, ${way}`)).not.toBe('undefined');
+    for (const setting of ['float32 (TF32)', 'bfloat16', 'float32 (TF32), XLA', 'bfloat16, XLA'])
+      for (const work of ['forward', 'train step'])
+        expect(rows).toContainEqual(
+          expect.objectContaining({
+            what: `SiT-S/2, batch 2, ${setting}: ${work}`,
+            imagesPerSecond: expect.any(Number) as number,
+          }),
+        );
+  }, 900_000);
+
+  test('ends at once where TensorFlow sees no GPU', async () => {
+    const { exitCode, stderr } = await start('tools/bench/gpu.ts', [], { PIPELINE_DEVICE: 'cpu' });
+    expect([exitCode, stderr]).toEqual([1, 'TensorFlow sees no GPU: `pipeline doctor` tells why.']);
+  });
+
+  test('goes on where time runs out', async () => {
+    const { exitCode, stdout } = await start('tools/bench/gpu.ts', ['--seconds', '0']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('no time was left');
+  });
+});
+
 describe('the CUDA build as it was unpacked', () => {
   const dynamic = (path: string) => execFileSync('readelf', ['-d', path], { encoding: 'utf8' });
   const all = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, found]) => found!);
