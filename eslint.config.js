@@ -21,6 +21,7 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: false }],
     },
   },
+  { files: ['{src,tools}/**/*.{ts,cts,mjs}'], rules: { 'max-lines': ['error', 400] } },
   {
     files: ['**/*.{js,mjs}'],
     ignores: ['src/pages/assets/*'],

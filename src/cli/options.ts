@@ -1,4 +1,20 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Services } from './services.js';
+
+/**
+ * Does a command's work; its exit code becomes the program's. What cannot be printed fails a command that exists to print
+ * something, and not one that `keepsRecords` of what it does.
+ */
+type Perform = (
+  work: (services: Services) => Promise<number>,
+  options?: { readonly keepsRecords: boolean },
+) => Promise<void>;
+
+/** Adds a command to the command line. What the command does is loaded when it is called, so that help stays fast. */
+type CommandDeclaration = (program: Command, perform: Perform) => void;
+
+/** Declarations of commands by the commands' names, in the order in which help lists them. */
+export type CommandDeclarations = Readonly<Record<string, CommandDeclaration>>;
 
 /** Options that say what is to be done with a file, as commands get them. */
 export interface PlanCommandOptions {
@@ -81,5 +97,14 @@ export function parseCount(least: number): (text: string) => number {
   return (text) => {
     if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
     throw new InvalidArgumentError(`A whole number of at least ${least} was expected.`);
+  };
+}
+
+/** Reads a number within a range, which is named as in `A number from 0 to 1`. For an option of a command. */
+export function parseNumber(range: string, isWithin: (value: number) => boolean): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isFinite(value) && isWithin(value)) return value;
+    throw new InvalidArgumentError(`A number ${range} was expected.`);
   };
 }

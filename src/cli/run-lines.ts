@@ -2,7 +2,8 @@ import type { ChalkInstance } from 'chalk';
 import { formatDuration } from '../base/format.js';
 import { figure } from '../pages/figures.js';
 import type { RunFigure } from '../runner/runs/figures.js';
-import type { Run, RunState, StageAtWork } from '../runner/runs/run.js';
+import type { RunState } from '../runner/run/events.js';
+import type { Run, StageAtWork } from '../runner/runs/run.js';
 import type { Column } from './table.js';
 
 /** Number of a run's figures in a line. */

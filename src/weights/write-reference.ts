@@ -12,7 +12,7 @@ import {
 } from '../models/sit/reference-state.js';
 import { positionEmbedding } from '../nn/embeddings.js';
 import { floats } from '../tensorflow/data-types.js';
-import { theirs } from '../transport/names.js';
+import { theirs } from '../transport/reference-names.js';
 import type { ModelDescription, ModelSource, OptimizerState, WeightSet } from './model-source.js';
 import { namedModels } from './named-models.js';
 import type { Tell } from './write.js';

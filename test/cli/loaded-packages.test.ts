@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
+import { loadedModules } from '../support/loaded-modules.js';
 import { nodeProgram } from '../support/programs.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -20,4 +21,14 @@ it('checks, plans and lists runs with what that needs: nothing native, nothing t
   expect(await loaded('validate', recipe)).toEqual(expected);
   expect(await loaded('plan', recipe, '--runs', runs)).toEqual(expected);
   expect(await loaded('status', '--runs', runs)).toEqual(['commander', 'fastest-levenshtein']);
+});
+
+it('prints help from declarations, and loads neither runs nor models for it', async () => {
+  const { loaded } = await loadedModules('src/cli/main.ts', ['--help']);
+  const own = loaded.flatMap((path) => /^file:.*\/src\/(.*)[.]\w+$/.exec(path)?.[1] ?? []);
+  expect(own.filter((path) => !/^(base|cli)\//.test(path)).sort()).toEqual([
+    'distributed/worker',
+    'runner/run/events',
+    'transport/names',
+  ]);
 });

@@ -1,6 +1,6 @@
 import { UserError } from '../../base/errors.js';
 import type { InterpolantName, Prediction } from '../../transport/index.js';
-import { ours } from '../../transport/names.js';
+import { ours } from '../../transport/reference-names.js';
 import { gridOf, type SiTConfig } from './config.js';
 import { sitParameters } from './parameters.js';
 import { referencePlace } from './reference-names.js';

@@ -1,8 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { UserError } from '../../base/errors.js';
+import type { UserError } from '../../base/errors.js';
 import { readWholeText } from '../../base/files.js';
-import { nearest } from '../../base/nearest.js';
 import type { Content } from '../fingerprint/content.js';
 import { fingerprintOf, hashJson, type Origin, type ReferenceOrigin } from '../fingerprint/origin.js';
 import { type Pipeline, type PipelineStage, topologicalOrder } from '../pipeline.js';
@@ -21,6 +20,7 @@ import { explain } from './explain.js';
 import { type Elsewhere, PlanMemory } from './memory.js';
 import { InputMissing, type InputProgress } from './read-inputs.js';
 import type { Reason } from './reasons.js';
+import { selectStages } from './select.js';
 import { ownOrigin, type OwnOrigin, withInputsOf } from './stage-origin.js';
 
 export interface PlannedStage {
@@ -354,54 +354,3 @@ async function begunOutputs(folder: string): Promise<ReadonlySet<string>> {
 }
 
 const unique = <Item>(items: readonly Item[]): readonly Item[] => [...new Set(items)];
-
-interface Selection {
-  /** Ids of the stages that are wanted. */
-  readonly wanted: ReadonlySet<string>;
-  /** Stage that was named for each one that runs whether cached or not. */
-  readonly forced: ReadonlyMap<string, string>;
-}
-
-/**
- * Applies `--until` and `--force`.
- *
- * @throws UserError `no-such-stage`.
- */
-export function selectStages(
-  pipeline: Pipeline,
-  until: string | undefined,
-  force: readonly string[],
-): Selection {
-  for (const id of [...force, ...(until === undefined ? [] : [until])])
-    if (!pipeline.stages.has(id)) throw noSuchStage(pipeline, id);
-
-  const wanted = until === undefined ? new Set(pipeline.stages.keys()) : withUpstream(pipeline, until);
-  const forced = new Map(force.map((id) => [id, id]));
-  for (const { id, references } of topologicalOrder(pipeline)) {
-    const source = references.map(({ stage }) => forced.get(stage)).find((by) => by !== undefined);
-    if (source !== undefined && !forced.has(id)) forced.set(id, source);
-  }
-  return { wanted, forced };
-}
-
-function withUpstream(pipeline: Pipeline, last: string): ReadonlySet<string> {
-  const wanted = new Set<string>();
-  const visit = (id: string): void => {
-    if (wanted.has(id)) return;
-    wanted.add(id);
-    for (const { stage } of pipeline.stages.get(id)?.references ?? []) visit(stage);
-  };
-  visit(last);
-  return wanted;
-}
-
-function noSuchStage(pipeline: Pipeline, id: string): UserError {
-  const ids = [...pipeline.stages.keys()];
-  const near = nearest(id, ids);
-  return new UserError({
-    code: 'no-such-stage',
-    usage: true,
-    message: `${pipeline.file} has no stage ${id}.`,
-    remedy: near === undefined ? `Its stages are: ${ids.join(', ')}.` : `Did you mean ${near}?`,
-  });
-}

@@ -3,6 +3,10 @@ import type { Reason } from '../plan/reasons.js';
 import type { Acceptance, Headline, Json, StageEvent } from '../stage.js';
 import type { LockHolder } from '../store/output-lock.js';
 
+/** States of a run. `died`: its process ended without a word, as by `kill -9` or a power cut. */
+export const runStates = ['running', 'finished', 'failed', 'interrupted', 'died'] as const;
+export type RunState = (typeof runStates)[number];
+
 /** Failure, in a form that can be written down. */
 export interface Failure {
   /** Present where the reader can mend it. */

@@ -6,14 +6,8 @@ import { refuseDifferences, refuseOutput } from '../lock/compare.js';
 import { keepLock, type Lock } from '../lock/lock-file.js';
 import type { Origin } from '../pipeline.js';
 import type { Machine } from '../placement.js';
-import {
-  makePlan,
-  type Plan,
-  type PlannedStage,
-  type PlanOptions,
-  selectStages,
-  settle,
-} from '../plan/plan.js';
+import { makePlan, type Plan, type PlannedStage, type PlanOptions, settle } from '../plan/plan.js';
+import { selectStages } from '../plan/select.js';
 import type { RuntimeConfig, StageExecutor, StageOutput } from '../stage.js';
 import { type Manifest, outputContent } from '../store/manifest.js';
 import { History } from '../store/session.js';

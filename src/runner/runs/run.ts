@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openFile, readWholeTextSync, systemProblem } from '../../base/files.js';
-import type { TimedRunEvent } from '../run/events.js';
+import type { RunState, TimedRunEvent } from '../run/events.js';
 import { eventsName, type RunFile, runLockName, runName } from '../run/run-record.js';
 import { type KeptProgress, type StageEvent, type StageProgress, withoutType } from '../stage.js';
 import { type RunFigure, tellingFigures } from './figures.js';
@@ -158,10 +158,6 @@ async function lastHeardOf(directory: string, { startedAt }: RunFile): Promise<s
   const file = await stat(join(directory, eventsName)).catch(() => undefined);
   return file?.mtime.toISOString() ?? startedAt;
 }
-
-/** States of a run. `died`: its process ended without a word, as by `kill -9` or a power cut. */
-export const runStates = ['running', 'finished', 'failed', 'interrupted', 'died'] as const;
-export type RunState = (typeof runStates)[number];
 
 /** Progress of a stage, and its speed where that can be told. */
 interface LiveProgress extends KeptProgress, Pace {}

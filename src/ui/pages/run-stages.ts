@@ -3,7 +3,8 @@ import { readAllMetrics } from '../../formats/metrics-log.js';
 import { type Html, html, type ReportedStage } from '../../pages/html.js';
 import type { StageRecord } from '../../runner/run/run-record.js';
 import type { ConfiguredValue } from '../../runner/runs/configuration.js';
-import type { Run, RunState } from '../../runner/runs/run.js';
+import type { RunState } from '../../runner/run/events.js';
+import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { type Manifest, outputPlace, readManifest } from '../../runner/store/manifest.js';
 

@@ -4,7 +4,8 @@ import { html, type Part, type Section } from '../../pages/html.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Row, table } from '../../pages/table.js';
 import type { RunScan } from '../../runner/runs/find-runs.js';
-import { type Run, runStates } from '../../runner/runs/run.js';
+import { runStates } from '../../runner/run/events.js';
+import type { Run } from '../../runner/runs/run.js';
 import { pathOfRun } from './comparison-page.js';
 import { stateBadge } from './run-stages.js';
 

@@ -19,7 +19,7 @@ import {
   transportOf,
   velocityField,
 } from '../../../src/transport/index.js';
-import { ours } from '../../../src/transport/names.js';
+import { ours } from '../../../src/transport/reference-names.js';
 import { analyticModel } from '../analytic-model.js';
 import { type Check, expectNear, notUnderstood, type ProgramFixtureKind } from '../check.js';
 import type { Execution } from '../execution.js';

@@ -12,7 +12,7 @@ import {
   velocityField,
   velocityTarget,
 } from '../../../src/transport/index.js';
-import { ours } from '../../../src/transport/names.js';
+import { ours } from '../../../src/transport/reference-names.js';
 import { analyticModel } from '../analytic-model.js';
 import { type Check, expectNear, notUnderstood, type ProgramFixtureKind } from '../check.js';
 import type { Execution } from '../execution.js';
