@@ -28,6 +28,10 @@ const mostBytes = 2 ** 25;
 const page = 2 ** 16;
 /** Bytes after each part that may be read or written. */
 const margin = 16;
+/** Bits of the lower part of a weight. */
+const lowerBits = 15;
+/** Taps whose lower parts, of 15 bits and times a byte, still add up to less than 2^31. */
+const mostTaps = 256;
 
 let loaded: Machine | null | undefined;
 
@@ -46,6 +50,7 @@ export interface Passes {
 /** Resamples with SIMD instructions; nothing where the processor has none, or the image is too large. */
 export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefined {
   const { data, width, height, columns, rows, firstRow, isRowsFirst } = passes;
+  if (Math.max(columns.stride, rows.stride) > mostTaps) return undefined;
   const [outWidth, outHeight] = [columns.starts.length, rows.starts.length];
   const between = 3 * (isRowsFirst ? width * outHeight : outWidth * height);
   const bytes = 3 * outWidth * outHeight;
@@ -55,28 +60,31 @@ export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefine
     end = Math.ceil((end + length + margin) / margin) * margin;
     return start;
   };
-  const tables = [columns, rows].map(({ starts, counts, weights }) =>
-    [starts, counts, weights].map((table) => place(table.byteLength)),
-  );
-  const [source, middle, target] = [place(data.length), place(between), place(bytes)];
+  const [ofColumns, ofRows] = [columns, rows].map(({ starts, stride }) => ({
+    starts: place(starts.length * 4),
+    pairs: place(starts.length * 4),
+    weights: place(starts.length * bytesOf(stride)),
+    stride: bytesOf(stride),
+  })) as [Tables, Tables];
+  // A pair of rows may end with one after the last.
+  const source = place(data.length + width * 3);
+  const middle = place(between + outWidth * 3);
+  const target = place(bytes);
   if (end > mostBytes) return undefined;
   loaded ??= load();
   if (loaded === null) return undefined;
   const { memory } = loaded;
   if (memory.buffer.byteLength < end) memory.grow(Math.ceil((end - memory.buffer.byteLength) / page));
-  const [ofColumns, ofRows] = tables as [number[], number[]];
-  for (const [at, { starts, counts, weights }] of [
-    [ofColumns, columns],
-    [ofRows, { ...rows, starts: rows.starts.map((start) => start - firstRow) }],
-  ] as const)
-    for (const [i, table] of [starts, counts, weights].entries())
-      new Int32Array(memory.buffer, at[i], table.length).set(table);
+  writeTables(memory.buffer, ofColumns, columns, 0);
+  writeTables(memory.buffer, ofRows, rows, firstRow);
   new Uint8Array(memory.buffer, source, data.length).set(data);
   const shrinkColumns = (from: number, rowCount: number, to: number): void => {
-    loaded!.columns(from, width, rowCount, ...ofColumns, columns.stride * 4, outWidth, to);
+    const { starts, pairs, weights, stride } = ofColumns;
+    loaded!.columns(from, width * 3, rowCount, starts, pairs, weights, stride, outWidth * 3, to);
   };
   const shrinkRows = (from: number, rowBytes: number, to: number): void => {
-    loaded!.rows(from, rowBytes, ...ofRows, rows.stride * 4, outHeight, to);
+    const { starts, pairs, weights, stride } = ofRows;
+    loaded!.rows(from, rowBytes, starts, pairs, weights, stride, outHeight, to);
   };
   if (isRowsFirst) {
     shrinkRows(source, width * 3, middle);
@@ -86,6 +94,43 @@ export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefine
     shrinkRows(middle, outWidth * 3, target);
   }
   return new Uint8Array(memory.buffer, target, bytes).slice();
+}
+
+/** Addresses of what one pass goes by, and the bytes of a target pixel's weights. */
+interface Tables {
+  readonly starts: number;
+  readonly pairs: number;
+  readonly weights: number;
+  readonly stride: number;
+}
+
+/** Bytes of the weights of `stride` taps: of each pair the upper parts, then the lower parts, 16 bits each. */
+function bytesOf(stride: number): number {
+  return Math.ceil(stride / 2) * 8;
+}
+
+function writeTables(
+  memory: ArrayBuffer,
+  at: Tables,
+  { starts, counts, weights, stride }: ResampleWeights,
+  firstSource: number,
+): void {
+  const length = starts.length;
+  const startsTo = new Int32Array(memory, at.starts, length);
+  const pairsTo = new Int32Array(memory, at.pairs, length);
+  const row = at.stride / 2;
+  const parts = new Int16Array(memory, at.weights, length * row);
+  parts.fill(0);
+  for (let i = 0; i < length; i++) {
+    startsTo[i] = starts[i]! - firstSource;
+    pairsTo[i] = (counts[i]! + 1) >> 1;
+    for (let k = 0; k < counts[i]!; k++) {
+      const weight = weights[i * stride + k]!;
+      const to = i * row + (k >> 1) * 4 + (k & 1);
+      parts[to] = weight >> lowerBits;
+      parts[to + 2] = weight & ((1 << lowerBits) - 1);
+    }
+  }
 }
 
 function load(): Machine | null {

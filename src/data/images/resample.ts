@@ -43,15 +43,18 @@ export function resampleWeights(
   const starts = new Int32Array(length);
   const counts = new Int32Array(length);
   const weights = new Int32Array(length * stride);
+  const row = new Float64Array(stride);
   for (let i = 0; i < length; i++) {
     const centre = (first + i + 0.5) * scale;
     const start = Math.max(0, Math.trunc(centre - support + 0.5));
     const end = Math.min(from, Math.trunc(centre + support + 0.5));
-    const row = Array.from({ length: end - start }, (_, k) =>
-      filter.kernel((start + k - centre + 0.5) * (1 / filterScale)),
-    );
-    const sum = row.reduce((total, weight) => total + weight, 0);
-    row.forEach((weight, k) => (weights[i * stride + k] = toFixedPoint(sum === 0 ? weight : weight / sum)));
+    let sum = 0;
+    for (let k = 0; k < end - start; k++) {
+      row[k] = filter.kernel((start + k - centre + 0.5) * (1 / filterScale));
+      sum += row[k]!;
+    }
+    const total = sum === 0 ? 1 : sum;
+    for (let k = 0; k < end - start; k++) weights[i * stride + k] = toFixedPoint(row[k]! / total);
     starts[i] = start;
     counts[i] = end - start;
   }
