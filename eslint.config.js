@@ -1,6 +1,11 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
+/** What opens a file by its path, as functions and as the whole module. */
+const plainOpens = ['open', 'readFile', 'writeFile', 'appendFile', 'copyFile', 'truncate', 'cp']
+  .flatMap((name) => [name, `${name}Sync`])
+  .concat(['createReadStream', 'createWriteStream', 'openAsBlob', 'promises', 'default']);
+
 export default tseslint.config(
   { ignores: ['dist', 'runs', 'src/generated'] },
   js.configs.recommended,
@@ -22,6 +27,23 @@ export default tseslint.config(
     },
   },
   { files: ['{src,tools}/**/*.{ts,cts,mjs}'], rules: { 'max-lines': ['error', 400] } },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/base/files.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['node:fs', 'node:fs/promises'].map((name) => ({
+            name,
+            importNames: plainOpens,
+            message:
+              'A pipe or a device in the place of a file would hang: use what src/base/files.ts has for it.',
+          })),
+        },
+      ],
+    },
+  },
   {
     files: ['**/*.{js,mjs}'],
     ignores: ['src/pages/assets/*'],

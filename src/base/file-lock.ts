@@ -1,9 +1,9 @@
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from './errors.js';
-import { asUserError, makeFolder } from './files.js';
+import { asUserError, makeFolder, openFileSync } from './files.js';
 import { nativeInterface } from './native-interface.js';
 
 /** An exclusive lock between processes, held until released. */
@@ -72,7 +72,7 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
 export function isLocked(path: string): boolean {
   let descriptor: number;
   try {
-    descriptor = openSync(path, 'r');
+    descriptor = openFileSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw asUserError(error, path);
@@ -92,7 +92,7 @@ function isFileAt(descriptor: number, path: string): boolean {
 function openLockFile(path: string): number {
   try {
     makeFolder(dirname(path));
-    return openSync(path, 'a');
+    return openFileSync(path, 'a');
   } catch (error) {
     throw asUserError(error, path);
   }

@@ -9,8 +9,10 @@ import {
   openSync,
   readFileSync,
   type Stats,
+  statSync,
+  writeFileSync,
 } from 'node:fs';
-import { type FileHandle, open, readdir, rename, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { getSystemErrorMap } from 'node:util';
@@ -161,38 +163,6 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
   ESTALE: ['file-lost', 'the network file system has lost it', 'Mount it again, then run again.'],
 };
 
-/** True for files and folders that file managers, servers and systems leave behind: never part of the data. */
-export function isLitter(name: string): boolean {
-  return litter.has(name.toLowerCase()) || name.startsWith('._');
-}
-
-/** True where a part of a path, with `/`, is hidden or litter. */
-export function isUnseen(path: string): boolean {
-  return path.split('/').some((part) => /^\.[^./]/.test(part) || isLitter(part));
-}
-
-/** Their names in small letters, as each system has versions that write them otherwise. */
-const litter = new Set([
-  '.ds_store',
-  '__macosx',
-  '.spotlight-v100',
-  '.trashes',
-  '.fseventsd',
-  '.temporaryitems',
-  'thumbs.db',
-  'ehthumbs.db',
-  'desktop.ini',
-  '$recycle.bin',
-  'recycler',
-  'system volume information',
-  '@eadir',
-  '#recycle',
-  '#snapshot',
-  '@recycle',
-  '@recently-snapshot',
-  'lost+found',
-]);
-
 /**
  * Makes a folder and those above it, where they are missing.
  *
@@ -214,27 +184,65 @@ class NotAFile extends Error {
   }
 }
 
-/** Opening and reading what has this flag never waits for whoever writes to a pipe. */
-const readFlags = constants.O_RDONLY | ((constants as Partial<typeof constants>).O_NONBLOCK ?? 0);
+/** Opening with this flag never waits for whoever is at the other end of a pipe. */
+const withoutWaiting = (constants as Partial<typeof constants>).O_NONBLOCK ?? 0;
+
+const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_EXCL } = constants;
+/** Ways to open a file, by the names that C has for them. */
+const ways = {
+  r: O_RDONLY,
+  'r+': O_RDWR,
+  w: O_WRONLY | O_CREAT | O_TRUNC,
+  wx: O_WRONLY | O_CREAT | O_EXCL,
+  a: O_WRONLY | O_CREAT | O_APPEND,
+  ax: O_WRONLY | O_CREAT | O_APPEND | O_EXCL,
+} as const;
+type Way = keyof typeof ways;
 
 /** @throws NotAFile for all but files and folders; those give their error when they are read */
 export function mustBeFile(stats: Stats | BigIntStats): void {
   if (!stats.isFile() && !stats.isDirectory()) throw new NotAFile(stats);
 }
 
+/** A socket, and a pipe that nobody reads from, cannot even be opened. */
+function whyNotOpen(error: unknown, path: string | URL): unknown {
+  const stats = (error as NodeJS.ErrnoException).code === 'ENXIO' ? statSync(path) : undefined;
+  return stats?.isFIFO() || stats?.isSocket() ? new NotAFile(stats) : error;
+}
+
 /**
- * Opens a file for reading: whatever a person names, or lies in a folder that is listed. Close it after use.
+ * Opens a file, or a folder to read: the one way to do so here. Close it after use.
  *
+ * @param mode of a file that is made
  * @throws the system's error, or one that `asUserError` explains for what is no file: a pipe would be waited for, and a
  *   device never ends
  */
-export async function openFile(path: string): Promise<FileHandle> {
-  const file = await open(path, readFlags);
+export async function openFile(path: string, way: Way = 'r', mode = 0o666): Promise<FileHandle> {
+  const file = await open(path, ways[way] | withoutWaiting, mode).catch((error: unknown) => {
+    throw whyNotOpen(error, path);
+  });
   try {
     mustBeFile(await file.stat());
     return file;
   } catch (error) {
     await file.close();
+    throw error;
+  }
+}
+
+/** Descriptor of a file opened as by `openFile`. */
+export function openFileSync(path: string | URL, way: Way = 'r'): number {
+  let file: number;
+  try {
+    file = openSync(path, ways[way] | withoutWaiting);
+  } catch (error) {
+    throw whyNotOpen(error, path);
+  }
+  try {
+    mustBeFile(fstatSync(file));
+    return file;
+  } catch (error) {
+    closeSync(file);
     throw error;
   }
 }
@@ -255,11 +263,39 @@ export async function readWholeText(path: string): Promise<string> {
 }
 
 /** Reads a file whole, as text. @throws as `openFile` */
-export function readWholeTextSync(path: string): string {
-  const file = openSync(path, readFlags);
+export function readWholeTextSync(path: string | URL): string {
+  const file = openFileSync(path);
   try {
-    mustBeFile(fstatSync(file));
     return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Writes a file in its place, where readers may see it in part. @throws as `openFile` */
+export async function writePlain(
+  path: string,
+  content: string | Uint8Array,
+  way: Way = 'w',
+  mode?: number,
+): Promise<void> {
+  const file = await openFile(path, way, mode);
+  try {
+    await file.writeFile(content);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Appends to a file, which is made where it is missing. @throws as `openFile` */
+export const appendPlain = (path: string, content: string | Uint8Array): Promise<void> =>
+  writePlain(path, content, 'a');
+
+/** Writes a file in its place. @throws as `openFile` */
+export function writePlainSync(path: string, content: string, way: Way = 'w'): void {
+  const file = openFileSync(path, way);
+  try {
+    writeFileSync(file, content);
   } finally {
     closeSync(file);
   }
@@ -307,7 +343,7 @@ export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<
 
 /** Makes the names in a folder durable. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+  const folder = await openFile(path);
   try {
     await folder.sync();
   } finally {
@@ -337,29 +373,11 @@ export function faultPoint(event: string, path?: string): void {
  */
 export async function putFile(path: string, content: Uint8Array): Promise<void> {
   try {
-    await writeFile(`${path}.partial`, content);
+    await writePlain(`${path}.partial`, content);
     faultPoint('put aside', path);
     await rename(`${path}.partial`, path);
     faultPoint('put', path);
   } catch (error) {
     throw asUserError(error, path);
   }
-}
-
-/**
- * Holds names in a folder to UTF-8: others cannot be opened by what they read as.
- *
- * @throws UserError `file-name-not-utf8`
- */
-export async function checkFileNames(folder: string, names: readonly string[]): Promise<void> {
-  if (!names.some((name) => name.includes('\uFFFD'))) return;
-  const raw = await readdir(folder, { encoding: 'buffer' });
-  const wrong = raw.filter((name) => !Buffer.from(name.toString('utf8')).equals(name));
-  if (wrong.length === 0) return;
-  const shown = wrong.slice(0, 3).map((name) => name.toString('latin1'));
-  throw new UserError({
-    code: 'file-name-not-utf8',
-    message: `${folder}: ${wrong.length} of ${names.length} names there are not UTF-8; as Latin-1 they read ${shown.join(', ')}${wrong.length > 3 ? ', …' : ''}.`,
-    remedy: 'Rename them, such as by `convmv -f latin1 -t utf8 -r --notest FOLDER`.',
-  });
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { EnvHttpProxyAgent, fetch, type RequestInit, type Response } from 'undici';
+import { openFile, readWholeTextSync } from './files.js';
 
 /** No limit on how long a download takes, only on how long nothing may come. */
 export interface Patience {
@@ -100,7 +100,7 @@ export function withoutSecrets(address: string): string {
 function trusted(certificates: readonly string[]): string[] | undefined {
   const extra = certificates.flatMap((path) => {
     try {
-      return [readFileSync(path, 'utf8')];
+      return [readWholeTextSync(path)];
     } catch {
       return [];
     }
@@ -204,7 +204,7 @@ export async function continueDownload(
   await refuseOtherSize(response, bytes);
   const continues = response.headers.get('content-range')?.startsWith(`bytes ${start}-`) === true;
   let position = continues ? start : 0;
-  const file = await open(partial, start === 0 ? 'w' : 'r+');
+  const file = await openFile(partial, start === 0 ? 'w' : 'r+');
   try {
     if (!continues) await file.truncate(0);
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from './errors.js';
-import { asUserError, faultPoint, makeFolder, syncFolder } from './files.js';
+import { asUserError, faultPoint, makeFolder, openFile, syncFolder } from './files.js';
 
 /** Size and hash of a finished file: enough to recognise it later. */
 export interface FileSeal {
@@ -29,7 +29,7 @@ class OutputFile {
 
   static async create(path: string): Promise<OutputFile> {
     try {
-      const handle = await open(partial(path), 'w');
+      const handle = await openFile(partial(path), 'w');
       faultPoint('created', path);
       return new OutputFile(path, handle);
     } catch (error) {

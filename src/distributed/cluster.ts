@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { UserError } from '../base/errors.js';
+import { readWholeTextSync } from '../base/files.js';
 import type { MachinePlace } from './device-environment.js';
 
 /**
@@ -169,7 +169,7 @@ function startedByHand(taskPid: number): boolean {
 function groupOf(pid: number): string | undefined {
   try {
     // The name, in brackets, may hold anything.
-    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return readWholeTextSync(`/proc/${pid}/stat`)
       .replace(/^.*\) /s, '')
       .split(' ')[2];
   } catch {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { readWholeTextSync } from '../base/files.js';
 import { isLoopback } from './cluster.js';
 
 /**
@@ -34,7 +34,7 @@ interface Row {
 function rowsOf(path: string): Row[] {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readWholeTextSync(path);
   } catch {
     return [];
   }

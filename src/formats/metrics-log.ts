@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { appendFile, open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../base/errors.js';
-import { asUserError, readWhole } from '../base/files.js';
+import { appendPlain, asUserError, openFile, readWhole } from '../base/files.js';
 import { readInputText } from '../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../base/output-file.js';
 
@@ -53,7 +52,7 @@ export class MetricsLog {
   /** Appends one record. */
   async append(record: MetricsRecord): Promise<void> {
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
-    await appendFile(this.path, line).catch((error: unknown) => {
+    await appendPlain(this.path, line).catch((error: unknown) => {
       throw asUserError(error, this.path);
     });
     this.take(line);
@@ -62,7 +61,7 @@ export class MetricsLog {
   /** Makes what was appended so far durable, and tells it apart from any other. */
   async seal(): Promise<FileSeal> {
     try {
-      const file = await open(this.path, 'r+');
+      const file = await openFile(this.path, 'r+');
       await file.sync().finally(() => file.close());
     } catch (error) {
       throw asUserError(error, this.path);

@@ -1,8 +1,9 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import protobuf from 'protobufjs/light.js';
+import { openFile } from '../base/files.js';
 
 /** The parts of TensorBoard's events that are written (tensorflow/core/util/event.proto, framework/summary.proto). */
 const root = protobuf.Root.fromJSON({
@@ -40,7 +41,7 @@ export class EventFile {
     const now = Date.now();
     // Readers take files in the order of their names, which begin with the time.
     const name = `events.out.tfevents.${String(now).slice(0, -3)}.${hostname()}.${process.pid}.${now % 1000}`;
-    const file = new EventFile(await open(join(directory, name), 'ax'));
+    const file = new EventFile(await openFile(join(directory, name), 'ax'));
     await file.append({ wallTime: now / 1000, fileVersion: 'brain.Event:2' });
     await file.append({ wallTime: now / 1000, step, sessionLog: { status: sessionStart } });
     return file;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readWholeTextSync } from '../base/files.js';
 import { Html, html, type Part, renderSection, type Section } from './html.js';
 
-const asset = (name: string): string => readFileSync(new URL(`assets/${name}`, import.meta.url), 'utf8');
+const asset = (name: string): string => readWholeTextSync(new URL(`assets/${name}`, import.meta.url));
 const script = asset('page.js');
 /** In the order of the cascade. */
 const styles = ['page', 'content', 'graph', 'chart', 'runs', 'print']

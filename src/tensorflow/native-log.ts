@@ -1,6 +1,7 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openFileSync, readWholeTextSync } from '../base/files.js';
 import { nativeInterface } from '../base/native-interface.js';
 import { cpuinfoText } from './install/platform.js';
 
@@ -116,7 +117,7 @@ function divertStderr<T>(use: () => T, filter: (text: string) => string): T {
     return use();
   }
   const path = join(folder, 'stderr');
-  const file = openSync(path, 'w');
+  const file = openFileSync(path, 'w');
   const original = dup(stderr);
   dup2(file, stderr);
   try {
@@ -125,7 +126,7 @@ function divertStderr<T>(use: () => T, filter: (text: string) => string): T {
     dup2(original, stderr);
     closeSync(file);
     closeSync(original);
-    const text = filter(readFileSync(path, 'utf8'));
+    const text = filter(readWholeTextSync(path));
     rmSync(folder, { recursive: true });
     if (text !== '') writeSync(stderr, text);
   }

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { writePlainSync } from '../base/files.js';
 import { cApi, type Pointer } from './c-api.js';
 import { arrayOver, DataTypeCode, hostDataType, type HostTensor, sizeOf } from './data-types.js';
 
@@ -111,7 +111,7 @@ const clearFile = '/proc/self/clear_refs';
 /** Counts peak memory from now on, where the system lets a process do that; elsewhere it remains that since its start. */
 export function forgetPeakMemory(): void {
   try {
-    writeFileSync(clearFile, '5');
+    writePlainSync(clearFile, '5');
   } catch {
     // Not Linux, or a container that keeps it from us.
   }

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { UserError } from '../base/errors.js';
+import { readWholeTextSync } from '../base/files.js';
 import { formatBytes } from '../base/format.js';
 import { sizeOf } from './data-types.js';
 
@@ -46,7 +46,7 @@ const neededBytes = 1.5e9;
  * @param readText reads a file of /proc
  * @throws UserError `address-space-limited`
  */
-export function requireAddressSpace(readText = (path: string) => readFileSync(path, 'utf8')): void {
+export function requireAddressSpace(readText: (path: string) => string = readWholeTextSync): void {
   const [limit, used] = [
     ['/proc/self/limits', /^Max address space +(\d+) /m, 1],
     ['/proc/self/status', /^VmSize:\s+(\d+) kB/m, 1024],

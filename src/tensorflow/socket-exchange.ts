@@ -1,6 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync, realpathSync } from 'node:fs';
+import { closeSync, readSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { openFileSync, readWholeTextSync } from '../base/files.js';
 import { nativeInterface } from '../base/native-interface.js';
 import { cApi, type Pointer } from './c-api.js';
 
@@ -70,7 +71,7 @@ function constantsOf(path: string, texts: readonly string[]): Pointer[][] | unde
   const needles = texts.map((text) => Buffer.from(`\0${text}\0`));
   const found = texts.map((): Pointer[] => []);
   const chunk = Buffer.alloc(chunkBytes);
-  const file = openSync(path, 'r');
+  const file = openFileSync(path);
   try {
     for (const { start, offset, bytes } of readOnlyParts(path))
       for (let from = 0; from < bytes; from += chunkBytes - 16) {
@@ -99,7 +100,7 @@ interface Part {
 /** The parts of a file that are mapped for reading only. */
 function readOnlyParts(path: string): Part[] {
   if (process.platform !== 'linux') return [];
-  return readFileSync('/proc/self/maps', 'utf8')
+  return readWholeTextSync('/proc/self/maps')
     .split('\n')
     .filter((line) => line.endsWith(` ${path}`))
     .flatMap((line) => {

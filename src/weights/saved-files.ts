@@ -1,6 +1,8 @@
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { readInputText } from '../base/input-file.js';
 import { writeFileWhole } from '../base/output-file.js';
+import { isSafetensorsPath, shardsOf } from '../formats/safetensors/shards.js';
 import type { AutoencoderConfig } from '../models/autoencoder-kl/config.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import type { Normalization } from '../training/diffusion-loss.js';
@@ -25,6 +27,19 @@ export interface SavedModel {
 }
 
 export const modelFileName = 'model.json';
+
+/** The folder whose model a file of weights is of: its own, or that of the training whose checkpoint it is in. */
+export function folderOfWeights(path: string): string | undefined {
+  const above = [dirname(path), dirname(dirname(path)), dirname(dirname(dirname(path)))];
+  return above.find((folder) => existsSync(join(folder, modelFileName)));
+}
+
+/** Paths of all that is read of a model at a path: what describes a file of weights, and what an index names, too. */
+export function pathsOfModel(path: string): readonly string[] {
+  if (!existsSync(path) || statSync(path).isDirectory()) return [path];
+  const folder = isSafetensorsPath(path) ? folderOfWeights(path) : undefined;
+  return [path, ...shardsOf(path), ...(folder === undefined ? [] : [join(folder, modelFileName)])];
+}
 
 export async function writeSavedModel(directory: string, model: SavedModel): Promise<void> {
   await writeFileWhole(join(directory, modelFileName), JSON.stringify(model, undefined, 1) + '\n');

@@ -84,12 +84,6 @@ function namedClasses(directory: string, hints: ModelHints, { classes, config }:
   ]);
 }
 
-/** The folder whose model a file of weights is of: its own, or that of the training whose checkpoint it is in. */
-export function folderOfWeights(path: string): string | undefined {
-  const above = [dirname(path), dirname(dirname(path)), dirname(dirname(dirname(path)))];
-  return above.find((folder) => existsSync(join(folder, modelFileName)));
-}
-
 async function readModel(directory: string): Promise<SavedModel> {
   const path = join(directory, modelFileName);
   const saved = await readSavedModel(directory).catch((error: unknown) => {

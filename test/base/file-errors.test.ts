@@ -13,10 +13,22 @@ import {
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
+import { ESLint } from 'eslint';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { UserError } from '../../src/base/errors.js';
 import { hashFile } from '../../src/base/file-hash.js';
-import { asUserError, readWhole, readWholeTextSync, sha256OfFile } from '../../src/base/files.js';
+import { isLocked, tryLock } from '../../src/base/file-lock.js';
+import {
+  appendPlain,
+  asUserError,
+  openFile,
+  readWhole,
+  readWholeTextSync,
+  sha256OfFile,
+  writePlain,
+  writePlainSync,
+} from '../../src/base/files.js';
+import { HttpClient } from '../../src/base/http.js';
 import { InputFile, inputLines, readInput } from '../../src/base/input-file.js';
 import { refuseForeign } from '../../src/formats/foreign-file.js';
 import { openTorchCheckpoint } from '../../src/formats/pytorch/read.js';
@@ -92,10 +104,21 @@ describe.each<[what: string, path: () => Promise<string>]>([
     ['in parts', (path) => InputFile.open(path)],
     ['to be hashed', hashFile],
     ['by its hash', (path) => sha256OfFile(path)],
+    ['as a lock', tryLock],
+    ['as a lock of others', isLocked],
     ['as weights', refuseForeign],
     ['as a checkpoint', openTorchCheckpoint],
     ['as an input of a stage', (path) => new InputReader(dirname(path), {}).read('stage', path)],
-  ])('when it is read %s', async (_, read) => {
+    ['to be written', (path) => writePlain(path, 'x')],
+    ['to be appended to', (path) => appendPlain(path, 'x')],
+    [
+      'to be appended to at once',
+      (path) => {
+        writePlainSync(path, 'x', 'a');
+      },
+    ],
+    ['to be changed', (path) => openFile(path, 'r+')],
+  ])('when it is opened %s', async (_, read) => {
     const path = await pathOf();
     const error: unknown = await Promise.resolve()
       .then(() => read(path))
@@ -108,6 +131,29 @@ describe.each<[what: string, path: () => Promise<string>]>([
       message: expect.stringMatching(`^${path}: expected a file, found ${what}`) as string,
     });
   });
+});
+
+it('certificates that are a pipe are not waited for', async () => {
+  await new HttpClient({}, [await inFolder('pipe')()]).close();
+});
+
+it('lint fails on what opens a file by its path, but in the module that does so', async () => {
+  const root = join(import.meta.dirname, '../..');
+  const eslint = new ESLint({
+    cwd: root,
+    overrideConfig: { languageOptions: { parserOptions: { project: false } } },
+    ruleFilter: ({ ruleId }) => ruleId === 'no-restricted-imports',
+  });
+  const program = (name: string, module: string) => `import { ${name} } from '${module}';\n${name}('x');\n`;
+  const complaints = async (text: string, filePath: string) =>
+    (await eslint.lintText(text, { filePath: join(root, filePath) }))[0]!.messages.length;
+  for (const name of ['openSync', 'readFileSync', 'appendFileSync', 'createReadStream', 'promises'])
+    expect(await complaints(program(name, 'node:fs'), 'src/base/http.ts'), name).toBe(1);
+  for (const name of ['open', 'readFile', 'writeFile', 'appendFile'])
+    expect(await complaints(program(name, 'node:fs/promises'), 'src/base/http.ts'), name).toBe(1);
+  expect(await complaints(`import * as fs from 'node:fs';\nfs.closeSync(1);\n`, 'src/base/http.ts')).toBe(1);
+  expect(await complaints(program('stat', 'node:fs/promises'), 'src/base/http.ts')).toBe(0);
+  expect(await complaints(program('open', 'node:fs/promises'), 'src/base/files.ts')).toBe(0);
 });
 
 function writeFull(): void {

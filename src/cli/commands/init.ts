@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { execa } from 'execa';
 import { UserError } from '../../base/errors.js';
+import { writePlain } from '../../base/files.js';
 import { counted, formatBytes, formatCount, formatDuration } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { decodeBytes } from '../../data/images/decode.js';
@@ -21,8 +22,8 @@ import {
   type Lengths,
   lengthsWithin,
   type Starter,
-  type StarterSize,
   starterName,
+  type StarterSize,
   starterSizes,
   starterYaml,
   type StepSeconds,
@@ -231,12 +232,12 @@ async function measure(
   try {
     for (const [i, { label, content, format }] of samples.entries()) {
       await mkdir(join(folder, 'images', `class-${label}`), { recursive: true });
-      await writeFile(join(folder, 'images', `class-${label}`, `${i}.${format.toLowerCase()}`), content);
+      await writePlain(join(folder, 'images', `class-${label}`, `${i}.${format.toLowerCase()}`), content);
     }
     const file = join(folder, 'trial.yaml');
     const counts = starter.counts.slice(0, new Set(samples.map(({ label }) => label)).size);
     const trial = { ...starter, name: 'trial', path: 'images', counts };
-    await writeFile(file, starterYaml(trial, { autoencoder: trialSteps, train: trialSteps }));
+    await writePlain(file, starterYaml(trial, { autoencoder: trialSteps, train: trialSteps }));
     say(stdout, `\nTries the pipeline on ${counted(samples.length, 'image')}, to measure its speed here …\n`);
     const outputs = await runTrial(
       file,

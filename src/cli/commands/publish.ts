@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { readWholeText } from '../../base/files.js';
 import { isAbortError } from '../../base/streams.js';
 import { parseRepository, type Repository } from '../../formats/hub/repository.js';
 import { uploadFolder } from '../../formats/hub/upload.js';
@@ -88,7 +89,7 @@ export async function historyOf(name: string, path: string): Promise<ModelHistor
   const [, file, stage] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
   if (file === undefined || stage === undefined) return undefined;
   const manifest = await readAnyManifest(path);
-  const pipeline = { name: basename(file), text: await readFile(file, 'utf8') };
+  const pipeline = { name: basename(file), text: await readWholeText(file) };
   const lock = await readLock(file).catch((error: unknown) => {
     if (error instanceof UserError && error.code === 'lock-missing') return undefined;
     throw error;
@@ -99,7 +100,7 @@ export async function historyOf(name: string, path: string): Promise<ModelHistor
   const figures = Object.entries(lock.stages).flatMap(([id, { figures }]) =>
     figures ? [[id, figures] as const] : [],
   );
-  const text = await readFile(lockPath(file), 'utf8');
+  const text = await readWholeText(lockPath(file));
   return {
     stage,
     pipeline,

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/errors.js';
+import { readWholeText } from '../../base/files.js';
 import { nearest } from '../../base/nearest.js';
 import { bundledSchema } from '../../runner/schema/bundle.js';
 import { readSchema, schemaDirectory, stageKinds } from '../../runner/schema/schema.js';
@@ -29,7 +29,7 @@ export async function schema(
   stdout.write(
     options.bundle === true
       ? `${JSON.stringify(bundledSchema(name), undefined, 2)}\n`
-      : await readFile(path, 'utf8'),
+      : await readWholeText(path),
   );
   if (kind === 'pipeline' && stderr.isTTY)
     stderr.write(

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { writePlain } from '../../base/files.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { serveRuns } from '../../ui/server.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
@@ -43,9 +44,12 @@ export async function ui(options: UiOptions, services: Services): Promise<number
  */
 async function openInBrowser(address: string, folder: string): Promise<boolean> {
   const page = join(folder, 'open.html');
-  await writeFile(page, `<!doctype html><meta http-equiv="refresh" content="0; url=${address}">\n`, {
-    mode: 0o600,
-  });
+  await writePlain(
+    page,
+    `<!doctype html><meta http-equiv="refresh" content="0; url=${address}">\n`,
+    'w',
+    0o600,
+  );
   const command = process.platform === 'darwin' ? 'open' : 'xdg-open';
   const { failed } = await execa(command, [page], { reject: false, stdio: 'ignore', timeout: 10_000 });
   return !failed;

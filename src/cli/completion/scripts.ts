@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-
+import { readWholeTextSync } from '../../base/files.js';
 /** Shells that completion is offered for. */
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
@@ -10,7 +9,7 @@ export type Shell = (typeof shells)[number];
  * of pipelines. Nothing that was typed is evaluated.
  */
 export function startScript(shell: Shell): string {
-  return readFileSync(new URL(`pipeline.${shell}`, import.meta.url), 'utf8');
+  return readWholeTextSync(new URL(`pipeline.${shell}`, import.meta.url));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { isUnseen } from '../../base/files.js';
+import { isUnseen } from '../../base/file-names.js';
 
 /** A format of image files, known by its first bytes. */
 interface Format {

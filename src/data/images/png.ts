@@ -1,7 +1,8 @@
-import { open } from 'node:fs/promises';
-import sharp from 'sharp';
+import { openFile } from '../../base/files.js';
 import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
 import type { RgbImage } from './rgb-image.js';
+
+import sharp from 'sharp';
 
 /** An image as the bytes of a PNG file. */
 export function encodePng({ data, width, height }: RgbImage): Promise<Buffer> {
@@ -21,7 +22,7 @@ const end = Buffer.from('\0\0\0\0IEND\xaeB`\x82', 'latin1');
 
 /** True when a PNG file is there from its first byte to its last, judged by its ends and without decoding it. */
 export async function isWholePng(path: string): Promise<boolean> {
-  const file = await open(path).catch(() => undefined);
+  const file = await openFile(path).catch(() => undefined);
   if (file === undefined) return false;
   try {
     const { size } = await file.stat();

@@ -2,7 +2,8 @@ import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError, checkFileNames, isUnseen } from '../../base/files.js';
+import { checkFileNames, isUnseen } from '../../base/file-names.js';
+import { asUserError } from '../../base/files.js';
 import { type PassedOver, readFormats } from './formats.js';
 
 /** An image as found: its path below the images' folder, with `/`, and the name of its class. */

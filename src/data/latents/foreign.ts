@@ -9,7 +9,7 @@ import { openSafetensors, type SafetensorsFile, toFloat32 } from '../../formats/
 import { decodeFloat16 } from '../../formats/typed-arrays.js';
 import { labelsFrom, labelsIn, listEntries, readEntry } from '../images/containers/zip.js';
 import { onlyClass, walkFiles } from '../images/walk.js';
-import type { LatentStatistics } from './format.js';
+import { foreignStatisticsName, type LatentStatistics } from './format.js';
 
 /** A latent as another program stored it: channels first, `[channels, height, width]` each. */
 export interface StoredLatent {
@@ -180,7 +180,7 @@ async function openShards(base: string, files: readonly string[]): Promise<Forei
 }
 
 async function statisticsBeside(base: string, file: string): Promise<LatentStatistics | undefined> {
-  const path = join(base, posix.dirname(file), 'latents_stats.pt');
+  const path = join(base, posix.dirname(file), foreignStatisticsName);
   const checkpoint = await openTorchCheckpoint(path).catch((error: unknown) => {
     if (error instanceof UserError && error.code === 'file-missing') return undefined;
     throw error;

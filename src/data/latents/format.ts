@@ -58,6 +58,9 @@ export interface ForeignIndex {
 /** Index of one file of a set that is not complete, beside it. */
 export type PartialIndex = Pick<LatentIndex, keyof LatentFormat | 'shards'>;
 
+/** File beside the latents of LightningDiT that holds what they are normalised by. */
+export const foreignStatisticsName = 'latents_stats.pt';
+
 export const indexName = 'index.json';
 
 export function shardName(number: number): string {

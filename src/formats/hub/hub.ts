@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from '../../base/errors.js';
 import { acquireLock } from '../../base/file-lock.js';
-import { asUserError, openFile } from '../../base/files.js';
+import { asUserError, openFile, writePlain } from '../../base/files.js';
 import {
   continueDownload,
   defaultRetryPolicy,
@@ -220,7 +220,7 @@ async function fetchBlob(
             onProgress(file.name, bytes, file.bytes);
           },
         });
-      if (file.bytes === 0) await (await open(partial, 'w')).close();
+      if (file.bytes === 0) await writePlain(partial, '');
       if ((await checksumOf(partial, file, signal)) === file.checksum) return;
       // What is wrong in it cannot be told: from the start again.
       await rm(partial);

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { readWholeTextSync } from '../../base/files.js';
 import { UserError } from '../../base/errors.js';
+import { readWholeTextSync, writePlain } from '../../base/files.js';
 
 /** Settings of Hugging Face from the environment, by the variables of its own libraries. */
 export interface HubEnvironment {
@@ -169,7 +169,7 @@ export class CachedRepository {
     await mkdir(dirname(path), { recursive: true });
     const aside = asideOf(path);
     try {
-      await writeFile(aside, commit);
+      await writePlain(aside, commit);
       await rename(aside, path);
     } catch (error) {
       await rm(aside, { force: true });

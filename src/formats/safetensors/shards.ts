@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { asUserError } from '../../base/files.js';
+import { asUserError, readWholeTextSync } from '../../base/files.js';
 import { readInputText } from '../../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
 import { refuseFailedCopy } from '../foreign-file.js';
@@ -138,18 +138,35 @@ export async function readIndex(path: string): Promise<Readonly<Record<string, s
   const text = await readable().catch((error: unknown) => {
     throw asUserError(error, path);
   });
-  let places: unknown;
+  let places: ReturnType<typeof placesIn>;
   try {
-    places = (JSON.parse(text) as { weight_map?: unknown } | null)?.weight_map;
+    places = placesIn(text);
   } catch (cause) {
     throw invalid(path, 'it is not JSON', cause);
   }
+  if (places === undefined) throw invalid(path, 'its "weight_map" does not name a file for each tensor');
+  return places;
+}
+
+/** Paths of the files that an index names, as far as they are there; none for what is no index. */
+export function shardsOf(path: string): readonly string[] {
+  if (!isIndexPath(path) || statSync(path).size > largestHeader) return [];
+  try {
+    const names = new Set(Object.values(placesIn(readWholeTextSync(path)) ?? {}));
+    return [...names].map((name) => join(dirname(path), name)).filter((shard) => existsSync(shard));
+  } catch {
+    // Whoever opens it says what is wrong with it.
+    return [];
+  }
+}
+
+/** The file of each tensor in the text of an index; undefined where it names none. @throws SyntaxError */
+function placesIn(text: string): Readonly<Record<string, string>> | undefined {
+  const places = (JSON.parse(text) as { weight_map?: unknown } | null)?.weight_map;
   const names = typeof places === 'object' && places !== null ? Object.values(places) : [];
   const isName = (file: unknown) =>
     typeof file === 'string' && file === basename(file) && !['', '.', '..'].includes(file);
-  if (names.length === 0 || !names.every(isName))
-    throw invalid(path, 'its "weight_map" does not name a file for each tensor');
-  return places as Record<string, string>;
+  return names.length > 0 && names.every(isName) ? (places as Record<string, string>) : undefined;
 }
 
 function split(tensors: readonly TensorSource[], limit: number): TensorSource[][] {

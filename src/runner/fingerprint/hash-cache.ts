@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { openFile } from '../../base/files.js';
 import { type FileState, sameState } from '../../base/file-hash.js';
+import { openFile } from '../../base/files.js';
 
 /**
  * Hashes of the files under one folder, remembered between runs so that unchanged files are not read again. Files are
@@ -101,7 +101,7 @@ export class HashCache {
     try {
       if (this.writer === undefined) {
         await mkdir(dirname(this.path), { recursive: true });
-        this.writer = await open(this.aside, 'w');
+        this.writer = await openFile(this.aside, 'w');
       }
       await this.writer.writeFile(text);
     } catch {

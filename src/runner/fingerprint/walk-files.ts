@@ -1,7 +1,8 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { checkFileNames, isLitter, mustBeFile } from '../../base/files.js';
+import { checkFileNames, isLitter } from '../../base/file-names.js';
+import { mustBeFile } from '../../base/files.js';
 import { expandLocation } from '../../base/patterns.js';
 
 export interface WalkedFile {

@@ -1,7 +1,7 @@
-import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError, readWholeText } from '../../base/files.js';
+import { appendPlain, asUserError, readWholeText, writePlain } from '../../base/files.js';
 import { replaceFile } from '../store/manifest.js';
 
 /** The pipeline files that ever ran with a folder of runs: what they refer to is kept when their runs are removed. */
@@ -22,16 +22,16 @@ const pathIn = (runsRoot: string): string => join(runsRoot, 'store', '.pipelines
 /** Notes that a pipeline file runs. Safe while other runs do the same. */
 export async function noteFile(runsRoot: string, file: string): Promise<void> {
   const path = pathIn(runsRoot);
-  if (!(await readFile(path, 'utf8').catch(() => undefined))) {
+  if (!(await readWholeText(path).catch(() => undefined))) {
     await mkdir(dirname(path), { recursive: true });
     const kinds = (await readdir(dirname(path))).filter((name) => !name.startsWith('.'));
     const head: Head = { format: 1, isComplete: kinds.length === 0 };
-    await writeFile(path, `${JSON.stringify(head)}\n`, { flag: 'wx' }).catch((error: unknown) => {
+    await writePlain(path, `${JSON.stringify(head)}\n`, 'wx').catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     });
   }
   const line = `${JSON.stringify(relative(runsRoot, file))}\n`;
-  if (!(await readFile(path, 'utf8')).includes(`\n${line}`)) await appendFile(path, line);
+  if (!(await readWholeText(path)).includes(`\n${line}`)) await appendPlain(path, line);
 }
 
 /**

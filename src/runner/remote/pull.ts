@@ -1,9 +1,9 @@
-import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { fileState, hashFile } from '../../base/file-hash.js';
 import type { FileLock } from '../../base/file-lock.js';
-import { asUserError, syncFolder } from '../../base/files.js';
+import { asUserError, openFile, syncFolder } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { findOutput } from '../store/find-output.js';
@@ -148,7 +148,7 @@ async function continueFile(
   { rclone }: Remote,
   lock: FileLock,
 ): Promise<void> {
-  const file = await open(path, 'a');
+  const file = await openFile(path, 'a');
   try {
     await rclone.run(['cat', rclone.at(at), `--offset=${there}`], {
       output: file.fd,

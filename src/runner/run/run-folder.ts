@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readlink, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readlink, rename, symlink } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { UserError } from '../../base/errors.js';
-import { asUserError, pathOf, systemReason } from '../../base/files.js';
+import { asUserError, pathOf, systemReason, writePlain } from '../../base/files.js';
 import type { Origin, Pipeline } from '../pipeline.js';
 import { resolvedConfig } from '../resolved.js';
 
@@ -34,8 +34,8 @@ export async function createRunFolder(
   try {
     await mkdir(parent, { recursive: true });
     const directory = await makeNewFolder(join(parent, startedAt.replaceAll(':', '-')));
-    await writeFile(join(directory, resolvedName), resolvedYaml(pipeline));
-    await writeFile(join(directory, originsName), originsJson(pipeline, sources));
+    await writePlain(join(directory, resolvedName), resolvedYaml(pipeline));
+    await writePlain(join(directory, originsName), originsJson(pipeline, sources));
     await pointTo(join(parent, 'latest'), directory);
     return { directory, startedAt };
   } catch (error) {

@@ -1,7 +1,8 @@
-import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, relative } from 'node:path';
 import { type FileLock, tryLock } from '../../base/file-lock.js';
+import { writePlainSync } from '../../base/files.js';
 import { formatReason } from '../plan/reasons.js';
 import { type Headline, type Json, type KeptProgress, type StageEvent, withoutType } from '../stage.js';
 import type { Failure, RunEvent, TimedRunEvent } from './events.js';
@@ -56,7 +57,7 @@ export class RunRecord {
       for (const stage of event.stages) this.write(stage, event.time, 'interrupted');
     else if ('stage' in event) this.logChange(event.stage, event);
     if (!this.isThinned(event))
-      appendFileSync(join(this.directory, eventsName), `${JSON.stringify(event)}\n`);
+      writePlainSync(join(this.directory, eventsName), `${JSON.stringify(event)}\n`, 'a');
     if (this.run.status !== 'running') this.release();
   }
 
@@ -178,12 +179,12 @@ export class RunRecord {
   }
 
   private write(stage: string, time: string, text: string): void {
-    appendFileSync(this.logOf(stage), `${time} ${text}\n`);
+    writePlainSync(this.logOf(stage), `${time} ${text}\n`, 'a');
   }
 
   private save(): void {
     const path = join(this.directory, runName);
-    writeFileSync(`${path}.tmp`, `${JSON.stringify(this.run, undefined, 2)}\n`);
+    writePlainSync(`${path}.tmp`, `${JSON.stringify(this.run, undefined, 2)}\n`);
     renameSync(`${path}.tmp`, path);
   }
 }

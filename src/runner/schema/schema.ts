@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ErrorObject } from 'ajv';
+import { readWholeTextSync } from '../../base/files.js';
 
 /** Error of a value, as ajv reports it; `parentSchema` and `data` are always there. */
 export type SchemaError = ErrorObject;
@@ -111,7 +111,7 @@ export function stageSchemas(
 function inline(url: URL, files: Map<string, unknown>): Schema {
   const address = new URL(url);
   address.hash = '';
-  if (!files.has(address.href)) files.set(address.href, JSON.parse(readFileSync(address, 'utf8')));
+  if (!files.has(address.href)) files.set(address.href, JSON.parse(readWholeTextSync(address)));
   let target = files.get(address.href);
   for (const key of url.hash.split('/').slice(1)) target = (target as Record<string, unknown>)[key];
   return inlineRefs(target, address, files) as Schema;

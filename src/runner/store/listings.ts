@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
 import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { addFile } from '../../base/file-hash.js';
+import { openFile } from '../../base/files.js';
 import type { Content } from '../fingerprint/content.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
 
@@ -30,7 +30,7 @@ export async function saveListing(folder: string, { digest, hashes }: Content): 
   }
   await mkdir(folder, { recursive: true });
   try {
-    await pipeline(Readable.from(lines()), createGzip(), createWriteStream(aside));
+    await pipeline(Readable.from(lines()), createGzip(), (await openFile(aside, 'w')).createWriteStream());
     if (found.digest('hex') === digest) await rename(aside, path);
   } finally {
     await rm(aside, { force: true });
@@ -45,7 +45,7 @@ export async function openListing(folder: string, digest: string): Promise<Listi
 
 async function* readLines(path: string): AsyncGenerator<readonly [string, string]> {
   const text = createGunzip();
-  const whole = pipeline(createReadStream(path), text);
+  const whole = pipeline((await openFile(path)).createReadStream(), text);
   // It is waited for below, where what was read has been given.
   whole.catch(() => undefined);
   for await (const line of createInterface({ input: text, crlfDelay: Infinity }))

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { addFile } from '../../base/file-hash.js';
-import { readWholeText } from '../../base/files.js';
+import { readWholeText, writePlain } from '../../base/files.js';
 import { sha256Of } from '../../base/input-file.js';
 import type { Environment } from '../environment.js';
 import type { Content } from '../fingerprint/content.js';
@@ -221,7 +221,7 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
   await mkdir(dirname(path), { recursive: true });
   const aside = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    await writeFile(aside, content);
+    await writePlain(aside, content);
     await rename(aside, path);
   } catch (error) {
     await rm(aside, { force: true }).catch(() => undefined);

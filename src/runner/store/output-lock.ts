@@ -1,8 +1,7 @@
-import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readWholeTextSync } from '../../base/files.js';
 import { type FileLock, tryLock } from '../../base/file-lock.js';
+import { readWholeTextSync, writePlainSync } from '../../base/files.js';
 
 /** Process that holds the lock of an output. */
 export interface LockHolder {
@@ -57,5 +56,5 @@ function nameHolder(path: string): void {
     processStarted: new Date(performance.timeOrigin).toISOString(),
     since: new Date().toISOString(),
   };
-  writeFileSync(path, `${JSON.stringify(holder)}\n`);
+  writePlainSync(path, `${JSON.stringify(holder)}\n`);
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { asUserError, readWholeText } from '../../base/files.js';
+import { appendPlain, asUserError, readWholeText } from '../../base/files.js';
 import { type OutputPlace, replaceFile } from './manifest.js';
 
 /** Record of an output while it is being made. */
@@ -155,7 +155,7 @@ export class History {
     this.uses.push(use);
     try {
       await mkdir(dirname(this.path), { recursive: true });
-      await appendFile(this.path, `${JSON.stringify(use)}\n`);
+      await appendPlain(this.path, `${JSON.stringify(use)}\n`);
     } catch (error) {
       throw asUserError(error, this.path);
     }

@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
 import { execa } from 'execa';
-import { asUserError } from '../../base/files.js';
+import { asUserError, openFile } from '../../base/files.js';
 import type { TimedRunEvent } from '../run/events.js';
 import type { Trial } from './trial.js';
 
@@ -61,7 +60,7 @@ export function localLauncher(command: TrialCommand): Launcher {
   return async ({ trial, log, env = {}, signal, kill, tell }) => {
     const [program, ...args] = commandLine(command, trial);
     // The trial's own, not passed on by its sweep: it outlives the sweep's death and a full disk.
-    const words = await open(log, 'a').catch((error: unknown) => {
+    const words = await openFile(log, 'a').catch((error: unknown) => {
       throw asUserError(error, log);
     });
     const child = execa(program!, args, {

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readWholeText } from '../../base/files.js';
 import type { TimedRunEvent } from '../run/events.js';
 import type { Exit, Launcher } from './launcher.js';
 import { type SweepEvent, type Trial, type TrialFailure, TrialRecord, type TrialStatus } from './trial.js';
@@ -94,7 +94,7 @@ async function attemptTrial(trial: Trial, options: TrialOptions): Promise<Ending
 
 /** The failure of a process that ended without saying why in its events. */
 async function unexplained(log: string, { code, because }: Exit): Promise<TrialFailure> {
-  const said = await readFile(log, 'utf8').catch(() => undefined);
+  const said = await readWholeText(log).catch(() => undefined);
   const last = said?.trim().split('\n').at(-1)?.trim() ?? '';
   const how = because ?? `ended with exit code ${String(code)}`;
   return {

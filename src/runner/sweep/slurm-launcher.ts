@@ -1,8 +1,9 @@
-import { type FileHandle, open, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { UserError } from '../../base/errors.js';
+import { openFile, writePlain } from '../../base/files.js';
 import { commandLine, type Exit, type Launcher, parseEvent, type TrialCommand } from './launcher.js';
 
 export interface SlurmOptions {
@@ -23,7 +24,7 @@ export function slurmLauncher(command: TrialCommand, { sbatch, directory }: Slur
     const script = join(directory, `${trial.id}.sh`);
     const events = join(directory, `${trial.id}.events.jsonl`);
     await rm(events, { force: true });
-    await writeFile(script, batchScript(commandLine(command, trial), events), { mode: 0o755 });
+    await writePlain(script, batchScript(commandLine(command, trial), events), 'w', 0o755);
     const job = execa(
       'sbatch',
       [
@@ -119,7 +120,7 @@ async function follow(path: string, ended: AbortSignal, tell: (line: string) => 
   const buffer = Buffer.alloc(1 << 16);
   try {
     for (let last = false; ;) {
-      file ??= await open(path).catch(() => undefined);
+      file ??= await openFile(path).catch(() => undefined);
       for (;;) {
         const { bytesRead } = file ? await file.read(buffer) : { bytesRead: 0 };
         if (bytesRead === 0) break;

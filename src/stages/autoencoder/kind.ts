@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pinnedCommit } from '../../formats/hub/files.js';
+import { shardsOf } from '../../formats/safetensors/shards.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { type AutoencoderPlace, autoencoderPlace } from '../../weights/autoencoder-download.js';
@@ -63,7 +64,8 @@ function localWeights(config: Config, folder: string): readonly string[] {
   if (placeOf(config, folder) !== undefined) return [];
   const path = resolve(folder, config.weights);
   const beside = configBeside(path);
-  return beside !== undefined && existsSync(beside) ? [path, beside] : [path];
+  const shards = existsSync(path) ? shardsOf(path) : [];
+  return [path, ...shards, ...(beside !== undefined && existsSync(beside) ? [beside] : [])];
 }
 
 /** The commit of a repository's revision. */

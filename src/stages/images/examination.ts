@@ -1,20 +1,18 @@
-import { createReadStream } from 'node:fs';
-import { appendFile, rm, truncate } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { UserError } from '../../base/errors.js';
-import { asUserError } from '../../base/files.js';
+import { appendPlain, asUserError, openFile } from '../../base/files.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
-import type { ImageEntry } from '../../data/images/image-index.js';
-import { type FileFacts, factsOfFile } from '../../data/images/file-facts.js';
-import { decodeBytes } from '../../data/images/decode.js';
 import { isFoundImage } from '../../data/images/class-folders.js';
+import { decodeBytes } from '../../data/images/decode.js';
+import { factsOfFile, type FileFacts } from '../../data/images/file-facts.js';
+import type { ImageEntry } from '../../data/images/image-index.js';
 import { checkFilled } from '../../data/images/scan.js';
 import type { ImageSource } from '../../data/images/source.js';
 import { type LabelledImages, listSome } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
-import { Surveyor } from './survey.js';
 import { noContent } from '../../runner/fingerprint/content.js';
+import { Surveyor } from './survey.js';
 
 /** An image that is left out, and why. */
 export interface SkippedImage {
@@ -133,7 +131,7 @@ export class Examination {
   }
 
   /**
-   * Compares what was examined with what was fingerprinted, image by image.
+   * Compares what was examined with what was fingerprinted, image by image: as far as it was, where it was hopeless.
    *
    * @param listing name and SHA-256 of every file below the images' folder, in the order of names
    * @param labels where the classes come from, and so which images should have been found
@@ -147,6 +145,7 @@ export class Examination {
     const wanted = labels === 'folders' ? new Set(paths.map((path) => path.split('/')[0]!)) : undefined;
     let next = 0;
     for await (const [name, sha256] of listing) {
+      if (next === this.hashes.length && next < paths.length) return;
       if (name === paths[next]) {
         if ((this.hashes[next++] ?? noContent) !== sha256) throw inputChanged(join(this.root, name));
       } else if (typeof labels === 'string' && isFoundImage(name, wanted))
@@ -182,13 +181,18 @@ export class OutcomeLog {
     const path = join(directory, 'examined.partial.jsonl');
     let bytes = 0;
     try {
-      for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
-        const outcome = parsed(line);
-        if (outcome === undefined || outcome.kind === 'corrupt') break;
-        recall(outcome);
-        bytes += Buffer.byteLength(line) + 1;
+      const file = await openFile(path, 'r+');
+      try {
+        for await (const line of file.readLines({ autoClose: false, start: 0 })) {
+          const outcome = parsed(line);
+          if (outcome === undefined || outcome.kind === 'corrupt') break;
+          recall(outcome);
+          bytes += Buffer.byteLength(line) + 1;
+        }
+        await file.truncate(bytes);
+      } finally {
+        await file.close();
       }
-      await truncate(path, bytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw asUserError(error, path);
     }
@@ -204,7 +208,7 @@ export class OutcomeLog {
   async flush(): Promise<void> {
     const lines = this.waiting.join('');
     this.waiting = [];
-    await appendFile(this.path, lines).catch((error: unknown) => {
+    await appendPlain(this.path, lines).catch((error: unknown) => {
       throw asUserError(error, this.path);
     });
   }

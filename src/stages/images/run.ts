@@ -89,10 +89,10 @@ async function finish(
   { directory, reads }: StageContext,
 ): Promise<StageEvent[]> {
   const { classes } = found;
-  examination.check(classes);
   // The folder of the images comes first of the stage's inputs.
   if (reads !== undefined && found.contained === undefined)
     await examination.mustBe(await fingerprintedFiles(reads, reads.contents[0]!), found, labels);
+  examination.check(classes);
   const { usable, skipped } = examination;
   await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
   const { contained } = found;

@@ -5,6 +5,7 @@ import type { DownloadProgress, HubOptions } from '../../formats/hub/hub.js';
 import { hubPlace, isHubPath } from '../../formats/hub/repository.js';
 import type { PretrainedConfig } from '../../generated/index.js';
 import type { StageEvent } from '../../runner/stage.js';
+import { pathsOfModel } from '../../weights/saved-files.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
 import { isFile } from './classes.js';
 
@@ -12,9 +13,10 @@ type Place = Pick<PretrainedConfig, 'path' | 'classes'>;
 
 /** Paths of the files on this machine that a model is taken from. */
 export function localInputs({ path, classes }: Place, folder: string): readonly string[] {
-  return [...(isHubPath(path) ? [] : [path]), ...(isFile(classes) ? [classes.file] : [])].map((input) =>
-    resolve(folder, input),
-  );
+  return [
+    ...(isHubPath(path) ? [] : pathsOfModel(resolve(folder, path))),
+    ...(isFile(classes) ? [resolve(folder, classes.file)] : []),
+  ];
 }
 
 /** The commit of a file on Hugging Face; nothing for one on this machine. @throws UserError as `pinnedCommit` */

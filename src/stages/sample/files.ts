@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
-import { putFile } from '../../base/files.js';
+import { putFile, readWhole } from '../../base/files.js';
 import { readAhead } from '../../base/streams.js';
 import { decodeImage } from '../../data/images/decode.js';
 import { encodePng, imageGrid, isWholePng, writePng } from '../../data/images/png.js';
@@ -128,7 +128,7 @@ export class NoiseFiles {
         shape: [count, ...shape],
         data: async function* () {
           for (let sample = 0; sample < count; sample++) {
-            const noise = new Float32Array(new Uint8Array(await readFile(path(sample))).buffer);
+            const noise = new Float32Array(new Uint8Array(await readWhole(path(sample))).buffer);
             numbers += noise.length;
             for (const value of noise) {
               sum += value;

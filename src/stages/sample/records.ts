@@ -1,6 +1,6 @@
-import { appendFile, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asUserError } from '../../base/files.js';
+import { appendPlain, asUserError, readWholeText } from '../../base/files.js';
 
 /** Record of a sample beside its picture. */
 export interface SampleRecord {
@@ -33,7 +33,7 @@ export class SampleRecords {
   /** Reads what all workers, of this run and of interrupted ones, have written; a line that was cut off counts as not there. */
   async read(): Promise<void> {
     for (const file of await this.files())
-      for (const line of (await readFile(file, 'utf8')).split('\n')) {
+      for (const line of (await readWholeText(file)).split('\n')) {
         const record = parsed(line);
         if (record !== undefined) this.bySample.set(record.sample, record);
       }
@@ -41,8 +41,8 @@ export class SampleRecords {
 
   /** Puts what follows on a line of its own where the last line was cut off. */
   async open(): Promise<void> {
-    const text = await readFile(this.path, 'utf8').catch(() => '');
-    if (text !== '' && !text.endsWith('\n')) await appendFile(this.path, '\n');
+    const text = await readWholeText(this.path).catch(() => '');
+    if (text !== '' && !text.endsWith('\n')) await appendPlain(this.path, '\n');
     await this.read();
   }
 
@@ -53,7 +53,7 @@ export class SampleRecords {
   async add(records: readonly SampleRecord[]): Promise<void> {
     if (records.length === 0) return;
     const lines = records.map((record) => `${JSON.stringify(record)}\n`).join('');
-    await appendFile(this.path, lines).catch((error: unknown) => {
+    await appendPlain(this.path, lines).catch((error: unknown) => {
       throw asUserError(error, this.path);
     });
     for (const record of records) this.bySample.set(record.sample, record);

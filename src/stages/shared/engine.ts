@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { concat, defer, finalize, from, merge, mergeMap, Observable, of } from 'rxjs';
+import { writePlain } from '../../base/files.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { tellOnce } from '../../tensorflow/engine-choice.js';
 import {
@@ -71,6 +72,6 @@ async function written(file: string, steps: readonly StepStats[]): Promise<Stage
   if (steps.length === 0)
     return [notice('There is no profile: no compiled steps were run after the first two.')];
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, chromeTrace(steps));
+  await writePlain(file, chromeTrace(steps));
   return [`Profile of ${steps.length} steps, for ui.perfetto.dev: ${file}`, ...costliest(steps)].map(notice);
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { UserError } from '../../base/errors.js';
+import { readWholeText } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { EventFile } from '../../formats/tensorboard.js';
 import type { RecordsConfig } from '../../generated/index.js';
@@ -157,7 +157,7 @@ function startHelper(python: string) {
 
 async function runId(directory: string): Promise<string> {
   const path = join(directory, wandbName);
-  const kept = await readFile(path, 'utf8').catch(() => undefined);
+  const kept = await readWholeText(path).catch(() => undefined);
   if (kept !== undefined) return (JSON.parse(kept) as { id: string }).id;
   const id = randomBytes(6).toString('hex');
   await writeFileWhole(path, JSON.stringify({ id }) + '\n');

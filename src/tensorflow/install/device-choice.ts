@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { readWholeTextSync } from '../../base/files.js';
 import { cacheFolder } from './platform.js';
 import { type Build, findBuild, type Platform, type Release } from './release.js';
 
@@ -70,7 +71,7 @@ function askedDevice(option: Device | undefined, env: NodeJS.ProcessEnv): { devi
 
 function rememberedDevice(env: NodeJS.ProcessEnv): Device | undefined {
   try {
-    const text = readFileSync(join(cacheFolder(env), rememberedDeviceFile), 'utf8').trim();
+    const text = readWholeTextSync(join(cacheFolder(env), rememberedDeviceFile)).trim();
     return isDevice(text) ? text : undefined;
   } catch {
     return undefined;
@@ -118,7 +119,7 @@ function folders(list: string | undefined): string[] {
 
 function kernelModuleVersion(): string | undefined {
   try {
-    return /Module.*?\s(\d+(?:\.\d+)+)\s/.exec(readFileSync('/proc/driver/nvidia/version', 'utf8'))?.[1];
+    return /Module.*?\s(\d+(?:\.\d+)+)\s/.exec(readWholeTextSync('/proc/driver/nvidia/version'))?.[1];
   } catch {
     return undefined;
   }

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError, sha256OfFile } from '../../base/files.js';
+import { asUserError, readWholeText, sha256OfFile } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import type { LibraryLocation } from './locate.js';
@@ -91,7 +91,7 @@ async function finish(
 /** Reads which files a wheel gave before an interruption, if they are all still there. */
 async function readSeal(staging: string, wheel: Wheel): Promise<UnpackedFile[] | undefined> {
   try {
-    const files = JSON.parse(await readFile(sealPath(staging, wheel), 'utf8')) as UnpackedFile[];
+    const files = JSON.parse(await readWholeText(sealPath(staging, wheel))) as UnpackedFile[];
     return damagedFiles(staging, { files }).length === 0 ? files : undefined;
   } catch {
     return undefined;

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, readSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { openFileSync } from '../../base/files.js';
 import { chooseDevice, type Device } from './device-choice.js';
 import { pinnedRelease } from './pinned-release.js';
 import { cacheFolder, currentPlatform, setupCommand } from './platform.js';
@@ -131,7 +132,7 @@ const magic = 0x7f454c46;
  */
 function isTruncatedElf(path: string): boolean {
   const header = Buffer.alloc(headerBytes);
-  const file = openSync(path, 'r');
+  const file = openFileSync(path);
   try {
     const read = readSync(file, header, 0, headerBytes, 0);
     if (header.readUInt32BE(0) !== magic) return false;

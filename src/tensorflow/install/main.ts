@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { UserError } from '../../base/errors.js';
 import { warnOfVariables } from '../../base/environment-variables.js';
+import { UserError } from '../../base/errors.js';
+import { writePlain } from '../../base/files.js';
 import { outliveMissingParser, outliveOutput } from '../../base/outlive-output.js';
 import { type Device, rememberedDeviceFile } from './device-choice.js';
 import type { LibraryLocation } from './locate.js';
@@ -90,7 +91,7 @@ function parseOptions():
 
 async function remember(device: Device): Promise<void> {
   await mkdir(cacheFolder(), { recursive: true });
-  await writeFile(join(cacheFolder(), rememberedDeviceFile), `${device}\n`);
+  await writePlain(join(cacheFolder(), rememberedDeviceFile), `${device}\n`);
 }
 
 function describe({ version, build, directory }: LibraryLocation): string {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { UserError } from '../../base/errors.js';
-import { asUserError, sha256OfFile } from '../../base/files.js';
+import { asUserError, openFile, sha256OfFile } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { packageIndexes } from './https.js';
 import { pip } from './pip.js';
@@ -136,7 +136,7 @@ async function extractEntry(
   await mkdir(dirname(path), { recursive: true });
   const hash = createHash('sha256');
   let bytes = 0;
-  const file = await open(path, 'w', 0o755);
+  const file = await openFile(path, 'w', 0o755);
   try {
     for await (const chunk of await openEntry(zip, entry)) {
       signal?.throwIfAborted();

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { execa, type Result } from 'execa';
+import { readWholeTextSync, writePlain } from '../../base/files.js';
 import type { Wheel } from './release.js';
 import { type FetchContext, partialName, type WheelSource } from './wheel-source.js';
 
@@ -49,7 +49,7 @@ async function download(
   context: FetchContext,
 ): Promise<Result> {
   const requirements = join(scratch, 'requirements.txt');
-  await writeFile(requirements, `${wheel.package}==${wheel.version} --hash=sha256:${wheel.sha256}\n`);
+  await writePlain(requirements, `${wheel.package}==${wheel.version} --hash=sha256:${wheel.sha256}\n`);
   const stalled = new AbortController();
   const process = execa(python, pipArguments(wheel, requirements, join(scratch, 'wheels')), {
     env: { ...context.env, TMPDIR: scratch, PIP_REQUIRE_VIRTUALENV: '0' },
@@ -198,7 +198,7 @@ export function parseConfiguration(text: string): [key: string, value: string][]
 
 function readIfThere(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readWholeTextSync(path);
   } catch {
     return '';
   }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/errors.js';
+import { readWholeTextSync } from '../../base/files.js';
 import type { Platform } from './release.js';
 
 const platforms: readonly Platform[] = ['linux-x64', 'linux-arm64', 'darwin-arm64'];
@@ -92,7 +92,7 @@ export function cpuinfoText(): string | undefined {
 
 function read(): string | undefined {
   try {
-    return readFileSync('/proc/cpuinfo', 'utf8');
+    return readWholeTextSync('/proc/cpuinfo');
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { readWholeTextSync } from '../../base/files.js';
 
 /** `cuda` runs on NVIDIA GPUs, and on the CPU where there is none. */
 export type Build = 'cpu' | 'cuda';
@@ -66,7 +67,7 @@ export interface Manifest {
 /** The manifest of a folder, or undefined where there is none that can be read. */
 export function readManifest(directory: string): Manifest | undefined {
   try {
-    const manifest = JSON.parse(readFileSync(join(directory, manifestFile), 'utf8')) as Partial<Manifest>;
+    const manifest = JSON.parse(readWholeTextSync(join(directory, manifestFile))) as Partial<Manifest>;
     return Array.isArray(manifest.files) && typeof manifest.cc === 'string'
       ? (manifest as Manifest)
       : undefined;

@@ -1,6 +1,6 @@
 import { basename, posix } from 'node:path';
 import { UserError } from '../../../base/errors.js';
-import { isUnseen } from '../../../base/files.js';
+import { isUnseen } from '../../../base/file-names.js';
 import type { InputFile } from '../../../base/input-file.js';
 import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
 import { isImageName, passOver } from '../formats.js';
