@@ -1,7 +1,7 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Compares samples with a reference: FID, sFID, Inception score, precision and recall as the ADM evaluator computes them, and a Fréchet distance of latents that needs no download.
+ * Compares samples with a reference: FID, sFID and Inception score as the ADM evaluator computes them; distances, precision, recall and class agreement of the features of a public network, which is fetched; and a Fréchet distance of latents.
  */
 export interface EvaluateConfig {
   /**
@@ -21,9 +21,22 @@ export interface EvaluateConfig {
    */
   referenceFile?: string;
   /**
-   * Figures to compute. All but `latentFrechetDistance` need the Inception graph, and all but `inceptionScore` need a reference.
+   * Figures to compute. `fid`, `sfid` and `inceptionScore` need the Inception graph. `frechetDistance`, `kernelDistance`, `precisionRecall` and `classAgreement` are of the network that `features` names. `latentFrechetDistance` needs the autoencoder. All but `inceptionScore` need a reference.
    */
-  metrics: ('fid' | 'sfid' | 'inceptionScore' | 'precisionRecall' | 'latentFrechetDistance')[];
+  metrics: (
+    | 'fid'
+    | 'sfid'
+    | 'inceptionScore'
+    | 'frechetDistance'
+    | 'kernelDistance'
+    | 'precisionRecall'
+    | 'classAgreement'
+    | 'latentFrechetDistance'
+  )[];
+  /**
+   * Network whose features are compared: `efficientnet`, EfficientNet-Lite0 with public weights of ImageNet (17 MB, fetched once), or `inception`, the graph of `inceptionFile`. Default: `inception` where `inceptionFile` is given, otherwise `efficientnet`.
+   */
+  features?: 'efficientnet' | 'inception';
   /**
    * The frozen Inception graph of the ADM evaluator, classify_image_graph_def.pb; relative to the pipeline file.
    */

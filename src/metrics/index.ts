@@ -9,7 +9,8 @@ export {
 export { computeFrechetDistance, frechetDistance } from './frechet-distance.js';
 export { inceptionScore } from './inception.js';
 export { type PrecisionRecall, precisionRecall } from './manifold.js';
-export { type StoredRows, storedPrecisionRecall } from './manifold.js';
+export { type KernelDistance, storedKernelDistance } from './kernel-distance.js';
+export { type StoredRows, storedClassAgreement, storedPrecisionRecall } from './manifold.js';
 export { type InceptionFeatures, InceptionNetwork } from './inception.js';
 export { latentFeatures } from './latent-features.js';
 export { symmetricEigenvalues } from './linear-algebra.js';

@@ -22,6 +22,7 @@ export interface StoredRows {
 const rowsAtOnce = 2048;
 
 type Nearest = Compiled<{ points: Tensor2D; set: Tensor2D }, { nearest: Tensor2D }>;
+type Closest = Compiled<{ points: Tensor2D; set: Tensor2D }, { distances: Tensor2D; indices: Tensor2D }>;
 type Within = Compiled<{ points: Tensor2D; set: Tensor2D; radii: Tensor1D }, { within: Tensor1D }>;
 
 /**
@@ -95,6 +96,48 @@ export async function storedPrecisionRecall(
   } finally {
     await nearest.close();
     await within.close();
+  }
+}
+
+/**
+ * Share of rows' nearest members of a set, `neighbours` of each, that have the row's class.
+ *
+ * @param labels of the rows and of the set's members: names or numbers, compared as they are
+ */
+export async function storedClassAgreement(
+  rows: StoredRows,
+  set: StoredRows,
+  labels: { readonly rows: readonly string[]; readonly set: readonly string[] },
+  runtime: RuntimeOptions,
+  { neighbours = 5, onRows }: { neighbours?: number; onRows?: (rows: number) => void } = {},
+): Promise<number> {
+  const kept = Math.min(neighbours, set.count);
+  const closest: Closest = compile(
+    ({ points, set }) => {
+      const found = tf.topk(tf.neg(squaredDistances(points, set)), Math.min(kept, set.shape[0]));
+      return { distances: tf.neg<Tensor2D>(found.values), indices: found.indices };
+    },
+    { runtime },
+  );
+  try {
+    let agreeing = 0;
+    for await (const [first, points] of portions(rows)) {
+      const found = Array.from({ length: points.shape[0]! }, (): [distance: number, member: number][] => []);
+      for await (const [start, members] of portions(set)) {
+        const { distances, indices } = await closest.call({ points, set: members });
+        const width = distances.shape[1]!;
+        for (const [i, own] of found.entries())
+          for (let k = i * width; k < (i + 1) * width; k++)
+            own.push([distances.data[k]!, start + indices.data[k]!]);
+      }
+      for (const [i, own] of found.entries())
+        for (const [, member] of own.sort(([a], [b]) => a - b).slice(0, kept))
+          if (labels.set[member] === labels.rows[first + i]) agreeing++;
+      onRows?.(found.length);
+    }
+    return agreeing / (rows.count * kept);
+  } finally {
+    await closest.close();
   }
 }
 

@@ -80,6 +80,8 @@ const special: Readonly<Record<string, Special | undefined>> = {
   fid: { label: 'FID' },
   sfid: { label: 'sFID' },
   inceptionScore: { label: 'Inception score' },
+  frechetDistance: { label: 'Fréchet distance' },
+  kernelDistanceError: { label: 'standard error of the kernel distance' },
   latentFrechetDistance: { label: 'Fréchet distance of latents' },
   referenceImages: { label: 'images of the reference' },
 };

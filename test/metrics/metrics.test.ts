@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   computeFrechetDistance,
   frechetDistance,
@@ -8,10 +8,14 @@ import {
   computeStatistics,
   StatisticsAccumulator,
   statisticsOf,
+  storedClassAgreement,
+  storedKernelDistance,
+  type StoredRows,
   symmetricEigenvalues,
 } from '../../src/metrics/index.js';
-import { nativeBackend } from '../../src/tensorflow/index.js';
+import { nativeBackend, startEngine } from '../../src/tensorflow/index.js';
 import { metricsKind } from '../../tools/parity/kinds/metrics.js';
+import { readFixture } from '../../tools/parity/fixture.js';
 import { describeFixture } from '../support/fixture-checks.js';
 
 await describeFixture(metricsKind, 'metrics.safetensors');
@@ -244,5 +248,128 @@ describe('precisionRecall', () => {
     const far = rowsOf(1, Float64Array.of(50, 51, 52, 53));
     expect(precisionRecall(reference, far)).toEqual({ precision: 0, recall: 0 });
     expect(precisionRecall(reference, samples, 1)).toEqual({ precision: 0.6, recall: 0.6 });
+  });
+});
+
+/** Rows as files of features give them. */
+const storedRows = (width: number, data: ArrayLike<number>): StoredRows => ({
+  count: data.length / width,
+  width,
+  read: (first, count) =>
+    Promise.resolve(Float32Array.from(data).slice(first * width, (first + count) * width)),
+});
+
+describe('storedKernelDistance', () => {
+  beforeAll(() => startEngine({}));
+
+  it('is that of torch-fidelity', async () => {
+    const { tensors } = await readFixture(
+      new URL('../fixtures/metrics.safetensors', import.meta.url).pathname,
+    );
+    const [samples, reference] = ['features_sample', 'features_reference'].map(
+      (name) => tensors.get(name)!.data as Float64Array,
+    ) as [Float64Array, Float64Array];
+    const distance = async (rows: number, others: number) =>
+      (
+        await storedKernelDistance(
+          storedRows(24, samples.subarray(0, rows * 24)),
+          storedRows(24, reference.subarray(0, others * 24)),
+        )
+      ).distance;
+    // torch-fidelity 0.4.0, `kernel_mmd` with its defaults, in float64 of the first 280 of either; features are rounded to float32.
+    expect(await distance(280, 280)).toBeAllclose(0.08680428767216775, { relative: 1e-5 });
+    // The same formula in NumPy for sets of different sizes.
+    expect(await distance(280, 300)).toBeAllclose(0.0922891754937778, { relative: 1e-5 });
+    expect(await distance(50, 70)).toBeAllclose(0.12558838629443336, { relative: 1e-5 });
+  });
+
+  /** Normally distributed numbers, by Box and Muller. */
+  const normal = (count: number, seed: number, mean: number, deviation: number) => {
+    const uniform = numbers(2 * count, seed).map((value) => (value + 1) / 2);
+    return Float64Array.from({ length: count }, (_, i) => {
+      const radius = Math.sqrt(-2 * Math.log(1 - uniform[2 * i]!));
+      return mean + deviation * radius * Math.cos(2 * Math.PI * uniform[2 * i + 1]!);
+    });
+  };
+
+  it('has the closed form of Gaussians as its mean, and its error as its deviation', async () => {
+    // In one dimension E(xy + 1)³ is a sum of products of moments: squared differences of moments remain.
+    const moments = (mean: number, deviation: number) => [
+      mean,
+      mean ** 2 + deviation ** 2,
+      mean ** 3 + 3 * mean * deviation ** 2,
+    ];
+    const [a, b] = [moments(0.2, 1), moments(0.5, 0.8)];
+    const expected = [3, 3, 1].reduce((sum, weight, i) => sum + weight * (a[i]! - b[i]!) ** 2, 0);
+    const found = [];
+    for (let i = 0; i < 60; i++)
+      found.push(
+        await storedKernelDistance(
+          storedRows(1, normal(200, 17 * i + 1, 0.2, 1)),
+          storedRows(1, normal(300, 17 * i + 9, 0.5, 0.8)),
+        ),
+      );
+    const mean = found.reduce((sum, { distance }) => sum + distance / found.length, 0);
+    const deviation = Math.sqrt(
+      found.reduce((sum, { distance }) => sum + (distance - mean) ** 2 / (found.length - 1), 0),
+    );
+    // Three standard errors of a mean of 60.
+    expect(Math.abs(mean - expected)).toBeLessThan((3 * deviation) / Math.sqrt(60));
+    const error = found.reduce((sum, { error }) => sum + error! / found.length, 0);
+    // A deviation of 60 values is uncertain by a tenth; that of halves has a bias of some per cent.
+    expect(error / deviation).toBeGreaterThan(0.7);
+    expect(error / deviation).toBeLessThan(1.5);
+  });
+
+  it('takes larger sets apart, into rows from all over them', async () => {
+    // The first half of either set is at -1, the other at 1: each part has equally many of both.
+    const halves = (count: number) =>
+      Float64Array.from({ length: count }, (_, i) => (i < count / 2 ? -1 : 1) + 1e-3 * Math.sin(i));
+    const { distance, error } = await storedKernelDistance(
+      storedRows(1, halves(3000)),
+      storedRows(1, halves(4500)),
+    );
+    expect(Math.abs(distance)).toBeLessThan(0.01);
+    expect(error).toBeLessThan(0.01);
+    const other = await storedKernelDistance(
+      storedRows(1, halves(3000)),
+      storedRows(
+        1,
+        halves(4500).map((value) => value + 1),
+      ),
+    );
+    // From the third moments of -1 and 1, and of 0 and 2: 0 and 4; second 1 and 2; first 0 and 1.
+    expect(other.distance).toBeAllclose(16 + 3 * 1 + 3 * 1, { relative: 0.02 });
+  });
+
+  it('needs two rows, has no error of three, and ends with the signal', async () => {
+    const rows = (count: number) => storedRows(1, numbers(count));
+    await expect(storedKernelDistance(rows(1), rows(5))).rejects.toThrow(RangeError);
+    expect(await storedKernelDistance(rows(3), rows(3))).not.toHaveProperty('error');
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(storedKernelDistance(rows(9), rows(9), {}, signal)).rejects.toThrow('enough');
+  });
+});
+
+describe('storedClassAgreement', () => {
+  it('is the share of nearest members that have the class of a row', async () => {
+    await startEngine({});
+    // More than one portion of the set; only its first 3 and last 2 members are near.
+    const set = Float64Array.from({ length: 5000 }, (_, i) => (i < 3 ? i / 10 : i >= 4998 ? 10 : 1000 + i));
+    const names = Array.from(set, (_, i) => (i < 2 ? 'a' : 'b'));
+    const agreement = (rows: number[], labels: string[], neighbours: number) =>
+      storedClassAgreement(
+        storedRows(1, rows),
+        storedRows(1, set),
+        { rows: labels, set: names },
+        {},
+        { neighbours },
+      );
+    expect(await agreement([0, 0.11, 9], ['a', 'a', 'b'], 1)).toBe(1);
+    expect(await agreement([0, 0.11, 9], ['a', 'b', 'a'], 1)).toBeCloseTo(1 / 3);
+    expect(await agreement([0.1], ['a'], 3)).toBeCloseTo(2 / 3);
+    // Two at 10, then those at 0: b, b, b.
+    expect(await agreement([9], ['b'], 3)).toBe(1);
+    expect(await agreement([9], ['b'], 5)).toBeCloseTo(3 / 5);
   });
 });

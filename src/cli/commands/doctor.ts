@@ -7,6 +7,7 @@ import { formatBytes } from '../../base/format.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { type EngineReport, engineReport } from '../../tensorflow/engine.js';
 import { libraryFacts } from '../../tensorflow/install/facts.js';
+import { featureNetwork, isNetwork, locateNetwork } from '../../tensorflow/install/feature-network.js';
 import { verifyLibrary } from '../../tensorflow/install/install.js';
 import { setupWith } from '../../tensorflow/install/platform.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
@@ -23,9 +24,19 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
   const { bold, red } = new Chalk({ level: usesColor(stdout, env) ? 1 : 0 });
   const library = libraryFacts({ env });
   const damage = library.found === undefined ? [] : await verifyLibrary(library.found);
+  const network = locateNetwork(env);
   // What is damaged may end the process that loads it.
   const engine = damage.length === 0 ? await engineReport() : undefined;
-  const problems =
+  const networkProblems =
+    network === undefined || (await isNetwork(network))
+      ? []
+      : [
+          {
+            message: `${network} is not ${featureNetwork.name}: its SHA-256 is another.`,
+            remedy: `Run \`${setupWith('--features')}\`, which fetches it again.`,
+          },
+        ];
+  const ofEngine =
     engine?.kind === 'wasm' && env.PIPELINE_BACKEND === 'wasm'
       ? []
       : unique([
@@ -36,6 +47,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
           })),
           ...(engine?.problems ?? []),
         ]);
+  const problems = [...ofEngine, ...networkProblems];
   const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
   const findings: Finding[] = [
     { label: 'Node', value: `${process.version}, ${process.platform} ${process.arch}` },
@@ -50,6 +62,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
       value: library.suited === undefined ? 'nothing' : `${library.suited.build}: ${library.suited.reason}`,
     },
     { label: 'TensorFlow', value: libraryLine(library) },
+    { label: 'Features', value: networkLine(network) },
     ...(engine === undefined ? [] : engineFindings(engine)),
     { label: 'Runs', value: `${shortPath(runsRoot)}, ${formatBytes(await freeSpace(runsRoot))} free` },
   ];
@@ -101,6 +114,13 @@ function libraryLine({ found, pinnedVersion }: ReturnType<typeof libraryFacts>):
   if (found === undefined) return `not set up (${pinnedVersion} is needed)`;
   const size = found.bytes === undefined ? '' : `, ${formatBytes(found.bytes)}`;
   return `${found.version}, ${found.build} build${size}, ${shortPath(found.directory)}`;
+}
+
+function networkLine(path: string | undefined): string {
+  const { name, bytes } = featureNetwork;
+  return path === undefined
+    ? `${name} is fetched when a pipeline needs it, or now by \`${setupWith('--features')}\``
+    : `${name}, ${formatBytes(bytes)}, ${shortPath(path)}`;
 }
 
 /** Free bytes on the disk that holds a folder, or would hold it. */

@@ -2,8 +2,7 @@ import { counted } from '../../base/format.js';
 import { code } from '../../runner/diagnostics.js';
 import { autoencoderFacts, nearestMultiples } from '../autoencoder/checks.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
-
-const latentMetric = 'latentFrechetDistance';
+import { isOfFeatures, latentMetric, networkFor } from './figures.js';
 
 /** Rejects a second reference: a stage or a file, not both. */
 export const referenceIsWrittenOnce: StageCheck<'evaluate'> = ({ id, config }, context) => {
@@ -19,7 +18,7 @@ export const referenceIsWrittenOnce: StageCheck<'evaluate'> = ({ id, config }, c
 
 /** Every figure has the network, and what it is compared with. */
 export const metricsHaveWhatTheyNeed: StageCheck<'evaluate'> = ({ id, config }, context) => {
-  const { metrics, inceptionFile, autoencoder, reference, referenceFile } = config;
+  const { metrics, features, inceptionFile, autoencoder, reference, referenceFile } = config;
   for (const [i, metric] of metrics.entries()) {
     const needs = (key: string, what: string) => {
       context.report(id, {
@@ -31,8 +30,13 @@ export const metricsHaveWhatTheyNeed: StageCheck<'evaluate'> = ({ id, config }, 
     };
     if (metric === latentMetric && autoencoder === undefined)
       needs('autoencoder', 'the stage whose latents are compared');
-    if (metric !== latentMetric && inceptionFile === undefined)
-      needs('inceptionFile', "the ADM evaluator's network");
+    if (networkFor(metric, config) === 'inception' && inceptionFile === undefined)
+      needs(
+        'inceptionFile',
+        features && isOfFeatures(metric)
+          ? `the network of ${code('features: inception')}`
+          : "the ADM evaluator's network",
+      );
     if (metric !== 'inceptionScore' && reference === undefined && referenceFile === undefined)
       needs('reference', 'something to compare with');
     if (metric !== latentMetric && reference !== undefined && latentsOf(context, reference))
@@ -54,10 +58,11 @@ function latentsOf(context: CheckContext, id: string) {
 /** Keys that serve a figure which is not asked for. */
 export const evaluationKeysMatter: StageCheck<'evaluate'> = ({ id, config }, context) => {
   const usesLatents = config.metrics.includes(latentMetric);
-  const usesInception = config.metrics.some((metric) => metric !== latentMetric);
+  const usesInception = config.metrics.some((metric) => networkFor(metric, config) === 'inception');
   const needed = {
     autoencoder: usesLatents,
     latentGrid: usesLatents,
+    features: config.metrics.some(isOfFeatures),
     inceptionFile: usesInception,
     inceptionSha256: usesInception,
   };

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { canonicalName } from '../../data/images/class-names.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import type { LatentDataset } from '../../data/latents/dataset.js';
 import { NpzFile } from '../../formats/npz.js';
@@ -20,11 +22,19 @@ export interface ImageSet {
   readonly name: string;
   readonly holds: 'images' | 'latents';
   readonly count: number;
+  /** Class of every image, where that is known. */
+  readonly labels?: SetLabels;
   /** Text on which its content depends: the same text, the same images. */
   readonly identity: string;
   /** Reads batches from the image numbered `first` to the last one. */
   readonly batches: (first: number, size: number) => AsyncIterable<SetBatch>;
   readonly close: () => Promise<void>;
+}
+
+/** Classes of images: their numbers, and the classes' names where there are any. */
+interface SetLabels {
+  readonly numbers: Int32Array;
+  readonly names?: readonly string[];
 }
 
 /** The images, or latents, that a stage left. */
@@ -34,7 +44,12 @@ export async function openStageSet(id: string, context: StageContext): Promise<I
     return latentSet(id, await openLatents(id, context), fingerprint);
   if (kind === 'images') return datasetSet(id, await openImages(id, context), fingerprint);
   const path = join(directory, 'samples.npz');
-  return npzSet(await NpzFile.open(path), path, fingerprint);
+  const set = await npzSet(await NpzFile.open(path), path, fingerprint);
+  const index = JSON.parse(await readFile(join(directory, 'samples.json'), 'utf8')) as {
+    readonly classes: readonly string[];
+    readonly labels: readonly number[];
+  };
+  return { ...set, labels: { numbers: Int32Array.from(index.labels), names: index.classes } };
 }
 
 /** The images of an `.npz`; nothing where it holds none. */
@@ -45,8 +60,35 @@ export async function openFileSet(path: string): Promise<ImageSet | undefined> {
   return undefined;
 }
 
+/**
+ * Classes of two sets, such that those of equal texts are the same: by name where both have names, otherwise by number.
+ *
+ * @throws UserError `labels-missing`
+ */
+export function comparedLabels(
+  rows: ImageSet,
+  set: ImageSet,
+): { readonly rows: readonly string[]; readonly set: readonly string[] } {
+  const isNamed = rows.labels?.names !== undefined && set.labels?.names !== undefined;
+  const textsOf = ({ name, labels }: ImageSet): readonly string[] => {
+    if (labels === undefined)
+      throw new UserError({
+        code: 'labels-missing',
+        message: `${name}: classAgreement needs the class of every image; there are none.`,
+        remedy:
+          'Write them as `arr_1`, integers [count], with numpy.savez(path, images, labels), or leave the figure out.',
+      });
+    return Array.from(labels.numbers, (label) =>
+      isNamed ? canonicalName(labels.names![label] ?? `${label}`) : `${label}`,
+    );
+  };
+  return { rows: textsOf(rows), set: textsOf(set) };
+}
+
 /** Name of the images in an `.npz`, as `numpy.savez` gives it to a lone array. */
 const imagesKey = 'arr_0';
+/** Name of the images' classes, as ADM's sampling script saves them beside the images. */
+const labelsKey = 'arr_1';
 
 async function npzSet(npz: NpzFile, path: string, fingerprint?: string): Promise<ImageSet> {
   try {
@@ -59,10 +101,12 @@ async function npzSet(npz: NpzFile, path: string, fingerprint?: string): Promise
         message: `${path}: \`${imagesKey}\` must hold images, uint8 [count, height, width, 3]; it is ${dtype} [${shape.join(', ')}].`,
         remedy: 'Write it with numpy.savez(path, images), as the ADM evaluator reads it.',
       });
+    const labels = npz.names.includes(labelsKey) ? await npz.read(labelsKey) : undefined;
     return {
       name: path,
       holds: 'images',
       count,
+      ...(labels?.data.length === count && { labels: { numbers: Int32Array.from(labels.data, Number) } }),
       identity,
       batches: async function* (first, size) {
         for await (const rows of npz.rows(imagesKey, size, first))
@@ -82,6 +126,7 @@ function datasetSet(name: string, images: ImageDataset, identity: string): Image
     name,
     holds: 'images',
     count,
+    labels: { numbers: images.labels, names: images.classes },
     identity,
     batches: (first, size) =>
       portions(first, count, size, async (start, rows) => {

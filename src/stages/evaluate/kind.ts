@@ -9,6 +9,7 @@ import {
   metricsHaveWhatTheyNeed,
   referenceIsWrittenOnce,
 } from './checks.js';
+import { networkFor } from './figures.js';
 
 export const stage: ShownKind<EvaluateConfig> = {
   name: 'evaluate',
@@ -17,19 +18,26 @@ export const stage: ShownKind<EvaluateConfig> = {
     'fid',
     'sfid',
     'inceptionScore',
+    'frechetDistance',
+    'kernelDistance',
+    'kernelDistanceError',
     'precision',
     'recall',
+    'classAgreement',
     'latentFrechetDistance',
     'samples',
     'referenceImages',
   ],
   headlines: [
     { name: 'fid', better: 'less' },
+    { name: 'frechetDistance', better: 'less' },
+    { name: 'kernelDistance', better: 'less' },
     { name: 'latentFrechetDistance', better: 'less' },
     { name: 'sfid', better: 'less' },
     { name: 'inceptionScore', better: 'more' },
     { name: 'precision', better: 'more' },
     { name: 'recall', better: 'more' },
+    { name: 'classAgreement', better: 'more' },
   ],
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
@@ -47,6 +55,11 @@ export const stage: ShownKind<EvaluateConfig> = {
     evaluatedImagesAreEncoded,
     gridFitsLatents,
   ],
+  // Fetched before anything runs: not after a night of training, on a machine that has no network.
+  check: async (config) => {
+    if (config.metrics.every((metric) => networkFor(metric, config) !== 'efficientnet')) return;
+    await (await import('../../tensorflow/install/feature-network.js')).obtainNetwork();
+  },
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

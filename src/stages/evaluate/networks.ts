@@ -1,10 +1,14 @@
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInput, sha256Of } from '../../base/input-file.js';
+import { EfficientNet } from '../../metrics/efficientnet.js';
 import { InceptionNetwork, latentFeatures, type Rows } from '../../metrics/index.js';
 import type { StageContext, StageOutput } from '../../runner/stage.js';
 import { engineKind, float32, floats, type RuntimeOptions } from '../../tensorflow/index.js';
+import { featureNetwork, obtainNetwork } from '../../tensorflow/install/feature-network.js';
+import type { SetupReport } from '../../tensorflow/install/wheel-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
+import type { NetworkName } from './figures.js';
 import type { ImageSet, SetBatch } from './image-set.js';
 
 /** Features by name, a row an image. */
@@ -12,6 +16,13 @@ export type Features = Readonly<Record<string, Rows>>;
 
 /** Network that turns images into features. Close it after use. */
 export interface FeatureNetwork {
+  readonly name: NetworkName;
+  /** Name of its features that figures other than distances compare. */
+  readonly main: string;
+  /** SHA-256 of its file, where it has one. */
+  readonly sha256?: string;
+  /** Probabilities of classes, where figures need them. */
+  readonly probabilities?: (features: Rows) => Promise<Rows>;
   /** Text on which its features depend, beside the images. */
   readonly identity: string;
   /** Numbers of each kind of feature. */
@@ -23,18 +34,16 @@ export interface FeatureNetwork {
 /** A side of the images that the network is tried on. */
 const triedSide = 64;
 
-/** The Inception network of a file, with what else can be asked of it. */
-export interface OpenInception extends FeatureNetwork {
-  readonly sha256: string;
-  readonly probabilities: (features: Rows) => Promise<Rows>;
-}
-
-/** @throws UserError `inception-invalid`, `inception-checksum`, `native-needed` */
+/**
+ * The Inception network of a file.
+ *
+ * @throws UserError `inception-invalid`, `inception-checksum`, `native-needed`
+ */
 export async function openInception(
   path: string,
   sha256: string | undefined,
   runtime: RuntimeOptions,
-): Promise<OpenInception> {
+): Promise<FeatureNetwork> {
   if (engineKind() !== 'native')
     throw new UserError({
       code: 'native-needed',
@@ -59,6 +68,8 @@ export async function openInception(
     const blank = { shape: [1, triedSide, triedSide, 3], data: new Uint8Array(triedSide ** 2 * 3) } as const;
     const widths = widthsOf(await features(blank));
     return {
+      name: 'inception',
+      main: 'pooled',
       identity: `inception ${found}`,
       sha256: found,
       widths,
@@ -72,6 +83,30 @@ export async function openInception(
   }
 }
 
+/**
+ * EfficientNet-Lite0 with its public weights of ImageNet, fetched where they are not yet there.
+ *
+ * @throws UserError `network-download-failed`
+ */
+export async function openEfficientNet(
+  runtime: RuntimeOptions,
+  report: SetupReport,
+  signal: AbortSignal,
+): Promise<FeatureNetwork> {
+  const network = await EfficientNet.open(await obtainNetwork(report, signal), runtime);
+  return {
+    name: 'efficientnet',
+    main: 'efficientnet',
+    sha256: featureNetwork.sha256,
+    identity: `efficientnet ${featureNetwork.sha256}`,
+    widths: { efficientnet: EfficientNet.width },
+    features: async ({ shape, data }) => ({
+      efficientnet: (await network.run(shape, data as Uint8Array)).pooled,
+    }),
+    close: () => network.close(),
+  };
+}
+
 /** The encoder of an `autoencoder` stage, and what is taken of its latents. */
 export async function openLatentNetwork(
   { directory, fingerprint }: StageOutput,
@@ -80,6 +115,8 @@ export async function openLatentNetwork(
 ): Promise<FeatureNetwork> {
   const autoencoder = await Autoencoder.open(directory, runtime);
   return {
+    name: 'latents',
+    main: 'latent',
     identity: `latents ${fingerprint} ${grid}`,
     widths: { latent: 2 * autoencoder.config.latentChannels * grid ** 2 },
     features: async ({ shape, data }, holds) => {

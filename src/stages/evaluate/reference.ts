@@ -3,6 +3,7 @@ import { UserError } from '../../base/errors.js';
 import type { EvaluateConfig } from '../../generated/index.js';
 import type { StageContext } from '../../runner/stage.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
+import { comparesImages, networkOf } from './figures.js';
 import { covarianceNames, type MeanName, readStatistics, type Statistics } from './statistics-file.js';
 
 /** Reference of a comparison: images, statistics of images, or both. Close it after use. */
@@ -37,12 +38,13 @@ export class Reference {
         message: `${path}: it has neither images (\`arr_0\`) nor statistics (\`mu\` and \`sigma\`).`,
         remedy: 'Give an .npz as the ADM evaluator reads it.',
       });
-    if (images === undefined && metrics.includes('precisionRecall'))
-      throw imagesMissing(path, 'precisionRecall', 'needs the images themselves (`arr_0`)');
+    const ofImages = metrics.find((metric) => comparesImages.has(metric));
+    if (images === undefined && ofImages !== undefined)
+      throw imagesMissing(path, ofImages, 'needs the images themselves (`arr_0`)');
     // Images that no figure needs are not looked at.
     const needed =
-      metrics.includes('precisionRecall') ||
-      distances.some(({ metric, mean }) => metrics.includes(metric) && !statistics[mean]);
+      ofImages !== undefined ||
+      distancesOf(config).some(({ metric, mean }) => metrics.includes(metric) && !statistics[mean]);
     if (needed) return new Reference(path, images, statistics);
     await images?.close();
     return new Reference(path, undefined, statistics);
@@ -81,9 +83,21 @@ function imagesMissing(path: string, name: string, problem: string): UserError {
   });
 }
 
+interface Distance {
+  readonly metric: EvaluateConfig['metrics'][number];
+  readonly feature: string;
+  readonly mean: MeanName;
+}
+
 /** Names of distances, by the features that they compare and the name of their mean in a statistics file. */
-export const distances = [
+export const distancesOf = (config: EvaluateConfig): readonly Distance[] => [
   { metric: 'fid', feature: 'pooled', mean: 'mu' },
   { metric: 'sfid', feature: 'spatial', mean: 'mu_s' },
+  {
+    metric: 'frechetDistance',
+    ...(networkOf(config) === 'inception'
+      ? ({ feature: 'pooled', mean: 'mu' } as const)
+      : ({ feature: 'efficientnet', mean: 'mu_efficientnet' } as const)),
+  },
   { metric: 'latentFrechetDistance', feature: 'latent', mean: 'mu_latent' },
-] as const;
+];

@@ -9,16 +9,20 @@ import {
   computeFrechetDistance,
   inceptionScore,
   type Rows,
+  storedClassAgreement,
+  storedKernelDistance,
   storedPrecisionRecall,
   type StoredRows,
 } from '../../metrics/index.js';
 import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
+import type { SetupEvent } from '../../tensorflow/install/wheel-source.js';
 import { onEngine } from '../shared/engine.js';
 import { sharedOut } from '../shared/workers.js';
 import { type FeatureOptions, StoredFeatures } from './feature-store.js';
-import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
-import { type FeatureNetwork, openInception, type OpenInception, openLatentNetwork } from './networks.js';
-import { distances, Reference } from './reference.js';
+import { comparedLabels, type ImageSet, openFileSet, openStageSet } from './image-set.js';
+import { isOfFeatures, networkFor, type NetworkName, networkOf } from './figures.js';
+import { type FeatureNetwork, openEfficientNet, openInception, openLatentNetwork } from './networks.js';
+import { distancesOf, Reference } from './reference.js';
 import { type MeanName, type Statistics, writeStatistics } from './statistics-file.js';
 
 const progressEveryMs = 100;
@@ -69,8 +73,7 @@ export class EvaluateJob {
     await this.withSets(async (samples, reference) => {
       this.plan(samples, reference);
       const sets = [samples, ...(reference?.images ? [reference.images] : [])];
-      for (const open of [this.usesLatents && this.openLatents, this.usesInception && this.openInception]) {
-        if (open === false) continue;
+      for (const open of this.networks()) {
         const network = await open();
         try {
           this.wantedOf(network, reference);
@@ -107,48 +110,28 @@ export class EvaluateJob {
   private plan(samples: ImageSet, reference: Reference | undefined): void {
     const sides = samples.count + (reference?.images?.count ?? 0);
     this.done = 0;
-    this.total = sides * (Number(this.usesLatents) + Number(this.usesInception));
+    this.total = sides * this.networks().length;
     if (this.config.metrics.includes('precisionRecall')) this.total += 2 * sides;
+    if (this.config.metrics.includes('classAgreement')) this.total += samples.count;
   }
 
   private async compare(samples: ImageSet, reference: Reference | undefined): Promise<StageEvent[]> {
-    const { config, context, runtime } = this;
-    const wanted = new Set(config.metrics);
+    const { config } = this;
     this.plan(samples, reference);
     const facts: Record<string, string> = {};
-    if (this.usesLatents) {
-      const network = await this.openLatents();
-      try {
-        await this.distancesBy(network, samples, reference);
-      } finally {
-        await network.close();
-      }
-    }
-    if (this.usesInception) {
-      const network = await this.openInception();
-      facts.inceptionSha256 = network.sha256;
+    if (config.metrics.some(isOfFeatures)) facts.features = networkOf(config);
+    for (const open of this.networks()) {
+      const network = await open();
       try {
         const stored = await this.distancesBy(network, samples, reference);
-        if (wanted.has('inceptionScore'))
+        if (network.sha256 !== undefined) facts[`${network.name}Sha256`] = network.sha256;
+        if (network.probabilities && config.metrics.includes('inceptionScore'))
           this.figures.inceptionScore = await storedInceptionScore(
             stored.samples.rows('pooled'),
             network.probabilities,
           );
-        if (wanted.has('precisionRecall'))
-          Object.assign(
-            this.figures,
-            await storedPrecisionRecall(
-              stored.reference!.rows('pooled'),
-              stored.samples.rows('pooled'),
-              runtime,
-              {
-                onRows: (rows) => {
-                  context.signal.throwIfAborted();
-                  this.count(rows);
-                },
-              },
-            ),
-          );
+        if (network.name === networkOf(config))
+          await this.compareFeatures(network, stored, samples, reference);
       } finally {
         await network.close();
       }
@@ -156,37 +139,72 @@ export class EvaluateJob {
     return this.finish(samples, reference, facts);
   }
 
-  private get usesLatents(): boolean {
-    return this.config.metrics.includes('latentFrechetDistance');
+  /** Figures of the chosen network's features, beside distances of their statistics. */
+  private async compareFeatures(
+    { main }: FeatureNetwork,
+    stored: { readonly samples: StoredFeatures; readonly reference?: StoredFeatures },
+    samples: ImageSet,
+    reference: Reference | undefined,
+  ): Promise<void> {
+    const wanted = new Set(this.config.metrics);
+    const own = stored.samples.rows(main);
+    const others = () => stored.reference!.rows(main);
+    const onRows = (rows: number) => {
+      this.context.signal.throwIfAborted();
+      this.count(rows);
+    };
+    if (wanted.has('kernelDistance')) {
+      for (const set of [samples, reference!.images!])
+        if (set.count < 2) throw tooFew('kernelDistance', set, 2);
+      const { distance, error } = await storedKernelDistance(
+        own,
+        others(),
+        this.runtime,
+        this.context.signal,
+      );
+      this.figures.kernelDistance = distance;
+      if (error !== undefined) this.figures.kernelDistanceError = error;
+    }
+    if (wanted.has('precisionRecall'))
+      Object.assign(this.figures, await storedPrecisionRecall(others(), own, this.runtime, { onRows }));
+    if (wanted.has('classAgreement'))
+      this.figures.classAgreement = await storedClassAgreement(
+        own,
+        others(),
+        comparedLabels(samples, reference!.images!),
+        this.runtime,
+        { onRows },
+      );
   }
 
-  private get usesInception(): boolean {
-    return this.config.metrics.some((metric) => metric !== 'latentFrechetDistance');
+  /** Openers of the networks that figures need, one after the other. */
+  private networks(): (() => Promise<FeatureNetwork>)[] {
+    const { config, context, runtime } = this;
+    const { pipelineDirectory, signal } = context;
+    const openers: Readonly<Record<NetworkName, () => Promise<FeatureNetwork>>> = {
+      latents: () => openLatentNetwork(context.input(config.autoencoder!), config.latentGrid, runtime),
+      efficientnet: () => openEfficientNet(runtime, this.tellOfSetup, signal),
+      inception: () =>
+        openInception(resolve(pipelineDirectory, config.inceptionFile!), config.inceptionSha256, runtime),
+    };
+    const needed = new Set(config.metrics.map((metric) => networkFor(metric, config)));
+    const names = (['latents', 'efficientnet', 'inception'] as const).filter((name) => needed.has(name));
+    return names.map((name) => openers[name]);
   }
+
+  private readonly tellOfSetup = (event: SetupEvent): void => {
+    if (event.type === 'step') this.notices.push({ type: 'notice', level: 'info', message: event.message });
+  };
 
   /** Figures are computed in float32, whatever the precision of other stages. */
   private get runtime(): StageContext['runtime'] {
     return { ...this.context.runtime, precision: 'float32' };
   }
 
-  private readonly openLatents = (): Promise<FeatureNetwork> => {
-    const { autoencoder, latentGrid } = this.config;
-    return openLatentNetwork(this.context.input(autoencoder!), latentGrid, this.runtime);
-  };
-
-  private readonly openInception = (): Promise<OpenInception> => {
-    const { inceptionFile, inceptionSha256 } = this.config;
-    return openInception(
-      resolve(this.context.pipelineDirectory, inceptionFile!),
-      inceptionSha256,
-      this.runtime,
-    );
-  };
-
   /** Distances that are wanted of a network's features. */
   private wantedOf(network: FeatureNetwork, reference: Reference | undefined) {
     const { metrics } = this.config;
-    const wanted = distances.filter(
+    const wanted = distancesOf(this.config).filter(
       ({ metric, feature }) => metrics.includes(metric) && feature in network.widths,
     );
     for (const { feature, mean } of wanted) reference?.mustFit(mean, network.widths[feature]!);
@@ -289,6 +307,14 @@ export class EvaluateJob {
     this.told = Math.max(this.told, Math.min(this.done, this.total));
     this.tell({ type: 'progress', done: this.told, total: this.total, unit: 'images' });
   }
+}
+
+function tooFew(metric: string, { name, count }: ImageSet, least: number): UserError {
+  return new UserError({
+    code: 'images-too-few',
+    message: `${name}: ${metric} needs ${least} images at least; it has ${count}.`,
+    remedy: 'Draw more samples, or leave the figure out.',
+  });
 }
 
 /** Size of a split, as the ADM evaluator has it; the last split may be smaller. */

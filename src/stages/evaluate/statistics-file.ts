@@ -5,8 +5,13 @@ import type { FeatureStatistics } from '../../metrics/index.js';
 /** Mean and covariance without the number of samples that they are of. */
 export type Statistics = Omit<FeatureStatistics, 'count'>;
 
-/** Names of the covariance that belongs to each mean, as the ADM evaluator has them; the last pair is ours. */
-export const covarianceNames = { mu: 'sigma', mu_s: 'sigma_s', mu_latent: 'sigma_latent' } as const;
+/** Names of the covariance that belongs to each mean, as the ADM evaluator has them; the last two pairs are ours. */
+export const covarianceNames = {
+  mu: 'sigma',
+  mu_s: 'sigma_s',
+  mu_efficientnet: 'sigma_efficientnet',
+  mu_latent: 'sigma_latent',
+} as const;
 export type MeanName = keyof typeof covarianceNames;
 
 /**

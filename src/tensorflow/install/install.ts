@@ -6,7 +6,7 @@ import { asUserError, readWholeText, sha256OfFile } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import type { LibraryLocation } from './locate.js';
-import { extractLibraries, obtainWheel } from './obtain-wheel.js';
+import { extractFiles, obtainWheel } from './obtain-wheel.js';
 import {
   damagedFiles,
   folderName,
@@ -57,7 +57,7 @@ async function unpack(staging: string, wheel: Wheel, context: FetchContext): Pro
   report({ type: 'step', message: `fetching ${wheel.filename} (${formatBytes(wheel.bytes)})` });
   const { path, ours } = await obtainWheel(wheel, context);
   report({ type: 'step', message: `unpacking ${wheel.filename}` });
-  const files = await extractLibraries(path, staging, report, signal);
+  const files = await extractFiles(path, staging, report, signal);
   await writeFileWhole(sealPath(staging, wheel), JSON.stringify(files));
   if (ours) await rm(path);
   return files;

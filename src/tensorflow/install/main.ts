@@ -8,15 +8,17 @@ import { UserError } from '../../base/errors.js';
 import { writePlain } from '../../base/files.js';
 import { outliveMissingParser, outliveOutput } from '../../base/outlive-output.js';
 import { type Device, rememberedDeviceFile } from './device-choice.js';
+import { featureNetwork, obtainNetwork } from './feature-network.js';
 import type { LibraryLocation } from './locate.js';
 import { cacheFolder, setupWith } from './platform.js';
 import { setupView } from './setup-view.js';
 import { setupLibrary } from './setup.js';
 
-const usage = `Usage: ${setupWith('[--cpu | --gpu | --auto] [--verify] [--quiet]')}
+const usage = `Usage: ${setupWith('[--cpu | --gpu | --auto] [--features] [--verify] [--quiet]')}
 
 Fetches the native TensorFlow library into a per-user cache (PIPELINE_CACHE moves it).
   --cpu, --gpu   use this build, now and in later set-ups; --auto chooses by the machine again
+  --features     fetch the network of evaluation figures too (17 MB), which is otherwise fetched when a pipeline needs it
   --verify       read the whole library, and fetch it again if it is damaged
   --quiet        print nothing when there is nothing to do
 
@@ -54,8 +56,10 @@ async function main(): Promise<number> {
       signal: interruption.signal,
     });
     if (options.device !== undefined) await remember(options.device);
+    const network = options.features && (await obtainNetwork(view, interruption.signal));
     view.end();
     if (seen.work || !options.quiet) process.stdout.write(`${describe(location)}\n`);
+    if (network) process.stdout.write(`${featureNetwork.name} is ready in ${network}\n`);
     return 0;
   } catch (error) {
     view.end();
@@ -74,15 +78,19 @@ async function main(): Promise<number> {
 }
 
 function parseOptions():
-  { device: Device | undefined; verify: boolean; quiet: boolean; help: boolean } | undefined {
+  | { device: Device | undefined; features: boolean; verify: boolean; quiet: boolean; help: boolean }
+  | undefined {
   const flag = { type: 'boolean', default: false } as const;
   try {
     const { values } = parseArgs({
-      options: { cpu: flag, gpu: flag, auto: flag, verify: flag, quiet: flag, help: { ...flag, short: 'h' } },
+      options: {
+        ...{ cpu: flag, gpu: flag, auto: flag, features: flag, verify: flag, quiet: flag },
+        help: { ...flag, short: 'h' },
+      },
     });
     const devices = (['cpu', 'gpu', 'auto'] as const).filter((device) => values[device]);
     if (devices.length > 1) throw new Error(`choose one of --${devices.join(' and --')}`);
-    return { device: devices[0], verify: values.verify, quiet: values.quiet, help: values.help };
+    return { device: devices[0], ...values };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n`);
     return undefined;

@@ -24,7 +24,7 @@ import * as yauzl from 'yauzl';
 /**
  * Brings a wheel onto this disk, from the first source that has it with the recorded content.
  *
- * @throws UserError `tensorflow-download-failed`, with what was tried and what to do.
+ * @throws UserError `tensorflow-download-failed`, or the context's `failure`, with what was tried and what to do.
  */
 export async function obtainWheel(
   wheel: Wheel,
@@ -65,25 +65,29 @@ async function isWheel(path: string, wheel: Wheel, signal: AbortSignal | undefin
   return (await sha256OfFile(path, signal)) === wheel.sha256;
 }
 
-function downloadFailed(wheel: Wheel, { downloads }: FetchContext, tried: readonly string[]): UserError {
+function downloadFailed(
+  wheel: Wheel,
+  { downloads, command = setupCommand, failure = 'tensorflow-download-failed' }: FetchContext,
+  tried: readonly string[],
+): UserError {
   return new UserError({
-    code: 'tensorflow-download-failed',
+    code: failure,
     message: [
       `${wheel.filename} (${formatBytes(wheel.bytes)}) could not be fetched into ${downloads}. Tried:`,
       ...tried.map((each) => `  - ${each}`),
     ].join('\n'),
     remedy: [
       'Do one of these:',
-      `  - connect to a network and run \`${setupCommand}\` again: it continues where it stopped;`,
-      `  - name an index that this machine reaches: PIP_INDEX_URL=ADDRESS ${setupCommand}`,
+      `  - connect to a network and run \`${command}\` again: it continues where it stopped;`,
+      `  - name an index that this machine reaches: PIP_INDEX_URL=ADDRESS ${command}`,
       `  - download the file elsewhere (https://pypi.org/project/${wheel.package}/${wheel.version}/#files), copy it into a folder`,
-      `    here, and run: PIPELINE_WHEELS=FOLDER ${setupCommand}`,
+      `    here, and run: PIPELINE_WHEELS=FOLDER ${command}`,
     ].join('\n'),
   });
 }
 
 /** Files, of a wheel's thousands, that a program without Python needs. */
-const wanted = [
+const libraries: readonly RegExp[] = [
   /^tensorflow\/libtensorflow_(?:cc|framework)\.(?:so\.2|2\.dylib)$/,
   /^nvidia\/\w+\/lib\/[^/]+\.so(?:\.\d+)*$/,
   // XLA compiles with these; TensorFlow looks for them beside itself.
@@ -92,16 +96,17 @@ const wanted = [
 ];
 
 /**
- * Unpacks the libraries of a wheel into a folder, synced to the disk, in the places they have in the wheel.
- * Memory use does not depend on their size.
+ * Unpacks files of a wheel, its libraries by default, into a folder, synced to the disk, in the places they have in the
+ * wheel. Memory use does not depend on their size.
  *
- * @returns what was written, with sizes and hashes. Empty when the wheel holds no library.
+ * @returns what was written, with sizes and hashes. Empty when the wheel holds no such file.
  */
-export async function extractLibraries(
+export async function extractFiles(
   wheel: string,
   directory: string,
   report: SetupReport,
   signal: AbortSignal | undefined,
+  wanted = libraries,
 ): Promise<UnpackedFile[]> {
   const zip = await openZip(wheel);
   try {

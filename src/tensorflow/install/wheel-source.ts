@@ -18,6 +18,10 @@ export interface FetchContext {
   readonly env: NodeJS.ProcessEnv;
   readonly report: SetupReport;
   readonly signal: AbortSignal | undefined;
+  /** Command that fetches it, for the error where that fails. Default: that of the native library. */
+  readonly command?: string;
+  /** Code of that error. */
+  readonly failure?: string;
 }
 
 export interface FetchedWheel {

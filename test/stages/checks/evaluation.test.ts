@@ -21,6 +21,9 @@ it.each([
   'samples: sample, metrics: [inceptionScore], inceptionFile: g.pb',
   'samples: sample, reference: latents, autoencoder: autoencoder, metrics: [latentFrechetDistance]',
   'samples: sample, reference: images, autoencoder: autoencoder, metrics: [fid, latentFrechetDistance], inceptionFile: g.pb, latentGrid: 8',
+  'samples: sample, reference: images, metrics: [frechetDistance, kernelDistance, precisionRecall, classAgreement]',
+  'samples: sample, reference: images, metrics: [kernelDistance], features: inception, inceptionFile: g.pb',
+  'samples: sample, reference: images, metrics: [fid, kernelDistance], features: efficientnet, inceptionFile: g.pb',
 ])('takes %s', async (keys) => {
   expect(await problems(keys)).toEqual([]);
 });
@@ -48,6 +51,19 @@ it.each([
     'samplesFile',
   ],
   ['reference: train, metrics: [fid], inceptionFile: g.pb', 'wrong-stage-kind', 'train'],
+  ['metrics: [frechetDistance]', 'missing-key', 'frechetDistance'],
+  ['reference: images, metrics: [kernelDistance], features: inception', 'missing-key', 'kernelDistance'],
+  ['reference: latents, metrics: [classAgreement]', 'latents-not-images', 'latents'],
+  [
+    'reference: images, metrics: [kernelDistance], features: efficientnet, inceptionFile: g.pb',
+    'no-effect',
+    'g.pb',
+  ],
+  [
+    'reference: images, metrics: [latentFrechetDistance], autoencoder: autoencoder, features: efficientnet',
+    'no-effect',
+    'efficientnet',
+  ],
   ['reference: images, metrics: [fod], inceptionFile: g.pb', 'unknown-value', 'fod'],
 ])('refuses %s', async (keys, code, at) => {
   expect(await problems(`samples: sample, ${keys}`)).toEqual([[code, at]]);

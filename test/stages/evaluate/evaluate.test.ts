@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NpzFile, writeNpz } from '../../../src/formats/npz.js';
 import type { EvaluateConfig } from '../../../src/generated/index.js';
 import { withDefaults } from '../../../src/runner/schema/defaults.js';
 import { readSchema } from '../../../src/runner/schema/schema.js';
 import { stage } from '../../../src/stages/evaluate/kind.js';
+import { EfficientNet } from '../../../src/metrics/efficientnet.js';
+import { frechetDistance, precisionRecall, type Rows, statisticsOf } from '../../../src/metrics/index.js';
+import { obtainNetwork } from '../../../src/tensorflow/install/feature-network.js';
 import { locateLibrary } from '../../../src/tensorflow/install/locate.js';
+import { cacheFolder } from '../../../src/tensorflow/install/platform.js';
 import { runStage } from '../../support/run-stage.js';
 import { SampleBench } from '../../support/sample-stage.js';
 import { tinyInception } from '../../support/tiny-inception.js';
@@ -17,16 +21,22 @@ const side = 6;
 let folder: string;
 let graph: string;
 
+const commonCache = cacheFolder();
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'evaluate-'));
+  const network = await obtainNetwork();
   // The library stays where it is; features go elsewhere.
   vi.stubEnv('PIPELINE_TENSORFLOW', dirname(locateLibrary()!.cc));
   vi.stubEnv('PIPELINE_CACHE', join(folder, 'cache'));
+  const copied = join(folder, 'cache', relative(commonCache, network));
+  await mkdir(dirname(copied), { recursive: true });
+  await copyFile(network, copied);
   graph = join(folder, 'graph.pb');
   await writeFile(graph, tinyInception());
   await writeImages('samples.npz', 40, 3);
   await writeImages('reference.npz', 30, 5);
-});
+}, 300_000);
 
 afterAll(async () => {
   vi.unstubAllEnvs();
@@ -43,10 +53,12 @@ function imagesOf(count: number, seed: number): Uint8Array {
   });
 }
 
-async function writeImages(name: string, count: number, seed: number, height = side): Promise<string> {
-  const data = imagesOf(count, seed).subarray(0, count * height * side * 3);
+async function writeImages(name: string, count: number, seed: number, labels?: Int32Array): Promise<string> {
   const path = join(folder, name);
-  await writeNpz(path, [{ name: 'arr_0', dtype: 'u1', shape: [count, height, side, 3], data }]);
+  await writeNpz(path, [
+    { name: 'arr_0', dtype: 'u1', shape: [count, side, side, 3], data: imagesOf(count, seed) },
+    ...(labels ? [{ name: 'arr_1', dtype: 'i4', shape: [count], data: labels } as const] : []),
+  ]);
   return path;
 }
 
@@ -152,6 +164,100 @@ describe('the Inception figures', () => {
     const last = await evaluate(config);
     expect(last.events.find(({ type }) => type === 'progress')).toMatchObject({ done: 40 });
     vi.stubEnv('PIPELINE_CACHE', join(folder, 'cache'));
+  });
+});
+
+describe('figures of the features of a public network', () => {
+  const metrics = ['frechetDistance', 'kernelDistance', 'precisionRecall', 'classAgreement'];
+
+  /** The unbiased estimate by its definition, in float64. */
+  const discrepancy = (a: Rows, b: Rows): number => {
+    const kernel = (x: Rows, i: number, y: Rows, j: number) => {
+      let product = 0;
+      for (let k = 0; k < x.width; k++) product += x.data[i * x.width + k]! * y.data[j * x.width + k]!;
+      return (product / x.width + 1) ** 3;
+    };
+    const mean = (x: Rows, y: Rows) => {
+      let sum = 0;
+      for (let i = 0; i < x.count; i++)
+        for (let j = 0; j < y.count; j++) if (x !== y || i !== j) sum += kernel(x, i, y, j);
+      return sum / (x.count * (x === y ? y.count - 1 : y.count));
+    };
+    return mean(a, a) + mean(b, b) - 2 * mean(a, b);
+  };
+
+  it('are those of their definitions', async () => {
+    const labels = (count: number) => Int32Array.from({ length: count }, (_, i) => i % 3);
+    await writeImages('classes.npz', 40, 3, labels(40));
+    await writeImages('reference-classes.npz', 30, 5, labels(30));
+    const { summary, directory } = await evaluate({
+      ...{ samplesFile: 'classes.npz', referenceFile: 'reference-classes.npz' },
+      ...{ inceptionFile: undefined, metrics },
+    });
+    const network = await EfficientNet.open(await obtainNetwork(), { device: 'cpu', threads: 1 });
+    const [own, other] = [
+      (await network.run([40, side, side, 3], imagesOf(40, 3))).pooled,
+      (await network.run([30, side, side, 3], imagesOf(30, 5))).pooled,
+    ];
+    await network.close();
+    // Other batches round the last bits of float32 otherwise.
+    const close = { relative: 1e-4 };
+    expect(summary.frechetDistance).toBeAllclose(
+      frechetDistance(statisticsOf(own), statisticsOf(other)),
+      close,
+    );
+    expect(summary.kernelDistance).toBeAllclose(discrepancy(own, other), close);
+    expect(summary.kernelDistanceError).toBeGreaterThan(0);
+    expect(summary).toMatchObject(precisionRecall(other, own));
+    expect(summary.classAgreement).toBeGreaterThan(0);
+    expect(JSON.parse(await readFile(join(directory, 'evaluation.json'), 'utf8'))).toMatchObject({
+      features: 'efficientnet',
+      efficientnetSha256: expect.stringMatching(/^579344248a93e/) as string,
+    });
+  });
+
+  it('are 0, 1 and 1 against itself, where every image finds its own class nearest', async () => {
+    // Two images, 20 times each.
+    const one = imagesOf(2, 3);
+    const data = new Uint8Array(40 * side * side * 3);
+    for (let i = 0; i < 20; i++) data.set(one, i * one.length);
+    const labels = Int32Array.from({ length: 40 }, (_, i) => i % 2);
+    await writeNpz(join(folder, 'two.npz'), [
+      { name: 'arr_0', dtype: 'u1', shape: [40, side, side, 3], data },
+      { name: 'arr_1', dtype: 'i4', shape: [40], data: labels },
+    ]);
+    const { summary } = await evaluate({
+      ...{ samplesFile: 'two.npz', referenceFile: 'two.npz', inceptionFile: undefined, metrics },
+    });
+    expect(summary.frechetDistance).toBeAllclose(0, { absolute: 1e-6 });
+    // Unbiased: below 0 for a set and itself.
+    expect(summary.kernelDistance).toBeLessThan(0);
+    expect(summary).toMatchObject({ precision: 1, recall: 1, classAgreement: 1 });
+  });
+
+  it('are of the Inception network where that is chosen', async () => {
+    const keys = { referenceFile: 'reference.npz', metrics: ['fid', ...metrics.slice(0, 3)] };
+    const { summary } = await evaluate(keys);
+    expect(summary.frechetDistance).toBe(summary.fid);
+    expect(summary.precision).toBeAllclose(expected.precision, close);
+    const other = await evaluate({ ...keys, features: 'efficientnet' });
+    expect(other.summary.fid).toBe(summary.fid);
+    expect(other.summary.frechetDistance).not.toBe(summary.fid);
+    expect(other.summary.kernelDistance).not.toBe(summary.kernelDistance);
+  });
+
+  it.each([
+    [['classAgreement'], 'reference.npz', 'labels-missing', /samples\.npz: classAgreement/],
+    [['kernelDistance'], 'means.npz', 'reference-images-missing', /kernelDistance/],
+  ])('%s cannot be had of %s', async (metrics, referenceFile, code, message) => {
+    await writeNpz(join(folder, 'means.npz'), [
+      { name: 'mu', dtype: 'f8', shape: [9], data: new Float64Array(9) },
+      { name: 'sigma', dtype: 'f8', shape: [9, 9], data: new Float64Array(81) },
+    ]);
+    await expect(evaluate({ referenceFile, metrics })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message) as string,
+    });
   });
 });
 

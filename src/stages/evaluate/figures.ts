@@ -1,0 +1,42 @@
+import type { EvaluateConfig } from '../../generated/index.js';
+
+type Metric = EvaluateConfig['metrics'][number];
+
+/** Figures that ADM's evaluator defines by its own network. */
+const ofInception: ReadonlySet<Metric> = new Set<Metric>(['fid', 'sfid', 'inceptionScore']);
+
+/** Figures of the features of whichever network is chosen. */
+const ofFeatures: ReadonlySet<Metric> = new Set<Metric>([
+  'frechetDistance',
+  'kernelDistance',
+  'precisionRecall',
+  'classAgreement',
+]);
+
+/** Figures for which the images of the reference are needed: statistics of them do not serve. */
+export const comparesImages: ReadonlySet<Metric> = new Set<Metric>([
+  'kernelDistance',
+  'precisionRecall',
+  'classAgreement',
+]);
+
+export const latentMetric = 'latentFrechetDistance';
+
+/** The network whose features are compared: the chosen one; Inception where its file is given; otherwise EfficientNet. */
+export const networkOf = ({
+  features,
+  inceptionFile,
+}: Pick<EvaluateConfig, 'features' | 'inceptionFile'>): NonNullable<EvaluateConfig['features']> =>
+  features ?? (inceptionFile === undefined ? 'efficientnet' : 'inception');
+
+/** True for a figure that some network's features are compared for, beside those that define their own. */
+export const isOfFeatures = (metric: Metric): boolean => ofFeatures.has(metric);
+
+/** Networks that give features. */
+export type NetworkName = 'latents' | 'efficientnet' | 'inception';
+
+/** The network that a figure needs. */
+export function networkFor(metric: Metric, config: EvaluateConfig): NetworkName {
+  if (metric === latentMetric) return 'latents';
+  return ofInception.has(metric) ? 'inception' : networkOf(config);
+}
