@@ -32,6 +32,7 @@ export {
   startEngine,
 } from './engine.js';
 export { matmulRate } from './engine.js';
+export { forgetPeakGpuMemory, type GpuMemory, gpuMemory } from './gpu-memory.js';
 export { forgetPeakMemory, peakMemoryBytes } from './native-memory.js';
 export { fromHost } from './host-tensors.js';
 export { tidy } from './host-tensors.js';

@@ -33,7 +33,13 @@ const root = protobuf.Root.fromJSON({
         Experimental: { fields: { collectiveGroupLeader: { type: 'string', id: 1 } } },
         // A map<string, int32>, which is written as repeated entries.
         DeviceCount: { fields: { key: { type: 'string', id: 1 }, value: { type: 'int32', id: 2 } } },
-        GpuOptions: { fields: { allowGrowth: { type: 'bool', id: 4 } } },
+        GpuOptions: {
+          fields: {
+            allowGrowth: { type: 'bool', id: 4 },
+            experimental: { type: 'GpuExperimental', id: 9 },
+          },
+        },
+        GpuExperimental: { fields: { internalFragmentationFraction: { type: 'double', id: 10 } } },
         GraphOptions: {
           fields: {
             optimizerOptions: { type: 'OptimizerOptions', id: 3 },

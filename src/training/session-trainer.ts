@@ -4,6 +4,7 @@ import {
   type Feed,
   type HostTensor,
   type HostTensors,
+  int32,
   meanOverWorkers,
   type Output,
   scalar,
@@ -51,8 +52,9 @@ export class SessionTrainer implements Trainer {
   readonly parameters: readonly Parameter[];
   private readonly stores: ReadonlyMap<StateGroup, VariableStore>;
   private readonly slots: readonly AdamWSlot[];
-  /** Operations that set averages to the weights, and moments to zero. */
+  /** Operations that set averages to the weights, and moments to `zero`. */
   private readonly fromWeights: readonly bigint[];
+  private readonly zero: Output;
   private traced: TrainingStep | undefined;
   private scale: LossScale | undefined;
 
@@ -90,12 +92,15 @@ export class SessionTrainer implements Trainer {
         ),
       ]),
     );
+    const { graph } = session;
+    this.zero = graph.placeholder('float32', []);
     this.fromWeights = this.slots.flatMap(({ weights, averages, firstMoment, secondMoment }) => [
       ...averages.map((average) => average.assign(weights.read())),
-      // Zeros that followed from constants would be computed beforehand, and kept as long as the session.
-      ...[firstMoment, secondMoment].map((moment) =>
-        moment.assign(session.graph.node('ZerosLike', [weights.read()])),
-      ),
+      // Zeros that follow from constants or shapes are computed beforehand, and kept as long as the session.
+      ...[firstMoment, secondMoment].map((moment) => {
+        const extents = graph.constant(int32([moment.shape.length], Int32Array.from(moment.shape)));
+        return moment.assign(graph.node('Fill', [extents, this.zero]));
+      }),
     ]);
   }
 
@@ -109,7 +114,7 @@ export class SessionTrainer implements Trainer {
 
   async start(weightOf: ValueOf): Promise<void> {
     await this.write('weights', weightOf);
-    await this.session.run([], [], this.fromWeights);
+    await this.session.run([[this.zero, scalar(0)]], [], this.fromWeights);
   }
 
   async step(

@@ -170,6 +170,19 @@ describe('a step', () => {
     900_000,
   );
 
+  test.each([true, false])(
+    'keeps nothing but weights, two moments and an average in the GPU’s memory: XLA %s',
+    async (xla) => {
+      const { memory, weightBytes } = await counts({
+        ...twoBlocks,
+        runtime: { precision: 'bfloat16', xla },
+      });
+      expect(memory!.inUse / weightBytes).toBeGreaterThanOrEqual(4);
+      expect(memory!.inUse / weightBytes).toBeLessThan(4.5);
+    },
+    900_000,
+  );
+
   test('that does not fit the memory ends in one error, which tells how much was wanted', async () => {
     const asked = { ...twoBlocks, batch: 64, runtime: { precision: 'bfloat16' } } satisfies Asked;
     const { exitCode, stderr } = await start('test/gpu/step.ts', [JSON.stringify(asked)], {

@@ -1,5 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { nativeBackend, recordSteps, type RuntimeOptions } from '../../src/tensorflow/index.js';
+import {
+  type GpuMemory,
+  gpuMemory,
+  nativeBackend,
+  recordSteps,
+  type RuntimeOptions,
+} from '../../src/tensorflow/index.js';
+import { sitCost } from '../../src/models/sit/cost.js';
 import { namedModel } from '../../tools/bench/model.js';
 import { forward, trainStep } from '../../tools/bench/workload.js';
 
@@ -10,6 +17,7 @@ export interface Asked {
   /** Blocks; those of the model by default. */
   readonly depth?: number;
   readonly batch: number;
+  readonly recompute?: boolean;
 }
 
 /** What it tells: what the third run launched and copied. */
@@ -25,12 +33,15 @@ export interface Counted {
   readonly batchBytes: number;
   /** Operations that ran on the processor, by kind. */
   readonly onProcessor: readonly string[];
+  /** What the model's weights take, and the GPU's memory after three runs. */
+  readonly weightBytes: number;
+  readonly memory?: GpuMemory | undefined;
 }
 
-const { work, runtime, depth, batch } = JSON.parse(process.argv[2]!) as Asked;
+const { work, runtime, depth, batch, recompute = false } = JSON.parse(process.argv[2]!) as Asked;
 const whole = namedModel('SiT-S/2', 64, 32);
 const model = depth === undefined ? whole : { ...whole, depth, mediators: new Array<number>(depth).fill(64) };
-const step = await { forward, trainStep }[work]({ model, batch, runtime });
+const step = await { forward, trainStep }[work]({ model, batch, runtime, recompute });
 
 const log = `${process.env.FAKE_GPU_LOG!}.${process.pid}`;
 const lines = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n') : ['']);
@@ -45,6 +56,7 @@ for (const line of lines().slice(before)) {
   const counts = counted[what!];
   if (counts !== undefined) counts[name!] = (counts[name!] ?? 0) + (what === 'copy' ? Number(bytes) : 1);
 }
+const memory = gpuMemory();
 const recording = recordSteps(1);
 for (let i = 0; i < 3; i++) await step.run();
 const [stats] = await recording.done;
@@ -57,6 +69,8 @@ const told: Counted = {
   launches: counted.launch!,
   copied: counted.copy!,
   batchBytes: 4 * batch * (images * model.latentSize ** 2 * model.channels + 1),
+  weightBytes: 4 * sitCost(model).parameters,
+  memory,
   onProcessor: [...new Set(onProcessor)].sort(),
 };
 process.stdout.write(JSON.stringify(told));

@@ -19,7 +19,8 @@ const hex = (options: RuntimeOptions, preparation: Partial<Preparation> = {}) =>
  * Bytes by hand, from config.proto and rewriter_config.proto. A field begins with its number times 8, plus 0 for a
  * number or 2 for bytes with a length.
  */
-const allowGrowth = '32022001'; // gpu_options (6) { allow_growth (4): true }
+// gpu_options (6) { allow_growth (4): true, experimental (9) { internal_fragmentation_fraction (10): 1e-5 } }
+const allowGrowth = '320d20014a0951f168e388b5f8e43e';
 const softPlacement = '3801'; // allow_soft_placement (7): true
 // memory_optimization (4): NO_MEM_OPT, meta_optimizer_iterations (12): ONE
 const rewriting = '20016001';
@@ -69,7 +70,7 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
       });
   });
   const decoded = (graph: object = {}, rewrite: object = {}) => ({
-    gpu_options: { allow_growth: true },
+    gpu_options: { allow_growth: true, experimental: { internal_fragmentation_fraction: 1e-5 } },
     allow_soft_placement: true,
     graph_options: {
       ...graph,

@@ -2,7 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
-import { nativeBackend, type RuntimeOptions, tf } from '../../src/tensorflow/index.js';
+import {
+  forgetPeakGpuMemory,
+  gpuMemory,
+  nativeBackend,
+  type RuntimeOptions,
+  tf,
+} from '../../src/tensorflow/index.js';
 import { rateOf, secondsOf } from './bare-products.js';
 import { namedModel } from './model.js';
 import { forward, trainStep, type Work } from './workload.js';
@@ -71,7 +77,7 @@ interface Row {
   readonly first?: number;
   readonly seconds?: number;
   readonly imagesPerSecond?: number;
-  readonly memoryMiB?: number | undefined;
+  readonly memoryMiB?: number;
   readonly note?: string;
 }
 
@@ -244,6 +250,7 @@ async function* modelRows({ model, batch, setting }: Extract<Part, { kind: 'mode
     ['train step', trainStep],
   ] as const;
   for (const [what, prepare] of works) {
+    forgetPeakGpuMemory();
     const work = await prepare({ model: modelOf(model), batch, runtime: settings[setting] });
     const { first, seconds } = await timesOf(work);
     yield {
@@ -251,7 +258,7 @@ async function* modelRows({ model, batch, setting }: Extract<Part, { kind: 'mode
       first,
       seconds,
       imagesPerSecond: batch / seconds,
-      memoryMiB: usedMemory(),
+      memoryMiB: Math.round((gpuMemory()?.peak ?? 0) / 2 ** 20),
     };
     await work.session.close();
   }
@@ -277,16 +284,10 @@ function modelOf(name: string) {
   return { ...model, depth, mediators: model.mediators.slice(0, depth) };
 }
 
-/** Memory of the GPU that this process holds, as the driver tells. */
-function usedMemory(): number | undefined {
-  const lines = smi('pid,used_memory', 'compute-apps')?.split('; ') ?? [];
-  const own = lines.map((line) => line.split(', ')).find(([pid]) => Number(pid) === process.pid);
-  return own === undefined ? undefined : Number.parseInt(own[1]!, 10);
-}
-
-function smi(query: string, of = 'gpu'): string | undefined {
+/** Facts about the GPUs, as the driver tells. */
+function smi(query: string): string | undefined {
   try {
-    const args = [`--query-${of}=${query}`, '--format=csv,noheader'];
+    const args = [`--query-gpu=${query}`, '--format=csv,noheader'];
     return execFileSync('nvidia-smi', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
       .trim()
       .replaceAll('\n', '; ');
