@@ -1,4 +1,4 @@
-import { asFactor, fused, type Tensor, tf } from '../tensorflow/index.js';
+import { asFactor, fused, softmaxAsFactor, type Tensor, tf } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
 
 /** x·sigmoid(x), elementwise. The gradient keeps only x. Source: Ramachandran et al., arXiv 1710.05941. */
@@ -36,7 +36,7 @@ const geluValue = fused(
     const u = x.add(bias);
     return [asFactor(u.mul(geluTanh(u).mul(0.5).add(0.5)))] as const;
   },
-  { elementwise: true },
+  { takesHalf: true },
 );
 
 const geluGradient = fused(
@@ -51,7 +51,7 @@ const geluGradient = fused(
     const slope = tf.sub(1, tanh.square()).mul(u).mul(inner);
     return [asFactor(dy.mul(slope.add(tanh).mul(0.5).add(0.5)))] as const;
   },
-  { elementwise: true },
+  { takesHalf: true },
 );
 
 function geluTanh(u: Tensor): Tensor {
@@ -70,8 +70,13 @@ function geluTanh(u: Tensor): Tensor {
  * `softmaxGradient` is it.
  */
 export function softmax(x: Tensor, bias?: Tensor): Tensor {
-  return bias === undefined ? asFactor(tf.softmax(x)) : biased(x, bias)[0];
+  const known = softmaxAsFactor(() => (bias === undefined ? x : biasedScores(x, bias)[0]));
+  return known ?? (bias === undefined ? asFactor(tf.softmax(x)) : biased(x, bias)[0]);
 }
+
+const biasedScores = fused('biased_scores', (x: Tensor, bias: Tensor) => [asFactor(x.add(bias))] as const, {
+  takesHalf: true,
+});
 
 const biased = fused(
   'biased_softmax',
@@ -86,6 +91,7 @@ export function softmaxGradient(dy: Tensor, y: Tensor): Tensor {
 const gradient = fused(
   'softmax_gradient',
   (dy: Tensor, y: Tensor) => [asFactor(dy.sub(dy.mul(y).sum(-1, true)).mul(y))] as const,
+  { takesHalf: true },
 );
 
 /** Sums over all axes but the last: [..., channels] → [channels]. No gradient of its own. */

@@ -1,5 +1,5 @@
-import { type Tensor, type Tensor4D, tf } from '../tensorflow/index.js';
-import { sumOfRows } from './activations.js';
+import { geluOfProduct, type Tensor, type Tensor4D, tf } from '../tensorflow/index.js';
+import { biasedGelu, sumOfRows } from './activations.js';
 import { differentiable } from './differentiable.js';
 
 /** x·W + b over the last axis: [..., inputs] → [..., outputs]. `weight` is [inputs, outputs], `bias` [outputs]. */
@@ -10,6 +10,18 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
 /** x·W over the last axis. */
 export function product(x: Tensor, weight: Tensor): Tensor {
   return overRows(x, weight, (rows) => tf.matMul(rows, weight));
+}
+
+/**
+ * GELU in its tanh form of x·W + b, over the last axis: [..., inputs] → [..., outputs]. The gradient keeps x, the weight,
+ * their product and the bias.
+ */
+export function geluLinear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  return overRows(
+    x,
+    weight,
+    (rows) => geluOfProduct(rows, weight, bias) ?? biasedGelu(tf.matMul(rows, weight), bias),
+  );
 }
 
 function overRows(x: Tensor, weight: Tensor, multiply: (rows: Tensor) => Tensor): Tensor {

@@ -1,4 +1,4 @@
-import { asFactor, fused, type Tensor, tf } from '../tensorflow/index.js';
+import { asFactor, fused, normalizedRows, type Tensor, tf } from '../tensorflow/index.js';
 import { differentiable } from './differentiable.js';
 
 const epsilon = 1e-6;
@@ -11,7 +11,18 @@ const learnedEpsilon = 1e-5;
  * and each token's mean and inverse deviation.
  * Source: Perez et al., arXiv 1709.07871; Peebles and Xie, arXiv 2212.09748.
  */
-export const adaLayerNorm = differentiable((x: Tensor, shift: Tensor, scale: Tensor) => {
+export function adaLayerNorm(x: Tensor, shift: Tensor, scale: Tensor): Tensor {
+  const norm = normalizedRows(x, epsilon);
+  return norm === undefined ? adaLayerNormWithGradient(x, shift, scale) : modulated(norm, shift, scale)[0];
+}
+
+const modulated = fused(
+  'modulated',
+  (norm: Tensor, shift: Tensor, scale: Tensor) => [asFactor(norm.mul(scale.add(1)).add(shift))] as const,
+  { takesHalf: true },
+);
+
+const adaLayerNormWithGradient = differentiable((x: Tensor, shift: Tensor, scale: Tensor) => {
   const [value, mean, inverse] = adaNorm(x, shift, scale);
   return {
     value,

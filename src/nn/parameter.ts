@@ -11,6 +11,8 @@ export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly initial: Initial;
+  /** True when products of matrices alone take it: they round it where they compute in bfloat16. */
+  readonly factor?: true;
 }
 
 export const zeros: Initial = { kind: 'zeros' };

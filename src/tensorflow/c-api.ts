@@ -203,6 +203,11 @@ function chooseKernels(): void {
   if (process.arch === 'x64') process.env.TF_ENABLE_ONEDNN_OPTS ??= '1';
 }
 
+/** True when oneDNN computes matrix products, unless it was turned off. */
+export function usesOneDnn(): boolean {
+  return process.arch === 'x64' && !['0', 'false'].includes(process.env.TF_ENABLE_ONEDNN_OPTS ?? '');
+}
+
 /** @throws UserError `tensorflow-version` where the library is another release than the one that we are built for. */
 function checkVersion(found: string, location: Pick<LibraryLocation, 'directory'>): void {
   if (found !== pinnedRelease.version)

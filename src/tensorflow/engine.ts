@@ -17,7 +17,7 @@ import { fromHost, readHostSync } from './host-tensors.js';
 import { MixedPrecision } from './mixed-precision.js';
 import { nativeBackend } from './native-backend.js';
 import { checkRuntimeOptions, computesBfloat16, type RuntimeOptions } from './runtime-options.js';
-import { Session, type SessionVariable } from './session.js';
+import { Session, type SessionVariable, type VariableUse } from './session.js';
 import type { Static } from './signature.js';
 import { tf } from './tfjs.js';
 import { type HostTensors, mapValues, type Program, type Tensors } from './trace.js';
@@ -27,6 +27,16 @@ import type { WorkerServer } from './worker-server.js';
 /** Session in which programs run and their weights live. */
 export type ProgramSession = Session | EagerSession;
 export type ProgramVariable = SessionVariable | EagerVariable;
+
+/** New variables without values: `write` them before they are read. */
+export function newVariables(
+  session: ProgramSession,
+  definitions: readonly ({ readonly name: string; readonly shape: readonly number[] } & VariableUse)[],
+): ProgramVariable[] {
+  return definitions.map(({ name, shape, ...use }) =>
+    session instanceof Session ? session.variable(name, shape, use) : session.variable(name, shape),
+  );
+}
 
 /** Moves the values of many variables between a session and JavaScript. */
 export interface ProgramStore {

@@ -68,9 +68,10 @@ export interface FusedFunction {
   readonly name: string;
   readonly f: (...args: (TensorInfo | number | boolean)[]) => readonly Tensor[];
   /**
-   * True when the function sums nothing, and takes bfloat16 as it comes: XLA's sums of that are several times slower.
+   * True when the function takes bfloat16 as products give it, and converts it within. Else it gets float32, which some
+   * sums are faster of.
    */
-  readonly elementwise: boolean;
+  readonly takesHalf: boolean;
 }
 
 export type FusedArgument = Output | number | boolean;

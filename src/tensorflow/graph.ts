@@ -40,6 +40,8 @@ export class Graph {
   readonly fusesBiases: boolean;
   /** True when products are written in bfloat16. */
   readonly mixed: boolean;
+  /** True when oneDNN's own operations on what such products take and give may be written. */
+  readonly oneDnn: boolean;
 
   /** True when XLA compiles the graph as a whole. */
   readonly compiled: boolean;
@@ -48,11 +50,13 @@ export class Graph {
     fusesFrom = Infinity,
     fusesBiases = false,
     mixed = false,
+    oneDnn = false,
     compiled = false,
-  }: Partial<Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed' | 'compiled'>> = {}) {
+  }: Partial<Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed' | 'oneDnn' | 'compiled'>> = {}) {
     this.fusesFrom = fusesFrom;
     this.fusesBiases = fusesBiases;
     this.mixed = mixed;
+    this.oneDnn = oneDnn;
     this.compiled = compiled;
     this.content = compiled ? createHash('sha256') : undefined;
   }
@@ -125,6 +129,13 @@ export class Graph {
   /** A float32 scalar constant. */
   scalar(value: number): Output {
     return this.constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+  }
+
+  /** x as numbers of another type; x itself where it is of that type. */
+  cast(x: Output, type: DataTypeName): Output {
+    const from = this.dataTypeOf(x);
+    const to = DataTypeCode[type];
+    return from === to ? x : this.node('Cast', [x], { SrcT: { type: from }, DstT: { type: to } });
   }
 
   /** An input, fed at each run. */

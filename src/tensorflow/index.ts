@@ -6,7 +6,7 @@ export type { RuntimeOptions } from './runtime-options.js';
 export * from './data-types.js';
 export { TensorFlowError } from './c-api.js';
 export { asFactor } from './pieces.js';
-export { after, choose, compiledWhole } from './pieces.js';
+export { after, choose, compiledWhole, geluOfProduct, normalizedRows, softmaxAsFactor } from './pieces.js';
 export { fused } from './pieces.js';
 export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable, engineNotices } from './session.js';
@@ -28,6 +28,7 @@ export {
   type ProgramVariable,
   engineKind,
   openSession,
+  newVariables,
   openStore,
   startEngine,
 } from './engine.js';

@@ -43,18 +43,14 @@ export class MixedPrecision {
   /** x, in bfloat16 where it is float32. */
   lowered(x: Output): Output {
     const key = `${x.operation}:${x.index}`;
-    const known = this.lower.get(key) ?? this.cast(x, float32, bfloat16);
+    const known =
+      this.lower.get(key) ?? (this.graph.dataTypeOf(x) === float32 ? this.graph.cast(x, 'bfloat16') : x);
     this.lower.set(key, known);
     return known;
   }
 
   /** x, in float32 where it is bfloat16: anew for each use, so that none is kept from the forward pass to the backward. */
   full(x: Output): Output {
-    return this.cast(x, bfloat16, float32);
-  }
-
-  private cast(x: Output, from: number, to: number): Output {
-    if (this.graph.dataTypeOf(x) !== from) return x;
-    return this.graph.node('Cast', [x], { SrcT: { type: from }, DstT: { type: to } });
+    return this.graph.dataTypeOf(x) === bfloat16 ? this.graph.cast(x, 'float32') : x;
   }
 }

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend as NodeBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
-import { cApi } from './c-api.js';
+import { cApi, usesOneDnn } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
 import { configureXla, type GpuFacts, gpuFacts, gpusHiddenBy, openCudaLibraries } from './gpus.js';
@@ -97,11 +97,13 @@ export class NativeBackend extends NodeJSKernelBackend {
   /** Device and processor on which sessions with these options compute. */
   placeOf({ device }: RuntimeOptions): Omit<Place, 'workers'> {
     const avx512 = hasAvx512();
-    if (!this.eager.usesGpu || gpusHiddenBy(device) !== undefined) return { devices: ['CPU'], avx512 };
+    const oneDnn = usesOneDnn();
+    if (!this.eager.usesGpu || gpusHiddenBy(device) !== undefined)
+      return { devices: ['CPU'], avx512, oneDnn };
     const [least] = this.gpus.facts.gpus
       .map(({ computeCapability }) => computeCapability)
       .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-    return { devices: this.devices, computeCapability: least, avx512 };
+    return { devices: this.devices, computeCapability: least, avx512, oneDnn };
   }
 
   /** Number of tensors that TensorFlow's eager runtime holds for us. */

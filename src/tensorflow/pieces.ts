@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs';
 import type { FusedFunction } from './graph-function.js';
 import { nativeBackend } from './native-backend.js';
+import { tf } from './tfjs.js';
 import { Tracer } from './tracer.js';
 
 /**
@@ -18,6 +19,50 @@ export function after(x: Tensor, first: Tensor): Tensor {
  */
 export function asFactor(x: Tensor): Tensor {
   return Tracer.current?.asFactor(x) ?? x;
+}
+
+/**
+ * Softmax over the last axis, for products, in traces where oneDNN takes and gives it in bfloat16; undefined elsewhere.
+ * No gradient of its own.
+ *
+ * @param scores makes the argument
+ */
+export function softmaxAsFactor(scores: () => Tensor): Tensor | undefined {
+  return oneDnnTracer()?.ofFactors('Softmax', [scores()]);
+}
+
+/**
+ * GELU in its tanh form of x·W + b as one operation, in traces in bfloat16 that take no gradient; undefined elsewhere.
+ * `x` is [rows, inputs], `weight` [inputs, outputs], `bias` [outputs].
+ */
+export function geluOfProduct(x: Tensor, weight: Tensor, bias: Tensor): Tensor | undefined {
+  if (takesGradient()) return undefined;
+  return oneDnnTracer()?.ofFactors('_FusedMatMul', [x, weight, bias], {
+    fused_ops: { strings: ['BiasAdd', 'GeluApproximate'] },
+  });
+}
+
+/**
+ * x less its mean over the last axis, divided by its deviation there, as one operation, in traces in bfloat16 that take
+ * no gradient; undefined elsewhere.
+ */
+export function normalizedRows(x: Tensor, epsilon: number): Tensor | undefined {
+  const tracer = oneDnnTracer();
+  if (takesGradient() || tracer === undefined) return undefined;
+  const channels = x.shape.at(-1)!;
+  return tracer.ofFloats('_MklLayerNorm', [x, tf.ones([channels]), tf.zeros([channels])], {
+    epsilon: { float: epsilon },
+  });
+}
+
+/** The tracer that records at the moment, where it may write operations of oneDNN. */
+function oneDnnTracer(): Tracer | undefined {
+  return Tracer.current?.usesOneDnn === true ? Tracer.current : undefined;
+}
+
+/** True when what is computed is part of what a gradient is taken of. */
+function takesGradient(): boolean {
+  return tf.engine().state.gradientDepth > 0;
 }
 
 /** True in a trace that XLA compiles as a whole. */
@@ -41,14 +86,14 @@ export function choose(condition: Tensor, value: Tensor, otherwise: Tensor): Ten
  * into it: use it within `tf.customGrad`.
  *
  * @param name for profiles and errors: letters, digits and `_`
- * @param elementwise whether it sums nothing; where products compute in bfloat16, it then takes what they give as it is
+ * @param takesHalf whether it takes, where products compute in bfloat16, what they give as it is
  */
 export function fused<A extends readonly (Tensor | number | boolean)[], R extends readonly Tensor[]>(
   name: string,
   f: (...args: A) => R,
-  { elementwise = false }: Partial<Pick<FusedFunction, 'elementwise'>> = {},
+  { takesHalf = false }: Partial<Pick<FusedFunction, 'takesHalf'>> = {},
 ): (...args: A) => R {
-  const definition = { name, f, elementwise } as unknown as FusedFunction;
+  const definition = { name, f, takesHalf } as unknown as FusedFunction;
   return (...args) => {
     const tracer = Tracer.current;
     return tracer?.fuses(args) === true ? (tracer.callFused(definition, args) as unknown as R) : f(...args);

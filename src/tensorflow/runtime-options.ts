@@ -77,6 +77,8 @@ export interface Place {
   readonly computeCapability?: readonly [major: number, minor: number] | undefined;
   /** True when the processor reports AVX-512. */
   readonly avx512: boolean;
+  /** True when oneDNN computes what TensorFlow runs on the processor. */
+  readonly oneDnn: boolean;
   /** True when graphs run over several processes, which always place and rewrite the whole. */
   readonly workers: boolean;
 }
@@ -87,6 +89,8 @@ export interface Preparation {
   readonly rewritten: boolean;
   /** Traces write products in bfloat16. */
   readonly mixed: boolean;
+  /** Traces may write operations of oneDNN that take and give bfloat16. */
+  readonly oneDnn: boolean;
   /** Type to which TensorFlow's rewriting converts products and convolutions. */
   readonly converted: 'bfloat16' | 'float16' | undefined;
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
@@ -127,6 +131,7 @@ export function preparationOf(
   return {
     rewritten: place.workers || !bySelf,
     mixed,
+    oneDnn: mixed && place.oneDnn && !onGpu && !compiled,
     converted: precision === 'float16' ? 'float16' : bfloat16 && !mixed ? 'bfloat16' : undefined,
     fusesFrom: fusion === undefined ? (onGpu ? Infinity : worthFusing) : fusion ? 0 : Infinity,
     compiled,
@@ -142,7 +147,7 @@ export function computesBfloat16({
   devices,
   computeCapability = [8, 0],
   avx512,
-}: Omit<Place, 'workers'>): boolean {
+}: Pick<Place, 'devices' | 'computeCapability' | 'avx512'>): boolean {
   return devices.includes('GPU') ? computeCapability[0] >= 8 : avx512;
 }
 
@@ -155,6 +160,7 @@ export function configProto(...args: Parameters<typeof configMessage>): Uint8Arr
 export const asTheyAre = (hidesGpus: boolean): Preparation => ({
   rewritten: true,
   mixed: false,
+  oneDnn: false,
   converted: undefined,
   fusesFrom: Infinity,
   compiled: false,

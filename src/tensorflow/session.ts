@@ -18,7 +18,16 @@ const resourceExhausted = 8;
 /** A value fed to a placeholder. */
 export type Feed = readonly [placeholder: Output, value: HostTensor];
 
-/** A tensor that lives in a session between runs: weights, moments, averages. */
+/** Use of a variable. */
+export interface VariableUse {
+  /**
+   * True when products of matrices alone take it, and nothing adds to it: where they compute in bfloat16, the variable
+   * keeps no more of what is assigned.
+   */
+  readonly factor?: boolean | undefined;
+}
+
+/** A tensor that lives in a session between runs: weights, moments, averages. Float32 to all but products. */
 export class SessionVariable {
   constructor(
     readonly name: string,
@@ -26,19 +35,22 @@ export class SessionVariable {
     /** The node that names the variable's memory, as operations that change it want it. */
     readonly handle: Output,
     private readonly graph: Graph,
+    /** The type in which its memory holds it. */
+    readonly kept: KeptType = 'float32',
   ) {}
 
-  /** A node that reads the variable, after `after` where given. */
+  /** A node that reads the variable as it is kept, after `after` where given. */
   read(after: readonly Pointer[] = []): Output {
-    return this.graph.node('ReadVariableOp', [this.handle], { dtype: { type: 'float32' } }, { after });
+    return this.graph.node('ReadVariableOp', [this.handle], { dtype: { type: this.kept } }, { after });
   }
 
   /** An operation that sets the variable. */
   assign(value: Output, after: readonly Pointer[] = []): Pointer {
+    const given = this.graph.cast(value, this.kept);
     return this.graph.add(
       'AssignVariableOp',
-      [this.handle, value],
-      { dtype: { type: 'float32' } },
+      [this.handle, given],
+      { dtype: { type: this.kept } },
       { after },
     );
   }
@@ -86,10 +98,10 @@ export class Session {
     const place = nativeBackend(options).placeOf(options);
     this.onGpu = place.devices.includes('GPU');
     const preparation = preparationOf(options, { ...place, workers: server !== undefined });
-    const { rewritten, mixed, fusesFrom, compiled } = preparation;
+    const { rewritten, mixed, oneDnn, fusesFrom, compiled } = preparation;
     this.rewritten = rewritten;
     this.compiling = compiled;
-    this.graph = new Graph({ fusesFrom, fusesBiases: !rewritten, mixed });
+    this.graph = new Graph({ fusesFrom, fusesBiases: !rewritten, mixed, oneDnn });
     const native = c.NewSessionOptions();
     const config = encodeMessage(
       'ConfigProto',
@@ -128,10 +140,12 @@ export class Session {
     }
   }
 
-  /** A new float32 variable without a value: `write` it before it is read. */
-  variable(name: string, shape: readonly number[]): SessionVariable {
-    const unique = `${name}#${this.variableCount++}`;
-    return new SessionVariable(name, shape, variableHandle(this.graph, unique, shape), this.graph);
+  /** A new variable without a value: `write` it before it is read. */
+  variable(name: string, shape: readonly number[], { factor = false }: VariableUse = {}): SessionVariable {
+    const { graph } = this;
+    const kept = factor && graph.mixed ? 'bfloat16' : 'float32';
+    const handle = variableHandle(graph, `${name}#${this.variableCount++}`, shape, kept);
+    return new SessionVariable(name, shape, handle, graph, kept);
   }
 
   /**
@@ -155,9 +169,9 @@ export class Session {
         };
         return [key, body.node('Placeholder', [], attributes)] as const;
       });
-      const ownVariables = Object.entries(variables).map(([key, { name, shape }]) => {
-        const handle = variableHandle(body, key, shape);
-        return [key, new SessionVariable(name, shape, handle, body)] as const;
+      const ownVariables = Object.entries(variables).map(([key, { name, shape, kept }]) => {
+        const handle = variableHandle(body, key, shape, kept);
+        return [key, new SessionVariable(name, shape, handle, body, kept)] as const;
       });
       const { outputs, effects = [] } = write(
         body,
@@ -281,9 +295,11 @@ export class Session {
   }
 }
 
-function variableHandle(graph: Graph, name: string, shape: readonly number[]): Output {
+type KeptType = 'float32' | 'bfloat16';
+
+function variableHandle(graph: Graph, name: string, shape: readonly number[], kept: KeptType): Output {
   return graph.node('VarHandleOp', [], {
-    dtype: { type: 'float32' },
+    dtype: { type: kept },
     shape: { shape },
     shared_name: { string: name },
     container: { string: '' },

@@ -99,6 +99,31 @@ export class Tracer implements OpBinding {
     return this.graph.mixed ? this.symbol(this.precision.lowered(this.ownOutputOf(x))) : x;
   }
 
+  /** True when operations of oneDNN may be written. */
+  get usesOneDnn(): boolean {
+    return this.graph.oneDnn;
+  }
+
+  /** Result of an operation that takes its inputs as products do. */
+  ofFactors(
+    name: string,
+    inputs: readonly TensorInfo[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): Tensor {
+    const factors = inputs.map((input) => this.precision.lowered(this.ownOutputOf(input)));
+    return this.symbol(this.graph.node(name, factors, attributes));
+  }
+
+  /** Result of an operation that takes its inputs in float32. */
+  ofFloats(
+    name: string,
+    inputs: readonly TensorInfo[],
+    attributes: Readonly<Record<string, Attribute>>,
+  ): Tensor {
+    const floats = inputs.map((input) => this.outputOf(input));
+    return this.symbol(this.graph.node(name, floats, attributes));
+  }
+
   /** True when a function of `args` that is marked as fused becomes one operation. */
   fuses(args: readonly (TensorInfo | number | boolean)[]): boolean {
     return args.some((arg) => typeof arg === 'object' && sizeOf(arg.shape) >= this.graph.fusesFrom);
@@ -108,7 +133,7 @@ export class Tracer implements OpBinding {
   callFused(fused: FusedFunction, args: readonly (TensorInfo | number | boolean)[]): Tensor[] {
     const given = args.map((arg): FusedArgument => {
       if (typeof arg !== 'object') return arg;
-      return fused.elementwise ? this.ownOutputOf(arg) : this.outputOf(arg);
+      return fused.takesHalf ? this.ownOutputOf(arg) : this.outputOf(arg);
     });
     const outputs = addFusedCall(this.graph, fused, given, (body, inputs) => {
       const tracer = new Tracer(body, this.backend);

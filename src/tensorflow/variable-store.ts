@@ -38,7 +38,7 @@ export class VariableStore {
       session.rewritten ? portionBytes.readOfRewritten : portionBytes.read,
     ).map((portion) => ({
       variables: portion,
-      reads: portion.map((variable) => variable.read()),
+      reads: portion.map((variable) => session.graph.cast(variable.read(), 'float32')),
     }));
     this.writePortions = split(variables, portionBytes.write).map((portion) => {
       const placeholders = portion.map(({ shape }) => session.graph.placeholder('float32', shape));

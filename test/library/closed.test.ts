@@ -69,6 +69,7 @@ async function graphs(): Promise<void> {
     node: () => graph.node('AddV2', [one, one]),
     constant: () => graph.constant(vector()),
     constantBytes: () => graph.constantBytes(1, [1], Float32Array.of(1)),
+    cast: () => graph.cast(one, 'bfloat16'),
     scalar: () => graph.scalar(1),
     placeholder: () => graph.placeholder('float32', [1]),
     dataTypeOf: () => graph.dataTypeOf(one),

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   asFactor,
   compile,
@@ -8,11 +8,15 @@ import {
   nativeBackend,
   recordSteps,
   Session,
+  VariableStore,
   type Tensor,
   type Tensor2D,
   type Tensors,
   tf,
 } from '../../src/tensorflow/index.js';
+import { softmax } from '../../src/nn/activations.js';
+import { geluLinear } from '../../src/nn/layers.js';
+import { adaLayerNorm } from '../../src/nn/norms.js';
 import { whyNoBfloat16 } from '../support/bfloat16.js';
 import { describeUnless } from '../support/unless.js';
 
@@ -77,17 +81,100 @@ describeUnless(whyNoBfloat16, 'a program in bfloat16', () => {
     expect(await valueOf(gradient, 1.5)).toBe(13.5);
   });
 
-  const doubled = (elementwise: boolean) =>
-    fused('doubled', (x: Tensor) => [asFactor(x.mul(2))] as const, { elementwise });
+  const doubled = (takesHalf: boolean) =>
+    fused('doubled', (x: Tensor) => [asFactor(x.mul(2))] as const, { takesHalf });
 
   test.each([
     [true, 2],
     [false, 3],
-  ])('gives a fused function bfloat16 where it is elementwise: %s', async (elementwise, expected) => {
-    const double = doubled(elementwise);
+  ])('gives a fused function bfloat16 where it takes that: %s', async (takesHalf, expected) => {
+    const double = doubled(takesHalf);
     expect(await valueOf((x) => tf.matMul(double(tf.matMul(x, x))[0], x), 1.5)).toBe(6.75);
-    // Of x, of the last result, and before a function that is not elementwise.
+    // Of x, of the last result, and before a function that wants float32.
     expect(casts()).toBe(expected);
+  });
+
+  test('keeps a variable that is a factor as products take it', async () => {
+    const shape = [2, 2];
+    const variables = {
+      kept: session.variable('kept', shape),
+      factor: session.variable('factor', shape, { factor: true }),
+    };
+    const store = new VariableStore(session, Object.values(variables));
+    const program = compile(
+      ({ x }: { x: Tensor2D }, { kept, factor }: Tensors) => ({
+        products: tf.matMul(x, kept as Tensor2D).sub(tf.matMul(x, factor as Tensor2D)),
+        sum: factor!.add(0),
+      }),
+      { session, weights: variables },
+    );
+    await store.write(() => float32(shape, Float32Array.of(1.01, -2.02, 3.03, oneAndABit)));
+    const results = await program.call({ x: float32([1, 2], Float32Array.of(1, 3)) });
+    expect(floats(results.products)).toEqual(Float32Array.of(0, 0));
+    const rounded = Float32Array.of(1.0078125, -2.015625, 3.03125, 1);
+    expect(floats(results.sum)).toEqual(rounded);
+    const read: Record<string, readonly number[]> = {};
+    for await (const [{ name }, value] of store.read()) read[name] = [...floats(value)];
+    expect(read.factor).toEqual([...rounded]);
+    expect(read.kept![3]).toBe(oneAndABit);
+  });
+
+  describe('with operations of oneDNN', () => {
+    const [rows, columns] = [3, 32];
+    const numbers = (count: number, step: number) =>
+      Float32Array.from({ length: count }, (_, i) => 2 * Math.sin(step * i));
+    const x = { x: float32([rows, columns], numbers(rows * columns, 0.7)) };
+    const weight = () => tf.tensor2d(numbers(columns * columns, 1.3), [columns, columns]).mul(0.2);
+    const bias = () => tf.tensor1d(numbers(columns, 0.4));
+    const shift = () => bias().reshape([1, 1, columns]);
+
+    /** Largest difference between a program in this session and in float32. */
+    async function difference(program: (x: Tensor2D) => Tensor): Promise<number> {
+      const plain = new Session({ device: 'cpu', rewriting: false });
+      try {
+        const [half, full] = await Promise.all(
+          [session, plain].map(async (session) => {
+            const compiled = compile(({ x }: { x: Tensor2D }): Tensors => ({ y: program(x) }), { session });
+            return floats((await compiled.call(x)).y!);
+          }),
+        );
+        return Math.max(...half!.map((value, i) => Math.abs(value - full![i]!)));
+      } finally {
+        await plain.close();
+      }
+    }
+    const has = (name: string) => session.graph.find(name) !== undefined;
+    const named = (type: string) =>
+      Array.from({ length: session.graph.size }, (_, i) => `${type}_${i}`).some(has);
+
+    // Values stay below 8, where bfloat16 has a step of 2⁻⁵; norms and softmaxes below 4 and 1.
+    test.each<[string, string, number, (x: Tensor2D) => Tensor]>([
+      ['softmax', 'Softmax', 2 ** -8, (x) => softmax(x, bias())],
+      ['GELU of a product', 'FusedMatMul', 2 ** -4, (x) => geluLinear(x, weight(), bias())],
+      [
+        'adaptive layer norm',
+        'MklLayerNorm',
+        2 ** -6,
+        (x) => adaLayerNorm(x.reshape([1, rows, columns]), shift(), shift()),
+      ],
+    ])('%s is one, and equal within its rounding', async (_, operation, tolerance, program) => {
+      expect(await difference(program)).toBeLessThan(tolerance);
+      expect(named(operation)).toBe(true);
+    });
+
+    test.each<[string, string, (x: Tensor2D) => Tensor]>([
+      ['GELU of a product', 'FusedMatMul', (x) => geluLinear(x, weight(), bias())],
+      [
+        'adaptive layer norm',
+        'MklLayerNorm',
+        (x) => adaLayerNorm(x.reshape([1, rows, columns]), shift(), shift()),
+      ],
+    ])('%s is none where a gradient is taken', async (_, operation, program) => {
+      expect(await difference(tf.grad((x) => program(x as Tensor2D)) as typeof program)).toBeLessThan(
+        2 ** -4,
+      );
+      expect(named(operation)).toBe(false);
+    });
   });
 
   test('rounds what is marked as a factor, within fused functions too', async () => {

@@ -97,16 +97,17 @@ describe("the session configuration, read by TensorFlow's own definitions", () =
 });
 
 describe('how graphs are prepared', () => {
-  const zen4: Place = { devices: ['CPU'], avx512: true, workers: false };
+  const zen4: Place = { devices: ['CPU'], avx512: true, oneDnn: true, workers: false };
   const zen3: Place = { ...zen4, avx512: false };
   // An A100 in a machine with an EPYC Rome, which has no AVX-512.
-  const ampere: Place = { devices: ['CPU', 'GPU'], computeCapability: [8, 0], avx512: false, workers: false };
+  const ampere: Place = { ...zen3, devices: ['CPU', 'GPU'], computeCapability: [8, 0] };
   const turing: Place = { ...ampere, computeCapability: [7, 5], avx512: true };
   const together = (place: Place): Place => ({ ...place, workers: true });
 
   const cpu = {
     rewritten: true,
     mixed: false,
+    oneDnn: false,
     converted: undefined,
     fusesFrom: 2 ** 17,
     compiled: false,
@@ -129,8 +130,19 @@ describe('how graphs are prepared', () => {
     ['a processor, nothing fused', { fusion: false }, zen4, { ...cpu, fusesFrom: Infinity }],
     ['a GPU, everything fused', { fusion: true }, ampere, { ...byOperation, fusesFrom: 0 }],
     ['a processor in bfloat16', bf16, zen4, { ...cpu, converted: 'bfloat16' }],
-    ['a processor in bfloat16, by the trace', { ...own, ...bf16 }, zen4, { ...traced, mixed: true }],
-    ['workers in bfloat16, by the trace', { ...own, ...bf16 }, together(zen4), { ...cpu, mixed: true }],
+    [
+      'a processor in bfloat16, by the trace',
+      { ...own, ...bf16 },
+      zen4,
+      { ...traced, mixed: true, oneDnn: true },
+    ],
+    ['the same without oneDNN', { ...own, ...bf16 }, { ...zen4, oneDnn: false }, { ...traced, mixed: true }],
+    [
+      'workers in bfloat16, by the trace',
+      { ...own, ...bf16 },
+      together(zen4),
+      { ...cpu, mixed: true, oneDnn: true },
+    ],
     ['bfloat16 with XLA', { ...own, ...bf16, xla: true }, zen4, { ...traced, mixed: true, compiled: true }],
     ['a processor without bfloat16', { ...own, ...bf16 }, zen3, traced],
     ['a processor without bfloat16, rewriting', bf16, zen3, cpu],

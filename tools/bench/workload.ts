@@ -154,7 +154,7 @@ export async function weightsIn(
   seed = 0,
 ): Promise<Record<string, SessionVariable>> {
   const valueOf = initialValues(parameters, seed);
-  const variables = parameters.map(({ name, shape }) => session.variable(name, shape));
+  const variables = parameters.map(({ name, shape, factor }) => session.variable(name, shape, { factor }));
   await new VariableStore(session, variables).write(({ name }) => valueOf(name));
   return Object.fromEntries(parameters.map(({ name }, i) => [name, variables[i]!]));
 }

@@ -116,7 +116,7 @@ export function attendThroughMediators(
       const attended = mergeHeads(tf.matMul(read, gathered));
       const detail = depthwise(asMap(mergeHeads(v), grid), filter as Tensor4D);
       return {
-        value: attended.add(detail.add(filterBias).reshape(attended.shape)),
+        value: withDetail(attended, detail.reshape(attended.shape), filterBias)[0],
         saved: [q, k, v, tokens, gather, gathered, read, filter],
         gradient: (dy: Tensor, saved: Tensor[]) => {
           const [q, k, v, tokens, gather, gathered, read, filter] = saved as EightTensors;
@@ -143,6 +143,13 @@ export function attendThroughMediators(
     },
   )(qkv, mediatorBias, queryBias, filter, filterBias);
 }
+
+/** Tokens, the convolution's detail and its bias, summed for the projection. */
+const withDetail = fused(
+  'with_detail',
+  (attended: Tensor, detail: Tensor, bias: Tensor) => [asFactor(attended.add(detail.add(bias)))] as const,
+  { takesHalf: true },
+);
 
 type EightTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 
@@ -209,7 +216,7 @@ const spread = fused(
     const means = dMeans.mul(factor / width ** 2).reshape([heads * batch, side, 1, side, 1, size]);
     return [asFactor(windows.add(means).reshape(dx.shape))] as const;
   },
-  { elementwise: true },
+  { takesHalf: true },
 );
 
 function poolingMatrix(grid: number, side: number, factor: number): Tensor {

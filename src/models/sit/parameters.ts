@@ -8,17 +8,25 @@ export const biasTableSize = 7;
 /** Width of a block's hidden layer, in multiples of the model's. */
 export const mlpRatio = 4;
 
+/** Marks a matrix that products alone take. */
+const factor = true;
+
 /** Parameters of the model with the reference's start values, in order of use. */
 export function sitParameters(config: SiTConfig): Parameter[] {
   const { channels, patchSize, hiddenSize: d, classes, labelDropout } = config;
   const patch = patchSize ** 2;
   return [
     ...dense('patchEmbedding', patch * channels, d),
-    { name: 'timestepEmbedding.in.weight', shape: [timestepFrequencies, d], initial: normal(0.02) },
+    { name: 'timestepEmbedding.in.weight', shape: [timestepFrequencies, d], initial: normal(0.02), factor },
     { name: 'timestepEmbedding.in.bias', shape: [d], initial: zeros },
-    { name: 'timestepEmbedding.out.weight', shape: [d, d], initial: normal(0.02) },
+    { name: 'timestepEmbedding.out.weight', shape: [d, d], initial: normal(0.02), factor },
     { name: 'timestepEmbedding.out.bias', shape: [d], initial: zeros },
-    { name: 'labelEmbedding', shape: [classes + (labelDropout > 0 ? 1 : 0), d], initial: normal(0.02) },
+    {
+      name: 'labelEmbedding',
+      shape: [classes + (labelDropout > 0 ? 1 : 0), d],
+      initial: normal(0.02),
+      factor,
+    },
     ...config.mediators.flatMap((mediators, i) => blockParameters(config, `blocks.${i}`, mediators)),
     ...zeroDense('final.modulation', d, 2 * d),
     ...zeroDense('final.projection', d, patch * 2 * channels),
@@ -67,7 +75,7 @@ function mediatorParameters(config: SiTConfig, name: string, m: number): Paramet
 
 function dense(name: string, inputs: number, outputs: number): Parameter[] {
   return [
-    { name: `${name}.weight`, shape: [inputs, outputs], initial: xavier(inputs, outputs) },
+    { name: `${name}.weight`, shape: [inputs, outputs], initial: xavier(inputs, outputs), factor },
     { name: `${name}.bias`, shape: [outputs], initial: zeros },
   ];
 }

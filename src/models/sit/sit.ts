@@ -1,7 +1,7 @@
-import { biasedGelu, silu, sumOfRows } from '../../nn/activations.js';
+import { silu, sumOfRows } from '../../nn/activations.js';
 import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
-import { linear, product } from '../../nn/layers.js';
+import { geluLinear, linear, product } from '../../nn/layers.js';
 import { adaLayerNorm } from '../../nn/norms.js';
 import {
   asFactor,
@@ -93,7 +93,7 @@ const recomputedBlock: typeof block = (weights, config, name, mediators, h, cond
 
 /** The two layers of a block, but for the last bias. */
 function mlp(weights: Tensors, name: string, x: Tensor): Tensor {
-  const hidden = biasedGelu(product(x, weights[`${name}.in.weight`]!), weights[`${name}.in.bias`]!);
+  const hidden = geluLinear(x, weights[`${name}.in.weight`]!, weights[`${name}.in.bias`]!);
   return product(hidden, weights[`${name}.out.weight`]!);
 }
 
@@ -182,13 +182,14 @@ export const gatedResidual = differentiable((h: Tensor, gate: Tensor, x: Tensor,
 const gatedSum = fused(
   'gated_residual',
   (h: Tensor, gate: Tensor, x: Tensor, bias: Tensor) => [h.add(gate.mul(x.add(bias)))] as const,
-  { elementwise: true },
+  { takesHalf: true },
 );
 
 const gatedGradient = fused(
   'gated_residual_gradient',
   (dy: Tensor, gate: Tensor, x: Tensor, bias: Tensor) =>
     [dy.mul(x.add(bias)).sum(1, true), asFactor(dy.mul(gate))] as const,
+  { takesHalf: true },
 );
 
 /**

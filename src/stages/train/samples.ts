@@ -20,6 +20,7 @@ import { float32, type HostTensor, int32 } from '../../tensorflow/data-types.js'
 import {
   compile,
   type HostTensors,
+  newVariables,
   openStore,
   randomNormal,
   type RuntimeOptions,
@@ -184,7 +185,7 @@ async function drawLatents(
   const { model, transport, labels, steps, seed } = options;
   const session = openSitSession(runtime);
   try {
-    const variables = sitParameters(model).map(({ name, shape }) => session.variable(name, shape));
+    const variables = newVariables(session, sitParameters(model));
     const store = openStore(session, variables);
     const { latentSize, channels } = model;
     const start = compile(
