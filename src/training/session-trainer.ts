@@ -4,7 +4,6 @@ import {
   type Feed,
   type HostTensor,
   type HostTensors,
-  int32,
   meanOverWorkers,
   type Output,
   scalar,
@@ -52,9 +51,10 @@ export class SessionTrainer implements Trainer {
   readonly parameters: readonly Parameter[];
   private readonly stores: ReadonlyMap<StateGroup, VariableStore>;
   private readonly slots: readonly AdamWSlot[];
-  /** Operations that set averages to the weights, and moments to `zero`. */
+  /** Operations that set averages to the weights, and moments to zero. */
   private readonly fromWeights: readonly bigint[];
-  private readonly zero: Output;
+  /** A factor that is given, so that nothing follows from it beforehand. */
+  private readonly one: Output;
   private traced: TrainingStep | undefined;
   private scale: LossScale | undefined;
 
@@ -93,14 +93,14 @@ export class SessionTrainer implements Trainer {
       ]),
     );
     const { graph } = session;
-    this.zero = graph.placeholder('float32', []);
+    this.one = graph.placeholder('float32', []);
+    // Each gets memory of its own: what variables share cannot be updated in place. Zeros that follow from constants or
+    // shapes would be computed beforehand, and kept as long as the session.
     this.fromWeights = this.slots.flatMap(({ weights, averages, firstMoment, secondMoment }) => [
-      ...averages.map((average) => average.assign(weights.read())),
-      // Zeros that follow from constants or shapes are computed beforehand, and kept as long as the session.
-      ...[firstMoment, secondMoment].map((moment) => {
-        const extents = graph.constant(int32([moment.shape.length], Int32Array.from(moment.shape)));
-        return moment.assign(graph.node('Fill', [extents, this.zero]));
-      }),
+      ...averages.map((average) => average.assign(graph.node('Mul', [weights.read(), this.one]))),
+      ...[firstMoment, secondMoment].map((moment) =>
+        moment.assign(graph.node('Sub', [weights.read(), weights.read()])),
+      ),
     ]);
   }
 
@@ -114,7 +114,7 @@ export class SessionTrainer implements Trainer {
 
   async start(weightOf: ValueOf): Promise<void> {
     await this.write('weights', weightOf);
-    await this.session.run([[this.zero, scalar(0)]], [], this.fromWeights);
+    await this.session.run([[this.one, scalar(1)]], [], this.fromWeights);
   }
 
   async step(
