@@ -1,7 +1,7 @@
 import type { RuntimeConfig } from '../generated/index.js';
 import { CheckContext, type PipelineRules } from './check.js';
 import { code, listed, oneOf, type Problem, suggestion } from './diagnostics.js';
-import { explain, trainedAndTaken } from './explain/explain.js';
+import { explain, mixedForms } from './explain/explain.js';
 import { pathOf } from './explain/values.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
 import {
@@ -47,10 +47,10 @@ export function resolvePipeline(
   const context = new CheckContext(root, stages, runtime);
   for (const stage of stages.values()) for (const check of checks[stage.kind] ?? []) check(stage, context);
 
-  const [together, others] = trainedAndTaken(errors, root);
+  const [together, others] = mixedForms(errors, root, schema);
   const problems = [
     ...together,
-    ...others.flatMap((error) => explain(error, root)),
+    ...others.flatMap((error) => explain(error, root, schema)),
     ...checkReferences(referring, root),
     ...context.problems,
   ];

@@ -219,6 +219,11 @@ export interface StageKind<Config> {
    */
   readonly figures: readonly string[];
   /**
+   * Those of its numbers that say what it was asked for or how much it did, not how well: lists of figures leave them
+   * out. Default: none.
+   */
+  readonly amounts?: readonly string[];
+  /**
    * Those of its numbers by which outputs are compared, the first that an output has before the others: shown first
    * wherever there is a list of figures, and what trials of a sweep are judged by. Default: none.
    */

@@ -54,6 +54,19 @@ it.each(['sde', 'ode'] as const)('docs/sampling.md lists every integrator of the
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(facts));
 });
 
+it('the runner has no word of what its stages are about', () => {
+  // `weights` is one of the keys that hold paths, whatever kind of stage has it.
+  const ours =
+    /autoencoder|mediator|attention|latent|diffusion|inception|fr[eé]chet|guidance|integrator|interpolant|sampler|\bimages?\b|\btrain|\bvae|\bfid\b|\bema\b|\bepoch/i;
+  const found = programs
+    .filter((path) => path.startsWith('src/runner/'))
+    .flatMap((path) => {
+      const code = read(path).replace(/\/\*[^]*?\*\/|(?<=^|\s)\/\/[^\n]*/g, '');
+      return code.split('\n').flatMap((line) => (ours.test(line) ? [`${path}: ${line.trim()}`] : []));
+    });
+  expect(found).toEqual([]);
+});
+
 it('doc comments begin with a verb or a noun', () => {
   const openings = programs.flatMap((path) =>
     Array.from(

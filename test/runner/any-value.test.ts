@@ -102,7 +102,8 @@ it('is checked alike by the program that the build writes', () => {
   for (const tree of variants(whole)) {
     const value = plain(tree);
     const errors = isValid(value) ? [] : isValid.errors!;
-    const told = (found: readonly SchemaError[]) => found.flatMap((error) => explain(error, tree));
+    const told = (found: readonly SchemaError[]) =>
+      found.flatMap((error) => explain(error, tree, pipelineSchema()));
     expect(told(errors)).toEqual(told(schemaErrors(value)));
     if (errors.length > 0) refused += 1;
   }

@@ -307,7 +307,7 @@ describe('what newcomers write', () => {
     const shown = await messagesOf(files);
     expect(shown.match(/ error /g)).toHaveLength(1);
     expect(shown).toContain(
-      'a.yaml:2:26 error conflicting-keys: `autoencoder` either takes trained `weights` or trains',
+      'a.yaml:2:26 error conflicting-keys: `autoencoder` takes either `weights` or `images`, `channels` and `steps`',
     );
     expect(shown).toContain('Remove the others with `images: null, channels: null, steps: null`.');
   });

@@ -44,7 +44,7 @@ it('no equals sign', async () => {
     "--set error malformed-override: \`--set\` takes a path and a value with \`=\` between them.
         --set stages.train.steps
               ^^^^^^^^^^^^^^^^^^
-      For example: --set stages.train.steps=100"
+      For example: --set seed=1"
   `);
 });
 
@@ -53,7 +53,7 @@ it('an empty key', async () => {
     "--set error malformed-override: \`--set\` takes a path and a value with \`=\` between them.
         --set stages..steps=5
               ^^^^^^^^^^^^^^^
-      For example: --set stages.train.steps=100"
+      For example: --set seed=1"
   `);
 });
 

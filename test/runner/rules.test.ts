@@ -426,7 +426,7 @@ it('a pretrained autoencoder with keys of training', async () => {
       pipelineText({ autoencoder: '{ uses: autoencoder, weights: stabilityai/sd-vae-ft-ema, steps: 10 }' }),
     ),
   ).toMatchInlineSnapshot(`
-    "p.yaml:4:37 error conflicting-keys: \`autoencoder\` either takes trained \`weights\` or trains with \`steps\`, not both.
+    "p.yaml:4:37 error conflicting-keys: \`autoencoder\` takes either \`weights\` or \`steps\`, not both.
           autoencoder: { uses: autoencoder, weights: stabilityai/sd-vae-ft-ema, steps: 10 }
                                             ^^^^^^^
       Remove \`steps\`, or \`weights\`.

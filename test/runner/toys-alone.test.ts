@@ -10,18 +10,20 @@ import type { Pipeline, PipelineStage } from '../../src/runner/pipeline.js';
 import { makePlan } from '../../src/runner/plan/plan.js';
 import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { type RunOptions, runPipeline } from '../../src/runner/run/run-pipeline.js';
+import { readRun } from '../../src/runner/runs/run.js';
 import { compileValidator } from '../../src/runner/schema/compile-validator.js';
 import { readSchema } from '../../src/runner/schema/schema.js';
 import type { StageEvent, StageKind, StageRegistry } from '../../src/runner/stage.js';
 import type { Launcher } from '../../src/runner/sweep/launcher.js';
 import { loadSweep } from '../../src/runner/sweep/load.js';
 import { planSweep } from '../../src/runner/sweep/plan-sweep.js';
+import { readResults, resultsName, sweepFolder } from '../../src/runner/sweep/results.js';
 import { runSweep } from '../../src/runner/sweep/run-sweep.js';
 import { trialsOf } from '../../src/runner/sweep/trial.js';
 
 /** Bakery: dough of some flour, and bread of a dough. The runner knows of neither but by what it is handed here. */
 const dough: StageKind<{ flour: number }> = {
-  ...{ name: 'dough', codeVersion: 1, figures: ['flour'], dependsOnPrecision: false },
+  ...{ name: 'dough', codeVersion: 1, figures: ['flour'], amounts: ['flour'], dependsOnPrecision: false },
   externalInputs: () => [],
   checks: [
     ({ id, config }: PipelineStage<string, { flour: number }>, context: CheckContext) => {
@@ -47,8 +49,12 @@ const bread: StageKind<{ dough: string; loaves: number }> = {
     }).pipe(concatMap((crumbs) => of<StageEvent>({ type: 'summary', values: { crumbs } }))),
 };
 
-const stageSchema = (kind: string, properties: Readonly<Record<string, object>>) => ({
-  if: { required: ['uses'], properties: { uses: { const: kind } } },
+const stageSchema = (kind: string, properties: Readonly<Record<string, object>>, deciding?: string) => ({
+  if: {
+    required: ['uses', ...(deciding === undefined ? [] : [deciding])],
+    properties: { uses: { const: kind } },
+    ...(kind === 'dough' && deciding === undefined && { not: { required: ['shop'] } }),
+  },
   then: {
     type: 'object',
     additionalProperties: false,
@@ -74,6 +80,7 @@ const schema = {
       },
     },
     sweep: readSchema('sweep.schema.json'),
+    oven: { type: 'object', additionalProperties: false, properties: { heat: { type: 'integer' } } },
     stages: {
       type: 'object',
       additionalProperties: {
@@ -81,7 +88,9 @@ const schema = {
         required: ['uses'],
         properties: { uses: { type: 'string', enum: ['dough', 'bread'] } },
         allOf: [
-          stageSchema('dough', { flour: { type: 'integer', minimum: 1 } }),
+          stageSchema('dough', { flour: { type: 'integer', minimum: 1 }, kneading: { type: 'integer' } }),
+          // Bought where the key `shop` is there.
+          stageSchema('dough', { shop: { type: 'string' } }, 'shop'),
           stageSchema('bread', {
             dough: { type: 'string', stageRef: ['dough'] },
             loaves: { type: 'integer', default: 1 },
@@ -136,6 +145,19 @@ const outcomes = (events: readonly TimedRunEvent[]) =>
       : [],
   );
 
+it('explains errors by the schema that it is handed', async () => {
+  const of = async (text: string) => {
+    const loaded = await loadPipeline(await write('wrong.yaml', text), { rules });
+    return loaded.ok ? [] : loaded.diagnostics.map(({ message, remedy }) => `${message} ${remedy ?? ''}`);
+  };
+  expect(await of(bakery(2, 'heat: 200'))).toEqual([
+    '`heat` is not a key of a pipeline. Did you mean `oven.heat`?',
+  ]);
+  expect(await of(bakery(2).replace('flour: 2', 'shop: mill, kneading: 3'))).toEqual([
+    '`paste` takes either `shop` or `kneading`, not both. Remove `kneading`, or `shop`.',
+  ]);
+});
+
 it('checks files by the schema, the references and the rules that it is handed', async () => {
   const of = async (text: string) => {
     const loaded = await loadPipeline(await write('wrong.yaml', text), { rules });
@@ -159,6 +181,8 @@ it('plans, runs, caches and locks them', async () => {
   ]);
   const events = await run(loaded.pipeline, { writeLock: true });
   expect(outcomes(events)).toEqual(['paste finished', 'loaf finished']);
+  const { figures } = (await readRun(join(folder, 'runs/bakery/latest')))!;
+  expect(figures).toEqual([{ stage: 'loaf', name: 'crumbs', value: 6 }]);
   const lock = await readLock(file);
   expect(lock.stages.loaf).toMatchObject({ kind: 'bread', config: { loaves: 3 } });
   expect(outcomes(await run(loaded.pipeline, { locked: lock }))).toEqual(['paste cached', 'loaf cached']);
@@ -190,4 +214,6 @@ it('runs a sweep over them', async () => {
   const results = events.flatMap((event) => (event.type === 'sweep-finished' ? event.results : []));
   expect(results.map(({ metrics }) => metrics['loaf.crumbs'])).toEqual([6, 12]);
   expect(results.map(({ status }) => status)).toEqual(['cached', 'finished']);
+  const table = await readResults(join(sweepFolder(runsRoot, 'bakery'), resultsName));
+  expect(table).toMatchObject({ amounts: ['paste.flour'] });
 });

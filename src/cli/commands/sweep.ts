@@ -10,6 +10,7 @@ import { demandOf, describeStages } from '../../runner/plan/describe.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {
+  amountMetrics,
   headlineMetrics,
   type PlannedTrial,
   planSweep,
@@ -274,6 +275,7 @@ export function sweepRenderer(
     keys: sweptKeys(planned.map(({ trial }) => trial)),
     shared: sharedStages(planned),
     headlines: headlineMetrics(planned),
+    amounts: amountMetrics(planned),
     sort: options.sort,
     width: stdout.isTTY ? stdout.columns : Infinity,
     color: usesColor(stdout, env),

@@ -2,7 +2,7 @@ import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
 import { formatDuration } from '../../base/format.js';
 import { bestMark, figure } from '../../pages/figures.js';
-import { isBest, isTelling, rankOf } from '../../runner/runs/figures.js';
+import { isBest, rankOf } from '../../runner/runs/figures.js';
 import type { Headline } from '../../runner/stage.js';
 import {
   figureOf,
@@ -31,6 +31,8 @@ export interface ClosingOptions {
   readonly shared: ReadonlySet<string>;
   /** Metrics by which trials are compared; the first that any has decides. */
   readonly headlines: readonly Headline[];
+  /** Metrics that the table leaves out. */
+  readonly amounts: readonly string[];
   readonly sort: string | undefined;
   readonly width: number;
   readonly color: boolean;
@@ -80,14 +82,14 @@ const colours = {
 
 function columnsOf(
   results: readonly TrialResult[],
-  { keys, shared, headlines, sort, color }: ClosingOptions,
+  { keys, shared, headlines, amounts, sort, color }: ClosingOptions,
 ): readonly Column[] {
   const chalk = new Chalk({ level: color ? 1 : 0 });
   const keyNames = shortNames(keys);
   const headline = headlineAmong(headlines, results);
   const [quality, others] = partition(
     metricNames(results)
-      .filter((name) => !shared.has(stageOf(name)) && isTelling(figureOf(name)))
+      .filter((name) => !shared.has(stageOf(name)) && !amounts.includes(name))
       .sort((a, b) => rankOf({ name: figureOf(a) }) - rankOf({ name: figureOf(b) })),
     (name) => name === headline?.name || name === sort?.replace(/^-/, ''),
   );

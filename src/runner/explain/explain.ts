@@ -1,27 +1,10 @@
 import { nearest } from '../../base/nearest.js';
 import { code, oneOf, type Problem } from '../diagnostics.js';
 import { applicable, memberSchema } from '../schema/alternatives.js';
-import { pipelineSchema, type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
+import { type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
 import { optionFile, type Span } from '../yaml/text.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
-import {
-  atKey,
-  duplicateItem,
-  emptyMap,
-  emptyText,
-  type Explainer,
-  type Facts,
-  nameOf,
-  notASquare,
-  outOfRange,
-  pathOf,
-  reservedName,
-  tooLong,
-  unknownValue,
-  wrongFormat,
-  wrongLength,
-  wrongType,
-} from './values.js';
+import { atKey, type Explainer, type Facts, nameOf, pathOf, valueExplainers } from './values.js';
 
 const missingKey: Explainer = (facts) => {
   const key = String(facts.error.params.missingProperty);
@@ -77,7 +60,7 @@ function listWithoutBrackets({ root, path, error }: Facts, key: string): Problem
 }
 
 /** A place one level up or down, or below `stages`, where the key is known, as a dotted path. */
-function nearPlace({ path, root, error }: Facts, key: string): string | undefined {
+function nearPlace({ path, root, error, pipeline }: Facts, key: string): string | undefined {
   const whole = plain(root) as Readonly<Record<string, unknown>>;
   const stages = whole.stages ?? {};
   if (path.length === 0 && Object.hasOwn(stages, key)) return `stages.${key}`;
@@ -85,13 +68,13 @@ function nearPlace({ path, root, error }: Facts, key: string): string | undefine
   const value = data[key];
   if (path.length === 0 && typeof value === 'object' && value !== null && Object.hasOwn(value, 'uses'))
     return `stages.${key}`;
-  for (const [name, property] of Object.entries(schemaAt(whole, path).properties ?? {})) {
+  for (const [name, property] of Object.entries(schemaAt(pipeline, whole, path).properties ?? {})) {
     const maps = [property, ...(property.anyOf ?? [])];
     if (maps.some(({ properties }) => properties && Object.hasOwn(properties, key))) return `${name}.${key}`;
   }
   const above = path.slice(0, -1);
   if (path.length < 1 || /^\d+$/.test(path.at(-1)!)) return undefined;
-  const { properties = {} } = schemaAt(whole, above);
+  const { properties = {} } = schemaAt(pipeline, whole, above);
   return Object.hasOwn(properties, key) ? [...above, key].join('.') : undefined;
 }
 
@@ -99,8 +82,8 @@ function nearPlace({ path, root, error }: Facts, key: string): string | undefine
  * The schema that a value of a pipeline is judged by, whole. That of an error is not: in the check that the build writes,
  * its larger parts are references.
  */
-function schemaAt(whole: unknown, path: readonly string[]): Schema {
-  let [at, of]: [unknown, Schema] = [whole, applicable(pipelineSchema(), whole)];
+function schemaAt(pipeline: Schema, whole: unknown, path: readonly string[]): Schema {
+  let [at, of]: [unknown, Schema] = [whole, applicable(pipeline, whole)];
   for (const name of path) {
     const member = memberSchema(of, name, Array.isArray(at));
     at = (at as Readonly<Record<string, unknown>>)[name];
@@ -109,37 +92,43 @@ function schemaAt(whole: unknown, path: readonly string[]): Schema {
   return of;
 }
 
-/** Keys of training beside `weights`, which takes a trained autoencoder: one problem instead of one a key. */
-export function trainedAndTaken(
+/**
+ * Keys of another form of a kind than the one that the written keys decide on, such as keys of making what another key
+ * takes ready-made: one problem instead of one a key.
+ */
+export function mixedForms(
   errors: readonly SchemaError[],
   root: Tree,
+  pipeline: Schema,
 ): [Problem[], readonly SchemaError[]] {
-  const training = stageSchemas(pipelineSchema()).find(
-    ({ kind, schema }) => kind === 'autoencoder' && !Object.hasOwn(schema.properties!, 'weights'),
-  )!.schema.properties!;
-  const isOfTraining = ({ keyword, parentSchema, params }: SchemaError): boolean =>
-    keyword === 'additionalProperties' &&
-    (parentSchema as Schema).title === 'PretrainedAutoencoderConfig' &&
-    Object.hasOwn(training, String(params.additionalProperty));
-  const found = errors.filter(isOfTraining);
-  const problems = [...new Set(found.map(({ instancePath }) => instancePath))].map((pointer): Problem => {
+  const forms = stageSchemas(pipeline);
+  const foreign = new Map<string, { readonly deciding: string; readonly keys: readonly string[] }>();
+  const others = errors.filter(({ keyword, instancePath, data, params }) => {
+    if (keyword !== 'additionalProperties' || !/^\/stages\/[^/]+$/.test(instancePath)) return true;
+    const stage = data as Readonly<Record<string, unknown>>;
+    const key = String(params.additionalProperty);
+    const ofKind = forms.filter(({ kind }) => kind === stage.uses);
+    const deciding = ofKind.flatMap((form) => form.deciding).find((each) => Object.hasOwn(stage, each));
+    const isKnown = ofKind.some(({ schema }) => Object.hasOwn(schema.properties ?? {}, key));
+    if (deciding === undefined || !isKnown) return true;
+    const { keys } = foreign.get(instancePath) ?? { keys: [] };
+    foreign.set(instancePath, { deciding, keys: [...keys, key] });
+    return false;
+  });
+  const problems = Array.from(foreign, ([pointer, { deciding, keys }]): Problem => {
     const path = pathOf(pointer);
-    const keys = found
-      .filter(({ instancePath }) => instancePath === pointer)
-      .map(({ params }) => String(params.additionalProperty));
-    const span = spanAt(root, [...path, 'weights'], 'key');
+    const span = spanAt(root, [...path, deciding], 'key');
     const below = keys.some((key) => spanAt(root, [...path, key], 'key').source !== span.source);
+    const named = oneOf(keys.map(code), 'and');
     return {
       code: 'conflicting-keys',
-      message: `${nameOf(path)} either takes trained ${code('weights')} or trains with ${oneOf(keys.map(code), 'and')}, not both.`,
-      remedy: below
-        ? removal(keys, path, span)
-        : `Remove ${oneOf(keys.map(code), 'and')}, or ${code('weights')}.`,
+      message: `${nameOf(path)} takes either ${code(deciding)} or ${named}, not both.`,
+      remedy: below ? removal(keys, path, span) : `Remove ${named}, or ${code(deciding)}.`,
       span,
       related: [{ message: `${code(keys[0])} is here`, span: spanAt(root, [...path, keys[0]!], 'key') }],
     };
   });
-  return [problems, errors.filter((error) => !found.includes(error))];
+  return [problems, others];
 }
 
 const notExactlyOne: Explainer = (facts) => {
@@ -205,35 +194,21 @@ const nothing: Explainer = () => [];
 
 /** Explainers by keyword of the schema. Those without an explanation only follow from errors that have one. */
 const explainers: Readonly<Record<string, Explainer>> = {
+  ...valueExplainers,
   additionalItems: nothing,
   additionalProperties: unknownKey,
   const: nothing,
-  enum: unknownValue,
   exactlyOneOf: notExactlyOne,
-  exclusiveMaximum: outOfRange,
-  exclusiveMinimum: outOfRange,
   if: nothing,
-  maxItems: wrongLength,
-  maximum: outOfRange,
-  minItems: wrongLength,
-  maxLength: tooLong,
-  minLength: emptyText,
-  minProperties: emptyMap,
-  minimum: outOfRange,
-  not: reservedName,
-  pattern: wrongFormat,
-  perfectSquare: notASquare,
   propertyNames: nothing,
   required: missingKey,
-  shapes: wrongType,
-  type: wrongType,
-  uniqueItems: duplicateItem,
 };
 
 /** Explains an error of the validator to a person; empty for one that only follows from others. */
-export function explain(error: SchemaError, root: Tree): Problem[] {
+export function explain(error: SchemaError, root: Tree, pipeline: Schema): Problem[] {
   const explainer = explainers[error.keyword];
   if (!explainer) throw new Error(`The schema keyword "${error.keyword}" has no explanation.`);
   const path = pathOf(error.instancePath);
-  return explainer({ error, path, root, schema: error.parentSchema as Schema, name: nameOf(path) });
+  const schema = error.parentSchema as Schema;
+  return explainer({ error, path, root, schema, pipeline, name: nameOf(path) });
 }

@@ -13,7 +13,7 @@ const typeWords: Readonly<Record<string, string>> = {
   array: 'a list',
 };
 
-export const wrongType: Explainer = (facts) => {
+const wrongType: Explainer = (facts) => {
   const { data, params, keyword, schema } = facts.error;
   if (facts.schema.enum && Array.isArray(facts.schema.type)) return [];
   const types =
@@ -94,7 +94,7 @@ function flow(value: unknown): string {
     .join(', ')} }`;
 }
 
-export const unknownValue: Explainer = (facts) => {
+const unknownValue: Explainer = (facts) => {
   const { data, params } = facts.error;
   const values = params.allowedValues as readonly unknown[];
   if (typeof data !== 'string' && values.every((value) => typeof value === 'string')) return [];
@@ -120,7 +120,7 @@ const comparisons: Readonly<Record<string, string>> = {
   '<': 'less than',
 };
 
-export const outOfRange: Explainer = (facts) => {
+const outOfRange: Explainer = (facts) => {
   const { params, data } = facts.error;
   const expected = `${comparisons[String(params.comparison)]!} ${String(params.limit)}`;
   return [
@@ -131,7 +131,7 @@ export const outOfRange: Explainer = (facts) => {
   ];
 };
 
-export const wrongFormat: Explainer = (facts) => {
+const wrongFormat: Explainer = (facts) => {
   const hint = facts.schema.patternHint ?? `text that matches ${String(facts.error.params.pattern)}`;
   const told = {
     code: 'wrong-format',
@@ -140,7 +140,7 @@ export const wrongFormat: Explainer = (facts) => {
   return [ofText(facts, told, 'cannot be the id of a stage', `An id is ${hint}.`)];
 };
 
-export const tooLong: Explainer = (facts) => {
+const tooLong: Explainer = (facts) => {
   const data = String(facts.error.data);
   const most = `at most ${String(facts.error.params.limit)} characters`;
   const message = `${facts.name} must have ${most}; ${data.length} were found.`;
@@ -150,7 +150,7 @@ export const tooLong: Explainer = (facts) => {
 };
 
 /** Names of folders that runs have themselves. */
-export const reservedName: Explainer = (facts) => {
+const reservedName: Explainer = (facts) => {
   const message = `${facts.name} cannot be ${code(facts.error.data)}, which is a folder that runs have themselves.`;
   return [
     ofText(
@@ -173,17 +173,17 @@ function ofText(facts: Facts, told: Told, ofId: string, remedy = told.remedy): P
   };
 }
 
-export const emptyText: Explainer = (facts) => [
+const emptyText: Explainer = (facts) => [
   atValue(facts, { code: 'empty-text', message: `${facts.name} must not be empty.` }),
 ];
 
-export const emptyMap: Explainer = (facts) => [
+const emptyMap: Explainer = (facts) => [
   facts.path.join('.') === 'stages'
     ? atKey(facts, { code: 'no-stages', message: `${facts.name} must hold at least one stage.` })
     : atKey(facts, { code: 'empty-map', message: `${facts.name} must have at least one key.` }),
 ];
 
-export const wrongLength: Explainer = (facts) => {
+const wrongLength: Explainer = (facts) => {
   const { keyword, params, data } = facts.error;
   const { minItems, maxItems } = facts.schema;
   const bound = keyword === 'minItems' ? 'at least ' : 'at most ';
@@ -197,7 +197,7 @@ export const wrongLength: Explainer = (facts) => {
   ];
 };
 
-export const duplicateItem: Explainer = (facts) => {
+const duplicateItem: Explainer = (facts) => {
   const { i, j } = facts.error.params as { i: number; j: number };
   const span = (index: number) => spanAt(facts.root, [...facts.path, String(index)], 'value');
   const later = Math.max(i, j);
@@ -212,16 +212,36 @@ export const duplicateItem: Explainer = (facts) => {
   ];
 };
 
-export const notASquare: Explainer = (facts) => {
+const notASquare: Explainer = (facts) => {
   const value = Number(facts.error.data);
   const root = Math.floor(Math.sqrt(value));
   return [
     atValue(facts, {
       code: 'not-a-square',
-      message: `${facts.name} must be a perfect square, or 0 for full attention; ${code(value)} was found.`,
+      message: `${facts.name} must be ${facts.schema.patternHint ?? 'a perfect square'}; ${code(value)} was found.`,
       remedy: `The nearest are ${root ** 2} and ${(root + 1) ** 2}.`,
     }),
   ];
+};
+
+/** Explainers by keyword of the schema, of those that are about a value by itself. */
+export const valueExplainers: Readonly<Record<string, Explainer>> = {
+  enum: unknownValue,
+  exclusiveMaximum: outOfRange,
+  exclusiveMinimum: outOfRange,
+  maxItems: wrongLength,
+  maximum: outOfRange,
+  maxLength: tooLong,
+  minItems: wrongLength,
+  minimum: outOfRange,
+  minLength: emptyText,
+  minProperties: emptyMap,
+  not: reservedName,
+  pattern: wrongFormat,
+  perfectSquare: notASquare,
+  shapes: wrongType,
+  type: wrongType,
+  uniqueItems: duplicateItem,
 };
 
 /** An error of the validator and what its explanation is made from. */
@@ -235,6 +255,8 @@ export interface Facts {
     readonly minItems?: number;
     readonly maxItems?: number;
   };
+  /** The schema of the whole file. */
+  readonly pipeline: Schema;
   /** The value at the start of a sentence: `` `steps` `` or ``Item 2 of `channels` ``. */
   readonly name: string;
 }

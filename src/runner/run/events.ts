@@ -40,6 +40,8 @@ export interface StageResult {
   readonly figures: Readonly<Record<string, number>>;
   /** The number by which it is compared with others; absent where its kind has none. */
   readonly headline?: Headline;
+  /** Numbers that lists of figures leave out; absent where there are none. */
+  readonly amounts?: readonly string[];
   /** Time that the output took, over all sessions that worked on it. */
   readonly totalSeconds: number;
 }

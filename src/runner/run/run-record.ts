@@ -111,6 +111,7 @@ export class RunRecord {
           summary: plainValues(event.summary),
           figures: event.figures,
           ...(event.headline && { headline: event.headline }),
+          ...(event.amounts && { amounts: event.amounts }),
         });
         return true;
       case 'stage-failed':
@@ -252,6 +253,8 @@ export interface StageRecord {
   readonly figures?: Readonly<Record<string, number>>;
   /** The number by which the output is compared with others. */
   readonly headline?: Headline;
+  /** Numbers of the summary and the figures that lists of figures leave out. */
+  readonly amounts?: readonly string[];
   /** Progress when the run last changed; a running stage's events are newer. */
   readonly progress?: KeptProgress;
   readonly failure?: Failure;

@@ -172,6 +172,7 @@ async function stageResult({ stage, kind, place }: PlannedStage, manifest: Manif
     summary: manifest.summary,
     figures,
     ...(headline && { headline }),
+    ...(kind.amounts && { amounts: kind.amounts }),
     totalSeconds: manifest.seconds,
   };
 }

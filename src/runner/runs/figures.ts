@@ -22,28 +22,8 @@ export function headlineOf(
   return headlines.find(({ name }) => names.has(name));
 }
 
-/** Numbers that say what a stage was asked for or how much it did, not how well. */
-const amounts = new Set([
-  'images',
-  'classes',
-  'skipped',
-  'size',
-  'latents',
-  'latentChannels',
-  'downsample',
-  'parameters',
-  'samples',
-  'steps',
-  'guidanceScale',
-  'count',
-  'referenceImages',
-]);
-
 /** Numbers that say what it took: interesting where nothing says how well a stage did. */
 const costs = new Set(['expectedMemoryMegabytes', 'peakMemoryMegabytes', 'idlePercent']);
-
-/** True when a number says how well a stage did, rather than what it was asked for or how much it did. */
-export const isTelling = (name: string): boolean => !amounts.has(name);
 
 /** Every number in a summary; those within maps by dotted names. */
 function numbersIn(summary: Readonly<Record<string, Json>>): readonly (readonly [string, number])[] {
@@ -96,7 +76,9 @@ export function figuresOfStage(
 export function tellingFigures(stages: Readonly<Record<string, StageRecord>>): readonly RunFigure[] {
   return Object.entries(stages)
     .reverse()
-    .flatMap(([id, record]) => figuresOfStage(id, record).filter(({ name }) => isTelling(name)))
+    .flatMap(([id, record]) =>
+      figuresOfStage(id, record).filter(({ name }) => record.amounts?.includes(name) !== true),
+    )
     .sort((a, b) => rankOf(a) - rankOf(b));
 }
 

@@ -56,7 +56,7 @@ function describe(description: string, schema: Schema): string {
       : schema.stageRef === 'any'
         ? 'Names a stage.'
         : `Names a stage of kind ${schema.stageRef.join(' or ')}.`,
-    schema.perfectSquare === true ? 'A square number.' : '',
+    schema.perfectSquare === true && schema.patternHint === undefined ? 'A square number.' : '',
   ];
   return [description, ...facts].filter((fact) => fact !== '').join(' ');
 }

@@ -33,7 +33,7 @@ export interface Schema {
   readonly not?: Schema;
   /** Unit of a number, for documentation. */
   readonly unit?: string;
-  /** Meaning of `pattern`, in words. */
+  /** Meaning of `pattern` or `perfectSquare`, in words. */
   readonly patternHint?: string;
   /** The string is the path of a file or folder; a relative one starts at the file that it is written in. */
   readonly isPath?: true;
@@ -97,14 +97,21 @@ export function stageKinds(pipeline: Schema): readonly string[] {
   return stage.properties?.uses?.enum as readonly string[];
 }
 
-/** The schema of each kind of stage; a kind may have several, which the keys that are written decide between. */
-export function stageSchemas(
-  pipeline: Schema,
-): readonly { readonly kind: string; readonly schema: Schema }[] {
-  const { allOf } = pipeline.properties!.stages!.additionalProperties as Schema;
-  return allOf!.map((conditional) => ({
-    kind: conditional.if!.properties!.uses!.const as string,
-    schema: conditional.then!,
+/** The schema of a kind of stage, or one of several, which the keys that are written decide between. */
+interface StageSchema {
+  readonly kind: string;
+  /** Keys whose presence decides on this schema; none where it is the kind's usual one. */
+  readonly deciding: readonly string[];
+  readonly schema: Schema;
+}
+
+/** The schemas of every kind of stage. */
+export function stageSchemas(pipeline: Schema): readonly StageSchema[] {
+  const { allOf = [] } = pipeline.properties!.stages!.additionalProperties as Schema;
+  return allOf.map(({ if: condition, then }) => ({
+    kind: condition!.properties!.uses!.const as string,
+    deciding: condition!.required!.filter((key) => key !== 'uses'),
+    schema: then!,
   }));
 }
 

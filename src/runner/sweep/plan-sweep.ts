@@ -43,6 +43,14 @@ export function possibleMetrics(planned: readonly PlannedTrial[]): readonly stri
   return [...new Set(names)];
 }
 
+/** Metrics that tell what was asked for or how much was done: tables of trials leave them out. */
+export function amountMetrics(planned: readonly PlannedTrial[]): readonly string[] {
+  const names = planned.flatMap(({ stages }) =>
+    stages.flatMap(({ stage, kind }) => (kind.amounts ?? []).map((name) => `${stage.id}.${name}`)),
+  );
+  return [...new Set(names)];
+}
+
 /**
  * Metrics by which trials are compared, of those that they may come to: the last stages' first, without those of stages
  * that all trials share.

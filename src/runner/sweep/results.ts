@@ -24,6 +24,8 @@ export interface SweepResults {
   readonly trials: readonly TrialResult[];
   /** Metrics by which trials are compared; the first that any has decides. */
   readonly headlines?: readonly Headline[];
+  /** Metrics that tell what was asked for or how much was done, which tables leave out. */
+  readonly amounts?: readonly string[];
 }
 
 /** Paths of runs and pages are relative to the file's folder. */

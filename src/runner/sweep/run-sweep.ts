@@ -5,7 +5,14 @@ import { asUserError } from '../../base/files.js';
 import type { PlannedStage } from '../plan/plan.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
 import type { Launcher } from './launcher.js';
-import { cachedResult, headlineMetrics, outlookOf, type PlannedTrial, stagesToRun } from './plan-sweep.js';
+import {
+  amountMetrics,
+  cachedResult,
+  headlineMetrics,
+  outlookOf,
+  type PlannedTrial,
+  stagesToRun,
+} from './plan-sweep.js';
 import { type Forcing, readResults, resultsName, sweepFolder, writeResults } from './results.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
 import {
@@ -237,7 +244,8 @@ class Sweep {
   private async write(): Promise<void> {
     const { pipeline, planned, forced } = this.options;
     const keys = sweptKeys(planned.map(({ trial }) => trial));
-    const results = { keys, forced, headlines: headlineMetrics(planned), trials: this.inOrder() };
+    const about = { headlines: headlineMetrics(planned), amounts: amountMetrics(planned) };
+    const results = { keys, forced, ...about, trials: this.inOrder() };
     await writeResults({ csv: this.csv, json: this.json }, pipeline, results);
   }
 }

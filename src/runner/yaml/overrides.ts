@@ -140,7 +140,7 @@ function stepsOf(source: SourceText, offset: number, path: string): Step[] {
 const malformed = (span: Span): Problem => ({
   code: 'malformed-override',
   message: '`--set` takes a path and a value with `=` between them.',
-  remedy: 'For example: --set stages.train.steps=100',
+  remedy: 'For example: --set seed=1',
   span,
 });
 

@@ -31,6 +31,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     'peakMemoryMegabytes',
     'idlePercent',
   ],
+  amounts: ['steps', 'latentChannels', 'downsample'],
   headlines: [{ name: 'peakSignalToNoiseDb', better: 'more' }],
   dependsOnPrecision: true,
   dependsOnEngine: true,

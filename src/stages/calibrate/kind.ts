@@ -7,6 +7,7 @@ export const stage: StageKind<CalibrateConfig> = {
   name: 'calibrate',
   codeVersion: 1,
   figures: ['samples', 'considered', 'choices'],
+  amounts: ['samples'],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   externalInputs: () => [],

@@ -7,6 +7,7 @@ export const stage: StageKind<EncodeConfig> = {
   name: 'encode',
   codeVersion: 3,
   figures: ['latents'],
+  amounts: ['latents'],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   dependsOnSeed: false,

@@ -28,6 +28,7 @@ export const stage: ShownKind<EvaluateConfig> = {
     'samples',
     'referenceImages',
   ],
+  amounts: ['samples', 'referenceImages'],
   headlines: [
     { name: 'fid', better: 'less' },
     { name: 'frechetDistance', better: 'less' },

@@ -8,6 +8,7 @@ export const stage: ShownKind<ImagesConfig> = {
   name: 'images',
   codeVersion: 3,
   figures: ['images', 'perClass', 'size', 'skipped'],
+  amounts: ['images', 'classes', 'size', 'skipped'],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: (config, pipelineDirectory) => {

@@ -12,6 +12,7 @@ export const stage: StageKind<LatentsConfig> = {
   name: 'latents',
   codeVersion: 1,
   figures: ['latents'],
+  amounts: ['latents'],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: ({ path, classNames }, folder) => [

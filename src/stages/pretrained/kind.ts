@@ -17,6 +17,7 @@ export const stage: StageKind<PretrainedConfig> = {
     'classes',
     'mediators',
   ],
+  amounts: ['parameters', 'steps', 'classes'],
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: localInputs,

@@ -42,6 +42,7 @@ export const stage: ShownKind<SampleConfig> = {
     'expectedMemoryMegabytes',
     'peakMemoryMegabytes',
   ],
+  amounts: ['samples', 'size', 'steps', 'guidanceScale'],
   headlines: [
     { name: 'bitsPerDimension', better: 'less' },
     { name: 'roundTripError', better: 'less' },

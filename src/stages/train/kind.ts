@@ -31,6 +31,7 @@ export const stage: ShownKind<TrainConfig> = {
     'peakMemoryMegabytes',
     'idlePercent',
   ],
+  amounts: ['steps', 'parameters', 'samples'],
   headlines: [{ name: 'loss', better: 'less' }],
   dependsOnPrecision: true,
   dependsOnEngine: true,

@@ -5,7 +5,7 @@ import { figure } from '../../pages/figures.js';
 import { type Html, html, type Section } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
-import { isBest, isTelling } from '../../runner/runs/figures.js';
+import { isBest } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
 import type { Headline, Json } from '../../runner/stage.js';
 import {
@@ -32,7 +32,7 @@ interface ShownTrial {
  * @param file absolute path of the page, from which links to the trials' reports start; absent where a server gives it out
  */
 export async function sweepPage(
-  { pipeline, keys, trials, headlines }: SweepResults,
+  { pipeline, keys, trials, headlines = [], amounts = [] }: SweepResults,
   { file, site }: { readonly file?: string; readonly site?: Site } = {},
 ): Promise<string> {
   const shown = await withRuns(trials);
@@ -50,7 +50,7 @@ export async function sweepPage(
       { label: 'of work', value: formatDuration(trials.reduce((sum, { seconds }) => sum + seconds, 0)) },
     ],
     sections: [
-      trialsSection(shown, keys, headlineAmong(headlines ?? [], trials), file),
+      trialsSection(shown, keys, headlineAmong(headlines, trials), amounts, file),
       ...(await curveSections(overlaid)),
       ...failuresSection(trials, names),
     ],
@@ -69,10 +69,10 @@ async function withRuns(trials: readonly TrialResult[]): Promise<readonly ShownT
 }
 
 /** Metrics that differ between trials: the others tell nothing of what was swept. */
-function tellingMetrics(trials: readonly TrialResult[]): readonly string[] {
+function tellingMetrics(trials: readonly TrialResult[], amounts: readonly string[]): readonly string[] {
   return metricNames(trials).filter((name) => {
     const values = new Set(trials.flatMap(({ metrics }) => metrics[name] ?? []));
-    return isTelling(figureOf(name)) && (values.size > 1 || trials.length === 1);
+    return !amounts.includes(name) && (values.size > 1 || trials.length === 1);
   });
 }
 
@@ -80,10 +80,11 @@ function trialsSection(
   shown: readonly ShownTrial[],
   keys: readonly string[],
   headline: Headline | undefined,
+  amounts: readonly string[],
   file: string | undefined,
 ): Section {
   const results = shown.map(({ result }) => result);
-  const metrics = tellingMetrics(results).filter((name) => name !== headline?.name);
+  const metrics = tellingMetrics(results, amounts).filter((name) => name !== headline?.name);
   const compared = headline === undefined ? [] : [headline];
   const values = results.map(({ metrics: found }) => found[headline?.name ?? '']);
   const isCut = shown.filter(({ run }) => run !== undefined).length > mostOverlaid;

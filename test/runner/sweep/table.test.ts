@@ -49,6 +49,7 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
       'train.peakMemoryMegabytes': 900,
       'train.gradientNorm': 5,
       'train.loss': loss,
+      'train.steps': 100 + i,
     }),
   );
   const text = (width: number, sort?: string): string[] =>
@@ -59,6 +60,7 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
       },
       {
         ...{ keys, shared: new Set<string>(), sort, width, color: false },
+        amounts: ['train.steps'],
         headlines: [
           { name: 'evaluate.fid', better: 'less' },
           { name: 'train.loss', better: 'less' },
