@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,3 +68,35 @@ it('lint fails on cycles and on upward imports, those of types included, and on 
     'report-knows-no-kind: src/stages/report/run.ts → src/stages/sample/page.ts',
   ]);
 });
+
+it('lint fails on an export and on a dependency that nothing uses', async () => {
+  const parts = ['src', 'tools', 'test', 'schemas', 'examples', 'package.json', 'knip.json', 'tsconfig.json'];
+  const configs = ['vitest.config.ts', 'vitest.long.config.ts', 'vitest.gpu.config.ts', 'eslint.config.js'];
+  for (const part of [...parts, ...configs])
+    await cp(join(root, part), join(folder, part), {
+      recursive: true,
+      filter: (path) => !path.includes('/fixtures/'),
+    });
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  await appendFile(join(folder, 'src/base/format.ts'), 'export const planted = 1;\n');
+  const file = join(folder, 'package.json');
+  const manifest = JSON.parse(await readFile(file, 'utf8')) as { dependencies: Record<string, string> };
+  manifest.dependencies['planted-package'] = '1.0.0';
+  await writeFile(file, JSON.stringify(manifest));
+  const { stdout, exitCode } = await execa(process.execPath, [join(root, 'node_modules/knip/bin/knip.js')], {
+    cwd: folder,
+    reject: false,
+  });
+  expect(exitCode).toBeGreaterThan(0);
+  expect(
+    stdout
+      .replace(/:\d+:\d+| +$/gm, '')
+      .replace(/ +/g, ' ')
+      .split('\n'),
+  ).toEqual([
+    'Unused dependencies (1)',
+    'planted-package package.json',
+    'Unused exports (1)',
+    'planted src/base/format.ts',
+  ]);
+}, 120_000);

@@ -13,10 +13,11 @@ import type { TrainConfig } from '../../src/generated/index.js';
 import { sitCost, trainingOperations } from '../../src/models/sit/cost.js';
 import { trainingMemory } from '../../src/models/sit/memory.js';
 import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import type { Json } from '../../src/runner/stage.js';
 import { isLockFile } from '../../src/runner/yaml/text.js';
 import { loadPipeline, loadSweep } from '../../src/stages/load.js';
 import { modelConfig } from '../../src/stages/train/config.js';
-import { memoryChoice, totalSteps } from '../../src/stages/train/facts.js';
+import { describeTrain, memoryChoice, totalSteps } from '../../src/stages/train/facts.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -277,15 +278,17 @@ describe('the head of a recipe', () => {
     const { size } = config('images') as { size: number };
     const modelOf = (model: TrainConfig['model']) =>
       modelConfig({ ...train, model }, { latentSize: size / 8, channels: 4, classes: 1000 });
-    const costs = new Map(
-      [undefined, 64, 16, 4, 0].map((mediators) => [
-        mediators,
-        (
-          sitCost(modelOf({ ...train.model, ...(mediators !== undefined && { mediators }) }))
-            .multiplyAccumulates / 1e9
-        ).toFixed(2),
-      ]),
-    );
+    const plain = Object.fromEntries(Object.entries(train).filter(([key]) => key !== 'start')) as TrainConfig;
+    const resolve = (id: string) => ({
+      kind: loaded.pipeline.stages.get(id)!.kind,
+      config: config(id) as Json,
+    });
+    const costs = new Map<number | undefined, string>();
+    for (const mediators of [undefined, 64, 16, 4, 0]) {
+      const model = { ...train.model, ...(mediators !== undefined && { mediators }) };
+      const facts = await describeTrain({ ...plain, model }, resolve, { workers: 1 }, root);
+      costs.set(mediators, facts.find(({ label }) => label === 'GFLOPs a sample')!.value);
+    }
     expect(text).toContain(`${costs.get(undefined)!} GFLOPs a sample`);
     for (const [, figure, mediators] of text.matchAll(
       /(\d+\.\d\d)(?: GFLOPs a sample)? (?:with (\d+)|without)\b/g,
