@@ -1,5 +1,13 @@
-import { engineKind, type RuntimeOptions } from '../tensorflow/index.js';
-import { blockEdges, inFloat64, type PortionSums, portionSums } from './float64.js';
+import {
+  DataTypeCode,
+  engineKind,
+  float32,
+  int32,
+  type Output,
+  type RuntimeOptions,
+  type Session,
+} from '../tensorflow/index.js';
+import { asFloat64, asPairs, inFloat64 } from './float64.js';
 import type { Rows, SquareMatrix } from './linear-algebra.js';
 import type { StoredRows } from './manifold.js';
 
@@ -46,19 +54,6 @@ export class StatisticsAccumulator {
     this.combine(rows.count, own);
   }
 
-  /** Adds rows that were summed elsewhere. */
-  addSums({ count, mean, products }: PortionSums): void {
-    const { width, scatter } = this;
-    const edges = blockEdges(width);
-    for (const [block, sums] of products.entries()) {
-      const [first, end] = [edges[block]!, edges[block + 1]!];
-      for (let i = first; i < end; i++)
-        for (let j = 0, at = (i - first) * end, to = i * width; j <= i; j++)
-          scatter[to + j]! += sums[at + j]!;
-    }
-    this.combine(count, mean);
-  }
-
   /** Takes the mean of rows whose deviations from it have been added into that of all. */
   private combine(count: number, own: Float64Array): void {
     const { width, mean } = this;
@@ -74,7 +69,7 @@ export class StatisticsAccumulator {
   /** The statistics of what was added. Throws a RangeError for fewer than two rows. */
   result(): FeatureStatistics {
     const { width, count } = this;
-    if (count < 2) throw new RangeError(`A covariance needs at least 2 rows, found ${count}.`);
+    requireTwo(count);
     const data = new Float64Array(width * width);
     for (let i = 0; i < width; i++)
       for (let j = 0; j <= i; j++)
@@ -96,6 +91,153 @@ export class StatisticsAccumulator {
 /** Rows whose products are added together. */
 type Group = readonly [Float64Array, Float64Array, Float64Array, Float64Array];
 
+/** Blocks of columns: the upper half of the products, which repeats the lower, is left out but for what blocks have of it. */
+const mostBlocks = 8;
+
+/** First columns of the blocks, and the number of columns after the last. */
+function blockEdges(width: number): readonly number[] {
+  const blocks = Math.min(mostBlocks, width);
+  return Array.from({ length: blocks + 1 }, (_, i) => Math.round((i * width) / blocks));
+}
+
+const float64 = { type: 'float64' } as const;
+
+/**
+ * `StatisticsAccumulator` in a session: the sums stay there, and the host sees portions of rows and the result alone. It
+ * makes its graph for each number of rows once.
+ */
+class SessionStatistics {
+  private count = 0;
+  private readonly edges: readonly number[];
+  private readonly mean: Output;
+  /** Sums of products, block after block of columns, each with all columns up to its own last. */
+  private readonly scatter: readonly Output[];
+  private readonly made = new Map<number, ReturnType<SessionStatistics['make']>>();
+
+  private constructor(
+    private readonly session: Session,
+    private readonly width: number,
+  ) {
+    this.edges = blockEdges(width);
+    this.mean = this.variable('mean', 1, width);
+    this.scatter = this.edges
+      .slice(1)
+      .map((end, i) => this.variable(`block ${i}`, end - this.edges[i]!, end));
+  }
+
+  static async open(session: Session, width: number): Promise<SessionStatistics> {
+    const { graph } = session;
+    const opened = new SessionStatistics(session, width);
+    const zeros = [opened.mean, ...opened.scatter].map((handle, i) => {
+      const [first, end] = [opened.edges[i - 1] ?? 0, opened.edges[i] ?? 0];
+      const shape = i === 0 ? opened.indices(1, width) : opened.indices(end - first, end);
+      const zero = graph.constantBytes(DataTypeCode.float64, [], new Float64Array(1));
+      return graph.add('AssignVariableOp', [handle, graph.node('Fill', [shape, zero])], { dtype: float64 });
+    });
+    await session.run([], [], zeros);
+    return opened;
+  }
+
+  async add(rows: Float32Array): Promise<void> {
+    const count = rows.length / this.width;
+    const { input, before, updates } = this.made.get(count) ?? this.make(count);
+    const feeds = [
+      [input, float32([count, this.width], rows)],
+      [before, int32([], Int32Array.of(this.count))],
+    ] as const;
+    await this.session.run(feeds, [], updates);
+    this.count += count;
+  }
+
+  /** @throws RangeError for fewer than two rows */
+  async result(): Promise<FeatureStatistics> {
+    const { count, width, edges } = this;
+    requireTwo(count);
+    const { graph } = this.session;
+    const blocks = this.scatter.map((handle, i) => {
+      const padding = graph.constant(int32([2, 2], Int32Array.of(0, 0, 0, width - edges[i + 1]!)));
+      return graph.node('Pad', [this.read(handle), padding]);
+    });
+    const wide = graph.node('ConcatV2', [...blocks, this.constant(0)]);
+    const [all, none] = [-1n, 0n].map((value) =>
+      graph.constantBytes(DataTypeCode.int64, [], BigInt64Array.of(value)),
+    );
+    const lower = graph.node('MatrixBandPart', [wide, all!, none!]);
+    const upper = graph.node('Transpose', [lower, this.indices(1, 0)]);
+    const diagonal = graph.node('MatrixDiag', [graph.node('MatrixDiagPart', [lower])]);
+    const sums = graph.node('Sub', [graph.node('AddV2', [lower, upper]), diagonal]);
+    const degrees = graph.constantBytes(DataTypeCode.float64, [], Float64Array.of(count - 1));
+    const outputs = [this.read(this.mean), graph.node('RealDiv', [sums, degrees])];
+    const found = await this.session.run(
+      [],
+      outputs.map((output) => asPairs(graph, output)),
+    );
+    const [mean, data] = found.map(asFloat64);
+    return { count, mean: mean!, covariance: { size: width, data: data! } };
+  }
+
+  /** Writes what adds a portion of so many rows. */
+  private make(count: number) {
+    const { session, width, edges, scatter } = this;
+    const { graph } = session;
+    const cast = (value: Output, from: 'float32' | 'int32') =>
+      graph.node('Cast', [value], { SrcT: { type: from }, DstT: float64 });
+    const input = graph.placeholder('float32', [count, width]);
+    const before = graph.placeholder('int32', []);
+    const own = cast(this.constant(count), 'int32');
+    const others = cast(before, 'int32');
+    const total = graph.node('AddV2', [own, others]);
+    const values = cast(input, 'float32');
+    const mean = graph.node('Mean', [values, this.indices(0)], { keep_dims: { bool: true } });
+    const apart = graph.node('Sub', [mean, this.read(this.mean)]);
+    const share = graph.node('Sqrt', [graph.node('RealDiv', [graph.node('Mul', [own, others]), total])]);
+    // The distance of the means counts as one deviation more.
+    const deviations = graph.node('ConcatV2', [
+      graph.node('Sub', [values, mean]),
+      graph.node('Mul', [apart, share]),
+      this.constant(0),
+    ]);
+    const columns = (first: number, end: number) =>
+      graph.node('Slice', [deviations, this.indices(0, first), this.indices(count + 1, end - first)]);
+    const add = (handle: Output, value: Output) =>
+      graph.add('AssignAddVariableOp', [handle, value], { dtype: float64 });
+    const updates = [
+      add(this.mean, graph.node('Mul', [apart, graph.node('RealDiv', [own, total])])),
+      ...edges.slice(1).map((end, i) => {
+        const block = columns(edges[i]!, end);
+        return add(
+          scatter[i]!,
+          graph.node('MatMul', [block, columns(0, end)], { transpose_a: { bool: true } }),
+        );
+      }),
+    ];
+    const written = { input, before, updates };
+    this.made.set(count, written);
+    return written;
+  }
+
+  private variable(name: string, rows: number, columns: number): Output {
+    const shape = { shape: [rows, columns] };
+    return this.session.graph.node('VarHandleOp', [], {
+      ...{ dtype: float64, shape },
+      shared_name: { string: name },
+      container: { string: '' },
+    });
+  }
+
+  private read(handle: Output): Output {
+    return this.session.graph.node('ReadVariableOp', [handle], { dtype: float64 });
+  }
+
+  private constant(value: number): Output {
+    return this.session.graph.constant(int32([], Int32Array.of(value)));
+  }
+
+  private indices(...values: number[]): Output {
+    return this.session.graph.constant(int32([values.length], Int32Array.from(values)));
+  }
+}
+
 /** Rows of a portion: 32 MB of 2,048 features, twice that in double precision. */
 const rowsAtOnce = 4096;
 /** Rows of a portion that JavaScript sums before other work gets a turn. */
@@ -112,25 +254,23 @@ export async function computeStatistics(
   runtime: RuntimeOptions = {},
   signal?: AbortSignal,
 ): Promise<FeatureStatistics> {
-  const accumulator = new StatisticsAccumulator(width);
-  const isNative = engineKind() === 'native';
-  const size = isNative ? rowsAtOnce : rowsInTurn;
-  const addAll = async (add: (rows: Float32Array) => Promise<void> | void): Promise<FeatureStatistics> => {
+  const addAll = async (size: number, add: (rows: Float32Array) => Promise<void> | void): Promise<void> => {
     for (let first = 0; first < count; first += size) {
       signal?.throwIfAborted();
       await add(await read(first, Math.min(size, count - first)));
     }
-    return accumulator.result();
   };
-  if (!isNative)
-    return addAll((data) => {
+  if (engineKind() !== 'native') {
+    const accumulator = new StatisticsAccumulator(width);
+    await addAll(rowsInTurn, (data) => {
       accumulator.add({ count: data.length / width, width, data });
     });
-  return inFloat64(runtime, signal, (session) => {
-    const sums = portionSums(session, width);
-    return addAll(async (rows) => {
-      accumulator.addSums(await sums(rows));
-    });
+    return accumulator.result();
+  }
+  return inFloat64(runtime, signal, async (session) => {
+    const sums = await SessionStatistics.open(session, width);
+    await addAll(rowsAtOnce, (rows) => sums.add(rows));
+    return sums.result();
   });
 }
 
@@ -139,6 +279,11 @@ export function statisticsOf(rows: Rows): FeatureStatistics {
   const accumulator = new StatisticsAccumulator(rows.width);
   accumulator.add(rows);
   return accumulator.result();
+}
+
+/** @throws RangeError */
+function requireTwo(count: number): void {
+  if (count < 2) throw new RangeError(`A covariance needs at least 2 rows, found ${count}.`);
 }
 
 function meanOf({ count, width, data }: Rows): Float64Array {

@@ -265,7 +265,7 @@ const harmless = [
     'WorkerServer.config',
   ],
   ...['by', 'step', 'past', 'remember'].map((member) => `MultistepHistory.${member}`),
-  ...['add', 'addSums', 'combine', 'result', 'addProducts'].map(
+  ...['add', 'combine', 'result', 'addProducts'].map(
     (member) => `StatisticsAccumulator.${member}`,
   ),
 ];

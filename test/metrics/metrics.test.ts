@@ -129,7 +129,24 @@ describe('statistics', () => {
     expect(found.covariance.data).toBeAllclose(expected.covariance.data, { absolute: 1e-11 });
   });
 
-  it('end with the signal while a portion is summed, and leave the event loop to others', async () => {
+  it('leave the event loop to others', async () => {
+    nativeBackend();
+    const columns = 2048;
+    const rows = Float32Array.from(numbers(4096 * columns, 3));
+    const read = (_: number, count: number) => Promise.resolve(rows.subarray(0, count * columns));
+    const share = async (count: number): Promise<number> => {
+      const before = performance.eventLoopUtilization();
+      await computeStatistics({ count, width: columns, read });
+      return performance.eventLoopUtilization(before).utilization;
+    };
+    // 0.03 to 0.1 for what is copied to TensorFlow, 0.16 to 0.45 where JavaScript adds the sums. Other programs slow both;
+    // the least of some tries has least of them.
+    const shares: number[] = [];
+    while (shares.length < 4 && !shares.some((value) => value < 0.13)) shares.push(await share(9000));
+    expect(Math.min(...shares)).toBeLessThan(0.13);
+  });
+
+  it('end with the signal while a portion is summed', async () => {
     nativeBackend();
     const [count, columns] = [16_384, 1024];
     const read = (_: number, rows: number) => Promise.resolve(new Float32Array(rows * columns).fill(1));
