@@ -5,7 +5,7 @@
  */
 export interface EvaluateConfig {
   /**
-   * The `sample` stage whose images to evaluate.
+   * The `sample` stage whose images to evaluate, or an `images` stage with those of another program.
    */
   samples?: string;
   /**

@@ -40,11 +40,13 @@ async function clusterSettings(
   return [...all, ...own.map(({ id }) => `stages.${id}.runtime.workers=${size}`)];
 }
 
-async function runFile(
+/** Runs a file in this process, or in those that a leader leads; `onEvent` gets what is shown. Gives the exit code. */
+export async function runFile(
   file: string,
   options: RunCommandOptions,
   services: Services,
   leader: ClusterLeader | undefined,
+  onEvent: (event: TimedRunEvent) => void = () => undefined,
 ): Promise<number> {
   const set = leader === undefined ? options.set : await clusterSettings(file, options.set, services, leader);
   const loaded = set && (await loadWithSources(file, set, services));
@@ -89,6 +91,7 @@ async function runFile(
     await events.forEach((event) => {
       last = event;
       renderer.show(event);
+      onEvent(event);
     });
   } catch (error) {
     renderer.end();

@@ -1,12 +1,20 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { EvaluateConfig } from '../../generated/index.js';
 import { type RunState, runStates } from '../../runner/run/events.js';
 import type { StatusOptions } from '../commands/status.js';
 import type { CompareOptions } from '../commands/compare.js';
+import type { EvaluateOptions } from '../commands/evaluate.js';
 import type { ReportOptions } from '../commands/report.js';
 import type { UiOptions } from '../commands/ui.js';
 import type { GcOptions } from '../commands/gc.js';
 import type { PushCommandOptions, RemoteOptions } from '../commands/remote.js';
 import { parseCount, parseNumber, withRuns, withSet, type CommandDeclarations } from '../options.js';
+
+/** Figures that samples without latents can have. */
+const evaluationMetrics: readonly EvaluateConfig['metrics'][number][] = [
+  ...(['fid', 'sfid', 'inceptionScore', 'frechetDistance'] as const),
+  ...(['kernelDistance', 'precisionRecall', 'classAgreement'] as const),
+];
 
 /** Commands about runs and their outputs, in the order in which help lists them. */
 export const runCommands: CommandDeclarations = {
@@ -39,6 +47,35 @@ export const runCommands: CommandDeclarations = {
       .action((references: string[], options: CompareOptions) =>
         perform(async (services) =>
           (await import('../commands/compare.js')).compare(references, options, services),
+        ),
+      ),
+
+  evaluate: (program, perform) =>
+    withRuns(program.command('evaluate'))
+      .description('compare samples of any program with a reference, without a pipeline file')
+      .argument('<samples>', 'an .npz as ADM writes it, a folder of images, or files that hold images')
+      .requiredOption('--reference <images>', 'what to compare with: the same, or an .npz of statistics')
+      .addOption(
+        new Option(
+          '--features <network>',
+          'network whose features are compared (default: inception with --inception, otherwise efficientnet)',
+        ).choices(['efficientnet', 'inception']),
+      )
+      .option('--inception <file>', "the ADM evaluator's classify_image_graph_def.pb")
+      .addOption(
+        new Option('--metrics <names...>', 'figures to compute (default: all that the images allow)').choices(
+          evaluationMetrics,
+        ),
+      )
+      .option(
+        '--size <pixels>',
+        'side to which images of folders are cropped and resized (default: that of the samples)',
+        parseCount(8),
+      )
+      .option('--json', 'print the figures as JSON')
+      .action((samples: string, options: EvaluateOptions) =>
+        perform(async (services) =>
+          (await import('../commands/evaluate.js')).evaluate(samples, options, services),
         ),
       ),
 

@@ -1,0 +1,105 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { runCli } from '../../../src/cli/run-cli.js';
+import { encodePng } from '../../../src/data/images/png.js';
+import { writeNpz } from '../../../src/formats/npz.js';
+import { stageRegistry } from '../../../src/stages/registry.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+import { tinyInception } from '../../support/tiny-inception.js';
+
+const side = 16;
+let folder: string;
+
+/** Pixels that look random but are fixed. */
+const pixels = (count: number, seed: number) =>
+  Uint8Array.from(
+    { length: count * side * side * 3 },
+    (_, i) => Math.imul(i + seed * 1000003, 2654435761) >>> 24,
+  );
+
+beforeEach(async () => {
+  folder = await temporaryFolder('evaluate');
+  vi.spyOn(process, 'cwd').mockReturnValue(folder);
+  await writeFile(join(folder, 'graph.pb'), tinyInception());
+  const labels = Int32Array.from({ length: 8 }, (_, i) => i % 2);
+  await writeNpz(join(folder, 'samples.npz'), [
+    { name: 'arr_0', dtype: 'u1', shape: [8, side, side, 3], data: pixels(8, 1) },
+    { name: 'arr_1', dtype: 'i4', shape: [8], data: labels },
+  ]);
+  for (const [i, name] of ['cats', 'dogs'].entries()) {
+    await mkdir(join(folder, 'photos', name), { recursive: true });
+    for (let k = 0; k < 5; k++) {
+      const data = pixels(1, 10 + 5 * i + k);
+      const png = await encodePng({ width: side, height: side, data });
+      await writeFile(join(folder, 'photos', name, `${k}.png`), png);
+    }
+  }
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+async function pipeline(...args: string[]) {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const exitCode = await runCli(args, {
+    stdout: stdout as unknown as NodeJS.WriteStream,
+    stderr: stderr as unknown as NodeJS.WriteStream,
+    env: { ...process.env, NO_COLOR: '1' },
+    loadRegistry: () => Promise.resolve(stageRegistry),
+    forceExit: () => undefined,
+  });
+  const text = (stream: PassThrough) => String(stream.read() ?? '');
+  return { exitCode, stdout: text(stdout), stderr: text(stderr) };
+}
+
+const inception = ['--inception', 'graph.pb'];
+
+it('prints the figures of samples against a folder, and progress beside them', async () => {
+  const made = await pipeline('evaluate', 'samples.npz', '--reference', 'photos');
+  expect(made.exitCode, made.stderr).toBe(0);
+  expect(made.stdout).toMatch(/^FIGURE +VALUE\nFréchet distance +[\d.]+\nkernel distance +/);
+  // Numbers in the file, names of folders: nothing tells which class is which.
+  expect(made.stdout).not.toContain('class agreement');
+  expect(made.stdout).toMatch(/^samples +8\nimages of the reference +10\n/m);
+  expect(made.stderr).toContain('reference: finished');
+}, 300_000);
+
+it('prints JSON alone, by the network that is asked for', async () => {
+  const made = await pipeline('evaluate', 'photos', '--reference', 'photos', '--json', ...inception);
+  expect(made.exitCode, made.stderr).toBe(0);
+  const { figures, features } = JSON.parse(made.stdout) as {
+    features: string;
+    figures: Record<string, number>;
+  };
+  expect(features).toBe('inception');
+  expect(figures).toMatchObject({ precision: 1, recall: 1, samples: 10, referenceImages: 10 });
+  expect(figures.fid).toBeAllclose(0, { absolute: 1e-8 });
+  expect(figures.classAgreement).toBeGreaterThan(0);
+  const chosen = await pipeline(
+    ...['evaluate', 'samples.npz', '--reference', 'samples.npz', '--json', ...inception],
+    ...['--metrics', 'kernelDistance', 'classAgreement'],
+  );
+  expect(Object.keys((JSON.parse(chosen.stdout) as { figures: object }).figures)).toEqual([
+    'kernelDistance',
+    'kernelDistanceError',
+    'classAgreement',
+    'samples',
+    'referenceImages',
+  ]);
+});
+
+it.each([
+  [['none.npz', '--reference', 'photos'], 1, /none\.npz/],
+  [['photos', '--reference', 'graph.pb'], 1, /graph\.pb/],
+  [['samples.npz'], 2, /required option '--reference/],
+  [['samples.npz', '--reference', 'photos', '--features', 'inception'], 2, /--inception/],
+  [['samples.npz', '--reference', 'samples.npz', '--size', '32'], 2, /--size would change nothing/],
+  [['samples.npz', '--reference', 'photos', '--metrics', 'fid'], 2, /inceptionFile/],
+  [['samples.npz', '--reference', 'photos', '--metrics', 'fid', '--inception', 'none.pb'], 2, /none\.pb/],
+])('%s: exit code %i', async (args, exitCode, message) => {
+  const made = await pipeline('evaluate', ...args);
+  expect(made).toMatchObject({ exitCode, stdout: '' });
+  expect(made.stderr).toMatch(message);
+});
