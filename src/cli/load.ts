@@ -25,11 +25,11 @@ export async function loadWithSources(
 /** Loads a file as `loadWithSources` does, with every trial of its sweep, if it has one. */
 export async function loadWithTrials(
   file: string,
-  set: readonly string[],
+  { set, grid = [] }: { readonly set: readonly string[]; readonly grid?: readonly string[] },
   services: Services,
 ): Promise<Extract<LoadedSweep, { ok: true }> | undefined> {
   const { rules } = await services.loadRegistry();
-  return sound(await loadSweep(file, { rules, set, env: services.env }), services);
+  return sound(await loadSweep(file, { rules, set, grid, env: services.env }), services);
 }
 
 /** Returns what was loaded, where it is valid; otherwise shows what is wrong. */

@@ -35,6 +35,7 @@ export interface NamedOutputs {
 
 export interface NamingOptions {
   readonly set: readonly string[];
+  readonly grid?: readonly string[];
   readonly until?: string | undefined;
   readonly runs?: string | undefined;
   readonly force?: readonly string[];
@@ -82,7 +83,7 @@ async function outputsOfFile(
   services: Services,
   elsewhere: Elsewhere['find'] | undefined,
 ): Promise<NamedOutputs | number> {
-  const loaded = await loadWithTrials(file, options.set, services);
+  const loaded = await loadWithTrials(file, options, services);
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline, trials } = loaded;
   const runsRoot = findRunsRoot(pipeline.file, options.runs, services.env);

@@ -1,7 +1,7 @@
 import { nearest } from '../base/nearest.js';
 import { relative } from 'node:path';
 import { Chalk, type ChalkInstance } from 'chalk';
-import { locate, type Location, optionFile, type Span } from './yaml/text.js';
+import { locate, type Location, isOption, type Span } from './yaml/text.js';
 
 import stringWidth from 'string-width';
 
@@ -46,7 +46,7 @@ export function diagnostic({ code, message, remedy, span, related }: Problem): D
  * which shared anchors give.
  */
 export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
-  const rank = ({ file }: Diagnostic): number => (file === optionFile ? files.length : files.indexOf(file));
+  const rank = ({ file }: Diagnostic): number => (isOption(file) ? files.length : files.indexOf(file));
   const unique = new Map(
     diagnostics.map((found) => [
       [found.file, found.line, found.column, found.sourceLine, found.code, found.message].join('\0'),
@@ -96,7 +96,7 @@ function formatOne(diagnostic: Diagnostic, chalk: ChalkInstance, width: number):
 }
 
 const place = ({ file, line, column }: Location): string =>
-  file === optionFile
+  isOption(file)
     ? file
     : [relative(process.cwd(), file) || '.', ...(line === 0 ? [] : [line, column])].join(':');
 

@@ -6,7 +6,7 @@ import type { Origin, Pipeline } from './pipeline.js';
 import { resolvePipeline } from './resolve.js';
 import { compose } from './yaml/compose.js';
 import { applyEnvironment, type Environment, rebasePaths } from './yaml/environment.js';
-import { applyOverrides } from './yaml/overrides.js';
+import { applyGrid, applyOverrides } from './yaml/overrides.js';
 import { locate, readText, type Span, type UnreadableFile } from './yaml/text.js';
 import { leaves, type MapTree, type Tree } from './yaml/tree.js';
 
@@ -55,11 +55,13 @@ export interface LoadOptions {
   readonly rules: PipelineRules;
   /** Values to override, such as `stages.train.steps=100`; see {@link applyOverrides}. */
   readonly set?: readonly string[];
+  /** Keys to sweep over with their values, such as `stages.train.model.mediators=4,16`; see {@link applyGrid}. */
+  readonly grid?: readonly string[];
   /** Variables that `${env:NAME}` refers to. Default: the environment of this process. */
   readonly env?: Environment;
 }
 
-/** A file with what it extends and with `--set` options, as it is written: before environment variables and checks. */
+/** A file with what it extends and with options, as it is written: before environment variables and checks. */
 interface Configuration {
   /** Absolute path. */
   readonly file: string;
@@ -77,7 +79,7 @@ export interface Invalid {
 /** Reads a pipeline file and what it extends. Where these cannot be read, says why. */
 export async function readConfiguration(
   file: string,
-  { rules, set = [] }: LoadOptions,
+  { rules, set = [], grid = [] }: LoadOptions,
 ): Promise<(Configuration & { readonly ok: true }) | Invalid> {
   const path = resolve(file);
   const text = await readText(path);
@@ -85,12 +87,13 @@ export async function readConfiguration(
   const { tree, problems, files } = await compose(path, text);
   if (!tree) return invalid(problems, files);
   const overridden = applyOverrides(tree, set, rules.schema);
+  const swept = applyGrid(overridden.tree, grid, rules.schema);
   return {
     ok: true,
     file: path,
     files,
-    tree: overridden.tree as MapTree,
-    problems: [...problems, ...overridden.problems],
+    tree: swept.tree as MapTree,
+    problems: [...problems, ...overridden.problems, ...swept.problems],
   };
 }
 

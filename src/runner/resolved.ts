@@ -4,7 +4,7 @@ import type { ValueSource } from './load.js';
 import type { Origin, Pipeline } from './pipeline.js';
 import { applicable, memberSchema } from './schema/alternatives.js';
 import type { Schema } from './schema/schema.js';
-import { optionFile } from './yaml/text.js';
+import { isOption } from './yaml/text.js';
 
 /** A pipeline as a file would have it that leaves nothing out: no `extends`, every default and environment variable filled in. */
 export function resolvedConfig({
@@ -95,7 +95,7 @@ function formatOrigin(origin: ValueOrigin): string {
 }
 
 const place = ({ file, line }: Origin): string =>
-  file === optionFile ? optionFile : `${relative(process.cwd(), file)}:${line}`;
+  isOption(file) ? file : `${relative(process.cwd(), file)}:${line}`;
 
 const mark = '\u0001';
 

@@ -23,6 +23,7 @@ import { exitCodes, onInterrupt, say, type Services } from '../services.js';
 import { progressLine } from '../transfer.js';
 
 export interface RemoteOptions {
+  readonly grid?: readonly string[];
   readonly set: readonly string[];
   readonly until?: string;
   readonly runs?: string;

@@ -41,6 +41,7 @@ import { planWith, pullFirst } from './remote.js';
 
 export interface SweepCommandOptions {
   readonly set: string[];
+  readonly grid: string[];
   readonly until?: string;
   readonly force: string[];
   readonly pull?: string;
@@ -64,7 +65,7 @@ export async function sweep(file: string, options: SweepCommandOptions, services
     throw withoutEffect('--sbatch', 'without --slurm no job is submitted');
   if (options.retryPause !== undefined && options.retries === 0)
     throw withoutEffect('--retry-pause', 'without --retries no trial is tried again');
-  const loaded = await loadWithTrials(file, options.set, services);
+  const loaded = await loadWithTrials(file, options, services);
   if (loaded === undefined) return exitCodes.invalid;
   const { pipeline } = loaded;
   if (loaded.trials === undefined) throw noSweep(pipeline.file);
@@ -253,7 +254,7 @@ const noSweep = (file: string): UserError =>
     code: 'no-sweep',
     usage: true,
     message: `${shortPath(file)} has no \`sweep\`.`,
-    remedy: 'Add one, such as: sweep: { grid: { seed: [0, 1, 2] } }',
+    remedy: 'Add one, such as `sweep: { grid: { seed: [0, 1, 2] } }`, or vary a key here: --grid seed=0,1,2',
   });
 
 /** The renderer for where the output goes: events for programs, a live view for a terminal, lines for everything else. */

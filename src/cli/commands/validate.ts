@@ -16,7 +16,7 @@ export async function validate(
       say(services.stdout, `${shortPath(resolve(file))}: the lock of a pipeline, not checked\n`);
       continue;
     }
-    const loaded = await loadWithTrials(file, options.set, services);
+    const loaded = await loadWithTrials(file, options, services);
     if (loaded === undefined) {
       valid = false;
       continue;

@@ -85,10 +85,20 @@ export const pipelineCommands: CommandDeclarations = {
   sweep: (program, perform) =>
     withRuns(
       withForce(
-        withPull(withSet(program.command('sweep').argument('<file>', 'pipeline file with a `sweep`'))),
+        withPull(
+          withSet(
+            program.command('sweep').argument('<file>', 'pipeline file with a `sweep`, or with `--grid`'),
+          ),
+        ),
       ),
     )
       .description('run every trial of a sweep that is not already done, shared stages once')
+      .option(
+        '--grid <key=values>',
+        'vary a value, such as stages.train.model.mediators=4,16,64; many keys: every combination',
+        collect,
+        [],
+      )
       .option('--plan', 'show what is cached and what would run in each trial; nothing runs')
       .option('--until <stage>', 'stop after this stage: only it and what it needs')
       .option(

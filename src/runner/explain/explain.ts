@@ -2,7 +2,7 @@ import { nearest } from '../../base/nearest.js';
 import { code, oneOf, type Problem } from '../diagnostics.js';
 import { applicable, memberSchema } from '../schema/alternatives.js';
 import { type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
-import { optionFile, type Span } from '../yaml/text.js';
+import { isOption, type Span } from '../yaml/text.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
 import { atKey, type Explainer, type Facts, nameOf, pathOf, valueExplainers } from './values.js';
 
@@ -152,7 +152,7 @@ function conflict({ root, path, name }: Facts, present: readonly string[], group
   const written = present.map((key) => ({ key, span: spanAt(root, [...path, key], 'key') }));
   const sources = new Set(written.map(({ span }) => span.source));
   const upper = written.find(
-    ({ span }) => span.source.file === optionFile || (sources.size > 1 && span.source === root.span.source),
+    ({ span }) => isOption(span.source.file) || (sources.size > 1 && span.source === root.span.source),
   );
   const main = upper ?? written.at(-1)!;
   const group = groups.find((keys) => keys.includes(main.key))!;
@@ -172,7 +172,7 @@ function conflict({ root, path, name }: Facts, present: readonly string[], group
 /** Tells how a file removes keys that a file below it has written. */
 function removal(keys: readonly string[], path: TreePath, { source }: Span): string {
   const others = keys.length === 1 ? 'the other' : 'the others';
-  return source.file === optionFile
+  return isOption(source.file)
     ? `Remove ${others} with ${keys.map((key) => `--set ${[...path, key].join('.')}=null`).join(' ')}`
     : `Remove ${others} with ${code(keys.map((key) => `${key}: null`).join(', '))}.`;
 }

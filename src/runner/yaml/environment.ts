@@ -3,7 +3,7 @@ import { code, type Problem } from '../diagnostics.js';
 import { applicable, memberSchema } from '../schema/alternatives.js';
 import type { Schema } from '../schema/schema.js';
 import { parseNested } from './nesting.js';
-import { optionFile, type Span } from './text.js';
+import { isOption, type Span } from './text.js';
 import { type Entry, plain, type ScalarTree, type Tree } from './tree.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -187,7 +187,7 @@ export function rebasePaths(tree: Tree, schema: Schema, directory: string): Tree
   return changeTexts(tree, schema, (scalar, place) => {
     const { file } = scalar.span.source;
     const path = String(scalar.value);
-    if (place?.isPath !== true || file === optionFile || isAbsolute(path) || isAddress(path)) return scalar;
+    if (place?.isPath !== true || isOption(file) || isAbsolute(path) || isAddress(path)) return scalar;
     const from = dirname(file);
     return from === directory ? scalar : { ...scalar, value: relative(directory, join(from, path)) || '.' };
   });

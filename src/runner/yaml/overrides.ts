@@ -3,7 +3,7 @@ import { code, type Problem, suggestion } from '../diagnostics.js';
 import { applicable, memberSchema } from '../schema/alternatives.js';
 import type { Schema } from '../schema/schema.js';
 import { parseYaml } from './parse.js';
-import { optionFile, sourceText, type SourceText, type Span } from './text.js';
+import { type OptionName, sourceText, type SourceText, type Span } from './text.js';
 import { type Entry, isNull, type MapTree, member, plain, type Tree } from './tree.js';
 
 /**
@@ -31,6 +31,47 @@ export function applyOverrides(
   }
   return { tree: result, problems };
 }
+
+/**
+ * Adds `--grid` options to a configuration's sweep. An option is `key=values`: a dotted key, and values with commas between
+ * them, or a list in YAML. It takes the place of the file's grid of that key.
+ */
+export function applyGrid(
+  tree: Tree,
+  options: readonly string[],
+  schema: Schema,
+): { tree: Tree; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const keys = new Map<string, Span>();
+  let result = tree;
+  for (const [i, option] of options.entries()) {
+    const [, key, values] = /^([^=]*)=(?!\s*\[)(.*\S.*)$/s.exec(option) ?? [];
+    const parsed = parseOverride(key === undefined ? option : `${key}=[${values!}]`, i + 1, '--grid');
+    if ('problems' in parsed) {
+      problems.push(...parsed.problems);
+      continue;
+    }
+    const { source, start } = parsed.steps[0]!.span;
+    const span = { source, start, end: parsed.steps.at(-1)!.span.end };
+    const name = parsed.steps.map((step) => step.key).join('.');
+    const earlier = keys.get(name);
+    if (earlier) problems.push(givenTwice(name, span, earlier));
+    keys.set(name, span);
+    const path = ['sweep', 'grid', name].map((key) => ({ key, span }));
+    const set = setSteps(result, path, parsed.value, schema);
+    if ('problem' in set) problems.push(set.problem);
+    else result = set.tree;
+  }
+  return { tree: result, problems };
+}
+
+const givenTwice = (key: string, span: Span, earlier: Span): Problem => ({
+  code: 'duplicate-key',
+  message: `${code(key)} is varied twice.`,
+  remedy: 'Give all its values in one `--grid`.',
+  span,
+  related: [{ message: 'first varied here', span: earlier }],
+});
 
 /**
  * Sets the value at a dotted path that is written elsewhere in a file, or removes it (`null`). Errors point at the part of
@@ -106,14 +147,15 @@ const stagesOf = (tree: Tree): string[] => {
 function parseOverride(
   option: string,
   number: number,
+  name: OptionName = '--set',
 ): { steps: Step[]; value: Tree } | { problems: readonly Problem[] } {
-  const prefix = `${optionFile} `;
-  const source = sourceText(optionFile, `${prefix}${option}`, number);
+  const prefix = `${name} `;
+  const source = sourceText(name, `${prefix}${option}`, number);
   const equals = option.indexOf('=');
   const path = equals < 0 ? option : option.slice(0, equals);
   const steps = stepsOf(source, prefix.length, path);
   if (equals < 0 || steps.some(({ key }) => key === '')) {
-    return { problems: [malformed({ source, start: prefix.length, end: source.text.length })] };
+    return { problems: [malformed(name, { source, start: prefix.length, end: source.text.length })] };
   }
   const start = prefix.length + equals + 1;
   const text = source.text.slice(start);
@@ -137,10 +179,18 @@ function stepsOf(source: SourceText, offset: number, path: string): Step[] {
   });
 }
 
-const malformed = (span: Span): Problem => ({
+const malformed = (name: OptionName, span: Span): Problem => ({
   code: 'malformed-override',
-  message: '`--set` takes a path and a value with `=` between them.',
-  remedy: 'For example: --set seed=1',
+  ...{
+    '--set': {
+      message: '`--set` takes a path and a value with `=` between them.',
+      remedy: 'For example: --set seed=1',
+    },
+    '--grid': {
+      message: '`--grid` takes a path and values with `=` between them.',
+      remedy: 'For example: --grid seed=1,2,3',
+    },
+  }[name],
   span,
 });
 

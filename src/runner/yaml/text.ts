@@ -1,8 +1,8 @@
 import { readWhole, systemProblem } from '../../base/files.js';
 
-/** A text that a configuration came from: a file, or a `--set` option. */
+/** A text that a configuration came from: a file, or an option of the command line. */
 export interface SourceText {
-  /** Absolute path of the file, or `--set`. */
+  /** Absolute path of the file, or an option's name: `--set` or `--grid`. */
   readonly file: string;
   readonly text: string;
   /** Number of the first line: 1 in a file, and for an option its number among the options. */
@@ -22,9 +22,9 @@ export interface Span {
 
 /** Position of a span, for people: lines and columns are counted from 1, columns in UTF-16 code units. */
 export interface Location {
-  /** Absolute path of the file, or `--set`. */
+  /** Absolute path of the file, or an option's name: `--set` or `--grid`. */
   readonly file: string;
-  /** Line, from 1; the number of the option for `--set`; 0 where the file as a whole is meant. */
+  /** Line, from 1; the number of the option for an option; 0 where the file as a whole is meant. */
   readonly line: number;
   readonly column: number;
   /** Column after the last character, on the same line; a span of several lines ends with its first. */
@@ -33,8 +33,11 @@ export interface Location {
   readonly sourceLine: string;
 }
 
-/** Name that stands for the file of a `--set` option. */
-export const optionFile = '--set';
+/** Options whose values are part of a configuration. Their names stand for their files. */
+export type OptionName = '--set' | '--grid';
+
+/** True for what stands for an option, in place of a file. */
+export const isOption = (file: string): file is OptionName => file === '--set' || file === '--grid';
 
 /** Prepares a text for looking up positions; a byte order mark is dropped. */
 export function sourceText(file: string, content: string, firstLine = 1): SourceText {

@@ -22,9 +22,9 @@ async function trialsOf(
   });
 }
 
-async function messagesOf(files: Record<string, string>): Promise<string> {
+async function messagesOf(files: Record<string, string>, options: LoadOptions = {}): Promise<string> {
   return withFiles(files, async (folder) => {
-    const loaded = await loadSweep(join(folder, Object.keys(files)[0]!), { env: {} });
+    const loaded = await loadSweep(join(folder, Object.keys(files)[0]!), { env: {}, ...options });
     return loaded.ok ? '' : formatDiagnostics(loaded.diagnostics).replaceAll(/\S+\/composed-\w+\//g, '');
   });
 }
@@ -50,6 +50,61 @@ describe('a sweep', () => {
       model: { mediators: 0, depth: 4 },
     });
     expect(trials[5]!.set).toEqual(['stages.train.model.mediators=0', 'seed=3']);
+  });
+
+  describe('of the command line', () => {
+    const grid = ['stages.train.model.mediators=4,16', 'seed=[1, 2]'];
+
+    it('needs none in the file', async () => {
+      const trials = await trialsOf({ 'p.yaml': pipelineText() }, { grid });
+      expect(values(trials)).toEqual([
+        [4, 1],
+        [4, 2],
+        [16, 1],
+        [16, 2],
+      ]);
+      expect(trials[2]!.set).toEqual(['stages.train.model.mediators=16', 'seed=1']);
+      expect(trials[2]!.pipeline.seed).toBe(1);
+    });
+
+    it("takes the place of the file's values of a key, and leaves the others", async () => {
+      const files = withSweep('  grid: { seed: [7, 8], stages.train.ema: [0.5] }\n');
+      const trials = await trialsOf(files, { grid: ['seed=1,2,3'] });
+      expect(values(trials)).toEqual([
+        [1, 0.5],
+        [2, 0.5],
+        [3, 0.5],
+      ]);
+    });
+
+    it('takes lists as values where a list is written', async () => {
+      const trials = await trialsOf(
+        { 'p.yaml': pipelineText() },
+        {
+          grid: ['stages.autoencoder.channels=[[8, 16, 32], [8, 16, 64]]', "stages.report.title=a b, 'c,d'"],
+        },
+      );
+      expect(values(trials)).toEqual([
+        [[8, 16, 32], 'a b'],
+        [[8, 16, 32], 'c,d'],
+        [[8, 16, 64], 'a b'],
+        [[8, 16, 64], 'c,d'],
+      ]);
+    });
+
+    it.each([
+      ['a wrong value', ['stages.train.model.mediators=4,5'], 'not-a-square'],
+      ['a misspelt key', ['stages.train.model.mediator=4'], 'Did you mean `mediators`?'],
+      ['no values', ['seed'], '--grid seed=1,2,3'],
+      ['an empty value', ['seed='], 'empty-override'],
+      ['a key twice', ['seed=1', 'seed=2'], 'duplicate-key'],
+      ['a key that another part of the sweep varies', ['stages.train.ema=0.5'], 'duplicate-key'],
+      ['what cannot be swept', ['name=a,b'], 'cannot-be-swept'],
+    ])('is refused with %s', async (_, grid, expected) => {
+      const found = await messagesOf(withSweep('  zip: { stages.train.ema: [0.1] }\n'), { grid });
+      expect(found).toContain(expected);
+      expect(found).toContain(`    --grid ${grid[0]!.split('=')[0]!}`);
+    });
   });
 
   it('pairs the values of a zip, and combines its parts', async () => {
