@@ -46,6 +46,7 @@ const modelFiles = ['train/model.json', `train/${average}`];
 const takenModelFiles = ['taken/model.json', 'taken/ema.safetensors'];
 const latentFiles = ['latents/index.json', 'latents/latents-#.safetensors'];
 const foreignFiles = ['foreign/index.json', 'foreign/labels.npz', 'foreign/n#/#.JPEG.npz'];
+const drawnFiles = (stage: string) => [`${stage}/samples.npz`, `${stage}/samples.json`];
 /** A training as the next continues it. */
 const trainingFiles = (folder: string) => [
   `${folder}/model.json`,
@@ -82,10 +83,10 @@ export const read: Readonly<Record<string, readonly string[]>> = {
   back: [...modelFiles, ...latentFiles, ...coderFiles],
   backForeign: ['onForeign/model.json', `onForeign/${average}`, ...foreignFiles, ...coderFiles],
   'calibrate-phased': [...modelFiles, ...takenModelFiles],
-  scored: ['sample/samples.npz', ...imageFiles, ...coderFiles, 'inception.pb'],
-  scoredByDrawn: ['sample/samples.npz', 'drawn/samples.npz', ...coderFiles],
-  scoredByLatents: ['sample/samples.npz', ...latentFiles, ...coderFiles],
-  scoredByForeign: ['sample/samples.npz', ...foreignFiles, ...coderFiles],
+  scored: [...drawnFiles('sample'), ...imageFiles, ...coderFiles, 'inception.pb'],
+  scoredByDrawn: [...drawnFiles('sample'), ...drawnFiles('drawn'), ...coderFiles],
+  scoredByLatents: [...drawnFiles('sample'), ...latentFiles, ...coderFiles],
+  scoredByForeign: [...drawnFiles('sample'), ...foreignFiles, ...coderFiles],
   compared: ['given.npz', 'reference.npz', ...coderFiles],
   boxed: ['boxed.zip'],
   boxedLatents: ['boxed/index.jsonl', 'boxed/set.json', 'boxed.zip', ...coderFiles],

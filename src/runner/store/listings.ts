@@ -48,9 +48,14 @@ async function* readLines(path: string): AsyncGenerator<readonly [string, string
   const whole = pipeline((await openFile(path)).createReadStream(), text);
   // It is waited for below, where what was read has been given.
   whole.catch(() => undefined);
-  for await (const line of createInterface({ input: text, crlfDelay: Infinity }))
-    yield JSON.parse(line) as [string, string];
-  await whole;
+  try {
+    for await (const line of createInterface({ input: text, crlfDelay: Infinity }))
+      yield JSON.parse(line) as [string, string];
+    await whole;
+  } finally {
+    // Closes the file too, where nobody wants the rest.
+    text.destroy();
+  }
 }
 
 function listingPath(folder: string, digest: string): string {

@@ -1,8 +1,18 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, stat, truncate } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { acquireLock } from '../../base/file-lock.js';
-import { asUserError, faultPoint, readExactly } from '../../base/files.js';
+import { type FileState, openState, sameState } from '../../base/file-hash.js';
+import {
+  appendPlain,
+  asUserError,
+  faultPoint,
+  openFile,
+  readExactly,
+  readWholeText,
+  writePlain,
+} from '../../base/files.js';
+import { inputChanged, sha256Of } from '../../base/input-file.js';
 import { computeStatistics, type FeatureStatistics, type StoredRows } from '../../metrics/index.js';
 import type { StageWorkers } from '../../runner/stage.js';
 import type { RuntimeOptions } from '../../tensorflow/index.js';
@@ -107,7 +117,7 @@ export class StoredFeatures {
 
 /** Name that features go by: the same for the same network, set and, where that is given, batch. */
 function nameOf(network: FeatureNetwork, set: ImageSet, batch?: number): string {
-  const text = `1 ${network.identity} ${set.identity}${batch === undefined ? '' : ` ${batch}`}`;
+  const text = `2 ${network.identity} ${set.identity}${batch === undefined ? '' : ` ${batch}`}`;
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
@@ -147,10 +157,25 @@ async function fill(
   }
 }
 
-/** Files of features in a folder, one a feature: a row for each of successive images. */
+/** Rows that were written together. */
+interface Entry {
+  readonly rows: number;
+  /** Hash of their bytes, by feature. */
+  readonly sha256: Readonly<Record<string, string>>;
+}
+
+const lineOf = (entry: Entry): string => `${JSON.stringify(entry)}\n`;
+
+/**
+ * Files of features in a folder, one a feature: a row for each of successive images. A log tells which rows were written
+ * and by which hash they are known: damaged ones are computed again, as those that are missing.
+ */
 class FeatureFiles {
   /** Number of the image that comes next. */
   end: number;
+  private entries: Entry[] = [];
+  /** Each file as it was when it was last looked at or written to. */
+  private readonly states = new Map<string, FileState>();
 
   /** @param first number of the first image */
   constructor(
@@ -161,39 +186,55 @@ class FeatureFiles {
     this.end = first;
   }
 
-  /** Looks of how many images every feature is there. */
+  /** Looks of how many images every feature is there, as it was written. */
   async look(): Promise<void> {
-    const rows = Object.entries(this.widths).map(async ([name, width]) => {
-      const bytes = await stat(this.path(name)).then(
-        ({ size }) => size,
-        () => 0,
-      );
-      return Math.floor(bytes / (width * numberBytes));
-    });
-    this.end = this.first + Math.min(...(await Promise.all(rows)));
+    this.entries = [];
+    this.end = this.first;
+    for (const entry of await this.logged()) {
+      if (!(await this.isWhole(entry))) return;
+      this.entries.push(entry);
+      this.end += entry.rows;
+    }
   }
 
   /** Drops the rows after the last batch that is whole. */
   async cutToBatches(batch: number, count: number): Promise<void> {
+    await mkdir(this.folder, { recursive: true });
     await this.look();
-    this.end = this.end >= count ? count : this.end - (this.end % batch);
+    while (this.end < count && this.end % batch !== 0) this.end -= this.entries.pop()!.rows;
     for (const [name, width] of Object.entries(this.widths)) {
-      await (await open(this.path(name), 'a')).close();
-      await truncate(this.path(name), (this.end - this.first) * width * numberBytes);
-    }
-  }
-
-  async append(features: Features): Promise<void> {
-    for (const [name, { data }] of Object.entries(features)) {
-      const file = await open(this.path(name), 'a');
+      const file = await openFile(this.path(name), 'a');
       try {
-        await file.writeFile(Buffer.from(Float32Array.from(data).buffer));
+        const bytes = (this.end - this.first) * width * numberBytes;
+        if ((await file.stat()).size !== bytes) await file.truncate(bytes);
+        this.states.set(name, openState(file));
       } finally {
         await file.close();
       }
     }
-    const [[name, { data }]] = Object.entries(features) as [[string, Features[string]]];
-    this.end += data.length / this.widths[name]!;
+    const log = this.entries.map(lineOf).join('');
+    if (log !== (await readWholeText(this.log).catch(() => ''))) await writePlain(this.log, log);
+  }
+
+  async append(features: Features): Promise<void> {
+    const sha256: Record<string, string> = {};
+    let rows = 0;
+    for (const [name, { data }] of Object.entries(features)) {
+      const bytes = Buffer.from(Float32Array.from(data).buffer);
+      sha256[name] = sha256Of(bytes);
+      rows = data.length / this.widths[name]!;
+      const file = await openFile(this.path(name), 'a');
+      try {
+        await file.writeFile(bytes);
+        this.states.set(name, openState(file));
+      } finally {
+        await file.close();
+      }
+    }
+    const entry = { rows, sha256 };
+    await appendPlain(this.log, lineOf(entry));
+    this.entries.push(entry);
+    this.end += rows;
   }
 
   /** Appends the rows of a share that come next; returns how many. */
@@ -219,15 +260,49 @@ class FeatureFiles {
       width,
       read: async (first, rows) => {
         const data = new Float32Array(rows * width);
-        const file = await open(path, 'r');
+        const file = await openFile(path);
         try {
           await readExactly(file, new Uint8Array(data.buffer), first * width * numberBytes, path);
+          if (!sameState(openState(file), this.states.get(name)!)) throw inputChanged(path);
         } finally {
           await file.close();
         }
         return data;
       },
     };
+  }
+
+  private async logged(): Promise<Entry[]> {
+    const text = await readWholeText(this.log).catch(() => '');
+    try {
+      // A line that was cut short has no end.
+      return text
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as Entry);
+    } catch {
+      return [];
+    }
+  }
+
+  /** True when every feature has the rows that come next as they were written. */
+  private async isWhole({ rows, sha256 }: Entry): Promise<boolean> {
+    for (const [name, width] of Object.entries(this.widths)) {
+      const bytes = Buffer.alloc(rows * width * numberBytes);
+      const position = (this.end - this.first) * width * numberBytes;
+      const file = await openFile(this.path(name)).catch(() => undefined);
+      try {
+        const found = await file?.read(bytes, 0, bytes.length, position);
+        if (found?.bytesRead !== bytes.length || sha256Of(bytes) !== sha256[name]) return false;
+      } finally {
+        await file?.close();
+      }
+    }
+    return true;
+  }
+
+  private get log(): string {
+    return join(this.folder, 'rows.jsonl');
   }
 
   private path(name: string): string {

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { readInputText } from '../../base/input-file.js';
 import { canonicalName } from '../../data/images/class-names.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import type { LatentDataset } from '../../data/latents/dataset.js';
@@ -45,7 +45,7 @@ export async function openStageSet(id: string, context: StageContext): Promise<I
   if (kind === 'images') return datasetSet(id, await openImages(id, context), fingerprint);
   const path = join(directory, 'samples.npz');
   const set = await npzSet(await NpzFile.open(path), path, fingerprint);
-  const index = JSON.parse(await readFile(join(directory, 'samples.json'), 'utf8')) as {
+  const index = JSON.parse(await readInputText(join(directory, 'samples.json'))) as {
     readonly classes: readonly string[];
     readonly labels: readonly number[];
   };

@@ -163,6 +163,15 @@ describe('the Inception figures', () => {
     expect(again.summary).toEqual(whole.summary);
     const last = await evaluate(config);
     expect(last.events.find(({ type }) => type === 'progress')).toMatchObject({ done: 40 });
+
+    // Damaged where it lies: computed again from there on.
+    const damaged = await readFile(file('pooled.f32'));
+    damaged[20 * 9 * 4 + 2]! ^= 0x40;
+    await writeFile(file('pooled.f32'), damaged);
+    await rm(file('pooled.npz'), { force: true });
+    const mended = await evaluate(config);
+    expect(mended.events.find(({ type }) => type === 'progress')).toMatchObject({ done: 16 });
+    expect(mended.summary).toEqual(whole.summary);
     vi.stubEnv('PIPELINE_CACHE', join(folder, 'cache'));
   });
 });
