@@ -20,7 +20,7 @@ import type { PipelineStage } from '../../runner/pipeline.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
 
 /** Halvings between resolutions may not go beyond what `downsample` asks for. */
-export const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+const widthsPerResolution: StageCheck<'autoencoder'> = ({ id, config }, context) => {
   if ('weights' in config) return;
   const most = Math.log2(config.downsample) + 1;
   if (config.channels.length <= most) return;
@@ -51,11 +51,11 @@ export function dividesBetweenWorkers(
 }
 
 /** Each worker gets as many of a batch's images as another. */
-export const imagesDivideBetweenWorkers: StageCheck<'autoencoder'> = (stage, context) => {
+const imagesDivideBetweenWorkers: StageCheck<'autoencoder'> = (stage, context) => {
   if (!('weights' in stage.config)) dividesBetweenWorkers(stage, 'batch', stage.config.batch, context);
 };
 
-export const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, context) => {
   if ('weights' in config) return;
   for (const [i, width] of config.channels.entries()) {
     if (width % config.normGroups === 0) continue;
@@ -69,7 +69,7 @@ export const widthsInGroups: StageCheck<'autoencoder'> = ({ id, config }, contex
 };
 
 /** The images that the autoencoder is trained on become latents of whole pixels. */
-export const imagesHalve: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+const imagesHalve: StageCheck<'autoencoder'> = ({ id, config }, context) => {
   if ('weights' in config) return;
   const size = context.config('images', config.images)?.size;
   if (size === undefined || size % config.downsample === 0) return;
@@ -122,7 +122,7 @@ export function latentScale(context: CheckContext, id: string): LatentScale | 's
 }
 
 /** An autoencoder on this machine is one that can be used. */
-export const weightsAreSupported: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+const weightsAreSupported: StageCheck<'autoencoder'> = ({ id, config }, context) => {
   if (!('weights' in config)) return;
   const shell = shellPath(config.weights);
   if (shell) {
@@ -163,3 +163,12 @@ function readJson(path: string): unknown {
     return undefined;
   }
 }
+
+/** Rules of `autoencoder` between keys and stages. */
+export const autoencoderChecks: readonly StageCheck<'autoencoder'>[] = [
+  weightsAreSupported,
+  widthsPerResolution,
+  widthsInGroups,
+  imagesHalve,
+  imagesDivideBetweenWorkers,
+];

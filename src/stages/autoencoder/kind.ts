@@ -9,13 +9,7 @@ import { configBeside } from '../../weights/autoencoder-source.js';
 import { flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
-import {
-  imagesDivideBetweenWorkers,
-  imagesHalve,
-  weightsAreSupported,
-  widthsInGroups,
-  widthsPerResolution,
-} from './checks.js';
+import { autoencoderChecks } from './checks.js';
 
 export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
   name: 'autoencoder',
@@ -41,14 +35,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
   describe: async (config) => (await import('./facts.js')).describeAutoencoder(config),
-  checks: [
-    weightsAreSupported,
-    widthsPerResolution,
-    widthsInGroups,
-    imagesHalve,
-    imagesDivideBetweenWorkers,
-    flippedClassesExist,
-  ],
+  checks: [...autoencoderChecks, flippedClassesExist],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

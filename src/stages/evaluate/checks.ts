@@ -5,7 +5,7 @@ import type { CheckContext, StageCheck } from '../shared/check.js';
 import { isOfFeatures, latentMetric, networkFor } from './figures.js';
 
 /** Rejects a second reference: a stage or a file, not both. */
-export const referenceIsWrittenOnce: StageCheck<'evaluate'> = ({ id, config }, context) => {
+const referenceIsWrittenOnce: StageCheck<'evaluate'> = ({ id, config }, context) => {
   if (config.reference === undefined || config.referenceFile === undefined) return;
   context.report(id, {
     at: 'referenceFile',
@@ -17,7 +17,7 @@ export const referenceIsWrittenOnce: StageCheck<'evaluate'> = ({ id, config }, c
 };
 
 /** Every figure has the network, and what it is compared with. */
-export const metricsHaveWhatTheyNeed: StageCheck<'evaluate'> = ({ id, config }, context) => {
+const metricsHaveWhatTheyNeed: StageCheck<'evaluate'> = ({ id, config }, context) => {
   const { metrics, features, inceptionFile, autoencoder, reference, referenceFile } = config;
   for (const [i, metric] of metrics.entries()) {
     const needs = (key: string, what: string) => {
@@ -56,7 +56,7 @@ function latentsOf(context: CheckContext, id: string) {
 }
 
 /** Keys that serve a figure which is not asked for. */
-export const evaluationKeysMatter: StageCheck<'evaluate'> = ({ id, config }, context) => {
+const evaluationKeysMatter: StageCheck<'evaluate'> = ({ id, config }, context) => {
   const usesLatents = config.metrics.includes(latentMetric);
   const usesInception = config.metrics.some((metric) => networkFor(metric, config) === 'inception');
   const needed = {
@@ -79,7 +79,7 @@ export const evaluationKeysMatter: StageCheck<'evaluate'> = ({ id, config }, con
 };
 
 /** Latents of both sides are made by the same autoencoder, of images that it can encode. */
-export const evaluatedImagesAreEncoded: StageCheck<'evaluate'> = ({ id, config }, context) => {
+const evaluatedImagesAreEncoded: StageCheck<'evaluate'> = ({ id, config }, context) => {
   const { autoencoder, reference } = config;
   if (autoencoder === undefined || reference === undefined) return;
   const encode = latentsOf(context, reference);
@@ -104,7 +104,7 @@ export const evaluatedImagesAreEncoded: StageCheck<'evaluate'> = ({ id, config }
 };
 
 /** There is a number of a latent for every cell. */
-export const gridFitsLatents: StageCheck<'evaluate'> = ({ id, config }, context) => {
+const gridFitsLatents: StageCheck<'evaluate'> = ({ id, config }, context) => {
   const { autoencoder, latentGrid } = config;
   const size = config.reference && imageSize(context, config.reference);
   const facts = autoencoder === undefined ? undefined : autoencoderFacts(context, autoencoder);
@@ -122,3 +122,12 @@ function imageSize(context: CheckContext, id: string): number | undefined {
   const images = context.config('encode', id)?.images ?? id;
   return context.config('images', images)?.size;
 }
+
+/** Rules of `evaluate` between keys and stages. */
+export const evaluateChecks: readonly StageCheck<'evaluate'>[] = [
+  referenceIsWrittenOnce,
+  metricsHaveWhatTheyNeed,
+  evaluationKeysMatter,
+  evaluatedImagesAreEncoded,
+  gridFitsLatents,
+];

@@ -2,13 +2,7 @@ import { resolve } from 'node:path';
 import type { EvaluateConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
-import {
-  evaluatedImagesAreEncoded,
-  evaluationKeysMatter,
-  gridFitsLatents,
-  metricsHaveWhatTheyNeed,
-  referenceIsWrittenOnce,
-} from './checks.js';
+import { evaluateChecks } from './checks.js';
 import { networkFor } from './figures.js';
 
 export const stage: ShownKind<EvaluateConfig> = {
@@ -49,13 +43,7 @@ export const stage: ShownKind<EvaluateConfig> = {
     [samplesFile, referenceFile, inceptionFile].flatMap((path) =>
       path === undefined ? [] : [resolve(folder, path)],
     ),
-  checks: [
-    referenceIsWrittenOnce,
-    metricsHaveWhatTheyNeed,
-    evaluationKeysMatter,
-    evaluatedImagesAreEncoded,
-    gridFitsLatents,
-  ],
+  checks: evaluateChecks,
   // Fetched before anything runs: not after a night of training, on a machine that has no network.
   check: async (config) => {
     if (config.metrics.every((metric) => networkFor(metric, config) !== 'efficientnet')) return;

@@ -1,10 +1,17 @@
 import { code } from '../../runner/diagnostics.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
-import { hasOneClass, latentShape, trainedOn, trainedShape } from '../shared/latent-checks.js';
+import {
+  assumedScaleHolds,
+  hasOneClass,
+  latentShape,
+  sampledClassesExist,
+  trainedOn,
+  trainedShape,
+} from '../shared/latent-checks.js';
 import type { SampleCheck } from './plan.js';
 
 /** Only averages that every training keeps can be sampled from. */
-export const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context) => {
+const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context) => {
   if (config.weights === 'ema' || config.weights === 'raw') return;
   for (const { model } of plan.phases) {
     const train = context.config('train', model);
@@ -23,7 +30,7 @@ export const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context)
 };
 
 /** Another autoencoder may decode than encoded, if its latents have the same shape. */
-export const latentsCanBeDecoded: SampleCheck = ({ id, config, plan }, context) => {
+const latentsCanBeDecoded: SampleCheck = ({ id, config, plan }, context) => {
   const { model } = plan.phases[0]!;
   const train = context.config('train', model);
   const encoder = train && trainedOn(context, train)?.autoencoder;
@@ -42,7 +49,7 @@ export const latentsCanBeDecoded: SampleCheck = ({ id, config, plan }, context) 
 };
 
 /** An SDE's noise is lost: only the ODE leads back. */
-export const goesBackAlongOde: SampleCheck = ({ id, config }, context) => {
+const goesBackAlongOde: SampleCheck = ({ id, config }, context) => {
   if (config.sampler.kind === 'ode') return;
   for (const key of ['reverse', 'likelihood'] as const) {
     if (config[key] === undefined || config[key] === false) continue;
@@ -56,7 +63,7 @@ export const goesBackAlongOde: SampleCheck = ({ id, config }, context) => {
 };
 
 /** Latents that are carried to noise are such as the model draws, and bring their classes. */
-export const reversedLatentsFit: SampleCheck = ({ id, config, plan }, context) => {
+const reversedLatentsFit: SampleCheck = ({ id, config, plan }, context) => {
   const { reverse } = config;
   if (reverse === undefined) return;
   if (context.isWritten(id, 'classes'))
@@ -83,7 +90,7 @@ export const reversedLatentsFit: SampleCheck = ({ id, config, plan }, context) =
 };
 
 /** A density belongs to one model's own flow. */
-export const likelihoodIsDefined: SampleCheck = ({ id, config, plan }, context) => {
+const likelihoodIsDefined: SampleCheck = ({ id, config, plan }, context) => {
   if (!config.likelihood) return;
   const refuse = (reason: string, remedy: string) => {
     context.report(id, { at: 'likelihood', code: 'undefined-likelihood', message: reason, remedy });
@@ -101,7 +108,7 @@ export const likelihoodIsDefined: SampleCheck = ({ id, config, plan }, context) 
 };
 
 /** Rejects trajectories of samples, or at steps, that the stage does not make. */
-export const trajectoryIsOnPath: SampleCheck = ({ id, config }, context) => {
+const trajectoryIsOnPath: SampleCheck = ({ id, config }, context) => {
   const { trajectory, count, sampler } = config;
   if (trajectory === undefined) return;
   for (const [i, sample] of trajectory.samples.entries())
@@ -123,7 +130,7 @@ export const trajectoryIsOnPath: SampleCheck = ({ id, config }, context) => {
 };
 
 /** Guidance is written in one way or the other. */
-export const guidanceIsWrittenOnce: SampleCheck = ({ id, config }, context) => {
+const guidanceIsWrittenOnce: SampleCheck = ({ id, config }, context) => {
   if (config.guidance === undefined) return;
   for (const at of ['guidanceScale', 'guidanceChannels'].filter((key) => context.isWritten(id, key)))
     context.report(id, {
@@ -136,7 +143,7 @@ export const guidanceIsWrittenOnce: SampleCheck = ({ id, config }, context) => {
 };
 
 /** Guidance can act. */
-export const guidanceMatters: SampleCheck = ({ id, config, plan }, context) => {
+const guidanceMatters: SampleCheck = ({ id, config, plan }, context) => {
   const { interval, model, weights } = plan.guidance;
   if (interval && interval[0] >= interval[1])
     context.report(id, {
@@ -155,7 +162,7 @@ export const guidanceMatters: SampleCheck = ({ id, config, plan }, context) => {
 };
 
 /** Guidance compares with the null class, which is trained by label dropout only. */
-export const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) => {
+const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) => {
   const { guidance } = plan;
   if (guidance.scale === 1) return;
   const at = config.guidance ? 'guidance.scale' : 'guidanceScale';
@@ -192,3 +199,18 @@ export const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) =
     });
   }
 };
+
+/** Rules of `sample` about the model, the autoencoder and what is to be drawn. */
+export const sampleChecks: readonly SampleCheck[] = [
+  guidanceIsWrittenOnce,
+  guidanceMatters,
+  guidanceWasTrained,
+  latentsCanBeDecoded,
+  assumedScaleHolds,
+  goesBackAlongOde,
+  reversedLatentsFit,
+  likelihoodIsDefined,
+  trajectoryIsOnPath,
+  sampledAverageIsKept,
+  sampledClassesExist,
+];

@@ -1,30 +1,10 @@
 import type { SampleConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import type { CheckContext, StageOf } from '../shared/check.js';
-import { assumedScaleHolds, sampledClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
-import {
-  goesBackAlongOde,
-  guidanceIsWrittenOnce,
-  guidanceMatters,
-  guidanceWasTrained,
-  latentsCanBeDecoded,
-  likelihoodIsDefined,
-  reversedLatentsFit,
-  sampledAverageIsKept,
-  trajectoryIsOnPath,
-} from './checks.js';
-import { type SampleCheck, samplePlan } from './plan.js';
-import {
-  featuresCanBePredicted,
-  keysMatter,
-  lastStepCanBeTaken,
-  methodIsOfKind,
-  phasesAgree,
-  ratiosSeparatePhases,
-  samplingDividesByNonZero,
-  stepsAreLeftToSwitch,
-} from './sampler-checks.js';
+import { sampleChecks } from './checks.js';
+import { samplePlan } from './plan.js';
+import { samplerChecks } from './sampler-checks.js';
 
 export const stage: ShownKind<SampleConfig> = {
   name: 'sample',
@@ -63,30 +43,8 @@ export const stage: ShownKind<SampleConfig> = {
   run: runLater(() => import('./run.js')),
 };
 
-const checks: readonly SampleCheck[] = [
-  methodIsOfKind,
-  keysMatter,
-  lastStepCanBeTaken,
-  samplingDividesByNonZero,
-  featuresCanBePredicted,
-  guidanceIsWrittenOnce,
-  guidanceMatters,
-  guidanceWasTrained,
-  ratiosSeparatePhases,
-  phasesAgree,
-  stepsAreLeftToSwitch,
-  latentsCanBeDecoded,
-  assumedScaleHolds,
-  goesBackAlongOde,
-  reversedLatentsFit,
-  likelihoodIsDefined,
-  trajectoryIsOnPath,
-  sampledAverageIsKept,
-  sampledClassesExist,
-];
-
 /** Resolves the stage's plan once for all checks. */
 function checkPlanned(stage: StageOf<'sample'>, context: CheckContext): void {
   const plan = samplePlan(stage.config);
-  for (const check of checks) check({ ...stage, plan }, context);
+  for (const check of [...samplerChecks, ...sampleChecks]) check({ ...stage, plan }, context);
 }

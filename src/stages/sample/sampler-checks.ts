@@ -7,7 +7,7 @@ import type { CheckContext } from '../shared/check.js';
 import { imageClasses, trainedOn, trainedShape } from '../shared/latent-checks.js';
 import type { SampleCheck, SamplePlan } from './plan.js';
 
-export const methodIsOfKind: SampleCheck = ({ id, config: { sampler } }, context) => {
+const methodIsOfKind: SampleCheck = ({ id, config: { sampler } }, context) => {
   const methods = integratorNames(sampler.kind);
   if (methods.includes(sampler.method)) return;
   const other = sampler.kind === 'sde' ? 'ode' : 'sde';
@@ -45,7 +45,7 @@ const conditions: readonly {
 ];
 
 /** Rejects keys that have no effect. */
-export const keysMatter: SampleCheck = ({ id, plan }, context) => {
+const keysMatter: SampleCheck = ({ id, plan }, context) => {
   for (const { keys, needs, met } of conditions) {
     if (met(plan)) continue;
     for (const at of keys.filter((key) => context.isWritten(id, key)))
@@ -62,7 +62,7 @@ export const keysMatter: SampleCheck = ({ id, plan }, context) => {
 const isAskedOnce = ({ leavesStart, looksBack }: StepFacts): boolean => !leavesStart && !looksBack;
 
 /** Features are predicted where the model is asked once a step, and guides itself. */
-export const featuresCanBePredicted: SampleCheck = ({ id, config, plan }, context) => {
+const featuresCanBePredicted: SampleCheck = ({ id, config, plan }, context) => {
   const { sampler, guidance } = config;
   if (sampler.featureCache === undefined) return;
   const refuse = (message: string, remedy: string) => {
@@ -82,7 +82,7 @@ export const featuresCanBePredicted: SampleCheck = ({ id, config, plan }, contex
 };
 
 /** The last step divides by the noise that remains before it: with a size of zero there is none. */
-export const lastStepCanBeTaken: SampleCheck = ({ id, config: { sampler } }, context) => {
+const lastStepCanBeTaken: SampleCheck = ({ id, config: { sampler } }, context) => {
   if (sampler.kind !== 'sde' || sampler.lastStep === 'none' || sampler.lastStepSize > 0) return;
   context.report(id, {
     at: 'sampler.lastStepSize',
@@ -93,7 +93,7 @@ export const lastStepCanBeTaken: SampleCheck = ({ id, config: { sampler } }, con
 };
 
 /** Along the whole path nothing is divided by zero. */
-export const samplingDividesByNonZero: SampleCheck = ({ id, config, plan }, context) => {
+const samplingDividesByNonZero: SampleCheck = ({ id, config, plan }, context) => {
   const { sampler } = config;
   const choice = plan.settings?.choice;
   if (choice === undefined) return;
@@ -121,7 +121,7 @@ export const samplingDividesByNonZero: SampleCheck = ({ id, config, plan }, cont
 };
 
 /** Every phase but the last has a ratio at which it ends. */
-export const ratiosSeparatePhases: SampleCheck = ({ id, config: { phases = [] } }, context) => {
+const ratiosSeparatePhases: SampleCheck = ({ id, config: { phases = [] } }, context) => {
   for (const [i, { model, switchRatio }] of phases.entries()) {
     const isLast = i === phases.length - 1;
     if (isLast && switchRatio !== undefined)
@@ -154,7 +154,7 @@ const shared: readonly (readonly [
 ];
 
 /** The models of phases, and a weaker one that guides, can draw one sample together. */
-export const phasesAgree: SampleCheck = ({ id, plan }, context) => {
+const phasesAgree: SampleCheck = ({ id, plan }, context) => {
   const { guidance } = plan;
   const models = [
     ...plan.phases.map(({ model }, i) => ({ model, at: `phases.${i}.model` })),
@@ -191,7 +191,7 @@ function classesOf(train: TrainConfig, context: CheckContext): readonly string[]
 }
 
 /** The first steps are averaged, and there are others to compare with them. */
-export const stepsAreLeftToSwitch: SampleCheck = ({ id, config, plan }, context) => {
+const stepsAreLeftToSwitch: SampleCheck = ({ id, config, plan }, context) => {
   const { phases, firstSteps, sampler } = config;
   const isAdaptive = plan.step?.isAdaptive === true;
   // The state before the first step counts for nothing, and a switch after the last one neither.
@@ -204,3 +204,15 @@ export const stepsAreLeftToSwitch: SampleCheck = ({ id, config, plan }, context)
     remedy: `Use at most ${code(`firstSteps: ${Math.max(1, sampler.steps - 3)}`)}, or more steps.`,
   });
 };
+
+/** Rules of `sample` about `sampler` and `phases`. */
+export const samplerChecks: readonly SampleCheck[] = [
+  methodIsOfKind,
+  keysMatter,
+  lastStepCanBeTaken,
+  samplingDividesByNonZero,
+  featuresCanBePredicted,
+  ratiosSeparatePhases,
+  phasesAgree,
+  stepsAreLeftToSwitch,
+];

@@ -3,10 +3,17 @@ import { code } from '../../runner/diagnostics.js';
 import { unsupportedCombination } from '../../transport/interval.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
-import { hasOneClass, trainedOn, trainedShape } from '../shared/latent-checks.js';
+import {
+  assumedScaleHolds,
+  encodedImagesHalve,
+  flippedClassesExist,
+  hasOneClass,
+  trainedOn,
+  trainedShape,
+} from '../shared/latent-checks.js';
 
 /** Stored latents are cropped and mirrored by the stage that encodes. */
-export const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context) => {
+const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context) => {
   if (config.latents === undefined) return;
   const report = (at: 'flips' | 'crop', remedy: string) => {
     context.report(id, {
@@ -22,7 +29,7 @@ export const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context)
 };
 
 /** Pictures during training need what any sampling needs. */
-export const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context) => {
+const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context) => {
   const { samples, model } = config;
   if (samples === undefined) return;
   const oneClass = hasOneClass(context, config);
@@ -80,7 +87,7 @@ function decodesWhatWasEncoded(
 }
 
 /** A velocity's error is not weighed by what makes a score's or noise's error comparable to it. */
-export const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) => {
+const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) => {
   const { prediction, lossWeight } = config;
   if (prediction !== 'velocity' || typeof lossWeight === 'object' || lossWeight === 'none') return;
   context.report(id, {
@@ -92,7 +99,7 @@ export const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) 
 };
 
 /** Training divides by nothing that is zero. */
-export const trainingDividesByNonZero: StageCheck<'train'> = ({ id, config }, context) => {
+const trainingDividesByNonZero: StageCheck<'train'> = ({ id, config }, context) => {
   const { interpolant, prediction, lossWeight, trainEpsilon } = config;
   const reason = unsupportedCombination({
     interpolant,
@@ -120,7 +127,7 @@ interface Difference {
 }
 
 /** The model to start from gives what the same numbers mean here, as far as configurations tell. */
-export const startFits: StageCheck<'train'> = ({ id, config }, context) => {
+const startFits: StageCheck<'train'> = ({ id, config }, context) => {
   const { start } = config;
   if (start === undefined) return;
   const name = typeof start === 'string' ? start : start.path;
@@ -186,3 +193,15 @@ function* pretrained(
       yield { at: key, because: key, says: `has ${code(`${key}: ${said}`)}; here it is ${code(here[key])}` };
   }
 }
+
+/** Rules of `train` about data, loss, start and samples. */
+export const trainingChecks: readonly StageCheck<'train'>[] = [
+  encodedImagesHalve,
+  flippedClassesExist,
+  croppingIsOfImages,
+  lossWeightApplies,
+  trainingDividesByNonZero,
+  startFits,
+  assumedScaleHolds,
+  trainingSamplesCanBeDrawn,
+];

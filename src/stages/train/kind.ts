@@ -1,23 +1,10 @@
 import type { TrainConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { addressIsWhole, localInputs, pinPath } from '../pretrained/place.js';
-import { assumedScaleHolds, encodedImagesHalve, flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
-import {
-  croppingIsOfImages,
-  lossWeightApplies,
-  startFits,
-  trainingDividesByNonZero,
-  trainingSamplesCanBeDrawn,
-} from './checks.js';
-import {
-  batchDividesBetweenWorkers,
-  hiddenSizeDivides,
-  latentsDivideIntoPatches,
-  mediatorsFitGrid,
-  mediatorsMatchBlocks,
-} from './model-checks.js';
+import { trainingChecks } from './checks.js';
+import { modelChecks } from './model-checks.js';
 
 export const stage: ShownKind<TrainConfig> = {
   name: 'train',
@@ -48,22 +35,7 @@ export const stage: ShownKind<TrainConfig> = {
     if (config.samples !== undefined) (await import('./facts.js')).requirePlannedGuidable(config, resolve);
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
-  checks: [
-    addressIsWhole,
-    encodedImagesHalve,
-    flippedClassesExist,
-    croppingIsOfImages,
-    hiddenSizeDivides,
-    latentsDivideIntoPatches,
-    mediatorsMatchBlocks,
-    mediatorsFitGrid,
-    batchDividesBetweenWorkers,
-    lossWeightApplies,
-    trainingDividesByNonZero,
-    startFits,
-    assumedScaleHolds,
-    trainingSamplesCanBeDrawn,
-  ],
+  checks: [addressIsWhole, ...modelChecks, ...trainingChecks],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

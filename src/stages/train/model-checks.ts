@@ -6,7 +6,7 @@ import type { StageCheck } from '../shared/check.js';
 import { trainedShape } from '../shared/latent-checks.js';
 
 /** A token is shared out evenly between the heads, and its position embedding has four equal parts. */
-export const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }, context) => {
+const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }, context) => {
   const divisors = [
     { by: model.heads, reason: code('heads') },
     { by: 4, reason: 'the parts of the position embedding' },
@@ -22,7 +22,7 @@ export const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }
   }
 };
 
-export const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, context) => {
+const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, context) => {
   const { model } = config;
   const shape = trainedShape(context, config);
   if (!shape || shape.size % model.patchSize === 0) return;
@@ -35,7 +35,7 @@ export const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, co
   });
 };
 
-export const batchDividesBetweenWorkers: StageCheck<'train'> = (stage, context) => {
+const batchDividesBetweenWorkers: StageCheck<'train'> = (stage, context) => {
   const { id, config, own } = stage;
   if (!dividesBetweenWorkers(stage, 'globalBatch', config.globalBatch, context)) return;
   const share = config.globalBatch / (own?.runtime?.workers ?? context.runtime?.workers ?? 1);
@@ -50,7 +50,7 @@ export const batchDividesBetweenWorkers: StageCheck<'train'> = (stage, context) 
 };
 
 /** A list of counts has one for each block; ranges are within the blocks and apart from each other. */
-export const mediatorsMatchBlocks: StageCheck<'train'> = (stage, context) => {
+const mediatorsMatchBlocks: StageCheck<'train'> = (stage, context) => {
   const { mediators, depth } = stage.config.model;
   if (typeof mediators === 'number') return;
   if (isRanges(mediators)) {
@@ -65,7 +65,7 @@ export const mediatorsMatchBlocks: StageCheck<'train'> = (stage, context) => {
 };
 
 /** No more mediators in a row than tokens. */
-export const mediatorsFitGrid: StageCheck<'train'> = ({ id, config }, context) => {
+const mediatorsFitGrid: StageCheck<'train'> = ({ id, config }, context) => {
   const { model } = config;
   const shape = trainedShape(context, config);
   if (!shape || shape.size % model.patchSize !== 0) return;
@@ -124,3 +124,12 @@ function checkRange(
     report(`Block ${shared} is in two ranges.`, 'Ranges must not overlap.');
   }
 }
+
+/** Rules of `train` about the model. */
+export const modelChecks: readonly StageCheck<'train'>[] = [
+  hiddenSizeDivides,
+  latentsDivideIntoPatches,
+  mediatorsMatchBlocks,
+  mediatorsFitGrid,
+  batchDividesBetweenWorkers,
+];
