@@ -2,7 +2,7 @@ import { UserError } from '../base/errors.js';
 import { type Pipeline, runtimeOf } from '../runner/pipeline.js';
 import type { RuntimeConfig } from '../runner/stage.js';
 import { chooseEngine } from '../tensorflow/engine-choice.js';
-import { gpuFacts, gpusHiddenBy } from '../tensorflow/gpus.js';
+import { type Gpu, gpuFacts, gpusHiddenBy } from '../tensorflow/gpus.js';
 import { findNvidiaDriver } from '../tensorflow/install/device-choice.js';
 import { type LibraryLocation, locateLibrary } from '../tensorflow/install/locate.js';
 
@@ -77,6 +77,15 @@ function libraryHere(device: Device, env: NodeJS.ProcessEnv): LibraryLocation | 
 function countGpus(device: Device, env: NodeJS.ProcessEnv): number {
   const location = libraryHere(device, env);
   return location === undefined ? 0 : gpuFacts(location, device, env).gpus.length;
+}
+
+/** The GPU with the least memory among those that compute here; undefined where the processor does. */
+export function smallestGpu(device: Device, env: NodeJS.ProcessEnv = process.env): Gpu | undefined {
+  if (findNvidiaDriver(env) === undefined || gpusHiddenBy(device, env) !== undefined) return undefined;
+  const location = libraryHere(device, env);
+  if (location?.build !== 'cuda') return undefined;
+  const { gpus, problems } = gpuFacts(location, device, env);
+  return problems.length > 0 ? undefined : [...gpus].sort((a, b) => a.bytes - b.bytes)[0];
 }
 
 /** The GPUs that processes started here can be given, by the names that CUDA_VISIBLE_DEVICES has for them. */

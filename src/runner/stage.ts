@@ -208,11 +208,17 @@ export interface StageKind<Config> {
    */
   readonly tellsOfInputs?: boolean;
   /**
-   * Looks, before anything runs, into what only files tell, such as the shapes in a checkpoint's header.
+   * Looks, before anything runs, into what only files and the machine tell, such as the shapes in a checkpoint's header
+   * and the memory of a GPU.
    *
    * @throws UserError where the stage cannot run
    */
-  check?(config: Config, resolve: (stage: string) => PlannedInput, pipelineDirectory: string): Promise<void>;
+  check?(
+    config: Config,
+    resolve: (stage: string) => PlannedInput,
+    pipelineDirectory: string,
+    runtime: RuntimeConfig,
+  ): Promise<void>;
   /**
    * Names of the numbers that its output may come to, in its summary or as the last figures of its progress: columns of a
    * sweep's table, so that one to sort by is checked before anything runs. Those within a map go by the map's name.

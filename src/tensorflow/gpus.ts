@@ -67,6 +67,24 @@ const newestMachineCode = 9;
 /** Bytes for the driver's cache of compiled PTX: TensorFlow's kernels do not fit into the default gigabyte. */
 const compiledCacheBytes = 4 * 2 ** 30;
 
+/**
+ * MiB that TensorFlow leaves to the driver and the libraries, by the compute capability from which it does so; on the
+ * smallest GPUs a fixed part.
+ */
+const leftMiB: readonly (readonly [capability: number, left: number])[] = [
+  [9, 1800],
+  [8, 1536],
+  [7, 1050],
+  [0, 500],
+];
+const smallest = { bytes: 2 ** 31, leftMiB: 225 } as const;
+
+/** Bytes of a GPU that TensorFlow takes at most, where nobody else uses it. */
+export function usableBytes({ bytes, computeCapability: [major] }: Gpu): number {
+  const [, left] = leftMiB.find(([capability]) => major >= capability)!;
+  return bytes - 2 ** 20 * (bytes < smallest.bytes ? smallest.leftMiB : left);
+}
+
 /** Results of `cuInit` that have a remedy of their own. */
 const remedies: Readonly<Record<number, string>> = {
   100: 'Check that the machine has a GPU and that `nvidia-smi` lists it.',

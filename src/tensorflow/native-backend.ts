@@ -19,13 +19,8 @@ import {
   type TensorValues,
 } from './op-binding.js';
 import { refuseRandomValues, untraceable, usedDisposed } from './random-guard.js';
-import {
-  checkRuntimeOptions,
-  asTheyAre,
-  configProto,
-  type Place,
-  type RuntimeOptions,
-} from './runtime-options.js';
+import { configProto } from './protobuf.js';
+import { checkRuntimeOptions, asTheyAre, type Place, type RuntimeOptions } from './runtime-options.js';
 import { allowTensorFloat32 } from './tensor-float-32.js';
 import { tf } from './tfjs.js';
 

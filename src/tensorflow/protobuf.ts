@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs/light.js';
+import { configMessage } from './runtime-options.js';
 
 /** The parts of TensorFlow's protocol messages that we read or write, with its field numbers. */
 const root = protobuf.Root.fromJSON({
@@ -154,4 +155,9 @@ interface RunMetadata {
 export function decodeRunMetadata(bytes: Uint8Array): RunMetadata {
   const type = root.lookupType('RunMetadata');
   return type.toObject(type.decode(bytes), { defaults: true, arrays: true, longs: Number }) as RunMetadata;
+}
+
+/** The serialized `ConfigProto` for options. */
+export function configProto(...args: Parameters<typeof configMessage>): Uint8Array {
+  return encodeMessage('ConfigProto', configMessage(...args));
 }

@@ -1,5 +1,4 @@
 import { UserError } from '../base/errors.js';
-import { encodeMessage } from './protobuf.js';
 
 /** Options of sessions and eager operations. */
 export interface RuntimeOptions {
@@ -149,11 +148,6 @@ export function computesBfloat16({
   avx512,
 }: Pick<Place, 'devices' | 'computeCapability' | 'avx512'>): boolean {
   return devices.includes('GPU') ? computeCapability[0] >= 8 : avx512;
-}
-
-/** The serialized `ConfigProto` for `options`. */
-export function configProto(...args: Parameters<typeof configMessage>): Uint8Array {
-  return encodeMessage('ConfigProto', configMessage(...args));
 }
 
 /** Preparation of operations that run one by one, as they are: eagerly, or for whatever a session asks for itself. */

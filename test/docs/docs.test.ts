@@ -17,7 +17,8 @@ import type { Json } from '../../src/runner/stage.js';
 import { isLockFile } from '../../src/runner/yaml/text.js';
 import { loadPipeline, loadSweep } from '../../src/stages/load.js';
 import { modelConfig } from '../../src/stages/train/config.js';
-import { describeTrain, memoryChoice, totalSteps } from '../../src/stages/train/facts.js';
+import { describeTrain, totalSteps } from '../../src/stages/train/facts.js';
+import { memoryChoice } from '../../src/stages/train/memory.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -286,7 +287,9 @@ describe('the head of a recipe', () => {
     const costs = new Map<number | undefined, string>();
     for (const mediators of [undefined, 64, 16, 4, 0]) {
       const model = { ...train.model, ...(mediators !== undefined && { mediators }) };
-      const facts = await describeTrain({ ...plain, model }, resolve, { workers: 1 }, root);
+      const told = { device: 'cpu', precision: 'float32' } as const;
+      const runtime = { ...told, tf32: true, workers: 1, retries: 0, threads: 0 };
+      const facts = await describeTrain({ ...plain, model }, resolve, runtime, root);
       costs.set(mediators, facts.find(({ label }) => label === 'GFLOPs a sample')!.value);
     }
     expect(text).toContain(`${costs.get(undefined)!} GFLOPs a sample`);

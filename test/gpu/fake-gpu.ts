@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startCommand } from '../support/tiny-pipeline.js';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
 import { locateBuild } from '../../src/tensorflow/install/locate.js';
 import { pinnedRelease } from '../../src/tensorflow/install/pinned-release.js';
@@ -31,6 +32,23 @@ export interface FakeGpu {
   readonly tensorflow: string;
   /** The fake CUDA libraries, one a file, as TensorFlow looks for them. */
   readonly nvidia: string;
+}
+
+/** Runs a command of ours on a machine with a fake GPU, in `folder`, with the runs there. */
+export async function startOn(
+  fake: FakeGpu,
+  folder: string,
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ exitCode: number | undefined; stdout: string; stderr: string }> {
+  const machine = {
+    LD_LIBRARY_PATH: fake.driver,
+    PIPELINE_TENSORFLOW: fake.tensorflow,
+    PIPELINE_RUNS: folder,
+  };
+  const { exitCode, stdout, stderr } = await startCommand(program, args, folder, { ...machine, ...env });
+  return { exitCode, stdout, stderr };
 }
 
 /** Builds the fake driver and CUDA libraries in `folder`: every function that the real ones export, most of which do nothing. */

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
 import { socketAddresses } from '../../src/tensorflow/socket-exchange.js';
-import { main, startCommand } from '../support/tiny-pipeline.js';
+import { main } from '../support/tiny-pipeline.js';
 import type { Asked, Counted } from './step.js';
-import { buildFakeGpu, cudaBuild, type FakeGpu, whyNotBuilt } from './fake-gpu.js';
+import { buildFakeGpu, cudaBuild, type FakeGpu, startOn, whyNotBuilt } from './fake-gpu.js';
 
 const reason = whyNotBuilt();
 let folder: string;
@@ -24,16 +24,8 @@ beforeEach(({ skip }) => {
   if (reason !== undefined) skip(reason);
 });
 
-/** Runs a command of ours on the machine with the fake GPU. */
-async function start(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const machine = {
-    LD_LIBRARY_PATH: fake.driver,
-    PIPELINE_TENSORFLOW: fake.tensorflow,
-    PIPELINE_RUNS: folder,
-  };
-  const { exitCode, stdout, stderr } = await startCommand(program, args, folder, { ...machine, ...env });
-  return { exitCode, stdout, stderr };
-}
+const start = (program: string, args: readonly string[], env?: Readonly<Record<string, string>>) =>
+  startOn(fake, folder, program, args, env);
 const doctor = (env?: Readonly<Record<string, string>>) => start(main, ['doctor'], env);
 
 /** Does `work` while a file is not there. */
@@ -128,6 +120,10 @@ describe('a step', () => {
     return JSON.parse(stdout) as Counted;
   }
   const sum = (counts: Counted['launches']) => Object.values(counts).reduce((all, one) => all + one, 0);
+  const expectsPeak = ({ memory, expected }: Counted) => {
+    expect(memory!.peak / expected).toBeGreaterThan(0.85);
+    expect(memory!.peak / expected).toBeLessThan(1.15);
+  };
   const twoBlocks = { work: 'trainStep', depth: 2, batch: 4 } as const;
   const inFloat32 = /cublasS(?:gemm_v2|gemmStridedBatched|gemmBatched|gemv_v2)$/;
 
@@ -155,6 +151,7 @@ describe('a step', () => {
       const asked = { work, batch: 64, runtime: { precision: 'bfloat16' } } as const;
       const first = await counts(asked);
       expect(sum(first.launches)).toBeLessThanOrEqual(most);
+      expectsPeak(first);
       expect(first.copied['host-to-device']).toBeLessThanOrEqual(first.batchBytes + besides);
       expect(first.copied['device-to-host']).toBeLessThanOrEqual(back);
       expect(first.onProcessor).toEqual(['NoOp', '_Arg', '_Retval']);
@@ -179,6 +176,24 @@ describe('a step', () => {
       });
       expect(memory!.inUse / weightBytes).toBeGreaterThanOrEqual(4);
       expect(memory!.inUse / weightBytes).toBeLessThan(4.5);
+    },
+    900_000,
+  );
+
+  test.each<Omit<Asked, 'depth'>>([
+    { work: 'trainStep', batch: 8, runtime: { precision: 'float32' } },
+    { work: 'trainStep', batch: 64, recompute: true, runtime: { precision: 'bfloat16' } },
+    { work: 'trainStep', batch: 64, accumulate: 4, runtime: { precision: 'bfloat16' } },
+    { work: 'trainStep', name: 'SiT-XL/2', batch: 8, runtime: { precision: 'bfloat16' } },
+    { work: 'trainStep', batch: 64, runtime: { precision: 'bfloat16', xla: false } },
+    { work: 'trainStep', batch: 64, recompute: true, runtime: { precision: 'float32', xla: false } },
+    { work: 'forward', batch: 64, runtime: { precision: 'float32' } },
+    { work: 'forward', name: 'SiT-XL/2', batch: 8, runtime: { precision: 'bfloat16' } },
+    { work: 'forward', batch: 64, runtime: { precision: 'float32', xla: false } },
+  ])(
+    'of two blocks has the peak of memory that is expected: %j',
+    async (asked) => {
+      expectsPeak(await counts({ ...asked, depth: 2 }));
     },
     900_000,
   );

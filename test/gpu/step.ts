@@ -6,6 +6,7 @@ import {
   recordSteps,
   type RuntimeOptions,
 } from '../../src/tensorflow/index.js';
+import { gpuDrawingMemory, gpuTrainingMemory } from '../../src/models/sit/gpu-memory.js';
 import { sitCost } from '../../src/models/sit/cost.js';
 import { namedModel } from '../../tools/bench/model.js';
 import { forward, trainStep } from '../../tools/bench/workload.js';
@@ -18,6 +19,9 @@ export interface Asked {
   readonly depth?: number;
   readonly batch: number;
   readonly recompute?: boolean;
+  readonly accumulate?: number;
+  /** Model's name; SiT-S/2 by default. */
+  readonly name?: string;
 }
 
 /** What it tells: what the third run launched and copied. */
@@ -35,13 +39,23 @@ export interface Counted {
   readonly onProcessor: readonly string[];
   /** What the model's weights take, and the GPU's memory after three runs. */
   readonly weightBytes: number;
-  readonly memory?: GpuMemory | undefined;
+  readonly memory: GpuMemory | undefined;
+  /** Expected peak of it. */
+  readonly expected: number;
 }
 
-const { work, runtime, depth, batch, recompute = false } = JSON.parse(process.argv[2]!) as Asked;
-const whole = namedModel('SiT-S/2', 64, 32);
+const {
+  work,
+  runtime,
+  depth,
+  batch,
+  recompute = false,
+  accumulate = 1,
+  name = 'SiT-S/2',
+} = JSON.parse(process.argv[2]!) as Asked;
+const whole = namedModel(name, 64, 32);
 const model = depth === undefined ? whole : { ...whole, depth, mediators: new Array<number>(depth).fill(64) };
-const step = await { forward, trainStep }[work]({ model, batch, runtime, recompute });
+const step = await { forward, trainStep }[work]({ model, batch, runtime, recompute, accumulate });
 
 const log = `${process.env.FAKE_GPU_LOG!}.${process.pid}`;
 const lines = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n') : ['']);
@@ -63,6 +77,9 @@ const [stats] = await recording.done;
 const onProcessor = stats!.filter(({ device }) => /cpu:\d+$/i.test(device)).map(({ operation }) => operation);
 // Mean and standard deviation of the latents, and a class each; keys and scalars come in besides.
 const images = work === 'trainStep' ? 2 : 1;
+const way = { compiled: runtime.xla !== false, halves: runtime.precision === 'bfloat16' };
+const once = { batch: batch / accumulate, averages: 1, recompute };
+const asSampled = { models: [{ model }], batch, guided: false, gradients: false, features: 0 };
 const told: Counted = {
   devices: nativeBackend().devices.join(),
   firstRun,
@@ -71,6 +88,10 @@ const told: Counted = {
   batchBytes: 4 * batch * (images * model.latentSize ** 2 * model.channels + 1),
   weightBytes: 4 * sitCost(model).parameters,
   memory,
+  expected:
+    work === 'trainStep'
+      ? gpuTrainingMemory(model, { ...once, accumulates: accumulate > 1, exchanges: false }, way)
+      : gpuDrawingMemory(asSampled, way),
   onProcessor: [...new Set(onProcessor)].sort(),
 };
 process.stdout.write(JSON.stringify(told));

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { requireMemory } from '../../src/stages/shared/memory.js';
 
-const need = { what: 'This work', bytes: 3e9, samples: 2, remedy: 'Do less.' };
+const need = { what: 'This work', bytes: 3e9, samples: 2, remedy: (most: number) => `Do with ${most}.` };
 
 it('refuses what needs more memory than there is', () => {
   expect(() => {
@@ -13,7 +13,7 @@ it('refuses what needs more memory than there is', () => {
     expect.objectContaining({
       code: 'memory-does-not-suffice',
       message: 'This work needs about 3.0 GB of memory for 2 samples at once; there are 2.0 GB.',
-      remedy: 'Do less.',
+      remedy: 'Do with 2000000000.',
     }),
   );
 });

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { nativeBackend } from '../../src/tensorflow/index.js';
 import { hasAvx512 } from '../../src/tensorflow/install/platform.js';
+import { configProto } from '../../src/tensorflow/protobuf.js';
 import {
   asTheyAre,
-  configProto,
   type Place,
   type Preparation,
   preparationOf,

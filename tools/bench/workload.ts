@@ -35,6 +35,8 @@ export interface Workload {
   readonly server?: WorkerServer | undefined;
   /** True when the training step computes blocks anew for their gradients. */
   readonly recompute?: boolean;
+  /** Parts in which the training step computes its batch. */
+  readonly accumulate?: number;
 }
 
 /** A measured piece of work, ready to be repeated. */
@@ -105,7 +107,14 @@ export async function samplingStep({ model, batch, runtime }: Workload): Promise
 }
 
 /** A training step as the `train` stage takes it: loss, gradients, AdamW and the moving average. */
-export async function trainStep({ model, batch, runtime, server, recompute }: Workload): Promise<Work> {
+export async function trainStep({
+  model,
+  batch,
+  runtime,
+  server,
+  recompute,
+  accumulate: parts = 1,
+}: Workload): Promise<Work> {
   const session = openSession(runtime, server);
   const parameters = sitParameters(model);
   const shape = [batch, model.latentSize, model.latentSize, model.channels];
@@ -141,6 +150,8 @@ export async function trainStep({ model, batch, runtime, server, recompute }: Wo
     optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },
     averageDecays: [0.9999],
     gradientClip: 0,
+    accumulation:
+      parts === 1 ? undefined : { parts, perSample: ['mean', 'std', 'labels'], firstSample: 'firstSample' },
   });
   await trainer.start(initialValues(parameters, 0));
   let updates = 0;

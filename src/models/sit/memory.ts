@@ -30,6 +30,11 @@ export function trainingMemory(config: SiTConfig, { batch, averages, recompute }
   return base + 4 * (copies * cost.parameters + batch * activations);
 }
 
+/** Bytes of a process's memory where a GPU computes: its start values, or those of a checkpoint, pass through it. */
+export function hostMemoryOnGpu(config: SiTConfig): number {
+  return baseBytes + trainedBlockBytes * config.mediators.length + 4 * sitCost(config).parameters;
+}
+
 /** Numbers in memory at most while a forward pass computes and keeps nothing: an estimate, weights apart. */
 export function passNumbers(config: SiTConfig, samples: number): number {
   const { hiddenSize: d, heads, mediators } = config;

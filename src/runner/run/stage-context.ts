@@ -45,14 +45,15 @@ export function plannedInputs({ stages }: Pick<Plan, 'stages'>): (id: string) =>
 }
 
 /**
- * Lets every stage that may run look into what only files tell.
+ * Lets every stage that may run look into what only files and the machine tell.
  *
  * @throws UserError where one cannot run
  */
 export async function checkStages(plan: Plan): Promise<void> {
-  const { directory } = plan.pipeline;
+  const { pipeline } = plan;
   for (const { stage, kind, reasons } of plan.stages)
-    if (reasons.length > 0) await kind.check?.(stage.config, plannedInputs(plan), directory);
+    if (reasons.length > 0)
+      await kind.check?.(stage.config, plannedInputs(plan), pipeline.directory, runtimeOf(pipeline, stage));
 }
 
 /** A planned stage, ready to run. It sees the outputs of the stages that it names, and of no others. */

@@ -2,28 +2,47 @@ import { UserError } from '../../base/errors.js';
 import { counted, formatBytes } from '../../base/format.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
+import { hostMemoryOnGpu } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import { computingGpu } from '../shared/memory.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';
-import { expectedMemory, type SampledModels } from './memory.js';
+import { expectedMemory, requireSamplingMemory, type SampledModels } from './memory.js';
 import { type SamplePlan, samplePlan } from './plan.js';
 
 /** Describes the needs of a sampling, as far as configurations and cached outputs tell. */
 export async function describeSample(
   config: SampleConfig,
   resolve: Resolve,
-  { workers }: Pick<RuntimeConfig, 'workers'>,
+  runtime: RuntimeConfig,
 ): Promise<readonly StageFact[]> {
   const plan = samplePlan(config);
   const models = await plannedModels(plan, resolve);
   if (models === undefined) return [];
-  const bytes = expectedMemory(plan, models, workers);
+  const { workers } = runtime;
+  const gpu = computingGpu(runtime);
+  const bytes = expectedMemory(plan, models, workers, gpu);
   return [
     {
-      label: 'memory',
-      bytes,
-      value: `about ${formatBytes(bytes)}${workers > 1 ? ' a worker' : ''} for ${counted(plan.atOnce, 'sample')} at once`,
+      label: gpu === undefined ? 'memory' : 'GPU memory',
+      bytes: gpu === undefined ? bytes : hostMemoryOnGpu(models.phases[0]!),
+      value: `about ${formatBytes(bytes)}${gpu === undefined ? '' : ` of ${formatBytes(gpu.bytes)} on ${gpu.name}`}${workers > 1 ? ' a worker' : ''} for ${counted(plan.atOnce, 'sample')} at once`,
     },
   ];
+}
+
+/**
+ * Refuses a sampling that a GPU of this machine cannot hold.
+ *
+ * @throws UserError `memory-does-not-suffice`
+ */
+export async function requirePlannedMemory(
+  plan: SamplePlan,
+  resolve: Resolve,
+  runtime: RuntimeConfig,
+): Promise<void> {
+  const gpu = computingGpu(runtime);
+  const models = gpu && (await plannedModels(plan, resolve));
+  if (models !== undefined) requireSamplingMemory(plan, models, runtime.workers, gpu);
 }
 
 /** The models of the stage, where all of them are known. */

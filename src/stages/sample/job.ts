@@ -6,12 +6,13 @@ import { writeFileWhole } from '../../base/output-file.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { Json, StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
-import { floats, type HostTensor, peakMemoryBytes, sizeOf } from '../../tensorflow/index.js';
+import { floats, type HostTensor, sizeOf } from '../../tensorflow/index.js';
 import { differentScale } from '../../weights/model-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
 import { openLatents } from '../latents/open.js';
-import { toMegabytes } from '../shared/memory.js';
+import { peakBytes } from '../shared/engine.js';
+import { computingGpu, toMegabytes } from '../shared/memory.js';
 import { Decoder } from './decoder.js';
 import { NoiseFiles, SampleFiles, writeGrid } from './files.js';
 import { ImageLatents } from './images-latents.js';
@@ -62,8 +63,8 @@ export class SampleJob {
     const models = await findModels(plan, context);
     const workers = context.workers?.size ?? 1;
     const sampled = await sampledModels(config, models, context);
-    // Only the processor's memory is known here.
-    if (context.runtime.device === 'cpu') requireSamplingMemory(plan, sampled, workers);
+    const gpu = computingGpu(context.runtime);
+    requireSamplingMemory(plan, sampled, workers, gpu);
     const [{ saved }] = models.phases as [FoundModels['phases'][number]];
     const images =
       config.reverse === undefined
@@ -76,7 +77,7 @@ export class SampleJob {
       context.runtime,
       config.autoencoderMemoryMiB,
     );
-    const expected = expectedMemory(plan, sampled, workers);
+    const expected = expectedMemory(plan, sampled, workers, gpu);
     const job = new SampleJob(plan, context, models, labels, sampler, autoencoder, images, expected);
     await job.files.prepare();
     await job.records.open();
@@ -178,7 +179,7 @@ export class SampleJob {
   usage(): StageEvent {
     const values = {
       expectedMemoryMegabytes: toMegabytes(this.expectedMemory),
-      peakMemoryMegabytes: toMegabytes(peakMemoryBytes()),
+      peakMemoryMegabytes: toMegabytes(peakBytes()),
     };
     return { type: 'summary', measured: true, values };
   }

@@ -33,8 +33,9 @@ export const stage: ShownKind<SampleConfig> = {
   externalInputs: () => [],
   describe: async (config, resolve, runtime) =>
     (await import('./facts.js')).describeSample(config, resolve, runtime),
-  check: async (config, resolve) => {
+  check: async (config, resolve, _folder, runtime) => {
     const plan = samplePlan(config);
+    await (await import('./facts.js')).requirePlannedMemory(plan, resolve, runtime);
     if (plan.acting && plan.weaker === undefined)
       await (await import('./facts.js')).requireNullClass(plan, resolve);
   },

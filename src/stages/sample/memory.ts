@@ -4,7 +4,8 @@ import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js
 import type { SiTConfig } from '../../models/sit/config.js';
 import { type DecodingCost, type SamplingChoice, samplingMemory } from '../../models/sit/memory.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { requireMemory } from '../shared/memory.js';
+import { gpuDrawingMemory } from '../../models/sit/gpu-memory.js';
+import { type ComputingGpu, requireMemory } from '../shared/memory.js';
 import type { SamplePlan } from './plan.js';
 
 /** The models of a stage. */
@@ -16,23 +17,35 @@ export interface SampledModels {
   readonly autoencoder: AutoencoderConfig;
 }
 
-/** The bytes that a sampling is expected to need at its peak, in each of some workers. */
-export function expectedMemory(plan: SamplePlan, models: SampledModels, workers: number): number {
-  return samplingMemory(samplingChoice(plan, models), decodingCost(plan, models, workers));
+/** The bytes that a sampling is expected to need at its peak, in each of some workers, of what computes. */
+export function expectedMemory(
+  plan: SamplePlan,
+  models: SampledModels,
+  workers: number,
+  gpu?: ComputingGpu,
+): number {
+  const choice = samplingChoice(plan, models);
+  const decoding = decodingCost(plan, models, workers);
+  if (gpu === undefined) return samplingMemory(choice, decoding);
+  // The allocator keeps what the one needs for the other, and both may compute at the same time.
+  return gpuDrawingMemory(choice, gpu) + 4 * decoding.parameters + decoding.bytes;
 }
 
-/** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a sampling is expected to need */
+/** @throws UserError `memory-does-not-suffice` where what computes has fewer bytes than a sampling is expected to need */
 export function requireSamplingMemory(
   plan: SamplePlan,
   models: SampledModels,
   workers: number,
+  gpu?: ComputingGpu,
   available?: number,
 ): void {
   const need = {
     what: 'This sampling',
-    bytes: expectedMemory(plan, models, workers),
+    bytes: expectedMemory(plan, models, workers, gpu),
     samples: plan.atOnce,
-    remedy: `Draw fewer samples at a time (a smaller \`batch\`, now ${plan.config.batch}), decode with less memory (a smaller \`autoencoderMemoryMiB\`, now ${plan.config.autoencoderMemoryMiB}), or use a smaller model.`,
+    remedy: () =>
+      `Draw fewer samples at a time (a smaller \`batch\`, now ${plan.config.batch}), decode with less memory (a smaller \`autoencoderMemoryMiB\`, now ${plan.config.autoencoderMemoryMiB}), or use a smaller model.`,
+    gpu,
   };
   requireMemory(need, available);
 }

@@ -7,8 +7,12 @@ import { tellOnce } from '../../tensorflow/engine-choice.js';
 import {
   chromeTrace,
   costliest,
+  engineKind,
   engineNotices,
+  forgetPeakGpuMemory,
   forgetPeakMemory,
+  gpuMemory,
+  peakMemoryBytes,
   recordSteps,
   startEngine,
   type StepStats,
@@ -26,6 +30,7 @@ export function onEngine(
     mergeMap(({ computesOn, warnings }) => {
       // Peak memory is told of each stage: that of the stages before it is none of its own.
       forgetPeakMemory();
+      if (engineKind() === 'native') forgetPeakGpuMemory();
       const values = { computedOn: computesOn, ...(warnings.length > 0 && { warnings: warnings.join(' ') }) };
       return concat(
         from(
@@ -36,6 +41,11 @@ export function onEngine(
       );
     }),
   );
+}
+
+/** The most that was in memory since the stage began: of the GPU where one computes, else of this process. */
+export function peakBytes(): number {
+  return (engineKind() === 'native' ? gpuMemory()?.peak : undefined) ?? peakMemoryBytes();
 }
 
 /** The events of a stage's work, and what the engine tells while it goes on. */

@@ -1,6 +1,29 @@
 import { totalmem } from 'node:os';
 import { UserError } from '../../base/errors.js';
 import { counted, formatBytes } from '../../base/format.js';
+import { smallestGpu } from '../../distributed/device-environment.js';
+import type { GpuWay } from '../../models/sit/gpu-memory.js';
+import type { RuntimeConfig } from '../../runner/stage.js';
+import { type Gpu, usableBytes } from '../../tensorflow/gpus.js';
+import { preparationOf } from '../../tensorflow/runtime-options.js';
+
+/** GPU that computes, with what its memory depends on. */
+export interface ComputingGpu extends GpuWay, Pick<Gpu, 'name'> {
+  /** Bytes of it that TensorFlow takes at most. */
+  readonly bytes: number;
+}
+
+/** The GPU that a stage's worker computes on here, that with the least memory of several; undefined where none does. */
+export function computingGpu(runtime: RuntimeConfig, env?: NodeJS.ProcessEnv): ComputingGpu | undefined {
+  const gpu = smallestGpu(runtime.device, env);
+  if (gpu === undefined) return undefined;
+  const { computeCapability } = gpu;
+  const place = { devices: ['CPU', 'GPU'], computeCapability, avx512: false, oneDnn: false };
+  // As sessions of SiT ask for it.
+  const options = { ...runtime, rewriting: false };
+  const { compiled, mixed } = preparationOf(options, { ...place, workers: runtime.workers > 1 });
+  return { name: gpu.name, bytes: usableBytes(gpu), compiled, halves: mixed };
+}
 
 /** Memory that this process may use: of the machine, or of the container that it runs in. */
 export function availableMemory(): number {
@@ -22,19 +45,21 @@ export interface MemoryNeed {
   readonly bytes: number;
   /** Samples that it computes at once. */
   readonly samples: number;
-  /** Remedy: how to need less. */
-  readonly remedy: string;
+  /** Ways to need no more than so many bytes, in words. */
+  readonly remedy: (most: number) => string;
+  /** GPU that computes; the processor does where there is none. */
+  readonly gpu?: ComputingGpu | undefined;
 }
 
 /** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than are expected to be needed */
 export function requireMemory(
-  { what, bytes, samples, remedy }: MemoryNeed,
-  available = availableMemory(),
+  { what, bytes, samples, remedy, gpu }: MemoryNeed,
+  available = gpu?.bytes ?? availableMemory(),
 ): void {
   if (bytes <= available) return;
   throw new UserError({
     code: 'memory-does-not-suffice',
-    message: `${what} needs about ${formatBytes(bytes)} of memory for ${counted(samples, 'sample')} at once; there are ${formatBytes(available)}.`,
-    remedy,
+    message: `${what} needs about ${formatBytes(bytes)} of ${gpu === undefined ? '' : 'GPU '}memory for ${counted(samples, 'sample')} at once; there are ${formatBytes(available)}${gpu === undefined ? '' : ` for it on ${gpu.name}`}.`,
+    remedy: remedy(available),
   });
 }

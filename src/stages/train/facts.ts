@@ -1,25 +1,27 @@
 import { UserError } from '../../base/errors.js';
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
-import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
 import { carryLines } from '../../models/sit/carry.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
-import { type MemoryChoice, trainingMemory } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
-import { requireMemory } from '../shared/memory.js';
+import { type ComputingGpu, computingGpu } from '../shared/memory.js';
 import { type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
-
-/** Memory limit of encoding and of decoding, each; the autoencoder's weights are small beside it. */
-const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
+import {
+  autoencoderBytes,
+  expectedMemory,
+  hostMemory,
+  memoryChoice,
+  requireTrainingMemory,
+} from './memory.js';
 
 /** Describes the cost and length of a training, as far as configurations and cached outputs tell. */
 export async function describeTrain(
   config: TrainConfig,
   resolve: Resolve,
-  { workers }: Pick<RuntimeConfig, 'workers'>,
+  runtime: RuntimeConfig,
   directory: string,
 ): Promise<readonly StageFact[]> {
   const latents = plannedTrainingLatents(config, resolve);
@@ -30,16 +32,24 @@ export async function describeTrain(
   return [
     ...(typeof config.start === 'object' ? await describePretrained(config.start, directory) : []),
     ...(carry === undefined ? [] : carryLines(carry).map((value) => ({ label: 'start', value }))),
-    ...(latents === undefined ? [] : modelFacts(config, latents, workers)),
+    ...(latents === undefined ? [] : modelFacts(config, latents, runtime.workers, computingGpu(runtime))),
     ...lengthFacts(config, latents?.count),
   ];
 }
 
-function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: number): StageFact[] {
+function modelFacts(
+  config: TrainConfig,
+  latents: PlannedLatents,
+  workers: number,
+  gpu: ComputingGpu | undefined,
+): StageFact[] {
   const classes = latents.classes ?? 0;
   const model = modelConfig(config, { ...latents, classes });
   const cost = sitCost(model);
-  const choice = memoryChoice(config, config.globalBatch / workers);
+  const share = config.globalBatch / workers;
+  const { batch } = memoryChoice(config, share);
+  const training = { config, model, share, workers, gpu, readingBytes: 0 };
+  const bytes = expectedMemory(training);
   const coding = [
     ...(config.images === undefined ? [] : ['encode images']),
     ...(config.samples === undefined ? [] : ['decode pictures of samples']),
@@ -49,9 +59,9 @@ function modelFacts(config: TrainConfig, latents: PlannedLatents, workers: numbe
     { label: 'parameters', value: `${formatLarge(cost.parameters)}${perClass}` },
     { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
     {
-      label: 'memory',
-      bytes: trainingMemory(model, choice),
-      value: `about ${formatBytes(trainingMemory(model, choice))}${workers > 1 ? ' a worker' : ''} for ${counted(choice.batch, 'latent')} at once${coding.join('')}`,
+      label: gpu === undefined ? 'memory' : 'GPU memory',
+      bytes: hostMemory(training),
+      value: `about ${formatBytes(bytes)}${gpu === undefined ? '' : ` of ${formatBytes(gpu.bytes)} on ${gpu.name}`}${workers > 1 ? ' a worker' : ''} for ${counted(batch, 'latent')} at once${coding.join('')}`,
     },
   ];
 }
@@ -114,42 +124,18 @@ export function totalSteps(
   return config.steps ?? config.epochs! * stepsPerEpoch(config, samples);
 }
 
-/** Choices about memory in a stage's configuration, for a worker that computes `share` samples a step. */
-export function memoryChoice(
-  { accumulate, ema, recompute }: Pick<TrainConfig, 'accumulate' | 'ema' | 'recompute'>,
-  share: number,
-): MemoryChoice {
-  return { batch: share / accumulate, averages: [ema].flat().length, recompute };
-}
-
 /**
- * The bytes that a training is expected to need at its peak.
+ * Refuses a training that a GPU of this machine cannot hold. The processor's memory is looked at where it computes: that
+ * may be another machine.
  *
- * @param share samples of a step that this process computes
- * @param readingBytes that its data needs beside it
+ * @throws UserError `memory-does-not-suffice`
  */
-export function expectedMemory(
-  config: TrainConfig,
-  model: SiTConfig,
-  share: number,
-  readingBytes: number,
-): number {
-  return trainingMemory(model, memoryChoice(config, share)) + readingBytes;
-}
-
-/** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than a training is expected to need */
-export function requireTrainingMemory(
-  config: TrainConfig,
-  model: SiTConfig,
-  share: number,
-  readingBytes: number,
-  available?: number,
-): void {
-  const need = {
-    what: 'This training',
-    bytes: expectedMemory(config, model, share, readingBytes),
-    samples: memoryChoice(config, share).batch,
-    remedy: `Compute fewer at a time (a larger \`accumulate\`, now ${config.accumulate}, or a smaller \`globalBatch\`)${config.recompute ? '' : ', or set `recompute: true`'}; or take a smaller model.`,
-  };
-  requireMemory(need, available);
+export function requirePlannedMemory(config: TrainConfig, resolve: Resolve, runtime: RuntimeConfig): void {
+  const gpu = computingGpu(runtime);
+  const latents = gpu && plannedTrainingLatents(config, resolve);
+  if (latents === undefined) return;
+  const { workers } = runtime;
+  const model = modelConfig(config, { ...latents, classes: latents.classes ?? 0 });
+  const readingBytes = config.images === undefined ? 0 : autoencoderBytes;
+  requireTrainingMemory({ config, model, share: config.globalBatch / workers, workers, gpu, readingBytes });
 }

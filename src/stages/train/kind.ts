@@ -31,8 +31,10 @@ export const stage: ShownKind<TrainConfig> = {
   isIncidental: isIncidentalToTraining,
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
-  check: async (config, resolve, folder) => {
-    if (config.samples !== undefined) (await import('./facts.js')).requirePlannedGuidable(config, resolve);
+  check: async (config, resolve, folder, runtime) => {
+    const { requirePlannedGuidable, requirePlannedMemory } = await import('./facts.js');
+    requirePlannedMemory(config, resolve, runtime);
+    if (config.samples !== undefined) requirePlannedGuidable(config, resolve);
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
   checks: [addressIsWhole, ...modelChecks, ...trainingChecks],

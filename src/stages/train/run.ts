@@ -36,19 +36,13 @@ import {
 } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
 import { onEngine } from '../shared/engine.js';
-import { toMegabytes } from '../shared/memory.js';
+import { computingGpu, toMegabytes } from '../shared/memory.js';
 import { batchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { latentBatches, type TrainingData } from './batches.js';
 import { modelConfig } from './config.js';
-import {
-  expectedMemory,
-  requireGuidable,
-  requireWholePatches,
-  requireTrainingMemory,
-  stepsPerEpoch,
-  totalSteps,
-} from './facts.js';
+import { requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from './facts.js';
+import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
 import { openTrainingData } from './open-data.js';
 import { SampleGrids } from './samples.js';
 import { carryFrom, findStart, startFrom, type StartModel, startSummary } from './start.js';
@@ -113,8 +107,7 @@ class Training {
     const { samples } = config;
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model);
-    // Only the processor's memory is known here.
-    if (context.runtime.device === 'cpu') requireTrainingMemory(config, model, share.size, data.readingBytes);
+    requireTrainingMemory(this.need(share.size));
     return {
       trainer: openTrainer(this.session, {
         parameters,
@@ -182,9 +175,16 @@ class Training {
         ...(this.start && { ...this.start.origin, start: startSummary(this.start, this.start.carry) }),
         parameters,
         samples: steps * config.globalBatch,
-        expectedMemoryMegabytes: toMegabytes(expectedMemory(config, model, share.size, data.readingBytes)),
+        expectedMemoryMegabytes: toMegabytes(expectedMemory(this.need(share.size))),
       },
     };
+  }
+
+  private need(share: number): TrainingNeed {
+    const { config, context, data, model } = this;
+    const workers = context.workers?.size ?? 1;
+    const gpu = computingGpu(context.runtime);
+    return { config, model, share, workers, gpu, readingBytes: data.readingBytes };
   }
 
   async close(): Promise<void> {

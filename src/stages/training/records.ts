@@ -4,7 +4,7 @@ import type { FileSeal } from '../../base/output-file.js';
 import { MetricsLog, metricsName, speedName } from '../../formats/metrics-log.js';
 import type { RecordsConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
-import { peakMemoryBytes } from '../../tensorflow/index.js';
+import { peakBytes } from '../shared/engine.js';
 import { type RecordSink, TensorboardSink, WandbSink } from './sinks.js';
 
 export interface RecordsOptions extends StepCost {
@@ -152,7 +152,7 @@ class Speed {
       secondsPerStep: seconds / steps,
       ...(this.peak !== undefined &&
         operations !== undefined && { matmulPeakShare: (operations * steps) / seconds / this.peak }),
-      peakMemoryMiB: peakMemoryBytes() / 2 ** 20,
+      peakMemoryMiB: peakBytes() / 2 ** 20,
     };
   }
 }

@@ -19,7 +19,7 @@ import { abortError, everyMs } from '../../base/streams.js';
 import { metricsName, type MetricsRecord, readMetrics } from '../../formats/metrics-log.js';
 import { isProgress, type StageContext, type StageEvent, type StageProgress } from '../../runner/stage.js';
 import type { HostTensor } from '../../tensorflow/data-types.js';
-import { peakMemoryBytes, startEngine } from '../../tensorflow/index.js';
+import { startEngine } from '../../tensorflow/index.js';
 import {
   type Checkpoint,
   latestCheckpoint,
@@ -31,6 +31,7 @@ import { withQuartiles } from '../../training/diffusion-loss.js';
 import { BusyTime, Meter, type MeterState } from '../../training/meter.js';
 import { type CheckpointSchedule, learningRateAt, type Schedule } from '../../training/schedule.js';
 import type { Trainer } from '../../training/trainer.js';
+import { peakBytes } from '../shared/engine.js';
 import { toMegabytes } from '../shared/memory.js';
 import { isFirstWorker } from '../shared/workers.js';
 import { checkpointsName, madeFrom, refuseForeign } from './files.js';
@@ -256,7 +257,7 @@ class TrainingRun {
     return {
       ...(loss !== undefined && { loss }),
       ...(idleShare !== undefined && { idlePercent: Number((100 * idleShare).toFixed(1)) }),
-      peakMemoryMegabytes: toMegabytes(peakMemoryBytes()),
+      peakMemoryMegabytes: toMegabytes(peakBytes()),
     };
   }
 

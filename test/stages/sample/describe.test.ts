@@ -35,7 +35,15 @@ async function memory(sample: string, { workers = 1, cached = [] as string[] } =
     const output = { directory: join(bench.folder, id), summary: {} } as unknown as StageOutput;
     return { kind, config: config as unknown as Json, ...(cached.includes(id) && { output }) };
   };
-  const facts = await describeSample(stages.get('sample')!.config as SampleConfig, resolve, { workers });
+  const runtime = {
+    device: 'cpu',
+    precision: 'float32',
+    tf32: true,
+    workers,
+    retries: 0,
+    threads: 0,
+  } as const;
+  const facts = await describeSample(stages.get('sample')!.config as SampleConfig, resolve, runtime);
   return facts.find(({ label }) => label === 'memory')?.value;
 }
 

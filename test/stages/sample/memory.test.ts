@@ -30,10 +30,10 @@ afterAll(() => bench.close());
 it('refuses a sampling that needs more memory than there is, and says how to need less', () => {
   const needed = expectedMemory(samplePlan(config), models, 1);
   expect(() => {
-    requireSamplingMemory(samplePlan(config), models, 1, needed);
+    requireSamplingMemory(samplePlan(config), models, 1, undefined, needed);
   }).not.toThrow();
   expect(() => {
-    requireSamplingMemory(samplePlan(config), models, 1, needed - 1);
+    requireSamplingMemory(samplePlan(config), models, 1, undefined, needed - 1);
   }).toThrow(
     expect.objectContaining({
       code: 'memory-does-not-suffice',

@@ -24,7 +24,15 @@ async function facts(train: string, images?: number, workers = 1): Promise<Recor
     return { kind, config: config as unknown as Json, ...(isFound && { output: found }) };
   };
   const training = stages.get('train')!.config as TrainConfig;
-  const described = await describeTrain(training, resolve, { workers }, '.');
+  const runtime = {
+    device: 'cpu',
+    precision: 'float32',
+    tf32: true,
+    workers,
+    retries: 0,
+    threads: 0,
+  } as const;
+  const described = await describeTrain(training, resolve, runtime, '.');
   return Object.fromEntries(described.map(({ label, value }) => [label, value]));
 }
 

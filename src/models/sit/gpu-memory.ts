@@ -1,0 +1,114 @@
+import { sizeOf } from '../../tensorflow/data-types.js';
+import { gridOf, queryChunks, type SiTConfig } from './config.js';
+import { sitCost } from './cost.js';
+import { biasNumbers, type MemoryChoice, passNumbers, type SamplingChoice } from './memory.js';
+import { sitParameters } from './parameters.js';
+
+/** Way in which a GPU computes, as far as its memory depends on it. */
+export interface GpuWay {
+  /** True when XLA compiles programs as a whole. */
+  readonly compiled: boolean;
+  /** True when traces write products in bfloat16. */
+  readonly halves: boolean;
+}
+
+/**
+ * Bytes of what XLA's programs hold, measured by TensorFlow's allocator on compiled steps of up to twelve blocks: kept of
+ * a block for its gradient, for each channel of each token and each score, and in use at a time.
+ */
+interface Held {
+  readonly mediators: { readonly channel: number; readonly score: number };
+  readonly full: { readonly channel: number; readonly score: number };
+  /** Block's input, for each channel of each token. */
+  readonly input: number;
+  /** Number of a pass that keeps nothing. */
+  readonly passing: number;
+}
+const heldBy = {
+  halves: {
+    mediators: { channel: 57, score: 5 },
+    full: { channel: 47, score: 4.3 },
+    ...{ input: 2, passing: 2.75 },
+  },
+  floats: {
+    mediators: { channel: 93.6, score: 4.2 },
+    full: { channel: 77.5, score: 4.3 },
+    ...{ input: 4, passing: 4.42 },
+  },
+} as const satisfies Record<string, Held>;
+
+/** Operation by operation: bytes in use for each byte of activations, and blocks in memory while one is computed anew. */
+const byOperations = { allocated: 1.17, blocksAtOnce: 1.75, passing: 4 } as const;
+
+/** State and gradients beside averages: weights, two moments, and the gradients. */
+const copies = 4;
+
+/** Choices that decide about a training's memory on a GPU. */
+export interface GpuMemoryChoice extends MemoryChoice {
+  /** True when a batch is computed in parts: their gradients are summed. */
+  readonly accumulates: boolean;
+  /** True when workers exchange gradients, in portions that are put together. */
+  readonly exchanges: boolean;
+}
+
+/** The bytes of a GPU that a training needs at its peak: its state with gradients, and what a step holds. An estimate. */
+export function gpuTrainingMemory(config: SiTConfig, choice: GpuMemoryChoice, way: GpuWay): number {
+  const sums = (choice.accumulates ? 1 : 0) + (choice.exchanges ? 1 : 0);
+  const state = 4 * (copies + choice.averages + sums) * sitCost(config).parameters;
+  return state + gradientBytes(config, choice.batch, choice.recompute, way);
+}
+
+/** The bytes of a GPU that drawing needs at its peak: weights, and what a pass holds. An estimate. */
+export function gpuDrawingMemory(choice: SamplingChoice, way: GpuWay): number {
+  const base = choice.models[0]?.base;
+  const models = [...choice.models.map(({ model }) => model), ...(base ? [base] : [])];
+  const weights = models.reduce((sum, model) => sum + weightBytes(model, way), 0);
+  const samples = choice.guided && base === undefined ? 2 * choice.batch : choice.batch;
+  const pass = (model: SiTConfig) =>
+    choice.gradients ? gradientBytes(model, samples, false, way) : passBytes(model, samples, way);
+  const features = Math.max(...models.map((model) => 4 * samples * channelsOf(model) * choice.features));
+  return weights + Math.max(...models.map(pass)) + features;
+}
+
+/** Bytes of weights that no gradient is taken of: of what products alone take no more is kept than they do. */
+function weightBytes(config: SiTConfig, { halves }: GpuWay): number {
+  return sitParameters(config).reduce(
+    (sum, { shape, factor = false }) => sum + sizeOf(shape) * (halves && factor ? 2 : 4),
+    0,
+  );
+}
+
+function passBytes(config: SiTConfig, samples: number, { compiled, halves }: GpuWay): number {
+  const { passing } = compiled ? heldBy[halves ? 'halves' : 'floats'] : byOperations;
+  return passing * passNumbers(config, samples) + 4 * biasNumbers(config);
+}
+
+function gradientBytes(config: SiTConfig, batch: number, recompute: boolean, way: GpuWay): number {
+  const { mediators } = config;
+  const pass = passBytes(config, batch, way);
+  if (!way.compiled) {
+    const each = mediators.map((count) => 4 * sitCost({ ...config, mediators: [count] }).activations);
+    if (!recompute) return batch * byOperations.allocated * each.reduce((sum, bytes) => sum + bytes, 0);
+    const inputs = 4 * mediators.length * channelsOf(config);
+    return batch * (inputs + byOperations.blocksAtOnce * Math.max(...each));
+  }
+  const held = heldBy[way.halves ? 'halves' : 'floats'];
+  const blocks = mediators.map((count) => keptOfBlock(config, count, batch, held));
+  if (!recompute) return blocks.reduce((sum, bytes) => sum + bytes, pass);
+  const inputs = batch * mediators.length * channelsOf(config) * held.input;
+  return inputs + Math.max(...blocks) + pass;
+}
+
+function keptOfBlock(config: SiTConfig, mediators: number, batch: number, held: Held): number {
+  const tokens = gridOf(config) ** 2;
+  const { channel, score } = mediators === 0 ? held.full : held.mediators;
+  const tables = batch * config.heads;
+  // Scores in chunks are computed anew, and not kept.
+  const kept = mediators === 0 ? (queryChunks(tables, tokens) > 1 ? 0 : tokens) : 2 * mediators;
+  return batch * channelsOf(config) * channel + tables * tokens * kept * score;
+}
+
+/** Numbers of a sample between blocks. */
+function channelsOf(config: SiTConfig): number {
+  return gridOf(config) ** 2 * config.hiddenSize;
+}
