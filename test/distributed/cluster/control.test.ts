@@ -118,6 +118,38 @@ describe("process 0's control port", () => {
     expect(await isRefused(cluster, hello(cluster))).toBe(false);
   });
 
+  it('ends the connection of a line that has no end, and forgets half a line', async () => {
+    const cluster = await twoProcesses();
+    leader = await ClusterLeader.listen(cluster);
+    const endless = await reach(cluster);
+    const closed = new Promise((resolve) =>
+      endless.on('close', () => {
+        resolve(true);
+      }),
+    );
+    for (let i = 0; i < 20; i++) endless.write(Buffer.alloc(2 ** 20, 'x'));
+    expect(await closed).toBe(true);
+    const half = await reach(cluster);
+    const gone = new Promise((resolve) => half.on('close', resolve));
+    half.end(hello(cluster).slice(0, 20));
+    await gone;
+    expect(await isRefused(cluster, hello(cluster))).toBe(false);
+  });
+
+  it('is named where another program has it', async () => {
+    const cluster = await twoProcesses();
+    const port = Number(cluster.control.split(':')[1]);
+    const holder = createServer();
+    await once(holder.listen(port, '127.0.0.1'), 'listening');
+    await expect(ClusterLeader.listen(cluster)).rejects.toMatchObject({
+      code: 'cluster-port-taken',
+      message: expect.stringContaining(`Port ${port},`) as string,
+    });
+    await once(holder.close(), 'close');
+    leader = await ClusterLeader.listen(cluster);
+    expect(await isRefused(cluster, hello(cluster))).toBe(false);
+  });
+
   it('survives 300 lines that were damaged at random', async () => {
     const cluster = await twoProcesses();
     leader = await ClusterLeader.listen(cluster);
