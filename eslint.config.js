@@ -12,7 +12,9 @@ export default tseslint.config(
   {
     files: ['**/*.{ts,cts}'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
-    languageOptions: { parserOptions: { project: ['./test/tsconfig.json'] } },
+    languageOptions: {
+      parserOptions: { project: ['./test/tsconfig.json', './src/stages/playground/browser/tsconfig.json'] },
+    },
     rules: {
       '@typescript-eslint/restrict-template-expressions': [
         'error',

@@ -44,6 +44,7 @@ beforeEach(() => {
   );
   write('src/tensorflow/install/main.ts', echo('library'));
   write('src/cli/bin.cts', echo('pipeline'));
+  write('tools/bundle-playground.mjs', '');
   write('src/runner/schema/write-validator.ts', 'export {};');
   write('schemas/pipeline.schema.json', '{}');
   write('node_modules/vitest/vitest.mjs', echo('vitest'));

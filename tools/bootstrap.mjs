@@ -164,7 +164,7 @@ function sources() {
     .flatMap((entry) => (entry.isFile() ? relative(root, join(entry.parentPath, entry.name)) : []))
     .sort();
   const hash = createHash('sha256');
-  for (const path of [...files, 'tsconfig.json', 'package-lock.json']) {
+  for (const path of [...files, 'tools/bundle-playground.mjs', 'tsconfig.json', 'package-lock.json']) {
     const { size, mtimeMs } = statSync(inRoot(path));
     hash.update(`${path} ${size} ${mtimeMs}\n`);
   }
@@ -180,6 +180,7 @@ async function build() {
   const { code, output } = await capture([process.execPath, tsc], ['-p', inRoot('tsconfig.json'), ...pretty]);
   if (code !== 0) throw new Failure(`The sources do not compile:\n${output.trim()}`);
   await finish(inRoot('tools', 'copy-assets.mjs'), 'The files beside the sources were not copied');
+  await finish(inRoot('tools', 'bundle-playground.mjs'), 'The program of playground pages was not made');
   await finish(
     inRoot('dist', 'runner', 'schema', 'write-validator.js'),
     'The check of pipelines was not made',

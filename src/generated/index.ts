@@ -10,6 +10,7 @@ import type { PretrainedConfig } from './pretrained.js';
 import type { SampleConfig } from './sample.js';
 import type { EvaluateConfig } from './evaluate.js';
 import type { ReportConfig } from './report.js';
+import type { PlaygroundConfig } from './playground.js';
 
 export type { ImagesConfig, LabelsFile } from './images.js';
 export type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
@@ -21,6 +22,7 @@ export type { PretrainedConfig } from './pretrained.js';
 export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
 export type { EvaluateConfig } from './evaluate.js';
 export type { ReportConfig } from './report.js';
+export type { PlaygroundConfig } from './playground.js';
 export type { RuntimeConfig } from './runtime.js';
 export type { SweepConfig, RandomSweep, RandomValue } from './sweep.js';
 
@@ -35,4 +37,5 @@ export interface StageConfigs {
   sample: SampleConfig;
   evaluate: EvaluateConfig;
   report: ReportConfig;
+  playground: PlaygroundConfig;
 }

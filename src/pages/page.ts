@@ -9,6 +9,9 @@ const styles = ['page', 'content', 'graph', 'chart', 'runs', 'print']
   .map((name) => asset(`${name}.css`))
   .join('');
 
+/** Colours, type and the parts that all pages have. */
+export const pageStyles = asset('page.css');
+
 export interface PageContent {
   readonly title: string;
   /** Subject of the page, above the title. */

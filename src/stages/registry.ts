@@ -9,6 +9,7 @@ import { stage as encode } from './encode/kind.js';
 import { stage as evaluate } from './evaluate/kind.js';
 import { stage as images } from './images/kind.js';
 import { stage as latents } from './latents/kind.js';
+import { stage as playground } from './playground/kind.js';
 import { stage as pretrained } from './pretrained/kind.js';
 import { reportStage } from './report/kind.js';
 import { stage as sample } from './sample/kind.js';
@@ -25,6 +26,7 @@ const kinds: readonly ShownKind<never>[] = [
   sample,
   evaluate,
   reportStage(kindPages),
+  playground,
 ];
 
 /** Loads what each kind declares of pages. */

@@ -24,7 +24,8 @@ export async function compilePrograms(folder: string): Promise<void> {
     logLevel: 'error',
   });
   await cp(join(root, 'package.json'), join(folder, 'package.json'));
-  for (const name of ['node_modules', 'schemas']) await symlink(join(root, name), join(folder, name));
+  for (const name of ['node_modules', 'schemas', 'tools/bundle-playground.mjs'])
+    await symlink(join(root, name), join(folder, name));
   await execa(process.execPath, [join(root, 'tools/copy-assets.mjs'), join(folder, 'src')]);
   await execa(process.execPath, [join(folder, 'src/runner/schema/write-validator.js')]);
   process.env[variable] = folder;

@@ -8,7 +8,7 @@ import { readSchema } from '../../src/runner/schema/schema.js';
 import type { StageContext, StageEvent, StageKind } from '../../src/runner/stage.js';
 
 /** As the schema has it, on one thread. */
-const runtime = withDefaults(readSchema('pipeline.schema.json').properties!.runtime!, {
+export const runtime = withDefaults(readSchema('pipeline.schema.json').properties!.runtime!, {
   device: 'cpu',
   threads: 1,
 }) as RuntimeConfig;

@@ -4,6 +4,7 @@ import { type RunState, runStates } from '../../runner/run/events.js';
 import type { StatusOptions } from '../commands/status.js';
 import type { CompareOptions } from '../commands/compare.js';
 import type { EvaluateOptions } from '../commands/evaluate.js';
+import type { PlaygroundOptions } from '../commands/playground.js';
 import type { ReportOptions } from '../commands/report.js';
 import type { UiOptions } from '../commands/ui.js';
 import type { GcOptions } from '../commands/gc.js';
@@ -87,6 +88,18 @@ export const runCommands: CommandDeclarations = {
       .action((reference: string, options: ReportOptions) =>
         perform(async (services) =>
           (await import('../commands/report.js')).report(reference, options, services),
+        ),
+      ),
+
+  playground: (program, perform) =>
+    withRuns(program.command('playground'))
+      .description("write one HTML page that draws with a run's models in any browser, without a network")
+      .argument('[run]', 'latest, latest~1, a pipeline, or the beginning of a run', 'latest')
+      .option('--stage <id>', 'the sample stage whose models and settings to take (default: the last one)')
+      .option('-o, --output <file>', "where to write it (default: playground.html in the run's folder)")
+      .action((reference: string, options: PlaygroundOptions) =>
+        perform(async (services) =>
+          (await import('../commands/playground.js')).playground(reference, options, services),
         ),
       ),
 

@@ -58,7 +58,7 @@ export function adaptivePath(
       },
       ...(signal && { signal }),
     });
-    if (onState) for (const [i, x] of states.entries()) if (i > 0) onState(x, i);
+    if (onState) for (const [i, x] of states.entries()) if (i > 0) onState(x, i, path.switches);
     return { x: states.at(-1)!, steps: path.accepted, switches: path.switches };
   };
 }

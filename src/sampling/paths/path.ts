@@ -26,8 +26,11 @@ export interface PathInputs {
   readonly noise?: (step: number) => Promise<HostTensor>;
   /** Callback after each step with the share of the path that is done. */
   readonly onProgress?: (share: number) => void;
-  /** Callback with the states after each step of the grid, counted from 1. */
-  readonly onState?: (x: HostTensor, step: number) => void;
+  /**
+   * Callback with the states after each step of the grid, counted from 1, and the switches so far. A method that chooses
+   * its own steps calls it for all points of the grid at the end.
+   */
+  readonly onState?: (x: HostTensor, step: number, switches: readonly PhaseSwitch[]) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -84,7 +87,7 @@ export function gridPath(
       ...(hasLastStep && { lastStep: { size: lastStepSize, step: phased.by(lastSteps) } }),
       onStep: (states) => {
         done++;
-        onState?.(states, done);
+        onState?.(states, done, phased.switches);
         onProgress?.(done / total);
       },
       ...(signal && { signal }),

@@ -19,9 +19,9 @@ import {
 } from '../../sampling/index.js';
 import type { HostTensor } from '../../tensorflow/index.js';
 import { sampleLabels } from '../sample/labels.js';
-import { findModels, type FoundModels } from '../sample/models.js';
+import { findModels, type FoundModels, openSampler } from '../sample/models.js';
 import { type RunnablePlan, runnablePlan } from '../sample/plan.js';
-import { type DrawnBatch, missingBatches, type SampleBatch, Sampler } from '../sample/sampler.js';
+import { type DrawnBatch, missingBatches, type SampleBatch, type Sampler } from '../sample/sampler.js';
 import { pathCosts, switchSteps } from '../sample/switches.js';
 import { onEngine } from '../shared/engine.js';
 import { type CalibratedChoice, type Calibration, calibrationName, frontierPicture } from './calibration.js';
@@ -128,7 +128,7 @@ class CalibrateJob {
         const alone = runnablePlan({ ...this.config, phases: [{ model: stage }] });
         const base = models.base;
         const model = { phases: [models.phases[phase]!], ...(base && { base }) };
-        samplers.set(phase, await Sampler.open(alone, model, this.context));
+        samplers.set(phase, await openSampler(alone, model, this.context));
       }
       for (const batch of batches) {
         const states: HostTensor[] = [];
@@ -166,7 +166,7 @@ class CalibrateJob {
       model,
       ...(tried[i] !== undefined && { switchRatio: tried[i] }),
     }));
-    const sampler = await Sampler.open(runnablePlan({ ...this.config, phases }), models, this.context);
+    const sampler = await openSampler(runnablePlan({ ...this.config, phases }), models, this.context);
     let cost = 0;
     let difference = 0;
     let samples = 0;

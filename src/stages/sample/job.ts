@@ -18,10 +18,16 @@ import { NoiseFiles, SampleFiles, writeGrid } from './files.js';
 import { ImageLatents } from './images-latents.js';
 import { sampleLabels } from './labels.js';
 import { expectedMemory, requireSamplingMemory, type SampledModels } from './memory.js';
-import { findModels, type FoundModels } from './models.js';
+import { findModels, type FoundModels, openSampler } from './models.js';
 import { type RunnablePlan, runnablePlan } from './plan.js';
 import { type SampleRecord, SampleRecords } from './records.js';
-import { batchesOfWorker, type DrawnBatch, missingBatches, type SampleBatch, Sampler } from './sampler.js';
+import {
+  batchesOfWorker,
+  type DrawnBatch,
+  missingBatches,
+  type SampleBatch,
+  type Sampler,
+} from './sampler.js';
 import { savedFraction, switchSteps, writeSwitches } from './switches.js';
 import { type Snapshots, SnapshotTaker, TrajectoryFiles, trajectorySteps } from './trajectory.js';
 
@@ -71,7 +77,7 @@ export class SampleJob {
         ? undefined
         : ImageLatents.open(await openLatents(config.reverse, context), config.count, models.phases[0]!);
     const labels = images?.labels(config.count) ?? sampleLabels(config, saved.classes, context.seed);
-    const sampler = await Sampler.open(plan, models, context);
+    const sampler = await openSampler(plan, models, context);
     const autoencoder = await Autoencoder.open(
       context.input(config.autoencoder).directory,
       context.runtime,

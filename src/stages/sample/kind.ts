@@ -39,13 +39,13 @@ export const stage: ShownKind<SampleConfig> = {
     if (plan.acting && plan.weaker === undefined)
       await (await import('./facts.js')).requireNullClass(plan, resolve);
   },
-  checks: [checkPlanned],
+  checks: [checkSample],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };
 
 /** Resolves the stage's plan once for all checks. */
-function checkPlanned(stage: StageOf<'sample'>, context: CheckContext): void {
+export function checkSample(stage: StageOf<'sample'>, context: CheckContext): void {
   const plan = samplePlan(stage.config);
   for (const check of [...samplerChecks, ...sampleChecks]) check({ ...stage, plan }, context);
 }

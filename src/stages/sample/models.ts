@@ -1,13 +1,15 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { sitParameters } from '../../models/sit/parameters.js';
+import { openSitSession } from '../../models/sit/sit.js';
 import type { StageContext } from '../../runner/stage.js';
 import type { Network, SessionModel } from '../../sampling/index.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
 import { loadWeights } from '../../weights/load-weights.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
 import { untrainedGuidance } from './facts.js';
-import type { SamplePlan } from './plan.js';
+import type { RunnablePlan, SamplePlan } from './plan.js';
+import { Sampler } from './sampler.js';
 
 /** A trained model and where it is. */
 export interface FoundModel {
@@ -47,7 +49,7 @@ export async function findModels(
 }
 
 /** The networks of a stage's phases, their weights in the session. */
-export async function openNetworks(
+async function openNetworks(
   { acting, guidance, config }: SamplePlan,
   { phases, base }: FoundModels,
   session: ProgramSession,
@@ -59,6 +61,28 @@ export async function openNetworks(
     networks.push({ model, ...(acting && { guidance: acting }), ...(weaker && { base: weaker }) });
   }
   return networks;
+}
+
+/** Opens a sampler with the models' weights in a session of its own. */
+export async function openSampler(
+  plan: RunnablePlan,
+  models: FoundModels,
+  { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
+): Promise<Sampler> {
+  const session = openSitSession(runtime);
+  const { reverse, likelihood, batch, count } = plan.config;
+  return new Sampler({
+    session,
+    networks: await openNetworks(plan, models, session),
+    phases: plan.switching,
+    settings: plan.settings,
+    mostSamples: batch,
+    totalSamples: count,
+    seed,
+    normalization: models.phases[0]!.saved.normalization,
+    likelihood,
+    goesBack: likelihood || reverse !== undefined,
+  });
 }
 
 async function openModel(

@@ -1,5 +1,3 @@
-import { openSitSession } from '../../models/sit/sit.js';
-import type { StageContext } from '../../runner/stage.js';
 import {
   bitsPerDimension,
   type FollowPath,
@@ -25,8 +23,6 @@ import {
   type Tensor1D,
 } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
-import { type FoundModels, openNetworks } from './models.js';
-import type { RunnablePlan } from './plan.js';
 
 /** Samples that are made together: some of a range of consecutive numbers. */
 export interface SampleBatch {
@@ -45,8 +41,8 @@ interface SamplingOptions {
   readonly signal?: AbortSignal;
   /** Callback with the share of the batch's work that is done. */
   readonly onProgress?: (share: number) => void;
-  /** Callback with the normalised latents after each step, counted from 1. */
-  readonly onState?: (x: HostTensor, step: number) => void;
+  /** Callback with the normalised latents after each step, as paths call it. */
+  readonly onState?: NonNullable<PathInputs['onState']>;
 }
 
 /** Latents `[samples, size, size, channels]` as the autoencoder decodes them, and what is known about each. */
@@ -94,27 +90,6 @@ export class Sampler {
     this.likelihood = likelihood;
     this.forward = pathOf(options);
     this.back = goesBack ? pathOf({ ...options, reverse: true, density: likelihood }) : undefined;
-  }
-
-  static async open(
-    plan: RunnablePlan,
-    models: FoundModels,
-    { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
-  ): Promise<Sampler> {
-    const session = openSitSession(runtime);
-    const { reverse, likelihood, batch, count } = plan.config;
-    return new Sampler({
-      session,
-      networks: await openNetworks(plan, models, session),
-      phases: plan.switching,
-      settings: plan.settings,
-      mostSamples: batch,
-      totalSamples: count,
-      seed,
-      normalization: models.phases[0]!.saved.normalization,
-      likelihood,
-      goesBack: likelihood || reverse !== undefined,
-    });
   }
 
   /** Draws from noise. */

@@ -10,7 +10,7 @@ import {
   stepCosts,
   stepEvaluations,
 } from '../../sampling/index.js';
-import type { FoundModels } from './models.js';
+import type { FoundModel, FoundModels } from './models.js';
 import type { RunnablePlan } from './plan.js';
 import type { SampleRecord } from './records.js';
 
@@ -93,10 +93,20 @@ interface PathCosts {
   readonly predicted: PredictedSteps | undefined;
 }
 
+interface CostedModel {
+  readonly saved: Pick<FoundModel['saved'], 'config' | 'interpolant' | 'prediction'>;
+}
+
+/** Models as far as costs depend on them. */
+interface CostedModels {
+  readonly phases: readonly CostedModel[];
+  readonly base?: CostedModel | undefined;
+}
+
 /** @param adaptiveSteps how many a method that chooses its own took */
 export function pathCosts(
-  { phases, base }: FoundModels,
-  { settings, acting }: RunnablePlan,
+  { phases, base }: CostedModels,
+  { settings, acting }: Pick<RunnablePlan, 'settings' | 'acting'>,
   adaptiveSteps?: number,
 ): PathCosts {
   const evaluations = stepEvaluations(phases[0]!.saved, settings, acting, adaptiveSteps);

@@ -1,0 +1,8 @@
+import type { PlaygroundConfig, SampleConfig } from '../../generated/index.js';
+import { sampleDefaults } from '../sample/plan.js';
+
+/** The `sample` stage that draws what the page draws at first. */
+export function asSample(config: Partial<PlaygroundConfig>): SampleConfig {
+  const drawing = Object.entries(config).filter(([key]) => key !== 'title');
+  return sampleDefaults({ uses: 'sample', ...Object.fromEntries(drawing), count: 9 });
+}

@@ -1,0 +1,266 @@
+import { capitalized, counted, formatDuration, formatLarge, formatPercent } from '../../../base/format.js';
+import type { Answer, BackendName, Description, DrawRequest, Settings } from '../description.js';
+import { type Backend, findBackends, helpersFor, takeBytes, unzipped } from './choices.js';
+import { Gallery } from './gallery.js';
+import { Pool } from './pool.js';
+
+type Request = Omit<DrawRequest, 'rows'>;
+
+const byId = (id: string): HTMLElement => document.getElementById(id)!;
+const input = (id: string) => byId(id) as HTMLInputElement;
+const select = (id: string) => byId(id) as HTMLSelectElement;
+const button = (id: string) => byId(id) as HTMLButtonElement;
+
+/** Shares of the work at which the status says how far it is. */
+const told = [0.25, 0.5, 0.75];
+
+/** @param script text of this script */
+export function startPage(script: string): void {
+  new Playground(script, JSON.parse(byId('description').textContent) as Description);
+}
+
+/** The page: its controls, and what it draws. */
+class Playground {
+  private readonly weights = takeBytes('weights').buffer;
+  private readonly wasm = unzipped(takeBytes('wasm'));
+  private readonly backends = findBackends();
+  private pool: Pool | undefined;
+  /** Choice of an engine that the pool was opened for. */
+  private openedFor: string | undefined;
+  private gallery: Gallery;
+  private first = 0;
+  private drawings = 0;
+  private isDrawing = false;
+
+  constructor(
+    private readonly script: string,
+    private readonly description: Description,
+  ) {
+    this.gallery = this.prepared();
+    void this.backends.then(listBackends);
+    byId('controls').addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (this.isDrawing) this.pool?.stop();
+      else void this.draw(0);
+    });
+    byId('more').addEventListener('click', () => void this.draw(this.first + Number(select('count').value)));
+    byId('save').addEventListener('click', () => {
+      const link = document.createElement('a');
+      link.href = this.gallery.picture();
+      link.download = `${this.description.pipeline}-seed-${input('seed').value}.png`;
+      link.click();
+    });
+    byId('dice').addEventListener('click', () => {
+      input('seed').value = String(crypto.getRandomValues(new Uint32Array(1))[0]! % 100_000);
+      this.changed();
+    });
+    byId('controls').addEventListener('input', () => {
+      this.changed();
+    });
+    this.changed();
+  }
+
+  /** Shows what the controls say. */
+  private changed(): void {
+    for (const output of document.querySelectorAll('output'))
+      output.value = input(output.htmlFor.value).value;
+    if (!this.isDrawing) byId('as-stage').textContent = asStage(this.description, this.request(0));
+  }
+
+  private prepared(first = 0): Gallery {
+    return new Gallery(byId('gallery'), this.description, this.request(first));
+  }
+
+  private request(first: number): Request {
+    const { classes } = this.description;
+    const size = Number(select('count').value);
+    const label = select('class').value;
+    const labels = Array.from({ length: size }, (_, i) =>
+      label === 'each' ? (first + i) % classes.length : Number(label),
+    );
+    return { ...settingsOf(this.description), first, size, labels };
+  }
+
+  private async draw(first: number): Promise<void> {
+    this.first = first;
+    this.isDrawing = true;
+    this.busy(true);
+    const request = this.request(first);
+    this.gallery = this.prepared(first);
+    this.changed();
+    const status = byId('status');
+    status.textContent = 'The models are being loaded.';
+    try {
+      const pool = await this.opened();
+      status.textContent = `Drawing ${counted(request.size, 'picture')}.`;
+      await this.drawBy(pool, request);
+    } catch (error) {
+      this.pool?.close();
+      this.pool = undefined;
+      status.textContent = `It failed: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    this.isDrawing = false;
+    this.busy(false);
+  }
+
+  private async drawBy(pool: Pool, request: Request): Promise<void> {
+    const { gallery } = this;
+    const steps = request.sampler.steps;
+    const progress = byId('progress') as HTMLProgressElement;
+    const latents: Float32Array[] = new Array<Float32Array>(request.size);
+    const doneSteps = new Array<number>(request.size).fill(0);
+    const started = performance.now();
+    let finished = 0;
+    let toTell = 0;
+    const show = (answer: Answer, rows: readonly number[]): void => {
+      if (answer.type === 'step') {
+        for (const [i, row] of rows.entries()) {
+          doneSteps[row] = answer.step;
+          gallery.advance(row, answer.step, answer.switches[i]!);
+        }
+        progress.value = doneSteps.reduce((sum, step) => sum + step, 0) / request.size / steps;
+        if (progress.value >= (told[toTell] ?? 1)) {
+          byId('status').textContent = `${Math.round(100 * told[toTell]!)} % of the steps are done.`;
+          toTell++;
+        }
+        this.tellTotals(pool, gallery, started);
+      } else if (answer.type === 'preview') gallery.show(rows, answer.pixels, false);
+      else if (answer.type === 'done') {
+        gallery.show(rows, answer.pixels, true);
+        for (const [i, row] of rows.entries()) {
+          gallery.advance(row, answer.steps[i]!, answer.switches[i]!);
+          const each = answer.latents.length / rows.length;
+          latents[row] = answer.latents.slice(i * each, (i + 1) * each);
+          finished++;
+        }
+      }
+    };
+    await pool.draw(++this.drawings, request, show);
+    const seconds = (performance.now() - started) / 1000;
+    this.tellTotals(pool, gallery, started);
+    progress.value = finished === request.size ? 1 : progress.value;
+    byId('status').textContent =
+      finished === request.size
+        ? `${capitalized(counted(request.size, 'picture'))} in ${formatDuration(seconds)}.`
+        : 'Stopped.';
+    const detail = { latents, seconds, backend: pool.backend, programs: pool.size };
+    document.dispatchEvent(new CustomEvent('drawn', { detail }));
+  }
+
+  private tellTotals(pool: Pool, gallery: Gallery, started: number): void {
+    const { each, saved } = gallery.cost;
+    const label = labels[pool.backend] + (pool.size > 1 ? `, ${pool.size} programs` : '');
+    const totals = [
+      ['Time', formatDuration((performance.now() - started) / 1000)],
+      ['Multiply-accumulates a picture', formatLarge(each)],
+      ...(Math.abs(saved) > 1e-9 ? [['Saved by phases', formatPercent(saved)]] : []),
+      ['Computes on', label],
+    ];
+    byId('totals').replaceChildren(
+      ...totals.map(([term, value]) => {
+        const pair = document.createElement('div');
+        for (const [name, text] of [
+          ['dt', term],
+          ['dd', value],
+        ] as const)
+          pair.appendChild(document.createElement(name)).textContent = text!;
+        return pair;
+      }),
+    );
+  }
+
+  /** The programs on the backend that is chosen, opened where they are not yet. */
+  private async opened(): Promise<Pool> {
+    const chosen = select('backend').value;
+    const backends = await this.backends;
+    const names =
+      chosen === 'auto'
+        ? backends.filter(({ isImitated }) => !isImitated).map(({ name }) => name)
+        : [chosen as BackendName];
+    if (this.pool !== undefined && this.openedFor === chosen) return this.pool;
+    this.pool?.close();
+    this.pool = undefined;
+    let problem: unknown;
+    for (const backend of names) {
+      try {
+        const { description, weights, script } = this;
+        const order = { type: 'open', backend, description, weights, wasm: await this.wasm } as const;
+        this.pool = await Pool.open(order, helpersFor(backend, weights.byteLength), script);
+        this.openedFor = chosen;
+        return this.pool;
+      } catch (error) {
+        problem = error;
+      }
+    }
+    throw problem;
+  }
+
+  private busy(isBusy: boolean): void {
+    byId('draw').textContent = isBusy ? 'Stop' : 'Draw';
+    for (const id of ['more', 'save']) button(id).disabled = isBusy;
+    byId('gallery').setAttribute('aria-busy', String(isBusy));
+    document.body.classList.toggle('drawing', isBusy);
+  }
+}
+
+const labels: Readonly<Record<BackendName, string>> = {
+  webgpu: 'WebGPU',
+  webgl: 'WebGL',
+  wasm: 'WebAssembly',
+};
+
+function listBackends(backends: readonly Backend[]): void {
+  const list = select('backend');
+  for (const { name, label, isImitated } of backends)
+    list.append(new Option(label + (isImitated ? ' (imitated)' : ''), name));
+}
+
+/** Settings as the controls have them. */
+function settingsOf({ start, samplers, guides }: Description): Settings {
+  const sampler = samplers[Number(select('sampler').value)]!;
+  return {
+    seed: Number(input('seed').value),
+    guidance: { ...start.guidance, scale: guides ? Number(input('guidance').value) : 1 },
+    switching: {
+      ...start.switching,
+      switchRatios: start.switching.switchRatios.map((_, i) => Number(input(`ratio-${i}`).value)),
+    },
+    sampler: { ...sampler, steps: Number(input('steps').value) },
+  };
+}
+
+/** Stage of a pipeline file that draws the same. */
+function asStage(description: Description, request: Request): string {
+  const { phases, base, decoder } = description;
+  const { seed, guidance, switching, sampler, size, labels: own } = request;
+  const { choice, steps } = sampler;
+  const isOne = own.every((label) => label === own[0]);
+  const flow = (values: object) =>
+    `{ ${Object.entries(values)
+      .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+      .join(', ')} }`;
+  const models =
+    phases.length === 1
+      ? [`model: ${phases[0]!.stage}`]
+      : [
+          'phases:',
+          ...phases.map(({ stage }, i) => {
+            const switchRatio = switching.switchRatios[i];
+            return `  - ${flow({ model: stage, ...(switchRatio !== undefined && { switchRatio }) })}`;
+          }),
+          `firstSteps: ${switching.firstSteps}`,
+          `distance: ${switching.distance}`,
+        ];
+  const { scale, ...rest } = guidance;
+  const lines = [
+    'uses: sample',
+    `seed: ${seed}`,
+    ...models,
+    `autoencoder: ${decoder}`,
+    `count: ${size}`,
+    ...(isOne && size > 1 ? [`classes: [${own[0]!}]`] : []),
+    `sampler: ${flow({ ...choice, steps, ...(sampler.featureCache && { featureCache: sampler.featureCache }) })}`,
+    ...(scale === 1 ? [] : [`guidance: ${flow({ scale, ...rest, ...(base && { model: base.stage }) })}`]),
+  ];
+  return ['sample:', ...lines.map((line) => `  ${line}`)].join('\n');
+}

@@ -1,0 +1,27 @@
+import type { PlaygroundConfig } from '../../generated/index.js';
+import type { StageKind } from '../../runner/stage.js';
+import { checkSample } from '../sample/kind.js';
+import { samplePlan } from '../sample/plan.js';
+import type { CheckContext, StageOf } from '../shared/check.js';
+import { runLater } from '../shared/run-later.js';
+import { asSample } from './as-sample.js';
+
+export const stage: StageKind<PlaygroundConfig> = {
+  name: 'playground',
+  codeVersion: 1,
+  figures: ['models', 'megabytes'],
+  dependsOnPrecision: false,
+  externalInputs: () => [],
+  check: async (config, resolve) => {
+    const plan = samplePlan(asSample(config));
+    if (plan.acting && plan.weaker === undefined)
+      await (await import('../sample/facts.js')).requireNullClass(plan, resolve);
+  },
+  checks: [canDraw],
+  run: runLater(() => import('./run.js')),
+};
+
+/** Holds the page to the rules of `sample` stages, which draw by the same keys. */
+function canDraw({ config, ...stage }: StageOf<'playground'>, context: CheckContext): void {
+  checkSample({ ...stage, kind: 'sample', config: asSample(config) }, context);
+}

@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import type { PlaygroundConfig } from '../../src/generated/index.js';
+import type { StageOutput } from '../../src/runner/stage.js';
+import { asSample } from '../../src/stages/playground/as-sample.js';
+import { stage } from '../../src/stages/playground/kind.js';
+import { findModels, openSampler } from '../../src/stages/sample/models.js';
+import { runnablePlan } from '../../src/stages/sample/plan.js';
+import { floats } from '../../src/tensorflow/index.js';
+import { runStage, runtime } from './run-stage.js';
+import { SampleBench } from './sample-stage.js';
+
+/** What a page tells of a drawing. */
+interface Drawn {
+  readonly latents: readonly (readonly number[])[];
+  readonly backend: string;
+}
+
+const seed = 5;
+
+/** Two small models that take turns, and pages that draw with them. */
+export class PlaygroundBench {
+  readonly config = {
+    phases: [{ model: 'small', switchRatio: 1.05 }, { model: 'large' }],
+    ...{ autoencoder: 'autoencoder', firstSteps: 2, sampler: { steps: 8 } },
+    guidance: { scale: 2, channels: 'all' },
+  } as unknown as PlaygroundConfig;
+
+  private constructor(readonly models: SampleBench) {}
+
+  static async open(): Promise<PlaygroundBench> {
+    const models = await SampleBench.open();
+    await models.addModel('small', 1, { mediators: [1] });
+    await models.addModel('large', 2, { mediators: [0] });
+    return new PlaygroundBench(models);
+  }
+
+  /** Writes the page of a configuration. Gives its path. */
+  async page(config = this.config): Promise<string> {
+    const { directory } = await runStage(stage, config, {
+      ...{ input: this.input, seed, pipelineName: 'shapes' },
+    });
+    return join(directory, 'playground.html');
+  }
+
+  /** Draws on a page, and compares latents and switches with those of a `sample` stage. */
+  async compare(tab: Page, backend: string): Promise<void> {
+    const theirs = await this.native();
+    await tab.selectOption('#backend', backend);
+    const result = drawn(tab);
+    await tab.click('#draw');
+    const ours = await result;
+    expect(ours.backend).toBe(backend);
+    const differences = ours.latents.flat().map((value, i) => Math.abs(value - theirs.latents[i]!));
+    expect(differences).toHaveLength(9 * 64);
+    // Weights in half precision are off by up to 2⁻¹¹ of themselves, and latents here have deviations of up to 2.
+    expect(Math.max(...differences)).toBeLessThan(2e-3);
+    expect(differences.reduce((sum, each) => sum + each, 0) / differences.length).toBeLessThan(5e-4);
+    const notes = await tab.locator('figcaption small').allTextContents();
+    expect(notes.map((note) => Number(/from step (\d+)/.exec(note)?.[1]) - 2)).toEqual(
+      notes.map((_, row) => theirs.switches.find((each) => each.row === row)?.step),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.models.close();
+  }
+
+  private readonly input = (id: string) => ({ directory: join(this.models.folder, id) }) as StageOutput;
+
+  private async native() {
+    const plan = runnablePlan(asSample(this.config));
+    const models = await findModels(plan, { input: this.input });
+    const sampler = await openSampler(plan, models, { seed, runtime });
+    const rows = Array.from({ length: 9 }, (_, row) => row);
+    const labels = Int32Array.from(rows, (row) => row % 3);
+    const { latents, switches } = await sampler.draw({ first: 0, size: 9, rows, labels });
+    await sampler.close();
+    return { latents: [...floats(latents)], switches };
+  }
+}
+
+/** Opens a page from the disk, and notes what goes wrong and what is fetched. */
+export async function openPage(
+  browser: Browser,
+  path: string,
+  options: BrowserContextOptions = {},
+): Promise<{ tab: Page; complaints: readonly string[] }> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const tab = await context.newPage();
+  const complaints: string[] = [];
+  tab.on('console', (message) => {
+    // Chromium warns where there is no graphics card.
+    if (['error', 'warning'].includes(message.type()) && !/adapter|GPU|GroupMarker/.test(message.text()))
+      complaints.push(message.text());
+  });
+  tab.on('pageerror', ({ message }) => complaints.push(message));
+  const url = pathToFileURL(path).href;
+  tab.on('request', (request) => {
+    if (request.url() !== url && !/^(blob|data):/.test(request.url())) complaints.push(request.url());
+  });
+  await tab.goto(url);
+  await tab.waitForSelector('#backend option[value=wasm]', { state: 'attached' });
+  return { tab, complaints };
+}
+
+/** Waits for the end of the next drawing. */
+export const drawn = (tab: Page): Promise<Drawn> =>
+  tab.evaluate<Drawn>(
+    `new Promise((resolve) => document.addEventListener('drawn', ({ detail }) => resolve(
+      { ...detail, latents: detail.latents.map((each) => [...each]) }), { once: true }))`,
+  );
