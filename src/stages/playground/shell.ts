@@ -43,8 +43,8 @@ export async function playgroundShell(
           <p class="kind">Playground of <bdi>${pipeline}</bdi></p>
           <h1>${title}</h1>
           <p class="lead">
-            ${leadOf(phases, base)} It knows ${counted(classes.length, 'class', 'classes')} and draws here, in
-            this page: nothing is sent anywhere, and no network is needed.
+            ${leadOf(phases, base)} ${counted(classes.length, 'class', 'classes')}, drawn here, in this page:
+            nothing is sent anywhere, and no network is needed.
           </p>
         </div>
       </header>
@@ -85,80 +85,85 @@ function leadOf(phases: readonly PlaygroundModel[], base: PlaygroundModel | unde
 function controls({ classes, start, samplers, guides, phases }: Description): Html {
   const kinds = [...new Set(samplers.map(({ choice }) => choice.kind))];
   return html`<form class="controls" id="controls" aria-label="What to draw">
-    <div class="field">
-      <label for="class">Class</label>
-      <select id="class">
-        <option value="each">Each in turn</option>
-        ${classes.map((name, label) => html`<option value="${label}">${name}</option>`)}
-      </select>
-    </div>
-    <div class="field">
-      <label for="seed">Seed</label>
-      <div class="row">
-        <input id="seed" type="number" min="0" max="4294967295" step="1" value="${start.seed}" required />
-        <button type="button" id="dice" class="plain">New<span class="unseen"> seed</span></button>
-      </div>
-    </div>
-    ${
-      guides &&
-      html`<div class="field">
-        <label for="guidance">Guidance</label>
-        ${slider('guidance', { min: 1, max: Math.max(8, start.guidance.scale), step: 0.1, value: start.guidance.scale })}
-      </div>`
-    }
-    <div class="field">
-      <label for="steps">Steps</label>
-      ${slider('steps', { min: 2, max: Math.max(mostSteps, start.sampler.steps), step: 1, value: start.sampler.steps })}
-    </div>
-    <div class="field">
-      <label for="sampler">Sampler</label>
-      <select id="sampler">
-        ${kinds.map(
-          (kind) =>
-            html`<optgroup label="${kind === 'sde' ? 'Stochastic' : 'Deterministic'} (${kind})">
-              ${samplers.map(({ choice }, i) => choice.kind === kind && html`<option value="${i}" ${isStart(choice, start.sampler.choice) && new Html('selected')}>${choice.method}</option>`)}
-            </optgroup>`,
-        )}
-      </select>
-    </div>
-    ${phases.length > 1 && phaseControls(phases, start)}
-    <div class="pair">
       <div class="field">
-        <label for="count">Pictures</label>
-        <select id="count">
-          ${counts.map((count) => html`<option value="${count}" ${count === 9 && new Html('selected')}>${count}</option>`)}
+        <label for="class">Class</label>
+        <select id="class">
+          <option value="each">Each in turn</option>
+          ${classes.map((name, label) => html`<option value="${label}">${name}</option>`)}
         </select>
       </div>
       <div class="field">
-        <label for="backend">Computes on</label>
-        <select id="backend">
-          <option value="auto">Best here</option>
+        <label for="seed">Seed</label>
+        <div class="row">
+          <input id="seed" type="number" min="0" max="4294967295" step="1" value="${start.seed}" required />
+          <button type="button" id="dice" class="plain">New<span class="unseen"> seed</span></button>
+        </div>
+      </div>
+      <div class="go">
+        <div class="row">
+          <button type="submit" id="draw">Draw</button>
+          <button type="button" id="more" class="plain" disabled>Next ones</button>
+          <button type="button" id="save" class="plain" disabled>
+            Save<span class="unseen"> as PNG</span>
+          </button>
+        </div>
+        <progress id="progress" max="1" value="0" aria-label="Drawing"></progress>
+        <p id="status" role="status">Nothing is drawn yet.</p>
+      </div>
+      <noscript><p>This page computes the pictures: it needs scripts.</p></noscript>
+    </form>
+    <div class="controls settings" role="group" aria-label="Settings">
+      ${
+        guides &&
+        html`<div class="field">
+          <label for="guidance">Guidance</label>
+          ${slider('guidance', { min: Math.min(1, start.guidance.scale), max: Math.max(8, start.guidance.scale), step: 0.1, value: start.guidance.scale })}
+        </div>`
+      }
+      <div class="field">
+        <label for="steps">Steps</label>
+        ${slider('steps', { min: 2, max: Math.max(mostSteps, start.sampler.steps), step: 1, value: start.sampler.steps })}
+      </div>
+      <div class="field">
+        <label for="sampler">Sampler</label>
+        <select id="sampler">
+          ${kinds.map(
+            (kind) =>
+              html`<optgroup label="${kind === 'sde' ? 'Stochastic' : 'Deterministic'} (${kind})">
+                ${samplers.map(({ choice }, i) => choice.kind === kind && html`<option value="${i}" ${isStart(choice, start.sampler.choice) && new Html('selected')}>${choice.method}</option>`)}
+              </optgroup>`,
+          )}
         </select>
       </div>
-    </div>
-    <div class="go">
-      <div class="row">
-        <button type="submit" id="draw">Draw</button>
-        <button type="button" id="more" class="plain" disabled>Next ones</button>
-        <button type="button" id="save" class="plain" disabled>
-          Save<span class="unseen"> as PNG</span>
-        </button>
+      ${phases.length > 1 && phaseControls(phases, start)}
+      <div class="pair">
+        <div class="field">
+          <label for="count">Pictures</label>
+          <select id="count">
+            ${counts.map((count) => html`<option value="${count}" ${count === 9 && new Html('selected')}>${count}</option>`)}
+          </select>
+        </div>
+        <div class="field">
+          <label for="backend">Computes on</label>
+          <select id="backend">
+            <option value="auto">Best here</option>
+          </select>
+        </div>
       </div>
-      <progress id="progress" max="1" value="0" aria-label="Drawing"></progress>
-      <p id="status" role="status">Nothing is drawn yet.</p>
-    </div>
-    <noscript><p>This page computes the pictures: it needs scripts.</p></noscript>
-  </form>`;
+    </div>`;
 }
 
 const isStart = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
 
+/** A slider whose steps lead to `value`, which a browser would otherwise round. */
 function slider(
   id: string,
   { min, max, step, value }: Readonly<Record<'min' | 'max' | 'step' | 'value', number>>,
 ): Html {
+  const fits = (each: number) => Math.abs((value - min) / each - Math.round((value - min) / each)) < 1e-6;
+  const own = [step, step / 10, step / 100].find(fits) ?? 'any';
   return html`<div class="row">
-    <input id="${id}" type="range" min="${min}" max="${max}" step="${step}" value="${value}" />
+    <input id="${id}" type="range" min="${min}" max="${max}" step="${own}" value="${value}" />
     <output for="${id}">${value}</output>
   </div>`;
 }

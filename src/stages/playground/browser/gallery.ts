@@ -58,10 +58,10 @@ export class Gallery {
     const phase = switches.filter((after) => after !== null).length;
     if (switches.length === 0) return;
     const last = switches[phase - 1];
-    note.textContent =
-      phase === 0 || last === null || last === undefined
-        ? `${this.description.phases[0]!.stage} so far`
-        : `${this.description.phases[phase]!.stage} from step ${last + 2}, saves ${formatPercent(1 - this.spent[row] / this.largest)}`;
+    const { stage } = this.description.phases[phase]!;
+    const saves = `saves ${formatPercent(1 - this.spent[row] / this.largest)}`;
+    if (typeof last === 'number') note.textContent = `${stage} from step ${last + 2}, ${saves}`;
+    else note.textContent = step < this.steps ? `${stage} so far` : `${stage} to the end, ${saves}`;
   }
 
   show(rows: readonly number[], { side, data }: Pixels, isFinished: boolean): void {

@@ -54,7 +54,7 @@ class Playground {
       input('seed').value = String(crypto.getRandomValues(new Uint32Array(1))[0]! % 100_000);
       this.changed();
     });
-    byId('controls').addEventListener('input', () => {
+    byId('content').addEventListener('input', () => {
       this.changed();
     });
     this.changed();
