@@ -17,6 +17,10 @@ export interface RuntimeConfig {
    */
   tf32: boolean;
   /**
+   * Lets GPUs run only kernels that give the same bits in every run on the same GPU. Kernels are then not timed against each other, and some are slower ones: expect convolutions to lose most. Changes nothing on processors.
+   */
+  deterministic: boolean;
+  /**
    * Lets XLA compile each program as a whole. By default, on GPUs: a program then starts a few kernels instead of thousands. The first run compiles for a minute or so, later ones find what was compiled. On processors it takes long and gains nothing.
    */
   xla?: boolean;

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { UserError } from '../base/errors.js';
-import { asksForGpu, type GpuFacts, gpuFacts, type GpuProblem, gpusHiddenBy } from './gpus.js';
+import { asksForGpu, type Gpu, type GpuFacts, gpuFacts, type GpuProblem, gpusHiddenBy } from './gpus.js';
 import { chooseDevice } from './install/device-choice.js';
 import { libraryMissing } from './install/library-missing.js';
 import { damagedBuild, type LibraryLocation, locateLibrary } from './install/locate.js';
@@ -80,26 +80,51 @@ export function tellOnce(warnings: readonly string[]): readonly string[] {
   return untold;
 }
 
+/** Device that computes, and what computes otherwise than one may expect. */
+export interface EngineOutlook {
+  /** Device name, such as `NVIDIA H200`, `processor` or `WebAssembly`. */
+  readonly computesOn: string;
+  /** Warnings about what computes otherwise than one may expect, as sentences. */
+  readonly warnings: readonly string[];
+}
+
 /**
- * Refuses what could not compute here as asked, and tells what will compute otherwise than one may expect. Loads nothing
- * of TensorFlow, so that a run may ask before its first stage.
+ * Refuses what could not compute here as asked, and tells what will compute. Loads nothing of TensorFlow, so that a run
+ * may ask before its first stage.
  *
  * @throws UserError `tensorflow-missing` where the native library is to compute and is not set up; `gpu-missing` where a
  *   GPU is asked for and cannot be used; those of `chooseEngine` and `locateLibrary`
  */
 export function checkEngine(
-  { device = 'auto' }: RuntimeOptions = {},
+  { device = 'auto', deterministic = false }: RuntimeOptions = {},
   env: NodeJS.ProcessEnv = process.env,
-): readonly string[] {
+): EngineOutlook {
   const { kind, reason } = chooseEngine(device, env);
   if (kind === 'wasm')
-    return [
-      `WebAssembly computes in float32, many times slower than the native library. ${reason ?? ''}`.trim(),
-    ];
+    return {
+      computesOn: 'WebAssembly',
+      warnings: [
+        `WebAssembly computes in float32, many times slower than the native library. ${reason ?? ''}`.trim(),
+      ],
+    };
   const location = locateLibrary({ env, ...(device === 'gpu' && { device }) });
   if (location === undefined) throw libraryMissing({ env });
   requireAddressSpace();
-  return gpuWarnings(device, location, gpuFacts(location, device, env), undefined, env);
+  const facts = gpuFacts(location, device, env);
+  const gpus = facts.problems.length === 0 ? facts.gpus : [];
+  const warnings = gpuWarnings(device, location, facts, undefined, env);
+  return {
+    computesOn: computesOn(gpus),
+    warnings: deterministic && gpus.length === 0 ? [...warnings, deterministicAnyway] : warnings,
+  };
+}
+
+const deterministicAnyway =
+  '`runtime.deterministic` changes nothing on the processor: its results are the same in every run.';
+
+/** Device name of a process that uses these GPUs, the first of them; the processor where there are none. */
+export function computesOn([first]: readonly Gpu[]): string {
+  return first?.name ?? 'processor';
 }
 
 /** Outcome of TensorFlow's registration of GPUs: absent before the library is loaded. */

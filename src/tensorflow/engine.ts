@@ -5,8 +5,10 @@ import { EagerSession, EagerStore, type EagerVariable } from './eager-session.js
 import {
   checkEngine,
   chooseEngine,
+  computesOn,
   type EngineChoice,
   type EngineKind,
+  type EngineOutlook,
   gpuObstacles,
   gpuWarnings,
 } from './engine-choice.js';
@@ -55,12 +57,8 @@ export function engineKind(): EngineKind {
 }
 
 /** Engine that is ready to compute. */
-export interface Engine {
+export interface Engine extends EngineOutlook {
   readonly kind: EngineKind;
-  /** Device name, such as `NVIDIA H200`, `processor` or `WebAssembly`. */
-  readonly computesOn: string;
-  /** Warnings about what computes otherwise than one may expect, as sentences. */
-  readonly warnings: readonly string[];
 }
 
 /**
@@ -71,9 +69,7 @@ export interface Engine {
 export async function startEngine(options: RuntimeOptions = {}): Promise<Engine> {
   checkRuntimeOptions(options);
   starting ??= start(options);
-  return (await starting) === 'wasm'
-    ? { kind: 'wasm', computesOn: 'WebAssembly', warnings: checkEngine(options) }
-    : describeNative(options);
+  return (await starting) === 'wasm' ? { kind: 'wasm', ...checkEngine(options) } : describeNative(options);
 }
 
 async function start(options: RuntimeOptions): Promise<EngineKind> {
@@ -93,7 +89,7 @@ function describeNative(options: RuntimeOptions): Engine {
   const lacking = registered ? 'a GPU before compute capability 8.0' : 'a processor without AVX-512';
   return {
     kind: 'native',
-    computesOn: place.devices.includes('GPU') ? (facts.gpus[0]?.name ?? 'GPU') : 'processor',
+    computesOn: computesOn(place.devices.includes('GPU') ? facts.gpus : []),
     warnings: [
       ...gpuWarnings(options.device, cApi().location, facts, { registered, reasons }),
       ...(lacksBfloat16 ? [`Computes in float32: ${lacking} has no fast bfloat16.`] : []),
@@ -193,10 +189,11 @@ export async function matmulRate(options: RuntimeOptions): Promise<number> {
       [],
       [a, b].map((variable, i) => variable.assign(graph.node('Fill', [extents, graph.scalar(0.3 + i)]))),
     );
-    const factors = new MixedPrecision(graph).operands('MatMul', [a.read(), b.read()]);
-    const product: Output = graph.node('MatMul', factors);
+    const precision = new MixedPrecision(graph);
+    const product: Output = graph.node('MatMul', precision.operands('MatMul', [a.read(), b.read()]));
     // One number out of all: nothing is copied to the host, and the product is not thrown away.
-    const corner = graph.node('Max', [product, graph.constant(int32([2], Int32Array.of(0, 1)))]);
+    const axes = graph.constant(int32([2], Int32Array.of(0, 1)));
+    const corner = precision.full(graph.node('Max', [product, axes]));
     let fastest = Infinity;
     for (let round = 0; round < rounds; round++) {
       const started = performance.now();

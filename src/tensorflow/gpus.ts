@@ -163,13 +163,19 @@ const keptPrograms = 256;
 /**
  * Sets how XLA compiles, unless the user does: products by cuBLAS, since Triton's kernels are tuned by compiling each of
  * them in many ways, which takes minutes; and what is compiled is kept for the next process, apart for each kind of GPU.
+ * Where results are to be deterministic, XLA compiles no kernel that is not, and times none against each other.
  */
-export function configureXla({ gpus }: GpuFacts, env: NodeJS.ProcessEnv = process.env): void {
+export function configureXla(
+  { gpus }: GpuFacts,
+  { deterministic = false }: Pick<RuntimeOptions, 'deterministic'>,
+  env: NodeJS.ProcessEnv = process.env,
+): void {
   const add = (variable: string, flag: string, value: string) => {
     const set = env[variable] ?? '';
     if (!set.includes(`--${flag}`)) env[variable] = `${set} --${flag}=${value}`.trim();
   };
   add('XLA_FLAGS', 'xla_gpu_enable_triton_gemm', 'false');
+  if (deterministic) add('XLA_FLAGS', 'xla_gpu_deterministic_ops', 'true');
   const kinds = gpus.map(({ name, computeCapability }) => `${name} ${computeCapability.join('.')}`);
   const key = JSON.stringify([pinnedRelease.version, kinds, env.XLA_FLAGS]);
   const folder = join(cacheFolder(env), 'xla', createHash('sha256').update(key).digest('hex').slice(0, 16));

@@ -21,7 +21,7 @@ import {
 import { refuseRandomValues, untraceable, usedDisposed } from './random-guard.js';
 import { configProto } from './protobuf.js';
 import { checkRuntimeOptions, asTheyAre, type Place, type RuntimeOptions } from './runtime-options.js';
-import { allowTensorFloat32 } from './tensor-float-32.js';
+import { allowTensorFloat32, requireDeterminism } from './math-modes.js';
 import { tf } from './tfjs.js';
 
 const require = createRequire(import.meta.url);
@@ -251,7 +251,8 @@ function registered(options: RuntimeOptions): NativeBackend {
     return new NativeBackend(binding, { facts, reasons: [] });
   }
   const closed = openCudaLibraries(location);
-  configureXla(facts);
+  configureXla(facts, options);
+  if (options.deterministic === true) requireDeterminism();
   const { value, log } = keepingLog(location.framework, bind);
   quietFromNowOn(location.framework);
   return new NativeBackend(value, {

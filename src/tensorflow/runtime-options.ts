@@ -14,6 +14,11 @@ export interface RuntimeOptions {
   readonly threads?: number;
   /** Lets GPUs round the factors of float32 products to TF32; default true. For the whole process. */
   readonly tf32?: boolean;
+  /**
+   * Lets GPUs run only kernels that give the same bits in every run on the same GPU; default false. For the whole
+   * process. Processors do so in any case.
+   */
+  readonly deterministic?: boolean;
   /** Lets XLA compile each program as a whole; default: on GPUs, where rewriting is not asked for. Not in float16. */
   readonly xla?: boolean;
   /** Lets XLA compile what programs mark as fused; default: on CPUs, where tensors are large. */
@@ -41,6 +46,7 @@ const allowed: Readonly<
   device: ['auto, cpu or gpu', oneOf('auto', 'cpu', 'gpu')],
   threads: ['a whole number of at least 0', isThreads],
   tf32: ['true or false', isBoolean],
+  deterministic: ['true or false', isBoolean],
   xla: ['true or false', isBoolean],
   fusion: ['true or false', isBoolean],
   rewriting: ['true or false', isBoolean],

@@ -128,7 +128,7 @@ describe('pipeline plan and run', () => {
       .replaceAll(/\d+\.\d s/g, 'N s')
       .replace(/[\da-f]{16}/, 'FINGERPRINT');
     expect(first.exitCode).toBe(0);
-    expect(lines).toBe(`toy: 3 stages, run runs/toy/TIME
+    expect(lines).toBe(`toy: 3 stages on the processor, run runs/toy/TIME
 images: starts (never run)
 images: finished in N s, images 1
 autoencoder: starts (never run)

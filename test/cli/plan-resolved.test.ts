@@ -34,7 +34,7 @@ it('pipeline plan --resolved prints every value with its origin', async () => {
   // All origins stand in one column, whose place the longest line of the file decides.
   const columns = lines.slice(1).flatMap((line) => (line.includes('# ') ? [line.indexOf('# ')] : []));
   expect(new Set(columns).size).toBe(1);
-  expect(lines.slice(0, 15).map((line) => line.replace(/ {2,}# /, '  # '))).toEqual([
+  expect(lines.slice(0, 16).map((line) => line.replace(/ {2,}# /, '  # '))).toEqual([
     '# a b/mine.yaml, extends base.yaml',
     'name: mine  # a b/mine.yaml:2',
     'seed: 4  # --set',
@@ -42,6 +42,7 @@ it('pipeline plan --resolved prints every value with its origin', async () => {
     '  device: auto  # default',
     '  precision: float32  # default',
     '  tf32: true  # default',
+    '  deterministic: false  # default',
     '  workers: 1  # default',
     '  retries: 0  # default',
     '  threads: 0  # default',

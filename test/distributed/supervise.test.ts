@@ -38,6 +38,7 @@ const task = (rank: number): WorkerTask => ({
     retries: 0,
     threads: 1,
     tf32: true,
+    deterministic: false,
     xla: false,
   },
   directory: folder,

@@ -1,12 +1,12 @@
 /*
  * A fake NVIDIA GPU: CUDA's driver and libraries, in which kernels compute nothing. Memory of the device is memory of the
- * host, copies from and to the host copy, launches are counted by name. TensorFlow's CUDA build takes it for an H200, so
+ * host, copies to it copy, copies from it are zeros, launches are counted by name. TensorFlow's CUDA build takes it for an H200, so
  * that placement, launches, copies and look-ups of kernels can be tested without a GPU. Numbers and speed cannot.
  *
  * Built once a library, with LIBRARY_… defined to say which (fake-gpu.ts). Every other function that the real library
  * exports is generated beside it and returns success. No header of CUDA is needed: handles are pointers, results ints.
  *
- * Environment: FAKE_GPU_LOG=FILE takes a line for each launch and copy, in FILE.PID; FAKE_GPU_COUNT, FAKE_GPU_GB, FAKE_GPU_CC (such as
+ * Environment: FAKE_GPU_LOG=FILE takes a line for each launch, copy and allocation, in FILE.PID; FAKE_GPU_COUNT, FAKE_GPU_GB, FAKE_GPU_CC (such as
  * 90), FAKE_GPU_DRIVER (such as 13000) and FAKE_GPU_INIT (what cuInit returns) change what it claims to be.
  */
 #define _GNU_SOURCE
@@ -34,6 +34,7 @@ void fake_set_device(int device);
 size_t fake_memory(int whole);
 int cuDeviceGetCount(int *count);
 int cuDriverGetVersion(int *version);
+int cuDeviceGetName(char *name, int length, int device);
 
 #ifdef LIBRARY_CUDA
 
@@ -67,6 +68,7 @@ void fake_log(const char *what, const char *name, size_t bytes) {
     snprintf(own, sizeof own, "%s.%d", path, getpid());
     file = fopen(own, "w");
     if (file) setvbuf(file, 0, _IOLBF, 0);
+    if (file && getenv("CUDA_VISIBLE_DEVICES")) fprintf(file, "visible %s 0\n", getenv("CUDA_VISIBLE_DEVICES"));
   }
   opened = 1;
   if (file) fprintf(file, "%s %s %zu\n", what, name, bytes);
@@ -228,9 +230,11 @@ int cuDeviceGetDefaultMemPool(handle *pool, int device) { *pool = fake_handle();
 int cuMemPoolCreate(handle *pool, const void *properties) { *pool = fake_handle(); return success; }
 int cuMemGetAllocationGranularity(size_t *bytes) { *bytes = 2 << 20; return success; }
 
+/* What comes back is zeros, as kernels compute nothing: what lies there could be anything, and differ from run to run. */
 static int copy(const char *way, void *to, const void *from, size_t bytes) {
   fake_log("copy", way, bytes);
-  if (strcmp(way, "device-to-device")) memcpy(to, from, bytes);
+  if (!strcmp(way, "host-to-device")) memcpy(to, from, bytes);
+  if (!strcmp(way, "device-to-host")) memset(to, 0, bytes);
   /* Whether all gradients are finite: they are. */
   if (bytes == 1 && !strcmp(way, "device-to-host")) *(char *)to = 1;
   return success;
@@ -328,6 +332,32 @@ int cudaDriverGetVersion(int *version) { return cuDriverGetVersion(version); }
 int cudaGetDeviceCount(int *count) { return cuDeviceGetCount(count); }
 int cudaGetDevice(int *device) { *device = fake_device(); return success; }
 int cudaSetDevice(int device) { fake_set_device(device); return success; }
+/* The beginning of cudaDeviceProp: what Eigen shares kernels out by. */
+typedef struct {
+  char name[256], ids[32];
+  size_t memory, shared;
+  int registers, warp;
+  size_t pitch;
+  int threads, thread_dimensions[3], grid[3], clock;
+  size_t constant;
+  int major, minor;
+  size_t textures[2];
+  int overlap, multiprocessors, others[58], threads_of_multiprocessor;
+} properties;
+int cudaGetDeviceProperties_v2(properties *p, int device) {
+  memset(p, 0, sizeof *p);
+  cuDeviceGetName(p->name, sizeof p->name, device);
+  p->memory = fake_memory(1);
+  p->shared = fake_attribute(8);
+  p->registers = fake_attribute(12);
+  p->warp = fake_attribute(10);
+  for (int i = 0; i < 3; i++) { p->thread_dimensions[i] = fake_attribute(2 + i); p->grid[i] = fake_attribute(5 + i); }
+  p->threads = fake_attribute(1);
+  p->major = fake_attribute(75); p->minor = fake_attribute(76);
+  p->multiprocessors = fake_attribute(16);
+  p->threads_of_multiprocessor = fake_attribute(39);
+  return success;
+}
 int cudaDeviceGetAttribute(int *value, int attribute, int device) { *value = fake_attribute(attribute); return success; }
 int cudaMalloc(void **p, size_t bytes) { return (*p = fake_take(bytes, 0)) ? success : out_of_memory; }
 int cudaMallocHost(void **p, size_t bytes) { return (*p = fake_take(bytes, 1)) ? success : out_of_memory; }
@@ -339,7 +369,8 @@ int cudaMemcpyAsync(void *to, const void *from, size_t bytes, int kind, handle s
   static const char *ways[] = { "host-to-host", "host-to-device", "device-to-host", "device-to-device" };
   if (kind == 4) kind = (fake_is_host(from) == 0 ? 2 : 0) + (fake_is_host(to) == 0 ? 1 : 0);
   fake_log("copy", ways[kind], bytes);
-  if (kind != 3) memcpy(to, from, bytes);
+  if (kind == 2) memset(to, 0, bytes);
+  else if (kind != 3) memcpy(to, from, bytes);
   return success;
 }
 int cudaMemcpy(void *to, const void *from, size_t bytes, int kind) { return cudaMemcpyAsync(to, from, bytes, kind, 0); }
@@ -408,6 +439,47 @@ size_t cudnnGetVersion(void) { return 91002; }
 size_t cudnnGetCudartVersion(void) { return 12090; }
 size_t cudnnGetMaxDeviceVersion(void) { return 1200; }
 void cudnnGetLastErrorString(char *text, size_t bytes) { if (bytes) *text = 0; }
+
+/* Graphs of operations. Heuristics offer two engines for each: the first sums in any order and is the faster, the second does not. */
+typedef struct { int kind, operation, engine; } descriptor;
+enum { heuristics = 4, plan = 5, engine = 2, descriptors = 15, results = 202, engine_of_config = 300, config_of_plan = 401, workspace = 402, index_of_engine = 1301, numerical_note = 1303 };
+enum { engines = 2, nondeterministic = 4 };
+int cudnnBackendCreateDescriptor(int kind, descriptor **new) {
+  *new = calloc(1, sizeof **new);
+  (*new)->kind = kind;
+  /* By the numbers of cudnnBackendDescriptorType_t, those of convolutions. */
+  if (kind >= 10 && kind <= 12) (*new)->operation = kind;
+  return success;
+}
+int cudnnBackendDestroyDescriptor(descriptor *d) { free(d); return success; }
+static void follow(descriptor *d, const descriptor *part) {
+  if (part->operation) d->operation = part->operation;
+  if (part->engine) d->engine = part->engine;
+}
+int cudnnBackendSetAttribute(descriptor *d, int name, int type, int64_t count, void *values) {
+  if (type == descriptors && count > 0 && d->kind != 10 && d->kind != 11 && d->kind != 12) follow(d, *(descriptor **)values);
+  if (name == index_of_engine) d->engine = (int)*(int64_t *)values;
+  return success;
+}
+int cudnnBackendGetAttribute(descriptor *d, int name, int type, int64_t wanted, int64_t *count, void *values) {
+  int64_t given = name == results ? engines : name == numerical_note ? d->engine == 0 : name == engine_of_config || name == config_of_plan || name == workspace || name == index_of_engine;
+  if (count) *count = given;
+  for (int i = 0; i < given && i < wanted && values; i++) {
+    if (type == descriptors) {
+      follow(((descriptor **)values)[i], d);
+      if (name == results) ((descriptor **)values)[i]->engine = i;
+    } else if (name == numerical_note) ((int *)values)[i] = nondeterministic;
+    else ((int64_t *)values)[i] = name == index_of_engine ? d->engine : 0;
+  }
+  return success;
+}
+int cudnnBackendExecute(handle h, descriptor *d, descriptor *pack) {
+  static const char *names[] = { "convolution", "convolution-of-filter", "convolution-of-input" };
+  char name[64];
+  snprintf(name, sizeof name, "cudnn-%s-%s", d->operation ? names[d->operation - 10] : "other", d->engine ? "deterministic" : "nondeterministic");
+  fake_log("launch", name, 0);
+  return success;
+}
 #endif
 
 #ifdef LIBRARY_CUSOLVER

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startCommand } from '../support/tiny-pipeline.js';
@@ -92,6 +92,16 @@ export function buildFakeGpu(folder: string): FakeGpu {
     }
   }
   return machine;
+}
+
+/** Does `work` while a file is not there. */
+export async function without<T>(path: string, work: () => Promise<T>): Promise<T> {
+  renameSync(path, `${path}.away`);
+  try {
+    return await work();
+  } finally {
+    renameSync(`${path}.away`, path);
+  }
 }
 
 function buildLibrary(path: string, kind: string, names: readonly string[], ...linked: string[]): void {

@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
 import { socketAddresses } from '../../src/tensorflow/socket-exchange.js';
+import type { RuntimeOptions } from '../../src/tensorflow/index.js';
 import { main } from '../support/tiny-pipeline.js';
 import type { Asked, Counted } from './step.js';
-import { buildFakeGpu, cudaBuild, type FakeGpu, startOn, whyNotBuilt } from './fake-gpu.js';
+import { buildFakeGpu, cudaBuild, type FakeGpu, startOn, whyNotBuilt, without } from './fake-gpu.js';
 
 const reason = whyNotBuilt();
 let folder: string;
@@ -27,16 +28,6 @@ beforeEach(({ skip }) => {
 const start = (program: string, args: readonly string[], env?: Readonly<Record<string, string>>) =>
   startOn(fake, folder, program, args, env);
 const doctor = (env?: Readonly<Record<string, string>>) => start(main, ['doctor'], env);
-
-/** Does `work` while a file is not there. */
-async function without<T>(path: string, work: () => Promise<T>): Promise<T> {
-  renameSync(path, `${path}.away`);
-  try {
-    return await work();
-  } finally {
-    renameSync(`${path}.away`, path);
-  }
-}
 
 const libraries = Object.entries(cudaLibraries).flatMap(([wheel, names]) =>
   names.map((name) => join(wheel, 'lib', name)),
@@ -210,6 +201,35 @@ describe('a step', () => {
     expect(stderr).toMatch(/could not allocate [\d.]+MiB for a compiled program/);
     expect(stderr).toContain("code: 'out-of-memory'");
   });
+
+  test('that is to be deterministic times no kernels against each other', async () => {
+    // The fake GPU takes no time: XLA's autotuner ends a process there.
+    const { launches } = await counts(
+      { ...twoBlocks, runtime: { precision: 'bfloat16', deterministic: true } },
+      { XLA_FLAGS: '' },
+    );
+    expect(sum(launches)).toBeGreaterThan(0);
+  });
+
+  test.each([false, true])(
+    'convolves by engines of cuDNN that are deterministic: %s',
+    async (deterministic) => {
+      const logs = mkdtempSync(join(folder, 'convolution-'));
+      const options = JSON.stringify({ deterministic } satisfies RuntimeOptions);
+      const { exitCode, stderr } = await start('test/gpu/convolution.ts', [options], {
+        FAKE_GPU_LOG: join(logs, 'log'),
+        ...cache(),
+      });
+      expect(exitCode, stderr).toBe(0);
+      const lines = readdirSync(logs).flatMap((name) => readFileSync(join(logs, name), 'utf8').split('\n'));
+      const engines = lines.flatMap((line) => /^launch cudnn-(\S+)/.exec(line)?.[1] ?? []);
+      const kinds = ['convolution', 'convolution-of-filter', 'convolution-of-input'];
+      // Without, both engines of the fake are tried and the first is taken; with, none is tried.
+      if (deterministic) expect(engines.sort()).toEqual(kinds.flatMap((kind) => repeated(kind, 2)));
+      else expect(engines).toEqual(expect.arrayContaining(kinds.map((kind) => `${kind}-nondeterministic`)));
+    },
+  );
+  const repeated = (kind: string, times: number) => new Array<string>(times).fill(`${kind}-deterministic`);
 
   test('touches no GPU that PIPELINE_DEVICE=cpu hides', async () => {
     const { devices, launches, copied } = await counts(

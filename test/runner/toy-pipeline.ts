@@ -36,6 +36,7 @@ export function toyPipeline(
       retries: 0,
       threads: 0,
       tf32: true,
+      deterministic: false,
       xla: false,
     },
     stages: new Map(

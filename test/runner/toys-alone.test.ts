@@ -74,7 +74,12 @@ const schema = {
       type: 'object',
       default: {},
       properties: {
-        ...{ device: { default: 'cpu' }, precision: { default: 'float32' }, tf32: { default: true } },
+        ...{
+          device: { default: 'cpu' },
+          precision: { default: 'float32' },
+          tf32: { default: true },
+          deterministic: { default: false },
+        },
         ...{ xla: { default: false }, workers: { default: 1 }, retries: { default: 0 } },
         threads: { default: 0 },
       },

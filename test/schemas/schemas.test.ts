@@ -79,6 +79,7 @@ it('knows which keys change no output', () => {
   expect(without).toEqual([
     'pipeline.runtime.device',
     'pipeline.runtime.tf32',
+    'pipeline.runtime.deterministic',
     'pipeline.runtime.xla',
     'pipeline.runtime.workers',
     'pipeline.runtime.retries',

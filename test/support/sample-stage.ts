@@ -24,6 +24,7 @@ const runtime: RuntimeConfig = {
   retries: 0,
   threads: 1,
   tf32: true,
+  deterministic: false,
   xla: false,
 };
 

@@ -85,9 +85,10 @@ describe('before anything runs', () => {
       remedy: expect.stringContaining('npm run setup') as string,
     };
     expect(() => checkEngine({}, given)).toThrow(expect.objectContaining(missing));
-    expect(checkEngine({}, { ...given, PIPELINE_BACKEND: 'wasm' })).toEqual([
-      expect.stringMatching(/WebAssembly.*asks for it/),
-    ]);
+    expect(checkEngine({}, { ...given, PIPELINE_BACKEND: 'wasm' })).toEqual({
+      computesOn: 'WebAssembly',
+      warnings: [expect.stringMatching(/WebAssembly.*asks for it/)],
+    });
   });
 
   test('a GPU that is asked for and hidden, or without a driver, is refused', () => {
@@ -133,6 +134,13 @@ describe('before anything runs', () => {
     ]);
     expect(gpuWarnings('cpu', cuda, lacking, undefined, {})).toEqual([]);
   });
+});
+
+test('the processor is named before anything runs, and that it needs no `deterministic`', () => {
+  expect(checkEngine({ device: 'cpu' })).toEqual({ computesOn: 'processor', warnings: [] });
+  expect(checkEngine({ device: 'cpu', deterministic: true }).warnings).toEqual([
+    expect.stringContaining('changes nothing on the processor'),
+  ]);
 });
 
 test('a GPU that is asked for and not there is refused when the engine starts', async () => {

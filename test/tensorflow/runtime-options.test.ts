@@ -9,7 +9,7 @@ import {
   preparationOf,
   type RuntimeOptions,
 } from '../../src/tensorflow/runtime-options.js';
-import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/tensor-float-32.js';
+import { allowTensorFloat32, isTensorFloat32Allowed } from '../../src/tensorflow/math-modes.js';
 import { libraryProtos } from './library-protos.js';
 
 const hex = (options: RuntimeOptions, preparation: Partial<Preparation> = {}) =>

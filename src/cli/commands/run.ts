@@ -82,7 +82,10 @@ export async function runFile(
       execute: distributedExecutor(thisProgram(), leader),
       locked,
       profileSteps: options.profile,
-      checkEngine: (runtime) => tellOnce(checkEngine(runtime)),
+      checkEngine: (runtime) => {
+        const { computesOn, warnings } = checkEngine(runtime);
+        return { computesOn, warnings: tellOnce(warnings) };
+      },
       machine: leader === undefined ? () => machineOf(pipeline, services.env) : undefined,
       writeLock: options.lock && isWhole(options),
       signal:

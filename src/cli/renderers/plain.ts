@@ -17,7 +17,7 @@ import {
   lockSentences,
   interruptedSentence,
   runningOnSentences,
-  stages,
+  outlook,
   stageTime,
 } from './sentences.js';
 
@@ -61,7 +61,7 @@ export function plainRenderer(
         break;
       case 'run-started':
         for (const warning of event.warnings ?? []) line(`warning: ${warning}`);
-        line(`${event.pipeline}: ${stages(event.stages.length)}, run ${shortPath(event.directory)}`);
+        line(`${event.pipeline}: ${outlook(event)}, run ${shortPath(event.directory)}`);
         break;
       case 'stage-cached':
         line(`${event.stage}: ${['cached', ...summaryFacts(event)].join(', ')}`);

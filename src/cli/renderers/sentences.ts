@@ -64,7 +64,13 @@ export function runningOnSentences({ running = [] }: Of<'stage-failed'>): readon
 const inWords = (names: readonly string[]): string =>
   [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
 
-export const stages = (count: number): string => `${count} ${count === 1 ? 'stage' : 'stages'}`;
+/** Words that a run begins with: `6 stages on NVIDIA H200`, `2 stages` where nothing computes. */
+export function outlook({ stages: all, computesOn: device }: Of<'run-started'>): string {
+  if (device === undefined) return stages(all.length);
+  return `${stages(all.length)} on ${device === 'processor' ? 'the processor' : device}`;
+}
+
+const stages = (count: number): string => `${count} ${count === 1 ? 'stage' : 'stages'}`;
 
 /** Time of a finished stage: that of this session, and of all where there were several. */
 export function stageTime({ seconds, totalSeconds }: Of<'stage-finished'>): string {

@@ -19,7 +19,7 @@ import {
   interruptedSentence,
   lockSentences,
   runningOnSentences,
-  stages,
+  outlook,
   stageTime,
   waitingSentence,
 } from './sentences.js';
@@ -122,7 +122,7 @@ class View {
         this.idWidth = Math.max(...this.toCome.map((id) => id.length), 4);
         return [
           ...(event.warnings ?? []).map((warning) => yellow(`! ${warning}`)),
-          `${bold(event.pipeline)} ${dim(`${stages(event.stages.length)}, ${shortPath(event.directory)}`)}`,
+          `${bold(event.pipeline)} ${dim(`${outlook(event)}, ${shortPath(event.directory)}`)}`,
           '',
         ];
       case 'stage-cached':

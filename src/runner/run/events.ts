@@ -60,6 +60,8 @@ export type RunEvent =
       /** Absolute path of the run's folder. */
       readonly directory: string;
       readonly stages: readonly StageOutlook[];
+      /** Name of the device that will compute, such as `NVIDIA H200` or `processor`; absent where nothing will. */
+      readonly computesOn?: string;
       /** Warnings about what will compute otherwise than one may expect, as sentences. */
       readonly warnings?: readonly string[];
     }

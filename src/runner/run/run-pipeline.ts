@@ -32,10 +32,13 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   /** Refuses whatever is not as this lock has it: before anything runs, and after each stage its output. */
   readonly locked?: Lock | undefined;
   /**
-   * Throws where what is to run could not compute here, before anything runs; gives what is to be told first. Asked only
-   * where a stage that computes will run.
+   * Throws where what is to run could not compute here, before anything runs; gives what is to be told first: the device,
+   * and what computes otherwise than one may expect. Asked only where a stage that computes will run.
    */
-  readonly checkEngine?: (runtime: RuntimeConfig) => readonly string[];
+  readonly checkEngine?: (runtime: RuntimeConfig) => {
+    readonly computesOn: string;
+    readonly warnings: readonly string[];
+  };
   /**
    * Machine that stages share which do not need each other. Where that has several GPUs, each of those that compute runs on one of
    * its own, or as many as it has workers, at the same time as others as far as memory allows: `execute` must then do as
@@ -129,14 +132,15 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     await checkStages(plan);
     const room = await roomFor(plan, options.machine);
     const computes = plan.stages.some(({ kind, reasons }) => kind.dependsOnEngine && reasons.length > 0);
-    const warnings = computes ? (options.checkEngine?.(pipeline.runtime) ?? []) : [];
+    const engine = computes ? options.checkEngine?.(pipeline.runtime) : undefined;
     emit({
       type: 'run-started',
       pipeline: pipeline.name,
       file: pipeline.file,
       directory: folder.directory,
       stages: outlook(plan),
-      ...(warnings.length > 0 && { warnings }),
+      ...(engine && { computesOn: engine.computesOn }),
+      ...(engine && engine.warnings.length > 0 && { warnings: engine.warnings }),
     });
     const history = await History.open(runsRoot, pipeline.name);
     const outputs = new Map<string, StageOutput>();

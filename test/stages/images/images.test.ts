@@ -33,6 +33,7 @@ function context(pipelineDirectory: string, signal = new AbortController().signa
       retries: 0,
       threads: 0,
       tf32: true,
+      deterministic: false,
       xla: false,
     },
     directory: join(pipelineDirectory, 'out'),

@@ -158,6 +158,7 @@ export async function run(outputs: readonly StageOutput[], title?: string, pages
       retries: 0,
       threads: 0,
       tf32: true,
+      deterministic: false,
       xla: false,
     },
     directory,

@@ -39,6 +39,7 @@ async function memory(sample: string, { workers = 1, cached = [] as string[] } =
     device: 'cpu',
     precision: 'float32',
     tf32: true,
+    deterministic: false,
     workers,
     retries: 0,
     threads: 0,

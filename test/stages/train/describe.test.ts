@@ -28,6 +28,7 @@ async function facts(train: string, images?: number, workers = 1): Promise<Recor
     device: 'cpu',
     precision: 'float32',
     tf32: true,
+    deterministic: false,
     workers,
     retries: 0,
     threads: 0,
