@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { PlaygroundConfig } from '../../src/generated/index.js';
@@ -62,6 +63,24 @@ describeUnless(whyNoBrowser, 'in a browser', () => {
     const { tab, complaints } = await open();
     await bench.compare(tab, 'wasm');
     expect(complaints).toEqual([]);
+  });
+
+  it.each([
+    ['throw', 'globalThis.Worker = undefined'],
+    [
+      'do not start',
+      `globalThis.Worker = class {
+        constructor() { setTimeout(() => this.onerror(new Event('error'))); }
+        postMessage() {}
+        terminate() {}
+      }`,
+    ],
+  ])('draws within the page where workers %s', async (_, script) => {
+    const context = await browser.newContext();
+    await context.addInitScript(script);
+    const tab = await context.newPage();
+    await tab.goto(pathToFileURL(page).href);
+    await bench.compare(tab, 'wasm');
   });
 
   it('is used by keys alone', async () => {

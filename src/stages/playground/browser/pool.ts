@@ -24,11 +24,11 @@ export class Pool {
    * @throws Error where the backend does not start
    */
   static async open(order: Order & { type: 'open' }, count: number, script: string): Promise<Pool> {
-    const workers = Array.from({ length: count }, () => inWorker(script));
+    const workers = workersOf(script, count);
     const pool = new Pool(order.backend, workers);
     try {
       const started = await Promise.all(workers.map((helper) => opened(helper, order)));
-      if (started.every(Boolean)) return pool;
+      if (workers.length > 0 && started.every(Boolean)) return pool;
     } catch (error) {
       pool.close();
       throw error;
@@ -95,6 +95,15 @@ function opened(helper: Helper, order: Order): Promise<boolean> {
     };
     helper.send(order);
   });
+}
+
+/** As many workers; none where a page may start none. */
+function workersOf(script: string, count: number): Helper[] {
+  try {
+    return Array.from({ length: count }, () => inWorker(script));
+  } catch {
+    return [];
+  }
 }
 
 function inWorker(script: string): Helper {
