@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   type Stats,
   statSync,
   writeFileSync,
@@ -264,9 +265,24 @@ export async function readWholeText(path: string): Promise<string> {
 
 /** Reads a file whole, as text. @throws as `openFile` */
 export function readWholeTextSync(path: string | URL): string {
+  return withOpenFile(path, (file) => readFileSync(file, 'utf8'));
+}
+
+/** Reads a file whole, into memory that `memoryFor` gives for its size. @throws as `openFile` */
+export function readWholeSync(path: string, memoryFor: (bytes: number) => Buffer): Buffer {
+  return withOpenFile(path, (file) => {
+    const { size } = fstatSync(file);
+    const out = memoryFor(size);
+    let end = 0;
+    for (let read = 1; read > 0 && end < size; end += read) read = readSync(file, out, end, size - end, end);
+    return out.subarray(0, end);
+  });
+}
+
+function withOpenFile<T>(path: string | URL, use: (file: number) => T): T {
   const file = openFileSync(path);
   try {
-    return readFileSync(file, 'utf8');
+    return use(file);
   } finally {
     closeSync(file);
   }

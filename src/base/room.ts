@@ -30,3 +30,17 @@ export class Room {
     }
   }
 }
+
+/**
+ * Memory for one thing after another, each in place of the last.
+ *
+ * @param most bytes that are kept; what is larger gets memory of its own
+ */
+export function reusedMemory(most: number): (bytes: number) => Buffer {
+  let kept = Buffer.alloc(0);
+  return (bytes) => {
+    if (bytes > most) return Buffer.from(new ArrayBuffer(bytes));
+    if (kept.length < bytes) kept = Buffer.from(new ArrayBuffer(bytes));
+    return kept.subarray(0, bytes);
+  };
+}

@@ -164,24 +164,18 @@ export function cApi(device?: Device): CApi {
   return (loaded ??= load(locateLibrary(device === 'gpu' ? { device } : {})));
 }
 
+/** The same on another thread of the process, for the library that is loaded already. */
+export function attachedApi(location: LibraryLocation): CApi {
+  return (loaded ??= bind(location));
+}
+
 function load(location: LibraryLocation | undefined): CApi {
   if (location === undefined) throw libraryMissing();
   requireAddressSpace();
   chooseKernels();
-  const koffi = nativeInterface();
   try {
-    koffi.struct('TF_Output', { operation: 'void*', index: 'int' });
-    const library = loadQuietly(() => {
-      keepOpen(location.cc, 'now');
-      return koffi.load(location.cc);
-    });
-    const memcpy = koffi
-      .load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6')
-      .func('void* memcpy(void*, const void*, size_t)');
-    const functions = Object.fromEntries(
-      Object.entries(prototypes).map(([name, prototype]) => [name, library.func(prototype)]),
-    );
-    const api = { ...functions, memcpy, location } as unknown as CApi;
+    loadQuietly(() => keepOpen(location.cc, 'now'));
+    const api = bind(location);
     checkVersion(api.Version(), location);
     return api;
   } catch (error) {
@@ -193,6 +187,19 @@ function load(location: LibraryLocation | undefined): CApi {
       cause: error,
     });
   }
+}
+
+function bind(location: LibraryLocation): CApi {
+  const koffi = nativeInterface();
+  koffi.struct('TF_Output', { operation: 'void*', index: 'int' });
+  const library = koffi.load(location.cc);
+  const memcpy = koffi
+    .load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6')
+    .func('void* memcpy(void*, const void*, size_t)');
+  const functions = Object.fromEntries(
+    Object.entries(prototypes).map(([name, prototype]) => [name, library.func(prototype)]),
+  );
+  return { ...functions, memcpy, location } as unknown as CApi;
 }
 
 /**

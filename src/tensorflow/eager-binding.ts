@@ -1,5 +1,6 @@
-import { type CApi, cApi, type Pointer, throwUnlessOk } from './c-api.js';
+import { attachedApi, type CApi, cApi, type Pointer, throwUnlessOk } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
+import type { LibraryLocation } from './install/locate.js';
 import {
   int64s,
   newStringTensor,
@@ -26,12 +27,25 @@ export interface EagerValue {
   readonly bytes: Uint8Array;
 }
 
+/** Place where operations run. It can be sent to other threads of the process, which then run theirs in it as well. */
+export interface EagerContext {
+  readonly location: LibraryLocation;
+  readonly address: Pointer;
+}
+
+let latest: EagerContext | undefined;
+
+/** The context of this process; none until it computes with TensorFlow. */
+export function eagerContext(): EagerContext | undefined {
+  return latest;
+}
+
 /**
  * Runs each operation at once through TensorFlow's eager C API: what tfjs-node's compiled addon does, without one.
  * Tensors are named by small integers, which the backend of tfjs-node keeps.
  */
 export class EagerBinding implements OpBinding {
-  private readonly c: CApi = cApi();
+  private readonly c: CApi;
   private readonly status: Pointer;
   private readonly context: Pointer;
   private readonly handles = new Map<number, Pointer>();
@@ -41,16 +55,24 @@ export class EagerBinding implements OpBinding {
   private results = pointers(new Array<Pointer>(8).fill(0n));
   private readonly count = new Int32Array(new ArrayBuffer(4));
 
-  constructor(config: Uint8Array) {
-    const { c } = this;
+  /** @param context a serialized `ConfigProto` for a new one, or that of another thread. */
+  constructor(context: Uint8Array | EagerContext) {
+    const c = (this.c = 'address' in context ? attachedApi(context.location) : cApi());
     this.status = c.NewStatus();
+    this.context = 'address' in context ? context.address : this.newContext(context);
+    this.gpu = this.devices().some((type) => type === 'GPU');
+  }
+
+  private newContext(config: Uint8Array): Pointer {
+    const { c } = this;
     const options = c.EagerNewContextOptions();
     c.EagerContextOptionsSetConfig(options, config, config.byteLength, this.status);
     throwUnlessOk(this.status);
-    this.context = c.EagerNewContext(options, this.status);
+    const address = c.EagerNewContext(options, this.status);
     throwUnlessOk(this.status);
     c.EagerDeleteContextOptions(options);
-    this.gpu = this.devices().some((type) => type === 'GPU');
+    latest = { location: c.location, address };
+    return address;
   }
 
   get usesGpu(): boolean {
@@ -103,6 +125,18 @@ export class EagerBinding implements OpBinding {
     } finally {
       c.DeleteTensor(tensor);
     }
+  }
+
+  /** Copies the bytes of a tensor into the memory that `memoryFor` gives for so many. */
+  copy(id: number, memoryFor: (bytes: number) => Uint8Array): Uint8Array {
+    const { c } = this;
+    const tensor = c.EagerTensorHandleResolve(this.handle(id), this.status);
+    throwUnlessOk(this.status);
+    const bytes = c.TensorByteSize(tensor);
+    const to = memoryFor(bytes);
+    c.memcpy(to, c.TensorData(tensor), bytes);
+    c.DeleteTensor(tensor);
+    return to;
   }
 
   executeOp(

@@ -1,13 +1,35 @@
 import { availableParallelism } from 'node:os';
 import type { Piscina } from 'piscina';
+import { readWholeSync } from '../../base/files.js';
+import { sha256Of } from '../../base/input-file.js';
+import { reusedMemory } from '../../base/room.js';
+import { decodeJpeg } from '../../tensorflow/decode-jpeg.js';
+import { type EagerContext, eagerContext } from '../../tensorflow/eager-binding.js';
+import { isPlainJpeg } from './formats.js';
 import { bicubic, halve, type Region, resample } from './resample.js';
+import { resampleMemory } from './resample-simd.js';
 import type { RgbImage } from './rgb-image.js';
 
-/** An image and which part of it is wanted, at what size: the middle, where no numbers choose another. */
-export interface CropTask {
-  readonly image: RgbImage;
+/** Part of an image that is wanted, and at what size: the middle, where no numbers choose another. */
+interface Part {
   readonly size: number;
   readonly numbers?: CropNumbers | undefined;
+}
+
+/** An image of which a part is wanted. */
+export interface CropTask extends Part {
+  readonly image: RgbImage;
+}
+
+/** A JPEG file of which a part is wanted. */
+interface JpegTask extends Part {
+  /** Its bytes, with all the memory that they lie in, or its path. */
+  readonly file: Uint8Array | string;
+  /** SHA-256 that its bytes must have, where that is known. */
+  readonly hash?: string | undefined;
+  /** Memory for the result. */
+  readonly out: SharedArrayBuffer;
+  readonly context: EagerContext;
 }
 
 /** Pixels from which an image is worth the way to another thread. */
@@ -26,7 +48,63 @@ export async function crop(task: CropTask): Promise<Uint8Array> {
   return (await threads).run(task) as Promise<Uint8Array>;
 }
 
-/** The same on this thread. */
+/** Memory that threads write into, for the next result. Garbage of that size would make Node collect it all the time. */
+const free: SharedArrayBuffer[] = [];
+
+/**
+ * Calls `use` with the same of a JPEG file, read and decoded on those threads too. The bytes are others after that.
+ *
+ * @param file its path, or its bytes
+ * @returns nothing where that cannot be done: TensorFlow is not at work in this process, or cannot decode the file, or
+ *   the file has other bytes than the hash says, or four colours.
+ */
+export async function withJpeg<T>(
+  file: Uint8Array | string,
+  part: Part & Pick<JpegTask, 'hash'>,
+  use: (bytes: Uint8Array) => T,
+): Promise<{ readonly value: T } | undefined> {
+  const context = eagerContext();
+  if (context === undefined) return undefined;
+  const bytes = part.size ** 2 * 3;
+  const last = free.pop();
+  const out = last?.byteLength === bytes ? last : new SharedArrayBuffer(bytes);
+  // What is handed over goes with all the memory that it lies in.
+  const own = typeof file === 'string' ? file : new Uint8Array(file);
+  const task: JpegTask = { ...part, file: own, out, context };
+  const transferList = typeof own === 'string' ? [] : [own.buffer];
+  if (isCompiled) threads ??= start();
+  const isDone = threads
+    ? ((await (await threads).run(task, { transferList })) as boolean)
+    : cropJpegHere(task);
+  const result = isDone ? { value: use(new Uint8Array(out)) } : undefined;
+  free.push(out);
+  return result;
+}
+
+/** Writes the part of a JPEG file into the task's memory, on this thread; returns false where that cannot be done. */
+export function cropJpegHere({ file, hash, context, out, ...part }: JpegTask): boolean {
+  const content =
+    typeof file === 'string' ? contentOf(file) : Buffer.from(file.buffer, file.byteOffset, file.length);
+  if (content === undefined || !isPlainJpeg(content)) return false;
+  if (hash !== undefined && sha256Of(content) !== hash) return false;
+  const image = decodeJpeg(context, content, resampleMemory);
+  if (image === undefined) return false;
+  new Uint8Array(out).set(cropHere({ image, ...part }));
+  return true;
+}
+
+const fileMemory = reusedMemory(2 ** 22);
+
+function contentOf(path: string): Buffer | undefined {
+  try {
+    return readWholeSync(path, fileMemory);
+  } catch {
+    // Whoever takes the other way is told why.
+    return undefined;
+  }
+}
+
+/** The same as `crop` on this thread. */
 export function cropHere({ image, size, numbers }: CropTask): Uint8Array {
   return numbers === undefined ? centreCrop(image, size) : randomCrop(image, size, numbers);
 }

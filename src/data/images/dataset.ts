@@ -1,10 +1,11 @@
 import { UserError } from '../../base/errors.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
 import { Room } from '../../base/room.js';
-import { crop, type CropNumbers } from './crop.js';
+import { crop, type CropNumbers, withJpeg } from './crop.js';
 import { decodeBytes } from './decode.js';
+import { isJpegName, isPlainJpeg } from './formats.js';
 import { type ImageIndex, readImageIndex } from './image-index.js';
-import { decodingBytes, type RgbImage } from './rgb-image.js';
+import { decodingBytes } from './rgb-image.js';
 import { type ImageSource, openSource } from './source.js';
 
 export interface ImageDatasetOptions {
@@ -92,37 +93,57 @@ export class ImageDataset {
    * @throws UserError `image-missing`, `input-changed` or `image-unreadable` when its file is no longer what it was.
    */
   async read(index: number): Promise<Uint8Array> {
-    const kept = this.kept.get(index);
-    if (kept) return kept;
-    const data = await this.cropped(index);
+    const data = this.kept.get(index) ?? (await this.cropped(index, undefined, (bytes) => bytes.slice()));
     if (this.kept.size < this.mostKept) this.kept.set(index, data);
     return data;
   }
 
   /**
-   * A random crop of an image instead of the middle one, otherwise as `read`. The numbers choose it; nothing is kept in
-   * memory.
+   * Calls `use` with an image as `read` gives it; its bytes may be others after that. For images of which each is wanted
+   * once.
+   *
+   * @param numbers choose a random crop in place of the middle one; nothing is kept in memory then.
    */
-  async readCrop(index: number, numbers: CropNumbers): Promise<Uint8Array> {
-    return this.cropped(index, numbers);
+  async with<T>(index: number, use: (bytes: Uint8Array) => T, numbers?: CropNumbers): Promise<T> {
+    return numbers === undefined && this.mostKept > 0
+      ? use(await this.read(index))
+      : this.cropped(index, numbers, use);
   }
 
-  private cropped(index: number, numbers?: CropNumbers): Promise<Uint8Array> {
-    const bytes = this.index.pixels[index]! * bytesPerPixel;
-    return decoding.with(bytes, async () =>
-      crop({ image: await this.image(index), size: this.size, numbers }),
-    );
+  private cropped<T>(
+    index: number,
+    numbers: CropNumbers | undefined,
+    use: (bytes: Uint8Array) => T,
+  ): Promise<T> {
+    const { pixels, set } = this.index;
+    return decoding.with(pixels[index]! * bytesPerPixel, async () => {
+      const part = { size: this.size, numbers };
+      const path = this.path(index);
+      const { isVerified } = this.source;
+      const content = isVerified ? await this.content(index) : undefined;
+      const isJpeg = content === undefined ? isJpegName(path) : isPlainJpeg(content);
+      const done =
+        isJpeg && set.orientation !== 'apply'
+          ? await withJpeg(
+              content ?? path,
+              { ...part, hash: isVerified ? undefined : this.hash?.(index) },
+              use,
+            )
+          : undefined;
+      if (done !== undefined) return done.value;
+      const image = await decodeBytes(content ?? (await this.content(index)), path, set);
+      return use(await crop({ image, ...part }));
+    });
   }
 
-  /** The whole image, of which every byte is what was fingerprinted: whatever is in its place now, or was for a moment. */
-  private async image(index: number): Promise<RgbImage> {
-    const path = this.path(index);
+  /** The image's file, of which every byte is what was fingerprinted: whatever is in its place now, or was for a moment. */
+  private async content(index: number): Promise<Buffer> {
     const content = await this.source.read(index).catch((error: unknown) => {
       throw explained(error);
     });
     if (!this.source.isVerified && this.hash !== undefined && sha256Of(content) !== this.hash(index))
-      throw inputChanged(path);
-    return decodeBytes(content, path, this.index.set);
+      throw inputChanged(this.path(index));
+    return content;
   }
 
   /** Reads images into the beginning of `out`: `[batch, size, size, 3]` bytes. */
@@ -130,7 +151,9 @@ export class ImageDataset {
     const bytes = this.size ** 2 * 3;
     await Promise.all(
       Array.from(indices, async (index, i) => {
-        out.set(await this.read(index), i * bytes);
+        await this.with(index, (data) => {
+          out.set(data, i * bytes);
+        });
       }),
     );
   }

@@ -3,7 +3,7 @@ import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInput } from '../../base/input-file.js';
 import { decodeBmp, type StoredImage } from './bmp.js';
-import { formatOf, readFormats } from './formats.js';
+import { formatOf, hasFourColours, readFormats } from './formats.js';
 import { decodePnm } from './pnm.js';
 import type { RgbImage } from './rgb-image.js';
 
@@ -109,23 +109,6 @@ async function fromCmyk(image: Sharp): Promise<RgbImage> {
     }
   }
   return { width, height, data };
-}
-
-/** True for a JPEG file of CMYK or YCCK, by the header of its frame. */
-function hasFourColours(file: Buffer): boolean {
-  for (let at = 2; at + 10 < file.length;) {
-    if (file[at] !== 0xff) at++;
-    else {
-      const marker = file[at + 1]!;
-      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-      if (isFrame) return file[at + 9] === 4;
-      // Fill bytes and markers that have no length.
-      if (marker === 0xff) at++;
-      else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
-      else at += 2 + file.readUInt16BE(at + 2);
-    }
-  }
-  return false;
 }
 
 function unreadable(path: string, problem: string, cause?: unknown): UserError {

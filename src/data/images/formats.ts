@@ -55,6 +55,28 @@ export function formatOf(file: Buffer): { readonly read?: FormatName; readonly k
   return 'endings' in format ? { read: format.name } : { known: format.name };
 }
 
+/** True for a JPEG file that its decoder makes RGB of: not CMYK, which Pillow converts in its own way. */
+export function isPlainJpeg(file: Buffer): boolean {
+  return formatOf(file).read === 'JPEG' && !hasFourColours(file);
+}
+
+/** True for a JPEG file of CMYK or YCCK, by the header of its frame. */
+export function hasFourColours(file: Buffer): boolean {
+  for (let at = 2; at + 10 < file.length;) {
+    if (file[at] !== 0xff) at++;
+    else {
+      const marker = file[at + 1]!;
+      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+      if (isFrame) return file[at + 9] === 4;
+      // Fill bytes and markers that have no length.
+      if (marker === 0xff) at++;
+      else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
+      else at += 2 + file.readUInt16BE(at + 2);
+    }
+  }
+  return false;
+}
+
 /** Number of files that were passed over, by the ending of their names, such as `.txt`; none under ``. */
 export type PassedOver = ReadonlyMap<string, number>;
 
@@ -66,6 +88,13 @@ export function passOver(counts: Map<string, number>, path: string): void {
 }
 
 const imageName = new RegExp(`\\.(${read.flatMap(({ endings }) => endings).join('|')})$`, 'i');
+
+const jpegName = new RegExp(`\\.(${formats[1].endings.join('|')})$`, 'i');
+
+/** True for a name that JPEG files have. */
+export function isJpegName(name: string): boolean {
+  return jpegName.test(name);
+}
 
 /** True for the path or name of an image that is read; false where a part of it is hidden or litter. */
 export function isImageName(name: string): boolean {

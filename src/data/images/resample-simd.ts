@@ -54,12 +54,14 @@ export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefine
   const [outWidth, outHeight] = [columns.starts.length, rows.starts.length];
   const between = 3 * (isRowsFirst ? width * outHeight : outWidth * height);
   const bytes = 3 * outWidth * outHeight;
+  const isHere = data.buffer === loaded?.memory.buffer;
   let end = 0;
   const place = (length: number): number => {
     const start = end;
     end = Math.ceil((end + length + margin) / margin) * margin;
     return start;
   };
+  if (isHere) place(data.byteOffset + data.length + width * 3);
   const [ofColumns, ofRows] = [columns, rows].map(({ starts, stride }) => ({
     starts: place(starts.length * 4),
     pairs: place(starts.length * 4),
@@ -67,17 +69,17 @@ export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefine
     stride: bytesOf(stride),
   })) as [Tables, Tables];
   // A pair of rows may end with one after the last.
-  const source = place(data.length + width * 3);
+  const source = isHere ? data.byteOffset : place(data.length + width * 3);
   const middle = place(between + outWidth * 3);
   const target = place(bytes);
   if (end > mostBytes) return undefined;
   loaded ??= load();
   if (loaded === null) return undefined;
   const { memory } = loaded;
-  if (memory.buffer.byteLength < end) memory.grow(Math.ceil((end - memory.buffer.byteLength) / page));
+  grow(loaded, end);
   writeTables(memory.buffer, ofColumns, columns, 0);
   writeTables(memory.buffer, ofRows, rows, firstRow);
-  new Uint8Array(memory.buffer, source, data.length).set(data);
+  if (!isHere) new Uint8Array(memory.buffer, source, data.length).set(data);
   const shrinkColumns = (from: number, rowCount: number, to: number): void => {
     const { starts, pairs, weights, stride } = ofColumns;
     loaded!.columns(from, width * 3, rowCount, starts, pairs, weights, stride, outWidth * 3, to);
@@ -94,6 +96,22 @@ export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefine
     shrinkRows(middle, outWidth * 3, target);
   }
   return new Uint8Array(memory.buffer, target, bytes).slice();
+}
+
+/**
+ * Memory for an image that is to be resampled, which then need not be copied: the next on this thread takes its place, and
+ * resampling it may be all that can be done with it.
+ */
+export function resampleMemory(bytes: number): Uint8Array {
+  loaded ??= load();
+  if (loaded === null || bytes > mostBytes / 2) return new Uint8Array(new ArrayBuffer(bytes));
+  grow(loaded, bytes);
+  return new Uint8Array(loaded.memory.buffer, 0, bytes);
+}
+
+function grow({ memory }: Machine, bytes: number): void {
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / page));
 }
 
 /** Addresses of what one pass goes by, and the bytes of a target pixel's weights. */

@@ -131,7 +131,9 @@ export function imageBatches(
     await Promise.all(
       draws.map(async ({ index, flipped }, i) => {
         const mirrored = flipped && flippable[images.labels[index]!] === true;
-        toPixels(await images.read(index), size, pixels, i * size * size * 3, mirrored);
+        await images.with(index, (bytes) => {
+          toPixels(bytes, size, pixels, i * size * size * 3, mirrored);
+        });
       }),
     );
     return float32([share.size, size, size, 3], pixels);

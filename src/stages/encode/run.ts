@@ -112,10 +112,11 @@ class EncodeJob {
     const pixels = new Float32Array(rows * length);
     await Promise.all(
       indices.map(async (index, i) => {
-        const bytes = await this.images.read(index);
-        toPixels(bytes, size, pixels, i * length);
         const row = mirroredRows[i];
-        if (row !== undefined) toPixels(bytes, size, pixels, row * length, true);
+        await this.images.with(index, (bytes) => {
+          toPixels(bytes, size, pixels, i * length);
+          if (row !== undefined) toPixels(bytes, size, pixels, row * length, true);
+        });
       }),
     );
     return { indices, pixels: float32([rows, size, size, 3], pixels), mirroredRows };

@@ -131,10 +131,10 @@ function datasetSet(name: string, images: ImageDataset, identity: string): Image
     batches: (first, size) =>
       portions(first, count, size, async (start, rows) => {
         const data = new Uint8Array(rows * side * side * 3);
-        const read = async (i: number) => {
-          data.set(await images.read(start + i), i * side * side * 3);
-        };
-        await Promise.all(Array.from({ length: rows }, (_, i) => read(i)));
+        await images.readBatch(
+          Array.from({ length: rows }, (_, i) => start + i),
+          data,
+        );
         return { shape: [rows, side, side, 3], data };
       }),
     close: () => Promise.resolve(),

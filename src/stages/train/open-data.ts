@@ -167,15 +167,18 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
     await Promise.all(
       draws.map(async (draw, i) => {
         const mirrored = draw.flipped && this.flippable[labels[draw.index]!] === true;
-        toPixels(await this.image(draw), size, pixels, i * length, mirrored);
+        const numbers =
+          this.options.crop === 'centre' ? undefined : cropNumbers(this.options.seed, draw.position);
+        await this.images.with(
+          draw.index,
+          (bytes) => {
+            toPixels(bytes, size, pixels, i * length, mirrored);
+          },
+          numbers,
+        );
       }),
     );
     return float32([draws.length, size, size, 3], pixels);
-  }
-
-  private image({ index, position }: PlacedDraw): Promise<Uint8Array> {
-    if (this.options.crop === 'centre') return this.images.read(index);
-    return this.images.readCrop(index, cropNumbers(this.options.seed, position));
   }
 
   /** Batches that are read ahead at the same time wait for each other here: the autoencoder's memory is needed once. */

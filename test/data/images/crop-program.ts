@@ -1,6 +1,9 @@
-import { crop, cropHere } from '../../../src/data/images/crop.js';
+import { crop, cropHere, withJpeg } from '../../../src/data/images/crop.js';
+import { decodeBytes } from '../../../src/data/images/decode.js';
+import { startEngine } from '../../../src/tensorflow/engine.js';
+import sharp from 'sharp';
 
-/** Crops the same large image on this thread and on others, and a small one; tells what came out as JSON. */
+/** Crops the same large image on this thread and on others, a small one, and JPEG files; tells what came out as JSON. */
 
 let threads = 0;
 process.on('worker', () => threads++);
@@ -22,4 +25,37 @@ const tasks = [
 ];
 const found = await Promise.all(tasks.map(crop));
 const equal = found.map((data, i) => Buffer.compare(data, cropHere(tasks[i]!)) === 0);
-process.stdout.write(JSON.stringify({ equal, threadsOfSmall, hasThreads: threads > 0 }));
+
+await startEngine({ device: 'cpu' });
+const sizes = [
+  [50, 37],
+  [301, 200],
+  [64, 64],
+  [1400, 1100],
+] as const;
+const jpegs = await Promise.all(
+  sizes.map(([width, height]) =>
+    sharp(imageOf(width, height).data, { raw: { width, height, channels: 3 } })
+      .jpeg()
+      .toBuffer(),
+  ),
+);
+const equalJpegs = await Promise.all(
+  // Each is read several times at once, so that all threads decode together and use the memory of others' results again.
+  [...jpegs, ...jpegs, ...jpegs].map(async (file) => {
+    const whole = await decodeBytes(file, 'a.jpg', { background: '#ffffff' });
+    const expected = cropHere({ image: whole, size: 32 });
+    const isEqual = await withJpeg(file, { size: 32 }, (bytes) => Buffer.compare(bytes, expected) === 0);
+    return isEqual?.value;
+  }),
+);
+const refused = await withJpeg(jpegs[0]!.subarray(0, 400), { size: 32 }, () => true);
+process.stdout.write(
+  JSON.stringify({
+    equal,
+    threadsOfSmall,
+    hasThreads: threads > 0,
+    equalJpegs,
+    refused: refused === undefined,
+  }),
+);

@@ -2,9 +2,15 @@ import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { nodeProgram } from '../../support/programs.js';
 
-it('crops large images on other threads, to the same bytes', async () => {
+it('crops large images, and decodes and crops JPEG files, on other threads, to the same bytes', async () => {
   const program = nodeProgram(new URL('crop-program.ts', import.meta.url));
   expect(program, 'programs are compiled before the tests').toHaveLength(1);
   const { stdout } = await execa(process.execPath, program);
-  expect(JSON.parse(stdout)).toEqual({ equal: [true, true, true], threadsOfSmall: 0, hasThreads: true });
+  expect(JSON.parse(stdout)).toEqual({
+    equal: [true, true, true],
+    threadsOfSmall: 0,
+    hasThreads: true,
+    equalJpegs: new Array(12).fill(true),
+    refused: true,
+  });
 });
