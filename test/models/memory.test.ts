@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { trainingBytes } from '../../src/models/autoencoder-kl/memory.js';
 import type { SiTConfig } from '../../src/models/sit/config.js';
 import { sitCost } from '../../src/models/sit/cost.js';
 import {
@@ -117,5 +118,22 @@ describe('memory of a sampling', () => {
     // Decoding by turns uses some of the room again; beside the next samples it cannot.
     expect(more({}, { bytes: 2e9, whileDrawing: true })).toBeCloseTo(2e9, 0);
     expect(more({}, { bytes: 2e9 })).toBeLessThan(2e9);
+  });
+});
+
+describe("memory of an autoencoder's training", () => {
+  // Peaks of `pipeline run` with the quickstart's keys, these and four steps: megabytes.
+  it.each([
+    { size: 32, channels: [48, 64], batch: 16, peak: 671 },
+    { size: 64, channels: [48, 64], batch: 16, peak: 866 },
+    { size: 64, channels: [48, 64], batch: 64, peak: 1544 },
+    { size: 64, channels: [128, 256], batch: 8, peak: 1162 },
+    { size: 128, channels: [64, 128, 128], batch: 8, peak: 2579 },
+  ])('is expected as it was measured: $peak MB', ({ size, channels, batch, peak }) => {
+    const config = {
+      ...{ imageChannels: 3, latentChannels: 4, layersPerBlock: 1, normGroups: 8 },
+      ...{ channels, patchSize: 4 / 2 ** (channels.length - 1) },
+    } as const;
+    expect(Math.abs(trainingBytes(config, size, batch) / 1e6 / peak - 1)).toBeLessThan(0.08);
   });
 });

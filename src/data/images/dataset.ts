@@ -5,7 +5,7 @@ import { crop, type CropNumbers, withJpeg } from './crop.js';
 import { decodeBytes } from './decode.js';
 import { isJpegName, isPlainJpeg } from './formats.js';
 import { type ImageIndex, readImageIndex } from './image-index.js';
-import { decodingBytes } from './rgb-image.js';
+import { decodingBytes, keptBytes } from './rgb-image.js';
 import { type ImageSource, openSource } from './source.js';
 
 export interface ImageDatasetOptions {
@@ -31,7 +31,7 @@ export class ImageDataset {
   private constructor(
     index: ImageIndex,
     source: ImageSource,
-    { memoryLimit = 2 ** 30, hash }: ImageDatasetOptions,
+    { memoryLimit = keptBytes, hash }: ImageDatasetOptions,
   ) {
     this.index = index;
     this.source = source;

@@ -8,6 +8,9 @@ export interface RgbImage {
 /** Bytes of memory that decoding takes, however many images are wanted at once: more where a single image needs more. */
 export const decodingBytes = 2 ** 28;
 
+/** Bytes of prepared images that are kept in memory, where each is wanted again. */
+export const keptBytes = 2 ** 30;
+
 /** Conversions between bytes of images, 0 to 255, and pixels as networks see them, -1 to 1. */
 
 const half = 127.5;

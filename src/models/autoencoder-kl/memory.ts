@@ -1,4 +1,6 @@
+import { sizeOf } from '../../tensorflow/data-types.js';
 import type { AutoencoderConfig } from './config.js';
+import { autoencoderParameters } from './parameters.js';
 
 export type AutoencoderWork = 'encode' | 'decode';
 
@@ -69,4 +71,48 @@ export function computeBytes(
   const image = 3 * patchSize ** 2;
   const layers = bytesPerNumber * pixels * (heldAtOnce[work] * widest + 2 * image);
   return Math.max(layers, bytesPerNumber * attentionTables * latentPixels ** 2);
+}
+
+/** Bytes of a process that trains next to nothing: Node, TensorFlow, its graphs and threads' memory. Measured, on x86-64. */
+const trainingBaseBytes = 620e6;
+/** Memory in use for each byte of activations: gradients on the way, and what the allocator does not fill. Measured. */
+const allocated = 1.06;
+/** Weights, gradients, two moments and one average. */
+const trainedCopies = 5;
+
+/**
+ * Bytes that a process needs at its peak to train an autoencoder: an estimate, fitted to measured peaks.
+ *
+ * @param size width and height of the images
+ * @param batch images that the process computes at once
+ */
+export function trainingBytes(config: AutoencoderConfig, size: number, batch: number): number {
+  const parameters = autoencoderParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const numbers = trainedCopies * parameters + allocated * batch * activationsOf(config, size);
+  return trainingBaseBytes + bytesPerNumber * numbers;
+}
+
+/** Numbers of an image that a forward pass leaves for its gradient: the results of all layers. */
+function activationsOf({ channels, layersPerBlock, patchSize }: AutoencoderConfig, size: number): number {
+  const coarsest = channels.length - 1;
+  const pixels = (resolution: number) => (size / patchSize / 2 ** resolution) ** 2;
+  // Norm and activation before each of two convolutions, their results, the sum, and a shortcut between widths.
+  const residual = (inputs: number, outputs: number) =>
+    2 * inputs + 5 * outputs + (inputs === outputs ? 0 : outputs);
+  const residuals = (count: number, inputs: number, outputs: number) =>
+    residual(inputs, outputs) + (count - 1) * residual(outputs, outputs);
+  const last = channels[coarsest]!;
+  // Its norm, queries before and after scaling, keys, values, what is attended to, the result; and scores, twice.
+  const attention = pixels(coarsest) * (7 * last + 3 * pixels(coarsest));
+  const middle = 2 * pixels(coarsest) * residual(last, last) + attention;
+  const perResolution = channels.map((width, i) => {
+    const down = residuals(layersPerBlock, channels[i - 1] ?? width, width);
+    const up = residuals(layersPerBlock + 1, channels[i + 1] ?? width, width);
+    // What is brought to the next resolution, before and after a convolution on the way back.
+    const between = i === coarsest ? 0 : width * pixels(i + 1) + 2 * channels[i + 1]! * pixels(i);
+    return pixels(i) * (down + up) + between;
+  });
+  // The first layer, the last norms and activations; and the image, its parts, errors and their squares.
+  const ends = 4 * channels[0]! * pixels(0) + 8 * 3 * size ** 2;
+  return perResolution.reduce((sum, each) => sum + each, 2 * middle + ends);
 }

@@ -34,7 +34,8 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   pin: (config, folder, signal) =>
     'weights' in config ? pinWeights(config, folder, signal) : Promise.resolve({}),
   isIncidental: isIncidentalToTraining,
-  describe: async (config) => (await import('./facts.js')).describeAutoencoder(config),
+  describe: async (config, resolve, runtime) =>
+    (await import('./facts.js')).describeAutoencoder(config, resolve, runtime),
   checks: [...autoencoderChecks, flippedClassesExist],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

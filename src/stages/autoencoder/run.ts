@@ -8,6 +8,7 @@ import { balancedOrder, flippableClasses, shuffledOrder } from '../../data/sampl
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/autoencoder-kl.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
+import { trainingBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
@@ -32,6 +33,7 @@ import { writeAutoencoder } from '../../weights/write.js';
 import { openImages } from '../images/open.js';
 import { downloadProgress } from '../pretrained/place.js';
 import { onEngine } from '../shared/engine.js';
+import { toMegabytes } from '../shared/memory.js';
 import { batchShare, type BatchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { modelConfig } from './config.js';
@@ -163,6 +165,9 @@ export async function finishAutoencoder(
         steps: config.steps,
         latentChannels: model.latentChannels,
         downsample: downsampleOf(model),
+        expectedMemoryMegabytes: toMegabytes(
+          trainingBytes(model, images.size, batchShare(config.batch, context.workers).size),
+        ),
         peakSignalToNoiseDb: Math.round(psnr * 100) / 100,
         picture: 'reconstructions.png',
       },

@@ -39,7 +39,8 @@ export interface PlannedLatents extends PlannedImages {
   readonly channels: number;
 }
 
-function plannedImages(id: string, resolve: Resolve): PlannedImages {
+/** Images of a stage. */
+export function plannedImages(id: string, resolve: Resolve): PlannedImages {
   const { config, output } = resolve(id);
   const images = config as unknown as ImagesConfig;
   const summary = output?.summary as { images?: number; classes?: readonly string[] } | undefined;
