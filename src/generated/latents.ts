@@ -21,6 +21,10 @@ export interface LatentsConfig {
    */
   flips: boolean;
   /**
+   * Source of a latent's class: `files` takes the labels that the files hold; `none` gives all latents one class, for training without classes.
+   */
+  labels: 'files' | 'none';
+  /**
    * File that names the classes, as of `images`. Default: the labels are the names.
    */
   classNames?: string;

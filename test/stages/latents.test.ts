@@ -127,6 +127,41 @@ describe('latents of other programs', { timeout: 120_000 }, () => {
     expect((await readSavedModel(output('train'))).normalization).toEqual(statistics);
   });
 
+  it('train without classes, start from a model of another scale with a warning, and have a section in reports', async () => {
+    const latents =
+      '  latents: { uses: latents, path: lightningdit, autoencoder: autoencoder, scale: 1, labels: none }\n';
+    const others = '  others: { uses: latents, path: lightningdit, autoencoder: autoencoder, scale: 4 }\n';
+    const train = after.split('\n')[0]!;
+    const again = train
+      .replace('  train:', '  again:')
+      .replace('latents: latents', 'latents: others, start: train');
+    const report = '  report: { uses: report, stages: [latents, others, train] }\n';
+    const events = await run(`${before}${latents}${others}${train}\n${again}\n${report}`);
+    expect(failuresOf(events)).toEqual([]);
+    const { dataset } = await read('lightningdit', inOrder, false);
+    expect(dataset.classes).toEqual(['all']);
+    expect([...dataset.labels]).toEqual([0, 0, 0, 0, 0, 0]);
+    const page = await readFile(join(output('report'), 'report.html'), 'utf8');
+    const text = page.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
+    expect(text).toContain(
+      '6 latents of 4 × 4 × 4 in 1 class, as LightningDiT stores them, with mirrored ones.',
+    );
+    expect(text).toMatch(/Channels of the latents .*Deviation 1 /);
+    const warnings = JSON.stringify(events.filter((event) => JSON.stringify(event).includes('"warning"')));
+    expect(warnings).toMatch(
+      /Normalised as those that train was .* latents of others have deviations of 0\.250? /,
+    );
+  });
+
+  it('without classes allow neither their names nor guidance by them, at plan', async () => {
+    const latents =
+      '  latents: { uses: latents, path: lightningdit, autoencoder: autoencoder, scale: 1, labels: none, classNames: names.txt }\n';
+    const found = await run(before + latents + after).catch(String);
+    expect(found).toContain('"no-effect"');
+    expect(found).toContain('"untrained-guidance"');
+    expect(found).not.toContain('undefined');
+  });
+
   it("are read from EDM2's archive unpacked, as REPA has it", async () => {
     const file = await ZipArchive.open(join(fixtures, 'edm2.zip'));
     for (const name of file.names) {

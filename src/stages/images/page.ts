@@ -1,4 +1,4 @@
-import { counted, formatCount } from '../../base/format.js';
+import { counted, formatCount, formatNumber } from '../../base/format.js';
 import {
   hasFile,
   type Html,
@@ -13,6 +13,8 @@ import { bar, table } from '../../pages/table.js';
 
 export const page: KindPage = { total: 'images', sections: [{ rank: 6, build: imagesSection }] };
 
+export const latentsPage: KindPage = { total: 'latents', sections: [{ rank: 6, build: latentsSection }] };
+
 /** Classes shown at once; the rest is folded away. */
 const shownClasses = 24;
 const mostSkipped = 200;
@@ -24,14 +26,12 @@ interface SkippedFile {
 
 /** Section with the number of images in each class, and the files that were left out. */
 async function imagesSection(stage: ReportedStage): Promise<Section> {
-  const perClass = Object.entries((stage.summary.perClass ?? {}) as Readonly<Record<string, number>>);
+  const perClass = perClassOf(stage);
   const skipped = (await hasFile(stage, 'skipped.json'))
     ? await readOutputJson<readonly SkippedFile[]>(stage, 'skipped.json')
     : [];
   const { images, size } = stage.summary;
   const survey = stage.summary.files as unknown as Survey | undefined;
-  const most = Math.max(1, ...perClass.map(([, count]) => count));
-  const [shown, folded] = [perClass.slice(0, shownClasses), perClass.slice(shownClasses)];
   return {
     id: `images-${stage.stage}`,
     title: 'Images',
@@ -42,27 +42,64 @@ async function imagesSection(stage: ReportedStage): Promise<Section> {
       typeof size === 'number' && `, brought to ${size} × ${size} px`,
       skipped.length === 0 ? '. None was left out.' : `. ${counted(skipped.length, 'file')} left out.`,
     ],
-    body: html`${bars(shown, most, 'Images of each class')}
-    ${
-      folded.length > 0 &&
-      html`<details>
-        <summary>${counted(folded.length, 'more class', 'more classes')}</summary>
-        ${bars(folded, most, 'Images of each further class')}
-      </details>`
-    }
-    ${survey !== undefined && surveyTable(survey)} ${skipped.length > 0 && skippedFiles(skipped)}`,
+    body: html`${classBars(perClass, 'Images')} ${survey !== undefined && surveyTable(survey)}
+    ${skipped.length > 0 && skippedFiles(skipped)}`,
   };
 }
 
-function bars(
-  classes: readonly (readonly [name: string, count: number])[],
-  most: number,
-  caption: string,
-): Html {
+/** Section with the latents of another program: how many of each class, and their statistics. */
+function latentsSection(stage: ReportedStage): Section {
+  const perClass = perClassOf(stage);
+  const { latents, form, shape, mirrored, mean, std } = stage.summary as unknown as LatentsSummary;
+  return {
+    id: `latents-${stage.stage}`,
+    title: 'Latents',
+    stage: stage.stage,
+    lead: [
+      `${counted(latents, 'latent')} of ${shape.join(' × ')} in ${counted(perClass.length, 'class', 'classes')}, as ${form} stores them, `,
+      mirrored ? 'with mirrored ones.' : 'without mirrored ones.',
+    ],
+    body: html`${classBars(perClass, 'Latents')}
+    ${table({
+      caption: 'Channels of the latents',
+      columns: ['Channel', 'Mean', 'Deviation'],
+      rows: mean.map((value, i) => [String(i + 1), formatNumber(value), formatNumber(std[i]!)]),
+    })}`,
+  };
+}
+
+interface LatentsSummary {
+  readonly latents: number;
+  readonly form: string;
+  readonly shape: readonly number[];
+  readonly mirrored: boolean;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+type PerClass = readonly (readonly [name: string, count: number])[];
+
+const perClassOf = (stage: ReportedStage): PerClass =>
+  Object.entries((stage.summary.perClass ?? {}) as Readonly<Record<string, number>>);
+
+function classBars(perClass: PerClass, what: string): Html {
+  const most = Math.max(1, ...perClass.map(([, count]) => count));
+  const [shown, folded] = [perClass.slice(0, shownClasses), perClass.slice(shownClasses)];
+  return html`${bars(shown, most, `${what} of each class`, what)}
+  ${
+    folded.length > 0 &&
+    html`<details>
+      <summary>${counted(folded.length, 'more class', 'more classes')}</summary>
+      ${bars(folded, most, `${what} of each further class`, what)}
+    </details>`
+  }`;
+}
+
+function bars(classes: PerClass, most: number, caption: string, what: string): Html {
   return table({
     kind: 'bars',
     caption,
-    columns: ['Class', 'Images'],
+    columns: ['Class', what],
     rows: classes.map(([name, count]) => [html`<bdi>${name}</bdi>`, [bar(count / most), formatCount(count)]]),
   });
 }

@@ -4,14 +4,27 @@ import { readWholeText } from '../../base/files.js';
 import { expandLocation, locationOf } from '../../base/patterns.js';
 import { foreignStatisticsName } from '../../data/latents/format.js';
 import type { LatentsConfig } from '../../generated/index.js';
-import type { StageKind } from '../../runner/stage.js';
+import type { ShownKind } from '../../pages/kinds.js';
+import { code } from '../../runner/diagnostics.js';
+import type { StageCheck } from '../shared/check.js';
 import { runLater } from '../shared/run-later.js';
 import { filesName } from './files.js';
 
-export const stage: StageKind<LatentsConfig> = {
+/** Classes are named where there are any. */
+const namesAreOfClasses: StageCheck<'latents'> = ({ id, config }, context) => {
+  if (config.labels !== 'none' || config.classNames === undefined) return;
+  context.report(id, {
+    at: 'classNames',
+    code: 'no-effect',
+    message: `With ${code('labels: none')} latents have no classes to name.`,
+    remedy: `Remove ${code('classNames')}, or ${code('labels: none')}.`,
+  });
+};
+
+export const stage: ShownKind<LatentsConfig> = {
   name: 'latents',
   codeVersion: 1,
-  figures: ['latents'],
+  figures: ['latents', 'perClass'],
   amounts: ['latents'],
   dependsOnPrecision: false,
   dependsOnSeed: false,
@@ -22,6 +35,8 @@ export const stage: StageKind<LatentsConfig> = {
   ],
   // Its output names files; what is in them is read where they are.
   passesOn: async (directory) => JSON.parse(await readWholeText(join(directory, filesName))) as string[],
+  checks: [namesAreOfClasses],
+  page: async () => (await import('../images/page.js')).latentsPage,
   run: runLater(() => import('./run.js')),
 };
 

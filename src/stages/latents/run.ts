@@ -5,6 +5,7 @@ import { UserError } from '../../base/errors.js';
 import { expandLocation, locationOf } from '../../base/patterns.js';
 import { abortable, everyMs, fromWork } from '../../base/streams.js';
 import { canonicalName, nameClasses, sortedClasses } from '../../data/images/class-names.js';
+import { onlyClass } from '../../data/images/walk.js';
 import { type ForeignLatents, openForeignLatents } from '../../data/latents/foreign.js';
 import { readForeign, writeForeignLabels } from '../../data/latents/foreign-rows.js';
 import {
@@ -57,7 +58,8 @@ async function take(
       message: `The latents at ${config.path} have ${channels} channels; those of ${config.autoencoder} have ${latentChannels}.`,
       remedy: 'Name the autoencoder that made them.',
     });
-  const names = (await latents.classNames()).map(canonicalName);
+  const stored = await latents.classNames();
+  const names = stored.map((name) => (config.labels === 'none' ? onlyClass : canonicalName(name)));
   const ids = sortedClasses(new Set(names));
   const labelOf = new Map(ids.map((id, label) => [id, label]));
   const classes =
@@ -84,9 +86,16 @@ async function take(
   await writeIndex(directory, indexName, index);
   const values = {
     ...{ latents: count, form, shape, classes, mirrored: isFlippable },
+    perClass: countsOf(names.map((name) => classes[labelOf.get(name)!]!)),
     ...{ mean: statistics.mean, std: statistics.std },
   };
   return [{ type: 'summary', values }];
+}
+
+function countsOf(names: readonly string[]): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return Object.fromEntries(counts);
 }
 
 async function decoderOf({ autoencoder }: LatentsConfig, context: StageContext) {

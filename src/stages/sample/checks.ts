@@ -174,7 +174,7 @@ const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) => {
         code: 'untrained-guidance',
         message: `Guidance compares a class with no class, and ${code(model)} is trained on images without classes, or of one alone.`,
         remedy: `Use ${code(config.guidance ? 'scale: 1' : 'guidanceScale: 1')}, or guide by a weaker model (${code('guidance: { scale: 2, model: … }')}).`,
-        because: `stages.${trainedOn(context, train)!.images}`,
+        because: `stages.${trainedOn(context, train)!.images ?? train.latents}`,
       });
       continue;
     }

@@ -76,6 +76,7 @@ export function hasOneClass(
   context: CheckContext,
   train: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
 ): boolean {
+  if (train.latents !== undefined && context.config('latents', train.latents)?.labels === 'none') return true;
   return imageClasses(context, trainedOn(context, train)?.images)?.length === 1;
 }
 

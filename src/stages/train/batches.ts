@@ -22,6 +22,8 @@ export interface TrainingData {
   readonly labels: Int32Array;
   /** Normalization of latents. */
   readonly normalization: Normalization;
+  /** Mean and deviation of each channel, where the latents are stored. */
+  readonly statistics?: Normalization;
   /** Bytes that reading needs beside the training, at most: an estimate. */
   readonly readingBytes: number;
   /** Reads the posteriors of draws into the beginning of `out`: a function of the draws alone. */

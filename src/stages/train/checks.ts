@@ -39,7 +39,7 @@ const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context)
       code: 'untrained-guidance',
       message: `Guidance compares a class with no class, and the images to train on have no classes, or one alone; ${code('guidanceScale')} is ${samples.guidanceScale}.`,
       remedy: `Use ${code('guidanceScale: 1')}.`,
-      because: `stages.${trainedOn(context, config)!.images}`,
+      because: `stages.${trainedOn(context, config)!.images ?? config.latents}`,
     });
   if (samples.guidanceScale !== 1 && model.labelDropout === 0 && !oneClass) {
     context.report(id, {

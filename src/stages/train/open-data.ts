@@ -86,6 +86,7 @@ function storedLatents(
     classes,
     labels,
     normalization: given(shape[2]) ?? index.normalization,
+    statistics: index.statistics,
     readingBytes: 0,
     read: (draws, out) =>
       latents.readBatch(

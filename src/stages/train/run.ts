@@ -45,7 +45,7 @@ import { requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from 
 import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
 import { openTrainingData } from './open-data.js';
 import { SampleGrids } from './samples.js';
-import { carryFrom, findStart, startFrom, type StartModel, startSummary } from './start.js';
+import { carryFrom, findStart, otherScale, startFrom, type StartModel, startSummary } from './start.js';
 
 /** Trains a SiT with attention mediators. */
 export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
@@ -95,10 +95,14 @@ class Training {
 
   /** Notices about what a model that training starts from gives it. */
   notices(): readonly StageEvent[] {
-    const { start, context } = this;
+    const { start, context, config, data } = this;
     if (start === undefined || !isFirstWorker(context)) return [];
     const message = `Starts ${startSummary(start, start.carry).join('; ')}.`;
-    return [{ type: 'notice', level: 'info', message }];
+    const scale = otherScale(start.name, config.latents!, data);
+    return [
+      { type: 'notice', level: 'info', message },
+      ...(scale === undefined ? [] : [{ type: 'notice', level: 'warning', message: scale } as const]),
+    ];
   }
 
   job(): TrainingJob {

@@ -23,6 +23,7 @@ import {
   plannedTrainingLatents,
   type Resolve,
 } from '../shared/planned.js';
+import type { TrainingData } from './batches.js';
 import { modelConfig } from './config.js';
 
 /** The model that training starts from. */
@@ -193,3 +194,19 @@ export const startSummary = ({ name, told }: StartModel, carry: Carry): readonly
   ...told.map((line) => line.replace(/\.$/, '')),
   ...carryLines(carry),
 ];
+
+/** Deviation of normalised latents, which is about 1, from which on they are of another scale; or its inverse. */
+const otherScaleFrom = 2;
+
+/** The sentence that warns where latents are of another scale than those that a model was trained on. */
+export function otherScale(
+  model: string,
+  latents: string,
+  { statistics, normalization }: Pick<TrainingData, 'statistics' | 'normalization'>,
+): string | undefined {
+  const deviations = statistics?.std.map((std, i) => std / normalization.std[i]!);
+  if (deviations?.some((each) => each >= otherScaleFrom || each <= 1 / otherScaleFrom) !== true)
+    return undefined;
+  const range = [Math.min(...deviations), Math.max(...deviations)].map((each) => each.toPrecision(3));
+  return `Normalised as those that ${model} was trained on, latents of ${latents} have deviations of ${range.join(' to ')} instead of about 1. They seem to be of another scale, or of another autoencoder.`;
+}
