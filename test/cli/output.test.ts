@@ -214,7 +214,9 @@ describe('output to a full disk', () => {
 describe('signals', () => {
   it.each([
     ['SIGHUP', 0, 'SIGHUP'],
+    ['SIGHUP', 700, 'SIGHUP'],
     ['SIGHUP', 20, 'SIGTERM'],
+    ['SIGTERM', 700, 'SIGTERM'],
     ['SIGTERM', 700, 'SIGINT'],
     ['SIGINT', 20, 'SIGINT'],
   ] as const)('%s and %i ms later %s let a run save', async (first, pause, second) => {
