@@ -91,6 +91,10 @@ export interface SamplerConfig {
    */
   steps: number;
   /**
+   * Factor by which the time grid is shifted towards the noise, as `timestepShift` shifts training times: more than 1 takes shorter steps where there is much noise. Distances of `phases` are then those of a unit of time.
+   */
+  timeShift: number;
+  /**
    * Order of `adamsBashforth`: steps that it uses, the current one included.
    */
   order: number;

@@ -40,6 +40,7 @@ export {
   type PhaseState,
   advancePhase,
   distancesBetween,
+  movesOf,
   firstPhase,
   rowsByPhase,
 } from './phases.js';

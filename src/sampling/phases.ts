@@ -7,6 +7,8 @@ export type Distance = 'mae' | 'mse';
 export interface PhaseOptions {
   /** Between the states of successive steps. */
   readonly distance: Distance;
+  /** True where steps differ in length: distances are those of a unit of time. */
+  readonly perTime?: boolean;
   /** Over how many first distances the mean is taken that later ones are compared with. At least 1. */
   readonly firstSteps: number;
   /** Share of the mean, for each phase but the last, below which the next phase begins. */
@@ -52,6 +54,18 @@ export function distancesBetween(distance: Distance, a: HostTensor, b: HostTenso
     for (let i = row * size; i < (row + 1) * size; i++) sum += term(a.data[i]! - b.data[i]!);
     return sum / size;
   });
+}
+
+/** The distance between states, as far apart as a step of size `dt`, by which phases go. */
+export function movesOf(
+  { distance, perTime = false }: Pick<PhaseOptions, 'distance' | 'perTime'>,
+  next: HostTensor,
+  previous: HostTensor,
+  dt: number,
+): number[] {
+  const distances = distancesBetween(distance, next, previous);
+  const time = distance === 'mae' ? Math.abs(dt) : dt * dt;
+  return perTime ? distances.map((value) => value / time) : distances;
 }
 
 /** The samples of each phase that has any: phase and rows, ascending. */
@@ -115,7 +129,7 @@ export function phasedSteps(
     step: async (x, at) => {
       const next = await by(steps)(x, at);
       if (previous !== undefined) {
-        const distances = distancesBetween(options.distance, next, previous);
+        const distances = movesOf(options, next, previous, at.dt);
         const advanced = states.map((state, row) => advancePhase(options, state, distances[row]!));
         for (const [row, { phase: to }] of advanced.entries()) {
           const from = states[row]!.phase;

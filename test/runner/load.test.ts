@@ -87,7 +87,7 @@ it('fills in every default', async () => {
       ...{ model: 'train', autoencoder: 'autoencoder', weights: 'ema', count: 4, classes: 'balanced' },
       ...{ batch: 64, autoencoderMemoryMiB: 2048 },
       sampler: {
-        ...{ kind: 'sde', method: 'eulerMaruyama', steps: 250, order: 2 },
+        ...{ kind: 'sde', method: 'eulerMaruyama', steps: 250, timeShift: 1, order: 2 },
         ...{ absoluteTolerance: 1e-6, relativeTolerance: 1e-3 },
         ...{ diffusion: 'sigma', diffusionNorm: 1, lastStep: 'mean', lastStepSize: 0.04 },
       },

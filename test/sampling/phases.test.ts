@@ -4,11 +4,13 @@ import {
   distancesBetween,
   firstPhase,
   integrate,
+  pathTimes,
   phasedSteps,
   type PhaseOptions,
   type PhaseStep,
   uniformTimes,
 } from '../../src/sampling/index.js';
+import { runnablePlan, sampleDefaults } from '../../src/stages/sample/plan.js';
 import { float32 } from '../../src/tensorflow/index.js';
 
 const options: PhaseOptions = { distance: 'mae', firstSteps: 2, switchRatios: [0.9, 0.5] };
@@ -42,6 +44,54 @@ it('distancesBetween measures each sample', () => {
   const b = float32([2, 2], Float32Array.of(1, 4, 6, 4));
   expect(distancesBetween('mae', a, b)).toEqual([1, 1.5]);
   expect(distancesBetween('mse', a, b)).toEqual([2, 4.5]);
+});
+
+describe('a grid that is shifted towards the noise', () => {
+  const settings = {
+    choice: { kind: 'ode', method: 'euler' },
+    diffusionNorm: 1,
+    order: 2,
+    tolerances: { absolute: 1e-6, relative: 1e-3 },
+  } as const;
+  const transport = { interpolant: 'linear', prediction: 'velocity' } as const;
+  const grid = (timeShift: number) => pathTimes(transport, { ...settings, steps: 6, timeShift });
+
+  it('has as many times as much noise over data', () => {
+    const plain = grid(1);
+    const shifted = grid(3);
+    expect([shifted[0], shifted.at(-1)]).toEqual([0, 1]);
+    for (const [i, t] of shifted.slice(1, -1).entries())
+      expect((1 - t) / t).toBeCloseTo((3 * (1 - plain[i + 1]!)) / plain[i + 1]!, 12);
+  });
+
+  /** Phases of a sample that moves at speeds, one after the other, along the grid. */
+  async function phasesAt(speeds: readonly number[], given: PhaseOptions): Promise<readonly number[]> {
+    const move: PhaseStep = (x, { index, dt }) =>
+      Promise.resolve(float32([1], Float32Array.of(Number(x.data[0]) + speeds[index]! * dt)));
+    const phased = phasedSteps(1, given, [move, move]);
+    await integrate({ init: float32([1], Float32Array.of(0)), times: grid(3), step: phased.step });
+    return phased.switches.map(({ step }) => step);
+  }
+
+  it.each(['mae', 'mse'] as const)(
+    'switches by how fast samples move, not by how long steps are: %s',
+    async (distance) => {
+      const given: PhaseOptions = { distance, perTime: true, firstSteps: 1, switchRatios: [0.8] };
+      expect(await phasesAt([5, 5, 5, 5, 5], given)).toEqual([]);
+      expect(await phasesAt([5, 5, 5, 3, 5], given)).toEqual([3]);
+      // By distances alone, steps that grow hide that it slows down.
+      expect(await phasesAt([5, 5, 5, 3, 5], { ...given, perTime: false })).toEqual([]);
+    },
+  );
+
+  it('is what a configuration asks for', () => {
+    const { settings, switching } = runnablePlan(
+      sampleDefaults({ model: 'train', autoencoder: 'a', count: 1, sampler: { timeShift: 3 } }),
+    );
+    expect([settings.timeShift, switching.perTime]).toEqual([3, true]);
+    const plain = runnablePlan(sampleDefaults({ model: 'train', autoencoder: 'a', count: 1 }));
+    expect([plain.settings.timeShift, plain.switching.perTime]).toEqual([1, false]);
+  });
 });
 
 describe('phasedSteps', () => {

@@ -6,7 +6,7 @@ import { adaptiveStep, type Tolerances } from '../integrators/runge-kutta.js';
 import { FieldProgram, type Network } from '../network.js';
 import {
   advancePhase,
-  distancesBetween,
+  movesOf,
   firstPhase,
   type PhaseOptions,
   type PhaseState,
@@ -143,13 +143,9 @@ class AdaptivePath {
   }
 
   private speed(row: number, from: Start, to: Results, t: number): number {
-    const distance = distancesBetween(
-      this.phases.distance,
-      takeRows(to.x, [row]),
-      takeRows(from.x, [row]),
-    )[0]!;
-    const time = Math.abs(t - from.t.data[row]!);
-    return distance / (this.phases.distance === 'mae' ? time : time * time);
+    const { distance } = this.phases;
+    const dt = t - from.t.data[row]!;
+    return movesOf({ distance, perTime: true }, takeRows(to.x, [row]), takeRows(from.x, [row]), dt)[0]!;
   }
 
   private async refreshed(state: Start): Promise<Start> {

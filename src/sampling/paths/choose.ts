@@ -6,6 +6,7 @@ import {
   odeIntegrator,
   type OneStepMethod,
   type SamplerChoice,
+  shiftTime,
   timeInterval,
   type TransportChoice,
 } from '../../transport/index.js';
@@ -32,6 +33,8 @@ export interface SamplerSettings {
   readonly choice: SamplerChoice;
   /** Points of the time grid. */
   readonly steps: number;
+  /** Factor by which the grid is shifted towards the noise; 1 by default. */
+  readonly timeShift?: number;
   /** Factor of an SDE's diffusion coefficient. */
   readonly diffusionNorm: number;
   /** Order of a multistep method. */
@@ -62,8 +65,12 @@ export interface PathOptions {
 
 /** The grid of times from noise to data. */
 export function pathTimes(transport: TransportChoice, settings: SamplerSettings): number[] {
-  const { choice, steps, sampleEpsilon = defaultSampleEpsilon(transport, choice) } = settings;
-  return uniformTimes(timeInterval(transport, sampleEpsilon, choice), steps);
+  const { choice, steps, timeShift = 1, sampleEpsilon = defaultSampleEpsilon(transport, choice) } = settings;
+  const [start, end] = timeInterval(transport, sampleEpsilon, choice);
+  if (timeShift === 1) return uniformTimes([start, end], steps);
+  const shift = shiftTime(timeShift);
+  const shifted = uniformTimes([0, 1], steps).map((t) => start + (end - start) * shift(t));
+  return shifted.with(-1, end);
 }
 
 /** The path of a sampler through networks. */

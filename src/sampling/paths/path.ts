@@ -27,10 +27,10 @@ export interface PathInputs {
   /** Callback after each step with the share of the path that is done. */
   readonly onProgress?: (share: number) => void;
   /**
-   * Callback with the states after each step of the grid, counted from 1, and the switches so far. A method that chooses
-   * its own steps calls it for all points of the grid at the end.
+   * Callback with the states after each step of the grid, counted from 1, the switches so far, and the step's length. A
+   * method that chooses its own steps calls it for all points of the grid at the end.
    */
-  readonly onState?: (x: HostTensor, step: number, switches: readonly PhaseSwitch[]) => void;
+  readonly onState?: (x: HostTensor, step: number, switches: readonly PhaseSwitch[], dt?: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -85,9 +85,9 @@ export function gridPath(
       times,
       step: phased.step,
       ...(hasLastStep && { lastStep: { size: lastStepSize, step: phased.by(lastSteps) } }),
-      onStep: (states) => {
+      onStep: (states, { dt }) => {
         done++;
-        onState?.(states, done, phased.switches);
+        onState?.(states, done, phased.switches, dt);
         onProgress?.(done / total);
       },
       ...(signal && { signal }),

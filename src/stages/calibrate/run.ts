@@ -5,8 +5,8 @@ import { abortable, everyMs } from '../../base/streams.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent, StageProgress } from '../../runner/stage.js';
 import {
-  type Distance,
   distancesBetween,
+  movesOf,
   knee,
   largestCost,
   paretoFrontier,
@@ -133,17 +133,11 @@ class CalibrateJob {
       for (const batch of batches) {
         const states: HostTensor[] = [];
         for (const phase of order) {
-          const drawn = await recordBatch(
-            samplers.get(phase)!,
-            batch,
-            this.config.distance,
-            records[phase]!,
-            {
-              ...this.options(batch),
-              largest: states,
-              isLargest: phase === largest,
-            },
-          );
+          const drawn = await recordBatch(samplers.get(phase)!, batch, this.plan.switching, records[phase]!, {
+            ...this.options(batch),
+            largest: states,
+            isLargest: phase === largest,
+          });
           if (phase === largest) finals.push(drawn.latents);
           this.done += batch.size;
         }
@@ -235,7 +229,7 @@ export interface ModelRecord {
 export async function recordBatch(
   sampler: Sampler,
   batch: SampleBatch,
-  distance: Distance,
+  switching: PhaseOptions,
   record: ModelRecord,
   options: {
     readonly signal: AbortSignal;
@@ -250,9 +244,9 @@ export async function recordBatch(
   let previous: HostTensor | undefined;
   const drawn = await sampler.draw(batch, {
     ...rest,
-    onState: (x, step) => {
+    onState: (x, step, _switches, dt = 1) => {
       if (previous !== undefined)
-        for (const [row, value] of distancesBetween(distance, x, previous).entries()) own[row]!.push(value);
+        for (const [row, value] of movesOf(switching, x, previous, dt).entries()) own[row]!.push(value);
       previous = x;
       if (isLargest) largest.push(x);
       const away = isLargest ? [0] : distancesBetween('mae', x, largest[step - 1]!);

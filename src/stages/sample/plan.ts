@@ -64,7 +64,10 @@ export function samplePlan(config: SampleConfig): SamplePlan {
   return {
     config,
     phases,
-    switching: { firstSteps, distance, switchRatios: phases.flatMap(({ switchRatio }) => switchRatio ?? []) },
+    switching: {
+      ...{ firstSteps, distance, perTime: sampler.timeShift !== 1 },
+      switchRatios: phases.flatMap(({ switchRatio }) => switchRatio ?? []),
+    },
     guidance,
     acting: acts ? { scale, channels, ...(interval && { interval }) } : undefined,
     weaker: acts ? guidance.model : undefined,
@@ -86,13 +89,14 @@ export function runnablePlan(config: SampleConfig): RunnablePlan {
 }
 
 function settingsOf(sampler: SamplerConfig): SamplerSettings | undefined {
-  const { steps, diffusionNorm, order, absoluteTolerance, relativeTolerance } = sampler;
+  const { steps, timeShift, diffusionNorm, order, absoluteTolerance, relativeTolerance } = sampler;
   const { sampleEpsilon, featureCache } = sampler;
   const choice = choiceOf(sampler);
   return (
     choice && {
       choice,
       steps,
+      timeShift,
       diffusionNorm,
       order,
       tolerances: { absolute: absoluteTolerance, relative: relativeTolerance },

@@ -1,4 +1,6 @@
 import { capitalized, counted, formatDuration, formatLarge, formatPercent } from '../../../base/format.js';
+import type { SamplerSettings } from '../../../sampling/index.js';
+import { odeIntegrator } from '../../../transport/integrators.js';
 import type { Answer, BackendName, Description, DrawRequest, Settings } from '../description.js';
 import { type Backend, findBackends, helpersFor, takeBytes, unzipped } from './choices.js';
 import { Gallery } from './gallery.js';
@@ -229,6 +231,30 @@ function settingsOf({ start, samplers, guides }: Description): Settings {
   };
 }
 
+/** Keys of a sampler beside its method and steps that are not their defaults and matter to it. */
+function otherKeys({
+  choice,
+  timeShift,
+  diffusionNorm,
+  order,
+  tolerances,
+  ...rest
+}: SamplerSettings): object {
+  const { sampleEpsilon, featureCache } = rest;
+  const integrator = choice.kind === 'ode' ? odeIntegrator(choice.method) : undefined;
+  return {
+    ...(timeShift !== undefined && timeShift !== 1 && { timeShift }),
+    ...(choice.kind === 'sde' && diffusionNorm !== 1 && { diffusionNorm }),
+    ...(integrator?.kind === 'multistep' && { order }),
+    ...(integrator?.kind === 'adaptive' && {
+      absoluteTolerance: tolerances.absolute,
+      relativeTolerance: tolerances.relative,
+    }),
+    ...(sampleEpsilon !== undefined && { sampleEpsilon }),
+    ...(featureCache && { featureCache }),
+  };
+}
+
 /** Stage of a pipeline file that draws the same. */
 function asStage(description: Description, request: Request): string {
   const { phases, base, decoder } = description;
@@ -259,7 +285,7 @@ function asStage(description: Description, request: Request): string {
     `autoencoder: ${decoder}`,
     `count: ${size}`,
     ...(isOne && size > 1 ? [`classes: [${own[0]!}]`] : []),
-    `sampler: ${flow({ ...choice, steps, ...(sampler.featureCache && { featureCache: sampler.featureCache }) })}`,
+    `sampler: ${flow({ ...choice, steps, ...otherKeys(sampler) })}`,
     ...(scale === 1 ? [] : [`guidance: ${flow({ scale, ...rest, ...(base && { model: base.stage }) })}`]),
   ];
   return ['sample:', ...lines.map((line) => `  ${line}`)].join('\n');
