@@ -75,13 +75,20 @@ export class MetricsLog {
   }
 }
 
-/** Reads all whole records of a log; none where there is no file. */
+/** Reads all whole records of a log, those of one step as one; none where there is no file. */
 export async function readMetrics(path: string): Promise<MetricsRecord[]> {
   const text = await readInputText(path).catch((error: unknown) => {
     if (error instanceof UserError) throw error;
     return '';
   });
-  return linesUpTo(Infinity, text).map((line) => JSON.parse(line) as MetricsRecord);
+  const records: MetricsRecord[] = [];
+  for (const line of linesUpTo(Infinity, text)) {
+    const record = JSON.parse(line) as MetricsRecord;
+    const last = records.at(-1);
+    if (last?.step === record.step) records[records.length - 1] = { ...last, ...record };
+    else records.push(record);
+  }
+  return records;
 }
 
 /**

@@ -17,7 +17,7 @@ export type { PretrainedAutoencoderConfig } from './pretrained-autoencoder.js';
 export type { AutoencoderConfig, FlippedClasses, RecordsConfig, WandbConfig } from './autoencoder.js';
 export type { EncodeConfig } from './encode.js';
 export type { LatentsConfig } from './latents.js';
-export type { TrainConfig, StartFile, ClassesFile, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, TrainingSamplesConfig } from './train.js';
+export type { TrainConfig, StartFile, ClassesFile, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, TrainingEvaluationConfig, TrainingSamplesConfig } from './train.js';
 export type { PretrainedConfig } from './pretrained.js';
 export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';
 export type { EvaluateConfig } from './evaluate.js';

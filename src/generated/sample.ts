@@ -25,7 +25,7 @@ export interface SampleConfig {
    */
   autoencoder: string;
   /**
-   * Weights to sample with: the moving average (`ema`), the last weights (`raw`), or the average of another decay that the training keeps, such as `ema-0.999`.
+   * Weights to sample with: the moving average (`ema`), the last weights (`raw`), the average of another decay that the training keeps, such as `ema-0.999`, or the average that did best during training (`best`), if `evaluate.best` of the `train` stage keeps it.
    */
   weights: string;
   /**

@@ -112,6 +112,7 @@ export interface TrainConfig {
    * Steps between two points of the logged curves. Unit: steps.
    */
   logEverySteps: number;
+  evaluate?: TrainingEvaluationConfig;
   samples?: TrainingSamplesConfig;
   records: RecordsConfig;
   /**
@@ -273,6 +274,47 @@ export interface ResolutionShift {
    * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
    */
   baseTokens: number;
+}
+/**
+ * Figures of samples that the moving average draws during training, always from the same noise and classes, in the log of metrics. They are those of `uses: evaluate`, of EfficientNet's features. Default: none.
+ */
+export interface TrainingEvaluationConfig {
+  /**
+   * Steps between two evaluations. The last step is evaluated too. Unit: steps.
+   */
+  everySteps: number;
+  /**
+   * The `autoencoder` stage that decodes the latents.
+   */
+  autoencoder: string;
+  /**
+   * The `images` stage to compare with.
+   */
+  reference: string;
+  /**
+   * Figures to compute.
+   */
+  metrics: ('frechetDistance' | 'kernelDistance' | 'precisionRecall' | 'classAgreement')[];
+  /**
+   * Figure by which the best moving average is kept, for `weights: best` of a `sample` stage. Default: none is kept.
+   */
+  best?: 'frechetDistance' | 'kernelDistance' | 'precision' | 'recall' | 'classAgreement';
+  /**
+   * Samples per evaluation, of all classes in turn, or spread over the classes if there are more of them. Unit: images.
+   */
+  count: number;
+  /**
+   * Points of the time grid of the ODE, which Heun's method solves. Unit: steps.
+   */
+  steps: number;
+  /**
+   * Strength of classifier-free guidance; 1 means none.
+   */
+  guidanceScale: number;
+  /**
+   * Latent channels to guide: the first 3, as in the paper's code, or all.
+   */
+  guidanceChannels: 3 | 'all';
 }
 /**
  * Pictures that the moving average draws during training, as grids in `samples/` of the stage's output. Default: none. Adding them does not train a finished model again.

@@ -140,11 +140,12 @@ function stepOf(path: string): number {
   return Number(folderPattern.exec(basename(path))![1]);
 }
 
-async function saveGroup(
+/** Writes one group of the trainer's tensors into a folder, each file synced. */
+export async function saveGroup(
   directory: string,
   trainer: Trainer,
   group: StateGroup,
-  limit: number | undefined,
+  limit?: number,
 ): Promise<Record<string, FileSeal>> {
   const values = trainer.read(group);
   const sources = trainer.parameters.map(({ name, shape }) => ({

@@ -20,10 +20,10 @@ export interface SavedModel {
   readonly classes: readonly string[];
   readonly steps: number;
   /**
-   * Paths, relative to the file, of the last weights (`raw`), of their moving average (`ema`), and of each average by
-   * its decay (`ema-0.999`).
+   * Paths, relative to the file, of the last weights (`raw`), of their moving average (`ema`), of each average by its
+   * decay (`ema-0.999`), and of the average that did best during training, where that was kept.
    */
-  readonly weights: Readonly<Record<'raw' | 'ema' | `ema-${number}`, string>>;
+  readonly weights: Readonly<Record<'raw' | 'ema' | `ema-${number}`, string>> & { readonly best?: string };
 }
 
 export const modelFileName = 'model.json';

@@ -66,11 +66,11 @@ export async function openFileSet(path: string): Promise<ImageSet | undefined> {
  * @throws UserError `labels-missing`
  */
 export function comparedLabels(
-  rows: ImageSet,
-  set: ImageSet,
+  rows: Pick<ImageSet, 'name' | 'labels'>,
+  set: Pick<ImageSet, 'name' | 'labels'>,
 ): { readonly rows: readonly string[]; readonly set: readonly string[] } {
   const isNamed = rows.labels?.names !== undefined && set.labels?.names !== undefined;
-  const textsOf = ({ name, labels }: ImageSet): readonly string[] => {
+  const textsOf = ({ name, labels }: Pick<ImageSet, 'name' | 'labels'>): readonly string[] => {
     if (labels === undefined)
       throw new UserError({
         code: 'labels-missing',

@@ -5,22 +5,15 @@ import { UserError } from '../../base/errors.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { abortable, everyMs } from '../../base/streams.js';
 import type { EvaluateConfig } from '../../generated/index.js';
-import {
-  computeFrechetDistance,
-  inceptionScore,
-  type Rows,
-  storedClassAgreement,
-  storedKernelDistance,
-  storedPrecisionRecall,
-  type StoredRows,
-} from '../../metrics/index.js';
+import { computeFrechetDistance, inceptionScore, type Rows, type StoredRows } from '../../metrics/index.js';
 import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import type { SetupEvent } from '../../tensorflow/install/wheel-source.js';
 import { onEngine } from '../shared/engine.js';
 import { sharedOut } from '../shared/workers.js';
+import { featureFigures } from './feature-figures.js';
 import { type FeatureOptions, StoredFeatures } from './feature-store.js';
-import { comparedLabels, type ImageSet, openFileSet, openStageSet } from './image-set.js';
 import { isOfFeatures, networkFor, type NetworkName, networkOf } from './figures.js';
+import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
 import { type FeatureNetwork, openEfficientNet, openInception, openLatentNetwork } from './networks.js';
 import { distancesOf, Reference } from './reference.js';
 import { type MeanName, type Statistics, writeStatistics } from './statistics-file.js';
@@ -116,7 +109,7 @@ export class EvaluateJob {
   }
 
   private async compare(samples: ImageSet, reference: Reference | undefined): Promise<StageEvent[]> {
-    const { config } = this;
+    const { config, context } = this;
     this.plan(samples, reference);
     const facts: Record<string, string> = {};
     if (config.metrics.some(isOfFeatures)) facts.features = networkOf(config);
@@ -130,51 +123,28 @@ export class EvaluateJob {
             stored.samples.rows('pooled'),
             network.probabilities,
           );
-        if (network.name === networkOf(config))
-          await this.compareFeatures(network, stored, samples, reference);
+        if (network.name === networkOf(config) && reference?.images && stored.reference)
+          Object.assign(
+            this.figures,
+            await featureFigures(
+              config.metrics,
+              { ...samples, rows: stored.samples.rows(network.main) },
+              { ...reference.images, rows: stored.reference.rows(network.main) },
+              this.runtime,
+              {
+                signal: context.signal,
+                onRows: (rows) => {
+                  context.signal.throwIfAborted();
+                  this.count(rows);
+                },
+              },
+            ),
+          );
       } finally {
         await network.close();
       }
     }
     return this.finish(samples, reference, facts);
-  }
-
-  /** Figures of the chosen network's features, beside distances of their statistics. */
-  private async compareFeatures(
-    { main }: FeatureNetwork,
-    stored: { readonly samples: StoredFeatures; readonly reference?: StoredFeatures },
-    samples: ImageSet,
-    reference: Reference | undefined,
-  ): Promise<void> {
-    const wanted = new Set(this.config.metrics);
-    const own = stored.samples.rows(main);
-    const others = () => stored.reference!.rows(main);
-    const onRows = (rows: number) => {
-      this.context.signal.throwIfAborted();
-      this.count(rows);
-    };
-    if (wanted.has('kernelDistance')) {
-      for (const set of [samples, reference!.images!])
-        if (set.count < 2) throw tooFew('kernelDistance', set, 2);
-      const { distance, error } = await storedKernelDistance(
-        own,
-        others(),
-        this.runtime,
-        this.context.signal,
-      );
-      this.figures.kernelDistance = distance;
-      if (error !== undefined) this.figures.kernelDistanceError = error;
-    }
-    if (wanted.has('precisionRecall'))
-      Object.assign(this.figures, await storedPrecisionRecall(others(), own, this.runtime, { onRows }));
-    if (wanted.has('classAgreement'))
-      this.figures.classAgreement = await storedClassAgreement(
-        own,
-        others(),
-        comparedLabels(samples, reference!.images!),
-        this.runtime,
-        { onRows },
-      );
   }
 
   /** Openers of the networks that figures need, one after the other. */
@@ -307,14 +277,6 @@ export class EvaluateJob {
     this.told = Math.max(this.told, Math.min(this.done, this.total));
     this.tell({ type: 'progress', done: this.told, total: this.total, unit: 'images' });
   }
-}
-
-function tooFew(metric: string, { name, count }: ImageSet, least: number): UserError {
-  return new UserError({
-    code: 'images-too-few',
-    message: `${name}: ${metric} needs ${least} images at least; it has ${count}.`,
-    remedy: 'Draw more samples, or leave the figure out.',
-  });
 }
 
 /** Size of a split, as the ADM evaluator has it; the last split may be smaller. */

@@ -16,14 +16,17 @@ const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context) => {
   for (const { model } of plan.phases) {
     const train = context.config('train', model);
     if (!train) continue;
-    const kept = [train.ema].flat().map((decay) => `ema-${decay}`);
+    const kept = [
+      ...[train.ema].flat().map((decay) => `ema-${decay}`),
+      ...(train.evaluate?.best === undefined ? [] : ['best']),
+    ];
     if (kept.includes(config.weights)) continue;
     context.report(id, {
       at: 'weights',
       code: 'average-not-kept',
       message: `${code(model)} keeps no average ${code(config.weights)}.`,
-      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}, or add the decay to ${code('ema')} there.`,
-      because: `stages.${model}.ema`,
+      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}, ${config.weights === 'best' ? `or set ${code('evaluate.best')} there` : `or add the decay to ${code('ema')} there`}.`,
+      because: config.weights === 'best' ? `stages.${model}` : `stages.${model}.ema`,
     });
     return;
   }

@@ -108,7 +108,8 @@ function leadOf({ config }: ReportedStage, index: SampleIndex, shown: number, pr
     sampler && `${counted(sampler.steps, 'step')} of the ${sampler.kind.toUpperCase()}`,
     guidanceScale !== undefined &&
       (guidanceScale === 1 ? 'no guidance' : `guidance ${formatNumber(guidanceScale)}`),
-    weights !== undefined && (weights === 'ema' ? 'averaged weights' : 'last weights'),
+    weights !== undefined &&
+      ({ ema: 'averaged weights', best: 'the average that did best' }[weights] ?? 'last weights'),
     shown < present && `${shown} of ${counted(present, 'class', 'classes')} shown`,
   ];
   return facts.filter(Boolean).join(' · ');

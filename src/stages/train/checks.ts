@@ -28,14 +28,23 @@ const croppingIsOfImages: StageCheck<'train'> = ({ id, config }, context) => {
     report('crop', `Remove it, or train on ${code('images')} and ${code('autoencoder')}.`);
 };
 
-/** Pictures during training need what any sampling needs. */
+/** Samples during training need what any sampling needs. */
 const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context) => {
-  const { samples, model } = config;
+  for (const key of ['samples', 'evaluate'] as const) samplesCanBeDrawn(key, id, config, context);
+};
+
+function samplesCanBeDrawn(
+  key: 'samples' | 'evaluate',
+  id: string,
+  config: TrainConfig,
+  context: CheckContext,
+): void {
+  const { [key]: samples, model } = config;
   if (samples === undefined) return;
   const oneClass = hasOneClass(context, config);
   if (samples.guidanceScale !== 1 && oneClass)
     context.report(id, {
-      at: 'samples.guidanceScale',
+      at: `${key}.guidanceScale`,
       code: 'untrained-guidance',
       message: `Guidance compares a class with no class, and the images to train on have no classes, or one alone; ${code('guidanceScale')} is ${samples.guidanceScale}.`,
       remedy: `Use ${code('guidanceScale: 1')}.`,
@@ -43,7 +52,7 @@ const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context)
     });
   if (samples.guidanceScale !== 1 && model.labelDropout === 0 && !oneClass) {
     context.report(id, {
-      at: 'samples.guidanceScale',
+      at: `${key}.guidanceScale`,
       code: 'untrained-guidance',
       message: `Guidance needs a model that also knows images without a class; this one is trained with ${code('labelDropout: 0')}.`,
       remedy: `Use ${code('guidanceScale: 1')}, or train with ${code('labelDropout: 0.1')}.`,
@@ -58,18 +67,19 @@ const trainingSamplesCanBeDrawn: StageCheck<'train'> = ({ id, config }, context)
     channels < 3
   ) {
     context.report(id, {
-      at: 'samples.guidanceScale',
+      at: `${key}.guidanceScale`,
       code: 'too-few-channels',
       message: `The first 3 latent channels cannot be guided: there are ${channels}.`,
       remedy: `Use ${code('guidanceChannels: all')}.`,
     });
   }
-  decodesWhatWasEncoded(id, config, samples.autoencoder, context);
-};
+  decodesWhatWasEncoded(key, id, config, samples.autoencoder, context);
+}
 
 function decodesWhatWasEncoded(
+  key: 'samples' | 'evaluate',
   id: string,
-  config: Parameters<StageCheck<'train'>>[0]['config'],
+  config: TrainConfig,
   decoder: string,
   context: CheckContext,
 ): void {
@@ -79,12 +89,39 @@ function decodesWhatWasEncoded(
   if (encoder === undefined || !encoding || !decoding) return;
   if (encoding.latentChannels === decoding.latentChannels) return;
   context.report(id, {
-    at: 'samples.autoencoder',
+    at: `${key}.autoencoder`,
     code: 'autoencoder-mismatch',
     message: `${code(decoder)} has ${code(`latentChannels: ${decoding.latentChannels}`)}, and ${code(encoder)}, which made the latents, has ${code(`latentChannels: ${encoding.latentChannels}`)}.`,
     remedy: `Decode with ${code(encoder)}.`,
   });
 }
+
+/** The figure that chooses the best average is computed. */
+const bestIsComputed: StageCheck<'train'> = ({ id, config: { evaluate } }, context) => {
+  if (evaluate?.best === undefined) return;
+  const { best, metrics } = evaluate;
+  const metric = best === 'precision' || best === 'recall' ? 'precisionRecall' : best;
+  if (metrics.includes(metric)) return;
+  context.report(id, {
+    at: 'evaluate.best',
+    code: 'missing-key',
+    message: `${code('best')} goes by a figure that is not computed: ${code(best)}.`,
+    remedy: `Add ${code(metric)} to ${code('metrics')}.`,
+    because: `stages.${id}.evaluate.metrics`,
+  });
+};
+
+/** Evaluations happen before the training is over. */
+const evaluationsHappen: StageCheck<'train'> = ({ id, config: { evaluate, steps } }, context) => {
+  if (evaluate === undefined || steps === undefined || evaluate.everySteps <= steps) return;
+  context.report(id, {
+    at: 'evaluate.everySteps',
+    code: 'no-effect',
+    message: `The training has ${steps} steps, and evaluates every ${evaluate.everySteps}: only at its end, where an ${code('evaluate')} stage serves.`,
+    remedy: `Use at most ${code(`everySteps: ${steps}`)}.`,
+    because: `stages.${id}.steps`,
+  });
+};
 
 /** A velocity's error is not weighed by what makes a score's or noise's error comparable to it. */
 const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) => {
@@ -204,4 +241,6 @@ export const trainingChecks: readonly StageCheck<'train'>[] = [
   startFits,
   assumedScaleHolds,
   trainingSamplesCanBeDrawn,
+  bestIsComputed,
+  evaluationsHappen,
 ];

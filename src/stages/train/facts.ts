@@ -52,7 +52,7 @@ function modelFacts(
   const bytes = expectedMemory(training);
   const coding = [
     ...(config.images === undefined ? [] : ['encode images']),
-    ...(config.samples === undefined ? [] : ['decode pictures of samples']),
+    ...(config.samples === undefined && config.evaluate === undefined ? [] : ['decode pictures of samples']),
   ].map((what) => `, and up to ${formatBytes(autoencoderBytes)} to ${what}`);
   const perClass = latents.classes === undefined ? `, and ${model.hiddenSize} a class` : '';
   return [
@@ -95,12 +95,13 @@ export function requireWholePatches({ latentSize, patchSize }: SiTConfig): void 
   });
 }
 
-/** @throws UserError `untrained-guidance` where pictures of samples would be guided by a model without a null class */
-export function requireGuidable({ samples }: TrainConfig, model: SiTConfig): void {
-  if (samples === undefined || samples.guidanceScale === 1 || model.labelDropout > 0) return;
+/** @throws UserError `untrained-guidance` where samples during training would be guided by a model without a null class */
+export function requireGuidable(config: TrainConfig, model: SiTConfig): void {
+  const key = (['samples', 'evaluate'] as const).find((key) => (config[key]?.guidanceScale ?? 1) !== 1);
+  if (key === undefined || model.labelDropout > 0) return;
   throw new UserError({
     code: 'untrained-guidance',
-    message: `Guidance compares a class with no class, and the images to train on have ${counted(model.classes, 'class', 'classes')}; \`guidanceScale\` of \`samples\` is ${samples.guidanceScale}.`,
+    message: `Guidance compares a class with no class, and the images to train on have ${counted(model.classes, 'class', 'classes')}; \`guidanceScale\` of \`${key}\` is ${config[key]!.guidanceScale}.`,
     remedy: 'Use `guidanceScale: 1`.',
   });
 }

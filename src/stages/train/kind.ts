@@ -11,6 +11,7 @@ export const stage: ShownKind<TrainConfig> = {
   codeVersion: 1,
   figures: [
     'loss',
+    'bestStep',
     'steps',
     'parameters',
     'samples',
@@ -18,7 +19,7 @@ export const stage: ShownKind<TrainConfig> = {
     'peakMemoryMegabytes',
     'idlePercent',
   ],
-  amounts: ['steps', 'parameters', 'samples'],
+  amounts: ['bestStep', 'steps', 'parameters', 'samples'],
   headlines: [{ name: 'loss', better: 'less' }],
   dependsOnPrecision: true,
   dependsOnEngine: true,
@@ -34,7 +35,10 @@ export const stage: ShownKind<TrainConfig> = {
   check: async (config, resolve, folder, runtime) => {
     const { requirePlannedGuidable, requirePlannedMemory } = await import('./facts.js');
     requirePlannedMemory(config, resolve, runtime);
-    if (config.samples !== undefined) requirePlannedGuidable(config, resolve);
+    if (config.samples !== undefined || config.evaluate !== undefined)
+      requirePlannedGuidable(config, resolve);
+    if (config.evaluate !== undefined)
+      await (await import('../../tensorflow/install/feature-network.js')).obtainNetwork();
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
   checks: [addressIsWhole, ...modelChecks, ...trainingChecks],

@@ -44,6 +44,7 @@ import { modelConfig } from './config.js';
 import { requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from './facts.js';
 import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
 import { openTrainingData } from './open-data.js';
+import { TrainingEvaluations } from './evaluations.js';
 import { SampleGrids } from './samples.js';
 import { carryFrom, findStart, otherScale, startFrom, type StartModel, startSummary } from './start.js';
 
@@ -105,6 +106,16 @@ class Training {
     ];
   }
 
+  /** Evaluations of the process that writes what belongs to the whole output. */
+  private get evaluations(): TrainingEvaluations | undefined {
+    const { config, context, data, model } = this;
+    const { evaluate } = config;
+    if (evaluate === undefined || !isFirstWorker(context)) return undefined;
+    const { classes, normalization } = data;
+    const options = { config, evaluate, model, classes, normalization };
+    return new TrainingEvaluations({ ...options, totalSteps: totalSteps(config, data.count) }, context);
+  }
+
   job(): TrainingJob {
     const { config, context, data, model, start } = this;
     const { normalization } = data;
@@ -143,6 +154,7 @@ class Training {
         ...(engineKind() === 'native' && { peak: () => matmulRate(context.runtime) }),
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
+      ...(this.evaluations && { evaluations: this.evaluations }),
       ...(samples &&
         isFirstWorker(context) && {
           pictures: new SampleGrids({ config, samples, model, normalization }, context),
@@ -156,6 +168,7 @@ class Training {
     const checkpoint = checkpointPath(checkpointFolder(context.directory), steps);
     const decays = [config.ema].flat();
     const path = (group: StateGroup) => relative(context.directory, groupPath(checkpoint, group));
+    const best = await this.evaluations?.best();
     await writeSavedModel(context.directory, {
       format: 'sit-1',
       config: model,
@@ -168,6 +181,7 @@ class Training {
         raw: path('weights'),
         ema: path('average'),
         ...Object.fromEntries(averageGroups(decays).map((group, i) => [`ema-${decays[i]!}`, path(group)])),
+        ...(best && { best: best.path }),
       },
     });
     const share = batchShare(config.globalBatch, context.workers);
@@ -178,6 +192,7 @@ class Training {
         steps,
         ...(this.start && { ...this.start.origin, start: startSummary(this.start, this.start.carry) }),
         parameters,
+        ...(best && { bestStep: best.step }),
         samples: steps * config.globalBatch,
         expectedMemoryMegabytes: toMegabytes(expectedMemory(this.need(share.size))),
       },

@@ -13,6 +13,9 @@ export const checkpointsName = 'checkpoints';
 /** The folder of pictures that are drawn during training. */
 export const picturesName = 'samples';
 
+/** The folder of the moving average that did best, by its step. */
+export const bestName = 'best';
+
 /** The folder of event files for TensorBoard, and the file with the id of the run at Weights & Biases. */
 export const tensorboardName = 'tensorboard';
 export const wandbName = 'wandb.json';

@@ -74,12 +74,24 @@ export class TrainingRecords {
     this.lastStep = step;
     await this.metrics.append({ step, ...figures });
     await this.speeds.append({ step, timeSeconds, ...speed });
+    await this.send({ step, timeSeconds, figures: { ...figures, ...speed } });
+  }
+
+  private async send(record: Parameters<RecordSink['log']>[0]): Promise<void> {
     for (const sink of this.sinks) {
-      await sink.log({ step, timeSeconds, figures: { ...figures, ...speed } }).catch((error: unknown) => {
+      await sink.log(record).catch((error: unknown) => {
         this.giveUp(sink, error);
       });
       this.tellPlace(sink);
     }
+  }
+
+  /** Records further figures of a step. */
+  async add(step: number, figures: Readonly<Record<string, number>>): Promise<void> {
+    const timeSeconds = Date.now() / 1000;
+    await this.metrics.append({ step, ...figures });
+    await this.speeds.append({ step, timeSeconds });
+    await this.send({ step, timeSeconds, figures });
   }
 
   /** Makes the logs durable for a checkpoint, and gives what `metrics.jsonl` is by then. */

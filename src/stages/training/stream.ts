@@ -17,6 +17,7 @@ import type { FileSeal } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortError, everyMs } from '../../base/streams.js';
 import { metricsName, type MetricsRecord, readMetrics } from '../../formats/metrics-log.js';
+import { figureFact } from '../../pages/figures.js';
 import { isProgress, type StageContext, type StageEvent, type StageProgress } from '../../runner/stage.js';
 import type { HostTensor } from '../../tensorflow/data-types.js';
 import { startEngine } from '../../tensorflow/index.js';
@@ -57,6 +58,23 @@ export interface TrainingJob {
   readonly records: RecordsOptions;
   readonly checkpoint: CheckpointSchedule;
   readonly pictures?: TrainingPictures;
+  readonly evaluations?: StepEvaluations;
+}
+
+/** Figures of the model at some steps, each a function of the trainer's state at its step. */
+export interface StepEvaluations {
+  isDue(step: number): boolean;
+  has(step: number): Promise<boolean>;
+  /** Removes what was kept of later steps. */
+  rewind(step: number): Promise<void>;
+  /**
+   * Figures of a step, and keeps what did best.
+   *
+   * @throws an AbortError when the stage is interrupted
+   */
+  evaluate(trainer: Trainer, step: number): Promise<Readonly<Record<string, number>>>;
+  /** Removes what is no longer needed once a step is saved. */
+  prune(step: number): Promise<void>;
 }
 
 /** Pictures that are drawn at some steps, each a function of the trainer's state at its step. */
@@ -134,6 +152,8 @@ class TrainingRun {
   private savedStep: number | undefined;
   /** True when the workers have agreed to stop after the last step. */
   private agreedToStop = false;
+  /** True when an evaluation was interrupted: the training is not at its end then, even after its last step. */
+  private lacksEvaluation = false;
 
   private constructor(
     readonly job: TrainingJob,
@@ -159,6 +179,7 @@ class TrainingRun {
       : undefined;
     notices.push(...(records?.takeNotices() ?? []));
     await job.pictures?.rewind(checkpoint?.step ?? 0);
+    await job.evaluations?.rewind(checkpoint?.step ?? 0);
     if (checkpoint === undefined) {
       await job.start(job.trainer);
       return new TrainingRun(job, context, 0, 0, 0, new Meter(), records);
@@ -176,7 +197,7 @@ class TrainingRun {
     const { step } = checkpoint;
     const run = new TrainingRun(job, context, step, updates, skippedInARow, new Meter(meter), records);
     run.savedStep = step;
-    notices.push(...(await run.draw()));
+    notices.push(...(await run.draw()), ...(await run.evaluate()));
     return run;
   }
 
@@ -208,7 +229,11 @@ class TrainingRun {
       await this.records?.log(this.step, { ...withQuartiles(means), learningRate }, machine);
       faultPoint('logged step');
     }
-    const notices = [...(this.records?.takeNotices() ?? []), ...(await this.draw())];
+    const notices = [
+      ...(this.records?.takeNotices() ?? []),
+      ...(await this.draw()),
+      ...(await this.evaluate()),
+    ];
     if (checkpoint.isDue(this.step)) await this.save();
     const progress: StageProgress = {
       type: 'progress',
@@ -233,10 +258,29 @@ class TrainingRun {
     }
   }
 
+  /** Evaluates the step, where that is due and not done. What is interrupted is done when the run goes on. */
+  private async evaluate(): Promise<StageEvent[]> {
+    const { evaluations, trainer } = this.job;
+    const { step } = this;
+    if (evaluations?.isDue(step) !== true || (await evaluations.has(step))) return [];
+    try {
+      const figures = await this.device.during(() => evaluations.evaluate(trainer, step));
+      await this.records?.add(step, figures);
+      const told = Object.entries(figures).map(([name, value]) => figureFact(name, value));
+      return [{ type: 'notice', level: 'info', message: `At step ${step}: ${told.join(', ')}.` }];
+    } catch (error) {
+      if (!this.context.signal.aborted) throw error;
+      this.lacksEvaluation = true;
+      return [];
+    }
+  }
+
   /** Saves where that has not been done; fails with an AbortError where steps are left. */
   async finish(): Promise<void> {
     if (this.savedStep !== this.step) await this.save();
-    if (this.step < this.job.schedule.totalSteps) throw abortError(this.context.signal);
+    await this.job.evaluations?.prune(this.step);
+    if (this.step < this.job.schedule.totalSteps || this.lacksEvaluation)
+      throw abortError(this.context.signal);
   }
 
   /** Lets services have what is left of the records; tells what became of them. */
@@ -275,6 +319,7 @@ class TrainingRun {
     const { step, context } = this;
     await saveCheckpoint(this.folder, this.job.trainer, { step, extra, made: madeFrom(context) });
     await pruneCheckpoints(this.folder, this.job.checkpoint);
+    await this.job.evaluations?.prune(step);
   }
 
   private countSkipped(loss: number): void {
@@ -292,8 +337,10 @@ class TrainingRun {
 /** Mean of the loss over the last tenth of the steps, or over the last record where that is longer. */
 export function lossAtTheEnd(records: readonly MetricsRecord[], steps: number): number | undefined {
   let [sum, taken] = [0, 0];
-  for (const [i, { step, loss }] of [...records.entries()].reverse()) {
-    const before = records[i - 1]?.step ?? 0;
+  // Evaluations have steps of their own.
+  const logged = records.filter((record) => 'learningRate' in record || 'loss' in record);
+  for (const [i, { step, loss }] of [...logged.entries()].reverse()) {
+    const before = logged[i - 1]?.step ?? 0;
     if (taken > 0 && before < 0.9 * steps) break;
     if (loss === undefined) continue;
     sum += loss * (step - before);

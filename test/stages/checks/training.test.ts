@@ -24,6 +24,11 @@ it('an average that the training does not keep', async () => {
   const averages = 'ema: [0.999, 0.9]';
   for (const weights of ['raw', 'ema', 'ema-0.999', 'ema-0.9'])
     expect(await messages(withTrain(averages, sample(weights))), weights).toBe('');
+  const evaluate = 'evaluate: { everySteps: 1, autoencoder: autoencoder, reference: images, best: recall }';
+  expect(await messages(withTrain(evaluate, sample('best')))).toBe('');
+  expect(await messages(withTrain(averages, sample('best')))).toContain(
+    'Use one of `raw`, `ema`, `ema-0.999`, `ema-0.9`, or set `evaluate.best` there.',
+  );
   const found = await messages(withTrain(averages, sample('ema-0.99')));
   expect(found).toContain('error average-not-kept: `train` keeps no average `ema-0.99`.');
   expect(found).toContain(
@@ -31,4 +36,20 @@ it('an average that the training does not keep', async () => {
   );
   expect(await messages(withTrain(averages, sample('average')))).toContain('weights');
   expect(await messages(withTrain('ema: [0.9, 0.9]'))).not.toBe('');
+});
+
+it('evaluates within its steps, by figures that it computes, what it can draw', async () => {
+  const train = (keys: string) =>
+    withTrain(`evaluate: { autoencoder: autoencoder, reference: images, ${keys} }`);
+  expect(await messages(train('everySteps: 5, best: precision, metrics: [precisionRecall]'))).toBe('');
+  expect(await messages(train('everySteps: 5, best: recall, metrics: [kernelDistance]'))).toContain(
+    'error missing-key: `best` goes by a figure that is not computed: `recall`.',
+  );
+  expect(await messages(train('everySteps: 10000000'))).toContain('error no-effect: The training has');
+  expect(
+    await messages(train('everySteps: 5, guidanceScale: 2').replace('model: {', 'model: { labelDropout: 0,')),
+  ).toContain('error untrained-guidance');
+  expect(await messages(train('everySteps: 5').replace('reference: images', 'reference: latents'))).toContain(
+    'wrong-stage-kind',
+  );
 });

@@ -7,6 +7,7 @@ import { lastValueFrom, tap, toArray } from 'rxjs';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
+import { readMetrics } from '../../../src/formats/metrics-log.js';
 import { resizeTable } from '../../../src/models/sit/carry.js';
 import type { StageContext, StageEvent, StageOutput } from '../../../src/runner/stage.js';
 import { stageRegistry } from '../../../src/stages/registry.js';
@@ -164,6 +165,53 @@ describe('training on images that are encoded on the way', () => {
     const { width } = await sharp(join(folder, 'train', 'samples', 'step-000000003.png')).metadata();
     expect(width).toBe(2 * 42 + 2);
   }, 120_000);
+});
+
+describe('figures during training', () => {
+  const train = `{ uses: train, images: images, autoencoder: autoencoder, steps: 7, globalBatch: 2, learningRate: 0.05,
+    ema: 0.5, model: MODEL, logEverySteps: 2, checkpoint: { everySteps: 3, keepLast: 1 },
+    evaluate: { everySteps: 3, reference: images, autoencoder: autoencoder, count: 5, steps: 2, best: frechetDistance } }`;
+  const log = async (name: string) => readFile(join(folder, name, 'metrics.jsonl'), 'utf8');
+
+  it('are the same after interruptions, and so is the average that did best', async () => {
+    const events = await run('train', train, 'evaluated');
+    const whole = await log('evaluated');
+    const records = await readMetrics(join(folder, 'evaluated', 'metrics.jsonl'));
+    expect(records.map(({ step }) => step)).toEqual([2, 3, 4, 6, 7]);
+    const figures = ['frechetDistance', 'kernelDistance', 'kernelDistanceError', 'precision', 'recall'];
+    for (const record of records.filter(({ step }) => [3, 6, 7].includes(step)))
+      expect(Object.keys(record)).toEqual(expect.arrayContaining([...figures, 'classAgreement']));
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        message: expect.stringMatching(/^At step 3: Fréchet distance [\d.]+, kernel distance/) as string,
+      }),
+    );
+    // Before and after the first checkpoint; at the step before the last.
+    for (const [name, ends] of [
+      ['twice', [2, 5]],
+      ['late', [6]],
+    ] as const) {
+      for (const end of ends) await expect(run('train', train, name, end)).rejects.toThrow(/abort/i);
+      await run('train', train, name);
+      expect(await log(name)).toBe(whole);
+      expect(await digests(name)).toEqual(await digests('evaluated'));
+    }
+    const distances = records.flatMap(({ step, frechetDistance }) =>
+      frechetDistance === undefined ? [] : [[step, frechetDistance] as const],
+    );
+    const [best] = distances.toSorted(([, a], [, b]) => a - b)[0]!;
+    expect(await readdir(join(folder, 'evaluated', 'best'))).toEqual([`step-00000000${best}`]);
+    const saved = await readSavedModel(join(folder, 'evaluated'));
+    expect(saved.weights.best).toBe(`best/step-00000000${best}/average.safetensors`);
+    expect(events).toContainEqual(
+      expect.objectContaining({ values: expect.objectContaining({ bestStep: best }) as unknown }),
+    );
+    // They are functions of the weights: the last step's are those of its average.
+    if (best === 7)
+      expect(await readFile(join(folder, 'evaluated', saved.weights.best!))).toEqual(
+        await readFile(join(folder, 'evaluated', saved.weights.ema)),
+      );
+  }, 300_000);
 });
 
 describe('training that starts from another model', () => {
