@@ -67,7 +67,9 @@ it('comes to the loss of the last tenth of its steps, weighted by the steps that
     { step: 50, loss: 9 },
     { step: 90, loss: 5 },
     { step: 96, loss: 2 },
-    { step: 98 },
+    // An evaluation between two records, and a record of steps that were all skipped.
+    { step: 97, kernelDistance: 1 },
+    { step: 98, learningRate: 1 },
     { step: 100, loss: 4 },
   ];
   expect(lossAtTheEnd(records, 100)).toBeCloseTo((6 * 2 + 2 * 4) / 8);
