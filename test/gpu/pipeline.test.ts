@@ -62,7 +62,7 @@ describe('a whole pipeline', () => {
     const precise = set('runtime.precision=bfloat16');
     const two = { FAKE_GPU_COUNT: '2' };
     const run = await pipeline(
-      ['run', 'tiny.yaml', ...set('runtime.device=gpu', 'runtime.workers=2'), ...precise, '--profile', '3'],
+      ['run', 'tiny.yaml', ...set('runtime.device=gpu', 'runtime.workers=2'), ...precise],
       { ...two, FAKE_GPU_LOG: join(logs, 'run') },
     );
     expect(run.exitCode, run.stdout + run.stderr).toBe(0);
@@ -76,17 +76,6 @@ describe('a whole pipeline', () => {
     );
     // The stages that compute: autoencoder, latents, train, sample.
     expect(computedOn).toEqual(new Array(4).fill('NVIDIA H200 (fake)'));
-
-    const { traceEvents } = JSON.parse(readFileSync(join(runs, 'profiles', 'train.trace.json'), 'utf8')) as {
-      readonly traceEvents: readonly TraceEvent[];
-    };
-    const devices = new Map(
-      traceEvents.flatMap(({ ph, pid, args }) => (ph === 'M' ? [[pid, args.name!]] : [])),
-    );
-    const operations = traceEvents.filter(({ ph }) => ph === 'X');
-    expect(operations.length).toBeGreaterThan(0);
-    const onProcessor = operations.filter(({ pid }) => !devices.get(pid)!.includes('GPU'));
-    expect(new Set(onProcessor.map(({ name }) => name))).toEqual(new Set(['NoOp']));
 
     const reducing = logsIn(logs).filter(({ lines }) => lines.some((line) => line.includes('ncclAllReduce')));
     // Workers of the autoencoder, then of the training.
@@ -104,13 +93,6 @@ describe('a whole pipeline', () => {
     expect(new Set(logsIn(own).map(({ visible }) => visible))).toEqual(new Set(['0', '1']));
   }, 1_800_000);
 });
-
-interface TraceEvent {
-  readonly ph: 'M' | 'X';
-  readonly pid: number;
-  readonly name: string;
-  readonly args: { readonly name?: string };
-}
 
 /** The record of the latest run below `runs`. */
 const runIn = (runs: string) =>
