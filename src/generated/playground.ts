@@ -29,7 +29,7 @@ export interface PlaygroundConfig {
    */
   autoencoder: string;
   /**
-   * Weights to sample with: the moving average (`ema`), the last weights (`raw`), or the average of another decay that the training keeps, such as `ema-0.999`.
+   * Weights to sample with: the moving average (`ema`), the last weights (`raw`), the average of another decay that the training keeps, such as `ema-0.999`, or the average that did best during training (`best`), if `evaluate.best` of the `train` stage keeps it.
    */
   weights: string;
   sampler: SamplerConfig;
@@ -69,6 +69,10 @@ export interface SamplerConfig {
    * Points of the time grid. `dopri5` chooses steps between them by its tolerances. Unit: steps.
    */
   steps: number;
+  /**
+   * Factor by which the time grid is shifted towards the noise, as `timestepShift` shifts training times: more than 1 takes shorter steps where there is much noise. Distances of `phases` are then those of a unit of time.
+   */
+  timeShift: number;
   /**
    * Order of `adamsBashforth`: steps that it uses, the current one included.
    */
