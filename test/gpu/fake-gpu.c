@@ -44,6 +44,8 @@ static int setting(const char *name, int otherwise) {
 }
 
 static size_t total(void) { return (size_t)setting("FAKE_GPU_GB", 139) << 30; }
+/* What others hold of it: FAKE_GPU_TAKEN_MB. */
+static size_t taken(void) { return (size_t)setting("FAKE_GPU_TAKEN_MB", 0) << 20; }
 
 static int visible_devices(void) {
   int there = setting("FAKE_GPU_COUNT", 1), count = 0;
@@ -160,7 +162,7 @@ static size_t used;
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 
 void *fake_take(size_t bytes, int on_host) {
-  if (!on_host && used + bytes > total()) return 0;
+  if (!on_host && used + bytes + taken() > total()) return 0;
   void *p = mmap(0, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return 0;
   block *new = malloc(sizeof *new);
@@ -198,7 +200,7 @@ static int find(const void *p, block *found) {
 }
 
 int fake_is_host(const void *p) { block found; return find(p, &found) ? found.on_host : -1; }
-size_t fake_memory(int whole) { return whole ? total() : total() - used; }
+size_t fake_memory(int whole) { return whole ? total() : total() - used - taken(); }
 
 static int give_pointer(void **p, size_t bytes, int on_host) { return (*p = fake_take(bytes, on_host)) ? success : out_of_memory; }
 int cuMemAlloc_v2(void **p, size_t bytes) { return give_pointer(p, bytes, 0); }

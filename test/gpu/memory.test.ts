@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { main } from '../support/tiny-pipeline.js';
+import { main, startPipeline, tinyPipeline, untilCheckpoint } from '../support/tiny-pipeline.js';
 import { buildFakeGpu, type FakeGpu, startOn, whyNotBuilt } from './fake-gpu.js';
 
 const reason = whyNotBuilt();
@@ -63,3 +63,69 @@ describe('plan', () => {
     expect([hidden.exitCode, hidden.stdout]).toEqual([0, expect.not.stringContaining('GPU memory')]);
   });
 });
+
+describe('a training', () => {
+  test('that runs out of memory ends in one error, and goes on from its last checkpoint later', async () => {
+    const tiny = await tinyPipeline();
+    const runs = join(tiny, 'runs');
+    const run = (settings: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+      startPipeline(tiny, ['run', 'tiny.yaml', ...settings], 'runs', {
+        LD_LIBRARY_PATH: fake.driver,
+        PIPELINE_TENSORFLOW: fake.tensorflow,
+        ...env,
+      });
+    try {
+      // Convolutions are beyond the fake GPU.
+      const encoded = await run(['--until', 'latents'], { PIPELINE_DEVICE: 'cpu' });
+      expect(encoded.exitCode, encoded.stderr).toBe(0);
+      const settings = ['device=gpu', 'xla=false'].map((setting) => `runtime.${setting}`);
+      const training = [
+        '--until',
+        'train',
+        ...[...settings, 'stages.train.steps=1000000', 'stages.train.model.hiddenSize=256'].flatMap(
+          (each) => ['--set', each],
+        ),
+      ];
+
+      const first = run(training);
+      await untilCheckpoint(runs);
+      first.kill('SIGINT');
+      expect((await first).exitCode).toBe(130);
+
+      const before = checkpoints(runs);
+      expect(before.size).toBeGreaterThan(0);
+      // Others hold all but a few megabytes: what is expected to fit does not.
+      const { exitCode, stderr, stdout } = await run(training, {
+        FAKE_GPU_GB: '4',
+        FAKE_GPU_TAKEN_MB: '3855',
+      });
+      expect(exitCode, stdout + stderr).toBe(1);
+      expect(stderr + stdout).toMatch(
+        /Stage train failed: Not enough memory.*: TensorFlow could not allocate/,
+      );
+      expect(stderr + stdout).not.toMatch(/^ +at /m);
+      expect(checkpoints(runs)).toEqual(before);
+
+      const third = run(training);
+      const reached = newestStep(before);
+      await expect.poll(() => newestStep(checkpoints(runs)), { timeout: 120_000 }).toBeGreaterThan(reached);
+      third.kill('SIGINT');
+      expect((await third).exitCode).toBe(130);
+    } finally {
+      rmSync(tiny, { recursive: true });
+    }
+  }, 900_000);
+});
+
+/** Files of a training's checkpoints with what they hold, by their paths. */
+function checkpoints(runs: string): ReadonlyMap<string, string> {
+  const train = join(runs, 'store', 'train');
+  const paths = readdirSync(train, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /checkpoints\/step-\d+/.test(entry.parentPath))
+    .map(({ parentPath, name }) => join(parentPath, name));
+  return new Map(paths.map((path) => [path, readFileSync(path, 'latin1')]));
+}
+
+function newestStep(files: ReadonlyMap<string, string>): number {
+  return Math.max(...[...files.keys()].map((path) => Number(/step-(\d+)/.exec(path)![1])));
+}

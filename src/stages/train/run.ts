@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import { concat, defer, EMPTY, finalize, from, mergeMap, type Observable } from 'rxjs';
+import { UserError } from '../../base/errors.js';
 import type { TrainConfig } from '../../generated/index.js';
 import type { Carry } from '../../models/sit/carry.js';
 import { gridOf, type SiTConfig } from '../../models/sit/config.js';
@@ -7,9 +8,10 @@ import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { sitParameters } from '../../models/sit/parameters.js';
 import { openSitSession, sit } from '../../models/sit/sit.js';
 import { initialValues } from '../../nn/parameters.js';
-import type { StageContext, StageEvent } from '../../runner/stage.js';
+import type { RuntimeConfig, StageContext, StageEvent } from '../../runner/stage.js';
 import {
   engineKind,
+  forgetPeakGpuMemory,
   matmulRate,
   type ProgramSession,
   sizeOf,
@@ -151,7 +153,7 @@ class Training {
         config: config.records,
         samples: config.globalBatch,
         operations: share.size * trainingOperations(sitCost(model)),
-        ...(engineKind() === 'native' && { peak: () => matmulRate(context.runtime) }),
+        ...(engineKind() === 'native' && { peak: () => bareRate(context.runtime) }),
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
       ...(this.evaluations && { evaluations: this.evaluations }),
@@ -209,6 +211,18 @@ class Training {
   async close(): Promise<void> {
     await this.session.close();
     await this.data.close();
+  }
+}
+
+/** The rate of bare products; undefined where there is no room for them beside the training, whose peak of memory they are no part of. */
+async function bareRate(runtime: RuntimeConfig): Promise<number | undefined> {
+  try {
+    return await matmulRate(runtime);
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'out-of-memory') return undefined;
+    throw error;
+  } finally {
+    forgetPeakGpuMemory();
   }
 }
 

@@ -10,7 +10,7 @@ import { type RecordSink, TensorboardSink, WandbSink } from './sinks.js';
 export interface RecordsOptions extends StepCost {
   readonly config: RecordsConfig;
   /** Floating-point operations a second of bare matrix products here, where they can be told. */
-  readonly peak?: (() => Promise<number>) | undefined;
+  readonly peak?: (() => Promise<number | undefined>) | undefined;
 }
 
 /**
