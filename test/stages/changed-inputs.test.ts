@@ -251,6 +251,7 @@ const oneOfEachKind = [
   'again',
   'sample',
   'calibrate-phased',
+  'played',
   'scored',
   'report',
 ];

@@ -28,6 +28,10 @@ export const stages = `
   scoredByDrawn: { uses: evaluate, samples: sample, reference: drawn, metrics: [latentFrechetDistance], autoencoder: autoencoder }
   scoredByLatents: { uses: evaluate, samples: sample, reference: latents, metrics: [latentFrechetDistance], autoencoder: autoencoder }
   scoredByForeign: { uses: evaluate, samples: sample, reference: foreign, metrics: [latentFrechetDistance], autoencoder: autoencoder }
+  imagesScored: { uses: evaluate, samples: images, reference: sample, metrics: [latentFrechetDistance], autoencoder: autoencoder }
+  played: { uses: playground, model: train, guidance: { scale: 2, model: taken }, autoencoder: autoencoder, sampler: { steps: 4 } }
+  playedTaken: { uses: playground, model: taken, guidance: { scale: 2, model: train }, autoencoder: autoencoder, sampler: { steps: 4 } }
+  playedPhases: { uses: playground, phases: [{ model: taken, switchRatio: 0.9 }, { model: train }], autoencoder: autoencoder, sampler: { steps: 4 }, firstSteps: 1 }
   compared: { uses: evaluate, samplesFile: given.npz, referenceFile: reference.npz, metrics: [latentFrechetDistance], autoencoder: autoencoder }
   boxed: { uses: images, path: boxed.zip, size: 16, smallImages: upscale }
   boxedLatents: { uses: encode, images: boxed, autoencoder: autoencoder }
@@ -87,6 +91,10 @@ export const read: Readonly<Record<string, readonly string[]>> = {
   scoredByDrawn: [...drawnFiles('sample'), ...drawnFiles('drawn'), ...coderFiles],
   scoredByLatents: [...drawnFiles('sample'), ...latentFiles, ...coderFiles],
   scoredByForeign: [...drawnFiles('sample'), ...foreignFiles, ...coderFiles],
+  imagesScored: [...imageFiles, ...drawnFiles('sample'), ...coderFiles],
+  played: [...modelFiles, ...takenModelFiles, ...coderFiles],
+  playedTaken: [...modelFiles, ...takenModelFiles, ...coderFiles],
+  playedPhases: [...modelFiles, ...takenModelFiles, ...coderFiles],
   compared: ['given.npz', 'reference.npz', ...coderFiles],
   boxed: ['boxed.zip'],
   boxedLatents: ['boxed/index.jsonl', 'boxed/set.json', 'boxed.zip', ...coderFiles],
