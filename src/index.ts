@@ -20,7 +20,7 @@ export { decodeImage } from './data/images/decode.js';
 export { imageGrid, writePng } from './data/images/png.js';
 
 export { type SiTConfig, gridOf } from './models/sit/config.js';
-export { sitParameters } from './models/sit/parameters.js';
+export { sitParameters } from './models/sit/config.js';
 export { type ThroughBlocks, sit } from './models/sit/sit.js';
 export type { Parameter } from './nn/parameter.js';
 export { initialValues } from './nn/parameters.js';

@@ -1,12 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { formatDiagnostics } from '../runner/diagnostics.js';
+import { loadPipeline } from '../runner/load.js';
 import { type Lock, lockPath, readLock } from '../runner/lock/lock-file.js';
 import type { Pipeline } from '../runner/pipeline.js';
 import type { Elsewhere } from '../runner/plan/memory.js';
 import { makePlan, type PlannedStage } from '../runner/plan/plan.js';
-import { findRun, listRuns } from '../runner/runs/find-runs.js';
 import { findRunsRoot } from '../runner/runs-root.js';
+import { findRun, listRuns } from '../runner/runs/find-runs.js';
 import { readAnyManifest } from '../runner/store/manifest.js';
 import { type PlannedTrial, planSweep } from '../runner/sweep/plan-sweep.js';
 import { trialsOf } from '../runner/sweep/trial.js';
@@ -174,4 +176,39 @@ export async function allOutputs(runsRoot: string): Promise<readonly NamedOutput
       found.push({ kind, fingerprint });
     }
   return found;
+}
+
+/**
+ * The folder of the output that `FILE.yaml#STAGE` names; any other text is returned as it is.
+ *
+ * @throws UserError `no-such-stage`, `invalid-pipeline`, or `stage-not-run`
+ */
+export async function findOutput(
+  name: string,
+  runs: string | undefined,
+  services: Services,
+): Promise<string> {
+  const [, file, stage] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
+  if (file === undefined || stage === undefined) return name;
+  const registry = await services.loadRegistry();
+  const loaded = await loadPipeline(file, { rules: registry.rules });
+  if (!loaded.ok)
+    throw new UserError({
+      code: 'invalid-pipeline',
+      usage: true,
+      message: `${file} is not valid:\n${formatDiagnostics(loaded.diagnostics)}`,
+    });
+  const { stages } = await makePlan({
+    pipeline: loaded.pipeline,
+    registry,
+    runsRoot: findRunsRoot(loaded.pipeline.file, runs, services.env),
+    until: stage,
+  });
+  const planned = stages.find(({ stage: { id } }) => id === stage)!;
+  if (planned.output !== undefined && planned.awaits.length === 0) return planned.place.directory;
+  throw new UserError({
+    code: 'stage-not-run',
+    message: `${stage} of ${file} has no output as the file is now.`,
+    remedy: `Run: pipeline run ${file} --until ${stage}`,
+  });
 }

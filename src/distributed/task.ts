@@ -4,13 +4,8 @@ import { runHere } from '../runner/run/expected-reads.js';
 import { describeFailure } from '../runner/run/run-stage.js';
 import { inputOf } from '../runner/run/stage-context.js';
 import type { StageContext, StageRegistry, StageWork, StageWorkers } from '../runner/stage.js';
-import {
-  aliveEveryMs,
-  type FromWorker,
-  type ToWorker,
-  type WorkerFailure,
-  type WorkerTask,
-} from './worker.js';
+import { aliveEveryMs } from './worker.js';
+import type { FromWorker, ToWorker, WorkerFailure, WorkerTask } from './worker.js';
 
 /** A worker's share of a stage, as plain data. */
 export function taskOf(

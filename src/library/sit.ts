@@ -1,7 +1,6 @@
 import { closedError, UserError } from '../base/errors.js';
 import { makeFolder } from '../base/files.js';
-import { mediatorsPerBlock, type SiTConfig } from '../models/sit/config.js';
-import { sitParameters } from '../models/sit/parameters.js';
+import { mediatorsPerBlock, type SiTConfig, sitParameters } from '../models/sit/config.js';
 import { openSitSession, sit } from '../models/sit/sit.js';
 import type { Parameter } from '../nn/parameter.js';
 import { initialize } from '../nn/parameters.js';

@@ -1,10 +1,5 @@
-import {
-  type Graph,
-  type HostTensor,
-  type Output,
-  type RuntimeOptions,
-  Session,
-} from '../tensorflow/index.js';
+import { Session } from '../tensorflow/index.js';
+import type { Graph, HostTensor, Output, RuntimeOptions } from '../tensorflow/index.js';
 
 /**
  * Computes in float64 in a session of the CPU, off the event loop. Hosts hold no float64: it crosses as pairs of int32.

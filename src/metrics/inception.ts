@@ -1,13 +1,6 @@
 import { UserError } from '../base/errors.js';
-import {
-  float32,
-  floats,
-  type HostTensor,
-  type Output,
-  type RuntimeOptions,
-  Session,
-  TensorFlowError,
-} from '../tensorflow/index.js';
+import { float32, floats, Session, TensorFlowError } from '../tensorflow/index.js';
+import type { HostTensor, Output, RuntimeOptions } from '../tensorflow/index.js';
 import { type Rows, rowsOf } from './linear-algebra.js';
 
 /** Channels of the spatial features that count: 17 × 17 × 7 numbers are about as many as the pooled ones. */

@@ -1,14 +1,6 @@
 import { shuffledOrder } from '../data/sample-order.js';
-import {
-  compile,
-  type Compiled,
-  float32,
-  floats,
-  type HostTensor,
-  type RuntimeOptions,
-  type Tensor2D,
-  tf,
-} from '../tensorflow/index.js';
+import { compile, float32, floats, tf } from '../tensorflow/index.js';
+import type { Compiled, HostTensor, RuntimeOptions, Tensor2D } from '../tensorflow/index.js';
 import type { StoredRows } from './manifold.js';
 
 export interface KernelDistance {

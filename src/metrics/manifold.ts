@@ -1,13 +1,5 @@
-import {
-  compile,
-  type Compiled,
-  float32,
-  floats,
-  type RuntimeOptions,
-  type Tensor1D,
-  type Tensor2D,
-  tf,
-} from '../tensorflow/index.js';
+import { compile, float32, floats, tf } from '../tensorflow/index.js';
+import type { Compiled, RuntimeOptions, Tensor1D, Tensor2D } from '../tensorflow/index.js';
 import type { Rows } from './linear-algebra.js';
 
 /** Rows of numbers that are read in portions: too many to be held at once. */

@@ -1,12 +1,5 @@
-import {
-  DataTypeCode,
-  engineKind,
-  float32,
-  int32,
-  type Output,
-  type RuntimeOptions,
-  type Session,
-} from '../tensorflow/index.js';
+import { DataTypeCode, engineKind, float32, int32 } from '../tensorflow/index.js';
+import type { Output, RuntimeOptions, Session } from '../tensorflow/index.js';
 import { asFloat64, asPairs, inFloat64 } from './float64.js';
 import type { Rows, SquareMatrix } from './linear-algebra.js';
 import type { StoredRows } from './manifold.js';

@@ -1,7 +1,8 @@
+import { join } from 'node:path';
+import { capitalized } from '../base/format.js';
 import type { StageKind } from '../runner/stage.js';
 import { curvesSection } from './curves-section.js';
-import type { ReportedStage, Section } from './html.js';
-import { pictureSection } from './picture-section.js';
+import { hasFile, type Html, html, inlinePicture, type ReportedStage, type Section } from './html.js';
 
 /** A kind of stage with what pages show of its stages. A kind that declares nothing shows the picture that its summary names. */
 export interface ShownKind<Config> extends StageKind<Config> {
@@ -46,4 +47,28 @@ export async function sectionsOf(stage: ReportedStage, pages: KindPages): Promis
     }),
   );
   return sections.filter((section) => section !== undefined);
+}
+
+const mostPixels = 2400;
+
+/** The picture that a stage's summary names, whatever its kind. */
+async function pictureSection(stage: ReportedStage): Promise<Section | undefined> {
+  const { picture: file } = stage.summary;
+  if (typeof file !== 'string' || !file.endsWith('.png')) return undefined;
+  const picture = await scrollingPicture(stage, file, `Picture made by the stage ${stage.stage}`);
+  if (picture === undefined) return undefined;
+  return { id: `picture-${stage.stage}`, title: capitalized(stage.kind), stage: stage.stage, body: picture };
+}
+
+/** A picture that keeps its size where it is wider than the page: it is then scrolled in its own frame. */
+export async function scrollingPicture(
+  stage: ReportedStage,
+  file: string,
+  alt: string,
+): Promise<Html | undefined> {
+  if (!(await hasFile(stage, file))) return undefined;
+  const { width, height, source } = await inlinePicture(join(stage.directory, file), mostPixels);
+  return html`<div class="frame" role="group" aria-label="${alt}" tabindex="0">
+    <img src="${source}" width="${width}" height="${height}" alt="${alt}" />
+  </div>`;
 }

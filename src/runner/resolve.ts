@@ -4,13 +4,8 @@ import { code, listed, oneOf, type Problem, suggestion } from './diagnostics.js'
 import { explain, mixedForms } from './explain/explain.js';
 import { pathOf } from './explain/values.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
-import {
-  keysWithoutEffect,
-  oncePerValue,
-  withDefaults,
-  type WrittenReference,
-  writtenReferences,
-} from './schema/defaults.js';
+import { keysWithoutEffect, oncePerValue, withDefaults, writtenReferences } from './schema/defaults.js';
+import type { WrittenReference } from './schema/defaults.js';
 import { type Schema, type SchemaError, stageKinds } from './schema/schema.js';
 import { locate } from './yaml/text.js';
 import { plain, spanAt, type Tree, treeOf } from './yaml/tree.js';

@@ -2,8 +2,7 @@ import { relative } from 'node:path';
 import { Document, isMap, isScalar, isSeq, type Node } from 'yaml';
 import type { ValueSource } from './load.js';
 import type { Origin, Pipeline } from './pipeline.js';
-import { applicable, memberSchema } from './schema/alternatives.js';
-import type { Schema } from './schema/schema.js';
+import { applicable, memberSchema, type Schema } from './schema/schema.js';
 import { isOption } from './yaml/text.js';
 
 /** A pipeline as a file would have it that leaves nothing out: no `extends`, every default and environment variable filled in. */

@@ -1,19 +1,16 @@
 import type { SiTConfig } from '../models/sit/config.js';
 import { sit, type ThroughBlocks } from '../models/sit/sit.js';
-import {
-  compile,
-  type Compiled,
-  type HostRecord,
-  type HostTensors,
-  mapValues,
-  type ProgramSession,
-  type ProgramVariable,
-  resized,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  type Tensors,
-  tf,
+import { compile, mapValues, resized, tf } from '../tensorflow/index.js';
+import type {
+  Compiled,
+  HostRecord,
+  HostTensors,
+  ProgramSession,
+  ProgramVariable,
+  Tensor,
+  Tensor1D,
+  Tensor4D,
+  Tensors,
 } from '../tensorflow/index.js';
 import type { TransportChoice, VectorField } from '../transport/index.js';
 import type { BatchSizes } from './batch-sizes.js';

@@ -1,8 +1,7 @@
 import { UserError } from '../base/errors.js';
 import { keepOpen, nativeInterface } from '../base/native-interface.js';
 import type { Device } from './install/device-choice.js';
-import { libraryMissing } from './install/library-missing.js';
-import { type LibraryLocation, locateLibrary } from './install/locate.js';
+import { type LibraryLocation, libraryMissing, locateLibrary } from './install/locate.js';
 import { pinnedRelease } from './install/pinned-release.js';
 import { setupCommand } from './install/platform.js';
 import { requireAddressSpace } from './out-of-memory.js';

@@ -5,16 +5,8 @@ import { engineKind, type ProgramSession, type ProgramVariable } from './engine.
 import type { RuntimeOptions } from './runtime-options.js';
 import { Session } from './session.js';
 import { checkInputs, checkNamed, signatureOf, type Static } from './signature.js';
-import {
-  type HostRecord,
-  type HostTensors,
-  mapValues,
-  type Program,
-  type Tensors,
-  type Trace,
-  trace,
-  type Variables,
-} from './trace.js';
+import { mapValues, trace } from './trace.js';
+import type { HostRecord, HostTensors, Program, Tensors, Trace, Variables } from './trace.js';
 
 export interface CompileOptions {
   /** Session to run in; the caller closes it. Without one the program has sessions of its own, closed by `close`. */

@@ -10,15 +10,8 @@ import {
   readStrings,
   shapeOf,
 } from './native-memory.js';
-import {
-  AttributeKind,
-  firstRecordedId,
-  type OpAttribute,
-  type OpBinding,
-  refuseRecorded,
-  type TensorMetadata,
-  type TensorValues,
-} from './op-binding.js';
+import { AttributeKind, firstRecordedId, refuseRecorded } from './op-binding.js';
+import type { OpAttribute, OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
 
 /** A tensor's data type number, shape and bytes. */
 export interface EagerValue {

@@ -2,8 +2,7 @@ import { createRequire } from 'node:module';
 import { UserError } from '../base/errors.js';
 import { asksForGpu, type Gpu, type GpuFacts, gpuFacts, type GpuProblem, gpusHiddenBy } from './gpus.js';
 import { chooseDevice } from './install/device-choice.js';
-import { libraryMissing } from './install/library-missing.js';
-import { damagedBuild, type LibraryLocation, locateLibrary } from './install/locate.js';
+import { damagedBuild, type LibraryLocation, libraryMissing, locateLibrary } from './install/locate.js';
 import { pinnedRelease } from './install/pinned-release.js';
 import {
   checkMachine,

@@ -2,16 +2,8 @@ import { UserError } from '../base/errors.js';
 import { cApi } from './c-api.js';
 import { type HostTensor, int32 } from './data-types.js';
 import { EagerSession, EagerStore, type EagerVariable } from './eager-session.js';
-import {
-  checkEngine,
-  chooseEngine,
-  computesOn,
-  type EngineChoice,
-  type EngineKind,
-  type EngineOutlook,
-  gpuObstacles,
-  gpuWarnings,
-} from './engine-choice.js';
+import { checkEngine, chooseEngine, computesOn, gpuObstacles, gpuWarnings } from './engine-choice.js';
+import type { EngineChoice, EngineKind, EngineOutlook } from './engine-choice.js';
 import { startWasm } from './fallback/wasm.js';
 import type { Gpu, GpuProblem } from './gpus.js';
 import type { Output } from './graph.js';

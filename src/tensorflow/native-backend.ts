@@ -9,15 +9,8 @@ import { configureXla, type GpuFacts, gpuFacts, gpusHiddenBy, openCudaLibraries 
 import { hasAvx512 } from './install/platform.js';
 import { replaceKernels } from './kernels.js';
 import { keepingLog, quietFromNowOn, reasonsIn, withoutLog } from './native-log.js';
-import {
-  AttributeKind,
-  firstRecordedId,
-  type OpAttribute,
-  type OpBinding,
-  refuseRecorded,
-  type TensorMetadata,
-  type TensorValues,
-} from './op-binding.js';
+import { AttributeKind, firstRecordedId, refuseRecorded } from './op-binding.js';
+import type { OpAttribute, OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
 import { refuseRandomValues, untraceable, usedDisposed } from './random-guard.js';
 import { configProto } from './protobuf.js';
 import { checkRuntimeOptions, asTheyAre, type Place, type RuntimeOptions } from './runtime-options.js';

@@ -5,14 +5,8 @@ import { addFusedCall, type FusedArgument, type FusedFunction } from './graph-fu
 import type { Attribute, Graph, Output } from './graph.js';
 import { MixedPrecision } from './mixed-precision.js';
 import type { NativeBackend } from './native-backend.js';
-import {
-  AttributeKind,
-  firstRecordedId,
-  type OpAttribute,
-  type OpBinding,
-  type TensorMetadata,
-  type TensorValues,
-} from './op-binding.js';
+import { AttributeKind, firstRecordedId } from './op-binding.js';
+import type { OpAttribute, OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
 import { refuseStatefulRandom, untraceable, usedDisposed, withoutMathRandom } from './random-guard.js';
 import { tf } from './tfjs.js';
 

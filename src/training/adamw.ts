@@ -1,13 +1,5 @@
-import {
-  type Feed,
-  type Output,
-  scalar,
-  type Session,
-  type SessionVariable,
-  type Tensor,
-  type Tensors,
-  tf,
-} from '../tensorflow/index.js';
+import { scalar, tf } from '../tensorflow/index.js';
+import type { Feed, Output, Session, SessionVariable, Tensor, Tensors } from '../tensorflow/index.js';
 
 /** AdamW as in PyTorch. Source: Loshchilov and Hutter, arXiv 1711.05101. */
 export interface AdamWConfig {

@@ -6,13 +6,8 @@ import { expectContents } from '../base/input-file.js';
 import type { FileSeal } from '../base/output-file.js';
 import { openTensors, tensorsPath, writeShards } from '../formats/safetensors/shards.js';
 import { float32 } from '../tensorflow/data-types.js';
-import {
-  type CheckpointFacts,
-  type StateGroup,
-  type VerifiedCheckpoint,
-  verifyCheckpoint,
-  writeManifest,
-} from './checkpoint-manifest.js';
+import { verifyCheckpoint, writeManifest } from './checkpoint-manifest.js';
+import type { CheckpointFacts, StateGroup, VerifiedCheckpoint } from './checkpoint-manifest.js';
 import type { CheckpointSchedule } from './schedule.js';
 import type { Trainer } from './trainer.js';
 

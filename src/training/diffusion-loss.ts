@@ -1,20 +1,7 @@
-import {
-  randomNormal,
-  randomUniform,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  tf,
-} from '../tensorflow/index.js';
-import {
-  drawsOf,
-  type LossWeighting,
-  type TimeInterval,
-  timesteps,
-  type TimestepSampling,
-  trainingLoss,
-  type Transport,
-} from '../transport/index.js';
+import { randomNormal, randomUniform, tf } from '../tensorflow/index.js';
+import type { Tensor, Tensor1D, Tensor4D } from '../tensorflow/index.js';
+import { drawsOf, timesteps, trainingLoss } from '../transport/index.js';
+import type { LossWeighting, TimeInterval, TimestepSampling, Transport } from '../transport/index.js';
 
 /** Affine map that brings latents to mean 0 and deviation 1, one number a channel. */
 export interface Normalization {

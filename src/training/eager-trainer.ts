@@ -1,30 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Parameter } from '../nn/parameter.js';
 import type { HostTensor } from '../tensorflow/data-types.js';
-import {
-  checkInputs,
-  type EagerSession,
-  EagerStore,
-  type EagerVariable,
-  fromHost,
-  type HostTensors,
-  mapValues,
-  type Tensor,
-  type Tensors,
-  tf,
-  tidy,
-} from '../tensorflow/index.js';
+import { checkInputs, EagerStore, fromHost, mapValues, tf, tidy } from '../tensorflow/index.js';
+import type { EagerSession, EagerVariable, HostTensors, Tensor, Tensors } from '../tensorflow/index.js';
 import { type AdamWStep, adamwStep, biasCorrections } from './adamw.js';
 import { averageGroups, type StateGroup, stateGroups } from './checkpoint-manifest.js';
 import { gradientResults, partsOf, withGradients } from './gradients.js';
-import {
-  checkStep,
-  inNameOrder,
-  type StepResult,
-  type Trainer,
-  type TrainerOptions,
-  type ValueOf,
-} from './trainer.js';
+import { checkStep, inNameOrder } from './trainer.js';
+import type { StepResult, Trainer, TrainerOptions, ValueOf } from './trainer.js';
 
 /** Training operation by operation, for backends without sessions: the same numbers as `SessionTrainer`, up to rounding. */
 export class EagerTrainer implements Trainer {

@@ -1,41 +1,13 @@
 import type { Parameter } from '../nn/parameter.js';
-import {
-  checkInputs,
-  type Feed,
-  type HostTensor,
-  type HostTensors,
-  meanOverWorkers,
-  type Output,
-  scalar,
-  type Session,
-  trace,
-  VariableStore,
-} from '../tensorflow/index.js';
+import { checkInputs, meanOverWorkers, scalar, trace, VariableStore } from '../tensorflow/index.js';
+import type { Feed, HostTensor, HostTensors, Output, Session } from '../tensorflow/index.js';
 import type { AdamWSlot } from './adamw.js';
-import {
-  averageGroups,
-  LossScale,
-  type LossScaleState,
-  type StateGroup,
-  stateGroups,
-} from './checkpoint-manifest.js';
-import {
-  type Accumulation,
-  checkDivides,
-  gradientResults,
-  partsOf,
-  partSpecs,
-  scaleInput,
-  withGradients,
-} from './gradients.js';
-import {
-  checkStep,
-  inNameOrder,
-  type StepResult,
-  type Trainer,
-  type TrainerOptions,
-  type ValueOf,
-} from './trainer.js';
+import { averageGroups, LossScale, stateGroups } from './checkpoint-manifest.js';
+import type { LossScaleState, StateGroup } from './checkpoint-manifest.js';
+import { checkDivides, gradientResults, partsOf, partSpecs, scaleInput, withGradients } from './gradients.js';
+import type { Accumulation } from './gradients.js';
+import { checkStep, inNameOrder } from './trainer.js';
+import type { StepResult, Trainer, TrainerOptions, ValueOf } from './trainer.js';
 import { type Update, writeUpdate } from './update.js';
 
 /**

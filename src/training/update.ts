@@ -1,23 +1,7 @@
-import {
-  choose,
-  type Feed,
-  float32,
-  type Output,
-  type Session,
-  type SessionVariable,
-  type Tensor,
-  type Tensors,
-  tf,
-  traceUpdate,
-} from '../tensorflow/index.js';
-import {
-  AdamW,
-  type AdamWSlot,
-  type AdamWState,
-  type AdamWStep,
-  adamwStep,
-  biasCorrections,
-} from './adamw.js';
+import { choose, float32, tf, traceUpdate } from '../tensorflow/index.js';
+import type { Feed, Output, Session, SessionVariable, Tensor, Tensors } from '../tensorflow/index.js';
+import { AdamW, adamwStep, biasCorrections } from './adamw.js';
+import type { AdamWSlot, AdamWState, AdamWStep } from './adamw.js';
 import type { TrainerOptions } from './trainer.js';
 
 /** The update of the state by a step's gradients, which does nothing where loss or gradients are not finite. */

@@ -7,14 +7,8 @@ import { counted } from '../base/format.js';
 import { readInputText } from '../base/input-file.js';
 import { refuseFailedCopy, weightsName } from '../formats/foreign-file.js';
 import { openWeightsFile, type StateDict, type StoredTensor } from '../formats/weights-file.js';
-import {
-  type AutoencoderConfig,
-  type LatentScale,
-  type PartialScale,
-  readDiffusersConfig,
-  usualScales,
-  usualScalingFactor,
-} from '../models/autoencoder-kl/config.js';
+import { readDiffusersConfig, usualScales, usualScalingFactor } from '../models/autoencoder-kl/config.js';
+import type { AutoencoderConfig, LatentScale, PartialScale } from '../models/autoencoder-kl/config.js';
 import {
   currentName,
   currentShape,

@@ -1,11 +1,18 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { asUserError } from '../base/files.js';
+import { readInputText } from '../base/input-file.js';
+import { openTensors, type TensorReader, tensorsPath } from '../formats/safetensors/shards.js';
 import { type PartialScale, usualScalingFactor } from '../models/autoencoder-kl/config.js';
-import type { SiTConfig } from '../models/sit/config.js';
+import { type SiTConfig, sitParameters } from '../models/sit/config.js';
+import { mismatch, stateProblems } from '../models/sit/reference-state.js';
 import type { Parameter } from '../nn/parameter.js';
+import { float32 } from '../tensorflow/data-types.js';
 import type { HostTensor } from '../tensorflow/index.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import type { InterpolantName, Prediction } from '../transport/index.js';
-import type { SavedModel } from './saved-files.js';
+import { modelFileName, readSavedModel, type SavedModel } from './saved-files.js';
 
 /** Copies of a model's parameters: the last weights, their moving average, and the moments of AdamW. */
 export type WeightSet = 'raw' | 'ema' | 'firstMoment' | 'secondMoment';
@@ -69,7 +76,7 @@ export function checkAgreement(path: string, said: Described, found: Described):
   if (problems.length > 0) throw contradiction(path, problems);
 }
 
-export function contradiction(path: string, problems: readonly string[]): UserError {
+function contradiction(path: string, problems: readonly string[]): UserError {
   return new UserError({
     code: 'weights-contradiction',
     message: `${path}: ${problems.join('; ')}.`,
@@ -123,4 +130,113 @@ export function scaledNormalization(
     mean: Array.from({ length: channels }, () => shiftFactor),
     std: Array.from({ length: channels }, () => 1 / scalingFactor),
   };
+}
+
+/**
+ * A model as `train`, `pretrained` and `pipeline import` leave it.
+ *
+ * @param only a file of weights in it that stands for both sets
+ * @throws UserError `model-invalid`, `checkpoint-mismatch`, `weights-contradiction` or `class-count`
+ */
+export async function savedSource(directory: string, hints: ModelHints, only?: string): Promise<ModelSource> {
+  const saved = await readModel(directory);
+  const { weights, ...description } = saved;
+  const { config } = saved;
+  checkAgreement(directory, hints, { ...saved, ...config });
+  const classes = hints.classes && namedClasses(directory, hints, saved);
+  const chosen =
+    hints.weights === 'all' ? weights : { raw: weights[hints.weights], ema: weights[hints.weights] };
+  const raw = only ?? join(directory, chosen.raw);
+  const ema = only ?? join(directory, chosen.ema);
+  const optimizer = only === undefined ? await readOptimizer(directory, raw) : undefined;
+  const paths: Record<WeightSet, string> = { raw, ema, ...momentPaths(raw) };
+  const files = new Map<string, TensorReader>();
+  const close = async () => {
+    await Promise.all([...files.values()].map((file) => file.close()));
+  };
+  try {
+    const expected = new Map(sitParameters(config).map(({ name, shape }) => [name, shape]));
+    const opened = optimizer === undefined ? [raw, ema] : Object.values(paths);
+    for (const path of new Set(opened)) {
+      const file = await openTensors(path);
+      files.set(path, file);
+      const problems = stateProblems(
+        new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
+        expected,
+      );
+      if (problems.length > 0) throw mismatch(path, problems);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    path: directory,
+    description: {
+      ...description,
+      ...(classes && { classes }),
+    },
+    hasAverage: raw !== ema,
+    told: [],
+    ...(optimizer && { optimizer }),
+    read: async (set, { name, shape }) => float32(shape, await files.get(paths[set])!.readFloat32(name)),
+    close,
+  };
+}
+
+/**
+ * Names for the classes of a model that has none but numbers; those of one that has names are its own.
+ *
+ * @throws UserError `class-count` or `weights-contradiction`
+ */
+function namedClasses(directory: string, hints: ModelHints, { classes, config }: SavedModel): string[] {
+  const names = classNames(directory, hints, config.classes);
+  const label = classes.findIndex((own, i) => own !== String(i) && own !== names[i]);
+  if (label < 0) return names;
+  throw contradiction(directory, [
+    `\`classes\` calls class ${label} ${names[label]!}, the model calls it ${classes[label]!}`,
+  ]);
+}
+
+async function readModel(directory: string): Promise<SavedModel> {
+  const path = join(directory, modelFileName);
+  const saved = await readSavedModel(directory).catch((error: unknown) => {
+    const isAbsent = ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+    if (error instanceof SyntaxError || isAbsent) return undefined;
+    throw asUserError(error, path);
+  });
+  if ((saved as { format?: unknown } | undefined)?.format === 'sit-1') return saved!;
+  throw new UserError({
+    code: 'model-invalid',
+    message: `${path}: expected the description of a model of this version.`,
+    remedy: 'Import or train the model again.',
+  });
+}
+
+function momentPaths(weights: string) {
+  const beside = (name: string) => tensorsPath(dirname(weights), name);
+  return { firstMoment: beside('firstMoment'), secondMoment: beside('secondMoment') };
+}
+
+/** The state of AdamW that a training stage's output holds beside its last weights. */
+async function readOptimizer(directory: string, raw: string): Promise<OptimizerState | undefined> {
+  if (!Object.values(momentPaths(raw)).every(existsSync)) return undefined;
+  const stage = await readJson<{ origin?: { config?: Partial<OptimizerState> } }>(
+    join(directory, 'manifest.json'),
+  );
+  const checkpoint = await readJson<{ extra?: { updates?: number } }>(join(dirname(raw), 'manifest.json'));
+  const { learningRate, betas, weightDecay } = stage?.origin?.config ?? {};
+  const updates = checkpoint?.extra?.updates;
+  if (learningRate === undefined || betas === undefined || weightDecay === undefined || updates === undefined)
+    return undefined;
+  return { updates, learningRate, betas, weightDecay };
+}
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await readInputText(path)) as T;
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    return undefined;
+  }
 }

@@ -17,10 +17,9 @@ import {
   openAutoencoderSource,
   pipelinePart,
 } from './autoencoder-source.js';
-import type { ModelHints, ModelSource } from './model-source.js';
+import { type ModelHints, type ModelSource, savedSource } from './model-source.js';
 import { referenceSource } from './reference-source.js';
 import { autoencoderFileName, folderOfWeights, modelFileName } from './saved-files.js';
-import { savedSource } from './saved-source.js';
 
 /**
  * Opens a model: a checkpoint or state dict of the PyTorch reference (`.pt` or safetensors), or what this project

@@ -3,8 +3,7 @@ import { UserError } from '../base/errors.js';
 import type { TorchValue } from '../formats/pytorch/checkpoint.js';
 import { TorchTensor } from '../formats/pytorch/tensor.js';
 import { entriesOf, type StateDict, type WeightsFile } from '../formats/weights-file.js';
-import { gridOf, type SiTConfig } from '../models/sit/config.js';
-import { timestepFrequencies } from '../models/sit/parameters.js';
+import { gridOf, type SiTConfig, timestepFrequencies } from '../models/sit/config.js';
 import { fromReference, referencePlace } from '../models/sit/reference-names.js';
 import {
   argsContradictions,
@@ -22,13 +21,8 @@ import {
 } from '../models/sit/reference-state.js';
 import { positionEmbedding } from '../nn/embeddings.js';
 import { chooseSets, type ModelLayout, withoutWeights } from './find-sets.js';
-import {
-  checkAgreement,
-  classNames,
-  type ModelHints,
-  type ModelSource,
-  scaledNormalization,
-} from './model-source.js';
+import { checkAgreement, classNames, scaledNormalization } from './model-source.js';
+import type { ModelHints, ModelSource } from './model-source.js';
 import { namedModels } from './named-models.js';
 import { refuseOtherModels } from './other-models.js';
 

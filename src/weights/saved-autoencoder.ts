@@ -1,14 +1,12 @@
 import { join } from 'node:path';
+import { openTensors } from '../formats/safetensors/shards.js';
 import { decode, encode } from '../models/autoencoder-kl/autoencoder-kl.js';
 import { type AutoencoderConfig, downsampleOf, type PartialScale } from '../models/autoencoder-kl/config.js';
-import {
-  type AutoencoderWork,
-  computeBytes,
-  defaultMemoryMiB,
-  partition,
-} from '../models/autoencoder-kl/memory.js';
+import { computeBytes, defaultMemoryMiB, partition } from '../models/autoencoder-kl/memory.js';
+import type { AutoencoderWork } from '../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { computeTiled, decodingGrid, encodingGrid } from '../models/autoencoder-kl/tiling.js';
+import type { Parameter } from '../nn/parameter.js';
 import {
   type BatchAxes,
   compile,
@@ -16,14 +14,16 @@ import {
   float32,
   floats,
   type HostTensor,
+  newVariables,
   openSession,
+  openStore,
   type ProgramSession,
+  type ProgramVariable,
   type RuntimeOptions,
   sizeOf,
   type Tensor4D,
 } from '../tensorflow/index.js';
 import type { Normalization } from '../training/diffusion-loss.js';
-import { loadWeights } from './load-weights.js';
 import { scaledNormalization } from './model-source.js';
 import { readSavedAutoencoder } from './saved-files.js';
 
@@ -139,4 +139,25 @@ function joinedRows(parts: readonly HostTensor[]): HostTensor {
     at += part.data.length;
   }
   return float32([count, ...parts[0]!.shape.slice(1)], data);
+}
+
+/**
+ * Makes variables of a model's parameters in a session and sets them, once and for all, from a file of tensors of the
+ * same names. Where products compute in bfloat16, what they alone take is kept so.
+ */
+export async function loadWeights(
+  session: ProgramSession,
+  parameters: readonly Parameter[],
+  path: string,
+): Promise<Record<string, ProgramVariable>> {
+  const variables = newVariables(session, parameters);
+  const file = await openTensors(path);
+  try {
+    await openStore(session, variables).write(async ({ name, shape }) =>
+      float32(shape, await file.readFloat32(name)),
+    );
+  } finally {
+    await file.close();
+  }
+  return Object.fromEntries(variables.map((variable) => [variable.name, variable]));
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { writeFileWhole } from '../base/output-file.js';
-import { sitParameters } from '../models/sit/parameters.js';
+import { sitParameters } from '../models/sit/config.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import type { ModelSource } from './model-source.js';
 import { writeReferenceStateDict } from './write-reference.js';

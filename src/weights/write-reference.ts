@@ -1,8 +1,7 @@
 import type { FileSeal } from '../base/output-file.js';
 import { TorchTensorSource, type TorchWritable, writeTorchCheckpoint } from '../formats/pytorch/write.js';
 import { writeSafetensors } from '../formats/safetensors/writer.js';
-import { gridOf, type SiTConfig } from '../models/sit/config.js';
-import { sitParameters } from '../models/sit/parameters.js';
+import { gridOf, type SiTConfig, sitParameters } from '../models/sit/config.js';
 import { referencePlace, toReference } from '../models/sit/reference-names.js';
 import {
   positionName,

@@ -4,7 +4,7 @@ import { writeFileWhole } from '../base/output-file.js';
 import { writeSafetensors } from '../formats/safetensors/writer.js';
 import { diffusersShape, toDiffusers } from '../models/autoencoder-kl/diffusers.js';
 import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
-import { sitParameters } from '../models/sit/parameters.js';
+import { sitParameters } from '../models/sit/config.js';
 import type { Parameter } from '../nn/parameter.js';
 import { floats, type HostTensor } from '../tensorflow/data-types.js';
 import { type AutoencoderSource, diffusersConfigName, diffusersWeightsNames } from './autoencoder-source.js';

@@ -67,6 +67,16 @@ it('the runner has no word of what its stages are about', () => {
   expect(found).toEqual([]);
 });
 
+it('imports are at most 6 % of the lines of src', () => {
+  const texts = programs.filter((path) => path.startsWith('src/')).map(read);
+  const lines = (text: string): number => text.split('\n').length - 1;
+  const imports = texts
+    .flatMap((text) => text.match(/^import\b(?!\()[^;]*;\n/gm) ?? [])
+    .reduce((sum, statement) => sum + lines(statement), 0);
+  expect(imports).toBeGreaterThan(1000);
+  expect(imports / texts.reduce((sum, text) => sum + lines(text), 0)).toBeLessThan(0.06);
+});
+
 it('doc comments begin with a verb or a noun', () => {
   const openings = programs.flatMap((path) =>
     Array.from(

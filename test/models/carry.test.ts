@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CarriedModel, carryLines, planCarry, resizeTable } from '../../src/models/sit/carry.js';
-import type { SiTConfig } from '../../src/models/sit/config.js';
-import { sitParameters } from '../../src/models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { sit } from '../../src/models/sit/sit.js';
 import { initialize } from '../../src/nn/parameters.js';
 import {

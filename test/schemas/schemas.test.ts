@@ -1,9 +1,14 @@
 import { Ajv } from 'ajv';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { decided } from '../../src/runner/schema/alternatives.js';
+import {
+  decided,
+  readSchema,
+  type Schema,
+  stageKinds,
+  stageSchemas,
+} from '../../src/runner/schema/schema.js';
 import { withDefaults } from '../../src/runner/schema/defaults.js';
-import { readSchema, type Schema, stageKinds, stageSchemas } from '../../src/runner/schema/schema.js';
 
 const pipeline = readSchema('pipeline.schema.json');
 /** The kind; for its second schema the title. */

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
-import type { SiTConfig } from '../../src/models/sit/config.js';
+import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { sitCost } from '../../src/models/sit/cost.js';
-import { sitParameters } from '../../src/models/sit/parameters.js';
 import { sit } from '../../src/models/sit/sit.js';
 import { initialValues } from '../../src/nn/parameters.js';
 import {

@@ -11,7 +11,7 @@ import {
 import { openSafetensors, type SafetensorsFile } from '../../src/formats/safetensors/reader.js';
 import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
 import { SiT } from '../../src/library/sit.js';
-import { sitParameters } from '../../src/models/sit/parameters.js';
+import { sitParameters } from '../../src/models/sit/config.js';
 import { fromReference, referencePlace } from '../../src/models/sit/reference-names.js';
 import { float32, int32 } from '../../src/tensorflow/index.js';
 import type { ModelHints, ModelSource } from '../../src/weights/model-source.js';

@@ -6,7 +6,7 @@ import { openTorchCheckpoint } from '../../src/formats/pytorch/read.js';
 import type { TorchTensor } from '../../src/formats/pytorch/tensor.js';
 import { openSafetensors } from '../../src/formats/safetensors/reader.js';
 import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
-import { sitParameters } from '../../src/models/sit/parameters.js';
+import { sitParameters } from '../../src/models/sit/config.js';
 import { fromReference, referencePlace } from '../../src/models/sit/reference-names.js';
 import { referenceOrder, referenceShapes } from '../../src/models/sit/reference-state.js';
 import type { ModelSource } from '../../src/weights/model-source.js';

@@ -1,5 +1,4 @@
-import { gridOf, type SiTConfig } from '../../src/models/sit/config.js';
-import { mlpRatio, timestepFrequencies } from '../../src/models/sit/parameters.js';
+import { gridOf, mlpRatio, type SiTConfig, timestepFrequencies } from '../../src/models/sit/config.js';
 
 /** `count` products, each of `batch` pairs of matrices: [rows, inner] · [inner, columns], or with one transposed. */
 export interface Product {

@@ -1,5 +1,4 @@
-import type { SiTConfig } from '../../src/models/sit/config.js';
-import { sitParameters } from '../../src/models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { normal } from '../../src/nn/parameter.js';
 import {
   largestCost,

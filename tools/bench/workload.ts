@@ -1,5 +1,4 @@
-import type { SiTConfig } from '../../src/models/sit/config.js';
-import { sitParameters } from '../../src/models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { openSitSession, sit } from '../../src/models/sit/sit.js';
 import type { Parameter } from '../../src/nn/parameter.js';
 import { initialValues } from '../../src/nn/parameters.js';

@@ -1,6 +1,5 @@
 import { UserError } from '../../src/base/errors.js';
-import { gridOf, type SiTConfig } from '../../src/models/sit/config.js';
-import { sitParameters } from '../../src/models/sit/parameters.js';
+import { gridOf, type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { fromReference, referencePlace } from '../../src/models/sit/reference-names.js';
 import { positionEmbedding } from '../../src/nn/embeddings.js';
 import type { Parameter } from '../../src/nn/parameter.js';

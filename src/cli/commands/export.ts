@@ -4,7 +4,7 @@ import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../weights/write-reference.js';
 import { writeAutoencoder, writeDiffusers, writeSaved } from '../../weights/write.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
-import { findOutput } from '../find-output.js';
+import { findOutput } from '../outputs.js';
 import type { Services } from '../services.js';
 import { transfer, type TransferOptions, type Work, writeFile, writeFolder } from '../transfer.js';
 import { withoutEffect } from '../without-effect.js';

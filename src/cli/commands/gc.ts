@@ -1,12 +1,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { formatBytes } from '../../base/format.js';
-import {
-  findGarbage,
-  findReferences,
-  fingerprintsOfRuns,
-  type Garbage,
-  removeGarbage,
-} from '../../runner/gc.js';
+import { findGarbage, findReferences, fingerprintsOfRuns, removeGarbage } from '../../runner/gc.js';
+import type { Garbage } from '../../runner/gc.js';
 import { forgetFiles } from '../../runner/gc/known-files.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { scanRuns } from '../../runner/runs/find-runs.js';

@@ -19,17 +19,14 @@ import type { RunEvent } from '../../runner/run/events.js';
 import { parseDuration } from '../options.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import {
-  type Lengths,
   lengthsWithin,
-  type Starter,
   starterName,
-  type StarterSize,
   starterSizes,
   starterYaml,
-  type StepSeconds,
   suggestedSize,
   trainsAutoencoder,
 } from '../starter.js';
+import type { Lengths, Starter, StarterSize, StepSeconds } from '../starter.js';
 
 export interface InitOptions {
   readonly output?: string;

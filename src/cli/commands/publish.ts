@@ -10,7 +10,7 @@ import { lockPath, readLock } from '../../runner/lock/lock-file.js';
 import { readAnyManifest } from '../../runner/store/manifest.js';
 import { openWeights } from '../../weights/open.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
-import { findOutput } from '../find-output.js';
+import { findOutput } from '../outputs.js';
 import { exitCodes, onInterrupt, say, type Services } from '../services.js';
 
 export interface PublishOptions {

@@ -11,14 +11,8 @@ import { Remote, type RemoteOutput } from '../../runner/remote/remote.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { bytesOf, outputContent, outputHash, outputPlace } from '../../runner/store/manifest.js';
 import { History } from '../../runner/store/session.js';
-import {
-  allOutputs,
-  elsewhereOf,
-  type NamedOutput,
-  type NamedOutputs,
-  type NamingOptions,
-  outputsOf,
-} from '../outputs.js';
+import { allOutputs, elsewhereOf, outputsOf } from '../outputs.js';
+import type { NamedOutput, NamedOutputs, NamingOptions } from '../outputs.js';
 import { exitCodes, onInterrupt, say, type Services } from '../services.js';
 import { progressLine } from '../transfer.js';
 

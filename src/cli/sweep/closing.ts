@@ -12,13 +12,8 @@ import {
   sortResults,
   stageOf,
 } from '../../runner/sweep/results.js';
-import {
-  describeValues,
-  formatValue,
-  shortNames,
-  type SweepEvent,
-  type TrialResult,
-} from '../../runner/sweep/trial.js';
+import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
+import type { SweepEvent, TrialResult } from '../../runner/sweep/trial.js';
 import { shortPath } from '../services.js';
 import { type Column, formatTable } from '../table.js';
 

@@ -2,12 +2,8 @@ import { counted, formatDuration } from '../../base/format.js';
 import { summaryFacts } from '../../pages/figures.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import {
-  describeValues,
-  shortNames,
-  type SweepEvent,
-  type TimedSweepEvent,
-} from '../../runner/sweep/trial.js';
+import { describeValues, shortNames } from '../../runner/sweep/trial.js';
+import type { SweepEvent, TimedSweepEvent } from '../../runner/sweep/trial.js';
 import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { say, shortPath } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';

@@ -1,12 +1,12 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { expandLocation } from '../../base/patterns.js';
-import { checkOneFolder, findInFolders, findUnlabelled } from './class-folders.js';
+import { checkOneFolder, compareNames, findInFolders, findUnlabelled, listSome } from './walk.js';
+import type { Findings, LabelledImages } from './walk.js';
 import { findInContainers, findKept, type Kept } from './contained.js';
 import { canonicalName, nameClasses, sortedClasses } from './class-names.js';
 import type { LabelsFile } from './label-records.js';
 import { labelImages } from './labels-file.js';
-import { compareNames, type Findings, type LabelledImages, listSome } from './walk.js';
 
 export type { LabelledImages } from './walk.js';
 

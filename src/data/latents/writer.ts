@@ -7,19 +7,15 @@ import { elementCount, encodeFloat16 } from '../../formats/typed-arrays.js';
 import { ShardReader } from './dataset.js';
 import {
   indexName,
-  type LatentFormat,
-  type LatentIndex,
   latentStatistics,
-  type LatentStatistics,
-  type PartialIndex,
   partialIndexOf,
   pieceName,
   placeOf,
   readIndex,
-  type ShardEntry,
   shardName,
   writeIndex,
 } from './format.js';
+import type { LatentFormat, LatentIndex, LatentStatistics, PartialIndex, ShardEntry } from './format.js';
 
 /** Samples from `first` to before `end`. */
 export interface SampleRange {

@@ -9,13 +9,8 @@ import { UserError } from '../../base/errors.js';
 import { weightsName } from '../foreign-file.js';
 import { isIndexPath, readIndex } from '../safetensors/shards.js';
 import type { DownloadProgress, Hub, HubFile, HubOptions } from './hub.js';
-import {
-  CachedRepository,
-  type HubEnvironment,
-  hubEnvironment,
-  type HubPlace,
-  type Repository,
-} from './repository.js';
+import { CachedRepository, hubEnvironment } from './repository.js';
+import type { HubEnvironment, HubPlace, Repository } from './repository.js';
 
 /**
  * The commit that a revision stands for: from the cache where it is known there, without asking anyone.

@@ -1,12 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { elementBytes, type SafetensorsDtype } from '../safetensors/header.js';
-import {
-  PickledAttributes,
-  PickledUnknown,
-  PickleError,
-  type PickleGlobal,
-  textOf,
-} from './pickle-machine.js';
+import { PickledAttributes, PickledUnknown, PickleError, textOf } from './pickle-machine.js';
+import type { PickleGlobal } from './pickle-machine.js';
 import { type TorchStorage, TorchTensor } from './tensor.js';
 
 /**

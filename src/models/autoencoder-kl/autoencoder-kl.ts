@@ -1,14 +1,8 @@
 import { silu } from '../../nn/activations.js';
 import { convolution, linear, upsampleNearest } from '../../nn/layers.js';
 import { groupNorm } from '../../nn/norms.js';
-import {
-  randomNormal,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  type Tensors,
-  tf,
-} from '../../tensorflow/index.js';
+import { randomNormal, tf } from '../../tensorflow/index.js';
+import type { Tensor, Tensor1D, Tensor4D, Tensors } from '../../tensorflow/index.js';
 import type { AutoencoderConfig } from './config.js';
 
 /** Bounds of the log-variance, so that its exponential stays finite. */

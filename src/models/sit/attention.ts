@@ -3,7 +3,7 @@ import { layerNorm } from '../../nn/norms.js';
 import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
 import { attend, attendThroughMediators } from './attend.js';
-import { biasTableSize } from './parameters.js';
+import { biasTableSize } from './config.js';
 
 /** Multi-head attention of every token to every other, before the last bias: [batch, tokens, channels] → the same shape. */
 export function fullAttention(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {

@@ -1,8 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { alignedInterpolation, halfPixelInterpolation, type Matrix } from '../../nn/resampling.js';
 import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/data-types.js';
-import { gridOf, type SiTConfig } from './config.js';
-import { sitParameters } from './parameters.js';
+import { gridOf, type SiTConfig, sitParameters } from './config.js';
 
 /** A model that weights are carried from or to. */
 export interface CarriedModel {

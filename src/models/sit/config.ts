@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../../generated/index.js';
+import { normal, ones, type Parameter, uniform, xavier, zeros } from '../../nn/parameter.js';
 
 /** Architecture of a scalable interpolant transformer, with attention mediators or without. */
 export interface SiTConfig {
@@ -53,4 +54,87 @@ export function mediatorsPerBlock({ mediators, depth }: Pick<ModelConfig, 'media
     );
     return typeof entry === 'object' ? entry.mediators : (entry ?? 0);
   });
+}
+
+/** Frequencies that a timestep is embedded with. */
+export const timestepFrequencies = 256;
+/** Side of the tables from which position biases are interpolated. */
+export const biasTableSize = 7;
+/** Width of a block's hidden layer, in multiples of the model's. */
+export const mlpRatio = 4;
+
+/** Marks a matrix that products alone take. */
+const factor = true;
+
+/** Parameters of the model with the reference's start values, in order of use. */
+export function sitParameters(config: SiTConfig): Parameter[] {
+  const { channels, patchSize, hiddenSize: d, classes, labelDropout } = config;
+  const patch = patchSize ** 2;
+  return [
+    ...dense('patchEmbedding', patch * channels, d),
+    { name: 'timestepEmbedding.in.weight', shape: [timestepFrequencies, d], initial: normal(0.02), factor },
+    { name: 'timestepEmbedding.in.bias', shape: [d], initial: zeros },
+    { name: 'timestepEmbedding.out.weight', shape: [d, d], initial: normal(0.02), factor },
+    { name: 'timestepEmbedding.out.bias', shape: [d], initial: zeros },
+    {
+      name: 'labelEmbedding',
+      shape: [classes + (labelDropout > 0 ? 1 : 0), d],
+      initial: normal(0.02),
+      factor,
+    },
+    ...config.mediators.flatMap((mediators, i) => blockParameters(config, `blocks.${i}`, mediators)),
+    ...zeroDense('final.modulation', d, 2 * d),
+    ...zeroDense('final.projection', d, patch * 2 * channels),
+  ];
+}
+
+function blockParameters(config: SiTConfig, name: string, mediators: number): Parameter[] {
+  const d = config.hiddenSize;
+  return [
+    ...zeroDense(`${name}.modulation`, d, 6 * d),
+    ...dense(`${name}.attention.qkv`, d, 3 * d),
+    ...(config.qkNorm === true ? qkNormParameters(config, `${name}.attention`) : []),
+    ...(mediators > 0 ? mediatorParameters(config, `${name}.attention`, mediators) : []),
+    ...dense(`${name}.attention.projection`, d, d),
+    ...dense(`${name}.mlp.in`, d, mlpRatio * d),
+    ...dense(`${name}.mlp.out`, mlpRatio * d, d),
+  ];
+}
+
+function qkNormParameters({ hiddenSize, heads }: SiTConfig, name: string): Parameter[] {
+  const shape = [hiddenSize / heads];
+  return ['queryNorm', 'keyNorm'].flatMap((norm) => [
+    { name: `${name}.${norm}.weight`, shape, initial: ones },
+    { name: `${name}.${norm}.bias`, shape, initial: zeros },
+  ]);
+}
+
+function mediatorParameters(config: SiTConfig, name: string, m: number): Parameter[] {
+  const { hiddenSize: d, heads } = config;
+  const grid = gridOf(config);
+  const table = [heads, m, biasTableSize, biasTableSize];
+  const bias = normal(0.02);
+  // PyTorch's start of a convolution whose every output sees nine numbers.
+  const convolution = uniform(1 / Math.sqrt(9));
+  return [
+    { name: `${name}.depthwise.weight`, shape: [3, 3, d, 1], initial: convolution },
+    { name: `${name}.depthwise.bias`, shape: [d], initial: convolution },
+    { name: `${name}.mediatorBias.table`, shape: table, initial: bias },
+    { name: `${name}.mediatorBias.row`, shape: [heads, m, grid], initial: bias },
+    { name: `${name}.mediatorBias.column`, shape: [heads, m, grid], initial: bias },
+    { name: `${name}.queryBias.table`, shape: table, initial: bias },
+    { name: `${name}.queryBias.row`, shape: [heads, grid, m], initial: bias },
+    { name: `${name}.queryBias.column`, shape: [heads, grid, m], initial: bias },
+  ];
+}
+
+function dense(name: string, inputs: number, outputs: number): Parameter[] {
+  return [
+    { name: `${name}.weight`, shape: [inputs, outputs], initial: xavier(inputs, outputs), factor },
+    { name: `${name}.bias`, shape: [outputs], initial: zeros },
+  ];
+}
+
+function zeroDense(name: string, inputs: number, outputs: number): Parameter[] {
+  return dense(name, inputs, outputs).map((parameter) => ({ ...parameter, initial: zeros }));
 }

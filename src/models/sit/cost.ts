@@ -1,6 +1,5 @@
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { gridOf, type SiTConfig } from './config.js';
-import { mlpRatio, sitParameters, timestepFrequencies } from './parameters.js';
+import { gridOf, mlpRatio, type SiTConfig, sitParameters, timestepFrequencies } from './config.js';
 
 // Planning counts costs, and loads no tensors for it.
 

@@ -1,8 +1,7 @@
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { gridOf, queryChunks, type SiTConfig } from './config.js';
+import { gridOf, queryChunks, type SiTConfig, sitParameters } from './config.js';
 import { sitCost } from './cost.js';
 import { biasNumbers, type MemoryChoice, passNumbers, type SamplingChoice } from './memory.js';
-import { sitParameters } from './parameters.js';
 
 /** Way in which a GPU computes, as far as its memory depends on it. */
 export interface GpuWay {

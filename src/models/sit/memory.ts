@@ -1,6 +1,5 @@
-import { gridOf, queryChunks, type SiTConfig } from './config.js';
+import { gridOf, mlpRatio, queryChunks, type SiTConfig } from './config.js';
 import { sitCost } from './cost.js';
-import { mlpRatio } from './parameters.js';
 
 /** Choices that decide about a training's memory beside its model. */
 export interface MemoryChoice {

@@ -1,8 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import type { InterpolantName, Prediction } from '../../transport/index.js';
 import { ours } from '../../transport/reference-names.js';
-import { gridOf, type SiTConfig } from './config.js';
-import { sitParameters } from './parameters.js';
+import { gridOf, type SiTConfig, sitParameters } from './config.js';
 import { referencePlace } from './reference-names.js';
 
 /** Shapes of a state dict's tensors by the reference's names. */

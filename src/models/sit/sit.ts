@@ -3,22 +3,18 @@ import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
 import { geluLinear, linear, product } from '../../nn/layers.js';
 import { adaLayerNorm } from '../../nn/norms.js';
-import {
-  asFactor,
-  fused,
-  openSession,
-  type ProgramSession,
-  type RuntimeOptions,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  type Tensors,
-  tf,
-  type WorkerServer,
+import { asFactor, fused, openSession, tf } from '../../tensorflow/index.js';
+import type {
+  ProgramSession,
+  RuntimeOptions,
+  Tensor,
+  Tensor1D,
+  Tensor4D,
+  Tensors,
+  WorkerServer,
 } from '../../tensorflow/index.js';
 import { fullAttention, mediatorAttention } from './attention.js';
-import { gridOf, type SiTConfig } from './config.js';
-import { timestepFrequencies } from './parameters.js';
+import { gridOf, type SiTConfig, timestepFrequencies } from './config.js';
 
 /**
  * The scalable interpolant transformer: what flows through latents at time t under a class.

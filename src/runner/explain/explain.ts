@@ -1,7 +1,6 @@
 import { nearest } from '../../base/nearest.js';
 import { code, oneOf, type Problem } from '../diagnostics.js';
-import { applicable, memberSchema } from '../schema/alternatives.js';
-import { type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
+import { applicable, memberSchema, type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
 import { isOption, type Span } from '../yaml/text.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
 import { atKey, type Explainer, type Facts, nameOf, pathOf, valueExplainers } from './values.js';

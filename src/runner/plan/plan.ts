@@ -7,14 +7,8 @@ import { fingerprintOf, hashJson, type Origin, type ReferenceOrigin } from '../f
 import { type Pipeline, type PipelineStage, topologicalOrder } from '../pipeline.js';
 import type { Acceptance, StageKind, StageRegistry } from '../stage.js';
 import { findOutput, type FoundOutput } from '../store/find-output.js';
-import {
-  hashesFolder,
-  type Manifest,
-  outputContent,
-  outputPlace,
-  type OutputPlace,
-  readManifest,
-} from '../store/manifest.js';
+import { hashesFolder, outputContent, outputPlace, readManifest } from '../store/manifest.js';
+import type { Manifest, OutputPlace } from '../store/manifest.js';
 import { type History, interruptedSession } from '../store/session.js';
 import { explain } from './explain.js';
 import { type Elsewhere, PlanMemory } from './memory.js';

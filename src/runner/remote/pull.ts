@@ -7,14 +7,8 @@ import { asUserError, openFile, syncFolder } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { findOutput } from '../store/find-output.js';
-import {
-  bytesOf,
-  formatManifest,
-  hashesFolder,
-  type ManifestFile,
-  manifestName,
-  type OutputPlace,
-} from '../store/manifest.js';
+import { bytesOf, formatManifest, hashesFolder, manifestName } from '../store/manifest.js';
+import type { ManifestFile, OutputPlace } from '../store/manifest.js';
 import { lockOutput } from '../store/output-lock.js';
 import { moveDamagedAside, putInPlace, rememberHashes } from '../store/seal.js';
 import { noSuchFile, noSuchFolder } from './rclone.js';

@@ -1,11 +1,6 @@
 import { UserError } from '../../base/errors.js';
-import {
-  checkManifest,
-  DamagedManifest,
-  formatManifest,
-  type Manifest,
-  type OutputPlace,
-} from '../store/manifest.js';
+import { checkManifest, DamagedManifest, formatManifest } from '../store/manifest.js';
+import type { Manifest, OutputPlace } from '../store/manifest.js';
 import { noSuchFile, noSuchFolder, Rclone } from './rclone.js';
 
 /** An output on a remote. */

@@ -1,8 +1,7 @@
 import { _, Ajv, type CodeKeywordDefinition, type KeywordCxt } from 'ajv';
 import { and, not, or } from 'ajv/dist/compile/codegen/index.js';
 import standalone from 'ajv/dist/standalone/index.js';
-import { decided } from './alternatives.js';
-import type { Schema, Validator } from './schema.js';
+import { decided, type Schema, type Validator } from './schema.js';
 
 const annotations = [
   'unit',

@@ -1,5 +1,4 @@
-import { applicable, memberSchema } from './alternatives.js';
-import type { Schema } from './schema.js';
+import { applicable, memberSchema, type Schema } from './schema.js';
 
 /**
  * A copy of a value with defaults and presets filled in, keys in the order of the schema. Defaults are in the

@@ -2,13 +2,8 @@ import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileState, type FileState, hashFile } from '../../base/file-hash.js';
 import { HashCache } from '../fingerprint/hash-cache.js';
-import {
-  DamagedManifest,
-  type Manifest,
-  type ManifestFile,
-  type OutputPlace,
-  readManifest,
-} from './manifest.js';
+import { DamagedManifest, readManifest } from './manifest.js';
+import type { Manifest, ManifestFile, OutputPlace } from './manifest.js';
 
 /** Finding at the place of an output. */
 export type FoundOutput =

@@ -10,14 +10,8 @@ import { HashCache } from '../fingerprint/hash-cache.js';
 import type { Origin } from '../fingerprint/origin.js';
 import type { Json, StageKind } from '../stage.js';
 import { findIn } from './find-output.js';
-import {
-  contentWith,
-  formatManifest,
-  type Manifest,
-  type ManifestFile,
-  manifestName,
-  type OutputPlace,
-} from './manifest.js';
+import { contentWith, formatManifest, manifestName } from './manifest.js';
+import type { Manifest, ManifestFile, OutputPlace } from './manifest.js';
 
 export interface SealFacts {
   readonly origin: Origin;

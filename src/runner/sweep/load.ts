@@ -1,12 +1,6 @@
 import { code, type Problem } from '../diagnostics.js';
-import {
-  checkConfiguration,
-  invalid,
-  type Invalid,
-  type LoadOptions,
-  type MissingPath,
-  readConfiguration,
-} from '../load.js';
+import { checkConfiguration, invalid, readConfiguration } from '../load.js';
+import type { Invalid, LoadOptions, MissingPath } from '../load.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Schema } from '../schema/schema.js';
 import { setValue } from '../yaml/overrides.js';

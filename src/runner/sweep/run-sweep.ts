@@ -5,14 +5,8 @@ import { asUserError } from '../../base/files.js';
 import type { PlannedStage } from '../plan/plan.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
 import type { Launcher } from './launcher.js';
-import {
-  amountMetrics,
-  cachedResult,
-  headlineMetrics,
-  outlookOf,
-  type PlannedTrial,
-  stagesToRun,
-} from './plan-sweep.js';
+import { amountMetrics, cachedResult, headlineMetrics, outlookOf, stagesToRun } from './plan-sweep.js';
+import type { PlannedTrial } from './plan-sweep.js';
 import { type Forcing, readResults, resultsName, sweepFolder, writeResults } from './results.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
 import {

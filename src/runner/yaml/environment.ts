@@ -1,7 +1,6 @@
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import { code, type Problem } from '../diagnostics.js';
-import { applicable, memberSchema } from '../schema/alternatives.js';
-import type { Schema } from '../schema/schema.js';
+import { applicable, memberSchema, type Schema } from '../schema/schema.js';
 import { parseNested } from './nesting.js';
 import { isOption, type Span } from './text.js';
 import { type Entry, plain, type ScalarTree, type Tree } from './tree.js';

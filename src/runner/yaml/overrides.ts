@@ -1,7 +1,6 @@
 import { counted } from '../../base/format.js';
 import { code, type Problem, suggestion } from '../diagnostics.js';
-import { applicable, memberSchema } from '../schema/alternatives.js';
-import type { Schema } from '../schema/schema.js';
+import { applicable, memberSchema, type Schema } from '../schema/schema.js';
 import { parseYaml } from './parse.js';
 import { type OptionName, sourceText, type SourceText, type Span } from './text.js';
 import { type Entry, isNull, type MapTree, member, plain, type Tree } from './tree.js';

@@ -1,17 +1,5 @@
-import {
-  type Alias,
-  Composer,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  type Pair,
-  type Scalar,
-  type YAMLError,
-  type YAMLMap,
-} from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq } from 'yaml';
+import type { Alias, Document, Node, Pair, Scalar, YAMLError, YAMLMap } from 'yaml';
 import { code, type Problem } from '../diagnostics.js';
 import { mostLevels, tokensOf, tooDeepAt } from './nesting.js';
 import type { SourceText, Span } from './text.js';

@@ -4,22 +4,10 @@ import { putRows, takeRows } from '../integrate.js';
 import { integrateAdaptive } from '../integrators/adaptive.js';
 import { adaptiveStep, type Tolerances } from '../integrators/runge-kutta.js';
 import { FieldProgram, type Network } from '../network.js';
-import {
-  advancePhase,
-  movesOf,
-  firstPhase,
-  type PhaseOptions,
-  type PhaseState,
-  type PhaseSwitch,
-} from '../phases.js';
-import {
-  type FollowPath,
-  odeField,
-  type OdeInputs,
-  type OdeSteps,
-  type PathInputs,
-  rowsOfAll,
-} from './path.js';
+import { advancePhase, movesOf, firstPhase } from '../phases.js';
+import type { PhaseOptions, PhaseState, PhaseSwitch } from '../phases.js';
+import { odeField, rowsOfAll } from './path.js';
+import type { FollowPath, OdeInputs, OdeSteps, PathInputs } from './path.js';
 
 type State = Readonly<Record<'x' | 't', HostTensor>>;
 type Start = State & Readonly<Record<'f' | 'dt', HostTensor>>;

@@ -1,14 +1,7 @@
 import { gridOf } from '../../models/sit/config.js';
 import type { ThroughBlocks } from '../../models/sit/sit.js';
-import {
-  float32,
-  type HostTensor,
-  type HostTensors,
-  type ProgramSession,
-  type Tensor,
-  type Tensors,
-  tf,
-} from '../../tensorflow/index.js';
+import { float32, tf } from '../../tensorflow/index.js';
+import type { HostTensor, HostTensors, ProgramSession, Tensor, Tensors } from '../../tensorflow/index.js';
 import { type SdeSampler, transportOf, type VectorField } from '../../transport/index.js';
 import type { BatchSizes } from '../batch-sizes.js';
 import { CachedFeatures, type FeatureCache, predictedFeature, updatedDifferences } from '../feature-cache.js';

@@ -18,15 +18,8 @@ import type { Network } from '../network.js';
 import type { PhaseOptions } from '../phases.js';
 import { adaptivePath } from './adaptive.js';
 import { cachedEulerSteps, cachedSdeSteps } from './cached.js';
-import {
-  densityField,
-  type FollowPath,
-  gridPath,
-  multistepSteps,
-  rungeKuttaSteps,
-  sampleField,
-  sdeSteps,
-} from './path.js';
+import { densityField, gridPath, multistepSteps, rungeKuttaSteps, sampleField, sdeSteps } from './path.js';
+import type { FollowPath } from './path.js';
 
 /** Settings of the way from noise to data, in full. */
 export interface SamplerSettings {

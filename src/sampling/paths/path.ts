@@ -1,12 +1,6 @@
 import type { HostTensor, HostTensors, ProgramSession, Tensor, Tensors } from '../../tensorflow/index.js';
-import {
-  type OneStepMethod,
-  type SdeSampler,
-  stepFacts,
-  transportOf,
-  type VectorField,
-  velocityField,
-} from '../../transport/index.js';
+import { stepFacts, transportOf, velocityField } from '../../transport/index.js';
+import type { OneStepMethod, SdeSampler, VectorField } from '../../transport/index.js';
 import type { BatchSizes } from '../batch-sizes.js';
 import { integrate, stepInputs, takeRows } from '../integrate.js';
 import { adamsBashforthStep, MultistepHistory } from '../integrators/multistep.js';

@@ -1,7 +1,6 @@
 import { figure } from '../../pages/figures.js';
 import { html, type ReportedStage, type Section } from '../../pages/html.js';
-import type { KindPage } from '../../pages/kinds.js';
-import { scrollingPicture } from '../../pages/picture-section.js';
+import { type KindPage, scrollingPicture } from '../../pages/kinds.js';
 
 export const page: KindPage = { sections: [{ rank: 3, build: reconstructionsSection }] };
 

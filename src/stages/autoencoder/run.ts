@@ -12,16 +12,8 @@ import { trainingBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
-import {
-  float32,
-  type HostTensor,
-  int32,
-  openSession,
-  type ProgramSession,
-  streamKey,
-  type Tensor1D,
-  type Tensor4D,
-} from '../../tensorflow/index.js';
+import { float32, int32, openSession, streamKey } from '../../tensorflow/index.js';
+import type { HostTensor, ProgramSession, Tensor1D, Tensor4D } from '../../tensorflow/index.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
@@ -32,9 +24,8 @@ import { writeSavedAutoencoder } from '../../weights/saved-files.js';
 import { writeAutoencoder } from '../../weights/write.js';
 import { openImages } from '../images/open.js';
 import { downloadProgress } from '../pretrained/place.js';
-import { onEngine } from '../shared/engine.js';
+import { batchShare, type BatchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
 import { toMegabytes } from '../shared/memory.js';
-import { batchShare, type BatchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { modelConfig } from './config.js';
 

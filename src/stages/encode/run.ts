@@ -11,8 +11,7 @@ import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../.
 import { float32, floats, type HostTensor } from '../../tensorflow/data-types.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { openImages } from '../images/open.js';
-import { onEngine } from '../shared/engine.js';
-import { type Share, shareOf, sharedOut } from '../shared/workers.js';
+import { onEngine, type Share, sharedOut, shareOf } from '../shared/engine.js';
 
 /** Batches that are decoded from their files ahead of the network. */
 const batchesAhead = 3;

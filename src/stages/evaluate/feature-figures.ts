@@ -1,11 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import type { EvaluateConfig } from '../../generated/index.js';
-import {
-  storedClassAgreement,
-  storedKernelDistance,
-  storedPrecisionRecall,
-  type StoredRows,
-} from '../../metrics/index.js';
+import { storedClassAgreement, storedKernelDistance, storedPrecisionRecall } from '../../metrics/index.js';
+import type { StoredRows } from '../../metrics/index.js';
 import type { RuntimeOptions } from '../../tensorflow/index.js';
 import { comparedLabels, type ImageSet } from './image-set.js';
 

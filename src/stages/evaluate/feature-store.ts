@@ -17,7 +17,7 @@ import { computeStatistics, type FeatureStatistics, type StoredRows } from '../.
 import type { StageWorkers } from '../../runner/stage.js';
 import type { RuntimeOptions } from '../../tensorflow/index.js';
 import { cacheFolder } from '../../tensorflow/install/platform.js';
-import { shareOf } from '../shared/workers.js';
+import { shareOf } from '../shared/engine.js';
 import type { ImageSet } from './image-set.js';
 import type { FeatureNetwork, Features } from './networks.js';
 import { readStatistics, writeStatistics } from './statistics-file.js';

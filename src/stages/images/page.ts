@@ -1,12 +1,6 @@
 import { counted, formatCount, formatNumber } from '../../base/format.js';
-import {
-  hasFile,
-  type Html,
-  html,
-  readOutputJson,
-  type ReportedStage,
-  type Section,
-} from '../../pages/html.js';
+import { hasFile, html, readOutputJson } from '../../pages/html.js';
+import type { Html, ReportedStage, Section } from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
 import type { Survey } from './survey.js';
 import { bar, table } from '../../pages/table.js';

@@ -1,16 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import {
-  concat,
-  concatMap,
-  defer,
-  from,
-  ignoreElements,
-  type Observable,
-  of,
-  switchMap,
-  takeWhile,
-} from 'rxjs';
+import { concat, concatMap, defer, from, ignoreElements, of, switchMap, takeWhile } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { counted, formatCount } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';

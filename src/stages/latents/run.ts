@@ -8,14 +8,8 @@ import { canonicalName, nameClasses, sortedClasses } from '../../data/images/cla
 import { onlyClass } from '../../data/images/walk.js';
 import { type ForeignLatents, openForeignLatents } from '../../data/latents/foreign.js';
 import { readForeign, writeForeignLabels } from '../../data/latents/foreign-rows.js';
-import {
-  type ChannelSums,
-  indexName,
-  type LatentIndex,
-  latentStatistics,
-  type LatentStatistics,
-  writeIndex,
-} from '../../data/latents/format.js';
+import { indexName, latentStatistics, writeIndex } from '../../data/latents/format.js';
+import type { ChannelSums, LatentIndex, LatentStatistics } from '../../data/latents/format.js';
 import type { LatentsConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';

@@ -1,7 +1,6 @@
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
-import type { SiTConfig } from '../../models/sit/config.js';
-import { sitParameters } from '../../models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import type { Parameter } from '../../nn/parameter.js';
 import type { Guidance, PhaseOptions, SamplerSettings } from '../../sampling/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';

@@ -3,8 +3,7 @@ import type { PretrainedConfig } from '../../generated/index.js';
 import type { StageFact } from '../../runner/stage.js';
 import { readClassNames } from '../../data/images/class-names.js';
 import type { ModelSource } from '../../weights/model-source.js';
-import { isFile } from './classes.js';
-import { locatePlanned } from './place.js';
+import { isFile, locatePlanned } from './place.js';
 
 /**
  * Opens the model of a `pretrained` stage, or of the `start` of a training. Of its files only headers are read.

@@ -7,7 +7,6 @@ import type { PretrainedConfig } from '../../generated/index.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { pathsOfModel } from '../../weights/saved-files.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
-import { isFile } from './classes.js';
 
 type Place = Pick<PretrainedConfig, 'path' | 'classes'>;
 
@@ -87,3 +86,7 @@ export const downloadProgress =
       unit: 'MB',
     });
   };
+
+/** True when names of classes are in a file. */
+export const isFile = (classes: PretrainedConfig['classes']): classes is { file: string } =>
+  classes !== undefined && !Array.isArray(classes);

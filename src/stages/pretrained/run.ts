@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import { abortable, everyMs, fromWork } from '../../base/streams.js';
 import type { PretrainedConfig } from '../../generated/index.js';
-import { sitParameters } from '../../models/sit/parameters.js';
+import { sitParameters } from '../../models/sit/config.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import type { ModelSource } from '../../weights/model-source.js';

@@ -21,13 +21,8 @@ import { expectedMemory, requireSamplingMemory, type SampledModels } from './mem
 import { findModels, type FoundModels, openSampler } from './models.js';
 import { type RunnablePlan, runnablePlan } from './plan.js';
 import { type SampleRecord, SampleRecords } from './records.js';
-import {
-  batchesOfWorker,
-  type DrawnBatch,
-  missingBatches,
-  type SampleBatch,
-  type Sampler,
-} from './sampler.js';
+import { batchesOfWorker, missingBatches } from './sampler.js';
+import type { DrawnBatch, SampleBatch, Sampler } from './sampler.js';
 import { savedFraction, switchSteps, writeSwitches } from './switches.js';
 import { type Snapshots, SnapshotTaker, TrajectoryFiles, trajectorySteps } from './trajectory.js';
 

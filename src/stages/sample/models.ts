@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { sitParameters } from '../../models/sit/parameters.js';
+import { sitParameters } from '../../models/sit/config.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import type { StageContext } from '../../runner/stage.js';
 import type { Network, SessionModel } from '../../sampling/index.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
-import { loadWeights } from '../../weights/load-weights.js';
+import { loadWeights } from '../../weights/saved-autoencoder.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
 import { untrainedGuidance } from './facts.js';
 import type { RunnablePlan, SamplePlan } from './plan.js';

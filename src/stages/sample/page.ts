@@ -1,15 +1,7 @@
 import { join } from 'node:path';
 import { counted, formatNumber } from '../../base/format.js';
-import {
-  type Html,
-  html,
-  inlinePicture,
-  type Part,
-  type Picture,
-  readOutputJson,
-  type ReportedStage,
-  type Section,
-} from '../../pages/html.js';
+import { html, inlinePicture, readOutputJson } from '../../pages/html.js';
+import type { Html, Part, Picture, ReportedStage, Section } from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
 import { switchingSection } from './switching-section.js';
 

@@ -2,13 +2,8 @@ import type { PhaseConfig, SampleConfig, SamplerConfig } from '../../generated/i
 import { withDefaults } from '../../runner/schema/defaults.js';
 import { readSchema } from '../../runner/schema/schema.js';
 import type { Guidance, PhaseOptions, SamplerSettings } from '../../sampling/index.js';
-import {
-  integratorNames,
-  type OdeMethod,
-  type SdeMethod,
-  stepFacts,
-  type StepFacts,
-} from '../../transport/integrators.js';
+import { integratorNames, stepFacts } from '../../transport/integrators.js';
+import type { OdeMethod, SdeMethod, StepFacts } from '../../transport/integrators.js';
 import type { SamplerChoice } from '../../transport/names.js';
 import type { CheckContext, StageOf } from '../shared/check.js';
 

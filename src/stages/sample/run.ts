@@ -1,20 +1,10 @@
-import {
-  catchError,
-  concat,
-  defer,
-  finalize,
-  from,
-  ignoreElements,
-  merge,
-  mergeMap,
-  type Observable,
-} from 'rxjs';
+import { catchError, concat, defer, finalize, from, ignoreElements, merge, mergeMap } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { prefetch } from '../../base/prefetch.js';
 import { abortable, everyMs, oneByOne } from '../../base/streams.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
-import { onEngine } from '../shared/engine.js';
-import { sharedOut } from '../shared/workers.js';
+import { onEngine, sharedOut } from '../shared/engine.js';
 import { DamagedSample } from './files.js';
 import { damagedAgain, type Drawn, SampleJob } from './job.js';
 import type { SampleBatch } from './sampler.js';

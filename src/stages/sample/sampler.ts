@@ -1,27 +1,15 @@
-import {
-  bitsPerDimension,
-  type FollowPath,
-  likelihoodState,
-  logLikelihood,
-  type PathInputs,
-  pathOf,
-  type PathOptions,
-  type PhaseSwitch,
-  takeRows,
-} from '../../sampling/index.js';
+import { bitsPerDimension, likelihoodState, logLikelihood, pathOf, takeRows } from '../../sampling/index.js';
+import type { FollowPath, PathInputs, PathOptions, PhaseSwitch } from '../../sampling/index.js';
 import {
   compile,
-  type Compiled,
   float32,
-  type HostTensor,
   int32,
-  type ProgramSession,
   randomNormal,
   randomUniform,
   sizeOf,
   streamKey,
-  type Tensor1D,
 } from '../../tensorflow/index.js';
+import type { Compiled, HostTensor, ProgramSession, Tensor1D } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 
 /** Samples that are made together: some of a range of consecutive numbers. */

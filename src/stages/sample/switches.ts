@@ -1,15 +1,8 @@
 import { join } from 'node:path';
 import { writeFileWhole } from '../../base/output-file.js';
 import { sitCost } from '../../models/sit/cost.js';
-import {
-  largestCost,
-  phasedCost,
-  type PhaseSwitch,
-  type PredictedSteps,
-  predictedSteps,
-  stepCosts,
-  stepEvaluations,
-} from '../../sampling/index.js';
+import { largestCost, phasedCost, predictedSteps, stepCosts, stepEvaluations } from '../../sampling/index.js';
+import type { PhaseSwitch, PredictedSteps } from '../../sampling/index.js';
 import type { FoundModel, FoundModels } from './models.js';
 import type { RunnablePlan } from './plan.js';
 import type { SampleRecord } from './records.js';

@@ -1,15 +1,8 @@
 import { counted, formatCount, formatNumber } from '../../base/format.js';
 import { linearScale, round, rules, side, stepLabels, valueLabels } from '../../pages/chart/axes.js';
 import { swatch } from '../../pages/chart/overlay.js';
-import {
-  hasFile,
-  type Html,
-  html,
-  type Part,
-  readOutputJson,
-  type ReportedStage,
-  type Section,
-} from '../../pages/html.js';
+import { hasFile, html, readOutputJson } from '../../pages/html.js';
+import type { Html, Part, ReportedStage, Section } from '../../pages/html.js';
 import { bar, table } from '../../pages/table.js';
 
 const file = 'switches.json';

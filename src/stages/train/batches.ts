@@ -3,7 +3,7 @@ import { balancedOrder, type Draw, shuffledOrder } from '../../data/sample-order
 import type { TrainConfig } from '../../generated/index.js';
 import { float32, int32, streamKey } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
-import type { BatchShare } from '../shared/workers.js';
+import type { BatchShare } from '../shared/engine.js';
 import type { Batch } from '../training/stream.js';
 
 /** A draw and its place in the order of all draws. */

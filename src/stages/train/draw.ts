@@ -1,5 +1,4 @@
-import type { SiTConfig } from '../../models/sit/config.js';
-import { sitParameters } from '../../models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { openSitSession, sit } from '../../models/sit/sit.js';
 import {
   classifierFreeField,
@@ -10,28 +9,18 @@ import {
   uniformTimes,
 } from '../../sampling/index.js';
 import { type HostTensor, int32 } from '../../tensorflow/data-types.js';
-import {
-  compile,
-  type HostTensors,
-  newVariables,
-  openStore,
-  randomNormal,
-  type RuntimeOptions,
-  streamKey,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  type Tensors,
-  tf,
+import { compile, newVariables, openStore, randomNormal, streamKey, tf } from '../../tensorflow/index.js';
+import type {
+  HostTensors,
+  RuntimeOptions,
+  Tensor,
+  Tensor1D,
+  Tensor4D,
+  Tensors,
 } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
-import {
-  defaultSampleEpsilon,
-  timeInterval,
-  transportOf,
-  type VectorField,
-  velocityField,
-} from '../../transport/index.js';
+import { defaultSampleEpsilon, timeInterval, transportOf, velocityField } from '../../transport/index.js';
+import type { VectorField } from '../../transport/index.js';
 import type { TransportChoice } from '../../transport/names.js';
 
 /** Classes in turn, or some spread over all where there are fewer samples than classes. */

@@ -1,13 +1,7 @@
 import { join } from 'node:path';
 import { counted, formatCount } from '../../base/format.js';
-import {
-  hasFile,
-  html,
-  inlinePicture,
-  readOutputJson,
-  type ReportedStage,
-  type Section,
-} from '../../pages/html.js';
+import { hasFile, html, inlinePicture, readOutputJson } from '../../pages/html.js';
+import type { ReportedStage, Section } from '../../pages/html.js';
 import { type KindPage, picture } from '../../pages/kinds.js';
 
 export const page: KindPage = {

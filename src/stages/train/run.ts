@@ -3,43 +3,25 @@ import { concat, defer, EMPTY, finalize, from, mergeMap, type Observable } from 
 import { UserError } from '../../base/errors.js';
 import type { TrainConfig } from '../../generated/index.js';
 import type { Carry } from '../../models/sit/carry.js';
-import { gridOf, type SiTConfig } from '../../models/sit/config.js';
+import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
-import { sitParameters } from '../../models/sit/parameters.js';
 import { openSitSession, sit } from '../../models/sit/sit.js';
 import { initialValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageContext, StageEvent } from '../../runner/stage.js';
-import {
-  engineKind,
-  forgetPeakGpuMemory,
-  matmulRate,
-  type ProgramSession,
-  sizeOf,
-  type TensorSpec,
-} from '../../tensorflow/index.js';
+import { engineKind, forgetPeakGpuMemory, matmulRate, sizeOf } from '../../tensorflow/index.js';
+import type { ProgramSession, TensorSpec } from '../../tensorflow/index.js';
 import { averageGroups, type StateGroup } from '../../training/checkpoint-manifest.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
-import {
-  diffusionLoss,
-  type LatentInputs,
-  type Normalization,
-  quartileSums,
-  type RandomInputs,
-} from '../../training/diffusion-loss.js';
+import { diffusionLoss, quartileSums } from '../../training/diffusion-loss.js';
+import type { LatentInputs, Normalization, RandomInputs } from '../../training/diffusion-loss.js';
 import type { Accumulation, LossProgram } from '../../training/gradients.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
-import {
-  defaultTrainEpsilon,
-  resolutionShift,
-  timeInterval,
-  type TimestepSampling,
-  transportOf,
-} from '../../transport/index.js';
+import { defaultTrainEpsilon, resolutionShift, timeInterval, transportOf } from '../../transport/index.js';
+import type { TimestepSampling } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
-import { onEngine } from '../shared/engine.js';
+import { batchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
 import { computingGpu, toMegabytes } from '../shared/memory.js';
-import { batchShare, isFirstWorker, workerServer } from '../shared/workers.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { latentBatches, type TrainingData } from './batches.js';
 import { modelConfig } from './config.js';

@@ -1,28 +1,18 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { PretrainedConfig, TrainConfig } from '../../generated/index.js';
-import {
-  type CarriedModel,
-  type Carry,
-  carryLines,
-  planCarry,
-  type WeightOf,
-} from '../../models/sit/carry.js';
-import { sitParameters } from '../../models/sit/parameters.js';
+import { carryLines, planCarry } from '../../models/sit/carry.js';
+import type { CarriedModel, Carry, WeightOf } from '../../models/sit/carry.js';
+import { sitParameters } from '../../models/sit/config.js';
 import type { StageContext } from '../../runner/stage.js';
 import { averageGroups } from '../../training/checkpoint-manifest.js';
 import type { Trainer, ValueOf } from '../../training/trainer.js';
-import type { ModelDescription, ModelSource } from '../../weights/model-source.js';
+import { type ModelDescription, type ModelSource, savedSource } from '../../weights/model-source.js';
 import { readSavedModel } from '../../weights/saved-files.js';
-import { savedSource } from '../../weights/saved-source.js';
 import { openPlanned, openPretrained } from '../pretrained/open-pretrained.js';
 import { locate, originOf } from '../pretrained/place.js';
-import {
-  type PlannedImages,
-  type PlannedLatents,
-  plannedTrainingLatents,
-  type Resolve,
-} from '../shared/planned.js';
+import { plannedTrainingLatents } from '../shared/planned.js';
+import type { PlannedImages, PlannedLatents, Resolve } from '../shared/planned.js';
 import type { TrainingData } from './batches.js';
 import { modelConfig } from './config.js';
 

@@ -1,16 +1,6 @@
 import { join } from 'node:path';
-import {
-  concat,
-  concatMap,
-  defer,
-  finalize,
-  from,
-  ignoreElements,
-  map,
-  mergeMap,
-  type Observable,
-  takeWhile,
-} from 'rxjs';
+import { concat, concatMap, defer, finalize, from, ignoreElements, map, mergeMap, takeWhile } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { UserError } from '../../base/errors.js';
 import { faultPoint } from '../../base/files.js';
 import type { FileSeal } from '../../base/output-file.js';
@@ -32,9 +22,8 @@ import { withQuartiles } from '../../training/diffusion-loss.js';
 import { BusyTime, Meter, type MeterState } from '../../training/meter.js';
 import { type CheckpointSchedule, learningRateAt, type Schedule } from '../../training/schedule.js';
 import type { Trainer } from '../../training/trainer.js';
-import { peakBytes } from '../shared/engine.js';
+import { isFirstWorker, peakBytes } from '../shared/engine.js';
 import { toMegabytes } from '../shared/memory.js';
-import { isFirstWorker } from '../shared/workers.js';
 import { checkpointsName, madeFrom, refuseForeign } from './files.js';
 import { type RecordsOptions, TrainingRecords } from './records.js';
 

@@ -1,7 +1,6 @@
 import { UserError } from '../../base/errors.js';
 import { chooseDevice, findNvidiaDriver, type NvidiaDriver } from './device-choice.js';
-import { libraryMissing } from './library-missing.js';
-import { type LibraryLocation, type LibraryOptions, locateLibrary } from './locate.js';
+import { type LibraryLocation, libraryMissing, type LibraryOptions, locateLibrary } from './locate.js';
 import { pinnedRelease } from './pinned-release.js';
 import { cacheFolder, checkMachine, requirePlatform, thisMachine } from './platform.js';
 import { type Build, readManifest } from './release.js';

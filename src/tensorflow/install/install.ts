@@ -7,17 +7,8 @@ import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import type { LibraryLocation } from './locate.js';
 import { extractFiles, obtainWheel } from './obtain-wheel.js';
-import {
-  damagedFiles,
-  folderName,
-  type Manifest,
-  manifestFile,
-  readManifest,
-  type Release,
-  type ReleaseBuild,
-  type UnpackedFile,
-  type Wheel,
-} from './release.js';
+import { damagedFiles, folderName, manifestFile, readManifest } from './release.js';
+import type { Manifest, Release, ReleaseBuild, UnpackedFile, Wheel } from './release.js';
 import type { FetchContext } from './wheel-source.js';
 
 /** Beside the unpacked files while not all wheels are: what each finished wheel gave. */

@@ -4,16 +4,9 @@ import { UserError } from '../../base/errors.js';
 import { openFileSync } from '../../base/files.js';
 import { chooseDevice, type Device } from './device-choice.js';
 import { pinnedRelease } from './pinned-release.js';
-import { cacheFolder, currentPlatform, setupCommand } from './platform.js';
-import {
-  type Build,
-  damagedFiles,
-  findBuild,
-  folderName,
-  type Platform,
-  readManifest,
-  type Release,
-} from './release.js';
+import { cacheFolder, currentPlatform, setupCommand, setupWith } from './platform.js';
+import { damagedFiles, findBuild, folderName, readManifest } from './release.js';
+import type { Build, Platform, Release } from './release.js';
 
 /** A native TensorFlow that is ready to be loaded. Paths are absolute. */
 export interface LibraryLocation {
@@ -146,4 +139,25 @@ function isTruncatedElf(path: string): boolean {
     header.readUInt16LE(0x3c),
   ];
   return BigInt(statSync(path).size) < offset + BigInt(entryBytes * entries);
+}
+
+/**
+ * Error for a native library that is needed and missing or incomplete: names the file, and the command that fetches it.
+ */
+export function libraryMissing(options: LibraryOptions = {}): UserError {
+  const cache = cacheFolder(options.env);
+  for (const build of ['cpu', 'cuda'] as const) {
+    const damaged = damagedBuild(build, options);
+    if (damaged.length > 0)
+      return new UserError({
+        code: 'tensorflow-damaged',
+        message: `The native TensorFlow library in ${cache} is not whole: ${damaged.join(', ')} ${damaged.length === 1 ? 'is' : 'are'} missing or cut short.`,
+        remedy: `Run \`${build === 'cuda' ? setupWith('--gpu') : setupCommand}\`.`,
+      });
+  }
+  return new UserError({
+    code: 'tensorflow-missing',
+    message: `The native TensorFlow library is not set up in ${cache}.`,
+    remedy: `Run \`${setupCommand}\`. PIPELINE_BACKEND=wasm computes without it, many times slower.`,
+  });
 }

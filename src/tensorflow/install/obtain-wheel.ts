@@ -11,13 +11,8 @@ import { packageIndexes } from './https.js';
 import { pip } from './pip.js';
 import { setupCommand } from './platform.js';
 import type { UnpackedFile, Wheel } from './release.js';
-import {
-  type FetchContext,
-  type FetchedWheel,
-  partialName,
-  type SetupReport,
-  type WheelSource,
-} from './wheel-source.js';
+import { partialName } from './wheel-source.js';
+import type { FetchContext, FetchedWheel, SetupReport, WheelSource } from './wheel-source.js';
 
 import * as yauzl from 'yauzl';
 

@@ -8,13 +8,8 @@ import { type Cell, type Row, table } from '../../pages/table.js';
 import { isBest } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
 import type { Headline, Json } from '../../runner/stage.js';
-import {
-  figureOf,
-  headlineAmong,
-  metricNames,
-  stageOf,
-  type SweepResults,
-} from '../../runner/sweep/results.js';
+import { figureOf, headlineAmong, metricNames, stageOf } from '../../runner/sweep/results.js';
+import type { SweepResults } from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames, type TrialResult } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import type { SiTConfig } from '../../../src/models/sit/config.js';
-import { sitParameters } from '../../../src/models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../../src/models/sit/config.js';
 import { sit } from '../../../src/models/sit/sit.js';
 import {
   compile,

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fullAttention, mediatorAttention } from '../../../src/models/sit/attention.js';
-import type { SiTConfig } from '../../../src/models/sit/config.js';
-import { sitParameters } from '../../../src/models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../../src/models/sit/config.js';
 import { inferConfig, referenceShapes } from '../../../src/models/sit/reference-state.js';
 import { initialize } from '../../../src/nn/parameters.js';
 import { float32, floats, type HostTensors, runEagerly, sizeOf } from '../../../src/tensorflow/index.js';

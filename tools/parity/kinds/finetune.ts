@@ -1,6 +1,5 @@
 import { planCarry } from '../../../src/models/sit/carry.js';
-import type { SiTConfig } from '../../../src/models/sit/config.js';
-import { sitParameters } from '../../../src/models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../../src/models/sit/config.js';
 import { toReference } from '../../../src/models/sit/reference-names.js';
 import { sit } from '../../../src/models/sit/sit.js';
 import {

@@ -1,5 +1,4 @@
-import type { SiTConfig } from '../../../src/models/sit/config.js';
-import { sitParameters } from '../../../src/models/sit/parameters.js';
+import { type SiTConfig, sitParameters } from '../../../src/models/sit/config.js';
 import { toReference } from '../../../src/models/sit/reference-names.js';
 import { sit } from '../../../src/models/sit/sit.js';
 import { floats, type HostTensor, int32 } from '../../../src/tensorflow/data-types.js';

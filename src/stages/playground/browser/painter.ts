@@ -4,28 +4,13 @@ import { decode } from '../../../models/autoencoder-kl/autoencoder-kl.js';
 import { downsampleOf } from '../../../models/autoencoder-kl/config.js';
 import type { Parameter } from '../../../nn/parameter.js';
 import { type Network, takeRows } from '../../../sampling/index.js';
-import {
-  compile,
-  type Compiled,
-  EagerSession,
-  type EagerVariable,
-  float32,
-  floats,
-  fromHost,
-  type HostTensor,
-  sizeOf,
-  type Tensor4D,
-} from '../../../tensorflow/index.js';
+import { compile, EagerSession, float32, floats, fromHost, sizeOf } from '../../../tensorflow/index.js';
+import type { Compiled, EagerVariable, HostTensor, Tensor4D } from '../../../tensorflow/index.js';
 import { Sampler } from '../../sample/sampler.js';
 import { switchSteps } from '../../sample/switches.js';
 import 'virtual:methods';
-import {
-  type Answer,
-  type Description,
-  type DrawRequest,
-  parametersOf,
-  type Pixels,
-} from '../description.js';
+import { parametersOf } from '../description.js';
+import type { Answer, Description, DrawRequest, Pixels } from '../description.js';
 
 type Weights = Readonly<Record<string, EagerVariable>>;
 
