@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
+import { onDamaged } from '../base/sealed.js';
 import { outliveMissingParser, outliveOutput } from '../base/outlive-output.js';
 import { commands } from './program.js';
 import { warnOfVariables } from '../base/environment-variables.js';
@@ -39,6 +40,9 @@ export async function runCli(args: readonly string[], services: Services): Promi
       if (cause !== undefined) throw await outputLost(cause);
     });
 
+  const end = onDamaged((message) => {
+    say(stderr, `warning: ${message}\n`);
+  });
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
@@ -46,6 +50,8 @@ export async function runCli(args: readonly string[], services: Services): Promi
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.invalid;
     const { reportError } = await import('./errors.js');
     return reportError(error, services);
+  } finally {
+    end();
   }
 }
 

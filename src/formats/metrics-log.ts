@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
-import { UserError } from '../base/errors.js';
 import { appendPlain, asUserError, openFile, readWhole } from '../base/files.js';
-import { readInputText } from '../base/input-file.js';
+import { counted } from '../base/format.js';
+import { readInputText, sha256Of } from '../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../base/output-file.js';
+import { DamagedRecord, noRecord, type TellDamaged, tellDamaged } from '../base/sealed.js';
 
 /** One line of `metrics.jsonl`: figures as of a step. */
 export interface MetricsRecord {
@@ -37,7 +38,7 @@ export class MetricsLog {
   ): Promise<number[]> {
     const found = await readWhole(this.path).catch(() => Buffer.alloc(0));
     const sealed = found.subarray(0, seal?.bytes ?? 0);
-    const isWhole = sealed.length === seal?.bytes && sha256(sealed) === seal.sha256;
+    const isWhole = sealed.length === seal?.bytes && sha256Of(sealed) === seal.sha256;
     const kept = isWhole ? sealed : Buffer.from(linesUpTo(step, found.toString()).join(''));
     const steps = linesUpTo(step, kept.toString()).map((line) => (JSON.parse(line) as MetricsRecord).step);
     if (seal !== undefined && !isWhole)
@@ -75,21 +76,43 @@ export class MetricsLog {
   }
 }
 
-/** Reads all whole records of a log, those of one step as one; none where there is no file. */
-export async function readMetrics(path: string): Promise<MetricsRecord[]> {
-  const text = await readInputText(path).catch((error: unknown) => {
-    if (error instanceof UserError) throw error;
-    return '';
-  });
-  const records: MetricsRecord[] = [];
-  for (const line of linesUpTo(Infinity, text)) {
-    const record = JSON.parse(line) as MetricsRecord;
-    const last = records.at(-1);
-    if (last?.step === record.step) records[records.length - 1] = { ...last, ...record };
-    else records.push(record);
+/**
+ * Reads all whole records of a log, those of one step as one; none where there is no file.
+ *
+ * @param sha256 of the log of a finished training: where it is another, there are no records
+ * @param tell told of a log, or lines of it, that are damaged; the last line may still be being written
+ */
+export async function readMetrics(
+  path: string,
+  sha256?: string,
+  tell: TellDamaged = tellDamaged,
+): Promise<MetricsRecord[]> {
+  try {
+    const text = await readInputText(path).catch(noRecord);
+    if (text === undefined && sha256 === undefined) return [];
+    if (text === undefined) throw new DamagedRecord('is missing');
+    if (sha256 !== undefined && sha256Of(Buffer.from(text)) !== sha256)
+      throw new DamagedRecord('is not what was written');
+    const lines = linesUpTo(Infinity, text);
+    const all = text.split('\n').slice(0, -1);
+    if (lines.length < all.length)
+      tell(path, `${counted(all.length - lines.length, 'line')} of ${all.length} are no records`, leftOut);
+    const records: MetricsRecord[] = [];
+    for (const line of lines) {
+      const record = JSON.parse(line) as MetricsRecord;
+      const last = records.at(-1);
+      if (last?.step === record.step) records[records.length - 1] = { ...last, ...record };
+      else records.push(record);
+    }
+    return records;
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    tell(path, error, leftOut);
+    return [];
   }
-  return records;
 }
+
+const leftOut = 'these figures are left out';
 
 /**
  * Lines, each with its end, that hold records up to a step. The last line may have been cut off, and a machine that
@@ -108,12 +131,20 @@ function isUpTo(step: number, line: string): boolean {
   }
 }
 
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-
-/** A training's figures with those of its speed at the same steps; without the times of the records. */
-export async function readAllMetrics(directory: string): Promise<MetricsRecord[]> {
+/**
+ * A training's figures with those of its speed at the same steps; without the times of the records.
+ *
+ * @param files of its output, where that is finished: what the logs must be
+ */
+export async function readAllMetrics(
+  directory: string,
+  files: readonly { readonly path: string; readonly sha256: string }[] = [],
+  tell: TellDamaged = tellDamaged,
+): Promise<MetricsRecord[]> {
   const [metrics, speed] = await Promise.all(
-    [metricsName, speedName].map((name) => readMetrics(join(directory, name))),
+    [metricsName, speedName].map((name) =>
+      readMetrics(join(directory, name), files.find(({ path }) => path === name)?.sha256, tell),
+    ),
   );
   const speeds = new Map(speed!.map((record) => [record.step, record]));
   return metrics!.map((record) => {

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readWholeText } from '../base/files.js';
 import { hashFile } from '../base/file-hash.js';
 import type { Expected } from '../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../base/output-file.js';
+import { DamagedRecord, readRecord, sealJson, unsealJson } from '../base/sealed.js';
 
 /** Description of a checkpoint, beside its tensors. */
 export interface CheckpointFacts<Extra> {
@@ -31,15 +30,14 @@ type Manifest<Extra> = CheckpointFacts<Extra> & {
 const format = 'checkpoint-2';
 export const manifestName = 'manifest.json';
 
-/** Writes the manifest, with the checksum of what it says as its last member. */
+/** Writes the manifest. */
 export async function writeManifest<Extra>(
   directory: string,
   facts: CheckpointFacts<Extra>,
   files: Readonly<Record<string, FileSeal>>,
 ): Promise<void> {
   const manifest: Manifest<Extra> = { format, ...facts, files };
-  const sealed = { ...manifest, sha256: checksum(manifest) };
-  await writeFileWhole(join(directory, manifestName), JSON.stringify(sealed, undefined, 1) + '\n');
+  await writeFileWhole(join(directory, manifestName), sealJson(manifest));
 }
 
 /** A checkpoint that was verified: its facts, and what each of its files was seen to hold, by absolute path. */
@@ -62,16 +60,17 @@ export async function verifyCheckpoint<Extra>(path: string): Promise<VerifiedChe
 }
 
 async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | string> {
-  let sealed: Omit<Manifest<Extra>, 'format'> & { readonly format: string; readonly sha256?: string };
   try {
-    // `null` and the like are no manifest either.
-    sealed = { ...(JSON.parse(await readWholeText(join(path, manifestName))) as typeof sealed) };
-  } catch {
-    return `${manifestName} cannot be read`;
+    const text = await readRecord(join(path, manifestName));
+    if (text === undefined) return `${manifestName} is missing`;
+    const manifest = unsealJson(text, false) as Partial<Manifest<Extra>>;
+    return manifest.format === format
+      ? (manifest as Manifest<Extra>)
+      : `${manifestName} is not of this version`;
+  } catch (error) {
+    if (error instanceof DamagedRecord) return `${manifestName} ${error.message}`;
+    throw error;
   }
-  const { sha256, ...manifest } = sealed;
-  if (manifest.format !== format) return `${manifestName} is not of this version`;
-  return sha256 === checksum(manifest) ? { ...manifest, format } : `${manifestName} is not what was written`;
 }
 
 /** Compares a file with its seal: its content, or what is wrong with it. */
@@ -81,10 +80,6 @@ async function lookAt(path: string, { bytes, sha256 }: FileSeal): Promise<Expect
   if (found.size !== bytes) return `has ${found.size} bytes instead of ${bytes}`;
   const hashed = await hashFile(path).catch(() => undefined);
   return hashed?.sha256 === sha256 ? hashed : 'is not what was written';
-}
-
-function checksum(content: object): string {
-  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }
 
 /** The copies that training keeps of each parameter: the slots of the optimizer. `average` is the first of the averages. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { sealJson, unsealJson } from '../../src/base/sealed.js';
 import { environmentVariables } from '../../src/base/environment-variables.js';
 import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { nodeProgram } from '../support/programs.js';
@@ -341,10 +342,8 @@ report       runs    forced, with images`);
     expect((await pipeline('run', ...forced)).exitCode).toBe(0);
     const [name] = (await readdir(join(cwd, 'runs', 'toy'))).filter((each) => /^\d/.test(each));
     const path = join(cwd, 'runs', 'toy', name!, 'run.json');
-    await writeFile(
-      path,
-      (await readFile(path, 'utf8')).replace('"status": "finished"', '"status": "running"'),
-    );
+    const record = unsealJson(await readFile(path, 'utf8'));
+    await writeFile(path, sealJson({ ...record, status: 'running' }));
     const { stdout } = await pipeline('run', ...forced);
     expect(stdout).toMatch(/^autoencoder: cached/m);
     expect(stdout).toMatch(/forced on \S+Z, and made again since/);

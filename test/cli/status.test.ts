@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sealJson, unsealJson } from '../../src/base/sealed.js';
 import { firstStart, stageRecord, writeManyRuns, writeRun } from '../runner/runs/synthetic-runs.js';
 import { nodeProgram } from '../support/programs.js';
 
@@ -131,10 +132,7 @@ stages:
     await running;
     // Another process now has its number, as far as the record tells: that must not make it alive.
     const file = join(runs, 'toy', 'latest', 'run.json');
-    await writeFile(
-      file,
-      (await readFile(file, 'utf8')).replace(`"pid": ${running.pid}`, `"pid": ${process.pid}`),
-    );
+    await writeFile(file, sealJson({ ...unsealJson(await readFile(file, 'utf8')), pid: process.pid }));
     expect((await list())[0]).toMatchObject({ state: 'died', stage: 'autoencoder', pid: process.pid });
     const finished = await start(['run', 'toy.yaml', '--set', 'stages.autoencoder.steps=3'], {
       program: toyMain,

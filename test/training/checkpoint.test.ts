@@ -198,7 +198,7 @@ describe('a damaged checkpoint is named, and the one before it is used:', () => 
       expect(step, `${length} bytes`).toBe(1);
       const problem =
         name === 'manifest.json'
-          ? 'manifest.json cannot be read'
+          ? `manifest.json ${length === 0 ? 'is empty' : 'is not valid JSON'}`
           : `${name} has ${length} bytes instead of ${size}`;
       expect(warnings).toEqual([`The checkpoint step-000000002 is damaged (${problem}) and is not used.`]);
     }

@@ -73,6 +73,9 @@ export function plainRenderer(
       case 'output-damaged':
         line(`${event.stage}: warning: ${damagedSentence(event)}`);
         break;
+      case 'record-damaged':
+        line(`warning: ${event.message}`);
+        break;
       case 'stage-started':
         lastProgress.set(event.stage, clock());
         line(

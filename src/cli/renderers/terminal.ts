@@ -136,6 +136,8 @@ class View {
         return [];
       case 'output-damaged':
         return [this.line(yellow('!'), event.stage, yellow(damagedSentence(event)))];
+      case 'record-damaged':
+        return [yellow(`! ${event.message}`)];
       case 'stage-started': {
         const place = onDevices(event).trim();
         const notes = [...(place === '' ? [] : [place]), ...event.reasons.map(formatReason)];

@@ -83,6 +83,8 @@ class SweepView {
         this.enter(event.trial, 'waiting for another attempt', now);
         return [this.line(yellow('!'), event.trial, yellow(retrySentence(event)))];
       case 'trial-event':
+        if (event.event.type === 'record-damaged')
+          return [this.line(yellow('!'), event.trial, yellow(event.event.message))];
         this.takeRunEvent(event.trial, event.event, now);
         return [];
       case 'trial-ended': {

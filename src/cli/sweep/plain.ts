@@ -26,6 +26,9 @@ export function plainSweepRenderer(
 
   const showRunEvent = (trial: string, event: TimedRunEvent): void => {
     switch (event.type) {
+      case 'record-damaged':
+        line(`${trial}: warning: ${event.message}`);
+        break;
       case 'stage-waiting':
         line(`${trial} ${event.stage}: ${waitingSentence(event)}`);
         break;

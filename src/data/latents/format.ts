@@ -3,6 +3,7 @@ import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInputText } from '../../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
+import { DamagedRecord, sealJson, unsealJson } from '../../base/sealed.js';
 
 /** Properties that all samples of a set of latents share, and their spread over files. */
 export interface LatentFormat {
@@ -101,10 +102,11 @@ export function latentStatistics(
 }
 
 export async function writeIndex(directory: string, name: string, index: PartialIndex): Promise<void> {
-  await writeFileWhole(
-    join(directory, name),
-    JSON.stringify({ format: formatTag, ...index }, undefined, 1) + '\n',
-  );
+  const content = { format: formatTag, ...index };
+  // That of a complete set is sealed by the manifest of its output.
+  const isSealed = name !== indexName;
+  const text = isSealed ? sealJson(content) : `${JSON.stringify(content, undefined, 1)}\n`;
+  await writeFileWhole(join(directory, name), text);
 }
 
 /**
@@ -114,14 +116,17 @@ export async function writeIndex(directory: string, name: string, index: Partial
  */
 export async function readIndex<Index extends PartialIndex>(directory: string, name: string): Promise<Index> {
   const path = join(directory, name);
-  let index: unknown;
+  let index: { readonly format?: unknown } = {};
+  let found: unknown;
   try {
-    index = JSON.parse(await readInputText(path));
+    index = unsealJson(await readInputText(path));
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw asUserError(error, path);
+    if (!(error instanceof DamagedRecord)) throw asUserError(error, path);
+    found = error;
   }
-  if ((index as { format?: unknown } | null | undefined)?.format === formatTag) return index as Index;
+  if (index.format === formatTag) return index as Index;
   throw new UserError({
+    cause: found,
     code: 'latents-invalid',
     message: `${path}: expected the index of a set of latents of this version.`,
     remedy: 'Encode the images again.',

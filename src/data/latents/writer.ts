@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { sha256OfFile } from '../../base/files.js';
+import { tellDamaged } from '../../base/sealed.js';
 import { writeSafetensors } from '../../formats/safetensors/writer.js';
 import { elementCount, encodeFloat16 } from '../../formats/typed-arrays.js';
 import { ShardReader } from './dataset.js';
@@ -197,7 +198,13 @@ async function intactParts(directory: string, format: LatentFormat, share: Sampl
   for (const name of (await readdir(directory)).sort()) {
     const place = placeOf(name);
     if (place === undefined) continue;
-    const partial = await readIndex<PartialIndex>(directory, partialIndexOf(name)).catch(() => undefined);
+    const partial = await readIndex<PartialIndex>(directory, partialIndexOf(name)).catch((error: unknown) => {
+      const { code, cause } = error as UserError;
+      // A shard is written before its index.
+      if (code !== 'file-missing')
+        tellDamaged(join(directory, partialIndexOf(name)), cause ?? error, madeAgain);
+      return undefined;
+    });
     const entry = partial?.shards[0];
     if (!partial || entry?.file !== name || !sameFormat(partial, format)) continue;
     const first = place.first ?? place.shard * format.shardSize;
@@ -207,9 +214,12 @@ async function intactParts(directory: string, format: LatentFormat, share: Sampl
     if (place.first === undefined && entry.count < format.shardSize) continue;
     const sha256 = await sha256OfFile(join(directory, name)).catch(() => undefined);
     if (sha256 === entry.sha256) intact.push(part);
+    else tellDamaged(join(directory, name), 'it is not what was written', madeAgain);
   }
   return intact;
 }
+
+const madeAgain = 'its latents are encoded again';
 
 function sameFormat(a: LatentFormat, b: LatentFormat): boolean {
   const key = ({ shape, dtype, classes, shardSize }: LatentFormat) =>

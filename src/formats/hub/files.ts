@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { openFile } from '../../base/files.js';
+import { openFile, readWhole } from '../../base/files.js';
 import { distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { weightsName } from '../foreign-file.js';
@@ -51,6 +51,8 @@ export async function repositoryFiles(
   const environment = hubEnvironment(options.env);
   const cached = new CachedRepository(environment.cache, repository);
   const missing = wanted.filter((names) => !names.some((name) => cached.has(commit, name)));
+  const there = wanted.flatMap((names) => names.find((name) => cached.has(commit, name)) ?? []);
+  for (const name of there) await checkSmallFile(join(cached.snapshot(commit), name));
   if (missing.length === 0) return cached.snapshot(commit);
   if (environment.offline) throw offline(repository, environment.cache);
   await withHub(environment, options, async (hub) => {
@@ -98,12 +100,30 @@ export async function cachedDigest(path: string, signal?: AbortSignal): Promise<
   const blob = await realpath(path);
   const expected = basename(blob);
   if (!/^[0-9a-f]{64}$/.test(expected) || expected === digest) return digest;
-  throw new UserError({
+  throw damagedFile(blob, `SHA-256 is ${digest}`);
+}
+
+/**
+ * Compares a small file in the cache with the name that it is kept under: its hash in git. Large ones are compared where
+ * they are read whole anyway.
+ *
+ * @throws UserError `hub-file-damaged`
+ */
+async function checkSmallFile(path: string): Promise<void> {
+  const blob = await realpath(path);
+  const expected = basename(blob);
+  if (!/^[0-9a-f]{40}$/.test(expected)) return;
+  const content = await readWhole(blob);
+  const digest = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
+  if (digest !== expected) throw damagedFile(blob, `hash in git is ${digest}`);
+}
+
+const damagedFile = (blob: string, found: string): UserError =>
+  new UserError({
     code: 'hub-file-damaged',
-    message: `${blob}: its SHA-256 is ${digest}, and should be its name.`,
+    message: `${blob}: its ${found}, and should be its name.`,
     remedy: 'Delete it and run again: it is downloaded once more.',
   });
-}
 
 /** The path of a file of weights in the cache, with all that belongs to it; nothing is asked or downloaded. */
 export async function cachedHubFile(

@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { readWholeTextSync, writePlain } from '../../base/files.js';
+import { DamagedRecord, tellDamaged } from '../../base/sealed.js';
 
 /** Settings of Hugging Face from the environment, by the variables of its own libraries. */
 export interface HubEnvironment {
@@ -125,10 +126,15 @@ export class CachedRepository {
   get commit(): string | undefined {
     const { revision } = this.repository;
     if (isCommit(revision)) return revision;
+    const path = join(this.folder, 'refs', revision);
     try {
-      const commit = readWholeTextSync(join(this.folder, 'refs', revision)).trim();
-      return isCommit(commit) ? commit : undefined;
-    } catch {
+      const commit = readWholeTextSync(path).trim();
+      if (isCommit(commit)) return commit;
+      throw new DamagedRecord('it names no commit');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ENOTDIR')
+        tellDamaged(path, error, `what ${revision} stands for is looked up again`);
       return undefined;
     }
   }

@@ -1,7 +1,8 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { appendPlain, asUserError, readWholeText, writePlain } from '../../base/files.js';
+import { acquireLock } from '../../base/file-lock.js';
+import { DamagedRecord, noRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import { replaceFile } from '../store/manifest.js';
 
 /** The pipeline files that ever ran with a folder of runs: what they refer to is kept when their runs are removed. */
@@ -12,72 +13,100 @@ export interface KnownFiles {
   readonly isComplete: boolean;
 }
 
-interface Head {
-  readonly format: 1;
-  readonly isComplete: boolean;
+/** Paths are relative to the folder of runs, so that a project can move with it. */
+interface KnownFilesFile extends KnownFiles {
+  readonly format: 2;
 }
 
-const pathIn = (runsRoot: string): string => join(runsRoot, 'store', '.pipelines.jsonl');
+const pathIn = (runsRoot: string): string => join(runsRoot, 'store', '.pipelines.json');
+/** Place at which earlier versions kept it, a path a line. */
+const earlierPathIn = (runsRoot: string): string => join(runsRoot, 'store', '.pipelines.jsonl');
 
-/** Notes that a pipeline file runs. Safe while other runs do the same. */
+/** Notes that a pipeline file runs. Safe while other runs do the same. A list that is damaged is told of, and stays as it is. */
 export async function noteFile(runsRoot: string, file: string): Promise<void> {
-  const path = pathIn(runsRoot);
-  if (!(await readWholeText(path).catch(() => undefined))) {
-    await mkdir(dirname(path), { recursive: true });
-    const kinds = (await readdir(dirname(path))).filter((name) => !name.startsWith('.'));
-    const head: Head = { format: 1, isComplete: kinds.length === 0 };
-    await writePlain(path, `${JSON.stringify(head)}\n`, 'wx').catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    });
-  }
-  const line = `${JSON.stringify(relative(runsRoot, file))}\n`;
-  if (!(await readWholeText(path)).includes(`\n${line}`)) await appendPlain(path, line);
+  await change(runsRoot, (known) =>
+    known.files.includes(file) ? known : { ...known, files: [...known.files, file] },
+  ).catch((error: unknown) => {
+    if (!(error instanceof UserError) || error.code !== damagedCode) throw error;
+    tellDamaged(pathIn(runsRoot), error.cause, '`pipeline gc` removes nothing until it is mended');
+  });
 }
 
-/**
- * Paths are relative to the folder of runs, so that a project can move with it.
- *
- * @throws UserError `references-unknown` where the list is not one.
- */
-export async function readKnownFiles(runsRoot: string): Promise<KnownFiles> {
+async function change(runsRoot: string, to: (known: KnownFiles) => KnownFiles): Promise<void> {
   const path = pathIn(runsRoot);
-  let text: string;
+  await mkdir(dirname(path), { recursive: true });
+  const lock = await acquireLock(`${path}.lock`);
   try {
-    text = await readWholeText(path);
+    const known = await readKnownFiles(runsRoot);
+    const { files, isComplete } = to(known);
+    if (files === known.files) return;
+    const content: KnownFilesFile = {
+      format: 2,
+      isComplete,
+      files: files.map((file) => relative(runsRoot, file)),
+    };
+    await replaceFile(path, sealJson(content));
+    await rm(earlierPathIn(runsRoot), { force: true });
+  } finally {
+    lock.release();
+  }
+}
+
+const damagedCode = 'references-unknown';
+
+/** @throws UserError `references-unknown` where the list is damaged */
+export async function readKnownFiles(runsRoot: string): Promise<KnownFiles> {
+  let path = pathIn(runsRoot);
+  try {
+    const text = await readRecord(path);
+    if (text === undefined) path = earlierPathIn(runsRoot);
+    const { format, isComplete, files } = text === undefined ? await earlier(runsRoot) : unsealJson(text);
+    const isList = Array.isArray(files) && files.every((file) => typeof file === 'string');
+    if (format !== 2 || typeof isComplete !== 'boolean' || !isList)
+      throw new DamagedRecord('is not of the expected form');
+    return { files: files.map((file) => resolve(runsRoot, file)), isComplete };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { files: [], isComplete: false };
-    throw asUserError(error, path);
+    if (!(error instanceof DamagedRecord)) throw error;
+    throw new UserError({
+      code: damagedCode,
+      message: `${path}: expected the list of the pipeline files that ran here, found a file that ${error.message}.`,
+      remedy: 'Remove it: the next run starts a new one, and until then every pipeline file must be valid.',
+      cause: error,
+    });
+  }
+}
+
+/** The list as earlier versions kept it; where there is none, one that begins now. */
+async function earlier(runsRoot: string): Promise<Partial<Record<keyof KnownFilesFile, unknown>>> {
+  const text = await readRecord(earlierPathIn(runsRoot));
+  if (text === undefined) {
+    const store = dirname(pathIn(runsRoot));
+    const kinds = (await readdir(store).catch(noRecord)) ?? [];
+    return { format: 2, isComplete: kinds.every((name) => name.startsWith('.')), files: [] };
   }
   try {
-    // The last line may still be being written.
     const [head, ...files] = text
+      .trimEnd()
       .split('\n')
-      .slice(0, -1)
       .map((line) => JSON.parse(line) as unknown);
-    const { format, isComplete } = head as Partial<Record<keyof Head, unknown>>;
-    if (format !== 1 || !files.every((file) => typeof file === 'string')) throw new Error('another form');
-    return { files: files.map((file) => resolve(runsRoot, file)), isComplete: isComplete === true };
+    const { format, isComplete } = head as Partial<Record<keyof KnownFilesFile, unknown>>;
+    return { format: format === 1 ? 2 : format, isComplete, files };
   } catch {
-    throw new UserError({
-      code: 'references-unknown',
-      message: `${path}: expected the list of the pipeline files that ran here, found something else.`,
-      remedy: 'Remove it: the next run starts a new one, and until then every pipeline file must be valid.',
-    });
+    throw new DamagedRecord('is not of the expected form');
   }
 }
 
 /** Takes files off the list. @throws UserError `file-not-known` for one that is not on it */
 export async function forgetFiles(runsRoot: string, forgotten: readonly string[]): Promise<void> {
-  const { files, isComplete } = await readKnownFiles(runsRoot);
-  const stranger = forgotten.find((file) => !files.includes(file));
-  if (stranger !== undefined)
+  await change(runsRoot, ({ files, isComplete }) => {
+    const stranger = forgotten.find((file) => !files.includes(file));
+    if (stranger === undefined)
+      return { files: files.filter((file) => !forgotten.includes(file)), isComplete };
     throw new UserError({
       code: 'file-not-known',
       usage: true,
       message: `${stranger} is not among the ${files.length} pipeline files that ran here.`,
       remedy: 'Give its path as `pipeline gc` shows it.',
     });
-  const head: Head = { format: 1, isComplete };
-  const rest = files.filter((file) => !forgotten.includes(file)).map((file) => relative(runsRoot, file));
-  await replaceFile(pathIn(runsRoot), [head, ...rest].map((line) => `${JSON.stringify(line)}\n`).join(''));
+  });
 }

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.js';
+import { sealJson } from '../../base/sealed.js';
 import type { Acceptance } from '../stage.js';
 import { findOutput } from '../store/find-output.js';
 import { hashesFolder, type Manifest, outputContent, outputPlace, replaceFile } from '../store/manifest.js';
@@ -29,7 +30,7 @@ export async function acceptOutput(
       at: new Date().toISOString(),
       differences: reasons.map(formatReason),
     };
-    await replaceFile(place.acceptance, `${JSON.stringify({ fingerprint, ...acceptance })}\n`);
+    await replaceFile(place.acceptance, sealJson({ fingerprint, ...acceptance }));
     const content = outputContent(kind, output);
     await history.add({
       ...{ stage: stage.id, kind: stage.kind, content },

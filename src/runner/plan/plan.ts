@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { UserError } from '../../base/errors.js';
-import { readWholeText } from '../../base/files.js';
+import { UserError } from '../../base/errors.js';
+import { DamagedRecord, readRecord, unsealJson } from '../../base/sealed.js';
 import type { Content } from '../fingerprint/content.js';
 import { fingerprintOf, hashJson, type Origin, type ReferenceOrigin } from '../fingerprint/origin.js';
 import { type Pipeline, type PipelineStage, topologicalOrder } from '../pipeline.js';
@@ -330,14 +330,29 @@ function configurationOf({ origin, accepted }: Pick<PlannedStage, 'origin' | 'ac
   return accepted === undefined ? configuration : hashJson([configuration, accepted.at]);
 }
 
+/** @throws UserError `acceptance-damaged`: without it a stage would run whose output someone wants to keep. */
 async function readAcceptance({ acceptance, fingerprint }: OutputPlace): Promise<Acceptance | undefined> {
   try {
-    const { fingerprint: of, ...accepted } = JSON.parse(await readWholeText(acceptance)) as Acceptance & {
-      readonly fingerprint: string;
-    };
-    return of === fingerprint ? accepted : undefined;
-  } catch {
-    return undefined;
+    const text = await readRecord(acceptance);
+    if (text === undefined) return undefined;
+    const { fingerprint: of, output, at, differences } = unsealJson(text);
+    const texts = [
+      of,
+      output,
+      at,
+      ...(Array.isArray(differences) ? (differences as unknown[]) : [undefined]),
+    ];
+    if (!texts.every((part) => typeof part === 'string'))
+      throw new DamagedRecord('is not of the expected form');
+    return of === fingerprint ? ({ output, at, differences } as Acceptance) : undefined;
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    throw new UserError({
+      code: 'acceptance-damaged',
+      message: `${acceptance} ${error.message}: it should name the output that was accepted in the place of this one.`,
+      remedy: 'Remove it, then accept that output again with `pipeline accept`, or let the stage run.',
+      cause: error,
+    });
   }
 }
 

@@ -1,9 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { readWholeText } from '../../base/files.js';
+import { UserError } from '../../base/errors.js';
+import { tellDamaged } from '../../base/sealed.js';
 import type { EarlierForcing } from '../plan/plan.js';
 import type { Pipeline } from '../pipeline.js';
+import { readRunFile } from '../runs/run.js';
 import { type RunFile, runName, type RunOptionsRecord } from './run-record.js';
 
 /**
@@ -23,8 +25,7 @@ export async function earlierForcing(
   let since: string | undefined;
   const made: string[] = [];
   for (const name of names.sort().reverse()) {
-    const text = await readWholeText(join(folder, name, runName)).catch(() => undefined);
-    const run = text === undefined ? undefined : parsed(text);
+    const run = readable(join(folder, name));
     if (run?.file !== pipeline.file) continue;
     if (!isDeepStrictEqual([run.options.set, run.options.until, run.options.force], [set, until, force]))
       continue;
@@ -36,12 +37,17 @@ export async function earlierForcing(
   return since === undefined ? undefined : { since, made };
 }
 
-function parsed(text: string): RunFile | undefined {
+/** The run in a folder; undefined where there is none, or its record is damaged, which is told of. */
+function readable(directory: string): RunFile | undefined {
   try {
-    const { options, stages } = JSON.parse(text) as Record<string, unknown>;
-    const isWhole = [options, stages].every((part) => typeof part === 'object' && part !== null);
-    return isWhole ? (JSON.parse(text) as RunFile) : undefined;
-  } catch {
+    return readRunFile(directory);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    tellDamaged(
+      join(directory, runName),
+      error.cause ?? 'is not of the expected form',
+      'if --force began in that run, it begins anew',
+    );
     return undefined;
   }
 }

@@ -82,6 +82,8 @@ export type RunEvent =
       readonly problem: string;
       readonly movedTo: string;
     }
+  /** `message` says which record that the program keeps is damaged, and what is done without it. */
+  | { readonly type: 'record-damaged'; readonly message: string }
   | {
       readonly type: 'stage-started';
       readonly stage: string;

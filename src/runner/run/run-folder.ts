@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { UserError } from '../../base/errors.js';
 import { asUserError, pathOf, systemReason, writePlain } from '../../base/files.js';
+import { sha256Of } from '../../base/input-file.js';
 import type { Origin, Pipeline } from '../pipeline.js';
 import { resolvedConfig } from '../resolved.js';
 
@@ -12,6 +13,8 @@ export interface RunFolder {
   /** Absolute path. */
   readonly directory: string;
   readonly startedAt: string;
+  /** SHA-256 of each file that describes its configuration, by name. */
+  readonly configuration: Readonly<Record<string, string>>;
 }
 
 /** Names, in a run's folder, of its configuration with defaults and of the place of each value in it that was written. */
@@ -34,10 +37,14 @@ export async function createRunFolder(
   try {
     await mkdir(parent, { recursive: true });
     const directory = await makeNewFolder(join(parent, startedAt.replaceAll(':', '-')));
-    await writePlain(join(directory, resolvedName), resolvedYaml(pipeline));
-    await writePlain(join(directory, originsName), originsJson(pipeline, sources));
+    const texts = { [resolvedName]: resolvedYaml(pipeline), [originsName]: originsJson(pipeline, sources) };
+    const configuration: Record<string, string> = {};
+    for (const [name, text] of Object.entries(texts)) {
+      await writePlain(join(directory, name), text);
+      configuration[name] = sha256Of(Buffer.from(text));
+    }
     await pointTo(join(parent, 'latest'), directory);
-    return { directory, startedAt };
+    return { directory, startedAt, configuration };
   } catch (error) {
     throw notWritable(error, runsRoot);
   }

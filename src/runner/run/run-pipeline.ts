@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Observable } from 'rxjs';
 import { abortError, isAbortError } from '../../base/streams.js';
+import { onDamaged } from '../../base/sealed.js';
 import { noteFile } from '../gc/known-files.js';
 import { refuseDifferences, refuseOutput } from '../lock/compare.js';
 import { keepLock, type Lock } from '../lock/lock-file.js';
@@ -61,23 +62,50 @@ export function runPipeline(options: RunOptions): Observable<TimedRunEvent> {
   return new Observable((subscriber) => {
     const controller = new AbortController();
     const signal = AbortSignal.any([options.signal, controller.signal]);
-    execute({ ...options, signal }, (event) => {
+    const tell = (event: TimedRunEvent): void => {
       subscriber.next(event);
-    }).then(
-      () => {
-        subscriber.complete();
-      },
-      (error: unknown) => {
-        subscriber.error(error);
-      },
-    );
+    };
+    /** Absent until the run has a folder: what is told before is written nowhere. */
+    const told: { record?: RunRecord } = {};
+    const end = onDamaged((message) => {
+      emitAnyway({ type: 'record-damaged', message }, told.record, tell);
+    });
+    execute({ ...options, signal }, tell, (record) => (told.record = record))
+      .finally(end)
+      .then(
+        () => {
+          subscriber.complete();
+        },
+        (error: unknown) => {
+          subscriber.error(error);
+        },
+      );
     return () => {
       controller.abort(new DOMException('The run was abandoned.', 'AbortError'));
     };
   });
 }
 
-async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void): Promise<void> {
+/** Tells an event even where it cannot be written down, such as on a full disk. */
+function emitAnyway(
+  event: RunEvent,
+  record: RunRecord | undefined,
+  tell: (event: TimedRunEvent) => void,
+): void {
+  const timed = { time: new Date().toISOString(), ...event };
+  try {
+    record?.add(timed);
+  } catch {
+    // What is being told is why.
+  }
+  tell(timed);
+}
+
+async function execute(
+  options: RunOptions,
+  tell: (event: TimedRunEvent) => void,
+  begun: (record: RunRecord) => void,
+): Promise<void> {
   const { pipeline, runsRoot, signal } = options;
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
@@ -95,22 +123,12 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     file: pipeline.file,
     options: { ...asked, forcedSince: options.forcedSince ?? continues?.since },
   });
+  begun(record);
   const emit = (event: RunEvent): void => {
     const timed = { time: new Date().toISOString(), ...event };
     record.add(timed);
     tell(timed);
   };
-  /** An event that is told even where it cannot be written down any more, such as on a full disk. */
-  const emitAnyway = (event: RunEvent): void => {
-    const timed = { time: new Date().toISOString(), ...event };
-    try {
-      record.add(timed);
-    } catch {
-      // What is being told is why.
-    }
-    tell(timed);
-  };
-
   const { profileSteps: steps } = options;
   const profileOf = (stage: string) =>
     steps === undefined
@@ -188,13 +206,17 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
           failed.push(id);
           const failure = describeFailure(error, runsRoot);
           const others = [...running];
-          emitAnyway({
-            type: 'stage-failed',
-            stage: id,
-            failure,
-            log: record.logOf(id),
-            ...(others.length > 0 && !signal.aborted && { running: others }),
-          });
+          emitAnyway(
+            {
+              type: 'stage-failed',
+              stage: id,
+              failure,
+              log: record.logOf(id),
+              ...(others.length > 0 && !signal.aborted && { running: others }),
+            },
+            record,
+            tell,
+          );
         }
         return false;
       } finally {
@@ -204,7 +226,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
     if (stopped.size > 0 || (failed.length === 0 && manifests.size < plan.stages.length))
       throw abortError(signal);
     if (failed.length > 0) {
-      emitAnyway({ type: 'run-failed', seconds: seconds(), stage: failed[0]! });
+      emitAnyway({ type: 'run-failed', seconds: seconds(), stage: failed[0]! }, record, tell);
       return;
     }
     emit({
@@ -221,7 +243,7 @@ async function execute(options: RunOptions, tell: (event: TimedRunEvent) => void
       throw asStorageError(error, runsRoot);
     }
     const stages = [...pipeline.stages.keys()].filter((id) => stopped.has(id));
-    emitAnyway({ type: 'run-interrupted', seconds: seconds(), stages });
+    emitAnyway({ type: 'run-interrupted', seconds: seconds(), stages }, record, tell);
   }
 }
 

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join, relative } from 'node:path';
 import { type FileLock, tryLock } from '../../base/file-lock.js';
 import { writePlainSync } from '../../base/files.js';
+import { sealJson, sealLine } from '../../base/sealed.js';
 import { formatReason } from '../plan/reasons.js';
 import { type Headline, type Json, type KeptProgress, type StageEvent, withoutType } from '../stage.js';
 import type { Failure, RunEvent, TimedRunEvent } from './events.js';
@@ -37,6 +38,7 @@ export class RunRecord {
       node: process.version,
       startedAt: folder.startedAt,
       options: facts.options,
+      configuration: folder.configuration,
       stages: {},
     };
     this.save();
@@ -56,8 +58,7 @@ export class RunRecord {
     else if (event.type === 'run-interrupted')
       for (const stage of event.stages) this.write(stage, event.time, 'interrupted');
     else if ('stage' in event) this.logChange(event.stage, event);
-    if (!this.isThinned(event))
-      writePlainSync(join(this.directory, eventsName), `${JSON.stringify(event)}\n`, 'a');
+    if (!this.isThinned(event)) writePlainSync(join(this.directory, eventsName), `${sealLine(event)}\n`, 'a');
     if (this.run.status !== 'running') this.release();
   }
 
@@ -131,6 +132,7 @@ export class RunRecord {
       case 'reading-inputs':
       case 'stage-waiting':
       case 'output-damaged':
+      case 'record-damaged':
       case 'stage-event':
         return false;
     }
@@ -185,7 +187,7 @@ export class RunRecord {
 
   private save(): void {
     const path = join(this.directory, runName);
-    writePlainSync(`${path}.tmp`, `${JSON.stringify(this.run, undefined, 2)}\n`);
+    writePlainSync(`${path}.tmp`, sealJson(this.run, 2));
     renameSync(`${path}.tmp`, path);
   }
 }
@@ -220,6 +222,8 @@ export interface RunFile {
   readonly startedAt: string;
   readonly finishedAt?: string;
   readonly options: RunOptionsRecord;
+  /** SHA-256 of `resolved.yaml` and `origins.json` beside it; earlier versions did not say. */
+  readonly configuration?: Readonly<Record<string, string>>;
   /** Stages by id, in the order in which they run. */
   readonly stages: Readonly<Record<string, StageRecord>>;
 }

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { lastValueFrom, tap } from 'rxjs';
 import { UserError } from '../../base/errors.js';
 import { asUserError, pathOf, systemReason } from '../../base/files.js';
+import { DamagedRecord, unsealJson } from '../../base/sealed.js';
 import { environment } from '../environment.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Reason } from '../plan/reasons.js';
@@ -9,7 +10,7 @@ import { headlineOf, lastFigures } from '../runs/figures.js';
 import type { Json, StageExecutor, StageWork } from '../stage.js';
 import { findOutput } from '../store/find-output.js';
 import { saveListing } from '../store/listings.js';
-import { hashesFolder, listingsFolder, type Manifest } from '../store/manifest.js';
+import { hashesFolder, listingsFolder, type Manifest, type OutputPlace } from '../store/manifest.js';
 import { lockOutput } from '../store/output-lock.js';
 import { beginOutput, moveDamagedAside, sealOutput } from '../store/seal.js';
 import { interruptedSession, keepFailure, readFailure, Session } from '../store/session.js';
@@ -75,7 +76,7 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
     }
     if (wait.happened) {
       const failed = await readFailure(place);
-      if (failed !== undefined && failed !== failedBefore) throw failedElsewhere(failed);
+      if (failed !== undefined && failed !== failedBefore) throw failedElsewhere(failed, place);
     }
     const continues = (await interruptedSession(place, forced ? options.forcedSince : '')) !== undefined;
     return await makeOutput(options, forced && !continues);
@@ -90,12 +91,18 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
 /** Code of the failure of a run that waited for another one's output, which failed. */
 export const failedElsewhereCode = 'failed-elsewhere';
 
-function failedElsewhere(text: string): UserError {
-  const { message, remedy } = JSON.parse(text) as Failure;
+function failedElsewhere(text: string, { failure }: OutputPlace): UserError {
+  let why: Partial<Failure>;
+  try {
+    why = unsealJson(text);
+    if (typeof why.message !== 'string') throw new DamagedRecord('is not of the expected form');
+  } catch (error) {
+    why = { message: `why cannot be read, as ${failure} ${(error as DamagedRecord).message}.` };
+  }
   return new UserError({
     code: failedElsewhereCode,
-    message: `Another run that was making the same output failed while this one waited: ${message}`,
-    remedy: remedy ?? 'Its log says more.',
+    message: `Another run that was making the same output failed while this one waited: ${why.message}`,
+    remedy: why.remedy ?? 'Its log says more.',
   });
 }
 

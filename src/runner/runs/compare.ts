@@ -1,7 +1,10 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { tellDamaged } from '../../base/sealed.js';
 import { metricsName, readMetrics } from '../../formats/metrics-log.js';
+import type { StageRecord } from '../run/run-record.js';
 import type { Headline, Json } from '../stage.js';
+import { readManifest } from '../store/manifest.js';
 import { readConfiguration, type ValueOrigin } from './configuration.js';
 import { figuresOfStage, rankOf, type RunFigure } from './figures.js';
 import type { Run } from './run.js';
@@ -75,13 +78,23 @@ async function figuresOf({ directory, record }: Run, stage: string): Promise<rea
   const own = record.stages[stage]!;
   const path = own.output === undefined ? undefined : join(directory, own.output, metricsName);
   const last: Readonly<Record<string, number>> =
-    (path === undefined ? undefined : (await readMetrics(path)).at(-1)) ?? {};
+    (path === undefined ? undefined : (await readMetrics(path, await sha256Of(dirname(path), own))).at(-1)) ??
+    {};
   const logged = Object.entries(last).flatMap(([name, value]) =>
     name === 'step' ? [] : [{ stage, name, value }],
   );
   const told = new Map(figuresOfStage(stage, own).map((figure) => [figure.name, figure]));
   const names = new Set([...logged.map(({ name }) => name), ...told.keys()]);
   return [...names].map((name) => told.get(name) ?? logged.find((figure) => figure.name === name)!);
+}
+
+/** SHA-256 that the log of a stage's output was finished with; undefined where its manifest is damaged, which is told of. */
+async function sha256Of(output: string, { fingerprint = '' }: StageRecord): Promise<string | undefined> {
+  const manifest = await readManifest(output, fingerprint).catch((error: unknown) => {
+    tellDamaged(output, error, 'the next run makes it again');
+    return undefined;
+  });
+  return manifest?.files.find(({ path }) => path === metricsName)?.sha256;
 }
 
 /** Merges lists of keys, all of them once: each list's own keys next to those that they follow there. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { readWholeText } from '../../base/files.js';
+import { sha256Of } from '../../base/input-file.js';
+import { DamagedRecord, readRecord, type TellDamaged, tellDamaged } from '../../base/sealed.js';
 import { originsName, resolvedName } from '../run/run-folder.js';
 import type { Json } from '../stage.js';
 import { parseNested } from '../yaml/nesting.js';
@@ -28,30 +29,61 @@ export function formatOrigin(origin: ValueOrigin | undefined): string {
   return origin.file.startsWith('--') ? origin.file : `${origin.file}:${origin.line}:${origin.column}`;
 }
 
-/** Every value that a run was configured with, in the order of its file; none where the run did not keep them. */
-export async function readConfiguration({ directory }: Run): Promise<readonly ConfiguredValue[]> {
-  const [resolved, origins] = await Promise.all([
-    readText(join(directory, resolvedName)),
-    readText(join(directory, originsName)),
+/**
+ * Every value that a run was configured with, in the order of its file; none where the run did not keep them, or they
+ * are damaged.
+ *
+ * @param tell told of files that are damaged
+ */
+export async function readConfiguration(
+  run: Pick<Run, 'directory' | 'record'>,
+  tell: TellDamaged = tellDamaged,
+): Promise<readonly ConfiguredValue[]> {
+  const [configuration, origins] = await Promise.all([
+    readPart(run, resolvedName, parseNested, 'the configuration of this run is not shown', tell),
+    readPart(run, originsName, JSON.parse, 'it is not shown where values were written', tell),
   ]);
-  if (resolved === undefined) return [];
-  const places = parsed(() => JSON.parse(origins ?? '{}')) as
-    Readonly<Record<string, unknown>> | null | undefined;
-  const configuration = parsed(() => parseNested(resolved)) as Json | undefined;
   if (configuration === undefined) return [];
-  return [...leavesOf(configuration, '')].map(({ key, value }) => {
+  return [...leavesOf(configuration as Json, '')].map(({ key, value }) => {
+    const places = origins as Readonly<Record<string, unknown>> | undefined;
     const origin = places?.[key] ?? places?.[firstItem(key, value)];
     return { key, value, ...(isOrigin(origin) && { origin }) };
   });
 }
 
-/** Parses what a run kept; undefined where that is not whole. */
-function parsed(parse: () => unknown): unknown {
+/** A file that describes a run's configuration, parsed: a map. Undefined where there is none, or it is damaged. */
+async function readPart(
+  { directory, record }: Pick<Run, 'directory' | 'record'>,
+  name: string,
+  parse: (text: string) => unknown,
+  consequence: string,
+  tell: TellDamaged,
+): Promise<unknown> {
+  const path = join(directory, name);
+  const sha256 = record.configuration?.[name];
   try {
-    return parse();
-  } catch {
+    const text = await readRecord(path);
+    // Runs of earlier versions kept neither their sum nor, once, the file.
+    if (text === undefined && sha256 === undefined) return undefined;
+    if (text === undefined) throw new DamagedRecord('is missing');
+    if (sha256 !== undefined && sha256Of(Buffer.from(text)) !== sha256)
+      throw new DamagedRecord('is not what was written');
+    return parsedMap(parse, text);
+  } catch (error) {
+    tell(path, error, consequence);
     return undefined;
   }
+}
+
+function parsedMap(parse: (text: string) => unknown, text: string): object {
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new DamagedRecord('is not of the expected form');
 }
 
 function isOrigin(value: unknown): value is ValueOrigin {
@@ -75,8 +107,4 @@ function* leavesOf(value: Json, path: string): Generator<{ key: string; value: J
 function isMapOrMaps(value: Json): value is Readonly<Record<string, Json>> {
   if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) return false;
   return !Array.isArray(value) || value.some((item) => typeof item === 'object' && item !== null);
-}
-
-function readText(path: string): Promise<string | undefined> {
-  return readWholeText(path).catch(() => undefined);
 }

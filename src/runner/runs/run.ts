@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openFile, readWholeTextSync, systemProblem } from '../../base/files.js';
+import { DamagedRecord, tellDamaged, unsealAnyLine, unsealJson } from '../../base/sealed.js';
 import type { RunState, TimedRunEvent } from '../run/events.js';
 import { eventsName, type RunFile, runLockName, runName } from '../run/run-record.js';
 import { type KeptProgress, type StageEvent, type StageProgress, withoutType } from '../stage.js';
@@ -31,7 +32,7 @@ export interface Run {
 
 /** Reads the run in a folder; undefined where there is none. @throws UserError `run-unreadable` */
 export async function readRun(directory: string, now = new Date()): Promise<Run | undefined> {
-  const record = readRecord(directory);
+  const record = readRunFile(directory);
   return record && describe(directory, record, now);
 }
 
@@ -41,14 +42,16 @@ export async function readRun(directory: string, now = new Date()): Promise<Run 
  *
  * @throws UserError `run-unreadable` where it is not of this form
  */
-function readRecord(directory: string): RunFile | undefined {
+export function readRunFile(directory: string): RunFile | undefined {
   const path = join(directory, runName);
   let record: unknown;
   try {
-    record = JSON.parse(readWholeTextSync(path));
+    record = unsealJson(readWholeTextSync(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw unreadable(path, error instanceof SyntaxError ? 'no JSON' : systemProblem(error)?.found, error);
+    const found =
+      error instanceof DamagedRecord ? `a file that ${error.message}` : systemProblem(error)?.found;
+    throw unreadable(path, found, error);
   }
   if (isRunFile(record)) return record;
   throw unreadable(path, 'something else');
@@ -63,7 +66,7 @@ const isTime = (value: unknown): boolean => isText(value) && !Number.isNaN(Date.
 /** True when everything has the shape that readers of a run rely on. */
 function isRunFile(value: unknown): value is RunFile {
   if (!isMap(value) || value.format !== 1) return false;
-  const { pipeline, file, status, host, startedAt, finishedAt, options, stages } = value;
+  const { pipeline, file, status, host, startedAt, finishedAt, options, configuration = {}, stages } = value;
   return (
     [pipeline, file, host].every(isText) &&
     isTime(startedAt) &&
@@ -72,6 +75,7 @@ function isRunFile(value: unknown): value is RunFile {
     isMap(options) &&
     isTexts(options.set) &&
     isTexts(options.force) &&
+    isMap(configuration) &&
     isMap(stages) &&
     Object.values(stages).every(isStageRecord)
   );
@@ -197,20 +201,25 @@ async function lastEvents(path: string): Promise<TimedRunEvent[]> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
     const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
     // The last line may still be being written, and the first one may be cut off.
-    return lines.slice(start === 0 ? 0 : 1, -1).flatMap(parseEvent);
-  } catch {
+    return lines.slice(start === 0 ? 0 : 1, -1).flatMap((line) => parseEvent(line, path));
+  } catch (error) {
+    tellDamaged(path, error, withoutEvents);
     return [];
   } finally {
     await file.close();
   }
 }
 
-/** Reads an event from a line; empty for anything else, such as what a crash of the machine leaves. */
-function parseEvent(line: string): readonly TimedRunEvent[] {
+const withoutEvents = 'the progress of the run is told by what else is known';
+
+/** Reads an event from a line; empty for anything else, such as what a crash of the machine leaves, which is told of. */
+function parseEvent(line: string, path: string): readonly TimedRunEvent[] {
   try {
-    const event = JSON.parse(line) as Partial<TimedRunEvent> | null;
-    return typeof event?.type === 'string' ? [event as TimedRunEvent] : [];
-  } catch {
+    const event = unsealAnyLine(line) as Partial<TimedRunEvent> | null;
+    if (typeof event?.type === 'string') return [event as TimedRunEvent];
+    throw new DamagedRecord('is no event');
+  } catch (error) {
+    tellDamaged(path, `a line ${(error as Error).message}`, withoutEvents);
     return [];
   }
 }

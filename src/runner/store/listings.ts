@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { addFile } from '../../base/file-hash.js';
 import { openFile } from '../../base/files.js';
+import { DamagedRecord, tellDamaged } from '../../base/sealed.js';
 import type { Content } from '../fingerprint/content.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
 
@@ -37,10 +38,19 @@ export async function saveListing(folder: string, { digest, hashes }: Content): 
   }
 }
 
-/** The files of an input with this digest; undefined where they were not kept. */
+/** The files of an input with this digest; undefined where they were not kept, or are damaged, which is told of. */
 export async function openListing(folder: string, digest: string): Promise<Listing | undefined> {
   const path = listingPath(folder, digest);
-  return (await exists(path)) ? readLines(path) : undefined;
+  if (!(await exists(path))) return undefined;
+  const found = createHash('sha256');
+  try {
+    for await (const [name, sha256] of readLines(path)) addFile(found, name, sha256);
+    if (found.digest('hex') !== digest) throw new DamagedRecord('is not what was written');
+    return readLines(path);
+  } catch (error) {
+    tellDamaged(path, error, 'which files an input had is found out by reading them, or not told');
+    return undefined;
+  }
 }
 
 async function* readLines(path: string): AsyncGenerator<readonly [string, string]> {

@@ -3,7 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { addFile } from '../../base/file-hash.js';
 import { readWholeText, writePlain } from '../../base/files.js';
-import { sha256Of } from '../../base/input-file.js';
+import { DamagedRecord, readRecord, sealJson, unsealJson } from '../../base/sealed.js';
 import type { Environment } from '../environment.js';
 import type { Content } from '../fingerprint/content.js';
 import { readHashes } from '../fingerprint/hash-cache.js';
@@ -50,16 +50,8 @@ export class DamagedManifest extends Error {}
  * @throws DamagedManifest where it is not one of ours, or is not of the output `fingerprint`.
  */
 export async function readManifest(directory: string, fingerprint: string): Promise<Manifest | undefined> {
-  let text: string;
-  try {
-    text = await readWholeText(join(directory, manifestName));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'EISDIR') throw new DamagedManifest(`${manifestName} is a folder`);
-    throw error;
-  }
-  return checkManifest(text, fingerprint);
+  const text = await readRecord(join(directory, manifestName)).catch(asDamagedManifest);
+  return text === undefined ? undefined : checkManifest(text, fingerprint);
 }
 
 /** The manifest of the output `fingerprint`, from its text. @throws DamagedManifest where it is not */
@@ -75,34 +67,30 @@ export async function readAnyManifest(directory: string): Promise<Manifest> {
   return parseManifest(await readWholeText(join(directory, manifestName)));
 }
 
-/** A manifest as text, with the checksum of what it says as its last member. */
-export function formatManifest(manifest: Manifest): string {
-  return `${JSON.stringify({ ...manifest, sha256: checksum(manifest) }, undefined, 1)}\n`;
-}
+/** A manifest as text. */
+export const formatManifest = (manifest: Manifest): string => sealJson(manifest);
 
-/** A manifest of its text. Those of earlier versions have no checksum. @throws DamagedManifest */
+/** A manifest of its text. @throws DamagedManifest */
 function parseManifest(text: string): Manifest {
-  let sealed: (Partial<Manifest> & { readonly sha256?: unknown }) | null;
+  let manifest: Partial<Manifest> = {};
   try {
-    sealed = JSON.parse(text) as typeof sealed;
-  } catch {
-    throw new DamagedManifest(`${manifestName} is not valid JSON`);
+    manifest = unsealJson(text);
+  } catch (error) {
+    asDamagedManifest(error);
   }
-  const { sha256, ...manifest } = isMap(sealed) ? sealed : {};
-  const { origin, files, summary } = manifest as Partial<Manifest>;
+  const { origin, files, summary } = manifest;
   const isWhole =
     isMap(origin) &&
     isMap(origin.config) &&
     isMap(summary) &&
     [files, origin.references, origin.inputs].every((list) => Array.isArray(list) && list.every(isMap));
-  if ((manifest as Partial<Manifest>).format !== 2 || !isWhole)
-    throw new DamagedManifest(`${manifestName} is not of format 2`);
-  if (sha256 !== undefined && sha256 !== checksum(manifest))
-    throw new DamagedManifest(`${manifestName} is not what was written`);
+  if (manifest.format !== 2 || !isWhole) throw new DamagedManifest(`${manifestName} is not of format 2`);
   return manifest as Manifest;
 }
 
-const checksum = (content: object): string => sha256Of(Buffer.from(JSON.stringify(content)));
+function asDamagedManifest(error: unknown): never {
+  throw error instanceof DamagedRecord ? new DamagedManifest(`${manifestName} ${error.message}`) : error;
+}
 
 const isMap = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

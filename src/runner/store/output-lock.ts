@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileLock, tryLock } from '../../base/file-lock.js';
 import { readWholeTextSync, writePlainSync } from '../../base/files.js';
+import { DamagedRecord, sealLine, tellDamaged, unsealAnyLine } from '../../base/sealed.js';
 
 /** Process that holds the lock of an output. */
 export interface LockHolder {
@@ -39,12 +40,15 @@ export async function lockOutput(
 
 /** The last process that took the lock. Whether it still holds it only an attempt to take it can tell. */
 function readHolder(path: string): LockHolder | undefined {
+  const text = readWholeTextSync(path).trimEnd();
+  // It has just taken it.
+  if (text === '') return undefined;
   try {
-    const holder = JSON.parse(readWholeTextSync(path)) as Partial<LockHolder> | null;
-    return typeof holder?.host === 'string' && typeof holder.pid === 'number'
-      ? (holder as LockHolder)
-      : undefined;
-  } catch {
+    const holder = unsealAnyLine(text) as Partial<LockHolder> | null;
+    if (typeof holder?.host === 'string' && typeof holder.pid === 'number') return holder as LockHolder;
+    throw new DamagedRecord('is not of the expected form');
+  } catch (error) {
+    tellDamaged(path, error, 'which process is waited for is not known');
     return undefined;
   }
 }
@@ -56,5 +60,5 @@ function nameHolder(path: string): void {
     processStarted: new Date(performance.timeOrigin).toISOString(),
     since: new Date().toISOString(),
   };
-  writePlainSync(path, `${JSON.stringify(holder)}\n`);
+  writePlainSync(path, `${sealLine(holder)}\n`);
 }

@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { appendPlain, asUserError, readWholeText } from '../../base/files.js';
+import { UserError } from '../../base/errors.js';
+import { appendPlain, asUserError } from '../../base/files.js';
+import {
+  DamagedRecord,
+  readRecord,
+  sealJson,
+  sealLine,
+  tellDamaged,
+  unsealAnyLine,
+  unsealJson,
+} from '../../base/sealed.js';
 import { type OutputPlace, replaceFile } from './manifest.js';
 
 /** Record of an output while it is being made. */
@@ -19,31 +29,47 @@ const saveEveryMilliseconds = 10_000;
  * Finds what interrupted sessions left of an output; undefined where there was none.
  *
  * @param since ISO 8601: what was begun before does not count
+ * @throws UserError `session-damaged` where that cannot be told, and what is there would be discarded
  */
 export async function interruptedSession(
   place: OutputPlace,
   since = '',
 ): Promise<Pick<SessionRecord, 'seconds' | 'begunAt'> | undefined> {
   try {
+    const text = await readRecord(place.session);
+    if (text === undefined) return undefined;
     // Earlier versions did not say when.
-    const record = JSON.parse(await readWholeText(place.session)) as Omit<SessionRecord, 'begunAt'> &
-      Partial<SessionRecord>;
-    const { seconds, begunAt = '' } = record;
-    const isOurs = record.fingerprint === place.fingerprint && begunAt >= since;
-    return isOurs && Number.isFinite(seconds) ? { seconds, begunAt } : undefined;
-  } catch {
+    const { seconds, begunAt = '', fingerprint } = unsealJson(text);
+    if (typeof seconds !== 'number' || typeof begunAt !== 'string' || typeof fingerprint !== 'string')
+      throw new DamagedRecord('is not of the expected form');
+    return fingerprint === place.fingerprint && begunAt >= since ? { seconds, begunAt } : undefined;
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    if (since !== '') throw sessionDamaged(place, error);
+    tellDamaged(place.session, error, 'the time spent so far is not known and counts as none');
     return undefined;
   }
 }
 
+const sessionDamaged = ({ session, partial }: OutputPlace, cause: DamagedRecord): UserError =>
+  new UserError({
+    code: 'session-damaged',
+    message: `${session} ${cause.message}: it should say since when the output has been in the making, and so whether --force has already begun it anew.`,
+    remedy: `Run without --force to continue what is in ${partial}; or remove both, then force.`,
+    cause,
+  });
+
 /** Keeps why the making of an output failed, each failure in other words. Never throws: that is being told already. */
 export async function keepFailure({ failure }: OutputPlace, facts: object): Promise<void> {
-  await replaceFile(failure, `${JSON.stringify({ ...facts, id: randomUUID() })}\n`).catch(() => undefined);
+  await replaceFile(failure, sealJson({ ...facts, id: randomUUID() })).catch(() => undefined);
 }
 
-/** Reads what `keepFailure` kept last, as text; undefined where the output has been made since. */
+/** Reads what `keepFailure` kept last, as text; undefined where the output has been made since. A damaged one is empty. */
 export function readFailure({ failure }: OutputPlace): Promise<string | undefined> {
-  return readWholeText(failure).catch(() => undefined);
+  return readRecord(failure).catch((error: unknown) => {
+    if (error instanceof DamagedRecord) return '';
+    throw error;
+  });
 }
 
 /** Counts the time spent on one output over all sessions, surviving the death of the process with a loss of seconds. */
@@ -98,7 +124,7 @@ export class Session {
       seconds: this.totalSeconds,
       begunAt: this.begunAt,
     };
-    await replaceFile(this.place.session, `${JSON.stringify(record)}\n`);
+    await replaceFile(this.place.session, sealJson(record));
   }
 }
 
@@ -115,18 +141,17 @@ interface Use {
 
 /** Outputs that the stages of one pipeline had, oldest first: `plan` compares a new fingerprint with them. */
 export class History {
-  private readonly path: string;
-  private readonly uses: Use[];
-
-  private constructor(path: string, uses: Use[]) {
-    this.path = path;
-    this.uses = uses;
-  }
+  private constructor(
+    private readonly path: string,
+    private readonly uses: Use[],
+    /** A line break where the last line of the file has none. */
+    private gap: string,
+  ) {}
 
   static async open(runsRoot: string, pipelineName: string): Promise<History> {
     const path = join(runsRoot, pipelineName, 'history.jsonl');
-    const text = await readWholeText(path).catch(() => '');
-    return new History(path, text.split('\n').flatMap(parseUse));
+    const text = await readUses(path);
+    return new History(path, usesIn(path, text), text === '' || text.endsWith('\n') ? '' : '\n');
   }
 
   /** Fingerprints that the stage had while it was of this kind: each once, the latest first. */
@@ -155,21 +180,41 @@ export class History {
     this.uses.push(use);
     try {
       await mkdir(dirname(this.path), { recursive: true });
-      await appendPlain(this.path, `${JSON.stringify(use)}\n`);
+      await appendPlain(this.path, `${this.gap}${sealLine(use)}\n`);
+      this.gap = '';
     } catch (error) {
       throw asUserError(error, this.path);
     }
   }
 }
 
-/** A line that a crash cut short is left out. */
-function parseUse(line: string): readonly Use[] {
-  if (line === '') return [];
+const withoutHistory = 'what stages had before is known without it, which changes reasons, not results';
+
+/** Text of a history: empty where there is none, or something else in its place, which is told of. */
+async function readUses(path: string): Promise<string> {
   try {
-    const use = JSON.parse(line) as Partial<Use> | null;
-    const isUse = [use?.stage, use?.kind, use?.fingerprint].every((part) => typeof part === 'string');
-    return isUse ? [use as Use] : [];
-  } catch {
-    return [];
+    const text = await readRecord(path);
+    if (text === '') throw new DamagedRecord('is empty');
+    return text ?? '';
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    tellDamaged(path, error, withoutHistory);
+    return '';
   }
+}
+
+/** Every use in a history that can be read; what else is there is told of. */
+function usesIn(path: string, text: string): Use[] {
+  return text.split('\n').flatMap((line, i): Use[] => {
+    if (line === '') return [];
+    try {
+      const use = unsealAnyLine(line) as Partial<Use> | null;
+      const isUse = [use?.stage, use?.kind, use?.fingerprint].every((part) => typeof part === 'string');
+      if (isUse) return [use as Use];
+      throw new DamagedRecord('is not of the expected form');
+    } catch (error) {
+      tellDamaged(path, `line ${i + 1} ${(error as Error).message}`, withoutHistory);
+      return [];
+    }
+  });
 }

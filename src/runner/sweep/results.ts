@@ -1,8 +1,8 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../base/errors.js';
-import { readWholeText } from '../../base/files.js';
 import { nearest } from '../../base/nearest.js';
+import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import type { Headline, Json } from '../stage.js';
 import { replaceFile } from '../store/manifest.js';
 import type { TrialResult } from './trial.js';
@@ -47,24 +47,43 @@ export async function writeResults(
   const trials = results.map((result) => mapPaths(result, (path) => relative(folder, path)));
   const content: ResultsFile = { format: 1, pipeline: name, file, ...others, trials };
   await replaceFile(paths.csv, asCsv(trials, others.keys));
-  await replaceFile(paths.json, `${JSON.stringify(content, undefined, 1)}\n`);
+  await replaceFile(paths.json, sealJson(content));
 }
 
-/** Reads what an earlier call wrote, with absolute paths: undefined where there was none, or it cannot be read. */
+/**
+ * Reads what an earlier call wrote, with absolute paths: undefined where there was none, or it is damaged, which is told
+ * of.
+ */
 export async function readResults(json: string): Promise<SweepResults | undefined> {
   try {
-    const { format, ...content } = JSON.parse(await readWholeText(json)) as SweepResults & {
-      readonly format: number;
-    };
-    if (format !== 1 || !Array.isArray(content.keys)) return undefined;
+    const text = await readRecord(json);
+    if (text === undefined) return undefined;
+    const { format, ...content } = unsealJson(text);
+    if (format !== 1 || !isResults(content)) throw new DamagedRecord('is not of the expected form');
     const folder = dirname(json);
     return {
       ...content,
       trials: content.trials.map((result) => mapPaths(result, (path) => resolve(folder, path))),
     };
-  } catch {
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    tellDamaged(json, error, '`pipeline sweep` makes it again, from what its stages kept');
     return undefined;
   }
+}
+
+/** True when everything has the shape that readers of a sweep rely on. */
+function isResults(value: object): value is SweepResults {
+  const { pipeline, file, keys, trials } = value as Partial<Record<string, unknown>>;
+  const isMap = (part: unknown): part is Partial<Record<string, unknown>> =>
+    typeof part === 'object' && part !== null && !Array.isArray(part);
+  return (
+    [pipeline, file].every((part) => typeof part === 'string') &&
+    [keys, trials].every(Array.isArray) &&
+    (trials as unknown[]).every(
+      (trial) => isMap(trial) && isMap(trial.values) && isMap(trial.metrics) && Array.isArray(trial.pages),
+    )
+  );
 }
 
 function mapPaths(result: TrialResult, change: (path: string) => string): TrialResult {

@@ -1,18 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UserError } from '../../base/errors.js';
 import { acquireLock } from '../../base/file-lock.js';
-import { type FileState, openState, sameState } from '../../base/file-hash.js';
-import {
-  appendPlain,
-  asUserError,
-  faultPoint,
-  openFile,
-  readExactly,
-  readWholeText,
-  writePlain,
-} from '../../base/files.js';
-import { inputChanged, sha256Of } from '../../base/input-file.js';
+import { asUserError, faultPoint, openFile, readExactly } from '../../base/files.js';
+import { rowSealBytes, sealRow, tellDamaged, unsealRow } from '../../base/sealed.js';
 import { computeStatistics, type FeatureStatistics, type StoredRows } from '../../metrics/index.js';
 import type { StageWorkers } from '../../runner/stage.js';
 import type { RuntimeOptions } from '../../tensorflow/index.js';
@@ -26,6 +18,8 @@ import { readStatistics, writeStatistics } from './statistics-file.js';
 const numberBytes = 4;
 /** Rows of a share that are copied at once. */
 const rowsAtOnce = 256;
+/** Bytes of a row of features in its file. */
+const sealedBytes = (width: number): number => width * numberBytes + rowSealBytes;
 
 export interface FeatureOptions {
   readonly batch: number;
@@ -107,7 +101,11 @@ export class StoredFeatures {
   /** Mean and covariance, computed once. */
   async statistics(name: string, runtime: RuntimeOptions, signal: AbortSignal): Promise<FeatureStatistics> {
     const path = join(this.files.folder, `${name}.npz`);
-    const known = await readStatistics(path, 'mu', 'sigma').catch(() => undefined);
+    const known = await readStatistics(path, 'mu', 'sigma').catch((error: unknown) => {
+      const { code } = error as UserError;
+      if (code !== 'file-missing') tellDamaged(path, error, 'the statistics are computed again');
+      return undefined;
+    });
     if (known !== undefined) return { ...known, count: this.count };
     const found = await computeStatistics(this.rows(name), runtime, signal);
     await writeStatistics(path, { mu: found });
@@ -117,7 +115,7 @@ export class StoredFeatures {
 
 /** Name that features go by: the same for the same network, set and, where that is given, batch. */
 function nameOf(network: FeatureNetwork, set: ImageSet, batch?: number): string {
-  const text = `2 ${network.identity} ${set.identity}${batch === undefined ? '' : ` ${batch}`}`;
+  const text = `3 ${network.identity} ${set.identity}${batch === undefined ? '' : ` ${batch}`}`;
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
@@ -157,25 +155,24 @@ async function fill(
   }
 }
 
-/** Rows that were written together. */
-interface Entry {
-  readonly rows: number;
-  /** Hash of their bytes, by feature. */
-  readonly sha256: Readonly<Record<string, string>>;
+/** A row of features that is not what was written. */
+class DamagedRow extends UserError {
+  constructor(
+    path: string,
+    readonly image: number,
+  ) {
+    super({
+      code: 'features-damaged',
+      message: `${path}: the features of image ${image} are not what was written.`,
+      remedy: 'Run again: they are computed again. If it happens again, check the disk.',
+    });
+  }
 }
 
-const lineOf = (entry: Entry): string => `${JSON.stringify(entry)}\n`;
-
-/**
- * Files of features in a folder, one a feature: a row for each of successive images. A log tells which rows were written
- * and by which hash they are known: damaged ones are computed again, as those that are missing.
- */
+/** Files of features in a folder, one a feature: a row for each of successive images, sealed by the image's number. */
 class FeatureFiles {
   /** Number of the image that comes next. */
   end: number;
-  private entries: Entry[] = [];
-  /** Each file as it was when it was last looked at or written to. */
-  private readonly states = new Map<string, FileState>();
 
   /** @param first number of the first image */
   constructor(
@@ -186,55 +183,68 @@ class FeatureFiles {
     this.end = first;
   }
 
-  /** Looks of how many images every feature is there, as it was written. */
+  /** Looks of how many images every feature is there. */
   async look(): Promise<void> {
-    this.entries = [];
-    this.end = this.first;
-    for (const entry of await this.logged()) {
-      if (!(await this.isWhole(entry))) return;
-      this.entries.push(entry);
-      this.end += entry.rows;
-    }
+    const rows = Object.entries(this.widths).map(async ([name, width]) => {
+      const bytes = await stat(this.path(name)).then(
+        ({ size }) => size,
+        () => 0,
+      );
+      return Math.floor(bytes / sealedBytes(width));
+    });
+    this.end = this.first + Math.min(...(await Promise.all(rows)));
   }
 
-  /** Drops the rows after the last batch that is whole. */
+  /** Drops the rows after the last batch that is whole, or before the first that is damaged, which is told of. */
   async cutToBatches(batch: number, count: number): Promise<void> {
-    await mkdir(this.folder, { recursive: true });
     await this.look();
-    while (this.end < count && this.end % batch !== 0) this.end -= this.entries.pop()!.rows;
+    const whole = await Promise.all(Object.keys(this.widths).map((name) => this.wholeEnd(name)));
+    this.end = Math.min(...whole);
+    this.end = this.end >= count ? count : this.end - (this.end % batch);
     for (const [name, width] of Object.entries(this.widths)) {
       const file = await openFile(this.path(name), 'a');
       try {
-        const bytes = (this.end - this.first) * width * numberBytes;
-        if ((await file.stat()).size !== bytes) await file.truncate(bytes);
-        this.states.set(name, openState(file));
+        await file.truncate((this.end - this.first) * sealedBytes(width));
       } finally {
         await file.close();
       }
     }
-    const log = this.entries.map(lineOf).join('');
-    if (log !== (await readWholeText(this.log).catch(() => ''))) await writePlain(this.log, log);
+  }
+
+  /** Number of the first image whose row is damaged, or of the one after the last. */
+  private async wholeEnd(name: string): Promise<number> {
+    const rows = this.rows(name, this.end - this.first);
+    for (let first = 0; first < rows.count; first += rowsAtOnce)
+      try {
+        await rows.read(first, Math.min(rowsAtOnce, rows.count - first));
+      } catch (error) {
+        if (!(error instanceof DamagedRow)) throw error;
+        tellDamaged(
+          this.path(name),
+          `row ${error.image} is not what was written`,
+          'the features from there on are computed again',
+        );
+        return error.image;
+      }
+    return this.end;
   }
 
   async append(features: Features): Promise<void> {
-    const sha256: Record<string, string> = {};
-    let rows = 0;
     for (const [name, { data }] of Object.entries(features)) {
       const bytes = Buffer.from(Float32Array.from(data).buffer);
-      sha256[name] = sha256Of(bytes);
-      rows = data.length / this.widths[name]!;
+      const length = this.widths[name]! * numberBytes;
+      const rows = Array.from({ length: bytes.length / length }, (_, i) =>
+        sealRow(bytes.subarray(i * length, (i + 1) * length), this.end + i),
+      );
       const file = await openFile(this.path(name), 'a');
       try {
-        await file.writeFile(bytes);
-        this.states.set(name, openState(file));
+        await file.writeFile(Buffer.concat(rows));
       } finally {
         await file.close();
       }
     }
-    const entry = { rows, sha256 };
-    await appendPlain(this.log, lineOf(entry));
-    this.entries.push(entry);
-    this.end += rows;
+    const [[name, { data }]] = Object.entries(features) as [[string, Features[string]]];
+    this.end += data.length / this.widths[name]!;
   }
 
   /** Appends the rows of a share that come next; returns how many. */
@@ -260,49 +270,23 @@ class FeatureFiles {
       width,
       read: async (first, rows) => {
         const data = new Float32Array(rows * width);
+        const bytes = new Uint8Array(data.buffer);
+        const sealed = new Uint8Array(rows * sealedBytes(width));
         const file = await openFile(path);
         try {
-          await readExactly(file, new Uint8Array(data.buffer), first * width * numberBytes, path);
-          if (!sameState(openState(file), this.states.get(name)!)) throw inputChanged(path);
+          await readExactly(file, sealed, first * sealedBytes(width), path);
         } finally {
           await file.close();
+        }
+        for (let i = 0; i < rows; i++) {
+          const image = this.first + first + i;
+          const row = unsealRow(sealed.subarray(i * sealedBytes(width), (i + 1) * sealedBytes(width)), image);
+          if (row === undefined) throw new DamagedRow(path, image);
+          bytes.set(row, i * width * numberBytes);
         }
         return data;
       },
     };
-  }
-
-  private async logged(): Promise<Entry[]> {
-    const text = await readWholeText(this.log).catch(() => '');
-    try {
-      // A line that was cut short has no end.
-      return text
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line) as Entry);
-    } catch {
-      return [];
-    }
-  }
-
-  /** True when every feature has the rows that come next as they were written. */
-  private async isWhole({ rows, sha256 }: Entry): Promise<boolean> {
-    for (const [name, width] of Object.entries(this.widths)) {
-      const bytes = Buffer.alloc(rows * width * numberBytes);
-      const position = (this.end - this.first) * width * numberBytes;
-      const file = await openFile(this.path(name)).catch(() => undefined);
-      try {
-        const found = await file?.read(bytes, 0, bytes.length, position);
-        if (found?.bytesRead !== bytes.length || sha256Of(bytes) !== sha256[name]) return false;
-      } finally {
-        await file?.close();
-      }
-    }
-    return true;
-  }
-
-  private get log(): string {
-    return join(this.folder, 'rows.jsonl');
   }
 
   private path(name: string): string {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { appendPlain, asUserError, openFile } from '../../base/files.js';
 import { inputChanged, sha256Of } from '../../base/input-file.js';
+import { DamagedRecord, isCutOff, sealLine, tellDamaged, unsealLine } from '../../base/sealed.js';
 import { isFoundImage, type LabelledImages, listSome } from '../../data/images/walk.js';
 import { decodeBytes } from '../../data/images/decode.js';
 import { factsOfFile, type FileFacts } from '../../data/images/file-facts.js';
@@ -179,15 +180,28 @@ export class OutcomeLog {
   static async open(directory: string, recall: (outcome: Outcome) => void): Promise<OutcomeLog> {
     const path = join(directory, 'examined.partial.jsonl');
     let bytes = 0;
+    let damage: { readonly found: unknown; readonly line: string } | undefined;
+    let isLast = true;
     try {
       const file = await openFile(path, 'r+');
       try {
         for await (const line of file.readLines({ autoClose: false, start: 0 })) {
-          const outcome = parsed(line);
-          if (outcome === undefined || outcome.kind === 'corrupt') break;
-          recall(outcome);
-          bytes += Buffer.byteLength(line) + 1;
+          if (damage !== undefined) {
+            isLast = false;
+            break;
+          }
+          try {
+            const outcome = unsealLine(line) as Outcome;
+            if (outcome.kind === 'corrupt') break;
+            recall(outcome);
+            bytes += Buffer.byteLength(line) + 1;
+          } catch (error) {
+            if (!(error instanceof DamagedRecord)) throw error;
+            damage = { found: error, line };
+          }
         }
+        if (damage !== undefined && !(isLast && isCutOff(damage.line)))
+          tellDamaged(path, damage.found, 'the images from there on are examined again');
         await file.truncate(bytes);
       } finally {
         await file.close();
@@ -199,7 +213,7 @@ export class OutcomeLog {
   }
 
   async add(outcome: Outcome): Promise<void> {
-    this.waiting.push(JSON.stringify(outcome) + '\n');
+    this.waiting.push(sealLine(outcome) + '\n');
     if (this.waiting.length >= outcomesPerWrite) await this.flush();
   }
 
@@ -215,16 +229,5 @@ export class OutcomeLog {
   /** The examination is over: its results are written elsewhere. */
   async remove(): Promise<void> {
     await rm(this.path, { force: true });
-  }
-}
-
-/** The last line of a log may have been cut off; one without a hash or facts is of an earlier version. */
-function parsed(line: string): Outcome | undefined {
-  try {
-    const outcome = JSON.parse(line) as Outcome | null;
-    const isWhole = outcome?.kind === 'corrupt' || outcome?.facts !== undefined;
-    return typeof outcome?.sha256 === 'string' && isWhole ? outcome : undefined;
-  } catch {
-    return undefined;
   }
 }

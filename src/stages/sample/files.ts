@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import { putFile, readWhole } from '../../base/files.js';
+import { sealRow, unsealRow } from '../../base/sealed.js';
 import { readAhead } from '../../base/streams.js';
 import { decodeImage } from '../../data/images/decode.js';
 import { encodePng, imageGrid, isWholePng, writePng } from '../../data/images/png.js';
@@ -107,12 +108,14 @@ export class NoiseFiles {
   }
 
   async write(sample: number, noise: Float32Array): Promise<void> {
-    await putFile(this.path(sample), new Uint8Array(noise.buffer, noise.byteOffset, noise.byteLength));
+    const bytes = new Uint8Array(noise.buffer, noise.byteOffset, noise.byteLength);
+    await putFile(this.path(sample), sealRow(bytes, sample));
   }
 
   /**
    * Writes `noise.npz` (`arr_0`, float32 [count, size, size, channels]).
    *
+   * @throws DamagedSample
    * @returns mean and standard deviation over all numbers: 0 and 1 where the model has learnt its data well
    */
   async finish(shape: readonly number[]): Promise<{ readonly mean: number; readonly std: number }> {
@@ -128,7 +131,9 @@ export class NoiseFiles {
         shape: [count, ...shape],
         data: async function* () {
           for (let sample = 0; sample < count; sample++) {
-            const noise = new Float32Array(new Uint8Array(await readWhole(path(sample))).buffer);
+            const row = unsealRow(await readWhole(path(sample)).catch(noNoise), sample);
+            if (row === undefined) throw new DamagedSample(sample);
+            const noise = new Float32Array(Uint8Array.from(row).buffer);
             numbers += noise.length;
             for (const value of noise) {
               sum += value;
@@ -147,6 +152,12 @@ export class NoiseFiles {
   private path(sample: number): string {
     return join(this.folder, `${String(sample).padStart(6, '0')}.f32`);
   }
+}
+
+/** No bytes for a file that is not there. */
+function noNoise(error: unknown): Uint8Array {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  return new Uint8Array();
 }
 
 /** Columns of the grid: samples of one class that are shown beside each other. */

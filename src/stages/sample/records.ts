@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { appendPlain, asUserError, readWholeText } from '../../base/files.js';
+import { isCutOff, sealLine, tellDamaged, unsealLine } from '../../base/sealed.js';
 
 /** Record of a sample beside its picture. */
 export interface SampleRecord {
@@ -34,7 +35,7 @@ export class SampleRecords {
   async read(): Promise<void> {
     for (const file of await this.files())
       for (const line of (await readWholeText(file)).split('\n')) {
-        const record = parsed(line);
+        const record = parsed(file, line);
         if (record !== undefined) this.bySample.set(record.sample, record);
       }
   }
@@ -52,7 +53,7 @@ export class SampleRecords {
 
   async add(records: readonly SampleRecord[]): Promise<void> {
     if (records.length === 0) return;
-    const lines = records.map((record) => `${JSON.stringify(record)}\n`).join('');
+    const lines = records.map((record) => `${sealLine(record)}\n`).join('');
     await appendPlain(this.path, lines).catch((error: unknown) => {
       throw asUserError(error, this.path);
     });
@@ -75,11 +76,13 @@ export class SampleRecords {
   }
 }
 
-function parsed(line: string): SampleRecord | undefined {
+function parsed(file: string, line: string): SampleRecord | undefined {
+  if (line === '') return undefined;
   try {
-    const record = JSON.parse(line) as SampleRecord;
-    return Number.isInteger(record.sample) ? record : undefined;
-  } catch {
+    return unsealLine(line) as SampleRecord;
+  } catch (error) {
+    // One that was cut off is of samples that were being made.
+    if (!isCutOff(line)) tellDamaged(file, error, 'the samples that it lacks are made again');
     return undefined;
   }
 }

@@ -7,6 +7,7 @@ import type { RgbImage } from '../../data/images/rgb-image.js';
 import type { TrajectoryConfig } from '../../generated/index.js';
 import { takeRows } from '../../sampling/index.js';
 import type { HostTensor } from '../../tensorflow/index.js';
+import { DamagedSample } from './files.js';
 
 /** States of some samples on their way, normalised: by row of a batch, in the order of the steps. */
 export type Snapshots = ReadonlyMap<number, readonly HostTensor[]>;
@@ -70,8 +71,15 @@ export class TrajectoryFiles {
     await putFile(this.path(sample), await encodePng(strip));
   }
 
+  /** @throws DamagedSample */
   async finish(): Promise<void> {
-    const strips = await Promise.all(this.samples.map((sample) => decodeImage(this.path(sample), '#000000')));
+    const strips = await Promise.all(
+      this.samples.map((sample) =>
+        decodeImage(this.path(sample), '#000000').catch(() => {
+          throw new DamagedSample(sample);
+        }),
+      ),
+    );
     await writePng(join(this.directory, 'trajectory.png'), imageGrid(strips, { columns: 1 }));
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { readWholeText } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
+import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import type { CropNumbers } from '../../data/images/crop.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import { toPixels } from '../../data/images/rgb-image.js';
@@ -50,24 +50,25 @@ export async function openTrainingData(
 }
 
 /** Statistics of latents, measured once and kept for sessions that go on. */
-async function keptMeasurement(data: EncodedImages, directory: string): Promise<Normalization> {
+export async function keptMeasurement(
+  data: Pick<TrainingData, 'count' | 'shape' | 'read'>,
+  directory: string,
+): Promise<Normalization> {
   const path = join(directory, 'latent-statistics.json');
-  const kept = await readWholeText(path).catch(() => undefined);
-  const known = kept === undefined ? undefined : normalizationIn(kept);
-  if (known !== undefined) return known;
-  const statistics = await measureLatents(data);
-  await writeFileWhole(path, JSON.stringify(statistics, undefined, 1) + '\n');
-  return statistics;
-}
-
-/** Parses kept statistics; undefined for a text that is none, which is measured again. */
-function normalizationIn(text: string): Normalization | undefined {
   try {
-    const { mean, std } = JSON.parse(text) as Partial<Normalization>;
-    return Array.isArray(mean) && Array.isArray(std) ? { mean, std } : undefined;
-  } catch {
-    return undefined;
+    const text = await readRecord(path);
+    if (text !== undefined) {
+      const { mean, std } = unsealJson(text);
+      if (!Array.isArray(mean) || !Array.isArray(std)) throw new DamagedRecord('is not of the expected form');
+      return { mean, std };
+    }
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    tellDamaged(path, error, 'the latents are measured again');
   }
+  const statistics = await measureLatents(data);
+  await writeFileWhole(path, sealJson(statistics));
+  return statistics;
 }
 
 /**

@@ -4,8 +4,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { UserError } from '../../base/errors.js';
-import { readWholeText } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
+import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import { EventFile } from '../../formats/tensorboard.js';
 import type { RecordsConfig } from '../../generated/index.js';
 import type { StageContext } from '../../runner/stage.js';
@@ -155,11 +155,19 @@ function startHelper(python: string) {
   });
 }
 
-async function runId(directory: string): Promise<string> {
+/** Id of the run at Weights & Biases that a stage's folder holds, or a new one. */
+export async function runId(directory: string): Promise<string> {
   const path = join(directory, wandbName);
-  const kept = await readWholeText(path).catch(() => undefined);
-  if (kept !== undefined) return (JSON.parse(kept) as { id: string }).id;
+  try {
+    const text = await readRecord(path);
+    const { id } = text === undefined ? {} : unsealJson(text);
+    if (typeof id === 'string') return id;
+    if (text !== undefined) throw new DamagedRecord('is not of the expected form');
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    tellDamaged(path, error, 'Weights & Biases gets a new run, which begins at the step reached');
+  }
   const id = randomBytes(6).toString('hex');
-  await writeFileWhole(path, JSON.stringify({ id }) + '\n');
+  await writeFileWhole(path, sealJson({ id }));
   return id;
 }

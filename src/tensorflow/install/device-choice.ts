@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { readWholeTextSync } from '../../base/files.js';
+import { DamagedRecord, tellDamaged } from '../../base/sealed.js';
 import { cacheFolder } from './platform.js';
 import { type Build, findBuild, type Platform, type Release } from './release.js';
 
@@ -70,10 +71,15 @@ function askedDevice(option: Device | undefined, env: NodeJS.ProcessEnv): { devi
 }
 
 function rememberedDevice(env: NodeJS.ProcessEnv): Device | undefined {
+  const path = join(cacheFolder(env), rememberedDeviceFile);
   try {
-    const text = readWholeTextSync(join(cacheFolder(env), rememberedDeviceFile)).trim();
-    return isDevice(text) ? text : undefined;
-  } catch {
+    const text = readWholeTextSync(path).trim();
+    if (isDevice(text)) return text;
+    throw new DamagedRecord('it names no device');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR')
+      tellDamaged(path, error, 'the device is chosen by what is there; `npm run setup` writes it again');
     return undefined;
   }
 }

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { asUserError, readWholeText, sha256OfFile } from '../../base/files.js';
+import { asUserError, sha256OfFile } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
+import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import type { LibraryLocation } from './locate.js';
 import { extractFiles, obtainWheel } from './obtain-wheel.js';
 import { damagedFiles, folderName, manifestFile, readManifest } from './release.js';
@@ -49,7 +50,7 @@ async function unpack(staging: string, wheel: Wheel, context: FetchContext): Pro
   const { path, ours } = await obtainWheel(wheel, context);
   report({ type: 'step', message: `unpacking ${wheel.filename}` });
   const files = await extractFiles(path, staging, report, signal);
-  await writeFileWhole(sealPath(staging, wheel), JSON.stringify(files));
+  await writeFileWhole(sealPath(staging, wheel), sealJson({ files }));
   if (ours) await rm(path);
   return files;
 }
@@ -66,7 +67,7 @@ async function finish(
   }
   const manifest: Manifest = { version: release.version, build, platform, cc, framework, files };
   await rm(join(staging, sealsFolder), { recursive: true });
-  await writeFileWhole(join(staging, manifestFile), JSON.stringify(manifest, undefined, 2));
+  await writeFileWhole(join(staging, manifestFile), sealJson(manifest, 2));
   // What lies there now is damaged, or the build would have been found. Programs that have it loaded keep it.
   if (existsSync(target)) {
     const aside = `${target}.damaged`;
@@ -81,10 +82,15 @@ async function finish(
 
 /** Reads which files a wheel gave before an interruption, if they are all still there. */
 async function readSeal(staging: string, wheel: Wheel): Promise<UnpackedFile[] | undefined> {
+  const path = sealPath(staging, wheel);
   try {
-    const files = JSON.parse(await readWholeText(sealPath(staging, wheel))) as UnpackedFile[];
+    const text = await readRecord(path);
+    if (text === undefined) return undefined;
+    const { files } = unsealJson(text) as { readonly files: UnpackedFile[] };
     return damagedFiles(staging, { files }).length === 0 ? files : undefined;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof DamagedRecord)) throw error;
+    tellDamaged(path, error, 'its wheel is unpacked again');
     return undefined;
   }
 }

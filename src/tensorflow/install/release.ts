@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readWholeTextSync } from '../../base/files.js';
+import { DamagedRecord, tellDamaged, unsealJson } from '../../base/sealed.js';
 
 /** `cuda` runs on NVIDIA GPUs, and on the CPU where there is none. */
 export type Build = 'cpu' | 'cuda';
@@ -64,14 +65,16 @@ export interface Manifest {
   readonly files: readonly UnpackedFile[];
 }
 
-/** The manifest of a folder, or undefined where there is none that can be read. */
+/** The manifest of a folder, or undefined where there is none, or it is damaged, which is told of. */
 export function readManifest(directory: string): Manifest | undefined {
+  const path = join(directory, manifestFile);
   try {
-    const manifest = JSON.parse(readWholeTextSync(join(directory, manifestFile))) as Partial<Manifest>;
-    return Array.isArray(manifest.files) && typeof manifest.cc === 'string'
-      ? (manifest as Manifest)
-      : undefined;
-  } catch {
+    const manifest = unsealJson(readWholeTextSync(path)) as Partial<Manifest>;
+    if (Array.isArray(manifest.files) && typeof manifest.cc === 'string') return manifest as Manifest;
+    throw new DamagedRecord('is not of the expected form');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') tellDamaged(path, error, `the library counts as not set up`);
     return undefined;
   }
 }

@@ -7,6 +7,7 @@ import { html, type ReportedStage, type Section } from '../../pages/html.js';
 import { type KindPages, sectionsOf } from '../../pages/kinds.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { pipelineSection, totals } from '../../pages/pipeline-section.js';
+import { damageSentence, type TellDamaged } from '../../base/sealed.js';
 import { stagesSection } from '../../pages/stages-section.js';
 import { type RowGroup, table } from '../../pages/table.js';
 import { type ConfiguredValue, formatOrigin, readConfiguration } from '../../runner/runs/configuration.js';
@@ -17,8 +18,10 @@ import { readRunStages, stateBadge } from './run-stages.js';
 
 /** The page about one run, as the text of a file that needs no other. */
 export async function runPage(run: Run, site?: Site): Promise<string> {
-  const configuration = await readConfiguration(run);
-  const stages = await readRunStages(run, configuration);
+  const damage: string[] = [];
+  const tell: TellDamaged = (...found) => damage.push(damageSentence(...found));
+  const configuration = await readConfiguration(run, tell);
+  const stages = await readRunStages(run, configuration, tell);
   const pages = await kindPages();
   const ofStages = (await Promise.all(stages.map((stage) => sectionsOf(stage, pages)))).flat();
   const failure = await failureSection(run);
@@ -27,6 +30,7 @@ export async function runPage(run: Run, site?: Site): Promise<string> {
     ...(site && { site }),
     sections: [
       ...(failure ? [failure] : []),
+      ...(damage.length > 0 ? [damageSection(damage)] : []),
       pipelineSection(stages),
       ...ofStages.toSorted((a, b) => a.rank - b.rank),
       ...(stages.length > 0 ? [stagesSection(stages)] : []),
@@ -136,6 +140,15 @@ function formatTime(time: string): string {
 }
 
 /** Every value that the run was configured with, and where it was written. */
+/** Says what could not be shown, and why. */
+const damageSection = (damage: readonly string[]): Section => ({
+  id: 'damaged',
+  title: 'Damaged records',
+  body: html`<ul>
+    ${damage.map((each) => html`<li>${each}</li>`)}
+  </ul>`,
+});
+
 function configurationSection(values: readonly ConfiguredValue[]): Section {
   const groups = new Map<string, ConfiguredValue[]>();
   for (const value of values) groups.set(groupOf(value), [...(groups.get(groupOf(value)) ?? []), value]);

@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import { type TellDamaged, tellDamaged } from '../../base/sealed.js';
 import { readAllMetrics } from '../../formats/metrics-log.js';
 import { type Html, html, type ReportedStage } from '../../pages/html.js';
 import type { StageRecord } from '../../runner/run/run-record.js';
@@ -12,9 +13,12 @@ import { type Manifest, outputPlace, readManifest } from '../../runner/store/man
 export function readRunStages(
   run: Run,
   configuration: readonly ConfiguredValue[],
+  tell: TellDamaged = tellDamaged,
 ): Promise<readonly ReportedStage[]> {
   return Promise.all(
-    Object.entries(run.record.stages).map(([id, record]) => readRunStage(run, id, record, configuration)),
+    Object.entries(run.record.stages).map(([id, record]) =>
+      readRunStage(run, id, record, configuration, tell),
+    ),
   );
 }
 
@@ -23,10 +27,11 @@ async function readRunStage(
   id: string,
   record: StageRecord,
   configuration: readonly ConfiguredValue[],
+  tell: TellDamaged,
 ): Promise<ReportedStage> {
   const directory = directoryOf(run, record);
   const manifest =
-    record.output === undefined ? undefined : await manifestOf(directory, record.fingerprint ?? '');
+    record.output === undefined ? undefined : await manifestOf(directory, record.fingerprint ?? '', tell);
   const atWork = run.stage === id ? run : run.beside.find(({ stage }) => stage === id);
   const { progress } = atWork ?? record;
   return {
@@ -41,7 +46,7 @@ async function readRunStage(
     after: record.after,
     seed: manifest?.origin.seed,
     precision: manifest?.origin.precision,
-    metrics: directory === '' ? [] : await readAllMetrics(directory),
+    metrics: directory === '' ? [] : await readAllMetrics(directory, manifest?.files, tell),
     isWhole: manifest !== undefined,
     outcome: {
       status: run.state === 'died' && record.status === 'running' ? 'died' : record.status,
@@ -59,8 +64,15 @@ function directoryOf(run: Run, { output, fingerprint, kind }: StageRecord): stri
 }
 
 /** A damaged manifest is the next run's to mend; a page shows what the run said of itself instead. */
-function manifestOf(directory: string, fingerprint: string): Promise<Manifest | undefined> {
-  return readManifest(directory, fingerprint).catch(() => undefined);
+function manifestOf(
+  directory: string,
+  fingerprint: string,
+  tell: TellDamaged,
+): Promise<Manifest | undefined> {
+  return readManifest(directory, fingerprint).catch((error: unknown) => {
+    tell(directory, error, 'what is shown of it is what its run said; the next run makes it again');
+    return undefined;
+  });
 }
 
 /** The keys of one stage put together again, for a stage whose output does not tell. */

@@ -153,7 +153,7 @@ it.each([
   expect(await outputs('autoencoder')).toEqual(before);
 });
 
-const registered = () => join(folder, 'runs', 'store', '.pipelines.jsonl');
+const registered = () => join(folder, 'runs', 'store', '.pipelines.json');
 const toyFile = () => join(folder, 'toy.yaml');
 const oldRun = () => join(folder, 'runs', 'toy', '2026-01-01T00-00-00.000Z');
 
@@ -195,7 +195,7 @@ it.each([
     'run.json',
   ],
   ['a run that is a folder', () => mkdir(join(oldRun(), 'run.json'), { recursive: true }), 'run.json'],
-  ['a list of files of another shape', () => writeFile(registered(), '[]\n'), '.pipelines.jsonl'],
+  ['a list of files of another shape', () => writeFile(registered(), '[]\n'), '.pipelines.json'],
 ])('removes nothing where it cannot know what is referred to: %s', async (_, make, said) => {
   await garbageBesideToy();
   await make();

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LatentDataset } from '../../../src/data/latents/dataset.js';
 import type { LatentFormat } from '../../../src/data/latents/format.js';
 import { type LatentSample, LatentWriter } from '../../../src/data/latents/writer.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
 
 const format: LatentFormat = { shape: [2, 1, 3], dtype: 'float32', classes: ['cat', 'dog'], shardSize: 4 };
 
@@ -127,7 +128,24 @@ describe('after an interruption', () => {
   it('makes damaged shards again, and no others', async () => {
     await write(13, 0, 12);
     await truncate(join(directory, 'latents-00001.safetensors'), 300);
-    expect(await kept(13)).toEqual([...numbers(0, 4), ...numbers(8, 12)]);
+    const { result, told } = await toldOfDamage(() => kept(13));
+    expect(result).toEqual([...numbers(0, 4), ...numbers(8, 12)]);
+    expect(told).toEqual([expect.stringMatching(/latents-00001\.safetensors is damaged .*encoded again\.$/)]);
+  });
+
+  it.each([
+    ['a changed number', (text: string) => text.replace(/"first": \[\n *-?[0-9.e-]+/, '"first": [ 7')],
+    ['null', () => 'null'],
+    ['nothing', () => ''],
+  ])('makes shards again whose index is damaged: %s', async (_, change) => {
+    await write(13, 0, 12);
+    const path = join(directory, 'latents-00001.partial.json');
+    const text = await readFile(path, 'utf8');
+    expect(change(text)).not.toBe(text);
+    await writeFile(path, change(text));
+    const { result, told } = await toldOfDamage(() => kept(13));
+    expect(result).toEqual([...numbers(0, 4), ...numbers(8, 12)]);
+    expect(told).toEqual([expect.stringContaining(`${path} is damaged`)]);
   });
 
   it('starts over when the format differs', async () => {

@@ -1,11 +1,22 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cachedFile, pinnedCommit, repositoryFiles } from '../../../src/formats/hub/files.js';
 import { parseRepository } from '../../../src/formats/hub/repository.js';
 import { commit, HubServer, serve } from './hub-server.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
 
 const id = 'lab/vae';
 const weights = Buffer.alloc(300_000, 'weights ');
@@ -79,6 +90,20 @@ describe('the cache', () => {
     expect(cachedFile(repository, 'config.json', env)).toBe(
       join(folder(), 'snapshots', commit, 'config.json'),
     );
+  });
+
+  it('is not used where it is damaged, which is said', async () => {
+    await pinnedCommit(repository, options());
+    const snapshot = await get();
+    const ref = join(folder(), 'refs', 'main');
+    for (const text of ['', 'main', commit.slice(1)]) {
+      await writeFile(ref, text);
+      const { result, told } = await toldOfDamage(() => pinnedCommit(repository, options()));
+      expect(result).toBe(commit);
+      expect(told).toEqual([expect.stringContaining(`${ref} is damaged`)]);
+    }
+    await writeFile(await realpath(join(snapshot, 'config.json')), '{"a":2}');
+    await expect(get()).rejects.toMatchObject({ code: 'hub-file-damaged' });
   });
 
   it('takes what another library put there', async () => {

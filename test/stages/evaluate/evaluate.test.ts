@@ -16,6 +16,7 @@ import { cacheFolder } from '../../../src/tensorflow/install/platform.js';
 import { runStage } from '../../support/run-stage.js';
 import { SampleBench } from '../../support/sample-stage.js';
 import { tinyInception } from '../../support/tiny-inception.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
 
 const side = 6;
 let folder: string;
@@ -152,8 +153,8 @@ describe('the Inception figures', () => {
     const [set] = await readdir(join(cache, 'features'));
     const file = (name: string) => join(cache, 'features', set!, name);
     // As a killed run may leave it: 21 whole rows of one kind of feature and a part of another, more of the other kind.
-    await truncate(file('pooled.f32'), 21.5 * 9 * 4);
-    await truncate(file('spatial.f32'), 25 * 63 * 4);
+    await truncate(file('pooled.f32'), 21.5 * (9 * 4 + 4));
+    await truncate(file('spatial.f32'), 25 * (63 * 4 + 4));
     await rm(file('spatial.npz'));
     const again = await evaluate(config);
     const told = again.events.flatMap((event) => (event.type === 'progress' ? [event] : []));
@@ -163,15 +164,36 @@ describe('the Inception figures', () => {
     expect(again.summary).toEqual(whole.summary);
     const last = await evaluate(config);
     expect(last.events.find(({ type }) => type === 'progress')).toMatchObject({ done: 40 });
+    vi.stubEnv('PIPELINE_CACHE', join(folder, 'cache'));
+  });
 
-    // Damaged where it lies: computed again from there on.
-    const damaged = await readFile(file('pooled.f32'));
-    damaged[20 * 9 * 4 + 2]! ^= 0x40;
-    await writeFile(file('pooled.f32'), damaged);
-    await rm(file('pooled.npz'), { force: true });
-    const mended = await evaluate(config);
-    expect(mended.events.find(({ type }) => type === 'progress')).toMatchObject({ done: 16 });
-    expect(mended.summary).toEqual(whole.summary);
+  it('are computed again where what was kept is damaged, which is said', async () => {
+    const cache = join(folder, 'damaged cache');
+    vi.stubEnv('PIPELINE_CACHE', cache);
+    const config = { metrics: ['inceptionScore', 'fid'], referenceFile: 'samples.npz' };
+    const whole = await evaluate(config);
+    const [set] = await readdir(join(cache, 'features'));
+    const file = (name: string) => join(cache, 'features', set!, name);
+    const rowBytes = 9 * 4 + 4;
+    const damages: readonly (readonly [name: string, damage: (bytes: Buffer) => void, first: number])[] = [
+      ['pooled.f32', (bytes) => (bytes[18 * rowBytes + 3]! ^= 1), 16],
+      // As a crash of the machine leaves what was not on the disk yet.
+      ['pooled.f32', (bytes) => bytes.fill(0, 33 * rowBytes), 32],
+      ['pooled.f32', (bytes) => bytes.copyWithin(0, rowBytes, 2 * rowBytes), 0],
+      ['pooled.npz', (bytes) => (bytes[bytes.length >> 1]! ^= 1), 40],
+    ];
+    for (const [name, damage, first] of damages) {
+      const bytes = await readFile(file(name));
+      damage(bytes);
+      await writeFile(file(name), bytes);
+      // The statistics would hide what the rows are.
+      if (name !== 'pooled.npz') await rm(file('pooled.npz'));
+      const { result: again, told } = await toldOfDamage(() => evaluate(config));
+      expect(told).toHaveLength(1);
+      expect(told[0]).toContain(`${file(name)} is damaged`);
+      expect(again.events.find(({ type }) => type === 'progress')).toMatchObject({ done: first });
+      expect(again.summary).toEqual(whole.summary);
+    }
     vi.stubEnv('PIPELINE_CACHE', join(folder, 'cache'));
   });
 });

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { onDamaged, sealLine } from '../../../src/base/sealed.js';
 import { ImageDataset } from '../../../src/data/images/dataset.js';
 import type { ImagesConfig } from '../../../src/generated/index.js';
 import type { StageContext } from '../../../src/runner/stage.js';
@@ -70,7 +71,7 @@ describe('an examination that was interrupted', () => {
     return { events, index: await readFile(join(home, 'out', 'index.jsonl'), 'utf8') };
   }
   const usable = (path: string, label: number, width: number) =>
-    JSON.stringify({
+    sealLine({
       kind: 'usable',
       entry: { path, label, width, height: 9 },
       facts: { format: 'PNG', colours: 'RGB' },
@@ -87,11 +88,30 @@ describe('an examination that was interrupted', () => {
   });
 
   it('opens again from a corrupt image on', async () => {
-    const corrupt = JSON.stringify({ kind: 'corrupt', path: 'dog/b.png', reason: 'permission is denied' });
+    const corrupt = sealLine({ kind: 'corrupt', path: 'dog/b.png', reason: 'permission is denied' });
     const { index } = await resumed(
       `${usable('cat/a.png', 0, 77)}\n${corrupt}\n${usable('dog/c.png', 1, 79)}\n`,
     );
     expect(index).toBe('["cat/a.png",0,77,9]\n["dog/b.png",1,20,12]\n["dog/c.png",1,10,10]\n');
+  });
+
+  it('opens again from a line on that is damaged, and says so; one that was cut off at the end is none', async () => {
+    const told: string[] = [];
+    const end = onDamaged((message) => told.push(message));
+    try {
+      const [first, second] = [usable('cat/a.png', 0, 77), usable('dog/b.png', 1, 78)];
+      const { index } = await resumed(`${first}\n${second.replace('78', '79')}\n`);
+      expect(index).toBe('["cat/a.png",0,77,9]\n["dog/b.png",1,20,12]\n["dog/c.png",1,10,10]\n');
+      expect(told).toEqual([
+        expect.stringMatching(/examined\.partial\.jsonl is damaged .*examined again\.$/),
+      ]);
+      await resumed(`${first}\n${second.slice(0, 40)}`);
+      expect(told).toHaveLength(1);
+      await resumed(`${first.slice(0, 40)}\n${second}\n`);
+      expect(told).toHaveLength(2);
+    } finally {
+      end();
+    }
   });
 });
 

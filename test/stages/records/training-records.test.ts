@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FileSeal } from '../../../src/base/output-file.js';
@@ -7,6 +7,9 @@ import type { RecordsConfig } from '../../../src/generated/index.js';
 import type { StageContext, StageEvent } from '../../../src/runner/stage.js';
 import { TrainingRecords } from '../../../src/stages/training/records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+import { runId } from '../../../src/stages/training/sinks.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
+import { sha256Of } from '../../../src/base/input-file.js';
 
 let directory: string;
 
@@ -138,5 +141,49 @@ describe('Weights & Biases', () => {
     const records = await open({ wandb: offline });
     expect(await logUntilTold(records)).toEqual([expect.stringContaining('its process ended early')]);
     await records.close();
+  });
+});
+
+describe('damaged logs and ids', () => {
+  it('of a finished training are named, and none of their figures shown', async () => {
+    const records = await open({});
+    for (const step of [10, 20]) await records.log(step, { loss: step });
+    await records.close();
+    const path = join(directory, 'metrics.jsonl');
+    const content = await readFile(path);
+    const files = [{ path: 'metrics.jsonl', sha256: sha256Of(content) }];
+    const whole = await toldOfDamage(() => readAllMetrics(directory, files));
+    expect(whole.told).toEqual([]);
+    expect(whole.result).toMatchObject([{ loss: 10 }, { loss: 20 }]);
+    await writeFile(path, content.toString().replace('"loss":10', '"loss":11'));
+    const damaged = await toldOfDamage(() => readAllMetrics(directory, files));
+    expect(damaged.told).toEqual([expect.stringContaining(`${path} is damaged (is not what was written)`)]);
+    expect(damaged.result).toEqual([]);
+    await rm(path);
+    expect((await toldOfDamage(() => readAllMetrics(directory, files))).told).toHaveLength(1);
+  });
+
+  it('of one that goes on are named where a line but the last is no record', async () => {
+    const path = join(directory, 'metrics.jsonl');
+    await writeFile(path, '{"step":10,"loss":1}\n{"step":2\u0000\n{"step":30,"loss":3}\n{"step":4');
+    const { result, told } = await toldOfDamage(() => readAllMetrics(directory));
+    expect(result).toEqual([
+      { step: 10, loss: 1 },
+      { step: 30, loss: 3 },
+    ]);
+    expect(told).toEqual([expect.stringContaining(`${path} is damaged (1 line of 3 are no records)`)]);
+  });
+
+  it('of Weights & Biases are named, and another run begins there', async () => {
+    const first = await runId(directory);
+    expect(await runId(directory)).toBe(first);
+    const path = join(directory, 'wandb.json');
+    const content = await readFile(path, 'utf8');
+    for (const text of [content.replace(first, '0'.repeat(first.length)), 'null', '', '{"id":3}']) {
+      await writeFile(path, text);
+      const { result, told } = await toldOfDamage(() => runId(directory));
+      expect(told).toEqual([expect.stringContaining(`${path} is damaged`)]);
+      expect(result).toMatch(/^(?!0+$)[0-9a-f]{12}$/);
+    }
   });
 });

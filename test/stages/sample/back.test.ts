@@ -1,8 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NpzFile } from '../../../src/formats/npz.js';
 import { SampleBench } from '../../support/sample-stage.js';
+import { NoiseFiles } from '../../../src/stages/sample/files.js';
+import { TrajectoryFiles } from '../../../src/stages/sample/trajectory.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 /** What the model's latents are normalised by. */
 const std = [0.5, 1, 2, 1];
@@ -81,5 +84,35 @@ describe('reverse', () => {
     await expect(bench.run({ model: 'model', sampler: ode, reverse: 'latents', count: 6 })).rejects.toThrow(
       '6 latents are to be carried to noise; there are 5.',
     );
+  });
+});
+
+describe('noise and trajectories that were written before an interruption', () => {
+  it.each([
+    [
+      'changed in a byte',
+      (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i === 5 ? byte ^ 1 : byte))),
+    ],
+    ['not on the disk yet when the machine crashed', (bytes: Buffer) => Buffer.alloc(bytes.length)],
+    ['cut short', (bytes: Buffer) => bytes.subarray(0, 10)],
+  ])('are of damaged samples, which are made again: %s', async (_, damaged) => {
+    const directory = await temporaryFolder('noise');
+    const noise = new NoiseFiles(directory, 2);
+    await noise.prepare();
+    for (const sample of [0, 1]) await noise.write(sample, Float32Array.of(1, 2, 3, sample));
+    const path = join(directory, 'noise.partial', '000001.f32');
+    const whole = await readFile(path);
+    await writeFile(path, damaged(whole));
+    await expect(noise.finish([2, 2, 1])).rejects.toMatchObject({ sample: 1 });
+    await writeFile(path, whole);
+    expect(await noise.finish([2, 2, 1])).toMatchObject({ mean: 1.625 });
+
+    const strips = new TrajectoryFiles(directory, [3]);
+    await strips.prepare();
+    await strips.write(3, [{ width: 8, height: 8, data: new Uint8Array(192).fill(9) }]);
+    const strip = join(directory, 'trajectories', '000003.png');
+    const png = await readFile(strip);
+    await writeFile(strip, damaged(png));
+    await expect(strips.finish()).rejects.toMatchObject({ sample: 3 });
   });
 });

@@ -3,9 +3,11 @@ import { readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sealLine } from '../../../src/base/sealed.js';
 import type { ReportedStage } from '../../../src/pages/html.js';
 import { switchingSection } from '../../../src/stages/sample/switching-section.js';
 import { SampleBench } from '../../support/sample-stage.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
 
 let bench: SampleBench;
 
@@ -225,13 +227,14 @@ describe('going on', () => {
     const files = (sample: number) => join(whole.directory, 'samples', `00000${sample}.png`);
     const past = new Date(0);
     for (let sample = 0; sample < 9; sample++) await utimes(files(sample), past, past);
-    // The records of an interrupted run: those of two samples are gone, a third is cut off.
+    // The records of an interrupted run: that of a sample is gone, another's is damaged, a third is cut off.
     const { samples } = JSON.parse(await readFile(join(whole.directory, 'switches.json'), 'utf8')) as {
       samples: unknown[];
     };
     const lines = samples.flatMap((switches, sample) =>
-      sample === 5 || sample === 6 ? [] : [JSON.stringify({ sample, steps: 6, switches })],
+      sample === 5 ? [] : [sealLine({ sample, steps: 6, switches })],
     );
+    lines[5] = lines[5]!.replace('"steps":6', '"steps":5');
     await writeFile(join(whole.directory, 'records-0.partial.jsonl'), `${lines.join('\n')}\n{"sample":5,"st`);
     await truncate(files(2), 60);
     const damaged = await readFile(files(7));
@@ -239,7 +242,8 @@ describe('going on', () => {
     await writeFile(files(7), damaged);
     await utimes(files(7), past, past);
 
-    const again = await bench.run(config, { output: whole.directory });
+    const { result: again, told } = await toldOfDamage(() => bench.run(config, { output: whole.directory }));
+    expect(told).toEqual([expect.stringMatching(/records-0.*is damaged \(is not what was written\)/)]);
     expect((await again.pixels()).map((image, i) => difference(image, expected[i]!))).toEqual(
       expected.map(() => expect.toSatisfy((largest: number) => largest <= 1) as number),
     );

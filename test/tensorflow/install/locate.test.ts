@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { libraryFacts } from '../../../src/tensorflow/install/facts.js';
@@ -7,6 +7,7 @@ import { pinnedRelease } from '../../../src/tensorflow/install/pinned-release.js
 import { setupLibrary } from '../../../src/tensorflow/install/setup.js';
 import { Sandbox } from './support/sandbox.js';
 import { cpuWheel, nvidiaWheel } from './support/tiny-release.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
 
 let sandbox: Sandbox;
 
@@ -45,10 +46,18 @@ it.each(['manifest.json', 'tensorflow/libtensorflow_cc.so.2'])(
   },
 );
 
-it('does not find it when the manifest was cut short', async () => {
+it.each([
+  ['cut short', (text: string) => text.slice(0, 20)],
+  ['changed in a byte', (text: string) => text.replace('"bytes": ', '"bytes": 1')],
+  ['null', () => 'null'],
+  ['empty', () => ''],
+])('does not find it when the manifest is %s, and says so', async (_, change) => {
   const { directory } = await setupLibrary(options());
-  writeFileSync(join(directory, 'manifest.json'), '{"version": "0.0');
-  expect(locateLibrary(options())).toBeUndefined();
+  const path = join(directory, 'manifest.json');
+  writeFileSync(path, change(readFileSync(path, 'utf8')));
+  const { result, told } = await toldOfDamage(() => locateLibrary(options()));
+  expect(result).toBeUndefined();
+  expect(told).toEqual([expect.stringContaining(`${path} is damaged`)]);
 });
 
 describe('device', () => {
@@ -73,6 +82,14 @@ describe('device', () => {
     writeFileSync(join(sandbox.cache, 'device'), 'cpu\n');
     const location = await setupLibrary(options({ PIPELINE_DEVICE: '', ...withDriver() }));
     expect(location.build).toBe('cpu');
+  });
+
+  it('that was remembered and is damaged is told of', async () => {
+    mkdirSync(sandbox.cache, { recursive: true });
+    const path = join(sandbox.cache, 'device');
+    writeFileSync(path, 'cpv\n');
+    const { told } = await toldOfDamage(() => locateLibrary(options({ PIPELINE_DEVICE: '' })));
+    expect(told).toEqual([expect.stringContaining(`${path} is damaged (it names no device)`)]);
   });
 
   it('is refused when nobody knows it', () => {

@@ -20,6 +20,7 @@ import { setupLibrary } from '../../../src/tensorflow/install/setup.js';
 import { PackageIndex } from './support/package-index.js';
 import { Sandbox } from './support/sandbox.js';
 import { cpuWheel, libraries, nvidiaWheel, tinyRelease } from './support/tiny-release.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
 
 const half = cpuWheel.pin.bytes >> 1;
 let sandbox: Sandbox;
@@ -218,6 +219,22 @@ describe('interrupted', () => {
     expect(locateLibrary(options)).toBeUndefined();
     expect(await verifyLibrary(await setupLibrary(options))).toEqual([]);
     expect(index.downloads(cpuWheel.pin)).toBe(1);
+  });
+
+  it('unpacks a wheel again where the record of that is damaged, which is said', async () => {
+    const options = sandbox.options({ PIP_INDEX_URL: index.url, PIPELINE_DEVICE: 'gpu' });
+    const [last] = index.wheels.splice(1);
+    await failure(setupLibrary(options));
+    index.wheels.push(last!);
+    const names = readdirSync(sandbox.cache, { recursive: true, encoding: 'utf8' });
+    const seal = join(
+      sandbox.cache,
+      names.find((name) => name.includes(cpuWheel.pin.sha256))!,
+    );
+    writeFileSync(seal, readFileSync(seal, 'utf8').replace('"bytes": ', '"bytes": 1'));
+    const { result, told } = await toldOfDamage(() => setupLibrary(options));
+    expect(told).toEqual([expect.stringContaining(`${seal} is damaged`)]);
+    expect(await verifyLibrary(result)).toEqual([]);
   });
 
   it('keeps the wheels that were unpacked', async () => {

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,12 +8,14 @@ import { writeImageIndex } from '../../../../src/data/images/image-index.js';
 import {
   EncodedImages,
   type EncodedImagesOptions,
+  keptMeasurement,
   measureLatents,
 } from '../../../../src/stages/train/open-data.js';
 import { openAutoencoderSource } from '../../../../src/weights/autoencoder-source.js';
 import { Autoencoder } from '../../../../src/weights/saved-autoencoder.js';
 import { writeAutoencoder } from '../../../../src/weights/write.js';
 import { writeTinyDiffusers } from '../../../support/tiny-diffusers.js';
+import { toldOfDamage } from '../../../support/told-of-damage.js';
 
 const emoji = join(
   dirname(fileURLToPath(import.meta.resolve('emoji-datasource-google/package.json'))),
@@ -87,5 +89,26 @@ it('measures the mean and deviation of latents drawn from the posteriors', async
     expect(statistics.mean[channel]).toBeCloseTo(average, 4);
     const spread = own.reduce((sum, value) => sum + (value - average) ** 2, 0) / own.length;
     expect(statistics.std[channel]).toBeGreaterThan(Math.sqrt(spread));
+  }
+});
+
+it('keeps the statistics of latents for sessions that go on, and measures again where they are damaged', async () => {
+  const data = dataOf({});
+  const path = join(folder, 'latent-statistics.json');
+  const measured = await keptMeasurement(data, folder);
+  const gone = {
+    count: 0,
+    shape: data.shape,
+    read: () => Promise.reject(new Error('It is not read again.')),
+  };
+  expect(await keptMeasurement(gone, folder)).toEqual(measured);
+  const text = await readFile(path, 'utf8');
+  const digit = text.search(/[1-8](?=\d)/);
+  const changed = `${text.slice(0, digit)}${Number(text[digit]) + 1}${text.slice(digit + 1)}`;
+  for (const damaged of [changed, 'null', '', '{"mean":[]}', text.slice(0, 30)]) {
+    await writeFile(path, damaged);
+    const { result, told } = await toldOfDamage(() => keptMeasurement(data, folder));
+    expect(told).toEqual([expect.stringContaining(`${path} is damaged`)]);
+    expect(result).toEqual(measured);
   }
 });
