@@ -27,7 +27,7 @@ export async function writeRun(
     options: { set: [], force: [] },
     stages: {
       images: stageRecord(),
-      train: stageRecord({ kind: 'train', summary: { steps: 10, score: 0.5 } }),
+      train: stageRecord({ kind: 'train', summary: { steps: 10, score: 0.5 }, amounts: ['steps'] }),
     },
     ...record,
   };
