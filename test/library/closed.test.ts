@@ -265,9 +265,7 @@ const harmless = [
     'WorkerServer.config',
   ],
   ...['by', 'step', 'past', 'remember'].map((member) => `MultistepHistory.${member}`),
-  ...['add', 'combine', 'result', 'addProducts'].map(
-    (member) => `StatisticsAccumulator.${member}`,
-  ),
+  ...['add', 'combine', 'result', 'addProducts'].map((member) => `StatisticsAccumulator.${member}`),
 ];
 
 it('knows every member of what is exported', () => {
