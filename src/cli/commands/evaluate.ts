@@ -14,6 +14,7 @@ import { figuresOf } from '../../pages/figures.js';
 import type { StageResult } from '../../runner/run/events.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
+import { isOfFeatures } from '../../stages/evaluate/figures.js';
 import { formatTable } from '../table.js';
 import { withoutEffect } from '../without-effect.js';
 import { runFile } from './run.js';
@@ -43,6 +44,8 @@ export async function evaluate(
       message: '--features inception needs the graph of the ADM evaluator.',
       remedy: 'Add --inception classify_image_graph_def.pb.',
     });
+  if (options.features !== undefined && options.metrics?.some(isOfFeatures) === false)
+    throw withoutEffect('--features', 'none of the figures is of these features');
   const sides = [await lookAt(samples), await lookAt(options.reference)] as const;
   if (options.size !== undefined && sides.every(({ isNpz }) => isNpz))
     throw withoutEffect('--size', 'images in .npz files are compared as they are');
@@ -143,10 +146,14 @@ function pipelineOf(
   }: EvaluateOptions & { readonly features: 'efficientnet' | 'inception' },
 ): object {
   const isLabelled = samples.labels !== 'none' && samples.labels === reference.labels;
-  const chosen = metrics ?? [
-    ...(features === 'inception' ? ['fid', 'sfid', 'inceptionScore'] : ['frechetDistance']),
-    ...['kernelDistance', 'precisionRecall', ...(isLabelled ? ['classAgreement'] : [])],
+  const usual: EvaluateConfig['metrics'] = [
+    ...(features === 'inception'
+      ? (['fid', 'sfid', 'inceptionScore'] as const)
+      : (['frechetDistance'] as const)),
+    ...(['kernelDistance', 'precisionRecall'] as const),
+    ...(isLabelled ? (['classAgreement'] as const) : []),
   ];
+  const chosen = metrics ?? usual;
   const images = ({ path, labels }: Side) => ({
     ...{ uses: 'images', path, labels, size: size ?? samples.size ?? reference.size },
   });
@@ -159,7 +166,8 @@ function pipelineOf(
         uses: 'evaluate',
         ...(samples.isNpz ? { samplesFile: samples.path } : { samples: 'samples' }),
         ...(reference.isNpz ? { referenceFile: reference.path } : { reference: 'reference' }),
-        ...{ metrics: chosen, features },
+        metrics: chosen,
+        ...(chosen.some(isOfFeatures) && { features }),
         ...(inception !== undefined && { inceptionFile: resolve(inception) }),
       },
     },

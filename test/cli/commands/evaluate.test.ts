@@ -97,6 +97,11 @@ it.each([
   [['samples.npz', '--reference', 'photos', '--features', 'inception'], 2, /--inception/],
   [['samples.npz', '--reference', 'samples.npz', '--size', '32'], 2, /--size would change nothing/],
   [['samples.npz', '--reference', 'photos', '--metrics', 'fid'], 2, /inceptionFile/],
+  [
+    ['samples.npz', '--reference', 'photos', '--metrics', 'fid', '--features', 'efficientnet'],
+    2,
+    /--features would change nothing/,
+  ],
   [['samples.npz', '--reference', 'photos', '--metrics', 'fid', '--inception', 'none.pb'], 2, /none\.pb/],
 ])('%s: exit code %i', async (args, exitCode, message) => {
   const made = await pipeline('evaluate', ...args);

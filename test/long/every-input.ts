@@ -19,6 +19,7 @@ export const stages = `
   carried: { uses: train, latents: latents, start: taken, ${small} }
   started: { uses: train, latents: latents, start: { path: model, classes: { file: classes.txt } }, ${small} }
   crops: { uses: train, images: images, autoencoder: autoencoder, crop: random, ${small} }
+  judged: { uses: train, latents: latents, evaluate: { everySteps: 2, autoencoder: coder, reference: images, metrics: [kernelDistance], count: 4, steps: 2 }, ${small} }
   onForeign: { uses: train, latents: foreign, ${small} }
   drawn: { uses: sample, model: taken, guidance: { scale: 2, model: train }, autoencoder: coder, count: 4, sampler: { steps: 4 } }
   phased: { uses: sample, phases: [{ model: taken, switchRatio: 0.9 }, { model: train }], guidance: { scale: 2, model: taken }, autoencoder: autoencoder, count: 4, sampler: { steps: 4 }, firstSteps: 1 }
@@ -80,6 +81,7 @@ export const read: Readonly<Record<string, readonly string[]>> = {
   carried: [...latentFiles, ...takenModelFiles, 'taken/weights.safetensors'],
   started: [...latentFiles, ...modelFolder, 'classes.txt'],
   crops: [...imageFiles, ...coderFiles],
+  judged: [...latentFiles, ...takenCoderFiles, ...imageFiles],
   onForeign: foreignFiles,
   sample: [...modelFiles, ...coderFiles],
   drawn: [...modelFiles, ...takenModelFiles, ...takenCoderFiles],
