@@ -38,16 +38,7 @@ export interface Site {
 export function renderPage(content: PageContent): string {
   const { title, sections, site } = content;
   const page = html`<html lang="en" ${site?.isLive === true && new Html('data-live')}>
-    <head>
-      <meta charset="utf-8" />
-      <meta http-equiv="Content-Security-Policy" content="${securityPolicy(site)}" />
-      <meta name="viewport" content="width=device-width, initial-scale=1" />
-      <meta name="color-scheme" content="light dark" />
-      <meta name="referrer" content="no-referrer" />
-      <link rel="icon" href="data:," />
-      <title>${title}</title>
-      ${new Html(`<style>${styles}</style>`)}
-    </head>
+    ${headElement(title, securityPolicy(site), styles)}
     <body>
       <a class="skip" href="#content">Skip to the content</a>
       <header class="page-header">
@@ -94,6 +85,24 @@ export function headMarkup({
   </div>`;
 }
 
+/** The head of a page that needs no other file, under a content security policy. */
+export function headElement(title: string, policy: string, styles: string): Html {
+  return html`<head>
+    <meta charset="utf-8" />
+    <meta http-equiv="Content-Security-Policy" content="${policy}" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <meta name="color-scheme" content="light dark" />
+    <meta name="referrer" content="no-referrer" />
+    <link rel="icon" href="data:," />
+    <title>${title}</title>
+    ${new Html(`<style>${styles}</style>`)}
+  </head>`;
+}
+
+/** Names a script or style sheet to a security policy by its content. */
+export const policySource = (text: string): string =>
+  `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+
 function siteLinks({ links, isLive }: Site): Html {
   return html`<div class="site">
     ${links.length > 0 && html`<nav aria-label="Pages">${links.map(({ href, label }) => html`<a href="${href}">${label}</a>`)}</nav>`}
@@ -110,12 +119,11 @@ function repeated(sections: readonly Section[], title: string): boolean {
  * apply.
  */
 function securityPolicy(site: Site | undefined): string {
-  const digest = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   return [
     "default-src 'none'",
     'img-src data:',
-    `script-src ${digest(script)}`,
-    `style-src-elem ${digest(styles)}`,
+    `script-src ${policySource(script)}`,
+    `style-src-elem ${policySource(styles)}`,
     "style-src-attr 'unsafe-inline'",
     "base-uri 'none'",
     ...(site === undefined ? ["form-action 'none'"] : ["form-action 'self'", "connect-src 'self'"]),

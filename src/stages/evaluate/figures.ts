@@ -1,9 +1,23 @@
 import type { EvaluateConfig } from '../../generated/index.js';
+import type { Headline } from '../../runner/stage.js';
 
 type Metric = EvaluateConfig['metrics'][number];
 
 /** Figures that ADM's evaluator defines by its own network. */
 const ofInception: ReadonlySet<Metric> = new Set<Metric>(['fid', 'sfid', 'inceptionScore']);
+
+/** Figures that say how good samples are, the one that counts most first, and whether less or more of it is better. */
+export const headlines: readonly Headline[] = [
+  { name: 'fid', better: 'less' },
+  { name: 'frechetDistance', better: 'less' },
+  { name: 'kernelDistance', better: 'less' },
+  { name: 'latentFrechetDistance', better: 'less' },
+  { name: 'sfid', better: 'less' },
+  { name: 'inceptionScore', better: 'more' },
+  { name: 'precision', better: 'more' },
+  { name: 'recall', better: 'more' },
+  { name: 'classAgreement', better: 'more' },
+];
 
 /** Figures of the features of whichever network is chosen. */
 const ofFeatures: ReadonlySet<Metric> = new Set<Metric>([

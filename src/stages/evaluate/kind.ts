@@ -3,7 +3,7 @@ import type { EvaluateConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
 import { evaluateChecks } from './checks.js';
-import { networkFor } from './figures.js';
+import { headlines, networkFor } from './figures.js';
 
 export const stage: ShownKind<EvaluateConfig> = {
   name: 'evaluate',
@@ -23,17 +23,7 @@ export const stage: ShownKind<EvaluateConfig> = {
     'referenceImages',
   ],
   amounts: ['samples', 'referenceImages'],
-  headlines: [
-    { name: 'fid', better: 'less' },
-    { name: 'frechetDistance', better: 'less' },
-    { name: 'kernelDistance', better: 'less' },
-    { name: 'latentFrechetDistance', better: 'less' },
-    { name: 'sfid', better: 'less' },
-    { name: 'inceptionScore', better: 'more' },
-    { name: 'precision', better: 'more' },
-    { name: 'recall', better: 'more' },
-    { name: 'classAgreement', better: 'more' },
-  ],
+  headlines,
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnEngine: true,

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readWhole, readWholeText } from '../../base/files.js';
 import { counted, formatCount, formatLarge } from '../../base/format.js';
 import { sitCost } from '../../models/sit/cost.js';
 import { Html, html } from '../../pages/html.js';
-import { pageStyles } from '../../pages/page.js';
+import { headElement, pageStyles, policySource } from '../../pages/page.js';
 import type { Description, PlaygroundModel } from './description.js';
 
 const asset = (name: string): string => fileURLToPath(new URL(`assets/${name}`, import.meta.url));
@@ -26,16 +25,7 @@ export async function playgroundShell(
   const { title, pipeline, phases, base, classes } = description;
   const weights = data('weights', 'text/plain', '');
   const page = html`<html lang="en">
-    <head>
-      <meta charset="utf-8" />
-      <meta http-equiv="Content-Security-Policy" content="${securityPolicy(program, styles)}" />
-      <meta name="viewport" content="width=device-width, initial-scale=1" />
-      <meta name="color-scheme" content="light dark" />
-      <meta name="referrer" content="no-referrer" />
-      <link rel="icon" href="data:," />
-      <title>${title}</title>
-      ${new Html(`<style>${styles}</style>`)}
-    </head>
+    ${headElement(title, securityPolicy(program, styles), styles)}
     <body>
       <a class="skip" href="#pictures">Skip to the pictures</a>
       <header class="page-header">
@@ -214,12 +204,11 @@ async function programFiles(): Promise<ProgramFiles> {
 
 /** Security policy: nothing is fetched, this one script runs, in the page and in workers made of it. */
 function securityPolicy(program: string, styles: string): string {
-  const digest = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
   return [
     "default-src 'none'",
-    `script-src ${digest(program)} 'wasm-unsafe-eval'`,
+    `script-src ${policySource(program)} 'wasm-unsafe-eval'`,
     'worker-src blob:',
-    `style-src ${digest(styles)}`,
+    `style-src ${policySource(styles)}`,
     'img-src data:',
     "base-uri 'none'",
     "form-action 'none'",

@@ -13,6 +13,7 @@ import type { Trainer } from '../../training/trainer.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { featureFigures } from '../evaluate/feature-figures.js';
 import { StoredFeatures } from '../evaluate/feature-store.js';
+import { headlines } from '../evaluate/figures.js';
 import { openStageSet } from '../evaluate/image-set.js';
 import { type FeatureNetwork, openEfficientNet } from '../evaluate/networks.js';
 import { Decoder } from '../sample/decoder.js';
@@ -34,8 +35,6 @@ interface EvaluationOptions {
 const batch = 64;
 const averageName = 'average';
 const folderPattern = /^step-(\d{9})$/;
-/** Figures of which more is better. */
-const rising: ReadonlySet<string> = new Set(['precision', 'recall', 'classAgreement']);
 
 /**
  * Figures of samples of the moving average at steps of training, from the same noise and classes each time, and the
@@ -184,7 +183,7 @@ export class TrainingEvaluations implements StepEvaluations {
   ): Promise<void> {
     const { best } = this.options.evaluate;
     if (best === undefined) return;
-    const sign = rising.has(best) ? -1 : 1;
+    const sign = headlines.find(({ name }) => name === best)!.better === 'more' ? -1 : 1;
     const earlier = (await this.records()).filter((record) => record.step < step);
     if (earlier.some((record) => sign * (record[best] ?? sign * Infinity) <= sign * figures[best]!)) return;
     const path = join(this.folder, folderOf(step));
