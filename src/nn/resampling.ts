@@ -35,6 +35,45 @@ export function alignedInterpolation(from: number, to: number): Matrix {
   });
 }
 
+/** Resizes a line of points: means of windows to fewer, linear interpolation to more. */
+export function resampling(from: number, to: number): Matrix {
+  return to < from ? adaptivePooling(from, to) : halfPixelInterpolation(from, to);
+}
+
+/**
+ * The map of filters over `from` points to filters over `to`: a filter gives for resized points what it gave for the
+ * points themselves, or of fewer points as nearly so as can be. For R of `resampling` it is the pseudoinverse of Rᵀ.
+ */
+export function resampledFilter(from: number, to: number): Matrix {
+  const { data } = resampling(from, to);
+  const at = (i: number, j: number) => data[i * from + j]!;
+  const few = Math.min(from, to);
+  // (R Rᵀ)⁻¹ R of a wide R, R (Rᵀ R)⁻¹ of a tall one.
+  const short = Array.from({ length: few }, (_, i) =>
+    Array.from({ length: Math.max(from, to) }, (_, k) => (to < from ? at(i, k) : at(k, i))),
+  );
+  const gram = short.map((a) => short.map((b) => a.reduce((sum, value, k) => sum + value * b[k]!, 0)));
+  const solved = solve(gram, short);
+  return build(to, from, (i, set) => {
+    for (let j = 0; j < from; j++) set(j, to < from ? solved[i]![j]! : solved[j]![i]!);
+  });
+}
+
+/** Solves A·X = B for a positive definite A, by elimination. */
+function solve(a: readonly (readonly number[])[], b: readonly (readonly number[])[]): number[][] {
+  const rows = a.map((row, i) => [...row, ...b[i]!]);
+  for (const [i, pivot] of rows.entries()) {
+    const first = pivot[i]!;
+    for (const [k, value] of pivot.entries()) pivot[k] = value / first;
+    for (const [j, row] of rows.entries()) {
+      if (j === i) continue;
+      const factor = row[i]!;
+      for (const [k, value] of row.entries()) row[k] = value - factor * pivot[k]!;
+    }
+  }
+  return rows.map((row) => row.slice(a.length));
+}
+
 /** The matrix that applies `line` along both axes of a square grid, points numbered row after row. */
 export function overGrid(line: Matrix): Matrix {
   const { rows, columns, data } = line;

@@ -1,11 +1,16 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TrainConfig } from '../../src/generated/index.js';
+import { carryLines } from '../../src/models/sit/carry.js';
+import { positionEmbedding } from '../../src/nn/embeddings.js';
 import { formatDiagnostics } from '../../src/runner/diagnostics.js';
 import { loadPipeline } from '../../src/stages/load.js';
+import { modelConfig } from '../../src/stages/train/config.js';
+import { carryFrom } from '../../src/stages/train/start.js';
+import { openModel } from '../../src/weights/open.js';
 import { isLockFile } from '../../src/runner/yaml/text.js';
 import type { SavedModel } from '../../src/weights/saved-files.js';
 import { writeTinyDiffusers } from '../support/tiny-diffusers.js';
@@ -73,6 +78,61 @@ async function run(recipe: string, size: number, settings: readonly string[]): P
   return JSON.parse(await readFile(file, 'utf8')) as SavedModel;
 }
 
+/** Configurations of a recipe's stages, defaults applied. */
+async function stagesOf(recipe: string): Promise<Record<string, unknown>> {
+  const loaded = await loadPipeline(join(recipes, `${recipe}.yaml`));
+  if (!loaded.ok) throw new Error(formatDiagnostics(loaded.diagnostics));
+  return Object.fromEntries([...loaded.pipeline.stages].map(([id, { config }]) => [id, config]));
+}
+
+/** Tensors of the SiT-XL/2 that its authors publish. */
+function publicXl(): Record<string, number[]> {
+  const d = 1152;
+  const dense = (name: string, inputs: number, outputs: number) => ({
+    [`${name}.weight`]: [outputs, inputs],
+    [`${name}.bias`]: [outputs],
+  });
+  const block = (i: number) => ({
+    ...dense(`blocks.${i}.attn.qkv`, d, 3 * d),
+    ...dense(`blocks.${i}.attn.proj`, d, d),
+    ...dense(`blocks.${i}.mlp.fc1`, d, 4 * d),
+    ...dense(`blocks.${i}.mlp.fc2`, 4 * d, d),
+    ...dense(`blocks.${i}.adaLN_modulation.1`, d, 6 * d),
+  });
+  return Object.assign(
+    {
+      pos_embed: [1, 256, d],
+      'x_embedder.proj.weight': [d, 4, 2, 2],
+      'x_embedder.proj.bias': [d],
+      ...dense('t_embedder.mlp.0', 256, d),
+      ...dense('t_embedder.mlp.2', d, d),
+      'y_embedder.embedding_table.weight': [1001, d],
+      ...dense('final_layer.linear', d, 32),
+      ...dense('final_layer.adaLN_modulation.1', d, 2 * d),
+    },
+    ...Array.from({ length: 28 }, (_, i) => block(i)),
+  ) as Record<string, number[]>;
+}
+
+/** Writes a file of safetensors whose numbers, but for the first tensor's, are a hole that takes no room on the disk. */
+async function writeHeader(
+  path: string,
+  shapes: Readonly<Record<string, number[]>>,
+  first: Float32Array,
+): Promise<void> {
+  let end = 0;
+  const entries = Object.entries(shapes).map(([name, shape]) => {
+    const begin = end;
+    end += 4 * shape.reduce((a, b) => a * b);
+    return [name, { dtype: 'F32', shape, data_offsets: [begin, end] }] as const;
+  });
+  const header = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  await writeFile(path, Buffer.concat([length, header, Buffer.from(first.buffer)]));
+  await truncate(path, 8 + header.length + end);
+}
+
 describe('the chain 256 → 512 → 1024, an eighth of the size', () => {
   const mediators = 'stages.train.model.mediators=4';
   const low = (recipe: string) => `stages.low.path=${join(folder, 'runs', recipe, 'latest', 'train')}`;
@@ -117,6 +177,28 @@ describe('the chain 256 → 512 → 1024, an eighth of the size', () => {
     expect(model.classes).toEqual(['even', 'odd']);
   }, 120_000);
 
+  it('the finetuning fits the sizes of the public SiT-XL/2, of which headers are all that is read', async () => {
+    const path = join(folder, 'SiT-XL-2-256.safetensors');
+    await writeHeader(path, publicXl(), positionEmbedding(1152, 16));
+    const { train } = await stagesOf('finetune-xl');
+    const names = ['tench', 'a class of my own', 'goldfish'];
+    const latents = { latentSize: 32, channels: 4, classes: names.length };
+    const classes = Array.from({ length: 1000 }, (_, i) => ['tench', 'goldfish'][i] ?? `${i}`);
+    const source = await openModel(path, { weights: 'all', classes });
+    await source.close();
+    const carry = carryFrom(path, source.description, train as TrainConfig, {
+      config: modelConfig(train as TrainConfig, latents),
+      classes: names,
+    });
+    const [carried, fresh, ofClasses, ...others] = carryLines(carry);
+    expect(carried).toBe('290 tensors carried');
+    expect(fresh).toBe(
+      '32 tensors new: attention.depthwise, attention.mediatorBias, attention.queryBias of blocks 0–3',
+    );
+    expect(ofClasses).toMatch(/^2 of 3 classes carried by name; new: a class of my own; dropped: 2, 3, /);
+    expect(others).toEqual([]);
+  });
+
   it('says before any work that the model to start from is not there', async () => {
     const { stderr, stdout, exitCode } = await startPipeline(folder, [
       'run',
@@ -142,11 +224,7 @@ it('the XL recipe runs with mediators in some blocks only', async () => {
 }, 120_000);
 
 it('the recipes of SiT-B/2 are those of SiT-S/2 with another model', async () => {
-  const training = async (recipe: string) => {
-    const loaded = await loadPipeline(join(recipes, `${recipe}.yaml`));
-    if (!loaded.ok) throw new Error(formatDiagnostics(loaded.diagnostics));
-    return loaded.pipeline.stages.get('train')!.config as TrainConfig;
-  };
+  const training = async (recipe: string) => (await stagesOf(recipe)).train as TrainConfig;
   for (const size of [512, 1024]) {
     const small = await training(`imagenet-${size}`);
     const base = await training(`imagenet-b2-${size}`);

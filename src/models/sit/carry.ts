@@ -1,5 +1,11 @@
 import { UserError } from '../../base/errors.js';
-import { alignedInterpolation, halfPixelInterpolation, type Matrix } from '../../nn/resampling.js';
+import {
+  alignedInterpolation,
+  halfPixelInterpolation,
+  resampledFilter,
+  resampling,
+} from '../../nn/resampling.js';
+import type { Matrix } from '../../nn/resampling.js';
 import { float32, floats, type HostTensor, sizeOf } from '../../tensorflow/data-types.js';
 import { gridOf, type SiTConfig, sitParameters } from './config.js';
 
@@ -27,8 +33,10 @@ interface CarriedClasses {
 export interface Carry {
   /** Names of tensors of the same shape, taken as they are. */
   readonly carried: readonly string[];
-  /** Tables of positions, interpolated to another size. */
+  /** Tables of positions and layers over patches, interpolated to another size. */
   readonly resized: readonly string[];
+  /** Layers that make queries and keys, brought to the sizes that norms gave these: here there are no norms. */
+  readonly rescaled: readonly string[];
   /** Begun anew: the other model has none that fit. */
   readonly fresh: readonly string[];
   /** The other model's that have no place. */
@@ -49,20 +57,27 @@ export interface Carry {
  * positions are interpolated, rows of the label table are matched by the names of their classes. What is new begins such
  * that the output stays the other model's as nearly as can be:
  *
+ * - a layer over patches of another size gives for a resized patch what it gave before
  * - mediators in place of full attention have no position bias and no convolution: what is left approximates it
  * - blocks after the last gate themselves to nothing
  * - a class of a new name begins as no class, or as the mean of all where the other model has no null class
- * - norms of queries and keys have the scale that these have on average
+ * - norms of queries and keys have the scale that these have on average, and queries and keys without their norms the
+ *   scale that these gave them
  *
  * @throws UserError `weights-not-carried` where widths or heads differ, so that nothing means the same
- * Source for the tables' interpolation: the reference's train_256to512.py
+ * Source for the tables' interpolation: the reference's train_256to512.py; for that of patches: Beyer et al., "FlexiViT",
+ *   arXiv 2212.08013, section 3.4
  */
 export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
   checkCarried(from.config, to.config);
   const there = new Map(sitParameters(from.config).map(({ name, shape }) => [name, shape]));
   const here = new Map(sitParameters(to.config).map(({ name, shape }) => [name, shape]));
   const classes = from.classes && to.classes && matchClasses(from.classes, to.classes);
-  const waysOf = new Map([...here].map(([name, shape]) => [name, wayOf(name, there.get(name), shape)]));
+  const sameChannels = from.config.channels === to.config.channels;
+  const normless = from.config.qkNorm === true && to.config.qkNorm !== true;
+  const waysOf = new Map(
+    [...here].map(([name, shape]) => [name, wayOf(name, there.get(name), shape, { sameChannels, normless })]),
+  );
   const inWay = (way: Way) => [...waysOf].filter(([, each]) => each === way).map(([name]) => name);
   const sides = { from: gridOf(from.config), to: gridOf(to.config) };
   const isOfBlockThere = (name: string) => {
@@ -71,7 +86,8 @@ export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
   };
   return {
     carried: inWay('carried'),
-    resized: inWay('resized'),
+    resized: [...waysOf].filter(([, way]) => way === 'table' || way === 'patch').map(([name]) => name),
+    rescaled: inWay('rescaled'),
     fresh: inWay('fresh'),
     dropped: [...there.keys()].filter((name) => !here.has(name) || waysOf.get(name) === 'fresh'),
     ...(classes && { classes }),
@@ -79,8 +95,12 @@ export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
       switch (waysOf.get(name)) {
         case 'carried':
           return weightOf(name);
-        case 'resized':
+        case 'table':
           return resizeTable(name, await weightOf(name), sides, here.get(name)!);
+        case 'patch':
+          return resizePatch(name, await weightOf(name), from.config, to.config);
+        case 'rescaled':
+          return withoutNorms(name, weightOf, to.config.heads);
         case 'classes':
           if (classes === undefined) throw new Error('The classes of a model are not known.');
           return labelTable(await weightOf(name), classes.rows, from.config, here.get(name)!);
@@ -93,13 +113,20 @@ export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
   };
 }
 
-type Way = 'carried' | 'resized' | 'classes' | 'fresh';
+type Way = 'carried' | 'table' | 'patch' | 'rescaled' | 'classes' | 'fresh';
 
-function wayOf(name: string, there: readonly number[] | undefined, here: readonly number[]): Way {
+function wayOf(
+  name: string,
+  there: readonly number[] | undefined,
+  here: readonly number[],
+  { sameChannels, normless }: { readonly sameChannels: boolean; readonly normless: boolean },
+): Way {
   if (name === 'labelEmbedding') return 'classes';
   if (there === undefined) return 'fresh';
+  if (normless && /\.qkv\.\w+$/.test(name)) return 'rescaled';
   if (there.join() === here.join()) return 'carried';
-  return tableAxes(name) === undefined ? 'fresh' : 'resized';
+  if (tableAxes(name) !== undefined) return 'table';
+  return patchAxis(name) !== undefined && sameChannels ? 'patch' : 'fresh';
 }
 
 /** @throws UserError `weights-not-carried` where models differ in width or heads. */
@@ -173,17 +200,66 @@ async function unobtrusive(name: string, value: HostTensor, weightOf: WeightOf):
   }
 }
 
-/** Root mean square of a third of what a layer gives for normalised inputs. */
-function usualSize(weight: HostTensor, bias: HostTensor, third: 0 | 1 | 2): number {
+/** Root mean square of a third of what a layer gives for normalised inputs; where there are `heads`, of a head's part. */
+function usualSize(weight: HostTensor, bias: HostTensor, third: 0 | 1 | 2, heads = 1, head = 0): number {
   const [inputs, outputs] = weight.shape as [number, number];
   const [w, b] = [floats(weight), floats(bias)];
-  const width = outputs / 3;
+  const width = outputs / 3 / heads;
+  const first = (third * heads + head) * width;
   let squares = 0;
-  for (let column = third * width; column < (third + 1) * width; column++) {
+  for (let column = first; column < first + width; column++) {
     squares += b[column]! ** 2;
     for (let row = 0; row < inputs; row++) squares += w[row * outputs + column]! ** 2;
   }
   return Math.sqrt(squares / width);
+}
+
+/** The layer of queries, keys and values, whose queries and keys have the sizes that norms gave them. */
+async function withoutNorms(name: string, weightOf: WeightOf, heads: number): Promise<HostTensor> {
+  const [, attention, part] = /^(.*\.attention)\.qkv\.(weight|bias)$/.exec(name)!;
+  const weight = await weightOf(`${attention!}.qkv.weight`);
+  const bias = await weightOf(`${attention!}.qkv.bias`);
+  const value = part === 'weight' ? weight : bias;
+  const outputs = bias.shape[0]!;
+  const size = outputs / 3 / heads;
+  const result = Float32Array.from(floats(value));
+  for (const third of [0, 1] as const) {
+    const norm = `${attention!}.${third === 0 ? 'queryNorm' : 'keyNorm'}`;
+    const [scale, shift] = [floats(await weightOf(`${norm}.weight`)), floats(await weightOf(`${norm}.bias`))];
+    for (let head = 0; head < heads; head++) {
+      const usual = usualSize(weight, bias, third, heads, head);
+      for (let i = 0; i < size; i++) {
+        const column = (third * heads + head) * size + i;
+        for (let at = column; at < result.length; at += outputs) {
+          result[at] = (result[at]! * scale[i]!) / usual + (part === 'bias' ? shift[i]! : 0);
+        }
+      }
+    }
+  }
+  return float32(value.shape, result);
+}
+
+/** Axis of a layer that runs over the numbers of a patch, and how many there are of each of its pixels. */
+function patchAxis(name: string): { readonly axis: number; readonly copies: number } | undefined {
+  if (name === 'patchEmbedding.weight') return { axis: 0, copies: 1 };
+  // The mean and the variance, of each channel.
+  if (name === 'final.projection.weight') return { axis: 1, copies: 2 };
+  return name === 'final.projection.bias' ? { axis: 0, copies: 2 } : undefined;
+}
+
+/** A layer over patches for patches of another size: filters by the inverse of what resizes a patch, outputs by it. */
+function resizePatch(name: string, value: HostTensor, from: SiTConfig, to: SiTConfig): HostTensor {
+  const { axis, copies } = patchAxis(name)!;
+  const line = (name === 'patchEmbedding.weight' ? resampledFilter : resampling)(
+    from.patchSize,
+    to.patchSize,
+  );
+  const numbers = copies * from.channels;
+  const around = [value.shape.slice(0, axis), value.shape.slice(axis + 1)] as const;
+  const viewed = [...around[0], from.patchSize, from.patchSize, numbers, ...around[1]];
+  const rows = resize(float32(viewed, floats(value)), axis, line);
+  const shape = [...around[0], to.patchSize ** 2 * numbers, ...around[1]];
+  return float32(shape, floats(resize(rows, axis + 1, line)));
 }
 
 /** Axes of a table of positions: its mediators, and the rows or columns of the grid where it has them. */
@@ -239,13 +315,14 @@ function resize(value: HostTensor, axis: number, { rows, columns, data }: Matrix
 const listed = 6;
 
 /** Describes a carry in lines: for `plan`, the log and the report. */
-export function carryLines({ carried, resized, fresh, dropped, classes }: Carry): string[] {
+export function carryLines({ carried, resized, rescaled, fresh, dropped, classes }: Carry): string[] {
   const tensors = (count: number) => `${count} ${count === 1 ? 'tensor' : 'tensors'}`;
   const part = (what: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`${tensors(names.length)} ${what}: ${modulesOf(names)}`];
   return [
     `${tensors(carried.length)} carried`,
     ...part('resized', resized),
+    ...part('rescaled', rescaled),
     ...part('new', fresh),
     ...part('dropped', dropped),
     classes === undefined ? 'classes by their names, once they are known' : classesLine(classes),
