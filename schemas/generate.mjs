@@ -1,7 +1,7 @@
 /**
  * Writes the TypeScript types of src/generated/ from schemas/, as configurations are after defaults:
- * keys with a default, and keys that a preset fills, are always there. And the documentation of every key, docs/reference/,
- * and what docs/caching.md has between its markers.
+ * keys with a default, and keys that a preset fills, are always there. And the schema that editors take, the documentation
+ * of every key, docs/reference/, and what docs/caching.md has between its markers.
  *
  *   npm run generate           writes them
  *   npm run check:generated    fails when they are not what the schemas give
@@ -9,6 +9,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
+import { editorSchema } from '../src/runner/schema/editor.ts';
 import { readSchema, stageSchemas } from '../src/runner/schema/schema.ts';
 import { stageRegistry } from '../src/stages/registry.ts';
 import { integratorNames, stepFacts } from '../src/transport/integrators.ts';
@@ -179,6 +180,13 @@ if (withKeys !== page) {
   wrong++;
   if (check) console.error('docs/caching.md lists other keys than schemas/ gives.');
   else await writeFile(caching, withKeys);
+}
+const forEditors = new URL('editor.schema.json', import.meta.url);
+const inEditors = `${JSON.stringify(editorSchema(pipeline))}\n`;
+if ((await readFile(forEditors, 'utf8').catch(() => '')) !== inEditors) {
+  wrong++;
+  if (check) console.error('schemas/editor.schema.json is not what the other schemas give.');
+  else await writeFile(forEditors, inEditors);
 }
 const generated = { 'src/generated': await generate(pipeline), 'docs/reference': reference(pipeline) };
 for (const [name, files] of Object.entries(generated)) {

@@ -1,4 +1,4 @@
-import { Argument, Option } from 'commander';
+import { Argument } from 'commander';
 import { workerCommand as workerName } from '../distributed/worker.js';
 import type { SchemaOptions } from './commands/schema.js';
 import { type Shell, shells, startScript } from './completion/scripts.js';
@@ -14,8 +14,7 @@ const programCommands: CommandDeclarations = {
       .command('schema')
       .description('print the JSON Schema of pipeline files, or of one kind of stage')
       .argument('[kind]', 'pipeline, or a stage kind', 'pipeline')
-      .option('--bundle', 'print it with everything it refers to, as one file for editors')
-      .addOption(new Option('--path', 'print only the path of the file').conflicts('bundle'))
+      .option('--path', 'print only the path of its file, which editors read')
       .action((kind: string, options: SchemaOptions) =>
         perform(async (services) => (await import('./commands/schema.js')).schema(kind, options, services)),
       ),

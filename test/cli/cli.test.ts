@@ -104,7 +104,6 @@ describe('usage', () => {
     [['plan', 'toy.yaml', '--until', 'imagse'], 'Did you mean images?'],
     [['run', 'toy.yaml', '--force', 'imagse'], 'Did you mean images?'],
     [['plan', 'toy.yaml', '--resolved', '--until', 'images'], "cannot be used with option '--until"],
-    [['schema', '--path', '--bundle'], "cannot be used with option '--bundle'"],
     [['status', '--watch', '--json'], "cannot be used with option '--json'"],
     [['status', '--watch'], '--watch would change nothing: what it draws over and over needs a terminal'],
   ])('that is wrong exits with 2: %j', async (args, message) => {

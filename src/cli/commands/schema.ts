@@ -2,12 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { UserError } from '../../base/errors.js';
 import { readWholeText } from '../../base/files.js';
 import { nearest } from '../../base/nearest.js';
-import { bundledSchema } from '../../runner/schema/bundle.js';
+import { editorStageSchema } from '../../runner/schema/editor.js';
 import { readSchema, schemaDirectory, stageKinds } from '../../runner/schema/schema.js';
 import { exitCodes, type Services } from '../services.js';
 
 export interface SchemaOptions {
-  readonly bundle?: boolean;
   readonly path?: boolean;
 }
 
@@ -20,16 +19,16 @@ export async function schema(
   options: SchemaOptions,
   { stdout, stderr }: Services,
 ): Promise<number> {
-  const name = fileOf(kind);
+  const name = fileFor(kind);
   const path = fileURLToPath(new URL(name, schemaDirectory));
   if (options.path === true) {
     stdout.write(`${path}\n`);
     return exitCodes.done;
   }
   stdout.write(
-    options.bundle === true
-      ? `${JSON.stringify(bundledSchema(name), undefined, 2)}\n`
-      : await readWholeText(path),
+    kind === 'pipeline'
+      ? await readWholeText(path)
+      : `${JSON.stringify(editorStageSchema(readSchema(name)), undefined, 2)}\n`,
   );
   if (kind === 'pipeline' && stderr.isTTY)
     stderr.write(
@@ -38,8 +37,8 @@ export async function schema(
   return exitCodes.done;
 }
 
-function fileOf(kind: string): string {
-  if (kind === 'pipeline') return 'pipeline.schema.json';
+function fileFor(kind: string): string {
+  if (kind === 'pipeline') return 'editor.schema.json';
   const kinds = stageKinds(readSchema('pipeline.schema.json'));
   if (kinds.includes(kind)) return `stages/${kind}.schema.json`;
   const near = nearest(kind, ['pipeline', ...kinds]);

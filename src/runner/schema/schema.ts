@@ -19,10 +19,13 @@ export interface Schema {
   readonly examples?: readonly unknown[];
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
+  /** Sentence about each value of `enum`, for editors. */
+  readonly enumDescriptions?: readonly string[];
   readonly const?: unknown;
   readonly default?: unknown;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
+  readonly propertyNames?: Schema;
   readonly additionalProperties?: boolean | Schema;
   readonly items?: Schema | readonly Schema[];
   readonly anyOf?: readonly Schema[];
@@ -33,6 +36,7 @@ export interface Schema {
   readonly not?: Schema;
   /** Unit of a number, for documentation. */
   readonly unit?: string;
+  readonly pattern?: string;
   /** Meaning of `pattern` or `perfectSquare`, in words. */
   readonly patternHint?: string;
   /** The string is the path of a file or folder; a relative one starts at the file that it is written in. */
