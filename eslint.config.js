@@ -57,7 +57,12 @@ export default tseslint.config(
     files: ['src/pages/assets/*.js'],
     languageOptions: {
       sourceType: 'script',
-      globals: { document: 'readonly', location: 'readonly', EventSource: 'readonly' },
+      globals: Object.fromEntries(
+        ['document', 'location', 'EventSource', 'Image', 'innerWidth', 'innerHeight'].map((name) => [
+          name,
+          'readonly',
+        ]),
+      ),
     },
   },
 );

@@ -79,8 +79,16 @@ export async function inlinePicture(path: string, mostPixels: number): Promise<P
   return { width: info.width, height: info.height, source: dataUrl('webp', data) };
 }
 
-function dataUrl(format: string, bytes: Buffer): string {
-  return `data:image/${format};base64,${bytes.toString('base64')}`;
+/** A picture's file as an address that holds it. */
+export function dataUrl(format: string, bytes: Uint8Array): string {
+  return `data:image/${format};base64,${Buffer.from(bytes).toString('base64')}`;
+}
+
+/** Selects at most `count` of the items, evenly spread, the first and the last among them. */
+export function spreadToEnd<T>(items: readonly T[], count: number): readonly T[] {
+  if (items.length <= count) return items;
+  if (count < 2) return items.slice(-1);
+  return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]!);
 }
 
 /** A part of the page with a heading of its own. */

@@ -13,8 +13,26 @@ export interface ShownKind<Config> extends StageKind<Config> {
 /** The part of pages that a kind of stage decides on: its sections, and a total. */
 export interface KindPage {
   readonly sections: readonly KindSection[];
+  /** Its pictures, where they may stand beside those of another run. */
+  readonly pictures?: (stage: ReportedStage) => Promise<ComparedPictures | undefined>;
   /** Name of a number in the summary that pages add up over all stages of the kind, such as `images`. */
   readonly total?: string;
+}
+
+/** Pictures that tell stages of several runs apart: the same number is the same noise, where the seed is. */
+export interface ComparedPictures {
+  /** Title of the section in which they stand side by side. */
+  readonly title: string;
+  /** Name of what each picture shows, such as its class. */
+  readonly names: readonly string[];
+  /** One, or one for each step of a training that drew them, ascending. */
+  readonly frames: readonly PictureFrame[];
+}
+
+interface PictureFrame {
+  readonly step?: number;
+  /** The pictures of these numbers, each as the bytes of a file. */
+  readonly tiles: (numbers: readonly number[]) => Promise<readonly Uint8Array[]>;
 }
 
 export interface KindSection {

@@ -3,9 +3,9 @@ import { readWholeTextSync } from '../base/files.js';
 import { Html, html, type Part, renderSection, type Section } from './html.js';
 
 const asset = (name: string): string => readWholeTextSync(new URL(`assets/${name}`, import.meta.url));
-const script = asset('page.js');
+const script = ['charts', 'pictures', 'page'].map((name) => asset(`${name}.js`)).join('');
 /** In the order of the cascade. */
-const styles = ['page', 'content', 'graph', 'chart', 'runs', 'print']
+const styles = ['page', 'content', 'graph', 'chart', 'runs', 'pictures', 'print']
   .map((name) => asset(`${name}.css`))
   .join('');
 

@@ -42,7 +42,7 @@ export function table({ kind, label, caption, columns, rows, foot }: Table): Htm
     all.findIndex(({ namesRows }) => namesRows),
   );
   const row = rowOf(all, named);
-  const head = all.map(({ heading }) => element('th', { scope: 'col' }, heading));
+  const head = all.map(({ heading, kind: own }) => element('th', { scope: 'col', class: own }, heading));
   const markup = element('table', { class: kind }, [
     caption !== undefined && element('caption', {}, caption),
     element('thead', {}, element('tr', {}, head)),

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { renderSection, type Section } from '../pages/html.js';
+import { html, renderSection, type Section } from '../pages/html.js';
 import { headMarkup, type Site } from '../pages/page.js';
 import { compareRuns } from '../runner/runs/compare.js';
 import type { RunList } from '../runner/runs/find-runs.js';
@@ -11,6 +11,7 @@ import type { Run } from '../runner/runs/run.js';
 import { readResults, resultsName, sweepFolder } from '../runner/sweep/results.js';
 import { comparisonPage } from './pages/comparison-page.js';
 import { mostOverlaid } from './pages/curve-sections.js';
+import { messagePage } from './pages/message-page.js';
 import { type Head, liveParts, runPage } from './pages/run-page.js';
 import { runsHead, runsPage, runsSection } from './pages/runs-page.js';
 import { sweepPage } from './pages/sweep-page.js';
@@ -67,7 +68,8 @@ export async function routeOf(
   if (pathname === '/compare') {
     const ids = new Set(searchParams.getAll('run'));
     const runs = (await list.all()).filter(({ id }) => ids.has(id)).slice(0, mostOverlaid);
-    if (runs.length !== Math.min(ids.size, mostOverlaid) || runs.length < 2) return undefined;
+    if (runs.length !== Math.min(ids.size, mostOverlaid)) return undefined;
+    if (runs.length < 2) return { page: async () => tooFewPage(runs[0], await list.all()) };
     return { page: async () => comparisonPage(await compareRuns(runs), site) };
   }
   const swept = nameOfSweep(pathname);
@@ -87,6 +89,19 @@ export async function routeOf(
       return now && { ...(await liveParts(now)), version: versionOf(now) };
     },
   };
+}
+
+/** A page for who ticked less than two runs: what to do, or the comparison that was perhaps meant. */
+function tooFewPage(run: Run | undefined, all: readonly Run[]): string {
+  const before =
+    run && all.slice(0, all.indexOf(run)).findLast((other) => pipelineOf(other) === pipelineOf(run));
+  const query = [before, run].map((each) => `run=${encodeURIComponent(each?.id ?? '')}`).join('&');
+  return messagePage(
+    run === undefined ? 'No run was ticked' : 'Only one run was ticked',
+    'A comparison needs two or more: tick their boxes in the list, then press Compare.',
+    html`${before && html`<p><a href="/compare?${query}">Compare ${run.id} with the run before it</a></p>`}
+      <p><a href="/">All runs</a></p>`,
+  );
 }
 
 function nameOfSweep(pathname: string): string | undefined {

@@ -252,6 +252,80 @@ describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
     await page.close();
   });
 
+  it('sets the same picture of each class side by side at a step for all, with what differs above', async () => {
+    const page = await open(pages.comparison);
+    const section = page.locator('#pictures-train');
+    expect((await section.locator('.cells thead th').allInnerTexts()).map((text) => text.trim())).toEqual([
+      ...['Class', 'learningRate 0.0001', 'learningRate 0.001'],
+    ]);
+    expect(await section.locator('.lead').innerText()).toContain('the same number of the same seed');
+    const colours = () =>
+      page.evaluate<
+        number[][]
+      >(`Promise.all([...document.querySelectorAll('#pictures-train .cells img')].map(async (image) => {
+        await image.decode();
+        const canvas = document.createElement('canvas');
+        const context = canvas.getContext('2d');
+        context.drawImage(image, 0, 0);
+        return [...context.getImageData(3, 3, 1, 1).data].slice(0, 3);
+      }))`);
+    const at = (step: number) => [
+      ...[0, 100].flatMap((red) => [
+        [red, 50 * step, 0],
+        [red, 50 * step, 200],
+      ]),
+    ];
+    expect(await colours()).toEqual(at(2));
+    await section.getByRole('slider', { name: 'Step' }).focus();
+    await page.keyboard.press('Home');
+    await expect.poll(colours).toEqual(at(0));
+    await page.keyboard.press('ArrowRight');
+    await expect.poll(colours).toEqual(at(1));
+    expect(page.complaints).toEqual([]);
+    await page.close();
+  });
+
+  it('shows any picture large: by click and by keys, closer and on to the next', async () => {
+    const page = await open(pages.comparison, { bypassCSP: true });
+    const [first, second] = [`${hostile}, learningRate 0.0001`, `${hostile}, learningRate 0.001`];
+    const section = page.locator('#pictures-train');
+    await section.getByRole('button', { name: first, exact: true }).click();
+    const dialog = page.getByRole('dialog', { name: 'Picture' });
+    const large = dialog.locator('img');
+    const width = async () => (await large.boundingBox())!.width;
+    expect([await large.getAttribute('alt'), await width()]).toEqual([first, expect.any(Number)]);
+    expect(await accessibilityProblems(page)).toEqual([]);
+    const before = await width();
+    await page.keyboard.press('+');
+    expect(await width()).toBeCloseTo(1.5 * before, 0);
+    await page.keyboard.press('0');
+    expect(await width()).toBeCloseTo(before, 0);
+    await page.mouse.wheel(0, -300);
+    await expect.poll(width).toBeCloseTo(Math.E * before, -1);
+    await page.keyboard.press('ArrowRight');
+    expect([await large.getAttribute('alt'), await width()]).toEqual([second, before]);
+    await page.keyboard.press('Escape');
+    expect(await dialog.isVisible()).toBe(false);
+    // The keyboard is where the picture was, and goes on from there.
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    expect(await large.getAttribute('alt')).toBe('dogs, learningRate 0.001');
+    // Two fingers, twice as far apart.
+    const client = await page.context().newCDPSession(page);
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', apart?: number) =>
+      client.send('Input.dispatchTouchEvent', {
+        type,
+        touchPoints:
+          apart === undefined ? [] : [-1, 1].map((side, id) => ({ x: 600 + side * apart, y: 400, id })),
+      });
+    await touch('touchStart', 50);
+    for (let apart = 55; apart <= 100; apart += 5) await touch('touchMove', apart);
+    await touch('touchEnd');
+    await expect.poll(width).toBeCloseTo(2 * before, -1);
+    expect(page.complaints).toEqual([]);
+    await page.close();
+  });
+
   it('draws each of twelve lines in its own way', async () => {
     const page = await open(pages.comparison);
     const stylesOf = `Array.from({ length: 12 }, (_, i) => {

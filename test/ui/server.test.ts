@@ -161,7 +161,6 @@ describe('pipeline ui over HTTP', () => {
     '/sweeps/%E0%A4%A',
     '/?page=0',
     '/?page=../..',
-    '/compare?run=whole/2026-03-01T10-00-00.000Z',
     '/compare?run=whole/2026-03-01T10-00-00.000Z&run=../../etc',
     '/events?page=//evil.example/',
     '/events?page=http://evil.example/',
@@ -175,6 +174,20 @@ describe('pipeline ui over HTTP', () => {
     expect([run.status, /<h1>(.*)<\/h1>/.exec(run.body)?.[1]]).toEqual([200, 'whole']);
     const both = ['10', '12'].map((hour) => `run=whole%2F2026-03-01T${hour}-00-00.000Z`).join('&');
     expect((await ask(`/compare?${both}`)).body).toContain('2 runs compared');
+  });
+
+  it('says to whoever ticked one run or none what to do, and offers the run before it', async () => {
+    const [none, first, second] = await Promise.all(
+      ['', '?run=whole%2F2026-03-01T10-00-00.000Z', '?run=whole%2F2026-03-01T12-00-00.000Z'].map((query) =>
+        ask(`/compare${query}`),
+      ),
+    );
+    expect([none!.status, first!.status, second!.status]).toEqual([200, 200, 200]);
+    expect(none!.body).toContain('No run was ticked');
+    expect(first!.body).toContain('Only one run was ticked');
+    expect(first!.body).not.toContain('with the run before it');
+    const [, link] = /<a href="(\/compare[^"]*)"/.exec(second!.body) ?? [];
+    expect((await ask(link!.replaceAll('&amp;', '&'))).body).toContain('2 runs compared');
   });
 
   it('shows the sweep of a pipeline that has one', async () => {

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
+import { encodePng, gridColumns, imageGrid } from '../../src/data/images/png.js';
 import { environment } from '../../src/runner/environment.js';
 import { fingerprintOf, type Origin } from '../../src/runner/fingerprint/origin.js';
 import type { RunFile, StageRecord } from '../../src/runner/run/run-record.js';
@@ -72,11 +73,10 @@ async function everyStage(learningRate: number): Promise<Record<string, Stage>> 
       summary: { steps: 3000, parameters: 7_435_272 },
       files: {
         'metrics.jsonl': metrics(150, learningRate),
-        'samples/index.json': JSON.stringify({ grids }),
-        ...(await pictures(
+        'samples/index.json': JSON.stringify({ grids, classes: [hostile, 'dogs'] }),
+        ...(await trainingGrids(
           grids.map(({ file }) => `samples/${file}`),
-          200,
-          120,
+          learningRate,
         )),
       },
       seconds: 600,
@@ -115,6 +115,22 @@ async function pictures(
   const files: Record<string, Buffer> = {};
   for (const [i, name] of names.entries()) files[name] = await png(width, height, `hsl(${i * 60},60%,50%)`);
   return files;
+}
+
+/** Grids of two tiles of one colour each: red is the class, green the step, blue the run. */
+async function trainingGrids(
+  names: readonly string[],
+  learningRate: number,
+): Promise<Record<string, Buffer>> {
+  const tile = (colour: readonly number[]) => ({
+    ...{ width: 8, height: 8 },
+    data: Uint8Array.from({ length: 8 * 8 * 3 }, (_, i) => colour[i % 3]!),
+  });
+  const grids = names.map(async (name, step) => {
+    const tiles = [0, 1].map((label) => tile([100 * label, 50 * step, learningRate > 5e-4 ? 200 : 0]));
+    return [name, await encodePng(imageGrid(tiles, { columns: gridColumns(2) }))] as const;
+  });
+  return Object.fromEntries(await Promise.all(grids));
 }
 
 /** Three phases over 100 steps, five samples: one of them never leaves the first phase, two never reach the last. */

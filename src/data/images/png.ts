@@ -46,9 +46,15 @@ interface GridOptions {
   readonly background?: number;
 }
 
+/** Pixels around and between the images of a grid. */
+const gridPadding = 2;
+
+/** Columns of a grid that is about as wide as high. */
+export const gridColumns = (count: number): number => Math.ceil(Math.sqrt(count));
+
 /** Lays images of one size out row by row; the last row may have free places. */
 export function imageGrid(images: readonly RgbImage[], options: GridOptions): RgbImage {
-  const { columns, padding = 2, scale = 1, background = 255 } = options;
+  const { columns, padding = gridPadding, scale = 1, background = 255 } = options;
   const first = images[0];
   if (!first) throw new RangeError('a grid needs at least one image');
   const [tileWidth, tileHeight] = [first.width * scale + padding, first.height * scale + padding];
@@ -64,6 +70,17 @@ export function imageGrid(images: readonly RgbImage[], options: GridOptions): Rg
     paste(image, scale, data, width, left, top);
   });
   return { width, height, data };
+}
+
+/** Place of the i-th image in a grid of that width in pixels, as `imageGrid` lays it out by default. */
+export function gridTile(
+  width: number,
+  columns: number,
+  i: number,
+): { readonly left: number; readonly top: number; readonly width: number; readonly height: number } {
+  const size = Math.round((width - gridPadding) / columns) - gridPadding;
+  const place = (at: number): number => gridPadding + at * (size + gridPadding);
+  return { left: place(i % columns), top: place(Math.floor(i / columns)), width: size, height: size };
 }
 
 function paste(

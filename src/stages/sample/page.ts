@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { counted, formatNumber } from '../../base/format.js';
-import { html, inlinePicture, readOutputJson } from '../../pages/html.js';
+import { readInput } from '../../base/input-file.js';
+import { hasFile, html, inlinePicture, readOutputJson } from '../../pages/html.js';
 import type { Html, Part, Picture, ReportedStage, Section } from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
 import { switchingSection } from './switching-section.js';
@@ -11,12 +12,25 @@ export const page: KindPage = {
     { rank: 1, build: samplesSection },
     { rank: 2, build: switchingSection },
   ],
+  pictures: async (stage) => {
+    if (!(await hasFile(stage, 'samples.json'))) return undefined;
+    const { classes, labels } = await readOutputJson<SampleIndex>(stage, 'samples.json');
+    return {
+      title: 'Samples',
+      names: labels.map((label) => classes[label]!),
+      frames: [{ tiles: (numbers) => Promise.all(numbers.map((i) => readInput(pathOf(stage, i)))) }],
+    };
+  },
 };
 
 /** Rows and pictures a row that a page shows at most: it should open quickly whatever was drawn. */
 const mostClasses = 50;
 const mostOfClass = 12;
 const mostPixels = 192;
+
+/** More rows than these, of no more pictures than these, stand beside each other. */
+const fewRows = 6;
+const narrow = 5;
 
 /** Content of the `samples.json` of a `sample` stage. */
 interface SampleIndex {
@@ -59,7 +73,8 @@ async function samplesSection(stage: ReportedStage): Promise<Section> {
 
 function gridOf(rows: readonly Row[]): Html {
   const columns = Math.max(...rows.map(({ pictures }) => pictures.length));
-  return html`<div class="samples" style="--columns:${columns}">
+  const isCompact = rows.length > fewRows && columns <= narrow;
+  return html`<div class="samples${isCompact && ' compact'}" style="--columns:${columns}">
     ${rows.map(
       ({ name, count, pictures }) =>
         html`<div class="sample-row" role="group" aria-label="${name}">

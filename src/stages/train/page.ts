@@ -1,12 +1,16 @@
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { counted, formatCount } from '../../base/format.js';
-import { hasFile, html, inlinePicture, readOutputJson } from '../../pages/html.js';
+import { readInput } from '../../base/input-file.js';
+import { gridColumns, gridTile } from '../../data/images/png.js';
+import { hasFile, html, inlinePicture, readOutputJson, spreadToEnd } from '../../pages/html.js';
 import type { ReportedStage, Section } from '../../pages/html.js';
-import { type KindPage, picture } from '../../pages/kinds.js';
+import { type ComparedPictures, type KindPage, picture } from '../../pages/kinds.js';
 
 export const page: KindPage = {
   total: 'parameters',
   sections: [{ rank: 3, fromTheStart: true, build: progressionSection }, picture],
+  pictures: comparedGrids,
 };
 
 /** Pictures that a page holds at most, and their width: it should open quickly however long the training was. */
@@ -18,6 +22,31 @@ const folder = 'samples';
 
 interface GridIndex {
   readonly grids: readonly { readonly step: number; readonly file: string }[];
+  /** Name of the class of each picture of a grid; earlier versions did not say. */
+  readonly classes?: readonly string[];
+}
+
+async function readGrids(stage: ReportedStage): Promise<GridIndex | undefined> {
+  if (!(await hasFile(stage, `${folder}/index.json`))) return undefined;
+  return readOutputJson<GridIndex>(stage, `${folder}/index.json`);
+}
+
+async function comparedGrids(stage: ReportedStage): Promise<ComparedPictures | undefined> {
+  const index = await readGrids(stage);
+  if (index === undefined || index.grids.length === 0) return undefined;
+  const { count = 0 } = (stage.config as { samples?: { count?: number } }).samples ?? {};
+  const { grids, classes = Array.from({ length: count }, (_, i) => `picture ${i + 1}`) } = index;
+  if (classes.length === 0) return undefined;
+  const frames = grids.map(({ step, file }) => ({
+    step,
+    tiles: async (numbers: readonly number[]) => {
+      const grid = await readInput(join(stage.directory, folder, file));
+      const { width } = await sharp(grid).metadata();
+      const place = (i: number) => gridTile(width, gridColumns(classes.length), i);
+      return Promise.all(numbers.map((i) => sharp(grid).extract(place(i)).png().toBuffer()));
+    },
+  }));
+  return { title: 'Samples during training', names: classes, frames };
 }
 
 /**
@@ -25,8 +54,7 @@ interface GridIndex {
  * the steps.
  */
 async function progressionSection(stage: ReportedStage): Promise<Section | undefined> {
-  if (!(await hasFile(stage, `${folder}/index.json`))) return undefined;
-  const { grids } = await readOutputJson<GridIndex>(stage, `${folder}/index.json`);
+  const { grids } = (await readGrids(stage)) ?? { grids: [] };
   const shown = spreadToEnd(grids, mostGrids);
   if (shown.length === 0) return undefined;
   const pictures = await Promise.all(
@@ -74,10 +102,4 @@ async function progressionSection(stage: ReportedStage): Promise<Section | undef
       </div>
     </div>`,
   };
-}
-
-/** Selects at most `count` of the items, evenly spread, the first and the last among them. */
-function spreadToEnd<T>(items: readonly T[], count: number): readonly T[] {
-  if (items.length <= count) return items;
-  return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]!);
 }

@@ -141,7 +141,10 @@ class Training {
       ...(this.evaluations && { evaluations: this.evaluations }),
       ...(samples &&
         isFirstWorker(context) && {
-          pictures: new SampleGrids({ config, samples, model, normalization }, context),
+          pictures: new SampleGrids(
+            { config, samples, model, normalization, classes: data.classes },
+            context,
+          ),
         }),
     };
   }

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileWhole } from '../../base/output-file.js';
-import { imageGrid, writePng } from '../../data/images/png.js';
+import { gridColumns, imageGrid, writePng } from '../../data/images/png.js';
 import type { RgbImage } from '../../data/images/rgb-image.js';
 import type { TrainConfig } from '../../generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
@@ -21,6 +21,8 @@ interface SampleGridsOptions {
   readonly samples: NonNullable<TrainConfig['samples']>;
   readonly model: SiTConfig;
   readonly normalization: Normalization;
+  /** Names of the classes, by label. */
+  readonly classes: readonly string[];
 }
 
 const filePattern = /^step-(\d{9})\.png$/;
@@ -53,7 +55,8 @@ export class SampleGrids implements TrainingPictures {
   }
 
   async draw(trainer: Trainer, step: number): Promise<string> {
-    const { samples, model, config } = this.options;
+    const { samples, model, config, classes } = this.options;
+    const labels = spreadLabels(samples.count, model.classes);
     const { seed, runtime, workers, signal } = this.context;
     const weights = Object.fromEntries(await collect(trainer.read('average')));
     const [latents] = await collect(
@@ -61,7 +64,7 @@ export class SampleGrids implements TrainingPictures {
         weights,
         {
           ...{ model, transport: config, seed, steps: samples.steps, stream: 'training sample' },
-          labels: spreadLabels(samples.count, model.classes),
+          labels,
           guidance: { scale: samples.guidanceScale, channels: samples.guidanceChannels },
         },
         runtime,
@@ -71,10 +74,11 @@ export class SampleGrids implements TrainingPictures {
     );
     const tiles = await this.decode(latents!);
     await mkdir(this.folder, { recursive: true });
-    const columns = Math.ceil(Math.sqrt(samples.count));
+    const columns = gridColumns(samples.count);
     await writePng(join(this.folder, fileOf(step)), imageGrid(tiles, { columns }));
     const grids = (await this.steps()).map((drawn) => ({ step: drawn, file: fileOf(drawn) }));
-    await writeFileWhole(join(this.folder, 'index.json'), JSON.stringify({ grids }, undefined, 1) + '\n');
+    const index = { grids, classes: Array.from(labels, (label) => classes[label]!) };
+    await writeFileWhole(join(this.folder, 'index.json'), JSON.stringify(index, undefined, 1) + '\n');
     return `${picturesName}/${fileOf(step)}`;
   }
 

@@ -9,8 +9,10 @@ import { formatOrigin } from '../../runner/runs/configuration.js';
 import { isBest } from '../../runner/runs/figures.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
-import { describeValues, shortNames } from '../../runner/sweep/trial.js';
+import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
+import { readCompared } from './compared-run.js';
 import { curveSections } from './curve-sections.js';
+import { picturesSections } from './pictures-section.js';
 import { stateBadge } from './run-stages.js';
 
 /** Runs side by side: what was set differently, what came of it, and their curves over each other. */
@@ -19,6 +21,15 @@ export async function comparisonPage(
   site?: Site,
 ): Promise<string> {
   const names = runNames(runs, configuration);
+  const headline = figures.find(({ better }) => better !== undefined);
+  const compared = await readCompared(
+    runs.map((run, i) => ({
+      run,
+      name: names[i]!,
+      values: valuesOf(configuration, i),
+      ...(headline && { figure: figureOf(headline, i) }),
+    })),
+  );
   return renderPage({
     title: `${counted(runs.length, 'run')} compared`,
     eyebrow: [...new Set(runs.map(({ record }) => record.pipeline))].join(', '),
@@ -29,7 +40,8 @@ export async function comparisonPage(
     sections: [
       runsSection(runs, names, site),
       figuresSection(names, figures),
-      ...(await curveSections(runs.map((run, i) => ({ run, name: names[i]! })))),
+      ...(await picturesSections(compared)),
+      ...curveSections(compared),
       differencesSection(names, configuration),
     ].filter((section) => section !== undefined),
     ...(site && { site }),
@@ -63,6 +75,23 @@ function runsSection(runs: readonly Run[], names: readonly string[], site: Site 
 function linkTo(run: Run, runs: readonly Run[], site: Site | undefined): Html {
   const time = html`<bdi>${timeOf(run, runs)}</bdi>`;
   return site === undefined ? time : html`<a href="${pathOfRun(run)}">${time}</a>`;
+}
+
+/** Values that somebody set a run to, of the keys that differ. */
+function valuesOf(
+  differences: readonly ConfigurationDifference[],
+  i: number,
+): readonly (readonly [key: string, value: string])[] {
+  const written = differences.filter(({ origins }) => origins.some((origin) => origin !== undefined));
+  const names = shortNames(written.map(({ key }) => key));
+  return written.map(({ key, values }) => [names.get(key)!, formatValue(values[i] ?? 'none')]);
+}
+
+function figureOf({ name, better, values }: ComparedFigure, i: number): Part {
+  const value = values[i];
+  if (value === undefined) return undefined;
+  const { label, value: text } = figure(name, value);
+  return html`<small>${label}</small> ${marked(text, isBest(value, better, values))}`;
 }
 
 /** The address of a run's page. */

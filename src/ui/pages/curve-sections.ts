@@ -2,9 +2,7 @@ import { seriesOf } from '../../pages/chart/axes.js';
 import { distinctLines, type OverlaidCurve, overlay } from '../../pages/chart/overlay.js';
 import { scaleChoice } from '../../pages/curves-section.js';
 import { html, type Section } from '../../pages/html.js';
-import { readConfiguration } from '../../runner/runs/configuration.js';
-import type { Run } from '../../runner/runs/run.js';
-import { readRunStages } from './run-stages.js';
+import { type ComparedRun, isShared } from './compared-run.js';
 
 /** Runs that are overlaid at most: more would be told apart by nobody. */
 export const mostOverlaid = distinctLines;
@@ -13,19 +11,10 @@ export const mostOverlaid = distinctLines;
  * A section for each stage that logs figures in any of the runs, with a chart for each figure. A stage of which all runs
  * have the same output is left out: its curves lie on each other.
  */
-export async function curveSections(
-  runs: readonly { readonly run: Run; readonly name: string }[],
-): Promise<readonly Section[]> {
+export function curveSections(runs: readonly ComparedRun[]): readonly Section[] {
   const charts = new Map<string, Map<string, OverlaidCurve[]>>();
-  const stages = await Promise.all(
-    runs.map(async ({ run }) => readRunStages(run, await readConfiguration(run))),
-  );
-  const isShared = (id: string): boolean => {
-    const outputs = stages.map((ofRun) => ofRun.find(({ stage }) => stage === id)?.directory);
-    return runs.length > 1 && outputs.every((output) => output === outputs[0]);
-  };
-  for (const [line, { name }] of runs.entries())
-    for (const { stage, metrics } of stages[line]!.filter((each) => !isShared(each.stage)))
+  for (const { name, line, stages } of runs)
+    for (const { stage, metrics } of stages.filter((each) => !isShared(each.stage, runs)))
       for (const series of seriesOf(metrics)) {
         const ofStage = charts.get(stage) ?? new Map<string, OverlaidCurve[]>();
         charts.set(

@@ -2,7 +2,7 @@ import { dirname, relative } from 'node:path';
 import { counted, formatCount, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/overlay.js';
 import { figure } from '../../pages/figures.js';
-import { type Html, html, type Section } from '../../pages/html.js';
+import { type Html, html, type Part, type Section } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
 import { isBest } from '../../runner/runs/figures.js';
@@ -12,7 +12,9 @@ import { figureOf, headlineAmong, metricNames, stageOf } from '../../runner/swee
 import type { SweepResults } from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames, type TrialResult } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
+import { readCompared } from './compared-run.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';
+import { picturesSections } from './pictures-section.js';
 
 /** A trial with its last run, where that is still there, and which line of the curves it is. */
 interface ShownTrial {
@@ -32,8 +34,18 @@ export async function sweepPage(
 ): Promise<string> {
   const shown = await withRuns(trials);
   const names = shortNames(keys);
-  const overlaid = shown.flatMap(({ result, run, line }) =>
-    run === undefined || line === undefined ? [] : [{ run, name: describeValues(result.values, names) }],
+  const headline = headlineAmong(headlines, trials);
+  const compared = await readCompared(
+    shown.flatMap(({ result, run, line }) =>
+      run === undefined || line === undefined
+        ? []
+        : [
+            {
+              ...{ run, name: describeValues(result.values, names), values: valuesOf(result, keys, names) },
+              ...(headline && { figure: figureIn(result, headline, trials) }),
+            },
+          ],
+    ),
   );
   const done = trials.filter(({ status }) => status === 'finished' || status === 'cached').length;
   return renderPage({
@@ -45,12 +57,34 @@ export async function sweepPage(
       { label: 'of work', value: formatDuration(trials.reduce((sum, { seconds }) => sum + seconds, 0)) },
     ],
     sections: [
-      trialsSection(shown, keys, headlineAmong(headlines, trials), amounts, file),
-      ...(await curveSections(overlaid)),
+      trialsSection(shown, keys, headline, amounts, file),
+      ...(await picturesSections(compared)),
+      ...curveSections(compared),
       ...failuresSection(trials, names),
     ],
     ...(site && { site }),
   });
+}
+
+/** Values that a trial was swept to, by short names of the keys. */
+function valuesOf(
+  { values }: TrialResult,
+  keys: readonly string[],
+  names: ReadonlyMap<string, string>,
+): readonly (readonly [key: string, value: string])[] {
+  return keys.flatMap((key) => (key in values ? [[names.get(key)!, formatValue(values[key])] as const] : []));
+}
+
+function figureIn(
+  { metrics }: TrialResult,
+  { name, better }: Headline,
+  trials: readonly TrialResult[],
+): Part {
+  const value = metrics[name];
+  if (value === undefined) return undefined;
+  const { label, value: text } = figure(figureOf(name), value);
+  const values = trials.map((trial) => trial.metrics[name]);
+  return html`<small>${label}</small> ${marked(text, isBest(value, better, values))}`;
 }
 
 async function withRuns(trials: readonly TrialResult[]): Promise<readonly ShownTrial[]> {
@@ -82,6 +116,7 @@ function trialsSection(
   const metrics = tellingMetrics(results, amounts).filter((name) => name !== headline?.name);
   const compared = headline === undefined ? [] : [headline];
   const values = results.map(({ metrics: found }) => found[headline?.name ?? '']);
+  const names = shortNames(keys);
   const isCut = shown.filter(({ run }) => run !== undefined).length > mostOverlaid;
   return {
     id: 'trials',
@@ -92,8 +127,8 @@ function trialsSection(
       kind: 'sortable',
       columns: [
         'Trial',
-        ...keys.map((key) => ({ heading: html`<code>${key}</code>` })),
-        ...compared.map(({ name }) => ({ heading: heading(name) })),
+        ...keys.map((key) => ({ heading: html`<code title="${key}">${names.get(key)}</code>` })),
+        ...compared.map(({ name }) => ({ heading: heading(name), kind: 'headline' })),
         'State',
         { heading: 'Time', kind: 'duration' },
         ...metrics.map((name) => ({ heading: heading(name) })),

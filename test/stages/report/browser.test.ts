@@ -92,7 +92,7 @@ describeUnless(whyNoBrowser, 'the report in a browser', () => {
     for (const landmark of ['banner', 'navigation', 'main'] as const)
       expect(await page.getByRole(landmark).count()).toBe(1);
     expect(await page.locator('img:not([alt]), img[alt=""], html:not([lang])').count()).toBe(0);
-    expect(await page.getByRole('img', { name: `${classes[0]!}, sample 1` }).count()).toBe(1);
+    expect(await page.getByRole('button', { name: `${classes[0]!}, sample 1` }).count()).toBe(1);
     expect(
       await page.getByRole('img', { name: 'Loss over 10 points: 2 at step 20, 0.2 at step 200' }).count(),
     ).toBe(1);
