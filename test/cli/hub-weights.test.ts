@@ -105,13 +105,20 @@ describe('a file of a repository', () => {
     );
   });
 
+  it('is another output than another file of the same commit', async () => {
+    const run = async (name: string) => pipeline(['run', await file('two', `hf://lab/sit/${name}`)]);
+    expect((await run('SiT-tiny.pt')).text).toContain('model: cached');
+    expect((await run('other/0400000.pt@main')).text).not.toContain('model: cached');
+    expect((await run('other/0400000.pt@ema-only')).text).toContain('model: cached');
+  });
+
   it('starts a training, of which it is pinned', async () => {
     const { stage } = await import('../../src/stages/train/kind.js');
     vi.stubEnv('HF_HOME', path('cache'));
     vi.stubEnv('HF_ENDPOINT', server.url);
     try {
       const start = { path: 'hf://lab/sit/SiT-tiny.pt', weights: 'all' };
-      expect(await stage.pin!({ start } as never, folder)).toEqual({ 'start.path': commit });
+      expect(await stage.pin!({ start } as never, folder)).toEqual({ 'start.path': `${commit}/SiT-tiny.pt` });
       expect(stage.externalInputs({ start } as never, folder)).toEqual([]);
     } finally {
       vi.unstubAllEnvs();

@@ -100,6 +100,12 @@ export function parseRepository(text: string): Repository | undefined {
   return id === undefined || revision.includes('..') ? undefined : { id, revision };
 }
 
+/** What an address is pinned to: a commit, and the file or folder of it that is meant. */
+export const pinOf = (commit: string, file?: string): string => (file ? `${commit}/${file}` : commit);
+
+/** The commit of what `pinOf` gave. */
+export const commitOf = (pin: string): string => pin.split('/', 1)[0]!;
+
 /** True when a revision is the full hash of a commit, and so cannot move. */
 export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pinnedCommit } from '../../formats/hub/files.js';
+import { pinOf } from '../../formats/hub/repository.js';
 import { shardsOf } from '../../formats/safetensors/shards.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
@@ -57,14 +58,14 @@ function localWeights(config: Config, folder: string): readonly string[] {
   return [path, ...shards, ...(beside !== undefined && existsSync(beside) ? [beside] : [])];
 }
 
-/** The commit of a repository's revision. */
+/** What a place on Hugging Face is pinned to. */
 async function pinWeights(
   config: Config,
   folder: string,
   signal?: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
   const place = placeOf(config, folder);
-  return place === undefined
-    ? {}
-    : { weights: await pinnedCommit(place.repository, { env: process.env, signal }, place.file) };
+  if (place === undefined) return {};
+  const commit = await pinnedCommit(place.repository, { env: process.env, signal }, place.file);
+  return { weights: pinOf(commit, place.file ?? place.folder) };
 }

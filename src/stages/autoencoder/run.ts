@@ -23,6 +23,7 @@ import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { writeSavedAutoencoder } from '../../weights/saved-files.js';
 import { writeAutoencoder } from '../../weights/write.js';
 import { openImages } from '../images/open.js';
+import { commitOf } from '../../formats/hub/repository.js';
 import { downloadProgress } from '../pretrained/place.js';
 import { batchShare, type BatchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
 import { toMegabytes } from '../shared/memory.js';
@@ -216,7 +217,7 @@ type Config = PretrainedAutoencoderConfig;
 export function takeAutoencoder(config: Config, context: StageContext): Observable<StageEvent> {
   const { pins, directory, pipelineDirectory } = context;
   return fromWork<StageEvent>(async (tell, signal) => {
-    const commit = pins?.weights;
+    const commit = pins?.weights && commitOf(pins.weights);
     const path =
       commit === undefined
         ? resolve(pipelineDirectory, config.weights)

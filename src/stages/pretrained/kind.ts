@@ -22,8 +22,8 @@ export const stage: StageKind<PretrainedConfig> = {
   dependsOnSeed: false,
   externalInputs: localInputs,
   pin: async (config, _folder, signal) => {
-    const commit = await pinPath(config, signal);
-    return commit === undefined ? {} : { path: commit };
+    const path = await pinPath(config, signal);
+    return path === undefined ? {} : { path };
   },
   checks: [addressIsWhole],
   describe: async (config, _resolve, _runtime, folder) =>

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { cachedDigest, cachedHubFile, hubFile, pinnedCommit } from '../../formats/hub/files.js';
 import type { DownloadProgress, HubOptions } from '../../formats/hub/hub.js';
-import { hubPlace, isHubPath } from '../../formats/hub/repository.js';
+import { commitOf, hubPlace, isHubPath, pinOf } from '../../formats/hub/repository.js';
 import type { PretrainedConfig } from '../../generated/index.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { pathsOfModel } from '../../weights/saved-files.js';
@@ -18,11 +18,11 @@ export function localInputs({ path, classes }: Place, folder: string): readonly 
   ];
 }
 
-/** The commit of a file on Hugging Face; nothing for one on this machine. @throws UserError as `pinnedCommit` */
+/** What a file on Hugging Face is pinned to; nothing for one on this machine. @throws UserError as `pinnedCommit` */
 export async function pinPath({ path }: Place, signal?: AbortSignal): Promise<string | undefined> {
   if (!isHubPath(path)) return undefined;
   const { repository, file } = hubPlace(path);
-  return pinnedCommit(repository, { env: process.env, signal }, file);
+  return pinOf(await pinnedCommit(repository, { env: process.env, signal }, file), file);
 }
 
 /** Weights on this machine, and where they came from. */
@@ -43,11 +43,11 @@ export const originOf = ({ revision, sha256 }: Located): Readonly<Record<string,
 export async function locate(
   { path }: Place,
   folder: string,
-  commit: string | undefined,
+  pin: string | undefined,
   options: Omit<HubOptions, 'env'> & { readonly onProgress?: DownloadProgress },
 ): Promise<Located> {
   if (!isHubPath(path)) return { path: resolve(folder, path) };
-  const revision = commit ?? (await pinPath({ path }, options.signal))!;
+  const revision = commitOf(pin ?? (await pinPath({ path }, options.signal))!);
   const file = await hubFile(hubPlace(path), revision, { env: process.env, ...options });
   return { path: file, revision, sha256: await cachedDigest(file, options.signal) };
 }

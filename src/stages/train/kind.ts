@@ -26,8 +26,8 @@ export const stage: ShownKind<TrainConfig> = {
   dataParallel: true,
   externalInputs: ({ start }, folder) => (typeof start === 'object' ? localInputs(start, folder) : []),
   pin: async ({ start }, _folder, signal) => {
-    const commit = typeof start === 'object' ? await pinPath(start, signal) : undefined;
-    return commit === undefined ? {} : { 'start.path': commit };
+    const path = typeof start === 'object' ? await pinPath(start, signal) : undefined;
+    return path === undefined ? {} : { 'start.path': path };
   },
   isIncidental: isIncidentalToTraining,
   describe: async (config, resolve, runtime, folder) =>
