@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { EnvHttpProxyAgent, fetch, type RequestInit, type Response } from 'undici';
 import { openFile, readWholeTextSync } from './files.js';
+import { sizeOf } from './output-file.js';
 
 /** No limit on how long a download takes, only on how long nothing may come. */
 export interface Patience {
@@ -220,11 +220,6 @@ export async function continueDownload(
     await file.close();
   }
   if (position < bytes) throw new Error(`the connection ended after ${position} of ${bytes} bytes`);
-}
-
-/** Size of a file; 0 where there is none. */
-export async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0;
 }
 
 /** A page of a captive portal, or another file under the same name. */

@@ -82,10 +82,11 @@ export class InputFile {
   }
 
   /**
+   * @param own what it must hold, beside what `expectContents` says
    * @throws UserError `input-changed` where it is not what is expected, or that of a file that cannot be read.
    */
-  static async open(path: string): Promise<InputFile> {
-    const expected = await expectedOf(path);
+  static async open(path: string, own?: Expected): Promise<InputFile> {
+    const expected = [...(own ? [own] : []), ...(await expectedOf(path))];
     let handle: FileHandle;
     try {
       handle = await openFile(path);

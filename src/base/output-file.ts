@@ -1,9 +1,28 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from './errors.js';
 import { asUserError, faultPoint, makeFolder, openFile, syncFolder } from './files.js';
+import { formatBytes } from './format.js';
+
+/** @throws UserError `disk-full` where the folder's disk has no room for so many bytes */
+export async function requireSpace(folder: string, bytes: number, remedy: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder).catch((error: unknown) => {
+    throw asUserError(error, folder);
+  });
+  if (bytes <= bavail * bsize) return;
+  throw new UserError({
+    code: 'disk-full',
+    message: `${folder}: ${formatBytes(bytes)} are needed there, ${formatBytes(bavail * bsize)} are free.`,
+    remedy,
+  });
+}
+
+/** Size of a file; 0 where there is none. */
+export async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
+}
 
 /** Size and hash of a finished file: enough to recognise it later. */
 export interface FileSeal {

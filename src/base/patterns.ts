@@ -88,8 +88,13 @@ function split(item: string): { readonly base: string; readonly rest: string } {
   return { base, rest: relative(base, item) };
 }
 
-/** As shells expand braces: lists, and ranges of whole numbers with their leading zeros. */
-function expandBraces(pattern: string, item: string): readonly string[] {
+/**
+ * Expands braces as shells do: lists, and ranges of whole numbers with their leading zeros.
+ *
+ * @param item the whole path, for messages
+ * @throws UserError `pattern-too-wide`
+ */
+export function expandBraces(pattern: string, item: string): readonly string[] {
   const [before, alternatives, after] = firstBraces(pattern) ?? [pattern, [''], ''];
   if (alternatives.length === 1 && after === '') return [before + alternatives[0]!];
   const heads = alternatives.flatMap((each) => expandBraces(each, item));

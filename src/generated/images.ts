@@ -5,7 +5,7 @@
  */
 export interface ImagesConfig {
   /**
-   * Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP and PPM (PGM, PBM) are read.
+   * Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in, or of a data set on Hugging Face (`hf://datasets/owner/name/files@revision`), downloaded once into the cache that its libraries share. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP and PPM (PGM, PBM) are read.
    */
   path: string | string[];
   /**

@@ -189,9 +189,10 @@ export interface StageKind<Config> {
   isIncidental?(path: string, all: readonly string[]): boolean;
   /**
    * Names of the files, below the first external input, that later stages read by way of an output: they are then part of
-   * what the output is to those stages. For a kind whose output only names what is elsewhere.
+   * what the output is to those stages. For a kind whose output only names what is elsewhere. Undefined where that is no
+   * external input but what was pinned: the output is then its fingerprint.
    */
-  passesOn?(directory: string): Promise<readonly string[]>;
+  passesOn?(directory: string): Promise<readonly string[] | undefined>;
   /**
    * Facts for `plan`, worked out from configurations alone: parameters, GFLOPs, memory, steps.
    * `resolve` gives a referenced stage by its id.

@@ -58,7 +58,7 @@ const written: Readonly<Record<string, readonly string[]>> = {
   'data/latents/format.ts': [none.output, ...own('data/latents/latents')],
   'data/latents/writer.ts': own('data/latents/latents'),
   'formats/hub/hub.ts': [none.download],
-  'formats/hub/repository.ts': own('formats/hub/huggingface'),
+  'formats/hub/repository.ts': own('formats/hub/huggingface', 'cli/hub-images'),
   'formats/metrics-log.ts': own('stages/records/training-records'),
   'formats/npz.ts': [none.writer],
   'formats/safetensors/shards.ts': [none.writer],

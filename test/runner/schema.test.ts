@@ -108,7 +108,7 @@ it('missing keys', async () => {
     "p.yaml:3:3 error missing-key: \`images\` needs the key \`path\`.
           images: { uses: images }
           ^^^^^^
-      \`path\`: Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP and PPM (PGM, PBM) are read.
+      \`path\`: Folder of the images, or files that hold them (tar, WebDataset, zip, parquet, IDX), relative to the file that it is written in, or of a data set on Hugging Face (\`hf://datasets/owner/name/files@revision\`), downloaded once into the cache that its libraries share. Braces and wildcards stand for several files; a list has several of these. PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP and PPM (PGM, PBM) are read.
 
     p.yaml:3:3 error missing-key: \`images\` needs the key \`size\`.
           images: { uses: images }

@@ -58,7 +58,7 @@ async function filesInFolders(
 }
 
 /** @throws UserError `containers-of-splits`: what is trained on must not hold what it is tested on. */
-function checkSplits(base: string, files: readonly string[]): void {
+export function checkSplits(base: string, files: readonly string[], shown = basename(base)): void {
   const splitOf = (file: string) =>
     /(?:^|[^a-z])(train|val|valid|validation|test|t10k)(?:ing)?(?:[^a-z]|$)/i
       .exec(basename(file))?.[1]
@@ -68,7 +68,7 @@ function checkSplits(base: string, files: readonly string[]): void {
   throw new UserError({
     code: 'containers-of-splits',
     message: `${base}: its files are of several parts of a set: ${splits.join(', ')}.`,
-    remedy: `Name one part in \`path\`, such as \`path: "${basename(base)}/${splits[0]}*"\`.`,
+    remedy: `Name one part in \`path\`, such as \`path: "${shown}/${splits[0]}*"\`.`,
   });
 }
 

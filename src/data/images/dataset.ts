@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.js';
-import { inputChanged, sha256Of } from '../../base/input-file.js';
+import { type Expected, inputChanged, sha256Of } from '../../base/input-file.js';
 import { Room } from '../../base/room.js';
 import { crop, type CropNumbers, withJpeg } from './crop.js';
 import { decodeBytes } from './decode.js';
@@ -11,6 +11,8 @@ import { type ImageSource, openSource } from './source.js';
 export interface ImageDatasetOptions {
   /** SHA-256 of every image's file by its number, where that is known: what is read must be that. */
   readonly hash?: ((index: number) => string) | undefined;
+  /** Content that the files of images must have, by their absolute path. */
+  readonly expected?: ReadonlyMap<string, Expected> | undefined;
   /** Prepared images are kept in memory up to this many bytes. Default 1 GiB. */
   readonly memoryLimit?: number;
 }
@@ -53,7 +55,7 @@ export class ImageDataset {
     const { paths, places, set } = index;
     return new ImageDataset(
       index,
-      await openSource({ base, paths, places, contained: set.contained }),
+      await openSource({ base, paths, places, contained: set.contained, expected: options.expected }),
       options,
     );
   }

@@ -1,6 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
-import { expandLocation } from '../../base/patterns.js';
+import { expandLocation, type Places } from '../../base/patterns.js';
 import { checkOneFolder, compareNames, findInFolders, findUnlabelled, listSome } from './walk.js';
 import type { Findings, LabelledImages } from './walk.js';
 import { findInContainers, findKept, type Kept } from './contained.js';
@@ -11,8 +11,8 @@ import { labelImages } from './labels-file.js';
 export type { LabelledImages } from './walk.js';
 
 interface ScanOptions {
-  /** Place of the images, as of `locationOf`. */
-  readonly location: string;
+  /** Place of the images, as of `locationOf`, or what that stands for. */
+  readonly location: string | Places;
   readonly labels: LabelsSource;
   /** Absolute path of a file that names the classes. */
   readonly classNames?: string | undefined;
@@ -35,8 +35,8 @@ export async function scanImages({
   classNames,
   classes,
 }: ScanOptions): Promise<LabelledImages> {
-  const places = expandLocation(location);
-  if (places.missing.length > 0) throw missingPlaces(location, places.missing);
+  const places = typeof location === 'string' ? expandLocation(location) : location;
+  if (places.missing.length > 0) throw missingPlaces(location as string, places.missing);
   const kept = await findKept(places);
   const own = labels === 'folders' ? labels : 'none';
   const there =

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { asUserError, readWhole } from '../../base/files.js';
-import { InputFile } from '../../base/input-file.js';
+import { type Expected, InputFile } from '../../base/input-file.js';
 import { type ImageContainer, imageContainers } from './container.js';
 import type { Contained } from './walk.js';
 
@@ -19,9 +19,17 @@ export interface SourceFacts {
   readonly paths: readonly string[];
   readonly contained?: Contained | undefined;
   readonly places?: readonly (readonly number[])[] | undefined;
+  /** Content that the files of images must have, by their absolute path, beside what else says so. */
+  readonly expected?: ReadonlyMap<string, Expected> | undefined;
 }
 
-export async function openSource({ base, paths, contained, places }: SourceFacts): Promise<ImageSource> {
+export async function openSource({
+  base,
+  paths,
+  contained,
+  places,
+  expected,
+}: SourceFacts): Promise<ImageSource> {
   const place = (index: number): string => {
     const path = paths[index];
     if (path === undefined) throw new RangeError(`there is no image ${index} among ${paths.length}`);
@@ -39,7 +47,10 @@ export async function openSource({ base, paths, contained, places }: SourceFacts
       },
     };
   const container = await containerNamed(contained.container);
-  const files = new OpenFiles(contained.files.map((file) => join(base, file)));
+  const files = new OpenFiles(
+    contained.files.map((file) => join(base, file)),
+    expected,
+  );
   return {
     isVerified: true,
     place,
@@ -60,10 +71,17 @@ async function containerNamed(name: string): Promise<ImageContainer> {
 class OpenFiles {
   private readonly open = new Map<number, OpenFile>();
 
-  constructor(private readonly paths: readonly string[]) {}
+  constructor(
+    private readonly paths: readonly string[],
+    private readonly expected: SourceFacts['expected'],
+  ) {}
 
   async use<T>(index: number, read: (file: InputFile) => Promise<T>): Promise<T> {
-    const open = this.open.get(index) ?? { file: InputFile.open(this.paths[index]!), users: 0 };
+    const path = this.paths[index]!;
+    const open = this.open.get(index) ?? {
+      file: InputFile.open(path, this.expected?.get(path)),
+      users: 0,
+    };
     // The last of the map is the one that was used last.
     this.open.delete(index);
     this.open.set(index, open);

@@ -37,6 +37,8 @@ export interface Contained {
   readonly container: string;
   /** Below the folder above all of them, with `/`. */
   readonly files: readonly string[];
+  /** Commit of the repository that has them, where they are on Hugging Face. */
+  readonly revision?: string;
 }
 
 /** The class of all images where none has a label. */

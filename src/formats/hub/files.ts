@@ -6,11 +6,12 @@ import { pipeline } from 'node:stream/promises';
 import { openFile, readWhole } from '../../base/files.js';
 import { distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
+import { requireSpace } from '../../base/output-file.js';
 import { weightsName } from '../foreign-file.js';
 import { isIndexPath, readIndex } from '../safetensors/shards.js';
-import type { DownloadProgress, Hub, HubFile, HubOptions } from './hub.js';
-import { CachedRepository, hubEnvironment } from './repository.js';
-import type { HubEnvironment, HubPlace, Repository } from './repository.js';
+import type { DownloadProgress, Hub, HubOptions } from './hub.js';
+import { addressOf, CachedRepository, hubEnvironment } from './repository.js';
+import type { HubEnvironment, HubFile, HubPlace, Repository } from './repository.js';
 
 /**
  * The commit that a revision stands for: from the cache where it is known there, without asking anyone.
@@ -58,11 +59,89 @@ export async function repositoryFiles(
   await withHub(environment, options, async (hub) => {
     const { files } = await hub.look({ ...repository, revision: commit });
     const chosen = missing.map((names) => choose(repository, names, files));
-    const { downloadFile } = await import('./hub.js');
-    for (const file of chosen)
-      await downloadFile(hub, cached, repository, commit, file, options.onProgress ?? (() => undefined));
+    await download(hub, cached, repository, commit, chosen, options);
   });
   return cached.snapshot(commit);
+}
+
+/**
+ * All files of a commit: from the cache where they have been listed before, without asking anyone.
+ *
+ * @throws UserError `hub-offline`, `hub-refused` or `hub-unreachable`
+ */
+export async function listedFiles(
+  repository: Repository,
+  commit: string,
+  options: HubOptions,
+): Promise<readonly HubFile[]> {
+  const environment = hubEnvironment(options.env);
+  const cached = new CachedRepository(environment.cache, repository);
+  const known = await cached.listing(commit);
+  if (known !== undefined) return known;
+  if (environment.offline) throw offline(repository, environment.cache);
+  return withHub(environment, options, async (hub) => {
+    const { files } = await hub.look({ ...repository, revision: commit });
+    await cached.rememberListing(commit, files);
+    return files;
+  });
+}
+
+/** Those of the files of a commit that are not in the cache. */
+export function missingFiles(
+  repository: Repository,
+  commit: string,
+  files: readonly HubFile[],
+  env: NodeJS.ProcessEnv,
+): readonly HubFile[] {
+  const cached = new CachedRepository(hubEnvironment(env).cache, repository);
+  return files.filter(({ name }) => !cached.has(commit, name));
+}
+
+/**
+ * The folder with the listed files of a commit in the cache of Hugging Face; what is not there yet is downloaded.
+ *
+ * @throws UserError `hub-offline`, `hub-refused`, `hub-unreachable`, `disk-full` or `hub-file-damaged`
+ */
+export async function fetchFiles(
+  repository: Repository,
+  commit: string,
+  files: readonly HubFile[],
+  options: HubOptions & { readonly onProgress?: DownloadProgress | undefined },
+): Promise<string> {
+  const environment = hubEnvironment(options.env);
+  const cached = new CachedRepository(environment.cache, repository);
+  const missing = missingFiles(repository, commit, files, options.env);
+  const there = files.filter((file) => !missing.includes(file));
+  for (const { name } of there) await checkSmallFile(join(cached.snapshot(commit), name));
+  if (missing.length === 0) return cached.snapshot(commit);
+  if (environment.offline) throw offline(repository, environment.cache);
+  await withHub(environment, options, (hub) => download(hub, cached, repository, commit, missing, options));
+  return cached.snapshot(commit);
+}
+
+/** Downloads files one after the other, where there is room for all; progress is that of all of them. */
+async function download(
+  hub: Hub,
+  cached: CachedRepository,
+  repository: Repository,
+  commit: string,
+  files: readonly HubFile[],
+  { onProgress }: { readonly onProgress?: DownloadProgress | undefined },
+): Promise<void> {
+  const { downloadFile } = await import('./hub.js');
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  await requireSpace(
+    await cached.ready(),
+    total - (await cached.begun(files)),
+    'Free some space, or set HF_HOME to another disk; what has been downloaded is kept.',
+  );
+  let before = 0;
+  for (const file of files) {
+    await downloadFile(hub, cached, repository, commit, file, (name, done) => {
+      onProgress?.(name, before + done, total);
+    });
+    before += file.bytes;
+  }
 }
 
 /**
@@ -118,7 +197,8 @@ async function checkSmallFile(path: string): Promise<void> {
   if (digest !== expected) throw damagedFile(blob, `hash in git is ${digest}`);
 }
 
-const damagedFile = (blob: string, found: string): UserError =>
+/** The error of a file in the cache that is not what its name says. */
+export const damagedFile = (blob: string, found: string): UserError =>
   new UserError({
     code: 'hub-file-damaged',
     message: `${blob}: its ${found}, and should be its name.`,
@@ -169,7 +249,8 @@ async function withHub<T>(
   }
 }
 
-function choose({ id }: Repository, names: readonly string[], files: readonly HubFile[]): HubFile {
+function choose(repository: Repository, names: readonly string[], files: readonly HubFile[]): HubFile {
+  const id = addressOf(repository);
   for (const name of names) {
     const file = files.find((candidate) => candidate.name === name);
     if (file !== undefined) return file;
@@ -191,10 +272,10 @@ function nearestNames(name: string, names: readonly string[]): string[] {
   return [...names].sort((a, b) => away(a) - away(b));
 }
 
-function offline({ id, revision }: Repository, cache: string): UserError {
+function offline(repository: Repository, cache: string): UserError {
   return new UserError({
     code: 'hub-offline',
-    message: `${id}@${revision} is not in ${cache}, and nothing may be downloaded (HF_HUB_OFFLINE).`,
+    message: `${addressOf(repository)}@${repository.revision} is not in ${cache}, and nothing may be downloaded (HF_HUB_OFFLINE).`,
     remedy:
       'Unset HF_HUB_OFFLINE once to download it, or copy it into that cache (HF_HOME says where it is).',
   });

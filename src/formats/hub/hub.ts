@@ -14,19 +14,11 @@ import {
   retry,
   type RetryPolicy,
   rootMessage,
-  sizeOf,
   withoutSecrets,
 } from '../../base/http.js';
-import { type CachedRepository, type HubEnvironment, isCommit, type Repository } from './repository.js';
-
-/** A file of a repository, as the hub describes it. */
-export interface HubFile {
-  readonly name: string;
-  readonly bytes: number;
-  /** SHA-256 of a large file; of a small one the hash that git gives it. */
-  readonly checksum: string;
-  readonly isLarge: boolean;
-}
+import { sizeOf } from '../../base/output-file.js';
+import { addressOf, type CachedRepository, isCommit, partialOf } from './repository.js';
+import type { HubEnvironment, HubFile, Repository } from './repository.js';
 
 /** A repository's state at one commit. */
 export interface HubCommit {
@@ -59,8 +51,8 @@ export class Hub {
 
   /** Asks which commit a revision is at present. @throws UserError `hub-refused` or `hub-unreachable` */
   async look(repository: Repository): Promise<HubCommit> {
-    const { id, revision } = repository;
-    const address = `${this.environment.endpoint}/api/models/${id}/revision/${encodeURIComponent(revision)}?blobs=true`;
+    const { id, kind, revision } = repository;
+    const address = `${this.environment.endpoint}/api/${kind ?? 'models'}/${id}/revision/${encodeURIComponent(revision)}?blobs=true`;
     const answer = await this.attempt(
       repository,
       () => 0,
@@ -69,9 +61,9 @@ export class Hub {
     return readCommit(answer, withoutSecrets(this.environment.endpoint));
   }
 
-  addressOf({ id }: Repository, commit: string, file: string): string {
+  addressOf(repository: Repository, commit: string, file: string): string {
     const path = file.split('/').map(encodeURIComponent).join('/');
-    return `${this.environment.endpoint}/${id}/resolve/${commit}/${path}`;
+    return `${this.environment.endpoint}/${addressOf(repository)}/resolve/${commit}/${path}`;
   }
 
   /** Repeats requests that may yet succeed; what fails for good becomes an error that says what to do. */
@@ -89,7 +81,9 @@ export class Hub {
     return this.http.close();
   }
 
-  private async failure({ id, revision }: Repository, error: unknown): Promise<UserError> {
+  private async failure(repository: Repository, error: unknown): Promise<UserError> {
+    const { revision } = repository;
+    const id = addressOf(repository);
     const refused = error instanceof RefusedError ? error : undefined;
     const [problem, remedy] =
       refused?.reason === 'GatedRepo'
@@ -98,7 +92,7 @@ export class Hub {
             `Accept them on ${withoutSecrets(this.environment.endpoint)}/${id}, then set HF_TOKEN to a token of that account.`,
           ]
         : refused?.reason === 'RevisionNotFound'
-          ? [`it has no revision ${revision}`, await this.revisionsOf(id)]
+          ? [`it has no revision ${revision}`, await this.revisionsOf(repository)]
           : [undefined, undefined];
     const isHidden = refused?.status !== undefined && [401, 403, 404].includes(refused.status);
     return new UserError({
@@ -114,9 +108,9 @@ export class Hub {
   }
 
   /** Tells which revisions there are, as far as the server says. */
-  private async revisionsOf(id: string): Promise<string | undefined> {
+  private async revisionsOf({ id, kind }: Repository): Promise<string | undefined> {
     try {
-      const address = `${this.environment.endpoint}/api/models/${id}/refs`;
+      const address = `${this.environment.endpoint}/api/${kind ?? 'models'}/${id}/refs`;
       const refs = (await (await this.http.get(address, this.headers, this.options.signal)).json()) as Refs;
       const names = [...(refs.branches ?? []), ...(refs.tags ?? [])].map(({ name }) => name);
       return `Its branches and tags: ${names.slice(0, 12).join(', ')}. The full hash of a commit names one, too.`;
@@ -202,7 +196,7 @@ async function fetchBlob(
   blob: string,
   onProgress: DownloadProgress,
 ): Promise<void> {
-  const partial = `${blob}.incomplete`;
+  const partial = partialOf(blob);
   const { signal } = hub.options;
   if ((await sizeOf(partial)) > file.bytes) await rm(partial);
   let reached = await sizeOf(partial);

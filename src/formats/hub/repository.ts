@@ -5,7 +5,8 @@ import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { readWholeTextSync, writePlain } from '../../base/files.js';
-import { DamagedRecord, tellDamaged } from '../../base/sealed.js';
+import { sizeOf } from '../../base/output-file.js';
+import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 
 /** Settings of Hugging Face from the environment, by the variables of its own libraries. */
 export interface HubEnvironment {
@@ -49,8 +50,19 @@ function tokenIn(path: string): string | undefined {
   }
 }
 
-/** A model's repository on Hugging Face, and which of its states is meant. */
+/** A file of a repository, as the hub describes it. */
+export interface HubFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** SHA-256 of a large file; of a small one the hash that git gives it. */
+  readonly checksum: string;
+  readonly isLarge: boolean;
+}
+
+/** A repository on Hugging Face, and which of its states is meant. */
 export interface Repository {
+  /** Present for the repository of a data set; others are of models. */
+  readonly kind?: 'datasets';
   /** Name of the repository, such as `stabilityai/sd-vae-ft-ema`. */
   readonly id: string;
   /** A branch, a tag or a commit. */
@@ -70,7 +82,7 @@ export interface HubPlace {
 export const isHubPath = (path: string): boolean => path.startsWith('hf://');
 
 const placePattern =
-  /^hf:\/\/([\w-][\w.-]*\/[\w-][\w.-]*)(?:@((?!refs\/)[\w.-]+|refs\/(?:pr|convert)\/[\w.-]+))?\/([^@]+?)(?:@([\w./-]+))?$/;
+  /^hf:\/\/(?:(datasets)\/)?((?!(?:datasets|spaces)\/)[\w-][\w.-]*\/[\w-][\w.-]*)(?:@((?!refs\/)[\w.-]+|refs\/(?:pr|convert)\/[\w.-]+))?(?:\/([^@]+?))?(?:@([\w./-]+))?$/;
 
 /**
  * Reads `hf://OWNER/NAME/FILE`, optionally with `@REVISION` at its end or after the name.
@@ -78,14 +90,9 @@ const placePattern =
  * @throws UserError `hub-path-malformed`
  */
 export function hubPlace(path: string): HubPlace {
-  const [, id, before, file, after] = placePattern.exec(path) ?? [];
-  const revision = before ?? after ?? 'main';
-  const isWhole =
-    id !== undefined &&
-    file?.split('/').every((part) => !['', '.', '..'].includes(part)) === true &&
-    (before === undefined || after === undefined) &&
-    !revision.includes('..');
-  if (isWhole && !/^(datasets|spaces)\//.test(id)) return { repository: { id, revision }, file };
+  const { repository, file } = readAddress(path) ?? {};
+  if (repository !== undefined && repository.kind === undefined && file !== undefined)
+    return { repository, file };
   throw new UserError({
     code: 'hub-path-malformed',
     usage: true,
@@ -94,13 +101,47 @@ export function hubPlace(path: string): HubPlace {
   });
 }
 
+/**
+ * Reads `hf://datasets/OWNER/NAME/FILES`, optionally with `@REVISION` at its end or after the name: the files of a data
+ * set, or of a model's repository, which may be a pattern or a folder. Without them, all.
+ *
+ * @throws UserError `hub-path-malformed`
+ */
+export function hubFiles(path: string): { readonly repository: Repository; readonly pattern: string } {
+  const { repository, file = '' } = readAddress(path) ?? {};
+  if (repository !== undefined) return { repository, pattern: file };
+  throw new UserError({
+    code: 'hub-path-malformed',
+    usage: true,
+    message: `${path}: files of a data set on Hugging Face are written hf://datasets/OWNER/NAME/FILES or hf://datasets/OWNER/NAME/FILES@REVISION.`,
+    remedy: 'For example hf://datasets/ILSVRC/imagenet-1k/data/train-*.parquet.',
+  });
+}
+
+function readAddress(
+  path: string,
+): { readonly repository: Repository; readonly file: string | undefined } | undefined {
+  const [, kind, id, before, file, after] = placePattern.exec(path) ?? [];
+  const revision = before ?? after ?? 'main';
+  const isWhole =
+    id !== undefined &&
+    file?.split('/').some((part) => ['', '.', '..'].includes(part)) !== true &&
+    (before === undefined || after === undefined) &&
+    !revision.includes('..');
+  if (!isWhole) return undefined;
+  return { repository: { id, revision, ...(kind !== undefined && { kind: 'datasets' }) }, file };
+}
+
+/** A repository as addresses and folders of the cache name it. */
+export const addressOf = ({ kind, id }: Repository): string => (kind === undefined ? id : `${kind}/${id}`);
+
 /** Reads `organisation/name`, optionally with `@revision`; nothing for any other text, such as a path. */
 export function parseRepository(text: string): Repository | undefined {
   const [, id, revision = 'main'] = pattern.exec(text) ?? [];
   return id === undefined || revision.includes('..') ? undefined : { id, revision };
 }
 
-/** What an address is pinned to: a commit, and the file or folder of it that is meant. */
+/** Pin of an address: a commit, and the file or folder of it that is meant. */
 export const pinOf = (commit: string, file?: string): string => (file ? `${commit}/${file}` : commit);
 
 /** The commit of what `pinOf` gave. */
@@ -123,7 +164,7 @@ export class CachedRepository {
     cache: string,
     private readonly repository: Repository,
   ) {
-    const name = `models--${repository.id.replace('/', '--')}`;
+    const name = `${repository.kind ?? 'models'}--${repository.id.replace('/', '--')}`;
     this.folder = join(cache, name);
     this.locks = join(cache, '.locks', name);
   }
@@ -159,6 +200,19 @@ export class CachedRepository {
     return join(this.folder, 'blobs', checksum);
   }
 
+  /** Makes the folder of the files, and gives it. */
+  async ready(): Promise<string> {
+    const folder = join(this.folder, 'blobs');
+    await mkdir(folder, { recursive: true });
+    return folder;
+  }
+
+  /** Bytes of files that interrupted downloads have left. */
+  async begun(files: readonly HubFile[]): Promise<number> {
+    const sizes = files.map(({ checksum }) => sizeOf(partialOf(this.blob(checksum))));
+    return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+  }
+
   /** The lock that every library takes while it downloads a blob. */
   lock(checksum: string): string {
     return join(this.locks, `${checksum}.lock`);
@@ -177,17 +231,45 @@ export class CachedRepository {
   async remember(commit: string): Promise<void> {
     const { revision } = this.repository;
     if (revision === commit) return;
-    const path = join(this.folder, 'refs', revision);
-    await mkdir(dirname(path), { recursive: true });
-    const aside = asideOf(path);
+    await replace(join(this.folder, 'refs', revision), commit);
+  }
+
+  /** All files of a commit, where they have been listed before. */
+  async listing(commit: string): Promise<readonly HubFile[] | undefined> {
+    const path = this.listingPath(commit);
     try {
-      await writePlain(aside, commit);
-      await rename(aside, path);
+      const text = await readRecord(path);
+      return text === undefined ? undefined : (unsealJson(text, false).files as readonly HubFile[]);
     } catch (error) {
-      await rm(aside, { force: true });
-      throw error;
+      if (!(error instanceof DamagedRecord)) throw error;
+      tellDamaged(path, error, 'its files are listed again');
+      return undefined;
     }
   }
+
+  async rememberListing(commit: string, files: readonly HubFile[]): Promise<void> {
+    await replace(this.listingPath(commit), sealJson({ files }, 0));
+  }
+
+  /** Beside what Hugging Face's own libraries keep there: they pass it over. */
+  private listingPath(commit: string): string {
+    return join(this.folder, 'listings', `${commit}.json`);
+  }
 }
+
+async function replace(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const aside = asideOf(path);
+  try {
+    await writePlain(aside, text);
+    await rename(aside, path);
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
+}
+
+/** Name of a file while it is downloaded. */
+export const partialOf = (blob: string): string => `${blob}.incomplete`;
 
 const asideOf = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`;

@@ -1,11 +1,9 @@
-import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { UserError } from '../../base/errors.js';
 import { fileState, hashFile } from '../../base/file-hash.js';
 import type { FileLock } from '../../base/file-lock.js';
 import { asUserError, openFile, syncFolder } from '../../base/files.js';
-import { formatBytes } from '../../base/format.js';
-import { writeFileWhole } from '../../base/output-file.js';
+import { requireSpace, writeFileWhole } from '../../base/output-file.js';
 import { findOutput } from '../store/find-output.js';
 import { bytesOf, formatManifest, hashesFolder, manifestName } from '../store/manifest.js';
 import type { ManifestFile, OutputPlace } from '../store/manifest.js';
@@ -172,14 +170,11 @@ async function checkSpace(staging: string, files: readonly ManifestFile[]): Prom
     .filter((entry) => entry.isFile())
     .map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size);
   const there = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-  const { bavail, bsize } = await statfs(staging);
-  const needed = bytesOf({ files }) - there;
-  if (needed <= bavail * bsize) return;
-  throw new UserError({
-    code: 'disk-full',
-    message: `${staging}: ${formatBytes(needed)} are needed, ${formatBytes(bavail * bsize)} are free.`,
-    remedy: 'Free some space, or choose another folder of runs with --runs; then repeat the command.',
-  });
+  await requireSpace(
+    staging,
+    bytesOf({ files }) - there,
+    'Free some space, or choose another folder of runs with --runs; then repeat the command.',
+  );
 }
 
 /** Makes what has arrived, and was checked, an output of the store. */

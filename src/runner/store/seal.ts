@@ -58,6 +58,7 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
     { defaultValue: undefined },
   );
   for (const entry of entries) if (entry.isDirectory()) await syncFolder(join(entry.parentPath, entry.name));
+  const passedOn = await facts.passesOn?.(place.partial);
   const manifest: Manifest = {
     format: 2,
     kind: place.kind,
@@ -70,9 +71,7 @@ export async function sealOutput(place: OutputPlace, facts: SealFacts): Promise<
     seconds: facts.seconds,
     createdAt: new Date().toISOString(),
     files,
-    ...(facts.passesOn && {
-      content: await contentWith({ files }, await facts.passesOn(place.partial), facts.contents[0]!),
-    }),
+    ...(passedOn && { content: await contentWith({ files }, passedOn, facts.contents[0]!) }),
   };
   await writeFileWhole(join(place.partial, manifestName), formatManifest(manifest));
   await putInPlace(place);

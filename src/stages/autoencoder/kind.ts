@@ -58,7 +58,7 @@ function localWeights(config: Config, folder: string): readonly string[] {
   return [path, ...shards, ...(beside !== undefined && existsSync(beside) ? [beside] : [])];
 }
 
-/** What a place on Hugging Face is pinned to. */
+/** Pin of a place on Hugging Face. */
 async function pinWeights(
   config: Config,
   folder: string,

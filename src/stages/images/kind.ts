@@ -1,8 +1,8 @@
 import type { ImagesConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
-import { classesAreLabelled } from './checks.js';
-import { describeImages, locate } from './facts.js';
+import { addressesAreWhole, classesAreLabelled } from './checks.js';
+import { describeImages, hubImages, locate } from './facts.js';
 
 export const stage: ShownKind<ImagesConfig> = {
   name: 'images',
@@ -14,7 +14,7 @@ export const stage: ShownKind<ImagesConfig> = {
   externalInputs: (config, pipelineDirectory) => {
     const { location, labels, classNames } = locate(config, pipelineDirectory);
     return [
-      location,
+      ...(hubImages(config) === undefined ? [location] : []),
       ...(typeof labels === 'string' ? [] : [labels.file]),
       ...(classNames === undefined ? [] : [classNames]),
     ];
@@ -22,10 +22,18 @@ export const stage: ShownKind<ImagesConfig> = {
   // Its output names images; what is in them is read where they are.
   passesOn: async (directory) => {
     const { set, paths } = await (await import('../../data/images/image-index.js')).readImageIndex(directory);
-    return set.contained?.files ?? paths;
+    return set.contained?.revision === undefined ? (set.contained?.files ?? paths) : undefined;
   },
-  checks: [classesAreLabelled],
-  describe: (config) => Promise.resolve(describeImages(config)),
+  pin: async (config, _folder, signal) => {
+    const hub = hubImages(config);
+    return hub === undefined ? {} : { path: await (await import('./hub.js')).pinImages(hub, signal) };
+  },
+  checks: [classesAreLabelled, addressesAreWhole],
+  describe: async (config) => {
+    const hub = hubImages(config);
+    const download = hub && (await (await import('./hub.js')).describeDownload(hub));
+    return [...(download ? [download] : []), ...describeImages(config)];
+  },
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

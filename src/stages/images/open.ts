@@ -5,6 +5,7 @@ import { ImageDataset, type ImageDatasetOptions } from '../../data/images/datase
 import type { ImagesConfig } from '../../generated/index.js';
 import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
 import type { StageContext } from '../../runner/stage.js';
+import { hubImages } from './facts.js';
 
 /** Opens the images that an `images` stage has indexed: what was fingerprinted, wherever they lie. */
 export async function openImages(
@@ -13,8 +14,17 @@ export async function openImages(
   options: Pick<ImageDatasetOptions, 'memoryLimit'> = {},
 ): Promise<ImageDataset> {
   const { pipelineDirectory, reads } = context;
-  const { directory, config } = context.input(stage);
+  const { directory, config, summary } = context.input(stage);
   const { path } = config as unknown as ImagesConfig;
+  const hub = hubImages({ path });
+  if (hub !== undefined) {
+    const { fetchImages } = await import('./hub.js');
+    const { places, expected } = await fetchImages(hub, summary.revision as string, {
+      signal: context.signal,
+      runsRoot: reads?.runsRoot,
+    });
+    return ImageDataset.open(directory, places.base, { ...options, expected });
+  }
   const location = locationOf(path, pipelineDirectory);
   const base = baseOfLocation(location);
   const content = reads?.contents.find((each) => each.location === location);

@@ -5,16 +5,19 @@ import type { Observable } from 'rxjs';
 import { counted, formatCount } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
-import { abortable, everyMs, progress } from '../../base/streams.js';
+import { abortable, everyMs, fromWork, progress } from '../../base/streams.js';
 import { writeImageIndex } from '../../data/images/image-index.js';
 import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
+import { commitOf } from '../../formats/hub/repository.js';
 import type { ImagesConfig } from '../../generated/index.js';
 import { fingerprintedFiles } from '../../runner/run/expected-reads.js';
-import type { StageContext, StageEvent } from '../../runner/stage.js';
+import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
+import { downloadProgress } from '../pretrained/place.js';
 import { Examination, examineImage, OutcomeLog, type SkippedImage } from './examination.js';
-import { locate } from './facts.js';
+import { hubImages, locate } from './facts.js';
+import type { FetchedImages } from './hub.js';
 import type { Survey } from './survey.js';
 
 /**
@@ -23,25 +26,55 @@ import type { Survey } from './survey.js';
  */
 export function run(config: ImagesConfig, context: StageContext): Observable<StageEvent> {
   const { classes } = config;
-  return defer(() =>
-    scanImages({ ...locate(config, context.pipelineDirectory), ...(classes && { classes }) }),
-  ).pipe(
-    switchMap((found) =>
-      concat(
-        noticeOfPassedOver(found),
-        warnings(found),
-        noticeOfOneClass(found, config),
-        examine(found, config, context),
+  let fetched: FetchedImages | undefined;
+  return concat(
+    fromWork<StageEvent>(async (tell, signal) => {
+      fetched = await fetchFromHub(config, context, signal, tell);
+    }).pipe(everyMs(200, isProgress)),
+    defer(() =>
+      scanImages({
+        ...locate(config, context.pipelineDirectory),
+        ...(fetched && { location: fetched.places }),
+        ...(classes && { classes }),
+      }),
+    ).pipe(
+      switchMap((found) =>
+        concat(
+          noticeOfPassedOver(found),
+          warnings(found),
+          noticeOfOneClass(found, config),
+          examine(found, config, context, fetched),
+        ),
       ),
     ),
-    abortable(context.signal),
-  );
+  ).pipe(abortable<StageEvent>(context.signal));
+}
+
+/** Brings images on Hugging Face to this machine; nothing where they are on it. */
+async function fetchFromHub(
+  config: ImagesConfig,
+  { pins, reads }: StageContext,
+  signal: AbortSignal,
+  tell: (event: StageEvent) => void,
+): Promise<FetchedImages | undefined> {
+  const hub = hubImages(config);
+  if (hub === undefined) return undefined;
+  return (await import('./hub.js')).fetchImages(hub, pins?.path && commitOf(pins.path), {
+    signal,
+    runsRoot: reads?.runsRoot,
+    onProgress: downloadProgress(tell),
+  });
 }
 
 /** Number of images that are decoded at once. */
 const decodedAtOnce = 2 * availableParallelism();
 
-function examine(found: LabelledImages, config: ImagesConfig, context: StageContext): Observable<StageEvent> {
+function examine(
+  found: LabelledImages,
+  config: ImagesConfig,
+  context: StageContext,
+  fetched: FetchedImages | undefined,
+): Observable<StageEvent> {
   const examination = new Examination(found.base, config);
   const total = found.paths.length;
   return defer(async () => {
@@ -50,7 +83,7 @@ function examine(found: LabelledImages, config: ImagesConfig, context: StageCont
       examination.add(outcome);
       start++;
     });
-    return { log, start, source: await openSource(found) };
+    return { log, start, source: await openSource({ ...found, expected: fetched?.expected }) };
   }).pipe(
     switchMap(({ log, start, source }) =>
       concat(
@@ -66,7 +99,9 @@ function examine(found: LabelledImages, config: ImagesConfig, context: StageCont
           progress({ total, unit: 'images', start, count: (examined) => examined }),
           everyMs(200),
         ),
-        defer(() => finish(found, examination, config, context)).pipe(switchMap((events) => from(events))),
+        defer(() => finish(found, examination, config, context, fetched?.commit)).pipe(
+          switchMap((events) => from(events)),
+        ),
         defer(() => log.remove()).pipe(ignoreElements()),
       ),
     ),
@@ -78,6 +113,7 @@ async function finish(
   examination: Examination,
   { size, background, orientation, labels }: ImagesConfig,
   { directory, reads }: StageContext,
+  revision: string | undefined,
 ): Promise<StageEvent[]> {
   const { classes } = found;
   // The folder of the images comes first of the stage's inputs.
@@ -86,7 +122,7 @@ async function finish(
   examination.check(classes);
   const { usable, skipped } = examination;
   await writeFileWhole(join(directory, 'skipped.json'), JSON.stringify(skipped, undefined, 1) + '\n');
-  const { contained } = found;
+  const contained = found.contained && { ...found.contained, ...(revision !== undefined && { revision }) };
   await writeImageIndex(
     directory,
     { size, background, orientation, classes, count: usable.length, ...(contained && { contained }) },
@@ -96,6 +132,7 @@ async function finish(
   const perClass = new Array<number>(classes.length).fill(0);
   for (const { label } of usable) perClass[label]!++;
   const values = {
+    ...(revision !== undefined && { revision }),
     images: usable.length,
     classes,
     perClass: Object.fromEntries(classes.map((name, label) => [name, perClass[label]!])),

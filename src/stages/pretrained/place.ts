@@ -18,7 +18,7 @@ export function localInputs({ path, classes }: Place, folder: string): readonly 
   ];
 }
 
-/** What a file on Hugging Face is pinned to; nothing for one on this machine. @throws UserError as `pinnedCommit` */
+/** Pin of a file on Hugging Face; nothing for one on this machine. @throws UserError as `pinnedCommit` */
 export async function pinPath({ path }: Place, signal?: AbortSignal): Promise<string | undefined> {
   if (!isHubPath(path)) return undefined;
   const { repository, file } = hubPlace(path);

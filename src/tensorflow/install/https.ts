@@ -10,9 +10,9 @@ import {
   retry,
   type RetryPolicy,
   rootMessage,
-  sizeOf,
   withoutSecrets,
 } from '../../base/http.js';
+import { sizeOf } from '../../base/output-file.js';
 import { readIndexSettings } from './pip.js';
 import type { Wheel } from './release.js';
 import { type FetchContext, partialName, type WheelSource } from './wheel-source.js';

@@ -32,14 +32,15 @@ export class HubServer {
   private constructor(
     readonly id: string,
     readonly files: Files,
+    private readonly kind: 'models' | 'datasets',
   ) {
     this.server = createServer((request, response) => {
       this.answer(request, response);
     });
   }
 
-  static async start(id: string, files: Files): Promise<HubServer> {
-    const server = new HubServer(id, files);
+  static async start(id: string, files: Files, kind: 'models' | 'datasets' = 'models'): Promise<HubServer> {
+    const server = new HubServer(id, files, kind);
     await new Promise<void>((resolve) => server.server.listen(0, '127.0.0.1', resolve));
     server.url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`;
     return server;
@@ -63,9 +64,9 @@ export class HubServer {
     const { range, authorization } = request.headers;
     this.requests.push({ path, range, token: authorization });
     if (this.token !== undefined && authorization !== `Bearer ${this.token}`) response.writeHead(401).end();
-    else if (path === `/api/models/${this.id}/refs`)
+    else if (path === `/api/${this.kind}/${this.id}/refs`)
       response.end(JSON.stringify({ branches: this.branches?.map((name) => ({ name })), tags: [] }));
-    else if (path.startsWith(`/api/models/${this.id}/revision/`))
+    else if (path.startsWith(`/api/${this.kind}/${this.id}/revision/`))
       this.describe(/revision\/([^?]+)/.exec(path)![1]!, response);
     else if (this.gated) response.writeHead(403, { 'x-error-code': 'GatedRepo' }).end();
     else this.send(path, request, response);
@@ -87,8 +88,8 @@ export class HubServer {
   }
 
   private send(path: string, request: IncomingMessage, response: ServerResponse): void {
-    const name = path.slice(`/${this.id}/resolve/${commit}/`.length);
-    const file = path.startsWith(`/${this.id}/resolve/${commit}/`) ? this.files[name] : undefined;
+    const folder = `${this.kind === 'models' ? '' : `/${this.kind}`}/${this.id}/resolve/${commit}/`;
+    const file = path.startsWith(folder) ? this.files[path.slice(folder.length)] : undefined;
     if (file === undefined) response.writeHead(404).end();
     else if (this.elsewhere !== undefined) response.writeHead(302, { location: this.elsewhere + path }).end();
     else if (!this.misbehave(request, response, file.content))
