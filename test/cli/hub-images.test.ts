@@ -222,7 +222,7 @@ describe('is told before anything runs', () => {
   it.each([
     ['hf://datasets/lab', 'are written hf://datasets/OWNER/NAME/FILES'],
     ['hf://datasets/lab/shapes/../x.tar', 'are written hf://datasets/OWNER/NAME/FILES'],
-    ['https://example.org/x.tar', 'are written hf://datasets/OWNER/NAME/FILES'],
+    ['https://example.org/x.tar', 'only files of this machine are read here, and those of data sets'],
     ['["hf://datasets/lab/shapes/a.tar", "b.tar"]', 'of one repository and one revision alone'],
     ['["hf://datasets/lab/shapes/a.tar", "hf://datasets/lab/shapes/b.tar@v1"]', 'of one repository'],
   ])('at its line: %s', async (address, said) => {

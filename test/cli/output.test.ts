@@ -166,14 +166,10 @@ describe('output that nobody reads', () => {
   });
 
   it('ends a command that only prints as if it were read', async () => {
-    const { exitCode } = await execa(
-      '/bin/sh',
-      ['-c', `${quoted([...command, 'schema'])} | head -1`],
-      {
-        cwd: toy.folder,
-        env: shellEnv(),
-      },
-    );
+    const { exitCode } = await execa('/bin/sh', ['-c', `${quoted([...command, 'schema'])} | head -1`], {
+      cwd: toy.folder,
+      env: shellEnv(),
+    });
     expect(exitCode).toBe(0);
   });
 });

@@ -270,15 +270,16 @@ describe('on Hugging Face', () => {
   };
 
   it.each([
-    ['lab/all', 'a whole pipeline, of which one part is taken'],
-    ['hf://lab/all', 'the same by an address'],
-    ['hf://lab/all/vae@main', 'a folder'],
-    ['hf://lab/all/files/kl_f2.ckpt', 'a file'],
+    ['lab/all', 'a whole pipeline, of which one part is taken', ''],
+    ['hf://lab/all', 'the same by an address', ''],
+    ['hf://lab/all/vae@main', 'a folder', '/vae'],
+    ['hf://lab/all/files/kl_f2.ckpt', 'a file', '/files/kl_f2.ckpt'],
     [
       'hf://lab/all/half/diffusion_pytorch_model.safetensors.index.fp16.json',
       'an index, with its configuration',
+      '/half/diffusion_pytorch_model.safetensors.index.fp16.json',
     ],
-  ])('%s: %s', async (weights) => {
+  ])('%s: %s', async (weights, _, part) => {
     const home = await mkdtemp(join(tmpdir(), 'hub-'));
     made.push(home);
     const server = await HubServer.start('lab/all', {
@@ -292,7 +293,7 @@ describe('on Hugging Face', () => {
     vi.stubEnv('HF_ENDPOINT', server.url);
     try {
       const pins = await stage.pin!({ weights }, folder);
-      expect(pins).toEqual({ weights: commit });
+      expect(pins).toEqual({ weights: `${commit}${part}` });
       const { summary } = await take({ weights }, pins);
       expect(summary).toMatchObject({ revision: commit, latentChannels: weights.endsWith('ckpt') ? 4 : 16 });
       expect(server.paths('unet')).toEqual([]);

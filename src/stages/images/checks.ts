@@ -1,6 +1,7 @@
 import { UserError } from '../../base/errors.js';
-import { hubFiles } from '../../formats/hub/repository.js';
+import { isHubPath } from '../../formats/hub/repository.js';
 import { code } from '../../runner/diagnostics.js';
+import { isAddress } from '../../runner/yaml/environment.js';
 import type { StageCheck } from '../shared/check.js';
 import { hubImages } from './facts.js';
 
@@ -17,8 +18,15 @@ export const classesAreLabelled: StageCheck<'images'> = ({ id, config }, context
 
 /** Addresses name files of one data set on Hugging Face. */
 export const addressesAreWhole: StageCheck<'images'> = ({ id, config }, context) => {
+  const other = [config.path].flat().find((path) => isAddress(path) && !isHubPath(path));
+  if (other !== undefined)
+    context.report(id, {
+      at: 'path',
+      code: 'address-as-path',
+      message: `${code(other)} is an address; only files of this machine are read here, and those of data sets on Hugging Face (${code('hf://datasets/OWNER/NAME/FILES')}).`,
+      remedy: 'Download it, then write the path of the file or folder.',
+    });
   try {
-    for (const path of [config.path].flat()) if (path.includes('://')) hubFiles(path);
     hubImages(config);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

@@ -330,7 +330,9 @@ describeUnless(reasonAgainst(), 'no space', () => {
       const failed =
         full === 'the store' ? await run(there, 'pull', remote) : await run(here, 'push', remote);
       expect(failed.exitCode).toBe(1);
-      expect(failed.stderr).toMatch(full === 'the store' ? /1\.2 MB are needed, \d+ kB are free/ : /space/);
+      expect(failed.stderr).toMatch(
+        full === 'the store' ? /1\.2 MB are needed there, \d+ kB are free/ : /space/,
+      );
       expect(below(small).filter((path) => /\/\w{16}(\.json)?$/.test(path))).toEqual([]);
       execFileSync('mount', ['-o', 'remount,size=4m', small]);
       if (full === 'the remote') expect((await run(here, 'push', remote)).exitCode).toBe(0);
