@@ -2,7 +2,7 @@
 
 /** Folders from top to bottom: an import may point down, or stay in its layer, never up. README.md shows the same list. */
 const layers = [
-  ['tools'],
+  ['tools', 'editors'],
   ['src/index.ts', 'src/library'],
   ['src/cli'],
   ['src/ui'],

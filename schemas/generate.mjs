@@ -10,7 +10,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
 import { editorSchema } from '../src/runner/schema/editor.ts';
-import { readSchema, stageSchemas } from '../src/runner/schema/schema.ts';
+import { readSchema, stageKinds, stageSchemas } from '../src/runner/schema/schema.ts';
 import { stageRegistry } from '../src/stages/registry.ts';
 import { integratorNames, stepFacts } from '../src/transport/integrators.ts';
 import { keysWithoutEffect, reference } from './reference.mjs';
@@ -157,6 +157,23 @@ function withKinds(text) {
   });
 }
 
+/** The keys that name stages, each with the kinds of stage that it takes. */
+function stageKeys(pipeline) {
+  const keys = {};
+  const visit = (node, key) => {
+    if (typeof node !== 'object' || node === null) return;
+    const { stageRef, properties = {}, ...parts } = node;
+    if (stageRef !== undefined)
+      keys[key] = [
+        ...new Set([...(keys[key] ?? []), ...(stageRef === 'any' ? stageKinds(pipeline) : stageRef)]),
+      ];
+    for (const [name, property] of Object.entries(properties)) visit(property, name);
+    for (const part of Object.values(parts)) visit(part, key);
+  };
+  visit(pipeline, '');
+  return keys;
+}
+
 const check = process.argv.includes('--check');
 let wrong = 0;
 const listed = { 'stages/sample.schema.json': withIntegrators, 'pipeline.schema.json': withKinds };
@@ -181,12 +198,16 @@ if (withKeys !== page) {
   if (check) console.error('docs/caching.md lists other keys than schemas/ gives.');
   else await writeFile(caching, withKeys);
 }
-const forEditors = new URL('editor.schema.json', import.meta.url);
-const inEditors = `${JSON.stringify(editorSchema(pipeline))}\n`;
-if ((await readFile(forEditors, 'utf8').catch(() => '')) !== inEditors) {
+const forEditors = {
+  'schemas/editor.schema.json': `${JSON.stringify(editorSchema(pipeline))}\n`,
+  'editors/vscode/src/stage-keys.json': `${JSON.stringify(stageKeys(pipeline))}\n`,
+};
+for (const [name, text] of Object.entries(forEditors)) {
+  const file = new URL(`../${name}`, import.meta.url);
+  if ((await readFile(file, 'utf8').catch(() => '')) === text) continue;
   wrong++;
-  if (check) console.error('schemas/editor.schema.json is not what the other schemas give.');
-  else await writeFile(forEditors, inEditors);
+  if (check) console.error(`${name} is not what schemas/ gives.`);
+  else await writeFile(file, text);
 }
 const generated = { 'src/generated': await generate(pipeline), 'docs/reference': reference(pipeline) };
 for (const [name, files] of Object.entries(generated)) {

@@ -53,6 +53,8 @@ function sourceOf(leaf: Tree): ValueSource {
 export interface LoadOptions {
   /** Rules that the file must obey. */
   readonly rules: PipelineRules;
+  /** Text of the file, where it is not the one on the disk: an editor's before it is saved. */
+  readonly text?: string;
   /** Values to override, such as `stages.train.steps=100`; see {@link applyOverrides}. */
   readonly set?: readonly string[];
   /** Keys to sweep over with their values, such as `stages.train.model.mediators=4,16`; see {@link applyGrid}. */
@@ -79,10 +81,10 @@ export interface Invalid {
 /** Reads a pipeline file and what it extends. Where these cannot be read, says why. */
 export async function readConfiguration(
   file: string,
-  { rules, set = [], grid = [] }: LoadOptions,
+  { rules, set = [], grid = [], text: unsaved }: LoadOptions,
 ): Promise<(Configuration & { readonly ok: true }) | Invalid> {
   const path = resolve(file);
-  const text = await readText(path);
+  const text = unsaved ?? (await readText(path));
   if (typeof text !== 'string') return { ok: false, diagnostics: [ofWholeFile(path, text)] };
   const { tree, problems, files } = await compose(path, text);
   if (!tree) return invalid(problems, files);

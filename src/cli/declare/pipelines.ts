@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { InitOptions } from '../commands/init.js';
 import type { SweepCommandOptions } from '../commands/sweep.js';
 import type { AcceptOptions } from '../commands/accept.js';
+import type { ValidateOptions } from '../commands/validate.js';
 import type { LockOptions } from '../commands/lock.js';
 import type { CalibrateCommandOptions } from '../commands/calibrate.js';
 import {
@@ -58,7 +59,9 @@ export const pipelineCommands: CommandDeclarations = {
     withSet(program.command('validate'))
       .description('check pipeline files; every problem is shown, nothing runs')
       .argument('<file...>', 'pipeline files')
-      .action((files: string[], options: { readonly set: string[] }) =>
+      .option('--stdin', 'check the text from standard input in place of what the file holds')
+      .option('--json', 'print problems, and the stages of valid files, as JSON')
+      .action((files: string[], options: ValidateOptions) =>
         perform(async (services) =>
           (await import('../commands/validate.js')).validate(files, options, services),
         ),
