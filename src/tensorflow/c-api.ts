@@ -36,6 +36,7 @@ const prototypes = {
   Dim: 'int64_t TF_Dim(void*, int)',
   StringInit: 'void TF_StringInit(void*)',
   StringCopy: 'void TF_StringCopy(void*, const void*, size_t)',
+  StringAssignView: 'void TF_StringAssignView(void*, const void*, size_t)',
   StringDealloc: 'void TF_StringDealloc(void*)',
   StringGetDataPointer: 'void* TF_StringGetDataPointer(const void*)',
   StringGetSize: 'size_t TF_StringGetSize(const void*)',

@@ -9,6 +9,14 @@ const attributes = [
   { name: 'dct_method', type: AttributeKind.string, value: 'INTEGER_ACCURATE' },
 ] as const;
 
+/** Columns of an image of some width and height, the first of them the first of a block. */
+export interface DecodedColumns {
+  readonly left: number;
+  readonly width: number;
+  readonly height: number;
+  readonly wholeWidth: number;
+}
+
 let binding: EagerBinding | undefined;
 
 /**
@@ -16,17 +24,24 @@ let binding: EagerBinding | undefined;
  *
  * @param context any thread of the process may have made it.
  * @param memoryFor gives memory for so many bytes, into which the image is written
+ * @param columns that are wanted; without, the whole image is. Colours of those at the edges may be others than there.
  * @returns `[height, width, 3]` bytes; nothing for a file that TensorFlow cannot decode, such as one that is cut off.
  */
 export function decodeJpeg(
   context: EagerContext,
   file: Uint8Array,
   memoryFor: (bytes: number) => Uint8Array,
+  columns?: DecodedColumns,
 ): { readonly width: number; readonly height: number; readonly data: Uint8Array } | undefined {
   binding ??= new EagerBinding(context);
-  const input = binding.createTensor([], DataTypeCode.string, [file]);
+  const inputs = [binding.viewString(file)];
+  if (columns !== undefined) {
+    const window = Int32Array.of(0, columns.left, columns.height, columns.width);
+    inputs.push(binding.createTensor([4], DataTypeCode.int32, window));
+  }
   try {
-    const [image] = binding.executeOp('DecodeJpeg', attributes, [input], 1);
+    const name = columns === undefined ? 'DecodeJpeg' : 'DecodeAndCropJpeg';
+    const [image] = binding.executeOp(name, attributes, inputs, 1);
     const [height, width] = image!.shape as [number, number];
     const data = binding.copy(image!.id, memoryFor);
     binding.deleteTensor(image!.id);
@@ -35,6 +50,6 @@ export function decodeJpeg(
     if (error instanceof TensorFlowError) return undefined;
     throw error;
   } finally {
-    binding.deleteTensor(input);
+    for (const input of inputs) binding.deleteTensor(input);
   }
 }

@@ -4,6 +4,7 @@ import type { LibraryLocation } from './install/locate.js';
 import {
   int64s,
   newStringTensor,
+  newStringView,
   newTensor,
   pointers,
   readBytes,
@@ -77,11 +78,20 @@ export class EagerBinding implements OpBinding {
   }
 
   createTensor(shape: number[], dtype: number, values: TensorValues): number {
-    const { c } = this;
-    const tensor =
+    return this.adopt(
       dtype === DataTypeCode.string
         ? newStringTensor(shape, values as readonly Uint8Array[])
-        : newTensor(dtype, shape, values as ArrayBufferView);
+        : newTensor(dtype, shape, values as ArrayBufferView),
+    );
+  }
+
+  /** A tensor of one string, which the caller keeps until it deletes it. */
+  viewString(bytes: Uint8Array): number {
+    return this.adopt(newStringView(bytes));
+  }
+
+  private adopt(tensor: Pointer): number {
+    const { c } = this;
     const handle = c.EagerNewTensorHandle(tensor, this.status);
     c.DeleteTensor(tensor);
     throwUnlessOk(this.status);

@@ -32,22 +32,35 @@ export function newHostTensor(tensor: HostTensor): Pointer {
   return newTensor(DataTypeCode[tensor.dtype], tensor.shape, tensor.data);
 }
 
-/** A new string `TF_Tensor`. The caller owns it. */
+/** A new string `TF_Tensor` with copies of `values`. The caller owns it. */
 export function newStringTensor(shape: readonly number[], values: readonly Uint8Array[]): Pointer {
   const c = cApi();
-  const tensor = c.AllocateTensor(
-    DataTypeCode.string,
-    int64s(shape),
-    shape.length,
-    values.length * stringBytes,
-  );
-  const start = c.TensorData(tensor);
-  values.forEach((value, i) => {
-    const at = start + BigInt(i * stringBytes);
-    c.StringInit(at);
-    c.StringCopy(at, value, value.byteLength);
-  });
+  const { tensor, places } = emptyStrings(shape, values.length);
+  for (const [i, at] of places.entries()) c.StringCopy(at, values[i]!, values[i]!.byteLength);
   return tensor;
+}
+
+/**
+ * A new `TF_Tensor` of one string, whose bytes stay where they are: the caller keeps them until it is deleted. The garbage
+ * collector moves only memory that nobody has asked for as an `ArrayBuffer`.
+ */
+export function newStringView(bytes: Uint8Array): Pointer {
+  const { tensor, places } = emptyStrings([], 1);
+  cApi().StringAssignView(
+    places[0]!,
+    new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length),
+    bytes.length,
+  );
+  return tensor;
+}
+
+function emptyStrings(shape: readonly number[], count: number) {
+  const c = cApi();
+  const tensor = c.AllocateTensor(DataTypeCode.string, int64s(shape), shape.length, count * stringBytes);
+  const start = c.TensorData(tensor);
+  const places = Array.from({ length: count }, (_, i) => start + BigInt(i * stringBytes));
+  for (const at of places) c.StringInit(at);
+  return { tensor, places };
 }
 
 /** A copy of the strings of a string `TF_Tensor`. */

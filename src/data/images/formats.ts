@@ -62,19 +62,39 @@ export function isPlainJpeg(file: Buffer): boolean {
 
 /** True for a JPEG file of CMYK or YCCK, by the header of its frame. */
 export function hasFourColours(file: Buffer): boolean {
+  return jpegFrame(file)?.colours === 4;
+}
+
+/** Header of a JPEG file's frame. */
+interface JpegFrame {
+  readonly width: number;
+  readonly height: number;
+  readonly colours: number;
+  /** True where its blocks come one after the other, each whole, as Huffman codes of 8-bit numbers. */
+  readonly isBaseline: boolean;
+}
+
+/** Finds the header of a JPEG file's frame. */
+export function jpegFrame(file: Buffer): JpegFrame | undefined {
   for (let at = 2; at + 10 < file.length;) {
     if (file[at] !== 0xff) at++;
     else {
       const marker = file[at + 1]!;
       const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-      if (isFrame) return file[at + 9] === 4;
+      if (isFrame)
+        return {
+          width: file.readUInt16BE(at + 7),
+          height: file.readUInt16BE(at + 5),
+          colours: file[at + 9]!,
+          isBaseline: marker === 0xc0,
+        };
       // Fill bytes and markers that have no length.
       if (marker === 0xff) at++;
       else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
       else at += 2 + file.readUInt16BE(at + 2);
     }
   }
-  return false;
+  return undefined;
 }
 
 /** Number of files that were passed over, by the ending of their names, such as `.txt`; none under ``. */

@@ -26,12 +26,15 @@ declare const WebAssembly: {
 /** Most memory that a thread keeps for it, as that never shrinks. */
 const mostBytes = 2 ** 25;
 const page = 2 ** 16;
-/** Bytes after each part that may be read or written. */
+/** Bytes and rows after each part that may be read or written. */
 const margin = 16;
+const marginRows = 16;
 /** Bits of the lower part of a weight. */
 const lowerBits = 15;
 /** Taps whose lower parts, of 15 bits and times a byte, still add up to less than 2^31. */
 const mostTaps = 256;
+/** Pairs of taps that a pixel has at least. */
+const fewestPairs = 3;
 
 let loaded: Machine | null | undefined;
 
@@ -42,51 +45,67 @@ export interface Passes {
   readonly height: number;
   readonly columns: ResampleWeights;
   readonly rows: ResampleWeights;
-  /** Row of the whole image with which `data` begins. */
+  /** Column and row of the whole image with which `data` begins. */
+  readonly firstColumn: number;
   readonly firstRow: number;
   readonly isRowsFirst: boolean;
 }
 
-/** Resamples with SIMD instructions; nothing where the processor has none, or the image is too large. */
-export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefined {
-  const { data, width, height, columns, rows, firstRow, isRowsFirst } = passes;
-  if (Math.max(columns.stride, rows.stride) > mostTaps) return undefined;
+/**
+ * Resamples into `out` with SIMD instructions.
+ *
+ * @returns false where the processor has none, or the image is too large.
+ */
+export function resampleFast(passes: Passes, out: Uint8Array): boolean {
+  const { data, width, height, columns, rows, firstColumn, firstRow, isRowsFirst } = passes;
+  if (Math.max(columns.stride, rows.stride) > mostTaps) return false;
+  loaded ??= load();
+  if (loaded === null) return false;
+  const { memory } = loaded;
   const [outWidth, outHeight] = [columns.starts.length, rows.starts.length];
-  const between = 3 * (isRowsFirst ? width * outHeight : outWidth * height);
-  const bytes = 3 * outWidth * outHeight;
-  const isHere = data.buffer === loaded?.memory.buffer;
+  const isHere = data.buffer === memory.buffer;
   let end = 0;
-  const place = (length: number): number => {
+  const place = (rowBytes: number, rowCount: number): number => {
     const start = end;
-    end = Math.ceil((end + length + margin) / margin) * margin;
+    end = Math.ceil((end + rowBytes * (rowCount + marginRows) + margin) / margin) * margin;
     return start;
   };
-  if (isHere) place(data.byteOffset + data.length + width * 3);
-  const [ofColumns, ofRows] = [columns, rows].map(({ starts, stride }) => ({
-    starts: place(starts.length * 4),
-    pairs: place(starts.length * 4),
-    weights: place(starts.length * bytesOf(stride)),
-    stride: bytesOf(stride),
-  })) as [Tables, Tables];
-  // A pair of rows may end with one after the last.
-  const source = isHere ? data.byteOffset : place(data.length + width * 3);
-  const middle = place(between + outWidth * 3);
-  const target = place(bytes);
-  if (end > mostBytes) return undefined;
-  loaded ??= load();
-  if (loaded === null) return undefined;
-  const { memory } = loaded;
+  const source = isHere ? data.byteOffset : 0;
+  end = source;
+  place(width * 3, height);
+  const middle = isRowsFirst ? place(width * 3, outHeight) : place(outWidth * 3, height);
+  const target = place(outWidth * 3, outHeight);
+  // Sixteen rows, as pixels.
+  const turned = place(16 * 3, width);
+  const shrunk = place(16 * 3, outWidth);
+  const ofColumns = tablesOf(columns);
+  const ofRows = tablesOf(rows);
+  const columnTables = place(ofColumns.bytes.length, 1);
+  const rowTables = place(ofRows.bytes.length, 1);
+  if (end > mostBytes) return false;
   grow(loaded, end);
-  writeTables(memory.buffer, ofColumns, columns, 0);
-  writeTables(memory.buffer, ofRows, rows, firstRow);
-  if (!isHere) new Uint8Array(memory.buffer, source, data.length).set(data);
+  const bytes = new Uint8Array(memory.buffer);
+  bytes.set(ofColumns.bytes, columnTables);
+  bytes.set(ofRows.bytes, rowTables);
+  if (!isHere) bytes.set(data, source);
   const shrinkColumns = (from: number, rowCount: number, to: number): void => {
-    const { starts, pairs, weights, stride } = ofColumns;
-    loaded!.columns(from, width * 3, rowCount, starts, pairs, weights, stride, outWidth * 3, to);
+    const tables = addresses(ofColumns, columnTables, outWidth);
+    loaded!.columns(
+      from,
+      width * 3,
+      firstColumn,
+      Math.ceil((width * 3) / 8),
+      rowCount,
+      ...tables,
+      outWidth,
+      to,
+      turned,
+      shrunk,
+    );
   };
   const shrinkRows = (from: number, rowBytes: number, to: number): void => {
-    const { starts, pairs, weights, stride } = ofRows;
-    loaded!.rows(from, rowBytes, starts, pairs, weights, stride, outHeight, to);
+    const tables = addresses(ofRows, rowTables, outHeight);
+    loaded!.rows(from - firstRow * rowBytes, rowBytes, ...tables, outHeight, to);
   };
   if (isRowsFirst) {
     shrinkRows(source, width * 3, middle);
@@ -95,7 +114,8 @@ export function resampleFast(passes: Passes): Uint8Array<ArrayBuffer> | undefine
     shrinkColumns(source, height, middle);
     shrinkRows(middle, outWidth * 3, target);
   }
-  return new Uint8Array(memory.buffer, target, bytes).slice();
+  out.set(bytes.subarray(target, target + 3 * outWidth * outHeight));
+  return true;
 }
 
 /**
@@ -114,41 +134,49 @@ function grow({ memory }: Machine, bytes: number): void {
   if (missing > 0) memory.grow(Math.ceil(missing / page));
 }
 
-/** Addresses of what one pass goes by, and the bytes of a target pixel's weights. */
+/** Weights as the machine takes them: the first source pixel and the pairs of taps of each target pixel, and its weights. */
 interface Tables {
-  readonly starts: number;
-  readonly pairs: number;
-  readonly weights: number;
+  readonly bytes: Uint8Array;
+  /** Bytes of a target pixel's weights: of each pair the upper parts, then the lower parts, 16 bits each. */
   readonly stride: number;
 }
 
-/** Bytes of the weights of `stride` taps: of each pair the upper parts, then the lower parts, 16 bits each. */
-function bytesOf(stride: number): number {
-  return Math.ceil(stride / 2) * 8;
-}
+const known = new WeakMap<ResampleWeights, Tables>();
 
-function writeTables(
-  memory: ArrayBuffer,
-  at: Tables,
-  { starts, counts, weights, stride }: ResampleWeights,
-  firstSource: number,
-): void {
+function tablesOf(of: ResampleWeights): Tables {
+  const found = known.get(of);
+  if (found !== undefined) return found;
+  const { starts, counts, weights } = of;
   const length = starts.length;
-  const startsTo = new Int32Array(memory, at.starts, length);
-  const pairsTo = new Int32Array(memory, at.pairs, length);
-  const row = at.stride / 2;
-  const parts = new Int16Array(memory, at.weights, length * row);
-  parts.fill(0);
-  for (let i = 0; i < length; i++) {
-    startsTo[i] = starts[i]! - firstSource;
-    pairsTo[i] = (counts[i]! + 1) >> 1;
+  const pairs = counts.map((taps) => (taps + 1) >> 1);
+  const stride = 8 * pairs.reduce((most, each) => Math.max(most, each), fewestPairs);
+  const parts = new Int16Array((length * stride) / 2);
+  for (let i = 0; i < length; i++)
     for (let k = 0; k < counts[i]!; k++) {
-      const weight = weights[i * stride + k]!;
-      const to = i * row + (k >> 1) * 4 + (k & 1);
+      const weight = weights[i * of.stride + k]!;
+      const to = (i * stride) / 2 + (k >> 1) * 4 + (k & 1);
       parts[to] = weight >> lowerBits;
       parts[to + 2] = weight & ((1 << lowerBits) - 1);
     }
-  }
+  const bytes = new Uint8Array(length * (8 + stride));
+  for (const [place, { buffer }] of [
+    [0, starts],
+    [length * 4, pairs],
+    [length * 8, parts],
+  ] as const)
+    bytes.set(new Uint8Array(buffer), place);
+  const tables = { bytes, stride };
+  known.set(of, tables);
+  return tables;
+}
+
+/** Where starts, pairs and weights are, and the weights' stride. */
+function addresses(
+  { stride }: Tables,
+  at: number,
+  length: number,
+): readonly [number, number, number, number] {
+  return [at, at + length * 4, at + length * 8, stride];
 }
 
 function load(): Machine | null {

@@ -1,5 +1,5 @@
-import { resampleFast, type ResampleWeights } from './resample-simd.js';
-import type { RgbImage } from './rgb-image.js';
+import { type Passes, resampleFast, type ResampleWeights } from './resample-simd.js';
+import type { ImageStrip, RgbImage } from './rgb-image.js';
 
 /** A resampling filter: a kernel that is zero farther than `support` from its middle, in pixels of the smaller grid. */
 interface ResampleFilter {
@@ -23,6 +23,10 @@ export const bicubic: ResampleFilter = {
 /** Bits behind the point in a weight: what Pillow leaves of 32 bits beside a byte and the overshoot's two. */
 const weightBits = 22;
 
+/** Weights of late, the oldest first: images of a set are often of a few sizes. */
+const remembered = new Map<string, ResampleWeights>();
+const mostRemembered = 64;
+
 /**
  * Weights that bring `from` pixels to `to` pixels, for `length` target pixels from `first` on. When the image
  * shrinks, the filter widens with it (antialiasing).
@@ -35,6 +39,22 @@ export function resampleWeights(
   filter: ResampleFilter,
   first = 0,
   length = to,
+): ResampleWeights {
+  const key = `${filter.support} ${from} ${to} ${first} ${length}`;
+  const known = remembered.get(key);
+  if (known !== undefined) return known;
+  const weights = computeWeights(from, to, filter, first, length);
+  remembered.set(key, weights);
+  if (remembered.size > mostRemembered) remembered.delete(remembered.keys().next().value!);
+  return weights;
+}
+
+function computeWeights(
+  from: number,
+  to: number,
+  filter: ResampleFilter,
+  first: number,
+  length: number,
 ): ResampleWeights {
   const scale = from / to;
   const filterScale = Math.max(scale, 1);
@@ -94,7 +114,7 @@ export function halve(image: RgbImage): RgbImage {
   return { ...size, data: out };
 }
 
-interface Size {
+export interface Size {
   readonly width: number;
   readonly height: number;
 }
@@ -109,37 +129,51 @@ export interface Region extends Size {
  * Resizes an image, equal to Pillow's `Image.resize` in every bit: columns and rows one after the other, rounded to
  * bytes between the two.
  *
+ * @param image with all columns of which the region is made.
  * @param size what the whole image is resized to.
  * @param region the part of the result that is wanted; only that is computed.
+ * @param out memory for the result.
  */
 export function resample(
-  image: RgbImage,
+  image: ImageStrip,
   size: Size,
   filter: ResampleFilter,
   region: Region = { left: 0, top: 0, ...size },
+  out: Uint8Array = new Uint8Array(region.width * region.height * 3),
 ): RgbImage {
-  const columns = resampleWeights(image.width, size.width, filter, region.left, region.width);
-  const rows = resampleWeights(image.height, size.height, filter, region.top, region.height);
-  const firstRow = rows.starts[0]!;
-  const endRow = rows.starts[region.height - 1]! + rows.counts[region.height - 1]!;
-  const needed = rowsBetween(image, firstRow, endRow);
-  const isRowsFirst = isTall(image, size);
-  const data = resampleFast({ ...needed, columns, rows, firstRow, isRowsFirst });
-  if (data !== undefined) return { width: region.width, height: region.height, data };
-  return resampleSlowly(needed, columns, rows, firstRow, isRowsFirst);
+  const { left: firstColumn = 0, wholeWidth = image.width, height } = image;
+  const columns = resampleWeights(wholeWidth, size.width, filter, region.left, region.width);
+  const rows = resampleWeights(height, size.height, filter, region.top, region.height);
+  const [firstRow, endRow] = sourceRange(rows);
+  const passes = {
+    ...rowsBetween(image, firstRow, endRow),
+    columns,
+    rows,
+    firstColumn,
+    firstRow,
+    isRowsFirst: isTall({ width: wholeWidth, height }, size),
+  };
+  if (!resampleFast(passes, out)) out.set(resampleSlowly(passes).data);
+  return { width: region.width, height: region.height, data: out };
 }
 
-/** The same without SIMD instructions. */
-export function resampleSlowly(
-  needed: RgbImage,
-  columns: ResampleWeights,
-  rows: ResampleWeights,
-  firstRow: number,
-  isRowsFirst: boolean,
-): RgbImage {
+/** First source pixel that weights say, and the one after the last. */
+export function sourceRange({ starts, counts }: ResampleWeights): readonly [number, number] {
+  return [starts[0]!, starts.at(-1)! + counts.at(-1)!];
+}
+
+/** The same as `resampleFast` without SIMD instructions. */
+export function resampleSlowly({
+  columns,
+  rows,
+  firstColumn,
+  firstRow,
+  isRowsFirst,
+  ...image
+}: Passes): RgbImage {
   return isRowsFirst
-    ? resampleColumns(resampleRows(needed, rows, firstRow), columns)
-    : resampleRows(resampleColumns(needed, columns), rows, firstRow);
+    ? resampleColumns(resampleRows(image, rows, firstRow), columns, firstColumn)
+    : resampleRows(resampleColumns(image, columns, firstColumn), rows, firstRow);
 }
 
 /**
@@ -159,14 +193,19 @@ function rowsBetween({ data, width }: RgbImage, first: number, end: number): Rgb
 /** Start value for rounding to the nearest byte. */
 const half = 1 << (weightBits - 1);
 
-function resampleColumns({ data, width, height }: RgbImage, columns: ResampleWeights): RgbImage {
+/** @param firstColumn the column of the whole image with which this one begins. */
+function resampleColumns(
+  { data, width, height }: RgbImage,
+  columns: ResampleWeights,
+  firstColumn: number,
+): RgbImage {
   const { starts, counts, weights, stride } = columns;
   const outWidth = starts.length;
   const out = new Uint8ClampedArray(height * outWidth * 3);
   let to = 0;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < outWidth; x++) {
-      let from = (y * width + starts[x]!) * 3;
+      let from = (y * width + starts[x]! - firstColumn) * 3;
       let red = half;
       let green = half;
       let blue = half;

@@ -5,6 +5,14 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
+/** An image, or some of its columns. */
+export interface ImageStrip extends RgbImage {
+  /** First column, where that is not the image's. */
+  readonly left?: number;
+  /** Columns of the whole image, where this has not all. */
+  readonly wholeWidth?: number;
+}
+
 /** Bytes of memory that decoding takes, however many images are wanted at once: more where a single image needs more. */
 export const decodingBytes = 2 ** 28;
 

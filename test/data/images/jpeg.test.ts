@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sha256Of } from '../../../src/base/input-file.js';
-import { centreCrop, withJpeg } from '../../../src/data/images/crop.js';
+import { centreCrop, randomCrop, withJpeg } from '../../../src/data/images/crop.js';
 import { decodeBytes } from '../../../src/data/images/decode.js';
 import { isJpegName } from '../../../src/data/images/formats.js';
 import { decodeJpeg } from '../../../src/tensorflow/decode-jpeg.js';
@@ -19,6 +19,12 @@ const files = Object.entries(
 )
   .filter(([name]) => isJpegName(name))
   .map(([name, { file, rgb }]) => [name, Buffer.from(file, 'base64'), Buffer.from(rgb, 'base64')] as const);
+/** JPEG files of which a square needs only some columns, with colours of all resolutions. */
+const wideFiles = Object.entries(
+  JSON.parse(readFileSync(new URL('../../fixtures/pixels/wide.json', import.meta.url), 'utf8')) as Readonly<
+    Record<string, string>
+  >,
+).map(([name, file]) => [name, Buffer.from(file, 'base64')] as const);
 const fileNamed = (wanted: string) => files.find(([name]) => name === wanted)![1];
 const hasFourColours = (name: string) => name.startsWith('cmyk') || name.startsWith('ycck');
 
@@ -59,6 +65,39 @@ describe('JPEG files that TensorFlow decodes', () => {
       }
     },
   );
+
+  it.each(wideFiles)(
+    'give the crop of whole images where only some columns are decoded: %s',
+    async (name, file) => {
+      const whole = await decodeBytes(file, name, rules);
+      for (const size of [21, 24, 32, 40, 48])
+        for (const numbers of [
+          undefined,
+          [0, 0, 0],
+          [0, 0, 0.4],
+          [0.5, 0.7, 0.66],
+          [0.9, 0.2, 0.999],
+        ] as const) {
+          const found = await withJpeg(file, { size, numbers }, copied);
+          const expected = numbers ? randomCrop(whole, size, numbers) : centreCrop(whole, size);
+          expect(found!.value, `${size} pixels, ${String(numbers)}`).toEqual(expected);
+        }
+    },
+  );
+
+  it('are decoded in columns as in whole, but for colours at the edges', () => {
+    const [, file] = wideFiles[0]!;
+    const whole = decoded(file)!;
+    const columns = { left: 32, width: 50, height: 40, wholeWidth: 257 };
+    const some = decodeJpeg(eagerContext()!, file, (bytes) => Buffer.alloc(bytes), columns)!;
+    expect([some.width, some.height]).toEqual([50, 40]);
+    for (let y = 0; y < 40; y++) {
+      const from = (y * whole.width + 32) * 3;
+      expect(Buffer.from(some.data.subarray(y * 150, (y + 1) * 150))).toEqual(
+        Buffer.from(whole.data.subarray(from, from + 150)),
+      );
+    }
+  });
 
   it('are whole, there and what was fingerprinted; others are left to libvips', async () => {
     const file = fileNamed('plain.jpg');
