@@ -32,6 +32,10 @@ export interface PlaygroundConfig {
    * Weights to sample with: the moving average (`ema`), the last weights (`raw`), the average of another decay that the training keeps, such as `ema-0.999`, or the average that did best during training (`best`), if `evaluate.best` of the `train` stage keeps it.
    */
   weights: string;
+  /**
+   * Type of the weights in the page. With float32 the page draws the latents of a `sample` stage to 0.001, and is twice as large.
+   */
+  weightType: 'float16' | 'float32';
   sampler: SamplerConfig;
   /**
    * Strength of classifier-free guidance; 1 means none. Short for `guidance: { scale: … }`.

@@ -136,8 +136,9 @@ autoencoder: finished in N s, loss 0.3333, steps 3
 report: starts (never run)
 report: finished in N s
 Done in N s: 3 stages run.
+Lock: toy.lock.yaml
 Report: runs/store/report/FINGERPRINT/index.html
-Lock: toy.lock.yaml`);
+Next: open the page above`);
     const plan = await pipeline('plan', 'toy.yaml', '--set', 'stages.autoencoder.steps=5');
     expect([plan.exitCode, plan.stdout.replaceAll(/\d+\.\d s/g, 'N s')]).toEqual([
       0,

@@ -65,6 +65,11 @@ describeUnless(whyNoBrowser, 'in a browser', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('draws the same to 0.001 with weights as they are', async () => {
+    const { tab } = await openPage(browser, await bench.page({ ...bench.config, weightType: 'float32' }));
+    await bench.compare(tab, 'wasm', 1e-3);
+  });
+
   it.each([
     ['throw', 'globalThis.Worker = undefined'],
     [

@@ -14,6 +14,7 @@ import { exitCodes, say, type Services, shortPath } from '../services.js';
 export interface PlaygroundOptions {
   readonly stage?: string;
   readonly output?: string;
+  readonly weightType?: PlaygroundConfig['weightType'];
   readonly runs?: string;
 }
 
@@ -29,7 +30,10 @@ export async function playground(
   const { title = run.record.pipeline, ...config } = drawn(stages, options.stage, run);
   const path = resolve(options.output ?? join(run.directory, 'playground.html'));
   const { megabytes } = await writePlayground(path, {
-    config,
+    config: {
+      ...config,
+      weightType: options.weightType ?? (config as Partial<PlaygroundConfig>).weightType ?? 'float16',
+    },
     title,
     pipeline: run.record.pipeline,
     seed: config.seed ?? seed,
@@ -54,7 +58,16 @@ async function configurationOf(run: Run): Promise<{ readonly seed: number; reado
 }
 
 const keys: readonly (keyof PlaygroundConfig)[] = [
-  ...(['title', 'model', 'phases', 'firstSteps', 'distance', 'autoencoder', 'weights'] as const),
+  ...([
+    'title',
+    'model',
+    'phases',
+    'firstSteps',
+    'distance',
+    'autoencoder',
+    'weights',
+    'weightType',
+  ] as const),
   ...(['sampler', 'guidanceScale', 'guidanceChannels', 'guidance'] as const),
 ];
 

@@ -96,6 +96,12 @@ export const runCommands: CommandDeclarations = {
       .description("write one HTML page that draws with a run's models in any browser, without a network")
       .argument('[run]', 'latest, latest~1, a pipeline, or the beginning of a run', 'latest')
       .option('--stage <id>', 'the sample stage whose models and settings to take (default: the last one)')
+      .addOption(
+        new Option(
+          '--weight-type <type>',
+          'float32 draws the same latents as `sample` to 0.001, in a page twice as large (default: float16)',
+        ).choices(['float16', 'float32']),
+      )
       .option('-o, --output <file>', "where to write it (default: playground.html in the run's folder)")
       .action((reference: string, options: PlaygroundOptions) =>
         perform(async (services) =>

@@ -15,6 +15,8 @@ import {
   paceFacts,
   finishedSentence,
   lockSentences,
+  nextSentence,
+  pageLines,
   interruptedSentence,
   runningOnSentences,
   outlook,
@@ -35,6 +37,7 @@ export function plainRenderer(
     say(stdout, `${text}\n`);
   };
   const started = clock();
+  let outset: (TimedRunEvent & { type: 'run-started' }) | undefined;
   const isDue = (stage: string): boolean => {
     const now = clock();
     if (now - (lastProgress.get(stage) ?? started) < progressEverySeconds) return false;
@@ -60,6 +63,7 @@ export function plainRenderer(
         if (isDue('')) line(`${event.stage}: reading files, ${formatCount(event.done)} so far`);
         break;
       case 'run-started':
+        outset = event;
         for (const warning of event.warnings ?? []) line(`warning: ${warning}`);
         line(`${event.pipeline}: ${outlook(event)}, run ${shortPath(event.directory)}`);
         break;
@@ -94,8 +98,9 @@ export function plainRenderer(
         break;
       case 'run-finished':
         line(finishedSentence(event));
-        for (const page of event.pages) line(`Report: ${shortPath(page)}`);
         lockSentences(event).forEach(line);
+        pageLines(event).forEach(line);
+        if (outset) line(nextSentence(outset, event));
         break;
       case 'run-failed':
         break;

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { formatCount, formatDuration, formatRate } from '../../base/format.js';
 import { figureFact } from '../../pages/figures.js';
 import type { RunEvent } from '../../runner/run/events.js';
@@ -45,6 +46,28 @@ export function finishedSentence({ seconds, ran, cached }: Of<'run-finished'>): 
 export function lockSentences({ lock }: Of<'run-finished'>): readonly string[] {
   if (lock?.problem !== undefined) return [`The lock was not written: ${lock.problem}`];
   return lock?.changed === true ? [`Lock: ${shortPath(lock.path)}`] : [];
+}
+
+/** Lines about where the pages of a finished run are, each by what it is. */
+export function pageLines(
+  { pages }: Of<'run-finished'>,
+  emphasized: (path: string) => string = (path) => path,
+): readonly string[] {
+  return pages.map(
+    (page) =>
+      `${basename(page) === 'playground.html' ? 'Playground' : 'Report'}: ${emphasized(shortPath(page))}`,
+  );
+}
+
+/** Line on what can be done with a finished run: with its pages, and with its models where they can draw. */
+export function nextSentence(
+  { pipeline, stages: all }: Of<'run-started'>,
+  { pages }: Of<'run-finished'>,
+): string {
+  const has = (...kinds: string[]): boolean => all.some(({ kind }) => kinds.includes(kind));
+  const open = pages.length > 0 ? 'open the page above' : `write a page: npx pipeline report ${pipeline}`;
+  const draws = has('train', 'pretrained') && has('autoencoder') && !has('playground');
+  return `Next: ${open}${draws ? `, or draw in a browser: npx pipeline playground ${pipeline}` : ''}`;
 }
 
 export function interruptedSentence({ stages }: Of<'run-interrupted'>): string {

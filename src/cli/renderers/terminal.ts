@@ -18,6 +18,8 @@ import {
   finishedSentence,
   interruptedSentence,
   lockSentences,
+  nextSentence,
+  pageLines,
   runningOnSentences,
   outlook,
   stageTime,
@@ -103,6 +105,7 @@ class View {
   private idWidth = 8;
   /** Stages by id, in the order in which they started. */
   private readonly active = new Map<string, ActiveStage>();
+  private outset: (TimedRunEvent & { type: 'run-started' }) | undefined;
   private reading: (TimedRunEvent & { type: 'reading-inputs' }) | undefined;
 
   constructor(chalk: ChalkInstance) {
@@ -117,6 +120,7 @@ class View {
         this.reading = event;
         return [];
       case 'run-started':
+        this.outset = event;
         this.reading = undefined;
         this.toCome.push(...event.stages.map(({ stage }) => stage));
         this.idWidth = Math.max(...this.toCome.map((id) => id.length), 4);
@@ -163,8 +167,9 @@ class View {
         return [
           '',
           green(finishedSentence(event)),
-          ...event.pages.map((page) => `Report: ${bold(shortPath(page))}`),
           ...lockSentences(event),
+          ...pageLines(event, bold),
+          ...(this.outset ? [nextSentence(this.outset, event)] : []),
         ];
       case 'run-failed':
         this.clear();

@@ -3,6 +3,6 @@ import { sampleDefaults } from '../sample/plan.js';
 
 /** The `sample` stage that draws what the page draws at first. */
 export function asSample(config: Partial<PlaygroundConfig>): SampleConfig {
-  const drawing = Object.entries(config).filter(([key]) => key !== 'title');
+  const drawing = Object.entries(config).filter(([key]) => key !== 'title' && key !== 'weightType');
   return sampleDefaults({ uses: 'sample', ...Object.fromEntries(drawing), count: 9 });
 }

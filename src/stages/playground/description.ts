@@ -25,6 +25,8 @@ export interface Description {
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
   readonly autoencoder: AutoencoderConfig;
+  /** Type of the weights in the page. */
+  readonly weightType: 'float16' | 'float32';
   /** Id of the stage of the autoencoder. */
   readonly decoder: string;
   /** True where guidance is possible: by a class that stands for none, or by a weaker model. */
@@ -81,7 +83,7 @@ export type Order =
       readonly type: 'open';
       readonly backend: BackendName;
       readonly description: Description;
-      /** Weights of all models as half-precision numbers, one parameter after the other: in the order of `parametersOf`. */
+      /** Weights of all models as numbers of the description's type, one parameter after the other: in the order of `parametersOf`. */
       readonly weights: ArrayBuffer;
       /** tfjs's WebAssembly. */
       readonly wasm: ArrayBuffer;

@@ -19,7 +19,7 @@ import { playgroundShell } from './shell.js';
 
 /** Weights that a browser can be expected to open in one page. */
 const mostBytes = 2 ** 28;
-const bytesPerNumber = 2;
+const bytesPerNumber = { float16: 2, float32: 4 } as const;
 
 export interface PlaygroundSource {
   readonly config: Omit<PlaygroundConfig, 'title'>;
@@ -62,16 +62,21 @@ export async function writePlayground(
     },
   ];
   const count = files.flatMap((file) => file.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  mustFit(count * bytesPerNumber);
-  const numbers = new Uint16Array(count);
+  const { weightType } = description;
+  mustFit(count * bytesPerNumber[weightType], weightType);
+  const numbers = weightType === 'float16' ? new Uint16Array(count) : new Float32Array(count);
   let at = 0;
   let done = 0;
   const total = files.reduce((sum, file) => sum + file.parameters.length, 0);
   for (const file of files)
     await readEach(file.path, file.parameters, (values, { name }) => {
       signal?.throwIfAborted();
-      encodeFloat16(values, numbers.subarray(at, at + values.length));
-      mustBeFinite(numbers.subarray(at, at + values.length), name, file.path);
+      const place = numbers.subarray(at, at + values.length);
+      if (place instanceof Float32Array) place.set(values);
+      else {
+        encodeFloat16(values, place);
+        mustBeFinite(place, name, file.path);
+      }
       at += values.length;
       source.onProgress?.(++done, total);
     });
@@ -86,7 +91,7 @@ export async function writePlayground(
 }
 
 function describe(
-  { title, pipeline, seed }: PlaygroundSource,
+  { title, pipeline, seed, config: own }: PlaygroundSource,
   { config, guidance, switching, settings }: RunnablePlan,
   phases: readonly FoundModel[],
   base: FoundModel | undefined,
@@ -95,8 +100,9 @@ function describe(
   const { interpolant, prediction, normalization, classes } = phases[0]!.saved;
   const model = ({ stage, saved }: FoundModel): PlaygroundModel => ({ stage, config: saved.config });
   const { scale, channels, interval } = guidance;
+  const { weightType } = own;
   return {
-    ...{ title, pipeline, normalization, classes, autoencoder },
+    ...{ title, pipeline, normalization, classes, autoencoder, weightType },
     phases: phases.map(model),
     ...(base && { base: model(base) }),
     transport: { interpolant, prediction },
@@ -139,12 +145,12 @@ async function readEach(
   }
 }
 
-function mustFit(bytes: number): void {
+function mustFit(bytes: number, type: Description['weightType']): void {
   if (bytes <= mostBytes) return;
   throw new UserError({
     code: 'playground-too-large',
-    message: `A page holds at most ${formatBytes(mostBytes)} of weights in half precision; these models have ${formatBytes(bytes)}.`,
-    remedy: 'Show a smaller model, or fewer of them.',
+    message: `A page holds at most ${formatBytes(mostBytes)} of weights; these models have ${formatBytes(bytes)} in ${type}.`,
+    remedy: `Show a smaller model, or fewer of them${type === 'float32' ? ', or store them as float16' : ''}.`,
   });
 }
 
@@ -154,6 +160,7 @@ function mustBeFinite(halves: Uint16Array, name: string, path: string): void {
   throw new UserError({
     code: 'half-precision',
     message: `${path}: the weights of ${name} have values that half precision does not hold, beyond 65,504 or not a number.`,
-    remedy: 'Train with a lower learning rate, or show an average of the weights (`weights: ema`).',
+    remedy:
+      'Train with a lower learning rate, or show an average of the weights (`weights: ema`), or store them as float32.',
   });
 }

@@ -15,7 +15,7 @@ beforeEach(async () => {
 
 describe('a finished run', () => {
   it('writes the lock, once, and the same elsewhere', async () => {
-    expect((await pipeline('run', 'toy.yaml')).stdout).toMatch(/\nLock: toy\.lock\.yaml$/);
+    expect((await pipeline('run', 'toy.yaml')).stdout).toMatch(/\nLock: toy\.lock\.yaml\n/);
     const text = await lockText();
     const lock = parse(text) as { stages: Record<string, unknown> };
     expect(Object.keys(lock.stages)).toEqual(['images', 'autoencoder', 'report']);
@@ -50,7 +50,7 @@ describe('a finished run', () => {
     const { stdout, exitCode } = await pipeline('run', 'toy.yaml');
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(
-      /\nThe lock was not written: .*toy\.lock\.yaml: expected a file, found a folder\.$/,
+      /\nThe lock was not written: .*toy\.lock\.yaml: expected a file, found a folder\.\n/,
     );
   });
 });

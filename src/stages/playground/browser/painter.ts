@@ -27,17 +27,21 @@ export class Painter {
   private readonly models: readonly Weights[];
   private readonly decoder: Compiled<{ latents: Tensor4D }, { images: Tensor4D }>;
 
-  /** @param weights half-precision numbers of all models */
+  /** @param buffer weights of all models */
   constructor(
     private readonly description: Description,
-    weights: Uint16Array,
+    buffer: ArrayBuffer,
   ) {
     const { models, decoder } = parametersOf(description);
+    const halves = description.weightType === 'float16' && new Uint16Array(buffer);
+    const wholes = halves ? undefined : new Float32Array(buffer);
+    const numbers = (start: number, end: number): Float32Array =>
+      halves ? decodeFloat16(halves.subarray(start, end)) : wholes!.slice(start, end);
     let at = 0;
     const load = ({ name, shape }: Parameter): [string, EagerVariable] => {
       const variable = this.session.variable(name, shape);
       const end = at + sizeOf(shape);
-      variable.value = fromHost(float32(shape, decodeFloat16(weights.subarray(at, end))));
+      variable.value = fromHost(float32(shape, numbers(at, end)));
       at = end;
       return [name, variable];
     };

@@ -13,7 +13,7 @@ export function serve(tell: (answer: Answer) => void): (order: Order) => Promise
     }
     if (order.type === 'open') {
       await startBackend(order.backend, order.wasm);
-      painter = new Painter(order.description, new Uint16Array(order.weights));
+      painter = new Painter(order.description, order.weights);
       tell({ type: 'ready' });
       return;
     }
