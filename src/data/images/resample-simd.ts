@@ -170,7 +170,7 @@ function tablesOf(of: ResampleWeights): Tables {
   return tables;
 }
 
-/** Where starts, pairs and weights are, and the weights' stride. */
+/** Addresses of starts, pairs and weights, and the weights' stride. */
 function addresses(
   { stride }: Tables,
   at: number,
