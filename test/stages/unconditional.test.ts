@@ -92,7 +92,35 @@ describe('training without labels', { timeout: 120_000 }, () => {
 });
 
 describe('one class folder', { timeout: 120_000 }, () => {
+  it.each([
+    ['sample', stagesOf('photos', `  sample: { ${drawn}, guidanceScale: 2 }\n`)],
+    [
+      'sample',
+      stagesOf('photos', `  sample: { ${drawn}, guidanceScale: 2 }\n`).replace(
+        'latents: latents',
+        'images: images, autoencoder: autoencoder',
+      ),
+    ],
+    [
+      'play',
+      stagesOf(
+        'photos',
+        '  play: { uses: playground, model: train, autoencoder: autoencoder, guidance: { scale: 2 } }\n',
+      ),
+    ],
+    ['train', stagesOf('photos', '', ', samples: { autoencoder: autoencoder, everySteps: 2 }')],
+  ])('refuses guidance once the images are found, before anything is computed: %s', async (stage, text) => {
+    await rm(join(folder, 'runs'), { recursive: true, force: true });
+    const events = await run(text);
+    expect(events.flatMap((event) => (event.type === 'stage-failed' ? [event] : []))).toMatchObject([
+      { stage, failure: { code: 'untrained-guidance' } },
+    ]);
+    const begun = events.flatMap((event) => (event.type === 'stage-started' ? [event.stage] : []));
+    expect(begun.filter((id) => id !== 'images')).toEqual([]);
+  });
+
   it('is told of, and guidance is refused as soon as that is known', async () => {
+    await rm(join(folder, 'runs'), { recursive: true, force: true });
     const events = await run(stagesOf('photos', ''));
     expect(failuresOf(events)).toEqual([]);
     const notices = events.flatMap((event) =>

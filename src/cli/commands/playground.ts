@@ -38,6 +38,9 @@ export async function playground(
     pipeline: run.record.pipeline,
     seed: config.seed ?? seed,
     input: (stage) => ({ directory: outputOf(run, stage) }),
+    onDoubt: (message) => {
+      say(services.stderr, `warning: ${message}\n`);
+    },
   });
   say(services.stdout, `Playground: ${shortPath(path)} (${megabytes} MB). Open it in a browser.\n`);
   return exitCodes.done;

@@ -19,7 +19,7 @@ import { createRunFolder, pointTo } from './run-folder.js';
 import { RunRecord } from './run-record.js';
 import { asStorageError, describeFailure, runStage } from './run-stage.js';
 import { roomFor, runInTurn } from './schedule.js';
-import { checkStages, stageOutput, stageWork } from './stage-context.js';
+import { checkStages, refusedStage, stageOutput, stageWork } from './stage-context.js';
 
 export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
   /** Interrupts the run: stages that are running save what they must, and a later run continues them. */
@@ -193,35 +193,39 @@ async function execute(
       await history.add({ stage: id, kind, fingerprint: manifest.fingerprint, content });
       if (options.locked !== undefined) refuseOutput(pipeline.file, options.locked, id, manifest);
     };
+    const fail = (id: string, error: unknown): void => {
+      failed.push(id);
+      const others = [...running];
+      emitAnyway(
+        {
+          type: 'stage-failed',
+          stage: id,
+          failure: describeFailure(error, runsRoot),
+          log: record.logOf(id),
+          ...(others.length > 0 && !signal.aborted && { running: others }),
+        },
+        record,
+        tell,
+      );
+    };
     await runInTurn(plan.stages, room, signal, async (expected, devices) => {
       const { id } = expected.stage;
       running.add(id);
       try {
         await makeStage(expected, devices);
-        return true;
       } catch (error) {
         running.delete(id);
         if (isInterruption(error, signal)) stopped.add(id);
-        else {
-          failed.push(id);
-          const failure = describeFailure(error, runsRoot);
-          const others = [...running];
-          emitAnyway(
-            {
-              type: 'stage-failed',
-              stage: id,
-              failure,
-              log: record.logOf(id),
-              ...(others.length > 0 && !signal.aborted && { running: others }),
-            },
-            record,
-            tell,
-          );
-        }
+        else fail(id, error);
         return false;
-      } finally {
-        running.delete(id);
       }
+      running.delete(id);
+      if (expected.reasons.length === 0) return true;
+      // What a stage has found may tell that a later one cannot run: before those between them compute.
+      const isWaiting = (other: string) => !manifests.has(other) && !running.has(other);
+      const refused = await refusedStage(plan, outputs, isWaiting);
+      if (refused !== undefined) fail(refused.id, refused.error);
+      return refused === undefined;
     });
     if (stopped.size > 0 || (failed.length === 0 && manifests.size < plan.stages.length))
       throw abortError(signal);

@@ -29,31 +29,52 @@ export function stageOutput({ stage, kind, place, accepted }: PlannedStage, mani
   };
 }
 
-/** Gives stages of a plan as they are known before anything runs. */
-export function plannedInputs({ stages }: Pick<Plan, 'stages'>): (id: string) => PlannedInput {
+/**
+ * Gives stages of a plan as they are known before they run.
+ *
+ * @param made outputs that were made or found since it was planned
+ */
+export function plannedInputs(
+  { stages }: Pick<Plan, 'stages'>,
+  made: ReadonlyMap<string, StageOutput> = new Map(),
+): (id: string) => PlannedInput {
   const byId = new Map(stages.map((planned) => [planned.stage.id, planned]));
   return (id) => {
     const planned = byId.get(id);
     if (planned === undefined) throw new Error(`A stage asked for ${id}, which is not planned.`);
     const { stage, output, isElsewhere } = planned;
-    return {
-      kind: stage.kind,
-      config: stage.config as unknown as Json,
-      ...(output && isElsewhere !== true && { output: stageOutput(planned, output) }),
-    };
+    const there = made.get(id) ?? (output && isElsewhere !== true ? stageOutput(planned, output) : undefined);
+    return { kind: stage.kind, config: stage.config as unknown as Json, ...(there && { output: there }) };
   };
 }
 
 /**
- * Lets every stage that may run look into what only files and the machine tell.
+ * Lets every stage that may run look into what only files, the machine and earlier outputs tell.
  *
  * @throws UserError where one cannot run
  */
 export async function checkStages(plan: Plan): Promise<void> {
+  const refused = await refusedStage(plan);
+  if (refused !== undefined) throw refused.error;
+}
+
+/** The first stage that may run and, as is known by now, cannot; and why. */
+export async function refusedStage(
+  plan: Plan,
+  made: ReadonlyMap<string, StageOutput> = new Map(),
+  isWaiting: (id: string) => boolean = () => true,
+): Promise<{ readonly id: string; readonly error: unknown } | undefined> {
   const { pipeline } = plan;
-  for (const { stage, kind, reasons } of plan.stages)
-    if (reasons.length > 0)
-      await kind.check?.(stage.config, plannedInputs(plan), pipeline.directory, runtimeOf(pipeline, stage));
+  const resolve = plannedInputs(plan, made);
+  for (const { stage, kind, reasons } of plan.stages) {
+    if (reasons.length === 0 || !isWaiting(stage.id)) continue;
+    try {
+      await kind.check?.(stage.config, resolve, pipeline.directory, runtimeOf(pipeline, stage));
+    } catch (error) {
+      return { id: stage.id, error };
+    }
+  }
+  return undefined;
 }
 
 /** A planned stage, ready to run. It sees the outputs of the stages that it names, and of no others. */

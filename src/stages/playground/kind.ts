@@ -12,6 +12,8 @@ export const stage: StageKind<PlaygroundConfig> = {
   figures: ['models', 'megabytes'],
   dependsOnPrecision: false,
   externalInputs: () => [],
+  describe: async (config, resolve, _runtime, folder) =>
+    (await import('../sample/facts.js')).describeScales(asSample(config), resolve, folder),
   check: async (config, resolve) => {
     const plan = samplePlan(asSample(config));
     if (plan.acting && plan.weaker === undefined)

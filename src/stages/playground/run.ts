@@ -16,6 +16,9 @@ export function run({ title, ...config }: PlaygroundConfig, context: StageContex
       ...{ pipeline, seed, signal },
       title: title ?? pipeline,
       input: (stage) => context.input(stage),
+      onDoubt: (message) => {
+        tell({ type: 'notice', level: 'warning', message });
+      },
       onProgress: (done, total) => {
         tell({ type: 'progress', done, total, unit: 'tensors' });
       },

@@ -10,6 +10,7 @@ import type { StageContext } from '../../runner/stage.js';
 import type { SamplerSettings } from '../../sampling/index.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { integratorNames } from '../../transport/integrators.js';
+import { differentScale, scaledNormalization } from '../../weights/model-source.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
 import { type FoundModel, findModels } from '../sample/models.js';
 import { type RunnablePlan, runnablePlan, sampleDefaults, samplePlan } from '../sample/plan.js';
@@ -28,6 +29,8 @@ export interface PlaygroundSource {
   readonly seed: number;
   /** Outputs of the stages that the configuration names. */
   readonly input: (stage: string) => Pick<ReturnType<StageContext['input']>, 'directory'>;
+  /** Callback with doubts about what goes together. */
+  readonly onDoubt?: (message: string) => void;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -45,6 +48,11 @@ export async function writePlayground(
   const plan = runnablePlan(asSample(source.config));
   const { phases, base } = await findModels(plan, { input: input as StageContext['input'] });
   const autoencoder = await readSavedAutoencoder(input(plan.config.autoencoder).directory);
+  const { scalingFactor } = autoencoder;
+  const own = scalingFactor && scaledNormalization(autoencoder.config.latentChannels, autoencoder);
+  const [{ stage, saved }] = phases as [FoundModel];
+  const doubt = own && differentScale(stage, saved.normalization, plan.config.autoencoder, own);
+  if (doubt) source.onDoubt?.(doubt);
   const models = [...phases, ...(base ? [base] : [])];
   const description = describe(source, plan, phases, base, autoencoder.config);
   const parameters = parametersOf(description);

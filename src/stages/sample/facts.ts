@@ -4,6 +4,7 @@ import type { SampleConfig } from '../../generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { hostMemoryOnGpu } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import { scaleFacts } from '../shared/latent-scale.js';
 import { computingGpu } from '../shared/memory.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';
 import { expectedMemory, requireSamplingMemory, type SampledModels } from './memory.js';
@@ -14,20 +15,37 @@ export async function describeSample(
   config: SampleConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
+  folder: string,
 ): Promise<readonly StageFact[]> {
   const plan = samplePlan(config);
+  const scales = await describeScales(config, resolve, folder);
   const models = await plannedModels(plan, resolve);
-  if (models === undefined) return [];
+  if (models === undefined) return scales;
   const { workers } = runtime;
   const gpu = computingGpu(runtime);
   const bytes = expectedMemory(plan, models, workers, gpu);
   return [
+    ...scales,
     {
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: gpu === undefined ? bytes : hostMemoryOnGpu(models.phases[0]!),
       value: `about ${formatBytes(bytes)}${gpu === undefined ? '' : ` of ${formatBytes(gpu.bytes)} on ${gpu.name}`}${workers > 1 ? ' a worker' : ''} for ${counted(plan.atOnce, 'sample')} at once`,
     },
   ];
+}
+
+/** Warns of models whose latents are of another scale than those of the autoencoder that decodes them. */
+export function describeScales(
+  config: SampleConfig,
+  resolve: Resolve,
+  folder: string,
+): Promise<readonly StageFact[]> {
+  const { phases } = samplePlan(config);
+  return scaleFacts(
+    phases.map(({ model }) => model),
+    config.autoencoder,
+    { resolve, folder },
+  );
 }
 
 /**

@@ -31,8 +31,8 @@ export const stage: ShownKind<SampleConfig> = {
   dependsOnEngine: true,
   dataParallel: true,
   externalInputs: () => [],
-  describe: async (config, resolve, runtime) =>
-    (await import('./facts.js')).describeSample(config, resolve, runtime),
+  describe: async (config, resolve, runtime, folder) =>
+    (await import('./facts.js')).describeSample(config, resolve, runtime, folder),
   check: async (config, resolve, _folder, runtime) => {
     const plan = samplePlan(config);
     await (await import('./facts.js')).requirePlannedMemory(plan, resolve, runtime);

@@ -22,6 +22,8 @@ export interface TrainingData {
   readonly labels: Int32Array;
   /** Normalization of latents. */
   readonly normalization: Normalization;
+  /** Normalization where no model to start from says otherwise, as far as that is known without measuring. */
+  readonly own?: Normalization | undefined;
   /** Mean and deviation of each channel, where the latents are stored. */
   readonly statistics?: Normalization;
   /** Bytes that reading needs beside the training, at most: an estimate. */

@@ -1,12 +1,13 @@
 import { UserError } from '../../base/errors.js';
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
-import type { TrainConfig } from '../../generated/index.js';
+import type { EncodeConfig, TrainConfig } from '../../generated/index.js';
 import { carryLines } from '../../models/sit/carry.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu } from '../shared/memory.js';
+import { scaleFacts } from '../shared/latent-scale.js';
 import { type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 import {
@@ -31,10 +32,23 @@ export async function describeTrain(
       : await (await import('./start.js')).plannedCarry(config, resolve, directory);
   return [
     ...(typeof config.start === 'object' ? await describePretrained(config.start, directory) : []),
+    ...(await describeScales(config, resolve, directory)),
     ...(carry === undefined ? [] : carryLines(carry).map((value) => ({ label: 'start', value }))),
     ...(latents === undefined ? [] : modelFacts(config, latents, runtime.workers, computingGpu(runtime))),
     ...lengthFacts(config, latents?.count),
   ];
+}
+
+/** Warns where a model to start from was trained on latents of another scale than those of the autoencoder. */
+async function describeScales(
+  { start, latents, autoencoder }: TrainConfig,
+  resolve: Resolve,
+  folder: string,
+): Promise<readonly StageFact[]> {
+  const source = latents === undefined ? undefined : resolve(latents);
+  if (start === undefined || source?.kind === 'latents') return [];
+  const encoder = source ? (source.config as unknown as EncodeConfig).autoencoder : autoencoder!;
+  return scaleFacts([start], encoder, { resolve, folder });
 }
 
 function modelFacts(

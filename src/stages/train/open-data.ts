@@ -40,6 +40,7 @@ export async function openTrainingData(
   const { count, shape, classes, labels, readingBytes } = data;
   return {
     ...{ count, shape, classes, labels, readingBytes },
+    own: autoencoder.normalization,
     normalization:
       normalizationOf(shape[2]) ??
       autoencoder.normalization ??
@@ -86,6 +87,7 @@ function storedLatents(
     shape,
     classes,
     labels,
+    own: index.normalization,
     normalization: given(shape[2]) ?? index.normalization,
     statistics: index.statistics,
     readingBytes: 0,

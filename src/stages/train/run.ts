@@ -83,7 +83,7 @@ class Training {
     const { start, context, config, data } = this;
     if (start === undefined || !isFirstWorker(context)) return [];
     const message = `Starts ${startSummary(start, start.carry).join('; ')}.`;
-    const scale = otherScale(start.name, config.latents!, data);
+    const scale = otherScale(start, (config.latents ?? config.autoencoder)!, data);
     return [
       { type: 'notice', level: 'info', message },
       ...(scale === undefined ? [] : [{ type: 'notice', level: 'warning', message: scale } as const]),

@@ -6,8 +6,10 @@ import type { CarriedModel, Carry, WeightOf } from '../../models/sit/carry.js';
 import { sitParameters } from '../../models/sit/config.js';
 import type { StageContext } from '../../runner/stage.js';
 import { averageGroups } from '../../training/checkpoint-manifest.js';
+import type { Normalization } from '../../training/diffusion-loss.js';
 import type { Trainer, ValueOf } from '../../training/trainer.js';
-import { type ModelDescription, type ModelSource, savedSource } from '../../weights/model-source.js';
+import { differentScale, type ModelDescription } from '../../weights/model-source.js';
+import { type ModelSource, savedSource } from '../../weights/model-source.js';
 import { readSavedModel } from '../../weights/saved-files.js';
 import { openPlanned, openPretrained } from '../pretrained/open-pretrained.js';
 import { locate, originOf } from '../pretrained/place.js';
@@ -188,11 +190,33 @@ export const startSummary = ({ name, told }: StartModel, carry: Carry): readonly
 /** Deviation of normalised latents, which is about 1, from which on they are of another scale; or its inverse. */
 const otherScaleFrom = 2;
 
-/** The sentence that warns where latents are of another scale than those that a model was trained on. */
+/**
+ * The sentence that warns where latents are of another scale than those that a model was trained on: by their statistics,
+ * or else by the factors of both.
+ *
+ * @param latents the stage that makes them
+ */
 export function otherScale(
+  { name: model, description }: Pick<StartModel, 'name' | 'description'>,
+  latents: string,
+  { statistics, normalization, own }: Pick<TrainingData, 'statistics' | 'normalization' | 'own'>,
+): string | undefined {
+  return (
+    otherDeviations(model, latents, statistics, normalization) ??
+    (own && [own, description.normalization].every(isOneFactor)
+      ? differentScale(model, description.normalization, latents, own)
+      : undefined)
+  );
+}
+
+const isOneFactor = ({ mean, std }: Normalization): boolean =>
+  [mean, std].every((values) => new Set(values).size === 1);
+
+function otherDeviations(
   model: string,
   latents: string,
-  { statistics, normalization }: Pick<TrainingData, 'statistics' | 'normalization'>,
+  statistics: Normalization | undefined,
+  normalization: Normalization,
 ): string | undefined {
   const deviations = statistics?.std.map((std, i) => std / normalization.std[i]!);
   if (deviations?.some((each) => each >= otherScaleFrom || each <= 1 / otherScaleFrom) !== true)

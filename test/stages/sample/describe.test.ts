@@ -44,7 +44,7 @@ async function memory(sample: string, { workers = 1, cached = [] as string[] } =
     retries: 0,
     threads: 0,
   } as const;
-  const facts = await describeSample(stages.get('sample')!.config as SampleConfig, resolve, runtime);
+  const facts = await describeSample(stages.get('sample')!.config as SampleConfig, resolve, runtime, '.');
   return facts.find(({ label }) => label === 'memory')?.value;
 }
 
