@@ -99,4 +99,4 @@ export function sumOfRows(x: Tensor): Tensor {
   return columnSums(x.reshape([-1, x.shape.at(-1)!]))[0];
 }
 
-const columnSums = fused('sum_of_rows', (x: Tensor) => [x.sum(0)] as const);
+const columnSums = fused('sum_of_rows', (x: Tensor) => [x.sum(0)] as const, { takesHalf: true });

@@ -1,10 +1,19 @@
-import { geluOfProduct, type Tensor, type Tensor4D, tf } from '../tensorflow/index.js';
+import { geluOfProduct, productOfConstant, type Tensor, type Tensor4D, tf } from '../tensorflow/index.js';
 import { biasedGelu, sumOfRows } from './activations.js';
 import { differentiable } from './differentiable.js';
 
 /** x·W + b over the last axis: [..., inputs] → [..., outputs]. `weight` is [inputs, outputs], `bias` [outputs]. */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
   return overRows(x, weight, (rows) => biasedProduct(rows, weight, bias));
+}
+
+/** `linear` of a weight that never changes, as one operation; undefined where that brings nothing. */
+export function constantLinear(x: Tensor, weight: Tensor, bias: Tensor): Tensor | undefined {
+  const [inputs, outputs] = weight.shape as [number, number];
+  return productOfConstant(x.reshape([-1, inputs]), weight, bias)?.reshape([
+    ...x.shape.slice(0, -1),
+    outputs,
+  ]);
 }
 
 /** x·W over the last axis. */

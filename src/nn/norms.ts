@@ -49,6 +49,7 @@ const adaNormGradient = fused(
     const dx = backward(dy.mul(scale.add(1)), norm, inverse);
     return [dx, dy.sum(1, true), dy.mul(norm).sum(1, true)] as const;
   },
+  { takesHalf: true },
 );
 
 /**

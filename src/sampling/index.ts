@@ -46,7 +46,7 @@ export {
 } from './phases.js';
 export { type PhaseStep, type PhaseSwitch, type PhasedSteps, phasedSteps } from './phases.js';
 export { allRows, putRows, takeRows } from './integrate.js';
-export { type Network, type SessionModel, networkField, networkWeights } from './network.js';
+export { type Network, type SessionModel, networkField, networkWeights, samplingWeights } from './network.js';
 export { FieldProgram } from './network.js';
 export { type FollowPath, type PathInputs, type PathResult } from './paths/path.js';
 export { pathOf, pathTimes, type PathOptions, type SamplerSettings } from './paths/choose.js';

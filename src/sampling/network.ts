@@ -1,6 +1,7 @@
+import { attentionBiases, isBiasTable } from '../models/sit/attention.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import { sit, type ThroughBlocks } from '../models/sit/sit.js';
-import { compile, mapValues, resized, tf } from '../tensorflow/index.js';
+import { compile, mapValues, newVariables, openStore, resized, tf } from '../tensorflow/index.js';
 import type {
   Compiled,
   HostRecord,
@@ -30,6 +31,30 @@ export interface Network {
   readonly guidance?: Guidance;
   /** Autoguidance: the weaker model to go away from. Without it the model itself under the null class. */
   readonly base?: SessionModel;
+}
+
+/**
+ * A model's weights, which have and keep their values, as samplers take them: with the biases of its attention at every
+ * token, which no pass then makes anew, in place of the tables that they follow from.
+ */
+export async function samplingWeights(
+  session: ProgramSession,
+  config: SiTConfig,
+  weights: SessionModel['weights'],
+): Promise<SessionModel['weights']> {
+  const named = Object.entries(weights);
+  const tables = named.filter(([name]) => isBiasTable(name));
+  const others = named.filter(([name]) => !isBiasTable(name));
+  if (tables.length === 0) return weights;
+  const program = compile((_: Tensors, of: Tensors) => attentionBiases(of, config), {
+    session,
+    weights: Object.fromEntries(tables),
+  });
+  const values = await program.call({});
+  const definitions = Object.entries(values).map(([name, { shape }]) => ({ name, shape }));
+  const variables = newVariables(session, definitions);
+  await openStore(session, variables).write(({ name }) => values[name]!);
+  return Object.fromEntries([...others, ...variables.map((variable) => [variable.name, variable] as const)]);
 }
 
 const basePrefix = 'base/';

@@ -3,6 +3,7 @@ import { closedError } from '../base/errors.js';
 import { cApi, type Output, type Pointer, throwUnlessOk, withStatus } from './c-api.js';
 import { DataTypeCode, type DataTypeName, type HostTensor } from './data-types.js';
 import { int64s, newBuffer, newHostTensor, newTensor, readBuffer } from './native-memory.js';
+import { PackedFactors } from './packed-factors.js';
 import { decodeInputs, type InputDefinition } from './protobuf.js';
 
 export type { Output };
@@ -34,6 +35,8 @@ export class Graph {
   private readonly content: Hash | undefined;
   private readonly placeOf = new Map<Pointer, number>();
 
+  /** Factors of which products may keep copies. */
+  readonly packed = new PackedFactors();
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
   readonly fusesFrom: number;
   /** True when products and their biases are written as one operation, as nothing rewrites the graph later. */
@@ -42,7 +45,8 @@ export class Graph {
   readonly mixed: boolean;
   /** True when oneDNN's own operations on what such products take and give may be written. */
   readonly oneDnn: boolean;
-
+  /** True when transpositions that keep the last axis move its numbers as words, which processors do faster. */
+  readonly movesWords: boolean;
   /** True when XLA compiles the graph as a whole. */
   readonly compiled: boolean;
 
@@ -51,12 +55,16 @@ export class Graph {
     fusesBiases = false,
     mixed = false,
     oneDnn = false,
+    movesWords = false,
     compiled = false,
-  }: Partial<Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed' | 'oneDnn' | 'compiled'>> = {}) {
+  }: Partial<
+    Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed' | 'oneDnn' | 'movesWords' | 'compiled'>
+  > = {}) {
     this.fusesFrom = fusesFrom;
     this.fusesBiases = fusesBiases;
     this.mixed = mixed;
     this.oneDnn = oneDnn;
+    this.movesWords = movesWords;
     this.compiled = compiled;
     this.content = compiled ? createHash('sha256') : undefined;
   }

@@ -5,11 +5,19 @@ export { nativeBackend } from './native-backend.js';
 export type { RuntimeOptions } from './runtime-options.js';
 export * from './data-types.js';
 export { TensorFlowError } from './c-api.js';
-export { asFactor } from './pieces.js';
-export { after, choose, compiledWhole, geluOfProduct, normalizedRows, softmaxAsFactor } from './pieces.js';
+export { asFactor, asFloat } from './pieces.js';
+export {
+  after,
+  choose,
+  compiledWhole,
+  geluOfProduct,
+  normalizedRows,
+  productOfConstant,
+  softmaxAsFactor,
+} from './pieces.js';
 export { fused } from './pieces.js';
 export { type Output, Graph } from './graph.js';
-export { type Feed, Session, SessionVariable, engineNotices } from './session.js';
+export { type Feed, Session, SessionVariable, type VariableUse, engineNotices } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';
 export { socketAddresses } from './socket-exchange.js';
 export { meanOverWorkers } from './collectives.js';

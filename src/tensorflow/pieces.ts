@@ -21,6 +21,11 @@ export function asFactor(x: Tensor): Tensor {
   return Tracer.current?.asFactor(x) ?? x;
 }
 
+/** x in float32: in a fused function that takes what products give as it is, its own conversion. */
+export function asFloat(x: Tensor): Tensor {
+  return Tracer.current?.asFloat(x) ?? x;
+}
+
 /**
  * Softmax over the last axis, for products, in traces where oneDNN takes and gives it in bfloat16; undefined elsewhere.
  * No gradient of its own.
@@ -37,9 +42,18 @@ export function softmaxAsFactor(scores: () => Tensor): Tensor | undefined {
  */
 export function geluOfProduct(x: Tensor, weight: Tensor, bias: Tensor): Tensor | undefined {
   if (takesGradient()) return undefined;
-  return oneDnnTracer()?.ofFactors('_FusedMatMul', [x, weight, bias], {
-    fused_ops: { strings: ['BiasAdd', 'GeluApproximate'] },
-  });
+  return oneDnnTracer()?.productOf([x, weight, bias], ['GeluApproximate']);
+}
+
+/**
+ * x·W + b of a weight that never changes, in traces in bfloat16 that take no gradient; undefined elsewhere: oneDNN keeps
+ * such weights in the order in which it multiplies. `x` is [rows, inputs], `weight` [inputs, outputs].
+ */
+export function productOfConstant(x: Tensor, weight: Tensor, bias: Tensor): Tensor | undefined {
+  const tracer = oneDnnTracer();
+  return takesGradient() || tracer?.isConstant(weight) !== true
+    ? undefined
+    : tracer.productOf([x, weight, bias], []);
 }
 
 /**

@@ -25,6 +25,8 @@ export interface VariableUse {
    * keeps no more of what is assigned.
    */
   readonly factor?: boolean | undefined;
+  /** True when it is written once, and read only then: products may keep a copy of it. */
+  readonly constant?: boolean | undefined;
 }
 
 /** A tensor that lives in a session between runs: weights, moments, averages. Float32 to all but products. */
@@ -37,6 +39,8 @@ export class SessionVariable {
     private readonly graph: Graph,
     /** The type in which its memory holds it. */
     readonly kept: KeptType = 'float32',
+    /** True when it is written once. */
+    readonly constant = false,
   ) {}
 
   /** A node that reads the variable as it is kept, after `after` where given. */
@@ -98,10 +102,13 @@ export class Session {
     const place = nativeBackend(options).placeOf(options);
     this.onGpu = place.devices.includes('GPU');
     const preparation = preparationOf(options, { ...place, workers: server !== undefined });
-    const { rewritten, mixed, oneDnn, fusesFrom, compiled } = preparation;
+    const { rewritten, mixed, oneDnn, fusesFrom, compiled, converted } = preparation;
     this.rewritten = rewritten;
     this.compiling = compiled;
-    this.graph = new Graph({ fusesFrom, fusesBiases: !rewritten, mixed, oneDnn });
+    this.graph = new Graph({
+      ...{ fusesFrom, fusesBiases: !rewritten, mixed, oneDnn },
+      movesWords: !this.onGpu && !compiled && converted === undefined,
+    });
     const native = c.NewSessionOptions();
     const config = encodeMessage(
       'ConfigProto',
@@ -141,11 +148,15 @@ export class Session {
   }
 
   /** A new variable without a value: `write` it before it is read. */
-  variable(name: string, shape: readonly number[], { factor = false }: VariableUse = {}): SessionVariable {
+  variable(
+    name: string,
+    shape: readonly number[],
+    { factor = false, constant = false }: VariableUse = {},
+  ): SessionVariable {
     const { graph } = this;
     const kept = factor && graph.mixed ? 'bfloat16' : 'float32';
     const handle = variableHandle(graph, `${name}#${this.variableCount++}`, shape, kept);
-    return new SessionVariable(name, shape, handle, graph, kept);
+    return new SessionVariable(name, shape, handle, graph, kept, constant);
   }
 
   /**

@@ -90,7 +90,11 @@ function record<I extends Tensors, O extends Tensors, S extends Static>(
   tracer.record(() => {
     tf.tidy(() => {
       const symbols = mapValues(inputs, (output) => tracer.symbol(output));
-      const weightSymbols = mapValues(weights, (variable) => tracer.symbol(variable.read()));
+      const weightSymbols = mapValues(weights, (variable) => {
+        const read = variable.read();
+        if (variable.constant) graph.packed.add(read);
+        return tracer.symbol(read);
+      });
       const results: unknown = namingMissing(symbols as I, (named) =>
         program(named, weightSymbols, statics as S),
       );

@@ -9,6 +9,7 @@ import { AttributeKind, firstRecordedId } from './op-binding.js';
 import type { OpAttribute, OpBinding, TensorMetadata, TensorValues } from './op-binding.js';
 import { refuseStatefulRandom, untraceable, usedDisposed, withoutMathRandom } from './random-guard.js';
 import { tf } from './tfjs.js';
+import { transposedInWords } from './transpose.js';
 
 /** Tensors of a traced function that are constants, so that kernels may read them. */
 type Constants = Map<number, Float32Array | Int32Array | Uint8Array>;
@@ -93,9 +94,28 @@ export class Tracer implements OpBinding {
     return this.graph.mixed ? this.symbol(this.precision.lowered(this.ownOutputOf(x))) : x;
   }
 
+  /** x in float32. */
+  asFloat(x: Tensor): Tensor {
+    return this.symbol(this.outputOf(x));
+  }
+
   /** True when operations of oneDNN may be written. */
   get usesOneDnn(): boolean {
     return this.graph.oneDnn;
+  }
+
+  /** x·W + b, then what else oneDNN computes with a product: `x` is [rows, inputs], `weight` [inputs, outputs]. */
+  productOf(
+    inputs: readonly [x: TensorInfo, weight: TensorInfo, bias: TensorInfo],
+    then: readonly string[],
+  ): Tensor {
+    const factors = inputs.map((input) => this.precision.lowered(this.ownOutputOf(input)));
+    return this.symbol(this.fusedProduct(factors, ['BiasAdd', ...then]));
+  }
+
+  /** True when a weight never changes, so that products of it may keep it as they take it. */
+  isConstant(weight: TensorInfo): boolean {
+    return this.graph.packed.has(this.ownOutputOf(weight));
   }
 
   /** Result of an operation that takes its inputs as products do. */
@@ -177,6 +197,8 @@ export class Tracer implements OpBinding {
       const biased = this.biasedProduct(name, inputs);
       if (biased !== undefined) return [this.describe(biased)];
       const sources = this.precision.operands(name, resolved);
+      const moved = name === 'Transpose' ? this.transposed(sources[0]!, inputs[1]!) : undefined;
+      if (moved !== undefined) return [this.describe(moved)];
       const named = Object.fromEntries(attributes.map((a) => [a.name, graphAttribute(a)]));
       const results = this.graph
         .outputs(this.graph.add(name, sources, named))
@@ -203,10 +225,32 @@ export class Tracer implements OpBinding {
     const columns = this.graph.shapeOf(this.resolve(sum!)).at(-1);
     if (others.length > 0 || channels !== columns) return undefined;
     const inputs = this.precision.operands('_FusedMatMul', [...product.factors, bias]);
-    return this.graph.node('_FusedMatMul', inputs, {
-      ...product.attributes,
-      fused_ops: { strings: ['BiasAdd'] },
+    return this.fusedProduct(inputs, ['BiasAdd'], product.attributes);
+  }
+
+  private fusedProduct(
+    inputs: readonly Output[],
+    operations: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): Output {
+    const packed = this.packs(inputs[1]!);
+    return this.graph.node(packed ? '_MklNativeFusedMatMul' : '_FusedMatMul', inputs, {
+      ...attributes,
+      fused_ops: { strings: operations },
+      ...(packed && { is_filter_const: { bool: true }, _kernel: { string: 'MklNameChangeOp' } }),
     });
+  }
+
+  private packs(weight: Output): boolean {
+    const { graph } = this;
+    return graph.oneDnn && graph.packed.take(weight, 2 * sizeOf(graph.shapeOf(weight)));
+  }
+
+  private transposed(x: Output, order: number): Output | undefined {
+    const known = this.constants.get(order);
+    return this.graph.movesWords && known !== undefined
+      ? transposedInWords(this.graph, x, Array.from(known))
+      : undefined;
   }
 
   private recordAsCurrent<T>(body: () => T): T {

@@ -28,6 +28,7 @@ interface WritePortion {
 export class VariableStore {
   private readonly readPortions: readonly ReadPortion[];
   private readonly writePortions: readonly WritePortion[];
+  private written = false;
 
   constructor(
     private readonly session: Session,
@@ -58,8 +59,11 @@ export class VariableStore {
     }
   }
 
-  /** Sets every variable to what `valueOf` gives for it. */
+  /** Sets every variable to what `valueOf` gives for it. Constants are set once. */
   async write(valueOf: (variable: SessionVariable) => HostTensor | Promise<HostTensor>): Promise<void> {
+    if (this.written && this.variables.some(({ constant }) => constant))
+      throw new Error('Constants of a session are written once: products may keep copies of them.');
+    this.written = true;
     for (const { variables, placeholders, assigns } of this.writePortions) {
       const values = await Promise.all(
         variables.map(async (variable) => fitting(variable, await valueOf(variable))),

@@ -150,7 +150,10 @@ export async function loadWeights(
   parameters: readonly Parameter[],
   path: string,
 ): Promise<Record<string, ProgramVariable>> {
-  const variables = newVariables(session, parameters);
+  const variables = newVariables(
+    session,
+    parameters.map((parameter) => ({ ...parameter, constant: true })),
+  );
   const file = await openTensors(path);
   try {
     await openStore(session, variables).write(async ({ name, shape }) =>

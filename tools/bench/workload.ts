@@ -2,7 +2,7 @@ import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { openSitSession, sit } from '../../src/models/sit/sit.js';
 import type { Parameter } from '../../src/nn/parameter.js';
 import { initialValues } from '../../src/nn/parameters.js';
-import { sdeSampler } from '../../src/sampling/index.js';
+import { samplingWeights, sdeSampler } from '../../src/sampling/index.js';
 import {
   CompiledProgram,
   float32,
@@ -18,6 +18,8 @@ import {
   type Tensor,
   type Tensor1D,
   type Tensor4D,
+  type Variables,
+  type VariableUse,
   VariableStore,
   type WorkerServer,
 } from '../../src/tensorflow/index.js';
@@ -60,7 +62,7 @@ export async function forward({ model, batch, runtime }: Workload): Promise<Work
     ({ x, t, y }: { x: Tensor4D; t: Tensor1D; y: Tensor1D }, weights) => ({
       value: sit(weights, model, x, t, y),
     }),
-    await weightsIn(session, sitParameters(model)),
+    await sampledWeights(session, model),
   );
   const inputs = { x: latents(model, batch), t: times(batch), y: labels(model, batch) };
   return { session, run: () => program.call(inputs) };
@@ -92,7 +94,7 @@ export async function samplingStep({ model, batch, runtime }: Workload): Promise
       const noise = randomNormal(noiseKey, firstSample, batch, x.shape.slice(1));
       return { x: step({ x, t, dt, noise }).x };
     },
-    await weightsIn(session, sitParameters(model)),
+    await sampledWeights(session, model),
   );
   const inputs = {
     x: latents(model, batch),
@@ -157,14 +159,22 @@ export async function trainStep({
   return { session, run: () => trainer.step(batchOf, 1e-4, updates++) };
 }
 
+async function sampledWeights(session: Session, model: SiTConfig): Promise<Variables> {
+  const weights = await weightsIn(session, sitParameters(model), 0, { constant: true });
+  return (await samplingWeights(session, model, weights)) as Variables;
+}
+
 /** New variables with random start values, by name. */
 export async function weightsIn(
   session: Session,
   parameters: readonly Parameter[],
   seed = 0,
+  use: VariableUse = {},
 ): Promise<Record<string, SessionVariable>> {
   const valueOf = initialValues(parameters, seed);
-  const variables = parameters.map(({ name, shape, factor }) => session.variable(name, shape, { factor }));
+  const variables = parameters.map(({ name, shape, factor }) =>
+    session.variable(name, shape, { factor, ...use }),
+  );
   await new VariableStore(session, variables).write(({ name }) => valueOf(name));
   return Object.fromEntries(parameters.map(({ name }, i) => [name, variables[i]!]));
 }

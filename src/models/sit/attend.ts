@@ -2,7 +2,7 @@ import { depthwise, depthwiseGradient } from '../../nn/depthwise.js';
 import { softmax, softmaxGradient, sumOfRows } from '../../nn/activations.js';
 import { differentiable } from '../../nn/differentiable.js';
 import { adaptivePooling, overGrid } from '../../nn/resampling.js';
-import { after, asFactor, fused, type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
+import { after, asFactor, asFloat, fused, type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
 import { queryChunks, scoresAtOnce } from './config.js';
 
 /**
@@ -114,7 +114,7 @@ export function attendThroughMediators(
       const gathered = tf.matMul(gather, v);
       const read = softmax(tf.matMul(q, tokens, false, true), queryBias);
       const attended = mergeHeads(tf.matMul(read, gathered));
-      const detail = depthwise(asMap(mergeHeads(v), grid), filter as Tensor4D);
+      const detail = depthwise(valueMap(qkv, grid)[0], filter as Tensor4D);
       return {
         value: withDetail(attended, detail.reshape(attended.shape), filterBias)[0],
         saved: [q, k, v, tokens, gather, gathered, read, filter],
@@ -128,13 +128,14 @@ export function attendThroughMediators(
           const dq = poolGradient(tf.matMul(dRead, tokens), dTokens, grid, side, scale);
           const dk = tf.matMul(dGather, tokens, true, false);
           const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
-          const dv = tf
-            .matMul(gather, dGathered, true, false)
-            .add(splitHeads(local.x.reshape(dy.shape), heads));
+          const [dv] = asFactorSum(
+            tf.matMul(gather, dGathered, true, false),
+            splitHeads(local.x.reshape(dy.shape), heads),
+          );
           return [
             mergeQueryKeyValue(dq, dk, dv),
-            dGather.sum(1, true),
-            dRead.sum(1, true),
+            sumOfBatch(dGather)[0],
+            sumOfBatch(dRead)[0],
             local.filter,
             sumOfRows(dy),
           ];
@@ -151,7 +152,26 @@ const withDetail = fused(
   { takesHalf: true },
 );
 
+const asFactorSum = fused('factor_sum', (x: Tensor, y: Tensor) => [asFactor(x.add(y))] as const, {
+  takesHalf: true,
+});
+
+/** Sums over the second axis, which is kept. */
+const sumOfBatch = fused('sum_of_batch', (x: Tensor) => [x.sum(1, true)] as const, { takesHalf: true });
+
 type EightTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+
+/** The values among queries, keys and values side by side, [batch, grid², 3 · channels] → [batch, grid, grid, channels]. */
+const valueMap = fused(
+  'value_map',
+  (qkv: Tensor, grid: number) => {
+    const [batch, tokens, all] = qkv.shape as [number, number, number];
+    const channels = all / 3;
+    const values = qkv.slice([0, 0, 2 * channels], [batch, tokens, channels]);
+    return [asFloat(values.reshape([batch, grid, grid, channels])) as Tensor4D] as const;
+  },
+  { takesHalf: true },
+);
 
 /** [batch, grid², channels] → [batch, grid, grid, channels] */
 function asMap(x: Tensor, grid: number): Tensor4D {
@@ -199,13 +219,17 @@ function poolGradient(dx: Tensor, dMeans: Tensor, grid: number, side: number, fa
   return dx.add(tf.matMul(poolingMatrix(grid, side, factor), dMeans, true, false));
 }
 
-const windowMeans = fused('window_means', (x: Tensor, grid: number, side: number, factor: number) => {
-  const [heads, batch, , size] = x.shape as [number, number, number, number];
-  const width = grid / side;
-  const windows = x.reshape([heads * batch, side, width, side, width, size]);
-  const means = windows.sum([2, 4]).mul(factor / width ** 2);
-  return [asFactor(means.reshape([heads, batch, side * side, size]))] as const;
-});
+const windowMeans = fused(
+  'window_means',
+  (x: Tensor, grid: number, side: number, factor: number) => {
+    const [heads, batch, , size] = x.shape as [number, number, number, number];
+    const width = grid / side;
+    const windows = x.reshape([heads * batch, side, width, side, width, size]);
+    const means = windows.sum([2, 4]).mul(factor / width ** 2);
+    return [asFactor(means.reshape([heads, batch, side * side, size]))] as const;
+  },
+  { takesHalf: true },
+);
 
 const spread = fused(
   'spread_over_windows',

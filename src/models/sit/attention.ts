@@ -1,17 +1,17 @@
-import { linear, product } from '../../nn/layers.js';
+import { linear } from '../../nn/layers.js';
 import { layerNorm } from '../../nn/norms.js';
 import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
 import { attend, attendThroughMediators } from './attend.js';
-import { biasTableSize } from './config.js';
+import { biasTableSize, gridOf, type SiTConfig } from './config.js';
 
-/** Multi-head attention of every token to every other, before the last bias: [batch, tokens, channels] → the same shape. */
+/** Multi-head attention of every token to every other, before the projection: [batch, tokens, channels] → the same shape. */
 export function fullAttention(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
-  return project(attend(queryKeyValue(x, weights, name, heads), heads), weights, name);
+  return attend(queryKeyValue(x, weights, name, heads), heads);
 }
 
 /**
- * Attention through mediators, before the last bias: mediator tokens, which are averages of queries over windows of
+ * Attention through mediators, before the projection: mediator tokens, which are averages of queries over windows of
  * the grid, first gather from all keys, then every query reads from them. Linear in the number of tokens.
  *
  * @param x [batch, grid², channels]
@@ -24,15 +24,37 @@ export function mediatorAttention(
   name: string,
   { heads, mediators, grid }: { heads: number; mediators: number; grid: number },
 ): Tensor {
-  const attended = attendThroughMediators(
+  return attendThroughMediators(
     { heads, mediators, grid },
     queryKeyValue(x, weights, name, heads),
-    mediatorBias(weights, name, grid),
-    queryBias(weights, name, grid),
+    weights[`${name}.mediatorBias`] ?? mediatorBias(weights, name, grid),
+    weights[`${name}.queryBias`] ?? queryBias(weights, name, grid),
     weights[`${name}.depthwise.weight`]!,
     weights[`${name}.depthwise.bias`]!,
   );
-  return project(attended, weights, name);
+}
+
+/** True of the weights that `attentionBiases` takes, and nothing else where it has been done. */
+export function isBiasTable(name: string): boolean {
+  return /\.(mediatorBias|queryBias)\.(table|row|column)$/.test(name);
+}
+
+/**
+ * The biases of all blocks' attention at every token, which follow from the weights alone: where they are among the
+ * weights too, no pass makes them anew.
+ */
+export function attentionBiases(weights: Tensors, config: SiTConfig): Tensors {
+  const grid = gridOf(config);
+  const ofBlocks = config.mediators.flatMap((mediators, i) => {
+    const name = `blocks.${i}.attention`;
+    return mediators === 0
+      ? []
+      : [
+          [`${name}.mediatorBias`, mediatorBias(weights, name, grid)] as const,
+          [`${name}.queryBias`, queryBias(weights, name, grid)] as const,
+        ];
+  });
+  return Object.fromEntries(ofBlocks);
 }
 
 /** Queries, keys and values side by side, [batch, tokens, 3 · channels]; normalised where the model has norms. */
@@ -57,10 +79,6 @@ function normalizeHeads(x: Tensor, weights: Tensors, name: string, heads: number
   const [batch, tokens, channels] = x.shape as [number, number, number];
   const split = x.reshape([batch, tokens, heads, channels / heads]);
   return layerNorm(split, weight, weights[`${name}.bias`]!).reshape(x.shape);
-}
-
-function project(x: Tensor, weights: Tensors, name: string): Tensor {
-  return product(x, weights[`${name}.projection.weight`]!);
 }
 
 /** Bias of mediators towards keys: [heads, 1, mediators, tokens]. */

@@ -1,7 +1,7 @@
 import { silu, sumOfRows } from '../../nn/activations.js';
 import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
-import { geluLinear, linear, product } from '../../nn/layers.js';
+import { constantLinear, geluLinear, linear, product } from '../../nn/layers.js';
 import { adaLayerNorm } from '../../nn/norms.js';
 import { asFactor, fused, openSession, tf } from '../../tensorflow/index.js';
 import type {
@@ -67,9 +67,19 @@ function block(
     mediators === 0
       ? fullAttention(normed, weights, attention, heads)
       : mediatorAttention(normed, weights, attention, { heads, mediators, grid: gridOf(config) });
-  const middle = gatedResidual(h, gate1!, attended, weights[`${attention}.projection.bias`]!);
-  const hidden = mlp(weights, `${name}.mlp`, adaLayerNorm(middle, shift2!, scale2!));
-  return gatedResidual(middle, gate2!, hidden, weights[`${name}.mlp.out.bias`]!);
+  const middle = addBranch(h, gate1!, attended, weights, `${attention}.projection`);
+  const normedMiddle = adaLayerNorm(middle, shift2!, scale2!);
+  const hidden = geluLinear(normedMiddle, weights[`${name}.mlp.in.weight`]!, weights[`${name}.mlp.in.bias`]!);
+  return addBranch(middle, gate2!, hidden, weights, `${name}.mlp.out`);
+}
+
+/** Adds a branch, whose last layer takes x, to the trunk: h + gate·(x·W + b). */
+function addBranch(h: Tensor, gate: Tensor, x: Tensor, weights: Tensors, name: string): Tensor {
+  const [weight, bias] = [weights[`${name}.weight`]!, weights[`${name}.bias`]!];
+  const result = constantLinear(x, weight, bias);
+  return result === undefined
+    ? gatedResidual(h, gate, product(x, weight), bias)
+    : gatedSum(h, gate, result)[0];
 }
 
 /** Computes a block as `block` does; its gradient computes it anew. */
@@ -86,12 +96,6 @@ const recomputedBlock: typeof block = (weights, config, name, mediators, h, cond
     ),
   )(h, condition, ...own.map((weight) => weights[weight]!));
 };
-
-/** The two layers of a block, but for the last bias. */
-function mlp(weights: Tensors, name: string, x: Tensor): Tensor {
-  const hidden = geluLinear(x, weights[`${name}.in.weight`]!, weights[`${name}.in.bias`]!);
-  return product(hidden, weights[`${name}.out.weight`]!);
-}
 
 /** `count` tensors of shape [batch, 1, hidden] that shift, scale and gate a block. */
 function modulation(weights: Tensors, name: string, condition: Tensor, count: number): Tensor[] {
@@ -166,7 +170,7 @@ function finalLayer(weights: Tensors, config: SiTConfig, h: Tensor, condition: T
  * the gate, x and the bias. Source: Peebles and Xie, arXiv 2212.09748.
  */
 export const gatedResidual = differentiable((h: Tensor, gate: Tensor, x: Tensor, bias: Tensor) => ({
-  value: gatedSum(h, gate, x, bias)[0],
+  value: gatedBiasedSum(h, gate, x, bias)[0],
   saved: [gate, x, bias],
   gradient: (dy: Tensor, saved: Tensor[]) => {
     const [gate, x, bias] = saved as [Tensor, Tensor, Tensor];
@@ -175,7 +179,11 @@ export const gatedResidual = differentiable((h: Tensor, gate: Tensor, x: Tensor,
   },
 }));
 
-const gatedSum = fused(
+const gatedSum = fused('gated_sum', (h: Tensor, gate: Tensor, x: Tensor) => [h.add(gate.mul(x))] as const, {
+  takesHalf: true,
+});
+
+const gatedBiasedSum = fused(
   'gated_residual',
   (h: Tensor, gate: Tensor, x: Tensor, bias: Tensor) => [h.add(gate.mul(x.add(bias)))] as const,
   { takesHalf: true },

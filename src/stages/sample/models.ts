@@ -3,7 +3,7 @@ import { UserError } from '../../base/errors.js';
 import { sitParameters } from '../../models/sit/config.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import type { StageContext } from '../../runner/stage.js';
-import type { Network, SessionModel } from '../../sampling/index.js';
+import { type Network, samplingWeights, type SessionModel } from '../../sampling/index.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
 import { loadWeights } from '../../weights/saved-autoencoder.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
@@ -91,14 +91,15 @@ async function openModel(
   session: ProgramSession,
 ): Promise<SessionModel> {
   const { config, interpolant, prediction } = saved;
+  const loaded = await loadWeights(
+    session,
+    sitParameters(config),
+    join(directory, saved.weights[weights as keyof SavedModel['weights']]!),
+  );
   return {
     config,
     transport: { interpolant, prediction },
-    weights: await loadWeights(
-      session,
-      sitParameters(config),
-      join(directory, saved.weights[weights as keyof SavedModel['weights']]!),
-    ),
+    weights: await samplingWeights(session, config, loaded),
   };
 }
 

@@ -65,12 +65,8 @@ describe.each([0, 4])('attention with %i mediators', (mediators) => {
   });
 
   it('averages all values where the learned scale of the queries is zero', () => {
-    const weights = changed(
-      weightsOf(model(mediators, true)),
-      /queryNorm|Bias|depthwise|qkv\.bias|projection\.bias/,
-      () => 0,
-    );
-    const [qkv, projection] = [weights[`${name}.qkv.weight`]!, weights[`${name}.projection.weight`]!];
+    const weights = changed(weightsOf(model(mediators, true)), /queryNorm|Bias|depthwise|qkv\.bias/, () => 0);
+    const qkv = weights[`${name}.qkv.weight`]!;
     const value = (batch: number, token: number, channel: number) =>
       sum(
         channels,
@@ -79,11 +75,8 @@ describe.each([0, 4])('attention with %i mediators', (mediators) => {
           qkv.data[i * 3 * channels + 2 * channels + channel]!,
       );
     const expected = Array.from({ length: sizeOf(x.shape) }, (_, at) => {
-      const [batch, out] = [Math.floor(at / (grid ** 2 * channels)), at % channels];
-      return sum(channels, (c) => {
-        const mean = sum(grid ** 2, (token) => value(batch, token, c)) / grid ** 2;
-        return mean * projection.data[c * channels + out]!;
-      });
+      const [batch, channel] = [Math.floor(at / (grid ** 2 * channels)), at % channels];
+      return sum(grid ** 2, (token) => value(batch, token, channel)) / grid ** 2;
     });
     expect(attention(mediators, weights)).toBeAllclose({ shape: x.shape, data: expected });
   });
