@@ -4,7 +4,8 @@ import { TorchUnknown, type TorchValue } from './pytorch/checkpoint.js';
 import { openTorchCheckpoint } from './pytorch/read.js';
 import { TorchTensor } from './pytorch/tensor.js';
 import { toFloat32 } from './safetensors/reader.js';
-import { isIndexPath, isSafetensorsPath, openTensors, readIndex } from './safetensors/shards.js';
+import { isIndexPath, isSafetensorsPath } from './safetensors/shard-index.js';
+import { openTensors, readIndex } from './safetensors/shards.js';
 
 /** An open file of weights. Close it after its tensors have been read. */
 export interface WeightsFile {

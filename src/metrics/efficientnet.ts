@@ -21,6 +21,7 @@ import {
   type Tensor4D,
   tf,
 } from '../tensorflow/index.js';
+import { efficientNetAtOnce } from './gpu-memory.js';
 import { type Rows, rowsOf } from './linear-algebra.js';
 
 /** Pixels a side of the images that the network sees. */
@@ -177,7 +178,7 @@ export class EfficientNet {
 }
 
 /** Images computed at once: 20 MB of numbers each, and on WebAssembly, whose memory is small, all that was computed is kept. */
-const mostAtOnce = (): number => (engineKind() === 'wasm' ? 8 : 64);
+const mostAtOnce = (): number => (engineKind() === 'wasm' ? 8 : efficientNetAtOnce);
 
 /** @param images `[count, 224, 224, 3]`, from 0 to 255 */
 function forward(w: Weights, images: Tensor4D): { pooled: Tensor2D; logits: Tensor2D } {

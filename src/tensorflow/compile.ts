@@ -4,7 +4,7 @@ import { EagerProgram, EagerSession, type EagerVariable } from './eager-session.
 import { engineKind, type ProgramSession, type ProgramVariable } from './engine.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { Session } from './session.js';
-import { checkInputs, checkNamed, signatureOf, type Static } from './signature.js';
+import { bucketFor, checkInputs, checkNamed, signatureOf, type Static } from './signature.js';
 import { mapValues, trace } from './trace.js';
 import type { HostRecord, HostTensors, Program, Tensors, Trace, Variables } from './trace.js';
 
@@ -211,13 +211,6 @@ export interface BatchAxes {
   readonly outputs: Readonly<Record<string, number>>;
   /** Samples of a full batch, which is never filled up further. */
   readonly largest?: number;
-}
-
-/** Number of samples that a batch of `size` is filled up to: 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on, at most half more. */
-export function bucketFor(size: number, largest = Infinity): number {
-  const power = 2 ** Math.ceil(Math.log2(size));
-  const bucket = size <= 0.75 * power ? 0.75 * power : power;
-  return size <= largest ? Math.min(bucket, largest) : bucket;
 }
 
 /**

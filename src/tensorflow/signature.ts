@@ -142,3 +142,16 @@ function kindOf(value: unknown): string {
     return `${dtype}[${shape.join(', ')}] with ${data.length} values`;
   return (value as { constructor?: { name: string } }).constructor?.name ?? 'object';
 }
+
+/** Number of samples that a batch of `size` is filled up to: 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on, at most half more. */
+export function bucketFor(size: number, largest = Infinity): number {
+  const power = 2 ** Math.ceil(Math.log2(size));
+  const bucket = size <= 0.75 * power ? 0.75 * power : power;
+  return size <= largest ? Math.min(bucket, largest) : bucket;
+}
+
+/** The largest of those numbers that is no more than `size`: a batch of so many is not filled up. */
+export function fullBucket(size: number): number {
+  const power = 2 ** Math.floor(Math.log2(size));
+  return power > 1 && size >= 1.5 * power ? 1.5 * power : power;
+}

@@ -4,12 +4,7 @@ import { weightsName } from '../formats/foreign-file.js';
 import { cachedFile, hubFile, repositoryFiles } from '../formats/hub/files.js';
 import type { DownloadProgress, HubOptions } from '../formats/hub/hub.js';
 import { hubPlace, isHubPath, parseRepository, type Repository } from '../formats/hub/repository.js';
-import {
-  configBeside,
-  diffusersConfigName,
-  diffusersWeightsNames,
-  pipelinePart,
-} from './autoencoder-source.js';
+import { configBeside, diffusersConfigName, diffusersWeightsNames, pipelinePart } from './diffusers-files.js';
 
 /** An autoencoder on Hugging Face: a repository, a folder of one, or a file of weights in one. */
 export interface AutoencoderPlace {

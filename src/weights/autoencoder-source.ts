@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { counted } from '../base/format.js';
@@ -20,6 +20,7 @@ import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { mismatch, stateProblems } from '../models/sit/reference-state.js';
 import type { Parameter } from '../nn/parameter.js';
 import { float32, type HostTensor } from '../tensorflow/data-types.js';
+import { configBeside, diffusersConfigName, diffusersWeightsNames, pipelinePart } from './diffusers-files.js';
 import { chooseSets, type ModelLayout, withoutWeights } from './find-sets.js';
 import { autoencoderFileName, readSavedAutoencoder } from './saved-files.js';
 
@@ -38,21 +39,6 @@ export interface AutoencoderSource extends PartialScale {
   read(parameter: Parameter): Promise<HostTensor>;
   close(): Promise<void>;
 }
-
-export const diffusersConfigName = 'config.json';
-/** Names of the weights in order of preference: whole before shards, single before half precision. */
-export const diffusersWeightsNames = [
-  'diffusion_pytorch_model.safetensors',
-  'diffusion_pytorch_model.safetensors.index.json',
-  'diffusion_pytorch_model.bin',
-  'diffusion_pytorch_model.bin.index.json',
-  'diffusion_pytorch_model.fp16.safetensors',
-  'diffusion_pytorch_model.safetensors.index.fp16.json',
-  'diffusion_pytorch_model.fp16.bin',
-] as const;
-
-/** Folder of the autoencoder in that of a whole pipeline of diffusers. */
-export const pipelinePart = 'vae';
 
 /**
  * Opens a folder of diffusers, what `autoencoder` and `pipeline import` leave, or a file of weights.
@@ -80,12 +66,6 @@ export async function openAutoencoderSource(
     remedy: `Name the folder of an AutoencoderKL as diffusers' save_pretrained leaves it, or a file of weights${files.length === 0 ? '' : `, such as ${join(path, files[0]!)}`}.`,
   });
 }
-
-/** The configuration that belongs to a file of weights by its name. */
-export const configBeside = (file: string): string | undefined =>
-  diffusersWeightsNames.some((name) => name === basename(file))
-    ? join(dirname(file), diffusersConfigName)
-    : undefined;
 
 const isFile = async (path: string): Promise<boolean> => {
   const found = await stat(path).catch((error: unknown) => {

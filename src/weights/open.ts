@@ -9,14 +9,8 @@ import type { DownloadProgress } from '../formats/hub/hub.js';
 import { hubPlace, isHubPath } from '../formats/hub/repository.js';
 import { openWeightsFile, type WeightsFile } from '../formats/weights-file.js';
 import { autoencoderPlace, downloadAutoencoder } from './autoencoder-download.js';
-import {
-  type AutoencoderSource,
-  configBeside,
-  diffusersConfigName,
-  holdsAutoencoder,
-  openAutoencoderSource,
-  pipelinePart,
-} from './autoencoder-source.js';
+import { type AutoencoderSource, holdsAutoencoder, openAutoencoderSource } from './autoencoder-source.js';
+import { configBeside, diffusersConfigName, pipelinePart } from './diffusers-files.js';
 import { type ModelHints, type ModelSource, savedSource } from './model-source.js';
 import { referenceSource } from './reference-source.js';
 import { autoencoderFileName, folderOfWeights, modelFileName } from './saved-files.js';

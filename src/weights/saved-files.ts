@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readInputText } from '../base/input-file.js';
 import { writeFileWhole } from '../base/output-file.js';
-import { isSafetensorsPath, shardsOf } from '../formats/safetensors/shards.js';
+import { isSafetensorsPath, shardsOf } from '../formats/safetensors/shard-index.js';
 import type { AutoencoderConfig } from '../models/autoencoder-kl/config.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import type { Normalization } from '../training/diffusion-loss.js';

@@ -7,7 +7,8 @@ import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { sitParameters } from '../models/sit/config.js';
 import type { Parameter } from '../nn/parameter.js';
 import { floats, type HostTensor } from '../tensorflow/data-types.js';
-import { type AutoencoderSource, diffusersConfigName, diffusersWeightsNames } from './autoencoder-source.js';
+import type { AutoencoderSource } from './autoencoder-source.js';
+import { diffusersConfigName, diffusersWeightsNames } from './diffusers-files.js';
 import type { ModelSource, WeightSet } from './model-source.js';
 import { writeSavedAutoencoder, writeSavedModel } from './saved-files.js';
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { main, startPipeline, tinyPipeline, untilCheckpoint } from '../support/tiny-pipeline.js';
 import { buildFakeGpu, type FakeGpu, startOn, whyNotBuilt } from './fake-gpu.js';
+import type { Asked, Measured } from './images.js';
 
 const reason = whyNotBuilt();
 let folder: string;
@@ -30,20 +31,24 @@ describe('plan', () => {
       'latents: { uses: encode, images: images, autoencoder: autoencoder }',
       'train: { uses: train, latents: latents, steps: 10, globalBatch: 64, model: { name: SiT-S/2, mediators: 64 } }',
       'sample: { uses: sample, model: train, autoencoder: autoencoder, count: 8, batch: 8 }',
+      'evaluate: { uses: evaluate, samples: sample, reference: images, autoencoder: autoencoder, metrics: [latentFrechetDistance, kernelDistance] }',
     ];
     writeFileSync(file, `name: memory\nstages:\n${stages.map((stage) => `  ${stage}\n`).join('')}`);
     const sets = settings.flatMap((setting) => ['--set', setting]);
     return startOn(fake, folder, main, ['plan', file, ...sets], env);
   };
 
-  test('tells the memory of the GPU that a training and a sampling need', async () => {
+  test('tells the memory of the GPU that every stage needs that computes', async () => {
     const { exitCode, stdout, stderr } = await plan([]);
     expect([exitCode, stderr]).toEqual([0, '']);
     const needed =
       /GPU memory: about [\d.]+ [GM]B of 147 GB on NVIDIA H200 \(fake\) for (\d+) (\w+) at once/g;
     expect([...stdout.matchAll(needed)].map(([, count, what]) => [count, what])).toEqual([
+      ['64', 'images'],
+      ['64', 'images'],
       ['64', 'latents'],
       ['8', 'samples'],
+      ['64', 'images'],
     ]);
   });
 
@@ -62,6 +67,66 @@ describe('plan', () => {
     const hidden = await plan([], { ...small, PIPELINE_DEVICE: 'cpu' });
     expect([hidden.exitCode, hidden.stdout]).toEqual([0, expect.not.stringContaining('GPU memory')]);
   });
+
+  test.each([
+    ['autoencoder', 'autoencoder', ['autoencoder.batch=512'], 'batch'],
+    [
+      'encoding',
+      'latents',
+      ['latents.batch=4096', 'latents.autoencoderMemoryMiB=16384'],
+      'autoencoderMemoryMiB',
+    ],
+    [
+      'evaluation',
+      'evaluate',
+      [
+        'evaluate.metrics=[latentFrechetDistance, fid]',
+        'evaluate.inceptionFile=graph.pb',
+        'evaluate.batch=512',
+      ],
+      'batch',
+    ],
+  ])('refuses an %s that does not fit it, and proposes what does', async (what, stage, settings, key) => {
+    writeFileSync(join(folder, 'graph.pb'), '');
+    const only = ['train=null', 'sample=null', 'autoencoder.batch=8', 'evaluate.samples=images'];
+    const asked = [...only, ...settings].map((setting) => `stages.${setting}`);
+    const small = { FAKE_GPU_GB: '4' };
+    const { exitCode, stderr } = await plan(asked, small);
+    expect(exitCode).toBe(1);
+    const [, found] = new RegExp(
+      `This ${what} needs about [\\d.]+ GB of GPU memory for [\\d,]+ images at once; there are [\\d.]+ GB for it on NVIDIA H200 \\(fake\\)\\.\n +Set \`${key}: (\\d+)\``,
+    ).exec(stderr) ?? [undefined, stderr];
+    const changed = await plan([...asked, `stages.${stage}.${key}=${found}`], small);
+    expect([changed.exitCode, changed.stderr]).toEqual([0, '']);
+  });
+});
+
+describe('networks of images', () => {
+  // None of these was used to fit what is expected.
+  test.each<Asked>([
+    { work: 'encode', size: 256, batch: 8 },
+    { work: 'encode', config: { channels: [64, 128, 256], latentChannels: 16 }, size: 256, batch: 4 },
+    { work: 'encode', size: 1024, batch: 2, memoryMiB: 1024 },
+    { work: 'decode', size: 384, batch: 2 },
+    { work: 'decode', config: { channels: [32, 64, 128] }, size: 64, batch: 5 },
+    { work: 'autoencoder', config: { channels: [32, 64, 64] }, size: 128, batch: 8 },
+    { work: 'autoencoder', config: { channels: [128, 256] }, size: 64, batch: 8 },
+    { work: 'efficientnet', size: 64, batch: 24 },
+    { work: 'inception', size: 64, batch: 20 },
+    { work: 'precisionRecall', size: 2048, batch: 3000 },
+  ])(
+    'have the peak of memory that is expected: %j',
+    async (asked) => {
+      const { exitCode, stdout, stderr } = await startOn(fake, folder, 'test/gpu/images.ts', [
+        JSON.stringify(asked),
+      ]);
+      expect(exitCode, stderr).toBe(0);
+      const { peak, expected } = JSON.parse(stdout) as Measured;
+      expect(peak / expected).toBeGreaterThan(0.85);
+      expect(peak / expected).toBeLessThan(1.15);
+    },
+    900_000,
+  );
 });
 
 describe('a training', () => {

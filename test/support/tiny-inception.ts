@@ -45,16 +45,22 @@ const root = protobuf.Root.fromJSON({
 
 const [float, int32] = [1, 3];
 const bytes = (text: string) => Buffer.from(text);
-const floatType = { T: { type: float } };
+export const floatType = { T: { type: float } };
+/** A convolution's steps, or a window's, and its padding. */
+export const stepping = (stride: number, padding: 'SAME' | 'VALID') => ({
+  strides: { list: { i: [1, stride, stride, 1] } },
+  padding: { s: bytes(padding) },
+});
 
-interface Node {
+/** A node of a frozen graph. */
+export interface Node {
   readonly name: string;
   readonly op: string;
   readonly input?: readonly string[];
   readonly attr?: Readonly<Record<string, object>>;
 }
 
-function constant(name: string, shape: readonly number[], data: Float32Array | Int32Array): Node {
+export function constant(name: string, shape: readonly number[], data: Float32Array | Int32Array): Node {
   const dtype = data instanceof Float32Array ? float : int32;
   const tensor = {
     dtype,
@@ -86,7 +92,7 @@ export function tinyInception(leaveOut?: string): Uint8Array {
       name: 'mixed_6/product',
       op: 'Conv2D',
       input: ['ResizeBilinear', 'mixed_6/weights'],
-      attr: { ...floatType, strides: { list: { i: [1, 1, 1, 1] } }, padding: { s: bytes('SAME') } },
+      attr: { ...floatType, ...stepping(1, 'SAME') },
     },
     constant('mean', [9], new Float32Array(9)),
     constant('variance', [9], new Float32Array(9).fill(3)),
@@ -104,9 +110,8 @@ export function tinyInception(leaveOut?: string): Uint8Array {
       input: ['mixed_6/conv'],
       attr: {
         ...floatType,
+        ...stepping(1, 'VALID'),
         ksize: { list: { i: [1, 3, 3, 1] } },
-        strides: { list: { i: [1, 1, 1, 1] } },
-        padding: { s: bytes('VALID') },
       },
     },
     constant('flat', [2], Int32Array.of(1, 9)),
@@ -119,12 +124,15 @@ export function tinyInception(leaveOut?: string): Uint8Array {
       attr: floatType,
     },
   ];
+  return frozenGraph(nodes.filter(({ name }) => name !== leaveOut));
+}
+
+/** The bytes of a graph. */
+export function frozenGraph(nodes: readonly Node[]): Uint8Array {
   const type = root.lookupType('GraphDef');
-  const node = nodes
-    .filter(({ name }) => name !== leaveOut)
-    .map(({ attr = {}, ...rest }) => ({
-      ...rest,
-      attr: Object.entries(attr).map(([key, value]) => ({ key, value })),
-    }));
+  const node = nodes.map(({ attr = {}, ...rest }) => ({
+    ...rest,
+    attr: Object.entries(attr).map(([key, value]) => ({ key, value })),
+  }));
   return type.encode(type.create({ node, versions: { producer: 8 } })).finish();
 }

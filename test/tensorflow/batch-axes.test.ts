@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bucketFor, resized } from '../../src/tensorflow/compile.js';
+import { resized } from '../../src/tensorflow/compile.js';
+import { bucketFor, fullBucket } from '../../src/tensorflow/signature.js';
 import {
   type BatchAxes,
   compile,
@@ -29,6 +30,10 @@ test('buckets hold the batch, grow, and are at most half as large again', () => 
     expect(bucket).toBeLessThanOrEqual(1.5 * (i + 1));
     expect(bucketFor(bucket)).toBe(bucket);
   });
+  for (let size = 1; size <= 200; size++) {
+    const most = Math.max(...buckets.filter((bucket) => bucket <= size));
+    expect(fullBucket(size)).toBe(most);
+  }
   expect([20, 21, 22].map((size) => bucketFor(size, 21))).toEqual([21, 21, 24]);
 });
 

@@ -45,7 +45,7 @@ const repeatSeconds = 2;
 /** Most of the whole time that one measurement may take; the least that is left for one that still begins. */
 const largestPart = 1 / 3;
 const leastSeconds = 5;
-/** Limit of looking for devices, apart from the rest. */
+/** Limit of looking for devices, which the rest then lacks. */
 const devicesSeconds = 120;
 
 /** As runs compute, first; operation by operation last. */
@@ -94,14 +94,15 @@ async function measureAll(): Promise<void> {
   });
   const [{ model: first }] = models as [(typeof models)[number]];
   print({ what: 'what', note: '' }, true);
-  const looked = performance.now() + 1000 * devicesSeconds;
+  const begun = performance.now();
+  const looked = begun + 1000 * devicesSeconds;
   const [devices] = await runPart('devices', { kind: 'devices' }, looked, devicesSeconds);
   if (devices?.note?.includes('GPU') !== true) {
     if (devices !== undefined) console.error('TensorFlow sees no GPU: `pipeline doctor` tells why.');
     process.exitCode = 1;
     return;
   }
-  const end = performance.now() + 1000 * Number(values.seconds);
+  const end = begun + 1000 * Number(values.seconds);
   await runPart('bare products', { kind: 'products' }, end);
   const losses = new Map<Way, number>();
   for (const way of Object.keys(ways) as Way[]) {

@@ -8,7 +8,7 @@ import { distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { requireSpace } from '../../base/output-file.js';
 import { weightsName } from '../foreign-file.js';
-import { isIndexPath, readIndex } from '../safetensors/shards.js';
+import { isIndexPath } from '../safetensors/shard-index.js';
 import type { DownloadProgress, Hub, HubOptions } from './hub.js';
 import { addressOf, CachedRepository, hubEnvironment } from './repository.js';
 import type { HubEnvironment, HubFile, HubPlace, Repository } from './repository.js';
@@ -221,6 +221,8 @@ export async function cachedHubFile(
 /** Names of the files of an index in its repository; none for any other file. */
 async function shardsOf(path: string, file: string): Promise<string[]> {
   if (!isIndexPath(file)) return [];
+  // Few repositories have one; what reads it is loaded then.
+  const { readIndex } = await import('../safetensors/shards.js');
   return [...new Set(Object.values(await readIndex(path)))].map((name) =>
     posix.join(posix.dirname(file), name),
   );

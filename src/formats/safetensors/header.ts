@@ -14,9 +14,6 @@ export interface Header {
 /** Bytes before the header: its length. */
 export const prefixBytes = 8;
 
-/** The largest header that is read: of about 150,000 tensors. Parsed, it takes many times its size. */
-export const largestHeader = 16 * 2 ** 20;
-
 /**
  * Reads and checks a header: every tensor has a known type, its bytes match its shape, and the tensors fill
  * the file from the header's end to the file's, without gaps or overlaps.

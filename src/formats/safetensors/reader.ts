@@ -2,7 +2,8 @@ import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { InputFile } from '../../base/input-file.js';
 import { decodeBfloat16, decodeFloat16 } from '../typed-arrays.js';
-import { arrayTypes, invalid, largestHeader, parseHeader, prefixBytes } from './header.js';
+import { arrayTypes, invalid, parseHeader, prefixBytes } from './header.js';
+import { largestHeader } from './shard-index.js';
 import type { Header, PlacedTensor, TensorData, TensorInfo } from './header.js';
 
 /** An open safetensors file: its header is in memory, tensors are read when asked for. Close it after use. */

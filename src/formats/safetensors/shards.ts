@@ -1,19 +1,19 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { asUserError, readWholeTextSync } from '../../base/files.js';
+import { dirname, join } from 'node:path';
+import { asUserError } from '../../base/files.js';
 import { readInputText } from '../../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
 import { refuseFailedCopy } from '../foreign-file.js';
 import { elementCount } from '../typed-arrays.js';
-import { elementBytes, invalid, largestHeader, type TensorData, type TensorInfo } from './header.js';
+import { elementBytes, invalid, type TensorData, type TensorInfo } from './header.js';
 import { openSafetensors, type SafetensorsFile } from './reader.js';
+import { indexEnding, isIndexPath, largestHeader, placesIn } from './shard-index.js';
 import { byLayout, type TensorSource, writeSafetensors } from './writer.js';
 
 /** Files are kept below this size, which some file systems and tools end at. */
 const largestFileBytes = 2 ** 31 - 1;
 
-const indexEnding = '.safetensors.index.json';
 /** Bytes that a header needs for a tensor beside its name: its type, shape and offsets. */
 const entryBytes = 160;
 
@@ -58,14 +58,6 @@ export function tensorsPath(directory: string, name: string): string {
   const index = join(directory, `${name}${indexEnding}`);
   return existsSync(index) ? index : join(directory, `${name}.safetensors`);
 }
-
-/** True when a path names tensors in safetensors format: one file, or the index of several. */
-export function isSafetensorsPath(path: string): boolean {
-  return /\.safetensors(\.index(\.\w+)?\.json)?$/i.test(path);
-}
-
-/** True when a path names the index of several files of weights, of a variant (`.index.fp16.json`) too. */
-export const isIndexPath = (path: string): boolean => /\.(safetensors|bin)\.index(\.\w+)?\.json$/i.test(path);
 
 /**
  * Opens a safetensors file, or all files of an index.
@@ -146,27 +138,6 @@ export async function readIndex(path: string): Promise<Readonly<Record<string, s
   }
   if (places === undefined) throw invalid(path, 'its "weight_map" does not name a file for each tensor');
   return places;
-}
-
-/** Paths of the files that an index names, as far as they are there; none for what is no index. */
-export function shardsOf(path: string): readonly string[] {
-  if (!isIndexPath(path) || statSync(path).size > largestHeader) return [];
-  try {
-    const names = new Set(Object.values(placesIn(readWholeTextSync(path)) ?? {}));
-    return [...names].map((name) => join(dirname(path), name)).filter((shard) => existsSync(shard));
-  } catch {
-    // Whoever opens it says what is wrong with it.
-    return [];
-  }
-}
-
-/** The file of each tensor in the text of an index; undefined where it names none. @throws SyntaxError */
-function placesIn(text: string): Readonly<Record<string, string>> | undefined {
-  const places = (JSON.parse(text) as { weight_map?: unknown } | null)?.weight_map;
-  const names = typeof places === 'object' && places !== null ? Object.values(places) : [];
-  const isName = (file: unknown) =>
-    typeof file === 'string' && file === basename(file) && !['', '.', '..'].includes(file);
-  return names.length > 0 && names.every(isName) ? (places as Record<string, string>) : undefined;
 }
 
 function split(tensors: readonly TensorSource[], limit: number): TensorSource[][] {

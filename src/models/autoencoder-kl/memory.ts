@@ -1,5 +1,6 @@
 import { sizeOf } from '../../tensorflow/data-types.js';
-import type { AutoencoderConfig } from './config.js';
+import { fullBucket } from '../../tensorflow/signature.js';
+import { type AutoencoderConfig, downsampleOf } from './config.js';
 import { autoencoderParameters } from './parameters.js';
 
 export type AutoencoderWork = 'encode' | 'decode';
@@ -39,7 +40,8 @@ export function partition(
 ): { readonly atOnce: number; readonly tile?: number } {
   const limit = memoryMiB * bytesPerMebibyte;
   const atOnce = Math.floor(limit / computeBytes(config, work, height * width));
-  if (atOnce >= 1) return { atOnce };
+  // More would be filled up to what does not fit.
+  if (atOnce >= 1) return { atOnce: fullBucket(atOnce) };
   let tile = Math.ceil(Math.max(height, width) / tileStep) * tileStep;
   while (tile > smallestTile && computeBytes(config, work, tile ** 2) > limit) tile -= tileStep;
   return tile >= Math.max(height, width) ? { atOnce: 1 } : { atOnce: 1, tile };
@@ -92,8 +94,30 @@ export function trainingBytes(config: AutoencoderConfig, size: number, batch: nu
   return trainingBaseBytes + bytesPerNumber * numbers;
 }
 
+/** Bytes of a process's memory where a GPU trains an autoencoder: its start values pass through it. */
+export function hostMemoryOnGpu(config: AutoencoderConfig): number {
+  const parameters = autoencoderParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return trainingBaseBytes + bytesPerNumber * parameters;
+}
+
 /** Numbers of an image that a forward pass leaves for its gradient: the results of all layers. */
-function activationsOf({ channels, layersPerBlock, patchSize }: AutoencoderConfig, size: number): number {
+function activationsOf(config: AutoencoderConfig, size: number): number {
+  return layerNumbers(config, size) + 2 * keptTables * latentPixels(config, size) ** 2;
+}
+
+/** Tables of scores that each of the two attentions leaves. */
+const keptTables = 3;
+
+/** Pixels of an image's latent. */
+export function latentPixels(config: AutoencoderConfig, size: number): number {
+  return (size / downsampleOf(config)) ** 2;
+}
+
+/** Numbers of an image that a forward pass leaves for its gradient, without tables of attention. */
+export function layerNumbers(
+  { channels, layersPerBlock, patchSize }: AutoencoderConfig,
+  size: number,
+): number {
   const coarsest = channels.length - 1;
   const pixels = (resolution: number) => (size / patchSize / 2 ** resolution) ** 2;
   // Norm and activation before each of two convolutions, their results, the sum, and a shortcut between widths.
@@ -102,8 +126,8 @@ function activationsOf({ channels, layersPerBlock, patchSize }: AutoencoderConfi
   const residuals = (count: number, inputs: number, outputs: number) =>
     residual(inputs, outputs) + (count - 1) * residual(outputs, outputs);
   const last = channels[coarsest]!;
-  // Its norm, queries before and after scaling, keys, values, what is attended to, the result; and scores, twice.
-  const attention = pixels(coarsest) * (7 * last + 3 * pixels(coarsest));
+  // Its norm, queries before and after scaling, keys, values, what is attended to, the result.
+  const attention = pixels(coarsest) * 7 * last;
   const middle = 2 * pixels(coarsest) * residual(last, last) + attention;
   const perResolution = channels.map((width, i) => {
     const down = residuals(layersPerBlock, channels[i - 1] ?? width, width);

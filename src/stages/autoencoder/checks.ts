@@ -15,7 +15,7 @@ import {
 import { code } from '../../runner/diagnostics.js';
 import { shellPath } from '../../runner/paths.js';
 import { autoencoderPlace, cachedConfig } from '../../weights/autoencoder-download.js';
-import { configBeside, diffusersConfigName, pipelinePart } from '../../weights/autoencoder-source.js';
+import { configBeside, diffusersConfigName, pipelinePart } from '../../weights/diffusers-files.js';
 import type { PipelineStage } from '../../runner/pipeline.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
 

@@ -1,10 +1,13 @@
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import { decodingBytes, keptBytes } from '../../data/images/rgb-image.js';
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
-import { trainingBytes } from '../../models/autoencoder-kl/memory.js';
+import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
+import { gpuAutoencoderMemory } from '../../models/autoencoder-kl/gpu-memory.js';
+import { hostMemoryOnGpu, trainingBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
+import { computingGpu, largestThatFits, neededMemory, requireMemory } from '../shared/memory.js';
 import { plannedImages, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 
@@ -12,22 +15,59 @@ import { modelConfig } from './config.js';
 export function describeAutoencoder(
   config: StageConfig | PretrainedAutoencoderConfig,
   resolve: Resolve,
-  { workers }: Pick<RuntimeConfig, 'workers'>,
+  runtime: RuntimeConfig,
 ): readonly StageFact[] {
   if ('weights' in config) return [];
+  const { workers } = runtime;
   const { size } = plannedImages(config.images, resolve);
   const batch = config.batch / workers;
-  const bytes = trainingBytes(modelConfig(config), size, batch);
-  const parameters = autoencoderParameters(modelConfig(config));
+  const model = modelConfig(config);
+  const gpu = computingGpu(runtime);
+  const bytes = expectedMemory(model, size, batch, runtime);
+  const reading = `up to ${formatBytes(decodingBytes)} to read images and ${formatBytes(keptBytes)} to keep them`;
+  const needed = neededMemory(bytes, gpu, workers, counted(batch, 'image'));
+  const parameters = autoencoderParameters(model);
   const count = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return [
     { label: 'parameters', value: formatLarge(count) },
-    {
-      label: 'memory',
-      bytes,
-      value: `about ${formatBytes(bytes)} on a processor${workers > 1 ? ' a worker' : ''} for ${counted(batch, 'image')} at once, and up to ${formatBytes(decodingBytes)} to read images and ${formatBytes(keptBytes)} to keep them`,
-    },
+    gpu === undefined
+      ? { label: 'memory', bytes, value: `${needed} on a processor, and ${reading}` }
+      : { label: 'GPU memory', bytes: hostMemoryOnGpu(model), value: `${needed}; ${reading}` },
     { label: 'steps', value: formatLarge(config.steps) },
     { label: 'images seen', value: formatLarge(config.steps * config.batch) },
   ];
+}
+
+/** The bytes that training an autoencoder is expected to need at its peak, of what computes. */
+export function expectedMemory(
+  model: AutoencoderConfig,
+  size: number,
+  batch: number,
+  runtime: RuntimeConfig,
+): number {
+  return computingGpu(runtime) === undefined
+    ? trainingBytes(model, size, batch)
+    : gpuAutoencoderMemory(model, size, batch, runtime.workers > 1);
+}
+
+/**
+ * Refuses a training that a GPU of this machine cannot hold.
+ *
+ * @throws UserError `memory-does-not-suffice`
+ */
+export function requirePlannedMemory(config: StageConfig, resolve: Resolve, runtime: RuntimeConfig): void {
+  const gpu = computingGpu(runtime);
+  if (gpu === undefined) return;
+  const { size } = plannedImages(config.images, resolve);
+  const { workers } = runtime;
+  const samples = config.batch / workers;
+  const bytesOf = (batch: number) => gpuAutoencoderMemory(modelConfig(config), size, batch, workers > 1);
+  const remedy = (most: number): string => {
+    const fits = largestThatFits(samples - 1, bytesOf, most);
+    return fits === undefined
+      ? `Even one image at a time needs about ${formatBytes(bytesOf(1))}: use smaller images, or fewer \`channels\`.`
+      : `Set \`batch: ${fits * workers}\` (about ${formatBytes(bytesOf(fits))}), or use smaller images or fewer \`channels\`.`;
+  };
+  const need = { what: 'This autoencoder', bytes: bytesOf(samples), samples, noun: 'image', remedy, gpu };
+  requireMemory(need);
 }

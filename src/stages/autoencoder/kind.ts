@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pinnedCommit } from '../../formats/hub/files.js';
 import { pinOf } from '../../formats/hub/repository.js';
-import { shardsOf } from '../../formats/safetensors/shards.js';
+import { shardsOf } from '../../formats/safetensors/shard-index.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { type AutoencoderPlace, autoencoderPlace } from '../../weights/autoencoder-download.js';
-import { configBeside } from '../../weights/autoencoder-source.js';
+import { configBeside } from '../../weights/diffusers-files.js';
 import { flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
@@ -37,6 +37,9 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   isIncidental: isIncidentalToTraining,
   describe: async (config, resolve, runtime) =>
     (await import('./facts.js')).describeAutoencoder(config, resolve, runtime),
+  check: async (config, resolve, _folder, runtime) => {
+    if (!('weights' in config)) (await import('./facts.js')).requirePlannedMemory(config, resolve, runtime);
+  },
   checks: [...autoencoderChecks, flippedClassesExist],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

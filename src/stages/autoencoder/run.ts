@@ -8,7 +8,7 @@ import { balancedOrder, flippableClasses, shuffledOrder } from '../../data/sampl
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/autoencoder-kl.js';
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
-import { trainingBytes } from '../../models/autoencoder-kl/memory.js';
+import { reconstructedImages } from '../../models/autoencoder-kl/gpu-memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
@@ -29,6 +29,7 @@ import { batchShare, type BatchShare, isFirstWorker, onEngine, workerServer } fr
 import { toMegabytes } from '../shared/memory.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { modelConfig } from './config.js';
+import { expectedMemory } from './facts.js';
 
 /** Trains an AutoencoderKL from scratch on images, or takes a trained one. */
 export function run(
@@ -134,8 +135,6 @@ export function imageBatches(
   };
 }
 
-/** Images that are shown beside their reconstructions. */
-const shown = 32;
 const columns = 16;
 
 /** Writes the autoencoder's description and a picture of reconstructions, and tells how good they are. */
@@ -158,7 +157,7 @@ export async function finishAutoencoder(
         latentChannels: model.latentChannels,
         downsample: downsampleOf(model),
         expectedMemoryMegabytes: toMegabytes(
-          trainingBytes(model, images.size, batchShare(config.batch, context.workers).size),
+          expectedMemory(model, images.size, batchShare(config.batch, context.workers).size, context.runtime),
         ),
         peakSignalToNoiseDb: Math.round(psnr * 100) / 100,
         picture: 'reconstructions.png',
@@ -172,7 +171,7 @@ export async function finishAutoencoder(
 /** Draws originals above their reconstructions; returns the peak signal-to-noise ratio in decibels. */
 async function reconstruct(autoencoder: Autoencoder, images: ImageDataset, path: string): Promise<number> {
   const { size } = images;
-  const count = Math.min(shown, images.count);
+  const count = Math.min(reconstructedImages, images.count);
   // Spread evenly over the set, and so over its classes.
   const chosen = Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * images.count) / count));
   const originals = await Promise.all(chosen.map((index) => images.read(index)));

@@ -13,7 +13,10 @@ export const stage: StageKind<EncodeConfig> = {
   dependsOnSeed: false,
   dataParallel: true,
   externalInputs: () => [],
-  describe: async (config, resolve) => (await import('./facts.js')).describeEncode(config, resolve),
+  describe: async (config, resolve, runtime) =>
+    (await import('./facts.js')).describeEncode(config, resolve, runtime),
+  check: async (config, resolve, _folder, runtime) =>
+    (await import('./facts.js')).requireEncodingMemory(config, resolve, runtime),
   checks: [encodedImagesHalve, flippedClassesExist],
   run: runLater(() => import('./run.js')),
 };

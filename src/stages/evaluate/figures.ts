@@ -34,6 +34,9 @@ export const comparesImages: ReadonlySet<Metric> = new Set<Metric>([
   'classAgreement',
 ]);
 
+/** True for a figure whose rows of features are compared with each other on what computes. */
+export const comparesRows = (metric: Metric): boolean => comparesImages.has(metric);
+
 export const latentMetric = 'latentFrechetDistance';
 
 /** The network whose features are compared: the chosen one; Inception where its file is given; otherwise EfficientNet. */

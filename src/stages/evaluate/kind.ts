@@ -34,8 +34,11 @@ export const stage: ShownKind<EvaluateConfig> = {
       path === undefined ? [] : [resolve(folder, path)],
     ),
   checks: evaluateChecks,
-  // Fetched before anything runs: not after a night of training, on a machine that has no network.
-  check: async (config) => {
+  describe: async (config, resolve, runtime, folder) =>
+    (await import('./memory.js')).describeEvaluate(config, resolve, runtime, folder),
+  check: async (config, resolveStage, folder, runtime) => {
+    await (await import('./memory.js')).requirePlannedMemory(config, resolveStage, runtime, folder);
+    // Fetched before anything runs: not after a night of training, on a machine that has no network.
     if (config.metrics.every((metric) => networkFor(metric, config) !== 'efficientnet')) return;
     await (await import('../../tensorflow/install/feature-network.js')).obtainNetwork();
   },

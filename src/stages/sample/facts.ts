@@ -1,11 +1,11 @@
 import { UserError } from '../../base/errors.js';
-import { counted, formatBytes } from '../../base/format.js';
+import { counted } from '../../base/format.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { hostMemoryOnGpu } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { scaleFacts } from '../shared/latent-scale.js';
-import { computingGpu } from '../shared/memory.js';
+import { computingGpu, neededMemory } from '../shared/memory.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';
 import { expectedMemory, requireSamplingMemory, type SampledModels } from './memory.js';
 import { type SamplePlan, samplePlan } from './plan.js';
@@ -29,7 +29,7 @@ export async function describeSample(
     {
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: gpu === undefined ? bytes : hostMemoryOnGpu(models.phases[0]!),
-      value: `about ${formatBytes(bytes)}${gpu === undefined ? '' : ` of ${formatBytes(gpu.bytes)} on ${gpu.name}`}${workers > 1 ? ' a worker' : ''} for ${counted(plan.atOnce, 'sample')} at once`,
+      value: neededMemory(bytes, gpu, workers, counted(plan.atOnce, 'sample')),
     },
   ];
 }

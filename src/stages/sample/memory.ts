@@ -1,4 +1,5 @@
 import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
+import { gpuCodingMemory } from '../../models/autoencoder-kl/gpu-memory.js';
 import { partitionedBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import type { SiTConfig } from '../../models/sit/config.js';
@@ -25,10 +26,15 @@ export function expectedMemory(
   gpu?: ComputingGpu,
 ): number {
   const choice = samplingChoice(plan, models);
-  const decoding = decodingCost(plan, models, workers);
-  if (gpu === undefined) return samplingMemory(choice, decoding);
+  if (gpu === undefined) return samplingMemory(choice, decodingCost(plan, models, workers));
+  const size = models.phases[0]!.latentSize * downsampleOf(models.autoencoder);
+  const images = decodedAtOnce(plan.atOnce, size);
+  const memoryMiB = plan.config.autoencoderMemoryMiB;
   // The allocator keeps what the one needs for the other, and both may compute at the same time.
-  return gpuDrawingMemory(choice, gpu) + 4 * decoding.parameters + decoding.bytes;
+  return (
+    gpuDrawingMemory(choice, gpu) +
+    gpuCodingMemory(models.autoencoder, { work: 'decode', size, images, memoryMiB })
+  );
 }
 
 /** @throws UserError `memory-does-not-suffice` where what computes has fewer bytes than a sampling is expected to need */

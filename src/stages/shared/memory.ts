@@ -37,14 +37,36 @@ export function toMegabytes(bytes: number): number {
   return Math.round(bytes / 1e6);
 }
 
+/** Words of `plan` about the memory that a stage needs of a GPU, or of the machine where the processor computes. */
+export function neededMemory(
+  bytes: number,
+  gpu: Pick<ComputingGpu, 'bytes' | 'name'> | undefined,
+  workers: number,
+  atOnce: string,
+): string {
+  const of = gpu === undefined ? '' : ` of ${formatBytes(gpu.bytes)} on ${gpu.name}`;
+  return `about ${formatBytes(bytes)}${of}${workers > 1 ? ' a worker' : ''} for ${atOnce} at once`;
+}
+
+/** Largest of 1 to `most` whose bytes are no more than there are; undefined where not even 1 fits. */
+export function largestThatFits(
+  most: number,
+  bytesOf: (count: number) => number,
+  available: number,
+): number | undefined {
+  for (let count = most; count >= 1; count--) if (bytesOf(count) <= available) return count;
+  return undefined;
+}
+
 /** Need of memory, in the words of its error. */
 export interface MemoryNeed {
   /** Subject, such as `This training`. */
   readonly what: string;
   /** Bytes that it is expected to need at its peak. */
   readonly bytes: number;
-  /** Samples that it computes at once. */
+  /** Samples that it computes at once, and a noun for one of them, `sample` by default. */
   readonly samples: number;
+  readonly noun?: string;
   /** Ways to need no more than so many bytes, in words. */
   readonly remedy: (most: number) => string;
   /** GPU that computes; the processor does where there is none. */
@@ -53,13 +75,13 @@ export interface MemoryNeed {
 
 /** @throws UserError `memory-does-not-suffice` where the machine has fewer bytes than are expected to be needed */
 export function requireMemory(
-  { what, bytes, samples, remedy, gpu }: MemoryNeed,
+  { what, bytes, samples, noun = 'sample', remedy, gpu }: MemoryNeed,
   available = gpu?.bytes ?? availableMemory(),
 ): void {
   if (bytes <= available) return;
   throw new UserError({
     code: 'memory-does-not-suffice',
-    message: `${what} needs about ${formatBytes(bytes)} of ${gpu === undefined ? '' : 'GPU '}memory for ${counted(samples, 'sample')} at once; there are ${formatBytes(available)}${gpu === undefined ? '' : ` for it on ${gpu.name}`}.`,
+    message: `${what} needs about ${formatBytes(bytes)} of ${gpu === undefined ? '' : 'GPU '}memory for ${counted(samples, noun)} at once; there are ${formatBytes(available)}${gpu === undefined ? '' : ` for it on ${gpu.name}`}.`,
     remedy: remedy(available),
   });
 }

@@ -6,7 +6,7 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
-import { type ComputingGpu, computingGpu } from '../shared/memory.js';
+import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
 import { scaleFacts } from '../shared/latent-scale.js';
 import { type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
@@ -75,7 +75,7 @@ function modelFacts(
     {
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: hostMemory(training),
-      value: `about ${formatBytes(bytes)}${gpu === undefined ? '' : ` of ${formatBytes(gpu.bytes)} on ${gpu.name}`}${workers > 1 ? ' a worker' : ''} for ${counted(batch, 'latent')} at once${coding.join('')}`,
+      value: `${neededMemory(bytes, gpu, workers, counted(batch, 'latent'))}${coding.join('')}`,
     },
   ];
 }
