@@ -2,6 +2,7 @@ import type { ChalkInstance } from 'chalk';
 import { formatDuration } from '../base/format.js';
 import { figure } from '../pages/figures.js';
 import type { RunFigure } from '../runner/runs/figures.js';
+import { noteLine } from '../runner/runs/note.js';
 import type { RunState } from '../runner/run/events.js';
 import type { Run, StageAtWork } from '../runner/runs/run.js';
 import type { Column } from './table.js';
@@ -31,6 +32,15 @@ export function runColumns(runs: readonly Run[], chalk: ChalkInstance, now = new
       align: 'right',
       cells: runs.map(({ seconds }) => ({ text: formatDuration(seconds) })),
     },
+    ...(runs.some(({ note }) => note !== undefined)
+      ? [
+          {
+            heading: 'note',
+            flexible: true,
+            cells: runs.map(({ note }) => ({ text: note ? noteLine(note) : '' })),
+          },
+        ]
+      : []),
     {
       heading: 'stage and figures',
       flexible: true,

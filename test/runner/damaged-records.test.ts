@@ -72,6 +72,7 @@ const written: Readonly<Record<string, readonly string[]>> = {
   'runner/remote/pull.ts': [none.download, 'manifest.json of an output'],
   'runner/run/run-folder.ts': ['resolved.yaml', 'origins.json'],
   'runner/run/run-record.ts': ['run.json', 'events.jsonl', none.page],
+  'runner/runs/note.ts': ['note.json'],
   'runner/schema/write-validator.ts': [none.writer],
   'runner/store/listings.ts': ['.inputs'],
   'runner/store/manifest.ts': [none.writer],

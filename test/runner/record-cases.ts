@@ -13,6 +13,7 @@ import { runPipeline } from '../../src/runner/run/run-pipeline.js';
 import { compareRuns } from '../../src/runner/runs/compare.js';
 import { readConfiguration } from '../../src/runner/runs/configuration.js';
 import { listRuns, scanRuns } from '../../src/runner/runs/find-runs.js';
+import { writeNote } from '../../src/runner/runs/note.js';
 import { outputPlace } from '../../src/runner/store/manifest.js';
 import { readResults, writeResults } from '../../src/runner/sweep/results.js';
 import { parseLock } from '../../src/runner/lock/lock-file.js';
@@ -143,6 +144,17 @@ export const records: Readonly<Record<string, RecordCase>> = {
       });
       expect(references.unknown).toContain(problems[0]);
       return problems.map(({ message }) => message);
+    },
+  },
+  'note.json': {
+    make: async () => {
+      const folder = await writeRun(runs, 'toy', new Date('2025-03-01T10:00:00Z'));
+      await writeNote(folder, { name: 'good', tags: ['best'], text: 'With flips.' });
+      return join(folder, 'note.json');
+    },
+    use: async () => {
+      expect((await theRun()).note).toBeUndefined();
+      return [];
     },
   },
   'run.json of a run whose forcing is continued': {

@@ -100,6 +100,7 @@ export function asJson({
   progress,
   beside,
   figures,
+  note,
 }: Run): Json {
   return {
     id,
@@ -116,6 +117,7 @@ export function asJson({
     progress: progress ? { ...progress } : null,
     beside: beside as unknown as Json,
     figures: figures.map((figure) => ({ ...figure })),
+    note: note ? { name: note.name ?? null, tags: note.tags, text: note.text ?? null } : null,
     options: record.options as unknown as Json,
     stages: record.stages as unknown as Json,
   };

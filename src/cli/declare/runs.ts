@@ -5,6 +5,7 @@ import type { StatusOptions } from '../commands/status.js';
 import type { CompareOptions } from '../commands/compare.js';
 import type { EvaluateOptions } from '../commands/evaluate.js';
 import type { PlaygroundOptions } from '../commands/playground.js';
+import type { NoteOptions } from '../commands/note.js';
 import type { ReportOptions } from '../commands/report.js';
 import type { UiOptions } from '../commands/ui.js';
 import type { GcOptions } from '../commands/gc.js';
@@ -77,6 +78,20 @@ export const runCommands: CommandDeclarations = {
       .action((samples: string, options: EvaluateOptions) =>
         perform(async (services) =>
           (await import('../commands/evaluate.js')).evaluate(samples, options, services),
+        ),
+      ),
+
+  note: (program, perform) =>
+    withRuns(program.command('note'))
+      .description('give a run a name, tags and a text, which lists and pages show; without any, show them')
+      .argument('<run>', 'latest, latest~1, a pipeline, or the beginning of a run')
+      .argument('[text...]', "what to say of it; '' removes it")
+      .option('--name <name>', "name by which it can be called everywhere; '' removes it", parseName)
+      .option('--tag <tag>', 'tag to add; may be given several times', collectTag, [])
+      .option('--untag <tag>', 'tag to remove; may be given several times', collectTag, [])
+      .action((reference: string, words: string[], options: NoteOptions) =>
+        perform(async (services) =>
+          (await import('../commands/note.js')).note(reference, words, options, services),
         ),
       ),
 
@@ -197,6 +212,19 @@ function collectState(value: string, earlier: readonly RunState[]): RunState[] {
   const state = runStates.find((known) => known === value);
   if (state === undefined) throw new InvalidArgumentError(`The states are ${runStates.join(', ')}.`);
   return [...earlier, state];
+}
+
+/** Names are called on command lines: no run's id or `latest~1` looks like them. */
+function parseName(value: string): string {
+  if (!/^[\p{L}\p{N}_.-]*$/u.test(value))
+    throw new InvalidArgumentError('A name of letters, digits, dots, dashes and underscores is expected.');
+  return value;
+}
+
+function collectTag(value: string, earlier: readonly string[]): string[] {
+  const tag = value.replace(/^#/, '');
+  if (tag === '' || /[\s,#]/.test(tag)) throw new InvalidArgumentError('A tag of one word is expected.');
+  return [...earlier, tag];
 }
 
 function parseSince(value: string): Date {

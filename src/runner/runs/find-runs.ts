@@ -4,10 +4,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { nearest } from '../../base/nearest.js';
+import { readNote } from './note.js';
 import { readRun, type Run } from './run.js';
 
 /**
- * The run that a reference means: `latest`, the name of a pipeline (its latest run), `NAME/latest`, the id of a run or
+ * The run that a reference means: `latest`, the name of a pipeline (its latest run), `NAME/latest`, the name that a note gave it, the id of a run or
  * the beginning of one with or without the name of its pipeline, or the path of its folder; each with `~N` behind it for the N-th before it.
  *
  * @param runs oldest first
@@ -45,6 +46,8 @@ function candidatesOf(base: string, runs: readonly Run[]): readonly Run[] {
   if (base === 'latest' || base === '') return runs.slice(-1);
   const named = runs.filter((run) => nameOf(run) === base.replace(/\/latest$/, ''));
   if (named.length > 0) return named;
+  const called = runs.filter(({ note }) => note?.name === base);
+  if (called.length > 0) return called;
   const exact = runs.filter(({ id, directory }) => id === base || directory === resolve(base));
   if (exact.length > 0) return exact;
   return runs.filter((run) => run.id.startsWith(base) || timeOf(run).startsWith(base));
@@ -187,7 +190,8 @@ export class RunList {
     const runs = await Promise.all(
       folders.map(async (directory) => {
         gone.delete(directory);
-        return this.over.get(directory) ?? problems.caught(directory, () => readRun(directory, now));
+        const over = this.over.get(directory);
+        return over ? withNote(over) : problems.caught(directory, () => readRun(directory, now));
       }),
     );
     for (const directory of gone) this.over.delete(directory);
@@ -213,6 +217,12 @@ export class RunList {
       this.names.set(path, { changed, names });
     return names;
   }
+}
+
+/** A run that is over, with its note as it is now: that may change. */
+function withNote({ note: _, ...run }: Run): Run {
+  const note = readNote(run.directory);
+  return note ? { ...run, note } : run;
 }
 
 /** Time after which the time of a folder's change tells it from the next. */

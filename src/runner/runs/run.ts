@@ -7,6 +7,7 @@ import type { RunState, TimedRunEvent } from '../run/events.js';
 import { eventsName, type RunFile, runLockName, runName } from '../run/run-record.js';
 import { type KeptProgress, type StageEvent, type StageProgress, withoutType } from '../stage.js';
 import { type RunFigure, tellingFigures } from './figures.js';
+import { readNote, type RunNote } from './note.js';
 import { type Pace, ProgressMeter } from './progress-meter.js';
 
 /** One run, as found in the folder of runs. */
@@ -28,6 +29,8 @@ export interface Run {
   /** The other ones that were running at the same time. */
   readonly beside: readonly StageAtWork[];
   readonly figures: readonly RunFigure[];
+  /** What a person said of it. */
+  readonly note?: RunNote;
 }
 
 /** Reads the run in a folder; undefined where there is none. @throws UserError `run-unreadable` */
@@ -135,6 +138,7 @@ async function describe(directory: string, record: RunFile, now: Date): Promise<
     : state === 'died'
       ? await lastHeardOf(directory, record)
       : undefined;
+  const note = readNote(directory);
   const end = endedAt === undefined ? now.getTime() : Date.parse(endedAt);
   return {
     id: `${basename(dirname(directory))}/${basename(directory)}`,
@@ -146,6 +150,7 @@ async function describe(directory: string, record: RunFile, now: Date): Promise<
     ...first,
     beside,
     figures: tellingFigures(record.stages),
+    ...(note && { note }),
   };
 }
 

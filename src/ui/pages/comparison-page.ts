@@ -13,7 +13,7 @@ import { describeValues, formatValue, shortNames } from '../../runner/sweep/tria
 import { readCompared } from './compared-run.js';
 import { curveSections } from './curve-sections.js';
 import { picturesSections } from './pictures-section.js';
-import { stateBadge } from './run-stages.js';
+import { noteMarkup, stateBadge } from './run-stages.js';
 
 /** Runs side by side: what was set differently, what came of it, and their curves over each other. */
 export async function comparisonPage(
@@ -62,7 +62,9 @@ function runsSection(runs: readonly Run[], names: readonly string[], site: Site 
         'Set',
       ],
       rows: runs.map((run, i) => [
-        html`${swatch(i)} <bdi>${names[i]}</bdi>`,
+        html`${swatch(i)}
+          <bdi>${names[i]}</bdi>
+          ${noteMarkup(run.note)}`,
         linkTo(run, runs, site),
         stateBadge(run.state),
         formatDuration(run.seconds),
@@ -171,13 +173,15 @@ const mostKeys = 3;
 const longest = 48;
 
 /**
- * A short name for each run: what it was set to differently, such as `mediators 4` and `mediators 16`, where that tells
+ * A short name for each run: what a person called it, where all have such a name; else what it was set to differently, such as `mediators 4` and `mediators 16`, where that tells
  * all of them apart; otherwise when they began.
  */
 export function runNames(
   runs: readonly Run[],
   differences: readonly ConfigurationDifference[],
 ): readonly string[] {
+  const given = runs.flatMap(({ note }) => note?.name ?? []);
+  if (given.length === runs.length) return given;
   const keys = tellingKeys(runs, differences);
   const names = shortNames(keys.map(({ key }) => key));
   const told = runs.map((_, i) =>

@@ -14,7 +14,7 @@ import { type ConfiguredValue, formatOrigin, readConfiguration } from '../../run
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { kindPages } from '../../stages/registry.js';
-import { readRunStages, stateBadge } from './run-stages.js';
+import { noteMarkup, readRunStages, stateBadge } from './run-stages.js';
 
 /** The page about one run, as the text of a file that needs no other. */
 export async function runPage(run: Run, site?: Site): Promise<string> {
@@ -54,7 +54,8 @@ function head(run: Run, stages: readonly ReportedStage[], pages: KindPages): Hea
   const whole = stages.filter(({ isWhole }) => isWhole);
   return {
     title: run.record.pipeline,
-    eyebrow: html`Run <bdi>${time.replace(/\.\d+Z/, '')}</bdi> ${stateBadge(run.state)}`,
+    eyebrow: html`Run <bdi>${time.replace(/\.\d+Z/, '')}</bdi> ${stateBadge(run.state)}
+      ${noteMarkup(run.note)}`,
     totals: [
       { label: run.state === 'running' ? 'so far' : 'from start to end', value: formatDuration(run.seconds) },
       ...totals(whole, pages),

@@ -1,10 +1,11 @@
 import { dirname, resolve } from 'node:path';
 import { type TellDamaged, tellDamaged } from '../../base/sealed.js';
 import { readAllMetrics } from '../../formats/metrics-log.js';
-import { type Html, html, type ReportedStage } from '../../pages/html.js';
+import { type Html, html, type Part, type ReportedStage } from '../../pages/html.js';
 import type { StageRecord } from '../../runner/run/run-record.js';
 import type { ConfiguredValue } from '../../runner/runs/configuration.js';
 import type { RunState } from '../../runner/run/events.js';
+import type { RunNote } from '../../runner/runs/note.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { type Manifest, outputPlace, readManifest } from '../../runner/store/manifest.js';
@@ -80,6 +81,15 @@ function configurationOf(id: string, configuration: readonly ConfiguredValue[]):
   const prefix = `stages.${id}.`;
   const own = configuration.filter(({ key }) => key.startsWith(prefix) && key !== `${prefix}uses`);
   return Object.fromEntries(own.map(({ key, value }) => [key.slice(prefix.length), value]));
+}
+
+/** What a person said of a run: its name, its tags, and a text. */
+export function noteMarkup(note: RunNote | undefined): Part {
+  if (note === undefined) return undefined;
+  const { name, tags, text } = note;
+  return html`<span class="note"
+    >${name !== undefined && html`<b>${name}</b> `}${tags.map((tag) => html`<span class="tag">${tag}</span> `)}${text}</span
+  >`;
 }
 
 /** A run's state, told by its word and a mark as well as by colour. */

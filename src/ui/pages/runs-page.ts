@@ -7,7 +7,7 @@ import type { RunScan } from '../../runner/runs/find-runs.js';
 import { runStates } from '../../runner/run/events.js';
 import type { Run } from '../../runner/runs/run.js';
 import { pathOfRun } from './comparison-page.js';
-import { stateBadge } from './run-stages.js';
+import { noteMarkup, stateBadge } from './run-stages.js';
 
 /** Runs on one page; older ones are on the next. */
 const runsOnPage = 100;
@@ -85,11 +85,12 @@ export function runsSection(runs: readonly Run[], page: number): Section {
 }
 
 function row(run: Run): Row {
-  const { id, record, state, seconds } = run;
+  const { id, record, state, seconds, note } = run;
   const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
   return [
     html`<input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}" />`,
-    html`<a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a> <small>${time}</small>`,
+    html`<a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a>
+      <small>${time}</small> ${noteMarkup(note)}`,
     stateBadge(state),
     formatDuration(seconds),
     facts(run),
