@@ -58,10 +58,16 @@ export default tseslint.config(
     languageOptions: {
       sourceType: 'script',
       globals: Object.fromEntries(
-        ['document', 'location', 'EventSource', 'Image', 'innerWidth', 'innerHeight'].map((name) => [
-          name,
-          'readonly',
-        ]),
+        [
+          'document',
+          'location',
+          'EventSource',
+          'Image',
+          'innerWidth',
+          'innerHeight',
+          'Event',
+          'setTimeout',
+        ].map((name) => [name, 'readonly']),
       ),
     },
   },

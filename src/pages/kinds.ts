@@ -13,6 +13,8 @@ export interface ShownKind<Config> extends StageKind<Config> {
 /** The part of pages that a kind of stage decides on: its sections, and a total. */
 export interface KindPage {
   readonly sections: readonly KindSection[];
+  /** Path, in the output's folder, of the file that changes whenever there is another picture while it is made. */
+  readonly growsWith?: string;
   /** Its pictures, where they may stand beside those of another run. */
   readonly pictures?: (stage: ReportedStage) => Promise<ComparedPictures | undefined>;
   /** Name of a number in the summary that pages add up over all stages of the kind, such as `images`. */

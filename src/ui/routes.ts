@@ -86,7 +86,9 @@ export async function routeOf(
     page: () => runPage(run, run.state === 'running' ? liveSite : site),
     live: async () => {
       const now = await list.find(id);
-      return now && { ...(await liveParts(now)), version: versionOf(now) };
+      if (now === undefined) return undefined;
+      const parts = await liveParts(now);
+      return { ...parts, version: versionOf(now, parts.sections) };
     },
   };
 }
@@ -94,7 +96,13 @@ export async function routeOf(
 /** A page for who ticked less than two runs: what to do, or the comparison that was perhaps meant. */
 function tooFewPage(run: Run | undefined, all: readonly Run[]): string {
   const before =
-    run && all.slice(0, all.indexOf(run)).findLast((other) => pipelineOf(other) === pipelineOf(run));
+    run &&
+    all
+      .slice(
+        0,
+        all.findIndex(({ id }) => id === run.id),
+      )
+      .findLast((other) => pipelineOf(other) === pipelineOf(run));
   const query = [before, run].map((each) => `run=${encodeURIComponent(each?.id ?? '')}`).join('&');
   return messagePage(
     run === undefined ? 'No run was ticked' : 'Only one run was ticked',
@@ -123,9 +131,10 @@ function runIdOf(pathname: string): string | undefined {
   }
 }
 
-/** Changes when a stage begins or ends, or the run does. */
-function versionOf({ state, record }: Run): string {
-  return JSON.stringify([state, Object.values(record.stages).map(({ status }) => status)]);
+/** Changes when a stage begins or ends, or the run does, or there is something of another kind to see. */
+function versionOf({ state, record }: Run, sections: readonly Section[]): string {
+  const stages = Object.values(record.stages).map(({ status }) => status);
+  return JSON.stringify([state, stages, sections.map(({ id }) => id)]);
 }
 
 /** Parts of a page that may have changed. */

@@ -9,7 +9,9 @@ import { shortIds } from '../run-lines.js';
 import { exitCodes, say, type Services } from '../services.js';
 
 export interface NoteOptions {
-  readonly name?: string;
+  /** False to remove it. */
+  readonly name?: string | false;
+  readonly text?: false;
   readonly tag: readonly string[];
   readonly untag: readonly string[];
   readonly runs?: string;
@@ -25,7 +27,7 @@ export async function note(
   const all = await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, services.env));
   const run = findRun(reference, all);
   const before = run.note ?? { tags: [] };
-  const after = changed(before, words.length === 0 ? undefined : words.join(' '), options);
+  const after = changed(before, words, options);
   if (after.name !== undefined && after.name !== before.name) refuseName(after.name, run, all);
   const isChange = JSON.stringify(after) !== JSON.stringify(before);
   if (isChange)
@@ -37,15 +39,15 @@ export async function note(
   return exitCodes.done;
 }
 
-/** Applies what was asked for; an empty name or text removes it. */
-function changed(before: RunNote, text: string | undefined, { name, tag, untag }: NoteOptions): RunNote {
+/** Applies what was asked for. */
+function changed(
+  before: RunNote,
+  words: readonly string[],
+  { name = before.name ?? false, text, tag, untag }: NoteOptions,
+): RunNote {
   const tags = [...new Set([...before.tags, ...tag])].filter((each) => !untag.includes(each));
-  const [newName, newText] = [name ?? before.name, text ?? before.text];
-  return {
-    ...(newName === undefined || newName === '' ? {} : { name: newName }),
-    tags,
-    ...(newText === undefined || newText === '' ? {} : { text: newText }),
-  };
+  const said = words.length > 0 ? words.join(' ') : text === false ? undefined : before.text;
+  return { ...(name !== false && { name }), tags, ...(said !== undefined && { text: said }) };
 }
 
 function refuseName(name: string, run: Run, all: readonly Run[]): void {
@@ -56,6 +58,6 @@ function refuseName(name: string, run: Run, all: readonly Run[]): void {
     code: 'name-taken',
     usage: true,
     message: `${name} means another run already: ${other?.id ?? `the latest of ${pipeline === undefined ? 'all' : `the pipeline ${name}`}`}.`,
-    remedy: other ? `Choose another, or free it: pipeline note ${other.id} --name ''` : 'Choose another.',
+    remedy: other ? `Choose another, or free it: pipeline note ${other.id} --no-name` : 'Choose another.',
   });
 }

@@ -85,8 +85,10 @@ export const runCommands: CommandDeclarations = {
     withRuns(program.command('note'))
       .description('give a run a name, tags and a text, which lists and pages show; without any, show them')
       .argument('<run>', 'latest, latest~1, a pipeline, or the beginning of a run')
-      .argument('[text...]', "what to say of it; '' removes it")
-      .option('--name <name>', "name by which it can be called everywhere; '' removes it", parseName)
+      .argument('[text...]', 'what to say of it')
+      .option('--name <name>', 'name by which it can be called everywhere', parseName)
+      .option('--no-name', 'remove the name')
+      .option('--no-text', 'remove the text')
       .option('--tag <tag>', 'tag to add; may be given several times', collectTag, [])
       .option('--untag <tag>', 'tag to remove; may be given several times', collectTag, [])
       .action((reference: string, words: string[], options: NoteOptions) =>
@@ -216,7 +218,7 @@ function collectState(value: string, earlier: readonly RunState[]): RunState[] {
 
 /** Names are called on command lines: no run's id or `latest~1` looks like them. */
 function parseName(value: string): string {
-  if (!/^[\p{L}\p{N}_.-]*$/u.test(value))
+  if (!/^[\p{L}\p{N}_.-]+$/u.test(value))
     throw new InvalidArgumentError('A name of letters, digits, dots, dashes and underscores is expected.');
   return value;
 }

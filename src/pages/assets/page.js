@@ -55,8 +55,8 @@ function setUp(root) {
 }
 
 /**
- * Keeps a page of the server up to date: parts that changed are put in place, but for one whose slider is being used,
- * whose turn comes when it changes again. What was opened, chosen or focused in a part stays so.
+ * Keeps a page of the server up to date: parts that changed are put in place; one whose slider is being used waits
+ * until it is not. What was opened, chosen or focused in a part stays so.
  */
 function keepUpToDate() {
   const note = document.querySelector('.live-note');
@@ -68,11 +68,27 @@ function keepUpToDate() {
     () => (note.textContent = 'Not connected: the server has ended or is busy'),
   );
   source.addEventListener('reload', () => location.reload());
+  /** Parts that changed while their slider was used. */
+  const waiting = new Map();
+  const isUsed = (part) => part.contains(document.activeElement) && document.activeElement.type === 'range';
+  document.addEventListener('focusout', () =>
+    setTimeout(() => {
+      for (const [id, markup] of waiting) put(id, markup);
+    }),
+  );
   source.addEventListener('part', (event) => {
     const { id, markup } = JSON.parse(event.data);
+    put(id, markup);
+  });
+  function put(id, markup) {
     const old = document.getElementById(id);
-    const active = old && old.contains(document.activeElement) ? document.activeElement : null;
-    if (!old || (active && active.type === 'range')) return;
+    waiting.delete(id);
+    if (!old) return;
+    if (isUsed(old)) {
+      waiting.set(id, markup);
+      return;
+    }
+    const active = old.contains(document.activeElement) ? document.activeElement : null;
     const template = document.createElement('template');
     template.innerHTML = markup;
     const fresh = template.content.firstElementChild;
@@ -83,15 +99,22 @@ function keepUpToDate() {
     [...fresh.querySelectorAll('details')].forEach((details, i) => (details.open = open[i] ?? details.open));
     const keyOf = (element) =>
       ['href', 'name', 'value', 'aria-label', 'class'].map((name) => element.getAttribute(name)).join();
+    const step = old.querySelector('[data-slides] input');
     old.replaceWith(fresh);
     setUp(fresh);
+    // Whoever looks at an earlier picture goes on to look at it; all others see the latest.
+    if (step && step.value !== step.max) {
+      const slider = fresh.querySelector('[data-slides] input');
+      slider.value = step.value;
+      slider.dispatchEvent(new Event('input'));
+    }
     if (active) {
       const same = [...fresh.querySelectorAll(active.tagName)].find(
         (element) => keyOf(element) === keyOf(active),
       );
       if (same) same.focus({ preventScroll: true });
     }
-  });
+  }
 }
 
 setUp(document);

@@ -220,9 +220,11 @@ export class RunList {
 }
 
 /** A run that is over, with its note as it is now: that may change. */
-function withNote({ note: _, ...run }: Run): Run {
+function withNote(run: Run): Run {
   const note = readNote(run.directory);
-  return note ? { ...run, note } : run;
+  const changed = { ...run };
+  delete changed.note;
+  return note ? { ...changed, note } : changed;
 }
 
 /** Time after which the time of a folder's change tells it from the next. */

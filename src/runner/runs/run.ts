@@ -29,7 +29,7 @@ export interface Run {
   /** The other ones that were running at the same time. */
   readonly beside: readonly StageAtWork[];
   readonly figures: readonly RunFigure[];
-  /** What a person said of it. */
+  /** Words of a person about it. */
   readonly note?: RunNote;
 }
 

@@ -10,6 +10,7 @@ import { type ComparedPictures, type KindPage, picture } from '../../pages/kinds
 export const page: KindPage = {
   total: 'parameters',
   sections: [{ rank: 3, fromTheStart: true, build: progressionSection }, picture],
+  growsWith: 'samples/index.json',
   pictures: comparedGrids,
 };
 

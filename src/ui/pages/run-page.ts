@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
 import { readWholeText } from '../../base/files.js';
 import { formatDuration } from '../../base/format.js';
@@ -40,11 +40,32 @@ export async function runPage(run: Run, site?: Site): Promise<string> {
   });
 }
 
-/** Parts of the page that change while the run goes on, without its pictures: cheap enough for once a second. */
+/** Parts of the page that change while the run goes on: cheap enough for once a second. */
 export async function liveParts(run: Run): Promise<{ head: Head; sections: readonly Section[] }> {
   const stages = await readRunStages(run, []);
-  const curves = stages.filter((stage) => !stage.isWhole).flatMap((stage) => curvesSection(stage) ?? []);
-  return { head: head(run, stages, await kindPages()), sections: [pipelineSection(stages), ...curves] };
+  const pages = await kindPages();
+  const open = stages.filter((stage) => !stage.isWhole && stage.directory !== '');
+  const ofStages = await Promise.all(open.map((stage) => growingSections(stage, pages)));
+  return { head: head(run, stages, pages), sections: [pipelineSection(stages), ...ofStages.flat()] };
+}
+
+/** Sections with pictures of stages that are being made, by folder, as of when the index of their pictures changed. */
+const drawn = new Map<string, { readonly changed: number; readonly sections: readonly Section[] }>();
+
+/** Sections of a stage that is being made, as far as it is. Pictures are read when there are others than before. */
+async function growingSections(stage: ReportedStage, pages: KindPages): Promise<readonly Section[]> {
+  const curves = curvesSection(stage);
+  const index = pages.get(stage.kind)?.growsWith;
+  if (index === undefined) return curves ? [curves] : [];
+  const found = await stat(join(stage.directory, index)).catch(() => undefined);
+  const changed = found?.mtimeMs ?? 0;
+  let known = drawn.get(stage.directory);
+  if (known?.changed !== changed) {
+    const all = await sectionsOf(stage, pages);
+    known = { changed, sections: all.filter(({ id }) => id !== curves?.id) };
+    drawn.set(stage.directory, known);
+  }
+  return [...known.sections, ...(curves ? [curves] : [])];
 }
 
 export type Head = Pick<PageContent, 'title' | 'eyebrow' | 'totals'>;

@@ -83,7 +83,7 @@ function configurationOf(id: string, configuration: readonly ConfiguredValue[]):
   return Object.fromEntries(own.map(({ key, value }) => [key.slice(prefix.length), value]));
 }
 
-/** What a person said of a run: its name, its tags, and a text. */
+/** Words of a person about a run: its name, its tags, and a text. */
 export function noteMarkup(note: RunNote | undefined): Part {
   if (note === undefined) return undefined;
   const { name, tags, text } = note;

@@ -32,7 +32,15 @@ it('names, tags and describes a run, which lists, comparisons and pages show', a
     { id: 'mine/2026-03-01T10-00-00.000Z', note: { name: 'baseline', tags: ['best'], text: 'With flips.' } },
   ]);
   await pipeline('report', 'baseline', '-o', 'run.html');
-  const { exitCode, stdout } = await pipeline('note', 'baseline', '--untag', 'best', '--tag', 'old', '');
+  const { exitCode, stdout } = await pipeline(
+    'note',
+    'baseline',
+    '--untag',
+    'best',
+    '--tag',
+    'old',
+    '--no-text',
+  );
   expect([exitCode, stdout]).toEqual([0, 'mine/2026-03-01T10-00-00: baseline · #old']);
   expect((await pipeline('note', 'baseline')).stdout).toBe(stdout);
 });
