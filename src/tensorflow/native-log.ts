@@ -132,6 +132,75 @@ function divertStderr<T>(use: () => T, filter: (text: string) => string): T {
   }
 }
 
+/** Output of C libraries to stderr, kept in a buffer for a while. */
+interface BufferedStderr {
+  hold(): void;
+  /** Takes what waits in the buffer. */
+  take(): string;
+  release(): void;
+}
+
+const heldBytes = 2 ** 16;
+let buffered: BufferedStderr | undefined;
+let holders = 0;
+
+/**
+ * Keeps libjpeg from writing to stderr, until the function that this returns has been called as often as this: we tell
+ * ourselves of damaged files. Anything else that C libraries write meanwhile is shown a moment later. Nothing is kept back
+ * where the user has asked for TensorFlow's log.
+ */
+export function muteLibjpeg(): () => void {
+  // Other systems' libraries have no such functions.
+  if (process.platform !== 'linux' || severityShown() !== severities.indexOf('E')) return () => undefined;
+  const stream = (buffered ??= bufferedStderr());
+  if (holders++ === 0) stream.hold();
+  return () => {
+    const text = stream.take();
+    if (--holders === 0) stream.release();
+    const rest = withoutLibjpeg(text);
+    if (rest !== '') writeSync(stderr, rest);
+  };
+}
+
+function bufferedStderr(): BufferedStderr {
+  const native = nativeInterface();
+  const libc = native.load('libc.so.6');
+  const stream = native.decode(libc.symbol('stderr', 'void*'), 'void*') as bigint;
+  const setBuffer = libc.func('int setvbuf(void*, void*, int, size_t)');
+  const seek = libc.func('int fseek(void*, long, int)');
+  const pending = libc.func('size_t __fpending(void*)');
+  const purge = libc.func('void __fpurge(void*)');
+  const memory = Buffer.from(new ArrayBuffer(heldBytes));
+  const [fully, not, fromHere] = [0, 2, 1];
+  return {
+    hold: () => {
+      setBuffer(stream, memory, fully, heldBytes);
+      // Going nowhere, a stream that has been written to takes to its new buffer; that a terminal cannot is no matter.
+      seek(stream, 0, fromHere);
+    },
+    take: () => {
+      const length = Number(pending(stream));
+      if (length === 0) return '';
+      const text = memory.toString('utf8', 0, length);
+      purge(stream);
+      return text;
+    },
+    release: () => void setBuffer(stream, null, not, 0),
+  };
+}
+
+/** Beginnings of what libjpeg says as it decodes, and TensorFlow of it. */
+const libjpegMessages =
+  /^(Application transferred|Arithmetic table|Bogus|CCIR601|Caution: quantization|Component index|Corrupt JPEG|DCT|Didn't expect|Empty (input|JPEG)|Failed to create|Huffman table|IDCT output|Image too wide|Improper call|Inconsistent progression|Insufficient memory|Invalid|Maximum supported image|Missing Huffman|Not a JPEG|Premature end of (JPEG|input)|Quantization table|Requested feature|Sampling factors|Suspension not|Too many color|Unknown Adobe|Unsupported|Warning: unknown JFIF|E\d{4} .* jpeg_mem\.cc:)/;
+
+/** Selects the lines of a text that are not libjpeg's. */
+export function withoutLibjpeg(text: string): string {
+  return text
+    .split(/(?<=\n)/)
+    .filter((line) => !libjpegMessages.test(line))
+    .join('');
+}
+
 /** True when this processor cannot run TensorFlow's builds for x86-64, which use AVX. */
 function lacksInstructions(): boolean {
   if (process.platform !== 'linux' || process.arch !== 'x64') return false;

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { reasonsIn, recordsOf } from '../../src/tensorflow/native-log.js';
+import { reasonsIn, recordsOf, withoutLibjpeg } from '../../src/tensorflow/native-log.js';
 
 const preamble = 'WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n';
 const information = 'I0000 00:00:1795480027.319639   26565 port.cc:153] oneDNN is on.\nIt goes on here.\n';
@@ -21,6 +21,16 @@ describe('records of a log', () => {
   test('keep what has no severity before the first record', () => {
     expect(recordsOf(`libcuda.so: cannot open\n${information}`, 2)).toBe('libcuda.so: cannot open\n');
   });
+});
+
+test('lines of libjpeg are told from others', () => {
+  const own = [
+    'Corrupt JPEG data: bad Huffman code\n',
+    'Premature end of JPEG file\n',
+    'Unsupported marker type 0x5a\n',
+  ];
+  const rest = [error, 'terminate called without an active exception'];
+  expect(withoutLibjpeg([own[0], rest[0], own[1], own[2], rest[1]].join(''))).toBe(rest.join(''));
 });
 
 test('loading TensorFlow and computing write nothing to stderr, and stderr is back afterwards', async () => {

@@ -5,6 +5,7 @@ import { sha256Of } from '../../base/input-file.js';
 import { reusedMemory } from '../../base/room.js';
 import { type DecodedColumns, decodeJpeg } from '../../tensorflow/decode-jpeg.js';
 import { type EagerContext, eagerContext } from '../../tensorflow/eager-binding.js';
+import { muteLibjpeg } from '../../tensorflow/native-log.js';
 import { isPlainJpeg, jpegFrame } from './formats.js';
 import { bicubic, halve, resample, resampleWeights, sourceRange } from './resample.js';
 import type { Region, Size } from './resample.js';
@@ -74,9 +75,13 @@ export async function withJpeg<T>(
   const task: JpegTask = { ...part, file: own, out, context };
   const transferList = typeof own === 'string' ? [] : [own.buffer];
   if (isCompiled) threads ??= start();
-  const isDone = threads
-    ? ((await (await threads).run(task, { transferList })) as boolean)
-    : cropJpegHere(task);
+  const unmute = muteLibjpeg();
+  let isDone: boolean;
+  try {
+    isDone = threads ? ((await (await threads).run(task, { transferList })) as boolean) : cropJpegHere(task);
+  } finally {
+    unmute();
+  }
   const result = isDone ? { value: use(new Uint8Array(out)) } : undefined;
   free.push(out);
   return result;

@@ -1,4 +1,5 @@
 import { crop, cropHere, withJpeg } from '../../../src/data/images/crop.js';
+import { nativeInterface } from '../../../src/base/native-interface.js';
 import { decodeBytes } from '../../../src/data/images/decode.js';
 import { startEngine } from '../../../src/tensorflow/engine.js';
 import sharp from 'sharp';
@@ -50,8 +51,27 @@ const equalJpegs = await Promise.all(
   }),
 );
 const refused = await withJpeg(jpegs[0]!.subarray(0, 400), { size: 32 }, () => true);
+// A damaged file has the pixels that libvips gives it; its decoder would speak of it on stderr, as other C code here.
+const damaged = Buffer.from(jpegs[1]!);
+damaged[damaged.indexOf(Buffer.from([0xff, 0xda])) + 60]! ^= 0x5a;
+const despite = cropHere({
+  image: await decodeBytes(damaged, 'damaged.jpg', { background: '#ffffff' }),
+  size: 32,
+});
+const readDamaged = () => withJpeg(damaged, { size: 32 }, (bytes) => Buffer.compare(bytes, despite) === 0);
+const native = nativeInterface();
+const libc = native.load('libc.so.6');
+const put = libc.func('int fputs(const char*, void*)');
+const stderr = native.decode(libc.symbol('stderr', 'void*'), 'void*') as bigint;
+put('before\n', stderr);
+const readDespite = [(await readDamaged())?.value];
+const reading = [readDamaged(), readDamaged()];
+put('meanwhile\n', stderr);
+readDespite.push(...(await Promise.all(reading)).map((read) => read?.value));
+put('after\n', stderr);
 process.stdout.write(
   JSON.stringify({
+    readDespite,
     equal,
     threadsOfSmall,
     hasThreads: threads > 0,
