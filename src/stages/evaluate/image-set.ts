@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { readInputText } from '../../base/input-file.js';
+import { openTogether } from '../../base/resources.js';
 import { canonicalName } from '../../data/images/class-names.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import type { LatentDataset } from '../../data/latents/dataset.js';
@@ -44,12 +45,14 @@ export async function openStageSet(id: string, context: StageContext): Promise<I
     return latentSet(id, await openLatents(id, context), fingerprint);
   if (kind === 'images') return datasetSet(id, await openImages(id, context), fingerprint);
   const path = join(directory, 'samples.npz');
-  const set = await npzSet(await NpzFile.open(path), path, fingerprint);
-  const index = JSON.parse(await readInputText(join(directory, 'samples.json'))) as {
-    readonly classes: readonly string[];
-    readonly labels: readonly number[];
-  };
-  return { ...set, labels: { numbers: Int32Array.from(index.labels), names: index.classes } };
+  return openTogether(async (keep) => {
+    const set = keep(await npzSet(await NpzFile.open(path), path, fingerprint));
+    const index = JSON.parse(await readInputText(join(directory, 'samples.json'))) as {
+      readonly classes: readonly string[];
+      readonly labels: readonly number[];
+    };
+    return { ...set, labels: { numbers: Int32Array.from(index.labels), names: index.classes } };
+  });
 }
 
 /** The images of an `.npz`; nothing where it holds none. */

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Subject } from 'rxjs';
 import { UserError } from '../../base/errors.js';
+import { openTogether } from '../../base/resources.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import type { SampleConfig } from '../../generated/index.js';
 import type { Json, StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
@@ -67,24 +68,32 @@ export class SampleJob {
     const gpu = computingGpu(context.runtime);
     requireSamplingMemory(plan, sampled, workers, gpu);
     const [{ saved }] = models.phases as [FoundModels['phases'][number]];
-    const images =
-      config.reverse === undefined
-        ? undefined
-        : ImageLatents.open(await openLatents(config.reverse, context), config.count, models.phases[0]!);
-    const labels = images?.labels(config.count) ?? sampleLabels(config, saved.classes, context.seed);
-    const sampler = await openSampler(plan, models, context);
-    const autoencoder = await Autoencoder.open(
-      context.input(config.autoencoder).directory,
-      context.runtime,
-      config.autoencoderMemoryMiB,
-    );
-    const expected = expectedMemory(plan, sampled, workers, gpu);
-    const job = new SampleJob(plan, context, models, labels, sampler, autoencoder, images, expected);
-    await job.files.prepare();
-    await job.records.open();
-    await job.noise?.prepare();
-    await job.trajectories?.prepare();
-    return job;
+    return openTogether(async (keep) => {
+      const images =
+        config.reverse === undefined
+          ? undefined
+          : ImageLatents.open(
+              keep(await openLatents(config.reverse, context)),
+              config.count,
+              models.phases[0]!,
+            );
+      const labels = images?.labels(config.count) ?? sampleLabels(config, saved.classes, context.seed);
+      const sampler = keep(await openSampler(plan, models, context));
+      const autoencoder = keep(
+        await Autoencoder.open(
+          context.input(config.autoencoder).directory,
+          context.runtime,
+          config.autoencoderMemoryMiB,
+        ),
+      );
+      const expected = expectedMemory(plan, sampled, workers, gpu);
+      const job = new SampleJob(plan, context, models, labels, sampler, autoencoder, images, expected);
+      await job.files.prepare();
+      await job.records.open();
+      await job.noise?.prepare();
+      await job.trajectories?.prepare();
+      return job;
+    });
   }
 
   /** Doubts about what goes together here, told once. */

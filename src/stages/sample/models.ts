@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { openTogether } from '../../base/resources.js';
 import { sitParameters } from '../../models/sit/config.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import type { StageContext } from '../../runner/stage.js';
@@ -69,19 +70,21 @@ export async function openSampler(
   models: FoundModels,
   { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
 ): Promise<Sampler> {
-  const session = openSitSession(runtime);
   const { reverse, likelihood, batch, count } = plan.config;
-  return new Sampler({
-    session,
-    networks: await openNetworks(plan, models, session),
-    phases: plan.switching,
-    settings: plan.settings,
-    mostSamples: batch,
-    totalSamples: count,
-    seed,
-    normalization: models.phases[0]!.saved.normalization,
-    likelihood,
-    goesBack: likelihood || reverse !== undefined,
+  return openTogether(async (keep) => {
+    const session = keep(openSitSession(runtime));
+    return new Sampler({
+      session,
+      networks: await openNetworks(plan, models, session),
+      phases: plan.switching,
+      settings: plan.settings,
+      mostSamples: batch,
+      totalSamples: count,
+      seed,
+      normalization: models.phases[0]!.saved.normalization,
+      likelihood,
+      goesBack: likelihood || reverse !== undefined,
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { writeFileWhole } from '../../base/output-file.js';
+import { openTogether } from '../../base/resources.js';
 import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import type { CropNumbers } from '../../data/images/crop.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
@@ -35,19 +36,21 @@ export async function openTrainingData(
     return storedLatents(await openLatents(config.latents, context), normalizationOf);
   const images = await openImages(config.images!, context);
   const { directory } = context.input(config.autoencoder!);
-  const autoencoder = await Autoencoder.open(directory, context.runtime);
-  const data = new EncodedImages(images, autoencoder, { ...config, seed: context.seed });
-  const { count, shape, classes, labels, readingBytes } = data;
-  return {
-    ...{ count, shape, classes, labels, readingBytes },
-    own: autoencoder.normalization,
-    normalization:
-      normalizationOf(shape[2]) ??
-      autoencoder.normalization ??
-      (await keptMeasurement(data, context.directory)),
-    read: (draws, out) => data.read(draws, out),
-    close: () => data.close(),
-  };
+  return openTogether(async (keep) => {
+    const autoencoder = keep(await Autoencoder.open(directory, context.runtime));
+    const data = new EncodedImages(images, autoencoder, { ...config, seed: context.seed });
+    const { count, shape, classes, labels, readingBytes } = data;
+    return {
+      ...{ count, shape, classes, labels, readingBytes },
+      own: autoencoder.normalization,
+      normalization:
+        normalizationOf(shape[2]) ??
+        autoencoder.normalization ??
+        (await keptMeasurement(data, context.directory)),
+      read: (draws, out) => data.read(draws, out),
+      close: () => data.close(),
+    };
+  });
 }
 
 /** Statistics of latents, measured once and kept for sessions that go on. */
