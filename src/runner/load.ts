@@ -5,7 +5,9 @@ import { addressesAsPaths, missingPaths, shellPaths } from './paths.js';
 import type { Origin, Pipeline } from './pipeline.js';
 import { resolvePipeline } from './resolve.js';
 import { compose } from './yaml/compose.js';
-import { applyEnvironment, type Environment, rebasePaths } from './yaml/environment.js';
+import { type Environment, rebasePaths, References } from './yaml/environment.js';
+import { expandStages } from './yaml/foreach.js';
+import { applyChosen } from './yaml/options.js';
 import { applyGrid, applyOverrides } from './yaml/overrides.js';
 import { locate, readText, type Span, type UnreadableFile } from './yaml/text.js';
 import { leaves, type MapTree, type Tree } from './yaml/tree.js';
@@ -64,7 +66,7 @@ export interface LoadOptions {
 }
 
 /** A file with what it extends and with options, as it is written: before environment variables and checks. */
-interface Configuration {
+export interface Configuration {
   /** Absolute path. */
   readonly file: string;
   /** Absolute paths of the file and of all that it extends. */
@@ -88,14 +90,23 @@ export async function readConfiguration(
   if (typeof text !== 'string') return { ok: false, diagnostics: [ofWholeFile(path, text)] };
   const { tree, problems, files } = await compose(path, text);
   if (!tree) return invalid(problems, files);
-  const overridden = applyOverrides(tree, set, rules.schema);
+  const chooses = (option: string): boolean => /^choose[.=]/.test(option);
+  const choice = applyOverrides(tree, set, rules.schema, chooses);
+  const chosen = applyChosen(choice.tree as MapTree);
+  const overridden = applyOverrides(chosen.tree, set, rules.schema, (option) => !chooses(option));
   const swept = applyGrid(overridden.tree, grid, rules.schema);
   return {
     ok: true,
     file: path,
     files,
     tree: swept.tree as MapTree,
-    problems: [...problems, ...overridden.problems, ...swept.problems],
+    problems: [
+      ...problems,
+      ...choice.problems,
+      ...chosen.problems,
+      ...overridden.problems,
+      ...swept.problems,
+    ],
   };
 }
 
@@ -121,17 +132,21 @@ export function checkConfiguration(
   { rules, env = process.env }: LoadOptions,
 ): Checked {
   const { schema } = rules;
-  const filled = applyEnvironment(written, schema, env);
+  const early = new References(written, schema, env);
+  const expanded = expandStages(written, schema, (foreach) => early.fill(foreach, {}));
+  const references = new References(expanded.tree, schema, env);
+  const filled = references.fill(expanded.tree, schema);
   const directory = dirname(file);
   const isInOneFolder = files.every((each) => dirname(each) === directory);
-  const tree = isInOneFolder ? filled.tree : rebasePaths(filled.tree, schema, directory);
+  const tree = isInOneFolder ? filled : rebasePaths(filled, schema, directory);
   const { pipeline, problems } = resolvePipeline(tree, rules);
-  const shell = [...shellPaths(filled.tree, schema), ...addressesAsPaths(filled.tree, schema)];
-  const unreadable = [...earlier.map(({ span }) => span), ...filled.unreadable];
+  const shell = [...shellPaths(filled, schema), ...addressesAsPaths(filled, schema)];
+  const before = [...earlier, ...early.problems, ...expanded.problems, ...references.problems];
+  const unreadable = [...before.map(({ span }) => span), ...early.unreadable, ...references.unreadable];
   return {
     tree,
     pipeline: pipeline && { file, directory, ...pipeline },
-    problems: [...earlier, ...filled.problems, ...shell, ...problems.filter(isNoConsequence(unreadable))],
+    problems: [...before, ...shell, ...problems.filter(isNoConsequence(unreadable))],
     missing: () =>
       missingPaths(tree, schema, directory).map(({ path, problem }) => ({
         ...diagnostic(problem),

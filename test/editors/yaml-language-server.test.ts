@@ -63,6 +63,10 @@ describe('green', () => {
     'stages: { train: { samples: "${env:SAMPLES}", flips: "${env:FLIPS}" } }',
     'runtime: { workers: "${env:WORKERS}", tf32: "${env:TF32}", device: "${env:DEVICE}" }\nname: "${env:NAME}"',
     'stages: { train: { model: null } }\nruntime: null',
+    'stages: { train: { model: { $replace: true, name: SiT-S/2, mediators: 4 } } }',
+    'stages: { train: { foreach: [4, 16], model: { mediators: "${item}" } } }',
+    'options: { smoke: { stages: { train: { steps: 2, model: null }, report: null } } }\nchoose: smoke',
+    'stages: { train: { steps: "${stages.autoencoder.steps}", model: "${stages.other.model}" } }',
   ])('is what a file that extends others may have: %s', async (text) => {
     expect(await errors(`extends: other.yaml\n${text}\n`)).toEqual([]);
   });
@@ -130,6 +134,7 @@ describe('red', () => {
     ['train: { steps: 0 }', 'Value is below the minimum of 1.'],
     ['train: { model: { mediators: 5 } }', 'Expected a perfect square'],
     ['train: { model: { name: SiT-S2 } }', 'Value is not accepted.'],
+    ['train: { foreach: 5 }', 'Incorrect type.'],
     ['any: { zzz: 3 }', 'Property zzz is not allowed.'],
     ['train: { uses: train, guidanceScale: 3 }', 'Property guidanceScale is not allowed.'],
     ['sample: { guidanceScale: much }', 'Expected a number.'],

@@ -68,15 +68,15 @@ describe('an error', () => {
                                              ^^^^^^^^^^^^^
         Set it, or give a default, as in \`\${env:PHOTOS:-value}\`.
 
-      p.yaml:3:50 error malformed-reference: \`\${NAME}\` is not a reference to an environment variable.
+      p.yaml:3:50 error malformed-reference: \`\${NAME}\` is not a reference to an environment variable or to a value.
             images: { uses: images, path: 'a/\${env:PHOTOS}/\${NAME}/\${env:X', size: '\${env:SIZE}', background: '\${env:HF_TOKEN}' }
                                                            ^^^^^^^
-        One is \`\${env:NAME}\`, or \`\${env:NAME:-default}\`. For the characters themselves write \`$\${\`.
+        One is \`\${env:NAME}\`, \`\${env:NAME:-default}\` or \`\${stages.STAGE.KEY}\`. For the characters themselves write \`$\${\`.
 
-      p.yaml:3:58 error malformed-reference: \`\${env:X\` is not a reference to an environment variable.
+      p.yaml:3:58 error malformed-reference: \`\${env:X\` is not a reference to an environment variable or to a value.
             images: { uses: images, path: 'a/\${env:PHOTOS}/\${NAME}/\${env:X', size: '\${env:SIZE}', background: '\${env:HF_TOKEN}' }
                                                                    ^^^^^^^
-        One is \`\${env:NAME}\`, or \`\${env:NAME:-default}\`. For the characters themselves write \`$\${\`.
+        One is \`\${env:NAME}\`, \`\${env:NAME:-default}\` or \`\${stages.STAGE.KEY}\`. For the characters themselves write \`$\${\`.
 
       p.yaml:3:74 error wrong-type: \`size\` must be a whole number; the text \`large\` was found.
             images: { uses: images, path: 'a/\${env:PHOTOS}/\${NAME}/\${env:X', size: '\${env:SIZE}', background: '\${env:HF_TOKEN}' }

@@ -8,14 +8,18 @@ import { ofWholePipeline, type Schema, stageSchemas } from './schema.js';
  */
 type EditorSchema = Readonly<Record<string, unknown>>;
 
+/** Schema of a file that extends others, and of a group of options. */
+const part = { $ref: '#/definitions/part' };
+
 const $schema = 'http://json-schema.org/draft-07/schema#';
 
 /** The schema of pipeline files. */
 export function editorSchema(pipeline: Schema): EditorSchema {
   return {
     ...{ $schema, description: pipeline.description, type: 'object' },
+    definitions: { part: new Editor(true).file(pipeline) },
     if: { required: ['extends'] },
-    then: new Editor(true).file(pipeline),
+    then: part,
     else: new Editor(false).file(ofWholePipeline(pipeline)),
   };
 }
@@ -25,6 +29,11 @@ export const editorStageSchema = (schema: Schema): EditorSchema => ({
   $schema,
   ...new Editor(false).value(schema),
 });
+
+const replaces: EditorSchema = {
+  description: 'Replaces the map of the extended files as a whole, in place of merging with it.',
+  const: true,
+};
 
 /** Start of a reference in a text. */
 const reference = '\\$\\{';
@@ -53,6 +62,7 @@ class Editor {
       additionalProperties: false,
       properties: {
         ...this.values(properties),
+        options: { ...this.value(properties.options!), additionalProperties: part },
         stages: {
           ...this.value(ids),
           additionalProperties: this.stage(pipeline, additionalProperties as Schema),
@@ -78,6 +88,7 @@ class Editor {
       ...(!this.partial && { required: ['uses'] }),
       properties: {
         uses: this.value({ ...properties!.uses!, enumDescriptions: sentences }),
+        foreach: this.value(properties!.foreach!),
       },
       allOf: this.partial
         ? [
@@ -93,15 +104,17 @@ class Editor {
     const names = [...new Set(schemas.flatMap(({ properties }) => Object.keys(properties!)))];
     return {
       additionalProperties: false,
-      properties: Object.fromEntries(
-        names.map((name) => {
-          const each = schemas.flatMap(({ properties }) => properties![name] ?? []);
-          const distinct = [...new Map(each.map((schema) => [JSON.stringify(schema), schema])).values()];
-          const values = distinct.map((schema) => this.value(schema));
-          if (name === 'uses') return [name, {}];
-          return [name, values.length === 1 ? values[0] : { anyOf: values }];
-        }),
-      ),
+      properties: {
+        ...Object.fromEntries(
+          names.map((name) => {
+            const each = schemas.flatMap(({ properties }) => properties![name] ?? []);
+            const distinct = [...new Map(each.map((schema) => [JSON.stringify(schema), schema])).values()];
+            const values = distinct.map((schema) => this.value(schema));
+            return [name, values.length === 1 ? values[0] : { anyOf: values }];
+          }),
+        ),
+        ...{ uses: {}, foreach: {}, $replace: replaces },
+      },
     };
   }
 
@@ -176,7 +189,9 @@ class Editor {
     return {
       ...this.demanded(schema),
       ...pick(schema, ['minProperties']),
-      ...(properties && { properties: this.values(properties) }),
+      ...(properties && {
+        properties: { ...this.values(properties), ...(this.partial && { $replace: replaces }) },
+      }),
       ...(propertyNames && { propertyNames: new Editor(false).scalar(propertyNames) }),
       ...(others !== undefined && {
         additionalProperties: typeof others === 'boolean' ? others : this.value(others),
@@ -211,6 +226,7 @@ function explained(stage: Schema): Schema {
     ...stage,
     properties: {
       ...properties,
+      foreach: {},
       uses: { ...properties!.uses, ...(description !== undefined && { description }) },
     },
   };

@@ -1,6 +1,6 @@
 import { code, type Problem } from '../diagnostics.js';
 import { checkConfiguration, invalid, readConfiguration } from '../load.js';
-import type { Invalid, LoadOptions, MissingPath } from '../load.js';
+import type { Configuration, Invalid, LoadOptions, MissingPath } from '../load.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Schema } from '../schema/schema.js';
 import { setValue } from '../yaml/overrides.js';
@@ -47,8 +47,14 @@ export async function loadSweep(file: string, options: LoadOptions): Promise<Loa
   const entries = new Map(read.tree.entries);
   entries.delete('sweep');
   for (const point of points) {
-    const applied = applyPoint({ ...read.tree, entries }, point, options.rules.schema);
-    const trial = checkConfiguration({ ...read, ...applied }, options);
+    const chosen = await choosing(file, point, options);
+    if (chosen?.ok === false) return chosen;
+    const applied = applyPoint(
+      chosen ?? { ...read, tree: { ...read.tree, entries } },
+      point,
+      options.rules.schema,
+    );
+    const trial = checkConfiguration(applied, options);
     if (trial.pipeline && trial.problems.length === 0) {
       trials.push({ pipeline: trial.pipeline, ...valuesOf(trial.tree, point) });
       lookups.push(trial.missing);
@@ -64,15 +70,35 @@ function distinct(paths: readonly MissingPath[]): readonly MissingPath[] {
   return [...new Map(paths.map((found) => [`${found.file}:${found.line}:${found.column}`, found])).values()];
 }
 
-function applyPoint(tree: MapTree, point: Point, schema: Schema): { tree: MapTree; problems: Problem[] } {
-  const problems: Problem[] = [];
-  let result: Tree = tree;
+/** The file with other `options` chosen, where the point says so: below `--set` options, and below the point's values. */
+async function choosing(
+  file: string,
+  point: Point,
+  options: LoadOptions,
+): Promise<(Configuration & { readonly ok: true }) | Invalid | undefined> {
+  const choice = point.get('choose');
+  if (!choice) return undefined;
+  const set = [...(options.set ?? []), `choose=${asOption(plain(choice.value))}`];
+  const read = await readConfiguration(file, { ...options, set });
+  if (!read.ok) return read;
+  const entries = new Map(read.tree.entries);
+  entries.delete('sweep');
+  const problems = read.problems.map((problem) =>
+    problem.code === 'unknown-option' ? { ...problem, span: choice.value.span } : problem,
+  );
+  return { ...read, tree: { ...read.tree, entries }, problems };
+}
+
+function applyPoint(read: Configuration, point: Point, schema: Schema): Configuration {
+  const problems = [...read.problems];
+  let result: Tree = read.tree;
   for (const [key, { key: span, value }] of point) {
+    if (key === 'choose') continue;
     const set = setValue(result, key, span, value, schema);
     if ('problem' in set) problems.push(set.problem);
     else result = set.tree;
   }
-  return { tree: result as MapTree, problems };
+  return { ...read, tree: result as MapTree, problems };
 }
 
 /** A problem that is shown elsewhere than in the sweep says which point has it. */
@@ -95,7 +121,7 @@ function valuesOf(tree: Tree, point: Point): Pick<LoadedTrial, 'values' | 'set'>
   const values = new Map<string, unknown>();
   for (const key of point.keys()) {
     const found = key.split('.').reduce<Tree | undefined>((at, part) => at && member(at, part)?.value, tree);
-    values.set(key, found && plain(found));
+    values.set(key, key === 'choose' ? plain(point.get(key)!.value) : found && plain(found));
   }
   const set = Array.from(values, ([key, value]) => `${key}=${asOption(value)}`);
   return { values, set };

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { code, type Problem, suggestion } from '../diagnostics.js';
 import { parseYaml } from './parse.js';
 import { isLock, isLockFile, readText, sourceText, type SourceText, type Span } from './text.js';
-import { type Entry, isNull, type MapTree, type ScalarTree, type Tree } from './tree.js';
+import { type Entry, isNull, type MapTree, type ScalarTree, type Tree, treeOf } from './tree.js';
 
 /** A file with all that it extends merged into it. */
 interface Composed {
@@ -14,6 +14,8 @@ interface Composed {
   readonly files: readonly string[];
 }
 
+const nothing: Tree = treeOf({});
+
 /** Most files that may extend each other in a row. */
 const deepest = 16;
 
@@ -22,7 +24,7 @@ export async function compose(path: string, text: string): Promise<Composed> {
   const composer = new Composer();
   await composer.compose(path, text, []);
   return {
-    tree: composer.complete ? (composer.layers.reduce(merge) as MapTree) : undefined,
+    tree: composer.complete ? (composer.layers.reduce(merge, nothing) as MapTree) : undefined,
     problems: composer.problems,
     files: [...composer.files],
   };
@@ -181,12 +183,16 @@ async function similarFiles(path: string, written: string): Promise<string | und
   return suggestion(written, files.sort(), 'Files there');
 }
 
+/** Key of a map that replaces the one below it as a whole. */
+const replaceKey = '$replace';
+
 /**
  * A configuration laid over another one: maps are merged key by key, anything else is replaced, and nothing (`null`)
- * removes the key below it. A stage of another kind (`uses`) replaces the whole stage. Every value keeps its place; a
- * merged map has that of the upper one, and keys in the order of the lower one.
+ * removes the key below it. A stage of another kind (`uses`) replaces the whole stage, and so does a map with
+ * `$replace: true`. Every value keeps its place; a merged map has that of the upper one, and keys in the order of the lower
+ * one.
  */
-function merge(lower: Tree, upper: Tree): Tree {
+export function merge(lower: Tree, upper: Tree): Tree {
   return new Merger().merge(lower, upper);
 }
 
@@ -195,7 +201,8 @@ class Merger {
   private readonly done = new Map<MapTree['entries'], Map<MapTree['entries'], MapTree['entries']>>();
 
   merge(lower: Tree, upper: Tree): Tree {
-    if (lower.kind !== 'map' || upper.kind !== 'map' || isOtherKind(lower, upper)) return upper;
+    if (upper.kind !== 'map') return upper;
+    if (lower.kind !== 'map' || isOtherKind(lower, upper) || replaces(upper)) return whole(upper);
     return { ...upper, entries: this.entries(lower.entries, upper.entries) };
   }
 
@@ -208,12 +215,30 @@ class Merger {
     for (const [name, entry] of upper) {
       const below = lower.get(name);
       if (below && isNull(entry.value)) merged.delete(name);
-      else merged.set(name, below ? { key: entry.key, value: this.merge(below.value, entry.value) } : entry);
+      else if (below) merged.set(name, { key: entry.key, value: this.merge(below.value, entry.value) });
+      else merged.set(name, { ...entry, value: whole(entry.value) });
     }
     others.set(upper, merged);
     return merged;
   }
 }
+
+const replaces = ({ entries }: MapTree): boolean => {
+  const value = entries.get(replaceKey)?.value;
+  return value?.kind === 'scalar' && value.value === true;
+};
+
+/** A tree below which there is nothing: without the keys that say what to do with that. */
+function whole(tree: Tree): Tree {
+  if (tree.kind !== 'map' || !mentionsReplace(tree)) return tree;
+  const entries = [...tree.entries].filter(([name]) => name !== replaceKey || !replaces(tree));
+  return {
+    ...tree,
+    entries: new Map(entries.map(([name, entry]) => [name, { ...entry, value: whole(entry.value) }])),
+  };
+}
+
+const mentionsReplace = ({ span }: Tree): boolean => span.source.text.includes(replaceKey);
 
 function isOtherKind(lower: MapTree, upper: MapTree): boolean {
   const [before, now] = [lower, upper].map(({ entries }) => entries.get('uses')?.value);

@@ -1,52 +1,122 @@
 import { dirname, isAbsolute, join, relative } from 'node:path';
-import { code, type Problem } from '../diagnostics.js';
+import { code, type Problem, suggestion } from '../diagnostics.js';
+import { withDefaults } from '../schema/defaults.js';
 import { applicable, memberSchema, type Schema } from '../schema/schema.js';
 import { parseNested } from './nesting.js';
 import { isOption, type Span } from './text.js';
-import { type Entry, plain, type ScalarTree, type Tree } from './tree.js';
+import { type Entry, member, placedAt, plain, type ScalarTree, type Tree, treeOf } from './tree.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Puts environment variables in the place of `${env:NAME}` and `${env:NAME:-default}` in a configuration's texts; `$${`
- * stands for `${` itself. A variable that is set to nothing counts as not set. The result is read as YAML where the schema
- * takes a number, a boolean or a list at that place, and is text otherwise.
- *
- * @returns the configuration, what is wrong, and the values that are left as they were because of it
+ * Puts values in the place of the references in a configuration's texts: `${env:NAME}` and `${env:NAME:-default}` for
+ * environment variables, of which one that is set to nothing counts as not set, and `${stages.train.steps}` for another
+ * value of the configuration, or its default. `$${` stands for `${` itself. A text that is one reference to a value becomes
+ * that value. Any other result is read as YAML where the schema takes a number, a boolean or a list at that place, and is
+ * text otherwise.
  */
-export function applyEnvironment(
-  tree: Tree,
-  schema: Schema,
-  environment: Environment,
-): { tree: Tree; problems: Problem[]; unreadable: Span[] } {
-  const problems: Problem[] = [];
-  const unreadable: Span[] = [];
-  if (!mayRefer(tree)) return { tree, problems, unreadable };
-  const replaced = changeTexts(tree, schema, (scalar, place) => {
+export class References {
+  readonly problems: Problem[] = [];
+  /** Values that are left as they were because of a problem. */
+  readonly unreadable: Span[] = [];
+  private readonly found = new Map<string, Found | 'working'>();
+  private defaults: unknown;
+
+  /** @param root configuration that references lead into */
+  constructor(
+    private readonly root: Tree,
+    private readonly schema: Schema,
+    private readonly environment: Environment,
+  ) {}
+
+  /** A part of the configuration with values in the place of references. */
+  fill<Kind extends Tree>(tree: Kind, schema: Schema): Kind {
+    if (!mayRefer(tree)) return tree;
+    return changeTexts(tree, schema, (scalar, place) => this.filled(scalar, place)) as Kind;
+  }
+
+  private filled(scalar: ScalarTree, place: Schema | undefined): Tree {
     const text = String(scalar.value);
     if (!text.includes('${')) return scalar;
-    const used: (string | undefined)[] = [];
+    const used: string[] = [];
     const wrong: Problem[] = [];
-    const filled = text.replaceAll(reference, (whole, escaped: string, content: string) => {
-      if (escaped !== '') return whole.slice(1);
-      const found = whole.endsWith('}') ? lookUp(content, environment) : { problem: malformed };
-      if ('problem' in found) {
-        wrong.push({ ...found.problem(whole), span: placeOf(whole, scalar.span) });
+    const seen: { isBroken?: true; refers?: true; whole?: Tree } = {};
+    const filled = text.replaceAll(reference, (written, escaped: string, content: string) => {
+      if (escaped !== '') return written.slice(1);
+      const found = written.endsWith('}') ? this.lookUp(content) : { problem: malformed };
+      seen.refers = true;
+      if (found === 'broken') {
+        seen.isBroken = true;
         return '';
       }
-      used.push(found.name);
-      return found.value;
+      if ('problem' in found) {
+        wrong.push({ ...found.problem(written), span: placeOf(written, scalar.span) });
+        return '';
+      }
+      used.push(...found.names);
+      if (found.value !== undefined) return found.value;
+      const { tree } = found;
+      if (written === text) seen.whole = tree;
+      if (tree.kind === 'scalar') return String(tree.value);
+      if (written !== text) wrong.push({ ...notText(written), span: placeOf(written, scalar.span) });
+      return '';
     });
-    problems.push(...wrong);
-    if (wrong.length > 0) {
-      unreadable.push(scalar.span);
+    this.problems.push(...wrong);
+    if (seen.isBroken || wrong.length > 0) {
+      this.unreadable.push(scalar.span);
       return scalar;
     }
-    if (used.length === 0) return { ...scalar, value: filled };
-    const names = used.filter((name) => name !== undefined);
-    return typed(filled, place, names.length === 0 ? scalar : { ...scalar, environment: names });
-  });
-  return { tree: replaced, problems, unreadable };
+    // A path starts at the file that it is written in, also where another file refers to it.
+    const { whole } = seen;
+    if (whole) return place?.isPath === true ? whole : placedAt(whole, scalar.span);
+    if (!seen.refers) return { ...scalar, value: filled };
+    return typed(filled, place, used.length === 0 ? scalar : { ...scalar, environment: used });
+  }
+
+  private lookUp(content: string): Found {
+    return isPath.test(content) ? this.valueAt(content) : variable(content, this.environment);
+  }
+
+  /** Another value of the configuration, in which references are filled first. */
+  private valueAt(path: string): Found {
+    const known = this.found.get(path);
+    if (known === 'working') return { problem: (written) => circular(written) };
+    if (known) return known;
+    this.found.set(path, 'working');
+    const found = this.written(path);
+    this.found.set(path, found);
+    return found;
+  }
+
+  private written(path: string): Found {
+    let at: Tree = this.root;
+    let schema: Schema | undefined = this.schema;
+    const keys = path.split('.');
+    for (const [i, key] of keys.entries()) {
+      const chosen: Schema | undefined = schema && applicable(schema, plain(at));
+      const next = member(at, key);
+      if (!next) return this.unwritten(keys, i, at, chosen);
+      schema = chosen && memberSchema(chosen, key, at.kind === 'list');
+      at = next.value;
+    }
+    const before = this.problems.length;
+    const tree = this.fill(at, schema ?? {});
+    const names = tree.kind === 'scalar' ? (tree.environment ?? []) : [];
+    // What is wrong with it is told where it is written.
+    const isBroken = this.problems.length > before || this.unreadable.includes(tree.span);
+    return isBroken ? 'broken' : { tree, names };
+  }
+
+  /** The default of a value, or what a preset gives it. */
+  private unwritten(keys: readonly string[], missing: number, at: Tree, schema: Schema | undefined): Found {
+    this.defaults ??= withDefaults(this.schema, plain(this.root));
+    let value: unknown = this.defaults;
+    for (const key of keys) value = Object.entries(value ?? {}).find(([name]) => name === key)?.[1];
+    if (value !== undefined) return { tree: treeOf(value), names: [] };
+    const there = at.kind === 'map' ? [...at.entries.keys()] : [];
+    const known = [...new Set([...there, ...Object.keys(schema?.properties ?? {})])];
+    return { problem: (written) => unknown(written, keys.slice(0, missing + 1), known) };
+  }
 }
 
 const refers = new WeakMap<object, boolean>();
@@ -68,23 +138,49 @@ function mayRefer(tree: Tree): boolean {
 const reference = /(\$?)\$\{([^}]*)(?:\}|$)/g;
 
 type Told = Omit<Problem, 'span'>;
-type Found = { name?: string; value: string } | { problem: (written: string) => Told };
+type Found =
+  | { readonly value: string; readonly tree?: never; readonly names: readonly string[] }
+  | { readonly value?: never; readonly tree: Tree; readonly names: readonly string[] }
+  | { readonly problem: (written: string) => Told }
+  /** Refers to what cannot be read itself. */
+  | 'broken';
 
-function lookUp(content: string, environment: Environment): Found {
+/** Path of a value that may be referred to. */
+const isPath = /^(?:name|seed|(?:runtime|stages)(?:\.[^.:]+)+)$/;
+
+function variable(content: string, environment: Environment): Found {
   const [, name, fallback] = /^env:([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(content) ?? [];
   if (name === undefined) return { problem: malformed };
   if (looksSecret.test(name)) return { problem: () => secret(name) };
   const value = environment[name];
-  if (value) return { name, value };
-  return fallback === undefined ? { problem: () => missing(name) } : { value: fallback };
+  if (value) return { names: [name], value };
+  return fallback === undefined ? { problem: () => missing(name) } : { names: [], value: fallback };
 }
 
 const looksSecret = /(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$/i;
 
 const malformed = (written: string): Told => ({
   code: 'malformed-reference',
-  message: `${code(written)} is not a reference to an environment variable.`,
-  remedy: `One is ${code(/^\$\{\w+\}$/.test(written) ? written.replace('{', '{env:') : '${env:NAME}')}, or \`\${env:NAME:-default}\`. For the characters themselves write \`$\${\`.`,
+  message: `${code(written)} is not a reference to an environment variable or to a value.`,
+  remedy: `One is ${code(/^\$\{\w+\}$/.test(written) ? written.replace('{', '{env:') : '${env:NAME}')}, \`\${env:NAME:-default}\` or \`\${stages.STAGE.KEY}\`. For the characters themselves write \`$\${\`.`,
+});
+
+const circular = (written: string): Told => ({
+  code: 'value-cycle',
+  message: `${code(written)} leads back to this value.`,
+  remedy: 'Write one of the values that refer to each other.',
+});
+
+const unknown = (written: string, path: readonly string[], known: readonly string[]): Told => ({
+  code: 'unknown-reference',
+  message: `${code(written)} leads to nothing: there is no ${code(path.join('.'))}.`,
+  remedy: suggestion(path.at(-1)!, known, 'There are'),
+});
+
+const notText = (written: string): Told => ({
+  code: 'wrong-type',
+  message: `${code(written)} is not a single value, so that it cannot be a part of a text.`,
+  remedy: 'Let it be the whole value.',
 });
 
 const secret = (name: string): Told => ({
@@ -114,7 +210,7 @@ function typed(text: string, schema: Schema | undefined, scalar: ScalarTree): Tr
     value = text;
   }
   const takesIt = typeof value !== 'string' && value !== null && takes(schema, value);
-  return treeOf(takesIt ? value : text, scalar);
+  return readAt(takesIt ? value : text, scalar);
 }
 
 function takes(schema: Schema | undefined, value: unknown): boolean {
@@ -124,13 +220,13 @@ function takes(schema: Schema | undefined, value: unknown): boolean {
   return [schema.type].flat().some((type) => type === name || (type === 'integer' && name === 'number'));
 }
 
-function treeOf(value: unknown, scalar: ScalarTree): Tree {
+function readAt(value: unknown, scalar: ScalarTree): Tree {
   const { span } = scalar;
-  if (Array.isArray(value)) return { kind: 'list', items: value.map((item) => treeOf(item, scalar)), span };
+  if (Array.isArray(value)) return { kind: 'list', items: value.map((item) => readAt(item, scalar)), span };
   if (typeof value !== 'object' || value === null) return { ...scalar, value: value as ScalarTree['value'] };
   const entries = Object.entries(value).map(([key, item]): [string, Entry] => [
     key,
-    { key: span, value: treeOf(item, scalar) },
+    { key: span, value: readAt(item, scalar) },
   ]);
   return { kind: 'map', entries: new Map(entries), span };
 }

@@ -10,15 +10,19 @@ import { type Entry, isNull, type MapTree, member, plain, type Tree } from './tr
  * with dots between them, and a YAML value (a `#` at its start is no comment: it is a colour); `null` removes the key. An
  * empty value, as an unset variable of the shell gives, is refused. Only the place that is named changes, also where the
  * file shares it through an anchor.
+ *
+ * @param applies picks the options to apply
  */
 export function applyOverrides(
   tree: Tree,
   options: readonly string[],
   schema: Schema,
+  applies: (option: string) => boolean = () => true,
 ): { tree: Tree; problems: Problem[] } {
   const problems: Problem[] = [];
   let result = tree;
   for (const [i, option] of options.entries()) {
+    if (!applies(option)) continue;
     const override = parseOverride(option, i + 1);
     if ('problems' in override) {
       problems.push(...override.problems);

@@ -66,6 +66,17 @@ export function treeOf(value: unknown): Tree {
   };
 }
 
+/** The same values, shown at another place. */
+export function placedAt(tree: Tree, span: Span): Tree {
+  if (tree.kind === 'scalar') return { ...tree, span };
+  if (tree.kind === 'list') return { ...tree, span, items: tree.items.map((item) => placedAt(item, span)) };
+  const entries = Array.from(
+    tree.entries,
+    ([key, { value }]) => [key, { key: span, value: placedAt(value, span) }] as const,
+  );
+  return { ...tree, span, entries: new Map(entries) };
+}
+
 const nowhere: Span = { source: sourceText('', ''), start: 0, end: 0 };
 
 /** The member of a map or list, with the place of its key where it has one. */
