@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { nearest } from '../base/nearest.js';
 import { formatDiagnostics } from '../runner/diagnostics.js';
 import { loadPipeline } from '../runner/load.js';
 import { type Lock, lockPath, readLock } from '../runner/lock/lock-file.js';
@@ -179,7 +181,8 @@ export async function allOutputs(runsRoot: string): Promise<readonly NamedOutput
 }
 
 /**
- * The folder of the output that `FILE.yaml#STAGE` names; any other text is returned as it is.
+ * The folder of the output that `FILE.yaml#STAGE` names, or `STAGE` alone of the latest run where no file is called so;
+ * any other text is returned as it is.
  *
  * @throws UserError `no-such-stage`, `invalid-pipeline`, or `stage-not-run`
  */
@@ -189,7 +192,8 @@ export async function findOutput(
   services: Services,
 ): Promise<string> {
   const [, file, stage] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
-  if (file === undefined || stage === undefined) return name;
+  if (file === undefined || stage === undefined)
+    return /^[A-Za-z][\w-]*$/.test(name) && !existsSync(name) ? ofLatestRun(name, runs, services) : name;
   const registry = await services.loadRegistry();
   const loaded = await loadPipeline(file, { rules: registry.rules });
   if (!loaded.ok)
@@ -210,5 +214,34 @@ export async function findOutput(
     code: 'stage-not-run',
     message: `${stage} of ${file} has no output as the file is now.`,
     remedy: `Run: pipeline run ${file} --until ${stage}`,
+  });
+}
+
+async function ofLatestRun(stage: string, runs: string | undefined, { env }: Services): Promise<string> {
+  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), runs, env);
+  const all = await listRuns(runsRoot);
+  const [latest] = [...all].sort((a, b) => (a.record.startedAt < b.record.startedAt ? 1 : -1));
+  if (latest === undefined)
+    throw new UserError({
+      code: 'no-such-stage',
+      usage: true,
+      message: `${stage} is no file, and there is no run in ${shortPath(runsRoot)} that could have such a stage.`,
+      remedy: 'Name a file, or a stage as FILE.yaml#STAGE.',
+    });
+  const output = join(latest.directory, stage);
+  if (existsSync(output)) return output;
+  const ids = Object.keys(latest.record.stages);
+  if (ids.includes(stage))
+    throw new UserError({
+      code: 'stage-not-run',
+      message: `${stage} of the latest run, ${latest.id}, has no output.`,
+      remedy: `Run its pipeline again, which continues it: pipeline run ${shortPath(latest.record.file)}`,
+    });
+  const near = nearest(stage, ids);
+  throw new UserError({
+    code: 'no-such-stage',
+    usage: true,
+    message: `${stage} is no file, and no stage of the latest run, ${latest.id}.`,
+    remedy: near === undefined ? `Its stages: ${ids.join(', ')}.` : `Did you mean ${near}?`,
   });
 }

@@ -101,8 +101,6 @@ interface References {
   readonly kept: ReadonlySet<string>;
   /** Files that could not be read or found: as long as there are any, everything has to be kept. */
   readonly unknown: readonly UserError[];
-  /** Files that cannot be planned but need not be, as they have never run here. */
-  readonly notices: readonly string[];
 }
 
 interface ReferencesOptions {
@@ -159,7 +157,6 @@ function mayHaveRun(file: string, known: KnownFiles | undefined): boolean {
 class Found implements References {
   readonly kept = new Set<string>();
   readonly unknown: UserError[];
-  readonly notices: string[] = [];
 
   constructor(problems: readonly UserError[]) {
     this.unknown = [...problems];
@@ -229,9 +226,9 @@ async function askPipeline(
   found: Found,
   mayHaveRun: boolean,
 ): Promise<void> {
+  // One that has never run here has no outputs, whatever is wrong with it: recipes whose data are elsewhere.
   const problem = (message: string): void => {
     if (mayHaveRun) found.unknown.push(unreadable(file, message));
-    else found.notices.push(`${file} has never run here, and cannot be planned: ${message}`);
   };
   const loaded = await loadSweep(file, { rules: registry.rules });
   if (!loaded.ok) {

@@ -39,7 +39,8 @@ complete|completion) exec ${command} "$@" ;;
 esac
 `,
   );
-  await chmod(join(folder, 'pipeline'), 0o755);
+  await writeFile(join(folder, 'npx'), '#!/bin/sh\n[ "$1" = --no-install ] && shift\nexec "$@"\n');
+  for (const name of ['pipeline', 'npx']) await chmod(join(folder, name), 0o755);
   await writeFile(
     join(folder, 'mine.yaml'),
     `name: mine
@@ -97,6 +98,7 @@ const typed = [
   'pipeline run mine.yaml --set=stages.latents.shardS\tx',
   'pipeline compare mine/2026-04\t',
   'pipeline status --state int\t',
+  'npx pipeline run mine.yaml --until pic\t',
 ];
 const completed = [
   'status',
@@ -105,10 +107,11 @@ const completed = [
   'run|mine.yaml|--set=stages.latents.shardSize=x',
   'compare|mine/2026-04-01T10-00-00',
   'status|--state|interrupted',
+  'run|mine.yaml|--until|pictures',
 ];
 
 /** Each key takes the start of a process: the other shells need not be asked everything that bash was. */
-const some = [1, 2, 4];
+const some = [1, 2, 4, 6];
 const typedElsewhere = some.map((i) => typed[i]!);
 const completedElsewhere = some.map((i) => completed[i]!);
 

@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMap, isSeq, parseDocument } from 'yaml';
+import { isMap, isScalar, isSeq, parseDocument, type Scalar } from 'yaml';
 import { UserError } from '../../base/errors.js';
 import { asUserError, readWholeText } from '../../base/files.js';
 import { formatNumber, formatPercent } from '../../base/format.js';
@@ -204,18 +204,49 @@ function formatFrontier(
 const gigas = (cost: number): string => formatNumber(cost / 1e9);
 
 /**
- * Writes the ratios of a `sample` stage's phases into a pipeline file. Comments and all other values stay as they are.
+ * Writes the ratios of a `sample` stage's phases into a pipeline file. All other text stays as it is, to the byte.
  *
  * @throws UserError `phases-not-here` where the file does not itself hold as many phases
  */
 export async function writeRatios(file: string, stage: string, ratios: readonly number[]): Promise<void> {
-  const { document, phases } = await phasesIn(file, stage, ratios.length + 1);
-  for (const [i, ratio] of ratios.entries()) {
-    const phase = phases.items[i];
-    if (!isMap(phase)) continue;
-    phase.set('switchRatio', ratio);
-  }
-  await writeFileWhole(file, document.toString({ lineWidth: 0, flowCollectionPadding: true }));
+  const { text, phases } = await phasesIn(file, stage, ratios.length + 1);
+  const edits = ratios.flatMap((ratio, i) => editOf(text, phases.items[i], ratio));
+  const written = edits
+    .sort((one, other) => other.start - one.start)
+    .reduce((all, { start, end, by }) => all.slice(0, start) + by + all.slice(end), text);
+  await writeFileWhole(file, written);
+}
+
+/** The change of a file's text that gives a phase its ratio. */
+function editOf(
+  text: string,
+  phase: unknown,
+  ratio: number,
+): { readonly start: number; readonly end: number; readonly by: string }[] {
+  if (!isMap(phase) || !phase.range) return [];
+  const pairOf = (pair: (typeof phase.items)[number]) => {
+    const [start] = (pair.key as Scalar).range!;
+    const [, end] = ((pair.value ?? pair.key) as Scalar).range!;
+    return { start, end };
+  };
+  const before = phase.items.find(({ key }) => isScalar(key) && key.value === 'switchRatio');
+  if (before) return [{ ...pairOf(before), by: `switchRatio: ${ratio}` }];
+  const last = phase.items.at(-1);
+  if (!last) return [];
+  const { end } = pairOf(last);
+  if (phase.flow === true) return [{ start: end, end, by: `, switchRatio: ${ratio}` }];
+  const { start } = pairOf(phase.items[0]!);
+  const column = start - (text.lastIndexOf('\n', start - 1) + 1);
+  const line = text.startsWith('\r\n', text.indexOf('\n', end) - 1) ? '\r\n' : '\n';
+  const at = Math.max(end, endOfLine(text, end));
+  return [{ start: at, end: at, by: `${line}${' '.repeat(column)}switchRatio: ${ratio}` }];
+}
+
+/** Offset of the end of the line that a place is in, before its line break. */
+function endOfLine(text: string, from: number): number {
+  const found = /\r?\n|$/g;
+  found.lastIndex = from;
+  return found.exec(text)!.index;
 }
 
 /**
@@ -238,5 +269,5 @@ export async function phasesIn(file: string, stage: string, count: number) {
       message: `${file} does not itself hold ${count} phases of the stage ${stage}.`,
       remedy: `Write them there first: \`phases: [{ model: …, switchRatio: 0.9 }, …]\`.`,
     });
-  return { document, phases };
+  return { text, phases };
 }

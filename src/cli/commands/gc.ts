@@ -35,7 +35,7 @@ export async function gc(files: readonly string[], options: GcOptions, services:
     dirname(runsRoot),
     dirname(findRunsRoot(join(here, 'pipeline.yaml'), undefined, {})),
   ];
-  const { kept, unknown, notices } = await findReferences({
+  const { kept, unknown } = await findReferences({
     runsRoot,
     registry: await services.loadRegistry(),
     scan: await scanRuns(runsRoot, true),
@@ -49,9 +49,8 @@ export async function gc(files: readonly string[], options: GcOptions, services:
   const removed = options.yes === true ? await removeAll(runsRoot, garbage) : [];
   if (options.json === true) {
     const errors = unknown.map(({ code, message, remedy }) => ({ code, message, remedy }));
-    stdout.write(`${JSON.stringify({ garbage, removed, notices, errors })}\n`);
+    stdout.write(`${JSON.stringify({ garbage, removed, errors })}\n`);
   } else {
-    for (const notice of notices) say(stderr, `note: ${notice}\n`);
     for (const { message, remedy } of unknown)
       say(
         stderr,

@@ -1,6 +1,13 @@
-# Completion of pipeline for bash. In ~/.bashrc:   source <(pipeline completion bash)
+# Completion of `npx pipeline`, and of `pipeline` where that is on the PATH, for bash:
+#   npx pipeline completion bash > ~/.pipeline.bash, and `source` that in ~/.bashrc
 _pipeline_complete() {
-  local value description
+  local value description line="${COMP_LINE:0:COMP_POINT}"
+  local -a command=("${COMP_WORDS[0]}")
+  if [[ $command == npx ]]; then
+    [[ ${COMP_WORDS[1]} == pipeline && $COMP_CWORD -gt 1 ]] || return
+    command=(npx --no-install pipeline)
+    line="pipeline${line#*pipeline}"
+  fi
   COMPREPLY=()
   while IFS=$'\t' read -r value description; do
     if [[ $value == :files ]]; then
@@ -13,9 +20,10 @@ _pipeline_complete() {
     else
       COMPREPLY+=("$value")
     fi
-  done < <("${COMP_WORDS[0]}" complete bash -- "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+  done < <("${command[@]}" complete bash -- "$line" 2>/dev/null)
   if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then
     compopt -o nospace
   fi
 }
 complete -F _pipeline_complete pipeline
+complete -o bashdefault -o default -F _pipeline_complete npx

@@ -55,7 +55,10 @@ export const weightsCommands: CommandDeclarations = {
   export: (program, perform) =>
     withRuns(program.command('export'))
       .description('convert weights to formats that PyTorch and diffusers read')
-      .argument('<source>', "a stage's output (FILE.yaml#STAGE, runs/NAME/latest/STAGE) or any other weights")
+      .argument(
+        '<source>',
+        "a stage's output (STAGE of the latest run, or FILE.yaml#STAGE) or any other weights",
+      )
       .argument('<target>', 'file to create (.pt or .safetensors for a model), or folder')
       .addOption(
         new Option(
@@ -80,7 +83,10 @@ export const weightsCommands: CommandDeclarations = {
   publish: (program, perform) =>
     withRuns(program.command('publish'))
       .description('send a model with its card, pipeline, lock and figures to the Hugging Face Hub')
-      .argument('<source>', "a training's output (FILE.yaml#STAGE) or any other weights of a model")
+      .argument(
+        '<source>',
+        "a training's output (STAGE of the latest run, or FILE.yaml#STAGE) or any other weights of a model",
+      )
       .argument('<repository>', 'hf://OWNER/NAME or hf://OWNER/NAME@BRANCH; made where there is none')
       .option('--private', 'make the repository private, where it is made')
       .option('--json', 'print the result as JSON')

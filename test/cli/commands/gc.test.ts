@@ -75,7 +75,7 @@ it('leaves what is being made, and what a clock that was set back says is of tom
   expect(existsSync(partial)).toBe(true);
 });
 
-it('removes damaged outputs that were moved aside, and says which files it could not ask', async () => {
+it('removes damaged outputs that were moved aside, and says nothing of files that have never run', async () => {
   await pipeline('run', 'toy.yaml');
   const [key] = await outputs('images');
   await mkdir(join(store('images'), `${key!}.damaged-2026`));
@@ -83,9 +83,8 @@ it('removes damaged outputs that were moved aside, and says which files it could
   await writeFile(join(folder, 'broken.yaml'), 'name: [');
   const { stdout, stderr, exitCode } = await pipeline('gc', '--yes', ...everything);
   expect(exitCode).toBe(0);
-  expect(stderr).toMatch(
-    /note: .*other\.yaml has never run here, and cannot be planned: Stage images reads .*nowhere/,
-  );
+  // `other.yaml` and `broken.yaml` have never run here, so that they have no outputs.
+  expect(stderr).toBe('');
   expect(stdout).toContain('damaged-2026 (damaged output)');
   expect(await outputs('images')).toEqual([key]);
 });
