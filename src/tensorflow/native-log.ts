@@ -165,7 +165,7 @@ export function muteLibjpeg(): () => void {
 function bufferedStderr(): BufferedStderr {
   const native = nativeInterface();
   const libc = native.load('libc.so.6');
-  const stream = native.decode(libc.symbol('stderr', 'void*'), 'void*') as bigint;
+  const stream = native.decode(libc.symbol('stderr'), 'void*') as bigint;
   const setBuffer = libc.func('int setvbuf(void*, void*, int, size_t)');
   const seek = libc.func('int fseek(void*, long, int)');
   const pending = libc.func('size_t __fpending(void*)');

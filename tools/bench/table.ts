@@ -120,7 +120,7 @@ async function measureMissing(file: string): Promise<void> {
   if (options.write !== undefined) await writeInto(options.write, text);
 }
 
-/** What is compared stands together, so that it is measured within minutes: with mediators and without, then in each program. */
+/** Order of the measurements: what is compared stands together, so that it is measured within minutes: with mediators and without, then in each program. */
 function* cells(): Generator<Cell> {
   const { models, pixels: sides, batches, mediators: counts, precision, torch } = options;
   for (const model of models)
@@ -178,7 +178,7 @@ async function outcomeOf(cell: Cell): Promise<Outcome> {
     { timeout: 1000 * options.limit, reject: false, stderr: 'inherit' },
   );
   if (timedOut) return { failed: `took longer than ${options.limit} s` };
-  const line = stdout?.split('\n').findLast((text) => text.startsWith('{'));
+  const line = stdout.split('\n').findLast((text) => text.startsWith('{'));
   if (failed || line === undefined) return { failed: 'failed' };
   const { seconds, peak_rss_mb } = JSON.parse(line) as Required<Outcome>;
   return { seconds, peak_rss_mb };

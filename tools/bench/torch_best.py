@@ -4,8 +4,8 @@ usage: torch_best.py CHECKOUT [--model SiT-S/2] [--mediators 64] [--latent 32] [
 
 CHECKOUT is a checkout of LeapLabTHU/Attention-Mediators; needs torch, timm and a C++ compiler. The forward pass is the
 fastest of eager PyTorch, torch.compile, and torch.compile with frozen weights, which it packs once; the training step
-(loss, gradients, AdamW, moving average) that of eager and compiled. Each runs in a process of its own, so that a
-peak of memory is that of one alone. Prints a line of JSON for each: `way` is what won.
+(loss, gradients, AdamW, moving average) that of eager and compiled. `--mediators 0` is SiT's full attention. Each runs
+in a process of its own, so that a peak of memory is that of one alone. Prints a line of JSON for each: `way` is what won.
 """
 
 import argparse
@@ -76,10 +76,15 @@ def reference(options):
 
     sys.modules.setdefault("timm.models.layers", timm.layers)
     sys.path.insert(0, os.path.join(options.checkout, "attention_mediator"))
-    from models import SiT_models
+    from models import Attention, SiT_models
 
     torch.manual_seed(0)
-    return SiT_models[options.model](input_size=options.latent, mediator_num=options.mediators)
+    network = SiT_models[options.model](input_size=options.latent, mediator_num=options.mediators or 1)
+    if options.mediators == 0:
+        # As SiT has it, and the comment in the reference's block.
+        for block in network.blocks:
+            block.attn = Attention(block.attn.qkv.in_features, num_heads=block.attn.num_heads, qkv_bias=True)
+    return network
 
 
 def autocast(options):

@@ -62,7 +62,7 @@ const readDamaged = () => withJpeg(damaged, { size: 32 }, (bytes) => Buffer.comp
 const native = nativeInterface();
 const libc = native.load('libc.so.6');
 const put = libc.func('int fputs(const char*, void*)');
-const stderr = native.decode(libc.symbol('stderr', 'void*'), 'void*') as bigint;
+const stderr = native.decode(libc.symbol('stderr'), 'void*') as bigint;
 put('before\n', stderr);
 const readDespite = [(await readDamaged())?.value];
 const reading = [readDamaged(), readDamaged()];
