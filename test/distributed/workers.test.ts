@@ -187,7 +187,7 @@ describe('workers that are stopped', () => {
     expect(exitCode).toBe(1);
     expect(performance.now() - frozen).toBeLessThan(30_000);
     for (const rank of [0, 1]) for (const pid of await pids(rank)) expect(isAlive(pid)).toBe(false);
-  }, 60_000);
+  });
 
   it.each(['freeze 1', 'block 1'])('are not left behind by a run that is killed (%s)', async (mishap) => {
     await writeYaml('workers: 2', 5_000);

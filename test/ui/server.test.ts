@@ -72,7 +72,7 @@ beforeAll(async () => {
   await writeWholeRun(join(folder, 'runs'), new Date('2026-03-01T12:00:00Z'), { learningRate: 1e-3 });
   ({ process: server, address } = await startServer());
   cookie = '';
-}, 60_000);
+});
 afterAll(async () => {
   server.kill('SIGINT');
   const { exitCode } = await server;

@@ -251,5 +251,5 @@ describe('training that starts from another model', () => {
       });
       expect(raw.data).not.toEqual(average.data);
     }
-  }, 60_000);
+  });
 });
