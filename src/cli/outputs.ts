@@ -5,12 +5,13 @@ import { UserError } from '../base/errors.js';
 import { nearest } from '../base/nearest.js';
 import { formatDiagnostics } from '../runner/diagnostics.js';
 import { loadPipeline } from '../runner/load.js';
-import { type Lock, lockPath, readLock } from '../runner/lock/lock-file.js';
+import { type Lock, type LockedAcceptance, lockPath, readLock } from '../runner/lock/lock-file.js';
 import type { Pipeline } from '../runner/pipeline.js';
 import type { Elsewhere } from '../runner/plan/memory.js';
 import { makePlan, type PlannedStage } from '../runner/plan/plan.js';
 import { findRunsRoot } from '../runner/runs-root.js';
 import { findRun, listRuns } from '../runner/runs/find-runs.js';
+import type { Acceptance } from '../runner/stage.js';
 import { readAnyManifest } from '../runner/store/manifest.js';
 import { type PlannedTrial, planSweep } from '../runner/sweep/plan-sweep.js';
 import { trialsOf } from '../runner/sweep/trial.js';
@@ -25,6 +26,8 @@ export interface NamedOutput {
   readonly stage?: string;
   /** Name of the pipeline whose stage has it, where that is known. */
   readonly pipeline?: string;
+  /** Present where it was accepted in the place of another: that one's fingerprint, and how. */
+  readonly accepted?: { readonly insteadOf: string; readonly acceptance: Acceptance };
   /** Hash of its files as a lock has it. */
   readonly locked?: { readonly file: string; readonly output: string };
   /** Absent where nobody looked. */
@@ -127,6 +130,12 @@ export async function elsewhereOf(
   const lock = isLocked ? await readLock(pipeline.file) : undefined;
   return {
     find,
+    accepted: ({ kind, fingerprint }) => {
+      const locked = Object.values(lock?.stages ?? {}).find(
+        (stage) => stage.kind === kind && stage.fingerprint === fingerprint,
+      );
+      return locked?.accepted && acceptanceOf(locked.accepted);
+    },
     fingerprints: (stage, kind) => {
       const locked = lock?.stages[stage];
       return locked?.kind === kind ? [locked.fingerprint] : [];
@@ -144,8 +153,18 @@ function plannedOutputs(
     stage: planned.stage.id,
     pipeline: pipeline.name,
     state: stateOf(planned),
+    ...(planned.accepted && {
+      accepted: { insteadOf: planned.fingerprint, acceptance: planned.accepted },
+    }),
   }));
 }
+
+/** An acceptance that a lock tells of. */
+const acceptanceOf = ({ output, at, differences }: LockedAcceptance): Acceptance => ({
+  output,
+  at: at ?? new Date().toISOString(),
+  differences,
+});
 
 function stateOf({ isElsewhere, reasons }: PlannedStage): NonNullable<NamedOutput['state']> {
   if (isElsewhere === true) return 'elsewhere';
@@ -156,6 +175,7 @@ function lockedOutputs({ pipeline, stages }: Lock, file: string): readonly Named
   return Object.entries(stages).map(([stage, { kind, fingerprint, accepted, output }]) => ({
     ...{ kind, stage, pipeline },
     fingerprint: accepted?.output ?? fingerprint,
+    ...(accepted && { accepted: { insteadOf: fingerprint, acceptance: acceptanceOf(accepted) } }),
     ...(output !== undefined && { locked: { file: shortPath(resolve(file)), output } }),
   }));
 }

@@ -246,7 +246,7 @@ describe('an output that is accepted as it is', () => {
     expect(stdout).toContain('1 stage run, 2 cached');
     const lock = await readFile(join(folder, 'toy.lock.yaml'), 'utf8');
     expect(lock).toMatch(
-      /accepted:\n +output: [\da-f]{64}\n +differences:\n +- "?stages\.autoencoder\.steps: 3 → 5/,
+      /accepted:\n +output: [\da-f]{64}\n +at: .*\n +differences:\n +- "?stages\.autoencoder\.steps: 3 → 5/,
     );
     expect((await command('run', 'toy.yaml', '--locked')).exitCode).toBe(0);
     const history = await readFile(join(folder, 'runs', 'toy', 'history.jsonl'), 'utf8');

@@ -1,13 +1,16 @@
 import { dirname, join, resolve } from 'node:path';
+import { UserError } from '../../base/errors.js';
 import { formatBytes } from '../../base/format.js';
 import { findGarbage, findReferences, fingerprintsOfRuns, removeGarbage } from '../../runner/gc.js';
 import type { Garbage } from '../../runner/gc.js';
 import { forgetFiles } from '../../runner/gc/known-files.js';
+import type { Leftover } from '../../runner/remote/remote.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { scanRuns } from '../../runner/runs/find-runs.js';
 import { formatFailure } from '../errors.js';
 import { loadWithSources } from '../load.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
+import { withRemote } from './remote.js';
 
 export interface GcOptions {
   readonly yes?: boolean;
@@ -15,6 +18,7 @@ export interface GcOptions {
   readonly json?: boolean;
   readonly forget?: readonly string[];
   readonly runs?: string;
+  readonly remote?: string;
 }
 
 /**
@@ -23,6 +27,7 @@ export interface GcOptions {
  */
 export async function gc(files: readonly string[], options: GcOptions, services: Services): Promise<number> {
   const { stdout, stderr, env } = services;
+  if (options.remote !== undefined) return gcRemote(options.remote, files, options, services);
   const named = files.map((file) => resolve(file));
   const here = process.cwd();
   const runsRoot = findRunsRoot(named[0] ?? join(here, 'pipeline.yaml'), options.runs, env);
@@ -59,6 +64,39 @@ export async function gc(files: readonly string[], options: GcOptions, services:
     say(stdout, isKnown ? summary(garbage, removed, options) : 'Everything is kept.\n');
   }
   return isKnown ? exitCodes.done : exitCodes.failed;
+}
+
+/** Shows or removes what interrupted pushes left on a remote. */
+async function gcRemote(
+  address: string,
+  files: readonly string[],
+  { yes = false, json = false, forget = [] }: GcOptions,
+  services: Services,
+): Promise<number> {
+  if (files.length + forget.length > 0)
+    throw new UserError({
+      code: 'no-effect',
+      usage: true,
+      message: 'Outputs on a remote are kept whatever refers to them: with --remote no file has an effect.',
+      remedy: 'Name the remote alone.',
+    });
+  return withRemote(address, services, async (remote) => {
+    const left = await remote.leftovers();
+    if (yes) for (const each of left) await remote.remove(each);
+    if (json) services.stdout.write(`${JSON.stringify({ garbage: left, removed: yes ? left : [] })}\n`);
+    else say(services.stdout, summaryOfRemote(left, yes, remote.shown));
+    return exitCodes.done;
+  });
+}
+
+function summaryOfRemote(left: readonly Leftover[], isRemoved: boolean, shown: string): string {
+  if (left.length === 0) return `Nothing to remove: every folder on ${shown} belongs to an output.\n`;
+  const rows = left.map(({ path, bytes }) => `${formatBytes(bytes).padStart(8)}  ${path}`);
+  const total = formatBytes(left.reduce((sum, { bytes }) => sum + bytes, 0));
+  const end = isRemoved
+    ? `Removed: ${total}.`
+    : `${total} that interrupted pushes left. While nobody pushes there, \`pipeline gc --remote ${shown} --yes\` removes them; a push that is repeated continues with them.`;
+  return `${rows.join('\n')}\n\n${end}\n`;
 }
 
 /** Removes garbage, but for what a run has begun to use since. */

@@ -3,6 +3,7 @@ import { UserError } from '../../base/errors.js';
 import { formatBytes } from '../../base/format.js';
 import { isAbortError } from '../../base/streams.js';
 import type { Pipeline } from '../../runner/pipeline.js';
+import { takeAcceptance } from '../../runner/plan/accept.js';
 import type { Elsewhere } from '../../runner/plan/memory.js';
 import { pullOutput } from '../../runner/remote/pull.js';
 import { pushOutput } from '../../runner/remote/push.js';
@@ -128,7 +129,7 @@ const find =
     (await remote.find(output))?.manifest;
 
 /** Does work with a remote, until it is done or interrupted. Gives its result, or the exit code. */
-async function withRemote<Result>(
+export async function withRemote<Result>(
   address: string,
   { env, stderr, forceExit }: Services,
   work: (remote: Remote, signal: AbortSignal) => Promise<Result>,
@@ -189,7 +190,15 @@ async function bring(
 ): Promise<readonly Moved[]> {
   const registry = await services.loadRegistry();
   return moveEach(named, services, options, async (output, runsRoot, onBytes) => {
-    if (output.state === 'here') return { outcome: 'there', bytes: 0 };
+    const accept = async (): Promise<void> => {
+      if (output.accepted === undefined) return;
+      const { insteadOf, acceptance } = output.accepted;
+      await takeAcceptance(outputPlace(runsRoot, output.kind, insteadOf), acceptance);
+    };
+    if (output.state === 'here') {
+      await accept();
+      return { outcome: 'there', bytes: 0 };
+    }
     const found = output.state === 'nowhere' ? undefined : await remote.find(output);
     if (found === undefined) return { outcome: 'missing', bytes: 0 };
     const { manifest } = found;
@@ -201,10 +210,16 @@ async function bring(
       });
     const place = outputPlace(runsRoot, output.kind, output.fingerprint);
     const isNew = await pullOutput(place, remote, found, { runsRoot, signal, onBytes });
+    await accept();
     const { stage, pipeline, kind, fingerprint } = output;
     if (stage !== undefined && pipeline !== undefined) {
       const content = outputContent(await registry.load(kind), manifest);
-      await (await History.open(runsRoot, pipeline)).add({ stage, kind, fingerprint, content });
+      await (
+        await History.open(runsRoot, pipeline)
+      ).add({
+        ...{ stage, kind, fingerprint, content },
+        ...(output.accepted && { accepted: output.accepted.insteadOf }),
+      });
     }
     return { outcome: isNew ? 'brought' : 'there', bytes: bytesOf(manifest) };
   });

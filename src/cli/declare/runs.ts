@@ -189,6 +189,7 @@ export const runCommands: CommandDeclarations = {
         '--forget <file...>',
         'pipeline files that ran here and are gone for good: keep nothing for them',
       )
+      .option('--remote <address>', 'what interrupted pushes left on a remote, in place of outputs here')
       .option('--json', 'print what was found as JSON')
       .action((files: string[], options: GcOptions) =>
         perform(async (services) => (await import('../commands/gc.js')).gc(files, options, services)),

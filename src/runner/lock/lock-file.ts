@@ -21,6 +21,9 @@ export interface Lock {
   readonly stages: Readonly<Record<string, LockedStage>>;
 }
 
+/** An acceptance as a lock tells of it; those of earlier versions do not tell when it was. */
+export type LockedAcceptance = Omit<Acceptance, 'at'> & Partial<Pick<Acceptance, 'at'>>;
+
 export interface LockedStage {
   readonly kind: string;
   readonly codeVersion: number;
@@ -44,7 +47,7 @@ export interface LockedStage {
   /** Hash of the output; absent where all of it tells how it was made, as a report does. */
   readonly output?: string;
   /** Present where someone accepted an output that was made from something else. */
-  readonly accepted?: Omit<Acceptance, 'at'>;
+  readonly accepted?: LockedAcceptance;
   /** Differences from the lock's `madeWith`. */
   readonly madeWith?: Partial<Environment>;
   /** Figures that the stage reported about its output; not compared, since the output is. */
@@ -184,7 +187,7 @@ function lockStage(
     ...(typeof revision === 'string' && { revision }),
     ...(typeof sha256 === 'string' && { sha256 }),
     fingerprint: accepted ? fingerprint : manifest.fingerprint,
-    ...(accepted && { accepted: { output: accepted.output, differences: accepted.differences } }),
+    ...(accepted && { accepted }),
     ...(output !== undefined && { output }),
     ...(unusual.length > 0 && { madeWith: Object.fromEntries(unusual) }),
     ...filled('figures', Object.fromEntries(figures)),

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { UserError } from '../../base/errors.js';
 import { sealJson } from '../../base/sealed.js';
 import type { Acceptance } from '../stage.js';
 import { findOutput } from '../store/find-output.js';
 import { hashesFolder, type Manifest, outputContent, outputPlace, replaceFile } from '../store/manifest.js';
+import type { OutputPlace } from '../store/manifest.js';
 import { History } from '../store/session.js';
 import { compareOrigins, listingsOf } from './explain.js';
 import type { PlannedStage } from './plan.js';
@@ -30,7 +32,7 @@ export async function acceptOutput(
       at: new Date().toISOString(),
       differences: reasons.map(formatReason),
     };
-    await replaceFile(place.acceptance, sealJson({ fingerprint, ...acceptance }));
+    await writeAcceptance(place, acceptance);
     const content = outputContent(kind, output);
     await history.add({
       ...{ stage: stage.id, kind: stage.kind, content },
@@ -45,3 +47,15 @@ export async function acceptOutput(
     remedy: 'Run it.',
   });
 }
+
+/**
+ * Makes an acceptance of another store one of this store, where nothing says otherwise here: neither an output of its
+ * own, nor another acceptance.
+ */
+export async function takeAcceptance(place: OutputPlace, acceptance: Acceptance): Promise<void> {
+  if (existsSync(place.directory) || existsSync(place.acceptance)) return;
+  await writeAcceptance(place, acceptance);
+}
+
+const writeAcceptance = ({ acceptance, fingerprint }: OutputPlace, content: Acceptance): Promise<void> =>
+  replaceFile(acceptance, sealJson({ fingerprint, ...content }));

@@ -1,3 +1,4 @@
+import type { Acceptance } from '../stage.js';
 import type { Manifest, OutputPlace } from '../store/manifest.js';
 import { History } from '../store/session.js';
 import { type InputProgress, InputReader } from './read-inputs.js';
@@ -5,6 +6,8 @@ import { type InputProgress, InputReader } from './read-inputs.js';
 /** Outputs that are not in the store and can be brought there, such as those of a remote. */
 export interface Elsewhere {
   find(output: Pick<OutputPlace, 'kind' | 'fingerprint'>): Promise<Manifest | undefined>;
+  /** The output that was accepted in the place of one, as far as someone tells. */
+  accepted?(output: Pick<OutputPlace, 'kind' | 'fingerprint'>): Acceptance | undefined;
   /** Fingerprints that a stage's output may have whose inputs are not here. */
   fingerprints(stage: string, kind: string): readonly string[];
 }

@@ -200,15 +200,18 @@ async function planStage(
     const own: FoundOutput = isBegun(fingerprint)
       ? await findOutput(place, hashesFolder(runsRoot), signal)
       : { state: 'absent' };
-    const mayBeAccepted = forcedBy === undefined && own.state === 'absent' && isBegun(fingerprint);
-    const accepted = mayBeAccepted ? await readAcceptance(place) : undefined;
+    const mayBeAccepted = forcedBy === undefined && own.state === 'absent';
+    const acceptedHere = mayBeAccepted && isBegun(fingerprint) ? await readAcceptance(place) : undefined;
+    const accepted = acceptedHere ?? (mayBeAccepted ? memory.elsewhere?.accepted?.(place) : undefined);
     const acceptedPlace = accepted && outputPlace(runsRoot, stage.kind, accepted.output);
     const found = acceptedPlace ? await findOutput(acceptedPlace, hashesFolder(runsRoot), signal) : own;
-    if (found.state !== 'whole' && forcedBy === undefined) {
-      const output = await memory.elsewhere?.find(place);
-      if (output !== undefined)
-        return { reasons: [], interruptedSeconds: 0, output, isElsewhere: true as const };
-    }
+    if (found.state !== 'whole' && forcedBy === undefined)
+      for (const wanted of [place, ...(acceptedPlace ? [acceptedPlace] : [])]) {
+        const output = await memory.elsewhere?.find(wanted);
+        if (output === undefined) continue;
+        const instead = wanted === place ? {} : { accepted: accepted!, place: wanted };
+        return { reasons: [], interruptedSeconds: 0, output, isElsewhere: true as const, ...instead };
+      }
     const isNew = found.state === 'whole' && found.manifest.createdAt >= forcedSince;
     const reasons = async (): Promise<readonly Reason[]> => {
       if (forcedBy !== undefined && !isNew)

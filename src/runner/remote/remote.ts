@@ -10,6 +10,17 @@ export interface RemoteOutput {
   readonly copy: string;
 }
 
+/** A path on a remote that no entry names. */
+export interface Leftover {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+function isDamaged(error: unknown): 'damaged' {
+  if (error instanceof UserError && error.code === 'remote-damaged') return 'damaged';
+  throw error;
+}
+
 /** Name of an output: on a remote, as in a store, the first part of its fingerprint. */
 const keyOf = (fingerprint: string): string => fingerprint.slice(0, 16);
 
@@ -81,6 +92,34 @@ export class Remote {
       allowed: [noSuchFolder],
     });
     return new Map(parseListing(output).map(({ Path, Size }) => [Path, Size]));
+  }
+
+  /** Lists what interrupted pushes left: folders, and entries in the making, that no entry names. */
+  async leftovers(): Promise<readonly Leftover[]> {
+    const { output } = await this.rclone.run(
+      ['lsjson', this.rclone.at(''), '-R', '--no-modtime', '--no-mimetype'],
+      { allowed: [noSuchFolder] },
+    );
+    const found = new Map<string, number>();
+    for (const { Path, Size } of parseListing(output)) {
+      const [path] = /^[\w-]+\/[0-9a-f]{16}\.[0-9a-f]{8}(\.json\.tmp)?(?=\/|$)/.exec(Path) ?? [];
+      if (path !== undefined) found.set(path, (found.get(path) ?? 0) + Math.max(0, Size));
+    }
+    const left: Leftover[] = [];
+    for (const [path, bytes] of found) {
+      const [kind = '', name = ''] = path.split('/');
+      // Of an entry that cannot be read nobody knows what it names.
+      const entry = await this.read(kind, keyOf(name)).catch(isDamaged);
+      if (entry !== 'damaged' && entry?.copy !== name) left.push({ path, bytes });
+    }
+    return left;
+  }
+
+  async remove({ path }: Leftover): Promise<void> {
+    const isFile = path.endsWith('.tmp');
+    await this.rclone.run([isFile ? 'deletefile' : 'purge', this.rclone.at(path)], {
+      allowed: [noSuchFolder, noSuchFile],
+    });
   }
 
   private entries(): Promise<ReadonlySet<string>> {

@@ -6,7 +6,7 @@ import { chmod, cp, mkdir, open, readdir, readFile, rm, stat, truncate, writeFil
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { environment } from '../../../src/runner/environment.js';
 import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
 import { findOutput } from '../../../src/runner/store/find-output.js';
@@ -182,6 +182,77 @@ describeUnless(reasonAgainst(), 'push and pull', () => {
     await writeFile(join(there, 'toy.lock.yaml'), lock);
     expect((await run(there, 'pull', remote, 'toy.lock.yaml')).exitCode).toBe(0);
     expect((await run(there, 'run', 'toy.yaml', '--locked')).stdout).toContain('3 stages cached');
+  });
+
+  describe('an output that was accepted in the place of another', () => {
+    beforeEach(async () => {
+      await run(here, 'run', 'toy.yaml');
+      for (const folder of [here, there]) await writeFile(join(folder, 'toy.yaml'), toyYaml(4));
+      expect((await run(here, 'accept', 'toy.yaml', 'autoencoder')).exitCode).toBe(0);
+      expect((await run(here, 'run', 'toy.yaml')).exitCode).toBe(0);
+      await run(here, 'push', remote, 'toy.yaml');
+      await cp(join(here, 'toy.lock.yaml'), join(there, 'toy.lock.yaml'));
+    });
+    const acceptances = (folder: string) => below(folder).filter((path) => path.endsWith('.accepted.json'));
+
+    it.each([
+      ['the lock', ['pull', 'REMOTE', 'toy.lock.yaml']],
+      ['the file', ['pull', 'REMOTE', 'toy.yaml']],
+      ['a run', ['run', 'toy.yaml', '--pull', 'REMOTE']],
+    ])('is accepted there too, as the lock says: by %s', async (_, command) => {
+      const planned = await run(there, 'plan', 'toy.yaml', '--pull', remote);
+      expect(planned.stdout).toMatch(/autoencoder {2}pull/);
+      const pulled = await run(there, ...command.map((word) => (word === 'REMOTE' ? remote : word)));
+      expect(pulled, pulled.stderr).toMatchObject({ exitCode: 0 });
+      const [name] = acceptances(here);
+      expect(acceptances(there)).toEqual([name]);
+      expect(await readFile(join(there, name!), 'utf8')).toBe(await readFile(join(here, name!), 'utf8'));
+      const ran = await run(there, 'run', 'toy.yaml', '--locked');
+      expect(ran.stdout).toContain('3 stages cached');
+      expect(ran.stdout).toContain('accepted');
+    });
+
+    it('takes no place of an output that is there', async () => {
+      expect((await run(there, 'run', 'toy.yaml', '--no-lock')).exitCode).toBe(0);
+      expect((await run(there, 'pull', remote, 'toy.lock.yaml')).exitCode).toBe(0);
+      expect(acceptances(there)).toEqual([]);
+    });
+
+    it('is known from a lock of an earlier version, which does not say when it was accepted', async () => {
+      const lock = await readFile(join(here, 'toy.lock.yaml'), 'utf8');
+      const older = lock.replace(/\n +at: .*/, '');
+      expect(older).not.toBe(lock);
+      await writeFile(join(there, 'toy.lock.yaml'), older);
+      expect((await run(there, 'pull', remote, 'toy.lock.yaml')).exitCode).toBe(0);
+      expect(acceptances(there)).toEqual(acceptances(here));
+      expect((await run(there, 'plan', 'toy.yaml')).stdout).toMatch(/autoencoder {2}cached/);
+    });
+  });
+
+  it('what interrupted pushes left is listed and removed, and nothing else', async () => {
+    await run(here, 'run', 'toy.yaml');
+    await run(here, 'push', remote);
+    const whole = below(remote);
+    const kept = await run(here, 'gc', '--remote', remote, '--yes');
+    expect(kept.stdout).toBe(`Nothing to remove: every folder on ${remote} belongs to an output.`);
+    // A second copy beside an entry, one without an entry, and an entry in the making.
+    const entry = whole.find((path) => /^autoencoder\/\w{16}\.json$/.test(path))!;
+    const beside = entry.replace('.json', '.deadbeef');
+    for (const folder of [beside, 'train/0123456789abcdef.01234567', 'mine'])
+      await mkdir(join(remote, folder, 'shards'), { recursive: true });
+    await writeFile(join(remote, beside, 'shards', '0.bin'), randomBytes(3000));
+    await writeFile(join(remote, `${beside}.json.tmp`), '{');
+    await writeFile(join(remote, 'mine', 'notes.txt'), 'not ours');
+    const listed = await run(here, 'gc', '--remote', remote);
+    for (const path of [beside, `${beside}.json.tmp`, 'train/0123456789abcdef.01234567'])
+      expect(listed.stdout).toContain(`  ${path}\n`);
+    expect(listed.stdout).toMatch(/3\.0 kB that interrupted pushes left/);
+    expect(below(remote)).toContain(`${beside}/shards/0.bin`);
+    const removed = await run(here, 'gc', '--remote', remote, '--yes', '--json');
+    expect((JSON.parse(removed.stdout) as { removed: object[] }).removed).toHaveLength(3);
+    expect(below(remote)).toEqual([...whole, 'mine', 'mine/notes.txt', 'mine/shards', 'train'].sort());
+    expect((await run(there, 'pull', remote)).exitCode).toBe(0);
+    expect((await run(here, 'gc', 'toy.yaml', '--remote', remote)).exitCode).toBe(2);
   });
 
   it('one stage is sent alone, and programs get JSON', async () => {
