@@ -1,12 +1,10 @@
 import { mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
-import { runCli } from '../../src/cli/run-cli.js';
-import { stageRegistry } from '../../src/stages/registry.js';
 import { commit, HubServer } from '../formats/hub/hub-server.js';
+import { runCommand } from '../support/run-command.js';
 
 const fixtures = 'test/fixtures/images';
 const id = 'lab/shapes';
@@ -45,22 +43,11 @@ beforeEach(async () => {
 
 /** Runs a command line in this process, with the hub on this machine. */
 async function pipeline(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const all = {
-    ...{ NO_COLOR: '1', HF_HOME: path('cache'), HF_ENDPOINT: server.url, PIPELINE_RUNS: path('runs') },
-    ...env,
-  };
+  const all = { HF_HOME: path('cache'), HF_ENDPOINT: server.url, PIPELINE_RUNS: path('runs'), ...env };
   for (const [key, value] of Object.entries(all)) vi.stubEnv(key, value);
   try {
-    const exitCode = await runCli(args, {
-      stdout: stdout as unknown as NodeJS.WriteStream,
-      stderr: stderr as unknown as NodeJS.WriteStream,
-      env: all,
-      loadRegistry: () => Promise.resolve(stageRegistry),
-      forceExit: () => undefined,
-    });
-    const text = (stream: PassThrough) => String(stream.read() ?? '');
-    return { exitCode, text: (text(stdout) + text(stderr)).replace(/\s+/g, ' ') };
+    const { exitCode, stdout, stderr } = await runCommand(args, all);
+    return { exitCode, text: (stdout + stderr).replace(/\s+/g, ' ') };
   } finally {
     vi.unstubAllEnvs();
   }

@@ -1,14 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
-import { runCli } from '../../src/cli/run-cli.js';
-import { stageRegistry } from '../../src/stages/registry.js';
 import { commit, HubServer } from '../formats/hub/hub-server.js';
 import { digest } from '../support/digest.js';
 import { fixturePath } from '../support/fixture-checks.js';
+import { runCommand } from '../support/run-command.js';
 
 const id = 'lab/sit';
 let folder: string;
@@ -36,22 +34,11 @@ beforeEach(async () => {
 
 /** Runs a command line in this process, with the hub on this machine. */
 async function pipeline(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const all = {
-    ...{ NO_COLOR: '1', HF_HOME: path('cache'), HF_ENDPOINT: server.url, PIPELINE_RUNS: path('runs') },
-    ...env,
-  };
+  const all = { HF_HOME: path('cache'), HF_ENDPOINT: server.url, PIPELINE_RUNS: path('runs'), ...env };
   for (const [key, value] of Object.entries(all)) vi.stubEnv(key, value);
   try {
-    const exitCode = await runCli(args, {
-      stdout: stdout as unknown as NodeJS.WriteStream,
-      stderr: stderr as unknown as NodeJS.WriteStream,
-      env: all,
-      loadRegistry: () => Promise.resolve(stageRegistry),
-      forceExit: () => undefined,
-    });
-    const text = (stream: PassThrough) => String(stream.read() ?? '');
-    return { exitCode, text: (text(stdout) + text(stderr)).replace(/\s+/g, ' ') };
+    const { exitCode, stdout, stderr } = await runCommand(args, all);
+    return { exitCode, text: (stdout + stderr).replace(/\s+/g, ' ') };
   } finally {
     vi.unstubAllEnvs();
   }

@@ -2,14 +2,12 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../../src/cli/run-cli.js';
 import { openSafetensors } from '../../src/formats/safetensors/reader.js';
 import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
-import { stageRegistry } from '../../src/stages/registry.js';
 import { digest } from '../support/digest.js';
 import { fixturePath } from '../support/fixture-checks.js';
+import { runCommand } from '../support/run-command.js';
 
 let folder: string;
 const path = (...parts: string[]) => join(folder, ...parts);
@@ -29,19 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Runs a command line in this process. */
-async function pipeline(...args: string[]) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const exitCode = await runCli(args, {
-    stdout: stdout as unknown as NodeJS.WriteStream,
-    stderr: stderr as unknown as NodeJS.WriteStream,
-    env: { NO_COLOR: '1', HF_HUB_OFFLINE: '1', HF_HOME: path('hub'), PIPELINE_RUNS: path('runs') },
-    loadRegistry: () => Promise.resolve(stageRegistry),
-    forceExit: () => undefined,
-  });
-  const text = (stream: PassThrough) => String(stream.read() ?? '');
-  return { exitCode, stdout: text(stdout), stderr: text(stderr) };
-}
+const pipeline = (...args: string[]) =>
+  runCommand(args, { HF_HUB_OFFLINE: '1', HF_HOME: path('hub'), PIPELINE_RUNS: path('runs') });
 
 const digests = async (directory: string, names: readonly string[]) =>
   Promise.all(names.map((name) => digest(path(directory, name))));

@@ -1,13 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { runCli } from '../../../src/cli/run-cli.js';
 import { encodePng } from '../../../src/data/images/png.js';
 import { writeNpz } from '../../../src/formats/npz.js';
-import { stageRegistry } from '../../../src/stages/registry.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { tinyInception } from '../../support/tiny-inception.js';
+import { runCommand } from '../../support/run-command.js';
 
 const side = 16;
 let folder: string;
@@ -41,18 +39,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function pipeline(...args: string[]) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const exitCode = await runCli(args, {
-    stdout: stdout as unknown as NodeJS.WriteStream,
-    stderr: stderr as unknown as NodeJS.WriteStream,
-    env: { ...process.env, NO_COLOR: '1' },
-    loadRegistry: () => Promise.resolve(stageRegistry),
-    forceExit: () => undefined,
-  });
-  const text = (stream: PassThrough) => String(stream.read() ?? '');
-  return { exitCode, stdout: text(stdout), stderr: text(stderr) };
-}
+const pipeline = (...args: string[]) => runCommand(args, process.env);
 
 const inception = ['--inception', 'graph.pb'];
 

@@ -5,18 +5,16 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { runCli } from '../../../src/cli/run-cli.js';
 import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
 import { referenceOrder } from '../../../src/models/sit/reference-state.js';
-import { stageRegistry } from '../../../src/stages/registry.js';
 import { openModel } from '../../../src/weights/open.js';
 import { writeHubFolder } from '../../../src/weights/write-hub.js';
 import { fixturePath } from '../../support/fixture-checks.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+import { runCommand } from '../../support/run-command.js';
 
 /** Enough of the Hub's protocol to send files to it: repositories, preupload, Git LFS, commits. */
 class Hub {
@@ -123,18 +121,7 @@ afterEach(() => {
   hub.close();
 });
 
-async function pipeline(...args: string[]) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const exitCode = await runCli(args, {
-    stdout: stdout as unknown as NodeJS.WriteStream,
-    stderr: stderr as unknown as NodeJS.WriteStream,
-    env,
-    loadRegistry: () => Promise.resolve(stageRegistry),
-    forceExit: () => undefined,
-  });
-  const text = (stream: PassThrough) => String(stream.read() ?? '');
-  return { exitCode, stdout: text(stdout), stderr: text(stderr) };
-}
+const pipeline = (...args: string[]) => runCommand(args, env);
 
 const model = fixturePath('reference_checkpoint.pt');
 
