@@ -119,7 +119,7 @@ function stored(tensor: TorchTensor, name: string, path: string): StoredTensor {
   };
 }
 
-const isFloating = (dtype: string): boolean => /^(F|BF|C)\d/.test(dtype);
+const isFloating = (dtype: string): boolean => /^(F|BF)\d/.test(dtype);
 
 /** A module that was saved whole. It is an object like any other: its parameters and buffers stand in dictionaries. */
 const isModule = (value: TorchValue): value is TorchUnknown =>

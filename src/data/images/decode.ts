@@ -3,7 +3,7 @@ import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInput } from '../../base/input-file.js';
 import { decodeBmp, type StoredImage } from './bmp.js';
-import { formatOf, hasFourColours, readFormats } from './formats.js';
+import { formatOf, hasFourColours, isPlainYccTiff, readFormats } from './formats.js';
 import { decodePnm } from './pnm.js';
 import type { RgbImage } from './rgb-image.js';
 
@@ -54,6 +54,8 @@ export async function decodeBytes(file: Buffer, path: string, rules: DecodeRules
     if (read === 'PPM') return await fromStored(decodePnm(file, mostPixels), rules);
     const image = sharp(file, { failOn: 'error', ignoreIcc: true, limitInputPixels: mostPixels });
     const isTiff = read === 'TIFF';
+    if (isTiff && isPlainYccTiff(file))
+      throw new Error('its colours are luma and chroma (YCbCr), which TIFF files have to pack as JPEG');
     // Pillow turns TIFF alone by itself.
     if (isTiff || rules.orientation === 'apply') image.autoOrient();
     const isCmyk = isTiff

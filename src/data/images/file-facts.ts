@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { type FormatName, formatOf } from './formats.js';
+import { type FormatName, formatOf, hasHalfChroma } from './formats.js';
 
 /** Properties of an image file as it is stored. */
 export interface FileFacts {
@@ -12,6 +12,9 @@ export interface FileFacts {
   /** True where it has frames or pages after the first. */
   readonly isSeveral?: true;
 }
+
+/** Ending of the kind of colours that are stored at half the resolution, and that Pillow enlarges otherwise. */
+export const halfChroma = ', colour at half the resolution';
 
 const spaces: Readonly<Record<string, string | undefined>> = {
   srgb: 'RGB',
@@ -35,7 +38,7 @@ export async function factsOfFile(file: Buffer): Promise<FileFacts> {
   const name = isPalette ? 'palette' : (spaces[space] ?? space);
   return {
     format,
-    colours: isDeep ? `${name}, more than 8 bits` : name,
+    colours: `${name}${isDeep ? ', more than 8 bits' : ''}${format === 'AVIF' && hasHalfChroma(file) ? halfChroma : ''}`,
     ...(hasAlpha && { hasAlpha }),
     ...(orientation !== undefined && orientation > 1 && orientation <= 8 && { isTurned: true }),
     ...(pages !== undefined && pages > 1 && { isSeveral: true }),

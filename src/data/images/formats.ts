@@ -97,6 +97,45 @@ export function jpegFrame(file: Buffer): JpegFrame | undefined {
   return undefined;
 }
 
+/**
+ * True for a TIFF file of luma and chroma that are not packed as JPEG, which libvips takes for red, green and blue: by the
+ * tags of its first page.
+ */
+export function isPlainYccTiff(file: Buffer): boolean {
+  const tags = tiffTags(file);
+  return tags.get(262) === 6 && ![6, 7].includes(tags.get(259) ?? 1);
+}
+
+/** Numbers of the first page of a TIFF file by their tags, of those that are one number of two or four bytes. */
+function tiffTags(file: Buffer): ReadonlyMap<number, number> {
+  const isLittle = file[0] === 0x49;
+  const short = (at: number) => (isLittle ? file.readUInt16LE(at) : file.readUInt16BE(at));
+  const long = (at: number) => (isLittle ? file.readUInt32LE(at) : file.readUInt32BE(at));
+  const tags = new Map<number, number>();
+  const isBig = file.length > 16 && short(2) === 43;
+  // Pages of more than 4 GiB in are left to the decoder.
+  const start = isBig ? long(isLittle ? 8 : 12) : file.length < 8 ? 0 : long(4);
+  const [head, each, value] = isBig ? [8, 20, 12] : [2, 12, 8];
+  if (start < 8 || start + head > file.length) return tags;
+  const count = isBig ? long(start + (isLittle ? 0 : 4)) : short(start);
+  for (let i = 0; i < count; i++) {
+    const at = start + head + i * each;
+    if (at + each > file.length) break;
+    const type = short(at + 2);
+    if (type === 3) tags.set(short(at), short(at + value));
+    if (type === 4) tags.set(short(at), long(at + value));
+  }
+  return tags;
+}
+
+/** True for an AVIF file that stores colour at half the resolution, by the configuration of its codec. */
+export function hasHalfChroma(file: Buffer): boolean {
+  const at = file.subarray(0, 1 << 16).indexOf('av1C');
+  const flags = at < 0 ? 0 : (file[at + 6] ?? 0);
+  const isGrey = (flags & 0x10) !== 0;
+  return !isGrey && (flags & 0x0c) !== 0;
+}
+
 /** Number of files that were passed over, by the ending of their names, such as `.txt`; none under ``. */
 export type PassedOver = ReadonlyMap<string, number>;
 

@@ -6,6 +6,7 @@ import { counted, formatCount } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortable, everyMs, fromWork, progress } from '../../base/streams.js';
+import { halfChroma } from '../../data/images/file-facts.js';
 import { writeImageIndex } from '../../data/images/image-index.js';
 import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
@@ -162,7 +163,7 @@ function noticeOfOneClass({ classes }: LabelledImages, { labels }: ImagesConfig)
 }
 
 function noticesOfSurvey(
-  { turned, duplicates, inOtherClasses }: Survey,
+  { turned, duplicates, inOtherClasses, colours }: Survey,
   orientation: ImagesConfig['orientation'],
 ): StageEvent[] {
   const treatment =
@@ -170,7 +171,19 @@ function noticesOfSurvey(
       ? 'they are brought upright'
       : 'their pixels are taken as they are stored (`orientation: apply` brings them upright), but those of TIFF upright';
   const others = inOtherClasses === 0 ? '' : `, ${formatCount(inOtherClasses)} of them in another class`;
+  const soft = Object.entries(colours).reduce(
+    (sum, [name, count]) => sum + (name.endsWith(halfChroma) ? count : 0),
+    0,
+  );
   return [
+    ...(soft === 0
+      ? []
+      : [
+          notice(
+            'info',
+            `${counted(soft, 'AVIF image')} with colour at half the resolution: beside hard edges, colours differ from those that Pillow decodes.`,
+          ),
+        ]),
     ...(turned === 0
       ? []
       : [notice('info', `${counted(turned, 'image')} turned or mirrored by EXIF data: ${treatment}.`)]),

@@ -7,6 +7,7 @@ import type { Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crop } from '../../../src/data/images/crop.js';
 import { decodeBytes, decodeImage } from '../../../src/data/images/decode.js';
+import { factsOfFile } from '../../../src/data/images/file-facts.js';
 import { encodePng, imageGrid, writePng } from '../../../src/data/images/png.js';
 
 let folder: string;
@@ -171,7 +172,24 @@ it('scales grey of 16 bits, which Pillow clips', async () => {
   );
 });
 
+it('tells of AVIF files with colour at half the resolution, which Pillow enlarges otherwise', async () => {
+  const half = await readFile('test/fixtures/pixels/half-chroma.avif');
+  expect(await factsOfFile(half)).toMatchObject({ colours: 'RGB, colour at half the resolution' });
+  const { data } = await decodeBytes(half, 'half-chroma.avif', { background: 'none' });
+  // Away from edges, to what compression loses.
+  expect(difference(data.subarray(0, 3), Uint8Array.of(30, 200, 40))).toBeLessThanOrEqual(8);
+  const [, full] = ofPillow.find(([name]) => name === 'full-chroma.avif')!;
+  expect(await factsOfFile(bytesOf(full.file))).toMatchObject({ colours: 'RGB' });
+});
+
 describe('refuses', () => {
+  it.each(['ycc-plain.tif', 'ycc-packed.tif'])('%s, whose colours would be others', async (name) => {
+    const file = await readFile(`test/fixtures/pixels/${name}`);
+    await expect(decodeBytes(file, name, { background: 'none' })).rejects.toThrow(
+      `${name}: expected an image, but it cannot be decoded: its colours are luma and chroma (YCbCr)`,
+    );
+  });
+
   it.each(ofPillow.filter(([name]) => /\.(bmp|ppm|pgm|tif|avif)$/.test(name)))(
     'a cut %s',
     async (name, { file }) => {
