@@ -5,7 +5,7 @@
  */
 export interface TrainConfig {
   /**
-   * The `encode` or `latents` stage whose latents to train on, in place of `images` and `autoencoder`.
+   * The `encode`, `latents` or `draw` stage whose latents to train on, in place of `images` and `autoencoder`.
    */
   latents?: string;
   /**
@@ -28,6 +28,7 @@ export interface TrainConfig {
    * Model whose weights and moving average training begins with: a `train` or `pretrained` stage, or a map with the path of a checkpoint and the keys of a `pretrained` stage. It must have the same width and heads; mediators, depth, classes, `qkNorm` and the size of latents may differ. Tensors of the same name and shape are carried, rows of labels by the names of their classes, and tables of positions are resized. New tensors begin such that the first output is as near as possible to that model's. `plan` lists what is carried, resized, new and dropped. Latents are normalised as in that model's training.
    */
   start?: string | StartFile;
+  teacher?: TeacherConfig;
   model: ModelConfig;
   /**
    * Passes over the data, in place of `steps`. Unit: epochs.
@@ -182,6 +183,31 @@ export interface ClassesFile {
    * Text with one name per line, or an id and a name such as `LOC_synset_mapping.txt`, or a .json file with an array of names; relative to the pipeline file.
    */
   file: string;
+}
+/**
+ * Trained model to learn from beside the data: at every point of a step, the output is drawn towards that model's output too (distillation). Width, depth, heads, mediators and patches may differ; classes are matched by name. Latents are normalised as in that model's training. Default: none.
+ */
+export interface TeacherConfig {
+  /**
+   * The `train` or `pretrained` stage to learn from. Its moving average is used.
+   */
+  model: string;
+  /**
+   * Part of the loss that is the distance from the teacher's output; the rest is the distance from the data. With 1, the data give nothing but the points.
+   */
+  weight: number;
+  /**
+   * Weight over the training: `constant`, or down to zero along a cosine or a line.
+   */
+  schedule: 'constant' | 'cosine' | 'linear';
+  /**
+   * Strength of classifier-free guidance of the teacher, which is folded into this model: it then draws guided samples at half the cost, without guidance of its own. 1 means none.
+   */
+  guidanceScale: number;
+  /**
+   * Latent channels to guide: the first 3, as in the paper's code, or all.
+   */
+  guidanceChannels: 3 | 'all';
 }
 /**
  * The transformer: a `name` of the paper, or `hiddenSize`, `depth`, `heads` and `patchSize`.

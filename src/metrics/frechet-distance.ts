@@ -106,7 +106,7 @@ function distance(a: FeatureStatistics, b: FeatureStatistics, traceOfRoot: numbe
   return between + trace(a.covariance) + trace(b.covariance) - 2 * traceOfRoot;
 }
 
-function trace({ size, data }: SquareMatrix): number {
+export function trace({ size, data }: SquareMatrix): number {
   let sum = 0;
   for (let i = 0; i < size; i++) sum += data[i * size + i]!;
   return sum;

@@ -7,6 +7,7 @@ export {
   statisticsOf,
 } from './statistics.js';
 export { computeFrechetDistance, frechetDistance } from './frechet-distance.js';
+export { frechetDistanceError } from './frechet-error.js';
 export { inceptionScore } from './inception.js';
 export { type PrecisionRecall, precisionRecall } from './manifold.js';
 export { type KernelDistance, storedKernelDistance } from './kernel-distance.js';

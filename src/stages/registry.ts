@@ -5,6 +5,7 @@ import { schemaErrors } from '../runner/schema/validator.js';
 import type { StageKind, StageRegistry } from '../runner/stage.js';
 import { stage as autoencoder } from './autoencoder/kind.js';
 import { stage as calibrate } from './calibrate/kind.js';
+import { stage as draw } from './draw/kind.js';
 import { stage as encode } from './encode/kind.js';
 import { stage as evaluate } from './evaluate/kind.js';
 import { stage as images } from './images/kind.js';
@@ -14,6 +15,7 @@ import { stage as pretrained } from './pretrained/kind.js';
 import { reportStage } from './report/kind.js';
 import { stage as sample } from './sample/kind.js';
 import { stage as train } from './train/kind.js';
+import { stage as attention } from './attention/kind.js';
 
 /** The one list of kinds, each declared in its folder's `kind.ts`, which loads what runs it only when it runs. */
 const kinds: readonly ShownKind<never>[] = [
@@ -21,8 +23,10 @@ const kinds: readonly ShownKind<never>[] = [
   autoencoder,
   encode,
   latents,
+  draw,
   train,
   pretrained,
+  attention,
   sample,
   evaluate,
   reportStage(kindPages),

@@ -1,7 +1,13 @@
 import { randomNormal, randomUniform, tf } from '../tensorflow/index.js';
 import type { Tensor, Tensor1D, Tensor4D } from '../tensorflow/index.js';
-import { drawsOf, timesteps, trainingLoss } from '../transport/index.js';
-import type { LossWeighting, TimeInterval, TimestepSampling, Transport } from '../transport/index.js';
+import { drawsOf, taughtLosses, timesteps, trainingLoss } from '../transport/index.js';
+import type {
+  LossWeighting,
+  TimeInterval,
+  TimestepSampling,
+  Transport,
+  VectorField,
+} from '../transport/index.js';
 
 /** Affine map that brings latents to mean 0 and deviation 1, one number a channel. */
 export interface Normalization {
@@ -39,10 +45,24 @@ export interface DiffusionLossOptions {
   readonly nullClass: number;
 }
 
-/** The loss of each sample, and the time that it was taken at: [batch] both. */
+/** A trained model to learn from. */
+export interface Teaching {
+  /** The teacher's output under its own labels. */
+  readonly field: (x: Tensor4D, t: Tensor1D, y: Tensor1D) => Tensor;
+  /** The samples' labels, as the teacher counts them: [batch], int32. */
+  readonly labels: Tensor1D;
+  /** The teacher's label that stands for no class. */
+  readonly nullClass: number;
+  /** Part of the loss that is the distance from the teacher, from 0 to 1: [1]. */
+  readonly part: Tensor1D;
+}
+
+/** The loss of each sample, and the time that it was taken at: [batch] each. */
 export interface DiffusionLosses {
   readonly losses: Tensor;
   readonly times: Tensor;
+  /** Parts of the loss, where there is a teacher. */
+  readonly parts?: { readonly data: Tensor; readonly teacher: Tensor };
 }
 
 /**
@@ -62,6 +82,7 @@ export function diffusionLoss(
     labelDropout,
     nullClass,
   }: DiffusionLossOptions,
+  teaching?: Teaching,
 ): DiffusionLosses {
   const [batch, ...shape] = mean.shape;
   const drawn = mean.add(std.mul(randomNormal(posteriorKey, firstSample, batch, shape)));
@@ -70,10 +91,19 @@ export function diffusionLoss(
   const draws = drawsOf(timestepSampling) === 'uniform' ? randomUniform : randomNormal;
   const t = timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval, timestepShift);
   const dropped = randomUniform(dropoutKey, firstSample, batch, []).less(labelDropout);
-  const y =
-    labelDropout === 0 ? labels : tf.where<Tensor1D>(dropped, tf.fill([batch], nullClass, 'int32'), labels);
-  const field = (x: Tensor, time: Tensor) => model(x as Tensor4D, time as Tensor1D, y);
-  return { losses: trainingLoss(transport, field, { data, noise, t }), times: t };
+  const withoutDropped = (labels: Tensor1D, none: number) =>
+    labelDropout === 0 ? labels : tf.where<Tensor1D>(dropped, tf.fill([batch], none, 'int32'), labels);
+  const under =
+    (of: Teaching['field'], y: Tensor1D): VectorField =>
+    (x, time) =>
+      of(x as Tensor4D, time as Tensor1D, y);
+  const field = under(model, withoutDropped(labels, nullClass));
+  const point = { data, noise, t };
+  if (teaching === undefined) return { losses: trainingLoss(transport, field, point), times: t };
+  const teacher = under(teaching.field, withoutDropped(teaching.labels, teaching.nullClass));
+  const parts = taughtLosses(transport, field, teacher, point);
+  const losses = parts.data.add(parts.teacher.sub(parts.data).mul(teaching.part));
+  return { losses, times: t, parts };
 }
 
 const quartiles = [1, 2, 3, 4] as const;

@@ -15,6 +15,8 @@ export class EagerTrainer implements Trainer {
   readonly lossScale = undefined;
   readonly parameters: readonly Parameter[];
   private readonly names: readonly string[];
+  private readonly frozen: readonly EagerVariable[];
+  private loadsFrozen: Promise<void> | undefined;
   private readonly variables: ReadonlyMap<StateGroup, readonly EagerVariable[]>;
 
   constructor(
@@ -25,6 +27,7 @@ export class EagerTrainer implements Trainer {
     this.groups = stateGroups(averageDecays);
     this.names = parameters.map(({ name }) => name);
     this.parameters = inNameOrder(parameters);
+    this.frozen = (options.frozen?.parameters ?? []).map(({ name, shape }) => session.variable(name, shape));
     this.variables = new Map(
       this.groups.map((group) => [group, parameters.map(({ name, shape }) => session.variable(name, shape))]),
     );
@@ -54,6 +57,10 @@ export class EagerTrainer implements Trainer {
     checkInputs(inputs, this.options.inputs);
     const { accumulation, gradientClip } = this.options;
     const parts = accumulation === undefined ? [inputs] : partsOf(inputs, accumulation);
+    this.loadsFrozen ??= this.options.frozen?.load((valueOf) =>
+      new EagerStore(this.frozen).write(({ name }) => valueOf(name)),
+    );
+    await this.loadsFrozen;
     let sum: Tensors | undefined;
     for (const part of parts) {
       await nextTurn();
@@ -105,8 +112,10 @@ export class EagerTrainer implements Trainer {
   }
 
   private gradientsOf(part: HostTensors): Tensors {
+    const frozen = Object.fromEntries(this.frozen.map(({ name, value }) => [name, value]));
+    const weights = { ...frozen, ...this.tensors('weights') };
     return tf.tidy(() =>
-      withGradients(this.options.loss)(mapValues(part, fromHost), this.tensors('weights'), undefined),
+      withGradients(this.options.loss, this.names)(mapValues(part, fromHost), weights, undefined),
     );
   }
 

@@ -24,13 +24,22 @@ const figurePrefix = 'figure ';
 /** The input that the loss is multiplied by, and its gradients with it. */
 export const scaleInput = 'loss scale';
 
-/** The program that also returns the loss's gradients by every weight, multiplied by the input `scaleInput` where given. */
-export function withGradients(program: LossProgram): Program<Tensors, Tensors> {
+/**
+ * The program that also returns the loss's gradients by the weights that are trained, multiplied by the input `scaleInput`
+ * where given.
+ *
+ * @param names of the weights that are trained; the others are constants to it
+ */
+export function withGradients(program: LossProgram, names: readonly string[]): Program<Tensors, Tensors> {
   return ({ [scaleInput]: scale, ...inputs }, weights) => {
-    const names = Object.keys(weights);
+    const isTrained = new Set(names);
+    const frozen = Object.entries(weights).filter(([name]) => !isTrained.has(name));
     let figures: Readonly<Record<string, Tensor>> = {};
     const { value, grads } = tf.valueAndGrads((...values: Tensor[]) => {
-      const result = program(inputs, Object.fromEntries(names.map((name, i) => [name, values[i]!])));
+      const result = program(
+        inputs,
+        Object.fromEntries([...frozen, ...names.map((name, i) => [name, values[i]!] as const)]),
+      );
       figures = result.figures ?? {};
       for (const figure of Object.values(figures)) tf.keep(figure);
       return result.loss.asScalar();

@@ -1,6 +1,6 @@
 import type { Parameter } from '../nn/parameter.js';
 import { checkInputs, meanOverWorkers, scalar, trace, VariableStore } from '../tensorflow/index.js';
-import type { Feed, HostTensor, HostTensors, Output, Session } from '../tensorflow/index.js';
+import type { Feed, HostTensor, HostTensors, Output, Session, SessionVariable } from '../tensorflow/index.js';
 import type { AdamWSlot } from './adamw.js';
 import { averageGroups, LossScale, stateGroups } from './checkpoint-manifest.js';
 import type { LossScaleState, StateGroup } from './checkpoint-manifest.js';
@@ -27,6 +27,8 @@ export class SessionTrainer implements Trainer {
   private readonly fromWeights: readonly bigint[];
   /** A factor that is given, so that nothing follows from it beforehand. */
   private readonly one: Output;
+  private readonly frozen: readonly SessionVariable[];
+  private readonly frozenStore: VariableStore;
   private traced: TrainingStep | undefined;
   private scale: LossScale | undefined;
 
@@ -64,6 +66,9 @@ export class SessionTrainer implements Trainer {
         ),
       ]),
     );
+    const frozen = options.frozen?.parameters ?? [];
+    this.frozen = frozen.map(({ name, shape, factor }) => session.variable(name, shape, { factor }));
+    this.frozenStore = new VariableStore(session, this.frozen);
     const { graph } = session;
     this.one = graph.placeholder('float32', []);
     // Each gets memory of its own: what variables share cannot be updated in place. Zeros that follow from constants or
@@ -100,9 +105,16 @@ export class SessionTrainer implements Trainer {
     const scale = this.scale?.scale;
     const run = (step: TrainingStep) => step.run(inputs, learningRate, updates, wishToStop, scale);
     const first = () => {
-      this.traced = new TrainingStep(this.session, this.options, this.slots, this.scale !== undefined);
+      this.traced = new TrainingStep(
+        this.session,
+        this.options,
+        { slots: this.slots, frozen: this.frozen },
+        this.scale !== undefined,
+      );
       return run(this.traced);
     };
+    if (this.traced === undefined)
+      await this.options.frozen?.load((valueOf) => this.frozenStore.write(({ name }) => valueOf(name)));
     const result = await (this.traced === undefined ? this.session.firstRun(first) : run(this.traced));
     this.scale?.update(result.applied);
     return result;
@@ -142,13 +154,13 @@ export class TrainingStep {
   private readonly sums: Sums;
 
   /**
-   * @param slots the state of each parameter, in the order of `options.parameters`
+   * @param variables the state of each parameter, in the order of `options.parameters`, and weights that are not trained
    * @param scaled whether the loss is multiplied by a scale, which calls then give
    */
   constructor(
     private readonly session: Session,
     options: TrainerOptions,
-    slots: readonly AdamWSlot[],
+    { slots, frozen }: { readonly slots: readonly AdamWSlot[]; readonly frozen: readonly SessionVariable[] },
     private readonly scaled: boolean,
   ) {
     const { graph } = session;
@@ -157,12 +169,15 @@ export class TrainingStep {
     const names = parameters.map(({ name }) => name);
     const { inputs, outputs } = trace(
       session,
-      withGradients(options.loss),
+      withGradients(options.loss, names),
       {
         ...partSpecs(options.inputs, accumulation),
         ...(scaled && { [scaleInput]: { dtype: 'float32' as const, shape: [] } }),
       },
-      Object.fromEntries(slots.map(({ weights }, i) => [names[i]!, weights])),
+      Object.fromEntries([
+        ...slots.map(({ weights }, i) => [names[i]!, weights] as const),
+        ...frozen.map((variable) => [variable.name, variable] as const),
+      ]),
     );
     this.inputs = inputs;
     const results = gradientResults(outputs, names);

@@ -8,8 +8,18 @@ import type { Accumulation, LossProgram } from './gradients.js';
 /** Gives the value of each parameter, by its name, when it is wanted: so that few are in memory at once. */
 export type ValueOf = (name: string) => HostTensor | Promise<HostTensor>;
 
+/** Weights that the loss takes as they are, such as a teacher's. */
+export interface FrozenWeights {
+  /** Names are apart from those of what is trained. */
+  readonly parameters: readonly Parameter[];
+  /** Reads them: calls `write` once, which is done when it resolves. */
+  load(write: (valueOf: ValueOf) => Promise<void>): Promise<void>;
+}
+
 export interface TrainerOptions {
   readonly parameters: readonly Parameter[];
+  /** No part of the state: they are loaded before the first step of each session. */
+  readonly frozen?: FrozenWeights | undefined;
   readonly loss: LossProgram;
   /** Shapes and types of a batch: of the whole share of a worker, however it is accumulated. */
   readonly inputs: Readonly<Record<string, TensorSpec>>;

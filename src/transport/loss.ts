@@ -33,15 +33,53 @@ export function trainingLoss(
   model: VectorField,
   point: TrainingPoint,
 ): Tensor {
-  const { interpolant, prediction, lossWeight } = transport;
+  return tf.tidy(() => {
+    const x = interpolate(transport.interpolant, point);
+    return weighed(transport, errorOf(model(x, point.t), x, transport, point), point.t);
+  });
+}
+
+/** Losses of a network's output, `[batch]` each: its distance from the data, and from a teacher's output. */
+export interface TaughtLosses {
+  readonly data: Tensor;
+  readonly teacher: Tensor;
+}
+
+/**
+ * The loss of `trainingLoss`, and the same of the difference from what a teacher gives at the same points.
+ *
+ * Source: Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", arXiv 1503.02531.
+ */
+export function taughtLosses(
+  transport: Transport & { readonly lossWeight: LossWeighting },
+  model: VectorField,
+  teacher: VectorField,
+  point: TrainingPoint,
+): TaughtLosses {
+  const { interpolant, prediction } = transport;
   const { t } = point;
   return tf.tidy(() => {
     const x = interpolate(interpolant, point);
     const output = model(x, t);
-    const loss = meanSquare(errorOf(output, x, transport, point));
-    const weight = errorWeight(interpolant, prediction, lossWeight);
-    return weight === undefined ? loss : tf.mul(loss, weight(t));
+    const apart = tf.sub(output, teacher(x, t));
+    // Of scores the error is that of the noise, as with the data.
+    const error = prediction === 'score' ? tf.mul(apart, over(x, t, interpolant.sigma)) : apart;
+    return {
+      data: weighed(transport, errorOf(output, x, transport, point), t),
+      teacher: weighed(transport, error, t),
+    };
   });
+}
+
+/** The mean square of an output's error, times its weight at a time: `[batch]`. */
+function weighed(
+  { interpolant, prediction, lossWeight }: Transport & { readonly lossWeight: LossWeighting },
+  error: Tensor,
+  t: Tensor,
+): Tensor {
+  const loss = meanSquare(error);
+  const weight = errorWeight(interpolant, prediction, lossWeight);
+  return weight === undefined ? loss : tf.mul(loss, weight(t));
 }
 
 function errorOf(

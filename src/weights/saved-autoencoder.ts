@@ -14,6 +14,7 @@ import {
   float32,
   floats,
   type HostTensor,
+  type HostTensors,
   newVariables,
   openSession,
   openStore,
@@ -139,6 +140,18 @@ function joinedRows(parts: readonly HostTensor[]): HostTensor {
     at += part.data.length;
   }
   return float32([count, ...parts[0]!.shape.slice(1)], data);
+}
+
+/** Reads a model's parameters from a file of tensors of the same names. */
+export async function readWeights(path: string, parameters: readonly Parameter[]): Promise<HostTensors> {
+  const file = await openTensors(path);
+  try {
+    const weights: Record<string, HostTensor> = {};
+    for (const { name, shape } of parameters) weights[name] = float32(shape, await file.readFloat32(name));
+    return weights;
+  } finally {
+    await file.close();
+  }
 }
 
 /**

@@ -17,6 +17,14 @@ export const stages = `
   file: { uses: pretrained, path: model/checkpoints/step-000000040/average.safetensors }
   again: { uses: train, latents: latents, start: train, samples: { everySteps: 2, autoencoder: coder, count: 2, steps: 2 }, ${small} }
   carried: { uses: train, latents: latents, start: taken, ${small} }
+  taught: { uses: train, latents: latents, teacher: { model: train }, ${small} }
+  taughtByTaken: { uses: train, latents: latents, teacher: { model: taken }, ${small} }
+  sketched: { uses: draw, model: train, count: 4, steps: 2 }
+  sketchedByTaken: { uses: draw, model: taken, count: 4, steps: 2 }
+  onSketched: { uses: train, latents: sketched, ${small} }
+  measured: { uses: attention, model: whole, mediators: [1, 4], count: 2, times: 1, steps: 2 }
+  measuredTaken: { uses: attention, model: taken, mediators: [1], count: 2, times: 1, steps: 2 }
+  whole: { uses: train, latents: latents, model: { hiddenSize: 32, depth: 1, heads: 2, patchSize: 1, mediators: 0 }, steps: 2, globalBatch: 4 }
   started: { uses: train, latents: latents, start: { path: model, classes: { file: classes.txt } }, ${small} }
   crops: { uses: train, images: images, autoencoder: autoencoder, crop: random, ${small} }
   judged: { uses: train, latents: latents, evaluate: { everySteps: 2, autoencoder: coder, reference: images, metrics: [kernelDistance], count: 4, steps: 2 }, ${small} }
@@ -79,6 +87,14 @@ export const read: Readonly<Record<string, readonly string[]>> = {
   train: latentFiles,
   again: [...latentFiles, ...trainingFiles('train'), ...takenCoderFiles],
   carried: [...latentFiles, ...takenModelFiles, 'taken/weights.safetensors'],
+  taught: [...latentFiles, ...modelFiles],
+  taughtByTaken: [...latentFiles, ...takenModelFiles],
+  sketched: modelFiles,
+  sketchedByTaken: takenModelFiles,
+  onSketched: ['sketched/index.json', 'sketched/latents-#.safetensors'],
+  whole: latentFiles,
+  measured: ['whole/model.json', `whole/${average}`],
+  measuredTaken: takenModelFiles,
   started: [...latentFiles, ...modelFolder, 'classes.txt'],
   crops: [...imageFiles, ...coderFiles],
   judged: [...latentFiles, ...takenCoderFiles, ...imageFiles],

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   computeFrechetDistance,
   frechetDistance,
+  frechetDistanceError,
   inceptionScore,
   precisionRecall,
   rowsOf,
@@ -13,6 +14,7 @@ import {
   type StoredRows,
   symmetricEigenvalues,
 } from '../../src/metrics/index.js';
+import { shuffledOrder } from '../../src/data/sample-order.js';
 import { nativeBackend, startEngine } from '../../src/tensorflow/index.js';
 import { metricsKind } from '../../tools/parity/kinds/metrics.js';
 import { readFixture } from '../../tools/parity/fixture.js';
@@ -244,6 +246,67 @@ describe('frechetDistance', () => {
       await expect(computing).rejects.toMatchObject({ name: 'AbortError' });
       expect(performance.now() - aborted).toBeLessThan(wholeMs / 2);
     });
+  });
+});
+
+describe('frechetDistanceError', () => {
+  const [width, count] = [12, 20];
+  /** Independent normal numbers with deviations that grow with the column. */
+  const drawn = (seed: number, rows = count) => {
+    const uniform = numbers(2 * rows * width, seed);
+    const normal = Float32Array.from(
+      { length: rows * width },
+      (_, i) =>
+        Math.sqrt(-2 * Math.log((1 + uniform[2 * i]!) / 2 + 1e-9)) *
+        Math.cos(Math.PI * uniform[2 * i + 1]!) *
+        (0.5 + (i % width) / width),
+    );
+    return rowsOf(width, normal);
+  };
+  const stored = (rows: ReturnType<typeof drawn>): StoredRows => ({
+    count: rows.count,
+    width,
+    read: (first, n) =>
+      Promise.resolve((rows.data as Float32Array).slice(first * width, (first + n) * width)),
+  });
+  const reference = statisticsOf(drawn(99, 400));
+
+  it('is the deviation of the distance over halves, each computed by itself', async () => {
+    await startEngine({ device: 'cpu', threads: 1 });
+    const rows = drawn(5);
+    const order = shuffledOrder(0, count);
+    const distances = Array.from({ length: 16 }, (_, half) => {
+      const own = Array.from({ length: count / 2 }, (_, i) => order.at(half * count + i).index);
+      const data = own.flatMap((row) => [...rows.data.subarray(row * width, (row + 1) * width)]);
+      return frechetDistance(statisticsOf(rowsOf(width, Float32Array.from(data))), reference);
+    });
+    const mean = distances.reduce((a, b) => a + b) / 16;
+    const deviation = Math.sqrt(distances.reduce((sum, each) => sum + (each - mean) ** 2, 0) / 15);
+    const found = await frechetDistanceError(stored(rows), reference, { device: 'cpu', threads: 1 });
+    expect(Math.abs(found! / deviation - 1)).toBeLessThan(1e-6);
+  });
+
+  it('is about the deviation over other draws of as many samples', async () => {
+    const seeds = Array.from({ length: 40 }, (_, i) => 1000 + 7 * i);
+    const distances = seeds.map((seed) => frechetDistance(statisticsOf(drawn(seed)), reference));
+    const mean = distances.reduce((a, b) => a + b) / seeds.length;
+    const deviation = Math.sqrt(
+      distances.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (seeds.length - 1),
+    );
+    const errors: number[] = [];
+    for (const seed of seeds.slice(0, 10))
+      errors.push(
+        (await frechetDistanceError(stored(drawn(seed)), reference, { device: 'cpu', threads: 1 }))!,
+      );
+    const usual = errors.reduce((a, b) => a + b) / errors.length;
+    // A deviation of 40 draws is known to a ninth; halves of 20 rows have more of the curvature than all have.
+    expect(usual / deviation).toBeGreaterThan(0.6);
+    expect(usual / deviation).toBeLessThan(1.8);
+  });
+
+  it('is not given for three rows, nor for many', async () => {
+    expect(await frechetDistanceError(stored(drawn(1, 3)), reference)).toBeUndefined();
+    expect(await frechetDistanceError(stored(drawn(1, 2 * width + 1)), reference)).toBeUndefined();
   });
 });
 

@@ -82,6 +82,7 @@ const written: Readonly<Record<string, readonly string[]>> = {
   'runner/sweep/launcher.ts': [none.page],
   'runner/sweep/results.ts': ['sweep.json', none.page],
   'runner/sweep/slurm-launcher.ts': [none.exported],
+  'stages/attention/run.ts': [none.output],
   'stages/autoencoder/run.ts': [none.output],
   'stages/calibrate/run.ts': [none.output],
   'stages/evaluate/feature-store.ts': own('stages/evaluate/evaluate'),

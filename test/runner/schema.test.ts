@@ -69,7 +69,7 @@ it('a stage without a kind', async () => {
 
 it('a misspelt kind', async () => {
   expect(await messages(pipelineText({ train: '{ uses: trian, latents: latents }' }))).toMatchInlineSnapshot(`
-    "p.yaml:6:18 error unknown-kind: \`uses\` must be \`images\`, \`autoencoder\`, \`encode\`, \`latents\`, \`train\`, \`pretrained\`, \`sample\`, \`evaluate\`, \`report\` or \`playground\`; the text \`trian\` was found.
+    "p.yaml:6:18 error unknown-kind: \`uses\` must be \`images\`, \`autoencoder\`, \`encode\`, \`latents\`, \`draw\`, \`train\`, \`pretrained\`, \`attention\`, \`sample\`, \`evaluate\`, \`report\` or \`playground\`; the text \`trian\` was found.
           train: { uses: trian, latents: latents }
                          ^^^^^
       Did you mean \`train\`?"

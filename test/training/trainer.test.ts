@@ -77,6 +77,53 @@ async function state(trainer: Trainer): Promise<Record<string, number[]>> {
   return all;
 }
 
+describe('weights that are not trained', () => {
+  it.each(['compiled', 'eager'] as const)(
+    'count as constants do, are no part of the state, and are loaded once: %s',
+    async (engine) => {
+      const other = float32([3, 2], Float32Array.of(1, 0, -1, 2, 0.5, -0.5));
+      const options = {
+        parameters,
+        inputs: { x: { dtype: 'float32', shape: [4, 3] } },
+        optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 },
+        averageDecays: [0.9],
+        gradientClip: 0,
+      } as const;
+      const loss = (x: Tensor, w: Tensor, b: Tensor, f: Tensor) =>
+        tf.matMul(x, w).add(b).sub(tf.matMul(x, f)).square().mean();
+      const opened = engine === 'compiled' ? session : new EagerSession();
+      let loads = 0;
+      const frozen = openTrainer(opened, {
+        ...options,
+        frozen: {
+          parameters: [{ name: 'other', shape: [3, 2], initial: zeros }],
+          load: async (write) => {
+            loads++;
+            await write(() => other);
+          },
+        },
+        loss: ({ x }, { weight, bias, other }) => ({ loss: loss(x!, weight!, bias!, other!) }),
+      });
+      const constant = openTrainer(opened, {
+        ...options,
+        loss: ({ x }, { weight, bias }) => ({
+          loss: loss(x!, weight!, bias!, tf.tensor2d(other.data as Float32Array, [3, 2])),
+        }),
+      });
+      for (const trainer of [frozen, constant]) await trainer.start(startOf(start));
+      for (let i = 0; i < 3; i++) {
+        const [a, b] = [await frozen.step(batch(), 0.01, i), await constant.step(batch(), 0.01, i)];
+        expect(a.loss).toBeCloseTo(b.loss, 6);
+        expect(a.gradientNorm).toBeCloseTo(b.gradientNorm, 5);
+      }
+      const [a, b] = [await state(frozen), await state(constant)];
+      expect(Object.keys(a)).toEqual(Object.keys(b));
+      for (const [name, values] of Object.entries(a)) expect(values, name).toBeAllclose(b[name]!);
+      expect(loads).toBe(1);
+    },
+  );
+});
+
 describe('a step', () => {
   it('tells the loss, its gradient norm and figures, and lowers the loss', async () => {
     const trainer = await newTrainer();

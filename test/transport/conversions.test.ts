@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { float32, type HostTensor, runEagerly, type Tensor, tf } from '../../src/tensorflow/index.js';
+import { float32, floats, type HostTensor, runEagerly, type Tensor, tf } from '../../src/tensorflow/index.js';
 import {
   dataFromScore,
   diffusionCoefficient,
@@ -14,6 +14,7 @@ import {
   type TimeFunction,
   toScore,
   toVelocity,
+  taughtLosses,
   trainingLoss,
   velocityField,
   velocityTarget,
@@ -119,6 +120,41 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
     // An error ε of the noise is one of Wε/α of the velocity.
     const ratio = (time: number) => interpolant.wronskian(time) / interpolant.alpha(time);
     expect(results.wrong).toBeAllclose(Array.from(t.data, (time) => (error * ratio(time)) ** 2));
+  });
+
+  it('has the same losses against a teacher that is right as against the data, whatever is predicted', () => {
+    const results = runEagerly(({ data, noise, t }) => {
+      const point = { data: data!, noise: noise!, t: t! };
+      const of = (prediction: Prediction, lossWeight: 'none' | 'velocity') => {
+        const right = (x: Tensor, time: Tensor) =>
+          ({
+            velocity: velocityTarget(interpolant, point),
+            noise: noise!,
+            score: toScore.noise(interpolant, noise!, x, time),
+          })[prediction];
+        const wrong = (x: Tensor, time: Tensor) => right(x, time).add(data!.mul(0.3));
+        const transport = { interpolant, prediction, lossWeight };
+        const { data: toData, teacher } = taughtLosses(transport, wrong, right, point);
+        const { teacher: toItself } = taughtLosses(transport, wrong, wrong, point);
+        return { toData, teacher, toItself, alone: trainingLoss(transport, wrong, point) };
+      };
+      const named = ([name, value]: [string, ReturnType<typeof of>]) =>
+        Object.entries(value).map(([loss, tensor]) => [`${name} ${loss}`, tensor] as const);
+      const all = {
+        velocity: of('velocity', 'none'),
+        noise: of('noise', 'velocity'),
+        score: of('score', 'velocity'),
+      };
+      return Object.fromEntries(Object.entries(all).flatMap(named));
+    }, points);
+    for (const prediction of ['velocity', 'noise', 'score']) {
+      const alone = floats(results[`${prediction} alone`]!);
+      expect(Math.min(...alone)).toBeGreaterThan(1e-4);
+      expect(results[`${prediction} toData`]).toBeAllclose(alone);
+      // A score's or noise's error is a difference of numbers near 1.
+      expect(results[`${prediction} teacher`]).toBeAllclose(alone, { relative: 1e-4 });
+      expect(results[`${prediction} toItself`]).toBeAllclose([0, 0, 0], { absolute: 1e-12 });
+    }
   });
 
   it.each(['velocity', 'noise', 'score'] as const)(

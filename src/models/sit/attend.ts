@@ -195,7 +195,7 @@ function mergeHeads(x: Tensor): Tensor {
 }
 
 /** Queries, keys and values side by side, [batch, tokens, 3 · channels] → three times [heads, batch, tokens, size]. */
-function splitQueryKeyValue(qkv: Tensor, heads: number): [Tensor, Tensor, Tensor] {
+export function splitQueryKeyValue(qkv: Tensor, heads: number): [Tensor, Tensor, Tensor] {
   return tf.split(splitHeads(qkv, 3 * heads), 3, 0) as [Tensor, Tensor, Tensor];
 }
 

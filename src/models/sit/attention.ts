@@ -2,12 +2,18 @@ import { linear } from '../../nn/layers.js';
 import { layerNorm } from '../../nn/norms.js';
 import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
-import { attend, attendThroughMediators } from './attend.js';
+import { attend, attendThroughMediators, splitQueryKeyValue } from './attend.js';
 import { biasTableSize, gridOf, type SiTConfig } from './config.js';
 
 /** Multi-head attention of every token to every other, before the projection: [batch, tokens, channels] → the same shape. */
 export function fullAttention(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
   return attend(queryKeyValue(x, weights, name, heads), heads);
+}
+
+/** The rows of full attention, one for each query: [heads, batch, tokens, tokens]. */
+export function attentionRows(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
+  const [q, k] = splitQueryKeyValue(queryKeyValue(x, weights, name, heads), heads);
+  return tf.softmax(tf.matMul(q.mul(q.shape[3]! ** -0.5), k, false, true));
 }
 
 /**

@@ -29,6 +29,12 @@ export function trainingMemory(config: SiTConfig, { batch, averages, recompute }
   return base + 4 * (copies * cost.parameters + batch * activations);
 }
 
+/** Bytes that a teacher adds to a training: its weights, its graph, and what a pass over `samples` holds. An estimate. */
+export function teacherMemory(config: SiTConfig, samples: number): number {
+  const weights = sitCost(config).parameters + biasNumbers(config);
+  return blockBytes * config.depth + 4 * (weights + allocatedOfPass * passNumbers(config, samples));
+}
+
 /** Bytes of a process's memory where a GPU computes: its start values, or those of a checkpoint, pass through it. */
 export function hostMemoryOnGpu(config: SiTConfig): number {
   return baseBytes + trainedBlockBytes * config.mediators.length + 4 * sitCost(config).parameters;

@@ -44,14 +44,17 @@ export function sit(
       (h, mediators, i) => apply(weights, config, `blocks.${i}`, mediators, h, condition),
       start,
     );
-  return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks), condition);
+  return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks, condition), condition);
 }
 
-/** Way of tokens `[batch, tokens, hidden]` through the blocks: by them, or by what is known of their outputs. */
-export type ThroughBlocks = (h: Tensor, blocks: (h: Tensor) => Tensor) => Tensor;
+/**
+ * Way of tokens `[batch, tokens, hidden]` through the blocks: by them, or by what is known of their outputs. `condition`
+ * is what blocks are conditioned on.
+ */
+export type ThroughBlocks = (h: Tensor, blocks: (h: Tensor) => Tensor, condition: Tensor) => Tensor;
 
 /** One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], `condition` [batch, hidden] after SiLU. */
-function block(
+export function block(
   weights: Tensors,
   config: SiTConfig,
   name: string,
@@ -80,6 +83,12 @@ function addBranch(h: Tensor, gate: Tensor, x: Tensor, weights: Tensors, name: s
   return result === undefined
     ? gatedResidual(h, gate, product(x, weight), bias)
     : gatedSum(h, gate, result)[0];
+}
+
+/** The input of a block's attention. */
+export function attentionInput(weights: Tensors, name: string, h: Tensor, condition: Tensor): Tensor {
+  const [shift, scale] = modulation(weights, name, condition, 6);
+  return adaLayerNorm(h, shift!, scale!);
 }
 
 /** Computes a block as `block` does; its gradient computes it anew. */

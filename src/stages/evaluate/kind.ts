@@ -7,18 +7,21 @@ import { headlines, networkFor } from './figures.js';
 
 export const stage: ShownKind<EvaluateConfig> = {
   name: 'evaluate',
-  codeVersion: 2,
+  codeVersion: 3,
   figures: [
     'fid',
+    'fidError',
     'sfid',
     'inceptionScore',
     'frechetDistance',
+    'frechetDistanceError',
     'kernelDistance',
     'kernelDistanceError',
     'precision',
     'recall',
     'classAgreement',
     'latentFrechetDistance',
+    'latentFrechetDistanceError',
     'samples',
     'referenceImages',
   ],

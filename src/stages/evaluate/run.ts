@@ -5,7 +5,8 @@ import { UserError } from '../../base/errors.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { abortable, everyMs } from '../../base/streams.js';
 import type { EvaluateConfig } from '../../generated/index.js';
-import { computeFrechetDistance, inceptionScore, type Rows, type StoredRows } from '../../metrics/index.js';
+import { computeFrechetDistance, frechetDistanceError, inceptionScore } from '../../metrics/index.js';
+import type { Rows, StoredRows } from '../../metrics/index.js';
 import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../../runner/stage.js';
 import type { SetupEvent } from '../../tensorflow/install/wheel-source.js';
 import { onEngine, sharedOut } from '../shared/engine.js';
@@ -213,6 +214,11 @@ export class EvaluateJob {
         this.context.runtime,
         signal,
       );
+      const error =
+        metric === 'sfid'
+          ? undefined
+          : await frechetDistanceError(found.rows(feature), { count: 0, ...other }, this.runtime, signal);
+      if (error !== undefined) this.figures[`${metric}Error`] = error;
       this.statistics[mean] = own;
       if (given === undefined) this.referenceStatistics[mean] = other;
       this.warnOfBias(metric, network.widths[feature]!, samples, reference?.images);

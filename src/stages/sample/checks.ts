@@ -15,18 +15,20 @@ const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context) => {
   if (config.weights === 'ema' || config.weights === 'raw') return;
   for (const { model } of plan.phases) {
     const train = context.config('train', model);
-    if (!train) continue;
-    const kept = [
-      ...[train.ema].flat().map((decay) => `ema-${decay}`),
-      ...(train.evaluate?.best === undefined ? [] : ['best']),
-    ];
+    if (!train && !context.config('pretrained', model)) continue;
+    const kept = train
+      ? [
+          ...[train.ema].flat().map((decay) => `ema-${decay}`),
+          ...(train.evaluate?.best === undefined ? [] : ['best']),
+        ]
+      : [];
     if (kept.includes(config.weights)) continue;
     context.report(id, {
       at: 'weights',
       code: 'average-not-kept',
       message: `${code(model)} keeps no average ${code(config.weights)}.`,
-      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}, ${config.weights === 'best' ? `or set ${code('evaluate.best')} there` : `or add the decay to ${code('ema')} there`}.`,
-      because: config.weights === 'best' ? `stages.${model}` : `stages.${model}.ema`,
+      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}${train ? (config.weights === 'best' ? `, or set ${code('evaluate.best')} there` : `, or add the decay to ${code('ema')} there`) : ''}.`,
+      because: train && config.weights !== 'best' ? `stages.${model}.ema` : `stages.${model}`,
     });
     return;
   }

@@ -32,13 +32,23 @@ export function trainedOn(
   context: CheckContext,
   { latents, images, autoencoder }: Pick<TrainConfig, 'latents' | 'images' | 'autoencoder'>,
 ): LatentSource | undefined {
-  if (latents !== undefined) return context.config('encode', latents) ?? readyLatents(context, latents);
+  if (latents !== undefined)
+    return (
+      context.config('encode', latents) ?? readyLatents(context, latents) ?? drawnLatents(context, latents)
+    );
   return images === undefined || autoencoder === undefined ? undefined : { images, autoencoder };
 }
 
 function readyLatents(context: CheckContext, stage: string): LatentSource | undefined {
   const config = context.config('latents', stage);
   return config && { autoencoder: config.autoencoder };
+}
+
+/** Latents that a model draws are of what it was trained on. */
+function drawnLatents(context: CheckContext, stage: string): LatentSource | undefined {
+  const model = context.config('draw', stage)?.model;
+  const train = model === undefined ? undefined : context.config('train', model);
+  return train && trainedOn(context, train);
 }
 
 /** Shape of the latents of an `encode` stage; nothing where a stage on the way is not valid. */

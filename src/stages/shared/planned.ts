@@ -1,6 +1,7 @@
 import type {
   AutoencoderConfig,
   AutoencoderConfig as TrainedAutoencoder,
+  DrawConfig,
   EncodeConfig,
   ImagesConfig,
   PretrainedAutoencoderConfig,
@@ -70,12 +71,21 @@ export function plannedTrainingLatents(
 ): PlannedLatents | undefined {
   if (latents === undefined) return plannedLatents({ images: images!, autoencoder: autoencoder! }, resolve);
   const { kind, config, output } = resolve(latents);
-  return kind === 'latents'
-    ? foundLatents(output?.summary)
-    : plannedLatents(config as unknown as EncodeConfig, resolve);
+  if (kind === 'latents') return foundLatents(output?.summary);
+  if (kind === 'draw')
+    return foundLatents(output?.summary) ?? drawnLatents(config as unknown as DrawConfig, resolve);
+  return plannedLatents(config as unknown as EncodeConfig, resolve);
 }
 
-/** Latents of another program, once they were looked at. */
+/** Latents that a model will draw, where it is known what it is trained on. */
+function drawnLatents({ model, count }: DrawConfig, resolve: Resolve): PlannedLatents | undefined {
+  const { kind, config } = resolve(model);
+  const own =
+    kind === 'train' ? plannedTrainingLatents(config as unknown as TrainConfig, resolve) : undefined;
+  return own && { ...own, count };
+}
+
+/** Latents of another program or of a model, once they are there. */
 function foundLatents(summary: object | undefined): PlannedLatents | undefined {
   if (summary === undefined) return undefined;
   const { latents, shape, classes } = summary as {

@@ -163,6 +163,25 @@ interface Difference {
   readonly says: string;
 }
 
+/** The teacher's numbers mean what they mean here, as far as configurations tell. */
+const teacherFits: StageCheck<'train'> = ({ id, config }, context) => {
+  const name = config.teacher?.model;
+  if (name === undefined) return;
+  const train = context.config('train', name);
+  const differences = train
+    ? [...keys(train, config), ...data(train, config, context)]
+    : pretrained(context.config('pretrained', name), config);
+  for (const { at, because, says } of differences) {
+    context.report(id, {
+      at,
+      code: 'teacher-mismatch',
+      message: `${code(name)}, which training learns from, ${says}.`,
+      remedy: 'Width, depth, heads, mediators, patches and classes may differ.',
+      ...(because !== undefined && { because: `stages.${name}.${because}` }),
+    });
+  }
+};
+
 /** The model to start from gives what the same numbers mean here, as far as configurations tell. */
 const startFits: StageCheck<'train'> = ({ id, config }, context) => {
   const { start } = config;
@@ -239,6 +258,7 @@ export const trainingChecks: readonly StageCheck<'train'>[] = [
   lossWeightApplies,
   trainingDividesByNonZero,
   startFits,
+  teacherFits,
   assumedScaleHolds,
   trainingSamplesCanBeDrawn,
   bestIsComputed,

@@ -56,6 +56,8 @@ export interface DrawOptions {
   readonly stream: string;
   /** Samples computed at once; all by default. */
   readonly batch?: number;
+  /** Numbers of the batches to draw; all by default. */
+  readonly batches?: readonly number[];
 }
 
 // Types, not interfaces: they are programs' records of inputs.
@@ -77,6 +79,7 @@ export async function* drawLatents(
   signal: AbortSignal,
 ): AsyncGenerator<HostTensor, void> {
   const { model, transport, labels, steps, seed, batch = labels.length } = options;
+  if (options.batches?.length === 0) return;
   const session = openSitSession(runtime);
   try {
     const variables = newVariables(session, sitParameters(model));
@@ -100,7 +103,9 @@ export async function* drawLatents(
     await store.write(({ name }) => weights[name]!);
     const interval = timeInterval(transport, defaultSampleEpsilon(transport, method), method);
     const key = streamKey(seed, options.stream);
-    for (let first = 0; first < labels.length; first += batch) {
+    const all = Array.from({ length: Math.ceil(labels.length / batch) }, (_, i) => i);
+    for (const number of options.batches ?? all) {
+      const first = number * batch;
       const part = labels.slice(first, first + batch);
       const shared = { labels: int32([part.length], part) };
       const firstSample = int32([1], Int32Array.of(first));
@@ -116,7 +121,8 @@ export async function* drawLatents(
   }
 }
 
-function guidedModel(
+/** The field that a model follows under labels, guided where the scale is not 1. */
+export function guidedModel(
   { model, guidance }: Pick<DrawOptions, 'model' | 'guidance'>,
   labels: Tensor1D,
   weights: Tensors,

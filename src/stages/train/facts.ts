@@ -3,7 +3,7 @@ import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { EncodeConfig, TrainConfig } from '../../generated/index.js';
 import { carryLines } from '../../models/sit/carry.js';
 import type { SiTConfig } from '../../models/sit/config.js';
-import { sitCost } from '../../models/sit/cost.js';
+import { type ModelCost, sitCost } from '../../models/sit/cost.js';
 import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
@@ -16,6 +16,7 @@ import {
   hostMemory,
   memoryChoice,
   requireTrainingMemory,
+  type TrainingNeed,
 } from './memory.js';
 
 /** Describes the cost and length of a training, as far as configurations and cached outputs tell. */
@@ -26,6 +27,10 @@ export async function describeTrain(
   directory: string,
 ): Promise<readonly StageFact[]> {
   const latents = plannedTrainingLatents(config, resolve);
+  const taught =
+    config.teacher === undefined
+      ? undefined
+      : await (await import('./teacher.js')).plannedTeacher(config, resolve, directory);
   const carry =
     config.start === undefined
       ? undefined
@@ -34,7 +39,9 @@ export async function describeTrain(
     ...(typeof config.start === 'object' ? await describePretrained(config.start, directory) : []),
     ...(await describeScales(config, resolve, directory)),
     ...(carry === undefined ? [] : carryLines(carry).map((value) => ({ label: 'start', value }))),
-    ...(latents === undefined ? [] : modelFacts(config, latents, runtime.workers, computingGpu(runtime))),
+    ...(latents === undefined
+      ? []
+      : modelFacts(config, latents, runtime.workers, computingGpu(runtime), taught)),
     ...lengthFacts(config, latents?.count),
   ];
 }
@@ -56,13 +63,14 @@ function modelFacts(
   latents: PlannedLatents,
   workers: number,
   gpu: ComputingGpu | undefined,
+  teacher: TrainingNeed['teacher'],
 ): StageFact[] {
   const classes = latents.classes ?? 0;
   const model = modelConfig(config, { ...latents, classes });
   const cost = sitCost(model);
   const share = config.globalBatch / workers;
   const { batch } = memoryChoice(config, share);
-  const training = { config, model, share, workers, gpu, readingBytes: 0 };
+  const training = { config, model, share, workers, gpu, teacher, readingBytes: 0 };
   const bytes = expectedMemory(training);
   const coding = [
     ...(config.images === undefined ? [] : ['encode images']),
@@ -71,7 +79,15 @@ function modelFacts(
   const perClass = latents.classes === undefined ? `, and ${model.hiddenSize} a class` : '';
   return [
     { label: 'parameters', value: `${formatLarge(cost.parameters)}${perClass}` },
-    { label: 'GFLOPs a sample', value: (cost.multiplyAccumulates / 1e9).toFixed(2) },
+    { label: 'GFLOPs a sample', value: gigas(cost) },
+    ...(teacher === undefined
+      ? []
+      : [
+          {
+            label: 'teacher',
+            value: `${gigas(sitCost(teacher.model), teacher.passes)} GFLOPs a sample more, in every step`,
+          },
+        ]),
     {
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: hostMemory(training),
@@ -79,6 +95,9 @@ function modelFacts(
     },
   ];
 }
+
+const gigas = ({ multiplyAccumulates }: ModelCost, times = 1): string =>
+  ((times * multiplyAccumulates) / 1e9).toFixed(2);
 
 /** Facts about the length of a training; without a number of images neither epochs nor steps tell the other. */
 function lengthFacts(config: TrainConfig, images: number | undefined): StageFact[] {
@@ -145,12 +164,25 @@ export function totalSteps(
  *
  * @throws UserError `memory-does-not-suffice`
  */
-export function requirePlannedMemory(config: TrainConfig, resolve: Resolve, runtime: RuntimeConfig): void {
+export function requirePlannedMemory(
+  config: TrainConfig,
+  resolve: Resolve,
+  runtime: RuntimeConfig,
+  teacher?: TrainingNeed['teacher'],
+): void {
   const gpu = computingGpu(runtime);
   const latents = gpu && plannedTrainingLatents(config, resolve);
   if (latents === undefined) return;
   const { workers } = runtime;
   const model = modelConfig(config, { ...latents, classes: latents.classes ?? 0 });
   const readingBytes = config.images === undefined ? 0 : autoencoderBytes;
-  requireTrainingMemory({ config, model, share: config.globalBatch / workers, workers, gpu, readingBytes });
+  requireTrainingMemory({
+    config,
+    model,
+    share: config.globalBatch / workers,
+    workers,
+    gpu,
+    teacher,
+    readingBytes,
+  });
 }

@@ -11,6 +11,8 @@ export const stage: ShownKind<TrainConfig> = {
   codeVersion: 1,
   figures: [
     'loss',
+    'dataLoss',
+    'teacherLoss',
     'bestStep',
     'steps',
     'parameters',
@@ -34,7 +36,9 @@ export const stage: ShownKind<TrainConfig> = {
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder, runtime) => {
     const { requirePlannedGuidable, requirePlannedMemory } = await import('./facts.js');
-    requirePlannedMemory(config, resolve, runtime);
+    const teacher =
+      config.teacher && (await (await import('./teacher.js')).plannedTeacher(config, resolve, folder));
+    requirePlannedMemory(config, resolve, runtime, teacher);
     if (config.samples !== undefined || config.evaluate !== undefined)
       requirePlannedGuidable(config, resolve);
     if (config.evaluate !== undefined)

@@ -3,7 +3,8 @@ import type { TrainConfig } from '../../generated/index.js';
 import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { gpuTrainingMemory } from '../../models/sit/gpu-memory.js';
-import { hostMemoryOnGpu, type MemoryChoice, trainingMemory } from '../../models/sit/memory.js';
+import { hostMemoryOnGpu, teacherMemory, trainingMemory } from '../../models/sit/memory.js';
+import type { MemoryChoice } from '../../models/sit/memory.js';
 import { type ComputingGpu, requireMemory } from '../shared/memory.js';
 
 /** Memory limit of encoding and of decoding, each; the autoencoder's weights are small beside it. */
@@ -16,6 +17,8 @@ export interface TrainingNeed {
   /** Samples of a step that it computes. */
   readonly share: number;
   readonly workers: number;
+  /** The model that it learns from, and the passes of it for each sample. */
+  readonly teacher?: { readonly model: SiTConfig; readonly passes: number } | undefined;
   /** Bytes that its data need beside it. */
   readonly readingBytes: number;
   /** GPU that it computes on; the processor where there is none. */
@@ -31,8 +34,11 @@ export function memoryChoice(
 }
 
 /** The bytes that a training is expected to need at its peak, of what computes. */
-export function expectedMemory({ config, model, share, workers, readingBytes, gpu }: TrainingNeed): number {
+export function expectedMemory(need: TrainingNeed): number {
+  const { config, model, share, workers, gpu, teacher } = need;
   const choice = memoryChoice(config, share);
+  const teaching = teacher === undefined ? 0 : teacherMemory(teacher.model, teacher.passes * choice.batch);
+  const readingBytes = need.readingBytes + teaching;
   if (gpu === undefined) return trainingMemory(model, choice) + readingBytes;
   const all = { ...choice, accumulates: config.accumulate > 1, exchanges: workers > 1 };
   return gpuTrainingMemory(model, all, gpu) + readingBytes;

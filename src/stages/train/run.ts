@@ -31,6 +31,7 @@ import { openTrainingData } from './open-data.js';
 import { TrainingEvaluations } from './evaluations.js';
 import { SampleGrids } from './samples.js';
 import { carryFrom, findStart, otherScale, startFrom, type StartModel, startSummary } from './start.js';
+import { passes, Teacher, teacherPerSample } from './teacher.js';
 
 /** Trains a SiT with attention mediators. */
 export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
@@ -56,38 +57,47 @@ class Training {
     private readonly data: TrainingData,
     private readonly model: SiTConfig,
     private readonly start: (StartModel & { readonly carry: Carry }) | undefined,
+    private readonly teacher: Teacher | undefined,
   ) {
     this.session = openSitSession(context.runtime, workerServer(context));
   }
 
   static async open(config: TrainConfig, context: StageContext): Promise<Training> {
     const start = await findStart(config, context);
-    const data = await openTrainingData(config, context, start?.description);
+    const taught = await Teacher.find(config, context);
+    const data = await openTrainingData(config, context, start?.description ?? taught);
     try {
       const [latentSize, , channels] = data.shape;
       const model = modelConfig(config, { latentSize, channels, classes: data.classes.length });
       requireWholePatches(model);
       requireGuidable(config, model);
-      if (start === undefined) return new Training(config, context, data, model, undefined);
+      const { interpolant, prediction, teacher: asked } = config;
+      const own = { interpolant, prediction, config: model, ...data };
+      const steps = totalSteps(config, data.count);
+      const teacher =
+        asked && taught && Teacher.of({ ...config, teacher: asked }, taught, own, steps, context);
+      if (start === undefined) return new Training(config, context, data, model, undefined, teacher);
       const { name, description } = start;
       const carry = carryFrom(name, description, config, { config: model, classes: data.classes });
-      return new Training(config, context, data, model, { ...start, carry });
+      return new Training(config, context, data, model, { ...start, carry }, teacher);
     } catch (error) {
       await data.close();
       throw error;
     }
   }
 
-  /** Notices about what a model that training starts from gives it. */
+  /** Notices about what models that training starts or learns from give it. */
   notices(): readonly StageEvent[] {
-    const { start, context, config, data } = this;
-    if (start === undefined || !isFirstWorker(context)) return [];
-    const message = `Starts ${startSummary(start, start.carry).join('; ')}.`;
-    const scale = otherScale(start, (config.latents ?? config.autoencoder)!, data);
+    const { start, teacher, context, config, data } = this;
+    if (!isFirstWorker(context)) return [];
+    const model = start ?? (teacher && { name: config.teacher!.model, description: teacher.saved });
+    const scale = model && otherScale(model, (config.latents ?? config.autoencoder)!, data);
     return [
-      { type: 'notice', level: 'info', message },
-      ...(scale === undefined ? [] : [{ type: 'notice', level: 'warning', message: scale } as const]),
-    ];
+      ...(start === undefined ? [] : [`Starts ${startSummary(start, start.carry).join('; ')}.`]),
+      ...(teacher === undefined ? [] : [`Learns ${teacher.summary.join('; ')}.`]),
+    ]
+      .map((message): StageEvent => ({ type: 'notice', level: 'info', message }))
+      .concat(scale === undefined ? [] : [{ type: 'notice', level: 'warning', message: scale }]);
   }
 
   /** Evaluations of the process that writes what belongs to the whole output. */
@@ -101,17 +111,19 @@ class Training {
   }
 
   job(): TrainingJob {
-    const { config, context, data, model, start } = this;
+    const { config, context, data, model, start, teacher } = this;
     const { normalization } = data;
     const { samples } = config;
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model);
+    const load = latentBatches(data, config, context.seed, share);
     requireTrainingMemory(this.need(share.size));
     return {
       trainer: openTrainer(this.session, {
         parameters,
-        inputs: inputSpecs(share.size, data.shape),
-        loss: lossProgram(config, model, normalization),
+        frozen: teacher?.weights,
+        inputs: { ...inputSpecs(share.size, data.shape), ...teacher?.inputs(share.size) },
+        loss: lossProgram(config, model, normalization, teacher),
         optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
         averageDecays: [config.ema].flat(),
         gradientClip: config.gradientClip,
@@ -123,7 +135,7 @@ class Training {
           ? trainer.start(begin)
           : startFrom(trainer, start, start.carry, [config.ema].flat(), begin);
       },
-      load: latentBatches(data, config, context.seed, share),
+      load: teacher === undefined ? load : async (step) => teacher.batch(await load(step), step),
       schedule: {
         kind: config.schedule,
         learningRate: config.learningRate,
@@ -134,7 +146,7 @@ class Training {
       records: {
         config: config.records,
         samples: config.globalBatch,
-        operations: share.size * trainingOperations(sitCost(model)),
+        operations: share.size * (trainingOperations(sitCost(model)) + (teacher?.operations ?? 0)),
         ...(engineKind() === 'native' && { peak: () => bareRate(context.runtime) }),
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
@@ -178,6 +190,7 @@ class Training {
       values: {
         steps,
         ...(this.start && { ...this.start.origin, start: startSummary(this.start, this.start.carry) }),
+        ...(this.teacher && { teacher: this.teacher.summary }),
         parameters,
         ...(best && { bestStep: best.step }),
         samples: steps * config.globalBatch,
@@ -190,7 +203,9 @@ class Training {
     const { config, context, data, model } = this;
     const workers = context.workers?.size ?? 1;
     const gpu = computingGpu(context.runtime);
-    return { config, model, share, workers, gpu, readingBytes: data.readingBytes };
+    const teacher = this.teacher &&
+      config.teacher && { model: this.teacher.model, passes: passes(config.teacher) };
+    return { config, model, share, workers, gpu, teacher, readingBytes: data.readingBytes };
   }
 
   async close(): Promise<void> {
@@ -212,9 +227,10 @@ async function bareRate(runtime: RuntimeConfig): Promise<number | undefined> {
 }
 
 /** A batch in parts, where it is computed in more than one. */
-function accumulation({ accumulate }: TrainConfig): Accumulation | undefined {
+function accumulation({ accumulate, teacher }: TrainConfig): Accumulation | undefined {
   if (accumulate === 1) return undefined;
-  return { parts: accumulate, perSample: ['mean', 'std', 'labels'], firstSample: 'firstSample' };
+  const perSample = ['mean', 'std', 'labels', ...(teacher === undefined ? [] : teacherPerSample)];
+  return { parts: accumulate, perSample, firstSample: 'firstSample' };
 }
 
 /** Shapes and types of a step's inputs, for a batch of latents [height, width, channels]. */
@@ -238,6 +254,7 @@ export function lossProgram(
   config: TrainConfig,
   model: SiTConfig,
   normalization: Normalization,
+  teacher?: Pick<Teacher, 'teaching'>,
 ): LossProgram {
   const choice = { interpolant: config.interpolant, prediction: config.prediction };
   const timestepSampling: TimestepSampling =
@@ -253,13 +270,20 @@ export function lossProgram(
   };
   return (inputs, weights) => {
     const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
-    const { losses, times } = diffusionLoss(
+    const { losses, times, parts } = diffusionLoss(
       (x, t, y) => sit(weights, model, x, t, y, undefined, config.recompute),
       { mean, std, labels },
       keys,
       options,
+      teacher?.teaching(inputs, weights),
     );
-    return { loss: losses.mean(), figures: quartileSums(losses, times) };
+    const figures = quartileSums(losses, times);
+    if (parts === undefined) return { loss: losses.mean(), figures };
+    const { data, teacher: apart } = parts;
+    return {
+      loss: losses.mean(),
+      figures: { ...figures, dataLoss: data.mean(), teacherLoss: apart.mean() },
+    };
   };
 }
 

@@ -160,7 +160,8 @@ async function plannedFile(config: PretrainedConfig, folder: string): Promise<Pl
   return source?.description;
 }
 
-async function plannedStart(
+/** A stage's model, or a file's, as far as it is known before anything runs. @throws UserError for what is wrong with a file */
+export async function plannedStart(
   start: NonNullable<TrainConfig['start']>,
   resolve: Resolve,
   directory: string,

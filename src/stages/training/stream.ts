@@ -284,11 +284,15 @@ class TrainingRun {
    */
   async figures(): Promise<Record<string, number>> {
     const { idleShare } = this.device;
-    const loss = isFirstWorker(this.context)
-      ? lossAtTheEnd(await readMetrics(join(this.context.directory, metricsName)), this.step)
-      : undefined;
+    const records = isFirstWorker(this.context)
+      ? await readMetrics(join(this.context.directory, metricsName))
+      : [];
+    const losses = lossNames.flatMap((name) => {
+      const loss = lossAtTheEnd(records, this.step, name);
+      return loss === undefined ? [] : [[name, loss] as const];
+    });
     return {
-      ...(loss !== undefined && { loss }),
+      ...Object.fromEntries(losses),
       ...(idleShare !== undefined && { idlePercent: Number((100 * idleShare).toFixed(1)) }),
       peakMemoryMegabytes: toMegabytes(peakBytes()),
     };
@@ -323,12 +327,19 @@ class TrainingRun {
   }
 }
 
-/** Mean of the loss over the last tenth of the steps, or over the last record where that is longer. */
-export function lossAtTheEnd(records: readonly MetricsRecord[], steps: number): number | undefined {
+/** The loss, and its parts where there is a teacher. */
+const lossNames = ['loss', 'dataLoss', 'teacherLoss'] as const;
+
+/** Mean of a loss over the last tenth of the steps, or over the last record where that is longer. */
+export function lossAtTheEnd(
+  records: readonly MetricsRecord[],
+  steps: number,
+  name: (typeof lossNames)[number] = 'loss',
+): number | undefined {
   let [sum, taken] = [0, 0];
   // Evaluations have steps of their own.
   const logged = records.filter((record) => 'learningRate' in record || 'loss' in record);
-  for (const [i, { step, loss }] of [...logged.entries()].reverse()) {
+  for (const [i, { step, [name]: loss }] of [...logged.entries()].reverse()) {
     const before = logged[i - 1]?.step ?? 0;
     if (taken > 0 && before < 0.9 * steps) break;
     if (loss === undefined) continue;

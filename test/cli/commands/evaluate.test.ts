@@ -46,7 +46,9 @@ const inception = ['--inception', 'graph.pb'];
 it('prints the figures of samples against a folder, and progress beside them', async () => {
   const made = await pipeline('evaluate', 'samples.npz', '--reference', 'photos');
   expect(made.exitCode, made.stderr).toBe(0);
-  expect(made.stdout).toMatch(/^FIGURE +VALUE\nFréchet distance +[\d.]+\nkernel distance +/);
+  expect(made.stdout).toMatch(
+    /^FIGURE +VALUE\nFréchet distance +[\d.]+\nstandard error of the Fréchet distance +[\d.]+\nkernel distance +/,
+  );
   // Numbers in the file, names of folders: nothing tells which class is which.
   expect(made.stdout).not.toContain('class agreement');
   expect(made.stdout).toMatch(/^samples +8\nimages of the reference +10\n/m);

@@ -34,6 +34,16 @@ it('an average that the training does not keep', async () => {
   expect(found).toContain(
     'Use one of `raw`, `ema`, `ema-0.999`, `ema-0.9`, or add the decay to `ema` there.',
   );
+  const taken = (weights: string) =>
+    withTrain(
+      averages,
+      `${sample(weights).replace('model: train', 'model: taken')}\n  taken: { uses: pretrained, path: model }`,
+    );
+  for (const weights of ['raw', 'ema']) expect(await messages(taken(weights)), weights).toBe('');
+  for (const weights of ['best', 'ema-0.999']) {
+    expect(await messages(taken(weights))).toContain(`\`taken\` keeps no average \`${weights}\`.`);
+    expect(await messages(taken(weights))).toContain('Use one of `raw`, `ema`.');
+  }
   expect(await messages(withTrain(averages, sample('average')))).toContain('weights');
   expect(await messages(withTrain('ema: [0.9, 0.9]'))).not.toBe('');
 });

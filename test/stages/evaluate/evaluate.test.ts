@@ -239,6 +239,7 @@ describe('figures of the features of a public network', () => {
     );
     expect(summary.kernelDistance).toBeAllclose(discrepancy(own, other), close);
     expect(summary.kernelDistanceError).toBeGreaterThan(0);
+    expect(summary.frechetDistanceError).toBeGreaterThan(0);
     expect(summary).toMatchObject(precisionRecall(other, own));
     expect(summary.classAgreement).toBeGreaterThan(0);
     expect(JSON.parse(await readFile(join(directory, 'evaluation.json'), 'utf8'))).toMatchObject({
