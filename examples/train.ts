@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import {
   diffusionLoss,
   float32,
-  floats,
   type HostTensor,
   imageGrid,
   initialValues,
@@ -18,11 +17,13 @@ import {
   sitParameters,
   startEngine,
   streamKey,
+  toImages,
   writePng,
 } from 'mediator-sit';
 
 /**
- * Trains a small SiT with four mediators on drawings made here, disks and squares of 16 pixels, and draws new ones.
+ * Trains a small SiT with four mediators on drawings made here, disks and squares of 16 pixels, and draws new ones. Every
+ * step is written out; `train` of the library does the same in one call.
  *
  *   npx tsx examples/train.ts [STEPS] [FOLDER]    300 steps: about a minute on 2 cores
  *
@@ -62,7 +63,7 @@ await startEngine();
 const session = openSession();
 const key = { dtype: 'int32', shape: [2] } as const;
 const image = { dtype: 'float32', shape: [batch, size, size, 3] } as const;
-const trainer = openTrainer(session, {
+const trainer = openTrainer<LatentInputs & RandomInputs>(session, {
   parameters: sitParameters(config),
   inputs: {
     ...{ mean: image, std: image, labels: { dtype: 'int32', shape: [batch] } },
@@ -70,20 +71,15 @@ const trainer = openTrainer(session, {
     firstSample: { dtype: 'int32', shape: [1] },
   },
   loss: (inputs, weights) => {
-    const { losses } = diffusionLoss(
-      (x, t, y) => sit(weights, config, x, t, y),
-      inputs as unknown as LatentInputs,
-      inputs as unknown as RandomInputs,
-      {
-        transport: { interpolant: interpolants.linear, prediction: 'velocity', lossWeight: 'none' },
-        interval: [0, 1],
-        timestepSampling: { kind: 'uniform' },
-        timestepShift: 1,
-        normalization: { mean: [0, 0, 0], std: [1, 1, 1] },
-        labelDropout: config.labelDropout,
-        nullClass: config.classes,
-      },
-    );
+    const { losses } = diffusionLoss((x, t, y) => sit(weights, config, x, t, y), inputs, inputs, {
+      transport: { interpolant: interpolants.linear, prediction: 'velocity', lossWeight: 'none' },
+      interval: [0, 1],
+      timestepSampling: { kind: 'uniform' },
+      timestepShift: 1,
+      normalization: { mean: [0, 0, 0], std: [1, 1, 1] },
+      labelDropout: config.labelDropout,
+      nullClass: config.classes,
+    });
     return { loss: losses.mean() };
   },
   optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },
@@ -118,11 +114,6 @@ const model = await SiT.create(config, { weights, classes: ['disk', 'square'] })
 await model.save(join(folder, 'model'));
 const labels = Array.from({ length: 16 }, (_, i) => (i < 8 ? 0 : 1));
 const { latents } = await sampleSde(model, { labels, steps: 100, guidanceScale: 2 });
-const bytes = Uint8ClampedArray.from(floats(latents), (value) => 127.5 * (value + 1));
-const images = labels.map((_, i) => ({
-  ...{ width: size, height: size },
-  data: Uint8Array.from(bytes.subarray(i * size * size * 3, (i + 1) * size * size * 3)),
-}));
-await writePng(join(folder, 'drawn.png'), imageGrid(images, { columns: 8, scale: 4 }));
+await writePng(join(folder, 'drawn.png'), imageGrid(toImages(latents), { columns: 8, scale: 4 }));
 console.log(`Drawn: ${join(folder, 'drawn.png')}`);
 await model.close();

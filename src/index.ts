@@ -4,7 +4,8 @@
  */
 export { UserError } from './base/errors.js';
 
-export { SiT, type SiTOptions, type SiTPlace, type SiTSizes } from './library/sit.js';
+export { type ModelName, SiT, type SiTOptions, type SiTPlace, type SiTSizes } from './library/sit.js';
+export { type LabelledImage, type TrainOptions, prepareImage, toImages, train } from './library/train.js';
 export {
   type DrawOptions,
   type OdeOptions,
@@ -36,8 +37,8 @@ export {
 export type { AdamWConfig } from './training/adamw.js';
 export type { StateGroup } from './training/checkpoint-manifest.js';
 export type { Loss, LossProgram } from './training/gradients.js';
-export type { StepResult, Trainer, TrainerOptions } from './training/trainer.js';
-export { openTrainer } from './library/options.js';
+export type { StepResult, Trainer } from './training/trainer.js';
+export { type LibraryTrainerOptions as TrainerOptions, openTrainer } from './library/options.js';
 
 export * from './transport/index.js';
 export * from './sampling/index.js';

@@ -46,7 +46,10 @@ try {
   );
   writeJson(join(to, 'package.json'), { name, version, description, license, repository, types, main });
 
-  execFileSync('npm', ['pack', '--pack-destination', into], { cwd: folder, stdio: 'inherit' });
+  execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', into], {
+    cwd: folder,
+    stdio: 'inherit',
+  });
 } finally {
   rmSync(folder, { recursive: true });
 }

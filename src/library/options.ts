@@ -2,7 +2,8 @@ import { UserError } from '../base/errors.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import { optionProblems } from '../runner/resolve.js';
 import { pipelineRules } from '../stages/registry.js';
-import type { ProgramSession } from '../tensorflow/index.js';
+import type { ProgramSession, Tensor, Tensors, TensorSpec } from '../tensorflow/index.js';
+import type { Loss } from '../training/gradients.js';
 import { openTrainer as open } from '../training/open-trainer.js';
 import type { Trainer, TrainerOptions } from '../training/trainer.js';
 import type { TransportChoice } from '../transport/names.js';
@@ -62,12 +63,27 @@ export function checkOptions(code: string, what: string, stages: Stages): void {
   });
 }
 
+/** An object of tensors, also one whose names are known. */
+type TensorsOf<Inputs> = Readonly<Record<keyof Inputs, Tensor>>;
+
+/** Options of a trainer whose loss knows its inputs by their names. */
+export interface LibraryTrainerOptions<Inputs extends TensorsOf<Inputs> = Tensors> extends Omit<
+  TrainerOptions,
+  'inputs' | 'loss'
+> {
+  readonly inputs: Readonly<Record<keyof Inputs, TensorSpec>>;
+  readonly loss: (inputs: Inputs, weights: Tensors) => Loss;
+}
+
 /**
  * A trainer whose state lives in the session: compiled where that is native, step by step otherwise.
  *
  * @throws UserError `training-options` for what a `train` stage may not have either
  */
-export function openTrainer(session: ProgramSession, options: TrainerOptions): Trainer {
+export function openTrainer<Inputs extends TensorsOf<Inputs> = Tensors>(
+  session: ProgramSession,
+  options: LibraryTrainerOptions<Inputs>,
+): Trainer {
   const { optimizer, averageDecays, gradientClip } = options;
   const { betas, weightDecay } = optimizer;
   const model = { hiddenSize: 4, depth: 1, heads: 1, patchSize: 1, mediators: 0 };
@@ -79,5 +95,6 @@ export function openTrainer(session: ProgramSession, options: TrainerOptions): T
     ...others,
     training: { ...training, betas, weightDecay, gradientClip, ema: averageDecays },
   });
-  return open(session, options);
+  // The trainer gives the loss what `inputs` says, by its names.
+  return open(session, options as unknown as TrainerOptions);
 }

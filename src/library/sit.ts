@@ -1,5 +1,6 @@
 import { closedError, UserError } from '../base/errors.js';
 import { makeFolder } from '../base/files.js';
+import type { ModelConfig } from '../generated/index.js';
 import { mediatorsPerBlock, type SiTConfig, sitParameters } from '../models/sit/config.js';
 import { openSitSession, sit } from '../models/sit/sit.js';
 import type { Parameter } from '../nn/parameter.js';
@@ -26,9 +27,12 @@ import { openNamedModel } from '../weights/open.js';
 import { writeSaved } from '../weights/write.js';
 import { checkOptions, modelStages, type OptionsOfModel } from './options.js';
 
+/** Names of the paper's models. */
+export type ModelName = NonNullable<ModelConfig['name']>;
+
 /** Sizes of a SiT: a name of the paper's, or each of them. */
 export type SiTSizes =
-  { readonly name: string } | Pick<SiTConfig, 'hiddenSize' | 'depth' | 'heads' | 'patchSize'>;
+  { readonly name: ModelName } | Pick<SiTConfig, 'hiddenSize' | 'depth' | 'heads' | 'patchSize'>;
 
 export type SiTOptions = SiTSizes & {
   /** Side of a latent, in latent pixels: a multiple of the patch size. */

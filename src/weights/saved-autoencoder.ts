@@ -45,7 +45,7 @@ export class Autoencoder {
   /** Opens the output of an `autoencoder` stage. */
   static async open(
     directory: string,
-    options: RuntimeOptions,
+    options: RuntimeOptions = {},
     memoryMiB = defaultMemoryMiB,
   ): Promise<Autoencoder> {
     const { config, weights: saved, scalingFactor, shiftFactor } = await readSavedAutoencoder(directory);

@@ -17,9 +17,12 @@ let env: Record<string, string>;
 /** A project elsewhere that installed what `npm run package` made, with a home that is empty but for the native library. */
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'installed ü ')));
-  const { stdout } = await execa('npm', ['run', '--silent', 'package', '--', '--pack-destination', folder], {
-    cwd: root,
-  });
+  const { stdout, stderr } = await execa(
+    'npm',
+    ['run', '--silent', 'package', '--', '--pack-destination', folder],
+    { cwd: root },
+  );
+  expect([stdout.split('\n').length, stderr]).toEqual([1, '']);
   await writeFile(
     join(folder, 'package.json'),
     '{ "name": "elsewhere", "private": true, "type": "module" }\n',
@@ -92,6 +95,7 @@ it('has types with which its examples compile', async () => {
     JSON.stringify({
       compilerOptions: {
         ...{ module: 'NodeNext', target: 'ES2022', strict: true, noEmit: true, skipLibCheck: true },
+        ...{ noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, noImplicitOverride: true },
         ...{ typeRoots: [types], types: ['node'] },
       },
       include: ['examples'],

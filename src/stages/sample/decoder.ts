@@ -23,13 +23,14 @@ export class Decoder {
     for (let first = 0; first < samples; first += atOnce) {
       const rows = Array.from({ length: atOnce }, (_, i) => Math.min(first + i, samples - 1));
       const decoded = await this.autoencoder.decode(takeRows(latents, rows));
-      images.push(...toImages(decoded).slice(0, samples - first));
+      images.push(...imagesOf(decoded).slice(0, samples - first));
     }
     return images;
   }
 }
 
-function toImages(decoded: HostTensor): RgbImage[] {
+/** Pixels [samples, height, width, 3] near [-1, 1] as images of bytes. */
+export function imagesOf(decoded: HostTensor): RgbImage[] {
   const [samples, height, width] = decoded.shape as [number, number, number];
   const bytes = toBytes(floats(decoded));
   const each = height * width * 3;
