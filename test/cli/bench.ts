@@ -7,8 +7,8 @@ import { writeManyRuns } from '../runner/runs/synthetic-runs.js';
 import { compilePrograms, nodeProgram } from '../support/programs.js';
 
 /**
- * Times what is done many times a day: `validate` of the longest recipe, `plan` of 200 cached stages and of a sweep with 200
- * points, `status` with 1,000 runs. Of each the whole command and, next to it, its own work: without the start of Node, but
+ * Times what is done many times a day: `--help`, `validate` and `plan` of the longest recipe, `plan` of 200 cached stages and
+ * of a sweep with 200 points, `status` with 1,000 runs. Of each the whole command and, next to it, its own work: without the start of Node, but
  * with what it loads.
  *
  *   npm run bench:pipeline
@@ -71,7 +71,9 @@ try {
     });
     console.log(`${title.padEnd(34)} ${ms.toFixed(0)} ms, own work ${(ms - startMs).toFixed(0)} ms`);
   };
+  timed('--help', main, ['--help']);
   timed('validate quickstart.yaml', main, ['validate', recipe]);
+  timed('plan quickstart.yaml', main, ['plan', recipe]);
   timed('plan, 200 cached stages', toy, ['plan', 'bench.yaml']);
   timed('sweep --plan, 200 points', toy, ['sweep', 'bench-sweep.yaml', '--plan']);
   timed('status, 1,000 runs', main, ['status', '--runs', join(folder, 'many')]);
