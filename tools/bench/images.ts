@@ -1,19 +1,22 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import sharp from 'sharp';
 
 /**
  * Measures reading JPEG files of 500 by 375 pixels and cropping them to 256, and beside it, where a command is given, the
- * same by another program: `npm run bench:images -- --against "python tools/bench/torchvision_images.py"`.
+ * same by another program: `npm run bench:images -- --against "python tools/bench/torchvision_images.py"`. With `--encode`,
+ * autoencoders encode images of that size too, as `encode` does with what was read.
  */
 const { values } = parseArgs({
   options: {
     against: { type: 'string' },
     count: { type: 'string', default: '400' },
     repeats: { type: 'string', default: '3' },
+    encode: { type: 'boolean', default: false },
   },
 });
 const [count, repeats] = [Number(values.count), Number(values.repeats)];
@@ -90,6 +93,10 @@ try {
     process.stdout.write(
       `${(best / other).toFixed(2)} times as fast; pixels differ by at most ${difference} of 255\n`,
     );
+  }
+  if (values.encode) {
+    const program = fileURLToPath(new URL('encoding.ts', import.meta.url));
+    await execa(process.execPath, [...process.execArgv, program, String(size)], { stdio: 'inherit' });
   }
 } finally {
   await rm(folder, { recursive: true });
