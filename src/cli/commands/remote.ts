@@ -39,7 +39,7 @@ interface Moved extends NamedOutput {
 export function push(
   address: string,
   what: readonly string[],
-  options: PushCommandOptions,
+  { force, ...options }: PushCommandOptions,
   services: Services,
 ): Promise<number> {
   return withRemote(address, services, async (remote, signal) => {
@@ -55,7 +55,7 @@ export function push(
       const place = outputPlace(runsRoot, output.kind, output.fingerprint);
       const { sent, bytes } = await pushOutput(place, remote, {
         ...{ runsRoot, signal, onBytes },
-        force: options.force === true,
+        force: force === true,
       });
       return { outcome: sent ? 'sent' : 'there', bytes };
     });

@@ -255,6 +255,14 @@ describeUnless(reasonAgainst(), 'push and pull', () => {
     expect((await run(here, 'gc', 'toy.yaml', '--remote', remote)).exitCode).toBe(2);
   });
 
+  it('--force sends again what a file asks for', async () => {
+    await run(here, 'run', 'toy.yaml', '--until', 'images');
+    await run(here, 'push', remote, 'toy.yaml');
+    const again = await run(here, 'push', '--force', remote, 'toy.yaml#images');
+    expect(again).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(again.stdout).toContain('images  sent');
+  });
+
   it('one stage is sent alone, and programs get JSON', async () => {
     await run(here, 'run', 'toy.yaml');
     const { stdout } = await run(here, 'push', remote, 'toy.yaml#autoencoder', '--json');
