@@ -134,6 +134,8 @@ interface StageOutcome {
   /** Reasons why it ran, in words; empty where it was cached. */
   readonly reasons: readonly string[];
   readonly progress?: KeptProgress;
+  /** Range in seconds of the time that it was expected to take. */
+  readonly expectedSeconds?: readonly [least: number, most: number];
 }
 
 /** An outcome in a word or two: `ran`, `cached`, `running 42 %`. */

@@ -46,6 +46,14 @@ function details(stage: ReportedStage): Html {
   const { config, summary, seed, precision, outcome, accepted } = stage;
   const facts: readonly (readonly [label: string, value: string, isLong?: boolean])[] = [
     ...(outcome === undefined ? [] : [['state', outcomeText(outcome)] as const]),
+    ...(outcome?.expectedSeconds === undefined
+      ? []
+      : [
+          [
+            'expected time',
+            `${outcome.expectedSeconds.map(formatDuration).join(' to ')}, from earlier runs`,
+          ] as const,
+        ]),
     ...(outcome === undefined || outcome.reasons.length === 0
       ? []
       : [['why it ran', outcome.reasons.join('; '), true] as const]),

@@ -138,6 +138,14 @@ export interface StageFact {
   readonly bytes?: number;
 }
 
+/** Measure of a stage's time: of two stages that are alike, it is about in proportion to the amount. */
+export interface StageTiming {
+  /** Work in units that take the same time, such as steps; absent where it is not known before anything runs. */
+  readonly amount?: number | undefined;
+  /** Facts that such a unit's time depends on, beside the machine. */
+  readonly like: object;
+}
+
 /** A number that says how well a stage did. */
 export interface Headline {
   /** Its name in the summary or in the figures of the progress. */
@@ -203,6 +211,11 @@ export interface StageKind<Config> {
     runtime: RuntimeConfig,
     pipelineDirectory: string,
   ): Promise<readonly StageFact[]>;
+  /**
+   * Work of a stage, by which the time that it takes is told from what stages like it took. Undefined where it cannot be
+   * told yet.
+   */
+  timing?(config: Config, resolve: (stage: string) => PlannedInput): Promise<StageTiming | undefined>;
   /**
    * True when its output shows how its inputs were configured: equal outputs of earlier stages that were configured
    * otherwise are then not the same to it.

@@ -4,6 +4,7 @@ import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { LockDiffersError, refuseDifferences } from '../../runner/lock/compare.js';
 import { readLock } from '../../runner/lock/lock-file.js';
 import { describeStages } from '../../runner/plan/describe.js';
+import { type ExpectedTime, expectedTimes } from '../../runner/plan/time.js';
 import { makePlan, type Plan, type PlannedStage } from '../../runner/plan/plan.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import { annotatedYaml, originsOf, resolvedConfig } from '../../runner/resolved.js';
@@ -65,15 +66,18 @@ async function planLoaded(
   }
   await checkStages(planned);
   const facts = await describeStages(planned);
+  const times = await expectedTimes(planned);
   const { stdout, env } = services;
-  if (options.json === true) stdout.write(`${JSON.stringify(asJson(planned, facts))}\n`);
-  else say(stdout, formatPlan(planned, facts, usesColor(stdout, env)));
+  if (options.json === true) stdout.write(`${JSON.stringify(asJson(planned, facts, times))}\n`);
+  else say(stdout, formatPlan(planned, facts, times, usesColor(stdout, env)));
   return exitCodes.done;
 }
 
 type FactsByStage = ReadonlyMap<string, readonly StageFact[]>;
 
-function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: boolean): string {
+type Times = ReadonlyMap<string, ExpectedTime>;
+
+function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Times, color: boolean): string {
   const { bold, dim, green, yellow } = new Chalk({ level: color ? 1 : 0 });
   const idWidth = Math.max(...stages.map(({ stage }) => stage.id.length));
   const indent = ' '.repeat(idWidth + 10);
@@ -86,8 +90,10 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
       `${stage.id.padEnd(idWidth)}  ${runs ? yellow('runs  ') : green(cachedWord(planned))}  ${first}`,
     );
     lines.push(...[...rest, ...cachedNotes(planned)].map((line) => `${indent}${line}`));
+    const time = times.get(stage.id);
     lines.push(
       ...(facts.get(stage.id) ?? []).map(({ label, value }) => `${indent}${dim(`${label}: ${value}`)}`),
+      ...(time ? [`${indent}${dim(`time: ${timeFact(time)}`)}`] : []),
     );
   }
   const toRun = stages.filter(({ reasons }) => reasons.length > 0);
@@ -103,6 +109,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
         ? `${sure}.`
         : `${sure}, and ${perhaps} more unless earlier ones give what they gave before.`,
   );
+  lines.push(...totalTime(times));
   const toBring = stages.flatMap(({ isElsewhere, output }) =>
     isElsewhere === true ? [bytesOf(output!)] : [],
   );
@@ -114,6 +121,25 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, color: bool
   return `${lines.join('\n')}\n`;
 }
 
+/** An expected time and what it is known from: `5 min to 7 min, from 2 earlier runs of a stage like it`. */
+function timeFact({ seconds, records }: ExpectedTime): string {
+  if (seconds === undefined) return 'not known, as no stage like it has run on this machine';
+  return `${rangeOf(seconds)}, from ${counted(records, 'earlier output')} of a stage like it`;
+}
+
+const rangeOf = ([least, most]: readonly [number, number]): string =>
+  `${formatDuration(least)} to ${formatDuration(most)}`;
+
+function totalTime(times: Times): readonly string[] {
+  const ranges = Array.from(times.values(), ({ seconds }) => seconds);
+  const known = ranges.filter((seconds) => seconds !== undefined);
+  if (known.length === 0) return [];
+  const sum = (i: 0 | 1): number => known.reduce((total, seconds) => total + seconds[i], 0);
+  const others = ranges.length - known.length;
+  const beside = others === 0 ? '' : `, and ${counted(others, 'stage')} of unknown time`;
+  return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`];
+}
+
 function runLines({ reasons, interruptedSeconds }: PlannedStage): readonly string[] {
   const continues =
     interruptedSeconds > 0
@@ -122,7 +148,7 @@ function runLines({ reasons, interruptedSeconds }: PlannedStage): readonly strin
   return [...reasons.map(formatReason), ...continues];
 }
 
-function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage): Json {
+function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage, times: Times): Json {
   return {
     pipeline: pipeline.name,
     file: pipeline.file,
@@ -131,6 +157,7 @@ function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage): Json
       ...plannedStageJson(planned),
       summary: planned.output?.summary ?? null,
       interruptedSeconds: planned.interruptedSeconds,
+      expectedSeconds: times.get(planned.stage.id)?.seconds ?? null,
       facts: (facts.get(planned.stage.id) ?? []).map(({ label, value }) => ({ label, value })),
     })),
   };

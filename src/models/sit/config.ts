@@ -138,3 +138,17 @@ function dense(name: string, inputs: number, outputs: number): Parameter[] {
 function zeroDense(name: string, inputs: number, outputs: number): Parameter[] {
   return dense(name, inputs, outputs).map((parameter) => ({ ...parameter, initial: zeros }));
 }
+
+/** Architecture as far as the time of a step or of a drawing depends on it: all but classes, of whose table only rows are read. */
+export const shapeOf = ({
+  latentSize,
+  channels,
+  patchSize,
+  hiddenSize,
+  depth,
+  heads,
+  mediators,
+  qkNorm = false,
+}: SiTConfig): readonly unknown[] => [
+  ...[latentSize, channels, patchSize, hiddenSize, depth, heads, mediators, qkNorm],
+];

@@ -26,6 +26,8 @@ export interface StageOutlook {
   readonly after: readonly string[];
   /** Reasons why it runs; empty where it is cached. */
   readonly reasons: readonly Reason[];
+  /** Range in seconds of the time that it is expected to take, where stages like it tell. */
+  readonly expectedSeconds?: readonly [least: number, most: number];
 }
 
 /** A finished stage. */

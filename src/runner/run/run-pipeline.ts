@@ -8,6 +8,7 @@ import { keepLock, type Lock } from '../lock/lock-file.js';
 import type { Origin } from '../pipeline.js';
 import type { Machine } from '../placement.js';
 import { makePlan, type Plan, type PlannedStage, type PlanOptions, settle } from '../plan/plan.js';
+import { expectedTimes } from '../plan/time.js';
 import { selectStages } from '../plan/select.js';
 import type { RuntimeConfig, StageExecutor, StageOutput } from '../stage.js';
 import { type Manifest, outputContent } from '../store/manifest.js';
@@ -156,7 +157,7 @@ async function execute(
       pipeline: pipeline.name,
       file: pipeline.file,
       directory: folder.directory,
-      stages: outlook(plan),
+      stages: outlook(plan, await expectedTimes(plan)),
       ...(engine && { computesOn: engine.computesOn }),
       ...(engine && engine.warnings.length > 0 && { warnings: engine.warnings }),
     });
@@ -254,8 +255,10 @@ async function execute(
 const isInterruption = (error: unknown, signal: AbortSignal): boolean =>
   signal.aborted && (isAbortError(error) || error === signal.reason);
 
-function outlook(plan: Plan): readonly StageOutlook[] {
+function outlook(plan: Plan, times: Awaited<ReturnType<typeof expectedTimes>>): readonly StageOutlook[] {
+  const expected = (id: string) => times.get(id)?.seconds;
   return plan.stages.map(({ stage, fingerprint, reasons }) => ({
+    ...(expected(stage.id) && { expectedSeconds: expected(stage.id)! }),
     stage: stage.id,
     kind: stage.kind,
     fingerprint,

@@ -90,13 +90,14 @@ export class RunRecord {
   private update(event: TimedRunEvent): boolean {
     switch (event.type) {
       case 'run-started':
-        for (const { stage, kind, fingerprint, after, reasons } of event.stages)
+        for (const { stage, kind, fingerprint, after, reasons, expectedSeconds } of event.stages)
           this.change(stage, {
             kind,
             fingerprint,
             after,
             status: 'waiting',
             reasons: reasons.map(formatReason),
+            ...(expectedSeconds && { expectedSeconds }),
           });
         return true;
       case 'stage-started':
@@ -262,4 +263,6 @@ export interface StageRecord {
   /** Progress when the run last changed; a running stage's events are newer. */
   readonly progress?: KeptProgress;
   readonly failure?: Failure;
+  /** Range of the time that it was expected to take when the run began. */
+  readonly expectedSeconds?: readonly [least: number, most: number];
 }

@@ -86,7 +86,19 @@ function isRunFile(value: unknown): value is RunFile {
 
 function isStageRecord(value: unknown): boolean {
   if (!isMap(value)) return false;
-  const { kind, after, status, reasons, fingerprint, output, seconds, summary, progress, failure } = value;
+  const {
+    kind,
+    after,
+    status,
+    reasons,
+    fingerprint,
+    output,
+    seconds,
+    summary,
+    progress,
+    failure,
+    expectedSeconds,
+  } = value;
   const isOptional = (part: unknown, is: (part: unknown) => boolean): boolean =>
     part === undefined || is(part);
   const isNumber = (part: unknown): boolean => typeof part === 'number';
@@ -96,6 +108,7 @@ function isStageRecord(value: unknown): boolean {
     [fingerprint, output].every((part) => isOptional(part, isText)) &&
     isOptional(seconds, isNumber) &&
     isOptional(summary, isMap) &&
+    isOptional(expectedSeconds, (part) => Array.isArray(part) && part.length === 2 && part.every(isNumber)) &&
     isOptional(failure, (part) => isMap(part) && isText(part.message)) &&
     isOptional(
       progress,

@@ -5,7 +5,7 @@ import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { gpuAutoencoderMemory } from '../../models/autoencoder-kl/gpu-memory.js';
 import { hostMemoryOnGpu, trainingBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
-import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { computingGpu, largestThatFits, neededMemory, requireMemory } from '../shared/memory.js';
 import { plannedImages, type Resolve } from '../shared/planned.js';
@@ -70,4 +70,15 @@ export function requirePlannedMemory(config: StageConfig, resolve: Resolve, runt
   };
   const need = { what: 'This autoencoder', bytes: bytesOf(samples), samples, noun: 'image', remedy, gpu };
   requireMemory(need);
+}
+
+/** Work of a training in steps, which take as long for the same architecture, batch and size. */
+export function autoencoderTiming(
+  config: StageConfig | PretrainedAutoencoderConfig,
+  resolve: Resolve,
+): StageTiming | undefined {
+  if ('weights' in config) return undefined;
+  const { channels, latentChannels, downsample, layersPerBlock, batch, steps } = config;
+  const { size } = plannedImages(config.images, resolve);
+  return { amount: steps, like: { channels, latentChannels, downsample, layersPerBlock, batch, size } };
 }

@@ -40,6 +40,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   check: async (config, resolve, _folder, runtime) => {
     if (!('weights' in config)) (await import('./facts.js')).requirePlannedMemory(config, resolve, runtime);
   },
+  timing: async (config, resolve) => (await import('./facts.js')).autoencoderTiming(config, resolve),
   checks: [...autoencoderChecks, flippedClassesExist],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

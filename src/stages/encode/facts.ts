@@ -1,8 +1,8 @@
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import { decodingBytes } from '../../data/images/rgb-image.js';
-import type { EncodeConfig } from '../../generated/index.js';
+import type { AutoencoderConfig, EncodeConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { codedAtOnce, gpuCodingMemory } from '../../models/autoencoder-kl/gpu-memory.js';
-import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
 import { computingGpu, neededMemory, requireMemory } from '../shared/memory.js';
 import { plannedAutoencoderModel, plannedImages, plannedLatents, type Resolve } from '../shared/planned.js';
 
@@ -80,4 +80,19 @@ export async function requireEncodingMemory(
   };
   const bytes = need.bytes(config.autoencoderMemoryMiB);
   requireMemory({ what: 'This encoding', bytes, samples: need.images, noun: 'image', remedy, gpu });
+}
+
+/** Work of encoding in images, which take as long for the same autoencoder and size. */
+export function encodeTiming(config: EncodeConfig, resolve: Resolve): StageTiming | undefined {
+  const latents = plannedLatents(config, resolve);
+  if (latents === undefined) return undefined;
+  const { channels, layersPerBlock, weights } = resolve(config.autoencoder).config as Partial<
+    AutoencoderConfig & PretrainedAutoencoderConfig
+  >;
+  const { size, latentSize, channels: latentChannels, count } = latents;
+  const { flips } = config;
+  return {
+    amount: count,
+    like: { flips, size, latentSize, latentChannels, channels, layersPerBlock, weights },
+  };
 }

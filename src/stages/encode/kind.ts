@@ -13,6 +13,7 @@ export const stage: StageKind<EncodeConfig> = {
   dependsOnSeed: false,
   dataParallel: true,
   externalInputs: () => [],
+  timing: async (config, resolve) => (await import('./facts.js')).encodeTiming(config, resolve),
   describe: async (config, resolve, runtime) =>
     (await import('./facts.js')).describeEncode(config, resolve, runtime),
   check: async (config, resolve, _folder, runtime) =>

@@ -27,6 +27,12 @@ export const stage: ShownKind<EvaluateConfig> = {
   ],
   amounts: ['samples', 'referenceImages'],
   headlines,
+  timing: ({ metrics, features, latentGrid, samples, reference }, resolve) => {
+    const [drawn, real] = [samples, reference].map((id) => (id === undefined ? undefined : resolve(id)));
+    const { count, size } = (drawn?.config ?? {}) as { count?: number; size?: number };
+    const images = real?.output?.summary.images;
+    return Promise.resolve({ amount: count, like: { metrics, features, latentGrid, images, size } });
+  },
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnEngine: true,

@@ -29,6 +29,8 @@ export const stage: ShownKind<ImagesConfig> = {
     return hub === undefined ? {} : { path: await (await import('./hub.js')).pinImages(hub, signal) };
   },
   checks: [classesAreLabelled, addressesAreWhole],
+  // What is in a folder is not known before: it takes as long as it took.
+  timing: ({ path, labels, classes, size }) => Promise.resolve({ like: { path, labels, classes, size } }),
   describe: async (config) => {
     const hub = hubImages(config);
     const download = hub && (await (await import('./hub.js')).describeDownload(hub));

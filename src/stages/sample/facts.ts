@@ -1,9 +1,9 @@
 import { UserError } from '../../base/errors.js';
 import { counted } from '../../base/format.js';
 import type { SampleConfig } from '../../generated/index.js';
-import type { SiTConfig } from '../../models/sit/config.js';
+import { type SiTConfig, shapeOf } from '../../models/sit/config.js';
 import { hostMemoryOnGpu } from '../../models/sit/memory.js';
-import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
 import { scaleFacts } from '../shared/latent-scale.js';
 import { computingGpu, neededMemory } from '../shared/memory.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';
@@ -93,4 +93,17 @@ export function untrainedGuidance(stage: string, { classes }: Pick<SiTConfig, 'c
     message: `Guidance needs a model that also knows images without a class; ${stage} is trained ${reason}.`,
     remedy: 'Sample with a guidance scale of 1, or guide by a weaker model.',
   });
+}
+
+/** Work of a sampling in steps of samples, which take as long for the same models, sampler and guidance. */
+export async function sampleTiming(config: SampleConfig, resolve: Resolve): Promise<StageTiming | undefined> {
+  const plan = samplePlan(config);
+  const models = await plannedModels(plan, resolve);
+  if (models === undefined) return undefined;
+  const { kind, method, steps, absoluteTolerance } = config.sampler;
+  const shapes = [...models.phases, ...(models.base ? [models.base] : [])].map(shapeOf);
+  const guided = plan.acting !== undefined;
+  const ratios = plan.phases.map(({ switchRatio }) => switchRatio);
+  const tolerance = method === 'dopri5' ? absoluteTolerance : undefined;
+  return { amount: config.count * steps, like: { kind, method, guided, ratios, tolerance, shapes } };
 }

@@ -31,6 +31,7 @@ export const stage: ShownKind<SampleConfig> = {
   dependsOnEngine: true,
   dataParallel: true,
   externalInputs: () => [],
+  timing: async (config, resolve) => (await import('./facts.js')).sampleTiming(config, resolve),
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeSample(config, resolve, runtime, folder),
   check: async (config, resolve, _folder, runtime) => {

@@ -2,9 +2,9 @@ import { UserError } from '../../base/errors.js';
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { EncodeConfig, TrainConfig } from '../../generated/index.js';
 import { carryLines } from '../../models/sit/carry.js';
-import type { SiTConfig } from '../../models/sit/config.js';
+import { type SiTConfig, shapeOf } from '../../models/sit/config.js';
 import { type ModelCost, sitCost } from '../../models/sit/cost.js';
-import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
+import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
 import { scaleFacts } from '../shared/latent-scale.js';
@@ -185,4 +185,22 @@ export function requirePlannedMemory(
     teacher,
     readingBytes,
   });
+}
+
+/** Work of a training in steps, which take as long for the same model, latents and batch. */
+export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming | undefined {
+  const latents = plannedTrainingLatents(config, resolve);
+  if (latents === undefined) return undefined;
+  const { globalBatch, accumulate, recompute, samples, evaluate, teacher, steps } = config;
+  const { latentSize, channels, count } = latents;
+  // Classes make rows of a table, of which a step reads a few.
+  const model = modelConfig(config, { ...latents, classes: 0 });
+  return {
+    amount: count === undefined ? steps : totalSteps(config, count),
+    like: {
+      shape: shapeOf(model),
+      ...{ globalBatch, accumulate, recompute, samples, evaluate, teacher, latentSize, channels },
+      encodes: config.images !== undefined,
+    },
+  };
 }

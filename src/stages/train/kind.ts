@@ -32,6 +32,7 @@ export const stage: ShownKind<TrainConfig> = {
     return path === undefined ? {} : { 'start.path': path };
   },
   isIncidental: isIncidentalToTraining,
+  timing: async (config, resolve) => (await import('./facts.js')).trainTiming(config, resolve),
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder, runtime) => {

@@ -53,6 +53,7 @@ async function readRunStage(
       status: run.state === 'died' && record.status === 'running' ? 'died' : record.status,
       reasons: record.reasons,
       ...(progress && { progress }),
+      ...(record.expectedSeconds && { expectedSeconds: record.expectedSeconds }),
     },
   };
 }
