@@ -19,7 +19,7 @@ it('a table names its rows by one column, and says what a cell is sorted by', ()
     ['"', 0, false],
   ];
   expect(rowsOf(table({ columns, rows })).map((row) => row.replace(/> </g, '><'))).toEqual([
-    '<tr><th scope="col">Stage</th><th scope="col">Run</th><th scope="col">Time</th></tr>',
+    '<tr><th scope="col">Stage</th><th scope="col">Run</th><th scope="col" class="duration">Time</th></tr>',
     '<tr class="same"><td>a</td><th scope="row"><b>1</b></th><td class="duration" data-value="2">2 s</td></tr>',
     '<tr><td>&quot;</td><th scope="row">0</th><td class="duration"></td></tr>',
   ]);
