@@ -14,6 +14,7 @@ const instructions = read('Dockerfile')
 const manifest = JSON.parse(read('package.json')) as {
   readonly engines: { readonly node: string };
   readonly bin: { readonly pipeline: string };
+  readonly scripts: { readonly build: string };
 };
 const variables = new Map(
   instructions
@@ -51,6 +52,13 @@ describe('the image', () => {
       `/opt/mediator-sit/${manifest.bin.pipeline} /usr/local/bin/pipeline`,
     );
     expect(instructions).toContain('ENTRYPOINT ["pipeline"]');
+  });
+
+  test('is built from all that the build runs', () => {
+    const run = manifest.scripts.build.match(/\btools\/\S+/g)!;
+    expect(run).not.toEqual([]);
+    const allowed = read('.dockerignore').split('\n');
+    expect(run.filter((path) => !allowed.includes(`!${path}`))).toEqual([]);
   });
 
   test('sets variables that the program reads, and lets the driver give NVML', () => {
