@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
@@ -522,6 +522,10 @@ describeUnless(reasonAgainst(), 'servers of rclone', () => {
       env: { ...process.env, ...env },
       stdio: 'ignore',
     });
+    await listens(port);
+  }
+
+  async function listens(port: number): Promise<void> {
     await until(
       () =>
         new Promise((resolve) => {
@@ -534,6 +538,29 @@ describeUnless(reasonAgainst(), 'servers of rclone', () => {
         }),
     );
   }
+
+  it('s3, with keys from the environment, through the server of moto', async ({ skip }) => {
+    if (spawnSync('moto_server', ['--help']).status !== 0)
+      skip('moto_server is not installed (pip install moto[server])');
+    const place = await makeOutput(here, [200_000, 0, 7]);
+    const [port] = await freePorts(1);
+    server = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+    await listens(port!);
+    Object.assign(env, {
+      RCLONE_CONFIG_TEAM_TYPE: 's3',
+      RCLONE_CONFIG_TEAM_PROVIDER: 'Other',
+      RCLONE_CONFIG_TEAM_ENDPOINT: `http://127.0.0.1:${port}`,
+      RCLONE_CONFIG_TEAM_ACCESS_KEY_ID: 'me',
+      RCLONE_CONFIG_TEAM_SECRET_ACCESS_KEY: 'hunter2',
+    });
+    expect((await fetch(`http://127.0.0.1:${port}/lab`, { method: 'PUT' })).status).toBe(200);
+    expect(await run(here, 'push', 'team:lab/sit')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await run(here, 'push', 'team:lab/sit')).stdout).toContain('0 of them new');
+    expect((await run(here, 'push', '--force', 'team:lab/sit')).exitCode).toBe(0);
+    expect((await run(here, 'gc', '--remote', 'team:lab/sit')).stdout).toContain('Nothing to remove');
+    expect(await run(there, 'pull', 'team:lab/sit')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(await isWhole(there, place)).toBe(true);
+  });
 
   it.each(['sftp', 'webdav'] as const)('%s, with a password from the environment', async (protocol) => {
     const place = await makeOutput(here, [200_000, 0, 7]);
