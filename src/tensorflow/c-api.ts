@@ -59,6 +59,7 @@ const prototypes = {
   SetAttrType: 'void TF_SetAttrType(void*, const char*, int)',
   SetAttrTypeList: 'void TF_SetAttrTypeList(void*, const char*, const void*, int)',
   SetAttrShape: 'void TF_SetAttrShape(void*, const char*, const void*, int)',
+  SetAttrShapeList: 'void TF_SetAttrShapeList(void*, const char*, const int64_t**, const void*, int)',
   SetAttrTensor: 'void TF_SetAttrTensor(void*, const char*, void*, void*)',
   FinishOperation: 'void* TF_FinishOperation(void*, void*)',
   GraphToFunction:

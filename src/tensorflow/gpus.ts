@@ -162,7 +162,8 @@ const keptPrograms = 256;
 
 /**
  * Sets how XLA compiles, unless the user does: products by cuBLAS, since Triton's kernels are tuned by compiling each of
- * them in many ways, which takes minutes; and what is compiled is kept for the next process, apart for each kind of GPU.
+ * them in many ways, which takes minutes; and what is compiled is kept for the next process, apart for each kind of GPU,
+ * with its plan of launches: else a process that finds it makes each of Triton's kernels again, only to know its shape.
  * Where results are to be deterministic, XLA compiles no kernel that is not, and times none against each other.
  */
 export function configureXla(
@@ -175,6 +176,7 @@ export function configureXla(
     if (!set.includes(`--${flag}`)) env[variable] = `${set} --${flag}=${value}`.trim();
   };
   add('XLA_FLAGS', 'xla_gpu_enable_triton_gemm', 'false');
+  add('XLA_FLAGS', 'xla_gpu_experimental_aot_compiled_thunks', 'true');
   if (deterministic) add('XLA_FLAGS', 'xla_gpu_deterministic_ops', 'true');
   const kinds = gpus.map(({ name, computeCapability }) => `${name} ${computeCapability.join('.')}`);
   const key = JSON.stringify([pinnedRelease.version, kinds, env.XLA_FLAGS]);

@@ -17,7 +17,8 @@ export type Attribute =
   | { readonly bool: boolean | readonly boolean[] }
   | { readonly string: string }
   | { readonly strings: readonly string[] }
-  | { readonly shape: readonly number[] };
+  | { readonly shape: readonly number[] }
+  | { readonly shapes: readonly (readonly number[])[] };
 
 interface NodeOptions {
   readonly name?: string;
@@ -25,6 +26,9 @@ interface NodeOptions {
   /** Operations that must have run first. */
   readonly after?: readonly Pointer[];
 }
+
+type GraphChoice =
+  'fusesFrom' | 'fusesBiases' | 'mixed' | 'oneDnn' | 'movesWords' | 'compiled' | 'fusesAttention';
 
 /** A TensorFlow graph under construction. Everything but `dispose` throws a UserError `closed` after it. */
 export class Graph {
@@ -49,6 +53,8 @@ export class Graph {
   readonly movesWords: boolean;
   /** True when XLA compiles the graph as a whole. */
   readonly compiled: boolean;
+  /** True when XLA hands attention to cuDNN where the graph asks for it. */
+  readonly fusesAttention: boolean;
 
   constructor({
     fusesFrom = Infinity,
@@ -57,15 +63,15 @@ export class Graph {
     oneDnn = false,
     movesWords = false,
     compiled = false,
-  }: Partial<
-    Pick<Graph, 'fusesFrom' | 'fusesBiases' | 'mixed' | 'oneDnn' | 'movesWords' | 'compiled'>
-  > = {}) {
+    fusesAttention = false,
+  }: Partial<Pick<Graph, GraphChoice>> = {}) {
     this.fusesFrom = fusesFrom;
     this.fusesBiases = fusesBiases;
     this.mixed = mixed;
     this.oneDnn = oneDnn;
     this.movesWords = movesWords;
     this.compiled = compiled;
+    this.fusesAttention = fusesAttention;
     this.content = compiled ? createHash('sha256') : undefined;
   }
 
@@ -317,6 +323,9 @@ function setAttribute(builder: Pointer, name: string, attribute: Attribute): voi
   } else if ('strings' in attribute) {
     const lengths = attribute.strings.map((string) => Buffer.byteLength(string));
     c.SetAttrStringList(builder, name, attribute.strings, int64s(lengths), lengths.length);
+  } else if ('shapes' in attribute) {
+    const ranks = Int32Array.from(attribute.shapes, (shape) => shape.length);
+    c.SetAttrShapeList(builder, name, attribute.shapes.map(int64s), ranks, ranks.length);
   } else {
     c.SetAttrShape(builder, name, int64s(attribute.shape), attribute.shape.length);
   }

@@ -16,6 +16,7 @@ export {
   softmaxAsFactor,
 } from './pieces.js';
 export { fused } from './pieces.js';
+export { fusedAttention, fusedAttentionGradient, fusesAttention } from './fused-attention.js';
 export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable, type VariableUse, engineNotices } from './session.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';

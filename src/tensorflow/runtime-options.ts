@@ -102,6 +102,8 @@ export interface Preparation {
   readonly fusesFrom: number;
   /** XLA compiles each program as a whole. */
   readonly compiled: boolean;
+  /** Traces hand attention of many tokens to cuDNN, by XLA. */
+  readonly fusesAttention: boolean;
   /** TensorFlow is to register no GPU for it. */
   readonly hidesGpus: boolean;
 }
@@ -140,6 +142,7 @@ export function preparationOf(
     converted: precision === 'float16' ? 'float16' : bfloat16 && !mixed ? 'bfloat16' : undefined,
     fusesFrom: fusion === undefined ? (onGpu ? Infinity : worthFusing) : fusion ? 0 : Infinity,
     compiled,
+    fusesAttention: onGpu && compiled && mixed,
     hidesGpus: !onGpu,
   };
 }
@@ -156,6 +159,11 @@ export function computesBfloat16({
   return devices.includes('GPU') ? computeCapability[0] >= 8 : avx512;
 }
 
+/** True for sizes of attention's heads that cuDNN's kernels take. */
+export function fitsFusedAttention(size: number): boolean {
+  return size <= 128 && size % 8 === 0;
+}
+
 /** Preparation of operations that run one by one, as they are: eagerly, or for whatever a session asks for itself. */
 export const asTheyAre = (hidesGpus: boolean): Preparation => ({
   rewritten: true,
@@ -164,6 +172,7 @@ export const asTheyAre = (hidesGpus: boolean): Preparation => ({
   converted: undefined,
   fusesFrom: Infinity,
   compiled: false,
+  fusesAttention: false,
   hidesGpus,
 });
 

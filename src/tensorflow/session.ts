@@ -85,6 +85,7 @@ export class Session {
   /** True when TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
   readonly rewritten: boolean;
   private compiling: boolean;
+  private fusesAttention: boolean;
   /** True when a GPU computes. */
   readonly onGpu: boolean;
   private readonly pointer: Pointer;
@@ -102,9 +103,10 @@ export class Session {
     const place = nativeBackend(options).placeOf(options);
     this.onGpu = place.devices.includes('GPU');
     const preparation = preparationOf(options, { ...place, workers: server !== undefined });
-    const { rewritten, mixed, oneDnn, fusesFrom, compiled, converted } = preparation;
+    const { rewritten, mixed, oneDnn, fusesFrom, compiled, converted, fusesAttention } = preparation;
     this.rewritten = rewritten;
     this.compiling = compiled;
+    this.fusesAttention = fusesAttention;
     this.graph = new Graph({
       ...{ fusesFrom, fusesBiases: !rewritten, mixed, oneDnn },
       movesWords: !this.onGpu && !compiled && converted === undefined,
@@ -129,20 +131,23 @@ export class Session {
   }
 
   /**
-   * Writes a program and runs it for the first time. Where XLA cannot compile it, the session goes on without XLA, with
-   * the next try, and says so.
+   * Writes a program and runs it for the first time. Where cuDNN cannot do its attention, or XLA cannot compile it, the
+   * session goes on without, with the next try, and says so.
    */
   async firstRun<T>(tryIt: () => Promise<T>): Promise<T> {
     try {
       return await tryIt();
     } catch (error) {
       if (!this.compiling || !(error instanceof TensorFlowError)) throw error;
-      this.compiling = false;
+      const refused = this.fusesAttention && /cudnn/i.test(error.message);
+      if (refused) this.fusesAttention = false;
+      else this.compiling = false;
       // Where the program itself is at fault, the error comes again.
-      const result = await tryIt();
-      engineNotices.next(
-        `XLA could not compile a program, which now runs operation by operation, and slower: ${error.message.split('\n')[0]!}`,
-      );
+      const result = await this.firstRun(tryIt);
+      const what = refused
+        ? 'cuDNN could not do the attention of a program, which now keeps its scores in memory'
+        : 'XLA could not compile a program, which now runs operation by operation';
+      engineNotices.next(`${what}, and slower: ${reasonIn(error.message)}`);
       return result;
     }
   }
@@ -171,7 +176,7 @@ export class Session {
   ): Required<Written> {
     const { graph } = this;
     if (!this.compiles) return { effects: [], ...write(graph, inputs, variables) };
-    const body = new Graph({ mixed: graph.mixed, compiled: true });
+    const body = new Graph({ mixed: graph.mixed, compiled: true, fusesAttention: this.fusesAttention });
     try {
       const own = Object.entries(inputs).map(([key, input]) => {
         const attributes = {
@@ -304,6 +309,12 @@ export class Session {
       held.targets.fill(0n);
     }
   }
+}
+
+/** First line of an error that says something: TensorFlow counts several errors before it tells them. */
+function reasonIn(message: string): string {
+  const [reason = message] = message.split('\n').filter((line) => !/root error\(s\) found/.test(line));
+  return reason.replace(/^\s*\(\d+\)\s*/, '');
 }
 
 type KeptType = 'float32' | 'bfloat16';

@@ -55,6 +55,11 @@ export class Tracer implements OpBinding {
     return this.graph.compiled;
   }
 
+  /** True when calls of cuDNN's attention may be written. */
+  get fusesAttention(): boolean {
+    return this.graph.fusesAttention;
+  }
+
   /** Runs `body`, recording its operations; throws what it could not record, even where the body caught it. */
   record<T>(body: () => T): T {
     const result = this.backend.record(this, () =>
@@ -126,6 +131,30 @@ export class Tracer implements OpBinding {
   ): Tensor {
     const factors = inputs.map((input) => this.precision.lowered(this.ownOutputOf(input)));
     return this.symbol(this.graph.node(name, factors, attributes));
+  }
+
+  /** Results of a call that XLA hands to a library, by its name there. It takes inputs in the precision that they have. */
+  customCall(
+    target: string,
+    inputs: readonly TensorInfo[],
+    {
+      config,
+      results,
+    }: { config: string; results: readonly (readonly [dtype: number, shape: readonly number[]])[] },
+  ): Tensor[] {
+    const { graph } = this;
+    const call = graph.add(
+      'XlaCustomCallV2',
+      inputs.map((input) => this.ownOutputOf(input)),
+      {
+        call_target_name: { string: target },
+        backend_config: { string: config },
+        has_side_effect: { bool: false },
+        result_dtypes: { types: results.map(([dtype]) => dtype) },
+        result_shapes: { shapes: results.map(([, shape]) => shape) },
+      },
+    );
+    return graph.outputs(call).map((output) => this.symbol(output));
   }
 
   /** Result of an operation that takes its inputs in float32. */

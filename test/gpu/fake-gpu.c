@@ -17,10 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef void *handle;
-enum { success = 0, invalid_value = 1, out_of_memory = 2, no_device = 100, not_found = 500 };
+enum { success = 0, invalid_value = 1, out_of_memory = 2, no_device = 100, not_found = 500, not_ready = 600 };
 
 /* What the driver gives to the other libraries. */
 void *fake_handle(void);
@@ -32,6 +33,7 @@ int fake_attribute(int attribute);
 int fake_device(void);
 void fake_set_device(int device);
 size_t fake_memory(int whole);
+void fake_compute(int milliseconds);
 int cuDeviceGetCount(int *count);
 int cuDriverGetVersion(int *version);
 int cuDeviceGetName(char *name, int length, int device);
@@ -61,8 +63,12 @@ static int visible_devices(void) {
   return count;
 }
 
+/* What is launched while a stream is captured becomes a part of a graph, and runs when the graph is launched. */
+static __thread int capturing;
+
 void fake_log(const char *what, const char *name, size_t bytes) {
   static FILE *file;
+  if (capturing && !strcmp(what, "launch")) what = "record";
   static int opened;
   const char *path = getenv("FAKE_GPU_LOG");
   if (!opened && path) {
@@ -143,12 +149,31 @@ int cuCtxGetStreamPriorityRange(int *least, int *greatest) { *least = 0; *greate
 int cuCtxGetSharedMemConfig(int *config) { *config = 0; return success; }
 int cuCtxGetApiVersion(handle context, unsigned *version) { *version = 12000; return success; }
 
-/* Streams and events: all is done when it is asked for */
+/*
+ * Streams and events: all is done when it is asked for, but an exchange between GPUs, which takes its time, as on any
+ * GPU: TensorFlow's thread that begins one looks at the step once more, and would find it freed (NcclCommunicator::Enqueue).
+ */
+static int64_t busy_until;
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+void fake_compute(int milliseconds) { __atomic_store_n(&busy_until, now() + milliseconds * 1000000LL, __ATOMIC_RELEASE); }
+static int computing(void) { return now() < __atomic_load_n(&busy_until, __ATOMIC_ACQUIRE); }
+static int wait(void) { while (computing()) usleep(1000); return success; }
+int cuEventQuery(handle event) { return computing() ? not_ready : success; }
+int cuStreamQuery(handle stream) { return computing() ? not_ready : success; }
+int cuEventSynchronize(handle event) { return wait(); }
+int cuStreamSynchronize(handle stream) { return wait(); }
+int cuCtxSynchronize(void) { return wait(); }
 int cuStreamCreate(handle *stream, unsigned flags) { *stream = fake_handle(); return success; }
 int cuStreamCreateWithPriority(handle *stream, unsigned flags, int priority) { *stream = fake_handle(); return success; }
 int cuStreamGetPriority(handle stream, int *priority) { *priority = 0; return success; }
-int cuStreamIsCapturing(handle stream, int *status) { *status = 0; return success; }
-int cuStreamGetCaptureInfo(handle stream, int *status) { *status = 0; return success; }
+int cuStreamBeginCapture_v2(handle stream, int mode) { capturing = 1; return success; }
+int cuStreamBeginCaptureToGraph(handle stream) { capturing = 1; return success; }
+int cuStreamIsCapturing(handle stream, int *status) { *status = capturing; return success; }
+int cuStreamGetCaptureInfo(handle stream, int *status) { *status = capturing; return success; }
 int cuStreamGetCtx(handle stream, handle *context) { *context = current; return success; }
 int cuLaunchHostFunc(handle stream, void (*f)(void *), void *data) { f(data); return success; }
 int cuStreamAddCallback(handle stream, void (*f)(handle, int, void *), void *data, unsigned flags) { f(stream, 0, data); return success; }
@@ -270,11 +295,18 @@ int cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks) { *blocks 
 int cuOccupancyMaxPotentialBlockSize(int *grid, int *threads) { *grid = 264; *threads = 256; return success; }
 int cuGraphCreate(handle *graph, unsigned flags) { *graph = fake_handle(); return success; }
 int cuGraphInstantiateWithFlags(handle *executable, handle graph) { *executable = fake_handle(); return success; }
-int cuGraphAddKernelNode_v2(handle *node) { *node = fake_handle(); return success; }
+int cuGraphAddKernelNode_v2(handle *node, handle graph, const handle *before, size_t count, const handle *parameters) {
+  fake_log("record", parameters[0], 0);
+  *node = fake_handle();
+  return success;
+}
 int cuGraphLaunch(handle executable, handle stream) { fake_log("launch", "graph", 0); return success; }
 int cuGraphGetNodes(handle graph, handle *nodes, size_t *count) { if (nodes) *nodes = fake_handle(); *count = 1; return success; }
 int cuGraphGetRootNodes(handle graph, handle *nodes, size_t *count) { return cuGraphGetNodes(graph, nodes, count); }
-int cuStreamEndCapture(handle stream, handle *graph) { *graph = fake_handle(); return success; }
+int cuStreamEndCapture(handle stream, handle *graph) { capturing = 0; *graph = fake_handle(); return success; }
+#define CHANGES(name) int name(void) { fake_log("record", #name, 0); return success; }
+CHANGES(cuGraphExecKernelNodeSetParams_v2) CHANGES(cuGraphExecChildGraphNodeSetParams)
+CHANGES(cuGraphExecMemcpyNodeSetParams) CHANGES(cuGraphExecMemsetNodeSetParams)
 int cuLinkCreate_v2(unsigned options, int *kinds, void **values, handle *state) { *state = fake_handle(); return success; }
 int cuLinkComplete(handle state, void **code, size_t *bytes) { static char none[64]; *code = none; *bytes = sizeof none; return success; }
 
@@ -443,34 +475,63 @@ size_t cudnnGetMaxDeviceVersion(void) { return 1200; }
 void cudnnGetLastErrorString(char *text, size_t bytes) { if (bytes) *text = 0; }
 
 /* Graphs of operations. Heuristics offer two engines for each: the first sums in any order and is the faster, the second does not. */
-typedef struct { int kind, operation, engine; } descriptor;
-enum { heuristics = 4, plan = 5, engine = 2, descriptors = 15, results = 202, engine_of_config = 300, config_of_plan = 401, workspace = 402, index_of_engine = 1301, numerical_note = 1303 };
-enum { engines = 2, nondeterministic = 4 };
+typedef struct { int kind, operation, products, engine; } descriptor;
+enum { heuristics = 4, plan = 5, engine = 2, graph = 15, product = 19, descriptors = 15, results = 202, engine_of_config = 300, shared_memory = 304, config_of_plan = 401, workspace = 402, written = 405, index_of_engine = 1301, numerical_note = 1303 };
+enum { engines = 2, nondeterministic = 4, not_supported = 3000 };
 int cudnnBackendCreateDescriptor(int kind, descriptor **new) {
   *new = calloc(1, sizeof **new);
   (*new)->kind = kind;
   /* By the numbers of cudnnBackendDescriptorType_t, those of convolutions. */
   if (kind >= 10 && kind <= 12) (*new)->operation = kind;
+  (*new)->products = kind == product;
   return success;
 }
 int cudnnBackendDestroyDescriptor(descriptor *d) { free(d); return success; }
 static void follow(descriptor *d, const descriptor *part) {
   if (part->operation) d->operation = part->operation;
+  if (part->products) d->products = part->products;
   if (part->engine) d->engine = part->engine;
 }
 int cudnnBackendSetAttribute(descriptor *d, int name, int type, int64_t count, void *values) {
-  if (type == descriptors && count > 0 && d->kind != 10 && d->kind != 11 && d->kind != 12) follow(d, *(descriptor **)values);
+  /* What an operation takes are tensors. */
+  if (type == descriptors && (d->kind < 10 || d->kind == graph)) {
+    int sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += ((descriptor **)values)[i]->products;
+      follow(d, ((descriptor **)values)[i]);
+    }
+    if (sum) d->products = sum;
+  }
   if (name == index_of_engine) d->engine = (int)*(int64_t *)values;
+  if (name == written && count > 0) {
+    char *text = strndup(values, count);
+    sscanf(text, "[%d, %d, %d]", &d->operation, &d->products, &d->engine);
+    free(text);
+  }
+  return success;
+}
+/* With FAKE_GPU_ATTENTION=0 there is no engine for attention. */
+int cudnnBackendFinalize(descriptor *d) {
+  const char *attention = getenv("FAKE_GPU_ATTENTION");
+  return d->kind == plan && d->products && attention && !strcmp(attention, "0") ? not_supported : success;
+}
+/* XLA keeps plans with what it has compiled. */
+static int write_plan(const descriptor *d, int64_t wanted, int64_t *count, char *text) {
+  char own[64];
+  *count = snprintf(own, sizeof own, "[%d, %d, %d]", d->operation, d->products, d->engine);
+  if (wanted >= *count) memcpy(text, own, *count);
   return success;
 }
 int cudnnBackendGetAttribute(descriptor *d, int name, int type, int64_t wanted, int64_t *count, void *values) {
-  int64_t given = name == results ? engines : name == numerical_note ? d->engine == 0 : name == engine_of_config || name == config_of_plan || name == workspace || name == index_of_engine;
+  if (name == written) return write_plan(d, wanted, count, values);
+  int64_t given = name == results ? engines : name == numerical_note ? d->engine == 0 : name == engine_of_config || name == config_of_plan || name == workspace || name == shared_memory || name == index_of_engine;
   if (count) *count = given;
   for (int i = 0; i < given && i < wanted && values; i++) {
     if (type == descriptors) {
       follow(((descriptor **)values)[i], d);
       if (name == results) ((descriptor **)values)[i]->engine = i;
     } else if (name == numerical_note) ((int *)values)[i] = nondeterministic;
+    else if (name == shared_memory) ((int *)values)[i] = 49152;
     else ((int64_t *)values)[i] = name == index_of_engine ? d->engine : 0;
   }
   return success;
@@ -478,7 +539,9 @@ int cudnnBackendGetAttribute(descriptor *d, int name, int type, int64_t wanted, 
 int cudnnBackendExecute(handle h, descriptor *d, descriptor *pack) {
   static const char *names[] = { "convolution", "convolution-of-filter", "convolution-of-input" };
   char name[64];
-  snprintf(name, sizeof name, "cudnn-%s-%s", d->operation ? names[d->operation - 10] : "other", d->engine ? "deterministic" : "nondeterministic");
+  /* Two products in one are attention; five are its gradient, which computes the first anew. */
+  const char *what = d->operation ? names[d->operation - 10] : d->products == 2 ? "attention" : d->products == 5 ? "attention-gradient" : "other";
+  snprintf(name, sizeof name, "cudnn-%s-%s", what, d->engine ? "deterministic" : "nondeterministic");
   fake_log("launch", name, 0);
   return success;
 }
@@ -498,7 +561,8 @@ int cufftCreate(int *plan) { *plan = 1; return success; }
 #endif
 
 #ifdef LIBRARY_NCCL
-WORDS(ncclGetErrorString) LAUNCHES(ncclAllReduce)
+WORDS(ncclGetErrorString)
+int ncclAllReduce(void) { fake_log("launch", "ncclAllReduce", 0); fake_compute(50); return success; }
 const char *ncclGetLastError(handle communicator) { return ""; }
 int ncclGetVersion(int *version) { *version = 22707; return success; }
 int ncclGetUniqueId(char *id) { memset(id, 7, 128); return success; }

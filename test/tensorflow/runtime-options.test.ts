@@ -111,10 +111,12 @@ describe('how graphs are prepared', () => {
     converted: undefined,
     fusesFrom: 2 ** 17,
     compiled: false,
+    fusesAttention: false,
     hidesGpus: true,
   };
   const byOperation = { ...cpu, fusesFrom: Infinity, hidesGpus: false };
   const gpu = { ...byOperation, compiled: true };
+  const mixed = { ...gpu, mixed: true, fusesAttention: true };
   const traced = { ...cpu, rewritten: false };
   const own = { rewriting: false } as const;
   const bf16 = { precision: 'bfloat16' } as const;
@@ -149,10 +151,10 @@ describe('how graphs are prepared', () => {
     ['a GPU', own, ampere, gpu],
     ['a GPU, without XLA', { ...own, xla: false }, ampere, byOperation],
     ['GPUs of several workers', own, together(ampere), gpu],
-    ['a GPU in bfloat16, whatever the processor', { ...own, ...bf16 }, ampere, { ...gpu, mixed: true }],
+    ['a GPU in bfloat16, whatever the processor', { ...own, ...bf16 }, ampere, mixed],
     ['a GPU in bfloat16, with rewriting', bf16, ampere, { ...byOperation, mixed: true }],
-    ['a GPU in bfloat16, with XLA', { ...bf16, xla: true }, ampere, { ...gpu, mixed: true }],
-    ['GPUs of several workers in bfloat16', { ...own, ...bf16 }, together(ampere), { ...gpu, mixed: true }],
+    ['a GPU in bfloat16, with XLA', { ...bf16, xla: true }, ampere, mixed],
+    ['GPUs of several workers in bfloat16', { ...own, ...bf16 }, together(ampere), mixed],
     ['an older GPU in bfloat16', { ...own, ...bf16 }, turing, gpu],
     ['an older GPU in float16', { ...own, ...fp16 }, turing, { ...byOperation, converted: 'float16' }],
     ['float16 with XLA', { ...fp16, xla: true }, turing, { ...byOperation, converted: 'float16' }],

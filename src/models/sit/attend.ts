@@ -3,15 +3,18 @@ import { softmax, softmaxGradient, sumOfRows } from '../../nn/activations.js';
 import { differentiable } from '../../nn/differentiable.js';
 import { adaptivePooling, overGrid } from '../../nn/resampling.js';
 import { after, asFactor, asFloat, fused, type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
-import { queryChunks, scoresAtOnce } from './config.js';
+import { fusedAttention, fusedAttentionGradient, fusesAttention } from '../../tensorflow/index.js';
+import { queryChunks, scoresAtOnce, worthFusingAttention } from './config.js';
 
 /**
  * Softmax attention of every token to every other: queries, keys and values side by side,
  * [batch, tokens, 3 · channels] → [batch, tokens, channels]. The gradient keeps them and the softmax; where there are
- * more scores than `atOnce`, queries are taken in chunks, one after the other, and the gradient keeps no softmax.
+ * more scores than `atOnce`, queries are taken in chunks, one after the other, and the gradient keeps no softmax. Where
+ * a GPU has a kernel for all of it, many tokens go there.
  */
 export function attend(qkv: Tensor, heads: number, atOnce = scoresAtOnce): Tensor {
-  const [batch, tokens] = qkv.shape as [number, number];
+  const [batch, tokens, channels] = qkv.shape as [number, number, number];
+  if (tokens >= worthFusingAttention && fusesAttention(channels / 3 / heads)) return attendFused(qkv, heads);
   const chunks = queryChunks(batch * heads, tokens, atOnce);
   return chunks === 1 ? attendAtOnce(qkv, heads) : attendInChunks(qkv, heads, chunks);
 }
@@ -33,6 +36,25 @@ function attendAtOnce(qkv: Tensor, heads: number): Tensor {
         const dq = tf.matMul(dScores, k).mul(scale);
         const dk = tf.matMul(dScores, scaled, true, false);
         return mergeQueryKeyValue(dq, dk, dv);
+      },
+    };
+  })(qkv);
+}
+
+/** The gradient keeps no scores: it computes them anew, part by part. Source: Dao et al., arXiv 2205.14135. */
+function attendFused(qkv: Tensor, heads: number): Tensor {
+  return differentiable((qkv: Tensor) => {
+    const [q, k, v] = splitQueryKeyValue(asFactor(qkv), heads);
+    const scale = q.shape[3]! ** -0.5;
+    const { value, statistics } = fusedAttention(q, k, v, scale);
+    return {
+      value: mergeHeads(value),
+      saved: [q, k, v, value, statistics],
+      gradient: (dy: Tensor, saved: Tensor[]) => {
+        const [q, k, v, value, statistics] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+        const dAttended = splitHeads(asFactor(dy), heads);
+        const attended = { value, statistics };
+        return mergeQueryKeyValue(...fusedAttentionGradient([q, k, v], attended, dAttended, scale));
       },
     };
   })(qkv);

@@ -27,6 +27,9 @@ export function gridOf({ latentSize, patchSize }: SiTConfig): number {
 /** Scores of queries towards keys that are computed at a time: 128 MiB of them. */
 export const scoresAtOnce = 2 ** 25;
 
+/** Tokens from which full attention goes to a GPU's own kernel for all of it, where there is one. */
+export const worthFusingAttention = 1024;
+
 /**
  * Into how many chunks full attention divides its queries: the least divisor of their number with which there are no more
  * than `atOnce` scores at a time.

@@ -1,5 +1,6 @@
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { gridOf, queryChunks, type SiTConfig, sitParameters } from './config.js';
+import { fitsFusedAttention } from '../../tensorflow/runtime-options.js';
+import { gridOf, queryChunks, type SiTConfig, sitParameters, worthFusingAttention } from './config.js';
 import { sitCost } from './cost.js';
 import { biasNumbers, type MemoryChoice, passNumbers, type SamplingChoice } from './memory.js';
 
@@ -77,9 +78,16 @@ function weightBytes(config: SiTConfig, { halves }: GpuWay): number {
   );
 }
 
-function passBytes(config: SiTConfig, samples: number, { compiled, halves }: GpuWay): number {
-  const { passing } = compiled ? heldBy[halves ? 'halves' : 'floats'] : byOperations;
-  return passing * passNumbers(config, samples) + 4 * biasNumbers(config);
+function passBytes(config: SiTConfig, samples: number, way: GpuWay): number {
+  const { passing } = way.compiled ? heldBy[way.halves ? 'halves' : 'floats'] : byOperations;
+  return passing * passNumbers(config, samples, fusesAttention(config, way)) + 4 * biasNumbers(config);
+}
+
+/** True when full attention goes to cuDNN, which writes no scores into memory. */
+function fusesAttention(config: SiTConfig, { compiled, halves }: GpuWay): boolean {
+  const { hiddenSize, heads } = config;
+  const many = gridOf(config) ** 2 >= worthFusingAttention;
+  return compiled && halves && many && fitsFusedAttention(hiddenSize / heads);
 }
 
 function gradientBytes(config: SiTConfig, batch: number, recompute: boolean, way: GpuWay): number {
@@ -92,18 +100,36 @@ function gradientBytes(config: SiTConfig, batch: number, recompute: boolean, way
     return batch * (inputs + byOperations.blocksAtOnce * Math.max(...each));
   }
   const held = heldBy[way.halves ? 'halves' : 'floats'];
-  const blocks = mediators.map((count) => keptOfBlock(config, count, batch, held));
-  if (!recompute) return blocks.reduce((sum, bytes) => sum + bytes, pass);
+  const fused = fusesAttention(config, way);
+  const atOnce = pass + (fused ? 0 : partBytes(config, batch, held));
+  const blocks = mediators.map((count) => keptOfBlock(config, count, batch, held, fused));
+  if (!recompute) return blocks.reduce((sum, bytes) => sum + bytes, atOnce);
   const inputs = batch * mediators.length * channelsOf(config) * held.input;
-  return inputs + Math.max(...blocks) + pass;
+  return inputs + Math.max(...blocks) + atOnce;
 }
 
-function keptOfBlock(config: SiTConfig, mediators: number, batch: number, held: Held): number {
+/** Bytes that the gradient of full attention in parts holds of one part beside its scores: their softmax and gradients. */
+function partBytes(config: SiTConfig, batch: number, held: Held): number {
+  const tokens = gridOf(config) ** 2;
+  const tables = batch * config.heads;
+  const chunks = queryChunks(tables, tokens);
+  if (chunks === 1 || !config.mediators.includes(0)) return 0;
+  return (3 * held.full.score * tables * tokens ** 2) / chunks;
+}
+
+function keptOfBlock(
+  config: SiTConfig,
+  mediators: number,
+  batch: number,
+  held: Held,
+  fused: boolean,
+): number {
   const tokens = gridOf(config) ** 2;
   const { channel, score } = mediators === 0 ? held.full : held.mediators;
   const tables = batch * config.heads;
-  // Scores in chunks are computed anew, and not kept.
-  const kept = mediators === 0 ? (queryChunks(tables, tokens) > 1 ? 0 : tokens) : 2 * mediators;
+  // Scores in chunks are computed anew, and not kept; those of fused attention are never written.
+  const anew = fused || queryChunks(tables, tokens) > 1;
+  const kept = mediators === 0 ? (anew ? 0 : tokens) : 2 * mediators;
   return batch * channelsOf(config) * channel + tables * tokens * kept * score;
 }
 

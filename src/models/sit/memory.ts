@@ -40,8 +40,12 @@ export function hostMemoryOnGpu(config: SiTConfig): number {
   return baseBytes + trainedBlockBytes * config.mediators.length + 4 * sitCost(config).parameters;
 }
 
-/** Numbers in memory at most while a forward pass computes and keeps nothing: an estimate, weights apart. */
-export function passNumbers(config: SiTConfig, samples: number): number {
+/**
+ * Numbers in memory at most while a forward pass computes and keeps nothing: an estimate, weights apart.
+ *
+ * @param fused whether full attention writes no scores into memory
+ */
+export function passNumbers(config: SiTConfig, samples: number, fused = false): number {
   const { hiddenSize: d, heads, mediators } = config;
   const tokens = gridOf(config) ** 2;
   // Per token: the block's input or middle, its norm, and the MLP's hidden layer before and after its GELU.
@@ -50,7 +54,7 @@ export function passNumbers(config: SiTConfig, samples: number): number {
   const ofAttention = samples * tokens * (2 + 2 * 3) * d;
   const attention = mediators.map((count) => {
     // The softmax takes the place of the scores.
-    const scores = samples * heads * tokens * (count === 0 ? tokens : count);
+    const scores = count === 0 && fused ? 0 : samples * heads * tokens * (count === 0 ? tokens : count);
     const chunks = count === 0 ? queryChunks(samples * heads, tokens) : 1;
     return ofAttention + scores / chunks;
   });
