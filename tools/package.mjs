@@ -14,6 +14,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bundled = '@tensorflow/tfjs-node-gpu';
 /** Dependencies that the part of it in use needs. */
 const needed = ['google-protobuf'];
+/** The images of some recipes, which the user installs who wants them. */
+const drawings = 'emoji-datasource-google';
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const installedVersion = (name) => readJson(join(root, 'node_modules', name, 'package.json')).version;
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
@@ -37,6 +39,8 @@ try {
     ...published,
     dependencies: { ...published.dependencies, ...used },
     bundleDependencies: [bundled],
+    peerDependencies: { [drawings]: manifest.devDependencies[drawings] },
+    peerDependenciesMeta: { [drawings]: { optional: true } },
   });
   const to = join(folder, 'node_modules', bundled);
   mkdirSync(to, { recursive: true });

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { PipelineRules } from './check.js';
 import { diagnostic, type Diagnostic, type Problem, sortDiagnostics } from './diagnostics.js';
-import { addressesAsPaths, missingPaths, shellPaths } from './paths.js';
+import { addressesAsPaths, missingPaths, packagePaths, shellPaths } from './paths.js';
 import type { Origin, Pipeline } from './pipeline.js';
 import { resolvePipeline } from './resolve.js';
 import { compose } from './yaml/compose.js';
@@ -138,7 +138,8 @@ export function checkConfiguration(
   const filled = references.fill(expanded.tree, schema);
   const directory = dirname(file);
   const isInOneFolder = files.every((each) => dirname(each) === directory);
-  const tree = isInOneFolder ? filled : rebasePaths(filled, schema, directory);
+  const rebased = isInOneFolder ? filled : rebasePaths(filled, schema, directory);
+  const tree = packagePaths(rebased, schema, directory);
   const { pipeline, problems } = resolvePipeline(tree, rules);
   const shell = [...shellPaths(filled, schema), ...addressesAsPaths(filled, schema)];
   const before = [...earlier, ...early.problems, ...expanded.problems, ...references.problems];

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { nearest } from '../base/nearest.js';
 import { expandLocation } from '../base/patterns.js';
@@ -57,6 +57,27 @@ export function missingPaths(
   });
 }
 
+/**
+ * Paths into packages of npm as Node finds these: where a path leads through `node_modules` to a package that is not in that
+ * folder, it is looked for in those of the folders above.
+ */
+export function packagePaths(tree: Tree, schema: Schema, directory: string): Tree {
+  return changeTexts(tree, schema, (scalar, place) => {
+    const [, name, rest = ''] = inPackage.exec(String(scalar.value)) ?? [];
+    if (place?.isPath !== true || name === undefined) return scalar;
+    const written = resolve(directory, String(scalar.value));
+    if (existsSync(written.slice(0, written.length - rest.length))) return scalar;
+    for (let at = directory; at !== dirname(at); at = dirname(at)) {
+      const found = join(at, 'node_modules', name);
+      if (existsSync(found)) return { ...scalar, value: relative(directory, found) + rest };
+    }
+    return scalar;
+  });
+}
+
+/** A package's name in a path, and what is behind it. */
+const inPackage = /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)((?:\/.*)?)$/;
+
 function missingAt(location: string): readonly string[] {
   try {
     return expandLocation(location).missing;
@@ -78,6 +99,9 @@ function pathsOf(tree: Tree, schema: Schema): readonly { scalar: ScalarTree; pla
 
 /** Suggests the path that was probably meant: a name that is near, beside the last folder of the path that is there. */
 function similar(path: string): string {
+  const [, name, rest = ''] = inPackage.exec(path) ?? [];
+  if (name !== undefined && !existsSync(path.slice(0, path.length - rest.length)))
+    return `It is in a package of npm: npm install ${name}`;
   let above = path;
   while (!existsSync(dirname(above))) above = dirname(above);
   const folder = dirname(above);
