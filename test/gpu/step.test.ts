@@ -141,8 +141,6 @@ describe('a step', () => {
       expect(counted.launches).toEqual({ graph: 2 });
       const kernels = ['cudnn-attention-nondeterministic', 'cudnn-attention-gradient-nondeterministic'];
       expect(byCudnn(counted).sort()).toEqual(kernels.sort());
-      const [forward, backward] = kernels.map((kernel) => counted.recorded[kernel]);
-      expect(forward).toBe(backward);
     }, 900_000);
 
     test('asks cuDNN for a gradient that is deterministic, where all is to be', async () => {
