@@ -13,6 +13,7 @@ import { carryFrom } from '../../src/stages/train/start.js';
 import { openModel } from '../../src/weights/open.js';
 import { isLockFile } from '../../src/runner/yaml/text.js';
 import type { SavedModel } from '../../src/weights/saved-files.js';
+import { runCommand } from '../support/run-command.js';
 import { writeTinyDiffusers } from '../support/tiny-diffusers.js';
 import { startPipeline } from '../support/tiny-pipeline.js';
 
@@ -36,10 +37,28 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it('every file of pipelines/ is valid, and says at its head how to run it', async () => {
+async function recipeNames(): Promise<string[]> {
   const files: string[] = [];
   for (const name of await readdir(recipes))
     if (name.endsWith('.yaml') && !(await isLockFile(join(recipes, name)))) files.push(name);
+  return files;
+}
+
+it('every file of pipelines/ is planned, or refused for want of its data', async () => {
+  const env = { PIPELINE_RUNS: join(folder, 'plans'), PIPELINE_CACHE: process.env.PIPELINE_CACHE };
+  for (const name of await recipeNames()) {
+    const { exitCode, stdout, stderr } = await runCommand(['plan', join(recipes, name)], env);
+    if (/^(emoji|quickstart|sweep)/.test(name)) expect([stderr, exitCode], name).toEqual(['', 0]);
+    else {
+      expect([stdout, exitCode], name).toEqual(['', 2]);
+      expect(stderr, name).toMatch(/error|missing/);
+      expect(stderr, name).not.toContain('Internal error');
+    }
+  }
+});
+
+it('every file of pipelines/ is valid, and says at its head how to run it', async () => {
+  const files = await recipeNames();
   expect(files.length).toBeGreaterThanOrEqual(7);
   for (const name of files) {
     const loaded = await loadPipeline(join(recipes, name));

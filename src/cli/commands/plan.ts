@@ -93,7 +93,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
     const time = times.get(stage.id);
     lines.push(
       ...(facts.get(stage.id) ?? []).map(({ label, value }) => `${indent}${dim(`${label}: ${value}`)}`),
-      ...(time ? [`${indent}${dim(`time: ${timeFact(time)}`)}`] : []),
+      ...(time?.seconds ? [`${indent}${dim(`time: ${timeFact(time.seconds, time.records)}`)}`] : []),
     );
   }
   const toRun = stages.filter(({ reasons }) => reasons.length > 0);
@@ -122,8 +122,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
 }
 
 /** An expected time and what it is known from: `5 min to 7 min, from 2 earlier runs of a stage like it`. */
-function timeFact({ seconds, records }: ExpectedTime): string {
-  if (seconds === undefined) return 'not known, as no stage like it has run on this machine';
+function timeFact(seconds: readonly [number, number], records: number): string {
   return `${rangeOf(seconds)}, from ${counted(records, 'earlier output')} of a stage like it`;
 }
 
@@ -133,7 +132,8 @@ const rangeOf = ([least, most]: readonly [number, number]): string =>
 function totalTime(times: Times): readonly string[] {
   const ranges = Array.from(times.values(), ({ seconds }) => seconds);
   const known = ranges.filter((seconds) => seconds !== undefined);
-  if (known.length === 0) return [];
+  if (ranges.length === 0) return [];
+  if (known.length === 0) return ['Time: not known, as no stages like these have run on this machine.'];
   const sum = (i: 0 | 1): number => known.reduce((total, seconds) => total + seconds[i], 0);
   const others = ranges.length - known.length;
   const beside = others === 0 ? '' : `, and ${counted(others, 'stage')} of unknown time`;

@@ -3,6 +3,7 @@ import { resolve as resolvePath } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type {
   AutoencoderConfig,
+  DrawConfig,
   EncodeConfig,
   PretrainedAutoencoderConfig,
   PretrainedConfig,
@@ -55,10 +56,17 @@ async function scaleOfModel(
   const { start, latents, autoencoder } = config as unknown as TrainConfig;
   if (start !== undefined) return scaleOfModel(start, planning);
   const source = latents === undefined ? undefined : planning.resolve(latents);
-  // Latents of another program may be normalised by what lies beside them.
-  if (source?.kind === 'latents') return undefined;
-  const encoder = source ? (source.config as unknown as EncodeConfig).autoencoder : autoencoder;
+  if (source?.kind === 'draw') return scaleOfModel((source.config as unknown as DrawConfig).model, planning);
+  const encoder = source === undefined ? autoencoder : encoderOf(source);
   return encoder === undefined ? undefined : scaleOfAutoencoder(encoder, planning);
+}
+
+/** Autoencoder by whose scale latents are normalised: those of another program may go by what lies beside them. */
+export function encoderOf({
+  kind,
+  config,
+}: Pick<ReturnType<Resolve>, 'kind' | 'config'>): string | undefined {
+  return kind === 'encode' ? (config as unknown as EncodeConfig).autoencoder : undefined;
 }
 
 async function scaleOfFile(

@@ -1,13 +1,13 @@
 import { UserError } from '../../base/errors.js';
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
-import type { EncodeConfig, TrainConfig } from '../../generated/index.js';
+import type { TrainConfig } from '../../generated/index.js';
 import { carryLines } from '../../models/sit/carry.js';
 import { type SiTConfig, shapeOf } from '../../models/sit/config.js';
 import { type ModelCost, sitCost } from '../../models/sit/cost.js';
 import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
-import { scaleFacts } from '../shared/latent-scale.js';
+import { encoderOf, scaleFacts } from '../shared/latent-scale.js';
 import { type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 import {
@@ -52,10 +52,10 @@ async function describeScales(
   resolve: Resolve,
   folder: string,
 ): Promise<readonly StageFact[]> {
-  const source = latents === undefined ? undefined : resolve(latents);
-  if (start === undefined || source?.kind === 'latents') return [];
-  const encoder = source ? (source.config as unknown as EncodeConfig).autoencoder : autoencoder!;
-  return scaleFacts([start], encoder, { resolve, folder });
+  const encoder = latents === undefined ? autoencoder : encoderOf(resolve(latents));
+  return start === undefined || encoder === undefined
+    ? []
+    : scaleFacts([start], encoder, { resolve, folder });
 }
 
 function modelFacts(
