@@ -116,7 +116,7 @@ describe('a terminal that goes away', () => {
     terminal.close();
     await vi.waitFor(async () => {
       expect(await readFile(code, 'utf8')).toBe('0\n');
-    });
+    }, 60_000);
     expect((await lastRun()).status).toBe('finished');
   });
 
@@ -260,7 +260,7 @@ describe('signals', () => {
     });
     await vi.waitFor(async () => {
       expect(await toy.sessions()).toMatchObject({ 'train continue': 2 });
-    });
+    }, 60_000);
     ending.kill('SIGINT');
     await sleep(700);
     ending.kill('SIGINT');
