@@ -278,9 +278,9 @@ describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
     expect(await colours()).toEqual(at(2));
     await section.getByRole('slider', { name: 'Step' }).focus();
     await page.keyboard.press('Home');
-    await expect.poll(colours).toEqual(at(0));
+    await expect.poll(colours, { timeout: 20_000 }).toEqual(at(0));
     await page.keyboard.press('ArrowRight');
-    await expect.poll(colours).toEqual(at(1));
+    await expect.poll(colours, { timeout: 20_000 }).toEqual(at(1));
     expect(page.complaints).toEqual([]);
     await page.close();
   });
@@ -301,7 +301,7 @@ describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
     await page.keyboard.press('0');
     expect(await width()).toBeCloseTo(before, 0);
     await page.mouse.wheel(0, -300);
-    await expect.poll(width).toBeCloseTo(Math.E * before, -1);
+    await expect.poll(width, { timeout: 20_000 }).toBeCloseTo(Math.E * before, -1);
     await page.keyboard.press('ArrowRight');
     expect([await large.getAttribute('alt'), await width()]).toEqual([second, before]);
     await page.keyboard.press('Escape');
@@ -321,7 +321,7 @@ describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
     await touch('touchStart', 50);
     for (let apart = 55; apart <= 100; apart += 5) await touch('touchMove', apart);
     await touch('touchEnd');
-    await expect.poll(width).toBeCloseTo(2 * before, -1);
+    await expect.poll(width, { timeout: 20_000 }).toBeCloseTo(2 * before, -1);
     expect(page.complaints).toEqual([]);
     await page.close();
   });
