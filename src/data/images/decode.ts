@@ -124,5 +124,7 @@ function unreadable(path: string, problem: string, cause?: unknown): UserError {
 
 function lastLine(error: unknown): string {
   const lines = (error instanceof Error ? error.message : String(error)).trim().split('\n');
-  return `it cannot be decoded: ${lines.at(-1)!.trim().replace(/\.$/, '')}`;
+  const said = lines.at(-1)!.trim().replace(/\.$/, '');
+  // libvips finds no words where data ends early.
+  return `it cannot be decoded: ${said === '' || said === 'Unknown error' ? 'its data is damaged, or ends early' : said}`;
 }
