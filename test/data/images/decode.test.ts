@@ -251,6 +251,23 @@ describe('refuses', () => {
     });
   });
 
+  it('many at once, whose reasons libvips mixes up', async () => {
+    const noise = Uint8Array.from({ length: 320 * 240 * 3 }, (_, i) => (i * i * 7919) >> 3);
+    const image = sharp(noise, { raw: { width: 320, height: 240, channels: 3 } });
+    const cut = await Promise.all(
+      (['png', 'jpeg'] as const).map(async (format) => {
+        const whole = await image.clone().toFormat(format).toBuffer();
+        return stored(`many.${format}`, whole.subarray(0, 0.9 * whole.length));
+      }),
+    );
+    const decoding = Array.from({ length: 200 }, (_, i) => decodeImage(cut[i % 2]!, '#ffffff'));
+    for (const result of await Promise.allSettled(decoding))
+      expect(result).toMatchObject({
+        status: 'rejected',
+        reason: { message: expect.not.stringMatching(/Unknown error|decoded: \.$/) as string },
+      });
+  });
+
   it('a file that is not there', async () => {
     await expect(decodeImage(join(folder, 'absent.png'), '#ffffff')).rejects.toMatchObject({
       code: 'file-missing',
