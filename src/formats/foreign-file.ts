@@ -1,4 +1,5 @@
 import { type FileHandle, readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { asUserError, openFile } from '../base/files.js';
 
@@ -14,7 +15,8 @@ const headBytes = 512;
  */
 export async function refuseForeign(path: string): Promise<FileContent> {
   const { head, bytes } = await headOf(path);
-  const found = failedCopy(head) ?? foreign(head);
+  const part = path.endsWith('.distcp') ? distributed('it is a part of', dirname(path)) : undefined;
+  const found = failedCopy(head) ?? foreign(head) ?? part;
   if (found !== undefined) throw refusal(path, ...found);
   return contentOf(head, bytes);
 }
@@ -98,6 +100,11 @@ function foreign(head: Buffer): Named | undefined {
   return undefined;
 }
 
+const distributed = (is: string, folder: string): Named => [
+  `${is} a distributed checkpoint of PyTorch (torch.distributed.checkpoint)`,
+  `Make a file of it: python -m torch.distributed.checkpoint.format_utils dcp_to_torch ${folder} weights.pt`,
+];
+
 function titleOf(text: string): string {
   const title = /<title>\s*([^<]{1,80})/i.exec(text)?.[1]?.trim();
   return title === undefined ? '' : ` ("${title}")`;
@@ -116,11 +123,7 @@ export async function foreignFolder(path: string): Promise<UserError> {
     throw asUserError(error, path);
   });
   if (names.includes('.metadata') && names.some((name) => name.endsWith('.distcp')))
-    return refusal(
-      path,
-      'it is a distributed checkpoint of PyTorch (torch.distributed.checkpoint)',
-      `Make a file of it: python -m torch.distributed.checkpoint.format_utils dcp_to_torch ${path} weights.pt`,
-    );
+    return refusal(path, ...distributed('it is', path));
   if (names.includes('zero_to_fp32.py'))
     return refusal(
       path,

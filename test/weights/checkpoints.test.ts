@@ -390,6 +390,9 @@ describe('files that are something else', () => {
     await mkdir(dcp);
     for (const name of ['.metadata', '__0_0.distcp']) await writeFile(join(dcp, name), '');
     await expect(openModel(dcp, { weights: 'all' })).rejects.toThrow(/a distributed checkpoint of PyTorch/);
+    const part = join(dcp, '__0_0.distcp');
+    await writeFile(part, 'PK\x03\x04');
+    await expect(openModel(part, { weights: 'all' })).rejects.toThrow(/a part of a distributed checkpoint/);
     const accelerate = join(folder, 'accelerate');
     await mkdir(accelerate);
     for (const name of ['model.safetensors', 'optimizer.json']) await writeFile(join(accelerate, name), '');
