@@ -50,7 +50,7 @@ try {
   );
   writeJson(join(to, 'package.json'), { name, version, description, license, repository, types, main });
 
-  execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', into], {
+  execFileSync('npm', ['pack', '--loglevel=error', '--no-update-notifier', '--pack-destination', into], {
     cwd: folder,
     stdio: 'inherit',
   });

@@ -63,7 +63,7 @@ async function timeOf(
     const { madeWith, origin: other, seconds } = manifest;
     if (roundingKeys.some((key) => madeWith[key] !== machine[key])) continue;
     if (other.precision !== origin.precision || other.engine !== origin.engine) continue;
-    const then = await kind.timing!(other.config, records.inputsOf(manifest)).catch(() => undefined);
+    const then = await timingThen(kind, manifest, records);
     if (then?.amount === undefined || then.amount <= 0 || !isDeepStrictEqual(then.like, timing.like))
       continue;
     known.push({ amount: then.amount, seconds });
@@ -77,6 +77,19 @@ async function timeOf(
     seconds: [Math.max(0, least - interruptedSeconds), Math.max(0, most - interruptedSeconds)],
     records: known.length,
   };
+}
+
+/** What an output was to its kind; nothing where what it was made from is not there any more. */
+async function timingThen(
+  kind: PlannedStage['kind'],
+  manifest: Manifest,
+  records: Records,
+): Promise<StageTiming | undefined> {
+  try {
+    return await kind.timing!(manifest.origin.config, records.inputsOf(manifest));
+  } catch {
+    return undefined;
+  }
 }
 
 /** A time in proportion to the work, in a range that is the wider the further the work is from what was measured. */

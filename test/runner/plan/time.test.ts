@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { environment } from '../../../src/runner/environment.js';
@@ -64,4 +64,7 @@ it('tells the time of a stage from what those like it took on a machine like thi
   await trained(2 * config.steps, 24);
   const [both] = await time();
   expect(both).toMatchObject({ records: 2, seconds: [expect.closeTo(8, 6), expect.closeTo(14.4, 6)] });
+  // Without what they were made from, nothing tells whether they were alike.
+  await rm(outputPlace(runsRoot, 'images', read).directory, { recursive: true });
+  expect(await time()).toEqual([{ id: 'train', records: 0 }]);
 });
