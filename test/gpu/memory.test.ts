@@ -52,6 +52,12 @@ describe('plan', () => {
     ]);
   });
 
+  test('refuses more workers than there are GPUs, and names both numbers', async () => {
+    const { exitCode, stderr } = await plan(['runtime.workers=2']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('2 workers were asked for, and there is 1 GPU for them');
+  });
+
   test('refuses what does not fit it, and proposes what does', async () => {
     const small = { FAKE_GPU_GB: '8' };
     const { exitCode, stderr } = await plan([], small);
