@@ -313,7 +313,7 @@ export class Session {
 
 /** First line of an error that says something: TensorFlow counts several errors before it tells them. */
 function reasonIn(message: string): string {
-  const [reason = message] = message.split('\n').filter((line) => !/root error\(s\) found/.test(line));
+  const [reason = message] = message.split('\n').filter((line) => !line.includes('root error(s) found'));
   return reason.replace(/^\s*\(\d+\)\s*/, '');
 }
 
