@@ -70,7 +70,8 @@ it('lint fails on cycles and on upward imports, those of types included, and on 
 });
 
 it('lint fails on an export and on a dependency that nothing uses', async () => {
-  const parts = ['src', 'tools', 'test', 'schemas', 'examples', 'package.json', 'knip.json', 'tsconfig.json'];
+  const folders = ['src', 'tools', 'test', 'editors', 'schemas', 'examples'];
+  const parts = [...folders, 'package.json', 'knip.json', 'tsconfig.json'];
   const configs = ['vitest.config.ts', 'vitest.long.config.ts', 'vitest.gpu.config.ts', 'eslint.config.js'];
   for (const part of [...parts, ...configs])
     await cp(join(root, part), join(folder, part), {

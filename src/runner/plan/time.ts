@@ -79,7 +79,7 @@ async function timeOf(
   };
 }
 
-/** What an output was to its kind; nothing where what it was made from is not there any more. */
+/** Work of an output, as its kind tells it; nothing where what it was made from is not there any more. */
 async function timingThen(
   kind: PlannedStage['kind'],
   manifest: Manifest,
