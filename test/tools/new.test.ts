@@ -12,6 +12,7 @@ it('scaffolds a kind of stage that type checks, passes its test and runs', async
   const parts = [
     'src',
     'schemas',
+    'editors/vscode/src',
     'tools/new.ts',
     'test/support',
     'docs/reference',
