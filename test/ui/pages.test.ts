@@ -306,7 +306,8 @@ describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
     expect([await large.getAttribute('alt'), await width()]).toEqual([second, before]);
     await page.keyboard.press('Escape');
     expect(await dialog.isVisible()).toBe(false);
-    // The keyboard is where the picture was, and goes on from there.
+    // The keyboard is where the picture was, once the browser has told that the dialog is closed, and goes on from there.
+    await expect.poll(() => page.locator(':focus').getAttribute('alt'), { timeout: 20_000 }).toBe(second);
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
     expect(await large.getAttribute('alt')).toBe('dogs, learningRate 0.001');
