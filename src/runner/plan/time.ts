@@ -33,13 +33,14 @@ export async function expectedTimes(
   plan: Pick<Plan, 'pipeline' | 'stages' | 'runsRoot'>,
 ): Promise<ReadonlyMap<string, ExpectedTime>> {
   const { pipeline, stages, runsRoot } = plan;
+  const timed = stages.filter(({ kind, reasons }) => reasons.length > 0 && kind.timing !== undefined);
+  const times = new Map<string, ExpectedTime>();
+  if (timed.length === 0) return times;
   const records = await Records.read(runsRoot, new Set(stages.map(({ kind }) => kind.name)));
   const resolve = plannedInputs(plan);
-  const times = new Map<string, ExpectedTime>();
-  for (const planned of stages) {
-    const { stage, kind, reasons } = planned;
-    if (reasons.length === 0 || kind.timing === undefined) continue;
-    const timing = await kind.timing(stage.config, resolve);
+  for (const planned of timed) {
+    const { stage, kind } = planned;
+    const timing = await kind.timing!(stage.config, resolve);
     const machine = environment(runtimeOf(pipeline, stage));
     times.set(stage.id, await timeOf(planned, timing, machine, records));
   }
