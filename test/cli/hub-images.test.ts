@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { commit, HubServer } from '../formats/hub/hub-server.js';
-import { runCommand } from '../support/run-command.js';
+import { runOnHub } from '../support/run-command.js';
 
 const fixtures = 'test/fixtures/images';
 const id = 'lab/shapes';
@@ -42,16 +42,8 @@ beforeEach(async () => {
 });
 
 /** Runs a command line in this process, with the hub on this machine. */
-async function pipeline(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const all = { HF_HOME: path('cache'), HF_ENDPOINT: server.url, PIPELINE_RUNS: path('runs'), ...env };
-  for (const [key, value] of Object.entries(all)) vi.stubEnv(key, value);
-  try {
-    const { exitCode, stdout, stderr } = await runCommand(args, all);
-    return { exitCode, text: (stdout + stderr).replace(/\s+/g, ' ') };
-  } finally {
-    vi.unstubAllEnvs();
-  }
-}
+const pipeline = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runOnHub(args, { url: server.url, folder }, env);
 
 async function file(name: string, images: string, rest = ''): Promise<string> {
   const list = images.startsWith('[') ? images : JSON.stringify(images);

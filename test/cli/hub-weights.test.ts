@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { commit, HubServer } from '../formats/hub/hub-server.js';
 import { digest } from '../support/digest.js';
 import { fixturePath } from '../support/fixture-checks.js';
-import { runCommand } from '../support/run-command.js';
+import { runOnHub } from '../support/run-command.js';
 
 const id = 'lab/sit';
 let folder: string;
@@ -33,16 +33,8 @@ beforeEach(async () => {
 });
 
 /** Runs a command line in this process, with the hub on this machine. */
-async function pipeline(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const all = { HF_HOME: path('cache'), HF_ENDPOINT: server.url, PIPELINE_RUNS: path('runs'), ...env };
-  for (const [key, value] of Object.entries(all)) vi.stubEnv(key, value);
-  try {
-    const { exitCode, stdout, stderr } = await runCommand(args, all);
-    return { exitCode, text: (stdout + stderr).replace(/\s+/g, ' ') };
-  } finally {
-    vi.unstubAllEnvs();
-  }
-}
+const pipeline = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runOnHub(args, { url: server.url, folder }, env);
 
 async function file(name: string, weights: string): Promise<string> {
   const text = `name: ${name}\nstages:\n  model: { uses: pretrained, path: '${weights}' }\n`;

@@ -1,7 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { startCommand } from '../support/tiny-pipeline.js';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
 import { locateBuild } from '../../src/tensorflow/install/locate.js';
@@ -13,7 +24,7 @@ const source = join(dirname(fileURLToPath(import.meta.url)), 'fake-gpu.c');
 export const cudaBuild = locateBuild(pinnedRelease, 'cuda', 'linux-x64', process.env);
 
 /** Why a fake GPU cannot be built here; undefined where it can. */
-export function whyNotBuilt(): string | undefined {
+function whyNotBuilt(): string | undefined {
   if (cudaBuild === undefined) return 'the CUDA build is not in the cache: npm run setup -- --gpu';
   try {
     execFileSync('cc', ['--version'], { stdio: 'ignore' });
@@ -34,6 +45,30 @@ export interface FakeGpu {
   readonly nvidia: string;
 }
 
+/** A machine with a fake GPU for the tests of a file, which skip where there can be none. */
+export interface FakeMachine {
+  readonly gpu: FakeGpu;
+  /** A folder that is gone after the tests. */
+  readonly folder: string;
+}
+
+/** Makes the machine before a file's tests; its values are there once they run. */
+export function fakeMachine(): FakeMachine {
+  const reason = whyNotBuilt();
+  const machine = {} as { gpu: FakeGpu; folder: string };
+  beforeAll(() => {
+    machine.folder = mkdtempSync(join(tmpdir(), 'fake-gpu-'));
+    if (reason === undefined) machine.gpu = buildFakeGpu(machine.folder);
+  }, 300_000);
+  afterAll(() => {
+    rmSync(machine.folder, { recursive: true });
+  });
+  beforeEach(({ skip }) => {
+    if (reason !== undefined) skip(reason);
+  });
+  return machine;
+}
+
 /** Runs a command of ours on a machine with a fake GPU, in `folder`, with the runs there. */
 export async function startOn(
   fake: FakeGpu,
@@ -52,7 +87,7 @@ export async function startOn(
 }
 
 /** Builds the fake driver and CUDA libraries in `folder`: every function that the real ones export, most of which do nothing. */
-export function buildFakeGpu(folder: string): FakeGpu {
+function buildFakeGpu(folder: string): FakeGpu {
   const real = join(cudaBuild!.directory, 'nvidia');
   const [driver, tensorflow, nvidia] = ['driver', 'tensorflow', 'nvidia'].map((name) => join(folder, name));
   const machine = { driver: driver!, tensorflow: tensorflow!, nvidia: nvidia! };

@@ -1,30 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cudaLibraries } from '../../src/tensorflow/gpus.js';
 import { socketAddresses } from '../../src/tensorflow/socket-exchange.js';
 import { main } from '../support/tiny-pipeline.js';
-import { buildFakeGpu, cudaBuild, type FakeGpu, startOn, whyNotBuilt, without } from './fake-gpu.js';
+import { cudaBuild, fakeMachine, startOn, without } from './fake-gpu.js';
 
-const reason = whyNotBuilt();
-let folder: string;
-let fake: FakeGpu;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fake-gpu-'));
-  if (reason === undefined) fake = buildFakeGpu(folder);
-}, 300_000);
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
-beforeEach(({ skip }) => {
-  if (reason !== undefined) skip(reason);
-});
+const machine = fakeMachine();
 
 const start = (program: string, args: readonly string[], env?: Readonly<Record<string, string>>) =>
-  startOn(fake, folder, program, args, env);
+  startOn(machine.gpu, machine.folder, program, args, env);
 const doctor = (env?: Readonly<Record<string, string>>) => start(main, ['doctor'], env);
 
 const libraries = Object.entries(cudaLibraries).flatMap(([wheel, names]) =>
@@ -46,7 +32,7 @@ describe('doctor', () => {
     join('cuda_nvcc', 'nvvm', 'libdevice', 'libdevice.10.bc'),
     '../driver/libnvidia-ml.so.1',
   ])('fails, naming %s, where it is away', async (path) => {
-    const file = join(fake.nvidia, path);
+    const file = join(machine.gpu.nvidia, path);
     const { stdout, stderr, exitCode } = await without(file, () => doctor());
     expect([exitCode, stderr]).toEqual([1, '']);
     expect(stdout).toMatch(/Devices +CPU\n/);
@@ -96,13 +82,13 @@ describe('doctor', () => {
 describe('two workers on two GPUs', () => {
   /** What both launched and copied to the host in so many steps. */
   async function traced(steps: number) {
-    const sockets = mkdtempSync(join(folder, 'sockets-'));
+    const sockets = mkdtempSync(join(machine.folder, 'sockets-'));
     const addresses = socketAddresses(sockets, 2);
     const workers = addresses.map((_, rank) =>
       start('test/gpu/worker.ts', [String(steps), String(rank), ...addresses], {
         FAKE_GPU_LOG: join(sockets, 'trace'),
         XLA_FLAGS: '--xla_gpu_autotune_level=0',
-        PIPELINE_CACHE: join(folder, 'cache'),
+        PIPELINE_CACHE: join(machine.folder, 'cache'),
         FAKE_GPU_COUNT: '2',
         CUDA_VISIBLE_DEVICES: String(rank),
       }),
@@ -148,7 +134,7 @@ describe('the benchmark for the day a GPU is there', () => {
       '--json',
     ];
     const { exitCode, stdout, stderr } = await start('tools/bench/gpu.ts', options, {
-      PIPELINE_CACHE: join(folder, 'cache'),
+      PIPELINE_CACHE: join(machine.folder, 'cache'),
       // XLA's autotuner times kernels, and ends a process where they take no time.
       XLA_FLAGS: '--xla_gpu_autotune_level=0',
     });

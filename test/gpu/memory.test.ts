@@ -1,29 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { main, startPipeline, tinyPipeline, untilCheckpoint } from '../support/tiny-pipeline.js';
-import { buildFakeGpu, type FakeGpu, startOn, whyNotBuilt } from './fake-gpu.js';
+import { fakeMachine, startOn } from './fake-gpu.js';
 import type { Asked, Measured } from './images.js';
 
-const reason = whyNotBuilt();
-let folder: string;
-let fake: FakeGpu;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fake-gpu-memory-'));
-  if (reason === undefined) fake = buildFakeGpu(folder);
-}, 300_000);
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
-beforeEach(({ skip }) => {
-  if (reason !== undefined) skip(reason);
-});
+const machine = fakeMachine();
 
 describe('plan', () => {
   const plan = (settings: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-    const file = join(folder, 'memory.yaml');
+    const file = join(machine.folder, 'memory.yaml');
     const autoencoder = '{ uses: autoencoder, images: images, steps: 10, channels: [32, 32, 32] }';
     const stages = [
       'images: { uses: images, path: ., size: 128 }',
@@ -35,7 +21,7 @@ describe('plan', () => {
     ];
     writeFileSync(file, `name: memory\nstages:\n${stages.map((stage) => `  ${stage}\n`).join('')}`);
     const sets = settings.flatMap((setting) => ['--set', setting]);
-    return startOn(fake, folder, main, ['plan', file, ...sets], env);
+    return startOn(machine.gpu, machine.folder, main, ['plan', file, ...sets], env);
   };
 
   test('tells the memory of the GPU that every stage needs that computes', async () => {
@@ -93,7 +79,7 @@ describe('plan', () => {
       'batch',
     ],
   ])('refuses an %s that does not fit it, and proposes what does', async (what, stage, settings, key) => {
-    writeFileSync(join(folder, 'graph.pb'), '');
+    writeFileSync(join(machine.folder, 'graph.pb'), '');
     const only = ['train=null', 'sample=null', 'autoencoder.batch=8', 'evaluate.samples=images'];
     const asked = [...only, ...settings].map((setting) => `stages.${setting}`);
     const small = { FAKE_GPU_GB: '4' };
@@ -123,7 +109,7 @@ describe('networks of images', () => {
   ])(
     'have the peak of memory that is expected: %j',
     async (asked) => {
-      const { exitCode, stdout, stderr } = await startOn(fake, folder, 'test/gpu/images.ts', [
+      const { exitCode, stdout, stderr } = await startOn(machine.gpu, machine.folder, 'test/gpu/images.ts', [
         JSON.stringify(asked),
       ]);
       expect(exitCode, stderr).toBe(0);
@@ -141,8 +127,8 @@ describe('a training', () => {
     const runs = join(tiny, 'runs');
     const run = (settings: readonly string[], env: Readonly<Record<string, string>> = {}) =>
       startPipeline(tiny, ['run', 'tiny.yaml', ...settings], 'runs', {
-        LD_LIBRARY_PATH: fake.driver,
-        PIPELINE_TENSORFLOW: fake.tensorflow,
+        LD_LIBRARY_PATH: machine.gpu.driver,
+        PIPELINE_TENSORFLOW: machine.gpu.tensorflow,
         ...env,
       });
     try {

@@ -1,22 +1,16 @@
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunFile } from '../../src/runner/run/run-record.js';
 import { tinyInception } from '../support/tiny-inception.js';
 import { main, tinyPipeline } from '../support/tiny-pipeline.js';
-import { buildFakeGpu, type FakeGpu, startOn, whyNotBuilt, without } from './fake-gpu.js';
+import { fakeMachine, startOn, without } from './fake-gpu.js';
 
-const reason = whyNotBuilt();
-let machine: string;
-let fake: FakeGpu;
+const machine = fakeMachine();
 /** Folder of the tiny pipeline. */
 let folder: string;
 
 beforeAll(async () => {
-  machine = mkdtempSync(join(tmpdir(), 'fake-gpu-'));
-  if (reason !== undefined) return;
-  fake = buildFakeGpu(machine);
   folder = await tinyPipeline();
   writeFileSync(join(folder, 'inception.pb'), tinyInception());
   appendFileSync(
@@ -28,19 +22,15 @@ beforeAll(async () => {
     join(folder, 'sweep.yaml'),
     'extends: tiny.yaml\nsweep: { grid: { stages.train.model.mediators: [1, 4] } }\n',
   );
-}, 300_000);
-afterAll(() => {
-  rmSync(machine, { recursive: true });
-  if (reason === undefined) rmSync(folder, { recursive: true });
 });
-beforeEach(({ skip }) => {
-  if (reason !== undefined) skip(reason);
+afterAll(() => {
+  rmSync(folder, { recursive: true });
 });
 
 /** Runs `pipeline` in the folder of the tiny file. */
 const pipeline = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  startOn(fake, folder, main, args, {
-    PIPELINE_CACHE: join(machine, 'cache'),
+  startOn(machine.gpu, folder, main, args, {
+    PIPELINE_CACHE: join(machine.folder, 'cache'),
     // The fake GPU takes no time, which is what XLA would choose kernels by.
     XLA_FLAGS: '--xla_gpu_autotune_level=0',
     ...env,
@@ -58,7 +48,7 @@ function logsIn(logs: string) {
 
 describe('a whole pipeline', () => {
   test('runs on two GPUs, a worker each, in bfloat16; then a sweep runs a trial on each', async () => {
-    const logs = mkdtempSync(join(machine, 'logs-'));
+    const logs = mkdtempSync(join(machine.folder, 'logs-'));
     const precise = set('runtime.precision=bfloat16');
     const two = { FAKE_GPU_COUNT: '2' };
     const run = await pipeline(
@@ -81,7 +71,7 @@ describe('a whole pipeline', () => {
     // Workers of the autoencoder, then of the training.
     expect(reducing.map(({ visible }) => visible).sort()).toEqual(['0', '0', '1', '1']);
 
-    const own = mkdtempSync(join(machine, 'logs-'));
+    const own = mkdtempSync(join(machine.folder, 'logs-'));
     const sweep = await pipeline(
       ['sweep', 'sweep.yaml', '--parallel', '2', ...set('runtime.device=auto'), ...precise],
       {
@@ -99,7 +89,7 @@ const runIn = (runs: string) =>
   JSON.parse(readFileSync(join(folder, runs, 'tiny', 'latest', 'run.json'), 'utf8')) as RunFile;
 
 describe('without a GPU that TensorFlow would register', () => {
-  const away = () => join(fake.nvidia, 'cusolver', 'lib', 'libcusolver.so.11');
+  const away = () => join(machine.gpu.nvidia, 'cusolver', 'lib', 'libcusolver.so.11');
   const some = ['--until', 'autoencoder', '--runs', 'elsewhere'];
 
   test.each([

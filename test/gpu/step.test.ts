@@ -1,36 +1,22 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { RuntimeOptions } from '../../src/tensorflow/index.js';
 import type { Asked, Counted } from './step.js';
-import { buildFakeGpu, type FakeGpu, startOn, whyNotBuilt } from './fake-gpu.js';
+import { fakeMachine, startOn } from './fake-gpu.js';
 
-const reason = whyNotBuilt();
-let folder: string;
-let fake: FakeGpu;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fake-gpu-'));
-  if (reason === undefined) fake = buildFakeGpu(folder);
-}, 300_000);
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
-beforeEach(({ skip }) => {
-  if (reason !== undefined) skip(reason);
-});
+const machine = fakeMachine();
 
 const start = (program: string, args: readonly string[], env?: Readonly<Record<string, string>>) =>
-  startOn(fake, folder, program, args, env);
+  startOn(machine.gpu, machine.folder, program, args, env);
 
 describe('a step', () => {
-  const cache = () => ({ PIPELINE_CACHE: join(folder, 'cache') });
+  const cache = () => ({ PIPELINE_CACHE: join(machine.folder, 'cache') });
 
   /** What the third step of a process launched and copied. */
   async function counts(asked: Asked, env: Readonly<Record<string, string>> = {}): Promise<Counted> {
     const { exitCode, stdout, stderr } = await start('test/gpu/step.ts', [JSON.stringify(asked)], {
-      FAKE_GPU_LOG: join(folder, 'step'),
+      FAKE_GPU_LOG: join(machine.folder, 'step'),
       // The fake GPU takes no time, which is what XLA would choose kernels by.
       XLA_FLAGS: '--xla_gpu_autotune_level=0',
       ...cache(),
@@ -46,7 +32,7 @@ describe('a step', () => {
   };
   /** Programs that XLA has compiled, with the time of each. */
   const programs = () => {
-    const xla = join(folder, 'cache', 'xla');
+    const xla = join(machine.folder, 'cache', 'xla');
     const paths = readdirSync(xla, { recursive: true, encoding: 'utf8' }).map((name) => join(xla, name));
     const files = paths.filter((path) => statSync(path).isFile());
     return new Map(files.sort().map((path) => [path, statSync(path).mtimeMs]));
@@ -150,7 +136,7 @@ describe('a step', () => {
     }, 900_000);
 
     test('keeps scores in parts where cuDNN has no such kernel, and says so', async () => {
-      const cache = { PIPELINE_CACHE: mkdtempSync(join(folder, 'cache-')) };
+      const cache = { PIPELINE_CACHE: mkdtempSync(join(machine.folder, 'cache-')) };
       const counted = await counts({ ...attending, runtime }, { FAKE_GPU_ATTENTION: '0', ...cache });
       expect(counted.launches).toEqual({ graph: 2 });
       expect(byCudnn(counted)).toEqual([]);
@@ -171,7 +157,7 @@ describe('a step', () => {
   test('that does not fit the memory ends in one error, which tells how much was wanted', async () => {
     const asked = { ...twoBlocks, batch: 64, runtime: { precision: 'bfloat16' } } satisfies Asked;
     const { exitCode, stderr } = await start('test/gpu/step.ts', [JSON.stringify(asked)], {
-      FAKE_GPU_LOG: join(folder, 'step'),
+      FAKE_GPU_LOG: join(machine.folder, 'step'),
       FAKE_GPU_GB: '1',
       XLA_FLAGS: '--xla_gpu_autotune_level=0',
       ...cache(),
@@ -193,7 +179,7 @@ describe('a step', () => {
   test.each([false, true])(
     'convolves by engines of cuDNN that are deterministic: %s',
     async (deterministic) => {
-      const logs = mkdtempSync(join(folder, 'convolution-'));
+      const logs = mkdtempSync(join(machine.folder, 'convolution-'));
       const options = JSON.stringify({ deterministic } satisfies RuntimeOptions);
       const { exitCode, stderr } = await start('test/gpu/convolution.ts', [options], {
         FAKE_GPU_LOG: join(logs, 'log'),

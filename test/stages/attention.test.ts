@@ -1,4 +1,4 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
@@ -17,7 +17,7 @@ import {
   type Tensor1D,
   type Tensor4D,
 } from '../../src/tensorflow/index.js';
-import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+import { startPipeline, tinyModel } from '../support/tiny-pipeline.js';
 
 const config: SiTConfig = {
   latentSize: 4,
@@ -185,13 +185,7 @@ describe('the proposal', () => {
 describe('the stage', () => {
   let folder: string;
   beforeAll(async () => {
-    folder = await tinyPipeline();
-    const made = await startPipeline(folder, ['run', 'tiny.yaml', '--until', 'train']);
-    expect(made.exitCode, made.stderr).toBe(0);
-    await cp(join(folder, 'runs', 'tiny', 'latest', 'train'), join(folder, 'model'), {
-      recursive: true,
-      dereference: true,
-    });
+    folder = await tinyModel();
     await writeFile(
       join(folder, 'attention.yaml'),
       `name: attention

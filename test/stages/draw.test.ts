@@ -1,9 +1,9 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LatentDataset } from '../../src/data/latents/dataset.js';
 import { readSavedModel } from '../../src/weights/saved-files.js';
-import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+import { startPipeline, tinyModel } from '../support/tiny-pipeline.js';
 
 let folder: string;
 
@@ -14,13 +14,7 @@ const stages = `
 `;
 
 beforeAll(async () => {
-  folder = await tinyPipeline();
-  const made = await startPipeline(folder, ['run', 'tiny.yaml', '--until', 'train']);
-  expect(made.exitCode, made.stderr).toBe(0);
-  await cp(join(folder, 'runs', 'tiny', 'latest', 'train'), join(folder, 'model'), {
-    recursive: true,
-    dereference: true,
-  });
+  folder = await tinyModel();
   await writeFile(
     join(folder, 'drawn.yaml'),
     `name: drawn\nseed: 3\nruntime: { device: cpu, threads: 1 }\nstages:\n  full: { uses: pretrained, path: model }${stages}`,

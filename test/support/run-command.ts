@@ -1,6 +1,25 @@
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { vi } from 'vitest';
 import { runCli } from '../../src/cli/run-cli.js';
 import { stageRegistry } from '../../src/stages/registry.js';
+
+/** Runs a command line in this process, with a hub at `url` and everything that it keeps in `folder`. */
+export async function runOnHub(
+  args: readonly string[],
+  { url, folder }: { readonly url: string; readonly folder: string },
+  env: Readonly<Record<string, string>>,
+) {
+  const places = { HF_HOME: join(folder, 'cache'), HF_ENDPOINT: url, PIPELINE_RUNS: join(folder, 'runs') };
+  const all = { ...places, ...env };
+  for (const [key, value] of Object.entries(all)) vi.stubEnv(key, value);
+  try {
+    const { exitCode, stdout, stderr } = await runCommand(args, all);
+    return { exitCode, text: (stdout + stderr).replace(/\s+/g, ' ') };
+  } finally {
+    vi.unstubAllEnvs();
+  }
+}
 
 /** Runs a command line in this process, with these variables as its environment. */
 export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv) {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -64,6 +64,16 @@ export async function tinyPipeline(): Promise<string> {
     }
   }
   await writeFile(join(folder, 'tiny.yaml'), yaml);
+  return folder;
+}
+
+/** Makes such a folder with a model beside it, `model`, that the pipeline has trained. */
+export async function tinyModel(): Promise<string> {
+  const folder = await tinyPipeline();
+  const made = await startPipeline(folder, ['run', 'tiny.yaml', '--until', 'train']);
+  if (made.exitCode !== 0) throw new Error(made.stderr);
+  const trained = join(folder, 'runs', 'tiny', 'latest', 'train');
+  await cp(trained, join(folder, 'model'), { recursive: true, dereference: true });
   return folder;
 }
 
