@@ -11,7 +11,14 @@ import { sitParameters } from '../models/sit/config.js';
 import { openSitSession, sit } from '../models/sit/sit.js';
 import { initialValues } from '../nn/parameters.js';
 import { imagesOf } from '../stages/sample/decoder.js';
-import { float32, floats, type HostTensor, int32, type RuntimeOptions } from '../tensorflow/index.js';
+import {
+  float32,
+  floats,
+  type HostTensor,
+  int32,
+  joinedRows,
+  type RuntimeOptions,
+} from '../tensorflow/index.js';
 import { startEngine, streamKey } from '../tensorflow/index.js';
 import { diffusionLoss, type LatentInputs, type Normalization } from '../training/diffusion-loss.js';
 import type { RandomInputs } from '../training/diffusion-loss.js';
@@ -108,7 +115,7 @@ export async function train(
       if (signal?.aborted === true) throw abortError(signal);
       const chosen = Array.from({ length: batch }, (_, i) => data[order.at(step * batch + i).index]!);
       const joined = (part: 'mean' | 'std'): HostTensor =>
-        float32(shape, Float32Array.from(chosen.flatMap((each) => [...each[part]])));
+        joinedRows(chosen.map((each) => float32([1, ...shape.slice(1)], each[part])));
       const { loss } = await trainer.step(
         {
           ...{ mean: joined('mean'), std: joined('std') },

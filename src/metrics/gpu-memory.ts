@@ -1,3 +1,4 @@
+import { productBytes } from '../tensorflow/runtime-options.js';
 import { bucketFor } from '../tensorflow/signature.js';
 
 /**
@@ -6,7 +7,6 @@ import { bucketFor } from '../tensorflow/signature.js';
  */
 const efficientNet = { image: 4 * 112 ** 2 * 120, besideProduct: 4 * 112 ** 2 * 88 } as const;
 const inceptionImage = 4 * 147 ** 2 * 160;
-const productBytes = 32 * 2 ** 20;
 
 /** Bytes of EfficientNet-Lite0's weights. */
 export const efficientNetWeights = 18.6e6;

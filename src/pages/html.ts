@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { asUserError } from '../base/files.js';
+import { formatCount } from '../base/format.js';
 import { readInput, readInputText } from '../base/input-file.js';
 import { type MetricsRecord, readAllMetrics } from '../formats/metrics-log.js';
 import type { StageStatus } from '../runner/run/run-record.js';
@@ -89,6 +90,22 @@ export function spreadToEnd<T>(items: readonly T[], count: number): readonly T[]
   if (items.length <= count) return items;
   if (count < 2) return items.slice(-1);
   return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]!);
+}
+
+/** A slider over the steps of pictures, at the last one; shown where scripts run. */
+export function slideControl(id: string, last: number, step: number): Html {
+  return html`<div class="slide-control" hidden>
+    <label for="${id}-step">Step</label>
+    <input
+      id="${id}-step"
+      type="range"
+      min="0"
+      max="${last}"
+      value="${last}"
+      aria-valuetext="step ${formatCount(step)}"
+    />
+    <output for="${id}-step">${formatCount(step)}</output>
+  </div>`;
 }
 
 /** A part of the page with a heading of its own. */

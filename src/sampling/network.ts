@@ -1,7 +1,15 @@
 import { attentionBiases, isBiasTable } from '../models/sit/attention.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import { sit, type ThroughBlocks } from '../models/sit/sit.js';
-import { compile, mapValues, newVariables, openStore, resized, tf } from '../tensorflow/index.js';
+import {
+  compile,
+  mapValues,
+  newVariables,
+  openStore,
+  resized,
+  tf,
+  withoutPrefix,
+} from '../tensorflow/index.js';
 import type {
   Compiled,
   HostRecord,
@@ -93,16 +101,8 @@ export function networkField(
     const nullLabels = tf.onesLike(labels).mul(tf.scalar(model.config.classes, 'int32'));
     return classifierFreeField(guidance, conditional, labels, nullLabels);
   }
-  const weaker = asked(base, ofBase(weights));
+  const weaker = asked(base, withoutPrefix(weights, basePrefix));
   return guidedField(guidance, field, (x, t) => weaker(x, t, labels));
-}
-
-function ofBase(weights: Tensors): Tensors {
-  return Object.fromEntries(
-    Object.entries(weights)
-      .filter(([name]) => name.startsWith(basePrefix))
-      .map(([name, tensor]) => [name.slice(basePrefix.length), tensor]),
-  );
 }
 
 // A type, not an interface: it is a program's record of inputs.

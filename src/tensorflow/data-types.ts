@@ -51,6 +51,18 @@ export function floats(tensor: HostTensor): Float32Array {
   return tensor.data;
 }
 
+/** Float32 tensors that differ in their first extent alone, one after the other along it. */
+export function joinedRows(parts: readonly HostTensor[]): HostTensor {
+  const count = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    data.set(floats(part), at);
+    at += part.data.length;
+  }
+  return float32([count, ...parts[0]!.shape.slice(1)], data);
+}
+
 /** Number of elements of a shape; 1 for a scalar. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);

@@ -56,6 +56,7 @@ export {
   type Trace,
   type Variables,
   mapValues,
+  withoutPrefix,
   trace,
   traceUpdate,
 } from './trace.js';

@@ -124,6 +124,9 @@ const noMemoryOptimization = 1;
  */
 const mostUnusedOfGpu = 1e-5;
 
+/** Bytes that cuBLAS works in on a GPU of compute capability 9.0. */
+export const productBytes = 32 * 2 ** 20;
+
 /** Decides how a session's graphs are prepared. Nothing else does: not the build of the library, nor who opens the session. */
 export function preparationOf(
   { precision = 'float32', xla, rewriting = true, fusion }: RuntimeOptions,

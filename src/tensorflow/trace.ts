@@ -125,3 +125,12 @@ export function mapValues<A, B>(
 ): Record<string, B> {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]));
 }
+
+/** The values whose names begin with a prefix, by their names without it. */
+export function withoutPrefix<A>(record: Readonly<Record<string, A>>, prefix: string): Record<string, A> {
+  return Object.fromEntries(
+    Object.entries(record)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, value]) => [name.slice(prefix.length), value]),
+  );
+}

@@ -114,8 +114,7 @@ export class Tracer implements OpBinding {
     inputs: readonly [x: TensorInfo, weight: TensorInfo, bias: TensorInfo],
     then: readonly string[],
   ): Tensor {
-    const factors = inputs.map((input) => this.precision.lowered(this.ownOutputOf(input)));
-    return this.symbol(this.fusedProduct(factors, ['BiasAdd', ...then]));
+    return this.symbol(this.fusedProduct(this.factors(inputs), ['BiasAdd', ...then]));
   }
 
   /** True when a weight never changes, so that products of it may keep it as they take it. */
@@ -129,8 +128,11 @@ export class Tracer implements OpBinding {
     inputs: readonly TensorInfo[],
     attributes: Readonly<Record<string, Attribute>> = {},
   ): Tensor {
-    const factors = inputs.map((input) => this.precision.lowered(this.ownOutputOf(input)));
-    return this.symbol(this.graph.node(name, factors, attributes));
+    return this.symbol(this.graph.node(name, this.factors(inputs), attributes));
+  }
+
+  private factors(inputs: readonly TensorInfo[]): Output[] {
+    return inputs.map((input) => this.precision.lowered(this.ownOutputOf(input)));
   }
 
   /** Results of a call that XLA hands to a library, by its name there. It takes inputs in the precision that they have. */

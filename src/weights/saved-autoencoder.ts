@@ -15,6 +15,7 @@ import {
   floats,
   type HostTensor,
   type HostTensors,
+  joinedRows,
   newVariables,
   openSession,
   openStore,
@@ -129,17 +130,6 @@ function joined<Name extends string>(
   return Object.fromEntries(
     names.map((name) => [name, joinedRows(parts.map((part) => part[name]))]),
   ) as Record<Name, HostTensor>;
-}
-
-function joinedRows(parts: readonly HostTensor[]): HostTensor {
-  const count = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(floats(part), at);
-    at += part.data.length;
-  }
-  return float32([count, ...parts[0]!.shape.slice(1)], data);
 }
 
 /** Reads a model's parameters from a file of tensors of the same names. */

@@ -1,12 +1,11 @@
 import { sizeOf } from '../../tensorflow/data-types.js';
+import { productBytes } from '../../tensorflow/runtime-options.js';
 import { bucketFor } from '../../tensorflow/signature.js';
 import { type AutoencoderConfig, downsampleOf } from './config.js';
 import { type AutoencoderWork, defaultMemoryMiB, latentPixels, layerNumbers, partition } from './memory.js';
 import { autoencoderParameters } from './parameters.js';
 
 const bytesPerNumber = 4;
-/** Bytes that cuBLAS works in on a GPU of compute capability 9.0. */
-const productBytes = 32 * 2 ** 20;
 
 /** Tensors of the widest layers at a resolution that are in memory at once, as TensorFlow's allocator has it. */
 const heldAtOnce = { encode: 4, decode: 3 } as const;

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.js';
+import { canonicalName } from '../../data/images/class-names.js';
 import {
   alignedInterpolation,
   halfPixelInterpolation,
@@ -143,14 +144,13 @@ function checkCarried(from: SiTConfig, to: SiTConfig): void {
 }
 
 function matchClasses(there: readonly string[], here: readonly string[]): CarriedClasses {
-  const spelled = (name: string): string => name.normalize('NFC');
-  const labels = new Map(there.map((name, label) => [spelled(name), label]));
-  const rows = here.map((name) => labels.get(spelled(name)));
-  const kept = new Set(here.map(spelled));
+  const labels = new Map(there.map((name, label) => [canonicalName(name), label]));
+  const rows = here.map((name) => labels.get(canonicalName(name)));
+  const kept = new Set(here.map(canonicalName));
   return {
     rows,
     fresh: here.filter((_, label) => rows[label] === undefined),
-    dropped: there.filter((name) => !kept.has(spelled(name))),
+    dropped: there.filter((name) => !kept.has(canonicalName(name))),
   };
 }
 

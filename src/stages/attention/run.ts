@@ -7,7 +7,7 @@ import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.j
 import { examineAttention, examinedBlocks, rowStride } from '../../models/sit/examine.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
-import { float32, floats, int32 } from '../../tensorflow/data-types.js';
+import { float32, floats, int32, joinedRows } from '../../tensorflow/data-types.js';
 import { compile, randomNormal, streamKey } from '../../tensorflow/index.js';
 import type { HostTensor, RuntimeOptions, Tensor1D, Tensor4D, Tensors } from '../../tensorflow/index.js';
 import { interpolate, transportOf } from '../../transport/index.js';
@@ -149,7 +149,7 @@ async function passes(given: Measurement): Promise<Sums[]> {
       { session, weights },
     );
     const key = streamKey(given.seed, 'attention noise');
-    const all = joined(given.drawn);
+    const all = floats(joinedRows(given.drawn));
     const batch = batchOf(model, labels.length);
     const sums: Sums[] = [];
     for (const [i, time] of times.entries()) {
@@ -193,15 +193,4 @@ function batchOf(model: SiTConfig, samples: number): number {
   const tokens = gridOf(model) ** 2;
   const each = model.heads * (tokens / rowStride(tokens)) * tokens;
   return Math.max(1, Math.min(samples, Math.floor(mixturesAtOnce / each)));
-}
-
-function joined(batches: readonly HostTensor[]): Float32Array {
-  const parts = batches.map(floats);
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

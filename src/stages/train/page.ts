@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { counted, formatCount } from '../../base/format.js';
 import { readInput } from '../../base/input-file.js';
 import { gridColumns, gridTile } from '../../data/images/png.js';
-import { hasFile, html, inlinePicture, readOutputJson, spreadToEnd } from '../../pages/html.js';
+import { hasFile, html, inlinePicture, readOutputJson, slideControl, spreadToEnd } from '../../pages/html.js';
 import type { ReportedStage, Section } from '../../pages/html.js';
 import { type ComparedPictures, type KindPage, picture } from '../../pages/kinds.js';
 
@@ -75,18 +75,7 @@ async function progressionSection(stage: ReportedStage): Promise<Section | undef
       shown.length < grids.length && ` ${shown.length} of ${counted(grids.length, 'grid')} shown.`,
     ],
     body: html`<div class="slides" data-slides>
-      <div class="slide-control" hidden>
-        <label for="${id}-step">Step</label>
-        <input
-          id="${id}-step"
-          type="range"
-          min="0"
-          max="${last}"
-          value="${last}"
-          aria-valuetext="step ${formatCount(shown[last]!.step)}"
-        />
-        <output for="${id}-step">${formatCount(shown[last]!.step)}</output>
-      </div>
+      ${slideControl(id, last, shown[last]!.step)}
       <div class="slide-strip" role="group" aria-label="Samples by step" tabindex="0">
         ${pictures.map(
           ({ step, width, height, source }, i) =>

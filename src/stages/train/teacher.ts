@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { canonicalName } from '../../data/images/class-names.js';
 import { openTensors } from '../../formats/safetensors/shards.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import type { StageContext } from '../../runner/stage.js';
 import { float32, int32 } from '../../tensorflow/data-types.js';
+import { withoutPrefix } from '../../tensorflow/trace.js';
 import type { Tensor1D, Tensors, TensorSpec } from '../../tensorflow/index.js';
 import type { Normalization, Teaching } from '../../training/diffusion-loss.js';
 import { learningRateAt } from '../../training/schedule.js';
@@ -67,8 +69,8 @@ export class Teacher {
   ): Teacher {
     const { teacher } = config;
     requireTeachable(teacher, saved, own);
-    const known = new Map(saved.classes.map((name, label) => [spelled(name), label]));
-    const labels = own.classes.map((name) => known.get(spelled(name)) ?? saved.config.classes);
+    const known = new Map(saved.classes.map((name, label) => [canonicalName(name), label]));
+    const labels = own.classes.map((name) => known.get(canonicalName(name)) ?? saved.config.classes);
     return new Teacher(teacher, input(teacher.model).directory, saved, labels, totalSteps);
   }
 
@@ -115,8 +117,7 @@ export class Teacher {
 
   /** Its part in the loss of a step. */
   teaching(inputs: Tensors, weights: Tensors): Teaching {
-    const own = Object.entries(weights).filter(([name]) => name.startsWith(prefix));
-    const tensors = Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value]));
+    const tensors = withoutPrefix(weights, prefix);
     const { guidanceScale: scale, guidanceChannels: channels } = this.teacher;
     const options = { model: this.model, guidance: { scale, channels } };
     return {
@@ -150,8 +151,6 @@ export class Teacher {
     });
   }
 }
-
-const spelled = (name: string): string => name.normalize('NFC');
 
 /** Passes of the teacher for each sample: one without a class as well, where it is guided. */
 export const passes = ({ guidanceScale }: Pick<TeacherConfig, 'guidanceScale'>): number =>
@@ -195,7 +194,7 @@ function requireTeachable(teacher: TeacherConfig, from: Known, to: Known): void 
     );
   if (from.config.labelDropout > 0) return;
   const unknown = to.classes?.find(
-    (name) => !from.classes?.some((other) => spelled(other) === spelled(name)),
+    (name) => !from.classes?.some((other) => canonicalName(other) === canonicalName(name)),
   );
   if (teacher.guidanceScale !== 1)
     throw new UserError({

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { counted, formatCount } from '../../base/format.js';
 import { tellDamaged } from '../../base/sealed.js';
 import { swatch } from '../../pages/chart/overlay.js';
-import { dataUrl, html, spreadToEnd } from '../../pages/html.js';
+import { dataUrl, html, slideControl, spreadToEnd } from '../../pages/html.js';
 import type { Html, Part, ReportedStage, Section } from '../../pages/html.js';
 import type { ComparedPictures, KindPages } from '../../pages/kinds.js';
 import { kindPages } from '../../stages/registry.js';
@@ -97,21 +97,7 @@ async function picturesSection(id: string, columns: readonly Column[]): Promise<
     stage: id,
     lead: leadOf(columns, rows),
     body: html`<div class="compared-pictures" data-frames="${JSON.stringify(steps)}">
-      ${
-        steps.length > 1 &&
-        html`<div class="slide-control" hidden>
-          <label for="${name}-step">Step</label>
-          <input
-            id="${name}-step"
-            type="range"
-            min="0"
-            max="${steps.length - 1}"
-            value="${steps.length - 1}"
-            aria-valuetext="step ${formatCount(last!)}"
-          />
-          <output for="${name}-step">${formatCount(last!)}</output>
-        </div>`
-      }
+      ${steps.length > 1 && slideControl(name, steps.length - 1, last!)}
       <div class="frame" role="group" aria-label="${columns[0]!.pictures.title} of ${id}" tabindex="0">
         <table class="cells">
           <thead>
