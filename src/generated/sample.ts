@@ -91,9 +91,9 @@ export interface SamplerConfig {
    */
   steps: number;
   /**
-   * Factor by which the time grid is shifted towards the noise, as `timestepShift` shifts training times: more than 1 takes shorter steps where there is much noise. Distances of `phases` are then those of a unit of time.
+   * Shift of the time grid towards the noise, as `timestepShift` shifts training times: a factor, or the number of tokens without a shift. More than 1 takes shorter steps where there is much noise. Distances of `phases` are then those of a unit of time. Not for `dopri5`, which chooses its steps.
    */
-  timeShift: number;
+  timeShift: number | ResolutionShift;
   /**
    * Order of `adamsBashforth`: steps that it uses, the current one included.
    */
@@ -127,6 +127,12 @@ export interface SamplerConfig {
    */
   sampleEpsilon?: number;
   featureCache?: FeatureCacheConfig;
+}
+export interface ResolutionShift {
+  /**
+   * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   */
+  baseTokens: number;
 }
 /**
  * Evaluates the model's blocks only every few steps, and predicts in between what they add to the tokens by a Taylor series (TaylorSeer). For `eulerMaruyama` and `euler`.

@@ -49,7 +49,7 @@ export { allRows, putRows, takeRows } from './integrate.js';
 export { type Network, type SessionModel, networkField, networkWeights, samplingWeights } from './network.js';
 export { FieldProgram } from './network.js';
 export { type FollowPath, type PathInputs, type PathResult } from './paths/path.js';
-export { pathOf, pathTimes, type PathOptions, type SamplerSettings } from './paths/choose.js';
+export { pathOf, pathTimes, type PathOptions, timePower, type SamplerSettings } from './paths/choose.js';
 export {
   type StepEvaluations,
   largestCost,

@@ -1,4 +1,4 @@
-import type { SiTConfig } from '../models/sit/config.js';
+import { gridOf, type SiTConfig } from '../models/sit/config.js';
 import { sitCost } from '../models/sit/cost.js';
 import { stepFacts } from '../transport/integrators.js';
 import { lastStepSize } from '../transport/interval.js';
@@ -17,7 +17,7 @@ export interface StepEvaluations {
 
 /** Evaluations of a network in each step of a path. `adaptiveSteps`: how many a method that chooses its own took. */
 export function stepEvaluations(
-  transport: TransportChoice,
+  { config, ...transport }: TransportChoice & { readonly config: SiTConfig },
   settings: SamplerSettings,
   guidance: Guidance | undefined,
   adaptiveSteps = settings.steps - 1,
@@ -27,7 +27,7 @@ export function stepEvaluations(
   const { evaluations, isAdaptive } = stepFacts(choice);
   if (isAdaptive)
     return new Array<StepEvaluations>(adaptiveSteps).fill({ evaluations, guided: guided(0, 1) });
-  const times = pathTimes(transport, settings);
+  const times = pathTimes(transport, settings, gridOf(config) ** 2);
   const steps = stepsOf(times).map(({ t, dt }) => ({
     evaluations,
     guided: guided(t, evaluations > 1 ? dt : 0),

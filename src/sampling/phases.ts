@@ -7,8 +7,8 @@ export type Distance = 'mae' | 'mse';
 export interface PhaseOptions {
   /** Between the states of successive steps. */
   readonly distance: Distance;
-  /** True where steps differ in length: distances are those of a unit of time. */
-  readonly perTime?: boolean;
+  /** Power of a step's length that distances are divided by, where steps differ in length: `timePower`; by default 0. */
+  readonly timePower?: number;
   /** Over how many first distances the mean is taken that later ones are compared with. At least 1. */
   readonly firstSteps: number;
   /** Share of the mean, for each phase but the last, below which the next phase begins. */
@@ -58,14 +58,15 @@ export function distancesBetween(distance: Distance, a: HostTensor, b: HostTenso
 
 /** The distance between states, as far apart as a step of size `dt`, by which phases go. */
 export function movesOf(
-  { distance, perTime = false }: Pick<PhaseOptions, 'distance' | 'perTime'>,
+  { distance, timePower = 0 }: Pick<PhaseOptions, 'distance' | 'timePower'>,
   next: HostTensor,
   previous: HostTensor,
   dt: number,
 ): number[] {
   const distances = distancesBetween(distance, next, previous);
-  const time = distance === 'mae' ? Math.abs(dt) : dt * dt;
-  return perTime ? distances.map((value) => value / time) : distances;
+  if (timePower === 0) return distances;
+  const time = Math.abs(dt) ** (distance === 'mae' ? timePower : 2 * timePower);
+  return distances.map((value) => value / time);
 }
 
 /** The samples of each phase that has any: phase and rows, ascending. */

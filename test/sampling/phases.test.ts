@@ -8,6 +8,8 @@ import {
   phasedSteps,
   type PhaseOptions,
   type PhaseStep,
+  type SamplerSettings,
+  timePower,
   uniformTimes,
 } from '../../src/sampling/index.js';
 import { runnablePlan, sampleDefaults } from '../../src/stages/sample/plan.js';
@@ -54,7 +56,8 @@ describe('a grid that is shifted towards the noise', () => {
     tolerances: { absolute: 1e-6, relative: 1e-3 },
   } as const;
   const transport = { interpolant: 'linear', prediction: 'velocity' } as const;
-  const grid = (timeShift: number) => pathTimes(transport, { ...settings, steps: 6, timeShift });
+  const grid = (timeShift: NonNullable<SamplerSettings['timeShift']>) =>
+    pathTimes(transport, { ...settings, steps: 6, timeShift }, 16);
 
   it('has as many times as much noise over data', () => {
     const plain = grid(1);
@@ -76,21 +79,48 @@ describe('a grid that is shifted towards the noise', () => {
   it.each(['mae', 'mse'] as const)(
     'switches by how fast samples move, not by how long steps are: %s',
     async (distance) => {
-      const given: PhaseOptions = { distance, perTime: true, firstSteps: 1, switchRatios: [0.8] };
+      const given: PhaseOptions = { distance, timePower: 1, firstSteps: 1, switchRatios: [0.8] };
       expect(await phasesAt([5, 5, 5, 5, 5], given)).toEqual([]);
       expect(await phasesAt([5, 5, 5, 3, 5], given)).toEqual([3]);
       // By distances alone, steps that grow hide that it slows down.
-      expect(await phasesAt([5, 5, 5, 3, 5], { ...given, perTime: false })).toEqual([]);
+      expect(await phasesAt([5, 5, 5, 3, 5], { ...given, timePower: 0 })).toEqual([]);
     },
   );
 
-  it('is what a configuration asks for', () => {
-    const { settings, switching } = runnablePlan(
-      sampleDefaults({ model: 'train', autoencoder: 'a', count: 1, sampler: { timeShift: 3 } }),
+  it.each(['mae', 'mse'] as const)(
+    'of a path with noise does not hide in the length of steps how much noise there is: %s',
+    async (distance) => {
+      // Noise of one strength adds its square root of time in each step.
+      const noise: PhaseStep = (x, { dt }) =>
+        Promise.resolve(float32([1], Float32Array.of(Number(x.data[0]) + Math.sqrt(dt))));
+      const switches = async (timePower: number) => {
+        const given: PhaseOptions = { distance, timePower, firstSteps: 1, switchRatios: [0.95] };
+        const phased = phasedSteps(1, given, [noise, noise]);
+        await integrate({ init: float32([1], Float32Array.of(0)), times: grid(3), step: phased.step });
+        return phased.switches.length;
+      };
+      expect([await switches(0.5), await switches(1)]).toEqual([0, 1]);
+    },
+  );
+
+  it('is shifted by as much as training is for as many tokens', () => {
+    expect(grid({ baseTokens: 4 })).toEqual(grid(2));
+    expect(grid({ baseTokens: 16 })).toEqual(grid(1));
+  });
+
+  it.each([
+    ['{ timeShift: 3 }', { timeShift: 3 }, 0.5],
+    ['{ kind: ode, timeShift: 3 }', { kind: 'ode', timeShift: 3 }, 1],
+    ['{ kind: ode, timeShift: { baseTokens: 256 } }', { kind: 'ode', timeShift: { baseTokens: 256 } }, 1],
+    ['{}', {}, 0],
+  ])('is what a configuration asks for: %s', (_, sampler, power) => {
+    const { settings } = runnablePlan(
+      sampleDefaults({ model: 'train', autoencoder: 'a', count: 1, sampler }),
     );
-    expect([settings.timeShift, switching.perTime]).toEqual([3, true]);
-    const plain = runnablePlan(sampleDefaults({ model: 'train', autoencoder: 'a', count: 1 }));
-    expect([plain.settings.timeShift, plain.switching.perTime]).toEqual([1, false]);
+    expect([settings.timeShift, timePower(settings)]).toEqual([
+      'timeShift' in sampler ? sampler.timeShift : 1,
+      power,
+    ]);
   });
 });
 

@@ -165,7 +165,7 @@ function savedShare(
   networks: readonly Network[],
   settings: SamplerSettings,
 ): number {
-  const evaluations = stepEvaluations(choice, settings, undefined);
+  const evaluations = stepEvaluations({ ...choice, config: networks[0]!.model.config }, settings, undefined);
   const costs = networks.map((network) => stepCosts(network, evaluations));
   const samples = results.flatMap(({ x, switches }) =>
     Array.from({ length: x.shape[0]! }, (_, row) => switches.filter((found) => found.row === row)),

@@ -133,7 +133,7 @@ class AdaptivePath {
   private speed(row: number, from: Start, to: Results, t: number): number {
     const { distance } = this.phases;
     const dt = t - from.t.data[row]!;
-    return movesOf({ distance, perTime: true }, takeRows(to.x, [row]), takeRows(from.x, [row]), dt)[0]!;
+    return movesOf({ distance, timePower: 1 }, takeRows(to.x, [row]), takeRows(from.x, [row]), dt)[0]!;
   }
 
   private async refreshed(state: Start): Promise<Start> {

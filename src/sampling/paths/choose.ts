@@ -1,3 +1,4 @@
+import { gridOf } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
 import {
@@ -6,6 +7,7 @@ import {
   odeIntegrator,
   type OneStepMethod,
   type SamplerChoice,
+  resolutionShift,
   shiftTime,
   timeInterval,
   type TransportChoice,
@@ -26,8 +28,8 @@ export interface SamplerSettings {
   readonly choice: SamplerChoice;
   /** Points of the time grid. */
   readonly steps: number;
-  /** Factor by which the grid is shifted towards the noise; 1 by default. */
-  readonly timeShift?: number;
+  /** Factor by which the grid is shifted towards the noise, or the tokens at which it is 1; 1 by default. */
+  readonly timeShift?: number | { readonly baseTokens: number };
   /** Factor of an SDE's diffusion coefficient. */
   readonly diffusionNorm: number;
   /** Order of a multistep method. */
@@ -56,22 +58,38 @@ export interface PathOptions {
   readonly density?: boolean;
 }
 
-/** The grid of times from noise to data. */
-export function pathTimes(transport: TransportChoice, settings: SamplerSettings): number[] {
+/**
+ * The grid of times from noise to data.
+ *
+ * @param tokens of the model
+ */
+export function pathTimes(transport: TransportChoice, settings: SamplerSettings, tokens: number): number[] {
   const { choice, steps, timeShift = 1, sampleEpsilon = defaultSampleEpsilon(transport, choice) } = settings;
   const [start, end] = timeInterval(transport, sampleEpsilon, choice);
-  if (timeShift === 1) return uniformTimes([start, end], steps);
-  const shift = shiftTime(timeShift);
+  const factor = typeof timeShift === 'number' ? timeShift : resolutionShift(tokens, timeShift.baseTokens);
+  if (factor === 1) return uniformTimes([start, end], steps);
+  const shift = shiftTime(factor);
   const shifted = uniformTimes([0, 1], steps).map((t) => start + (end - start) * shift(t));
   return shifted.with(-1, end);
 }
 
+/**
+ * Power of a step's length by which a sampler's states move apart, where its steps differ in length: noise adds the square
+ * root of time to a state, a velocity time itself. 0 where steps have one length.
+ */
+export function timePower({ choice, timeShift = 1 }: SamplerSettings): number {
+  if (timeShift === 1) return 0;
+  return choice.kind === 'sde' ? 0.5 : 1;
+}
+
 /** The path of a sampler through networks. */
 export function pathOf(options: PathOptions): FollowPath {
-  const { session, networks, phases, settings, reverse = false, density = false } = options;
+  const { session, networks, settings, reverse = false, density = false } = options;
+  const phases: PhaseOptions = { ...options.phases, timePower: timePower(settings) };
   const { mostSamples, totalSamples = mostSamples } = options;
   const { choice, featureCache: cache } = settings;
-  const times = pathTimes(networks[0]!.model.transport, settings);
+  const { transport, config } = networks[0]!.model;
+  const times = pathTimes(transport, settings, gridOf(config) ** 2);
   const sizes = BatchSizes.worthTracing(mostSamples, samplingWork(networks, times.length * totalSamples));
   if (choice.kind === 'sde') {
     if (reverse || density) throw new RangeError('An SDE has no way back and no density.');

@@ -16,6 +16,7 @@ import {
   predictSwitches,
   ratioTuples,
   spreadOverCosts,
+  timePower,
 } from '../../sampling/index.js';
 import type { HostTensor } from '../../tensorflow/index.js';
 import { sampleLabels } from '../sample/labels.js';
@@ -133,7 +134,8 @@ class CalibrateJob {
       for (const batch of batches) {
         const states: HostTensor[] = [];
         for (const phase of order) {
-          const drawn = await recordBatch(samplers.get(phase)!, batch, this.plan.switching, records[phase]!, {
+          const switching = { ...this.plan.switching, timePower: timePower(this.plan.settings) };
+          const drawn = await recordBatch(samplers.get(phase)!, batch, switching, records[phase]!, {
             ...this.options(batch),
             largest: states,
             isLargest: phase === largest,

@@ -60,7 +60,7 @@ export function samplePlan(config: SampleConfig): SamplePlan {
     config,
     phases,
     switching: {
-      ...{ firstSteps, distance, perTime: sampler.timeShift !== 1 },
+      ...{ firstSteps, distance },
       switchRatios: phases.flatMap(({ switchRatio }) => switchRatio ?? []),
     },
     guidance,

@@ -40,6 +40,11 @@ const conditions: readonly {
     needs: `method: ${methodsWhere('ode', ({ isAdaptive }) => isAdaptive).join('` or `')}`,
     met: ({ step }) => step?.isAdaptive === true,
   },
+  {
+    keys: ['sampler.timeShift'],
+    needs: `method: ${methodsWhere('ode', ({ isAdaptive }) => !isAdaptive).join('` or `')}`,
+    met: ({ step }) => step?.isAdaptive !== true,
+  },
   { keys: ['firstSteps', 'distance'], needs: 'phases', met: ({ config }) => config.phases !== undefined },
   { keys: ['guidance.weights'], needs: 'model', met: ({ guidance }) => guidance.model !== undefined },
 ];

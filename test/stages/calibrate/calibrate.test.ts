@@ -16,12 +16,16 @@ beforeAll(async () => {
 
 afterAll(() => bench.close());
 
-it('finds what ratios cost and how far they lead from the largest model', async () => {
+it.each([
+  ['steps of one length', { kind: 'ode', method: 'euler', steps: 8 }],
+  ['steps that are shifted towards the noise', { kind: 'ode', method: 'euler', steps: 8, timeShift: 4 }],
+  ['noise in such steps', { kind: 'sde', method: 'eulerMaruyama', steps: 8, timeShift: 4 }],
+])('finds what ratios cost and how far they lead from the largest model, by %s', async (_, sampler) => {
   const phases = [{ model: 'small' }, { model: 'large' }];
   const config = {
     phases,
     firstSteps: 1,
-    sampler: { kind: 'ode', method: 'euler', steps: 8 },
+    sampler,
     count: 6,
     replays: 3,
   };

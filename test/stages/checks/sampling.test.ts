@@ -43,6 +43,7 @@ describe('samplers', () => {
     ['kind: ode, diffusion: sigma', 'no-effect', 'sigma'],
     ['kind: ode, lastStepSize: 0.1', 'no-effect', '0.1'],
     ['order: 3', 'no-effect', '3'],
+    ['kind: ode, method: dopri5, timeShift: 3', 'no-effect', '3'],
     ['kind: ode, method: rk4, absoluteTolerance: 0.1', 'no-effect', '0.1'],
     ['diffusion: sbdm, sampleEpsilon: 0', 'impossible-sampler', '0'],
     ['method: heun, lastStep: none, sampleEpsilon: 0', 'impossible-sampler', '0'],

@@ -243,7 +243,7 @@ function otherKeys({
   const { sampleEpsilon, featureCache } = rest;
   const integrator = choice.kind === 'ode' ? odeIntegrator(choice.method) : undefined;
   return {
-    ...(timeShift !== undefined && timeShift !== 1 && { timeShift }),
+    ...(integrator?.kind !== 'adaptive' && timeShift !== undefined && timeShift !== 1 && { timeShift }),
     ...(choice.kind === 'sde' && diffusionNorm !== 1 && { diffusionNorm }),
     ...(integrator?.kind === 'multistep' && { order }),
     ...(integrator?.kind === 'adaptive' && {
