@@ -14,12 +14,9 @@ import { floats } from '../tensorflow/data-types.js';
 import { theirs } from '../transport/reference-names.js';
 import type { ModelDescription, ModelSource, OptimizerState, WeightSet } from './model-source.js';
 import { namedModels } from './named-models.js';
-import type { Tell } from './write.js';
+import { storedAs, type WriteOptions } from './write.js';
 
-interface Options {
-  readonly tell: Tell;
-  readonly signal: AbortSignal;
-}
+type Options = Omit<WriteOptions, 'dtype'>;
 
 /**
  * Writes a checkpoint that the PyTorch reference loads with `strict=True`: `model`, `ema`, `args`, `train_steps`, and
@@ -50,14 +47,15 @@ export function writeReferenceStateDict(
   source: ModelSource,
   set: 'raw' | 'ema',
   path: string,
-  options: Options,
+  options: WriteOptions,
 ): Promise<FileSeal> {
+  const { dtype, encode } = storedAs[options.dtype ?? 'float32'];
   const reader = new ReferenceReader(source, 1, options);
   const tensors = reader.names.map((name) => ({
     name,
-    dtype: 'F32' as const,
+    dtype,
     shape: reader.shapes.get(name)!,
-    data: () => reader.read(set, name),
+    data: async () => encode(await reader.read(set, name)),
   }));
   return writeSafetensors(path, tensors, { format: 'pt' });
 }

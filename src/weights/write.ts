@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { writeFileWhole } from '../base/output-file.js';
 import { writeSafetensors } from '../formats/safetensors/writer.js';
+import { encodeBfloat16, encodeFloat16 } from '../formats/typed-arrays.js';
 import { diffusersShape, toDiffusers } from '../models/autoencoder-kl/diffusers.js';
 import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { sitParameters } from '../models/sit/config.js';
@@ -14,6 +15,37 @@ import { writeSavedAutoencoder, writeSavedModel } from './saved-files.js';
 
 const fileNames = { raw: 'weights.safetensors', ema: 'ema.safetensors' } as const;
 
+/** Number formats in which weights are written. */
+export type WeightFormat = keyof typeof storedAs;
+
+/** Hooks of a writing of weights, and their number format (float32 by default). */
+export interface WriteOptions {
+  readonly tell: Tell;
+  readonly signal: AbortSignal;
+  readonly dtype?: WeightFormat | undefined;
+}
+
+/** Element type of safetensors, and the numbers in it. */
+export const storedAs = {
+  float32: { dtype: 'F32', encode: (values: Float32Array): Float32Array | Uint16Array => values },
+  float16: { dtype: 'F16', encode: half },
+  bfloat16: { dtype: 'BF16', encode: (values: Float32Array) => encodeBfloat16(values) },
+} as const;
+
+const largestHalf = 65504;
+
+/** @throws UserError `weights-overflow` */
+function half(values: Float32Array): Uint16Array {
+  const large = values.find((value) => Math.abs(value) > largestHalf && Number.isFinite(value));
+  if (large !== undefined)
+    throw new UserError({
+      code: 'weights-overflow',
+      message: `float16 holds numbers up to ${largestHalf}, and the weights hold ${large}.`,
+      remedy: 'Write them as bfloat16 or float32.',
+    });
+  return encodeFloat16(values);
+}
+
 /**
  * Writes a model as a training stage leaves it: `model.json` and its weights, one tensor at a time in memory. A model
  * without an average of its own has one file for both.
@@ -21,7 +53,7 @@ const fileNames = { raw: 'weights.safetensors', ema: 'ema.safetensors' } as cons
 export async function writeSaved(
   source: ModelSource,
   directory: string,
-  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
+  { tell, ...options }: WriteOptions,
 ): Promise<void> {
   const parameters = sitParameters(source.description.config);
   const sets = source.hasAverage ? (['raw', 'ema'] as const) : (['raw'] as const);
@@ -31,8 +63,8 @@ export async function writeSaved(
   };
   const write = (set: WeightSet & keyof typeof fileNames) =>
     writeParameters(join(directory, fileNames[set]), parameters, (parameter) => source.read(set, parameter), {
+      ...options,
       written,
-      signal,
     });
   for (const set of sets) await write(set);
   const weights = { raw: fileNames.raw, ema: source.hasAverage ? fileNames.ema : fileNames.raw };
@@ -52,17 +84,18 @@ async function writeParameters(
   path: string,
   parameters: readonly Parameter[],
   read: (parameter: Parameter) => Promise<HostTensor>,
-  { written, signal }: { readonly written: () => void; readonly signal: AbortSignal },
+  { written, signal, dtype = 'float32' }: Omit<WriteOptions, 'tell'> & { readonly written: () => void },
 ): Promise<void> {
+  const stored = storedAs[dtype];
   await writeSafetensors(
     path,
     parameters.map((parameter) => ({
       name: parameter.name,
-      dtype: 'F32' as const,
+      dtype: stored.dtype,
       shape: parameter.shape,
       data: async () => {
         signal.throwIfAborted();
-        const { data } = await read(parameter);
+        const data = stored.encode(floats(await read(parameter)));
         written();
         return data;
       },
@@ -78,7 +111,7 @@ async function writeParameters(
 export async function writeDiffusers(
   source: AutoencoderSource,
   directory: string,
-  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
+  { tell, signal, dtype = 'float32' }: WriteOptions,
 ): Promise<void> {
   const { imageChannels, latentChannels, channels, layersPerBlock, normGroups, patchSize } = source.config;
   const { quantConvolution, postQuantConvolution } = source.config;
@@ -94,13 +127,13 @@ export async function writeDiffusers(
     join(directory, diffusersWeightsNames[0]),
     parameters.map((parameter) => ({
       name: parameter.name,
-      dtype: 'F32' as const,
+      dtype: storedAs[dtype].dtype,
       shape: diffusersShape(parameter),
       data: async () => {
         signal.throwIfAborted();
         const value = await source.read(parameter);
         tell(++done, parameters.length);
-        return floats(toDiffusers(floats(value), parameter));
+        return storedAs[dtype].encode(floats(toDiffusers(floats(value), parameter)));
       },
     })),
     { format: 'pt' },
@@ -131,7 +164,7 @@ const weightsName = 'weights.safetensors';
 export async function writeAutoencoder(
   source: AutoencoderSource,
   directory: string,
-  { tell, signal }: { readonly tell: Tell; readonly signal: AbortSignal },
+  { tell, ...options }: WriteOptions,
 ): Promise<void> {
   const parameters = autoencoderParameters(source.config);
   let done = 0;
@@ -139,8 +172,8 @@ export async function writeAutoencoder(
     tell(++done, parameters.length);
   };
   await writeParameters(join(directory, weightsName), parameters, (parameter) => source.read(parameter), {
+    ...options,
     written,
-    signal,
   });
   await writeSavedAutoencoder(directory, {
     config: source.config,

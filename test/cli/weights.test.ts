@@ -30,6 +30,13 @@ afterAll(() => rm(folder, { recursive: true }));
 const pipeline = (...args: string[]) =>
   runCommand(args, { HF_HUB_OFFLINE: '1', HF_HOME: path('hub'), PIPELINE_RUNS: path('runs') });
 
+/** A file of float32 weights, with a last number that float16 cannot hold. */
+async function outOfRange(file: string): Promise<Buffer> {
+  const bytes = await readFile(file);
+  bytes.writeFloatLE(70000, bytes.length - 4);
+  return bytes;
+}
+
 const digests = async (directory: string, names: readonly string[]) =>
   Promise.all(names.map((name) => digest(path(directory, name))));
 
@@ -67,6 +74,70 @@ describe('pipeline import and export', () => {
       JSON.parse(await readFile(path(directory, 'config.json'), 'utf8')) as Record<string, unknown>;
     // The size of the images that it was trained on is not part of a model here.
     expect({ ...(await configIn('vae-back')), sample_size: 32 }).toEqual(await configIn('vae'));
+  });
+
+  it('write one set of weights in half the bytes, rounded once', async () => {
+    await pipeline('import', path('reference.pt'), path('whole'));
+    const weightsIn = async (directory: string, file = 'weights.safetensors') => {
+      const opened = await openSafetensors(path(directory, file));
+      const read = [...opened.tensors.keys()].map(
+        async (name) => [name, await opened.readFloat32(name)] as const,
+      );
+      const tensors = new Map(await Promise.all(read));
+      await opened.close();
+      return tensors;
+    };
+    const exact = await weightsIn('whole', 'ema.safetensors');
+    // Half a unit of the last of 10 bits, or of 7; numbers below the normal ones of float16 are 2^-24 apart.
+    for (const [dtype, relative] of [
+      ['float16', 2 ** -11],
+      ['bfloat16', 2 ** -8],
+    ] as const) {
+      const made = await pipeline('export', path('whole'), path(dtype), '--weights', 'ema', '--dtype', dtype);
+      expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+      expect((await readdir(path(dtype))).sort()).toEqual(['model.json', 'weights.safetensors']);
+      const rounded = await weightsIn(dtype);
+      expect([...rounded.keys()].sort()).toEqual([...exact.keys()].sort());
+      let differing = 0;
+      for (const [name, values] of exact)
+        values.forEach((value, i) => {
+          const error = Math.abs(rounded.get(name)![i]! - value);
+          differing += error > 0 ? 1 : 0;
+          expect(error, name).toBeLessThanOrEqual(Math.max(relative * Math.abs(value), 2 ** -25));
+        });
+      expect(differing).toBeGreaterThan(0);
+      const bytes = (await readFile(path(dtype, 'weights.safetensors'))).length;
+      expect(bytes).toBeLessThan(0.6 * (await readFile(path('whole', 'ema.safetensors'))).length);
+      // What is exported again is the same.
+      expect((await pipeline('export', path(dtype), path(`${dtype} again`), '--dtype', dtype)).exitCode).toBe(
+        0,
+      );
+      expect(await digests(`${dtype} again`, ['weights.safetensors'])).toEqual(
+        await digests(dtype, ['weights.safetensors']),
+      );
+    }
+    await pipeline('import', path('vae'), path('whole-vae'));
+    for (const format of ['own', 'diffusers'])
+      expect(
+        await pipeline(
+          'export',
+          path('whole-vae'),
+          path(`vae ${format}`),
+          ...['--format', format],
+          ...['--dtype', 'float16'],
+        ),
+      ).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/autoencoder, \d+ kB/) as string });
+    const refused = await pipeline('export', path('whole'), path('half.pt'), '--dtype', 'float16');
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain('--dtype would change nothing: pt is written in float32');
+    await writeFile(
+      path('float16', 'weights.safetensors'),
+      await outOfRange(path('whole', 'weights.safetensors')),
+    );
+    const large = await pipeline('export', path('float16'), path('large'), '--dtype', 'float16');
+    expect(large.exitCode).toBe(1);
+    expect(large.stderr).toContain('float16 holds numbers up to 65504, and the weights hold 70000.');
+    expect(existsSync(path('large'))).toBe(false);
   });
 
   it('take the output of a stage by its name in the file', async () => {

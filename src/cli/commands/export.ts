@@ -2,7 +2,13 @@ import { extname } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../weights/write-reference.js';
-import { writeAutoencoder, writeDiffusers, writeSaved } from '../../weights/write.js';
+import {
+  type WeightFormat,
+  writeAutoencoder,
+  writeDiffusers,
+  type WriteOptions,
+  writeSaved,
+} from '../../weights/write.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
 import { findOutput } from '../outputs.js';
 import type { Services } from '../services.js';
@@ -15,6 +21,7 @@ type Format = 'pt' | 'safetensors' | 'diffusers' | 'own' | 'hub';
 export interface ExportOptions extends TransferOptions {
   readonly format?: Format;
   readonly weights?: 'ema' | 'raw';
+  readonly dtype?: WeightFormat;
   readonly runs?: string;
 }
 
@@ -27,7 +34,11 @@ export function exportWeights(
 ): Promise<number> {
   return transfer(target, options, services, async (work) => {
     const path = await findOutput(name, options.runs, services);
-    const opened = await openWeights(path, { weights: 'all' }, { ...work, env: services.env });
+    const opened = await openWeights(
+      path,
+      { weights: options.weights ?? 'all' },
+      { ...work, env: services.env },
+    );
     try {
       const history = options.format === 'hub' ? await historyOf(name, path) : undefined;
       return await write(opened, target, options, work, history);
@@ -37,6 +48,10 @@ export function exportWeights(
   });
 }
 
+/** Formats that may hold one set of weights of a model, and formats that may hold other numbers than float32. */
+const hasOneSet: readonly Format[] = ['safetensors', 'own'];
+const hasFormats: readonly Format[] = ['safetensors', 'own', 'diffusers'];
+
 function write(
   opened: WeightsSource,
   target: string,
@@ -45,21 +60,24 @@ function write(
   history?: ModelHistory,
 ) {
   const format = options.format ?? byName(opened.kind, target);
-  if (options.weights !== undefined && !(opened.kind === 'model' && format === 'safetensors'))
+  if (options.weights !== undefined && !(opened.kind === 'model' && hasOneSet.includes(format)))
     throw withoutEffect(
       '--weights',
-      'only a state dict of a model (--format safetensors) has a single set of weights',
+      'only a model as a state dict or a folder of this project (--format safetensors, own) may have a single set of weights',
     );
+  if (options.dtype !== undefined && !hasFormats.includes(format))
+    throw withoutEffect('--dtype', `${format} is written in float32`);
+  const written: WriteOptions = { ...work, dtype: options.dtype };
   if (opened.kind === 'model') {
     const { source } = opened;
     if (format === 'pt')
       return writeFile(target, options, 'model', (path) => writeReferenceCheckpoint(source, path, work));
     if (format === 'safetensors')
       return writeFile(target, options, 'model', (path) =>
-        writeReferenceStateDict(source, options.weights ?? 'ema', path, work),
+        writeReferenceStateDict(source, options.weights ?? 'ema', path, written),
       );
     if (format === 'own')
-      return writeFolder(target, options, 'model', (directory) => writeSaved(source, directory, work));
+      return writeFolder(target, options, 'model', (directory) => writeSaved(source, directory, written));
     if (format === 'hub')
       return writeFolder(target, options, 'model', (directory) =>
         writeHubFolder(source, directory, history, work),
@@ -68,11 +86,11 @@ function write(
     const { source } = opened;
     if (format === 'diffusers')
       return writeFolder(target, options, 'autoencoder', (directory) =>
-        writeDiffusers(source, directory, work),
+        writeDiffusers(source, directory, written),
       );
     if (format === 'own')
       return writeFolder(target, options, 'autoencoder', (directory) =>
-        writeAutoencoder(source, directory, work),
+        writeAutoencoder(source, directory, written),
       );
   }
   throw new UserError({

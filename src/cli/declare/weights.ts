@@ -69,8 +69,14 @@ export const weightsCommands: CommandDeclarations = {
       .addOption(
         new Option(
           '--weights <set>',
-          'for safetensors: the averaged weights or the last ones (default: ema)',
+          'for safetensors and own: the averaged weights or the last ones (default: ema, and both)',
         ).choices(['ema', 'raw']),
+      )
+      .addOption(
+        new Option(
+          '--dtype <format>',
+          'for safetensors, own and diffusers: number format of the weights (default: float32)',
+        ).choices(['float32', 'float16', 'bfloat16']),
       )
       .option('--force', 'replace the target if it holds weights')
       .option('--json', 'print the result as JSON')
