@@ -2,6 +2,7 @@ import { closedError, UserError } from '../base/errors.js';
 import { type HostTensor, sizeOf } from './data-types.js';
 import { EagerProgram, EagerSession, type EagerVariable } from './eager-session.js';
 import { engineKind, type ProgramSession, type ProgramVariable } from './engine.js';
+import { firstRun } from './first-run.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { Session } from './session.js';
 import { bucketFor, checkInputs, checkNamed, signatureOf, type Static } from './signature.js';
@@ -135,9 +136,9 @@ export class CompiledProgram<
       return error;
     };
     if (session.compiles)
-      return session
-        .firstRun(() => runEntry(enter(), inputs))
-        .catch((error: unknown) => Promise.reject(forgetting(error) as Error));
+      return firstRun(session, () => runEntry(enter(), inputs)).catch((error: unknown) =>
+        Promise.reject(forgetting(error) as Error),
+      );
     try {
       return runEntry(enter(), inputs);
     } catch (error) {

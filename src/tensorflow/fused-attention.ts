@@ -30,6 +30,7 @@ export function fusesAttention(size: number): boolean {
  */
 export function fusedAttention(q: Tensor, k: Tensor, v: Tensor, scale: number): FusedAttention {
   const tracer = Tracer.current!;
+  tracer.attentionSizes.add(q.shape[3]!);
   const factors = [q, k, v].map((each) => tracer.asFactor(each));
   const results = [[bfloat16, q.shape], [float32, q.shape.slice(0, 3)], workspace] as const;
   const config = configOf(q.shape, scale, { bmm1: [3, 3], bmm2: [3, 2] });

@@ -53,8 +53,9 @@ export class Graph {
   readonly movesWords: boolean;
   /** True when XLA compiles the graph as a whole. */
   readonly compiled: boolean;
-  /** True when XLA hands attention to cuDNN where the graph asks for it. */
+  /** True when XLA hands attention to cuDNN where the graph asks for it; sizes of its heads. */
   readonly fusesAttention: boolean;
+  readonly attentionSizes = new Set<number>();
 
   constructor({
     fusesFrom = Infinity,

@@ -19,6 +19,7 @@ export { fused } from './pieces.js';
 export { fusedAttention, fusedAttentionGradient, fusesAttention } from './fused-attention.js';
 export { type Output, Graph } from './graph.js';
 export { type Feed, Session, SessionVariable, type VariableUse, engineNotices } from './session.js';
+export { firstRun } from './first-run.js';
 export { type WorkerGroup, WorkerServer } from './worker-server.js';
 export { socketAddresses } from './socket-exchange.js';
 export { meanOverWorkers } from './collectives.js';

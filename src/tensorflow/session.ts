@@ -85,9 +85,13 @@ export class Session {
   /** True when TensorFlow rewrites the graph, as a whole, before it runs a part of it for the first time. */
   readonly rewritten: boolean;
   private compiling: boolean;
-  private fusesAttention: boolean;
+  private fusing: boolean;
   /** True when a GPU computes. */
   readonly onGpu: boolean;
+  /** Called for each size of heads whose attention goes to cuDNN, before the first run; throws where it is wrong. */
+  checkAttention: ((size: number) => Promise<void>) | undefined;
+  /** Sizes of heads that are not checked. */
+  private readonly attentionSizes = new Set<number>();
   private readonly pointer: Pointer;
   private readonly running = new Set<Promise<unknown>>();
   private variableCount = 0;
@@ -106,7 +110,7 @@ export class Session {
     const { rewritten, mixed, oneDnn, fusesFrom, compiled, converted, fusesAttention } = preparation;
     this.rewritten = rewritten;
     this.compiling = compiled;
-    this.fusesAttention = fusesAttention;
+    this.fusing = fusesAttention;
     this.graph = new Graph({
       ...{ fusesFrom, fusesBiases: !rewritten, mixed, oneDnn },
       movesWords: !this.onGpu && !compiled && converted === undefined,
@@ -130,26 +134,16 @@ export class Session {
     return this.compiling;
   }
 
-  /**
-   * Writes a program and runs it for the first time. Where cuDNN cannot do its attention, or XLA cannot compile it, the
-   * session goes on without, with the next try, and says so.
-   */
-  async firstRun<T>(tryIt: () => Promise<T>): Promise<T> {
-    try {
-      return await tryIt();
-    } catch (error) {
-      if (!this.compiling || !(error instanceof TensorFlowError)) throw error;
-      const refused = this.fusesAttention && /cudnn/i.test(error.message);
-      if (refused) this.fusesAttention = false;
-      else this.compiling = false;
-      // Where the program itself is at fault, the error comes again.
-      const result = await this.firstRun(tryIt);
-      const what = refused
-        ? 'cuDNN could not do the attention of a program, which now keeps its scores in memory'
-        : 'XLA could not compile a program, which now runs operation by operation';
-      engineNotices.next(`${what}, and slower: ${reasonIn(error.message)}`);
-      return result;
-    }
+  /** True when XLA hands attention to cuDNN. */
+  get fusesAttention(): boolean {
+    return this.fusing;
+  }
+
+  /** Gives up what what is written from now on cannot have. */
+  goWithout(what: 'fused attention' | 'XLA'): void {
+    if (what === 'XLA') this.compiling = false;
+    this.fusing = false;
+    this.attentionSizes.clear();
   }
 
   /** A new variable without a value: `write` it before it is read. */
@@ -176,7 +170,7 @@ export class Session {
   ): Required<Written> {
     const { graph } = this;
     if (!this.compiles) return { effects: [], ...write(graph, inputs, variables) };
-    const body = new Graph({ mixed: graph.mixed, compiled: true, fusesAttention: this.fusesAttention });
+    const body = new Graph({ mixed: graph.mixed, compiled: true, fusesAttention: this.fusing });
     try {
       const own = Object.entries(inputs).map(([key, input]) => {
         const attributes = {
@@ -194,6 +188,7 @@ export class Session {
         Object.fromEntries(own),
         Object.fromEntries(ownVariables),
       );
+      for (const size of body.attentionSizes) this.attentionSizes.add(size);
       const results = Object.values(outputs);
       // By its content: what XLA has compiled is found by it in the next process.
       const unique = `${name}_${body.digest(results).slice(0, 16)}`;
@@ -260,6 +255,10 @@ export class Session {
     targets: readonly Pointer[],
     onStats: OnStats | undefined,
   ): Promise<HostTensor[]> {
+    for (const size of this.attentionSizes) {
+      await this.checkAttention?.(size);
+      this.attentionSizes.delete(size);
+    }
     const c = cApi();
     const status = c.NewStatus();
     const runOptions = onStats && newBuffer(tracedRunOptions());
@@ -309,12 +308,6 @@ export class Session {
       held.targets.fill(0n);
     }
   }
-}
-
-/** First line of an error that says something: TensorFlow counts several errors before it tells them. */
-function reasonIn(message: string): string {
-  const [reason = message] = message.split('\n').filter((line) => !line.includes('root error(s) found'));
-  return reason.replace(/^\s*\(\d+\)\s*/, '');
 }
 
 type KeptType = 'float32' | 'bfloat16';

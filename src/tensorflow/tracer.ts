@@ -60,6 +60,11 @@ export class Tracer implements OpBinding {
     return this.graph.fusesAttention;
   }
 
+  /** Sizes of heads whose attention goes to cuDNN. */
+  get attentionSizes(): Set<number> {
+    return this.graph.attentionSizes;
+  }
+
   /** Runs `body`, recording its operations; throws what it could not record, even where the body caught it. */
   record<T>(body: () => T): T {
     const result = this.backend.record(this, () =>

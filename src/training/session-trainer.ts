@@ -1,5 +1,5 @@
 import type { Parameter } from '../nn/parameter.js';
-import { checkInputs, meanOverWorkers, scalar, trace, VariableStore } from '../tensorflow/index.js';
+import { checkInputs, firstRun, meanOverWorkers, scalar, trace, VariableStore } from '../tensorflow/index.js';
 import type { Feed, HostTensor, HostTensors, Output, Session, SessionVariable } from '../tensorflow/index.js';
 import type { AdamWSlot } from './adamw.js';
 import { averageGroups, LossScale, stateGroups } from './checkpoint-manifest.js';
@@ -115,7 +115,7 @@ export class SessionTrainer implements Trainer {
     };
     if (this.traced === undefined)
       await this.options.frozen?.load((valueOf) => this.frozenStore.write(({ name }) => valueOf(name)));
-    const result = await (this.traced === undefined ? this.session.firstRun(first) : run(this.traced));
+    const result = await (this.traced === undefined ? firstRun(this.session, first) : run(this.traced));
     this.scale?.update(result.applied);
     return result;
   }

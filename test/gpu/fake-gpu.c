@@ -262,6 +262,10 @@ static int copy(const char *way, void *to, const void *from, size_t bytes) {
   fake_log("copy", way, bytes);
   if (!strcmp(way, "host-to-device")) memcpy(to, from, bytes);
   if (!strcmp(way, "device-to-host")) memset(to, 0, bytes);
+  /* With FAKE_GPU_ATTENTION=wrong, what eight figures compare with products is as wrong as it is large. */
+  const char *attention = getenv("FAKE_GPU_ATTENTION");
+  if (attention && !strcmp(attention, "wrong") && bytes == 32 && !strcmp(way, "device-to-host"))
+    for (int i = 0; i < 8; i++) ((float *)to)[i] = 1;
   /* Whether all gradients are finite: they are. */
   if (bytes == 1 && !strcmp(way, "device-to-host")) *(char *)to = 1;
   return success;

@@ -122,11 +122,15 @@ describe('a step', () => {
     const byCudnn = ({ launches, recorded }: Counted) =>
       Object.keys({ ...launches, ...recorded }).filter((name) => name.startsWith('cudnn'));
 
+    const kernels = ['cudnn-attention-nondeterministic', 'cudnn-attention-gradient-nondeterministic'];
+
     test('leaves it to cuDNN, forward and backward', async () => {
       const counted = await counts({ ...attending, runtime });
       expect(counted.launches).toEqual({ graph: 2 });
-      const kernels = ['cudnn-attention-nondeterministic', 'cudnn-attention-gradient-nondeterministic'];
-      expect(byCudnn(counted).sort()).toEqual(kernels.sort());
+      expect(byCudnn(counted).sort()).toEqual([...kernels].sort());
+      // Once where it is compared with products, before it is used.
+      for (const kernel of kernels) expect(counted.recorded[kernel]).toBeGreaterThan(1);
+      expect(counted.notices).toEqual([]);
     }, 900_000);
 
     test('asks cuDNN for a gradient that is deterministic, where all is to be', async () => {
@@ -135,15 +139,30 @@ describe('a step', () => {
       expect(byCudnn(counted)).not.toContain('cudnn-attention-gradient-nondeterministic');
     }, 900_000);
 
-    test('keeps scores in parts where cuDNN has no such kernel, and says so', async () => {
-      const cache = { PIPELINE_CACHE: mkdtempSync(join(machine.folder, 'cache-')) };
-      const counted = await counts({ ...attending, runtime }, { FAKE_GPU_ATTENTION: '0', ...cache });
-      expect(counted.launches).toEqual({ graph: 2 });
-      expect(byCudnn(counted)).toEqual([]);
-      expect(counted.notices).toEqual([
-        expect.stringMatching(/^cuDNN could not do the attention of a program, which now keeps its scores/),
-      ]);
-    }, 900_000);
+    test.each([
+      [
+        'has no such kernel',
+        '0',
+        0,
+        /^cuDNN could not do the attention of a program, which now keeps its scores/,
+      ],
+      [
+        'computes wrongly',
+        'wrong',
+        1,
+        /and slower: cuDNN's attention, compared with products, is off by 1[.]0/,
+      ],
+    ])(
+      'keeps scores in parts where cuDNN %s, and says so',
+      async (_, attention, compared, notice) => {
+        const cache = { PIPELINE_CACHE: mkdtempSync(join(machine.folder, 'cache-')) };
+        const counted = await counts({ ...attending, runtime }, { FAKE_GPU_ATTENTION: attention, ...cache });
+        expect(counted.launches).toEqual({ graph: 2 });
+        expect(kernels.map((kernel) => counted.recorded[kernel] ?? 0)).toEqual([compared, compared]);
+        expect(counted.notices).toEqual([expect.stringMatching(notice)]);
+      },
+      900_000,
+    );
 
     test.each([{ precision: 'float32' }, { ...runtime, xla: false }] as const)(
       'does it by products elsewhere: %j',
