@@ -233,7 +233,7 @@ export async function findOutput(
   throw new UserError({
     code: 'stage-not-run',
     message: `${stage} of ${file} has no output as the file is now.`,
-    remedy: `Run: pipeline run ${file} --until ${stage}`,
+    remedy: `Run: npx pipeline run ${file} --until ${stage}`,
   });
 }
 
@@ -255,7 +255,7 @@ async function ofLatestRun(stage: string, runs: string | undefined, { env }: Ser
     throw new UserError({
       code: 'stage-not-run',
       message: `${stage} of the latest run, ${latest.id}, has no output.`,
-      remedy: `Run its pipeline again, which continues it: pipeline run ${shortPath(latest.record.file)}`,
+      remedy: `Run its pipeline again, which continues it: npx pipeline run ${shortPath(latest.record.file)}`,
     });
   const near = nearest(stage, ids);
   throw new UserError({

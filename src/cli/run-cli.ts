@@ -21,8 +21,12 @@ export async function runCli(args: readonly string[], services: Services): Promi
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => helpWidth(stdout),
+      getErrHelpWidth: () => helpWidth(stderr),
     })
-    .showHelpAfterError('(pipeline --help lists commands and options)')
+    // Descriptions wrap beside the names of commands, however little room is left to them at 80 columns.
+    .configureHelp({ minWidthToWrap: 20 })
+    .showHelpAfterError('(npx pipeline --help lists commands and options)')
     .hook('preAction', async (_, command) => {
       // What is still being typed may be empty.
       if (command.name() === 'complete') return;
@@ -54,6 +58,8 @@ export async function runCli(args: readonly string[], services: Services): Promi
     end();
   }
 }
+
+const helpWidth = ({ isTTY, columns }: NodeJS.WriteStream): number => (isTTY && columns > 0 ? columns : 80);
 
 /** An empty text, as an unset variable of the shell gives, and a `~` that the shell left as it is, name nothing. */
 function refuseEmpty(command: Command): void {

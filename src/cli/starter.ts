@@ -128,7 +128,7 @@ export function starterYaml(starter: Starter, lengths: Lengths): string {
     batch: ${design.autoencoder.batch}`
       : `    # The public autoencoder of Stable Diffusion: fetched once (335 MB).
     weights: stabilityai/sd-vae-ft-ema`;
-  return `# ${counts.length} ${counts.length === 1 ? 'class' : 'classes'} at ${size} pixels, written by pipeline init.
+  return `# ${counts.length} ${counts.length === 1 ? 'class' : 'classes'} at ${size} pixels, written by npx pipeline init.
 #
 #   npx pipeline plan ${file}     what would run, and what it needs
 #   npx pipeline run ${file}      trains, draws and ends with the path of a report; interrupted, it continues

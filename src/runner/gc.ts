@@ -279,14 +279,14 @@ const unreadable = (file: string, message: string): UserError =>
   new UserError({
     code: 'references-unknown',
     message: `${file}: its references cannot be determined: ${message}`,
-    remedy: `\`pipeline validate ${basename(file)}\` and \`pipeline plan ${basename(file)}\` say what is wrong; mend it, or remove the file.`,
+    remedy: `\`npx pipeline validate ${basename(file)}\` and \`npx pipeline plan ${basename(file)}\` say what is wrong; mend it, or remove the file.`,
   });
 
 const goneFile = (file: string): UserError =>
   new UserError({
     code: 'references-unknown',
     message: `${file} ran here and no longer exists: its references cannot be determined.`,
-    remedy: `Put it back, or mount its disk. If it is gone for good: \`pipeline gc --forget ${file}\`.`,
+    remedy: `Put it back, or mount its disk. If it is gone for good: \`npx pipeline gc --forget ${file}\`.`,
   });
 
 const notPlannedYet = (directory: string): UserError =>

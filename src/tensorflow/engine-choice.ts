@@ -154,7 +154,7 @@ export function gpuWarnings(
     throw new UserError({
       code: 'gpu-missing',
       message: `A GPU was requested (${device === 'gpu' ? 'runtime.device: gpu' : 'PIPELINE_DEVICE=gpu'}) but cannot be used: ${reason}`,
-      remedy: remedies === '' ? '`pipeline doctor` shows what this machine has.' : remedies,
+      remedy: remedies === '' ? '`npx pipeline doctor` shows what this machine has.' : remedies,
     });
   return [`The processor computes, not the GPU: ${reason} ${remedies}`.trim()];
 }

@@ -94,7 +94,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, contex
     return;
   }
   if (!access.isKnown(request)) {
-    respond(response, 401, 'Who is there?', 'Open the address that pipeline ui printed: it holds the key.');
+    respond(
+      response,
+      401,
+      'Who is there?',
+      'Open the address that npx pipeline ui printed: it holds the key.',
+    );
     return;
   }
   const isLive = url.pathname === '/events';

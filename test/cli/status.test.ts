@@ -85,7 +85,7 @@ photos/2025-03-04T10-00-00  † died         4 Mar 2025       0.0 s  score 0.5`)
     const unknown = await start(['status', 'emojo']);
     expect([unknown.exitCode, unknown.stderr]).toEqual([
       2,
-      'error: There is no run emojo.\n  Did you mean emoji? pipeline status lists all runs.',
+      'error: There is no run emojo.\n  Did you mean emoji? npx pipeline status lists all runs.',
     ]);
   });
 

@@ -146,7 +146,7 @@ describe('pipeline import and export', () => {
     const early = await pipeline('export', `${file}#model`, path('early.pt'));
     expect(early).toMatchObject({ exitCode: 1 });
     expect(early.stderr).toMatch(
-      /model of .*p\.yaml has no output as the file is now\.\n {2}Run: pipeline run/,
+      /model of .*p\.yaml has no output as the file is now\.\n {2}Run: npx pipeline run/,
     );
     expect((await pipeline('run', file)).exitCode).toBe(0);
     expect(

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import stringWidth from 'string-width';
 import { expect, it } from 'vitest';
+import { commands } from '../../src/cli/program.js';
 import { wrap } from '../../src/cli/services.js';
 import { toyCommand, toyProject, toyYaml } from './toy-project.js';
 
@@ -60,6 +61,16 @@ it.each([40, 80])('is what every command does at %d columns', async (columns) =>
     .split('\n')
     .filter((line) => stringWidth(line) > columns && !words.test(line));
   expect(wide).toEqual([]);
+});
+
+it.each([72, 80])('is what help does at %d columns', async (columns) => {
+  const folder = await toyProject();
+  for (const args of [['--help'], [], ...Object.keys(commands).map((name) => [name, '--help'])]) {
+    const { stdout, stderr } = await toyCommand(folder, args, columns);
+    expect(stdout + stderr).toContain('Usage: ');
+    const wide = (stdout + stderr).split('\n').filter((line) => stringWidth(line) > columns);
+    expect(wide, args.join(' ')).toEqual([]);
+  }
 });
 
 it.each([

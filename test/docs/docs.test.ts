@@ -235,6 +235,25 @@ describe('commands', () => {
   });
 });
 
+it('messages name commands as the documentation does, as `npx pipeline`', async () => {
+  const sources = await Promise.all(
+    (await filesOf('src', '.ts')).map(async (path) => ({
+      path,
+      text: await readFile(join(root, path), 'utf8'),
+    })),
+  );
+  const names = Object.keys(commands).join('|');
+  const bare = new RegExp(`(?<![\\w-]|npx |the |of )pipeline (?:${names})\\b`);
+  const found = sources.flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .filter((line) => !/^ *(?:\*|\/\*\*|\/\/)/.test(line) && bare.test(line))
+      .map((line) => `${path}: ${line.trim()}`),
+  );
+  // The name of a temporary folder.
+  expect(found.filter((line) => !line.includes('mkdtemp'))).toEqual([]);
+});
+
 it.each(typed)('paths in code of $path are there', ({ code }) => {
   /** Files that a reader would have. */
   const own = /\b(?:mine|NAME|KIND)\b/;

@@ -160,7 +160,7 @@ describe('the benchmark for the day a GPU is there', () => {
 
   test('ends at once where TensorFlow sees no GPU', async () => {
     const { exitCode, stderr } = await start('tools/bench/gpu.ts', [], { PIPELINE_DEVICE: 'cpu' });
-    expect([exitCode, stderr]).toEqual([1, 'TensorFlow sees no GPU: `pipeline doctor` tells why.']);
+    expect([exitCode, stderr]).toEqual([1, 'TensorFlow sees no GPU: `npx pipeline doctor` tells why.']);
   });
 
   test('goes on where time runs out', async () => {

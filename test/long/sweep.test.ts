@@ -248,7 +248,7 @@ describe('pipeline sweep', () => {
     expect((await toy.start(['validate', 'toy.yaml'])).stdout).toBe('toy.yaml: valid, 5 stages, 3 trials');
     const run = await toy.start(['run', 'toy.yaml']);
     expect(run.stdout).toMatch(
-      /^This runs the file's own values\. Its sweep is run by: pipeline sweep toy\.yaml\n/,
+      /^This runs the file's own values\. Its sweep is run by: npx pipeline sweep toy\.yaml\n/,
     );
     expect(await toy.sessions()).toMatchObject({ 'train start': 1 });
     expect((await toy.start(['plan', 'toy.yaml'])).stdout).toMatch(/To plan its sweep: .*toy\.yaml --plan$/);

@@ -98,7 +98,7 @@ async function measureAll(): Promise<void> {
   const looked = begun + 1000 * devicesSeconds;
   const [devices] = await runPart('devices', { kind: 'devices' }, looked, devicesSeconds);
   if (devices?.note?.includes('GPU') !== true) {
-    if (devices !== undefined) console.error('TensorFlow sees no GPU: `pipeline doctor` tells why.');
+    if (devices !== undefined) console.error('TensorFlow sees no GPU: `npx pipeline doctor` tells why.');
     process.exitCode = 1;
     return;
   }

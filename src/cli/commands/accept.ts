@@ -63,7 +63,7 @@ async function acceptLine(
     throw new UserError({
       code: 'accept-too-early',
       message: `What ${planned.stage.id} would be made from is not known: ${first} has to run first, or be accepted too.`,
-      remedy: `pipeline run ${shortPath(file)} --until ${first}`,
+      remedy: `npx pipeline run ${shortPath(file)} --until ${first}`,
     });
   const { output, reasons } = await acceptOutput(planned, name, runsRoot);
   return `its output of ${output.createdAt} is kept (${reasons.map(formatReason).join('; ')})`;

@@ -54,7 +54,7 @@ function chooseRuns(references: readonly string[], all: readonly Run[]): readonl
       code: 'same-run',
       usage: true,
       message: `The run ${repeated.id} is named twice.`,
-      remedy: 'Name two runs, such as: pipeline compare latest~1 latest',
+      remedy: 'Name two runs, such as: npx pipeline compare latest~1 latest',
     });
   return runs;
 }

@@ -95,7 +95,7 @@ function summaryOfRemote(left: readonly Leftover[], isRemoved: boolean, shown: s
   const total = formatBytes(left.reduce((sum, { bytes }) => sum + bytes, 0));
   const end = isRemoved
     ? `Removed: ${total}.`
-    : `${total} that interrupted pushes left. While nobody pushes there, \`pipeline gc --remote ${shown} --yes\` removes them; a push that is repeated continues with them.`;
+    : `${total} that interrupted pushes left. While nobody pushes there, \`npx pipeline gc --remote ${shown} --yes\` removes them; a push that is repeated continues with them.`;
   return `${rows.join('\n')}\n\n${end}\n`;
 }
 
@@ -130,6 +130,6 @@ function summary(
   const end =
     yes === true
       ? `Removed ${removed.length} of ${garbage.length}: ${total(removed)} freed.`
-      : `${total(garbage)} in ${garbage.length} ${garbage.length === 1 ? 'folder' : 'folders'} that no run, lock or pipeline file refers to; \`pipeline gc --yes\` removes them.`;
+      : `${total(garbage)} in ${garbage.length} ${garbage.length === 1 ? 'folder' : 'folders'} that no run, lock or pipeline file refers to; \`npx pipeline gc --yes\` removes them.`;
   return `${rows.join('\n')}\n\n${end}\n`;
 }

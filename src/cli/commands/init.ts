@@ -80,12 +80,13 @@ export async function init(path: string, options: InitOptions, services: Service
   await mkdir(dirname(file), { recursive: true });
   await writeFileWhole(file, starterYaml({ ...starter, measured }, lengths));
   say(stdout, `\nWrote ${shortPath(file)}: ${times(lengths, seconds)}.\n`);
+  const more = starter.size > starterSizes[0] ? 'A longer --budget or a smaller --size' : 'A longer --budget';
   if (lengths.train < 500)
     say(
       stdout,
-      `Only ${formatCount(lengths.train)} steps of training fit into ${formatDuration(starter.budgetSeconds)}: samples will be blurred. A longer --budget or a smaller --size gives more.\n`,
+      `Only ${formatCount(lengths.train)} steps of training fit into ${formatDuration(starter.budgetSeconds)}: samples will be blurred. ${more} gives more.\n`,
     );
-  say(stdout, `Next: pipeline run ${shortPath(file)}\n`);
+  say(stdout, `Next: npx pipeline run ${shortPath(file)}\n`);
   return exitCodes.done;
 }
 
@@ -241,6 +242,7 @@ async function measure(
       starter.size,
       { ...env, PIPELINE_RUNS: join(folder, 'runs') },
       interrupts.signal,
+      stdout,
     );
     if (outputs === undefined) return undefined;
     const train = await secondsPerStep(outputs.get('train')!);
@@ -256,12 +258,13 @@ async function measure(
 /** The first steps prepare what later ones use: the last four of a dozen count. */
 const trialSteps = 12;
 
-/** Folders of the outputs of its stages, by their ids; undefined where it was interrupted. */
+/** Folders of the outputs of its stages, by their ids; undefined where it was interrupted. Names each as it starts. */
 async function runTrial(
   file: string,
   size: StarterSize,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
+  stdout: NodeJS.WriteStream,
 ): Promise<ReadonlyMap<string, string> | undefined> {
   const set = [
     'stages.train.logEverySteps=4',
@@ -271,18 +274,21 @@ async function runTrial(
     'stages.sample.sampler.steps=3',
   ].flatMap((option) => ['--set', option]);
   const [node, ...program] = ownCommand();
-  const { stdout, stderr, failed } = await execa(
-    node,
-    [...program, 'run', file, '--json', '--no-lock', ...set],
-    {
-      ...{ env, extendEnv: false, reject: false, cancelSignal: signal, forceKillAfterDelay: false },
+  const events: RunEvent[] = [];
+  const { stderr, failed } = await execa(node, [...program, 'run', file, '--json', '--no-lock', ...set], {
+    ...{ env, extendEnv: false, reject: false, cancelSignal: signal, forceKillAfterDelay: false },
+    stdout: function* (line: unknown) {
+      if (typeof line !== 'string' || !line.startsWith('{')) return;
+      const event = JSON.parse(line) as RunEvent;
+      const started = events.filter(({ type }) => type === 'stage-started').length;
+      if (event.type === 'stage-started') stdout.write(`${started === 0 ? '  ' : ', '}${event.stage}`);
+      if (event.type !== 'stage-event') events.push(event);
+      yield line;
     },
-  );
+    buffer: { stdout: false },
+  });
+  if (events.some(({ type }) => type === 'stage-started')) stdout.write('\n');
   if (signal.aborted) return undefined;
-  const events = stdout
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as RunEvent);
   const failure = events.find((event) => event.type === 'stage-failed');
   if (failure !== undefined)
     throw new UserError({
@@ -294,7 +300,7 @@ async function runTrial(
     throw new UserError({
       code: 'trial-failed',
       message: `The pipeline cannot be tried here: ${stderr.trim().replace(/^error: /, '')}`,
-      remedy: 'pipeline doctor tells what is missing.',
+      remedy: 'npx pipeline doctor tells what is missing.',
     });
   return new Map(
     events.flatMap((event) =>

@@ -33,7 +33,7 @@ async function lockLoaded(pipeline: Pipeline, options: LockOptions, services: Se
     throw new UserError({
       code: 'lock-incomplete',
       message: `${shortPath(pipeline.file)}: a lock tells of finished outputs; ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none.`,
-      remedy: `pipeline run ${shortPath(pipeline.file)}`,
+      remedy: `npx pipeline run ${shortPath(pipeline.file)}`,
     });
   for (const note of plan.stages.flatMap(cachedNotes)) say(services.stderr, `note: ${note}\n`);
   const outputs = new Map(plan.stages.map(({ stage, output }) => [stage.id, output!]));

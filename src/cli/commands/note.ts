@@ -58,6 +58,6 @@ function refuseName(name: string, run: Run, all: readonly Run[]): void {
     code: 'name-taken',
     usage: true,
     message: `${name} means another run already: ${other?.id ?? `the latest of ${pipeline === undefined ? 'all' : `the pipeline ${name}`}`}.`,
-    remedy: other ? `Choose another, or free it: pipeline note ${other.id} --no-name` : 'Choose another.',
+    remedy: other ? `Choose another, or free it: npx pipeline note ${other.id} --no-name` : 'Choose another.',
   });
 }

@@ -117,7 +117,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
     lines.push(
       `${counted(toBring.length, 'output')} to bring, ${formatBytes(toBring.reduce((sum, bytes) => sum + bytes, 0))}.`,
     );
-  if (pipeline.sweep) lines.push(`To plan its sweep: pipeline sweep ${shortPath(pipeline.file)} --plan`);
+  if (pipeline.sweep) lines.push(`To plan its sweep: npx pipeline sweep ${shortPath(pipeline.file)} --plan`);
   return `${lines.join('\n')}\n`;
 }
 

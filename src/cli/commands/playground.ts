@@ -99,7 +99,7 @@ function drawn(
       wanted === undefined
         ? `${run.id} has no model with an autoencoder.`
         : `${run.id} has no sample stage ${wanted}${samples === '' ? '' : `; it has ${samples}`}.`,
-    remedy: 'Name a run whose pipeline trains or samples: pipeline status lists all.',
+    remedy: 'Name a run whose pipeline trains or samples: npx pipeline status lists all.',
   });
 }
 

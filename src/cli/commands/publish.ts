@@ -80,7 +80,7 @@ function repositoryOf(target: string): Repository {
     code: 'repository-invalid',
     usage: true,
     message: `${target}: expected a repository on the Hugging Face Hub, such as hf://owner/name or hf://owner/name@branch.`,
-    remedy: 'For a folder use: pipeline export --format hub.',
+    remedy: 'For a folder use: npx pipeline export --format hub.',
   });
 }
 

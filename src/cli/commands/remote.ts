@@ -83,7 +83,8 @@ export function pull(
     throw new UserError({
       code: 'not-on-remote',
       message: `${remote.shown} does not have: ${names(missing)}.`,
-      remedy: 'Who has them may send them: pipeline push REMOTE FILE. Otherwise pipeline run makes them.',
+      remedy:
+        'Who has them may send them: npx pipeline push REMOTE FILE. Otherwise npx pipeline run makes them.',
     });
   });
 }
@@ -177,7 +178,7 @@ async function allOnRemote(remote: Remote): Promise<readonly NamedOutput[]> {
   throw new UserError({
     code: 'remote-empty',
     message: `${remote.shown} holds no outputs.`,
-    remedy: 'Check its path: it is the one that outputs were sent to with pipeline push.',
+    remedy: 'Check its path: it is the one that outputs were sent to with npx pipeline push.',
   });
 }
 
@@ -302,6 +303,6 @@ function nothingToPush(what: readonly string[]): UserError {
   return new UserError({
     code: 'nothing-to-push',
     message: `${what.length === 0 ? 'This folder of runs' : what.join(', ')}: no finished output was found.`,
-    remedy: 'pipeline run FILE makes them; pipeline plan FILE shows which are there.',
+    remedy: 'npx pipeline run FILE makes them; npx pipeline plan FILE shows which are there.',
   });
 }

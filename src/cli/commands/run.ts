@@ -56,7 +56,7 @@ export async function runFile(
   if (pipeline.sweep && options.json !== true)
     say(
       services.stdout,
-      `This runs the file's own values. Its sweep is run by: pipeline sweep ${shortPath(pipeline.file)}\n`,
+      `This runs the file's own values. Its sweep is run by: npx pipeline sweep ${shortPath(pipeline.file)}\n`,
     );
   if (options.pull !== undefined) {
     const { pullFirst } = await import('./remote.js');

@@ -10,8 +10,8 @@ export async function worker({ loadRegistry }: Services): Promise<number> {
     throw new UserError({
       code: 'not-a-worker',
       usage: true,
-      message: 'This command is started by `pipeline run` where it computes with several workers.',
-      remedy: 'Use `pipeline run` and `runtime.workers`.',
+      message: 'This command is started by `npx pipeline run` where it computes with several workers.',
+      remedy: 'Use `npx pipeline run` and `runtime.workers`.',
     });
   // The terminal's interruption reaches the supervisor too, which tells what to do.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);

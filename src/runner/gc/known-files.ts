@@ -28,7 +28,7 @@ export async function noteFile(runsRoot: string, file: string): Promise<void> {
     known.files.includes(file) ? known : { ...known, files: [...known.files, file] },
   ).catch((error: unknown) => {
     if (!(error instanceof UserError) || error.code !== damagedCode) throw error;
-    tellDamaged(pathIn(runsRoot), error.cause, '`pipeline gc` removes nothing until it is mended');
+    tellDamaged(pathIn(runsRoot), error.cause, '`npx pipeline gc` removes nothing until it is mended');
   });
 }
 
@@ -106,7 +106,7 @@ export async function forgetFiles(runsRoot: string, forgotten: readonly string[]
       code: 'file-not-known',
       usage: true,
       message: `${stranger} is not among the ${files.length} pipeline files that ran here.`,
-      remedy: 'Give its path as `pipeline gc` shows it.',
+      remedy: 'Give its path as `npx pipeline gc` shows it.',
     });
   });
 }

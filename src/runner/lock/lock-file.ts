@@ -70,7 +70,7 @@ export function lockPath(pipelineFile: string): string {
 function formatLock(lock: Lock, pipelineFile: string): string {
   const name = basename(pipelineFile);
   const head = [
-    `# What ${name} gave when it ran. Keep it in version control: \`pipeline run ${name} --locked\``,
+    `# What ${name} gave when it ran. Keep it in version control: \`npx pipeline run ${name} --locked\``,
     '# refuses whatever differs from it. Written by the program; not to be edited.',
   ];
   return `${head.join('\n')}\n${stringify(lock, { lineWidth: 0, aliasDuplicateObjects: false })}`;
@@ -110,7 +110,7 @@ export async function readLock(pipelineFile: string): Promise<Lock> {
       code: 'lock-missing',
       usage: true,
       message: `${path}: expected the lock of ${basename(pipelineFile)}, found no file.`,
-      remedy: `A run without --locked writes it; \`pipeline lock ${basename(pipelineFile)}\` writes it for what has run.`,
+      remedy: `A run without --locked writes it; \`npx pipeline lock ${basename(pipelineFile)}\` writes it for what has run.`,
     });
   }
   return parseLock(text, path);
@@ -146,7 +146,7 @@ export function parseLock(text: string, path: string): Lock {
     code: 'lock-invalid',
     usage: true,
     message: `${path}: expected a lock of format 1, found ${problem ?? (typeof format === 'number' && format !== 1 ? `one of format ${format}` : 'something else')}.`,
-    remedy: 'Take it from version control again, or write it anew with `pipeline lock`.',
+    remedy: 'Take it from version control again, or write it anew with `npx pipeline lock`.',
   });
 }
 

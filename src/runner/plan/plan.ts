@@ -353,7 +353,7 @@ async function readAcceptance({ acceptance, fingerprint }: OutputPlace): Promise
     throw new UserError({
       code: 'acceptance-damaged',
       message: `${acceptance} ${error.message}: it should name the output that was accepted in the place of this one.`,
-      remedy: 'Remove it, then accept that output again with `pipeline accept`, or let the stage run.',
+      remedy: 'Remove it, then accept that output again with `npx pipeline accept`, or let the stage run.',
       cause: error,
     });
   }

@@ -190,6 +190,6 @@ export function damaged(remote: string, path: string, problem: string): UserErro
     code: 'remote-damaged',
     message: `${remote}: ${path} is damaged: ${problem}.`,
     remedy:
-      'Send it again from a store that has it: pipeline push --force REMOTE FILE. Nothing of it was used here.',
+      'Send it again from a store that has it: npx pipeline push --force REMOTE FILE. Nothing of it was used here.',
   });
 }

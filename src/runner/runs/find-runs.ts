@@ -27,7 +27,7 @@ export function findRun(reference: string, runs: readonly Run[]): Run {
       code: 'no-such-run',
       usage: true,
       message: `There is no run ${reference}: before ${candidates.at(-1)!.id} there ${line.length === 1 ? 'is 1 run' : `are ${line.length} runs`}.`,
-      remedy: 'pipeline status lists all runs.',
+      remedy: 'npx pipeline status lists all runs.',
     });
   return found;
 }
@@ -75,10 +75,10 @@ function noSuchRun(reference: string, runs: readonly Run[]): UserError {
     message: `There is no run ${reference}.`,
     remedy:
       runs.length === 0
-        ? 'There are no runs yet: pipeline run FILE makes one.'
+        ? 'There are no runs yet: npx pipeline run FILE makes one.'
         : near === undefined
-          ? 'pipeline status lists all runs.'
-          : `Did you mean ${near}? pipeline status lists all runs.`,
+          ? 'npx pipeline status lists all runs.'
+          : `Did you mean ${near}? npx pipeline status lists all runs.`,
   });
 }
 

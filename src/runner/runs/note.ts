@@ -25,7 +25,7 @@ export function readNote(directory: string): RunNote | undefined {
     if (found !== format || !isNote(note)) throw new DamagedRecord('is not of the expected form');
     return note;
   } catch (error) {
-    tellDamaged(path, error, 'the run is shown without its note; `pipeline note` writes another');
+    tellDamaged(path, error, 'the run is shown without its note; `npx pipeline note` writes another');
     return undefined;
   }
 }

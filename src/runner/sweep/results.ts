@@ -67,7 +67,7 @@ export async function readResults(json: string): Promise<SweepResults | undefine
     };
   } catch (error) {
     if (!(error instanceof DamagedRecord)) throw error;
-    tellDamaged(json, error, '`pipeline sweep` makes it again, from what its stages kept');
+    tellDamaged(json, error, '`npx pipeline sweep` makes it again, from what its stages kept');
     return undefined;
   }
 }

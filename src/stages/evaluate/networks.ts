@@ -48,7 +48,7 @@ export async function openInception(
     throw new UserError({
       code: 'native-needed',
       message: 'The Inception graph runs only in the native TensorFlow, which is not in use.',
-      remedy: '`pipeline doctor` shows what is missing, and how to get it.',
+      remedy: '`npx pipeline doctor` shows what is missing, and how to get it.',
     });
   const bytes = await readInput(path).catch((error: unknown) => {
     throw asUserError(error, path);

@@ -141,7 +141,7 @@ const ratiosSeparatePhases: SampleCheck = ({ id, config: { phases = [] } }, cont
         at: `phases.${i}.model`,
         code: 'missing-ratio',
         message: `The phase of ${code(model)} needs a ${code('switchRatio')} at which the next begins.`,
-        remedy: `For example ${code(`{ model: ${model}, switchRatio: 0.9 }`)}; ${code('pipeline calibrate')} finds good ones.`,
+        remedy: `For example ${code(`{ model: ${model}, switchRatio: 0.9 }`)}; ${code('npx pipeline calibrate')} finds good ones.`,
       });
   }
 };

@@ -61,7 +61,7 @@ export function runsSection(runs: readonly Run[], page: number): Section {
     title: pages > 1 ? `Page ${page} of ${pages}` : 'All runs',
     lead:
       shown.length === 0
-        ? 'None yet: pipeline run FILE makes one.'
+        ? 'None yet: npx pipeline run FILE makes one.'
         : 'Choose two or more to compare what was set and what came of it.',
     body:
       shown.length === 0

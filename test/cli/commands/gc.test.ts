@@ -47,7 +47,7 @@ it('shows what it would remove, and removes it when told to', async () => {
   expect(sizes).toMatch(/ (bytes|kB) {2}runs\/store\/report\/KEY \(output\)/);
   expect(shown.stdout).toContain(`runs/store/autoencoder/${orphaned} (output)`);
   expect(shown.stdout).toMatch(
-    /in 2 folders that no run, lock or pipeline file refers to; `pipeline gc --yes` removes/,
+    /in 2 folders that no run, lock or pipeline file refers to; `npx pipeline gc --yes` removes/,
   );
   expect(await outputs('autoencoder')).toHaveLength(2);
 
@@ -170,7 +170,7 @@ it.each([
   ],
   ['one that is a pipe now', () => rm(toyFile()).then(() => execFileSync('mkfifo', [toyFile()])), 'a pipe'],
   ['one whose images are away', () => rename(join(folder, 'data'), join(folder, 'away')), 'does not exist'],
-  ['one that is gone', () => rm(toyFile()), 'pipeline gc --forget'],
+  ['one that is gone', () => rm(toyFile()), 'npx pipeline gc --forget'],
   ['one that is a folder now', () => rm(toyFile()).then(() => mkdir(toyFile())), 'toy.yaml'],
   [
     'a lock of a newer version',

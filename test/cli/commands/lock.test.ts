@@ -97,7 +97,7 @@ describe('pipeline lock', () => {
     expect([exitCode, stderr]).toEqual([
       1,
       `error: toy.yaml: a lock tells of finished outputs; autoencoder, report have none.
-  pipeline run toy.yaml`,
+  npx pipeline run toy.yaml`,
     ]);
   });
 });

@@ -286,7 +286,7 @@ describeUnless(reasonAgainst(), 'remotes that are damaged or not there', () => {
     expect(pulled.exitCode).toBe(1);
     expect(pulled.stderr).toMatch(/images\/\w{16}\.\w{8}\/shards\/0 ü\.bin is damaged: /);
     expect(pulled.stderr).toContain(problem);
-    expect(pulled.stderr).toContain('pipeline push --force');
+    expect(pulled.stderr).toContain('npx pipeline push --force');
     expect(existsSync(outputPlace(store(there), 'images', place.fingerprint).directory)).toBe(false);
     expect((await run(here, 'push', '--force', remote)).stdout).toContain('sent');
     expect((await run(there, 'pull', remote)).exitCode).toBe(0);
