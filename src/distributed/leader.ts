@@ -34,6 +34,8 @@ export class ClusterLeader {
   private readonly arrivals = new Subject<void>();
   private readonly interrupted = new AbortController();
   private attempts = 0;
+  /** True once others were waited for in vain. */
+  private incomplete = false;
 
   private constructor(
     readonly cluster: Cluster,
@@ -112,6 +114,7 @@ export class ClusterLeader {
         settle(signal.reason as Error);
       };
       const stopWaiting = afterAwake(waitMs, () => {
+        this.incomplete = true;
         settle(
           new UserError({
             code: 'cluster-incomplete',
@@ -162,7 +165,8 @@ export class ClusterLeader {
 
   /** Tells the other processes that the run has ended, and how. */
   async end(exitCode: number): Promise<void> {
-    await this.everyone(new AbortController().signal, lateArrivalMs).catch(() => undefined);
+    if (!this.incomplete)
+      await this.everyone(new AbortController().signal, lateArrivalMs).catch(() => undefined);
     for (const follower of this.followers.values()) {
       follower.send({ type: 'end', exitCode });
       follower.end();
