@@ -57,15 +57,19 @@ export function formatRate(perSecond: number, unit: string): string {
   return `${digits === 0 ? formatCount(rate) : rate.toFixed(digits)} ${unit}/${time}`;
 }
 
-/** A label of an axis, as short as it can be: `0.05`, `2`, `10⁻⁴`, `5·10⁻⁴`, `12k`. */
-export function formatTick(value: number): string {
+/** A label of an axis, as short as it can be: `0.05`, `2`, `10⁻⁴`, `5·10⁻⁴`, `12k`. @param digits that tell ticks apart */
+export function formatTick(value: number, digits = 6): string {
   const size = Math.abs(value);
   const sign = value < 0 ? '−' : '';
+  const plain = (part: number): string => {
+    const rounded = Number(part.toPrecision(digits));
+    return rounded >= 1000 && Number.isInteger(rounded) ? formatCount(rounded) : String(rounded);
+  };
   if (size === 0) return '0';
-  if (size >= 1e-3 && size < 1e4) return sign + formatPlain(size);
-  if (size >= 1e4 && size < 1e6) return `${sign}${formatPlain(size / 1e3)}k`;
-  if (size >= 1e6 && size < 1e9) return `${sign}${formatPlain(size / 1e6)}M`;
-  const [mantissa, exponent] = trimmedExponential(size);
+  if (size >= 1e-3 && size < 1e4) return sign + plain(size);
+  if (size >= 1e4 && size < 1e6) return `${sign}${plain(size / 1e3)}k`;
+  if (size >= 1e6 && size < 1e9) return `${sign}${plain(size / 1e6)}M`;
+  const [mantissa, exponent] = trimmedExponential(size, digits);
   return `${sign}${mantissa === '1' ? '' : `${mantissa}·`}10${superscript(exponent)}`;
 }
 
@@ -74,12 +78,8 @@ export function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-function formatPlain(value: number): string {
-  return value >= 1000 ? formatCount(value) : String(Number(value.toPrecision(6)));
-}
-
-function trimmedExponential(value: number): [mantissa: string, exponent: number] {
-  const [mantissa, exponent] = value.toExponential(2).split('e') as [string, string];
+function trimmedExponential(value: number, digits: number): [mantissa: string, exponent: number] {
+  const [mantissa, exponent] = value.toExponential(digits - 4).split('e') as [string, string];
   return [trimmed(mantissa), Number(exponent)];
 }
 

@@ -50,33 +50,49 @@ export function figure(name: string, value: number): Figure {
   return {
     name,
     label: known?.label ?? asWords(name),
-    value: (known?.format ?? formatNumber)(value),
+    value: (known?.format ?? defaultFormat)(value, name),
   };
 }
+
+function defaultFormat(value: number, name: string): string {
+  const unit = unitOf(name);
+  return `${formatNumber(measured(name, value))}${unit && ` ${unit}`}`;
+}
+
+/** Unit in which a figure is shown, wherever it is: with its value, and beside the axis of its curve. */
+export const unitOf = (name: string): string => special[name]?.unit ?? '';
+
+/** A figure's value in its unit. */
+export const measured = (name: string, value: number): number => value * (special[name]?.times ?? 1);
 
 interface Special {
   readonly label?: string;
   readonly format?: (value: number) => string;
+  readonly unit?: string;
+  /** Values in the unit for each one as it is logged: one is 1. */
+  readonly times?: number;
 }
 
+const percent = { unit: '%', times: 100, format: formatPercent };
+/** Memory is logged in binary megabytes during a training, and summed up in decimal ones. */
+const megabytesPerMiB = 2 ** 20 / 1e6;
+
 const special: Readonly<Record<string, Special | undefined>> = {
-  peakSignalToNoiseDb: { label: 'PSNR', format: (value) => `${value.toFixed(1)} dB` },
+  peakSignalToNoiseDb: { label: 'PSNR', unit: 'dB', format: (value) => `${value.toFixed(1)} dB` },
   parameters: { format: formatLarge },
-  size: { format: (value) => `${value} px` },
+  size: { unit: 'px' },
   kl: { label: 'KL divergence' },
   lossQuartile1: { label: 'loss at times 0 to ¼' },
   lossQuartile2: { label: 'loss at times ¼ to ½' },
   lossQuartile3: { label: 'loss at times ½ to ¾' },
   lossQuartile4: { label: 'loss at times ¾ to 1' },
-  matmulPeakShare: {
-    label: 'share of bare matrix products’ rate',
-    format: formatPercent,
-  },
-  idleShare: { label: 'time that the device was idle', format: formatPercent },
-  idlePercent: { label: 'device idle', format: (value) => `${formatNumber(value)} %` },
-  peakMemoryMegabytes: { label: 'peak memory', format: (value) => `${formatNumber(value)} MB` },
-  expectedMemoryMegabytes: { label: 'expected memory', format: (value) => `${formatNumber(value)} MB` },
-  peakMemoryMiB: { label: 'peak memory', format: (value) => `${formatNumber(value)} MiB` },
+  matmulPeakShare: { label: 'share of bare matrix products’ rate', ...percent },
+  idleShare: { label: 'device idle', ...percent },
+  idlePercent: { label: 'device idle', unit: '%' },
+  secondsPerStep: { label: 'time of a step', unit: 's' },
+  peakMemoryMegabytes: { label: 'peak memory', unit: 'MB' },
+  expectedMemoryMegabytes: { label: 'expected memory', unit: 'MB' },
+  peakMemoryMiB: { label: 'peak memory', unit: 'MB', times: megabytesPerMiB },
   fid: { label: 'FID' },
   sfid: { label: 'sFID' },
   inceptionScore: { label: 'Inception score' },

@@ -3,7 +3,11 @@ import { readWholeTextSync } from '../base/files.js';
 import { Html, html, type Part, renderSection, type Section } from './html.js';
 
 const asset = (name: string): string => readWholeTextSync(new URL(`assets/${name}`, import.meta.url));
-const script = ['charts', 'pictures', 'page'].map((name) => asset(`${name}.js`)).join('');
+/** Functions that the server and the script share, as the script has them. */
+const shared = readWholeTextSync(new URL('chart/smooth.js', import.meta.url)).replaceAll(/^export /gm, '');
+const script = [shared, ...['charts', 'tables', 'pictures', 'page'].map((name) => asset(`${name}.js`))].join(
+  '',
+);
 /** In the order of the cascade. */
 const styles = ['page', 'content', 'graph', 'chart', 'runs', 'pictures', 'print']
   .map((name) => asset(`${name}.css`))

@@ -22,7 +22,14 @@ export interface Column {
 }
 
 /** Cells from left to right. */
-export type Row = readonly Cell[] | { readonly kind?: string | undefined; readonly cells: readonly Cell[] };
+export type Row = readonly Cell[] | MarkedRow;
+
+interface MarkedRow {
+  readonly kind?: string | undefined;
+  /** Number of the run that it is about, by which charts and pictures know it. */
+  readonly run?: number | undefined;
+  readonly cells: readonly Cell[];
+}
 
 /** Content, with what the column is sorted by where that is something else. */
 export type Cell = Part | { readonly content: Part; readonly sortedBy: string | number };
@@ -66,10 +73,10 @@ function groupOf(width: number, row: (row: Row) => Html) {
 
 function rowOf(columns: readonly Column[], named: number) {
   return (row: Row): Html => {
-    const { kind, cells }: Exclude<Row, readonly Cell[]> = 'cells' in row ? row : { cells: row };
+    const { kind, run, cells }: MarkedRow = 'cells' in row ? row : { cells: row };
     return element(
       'tr',
-      { class: kind },
+      { class: kind, 'data-run': run },
       cells.map((cell, i) => cellOf(cell, columns[i]!, i === named)),
     );
   };

@@ -11,12 +11,13 @@ import { describeUnless } from '../support/unless.js';
 import { accessibilityProblems } from './accessibility.js';
 import { hostile, writeWholeRun } from './whole-run.js';
 
+const rates = Array.from({ length: 9 }, (_, i) => 1e-4 * 2 ** i);
+
 /** A sweep of eleven trials as it leaves them: nine with runs, one that failed, one that was not run. */
 async function writeSweep(parent: string): Promise<string> {
   const runs = join(parent, 'runs');
   const folder = join(runs, 'whole', 'sweep');
   await mkdir(folder, { recursive: true });
-  const rates = Array.from({ length: 9 }, (_, i) => 1e-4 * 2 ** i);
   const finished = await Promise.all(
     rates.map(async (learningRate, i) => ({
       trial: `trial-${i}`,
@@ -109,6 +110,29 @@ describeUnless(whyNoBrowser, 'the page of a sweep', () => {
     expect((await column(2)).map(Number)).toEqual((await column(2)).map(Number).sort((a, b) => a - b));
     expect(await page.locator('.overlay .legend li').count()).toBeGreaterThanOrEqual(9);
     expect(await page.getByText('The loss is NaN').count()).toBe(1);
+    // A search leaves rows, and with them curves and columns of pictures; a comparison reads numbers.
+    const search = page.getByRole('searchbox').first();
+    const left = () => page.locator('.sortable tbody tr:not(.group-row):visible').count();
+    const columns = () => page.locator('.cells').first().locator('thead th:visible').count();
+    const before = await columns();
+    await search.fill('loss<0.2 seed=0');
+    const wanted = rates.filter((_, i) => 0.3 - 0.02 * ((i * 4) % 9) < 0.2 && i % 2 === 0).length;
+    expect(await left()).toBe(wanted);
+    expect(await columns()).toBe(before - 9 + wanted);
+    expect(await page.locator('.overlay').first().locator('.legend li:visible').count()).toBe(wanted);
+    expect(await page.locator('.table-controls output').first().textContent()).toBe(`${wanted} of 11`);
+    await search.fill('FAILED');
+    expect(await left()).toBe(1);
+    await search.fill('');
+    await page.getByLabel('Group by').selectOption('seed');
+    const groups = await page.locator('.group-row').allInnerTexts();
+    // The mean of fid 30 + i over the even and the odd trials.
+    expect(groups.map((text) => text.replace(/\s+/g, ' '))).toEqual([
+      'seed 0 6 rows · mean of evaluate FID 34',
+      'seed 1 5 rows · mean of evaluate FID 34',
+    ]);
+    await page.getByLabel('Group by').selectOption('');
+    expect(await columns()).toBe(before);
     expect(await page.getByRole('link', { name: 'trial-3' }).getAttribute('href')).toBe(
       '../../store/report/3/report.html',
     );

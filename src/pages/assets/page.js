@@ -3,52 +3,15 @@
  * one inline script.
  */
 'use strict';
-/* global setUpChart, setUpOverlay, setUpSlides, setUpFrames, setUpZoom */
-
-/**
- * Tables whose rows a click on a heading puts in order, ascending and then descending, by the values of its cells; those
- * without one come last. Headings become buttons, so that keys do it too.
- */
-function setUpSort(table) {
-  const body = table.tBodies[0];
-  const headings = [...table.tHead.rows[0].cells];
-  const valueOf = (row, column) => {
-    const cell = row.cells[column];
-    return cell.dataset.value ?? cell.textContent.trim();
-  };
-  const compare = (a, b) => {
-    if (a === '' || b === '') return undefined;
-    return isNaN(a) || isNaN(b) ? a.localeCompare(b, 'en', { numeric: true }) : a - b;
-  };
-  for (const [column, heading] of headings.entries()) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.append(...heading.childNodes);
-    heading.append(button);
-    button.addEventListener('click', () => {
-      const direction = heading.ariaSort === 'ascending' ? -1 : 1;
-      for (const other of headings) other.removeAttribute('aria-sort');
-      heading.setAttribute('aria-sort', direction === 1 ? 'ascending' : 'descending');
-      const rows = [...body.rows].sort((a, b) => {
-        const [one, other] = [valueOf(a, column), valueOf(b, column)];
-        const order = compare(one, other);
-        return order === undefined ? (one === '') - (other === '') : direction * order;
-      });
-      body.append(...rows);
-      for (const row of table.rows)
-        for (const [i, cell] of [...row.cells].entries()) cell.classList.toggle('sorted', i === column);
-    });
-  }
-}
+/* global setUpCurves, setUpTable, setUpSlides, setUpFrames, setUpZoom */
 
 /** Prepares a part of the page: all of it at first, later what a live page puts in place. */
 function setUp(root) {
   for (const [selector, prepare] of [
-    ['[data-chart]', setUpChart],
-    ['[data-overlay]', setUpOverlay],
+    ['[data-curves]', setUpCurves],
     ['[data-slides]', setUpSlides],
     ['[data-frames]', setUpFrames],
-    ['table.sortable', setUpSort],
+    ['table.sortable, table.searched', setUpTable],
   ])
     for (const element of root.querySelectorAll(selector)) prepare(element);
   setUpZoom(root);
@@ -95,6 +58,8 @@ function keepUpToDate() {
     const chosen = (root) => [...root.querySelectorAll('input[type=checkbox], input[type=radio]')];
     const before = new Map(chosen(old).map((input) => [input.name + input.value, input.checked]));
     for (const input of chosen(fresh)) input.checked = before.get(input.name + input.value) ?? input.checked;
+    for (const input of fresh.querySelectorAll('input[type=range][name]'))
+      input.value = old.querySelector(`[name="${input.name}"]`)?.value ?? input.value;
     const open = [...old.querySelectorAll('details')].map((details) => details.open);
     [...fresh.querySelectorAll('details')].forEach((details, i) => (details.open = open[i] ?? details.open));
     const keyOf = (element) =>

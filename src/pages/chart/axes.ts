@@ -1,28 +1,39 @@
 import { formatTick } from '../../base/format.js';
-import { type Html, html, type Part } from '../html.js';
+import { html, type Part } from '../html.js';
+import { smoothed } from './smooth.js';
 
 /** Units of a drawing's own coordinates along each side; the page stretches it to the room there is. */
 export const side = 1000;
 
 /** Labels of the vertical axis. Text stands beside the drawing, for a stretched drawing would stretch it too. */
 export function valueLabels(scale: Scale): Part {
+  const texts = tickTexts(scale.ticks);
   return scale.ticks.map(
-    (tick) =>
+    (tick, i) =>
       html`<span class="tick y ${scale.kind}" style="--at:${percent(scale.place(tick))}" aria-hidden="true"
-        >${formatTick(tick)}</span
+        >${texts[i]}</span
       >`,
   );
 }
 
-export function stepLabels(scale: Scale): Part {
-  return scale.ticks.map((tick) => stepLabel(tick, scale.place(tick)));
+/** Labels of the horizontal axis, of several kinds of which a page shows one. */
+export function acrossLabels(kind: string, scale: Scale): Part {
+  const texts = tickTexts(scale.ticks);
+  return scale.ticks.map((tick, i) => {
+    const place = scale.place(tick);
+    const edge = place > 0.96 ? ' last' : place < 0.04 ? ' first' : '';
+    return html`<span class="tick x by-${kind}${edge}" style="--at:${percent(place)}" aria-hidden="true"
+      >${texts[i]}</span
+    >`;
+  });
 }
 
-function stepLabel(step: number, place: number): Html {
-  const edge = place > 0.96 ? ' last' : place < 0.04 ? ' first' : '';
-  return html`<span class="tick x${edge}" style="--at:${percent(place)}" aria-hidden="true"
-    >${formatTick(step)}</span
-  >`;
+/** Labels of ticks, with as many digits as it takes for no two to be the same. */
+export function tickTexts(ticks: readonly number[]): readonly string[] {
+  const texts = (digits: number): readonly string[] => ticks.map((tick) => formatTick(tick, digits));
+  for (let digits = 6; digits < 15; digits++)
+    if (new Set(texts(digits)).size === ticks.length) return texts(digits);
+  return texts(15);
 }
 
 /** Horizontal lines at the ticks. */
@@ -124,8 +135,8 @@ export interface Series {
   readonly steps: readonly number[];
   /** Finite. */
   readonly values: readonly number[];
-  /** `values` without their noise; the same where there are too few of them to tell. */
-  readonly smoothed: readonly number[];
+  /** Means of even stretches, where `values` are only the ends and extremes of these: what is smoothed. */
+  readonly means?: { readonly steps: readonly number[]; readonly values: readonly number[] };
 }
 
 /** Every figure that a log holds, in the order of their first occurrence. Values that are not finite are left out. */
@@ -139,45 +150,50 @@ export function seriesOf(records: readonly Readonly<Record<string, unknown>>[]):
     });
     if (points.length === 0) return [];
     const values = points.map(([, value]) => value);
-    return [{ name, steps: points.map(([step]) => step), values, smoothed: smooth(values) }];
+    return [{ name, steps: points.map(([step]) => step), values }];
   });
 }
 
-/**
- * Centred moving average over about a twentieth of the values. Towards both ends the window shrinks evenly on its two
- * sides, so that the curve is neither late nor bent there.
- */
-export function smooth(values: readonly number[]): number[] {
-  const widest = Math.floor(values.length / 40);
-  if (widest === 0) return [...values];
-  return values.map((_, i) => {
-    const reach = Math.min(widest, i, values.length - 1 - i);
-    let sum = 0;
-    for (let j = i - reach; j <= i + reach; j++) sum += values[j]!;
-    return sum / (2 * reach + 1);
-  });
+/** Weight that smoothing has at first, per thousandth of the steps: it then looks back over two hundredths of them. */
+export const firstSmoothing = 0.95;
+
+/** The course of a series without its noise, as the page's script draws it. @param range of the steps of all curves */
+export function courseOf({ steps, values, means }: Series, range: number, weight: number): Course {
+  const drawn = means ?? { steps, values };
+  return { steps: drawn.steps, values: smoothed(drawn.steps, drawn.values, weight, range) };
+}
+
+export interface Course {
+  readonly steps: readonly number[];
+  readonly values: readonly number[];
 }
 
 /**
  * Thins a series to about `most` points with its extremes: of each stretch its first, lowest, highest and last point
- * are kept.
+ * are kept, and beside them its mean.
  */
 export function thin(series: Series, most = 800): Series {
   const { steps, values } = series;
   if (steps.length <= most) return series;
   const stretches = Math.floor(most / 4);
   const kept = new Set<number>();
+  const means: { steps: number[]; values: number[] } = { steps: [], values: [] };
   for (let stretch = 0; stretch < stretches; stretch++) {
     const start = Math.floor((stretch * steps.length) / stretches);
     const end = Math.floor(((stretch + 1) * steps.length) / stretches);
     let [lowest, highest] = [start, start];
+    let [stepSum, valueSum] = [0, 0];
     for (let i = start; i < end; i++) {
+      stepSum += steps[i]!;
+      valueSum += values[i]!;
       if (values[i]! < values[lowest]!) lowest = i;
       if (values[i]! > values[highest]!) highest = i;
     }
     for (const i of [start, lowest, highest, end - 1]) kept.add(i);
+    means.steps.push(stepSum / (end - start));
+    means.values.push(valueSum / (end - start));
   }
   const order = [...kept].sort((a, b) => a - b);
   const pick = (all: readonly number[]) => order.map((i) => all[i]!);
-  return { name: series.name, steps: pick(steps), values: pick(values), smoothed: pick(series.smoothed) };
+  return { name: series.name, steps: pick(steps), values: pick(values), means };
 }

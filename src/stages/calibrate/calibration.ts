@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { readInputText } from '../../base/input-file.js';
+import { roomyScale, round, tickTexts } from '../../pages/chart/axes.js';
+import { escapeHtml } from '../../pages/html.js';
 
 /** A choice of ratios that no other beats, as predicted from recorded paths and as found by following it. */
 export interface CalibratedChoice {
@@ -32,38 +34,52 @@ export async function readCalibration(directory: string): Promise<Calibration> {
   return JSON.parse(await readInputText(join(directory, calibrationName))) as Calibration;
 }
 
-const size = { width: 640, height: 400, left: 70, right: 20, top: 20, bottom: 60 };
+const size = { width: 640, height: 400, left: 76, right: 24, top: 20, bottom: 60 };
 const giga = 1e9;
 
-/** The frontier as an SVG picture: cost of a sample against the deviation from the largest model's. */
+/**
+ * The frontier as an SVG picture: cost of a sample, in the unit of the table of choices, against the deviation from the
+ * largest model's.
+ */
 export function frontierPicture({ choices, phases, knee }: Calibration): string {
   const points = [...choices, ...phases];
-  const mostCost = Math.max(...points.map(({ cost }) => cost));
-  const leastCost = Math.min(...points.map(({ cost }) => cost));
-  const mostDeviation = Math.max(...points.map(({ deviation }) => deviation), Number.MIN_VALUE);
+  const costs = points.map(({ cost }) => cost / giga);
+  const deviations = points.map(({ deviation }) => deviation);
+  const across = roomyScale(Math.min(...costs), Math.max(...costs), 6);
+  const up = roomyScale(Math.min(...deviations), Math.max(...deviations), 6);
   const { width, height, left, right, top, bottom } = size;
-  const x = (cost: number) =>
-    left + ((cost - leastCost) / (mostCost - leastCost || 1)) * (width - left - right);
-  const y = (deviation: number) => height - bottom - (deviation / mostDeviation) * (height - top - bottom);
-  const line = choices.map(({ cost, deviation }) => `${round(x(cost))},${round(y(deviation))}`).join(' ');
+  const x = (cost: number) => round(left + across.place(cost) * (width - left - right));
+  const y = (deviation: number) => round(height - bottom - up.place(deviation) * (height - top - bottom));
+  const line = choices.map(({ cost, deviation }) => `${x(cost / giga)},${y(deviation)}`).join(' ');
   const marks = choices.map(
     ({ cost, deviation, ratios }, i) =>
-      `<circle cx="${round(x(cost))}" cy="${round(y(deviation))}" r="${i === knee ? 6 : 3.5}" fill="#1565c0"><title>${ratios.join(', ')}</title></circle>`,
+      `<circle cx="${x(cost / giga)}" cy="${y(deviation)}" r="${i === knee ? 6 : 3.5}" fill="#1565c0"><title>${ratios.join(', ')}</title></circle>`,
   );
-  const alone = phases.map(
-    ({ cost, deviation, stage }) =>
-      `<rect x="${round(x(cost) - 4)}" y="${round(y(deviation) - 4)}" width="8" height="8" fill="#888"><title>${escaped(stage)} alone</title></rect>`,
-  );
+  const alone = phases.flatMap(({ cost, deviation, stage }) => {
+    const [at, above] = [x(cost / giga), y(deviation)];
+    const isRight = at > width / 2;
+    return [
+      `<rect x="${round(at - 4)}" y="${round(above - 4)}" width="8" height="8" fill="#777"/>`,
+      text(at + (isRight ? -9 : 9), above - 7, `${stage} alone`, isRight ? 'end' : 'start'),
+    ];
+  });
+  const ticks = [
+    ...tickTexts(across.ticks).map((label, i) => {
+      const at = x(across.ticks[i]!);
+      return `<path d="M${at} ${height - bottom}v5" stroke="#222"/>${text(at, height - bottom + 18, label, 'middle')}`;
+    }),
+    ...tickTexts(up.ticks).map((label, i) => {
+      const at = y(up.ticks[i]!);
+      return `<path d="M${left} ${at}H${width - right}" stroke="#e2e2dc"/>${text(left - 8, at + 4, label, 'end')}`;
+    }),
+  ];
   const labels = [
-    text(left, height - bottom + 18, (leastCost / giga).toFixed(1), 'middle'),
-    text(width - right, height - bottom + 18, (mostCost / giga).toFixed(1), 'end'),
     text((left + width - right) / 2, height - 16, 'GFLOPs a sample (multiply-accumulates)', 'middle'),
-    text(left - 8, y(0) + 4, '0', 'end'),
-    text(left - 8, y(mostDeviation) + 4, mostDeviation.toPrecision(2), 'end'),
     `<text transform="translate(18 ${(height - bottom + top) / 2}) rotate(-90)" text-anchor="middle">deviation from the largest model</text>`,
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#222">
 <rect width="${width}" height="${height}" fill="#fff"/>
+${ticks.join('\n')}
 <path d="M${left} ${top}V${height - bottom}H${width - right}" fill="none" stroke="#222"/>
 <polyline points="${line}" fill="none" stroke="#1565c0"/>
 ${[...marks, ...alone, ...labels].join('\n')}
@@ -72,9 +88,5 @@ ${[...marks, ...alone, ...labels].join('\n')}
 }
 
 function text(x: number, y: number, content: string, anchor: string): string {
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${content}</text>`;
+  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${escapeHtml(content)}</text>`;
 }
-
-const round = (value: number): number => Math.round(value * 10) / 10;
-
-const escaped = (value: string): string => value.replaceAll('&', '&amp;').replaceAll('<', '&lt;');

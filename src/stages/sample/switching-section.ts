@@ -1,6 +1,6 @@
 import { counted, formatCount, formatNumber } from '../../base/format.js';
-import { linearScale, round, rules, side, stepLabels, valueLabels } from '../../pages/chart/axes.js';
-import { swatch } from '../../pages/chart/overlay.js';
+import { acrossLabels, linearScale, round, rules, side, valueLabels } from '../../pages/chart/axes.js';
+import { swatch } from '../../pages/chart/chart.js';
 import { hasFile, html, readOutputJson } from '../../pages/html.js';
 import type { Html, Part, ReportedStage, Section } from '../../pages/html.js';
 import { bar, table } from '../../pages/table.js';
@@ -36,7 +36,7 @@ function histogram(switches: Switches, id: string): Html {
       ${Array.from({ length: kinds }, (_, k) => html`<li>${swatch(k)} ${switchName(switches, k)}</li>`)}
     </ul>
     <div class="plot">
-      <div class="ticks" aria-hidden="true">${valueLabels(y)} ${stepLabels(x)}</div>
+      <div class="ticks" aria-hidden="true">${valueLabels(y)} ${acrossLabels('step', x)}</div>
       <div class="canvas">
         <svg
           viewBox="0 0 ${side} ${side}"

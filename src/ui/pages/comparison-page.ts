@@ -1,16 +1,16 @@
 import { capitalized, counted, formatDuration } from '../../base/format.js';
-import { swatch } from '../../pages/chart/overlay.js';
+import { swatch } from '../../pages/chart/chart.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { type Html, html, type Part, type Section } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
-import { type Column, table } from '../../pages/table.js';
+import { type Cell, type Column, table } from '../../pages/table.js';
 import type { ComparedFigure, Comparison, ConfigurationDifference } from '../../runner/runs/compare.js';
 import { formatOrigin } from '../../runner/runs/configuration.js';
 import { isBest } from '../../runner/runs/figures.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
-import { readCompared } from './compared-run.js';
+import { type ComparedRun, isSeed, mostValues, readCompared } from './compared-run.js';
 import { curveSections } from './curve-sections.js';
 import { picturesSections } from './pictures-section.js';
 import { noteMarkup, stateBadge } from './run-stages.js';
@@ -27,6 +27,7 @@ export async function comparisonPage(
       run,
       name: names[i]!,
       values: valuesOf(configuration, i),
+      ...(configuration.some(({ key }) => isSeed(key)) && { seeds: withoutSeeds(configuration, i) }),
       ...(headline && { figure: figureOf(headline, i) }),
     })),
   );
@@ -38,7 +39,7 @@ export async function comparisonPage(
       { label: 'figures differ', value: String(figures.filter(isDifferent).length) },
     ],
     sections: [
-      runsSection(runs, names, site),
+      runsSection(compared, headline, site),
       figuresSection(names, figures),
       ...(await picturesSections(compared)),
       ...curveSections(compared),
@@ -48,29 +49,52 @@ export async function comparisonPage(
   });
 }
 
-function runsSection(runs: readonly Run[], names: readonly string[], site: Site | undefined): Section {
+function runsSection(
+  compared: readonly ComparedRun[],
+  headline: ComparedFigure | undefined,
+  site: Site | undefined,
+): Section {
+  const runs = compared.map(({ run }) => run);
   return {
     id: 'runs',
     title: 'Runs',
     body: table({
       label: 'The runs',
+      kind: 'sortable',
       columns: [
         'Run',
-        { heading: 'Began', kind: 'began' },
-        'State',
+        ...compared[0]!.values
+          .slice(0, mostValues)
+          .map(([key]) => ({ heading: html`<code>${key}</code>`, kind: 'groups' })),
+        ...(headline === undefined
+          ? []
+          : [{ heading: capitalized(figure(headline.name, 0).label), kind: 'headline' }]),
+        { heading: 'State', kind: 'groups' },
         { heading: 'Time', kind: 'duration' },
-        'Set',
+        { heading: 'Began', kind: 'began' },
       ],
-      rows: runs.map((run, i) => [
-        html`${swatch(i)}
-          <bdi>${names[i]}</bdi>
-          ${noteMarkup(run.note)}`,
-        linkTo(run, runs, site),
-        stateBadge(run.state),
-        formatDuration(run.seconds),
-        run.record.options.set.join(', ') || '–',
-      ]),
+      rows: compared.map(({ name, line, values, run }, i) => ({
+        run: line,
+        cells: [
+          html`${swatch(line)}
+            <bdi>${name}</bdi>
+            ${noteMarkup(run.note)}`,
+          ...values.slice(0, mostValues).map(([, value]) => value),
+          ...(headline === undefined ? [] : [headlineCell(headline, i)]),
+          stateBadge(run.state),
+          { content: formatDuration(run.seconds), sortedBy: run.seconds },
+          linkTo(run, runs, site),
+        ],
+      })),
     }),
+  };
+}
+
+function headlineCell({ name, better, values }: ComparedFigure, i: number): Cell {
+  const value = values[i];
+  return {
+    content: value !== undefined && marked(figure(name, value).value, isBest(value, better, values)),
+    sortedBy: value ?? '',
   };
 }
 
@@ -87,6 +111,13 @@ function valuesOf(
   const written = differences.filter(({ origins }) => origins.some((origin) => origin !== undefined));
   const names = shortNames(written.map(({ key }) => key));
   return written.map(({ key, values }) => [names.get(key)!, formatValue(values[i] ?? 'none')]);
+}
+
+/** Values of one of the runs where they differ in more than seeds. */
+function withoutSeeds(differences: readonly ConfigurationDifference[], i: number): string {
+  const others = differences.filter(({ key }) => !isSeed(key));
+  const names = shortNames(others.map(({ key }) => key));
+  return others.map(({ key, values }) => `${names.get(key)!} ${formatValue(values[i])}`).join(', ');
 }
 
 function figureOf({ name, better, values }: ComparedFigure, i: number): Part {
@@ -110,7 +141,7 @@ function figuresSection(names: readonly string[], figures: readonly ComparedFigu
     title: 'Figures',
     body: table({
       label: 'Figures of the runs',
-      kind: 'compared',
+      kind: 'compared searched',
       columns: ['Stage', { heading: 'Figure', namesRows: true }, ...runColumns(names)],
       rows: figures.map((row) => ({
         kind: isDifferent(row) ? undefined : 'same',
@@ -148,7 +179,7 @@ function differencesSection(
         ? html``
         : table({
             label: 'Differences of configuration',
-            kind: 'compared',
+            kind: 'compared searched',
             columns: ['Key', ...runColumns(names)],
             rows: differences.map(({ key, values, origins }) => [
               html`<code>${key}</code>`,

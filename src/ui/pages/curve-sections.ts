@@ -1,7 +1,7 @@
 import { seriesOf } from '../../pages/chart/axes.js';
-import { distinctLines, type OverlaidCurve, overlay } from '../../pages/chart/overlay.js';
-import { scaleChoice } from '../../pages/curves-section.js';
-import { html, type Section } from '../../pages/html.js';
+import { distinctLines } from '../../pages/chart/chart.js';
+import { chartsFrame, type Logged } from '../../pages/chart/frame.js';
+import type { Section } from '../../pages/html.js';
 import { type ComparedRun, isShared } from './compared-run.js';
 
 /** Runs that are overlaid at most: more would be told apart by nobody. */
@@ -12,31 +12,13 @@ export const mostOverlaid = distinctLines;
  * have the same output is left out: its curves lie on each other.
  */
 export function curveSections(runs: readonly ComparedRun[]): readonly Section[] {
-  const charts = new Map<string, Map<string, OverlaidCurve[]>>();
-  for (const { name, line, stages } of runs)
+  const logged = new Map<string, Logged[]>();
+  for (const { name, line, seeds, stages } of runs)
     for (const { stage, metrics } of stages.filter((each) => !isShared(each.stage, runs)))
-      for (const series of seriesOf(metrics)) {
-        const ofStage = charts.get(stage) ?? new Map<string, OverlaidCurve[]>();
-        charts.set(
-          stage,
-          ofStage.set(series.name, [...(ofStage.get(series.name) ?? []), { name, line, series }]),
-        );
-      }
-  return Array.from(charts, ([stage, figures]) => {
+      if (seriesOf(metrics).length > 0)
+        logged.set(stage, [...(logged.get(stage) ?? []), { name, line, seeds, metrics }]);
+  return Array.from(logged, ([stage, own]) => {
     const id = `curves-${stage}`;
-    const main = figures.get('loss') ?? [...figures.values()][0]!;
-    const ordered = [main, ...[...figures.values()].filter((curves) => curves !== main)];
-    return {
-      id,
-      title: 'Training',
-      stage,
-      body: html`<div class="curves">
-        ${scaleChoice(
-          id,
-          main.flatMap(({ series }) => series.values),
-        )}
-        ${ordered.map((curves) => overlay(curves, `${id}-${curves[0]!.series.name}`))}
-      </div>`,
-    };
+    return { id, title: 'Training', stage, body: chartsFrame(id, own) };
   });
 }

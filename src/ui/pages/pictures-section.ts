@@ -1,20 +1,18 @@
 import sharp from 'sharp';
 import { counted, formatCount } from '../../base/format.js';
 import { tellDamaged } from '../../base/sealed.js';
-import { swatch } from '../../pages/chart/overlay.js';
+import { swatch } from '../../pages/chart/chart.js';
 import { dataUrl, html, slideControl, spreadToEnd } from '../../pages/html.js';
 import type { Html, Part, ReportedStage, Section } from '../../pages/html.js';
 import type { ComparedPictures, KindPages } from '../../pages/kinds.js';
 import { kindPages } from '../../stages/registry.js';
-import { type ComparedRun, isShared } from './compared-run.js';
+import { type ComparedRun, isShared, mostValues } from './compared-run.js';
 
 /** Rows, and pictures in all, that a page holds at most: it should open quickly whatever was drawn. */
 const mostRows = 50;
 const mostPictures = 4000;
 /** Pixels along a picture's longer side. */
 const mostPixels = 256;
-/** Keys above a column at most. */
-const mostValues = 6;
 
 interface Column {
   readonly run: ComparedRun;
@@ -131,7 +129,7 @@ async function picturesSection(id: string, columns: readonly Column[]): Promise<
 
 function heading({ name, line, values, figure }: ComparedRun, last?: number, step?: number): Html {
   const rest = values.length - mostValues;
-  return html`<th scope="col">
+  return html`<th scope="col" data-run="${line}">
     ${swatch(line)} ${values.length === 0 && html`<bdi>${name}</bdi>`}
     ${values.slice(0, mostValues).map(([key, value]) => html`<span class="set"><small>${key}</small> <bdi>${value}</bdi></span>`)}
     ${rest > 0 && html`<small>and ${formatCount(rest)} more</small>`}

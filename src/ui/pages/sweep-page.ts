@@ -1,6 +1,6 @@
 import { dirname, relative } from 'node:path';
 import { counted, formatCount, formatDuration } from '../../base/format.js';
-import { swatch } from '../../pages/chart/overlay.js';
+import { swatch } from '../../pages/chart/chart.js';
 import { figure } from '../../pages/figures.js';
 import { type Html, html, type Part, type Section } from '../../pages/html.js';
 import { renderPage, type Site } from '../../pages/page.js';
@@ -12,7 +12,7 @@ import { figureOf, headlineAmong, metricNames, stageOf } from '../../runner/swee
 import type { SweepResults } from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames, type TrialResult } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
-import { readCompared } from './compared-run.js';
+import { isSeed, readCompared } from './compared-run.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';
 import { picturesSections } from './pictures-section.js';
 
@@ -42,6 +42,7 @@ export async function sweepPage(
         : [
             {
               ...{ run, name: describeValues(result.values, names), values: valuesOf(result, keys, names) },
+              ...(keys.some(isSeed) && { seeds: describeValues(withoutSeeds(result.values), names) }),
               ...(headline && { figure: figureIn(result, headline, trials) }),
             },
           ],
@@ -87,6 +88,9 @@ function figureIn(
   return html`<small>${label}</small> ${marked(text, isBest(value, better, values))}`;
 }
 
+const withoutSeeds = (values: TrialResult['values']): TrialResult['values'] =>
+  Object.fromEntries(Object.entries(values).filter(([key]) => !isSeed(key)));
+
 async function withRuns(trials: readonly TrialResult[]): Promise<readonly ShownTrial[]> {
   const shown: ShownTrial[] = [];
   let lines = 0;
@@ -127,9 +131,12 @@ function trialsSection(
       kind: 'sortable',
       columns: [
         'Trial',
-        ...keys.map((key) => ({ heading: html`<code title="${key}">${names.get(key)}</code>` })),
+        ...keys.map((key) => ({
+          heading: html`<code title="${key}">${names.get(key)}</code>`,
+          kind: 'groups',
+        })),
         ...compared.map(({ name }) => ({ heading: heading(name), kind: 'headline' })),
-        'State',
+        { heading: 'State', kind: 'groups' },
         { heading: 'Time', kind: 'duration' },
         ...metrics.map((name) => ({ heading: heading(name) })),
       ],
@@ -168,7 +175,7 @@ function row(
   file: string | undefined,
 ): Row {
   const { values, status, seconds } = trial.result;
-  return [
+  const cells = [
     html`${trial.line !== undefined && swatch(trial.line)} ${nameOf(trial, file)}`,
     ...keys.map((key) => ({
       content: key in values && formatValue(values[key]),
@@ -179,6 +186,7 @@ function row(
     { content: seconds > 0 && formatDuration(seconds), sortedBy: seconds },
     ...metrics,
   ];
+  return { run: trial.line, cells };
 }
 
 const sortValue = (value: Json | undefined): string => (value === undefined ? '' : formatValue(value));

@@ -55,4 +55,14 @@ it.each([
   const picture = await readFile(join(directory, 'frontier.svg'), 'utf8');
   expect(picture.match(/<circle/g)).toHaveLength(choices.length);
   expect(picture).not.toContain('NaN');
+  // Each axis has labels that differ, in the unit of its title, of which the table is too.
+  const labels = (anchor: string) =>
+    [...picture.matchAll(new RegExp(`text-anchor="${anchor}">([\\d.,·⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)<`, 'g'))].map(
+      ([, text]) => text,
+    );
+  for (const axis of [labels('middle'), labels('end')]) {
+    expect(axis.length).toBeGreaterThan(2);
+    expect(new Set(axis).size).toBe(axis.length);
+  }
+  expect(picture).toContain('GFLOPs a sample');
 });

@@ -1,0 +1,112 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium, type Page } from 'playwright-core';
+import { expect, it, onTestFinished } from 'vitest';
+import { chartsFrame } from '../../src/pages/chart/frame.js';
+import { renderPage } from '../../src/pages/page.js';
+import { browserPath, whyNoBrowser } from '../support/browser.js';
+import { describeUnless } from '../support/unless.js';
+import { accessibilityProblems } from './accessibility.js';
+
+/** Two settings of three seeds each: the second trains at half the speed, and one step is a spike. */
+const runs = [4, 16].flatMap((mediators, setting) =>
+  [0, 1, 2].map((seed) => ({
+    name: `mediators ${mediators}, seed ${seed}`,
+    line: 3 * setting + seed,
+    seeds: `mediators ${mediators}`,
+    metrics: Array.from({ length: 40 }, (_, i) => ({
+      step: 5 * (i + 1),
+      loss: 1 + setting + seed / 10 + (i === 20 ? 2 : 0),
+      idleShare: 0.25,
+      secondsPerStep: 0.1 * (setting + 1),
+      imagesPerSecond: 320 / (setting + 1),
+    })),
+  })),
+);
+
+async function open(): Promise<{ page: Page; complaints: readonly string[] }> {
+  const folder = await mkdtemp(join(tmpdir(), 'curves '));
+  const file = join(folder, 'page.html');
+  const body = chartsFrame('curves-train', runs);
+  const sections = [{ id: 'training', title: 'Training', body }];
+  await writeFile(file, renderPage({ title: 'Curves', eyebrow: 'Test', totals: [], sections }));
+  const browser = await chromium.launch({
+    executablePath: browserPath!,
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+  onTestFinished(() => browser.close());
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, bypassCSP: true });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  await page.goto(pathToFileURL(file).href);
+  return { page, complaints };
+}
+
+describeUnless(whyNoBrowser, 'curves', () => {
+  it('show seeds as a mean with its band or each, by step, time or images, as smooth as is chosen', async () => {
+    const { page, complaints } = await open();
+    const loss = page.locator('#curves-train-loss');
+    const points = async (path: string) =>
+      (await loss.locator(`g.linear ${path}`).first().getAttribute('d'))!
+        .slice(1)
+        .split('L')
+        .map((point) => point.split(' ').map(Number) as [number, number]);
+    const legend = async () => {
+      const items = await loss.locator('.legend:not([hidden]) li:not([hidden])').allTextContents();
+      return items.map((text) => text.replace(/\s+/g, ' ').trim());
+    };
+
+    // Trials that differ in their seed alone: one line and one band for each setting.
+    expect(await loss.locator('g.linear .band').count()).toBe(2);
+    expect(await loss.locator('g.linear .curve').count()).toBe(2);
+    expect(await legend()).toEqual([
+      expect.stringMatching(/^mediators 4, 3 seeds 1\.1\d* \(1(\.0\d*)? to 1\.2\d*\)$/),
+      expect.stringMatching(/^mediators 16, 3 seeds 2\.1\d* \(2(\.0\d*)? to 2\.2\d*\)$/),
+    ]);
+    // Smoothing spreads the spike over what comes after it; without it the curve is the points themselves.
+    const heightAfterSpike = async () => (await points('.curve'))[21]![1];
+    const smooth = await heightAfterSpike();
+    const slider = page.getByRole('slider', { name: 'Smoothing' });
+    await slider.fill('0');
+    expect(await heightAfterSpike()).toBeGreaterThan(smooth);
+
+    await page.getByRole('radio', { name: 'Each' }).check();
+    expect(await loss.locator('g.linear .band').count()).toBe(0);
+    expect(await loss.locator('g.linear .curve').count()).toBe(6);
+    expect((await legend())[4]).toBe('mediators 16, seed 1 2.1');
+    expect(await points('.curve')).toEqual(await points('.raw'));
+    await slider.fill('0.9');
+    expect(await points('.curve')).not.toEqual(await points('.raw'));
+
+    // At half the speed a run ends at twice the time, and at the same images: 32 a step.
+    const ends = () =>
+      page.evaluate<number[]>(
+        `[...document.querySelectorAll('#curves-train-loss g.linear .curve')].map((path) =>
+          Number(path.getAttribute('d').split('L').at(-1).split(' ')[0]))`,
+      );
+    expect(await ends()).toEqual([1000, 1000, 1000, 1000, 1000, 1000]);
+    await page.getByRole('radio', { name: 'Time (s)' }).check();
+    expect(await ends()).toEqual([500, 500, 500, 1000, 1000, 1000]);
+    const labels = () => loss.locator('.tick.x:visible').allInnerTexts();
+    expect(await labels()).toEqual(['0', '10', '20', '30', '40']);
+    await page.getByRole('radio', { name: 'Images seen' }).check();
+    expect(await ends()).toEqual([1000, 1000, 1000, 1000, 1000, 1000]);
+    expect(await labels()).toEqual(['0', '2,000', '4,000', '6,000']);
+    const scrub = loss.locator('.scrub');
+    await scrub.focus();
+    expect(await loss.locator('.readout').textContent()).toBe('Step 200, 6,400 images');
+    // A share is in per cent on its axis as well as in words.
+    const idle = page.locator('#curves-train-idleShare');
+    expect(await idle.locator('.chart-name').innerText()).toBe('Device idle, %');
+    expect(await idle.locator('.tick.y.linear').allInnerTexts()).toEqual(['24', '26']);
+    expect(await idle.locator('.legend output').first().textContent()).toBe('25.0 %');
+
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(1000);
+    expect(await accessibilityProblems(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+});
