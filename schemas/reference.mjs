@@ -108,7 +108,7 @@ function table(schema) {
     [
       `\`${key}\``,
       typeOf(property),
-      required ? '**required**' : valueOf(property.default),
+      required ? '**required**' : valueOf(property.default ?? property.absentMeans),
       property.unit ?? '',
       [property.description, ...rules(property)].join(' '),
       (property.examples ?? []).slice(0, 2).map(valueOf).join('<br>'),

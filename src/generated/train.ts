@@ -25,7 +25,7 @@ export interface TrainConfig {
    */
   crop: 'centre' | 'random';
   /**
-   * Model whose weights and moving average training begins with: a `train` or `pretrained` stage, or a map with the path of a checkpoint and the keys of a `pretrained` stage. It must have the same width and heads; mediators, depth, classes, `qkNorm` and the size of latents may differ. Tensors of the same name and shape are carried, rows of labels by the names of their classes, and tables of positions are resized. New tensors begin such that the first output is as near as possible to that model's. `plan` lists what is carried, resized, new and dropped. Latents are normalised as in that model's training.
+   * Model whose weights and moving average training begins with: a `train` or `pretrained` stage, or a map with the path of a checkpoint and the keys of a `pretrained` stage. It must have the same width and heads; mediators, depth, classes, norms, the switches of blocks and the size of latents may differ. Tensors of the same name and shape are carried, rows of labels by the names of their classes, and tables of positions are resized. New tensors begin such that the first output is as near as possible to that model's. `plan` lists what is carried, resized, new and dropped. Latents are normalised as in that model's training.
    */
   start?: string | StartFile;
   teacher?: TeacherConfig;
@@ -257,6 +257,18 @@ export interface ModelConfig {
    * Normalises the queries and keys of each head, with a learned scale and offset. Attention then stays stable in long trainings, in low precision and at high learning rates.
    */
   qkNorm: boolean;
+  /**
+   * Norms of the root mean square with a learned scale (RMSNorm) in place of layer norms, also those of `qkNorm`.
+   */
+  rmsNorm?: boolean;
+  /**
+   * Gated hidden layers (SwiGLU) in place of GELU, two thirds as wide, which cost the same.
+   */
+  swiGlu?: boolean;
+  /**
+   * Rotary positions (RoPE) beside the embedded ones: queries and keys are rotated by the row and column of their token, mediators by the middle of their window. A number spreads the places of the grid over so many tokens along a side, as of the smaller model that training starts from. Heads are then a multiple of 4 channels wide.
+   */
+  rope?: boolean | number;
 }
 export interface BlockMediators {
   /**

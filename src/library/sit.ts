@@ -45,6 +45,12 @@ export type SiTOptions = SiTSizes & {
   /** Probability that training leaves the class out; above 0 there is a null class. Default 0.1. */
   readonly labelDropout?: number;
   readonly qkNorm?: boolean;
+  /** Norms of the root mean square in place of layer norms. */
+  readonly rmsNorm?: boolean;
+  /** Gated hidden layers, SwiGLU, in place of GELU. */
+  readonly swiGlu?: boolean;
+  /** Rotary positions; a number spreads them over so many tokens along a side. */
+  readonly rope?: boolean | number;
 };
 
 /** Device, precision and session of a model. */
@@ -102,12 +108,15 @@ export class SiT implements SessionModel {
   static configOf(options: SiTOptions): SiTConfig {
     const { latentSize, channels = 4, classes, ...model } = options;
     checkModel({ latentSize, channels, classes, model, transport: usualTransport });
-    const { mediators, labelDropout = 0.1, qkNorm } = options;
+    const { mediators, labelDropout = 0.1, qkNorm, rmsNorm, swiGlu, rope } = options;
     const { hiddenSize, depth, heads, patchSize } = sizesOf(options);
     return {
       ...{ latentSize, channels, patchSize, hiddenSize, depth, heads, classes, labelDropout },
       mediators: typeof mediators === 'number' ? mediatorsPerBlock({ mediators, depth }) : [...mediators],
       ...(qkNorm && { qkNorm }),
+      ...(rmsNorm && { rmsNorm }),
+      ...(swiGlu && { swiGlu }),
+      ...(rope && { rope: rope === true ? latentSize / patchSize : rope }),
     };
   }
 

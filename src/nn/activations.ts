@@ -13,6 +13,41 @@ export const silu = differentiable((x: Tensor) => ({
   },
 }));
 
+/**
+ * SwiGLU of x + bias, whose last axis holds gates and then as many values: silu(gates)·values,
+ * [rows, 2 · width] → [rows, width]. `bias` is [2 · width]. The gradient keeps x and the bias.
+ * Source: Shazeer, arXiv 2002.05202.
+ */
+export const biasedSwiGlu = differentiable((x: Tensor, bias: Tensor) => ({
+  value: swiGluValue(x, bias)[0],
+  saved: [x, bias],
+  gradient: (dy: Tensor, saved: Tensor[]) => {
+    const [x, bias] = saved as [Tensor, Tensor];
+    const [dx] = swiGluGradient(dy, x, bias);
+    return [dx, sumOfRows(dx)];
+  },
+}));
+
+const swiGluValue = fused(
+  'swiglu',
+  (x: Tensor, bias: Tensor) => {
+    const [gates, values] = tf.split(x.add(bias), 2, -1) as [Tensor, Tensor];
+    return [asFactor(gates.mul(gates.sigmoid()).mul(values))] as const;
+  },
+  { takesHalf: true },
+);
+
+const swiGluGradient = fused(
+  'swiglu_gradient',
+  (dy: Tensor, x: Tensor, bias: Tensor) => {
+    const [gates, values] = tf.split(x.add(bias), 2, -1) as [Tensor, Tensor];
+    const s = gates.sigmoid();
+    const slope = s.add(gates.mul(s.sub(s.square())));
+    return [asFactor(tf.concat([dy.mul(values).mul(slope), dy.mul(gates.mul(s))], -1))] as const;
+  },
+  { takesHalf: true },
+);
+
 const c = Math.sqrt(2 / Math.PI);
 const cubic = 0.044715;
 

@@ -1,5 +1,5 @@
 import { geluOfProduct, productOfConstant, type Tensor, type Tensor4D, tf } from '../tensorflow/index.js';
-import { biasedGelu, sumOfRows } from './activations.js';
+import { biasedGelu, biasedSwiGlu, sumOfRows } from './activations.js';
 import { differentiable } from './differentiable.js';
 
 /** x·W + b over the last axis: [..., inputs] → [..., outputs]. `weight` is [inputs, outputs], `bias` [outputs]. */
@@ -31,6 +31,16 @@ export function geluLinear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
     weight,
     (rows) => geluOfProduct(rows, weight, bias) ?? biasedGelu(tf.matMul(rows, weight), bias),
   );
+}
+
+/**
+ * SwiGLU of x·W + b, over the last axis: [..., inputs] → [..., width]. `weight` is [inputs, 2 · width]: columns of gates,
+ * then of values. The gradient keeps x, the weight, their product and the bias.
+ */
+export function swiGluLinear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  const [inputs, outputs] = weight.shape as [number, number];
+  const hidden = biasedSwiGlu(tf.matMul(x.reshape([-1, inputs]), weight), bias);
+  return hidden.reshape([...x.shape.slice(0, -1), outputs / 2]);
 }
 
 function overRows(x: Tensor, weight: Tensor, multiply: (rows: Tensor) => Tensor): Tensor {

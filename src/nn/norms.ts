@@ -73,6 +73,63 @@ export const layerNorm = differentiable((x: Tensor, weight: Tensor, bias: Tensor
   };
 });
 
+/**
+ * Norm of the root mean square without learned scale, then adaptive modulation: norm(x)·factor + shift.
+ *
+ * `x` is [batch, tokens, channels]; `shift` and `factor` are [batch, 1, channels]. The gradient keeps x, the factor and
+ * each token's inverse root mean square. Source: Zhang and Sennrich, arXiv 1910.07467; ε as LightningDiT has it.
+ */
+export const adaRmsNorm = differentiable((x: Tensor, shift: Tensor, factor: Tensor) => {
+  const [value, inverse] = adaRms(x, shift, factor);
+  return {
+    value,
+    saved: [x, inverse, factor],
+    gradient: (dy: Tensor, saved: Tensor[]) => {
+      const [x, inverse, factor] = saved as [Tensor, Tensor, Tensor];
+      return [...adaRmsGradient(dy, x, inverse, factor)];
+    },
+  };
+});
+
+const adaRms = fused('ada_rms_norm', (x: Tensor, shift: Tensor, factor: Tensor) => {
+  const inverse = inverseRms(x);
+  return [asFactor(x.mul(inverse).mul(factor).add(shift)), inverse] as const;
+});
+
+const adaRmsGradient = fused(
+  'ada_rms_norm_gradient',
+  (dy: Tensor, x: Tensor, inverse: Tensor, factor: Tensor) => {
+    const norm = x.mul(inverse);
+    const dx = rmsBackward(dy.mul(factor), norm, inverse);
+    return [dx, dy.sum(1, true), dy.mul(norm).sum(1, true)] as const;
+  },
+  { takesHalf: true },
+);
+
+/** Norm of the root mean square along the last axis with a learned scale [channels]: norm(x)·weight. */
+export const rmsNorm = differentiable((x: Tensor, weight: Tensor) => {
+  const inverse = inverseRms(x);
+  const norm = x.mul(inverse);
+  return {
+    value: norm.mul(weight),
+    saved: [norm, inverse, weight],
+    gradient: (dy: Tensor, saved: Tensor[]) => {
+      const [norm, inverse, weight] = saved as [Tensor, Tensor, Tensor];
+      const others = dy.shape.map((_, axis) => axis).slice(0, -1);
+      return [rmsBackward(dy.mul(weight), norm, inverse), dy.mul(norm).sum(others)];
+    },
+  };
+});
+
+function inverseRms(x: Tensor): Tensor {
+  return x.square().mean(-1, true).add(epsilon).rsqrt();
+}
+
+/** The gradient by x of a norm of the root mean square, from the gradient by its normalised value. */
+function rmsBackward(dNorm: Tensor, norm: Tensor, inverse: Tensor): Tensor {
+  return inverse.mul(dNorm.sub(norm.mul(dNorm.mul(norm).mean(-1, true))));
+}
+
 /** The gradient by x of a norm, from the gradient by its normalised value. */
 function backward(dNorm: Tensor, norm: Tensor, inverse: Tensor): Tensor {
   const along = dNorm.mul(norm).mean(-1, true);

@@ -10,10 +10,6 @@ interface OtherModel {
 
 const others: readonly OtherModel[] = [
   {
-    names: /(^|\.)(feat_rope\.freqs_(cos|sin)|blocks\.0\.mlp\.w12\.weight)$/,
-    what: 'a LightningDiT, or a model with its blocks: rotary positions, gated layers (SwiGLU), norms of the root mean square. A SiT has none of these',
-  },
-  {
     names: /(^|\.)transformer_blocks\.0\.attn1\.to_q\.weight$/,
     what: "a transformer of diffusers, such as its DiT, which predicts the noise of a schedule of 1000 steps, or PixArt's",
   },

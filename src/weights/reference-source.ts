@@ -3,10 +3,12 @@ import { UserError } from '../base/errors.js';
 import type { TorchValue } from '../formats/pytorch/checkpoint.js';
 import { TorchTensor } from '../formats/pytorch/tensor.js';
 import { entriesOf, type StateDict, type WeightsFile } from '../formats/weights-file.js';
-import { gridOf, type SiTConfig, timestepFrequencies } from '../models/sit/config.js';
+import { type SiTConfig, timestepFrequencies } from '../models/sit/config.js';
 import { fromReference, referencePlace } from '../models/sit/reference-names.js';
 import {
   argsContradictions,
+  computedNames,
+  computedTensor,
   inferConfig,
   lastLayer,
   mismatch,
@@ -19,7 +21,6 @@ import {
   stateProblems,
   type StateShapes,
 } from '../models/sit/reference-state.js';
-import { positionEmbedding } from '../nn/embeddings.js';
 import { chooseSets, type ModelLayout, withoutWeights } from './find-sets.js';
 import { checkAgreement, classNames, scaledNormalization } from './model-source.js';
 import type { ModelHints, ModelSource } from './model-source.js';
@@ -28,9 +29,6 @@ import { refuseOtherModels } from './other-models.js';
 
 /** Largest difference that the moving average and half precision may make in the position embedding. */
 const positionTolerance = 5e-3;
-
-/** Names of tensors in blocks, or beside them, that a SiT has not. */
-const notOfSiT = /^feat_rope\.|^blocks\.\d+\.(norm\d|mlp\.w\d)/;
 
 /** REPA trains these beside the model, to align it with another network; samples do not need them. */
 const projectors = /^projectors?\./;
@@ -66,7 +64,6 @@ export async function referenceSource(file: WeightsFile, hints: ModelHints): Pro
     throw withoutWeights(file, layout.what);
   }
   refuseDiT(path, args.model);
-  if ([...sets.raw.keys()].some((name) => notOfSiT.test(name))) refuseOtherModels(file);
   const found = shapesOf(sets.raw);
   const config = inferConfig(found, path, {
     headsOf: (sizes) => hints.heads ?? namedHeads(sizes),
@@ -79,10 +76,11 @@ export async function referenceSource(file: WeightsFile, hints: ModelHints): Pro
   // REPA's models predict no variance; another program may align a model of the reference as REPA does.
   const isReversed =
     args.isReversed === true || (!hasVariance && sets.leftOut.some((name) => projectors.test(name)));
-  checkTensors(path, sets, expectedShapes(config, hasVariance));
+  checkTensors(path, sets, expectedShapes(config, hasVariance), computedNames(config));
   checkAgreement(path, hints, { ...args, heads: config.heads });
   const states = [...new Set([sets.raw, sets.ema])];
-  for (const state of states) await checkPosition(path, state, config);
+  for (const state of states) await checkComputed(path, state, config);
+  requireScale(path, config, hints);
   const isSaid = [args.interpolant, args.prediction, hints.interpolant, hints.prediction].some(
     (said) => said !== undefined,
   );
@@ -150,10 +148,11 @@ function checkTensors(
   path: string,
   { raw, ema, unreadable }: { raw: StateDict; ema: StateDict; unreadable: ReadonlyMap<string, string> },
   expected: StateShapes,
+  computed: readonly string[],
 ): void {
   const problems = [...new Set([raw, ema])].flatMap((state, i) => {
     const found = new Map(shapesOf(state));
-    if (!found.has(positionName)) found.set(positionName, expected.get(positionName)!);
+    for (const name of computed) if (!found.has(name)) found.set(name, expected.get(name)!);
     return stateProblems(found, expected)
       .map((problem) => {
         const [name] = problem.split(' ', 1);
@@ -176,13 +175,29 @@ function namedHeads({ hiddenSize, depth }: Pick<SiTConfig, 'hiddenSize' | 'depth
   return namedModels().find((model) => model.hiddenSize === hiddenSize && model.depth === depth)?.heads;
 }
 
-/** The position embedding is computed here: another one in the file would be lost. */
-async function checkPosition(path: string, state: StateDict, config: SiTConfig): Promise<void> {
-  const found = await state.get(positionName)?.read();
-  const computed = positionEmbedding(config.hiddenSize, gridOf(config));
-  if (found === undefined || found.every((value, i) => Math.abs(value - computed[i]!) <= positionTolerance))
-    return;
-  throw mismatch(path, [`${positionName} is not the fixed sine-cosine embedding of the reference`]);
+/** Positions are computed here: others in the file would be lost. */
+async function checkComputed(path: string, state: StateDict, config: SiTConfig): Promise<void> {
+  for (const name of computedNames(config)) {
+    const found = await state.get(name)?.read();
+    const computed = computedTensor(name, config);
+    if (found?.every((value, i) => Math.abs(value - computed[i]!) <= positionTolerance) === false)
+      throw mismatch(path, [
+        name === positionName
+          ? `${name} is not the fixed sine-cosine embedding of the reference`
+          : `${name} is not of rotary positions that are whole numbers, row by row`,
+      ]);
+  }
+}
+
+/** A LightningDiT's latents are normalised channel by channel: the usual factor would be wrong without a word. */
+function requireScale(path: string, { rope, swiGlu, rmsNorm }: SiTConfig, hints: ModelHints): void {
+  if (hints.scalingFactor !== undefined || (rope ?? swiGlu ?? rmsNorm) === undefined) return;
+  throw new UserError({
+    code: 'scale-unknown',
+    message: `${path}: nothing tells the scale of its latents. It is a LightningDiT, or has its blocks, and these normalise latents channel by channel, by statistics that are not in the file.`,
+    remedy:
+      'Set `scalingFactor` to the factor on its latents in training; in a command `--scaling-factor`. Such as have a factor for each channel cannot be used.',
+  });
 }
 
 /** A DiT has the tensors of a SiT, and predicts the noise of a thousand steps: samples of it would be noise. */

@@ -1,15 +1,15 @@
 import type { FileSeal } from '../base/output-file.js';
 import { TorchTensorSource, type TorchWritable, writeTorchCheckpoint } from '../formats/pytorch/write.js';
 import { writeSafetensors } from '../formats/safetensors/writer.js';
-import { gridOf, type SiTConfig, sitParameters } from '../models/sit/config.js';
+import { type SiTConfig, sitParameters } from '../models/sit/config.js';
 import { referencePlace, toReference } from '../models/sit/reference-names.js';
 import {
-  positionName,
+  computedNames,
+  computedTensor,
   referenceDownsample,
   referenceOrder,
   referenceShapes,
 } from '../models/sit/reference-state.js';
-import { positionEmbedding } from '../nn/embeddings.js';
 import { floats } from '../tensorflow/data-types.js';
 import { theirs } from '../transport/reference-names.js';
 import type { ModelDescription, ModelSource, OptimizerState, WeightSet } from './model-source.js';
@@ -62,6 +62,9 @@ export function writeReferenceStateDict(
 
 /** Gives a model's tensors under the reference's names. */
 class ReferenceReader {
+  /** Those that PyTorch numbers. */
+  readonly parameterNames: readonly string[];
+  /** All of the state dict: buffers come last. */
   readonly names: readonly string[];
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   private readonly config: SiTConfig;
@@ -74,7 +77,8 @@ class ReferenceReader {
     private readonly options: Options,
   ) {
     this.config = source.description.config;
-    this.names = referenceOrder(this.config);
+    this.parameterNames = referenceOrder(this.config);
+    this.names = [...new Set([...this.parameterNames, ...computedNames(this.config)])];
     this.shapes = referenceShapes(this.config);
     this.parameters = new Map(
       sitParameters(this.config).map((parameter) => [referencePlace(parameter, this.config).name, parameter]),
@@ -92,13 +96,17 @@ class ReferenceReader {
     return values;
   }
 
+  isTrained(name: string): boolean {
+    return this.parameters.has(name);
+  }
+
   private get total(): number {
     return this.sets * this.names.length;
   }
 
   private async values(set: WeightSet, name: string): Promise<Float32Array> {
-    if (name === positionName) return positionEmbedding(this.config.hiddenSize, gridOf(this.config));
-    const parameter = this.parameters.get(name)!;
+    const parameter = this.parameters.get(name);
+    if (parameter === undefined) return computedTensor(name, this.config);
     const value = await this.source.read(set, parameter);
     return floats(toReference(floats(value), parameter, this.config));
   }
@@ -114,10 +122,10 @@ function adamW(
     exp_avg: reader.torch('firstMoment', name),
     exp_avg_sq: reader.torch('secondMoment', name),
   });
-  const numbered = [...reader.names.entries()];
+  const numbered = [...reader.parameterNames.entries()];
   return {
     state: new Map(
-      numbered.filter(([, name]) => name !== positionName).map(([i, name]) => [i, moments(name)] as const),
+      numbered.filter(([, name]) => reader.isTrained(name)).map(([i, name]) => [i, moments(name)] as const),
     ),
     param_groups: [
       {

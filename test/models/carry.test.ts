@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CarriedModel, carryLines, planCarry, resizeTable } from '../../src/models/sit/carry.js';
-import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
+import { rotaryPlaces, type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { sit } from '../../src/models/sit/sit.js';
 import { initialize } from '../../src/nn/parameters.js';
 import {
@@ -187,6 +187,14 @@ describe('the first output is the other model’s', () => {
     expect(distance).toBeLessThan(0.2 * relative(there, output(base, asTheyAre, [0, 1, 2])));
   });
 
+  it('with rotary positions as they were: spread over the smaller grid, or farther out', () => {
+    const from = { ...base, rope: 4 };
+    const larger = { ...from, latentSize: 16 };
+    expect(rotaryPlaces(larger)).toEqual([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]);
+    expect(rotaryPlaces({ ...larger, rope: 8 })).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(rotaryPlaces(base)).toBeUndefined();
+  });
+
   // Shares as measured: 0.043, 0.042 and 0.71. Norms leave nothing but the average size of queries and keys to keep.
   it.each<[string, Partial<SiTConfig>, number]>([
     ['with mediators', { mediators: [4, 4] }, 0.1],
@@ -256,6 +264,37 @@ describe('what is carried', () => {
       '30 tensors dropped: attention.queryNorm, attention.keyNorm of blocks 0–2; modulation, attention.qkv, attention.depthwise, attention.mediatorBias, attention.queryBias, attention.projection, mlp.in, mlp.out of block 2',
       'classes by their names, once they are known',
     ]);
+  });
+
+  it('is told apart from what is computed otherwise, which no weights make up for', () => {
+    const switched = { ...base, qkNorm: true, rmsNorm: true, swiGlu: true, rope: 4 };
+    const lines = (from: SiTConfig, to: SiTConfig) => carryLines(planCarry({ config: from }, { config: to }));
+    expect(lines({ ...base, qkNorm: true }, switched)).toEqual([
+      '28 tensors carried',
+      '11 tensors new: attentionNorm, mlpNorm, mlp.in, mlp.out of blocks 0–1; final.norm',
+      '10 tensors dropped: attention.queryNorm, attention.keyNorm, mlp.in, mlp.out of blocks 0–1',
+      'other than there: norms of the root mean square, hidden layers with SwiGLU, rotary positions over 4 a side (there none)',
+      'classes by their names, once they are known',
+    ]);
+    // Places are whole numbers on either grid; or they spread as on the smaller one.
+    expect(lines(switched, { ...switched, latentSize: 16, rope: 8 }).join()).not.toContain('other than');
+    expect(lines(switched, { ...switched, latentSize: 16, rope: 4 }).join()).not.toContain('other than');
+    expect(lines({ ...switched, latentSize: 16, rope: 8 }, switched).join()).not.toContain('other than');
+    expect(lines({ ...switched, rope: 2 }, switched).join()).toContain('over 4 a side (there over 2 a side)');
+  });
+
+  it('keeps the sizes that norms of the root mean square gave to queries and keys', async () => {
+    const from = { ...base, qkNorm: true, rmsNorm: true };
+    const to = { ...base, rmsNorm: true };
+    const there = output(from, trained(from), [0, 1, 2]);
+    const weights = await carriedWeights({ config: from, classes: names }, { config: to, classes: names });
+    const own = trained(from);
+    const asTheyAre = Object.fromEntries(
+      Object.entries(weights).map(([name, value]) => [name, own[name] ?? value]),
+    );
+    const distance = relative(there, output(to, weights, [0, 1, 2]));
+    // Measured: 0.0000089 and 0.0000147; rounding is below 0.000001.
+    expect(distance).toBeLessThan(0.8 * relative(there, output(to, asTheyAre, [0, 1, 2])));
   });
 
   it('is nothing where widths or heads differ', () => {

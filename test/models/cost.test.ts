@@ -13,6 +13,20 @@ describe('cost of SiT-S/2 at 256 px', () => {
     expect(Math.abs(sitCost(small(mediators)).multiplyAccumulates / 1e9 - expected)).toBeLessThan(0.02);
   });
 
+  it('is the same to a rounding with gated layers, and none for rotary positions', () => {
+    const { multiplyAccumulates, activations } = sitCost(small(4));
+    const gated = sitCost({ ...small(4), swiGlu: true, rope: 16 });
+    expect(Math.abs(gated.multiplyAccumulates / multiplyAccumulates - 1)).toBeLessThan(1e-3);
+    expect(Math.abs(gated.activations / activations - 1)).toBeLessThan(1e-3);
+  });
+
+  it('counts the parameters of LightningDiT-B/1, which counts positions', () => {
+    // 130,580,800 in LightningDiT's own code: input 16, patches of 1, 32 channels and their variance, 1000 classes; with 256 × 768 positions.
+    const config = { ...small(0), latentSize: 16, patchSize: 1, channels: 32, hiddenSize: 768, heads: 12 };
+    const { parameters } = sitCost({ ...config, rmsNorm: true, swiGlu: true, rope: 16 });
+    expect(parameters + 256 * 768).toBe(130_580_800);
+  });
+
   it('counts the parameters of the DiT-S/2 that it is without mediators', () => {
     // 32.96 million in DiT's table, which counts the fixed position embedding (256 × 384) as well.
     expect(sitCost(small(0)).parameters + 256 * 384).toBeCloseTo(32.96e6, -5);

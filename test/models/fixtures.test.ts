@@ -11,6 +11,8 @@ const models = [
   'm25_s20_p2',
   'm16_s32_p4',
   'm4_s16_p8',
+  // LightningDiT's own blocks, and with the reference's mediators.
+  ...['lightning_all', 'lightning_rope', 'lightning_swiglu', 'lightning_rmsnorm', 'lightning_mediators'],
 ];
 for (const model of models) await describeFixture(modelKind, `model_${model}.safetensors`);
 await describeFixture(autoencoderKlKind, 'autoencoder_kl.safetensors');

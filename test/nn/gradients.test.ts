@@ -1,10 +1,10 @@
 import { beforeAll, expect, it } from 'vitest';
 import { attend, attendThroughMediators } from '../../src/models/sit/attend.js';
 import { gatedResidual } from '../../src/models/sit/sit.js';
-import { biasedGelu, silu } from '../../src/nn/activations.js';
+import { biasedGelu, biasedSwiGlu, silu } from '../../src/nn/activations.js';
 import { recomputed } from '../../src/nn/differentiable.js';
 import { linear } from '../../src/nn/layers.js';
-import { adaLayerNorm, groupNorm, layerNorm } from '../../src/nn/norms.js';
+import { adaLayerNorm, adaRmsNorm, groupNorm, layerNorm, rmsNorm } from '../../src/nn/norms.js';
 import { adaptivePooling, overGrid } from '../../src/nn/resampling.js';
 import { nativeBackend, type Tensor, type Tensor4D, tf } from '../../src/tensorflow/index.js';
 
@@ -52,6 +52,28 @@ const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly 
       [2, 1, 6],
     ],
   ],
+  biasedSwiGlu: [
+    biasedSwiGlu,
+    (x, bias) => {
+      const [gates, values] = tf.split(x.add(bias), 2, 1) as [Tensor, Tensor];
+      return gates.div(tf.exp(gates.neg()).add(1)).mul(values);
+    },
+    [[3, 10], [10]],
+  ],
+  adaRmsNorm: [
+    adaRmsNorm,
+    (x, shift, factor) => x.div(x.square().mean(-1, true).add(1e-6).sqrt()).mul(factor).add(shift),
+    [
+      [2, 4, 6],
+      [2, 1, 6],
+      [2, 1, 6],
+    ],
+  ],
+  rmsNorm: [
+    rmsNorm,
+    (x, weight) => x.div(x.square().mean(-1, true).add(1e-6).sqrt()).mul(weight),
+    [[2, 4, 3, 6], [6]],
+  ],
   layerNorm: [
     layerNorm,
     (x, weight, bias) => {
@@ -85,6 +107,32 @@ const withoutHeads = (x: Tensor) => {
   return x.transpose([0, 2, 1, 3]).reshape([batch, tokens, heads * size]);
 };
 
+/** Channels of a head that is rotated: two pairs for rows, two for columns. */
+const turning = 8;
+/** [batch, heads, points², turning], each point rotated by a matrix of its own. */
+const rotatedPlainly = (x: Tensor, places: readonly number[]) => {
+  const matrices = places.flatMap((row) =>
+    places.map((column) => {
+      const matrix = Array.from({ length: turning }, () => new Array<number>(turning).fill(0));
+      for (let pair = 0; pair < turning / 2; pair++) {
+        const angle = (pair < 2 ? row : column) * (pair % 2 === 0 ? 1 : 1 / 100);
+        const [i, j] = [2 * pair, 2 * pair + 1];
+        matrix[i]![i] = matrix[j]![j] = Math.cos(angle);
+        matrix[i]![j] = Math.sin(angle);
+        matrix[j]![i] = -Math.sin(angle);
+      }
+      return matrix;
+    }),
+  );
+  const [, , points] = x.shape as [number, number, number];
+  return tf
+    .matMul(x.expandDims(3), tf.tensor3d(matrices).reshape([1, 1, points, turning, turning]))
+    .squeeze([3]);
+};
+
+/** Middles of the windows by hand. */
+const middles: Readonly<Record<string, readonly number[]>> = { '4/2': [0.5, 2.5], '5/3': [0.5, 2, 3.5] };
+
 Object.assign(plain, {
   attend: [
     (qkv: Tensor) => attend(qkv, heads),
@@ -94,9 +142,23 @@ Object.assign(plain, {
     },
     [[2, 5, 18]],
   ],
+  'attend, rotated': [
+    (qkv: Tensor) => attend(qkv, heads, [0, 0.5, 1]),
+    (qkv: Tensor) => {
+      const [q, k, v] = tf.split(qkv, 3, -1).map(headsOf) as [Tensor, Tensor, Tensor];
+      const [turnedQ, turnedK] = [q, k].map((x) => rotatedPlainly(x, [0, 0.5, 1])) as [Tensor, Tensor];
+      return withoutHeads(plainAttention(turnedQ.div(Math.sqrt(turning)), turnedK, v, 0));
+    },
+    [[2, 9, 3 * heads * turning]],
+  ],
+  'attend, rotated, a query at a time': [
+    (qkv: Tensor) => attend(qkv, heads, [0, 1, 2], 2 * heads * 9),
+    (qkv: Tensor) => attend(qkv, heads, [0, 1, 2]),
+    [[2, 9, 3 * heads * turning]],
+  ],
   'attend, a query at a time': [
     // 2 samples of 5 tokens: room for the scores of one query of each head.
-    (qkv: Tensor) => attend(qkv, heads, 2 * heads * 5),
+    (qkv: Tensor) => attend(qkv, heads, undefined, 2 * heads * 5),
     (qkv: Tensor) => attend(qkv, heads),
     [[2, 5, 18]],
   ],
@@ -110,39 +172,51 @@ Object.assign(plain, {
     [
       [4, 2],
       [5, 3],
-    ].map(([grid, side]) => [
-      `attendThroughMediators, ${side} windows of ${grid}`,
-      mediatorCase(grid!, side!),
+    ].flatMap(([grid, side]) => [
+      [`attendThroughMediators, ${side} windows of ${grid}`, mediatorCase(grid!, side!)],
+      [`attendThroughMediators, ${side} windows of ${grid}, rotated`, mediatorCase(grid!, side!, turning)],
     ]),
   ),
 });
 
-function mediatorCase(grid: number, side: number): (typeof plain)[string] {
+/** @param rotated channels of a head where there are rotary positions */
+function mediatorCase(grid: number, side: number, rotated?: number): (typeof plain)[string] {
   const mediators = side ** 2;
+  const size = rotated ?? 3;
+  const places = rotated === undefined ? undefined : Array.from({ length: grid }, (_, i) => i);
+  const turned = (x: Tensor, places: readonly number[]) =>
+    rotated === undefined ? x : rotatedPlainly(x, places);
+  const [tokens, windows] = [places ?? [], middles[`${grid}/${side}`]!];
   const { rows, columns, data } = overGrid(adaptivePooling(grid, side));
   return [
     (qkv, ...others) =>
       attendThroughMediators(
-        { heads, mediators, grid },
+        { heads, mediators, grid, places },
         qkv,
         ...(others as [Tensor, Tensor, Tensor, Tensor]),
       ),
     (qkv, mediatorBias, queryBias, filter, filterBias) => {
       const [q, k, v] = tf.split(qkv, 3, -1) as [Tensor, Tensor, Tensor];
-      const pooled = tf.matMul(tf.tensor3d(data, [1, rows, columns]), q).div(Math.sqrt(3));
+      const pooled = tf.matMul(tf.tensor3d(data, [1, rows, columns]), q).div(Math.sqrt(size));
+      const mediatorTokens = turned(headsOf(pooled), windows);
       const bias = (x: Tensor) => x.squeeze([1]);
-      const gathered = plainAttention(headsOf(pooled), headsOf(k), headsOf(v), bias(mediatorBias));
-      const read = plainAttention(headsOf(q), headsOf(pooled), gathered, bias(queryBias));
-      const map = v.reshape<Tensor4D>([2, grid, grid, 6]);
+      const gathered = plainAttention(
+        mediatorTokens,
+        turned(headsOf(k), tokens),
+        headsOf(v),
+        bias(mediatorBias),
+      );
+      const read = plainAttention(turned(headsOf(q), tokens), mediatorTokens, gathered, bias(queryBias));
+      const map = v.reshape<Tensor4D>([2, grid, grid, heads * size]);
       const detail = tf.depthwiseConv2d(map, filter as Tensor4D, 1, 'same').add(filterBias);
       return withoutHeads(read).add(detail.reshape(v.shape));
     },
     [
-      [2, grid ** 2, 18],
+      [2, grid ** 2, 3 * heads * size],
       [heads, 1, mediators, grid ** 2],
       [heads, 1, grid ** 2, mediators],
-      [3, 3, 6, 1],
-      [6],
+      [3, 3, heads * size, 1],
+      [heads * size],
     ],
   ];
 }

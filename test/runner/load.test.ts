@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { expect, it } from 'vitest';
+import type { TrainConfig } from '../../src/generated/index.js';
 import { mediatorsPerBlock } from '../../src/models/sit/config.js';
 import { type Pipeline, topologicalOrder } from '../../src/runner/pipeline.js';
 import { loadPipeline } from '../../src/stages/load.js';
@@ -12,6 +13,15 @@ async function loadSound(text: string, set: readonly string[] = []): Promise<Pip
 }
 
 const configOf = (pipeline: Pipeline, id: string): unknown => pipeline.stages.get(id)?.config;
+
+it('leaves out a value that the absence of its key stands for, so that no fingerprint changes', async () => {
+  const model = async (set: readonly string[]) =>
+    (configOf(await loadSound(pipelineText(), set), 'train') as TrainConfig).model;
+  expect(await model(['stages.train.model.rope=false', 'stages.train.model.swiGlu=false'])).toEqual(
+    await model([]),
+  );
+  expect(await model(['stages.train.model.rope=8'])).toEqual({ ...(await model([])), rope: 8 });
+});
 
 it('fills in every default', async () => {
   const pipeline = await loadSound(pipelineText());

@@ -33,8 +33,8 @@ export class PlaygroundBench {
 
   static async open(): Promise<PlaygroundBench> {
     const models = await SampleBench.open();
-    await models.addModel('small', 1, { mediators: [1] });
-    await models.addModel('large', 2, { mediators: [0] });
+    await models.addModel('small', 1, { mediators: [1], rmsNorm: true, swiGlu: true, rope: 4 });
+    await models.addModel('large', 2, { mediators: [0], qkNorm: true, rmsNorm: true, rope: 2 });
     return new PlaygroundBench(models);
   }
 

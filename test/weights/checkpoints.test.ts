@@ -280,7 +280,6 @@ describe("others' models", () => {
   });
 
   it.each([
-    ['people_lightningdit.pt', /it holds a LightningDiT, .*SwiGLU/],
     ['people_dit_diffusers.safetensors', /it holds a transformer of diffusers, such as its DiT/],
     ['autoencoders/kl_f2.ckpt', /it holds an autoencoder/],
   ])('others are named as what they are: %s', async (file, message) => {
@@ -288,6 +287,23 @@ describe("others' models", () => {
       code: 'model-not-sit',
       message: expect.stringMatching(message) as string,
     });
+  });
+
+  it('a LightningDiT is one with other blocks, whose scale must be said', async () => {
+    const path = fixturePath('people_lightningdit.pt');
+    await expect(openModel(path, { weights: 'all' })).rejects.toMatchObject({ code: 'scale-unknown' });
+    const source = await openModel(path, { weights: 'all', scalingFactor: 1 });
+    // Its tables of rotary positions tell the heads.
+    expect(source.description.config).toEqual({
+      ...{ latentSize: 4, channels: 2, patchSize: 1, hiddenSize: 8, depth: 1, heads: 2, classes: 2 },
+      ...{ mediators: [0], labelDropout: 0.1, rmsNorm: true, swiGlu: true, rope: 4 },
+    });
+    const gates = sitParameters(source.description.config).find(
+      ({ name }) => name === 'blocks.0.mlp.in.weight',
+    )!;
+    // Two thirds of 4 · 8, rounded down, twice.
+    expect((await source.read('ema', gates)).shape).toEqual([8, 42]);
+    await source.close();
   });
 
   it('a name tells a DiT where nothing in the file does', async () => {

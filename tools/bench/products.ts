@@ -1,4 +1,4 @@
-import { gridOf, mlpRatio, type SiTConfig, timestepFrequencies } from '../../src/models/sit/config.js';
+import { gridOf, hiddenWidth, type SiTConfig, timestepFrequencies } from '../../src/models/sit/config.js';
 
 /** `count` products, each of `batch` pairs of matrices: [rows, inner] · [inner, columns], or with one transposed. */
 export interface Product {
@@ -40,12 +40,13 @@ export function forwardProducts(model: SiTConfig, samples: number): Product[] {
         ],
   );
   const depth = model.mediators.length;
+  const width = hiddenWidth(model);
   return merged([
     ...[dense(1, all, patch, d), dense(1, all, d, patch)],
     ...[dense(1, samples, timestepFrequencies, d), dense(1, samples, d, d), dense(1, samples, d, 2 * d)],
     dense(depth, samples, d, 6 * d),
     ...[dense(depth, all, d, 3 * d), dense(depth, all, d, d)],
-    ...[dense(depth, all, d, mlpRatio * d), dense(depth, all, mlpRatio * d, d)],
+    ...[dense(depth, all, d, (model.swiGlu === true ? 2 : 1) * width), dense(depth, all, width, d)],
     ...attention,
   ]);
 }

@@ -1,13 +1,11 @@
 import { UserError } from '../../src/base/errors.js';
-import { gridOf, type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
+import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { fromReference, referencePlace } from '../../src/models/sit/reference-names.js';
-import { positionEmbedding } from '../../src/nn/embeddings.js';
+import { computedNames, computedTensor, referenceShapes } from '../../src/models/sit/reference-state.js';
 import type { Parameter } from '../../src/nn/parameter.js';
 import { float32, type HostTensor, type HostTensors, int32 } from '../../src/tensorflow/index.js';
 import { type Fixture, stored } from './fixture.js';
 
-/** The reference keeps the position embedding among its tensors; ours is computed. */
-const positionName = 'pos_embed';
 const usualChannels = 4;
 const usualLabelDropout = 0.1;
 
@@ -26,16 +24,22 @@ export function specModel({ path, spec }: Fixture, key = 'model'): SiTConfig {
   const mediators = Array.isArray(model.mediator_num)
     ? (model.mediator_num as number[])
     : Array<number>(depth).fill(number('mediator_num'));
+  const [latentSize, patchSize] = [number('input_size'), number('patch_size')];
   return {
-    latentSize: number('input_size'),
+    latentSize,
     channels: number('in_channels', usualChannels),
-    patchSize: number('patch_size'),
+    patchSize,
     hiddenSize: number('hidden_size'),
     depth,
     heads: number('num_heads'),
     classes: number('num_classes'),
     mediators,
     labelDropout: number('class_dropout_prob', usualLabelDropout),
+    // LightningDiT's words.
+    ...(model.use_qknorm === true && { qkNorm: true }),
+    ...(model.use_rmsnorm === true && { rmsNorm: true }),
+    ...(model.use_swiglu === true && { swiGlu: true }),
+    ...(model.use_rope === true && { rope: latentSize / patchSize }),
   };
 }
 
@@ -57,11 +61,10 @@ export function parametersByReferenceName(config: SiTConfig): ReadonlyMap<string
   );
 }
 
-/** The position embedding as the reference keeps it, [1, tokens, hidden]; nothing for another name. */
+/** Positions as the reference keeps them among its tensors; nothing for another name. */
 export function positionTensor(name: string, config: SiTConfig): HostTensor | undefined {
-  if (name !== positionName) return undefined;
-  const grid = gridOf(config);
-  return float32([1, grid ** 2, config.hiddenSize], positionEmbedding(config.hiddenSize, grid));
+  if (!computedNames(config).includes(name)) return undefined;
+  return float32(referenceShapes(config).get(name)!, computedTensor(name, config));
 }
 
 /** Labels of a fixture, as programs want them. */

@@ -2,6 +2,7 @@ import { depthwise, depthwiseGradient } from '../../nn/depthwise.js';
 import { softmax, softmaxGradient, sumOfRows } from '../../nn/activations.js';
 import { differentiable } from '../../nn/differentiable.js';
 import { adaptivePooling, overGrid } from '../../nn/resampling.js';
+import { rotate } from '../../nn/rotary.js';
 import { after, asFactor, asFloat, fused, type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
 import { fusedAttention, fusedAttentionGradient, fusesAttention } from '../../tensorflow/index.js';
 import { queryChunks, scoresAtOnce, worthFusingAttention } from './config.js';
@@ -11,17 +12,22 @@ import { queryChunks, scoresAtOnce, worthFusingAttention } from './config.js';
  * [batch, tokens, 3 · channels] → [batch, tokens, channels]. The gradient keeps them and the softmax; where there are
  * more scores than `atOnce`, queries are taken in chunks, one after the other, and the gradient keeps no softmax. Where
  * a GPU has a kernel for all of it, many tokens go there.
+ *
+ * @param places of the rows and columns of the tokens' grid, by which queries and keys are rotated; absent: they are not
  */
-export function attend(qkv: Tensor, heads: number, atOnce = scoresAtOnce): Tensor {
+export function attend(qkv: Tensor, heads: number, places?: Places, atOnce = scoresAtOnce): Tensor {
   const [batch, tokens, channels] = qkv.shape as [number, number, number];
-  if (tokens >= worthFusingAttention && fusesAttention(channels / 3 / heads)) return attendFused(qkv, heads);
+  if (tokens >= worthFusingAttention && fusesAttention(channels / 3 / heads))
+    return attendFused(qkv, heads, places);
   const chunks = queryChunks(batch * heads, tokens, atOnce);
-  return chunks === 1 ? attendAtOnce(qkv, heads) : attendInChunks(qkv, heads, chunks);
+  return chunks === 1 ? attendAtOnce(qkv, heads, places) : attendInChunks(qkv, heads, chunks, places);
 }
 
-function attendAtOnce(qkv: Tensor, heads: number): Tensor {
+type Places = readonly number[];
+
+function attendAtOnce(qkv: Tensor, heads: number, places?: Places): Tensor {
   return differentiable((qkv: Tensor) => {
-    const [q, k, v] = splitQueryKeyValue(qkv, heads);
+    const [q, k, v] = splitQueryKeyValue(qkv, heads, places);
     const scale = q.shape[3]! ** -0.5;
     const scaled = q.mul(scale);
     const probabilities = softmax(tf.matMul(scaled, k, false, true));
@@ -35,16 +41,16 @@ function attendAtOnce(qkv: Tensor, heads: number): Tensor {
         const dScores = softmaxGradient(tf.matMul(dAttended, v, false, true), probabilities);
         const dq = tf.matMul(dScores, k).mul(scale);
         const dk = tf.matMul(dScores, scaled, true, false);
-        return mergeQueryKeyValue(dq, dk, dv);
+        return mergeQueryKeyValue(dq, dk, dv, places);
       },
     };
   })(qkv);
 }
 
 /** The gradient keeps no scores: it computes them anew, part by part. Source: Dao et al., arXiv 2205.14135. */
-function attendFused(qkv: Tensor, heads: number): Tensor {
+function attendFused(qkv: Tensor, heads: number, places?: Places): Tensor {
   return differentiable((qkv: Tensor) => {
-    const [q, k, v] = splitQueryKeyValue(asFactor(qkv), heads);
+    const [q, k, v] = splitQueryKeyValue(asFactor(qkv), heads, places);
     const scale = q.shape[3]! ** -0.5;
     const { value, statistics } = fusedAttention(q, k, v, scale);
     return {
@@ -54,16 +60,17 @@ function attendFused(qkv: Tensor, heads: number): Tensor {
         const [q, k, v, value, statistics] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
         const dAttended = splitHeads(asFactor(dy), heads);
         const attended = { value, statistics };
-        return mergeQueryKeyValue(...fusedAttentionGradient([q, k, v], attended, dAttended, scale));
+        const gradients = fusedAttentionGradient([q, k, v], attended, dAttended, scale);
+        return mergeQueryKeyValue(...gradients, places);
       },
     };
   })(qkv);
 }
 
 /** Source: Rabe and Staats, arXiv 2112.05682, without splitting the keys. */
-function attendInChunks(qkv: Tensor, heads: number, chunks: number): Tensor {
+function attendInChunks(qkv: Tensor, heads: number, chunks: number, places?: Places): Tensor {
   return differentiable((qkv: Tensor) => {
-    const [q, k, v] = splitQueryKeyValue(qkv, heads);
+    const [q, k, v] = splitQueryKeyValue(qkv, heads, places);
     const scale = q.shape[3]! ** -0.5;
     const scaled = q.mul(scale);
     const parts: Tensor[] = [];
@@ -90,7 +97,7 @@ function attendInChunks(qkv: Tensor, heads: number, chunks: number): Tensor {
           dk = sum(dk, tf.matMul(dScores, queries, true, false));
           dv = sum(dv, tf.matMul(probabilities, dAttended, true, false));
         }
-        return mergeQueryKeyValue(tf.concat(dq, 2), dk!, dv!);
+        return mergeQueryKeyValue(tf.concat(dq, 2), dk!, dv!, places);
       },
     };
   })(qkv);
@@ -105,12 +112,15 @@ interface MediatorShape {
   readonly heads: number;
   readonly mediators: number;
   readonly grid: number;
+  /** Places of the grid's rows and columns, by which queries, keys and mediators are rotated; absent: they are not. */
+  readonly places?: Places | undefined;
 }
 
 /**
  * Attention through mediators and the detail that a depthwise convolution of the values adds.
  *
- * The gradient keeps queries, keys and values, the mediator tokens, both softmaxes and what mediators gathered.
+ * The gradient keeps queries, keys and values, the mediator tokens, both softmaxes and what mediators gathered. Rotation
+ * comes after the averages: mediators stand in the middle of their windows.
  *
  * @param qkv [batch, grid², 3 · channels]
  * @param mediatorBias of mediators towards keys, [heads, 1, mediators, grid²]
@@ -119,7 +129,7 @@ interface MediatorShape {
  * @returns [batch, grid², channels]
  */
 export function attendThroughMediators(
-  { heads, mediators, grid }: MediatorShape,
+  { heads, mediators, grid, places }: MediatorShape,
   qkv: Tensor,
   mediatorBias: Tensor,
   queryBias: Tensor,
@@ -127,28 +137,32 @@ export function attendThroughMediators(
   filterBias: Tensor,
 ): Tensor {
   const side = Math.sqrt(mediators);
+  const centres = places && windowCentres(places, side);
+  const turn = (x: Tensor, places: Places | undefined, back = false) =>
+    places === undefined ? x : rotate(x, places, back);
   return differentiable(
     (qkv: Tensor, mediatorBias: Tensor, queryBias: Tensor, filter: Tensor, filterBias: Tensor) => {
-      const [q, k, v] = splitQueryKeyValue(qkv, heads);
-      const scale = q.shape[3]! ** -0.5;
-      const tokens = pool(q, grid, side, scale);
-      const gather = softmax(tf.matMul(tokens, k, false, true), mediatorBias);
+      const [unturned, k, v] = splitQueryKeyValue(qkv, heads);
+      const scale = unturned.shape[3]! ** -0.5;
+      const tokens = turn(pool(unturned, grid, side, scale), centres);
+      const [q, turnedKeys] = [turn(unturned, places), turn(k, places)];
+      const gather = softmax(tf.matMul(tokens, turnedKeys, false, true), mediatorBias);
       const gathered = tf.matMul(gather, v);
       const read = softmax(tf.matMul(q, tokens, false, true), queryBias);
       const attended = mergeHeads(tf.matMul(read, gathered));
       const detail = depthwise(valueMap(qkv, grid)[0], filter as Tensor4D);
       return {
         value: withDetail(attended, detail.reshape(attended.shape), filterBias)[0],
-        saved: [q, k, v, tokens, gather, gathered, read, filter],
+        saved: [q, turnedKeys, v, tokens, gather, gathered, read, filter],
         gradient: (dy: Tensor, saved: Tensor[]) => {
           const [q, k, v, tokens, gather, gathered, read, filter] = saved as EightTensors;
           const dAttended = splitHeads(dy, heads);
           const dRead = softmaxGradient(tf.matMul(dAttended, gathered, false, true), read);
           const dGathered = tf.matMul(read, dAttended, true, false);
           const dGather = softmaxGradient(tf.matMul(dGathered, v, false, true), gather);
-          const dTokens = tf.matMul(dRead, q, true, false).add(tf.matMul(dGather, k));
-          const dq = poolGradient(tf.matMul(dRead, tokens), dTokens, grid, side, scale);
-          const dk = tf.matMul(dGather, tokens, true, false);
+          const dTokens = turn(tf.matMul(dRead, q, true, false).add(tf.matMul(dGather, k)), centres, true);
+          const dq = poolGradient(turn(tf.matMul(dRead, tokens), places, true), dTokens, grid, side, scale);
+          const dk = turn(tf.matMul(dGather, tokens, true, false), places, true);
           const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
           const [dv] = asFactorSum(
             tf.matMul(gather, dGathered, true, false),
@@ -216,14 +230,27 @@ function mergeHeads(x: Tensor): Tensor {
   return x.transpose([1, 2, 0, 3]).reshape([batch, tokens, heads * size]);
 }
 
-/** Queries, keys and values side by side, [batch, tokens, 3 · channels] → three times [heads, batch, tokens, size]. */
-export function splitQueryKeyValue(qkv: Tensor, heads: number): [Tensor, Tensor, Tensor] {
-  return tf.split(splitHeads(qkv, 3 * heads), 3, 0) as [Tensor, Tensor, Tensor];
+/**
+ * Queries, keys and values side by side, [batch, tokens, 3 · channels] → three times [heads, batch, tokens, size]. Queries
+ * and keys are rotated by their places, where these are given.
+ */
+export function splitQueryKeyValue(qkv: Tensor, heads: number, places?: Places): [Tensor, Tensor, Tensor] {
+  const [q, k, v] = tf.split(splitHeads(qkv, 3 * heads), 3, 0) as [Tensor, Tensor, Tensor];
+  return places === undefined ? [q, k, v] : [rotate(q, places), rotate(k, places), v];
 }
 
 /** Undoes `splitQueryKeyValue`. */
-function mergeQueryKeyValue(q: Tensor, k: Tensor, v: Tensor): Tensor {
-  return mergeHeads(tf.concat([q, k, v], 0));
+function mergeQueryKeyValue(q: Tensor, k: Tensor, v: Tensor, places?: Places): Tensor {
+  const [unturned, keys] = places === undefined ? [q, k] : [rotate(q, places, true), rotate(k, places, true)];
+  return mergeHeads(tf.concat([unturned, keys, v], 0));
+}
+
+/** Places of side × side mediators: the middle of each adaptive window's. */
+function windowCentres(places: Places, side: number): number[] {
+  const { columns, data } = adaptivePooling(places.length, side);
+  return Array.from({ length: side }, (_, row) =>
+    places.reduce((sum, place, column) => sum + data[row * columns + column]! * place, 0),
+  );
 }
 
 /**

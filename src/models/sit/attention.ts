@@ -1,18 +1,34 @@
 import { linear } from '../../nn/layers.js';
-import { layerNorm } from '../../nn/norms.js';
+import { layerNorm, rmsNorm } from '../../nn/norms.js';
 import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
 import { attend, attendThroughMediators, splitQueryKeyValue } from './attend.js';
 import { biasTableSize, gridOf, type SiTConfig } from './config.js';
 
+/** Heads, and places of the rows and columns of the tokens' grid: by these queries and keys are rotated, where given. */
+interface AttentionShape {
+  readonly heads: number;
+  readonly places?: readonly number[] | undefined;
+}
+
 /** Multi-head attention of every token to every other, before the projection: [batch, tokens, channels] → the same shape. */
-export function fullAttention(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
-  return attend(queryKeyValue(x, weights, name, heads), heads);
+export function fullAttention(
+  x: Tensor,
+  weights: Tensors,
+  name: string,
+  { heads, places }: AttentionShape,
+): Tensor {
+  return attend(queryKeyValue(x, weights, name, heads), heads, places);
 }
 
 /** The rows of full attention, one for each query: [heads, batch, tokens, tokens]. */
-export function attentionRows(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
-  const [q, k] = splitQueryKeyValue(queryKeyValue(x, weights, name, heads), heads);
+export function attentionRows(
+  x: Tensor,
+  weights: Tensors,
+  name: string,
+  { heads, places }: AttentionShape,
+): Tensor {
+  const [q, k] = splitQueryKeyValue(queryKeyValue(x, weights, name, heads), heads, places);
   return tf.softmax(tf.matMul(q.mul(q.shape[3]! ** -0.5), k, false, true));
 }
 
@@ -28,10 +44,10 @@ export function mediatorAttention(
   x: Tensor,
   weights: Tensors,
   name: string,
-  { heads, mediators, grid }: { heads: number; mediators: number; grid: number },
+  { heads, mediators, grid, places }: AttentionShape & { mediators: number; grid: number },
 ): Tensor {
   return attendThroughMediators(
-    { heads, mediators, grid },
+    { heads, mediators, grid, places },
     queryKeyValue(x, weights, name, heads),
     weights[`${name}.mediatorBias`] ?? mediatorBias(weights, name, grid),
     weights[`${name}.queryBias`] ?? queryBias(weights, name, grid),
@@ -76,7 +92,8 @@ function queryKeyValue(x: Tensor, weights: Tensors, name: string, heads: number)
 }
 
 /**
- * Layer norm of every head's part of [batch, tokens, channels], which bounds the scores; x where there is no such norm.
+ * Norm of every head's part of [batch, tokens, channels], which bounds the scores; x where there is no such norm. It is of
+ * the root mean square where the norm has no offset.
  * Source: Dehghani et al., "Scaling vision transformers to 22 billion parameters", arXiv 2302.05442; timm's `qk_norm`.
  */
 function normalizeHeads(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
@@ -84,7 +101,8 @@ function normalizeHeads(x: Tensor, weights: Tensors, name: string, heads: number
   if (weight === undefined) return x;
   const [batch, tokens, channels] = x.shape as [number, number, number];
   const split = x.reshape([batch, tokens, heads, channels / heads]);
-  return layerNorm(split, weight, weights[`${name}.bias`]!).reshape(x.shape);
+  const bias = weights[`${name}.bias`];
+  return (bias === undefined ? rmsNorm(split, weight) : layerNorm(split, weight, bias)).reshape(x.shape);
 }
 
 /** Bias of mediators towards keys: [heads, 1, mediators, tokens]. */

@@ -42,6 +42,8 @@ export interface Carry {
   readonly fresh: readonly string[];
   /** The other model's that have no place. */
   readonly dropped: readonly string[];
+  /** Descriptions of what this model computes otherwise than the other, whatever the weights. */
+  readonly otherwise: readonly string[];
   /** Absent where the classes of one model are not known yet. */
   readonly classes?: CarriedClasses;
   /**
@@ -64,6 +66,8 @@ export interface Carry {
  * - a class of a new name begins as no class, or as the mean of all where the other model has no null class
  * - norms of queries and keys have the scale that these have on average, and queries and keys without their norms the
  *   scale that these gave them
+ *
+ * Other norms, hidden layers or rotary positions compute something else whatever the weights: the output moves.
  *
  * @throws UserError `weights-not-carried` where widths or heads differ, so that nothing means the same
  * Source for the tables' interpolation: the reference's train_256to512.py; for that of patches: Beyer et al., "FlexiViT",
@@ -91,6 +95,7 @@ export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
     rescaled: inWay('rescaled'),
     fresh: inWay('fresh'),
     dropped: [...there.keys()].filter((name) => !here.has(name) || waysOf.get(name) === 'fresh'),
+    otherwise: differences(from.config, to.config),
     ...(classes && { classes }),
     valueOf: async (name, weightOf, begin) => {
       switch (waysOf.get(name)) {
@@ -101,7 +106,7 @@ export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
         case 'patch':
           return resizePatch(name, await weightOf(name), from.config, to.config);
         case 'rescaled':
-          return withoutNorms(name, weightOf, to.config.heads);
+          return withoutNorms(name, weightOf, from.config);
         case 'classes':
           if (classes === undefined) throw new Error('The classes of a model are not known.');
           return labelTable(await weightOf(name), classes.rows, from.config, here.get(name)!);
@@ -112,6 +117,19 @@ export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
       }
     },
   };
+}
+
+/** The new model's switches that are set otherwise, in words. */
+function differences(from: SiTConfig, to: SiTConfig): string[] {
+  const places = ({ rope }: SiTConfig) => (rope === undefined ? 'none' : `over ${rope} a side`);
+  const sameSpread = from.rope === to.rope || (from.rope === gridOf(from) && to.rope === gridOf(to));
+  return [
+    ...(from.rmsNorm === to.rmsNorm
+      ? []
+      : [to.rmsNorm === true ? 'norms of the root mean square' : 'layer norms']),
+    ...(from.swiGlu === to.swiGlu ? [] : [`hidden layers with ${to.swiGlu === true ? 'SwiGLU' : 'GELU'}`]),
+    ...(sameSpread ? [] : [`rotary positions ${places(to)} (there ${places(from)})`]),
+  ];
 }
 
 type Way = 'carried' | 'table' | 'patch' | 'rescaled' | 'classes' | 'fresh';
@@ -215,7 +233,11 @@ function usualSize(weight: HostTensor, bias: HostTensor, third: 0 | 1 | 2, heads
 }
 
 /** The layer of queries, keys and values, whose queries and keys have the sizes that norms gave them. */
-async function withoutNorms(name: string, weightOf: WeightOf, heads: number): Promise<HostTensor> {
+async function withoutNorms(
+  name: string,
+  weightOf: WeightOf,
+  { heads, rmsNorm }: SiTConfig,
+): Promise<HostTensor> {
   const [, attention, part] = /^(.*\.attention)\.qkv\.(weight|bias)$/.exec(name)!;
   const weight = await weightOf(`${attention!}.qkv.weight`);
   const bias = await weightOf(`${attention!}.qkv.bias`);
@@ -225,13 +247,14 @@ async function withoutNorms(name: string, weightOf: WeightOf, heads: number): Pr
   const result = Float32Array.from(floats(value));
   for (const third of [0, 1] as const) {
     const norm = `${attention!}.${third === 0 ? 'queryNorm' : 'keyNorm'}`;
-    const [scale, shift] = [floats(await weightOf(`${norm}.weight`)), floats(await weightOf(`${norm}.bias`))];
+    const scale = floats(await weightOf(`${norm}.weight`));
+    const shift = rmsNorm === true ? undefined : floats(await weightOf(`${norm}.bias`));
     for (let head = 0; head < heads; head++) {
       const usual = usualSize(weight, bias, third, heads, head);
       for (let i = 0; i < size; i++) {
         const column = (third * heads + head) * size + i;
         for (let at = column; at < result.length; at += outputs) {
-          result[at] = (result[at]! * scale[i]!) / usual + (part === 'bias' ? shift[i]! : 0);
+          result[at] = (result[at]! * scale[i]!) / usual + (part === 'bias' ? (shift?.[i] ?? 0) : 0);
         }
       }
     }
@@ -315,7 +338,8 @@ function resize(value: HostTensor, axis: number, { rows, columns, data }: Matrix
 const listed = 6;
 
 /** Describes a carry in lines: for `plan`, the log and the report. */
-export function carryLines({ carried, resized, rescaled, fresh, dropped, classes }: Carry): string[] {
+export function carryLines(carry: Carry): string[] {
+  const { carried, resized, rescaled, fresh, dropped, otherwise, classes } = carry;
   const tensors = (count: number) => `${count} ${count === 1 ? 'tensor' : 'tensors'}`;
   const part = (what: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`${tensors(names.length)} ${what}: ${modulesOf(names)}`];
@@ -325,6 +349,7 @@ export function carryLines({ carried, resized, rescaled, fresh, dropped, classes
     ...part('rescaled', rescaled),
     ...part('new', fresh),
     ...part('dropped', dropped),
+    ...(otherwise.length > 0 ? [`other than there: ${otherwise.join(', ')}`] : []),
     classes === undefined ? 'classes by their names, once they are known' : classesLine(classes),
   ];
 }

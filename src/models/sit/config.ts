@@ -17,11 +17,27 @@ export interface SiTConfig {
   readonly labelDropout: number;
   /** True to normalise queries and keys, head by head. Default false. */
   readonly qkNorm?: boolean;
+  /** True for norms of the root mean square, with a learned scale, in place of layer norms. Default false. */
+  readonly rmsNorm?: boolean;
+  /** True for gated hidden layers, SwiGLU, in place of GELU. Default false. */
+  readonly swiGlu?: boolean;
+  /**
+   * Tokens along a side over which the places of rotary positions spread, which queries and keys then have: of a grid of
+   * that side, places are whole numbers. Absent: no rotary positions.
+   */
+  readonly rope?: number;
 }
 
 /** Tokens along one side of a model's grid. */
 export function gridOf({ latentSize, patchSize }: SiTConfig): number {
   return latentSize / patchSize;
+}
+
+/** Places of the grid's rows and columns for rotary positions; undefined where the model has none. */
+export function rotaryPlaces(config: SiTConfig): readonly number[] | undefined {
+  const { rope } = config;
+  const grid = gridOf(config);
+  return rope === undefined ? undefined : Array.from({ length: grid }, (_, i) => (i * rope) / grid);
 }
 
 /** Scores of queries towards keys that are computed at a time: 128 MiB of them. */
@@ -64,7 +80,18 @@ export const timestepFrequencies = 256;
 /** Side of the tables from which position biases are interpolated. */
 export const biasTableSize = 7;
 /** Width of a block's hidden layer, in multiples of the model's. */
-export const mlpRatio = 4;
+const mlpRatio = 4;
+
+/** Width of a block's hidden layer: of a gated one two thirds, so that its three matrices are as large as two. */
+export function hiddenWidth({ hiddenSize, swiGlu }: Pick<SiTConfig, 'hiddenSize' | 'swiGlu'>): number {
+  const width = mlpRatio * hiddenSize;
+  return swiGlu === true ? Math.floor((2 / 3) * width) : width;
+}
+
+/** Numbers of a block's hidden layer for each token, before and after its activation. */
+export function hiddenNumbers(config: Pick<SiTConfig, 'hiddenSize' | 'swiGlu'>): number {
+  return hiddenWidth(config) * (config.swiGlu === true ? 3 : 2);
+}
 
 /** Marks a matrix that products alone take. */
 const factor = true;
@@ -86,6 +113,7 @@ export function sitParameters(config: SiTConfig): Parameter[] {
       factor,
     },
     ...config.mediators.flatMap((mediators, i) => blockParameters(config, `blocks.${i}`, mediators)),
+    ...normParameters(config, 'final.norm'),
     ...zeroDense('final.modulation', d, 2 * d),
     ...zeroDense('final.projection', d, patch * 2 * channels),
   ];
@@ -93,23 +121,31 @@ export function sitParameters(config: SiTConfig): Parameter[] {
 
 function blockParameters(config: SiTConfig, name: string, mediators: number): Parameter[] {
   const d = config.hiddenSize;
+  const width = hiddenWidth(config);
   return [
+    ...normParameters(config, `${name}.attentionNorm`),
     ...zeroDense(`${name}.modulation`, d, 6 * d),
     ...dense(`${name}.attention.qkv`, d, 3 * d),
     ...(config.qkNorm === true ? qkNormParameters(config, `${name}.attention`) : []),
     ...(mediators > 0 ? mediatorParameters(config, `${name}.attention`, mediators) : []),
     ...dense(`${name}.attention.projection`, d, d),
-    ...dense(`${name}.mlp.in`, d, mlpRatio * d),
-    ...dense(`${name}.mlp.out`, mlpRatio * d, d),
+    ...normParameters(config, `${name}.mlpNorm`),
+    ...dense(`${name}.mlp.in`, d, config.swiGlu === true ? 2 * width : width),
+    ...dense(`${name}.mlp.out`, width, d),
   ];
 }
 
-function qkNormParameters({ hiddenSize, heads }: SiTConfig, name: string): Parameter[] {
+function qkNormParameters({ hiddenSize, heads, rmsNorm }: SiTConfig, name: string): Parameter[] {
   const shape = [hiddenSize / heads];
   return ['queryNorm', 'keyNorm'].flatMap((norm) => [
     { name: `${name}.${norm}.weight`, shape, initial: ones },
-    { name: `${name}.${norm}.bias`, shape, initial: zeros },
+    ...(rmsNorm === true ? [] : [{ name: `${name}.${norm}.bias`, shape, initial: zeros }]),
   ]);
+}
+
+/** Scale of a norm of the root mean square; layer norms have none but the modulation. */
+function normParameters({ hiddenSize, rmsNorm }: SiTConfig, name: string): Parameter[] {
+  return rmsNorm === true ? [{ name: `${name}.weight`, shape: [hiddenSize], initial: ones }] : [];
 }
 
 function mediatorParameters(config: SiTConfig, name: string, m: number): Parameter[] {
@@ -152,6 +188,12 @@ export const shapeOf = ({
   heads,
   mediators,
   qkNorm = false,
+  rmsNorm,
+  swiGlu,
+  rope,
 }: SiTConfig): readonly unknown[] => [
   ...[latentSize, channels, patchSize, hiddenSize, depth, heads, mediators, qkNorm],
+  ...Object.entries({ rmsNorm, swiGlu, rope: rope !== undefined }).flatMap(([name, on]) =>
+    on ? [name] : [],
+  ),
 ];

@@ -1,5 +1,12 @@
 import { sizeOf } from '../../tensorflow/data-types.js';
-import { gridOf, mlpRatio, type SiTConfig, sitParameters, timestepFrequencies } from './config.js';
+import {
+  gridOf,
+  hiddenNumbers,
+  hiddenWidth,
+  type SiTConfig,
+  sitParameters,
+  timestepFrequencies,
+} from './config.js';
 
 // Planning counts costs, and loads no tensors for it.
 
@@ -48,14 +55,16 @@ function blockCost(
   mediators: number,
 ): Pick<ModelCost, 'multiplyAccumulates' | 'activations'> {
   const tokens = gridOf({ hiddenSize: d, heads, ...config }) ** 2;
-  // Queries, keys, values and the output, then the two layers of the MLP.
-  const linear = tokens * d * d * (4 + 2 * mlpRatio) + blockChunks * d * d;
+  // Queries, keys, values and the output, then the two layers of the MLP; of a gated one the first is twice as wide.
+  const matrices = config.swiGlu === true ? 3 : 2;
+  const mlp = matrices * hiddenWidth({ hiddenSize: d, ...config });
+  const linear = tokens * d * (4 * d + mlp) + blockChunks * d * d;
   // Scores and weighted sums, of every token with every other or with the mediators, there and back.
   const pairs = mediators === 0 ? tokens * tokens : 2 * tokens * mediators;
   const local = mediators === 0 ? 0 : taps * tokens * d;
   // Per token: what enters the block and its middle, two norms, queries, keys and values, attention's result and output,
-  // the MLP's output, and its hidden layer before and after its GELU. The gradients of norms and GELU compute the rest.
-  const perToken = (2 + 2 + 3 + 2 + 1 + 2 * mlpRatio) * d;
+  // the MLP's output, and its hidden layer before and after its activation. The gradients of norms and activations compute the rest.
+  const perToken = (2 + 2 + 3 + 2 + 1) * d + hiddenNumbers({ hiddenSize: d, ...config });
   return {
     multiplyAccumulates: linear + 2 * pairs * d + local,
     // Of scores the softmax is kept alone.

@@ -1,6 +1,6 @@
 import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
 import { attentionRows } from './attention.js';
-import { type SiTConfig, sitParameters } from './config.js';
+import { rotaryPlaces, type SiTConfig, sitParameters } from './config.js';
 import { attentionInput, block, sit } from './sit.js';
 
 /** Rows of an attention that are compared with each other at most. */
@@ -45,7 +45,8 @@ export function examineAttention(
       const out = block(weights, config, name, mediators, h, condition);
       if (mediators === 0) {
         const normed = attentionInput(weights, name, h, condition);
-        const rows = attentionRows(normed, weights, `${name}.attention`, config.heads);
+        const shape = { heads: config.heads, places: rotaryPlaces(config) };
+        const rows = attentionRows(normed, weights, `${name}.attention`, shape);
         found.divergence.push(divergenceBetweenRows(rows).mean(0).sum());
         found.output.push(out.square().sum());
         const distances = counts.map((count) =>

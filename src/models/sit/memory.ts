@@ -1,4 +1,4 @@
-import { gridOf, mlpRatio, queryChunks, type SiTConfig } from './config.js';
+import { gridOf, hiddenNumbers, queryChunks, type SiTConfig } from './config.js';
 import { sitCost } from './cost.js';
 
 /** Choices that decide about a training's memory beside its model. */
@@ -48,8 +48,8 @@ export function hostMemoryOnGpu(config: SiTConfig): number {
 export function passNumbers(config: SiTConfig, samples: number, fused = false): number {
   const { hiddenSize: d, heads, mediators } = config;
   const tokens = gridOf(config) ** 2;
-  // Per token: the block's input or middle, its norm, and the MLP's hidden layer before and after its GELU.
-  const mlp = samples * tokens * (2 + 2 * mlpRatio) * d;
+  // Per token: the block's input or middle, its norm, and the MLP's hidden layer before and after its activation.
+  const mlp = samples * tokens * (2 * d + hiddenNumbers(config));
   // Per token: the block's input, its norm, queries, keys and values as they come and by heads.
   const ofAttention = samples * tokens * (2 + 2 * 3) * d;
   const attention = mediators.map((count) => {

@@ -28,7 +28,8 @@ export function referencePlace({ name, shape }: Parameter, config: SiTConfig): R
     order: shape.map((_, i) => i),
   });
   const linear = /^(.*)\.(weight|bias)$/.exec(rest);
-  const module = linear === null ? undefined : linearModules[linear[1]!];
+  const gated: Readonly<Record<string, string>> = config.swiGlu === true ? gatedModules : {};
+  const module = linear === null ? undefined : (gated[linear[1]!] ?? linearModules[linear[1]!]);
   if (module !== undefined && linear !== null) {
     if (linear[2] === 'bias') return same(`${module}.bias`);
     return { name: `${prefix}${module}.weight`, shape: [shape[1]!, shape[0]!], view: shape, order: [1, 0] };
@@ -51,7 +52,14 @@ export function referencePlace({ name, shape }: Parameter, config: SiTConfig): R
       };
     case 'attention.depthwise.bias':
       return same('attn.dwc.bias');
-    // The reference has no such norms; these are timm's names, whose attention its plain blocks are.
+    // The reference has none of what follows. Norms with a scale and gated layers have LightningDiT's names, norms of
+    // queries and keys timm's, whose attention the plain blocks are.
+    case 'attentionNorm.weight':
+      return same('norm1.weight');
+    case 'mlpNorm.weight':
+      return same('norm2.weight');
+    case 'final.norm.weight':
+      return same('final_layer.norm_final.weight');
     case 'attention.queryNorm.weight':
       return same('attn.q_norm.weight');
     case 'attention.queryNorm.bias':
@@ -88,6 +96,8 @@ const linearModules: Readonly<Record<string, string>> = {
   'final.modulation': 'final_layer.adaLN_modulation.1',
   'final.projection': 'final_layer.linear',
 };
+
+const gatedModules: Readonly<Record<string, string>> = { 'mlp.in': 'mlp.w12', 'mlp.out': 'mlp.w3' };
 
 /** A parameter's values from the reference's layout into ours. */
 export function fromReference(values: Float32Array, parameter: Parameter, config: SiTConfig): HostTensor {

@@ -1,7 +1,9 @@
 import { UserError } from '../../base/errors.js';
 import type { InterpolantName, Prediction } from '../../transport/index.js';
 import { ours } from '../../transport/reference-names.js';
-import { gridOf, type SiTConfig, sitParameters } from './config.js';
+import { positionEmbedding } from '../../nn/embeddings.js';
+import { rotaryAngles } from '../../nn/rotary.js';
+import { gridOf, rotaryPlaces, type SiTConfig, sitParameters } from './config.js';
 import { referencePlace } from './reference-names.js';
 
 /** Shapes of a state dict's tensors by the reference's names. */
@@ -10,13 +12,34 @@ export type StateShapes = ReadonlyMap<string, readonly number[]>;
 /** The reference keeps the position embedding among its tensors; ours is computed. */
 export const positionName = 'pos_embed';
 
+/** Tables of rotary positions, which LightningDiT keeps among its tensors; ours are computed. */
+const rotaryNames = { cos: 'feat_rope.freqs_cos', sin: 'feat_rope.freqs_sin' } as const;
+
 /** Every tensor of the reference's state dict for a model, which `load_state_dict(strict=True)` asks for. */
 export function referenceShapes(config: SiTConfig): Map<string, readonly number[]> {
   const places = sitParameters(config).map((parameter) => referencePlace(parameter, config));
   return new Map([
     [positionName, [1, gridOf(config) ** 2, config.hiddenSize]],
     ...places.map(({ name, shape }) => [name, shape] as const),
+    ...computedNames(config)
+      .slice(1)
+      .map((name) => [name, [gridOf(config) ** 2, config.hiddenSize / config.heads]] as const),
   ]);
+}
+
+/** Tensors of the reference's state dict that follow from the model's sizes: embedded positions, then rotary ones. */
+export function computedNames({ rope }: Pick<SiTConfig, 'rope'>): string[] {
+  return [positionName, ...(rope === undefined ? [] : Object.values(rotaryNames))];
+}
+
+/** Values of one of `computedNames`, in the reference's layout. */
+export function computedTensor(name: string, config: SiTConfig): Float32Array {
+  if (name === positionName) return positionEmbedding(config.hiddenSize, gridOf(config));
+  const value = name === rotaryNames.cos ? Math.cos : Math.sin;
+  const places = rotaryPlaces(config)!;
+  const lines = places.map((place) => rotaryAngles(place, config.hiddenSize / config.heads));
+  const values = lines.flatMap((row) => lines.flatMap((column) => [...row, ...column].map(value)));
+  return Float32Array.from(values);
 }
 
 /** Facts that the shapes of a file's tensors do not tell. */
@@ -67,9 +90,11 @@ export function inferConfig(shapes: StateShapes, path: string, hints: InferenceH
     throw mismatch(path, [`it has a block ${beyond}, and only ${depth} in all: they are counted from 0`]);
   const tables = Array.from({ length: depth }, (_, block) => shapes.get(`blocks.${block}.attn.an_bias`));
   const queryNorm = shapes.get('blocks.0.attn.q_norm.weight');
+  const rotary = shapes.get(rotaryNames.cos);
+  const ofHead = queryNorm?.[0] ?? rotary?.[1];
   const heads =
     tables.find((table) => table !== undefined)?.[0] ??
-    (queryNorm && hiddenSize / queryNorm[0]!) ??
+    (ofHead && hiddenSize / ofHead) ??
     hints.headsOf?.({ hiddenSize, depth });
   if (heads === undefined)
     throw new UserError({
@@ -89,6 +114,9 @@ export function inferConfig(shapes: StateShapes, path: string, hints: InferenceH
     mediators: tables.map((table) => table?.[1] ?? 0),
     labelDropout,
     ...(queryNorm !== undefined && { qkNorm: true }),
+    ...(shapes.has('blocks.0.norm1.weight') && { rmsNorm: true }),
+    ...(shapes.has('blocks.0.mlp.w12.weight') && { swiGlu: true }),
+    ...(rotary !== undefined && { rope: grid }),
   };
 }
 
@@ -132,16 +160,19 @@ export function mismatch(path: string, problems: readonly string[]): UserError {
  */
 const modules = ['pos_embed', 'x_embedder.', 't_embedder.', 'y_embedder.', 'blocks.', 'final_layer.'];
 const inBlock = [
+  ...['norm1.', 'norm2.'],
   ...['an', 'na', 'ah', 'aw', 'ha', 'wa'].map((bias) => `attn.${bias}_bias`),
   ...['attn.qkv.', 'attn.q_norm.', 'attn.k_norm.', 'attn.proj.', 'attn.dwc.'],
-  ...['mlp.fc1.', 'mlp.fc2.', 'adaLN_modulation.'],
+  ...['mlp.fc1.', 'mlp.fc2.', 'mlp.w12.', 'mlp.w3.', 'adaLN_modulation.'],
 ];
-const inFinal = ['linear.', 'adaLN_modulation.'];
+const inFinal = ['norm_final.', 'linear.', 'adaLN_modulation.'];
 const leaves = ['weight', 'bias'];
 
 /** Names of the reference's parameters in the order of `model.parameters()`, by whose numbers optimizers keep state. */
 export function referenceOrder(config: SiTConfig): string[] {
-  const ranked = [...referenceShapes(config).keys()].map((name) => ({ name, rank: rankOf(name) }));
+  // Rotary tables are buffers.
+  const names = [...referenceShapes(config).keys()].filter((name) => !name.startsWith('feat_rope.'));
+  const ranked = names.map((name) => ({ name, rank: rankOf(name) }));
   ranked.sort((a, b) => a.rank.reduce((order, value, i) => order || value - b.rank[i]!, 0));
   return ranked.map(({ name }) => name);
 }

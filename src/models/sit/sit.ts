@@ -1,8 +1,8 @@
 import { silu, sumOfRows } from '../../nn/activations.js';
 import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
-import { constantLinear, geluLinear, linear, product } from '../../nn/layers.js';
-import { adaLayerNorm } from '../../nn/norms.js';
+import { constantLinear, geluLinear, linear, product, swiGluLinear } from '../../nn/layers.js';
+import { adaLayerNorm, adaRmsNorm } from '../../nn/norms.js';
 import { asFactor, fused, openSession, tf } from '../../tensorflow/index.js';
 import type {
   ProgramSession,
@@ -14,7 +14,7 @@ import type {
   WorkerServer,
 } from '../../tensorflow/index.js';
 import { fullAttention, mediatorAttention } from './attention.js';
-import { gridOf, type SiTConfig, timestepFrequencies } from './config.js';
+import { gridOf, rotaryPlaces, type SiTConfig, timestepFrequencies } from './config.js';
 
 /**
  * The scalable interpolant transformer: what flows through latents at time t under a class.
@@ -63,17 +63,30 @@ export function block(
   condition: Tensor,
 ): Tensor {
   const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(weights, name, condition, 6);
-  const normed = adaLayerNorm(h, shift1!, scale1!);
+  const normed = modulatedNorm(weights, `${name}.attentionNorm`, h, shift1!, scale1!);
   const attention = `${name}.attention`;
-  const { heads } = config;
+  const shape = { heads: config.heads, places: rotaryPlaces(config) };
   const attended =
     mediators === 0
-      ? fullAttention(normed, weights, attention, heads)
-      : mediatorAttention(normed, weights, attention, { heads, mediators, grid: gridOf(config) });
+      ? fullAttention(normed, weights, attention, shape)
+      : mediatorAttention(normed, weights, attention, { ...shape, mediators, grid: gridOf(config) });
   const middle = addBranch(h, gate1!, attended, weights, `${attention}.projection`);
-  const normedMiddle = adaLayerNorm(middle, shift2!, scale2!);
-  const hidden = geluLinear(normedMiddle, weights[`${name}.mlp.in.weight`]!, weights[`${name}.mlp.in.bias`]!);
+  const normedMiddle = modulatedNorm(weights, `${name}.mlpNorm`, middle, shift2!, scale2!);
+  const hiddenLinear = config.swiGlu === true ? swiGluLinear : geluLinear;
+  const hidden = hiddenLinear(
+    normedMiddle,
+    weights[`${name}.mlp.in.weight`]!,
+    weights[`${name}.mlp.in.bias`]!,
+  );
   return addBranch(middle, gate2!, hidden, weights, `${name}.mlp.out`);
+}
+
+/** A norm, modulated: of the root mean square where it has a learned scale, else a layer norm. */
+function modulatedNorm(weights: Tensors, name: string, x: Tensor, shift: Tensor, scale: Tensor): Tensor {
+  const weight = weights[`${name}.weight`];
+  return weight === undefined
+    ? adaLayerNorm(x, shift, scale)
+    : adaRmsNorm(x, shift, scale.add(1).mul(weight));
 }
 
 /** Adds a branch, whose last layer takes x, to the trunk: h + gate·(x·W + b). */
@@ -88,7 +101,7 @@ function addBranch(h: Tensor, gate: Tensor, x: Tensor, weights: Tensors, name: s
 /** The input of a block's attention. */
 export function attentionInput(weights: Tensors, name: string, h: Tensor, condition: Tensor): Tensor {
   const [shift, scale] = modulation(weights, name, condition, 6);
-  return adaLayerNorm(h, shift!, scale!);
+  return modulatedNorm(weights, `${name}.attentionNorm`, h, shift!, scale!);
 }
 
 /** Computes a block as `block` does; its gradient computes it anew. */
@@ -168,7 +181,7 @@ function finalLayer(weights: Tensors, config: SiTConfig, h: Tensor, condition: T
       .reshape(rows === 1 ? [pixels * channels] : [rows, pixels * channels]);
   const weight = meanOnly(weights['final.projection.weight']!, hiddenSize);
   const bias = meanOnly(weights['final.projection.bias']!, 1);
-  const patches = linear(adaLayerNorm(h, shift!, scale!), weight, bias);
+  const patches = linear(modulatedNorm(weights, 'final.norm', h, shift!, scale!), weight, bias);
   return unpatchify(patches, gridOf(config), patchSize, channels);
 }
 

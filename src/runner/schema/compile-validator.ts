@@ -11,6 +11,7 @@ const annotations = [
   'mayBeAddress',
   'presets',
   'affectsOutput',
+  'absentMeans',
   'orElse',
 ];
 

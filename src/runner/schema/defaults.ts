@@ -2,8 +2,8 @@ import { applicable, memberSchema, type Schema } from './schema.js';
 
 /**
  * A copy of a value with defaults and presets filled in, keys in the order of the schema. Defaults are in the
- * schema only; what is written wins over a preset, and a preset over a default. The value must be valid: an
- * invalid one may be as deep as its aliases make it.
+ * schema only; what is written wins over a preset, and a preset over a default. A value that a key's absence stands for
+ * is left out. The value must be valid: an invalid one may be as deep as its aliases make it.
  */
 export function withDefaults(schema: Schema, value: unknown): unknown {
   const chosen = applicable(schema, value);
@@ -28,7 +28,9 @@ function resolvedMap(schema: Schema, written: Readonly<Record<string, unknown>>)
   const given = Object.fromEntries([...presets, written].flatMap((part) => Object.entries(part ?? {})));
   const known = properties.flatMap(([key, property]) => {
     const value = given[key] ?? property.default;
-    return value === undefined ? [] : [[key, withDefaults(property, value)] as const];
+    return value === undefined || value === property.absentMeans
+      ? []
+      : [[key, withDefaults(property, value)] as const];
   });
   const other = Object.entries(written)
     .filter(([key]) => !Object.hasOwn(schema.properties ?? {}, key))

@@ -50,6 +50,11 @@ export interface Schema {
    * continues interrupted sessions that were made with another value.
    */
   readonly affectsOutput?: false;
+  /**
+   * Value that the key's absence stands for: written, it is left out. Unlike a default, such a key changes no fingerprint
+   * of the configurations that were there before it.
+   */
+  readonly absentMeans?: unknown;
   /** The integer is the square of an integer. */
   readonly perfectSquare?: true;
   /** Exactly one of these groups of keys is present, and whole. */

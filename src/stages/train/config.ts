@@ -13,7 +13,7 @@ export function modelConfig(
   { model }: Pick<TrainConfig, 'model'>,
   { latentSize, channels, classes }: LatentFacts,
 ): SiTConfig {
-  const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm } = model;
+  const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm, rmsNorm, swiGlu, rope } = model;
   return {
     ...{ latentSize, channels, classes },
     hiddenSize,
@@ -24,5 +24,8 @@ export function modelConfig(
     labelDropout: classes === 1 ? 0 : labelDropout,
     mediators: mediatorsPerBlock(model),
     ...(qkNorm && { qkNorm }),
+    ...(rmsNorm && { rmsNorm }),
+    ...(swiGlu && { swiGlu }),
+    ...(rope && { rope: rope === true ? latentSize / patchSize : rope }),
   };
 }

@@ -22,6 +22,20 @@ const hiddenSizeDivides: StageCheck<'train'> = ({ id, config: { model } }, conte
   }
 };
 
+/** Rotary positions take pairs of a head's channels for rows, and as many for columns. */
+const headsRotate: StageCheck<'train'> = ({ id, config: { model } }, context) => {
+  const { rope, hiddenSize, heads } = model;
+  const size = hiddenSize / heads;
+  if (!rope || !Number.isInteger(size) || size % 4 === 0) return;
+  context.report(id, {
+    at: 'model.rope',
+    code: 'size-not-divisible',
+    message: `${code('rope')} rotates pairs of channels by rows and by columns: a head's ${counted(size, 'channel')} cannot be divided by 4.`,
+    remedy: nearestMultiples(hiddenSize, 4 * heads),
+    because: `stages.${id}.model.${model.name === undefined ? 'heads' : 'name'}`,
+  });
+};
+
 const latentsDivideIntoPatches: StageCheck<'train'> = ({ id, config }, context) => {
   const { model } = config;
   const shape = trainedShape(context, config);
@@ -128,6 +142,7 @@ function checkRange(
 /** Rules of `train` about the model. */
 export const modelChecks: readonly StageCheck<'train'>[] = [
   hiddenSizeDivides,
+  headsRotate,
   latentsDivideIntoPatches,
   mediatorsMatchBlocks,
   mediatorsFitGrid,

@@ -18,7 +18,7 @@ import {
 } from '../../../src/tensorflow/index.js';
 import { whyNoBfloat16 } from '../../support/bfloat16.js';
 
-const config: SiTConfig = {
+const plainBlocks: SiTConfig = {
   ...{ latentSize: 8, channels: 4, patchSize: 1, hiddenSize: 32, depth: 2, heads: 2 },
   ...{ classes: 3, mediators: [16, 0], labelDropout: 0.1 },
 };
@@ -30,16 +30,24 @@ const inputs = {
   t: float32([2], Float32Array.of(0.3, 0.8)),
   y: int32([2], Int32Array.of(0, 2)),
 };
+const blocks = {
+  plain: plainBlocks,
+  'with every switch': { ...plainBlocks, rmsNorm: true, swiGlu: true, rope: 4, qkNorm: true },
+} as const satisfies Record<string, SiTConfig>;
 // Where weights start as zeros, such as the gates of blocks, there would be nothing to see.
-const weights = Object.fromEntries(
-  sitParameters(config).map(({ name, shape }, i) => [
-    `weight ${name}`,
-    float32(shape, waves(sizeOf(shape), 0.15, 1 + i / 100)),
-  ]),
-);
+const weightsOf = (config: SiTConfig) =>
+  Object.fromEntries(
+    sitParameters(config).map(({ name, shape }, i) => [
+      `weight ${name}`,
+      float32(shape, waves(sizeOf(shape), 0.15, 1 + i / 100)),
+    ]),
+  );
 
 /** The network's output, and the gradient of its mean square by every weight, one after the other. */
-async function results(runtime: RuntimeOptions): Promise<{ value: Float32Array; gradients: Float32Array }> {
+async function results(
+  config: SiTConfig,
+  runtime: RuntimeOptions,
+): Promise<{ value: Float32Array; gradients: Float32Array }> {
   const session = new Session({ device: 'cpu', ...runtime });
   try {
     const program = compile(
@@ -65,7 +73,7 @@ async function results(runtime: RuntimeOptions): Promise<{ value: Float32Array; 
       },
       { session },
     );
-    const { value, gradients } = await program.call({ ...inputs, ...weights });
+    const { value, gradients } = await program.call({ ...inputs, ...weightsOf(config) });
     return { value: floats(value!), gradients: floats(gradients!) };
   } finally {
     await session.close();
@@ -78,27 +86,35 @@ function distance(a: Float32Array, b: Float32Array): number {
   return length((i) => a[i]! - b[i]!) / length((i) => b[i]!);
 }
 
-test.each([{ fusion: true }, { fusion: true, rewriting: false }])(
-  'fused, or with biases in products, results are those of plain operations: %j',
-  async (runtime) => {
+test.each([
+  ['plain', { fusion: true }],
+  ['plain', { fusion: true, rewriting: false }],
+  ['with every switch', { fusion: true, rewriting: false }],
+] as const)(
+  'fused, or with biases in products, results are those of plain operations: %s, %j',
+  async (name, runtime) => {
     nativeBackend();
-    const [found, plain] = [await results(runtime), await results({ fusion: false })];
+    const config = blocks[name];
+    const [found, plain] = [await results(config, runtime), await results(config, { fusion: false })];
     expect(distance(found.value, plain.value)).toBeLessThan(1e-6);
     expect(distance(found.gradients, plain.gradients)).toBeLessThan(1e-6);
   },
 );
 
-test("bfloat16 is as near to float32 as its digits and TensorFlow's own rewriting", async ({ skip }) => {
-  if (whyNoBfloat16 !== undefined) skip(whyNoBfloat16);
-  nativeBackend();
-  const exact = await results({});
-  const ours = await results({ precision: 'bfloat16', rewriting: false, fusion: true });
-  const theirs = await results({ precision: 'bfloat16', fusion: true });
-  for (const of of ['value', 'gradients'] as const) {
-    const found = distance(ours[of], exact[of]);
-    // Numbers of 8 significant bits are off by 2^-9 at most, in each of several products one after the other.
-    expect(found).toBeGreaterThan(2 ** -11);
-    expect(found).toBeLessThan(2 ** -5);
-    expect(found).toBeLessThan(1.5 * distance(theirs[of], exact[of]));
-  }
-});
+test.for(Object.entries(blocks))(
+  "bfloat16 is as near to float32 as its digits and TensorFlow's own rewriting: %s",
+  async ([, config], { skip }) => {
+    if (whyNoBfloat16 !== undefined) skip(whyNoBfloat16);
+    nativeBackend();
+    const exact = await results(config, {});
+    const ours = await results(config, { precision: 'bfloat16', rewriting: false, fusion: true });
+    const theirs = await results(config, { precision: 'bfloat16', fusion: true });
+    for (const of of ['value', 'gradients'] as const) {
+      const found = distance(ours[of], exact[of]);
+      // Numbers of 8 significant bits are off by 2^-9 at most, in each of several products one after the other.
+      expect(found).toBeGreaterThan(2 ** -11);
+      expect(found).toBeLessThan(2 ** -5);
+      expect(found).toBeLessThan(1.5 * distance(theirs[of], exact[of]));
+    }
+  },
+);

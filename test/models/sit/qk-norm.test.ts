@@ -30,7 +30,7 @@ const attention = (mediators: number, weights: HostTensors) =>
     ({ x }, tensors) => ({
       y:
         mediators === 0
-          ? fullAttention(x!, tensors, name, heads)
+          ? fullAttention(x!, tensors, name, { heads })
           : mediatorAttention(x!, tensors, name, { heads, mediators, grid }),
     }),
     { x },

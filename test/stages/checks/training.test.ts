@@ -18,6 +18,20 @@ it('a batch that does not divide into its parts', async () => {
   expect(found).toContain('The nearest are 9 and 12.');
 });
 
+it('rotary positions of heads that have no pairs of channels for both axes', async () => {
+  const rotated = (sizes: string) =>
+    messages(
+      withTrain('globalBatch: 12').replace(
+        model,
+        `model: { ${sizes}, depth: 1, patchSize: 1, mediators: 4, rope: true }`,
+      ),
+    );
+  expect(await rotated('hiddenSize: 16, heads: 4')).toBe('');
+  const found = await rotated('hiddenSize: 24, heads: 4');
+  expect(found).toContain("a head's 6 channels cannot be divided by 4.");
+  expect(found).toContain('The nearest are 16 and 32.');
+});
+
 it('an average that the training does not keep', async () => {
   const sample = (weights: string) =>
     `{ uses: sample, model: train, autoencoder: autoencoder, count: 4, weights: ${weights} }`;

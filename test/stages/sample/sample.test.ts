@@ -15,7 +15,7 @@ beforeAll(async () => {
   bench = await SampleBench.open();
   await bench.addModel('small', 1, { mediators: [1] });
   await bench.addModel('middle', 2);
-  await bench.addModel('large', 3, { mediators: [0] });
+  await bench.addModel('large', 3, { mediators: [0], rmsNorm: true, swiGlu: true, rope: 4 });
   await bench.addModel('undropped', 4, { labelDropout: 0 });
   await bench.addModel('noise', 5, {}, { prediction: 'noise', interpolant: 'vp' });
 });

@@ -7,7 +7,8 @@ import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
 
 let folder: string;
 
-const student = '{ hiddenSize: 16, depth: 3, heads: 4, patchSize: 2, mediators: [4, 0, 1] }';
+const student =
+  '{ hiddenSize: 16, depth: 3, heads: 4, patchSize: 2, mediators: [4, 0, 1], rmsNorm: true, swiGlu: true, rope: true }';
 const common = 'globalBatch: 8, logEverySteps: 1, ema: 0.9, checkpoint: { everySteps: 3 }';
 const stages = `
   full: { uses: pretrained, path: runs/tiny/latest/train, weights: ema }
