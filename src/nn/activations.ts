@@ -65,7 +65,8 @@ export const biasedGelu = differentiable((x: Tensor, bias: Tensor) => ({
   },
 }));
 
-const geluValue = fused(
+/** `biasedGelu` without a gradient. */
+export const geluValue = fused(
   'gelu',
   (x: Tensor, bias: Tensor) => {
     const u = x.add(bias);
@@ -78,16 +79,30 @@ const geluGradient = fused(
   'gelu_gradient',
   (dy: Tensor, x: Tensor, bias: Tensor) => {
     const u = x.add(bias);
-    const tanh = geluTanh(u);
-    const inner = u
-      .square()
-      .mul(3 * cubic * c)
-      .add(c);
-    const slope = tf.sub(1, tanh.square()).mul(u).mul(inner);
-    return [asFactor(dy.mul(slope.add(tanh).mul(0.5).add(0.5)))] as const;
+    return [slopeOf(dy, u, geluTanh(u))] as const;
   },
   { takesHalf: true },
 );
+
+/** The gradient by x of `biasedGelu`, and its value, made of what that is made of. */
+export const geluAgain = fused(
+  'gelu_again',
+  (dy: Tensor, x: Tensor, bias: Tensor) => {
+    const u = x.add(bias);
+    const tanh = geluTanh(u);
+    return [slopeOf(dy, u, tanh), asFactor(u.mul(tanh.mul(0.5).add(0.5)))] as const;
+  },
+  { takesHalf: true },
+);
+
+function slopeOf(dy: Tensor, u: Tensor, tanh: Tensor): Tensor {
+  const inner = u
+    .square()
+    .mul(3 * cubic * c)
+    .add(c);
+  const slope = tf.sub(1, tanh.square()).mul(u).mul(inner);
+  return asFactor(dy.mul(slope.add(tanh).mul(0.5).add(0.5)));
+}
 
 function geluTanh(u: Tensor): Tensor {
   return u

@@ -34,7 +34,8 @@ const adaLayerNormWithGradient = differentiable((x: Tensor, shift: Tensor, scale
   };
 });
 
-const adaNorm = fused('ada_norm', (x: Tensor, shift: Tensor, scale: Tensor) => {
+/** `adaLayerNorm`, with what its gradient needs: each token's mean and inverse deviation. */
+export const adaNorm = fused('ada_norm', (x: Tensor, shift: Tensor, scale: Tensor) => {
   const mean = x.mean(-1, true);
   // Written so that TensorFlow's layer-norm fusion, which wants one-dimensional scales, does not match it.
   const centred = x.sub(mean);
@@ -44,13 +45,26 @@ const adaNorm = fused('ada_norm', (x: Tensor, shift: Tensor, scale: Tensor) => {
 
 const adaNormGradient = fused(
   'ada_norm_gradient',
-  (dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, scale: Tensor) => {
-    const norm = x.sub(mean).mul(inverse);
-    const dx = backward(dy.mul(scale.add(1)), norm, inverse);
-    return [dx, dy.sum(1, true), dy.mul(norm).sum(1, true)] as const;
+  (dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, scale: Tensor) =>
+    adaNormGradients(dy, x, mean, inverse, scale),
+  { takesHalf: true },
+);
+
+/** The gradients of `adaNorm`'s first result by x, shift and scale, and that result, made of what they are made of. */
+export const adaNormAgain = fused(
+  'ada_norm_again',
+  (dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, scale: Tensor, shift: Tensor) => {
+    const value = asFactor(x.sub(mean).mul(inverse).mul(scale.add(1)).add(shift));
+    return [...adaNormGradients(dy, x, mean, inverse, scale), value] as const;
   },
   { takesHalf: true },
 );
+
+function adaNormGradients(dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, scale: Tensor) {
+  const norm = x.sub(mean).mul(inverse);
+  const dx = backward(dy.mul(scale.add(1)), norm, inverse);
+  return [dx, dy.sum(1, true), dy.mul(norm).sum(1, true)] as const;
+}
 
 /**
  * Layer norm along the last axis with a learned scale and offset: norm(x)·weight + bias.

@@ -10,6 +10,7 @@ export {
   after,
   choose,
   compiledWhole,
+  fusesInTraining,
   geluOfProduct,
   normalizedRows,
   productOfConstant,

@@ -79,6 +79,11 @@ function takesGradient(): boolean {
   return tf.engine().state.gradientDepth > 0;
 }
 
+/** True in traces that take a gradient and in which functions of x that are marked as fused become one operation. */
+export function fusesInTraining(x: Tensor): boolean {
+  return takesGradient() && Tracer.current?.fuses([x]) === true;
+}
+
 /** True in a trace that XLA compiles as a whole. */
 export function compiledWhole(): boolean {
   return Tracer.current?.compiled === true;

@@ -109,7 +109,7 @@ export interface Preparation {
 }
 
 /** Numbers in a tensor from which a fused function gains more over a training than compiling it takes. */
-const worthFusing = 2 ** 17;
+export const worthFusing = 2 ** 17;
 
 /** RewriterConfig.Toggle.ON */
 const on = 1;

@@ -1,4 +1,3 @@
-import { linear } from '../../nn/layers.js';
 import { layerNorm, rmsNorm } from '../../nn/norms.js';
 import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
@@ -11,24 +10,27 @@ interface AttentionShape {
   readonly places?: readonly number[] | undefined;
 }
 
+/** A linear layer, by its weight and bias, of the tokens that attend. */
+export type Projection = (weight: Tensor, bias: Tensor) => Tensor;
+
 /** Multi-head attention of every token to every other, before the projection: [batch, tokens, channels] → the same shape. */
 export function fullAttention(
-  x: Tensor,
+  project: Projection,
   weights: Tensors,
   name: string,
   { heads, places }: AttentionShape,
 ): Tensor {
-  return attend(queryKeyValue(x, weights, name, heads), heads, places);
+  return attend(queryKeyValue(project, weights, name, heads), heads, places);
 }
 
 /** The rows of full attention, one for each query: [heads, batch, tokens, tokens]. */
 export function attentionRows(
-  x: Tensor,
+  project: Projection,
   weights: Tensors,
   name: string,
   { heads, places }: AttentionShape,
 ): Tensor {
-  const [q, k] = splitQueryKeyValue(queryKeyValue(x, weights, name, heads), heads, places);
+  const [q, k] = splitQueryKeyValue(queryKeyValue(project, weights, name, heads), heads, places);
   return tf.softmax(tf.matMul(q.mul(q.shape[3]! ** -0.5), k, false, true));
 }
 
@@ -36,19 +38,19 @@ export function attentionRows(
  * Attention through mediators, before the projection: mediator tokens, which are averages of queries over windows of
  * the grid, first gather from all keys, then every query reads from them. Linear in the number of tokens.
  *
- * @param x [batch, grid², channels]
+ * @param project gives [batch, grid², 3 · channels]
  * @param mediators a perfect square
  * Source: "Efficient Diffusion Transformer with Step-wise Dynamic Attention Mediators", ECCV 2024, section 3.
  */
 export function mediatorAttention(
-  x: Tensor,
+  project: Projection,
   weights: Tensors,
   name: string,
   { heads, mediators, grid, places }: AttentionShape & { mediators: number; grid: number },
 ): Tensor {
   return attendThroughMediators(
     { heads, mediators, grid, places },
-    queryKeyValue(x, weights, name, heads),
+    queryKeyValue(project, weights, name, heads),
     weights[`${name}.mediatorBias`] ?? mediatorBias(weights, name, grid),
     weights[`${name}.queryBias`] ?? queryBias(weights, name, grid),
     weights[`${name}.depthwise.weight`]!,
@@ -80,8 +82,8 @@ export function attentionBiases(weights: Tensors, config: SiTConfig): Tensors {
 }
 
 /** Queries, keys and values side by side, [batch, tokens, 3 · channels]; normalised where the model has norms. */
-function queryKeyValue(x: Tensor, weights: Tensors, name: string, heads: number): Tensor {
-  const qkv = linear(x, weights[`${name}.qkv.weight`]!, weights[`${name}.qkv.bias`]!);
+function queryKeyValue(project: Projection, weights: Tensors, name: string, heads: number): Tensor {
+  const qkv = project(weights[`${name}.qkv.weight`]!, weights[`${name}.qkv.bias`]!);
   const norms = [`${name}.queryNorm`, `${name}.keyNorm`] as const;
   if (!norms.some((norm) => `${norm}.weight` in weights)) return qkv;
   const [q, k, v] = tf.split(qkv, 3, -1) as [Tensor, Tensor, Tensor];

@@ -21,6 +21,8 @@ export interface ModelCost {
   readonly activations: number;
   /** Activations where blocks are computed anew for their gradients: the blocks' inputs, and a few blocks. */
   readonly recomputedActivations: number;
+  /** Parts of both that are not kept where the gradient makes factors of products again. */
+  readonly remade: { readonly activations: number; readonly recomputedActivations: number };
 }
 
 /** Taps of the depthwise convolution. */
@@ -39,6 +41,7 @@ export function sitCost(config: SiTConfig): ModelCost {
   const blocks = config.mediators.map((mediators) => blockCost(config, mediators));
   const total = (key: 'multiplyAccumulates' | 'activations') =>
     blocks.reduce((sum, block) => sum + block[key], 0);
+  const remade = remadeNumbers(config);
   return {
     parameters: sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     multiplyAccumulates: total('multiplyAccumulates') + outsideBlocks(config),
@@ -47,7 +50,15 @@ export function sitCost(config: SiTConfig): ModelCost {
     recomputedActivations:
       blocks.length * gridOf(config) ** 2 * config.hiddenSize +
       blocksAtOnce * Math.max(...blocks.map(({ activations }) => activations)),
+    remade: { activations: blocks.length * remade, recomputedActivations: blocksAtOnce * remade },
   };
+}
+
+/** Numbers of a block that the gradient may make again: two norms, and the MLP's hidden layer after its GELU. */
+function remadeNumbers(config: SiTConfig): number {
+  if (config.rmsNorm === true) return 0;
+  const ofMlp = config.swiGlu === true ? 0 : config.hiddenSize + hiddenWidth(config);
+  return gridOf(config) ** 2 * (config.hiddenSize + ofMlp);
 }
 
 function blockCost(

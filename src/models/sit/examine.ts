@@ -1,7 +1,7 @@
 import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
 import { attentionRows } from './attention.js';
 import { rotaryPlaces, type SiTConfig, sitParameters } from './config.js';
-import { attentionInput, block, sit } from './sit.js';
+import { attentionProjection, block, sit } from './sit.js';
 
 /** Rows of an attention that are compared with each other at most. */
 const mostRows = 64;
@@ -44,9 +44,9 @@ export function examineAttention(
       const name = `blocks.${i}`;
       const out = block(weights, config, name, mediators, h, condition);
       if (mediators === 0) {
-        const normed = attentionInput(weights, name, h, condition);
+        const project = attentionProjection(weights, name, h, condition);
         const shape = { heads: config.heads, places: rotaryPlaces(config) };
-        const rows = attentionRows(normed, weights, `${name}.attention`, shape);
+        const rows = attentionRows(project, weights, `${name}.attention`, shape);
         found.divergence.push(divergenceBetweenRows(rows).mean(0).sum());
         found.output.push(out.square().sum());
         const distances = counts.map((count) =>

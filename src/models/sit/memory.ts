@@ -1,3 +1,4 @@
+import { worthFusing } from '../../tensorflow/runtime-options.js';
 import { gridOf, hiddenNumbers, queryChunks, type SiTConfig } from './config.js';
 import { sitCost } from './cost.js';
 
@@ -13,9 +14,9 @@ export interface MemoryChoice {
 /** Bytes of a process that trains next to nothing: Node, TensorFlow, its threads' memory. Measured, on x86-64. */
 const baseBytes = 560e6;
 /** Bytes of a block's part of a training step's graph, and of what is compiled for it. Measured. */
-const trainedBlockBytes = 19.5e6;
+const trainedBlockBytes = 22e6;
 /** Memory in use for each byte of activations: gradients on the way, and what the allocator does not fill. Measured. */
-const allocated = 1.17;
+const allocated = 1.3;
 
 /**
  * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, and activations. An
@@ -24,7 +25,9 @@ const allocated = 1.17;
 export function trainingMemory(config: SiTConfig, { batch, averages, recompute }: MemoryChoice): number {
   const cost = sitCost(config);
   const copies = 4 + averages;
-  const activations = allocated * (recompute ? cost.recomputedActivations : cost.activations);
+  const kept = recompute ? 'recomputedActivations' : 'activations';
+  const remakes = batch * gridOf(config) ** 2 * config.hiddenSize >= worthFusing;
+  const activations = allocated * (cost[kept] - (remakes ? cost.remade[kept] : 0));
   const base = baseBytes + trainedBlockBytes * config.mediators.length;
   return base + 4 * (copies * cost.parameters + batch * activations);
 }

@@ -3,7 +3,8 @@ import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
 import { constantLinear, geluLinear, linear, product, swiGluLinear } from '../../nn/layers.js';
 import { adaLayerNorm, adaRmsNorm } from '../../nn/norms.js';
-import { asFactor, fused, openSession, tf } from '../../tensorflow/index.js';
+import { modulatedLinear, modulatedMlp } from '../../nn/remade-factors.js';
+import { asFactor, fused, fusesInTraining, openSession, tf } from '../../tensorflow/index.js';
 import type {
   ProgramSession,
   RuntimeOptions,
@@ -13,7 +14,7 @@ import type {
   Tensors,
   WorkerServer,
 } from '../../tensorflow/index.js';
-import { fullAttention, mediatorAttention } from './attention.js';
+import { fullAttention, mediatorAttention, type Projection } from './attention.js';
 import { gridOf, rotaryPlaces, type SiTConfig, timestepFrequencies } from './config.js';
 
 /**
@@ -63,21 +64,23 @@ export function block(
   condition: Tensor,
 ): Tensor {
   const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(weights, name, condition, 6);
-  const normed = modulatedNorm(weights, `${name}.attentionNorm`, h, shift1!, scale1!);
+  const project = projectionOfNorm(weights, `${name}.attentionNorm`, h, shift1!, scale1!);
   const attention = `${name}.attention`;
   const shape = { heads: config.heads, places: rotaryPlaces(config) };
   const attended =
     mediators === 0
-      ? fullAttention(normed, weights, attention, shape)
-      : mediatorAttention(normed, weights, attention, { ...shape, mediators, grid: gridOf(config) });
+      ? fullAttention(project, weights, attention, shape)
+      : mediatorAttention(project, weights, attention, { ...shape, mediators, grid: gridOf(config) });
   const middle = addBranch(h, gate1!, attended, weights, `${attention}.projection`);
+  const [w1, b1] = [weights[`${name}.mlp.in.weight`]!, weights[`${name}.mlp.in.bias`]!];
+  const rms = `${name}.mlpNorm.weight` in weights;
+  if (fusesInTraining(middle) && !rms && config.swiGlu !== true) {
+    const [w2, b2] = [weights[`${name}.mlp.out.weight`]!, weights[`${name}.mlp.out.bias`]!];
+    const result = modulatedMlp(middle, [shift2!, scale2!], { weight: w1, bias: b1 }, w2);
+    return gatedResidual(middle, gate2!, result, b2);
+  }
   const normedMiddle = modulatedNorm(weights, `${name}.mlpNorm`, middle, shift2!, scale2!);
-  const hiddenLinear = config.swiGlu === true ? swiGluLinear : geluLinear;
-  const hidden = hiddenLinear(
-    normedMiddle,
-    weights[`${name}.mlp.in.weight`]!,
-    weights[`${name}.mlp.in.bias`]!,
-  );
+  const hidden = (config.swiGlu === true ? swiGluLinear : geluLinear)(normedMiddle, w1, b1);
   return addBranch(middle, gate2!, hidden, weights, `${name}.mlp.out`);
 }
 
@@ -98,10 +101,28 @@ function addBranch(h: Tensor, gate: Tensor, x: Tensor, weights: Tensors, name: s
     : gatedSum(h, gate, result)[0];
 }
 
-/** The input of a block's attention. */
-export function attentionInput(weights: Tensors, name: string, h: Tensor, condition: Tensor): Tensor {
+/** The linear layer of what a block's attention takes. */
+export function attentionProjection(
+  weights: Tensors,
+  name: string,
+  h: Tensor,
+  condition: Tensor,
+): Projection {
   const [shift, scale] = modulation(weights, name, condition, 6);
-  return modulatedNorm(weights, `${name}.attentionNorm`, h, shift!, scale!);
+  return projectionOfNorm(weights, `${name}.attentionNorm`, h, shift!, scale!);
+}
+
+/** A linear layer of a modulated norm. */
+function projectionOfNorm(
+  weights: Tensors,
+  name: string,
+  x: Tensor,
+  shift: Tensor,
+  scale: Tensor,
+): Projection {
+  return `${name}.weight` in weights
+    ? (weight, bias) => linear(modulatedNorm(weights, name, x, shift, scale), weight, bias)
+    : (weight, bias) => modulatedLinear(x, [shift, scale], weight, bias);
 }
 
 /** Computes a block as `block` does; its gradient computes it anew. */

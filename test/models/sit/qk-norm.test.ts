@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { fullAttention, mediatorAttention } from '../../../src/models/sit/attention.js';
 import { type SiTConfig, sitParameters } from '../../../src/models/sit/config.js';
 import { inferConfig, referenceShapes } from '../../../src/models/sit/reference-state.js';
+import { linear } from '../../../src/nn/layers.js';
 import { initialize } from '../../../src/nn/parameters.js';
-import { float32, floats, type HostTensors, runEagerly, sizeOf } from '../../../src/tensorflow/index.js';
+import {
+  float32,
+  floats,
+  type HostTensors,
+  runEagerly,
+  sizeOf,
+  type Tensor,
+} from '../../../src/tensorflow/index.js';
 
 const [grid, channels, heads] = [4, 8, 2];
 const model = (mediators: number, qkNorm: boolean): SiTConfig => ({
@@ -27,12 +35,15 @@ const x = float32(
 const weightsOf = (config: SiTConfig): HostTensors => initialize(sitParameters(config), 5);
 const attention = (mediators: number, weights: HostTensors) =>
   runEagerly(
-    ({ x }, tensors) => ({
-      y:
-        mediators === 0
-          ? fullAttention(x!, tensors, name, { heads })
-          : mediatorAttention(x!, tensors, name, { heads, mediators, grid }),
-    }),
+    ({ x }, tensors) => {
+      const project = (weight: Tensor, bias: Tensor) => linear(x!, weight, bias);
+      return {
+        y:
+          mediators === 0
+            ? fullAttention(project, tensors, name, { heads })
+            : mediatorAttention(project, tensors, name, { heads, mediators, grid }),
+      };
+    },
     { x },
     weights,
   ).y;
