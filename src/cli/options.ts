@@ -26,6 +26,8 @@ export interface PlanCommandOptions {
   readonly locked?: boolean;
   /** Address of outputs that count as made. */
   readonly pull?: string;
+  /** True to measure how long stages take that no record tells of. */
+  readonly time?: boolean;
 }
 
 export interface RunCommandOptions extends PlanCommandOptions {

@@ -42,6 +42,20 @@ function timing({ stage, kind, seconds, fingerprint, outcome }: ReportedStage, t
   ];
 }
 
+/** Comparison of the time that a finished stage took with what was expected. */
+function verdict(
+  { status, expectedSeconds }: NonNullable<ReportedStage['outcome']>,
+  seconds: number,
+): string {
+  if (status !== 'finished') return '';
+  const [least, most] = expectedSeconds!;
+  const part = (from: number): string => formatPercent(Math.abs(seconds / from - 1));
+  if (seconds > most) return `; it took ${part(most)} more than that`;
+  return seconds < least ? `; it took ${part(least)} less than that` : '; it took as long';
+}
+
+const formatPercent = (share: number): string => `${formatNumber(100 * share)} %`;
+
 function details(stage: ReportedStage): Html {
   const { config, summary, seed, precision, outcome, accepted } = stage;
   const facts: readonly (readonly [label: string, value: string, isLong?: boolean])[] = [
@@ -51,7 +65,7 @@ function details(stage: ReportedStage): Html {
       : [
           [
             'expected time',
-            `${outcome.expectedSeconds.map(formatDuration).join(' to ')}, from earlier runs`,
+            `${outcome.expectedSeconds.map(formatDuration).join(' to ')}${verdict(outcome, stage.seconds)}`,
           ] as const,
         ]),
     ...(outcome === undefined || outcome.reasons.length === 0

@@ -146,6 +146,19 @@ export interface StageTiming {
   readonly like: object;
 }
 
+/** Speed of a stage's work on this machine, measured on made-up inputs. */
+export interface StageRate {
+  /** Time before the first unit of work: sessions, weights, tracing. */
+  readonly setupSeconds: number;
+  /** Time of a unit of `StageTiming.amount`. */
+  readonly unitSeconds: number;
+  /** Units of work, of a stage whose `timing` does not know them; the least where that depends on what is kept. */
+  readonly amount?: number;
+  readonly leastAmount?: number;
+  /** Facts that the output's summary will have, such as the number of images, for stages that depend on them. */
+  readonly foreseen?: Readonly<Record<string, Json>>;
+}
+
 /** A number that says how well a stage did. */
 export interface Headline {
   /** Its name in the summary or in the figures of the progress. */
@@ -160,6 +173,8 @@ export interface PlannedInput {
   readonly config: Json;
   /** Output of the stage, where it is cached: gives facts that no configuration holds, such as a number of images. */
   readonly output?: StageOutput;
+  /** Facts that its summary will have, where they were looked up before it has run. */
+  readonly foreseen?: Readonly<Record<string, Json>>;
 }
 
 /** A kind of stage: what `uses:` names. */
@@ -216,6 +231,18 @@ export interface StageKind<Config> {
    * told yet.
    */
   timing?(config: Config, resolve: (stage: string) => PlannedInput): Promise<StageTiming | undefined>;
+  /**
+   * Measures how fast such a stage works here, in a second or two, on made-up inputs of the right shapes. Undefined where
+   * that cannot be told.
+   */
+  measure?(
+    config: Config,
+    resolve: (stage: string) => PlannedInput,
+    runtime: RuntimeConfig,
+    pipelineDirectory: string,
+  ): Promise<StageRate | undefined>;
+  /** Seconds of a unit of work without setting up, from what an output logged; undefined where it logged too little. */
+  unitSeconds?(directory: string): Promise<number | undefined>;
   /**
    * True when its output shows how its inputs were configured: equal outputs of earlier stages that were configured
    * otherwise are then not the same to it.

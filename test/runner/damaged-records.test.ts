@@ -69,6 +69,7 @@ const written: Readonly<Record<string, readonly string[]>> = {
   'runner/gc/known-files.ts': ['.pipelines.json'],
   'runner/lock/lock-file.ts': ['NAME.lock.yaml'],
   'runner/plan/accept.ts': ['accepted.json'],
+  'runner/plan/rates.ts': own('runner/plan/time'),
   'runner/remote/pull.ts': [none.download, 'manifest.json of an output'],
   'runner/run/run-folder.ts': ['resolved.yaml', 'origins.json'],
   'runner/run/run-record.ts': ['run.json', 'events.jsonl', none.page],

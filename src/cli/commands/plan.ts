@@ -66,8 +66,11 @@ async function planLoaded(
   }
   await checkStages(planned);
   const facts = await describeStages(planned);
-  const times = await expectedTimes(planned);
-  const { stdout, env } = services;
+  const { stdout, stderr, env } = services;
+  const measures = (stage: string) => {
+    say(stderr, `Measures how fast this machine is at ${stage} …\n`);
+  };
+  const times = await expectedTimes(planned, options.time === true ? measures : undefined);
   if (options.json === true) stdout.write(`${JSON.stringify(asJson(planned, facts, times))}\n`);
   else say(stdout, formatPlan(planned, facts, times, usesColor(stdout, env)));
   return exitCodes.done;
@@ -93,7 +96,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
     const time = times.get(stage.id);
     lines.push(
       ...(facts.get(stage.id) ?? []).map(({ label, value }) => `${indent}${dim(`${label}: ${value}`)}`),
-      ...(time?.seconds ? [`${indent}${dim(`time: ${timeFact(time.seconds, time.records)}`)}`] : []),
+      ...(time ? timeFacts(time).map((fact) => `${indent}${dim(`time: ${fact}`)}`) : []),
     );
   }
   const toRun = stages.filter(({ reasons }) => reasons.length > 0);
@@ -121,9 +124,14 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
   return `${lines.join('\n')}\n`;
 }
 
-/** An expected time and what it is known from: `5 min to 7 min, from 2 earlier runs of a stage like it`. */
-function timeFact(seconds: readonly [number, number], records: number): string {
-  return `${rangeOf(seconds)}, from ${counted(records, 'earlier output')} of a stage like it`;
+/** An expected time and what it is known from: `5 min to 7 min, from 2 earlier outputs of a stage like it`. */
+function timeFacts({ seconds, records, measuredAt, problem }: ExpectedTime): readonly string[] {
+  if (seconds === undefined) return problem === undefined ? [] : [`could not be measured: ${problem}`];
+  const source =
+    measuredAt === undefined
+      ? `from ${counted(records, 'earlier output')} of a stage like it`
+      : `from this machine's speed as measured ${formatDuration((Date.now() - Date.parse(measuredAt)) / 1000)} ago`;
+  return [`${rangeOf(seconds)}, ${source}`];
 }
 
 const rangeOf = ([least, most]: readonly [number, number]): string =>
@@ -133,10 +141,14 @@ function totalTime(times: Times): readonly string[] {
   const ranges = Array.from(times.values(), ({ seconds }) => seconds);
   const known = ranges.filter((seconds) => seconds !== undefined);
   if (ranges.length === 0) return [];
-  if (known.length === 0) return ['Time: not known, as no stages like these have run on this machine.'];
+  if (known.length === 0)
+    return [
+      'Time: not known, as no stages like these have run on this machine. `--time` measures it, in seconds.',
+    ];
   const sum = (i: 0 | 1): number => known.reduce((total, seconds) => total + seconds[i], 0);
   const others = ranges.length - known.length;
-  const beside = others === 0 ? '' : `, and ${counted(others, 'stage')} of unknown time`;
+  const beside =
+    others === 0 ? '' : `, and ${counted(others, 'stage')} of unknown time (\`--time\` measures what it can)`;
   return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`];
 }
 
@@ -158,10 +170,18 @@ function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage, times
       summary: planned.output?.summary ?? null,
       interruptedSeconds: planned.interruptedSeconds,
       expectedSeconds: times.get(planned.stage.id)?.seconds ?? null,
+      expectedFrom: sourceOf(times.get(planned.stage.id)),
       facts: (facts.get(planned.stage.id) ?? []).map(({ label, value }) => ({ label, value })),
     })),
   };
 }
+
+const sourceOf = (time: ExpectedTime | undefined): Json =>
+  time?.seconds === undefined
+    ? null
+    : time.measuredAt === undefined
+      ? { records: time.records }
+      : { measuredAt: time.measuredAt };
 
 /** `pipeline plan --resolved`: shows the whole configuration and where each value comes from. Gives the exit code. */
 export async function planResolved(

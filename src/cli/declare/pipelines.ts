@@ -74,8 +74,9 @@ export const pipelineCommands: CommandDeclarations = {
         new Option(
           '--resolved',
           'print the whole configuration, and where each value comes from, instead',
-        ).conflicts(['until', 'locked', 'force', 'pull', 'runs']),
+        ).conflicts(['until', 'locked', 'force', 'pull', 'runs', 'time']),
       )
+      .option('--time', 'measure this machine, in seconds, for stages whose time no earlier run tells')
       .option('--json', 'print the plan as JSON')
       .action((file: string, options: PlanCommandOptions & { readonly resolved?: boolean }) =>
         perform(async (services) =>

@@ -1,12 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { UserError } from '../../base/errors.js';
 import { environment, roundingKeys } from '../environment.js';
 import { runtimeOf } from '../pipeline.js';
 import { plannedInputs } from '../run/stage-context.js';
-import type { PlannedInput, StageTiming } from '../stage.js';
+import type { Json, PlannedInput, StageTiming } from '../stage.js';
 import { type Manifest, manifestName, outputPlace, readAnyManifest } from '../store/manifest.js';
 import type { Plan, PlannedStage } from './plan.js';
+import { keepRate, type KeptRate, keptRate } from './rates.js';
 
 /** Time that a stage is expected to take, and what that is known from. */
 export interface ExpectedTime {
@@ -14,6 +16,10 @@ export interface ExpectedTime {
   readonly seconds?: readonly [least: number, most: number];
   /** Number of earlier outputs that it is told from. */
   readonly records: number;
+  /** ISO 8601: when the speed of this machine was measured, where it is told from that. */
+  readonly measuredAt?: string;
+  /** Reason why the speed could not be measured. */
+  readonly problem?: string;
 }
 
 /** Outputs of a kind that are looked at: the latest ones. */
@@ -24,60 +30,127 @@ const mostBytes = 2 ** 21;
 const usualSpread = 0.15;
 /** Part that is added for each doubling of the work beyond what was measured: what is not in proportion to it. */
 const spreadPerDoubling = 0.05;
+/** Part by which stages take longer than short measurements tell: they also log, write and wait. */
+const beyondMeasured = 0.4;
+/** Doublings beyond which a time in proportion says less than a measurement. */
+const farDoublings = 3;
 
 /**
- * Times of the stages that are to run, by id, from what stages like them took on this machine. Kinds that say nothing of
- * their length are left out.
+ * Times of the stages that are to run, by id: from what stages like them took on this machine, or from its speed as it was
+ * measured within a day. Kinds that say nothing of their length are left out.
+ *
+ * @param measures called before the speed of a stage that no record tells of is measured; without it none is
  */
 export async function expectedTimes(
   plan: Pick<Plan, 'pipeline' | 'stages' | 'runsRoot'>,
+  measures?: (stage: string) => void,
 ): Promise<ReadonlyMap<string, ExpectedTime>> {
   const { pipeline, stages, runsRoot } = plan;
   const timed = stages.filter(({ kind, reasons }) => reasons.length > 0 && kind.timing !== undefined);
   const times = new Map<string, ExpectedTime>();
   if (timed.length === 0) return times;
   const records = await Records.read(runsRoot, new Set(stages.map(({ kind }) => kind.name)));
-  const resolve = plannedInputs(plan);
+  const foreseen = new Map<string, Readonly<Record<string, Json>>>();
+  const known = plannedInputs(plan);
+  const resolve = (id: string): PlannedInput => {
+    const [input, facts] = [known(id), foreseen.get(id)];
+    return input.output === undefined && facts !== undefined ? { ...input, foreseen: facts } : input;
+  };
   for (const planned of timed) {
     const { stage, kind } = planned;
-    const timing = await kind.timing!(stage.config, resolve);
-    const machine = environment(runtimeOf(pipeline, stage));
-    times.set(stage.id, await timeOf(planned, timing, machine, records));
+    const { id, config } = stage;
+    const timing = await kind.timing!(config, resolve);
+    if (timing === undefined) {
+      times.set(id, { records: 0 });
+      continue;
+    }
+    const runtime = runtimeOf(pipeline, stage);
+    const machine = environment(runtime);
+    const paces = await pacesOf(planned, timing, machine, records);
+    const near = paces.filter((pace) => isNear(pace, timing.amount));
+    const key = rateKey(planned, timing, machine);
+    let rate = near.length > 0 ? undefined : await keptRate(key);
+    let problem: string | undefined;
+    if (near.length === 0 && rate === undefined && measures && kind.measure) {
+      measures(id);
+      try {
+        const found = await kind.measure(config, resolve, runtime, pipeline.directory);
+        rate = found && (await keepRate(key, found));
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        problem = error.message;
+      }
+    }
+    if (rate?.foreseen) foreseen.set(id, rate.foreseen);
+    const told = near.length > 0 ? near : rate === undefined ? paces : [];
+    times.set(id, {
+      ...timeFrom(told, rate, timing.amount, planned.interruptedSeconds),
+      ...(problem !== undefined && { problem }),
+    });
   }
   return times;
 }
 
+/** Time that a stage like it took, and for which work. */
 interface Pace {
   readonly amount: number;
   readonly seconds: number;
+  /** Time of a unit without setting up, where that was logged. */
+  readonly unitSeconds?: number;
 }
 
-async function timeOf(
-  { kind, interruptedSeconds, origin }: PlannedStage,
-  timing: StageTiming | undefined,
+/** True where the work is so like what was measured that a time in proportion is worth more than a measurement. */
+const isNear = ({ amount: measured, unitSeconds }: Pace, amount = measured): boolean =>
+  unitSeconds !== undefined || Math.abs(Math.log2(amount / measured)) <= farDoublings;
+
+/** Everything that the speed of a stage depends on. */
+const rateKey = ({ kind, origin }: PlannedStage, { like }: StageTiming, machine: Manifest['madeWith']) => ({
+  ...{ kind: kind.name, codeVersion: kind.codeVersion, like },
+  inputs: origin.inputs.map(({ digest }) => digest),
+  ...{ precision: origin.precision, engine: origin.engine, machine },
+});
+
+function timeFrom(
+  paces: readonly Pace[],
+  rate: KeptRate | undefined,
+  amount: number | undefined,
+  interruptedSeconds: number,
+): ExpectedTime {
+  // Where the amount is not known yet, it is taken to be as it was.
+  const estimates =
+    paces.length > 0
+      ? paces.map((pace) => estimate(pace, amount ?? pace.amount))
+      : rate === undefined
+        ? []
+        : measuredEstimate(rate, amount);
+  if (estimates.length === 0) return { records: 0 };
+  const least = Math.min(...estimates.map(([low]) => low));
+  const most = Math.max(...estimates.map(([, high]) => high));
+  return {
+    seconds: [Math.max(0, least - interruptedSeconds), Math.max(0, most - interruptedSeconds)],
+    records: paces.length,
+    ...(paces.length === 0 && { measuredAt: rate!.at }),
+  };
+}
+
+async function pacesOf(
+  { kind, origin }: PlannedStage,
+  timing: StageTiming,
   machine: Manifest['madeWith'],
   records: Records,
-): Promise<ExpectedTime> {
-  if (timing === undefined) return { records: 0 };
+): Promise<readonly Pace[]> {
   const known: Pace[] = [];
   for (const manifest of records.of(kind.name)) {
     const { madeWith, origin: other, seconds } = manifest;
     if (roundingKeys.some((key) => madeWith[key] !== machine[key])) continue;
     if (other.precision !== origin.precision || other.engine !== origin.engine) continue;
     const then = await timingThen(kind, manifest, records);
-    if (then?.amount === undefined || then.amount <= 0 || !isDeepStrictEqual(then.like, timing.like))
-      continue;
-    known.push({ amount: then.amount, seconds });
+    // An amount that is not known is 1 then and now.
+    if (then === undefined || (then.amount ?? 1) <= 0 || !isDeepStrictEqual(then.like, timing.like)) continue;
+    const unitSeconds = await kind.unitSeconds?.(records.directoryOf(manifest)).catch(() => undefined);
+    known.push({ amount: then.amount ?? 1, seconds, ...(unitSeconds !== undefined && { unitSeconds }) });
   }
-  if (known.length === 0) return { records: 0 };
-  // Where the amount is not known yet, it is taken to be as it was.
-  const estimates = known.map((pace) => estimate(pace, timing.amount ?? pace.amount));
-  const least = Math.min(...estimates.map(([low]) => low));
-  const most = Math.max(...estimates.map(([, high]) => high));
-  return {
-    seconds: [Math.max(0, least - interruptedSeconds), Math.max(0, most - interruptedSeconds)],
-    records: known.length,
-  };
+  return known;
 }
 
 /** Work of an output, as its kind tells it; nothing where what it was made from is not there any more. */
@@ -93,12 +166,38 @@ async function timingThen(
   }
 }
 
-/** A time in proportion to the work, in a range that is the wider the further the work is from what was measured. */
-function estimate({ amount: measured, seconds }: Pace, amount: number): readonly [number, number] {
-  const time = (seconds * amount) / measured;
-  const spread = usualSpread + spreadPerDoubling * Math.abs(Math.log2(amount / measured));
-  return [time / (1 + spread), time * (1 + spread)];
+/**
+ * A time in proportion to the work, but for what sets it up where that is known, in a range that is the wider the further
+ * the work is from what was measured.
+ */
+function estimate(
+  { amount: measured, seconds, unitSeconds }: Pace,
+  amount: number,
+): readonly [number, number] {
+  const time =
+    unitSeconds === undefined
+      ? (seconds * amount) / measured
+      : Math.max(0, seconds - measured * unitSeconds) + amount * unitSeconds;
+  return around(time, spreadPerDoubling * Math.abs(Math.log2(amount / measured)));
 }
+
+/** The least and the most that a measured speed tells of; nothing where the amount of work is not known. */
+function measuredEstimate(
+  { setupSeconds, unitSeconds, amount, leastAmount }: KeptRate,
+  known: number | undefined,
+): readonly (readonly [number, number])[] {
+  const amounts = amount === undefined ? [known] : [leastAmount ?? amount, amount];
+  return amounts.flatMap((each) => {
+    if (each === undefined) return [];
+    const time = setupSeconds + each * unitSeconds;
+    return [[time, time * (1 + beyondMeasured)]];
+  });
+}
+
+const around = (seconds: number, further = 0): readonly [number, number] => [
+  seconds / (1 + usualSpread + further),
+  seconds * (1 + usualSpread + further),
+];
 
 /** Manifests of the outputs in a folder that are the latest. One that is damaged is told of by whoever needs it. */
 async function latestOf(folder: string): Promise<readonly Manifest[]> {
@@ -139,6 +238,10 @@ class Records {
     return this.all.filter((manifest) => manifest.kind === kind);
   }
 
+  directoryOf({ kind, fingerprint }: Manifest): string {
+    return outputPlace(this.runsRoot, kind, fingerprint).directory;
+  }
+
   /** Stages before an output by the ids that they had in its pipeline: those that it read, and those that they read. */
   inputsOf(manifest: Manifest): (stage: string) => PlannedInput {
     return (stage) => {
@@ -146,7 +249,7 @@ class Records {
       if (input === undefined) throw new Error(`The output of ${stage} is not there any more.`);
       const { kind, fingerprint, summary, seconds } = input;
       const config = input.origin.config;
-      const { directory } = outputPlace(this.runsRoot, kind, fingerprint);
+      const directory = this.directoryOf(input);
       return { kind, config, output: { stage, kind, directory, fingerprint, config, summary, seconds } };
     };
   }

@@ -41,6 +41,9 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     if (!('weights' in config)) (await import('./facts.js')).requirePlannedMemory(config, resolve, runtime);
   },
   timing: async (config, resolve) => (await import('./facts.js')).autoencoderTiming(config, resolve),
+  unitSeconds: async (directory) => (await import('../training/step-seconds.js')).stepSeconds(directory),
+  measure: async (config, resolve, runtime, folder) =>
+    (await import('./rate.js')).measureAutoencoder(config, resolve, runtime, folder),
   checks: [...autoencoderChecks, flippedClassesExist],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

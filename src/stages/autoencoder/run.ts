@@ -13,10 +13,11 @@ import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js
 import { initialValues } from '../../nn/parameters.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
 import { float32, int32, openSession, streamKey } from '../../tensorflow/index.js';
-import type { HostTensor, ProgramSession, Tensor1D, Tensor4D } from '../../tensorflow/index.js';
+import type { HostTensor, ProgramSession, Tensor1D, Tensor4D, TensorSpec } from '../../tensorflow/index.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
+import type { Trainer } from '../../training/trainer.js';
 import { autoencoderPlace, downloadAutoencoder } from '../../weights/autoencoder-download.js';
 import { openAutoencoderSource } from '../../weights/autoencoder-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
@@ -65,28 +66,7 @@ function trainingJob(
   const share = batchShare(config.batch, workers);
   const load = imageBatches(images, config, seed, share);
   return {
-    trainer: openTrainer(session, {
-      parameters,
-      inputs: {
-        images: { dtype: 'float32', shape: [share.size, images.size, images.size, 3] },
-        noiseKey: { dtype: 'int32', shape: [2] },
-        firstSample: { dtype: 'int32', shape: [1] },
-      },
-      loss: ({ images, noiseKey, firstSample }, weights) =>
-        autoencoderLoss(
-          weights,
-          model,
-          {
-            images: images as Tensor4D,
-            noiseKey: noiseKey as Tensor1D,
-            firstSample: firstSample as Tensor1D,
-          },
-          config.klWeight,
-        ),
-      optimizer: { betas: [0.9, 0.99], epsilon: 1e-8, weightDecay: 0 },
-      averageDecays: [config.ema],
-      gradientClip: config.gradientClip,
-    }),
+    trainer: autoencoderTrainer(config, model, session, share.size, images.size),
     start: (trainer) => trainer.start(initialValues(parameters, seed)),
     load: async (step) => ({
       images: await load(step),
@@ -103,6 +83,41 @@ function trainingJob(
     records: { config: config.records, samples: config.batch },
     checkpoint: checkpointSchedule({ ...config.checkpoint, keepLast: 1 }),
   };
+}
+
+/** Shapes and types of a step's inputs. */
+export const inputSpecs = (batch: number, size: number): Readonly<Record<string, TensorSpec>> => ({
+  images: { dtype: 'float32', shape: [batch, size, size, 3] },
+  noiseKey: { dtype: 'int32', shape: [2] },
+  firstSample: { dtype: 'int32', shape: [1] },
+});
+
+/** The trainer of an autoencoder on batches of images of some size. */
+export function autoencoderTrainer(
+  config: StageConfig,
+  model: AutoencoderConfig,
+  session: ProgramSession,
+  batch: number,
+  size: number,
+): Trainer {
+  return openTrainer(session, {
+    parameters: autoencoderParameters(model),
+    inputs: inputSpecs(batch, size),
+    loss: ({ images, noiseKey, firstSample }, weights) =>
+      autoencoderLoss(
+        weights,
+        model,
+        {
+          images: images as Tensor4D,
+          noiseKey: noiseKey as Tensor1D,
+          firstSample: firstSample as Tensor1D,
+        },
+        config.klWeight,
+      ),
+    optimizer: { betas: [0.9, 0.99], epsilon: 1e-8, weightDecay: 0 },
+    averageDecays: [config.ema],
+    gradientClip: config.gradientClip,
+  });
 }
 
 /**

@@ -30,9 +30,11 @@ export const stage: ShownKind<EvaluateConfig> = {
   timing: ({ metrics, features, latentGrid, samples, reference }, resolve) => {
     const [drawn, real] = [samples, reference].map((id) => (id === undefined ? undefined : resolve(id)));
     const { count, size } = (drawn?.config ?? {}) as { count?: number; size?: number };
-    const images = real?.output?.summary.images;
+    const images = (real?.output?.summary ?? real?.foreseen)?.images;
     return Promise.resolve({ amount: count, like: { metrics, features, latentGrid, images, size } });
   },
+  measure: async (config, resolve, runtime) =>
+    (await import('./rate.js')).measureEvaluation(config, resolve, runtime),
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnEngine: true,

@@ -64,7 +64,7 @@ export async function requirePlannedMemory(
 }
 
 /** The models of the stage, where all of them are known. */
-async function plannedModels(plan: SamplePlan, resolve: Resolve): Promise<SampledModels | undefined> {
+export async function plannedModels(plan: SamplePlan, resolve: Resolve): Promise<SampledModels | undefined> {
   const { weaker } = plan;
   const autoencoder = await plannedAutoencoderModel(plan.config.autoencoder, resolve);
   const base = weaker === undefined ? undefined : await plannedModel(weaker, resolve);

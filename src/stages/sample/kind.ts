@@ -32,6 +32,8 @@ export const stage: ShownKind<SampleConfig> = {
   dataParallel: true,
   externalInputs: () => [],
   timing: async (config, resolve) => (await import('./facts.js')).sampleTiming(config, resolve),
+  measure: async (config, resolve, runtime) =>
+    (await import('./rate.js')).measureSampling(config, resolve, runtime),
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeSample(config, resolve, runtime, folder),
   check: async (config, resolve, _folder, runtime) => {

@@ -42,9 +42,9 @@ export interface PlannedLatents extends PlannedImages {
 
 /** Images of a stage. */
 export function plannedImages(id: string, resolve: Resolve): PlannedImages {
-  const { config, output } = resolve(id);
+  const { config, output, foreseen } = resolve(id);
   const images = config as unknown as ImagesConfig;
-  const summary = output?.summary as { images?: number; classes?: readonly string[] } | undefined;
+  const summary = (output?.summary ?? foreseen) as { images?: number; classes?: readonly string[] } | undefined;
   const names = summary?.classes ?? configuredClasses(images);
   return {
     size: images.size,

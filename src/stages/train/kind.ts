@@ -33,6 +33,9 @@ export const stage: ShownKind<TrainConfig> = {
   },
   isIncidental: isIncidentalToTraining,
   timing: async (config, resolve) => (await import('./facts.js')).trainTiming(config, resolve),
+  unitSeconds: async (directory) => (await import('../training/step-seconds.js')).stepSeconds(directory),
+  measure: async (config, resolve, runtime) =>
+    (await import('./rate.js')).measureTraining(config, resolve, runtime),
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder, runtime) => {

@@ -227,7 +227,7 @@ async function bareRate(runtime: RuntimeConfig): Promise<number | undefined> {
 }
 
 /** A batch in parts, where it is computed in more than one. */
-function accumulation({ accumulate, teacher }: TrainConfig): Accumulation | undefined {
+export function accumulation({ accumulate, teacher }: TrainConfig): Accumulation | undefined {
   if (accumulate === 1) return undefined;
   const perSample = ['mean', 'std', 'labels', ...(teacher === undefined ? [] : teacherPerSample)];
   return { parts: accumulate, perSample, firstSample: 'firstSample' };

@@ -1,18 +1,26 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
+import { sealJson, unsealJson } from '../../../src/base/sealed.js';
 import { environment } from '../../../src/runner/environment.js';
 import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
 import { makePlan } from '../../../src/runner/plan/plan.js';
 import { expectedTimes } from '../../../src/runner/plan/time.js';
+import type { StageKind, StageRate } from '../../../src/runner/stage.js';
 import { formatManifest, outputPlace } from '../../../src/runner/store/manifest.js';
+import { toldOfDamage } from '../../support/told-of-damage.js';
 import { toyFolder, toyPipeline, toyStages } from '../toy-pipeline.js';
 import { toyRegistry } from '../toy-kinds.js';
 
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
 /** The toy's training as one whose time goes by its steps, where its inputs are configured alike. */
-const timedRegistry = () =>
+const timedRegistry = (more: Partial<StageKind<unknown>> = {}) =>
   toyRegistry({
     train: {
+      ...more,
       timing: (config, resolve) => {
         const { steps, latents } = config as { steps: number; latents: string };
         return Promise.resolve({ amount: steps, like: { images: resolve(latents).config as object } });
@@ -21,6 +29,7 @@ const timedRegistry = () =>
   });
 
 it('tells the time of a stage from what those like it took on a machine like this one', async () => {
+  vi.stubEnv('PIPELINE_CACHE', await toyFolder());
   const folder = await toyFolder();
   const runsRoot = join(folder, 'runs');
   const pipeline = toyPipeline(folder, toyStages());
@@ -67,4 +76,58 @@ it('tells the time of a stage from what those like it took on a machine like thi
   // Without what they were made from, nothing tells whether they were alike.
   await rm(outputPlace(runsRoot, 'images', read).directory, { recursive: true });
   expect(await time()).toEqual([{ id: 'train', records: 0 }]);
+});
+
+it('measures what no record tells of when it is asked to, and keeps that for a day', async () => {
+  const cache = await toyFolder();
+  vi.stubEnv('PIPELINE_CACHE', cache);
+  const folder = await toyFolder();
+  let rate: StageRate | undefined = { setupSeconds: 2, unitSeconds: 0.5 };
+  let measured = 0;
+  const registry = timedRegistry({
+    measure: () => {
+      measured++;
+      return Promise.resolve(rate);
+    },
+  });
+  const pipeline = toyPipeline(folder, toyStages());
+  const plan = await makePlan({ pipeline, registry, runsRoot: join(folder, 'runs') });
+  const { steps } = plan.stages.find(({ stage }) => stage.id === 'train')!.origin.config as { steps: number };
+  const told: string[] = [];
+  const time = async (asked: boolean) =>
+    (await expectedTimes(plan, asked ? (id) => told.push(id) : undefined)).get('train')!;
+
+  expect(await time(false)).toEqual({ records: 0 });
+  expect(measured).toBe(0);
+  const least = 2 + steps * 0.5;
+  const expected = { records: 0, seconds: [least, expect.closeTo(1.4 * least, 6)] };
+  expect(await time(true)).toMatchObject(expected);
+  expect(told).toEqual(['train']);
+  // It is kept: neither another plan nor another question measures again.
+  expect(await time(false)).toMatchObject(expected);
+  expect(await time(true)).toMatchObject(expected);
+  expect(measured).toBe(1);
+
+  const [name] = await readdir(join(cache, 'rates'));
+  const path = join(cache, 'rates', name!);
+  const kept = await readFile(path, 'utf8');
+  await writeFile(path, kept.replace('0.5', '0.7'));
+  const { result, told: damage } = await toldOfDamage(() => time(false));
+  expect(result).toEqual({ records: 0 });
+  expect(damage.join()).toContain(path);
+
+  const content = unsealJson(kept);
+  const dayAgo = new Date(Date.now() - 25 * 3600 * 1000);
+  await writeFile(path, sealJson({ ...content, at: dayAgo.toISOString() }));
+  expect(await time(false)).toEqual({ records: 0 });
+  // Files of earlier days go when another is written.
+  const old = join(cache, 'rates', '0000000000000000.json');
+  await writeFile(old, '');
+  await utimes(old, dayAgo, dayAgo);
+  await time(true);
+  expect(await readdir(join(cache, 'rates'))).toEqual([name]);
+
+  rate = undefined;
+  await rm(path);
+  expect(await time(true)).toEqual({ records: 0 });
 });

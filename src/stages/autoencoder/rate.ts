@@ -1,0 +1,92 @@
+import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
+import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
+import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
+import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
+import { initialValues } from '../../nn/parameters.js';
+import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { compile, openSession, type Tensor4D } from '../../tensorflow/index.js';
+import { readingSeconds } from '../images/rate.js';
+import { plannedImages, type Resolve } from '../shared/planned.js';
+import { madeUp, madeUpWeights, measuredOperations, measureIn } from '../shared/rate.js';
+import { modelConfig } from './config.js';
+import { autoencoderTrainer, inputSpecs } from './run.js';
+
+/** Forward passes that a training step is worth: it goes forward once, and back by inputs and by weights. */
+const trainingFactor = 3;
+
+/** Measures steps of an autoencoder's training, on a part of its batch where that takes long. */
+export async function measureAutoencoder(
+  config: StageConfig | PretrainedAutoencoderConfig,
+  resolve: Resolve,
+  runtime: RuntimeConfig,
+  folder: string,
+): Promise<StageRate | undefined> {
+  if ('weights' in config || runtime.workers > 1) return undefined;
+  const { size, count = 0 } = plannedImages(config.images, resolve);
+  const model = modelConfig(config);
+  const batch = batchWithin(config.batch, model, size, 2 * trainingFactor);
+  const inputs = madeUpInputs(batch, size);
+  const rate = await measureIn(runtime, openSession, async (session) => {
+    const trainer = autoencoderTrainer(config, model, session, batch, size);
+    await trainer.start(initialValues(autoencoderParameters(model), 0));
+    let updates = 0;
+    return { call: () => trainer.step(inputs, 1e-5, updates++), units: batch };
+  });
+  // Images are read once, and kept.
+  const read =
+    Math.min(count, config.steps * config.batch) * (await readingSeconds(config.images, resolve, folder));
+  return {
+    setupSeconds: rate.setupSeconds + read,
+    unitSeconds: rate.unitSeconds * config.batch,
+  };
+}
+
+const madeUpInputs = (batch: number, size: number) =>
+  Object.fromEntries(Object.entries(inputSpecs(batch, size)).map(([name, spec]) => [name, madeUp(spec)]));
+
+/** Measures how fast an autoencoder encodes images, or decodes latents of them; a unit is an image. */
+export function measureCoding(
+  model: AutoencoderConfig,
+  work: 'encode' | 'decode',
+  { size, atOnce }: { readonly size: number; readonly atOnce: number },
+  runtime: RuntimeConfig,
+): Promise<StageRate> {
+  const batch = batchWithin(atOnce, model, size, 1);
+  const side = size / downsampleOf(model);
+  return measureIn(runtime, openSession, async (session) => {
+    const weights = await madeUpWeights(session, autoencoderParameters(model));
+    if (work === 'encode') {
+      const images = madeUp({ dtype: 'float32', shape: [batch, size, size, 3] });
+      const program = compile(
+        ({ images }: { images: Tensor4D }, w) => ({ mean: encode(w, model, images).mean }),
+        { session, weights },
+      );
+      return { call: () => program.call({ images }), units: batch };
+    }
+    const latents = madeUp({ dtype: 'float32', shape: [batch, side, side, model.latentChannels] });
+    const program = compile(
+      ({ latents }: { latents: Tensor4D }, w) => ({ images: decode(w, model, latents) }),
+      { session, weights },
+    );
+    return { call: () => program.call({ latents }), units: batch };
+  });
+}
+
+/** The largest batch whose work, in forward passes of one half of the network, is short enough to be measured. */
+function batchWithin(batch: number, model: AutoencoderConfig, size: number, passes: number): number {
+  const most = Math.floor(measuredOperations / (passes * operationsOf(model, size)));
+  return Math.max(1, Math.min(batch, most));
+}
+
+/** Taps of a convolution, and convolutions of a residual block. */
+const taps = 9;
+const convolutions = 2;
+
+/** Floating-point operations of encoding an image, about: those of the residual blocks. */
+function operationsOf({ channels, layersPerBlock }: AutoencoderConfig, size: number): number {
+  return channels.reduce(
+    (sum, width, level) =>
+      sum + 2 * (size / 2 ** level) ** 2 * taps * width ** 2 * convolutions * layersPerBlock,
+    0,
+  );
+}

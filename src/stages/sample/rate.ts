@@ -1,0 +1,87 @@
+import type { SampleConfig } from '../../generated/index.js';
+import { downsampleOf } from '../../models/autoencoder-kl/config.js';
+import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
+import { sitCost } from '../../models/sit/cost.js';
+import { openSitSession } from '../../models/sit/sit.js';
+import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { samplingWeights, type SamplerSettings, stepEvaluations } from '../../sampling/index.js';
+import { measureCoding } from '../autoencoder/rate.js';
+import type { Resolve } from '../shared/planned.js';
+import { madeUpWeights, measuredOperations, measureIn } from '../shared/rate.js';
+import { plannedModels } from './facts.js';
+import { type SamplePlan, samplePlan } from './plan.js';
+import { Sampler } from './sampler.js';
+
+/** Steps of the path that is followed to measure it. */
+const measuredSteps = 4;
+
+/** Velocities along straight paths: other choices take as long. */
+const transport = { interpolant: 'linear', prediction: 'velocity' } as const;
+
+/**
+ * Measures a few steps of the sampler and the decoding of latents, with weights that are made up. Where models take turns
+ * or guide each other, or a method chooses its own steps, the time is not told.
+ */
+export async function measureSampling(
+  config: SampleConfig,
+  resolve: Resolve,
+  runtime: RuntimeConfig,
+): Promise<StageRate | undefined> {
+  const plan = samplePlan(config);
+  const models = await plannedModels(plan, resolve);
+  const { settings } = plan;
+  if (models === undefined || settings === undefined || runtime.workers > 1) return undefined;
+  if (config.phases !== undefined || plan.weaker !== undefined) return undefined;
+  if (config.reverse !== undefined || config.likelihood || plan.step?.isAdaptive === true) return undefined;
+  if (settings.featureCache !== undefined) return undefined;
+  const [model] = models.phases as [SiTConfig];
+  const drawn = await measurePath(plan, settings, model, runtime);
+  const size = model.latentSize * downsampleOf(models.autoencoder);
+  const decoded = await measureCoding(models.autoencoder, 'decode', { size, atOnce: plan.atOnce }, runtime);
+  return {
+    setupSeconds: drawn.setupSeconds + decoded.setupSeconds,
+    unitSeconds: (drawn.unitSeconds * passesOf(plan, settings) + decoded.unitSeconds) / settings.steps,
+  };
+}
+
+/** Forward passes of a sample's path. */
+const passesOf = ({ acting }: SamplePlan, settings: SamplerSettings): number =>
+  stepEvaluations(transport, settings, acting)
+    .map(({ evaluations, guided }) => evaluations * (guided ? 2 : 1))
+    .reduce((sum, each) => sum + each, 0);
+
+/** Measures a path of a few steps; a unit is a forward pass of one sample. */
+function measurePath(
+  plan: SamplePlan,
+  settings: SamplerSettings,
+  model: SiTConfig,
+  runtime: RuntimeConfig,
+): Promise<StageRate> {
+  const short = { ...settings, steps: measuredSteps };
+  const passes = passesOf(plan, short);
+  const most = Math.floor(measuredOperations / (2 * sitCost(model).multiplyAccumulates * passes));
+  const size = Math.max(1, Math.min(plan.atOnce, most));
+  return measureIn(runtime, openSitSession, async (session) => {
+    const weights = await samplingWeights(session, model, await madeUpWeights(session, sitParameters(model)));
+    const sampler = new Sampler({
+      session,
+      networks: [
+        { model: { config: model, transport, weights }, ...(plan.acting && { guidance: plan.acting }) },
+      ],
+      phases: plan.switching,
+      settings: short,
+      mostSamples: size,
+      totalSamples: plan.config.count,
+      seed: 0,
+      normalization: {
+        mean: Array<number>(model.channels).fill(0),
+        std: Array<number>(model.channels).fill(1),
+      },
+    });
+    const batch = {
+      ...{ first: 0, size, labels: new Int32Array(size) },
+      rows: Array.from({ length: size }, (_, row) => row),
+    };
+    return { call: () => sampler.draw(batch), units: size * passes };
+  });
+}

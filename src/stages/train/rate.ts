@@ -1,0 +1,69 @@
+import type { TrainConfig } from '../../generated/index.js';
+import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
+import { sitCost, trainingOperations } from '../../models/sit/cost.js';
+import { openSitSession } from '../../models/sit/sit.js';
+import { initialValues } from '../../nn/parameters.js';
+import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { openTrainer } from '../../training/open-trainer.js';
+import { madeUp, measuredOperations, measureIn } from '../shared/rate.js';
+import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
+import { modelConfig } from './config.js';
+import { accumulation, inputSpecs, lossProgram } from './run.js';
+
+/**
+ * Measures steps of a training with weights and latents that are made up. Of a batch that takes long a part is measured,
+ * and of a large model a few blocks. A training whose steps also run other networks is not told.
+ */
+export async function measureTraining(
+  config: TrainConfig,
+  resolve: Resolve,
+  runtime: RuntimeConfig,
+): Promise<StageRate | undefined> {
+  const latents = plannedTrainingLatents(config, resolve);
+  const { teacher, evaluate, images, accumulate } = config;
+  if (latents === undefined || runtime.workers > 1) return undefined;
+  if (teacher !== undefined || evaluate !== undefined || images !== undefined) return undefined;
+  const whole = modelConfig(config, { ...latents, classes: latents.classes ?? 1 });
+  const model = fewerBlocks(whole);
+  const operations = (each: SiTConfig): number => trainingOperations(sitCost(each));
+  const part = Math.floor(measuredOperations / operations(model) / accumulate);
+  const batch = accumulate * Math.max(1, Math.min(config.globalBatch / accumulate, part));
+  const { latentSize, channels } = model;
+  const normalization = { mean: Array<number>(channels).fill(0), std: Array<number>(channels).fill(1) };
+  const parameters = sitParameters(model);
+  const specs = inputSpecs(batch, [latentSize, latentSize, channels]);
+  const inputs = Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, madeUp(spec)]));
+  const rate = await measureIn(runtime, openSitSession, async (session) => {
+    const trainer = openTrainer(session, {
+      parameters,
+      inputs: specs,
+      loss: lossProgram(config, model, normalization),
+      optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
+      averageDecays: [config.ema].flat(),
+      gradientClip: config.gradientClip,
+      accumulation: accumulation(config),
+    });
+    await trainer.start(initialValues(parameters, 0));
+    let updates = 0;
+    return { call: () => trainer.step(inputs, 1e-5, updates++), units: batch };
+  });
+  const scale = operations(whole) / operations(model);
+  return {
+    setupSeconds: rate.setupSeconds * scale,
+    unitSeconds: rate.unitSeconds * scale * (config.globalBatch + drawnPerStep(config)),
+  };
+}
+
+/** The model with as many of its blocks as a step of one sample may have. */
+function fewerBlocks(model: SiTConfig): SiTConfig {
+  const most = Math.floor((model.depth * measuredOperations) / trainingOperations(sitCost(model)));
+  const depth = Math.min(model.depth, Math.max(1, most));
+  return { ...model, depth, mediators: model.mediators.slice(0, depth) };
+}
+
+/** Forward passes of a training step in units of a sample's training, for the pictures that are drawn on the way. */
+function drawnPerStep({ samples }: TrainConfig): number {
+  if (samples === undefined) return 0;
+  const { count, steps, everySteps, guidanceScale } = samples;
+  return (count * steps * (guidanceScale === 1 ? 1 : 2)) / everySteps / 3;
+}
