@@ -28,7 +28,7 @@ export type { EvaluateConfig } from './evaluate.js';
 export type { ReportConfig } from './report.js';
 export type { PlaygroundConfig } from './playground.js';
 export type { RuntimeConfig } from './runtime.js';
-export type { SweepConfig, RandomSweep, RandomValue } from './sweep.js';
+export type { SweepConfig, RandomSweep, RandomValue, Halving } from './sweep.js';
 
 /** The configuration of each kind of stage, with defaults applied. */
 export interface StageConfigs {

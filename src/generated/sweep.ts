@@ -23,6 +23,7 @@ export interface SweepConfig {
     [k: string]: unknown;
   }[];
   random?: RandomSweep;
+  halving?: Halving;
 }
 /**
  * Trials with values drawn at random. Draw number 5 is the same for any `count`.
@@ -66,4 +67,21 @@ export interface RandomValue {
    * Makes `uniform` and `logUniform` give whole numbers.
    */
   integer: boolean;
+}
+/**
+ * Stops bad trials early (successive halving). Every trial trains up to the first of `steps`. The better share of them by the stage's headline figure, such as the loss, goes on from its checkpoint to the next, and in the end to the last step. Without it, every trial runs to its end.
+ */
+export interface Halving {
+  /**
+   * Steps of the stage after which trials are compared, in ascending order. Unit: steps.
+   */
+  steps: number[];
+  /**
+   * Share of the compared trials that goes on each time, rounded up.
+   */
+  keep: number;
+  /**
+   * The training stage that trials are compared by. By default the last that differs between trials.
+   */
+  stage?: string;
 }

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { asWords, capitalized, formatDuration, formatNumber } from '../base/format.js';
+import { asWords, capitalized, formatDuration, formatNumber, formatPercent } from '../base/format.js';
 import type { Json } from '../runner/fingerprint/origin.js';
 import { figuresOf } from './figures.js';
 import { type Html, html, outcomeText, type ReportedStage, type Section } from './html.js';
@@ -53,8 +53,6 @@ function verdict(
   if (seconds > most) return `; it took ${part(most)} more than that`;
   return seconds < least ? `; it took ${part(least)} less than that` : '; it took as long';
 }
-
-const formatPercent = (share: number): string => `${formatNumber(100 * share)} %`;
 
 function details(stage: ReportedStage): Html {
   const { config, summary, seed, precision, outcome, accepted } = stage;

@@ -275,6 +275,15 @@ export interface StageKind<Config> {
    * wherever there is a list of figures, and what trials of a sweep are judged by. Default: none.
    */
   readonly headlines?: readonly Headline[];
+  /** Judgement of a stage that goes by steps before it is finished, for sweeps that stop bad trials. */
+  readonly onTheWay?: {
+    /** Figure that is told on the way. */
+    readonly headline: Headline;
+    /** First step at which it can be told. */
+    firstStep(config: Config): number;
+    /** Figures as of a step, from the folder of the stage; undefined where it has not come so far. */
+    figuresAt(directory: string, step: number): Promise<Readonly<Record<string, number>> | undefined>;
+  };
   /** True when several workers can run it together, as `StageContext.workers` tells each. */
   readonly dataParallel?: boolean;
   /** Rules between keys that the schema cannot express. Each gets a valid stage of the kind, and a `CheckContext`. */

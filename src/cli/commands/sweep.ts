@@ -8,6 +8,7 @@ import { runtimeOf } from '../../runner/pipeline.js';
 import { type Demand, type Machine, Places } from '../../runner/placement.js';
 import { demandOf, describeStages } from '../../runner/plan/describe.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
+import { halvingOf } from '../../runner/sweep/halving.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {
   amountMetrics,
@@ -88,9 +89,10 @@ export async function sweep(file: string, options: SweepCommandOptions, services
     const metrics = [...possibleMetrics(planned), ...metricNames(before?.trials ?? [])];
     findColumn(parseSort(options.sort).name, sweptKeys(trials), metrics);
   }
+  const halving = halvingOf(pipeline.sweep?.halving, planned);
   if (options.plan === true) {
     if (options.json === true) stdout.write(`${JSON.stringify(sweepPlanJson(pipeline, planned))}\n`);
-    else say(stdout, sweepPlanText(pipeline, planned, usesColor(stdout, env)));
+    else say(stdout, sweepPlanText(pipeline, planned, halving, usesColor(stdout, env)));
     return exitCodes.done;
   }
   const renderer = sweepRenderer(planned, options, services);
@@ -110,7 +112,7 @@ export async function sweep(file: string, options: SweepCommandOptions, services
   let last: TimedSweepEvent | undefined;
   try {
     await runSweep({
-      ...{ pipeline, planned, runsRoot, forced },
+      ...{ pipeline, planned, runsRoot, forced, halving },
       launcher: (directory) =>
         launcherOf(file, options, { runsRoot, planned, directory, forced, machine, demands, parallel }),
       parallel,

@@ -12,7 +12,7 @@ import {
   sortResults,
   stageOf,
 } from '../../runner/sweep/results.js';
-import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
+import { describeValues, formatValue, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
 import type { SweepEvent, TrialResult } from '../../runner/sweep/trial.js';
 import { shortPath } from '../services.js';
 import { type Column, formatTable } from '../table.js';
@@ -41,11 +41,15 @@ export function closingText(event: Ended, options: ClosingOptions): string {
   const { results, note } = sorted(event.results, keys, sort);
   const table = formatTable(columnsOf(results, options), options.width, chalk);
   const failures = event.results.flatMap((result) => failureLines(result, names, chalk.red));
+  const stops = event.results.flatMap(({ trial, values, stopped }) =>
+    stopped === undefined ? [] : [`${trial} (${describeValues(values, names)}): ${stoppedSentence(stopped)}`],
+  );
   return [
     '',
     table,
     ...note.map((line) => chalk.yellow(line)),
     ...failures,
+    ...stops,
     closingSentence(event),
     `Table: ${shortPath(event.csv)}, ${shortPath(event.json)}`,
     '',
@@ -73,6 +77,7 @@ const colours = {
   'timed-out': 'yellow',
   interrupted: 'yellow',
   waiting: 'yellow',
+  stopped: 'yellow',
 } as const;
 
 function columnsOf(
@@ -148,12 +153,13 @@ function failureLines(
 }
 
 function closingSentence({ type, seconds, counts }: Ended): string {
-  const { finished, cached, failed, timedOut, left } = counts;
+  const { finished, cached, failed, timedOut, stopped, left } = counts;
   const parts = [
     ...(finished > 0 ? [`${finished} finished`] : []),
     ...(cached > 0 ? [`${cached} cached`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(timedOut > 0 ? [`${timedOut} over the time limit`] : []),
+    ...(stopped > 0 ? [`${stopped} stopped`] : []),
     ...(left > 0 ? [`${left} left`] : []),
   ];
   const head =

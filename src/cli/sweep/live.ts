@@ -7,7 +7,7 @@ import { type ActiveStage, activeStageLines, fit } from '../renderers/live-lines
 import { waitingSentence } from '../renderers/sentences.js';
 import { say } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';
-import { endSentence, retrySentence, startFacts, type SweepRenderer } from './plain.js';
+import { comparedSentence, endSentence, retrySentence, startFacts, type SweepRenderer } from './plain.js';
 
 const redrawMilliseconds = 200;
 
@@ -87,6 +87,9 @@ class SweepView {
           return [this.line(yellow('!'), event.trial, yellow(event.event.message))];
         this.takeRunEvent(event.trial, event.event, now);
         return [];
+      case 'trial-compared':
+        this.running.delete(event.trial);
+        return [this.line(dim('·'), event.trial, dim(comparedSentence(event)))];
       case 'trial-ended': {
         this.running.delete(event.result.trial);
         this.left--;

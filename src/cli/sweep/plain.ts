@@ -2,7 +2,7 @@ import { counted, formatDuration } from '../../base/format.js';
 import { summaryFacts } from '../../pages/figures.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import { describeValues, shortNames } from '../../runner/sweep/trial.js';
+import { describeValues, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
 import type { SweepEvent, TimedSweepEvent } from '../../runner/sweep/trial.js';
 import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { say, shortPath } from '../services.js';
@@ -80,6 +80,9 @@ export function plainSweepRenderer(
         case 'trial-retrying':
           line(`${event.trial}: ${retrySentence(event)}`);
           break;
+        case 'trial-compared':
+          line(`${event.trial}: ${comparedSentence(event)}`);
+          break;
         case 'trial-ended':
           line(`${event.result.trial}: ${endSentence(event)}`);
           break;
@@ -125,8 +128,12 @@ export function retrySentence({ attempt, attempts, pauseSeconds, failure }: Of<'
   return `failed (${where}${failure.message}); attempt ${attempt} of ${attempts} in ${formatDuration(pauseSeconds)}`;
 }
 
+export const comparedSentence = ({ stage, step }: Of<'trial-compared'>): string =>
+  `saved after ${counted(step, 'step')} of ${stage}, to be compared`;
+
 export function endSentence({ result, seconds }: Of<'trial-ended'>): string {
-  const { status, failure } = result;
+  const { status, failure, stopped } = result;
+  if (stopped !== undefined) return stoppedSentence(stopped);
   if (status === 'finished') return `finished in ${formatDuration(seconds)}`;
   if (failure === undefined) return status;
   const where = failure.stage === undefined || status === 'skipped' ? '' : `stage ${failure.stage}: `;

@@ -4,6 +4,7 @@ import type { Pipeline } from '../../runner/pipeline.js';
 import type { PlannedStage } from '../../runner/plan/plan.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import type { Json } from '../../runner/stage.js';
+import { type Halving, halvingSentence } from '../../runner/sweep/halving.js';
 import { type PlannedTrial, sharedStages, stagesToRun } from '../../runner/sweep/plan-sweep.js';
 import { describeValues, shortNames, sweptKeys } from '../../runner/sweep/trial.js';
 import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../load.js';
@@ -13,7 +14,12 @@ import { shortPath } from '../services.js';
  * Text on what a sweep would do: stages that all trials share first, then each trial; a stage that several share runs
  * once.
  */
-export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial[], color: boolean): string {
+export function sweepPlanText(
+  pipeline: Pipeline,
+  planned: readonly PlannedTrial[],
+  halving: Halving | undefined,
+  color: boolean,
+): string {
   const { bold, dim, green, yellow } = new Chalk({ level: color ? 1 : 0 });
   const shared = sharedStages(planned);
   const names = shortNames(sweptKeys(planned.map(({ trial }) => trial)));
@@ -59,6 +65,7 @@ export function sweepPlanText(pipeline: Pipeline, planned: readonly PlannedTrial
       ? 'Nothing to run.'
       : `${trialsToRun} of ${counted(planned.length, 'trial')} to run: ${counted(toRun.size, 'stage')}.`,
   );
+  if (halving !== undefined) lines.push(halvingSentence(halving));
   return `${lines.join('\n')}\n`;
 }
 

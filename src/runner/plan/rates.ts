@@ -12,12 +12,12 @@ export interface KeptRate extends StageRate {
   readonly at: string;
 }
 
-/** How long a rate tells of this machine: what else it does changes. */
+/** Time for which a rate tells of this machine: what else it does changes. */
 const keptMs = 24 * 3600 * 1000;
 
 const folder = (): string => join(cacheFolder(), 'rates');
 
-/** Everything that a stage's rate depends on, as the name of the file that keeps it. */
+/** Path of a rate's file, whose name follows from all that the rate depends on. */
 const pathOf = (key: object): string =>
   join(folder(), `${createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)}.json`);
 

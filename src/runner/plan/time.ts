@@ -103,7 +103,7 @@ interface Pace {
 const isNear = ({ amount: measured, unitSeconds }: Pace, amount = measured): boolean =>
   unitSeconds !== undefined || Math.abs(Math.log2(amount / measured)) <= farDoublings;
 
-/** Everything that the speed of a stage depends on. */
+/** Facts that the speed of a stage depends on. */
 const rateKey = ({ kind, origin }: PlannedStage, { like }: StageTiming, machine: Manifest['madeWith']) => ({
   ...{ kind: kind.name, codeVersion: kind.codeVersion, like },
   inputs: origin.inputs.map(({ digest }) => digest),

@@ -18,7 +18,7 @@ const most = 10_000;
  * @param config the same, valid and with defaults
  */
 export function pointsOf(sweep: MapTree, config: SweepConfig): { points: Point[]; problems: Problem[] } {
-  const problems = [...unsuitableKeys(sweep, config)];
+  const problems = [...unsuitableKeys(sweep, config), ...unorderedSteps(sweep, config)];
   const choices = [
     ...(config.grid ? gridChoices(part(sweep, 'grid')) : []),
     ...(config.zip ? [zipChoices(part(sweep, 'zip'), problems)] : []),
@@ -116,6 +116,16 @@ function* unsuitableKeys(sweep: MapTree, config: SweepConfig): Generator<Problem
       span: member(part(part(sweep, 'random'), 'values').entries.get(key)!.value, name)!.value.span,
     };
   }
+}
+
+/** Steps of halving that do not ascend. */
+function* unorderedSteps(sweep: MapTree, { halving }: SweepConfig): Generator<Problem> {
+  if (halving?.steps.every((step, i, all) => i === 0 || step > all[i - 1]!) !== false) return;
+  yield {
+    code: 'steps-unordered',
+    message: `${code('steps')} of ${code('halving')} must be in ascending order; found ${halving.steps.join(', ')}.`,
+    span: member(part(sweep, 'halving'), 'steps')!.value.span,
+  };
 }
 
 /** The keys of each part of a sweep; of points all keys together, since each has its own. */

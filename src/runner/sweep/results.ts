@@ -5,7 +5,7 @@ import { nearest } from '../../base/nearest.js';
 import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import type { Headline, Json } from '../stage.js';
 import { replaceFile } from '../store/manifest.js';
-import type { TrialResult } from './trial.js';
+import { stoppedSentence, type TrialResult } from './trial.js';
 
 /** Stages that a sweep makes again although their outputs are there. */
 export interface Forcing {
@@ -102,7 +102,9 @@ export async function forcingOf(
 ): Promise<Forcing | undefined> {
   if (force.length === 0) return undefined;
   const before = await readResults(join(sweepFolder(runsRoot, pipeline), resultsName));
-  const isUnfinished = before?.trials.some(({ status }) => status !== 'finished' && status !== 'cached');
+  const isUnfinished = before?.trials.some(
+    ({ status }) => !['finished', 'cached', 'stopped'].includes(status),
+  );
   return isUnfinished === true && isDeepStrictEqual(before?.forced?.force, force)
     ? before!.forced
     : { force, since: new Date().toISOString() };
@@ -200,7 +202,17 @@ function noSuchColumn(name: string, names: readonly string[]): UserError {
 /** Results as comma-separated values (RFC 4180): a line a trial, a column for each swept key and each metric. */
 export function asCsv(results: readonly TrialResult[], keys: readonly string[]): string {
   const metrics = metricNames(results);
-  const head = ['trial', 'status', ...keys, ...metrics, 'seconds', 'run', 'failure'];
+  const stops = results.some(({ stopped }) => stopped !== undefined);
+  const head = [
+    'trial',
+    'status',
+    ...keys,
+    ...metrics,
+    'seconds',
+    'run',
+    'failure',
+    ...(stops ? ['stopped'] : []),
+  ];
   const rows = results.map((result) => [
     result.trial,
     result.status,
@@ -209,6 +221,7 @@ export function asCsv(results: readonly TrialResult[], keys: readonly string[]):
     result.seconds.toFixed(1),
     result.run ?? '',
     result.failure?.message ?? '',
+    ...(stops ? [result.stopped ? stoppedSentence(result.stopped) : ''] : []),
   ]);
   return [head, ...rows].map((row) => `${row.map(quoted).join(',')}\n`).join('');
 }

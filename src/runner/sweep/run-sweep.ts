@@ -4,6 +4,9 @@ import { from, lastValueFrom, mergeMap, Observable } from 'rxjs';
 import { asUserError } from '../../base/files.js';
 import type { PlannedStage } from '../plan/plan.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
+import { isProgress } from '../stage.js';
+import { outputPlace } from '../store/manifest.js';
+import { figureAt, figureIn, goingOn, type Halving, judgedStage, ranked } from './halving.js';
 import type { Launcher } from './launcher.js';
 import { amountMetrics, cachedResult, headlineMetrics, outlookOf, stagesToRun } from './plan-sweep.js';
 import type { PlannedTrial } from './plan-sweep.js';
@@ -32,6 +35,8 @@ export interface SweepOptions extends Pick<
   readonly launcher: (directory: string) => Launcher;
   /** Trials at once. */
   readonly parallel: number;
+  /** Stops bad trials on the way; without it all run to their end. */
+  readonly halving?: Halving | undefined;
   /** True to start trials after one has failed. Those that run go on in any case. */
   readonly keepGoing: boolean;
 }
@@ -96,31 +101,24 @@ class Sweep {
       trials: planned.map(outlookOf),
     });
     const before = await readResults(this.json);
-    const earlier = new Map(before?.trials.map(({ trial, run }) => [trial, run]));
-    for (const trial of waiting) this.keep(trial, 'waiting');
+    const earlier = new Map(before?.trials.map((result) => [result.trial, result]));
+    for (const trial of waiting) this.keep(trial, 'waiting', factsOf(earlier.get(trial.trial.id)));
     for (const trial of cached) {
-      const result = await cachedResult(trial, earlier.get(trial.trial.id));
+      const result = await cachedResult(trial, earlier.get(trial.trial.id)?.run);
       this.results.set(trial.trial.id, result);
       this.emit({ type: 'trial-cached', result });
     }
     // Since when it is forced is known from now on, whatever interrupts the sweep.
     if (this.options.forced !== undefined) await this.write();
     const launch = launcher(this.directory);
-    // Trials that run are waited for whatever happens: they save.
-    await lastValueFrom(
-      from(waiting).pipe(
-        mergeMap(
-          (trial) =>
-            this.runOne(trial, launch).catch((error: unknown) => {
-              this.failure ??= { error };
-              this.failed.abort();
-            }),
-          parallel,
-        ),
-      ),
-      { defaultValue: undefined },
+    const last = await this.halve(planned, launch);
+    await this.each(
+      waiting.filter((trial) => last.includes(trial)),
+      async (trial) => {
+        // It may have come to its end while it was compared.
+        if (this.results.get(trial.trial.id)?.status === 'waiting') await this.runOne(trial, launch);
+      },
     );
-    if (this.failure !== undefined) throw this.failure.error;
     await this.write();
     const counts = this.counts();
     const isDone = counts.failed + counts.timedOut + counts.left === 0;
@@ -134,26 +132,105 @@ class Sweep {
     });
   }
 
-  private async runOne(planned: PlannedTrial, launcher: Launcher): Promise<void> {
-    const { signal, keepGoing } = this.options;
+  /** Does something with trials, some at once. Those that run are waited for whatever happens: they save. */
+  private async each(
+    trials: readonly PlannedTrial[],
+    work: (trial: PlannedTrial) => Promise<void>,
+  ): Promise<void> {
+    await lastValueFrom(
+      from(trials).pipe(
+        mergeMap(
+          (trial) =>
+            work(trial).catch((error: unknown) => {
+              this.failure ??= { error };
+              this.failed.abort();
+            }),
+          this.options.parallel,
+        ),
+      ),
+      { defaultValue: undefined },
+    );
+    if (this.failure !== undefined) throw this.failure.error;
+  }
+
+  /** Runs trials from step to step at which they are compared; gives those that are to run to their end. */
+  private async halve(
+    planned: readonly PlannedTrial[],
+    launcher: Launcher,
+  ): Promise<readonly PlannedTrial[]> {
+    const { halving, signal } = this.options;
+    let contenders = planned;
+    for (const step of halving?.steps ?? []) {
+      const values = new Map<PlannedTrial, number>();
+      await this.each(contenders, async (trial) => {
+        const known = await figureAt(trial, halving!, step);
+        const value = known ?? (await this.runOne(trial, launcher, { ...halving!, step }));
+        if (value !== undefined) values.set(trial, value);
+      });
+      if (signal.aborted || this.stopped) return [];
+      const order = ranked(
+        contenders.flatMap((trial) =>
+          values.has(trial) ? [{ planned: trial, value: values.get(trial)! }] : [],
+        ),
+        halving!.headline,
+      );
+      const left = goingOn(order.length, halving!.keep);
+      for (const [i, { planned: trial, value }] of order.entries()) {
+        const { status, ...facts } = this.results.get(trial.trial.id)!;
+        // What is there is no less there for that.
+        if (i < left || status === 'cached' || status === 'finished') continue;
+        const { stage, headline } = halving!;
+        const stopped = { stage, step, figure: headline.name, value, rank: i + 1, of: order.length };
+        this.end(this.keep(trial, 'stopped', { ...facts, stopped }), 0);
+      }
+      await this.write();
+      contenders = order.slice(0, left).map(({ planned: trial }) => trial);
+    }
+    return contenders;
+  }
+
+  /**
+   * Runs a trial to its end, or until a stage has taken so many steps.
+   *
+   * @returns the figure at that step, where it came so far
+   */
+  private async runOne(
+    planned: PlannedTrial,
+    launcher: Launcher,
+    until?: Halving & { readonly step: number },
+  ): Promise<number | undefined> {
+    const { signal, keepGoing, runsRoot } = this.options;
     const { trial } = planned;
-    if (signal.aborted || this.stopped) return;
-    if (this.skipBroken(planned)) return;
+    if (signal.aborted || this.stopped) return undefined;
+    if (this.skipBroken(planned)) return undefined;
     const start = performance.now();
     this.keep(planned, 'running');
     const shared = new AbortController();
     this.running.set(planned, shared);
+    const pause = new AbortController();
     const ending = await runTrial(trial, {
       ...this.options,
-      signal: AbortSignal.any([signal, shared.signal]),
+      signal: AbortSignal.any([signal, shared.signal, pause.signal]),
       launcher,
       log: join(this.directory, `${trial.id}.log`),
-      emit: this.emit,
+      emit: (event) => {
+        if (until !== undefined && hasTaken(event, until)) pause.abort();
+        this.emit(event);
+      },
     });
     this.running.delete(planned);
     const { status, failure, record } = ending;
     const seconds = (performance.now() - start) / 1000;
-    if (shared.signal.aborted && status !== 'finished' && this.skipBroken(planned, record, seconds)) return;
+    if (shared.signal.aborted && status !== 'finished' && this.skipBroken(planned, record, seconds))
+      return undefined;
+    if (until !== undefined && status === 'interrupted' && pause.signal.aborted) {
+      const { kind } = judgedStage(planned, until);
+      const fingerprint = record.fingerprints.get(until.stage)!;
+      const { partial } = outputPlace(runsRoot, kind.name, fingerprint);
+      this.keep(planned, 'waiting', record.facts);
+      this.emit({ type: 'trial-compared', trial: trial.id, stage: until.stage, step: until.step });
+      return figureIn(kind, partial, until.headline, until.step);
+    }
     if (status === 'failed') {
       const stage = planned.stages.find(({ stage: { id } }) => id === failure?.stage);
       if (failure?.code === failedElsewhereCode) {
@@ -161,7 +238,7 @@ class Sweep {
         const result = this.keep(planned, 'skipped', { ...record.facts, failure });
         await this.write();
         this.end(result, seconds);
-        return;
+        return undefined;
       }
       this.stopped ||= !keepGoing;
       if (stage) this.fail(stage, trial.id);
@@ -169,6 +246,10 @@ class Sweep {
     const result = this.keep(planned, status, { ...record.facts, ...(failure && { failure }) });
     await this.write();
     this.end(result, seconds);
+    if (status !== 'finished' || until === undefined) return undefined;
+    const { kind } = judgedStage(planned, until);
+    const { directory } = outputPlace(runsRoot, kind.name, record.fingerprints.get(until.stage)!);
+    return figureIn(kind, directory, until.headline, until.step);
   }
 
   /** Notes that a stage failed for good, and stops trials that wait for the same output or are about to make it again. */
@@ -223,6 +304,7 @@ class Sweep {
       cached: count('cached'),
       failed: count('failed', 'skipped'),
       timedOut: count('timed-out'),
+      stopped: count('stopped'),
       left: count('waiting', 'running', 'interrupted'),
     };
   }
@@ -242,4 +324,22 @@ class Sweep {
     const results = { keys, forced, ...about, trials: this.inOrder() };
     await writeResults({ csv: this.csv, json: this.json }, pipeline, results);
   }
+}
+
+/** Facts that an earlier call of the sweep knew of a trial that halving has stopped. */
+function factsOf(result: TrialResult | undefined): Partial<TrialResult> {
+  if (result?.stopped === undefined) return {};
+  const { run, metrics, seconds, pages } = result;
+  return { metrics, seconds, pages, ...(run !== undefined && { run }) };
+}
+
+/** True for the progress of a trial whose stage has taken the steps after which it is compared. */
+function hasTaken(
+  event: SweepEvent,
+  { stage, step }: Pick<Halving, 'stage'> & { readonly step: number },
+): boolean {
+  if (event.type !== 'trial-event' || event.event.type !== 'stage-event' || event.event.stage !== stage)
+    return false;
+  const { event: told } = event.event;
+  return isProgress(told) && told.unit === 'steps' && told.done >= step && told.done < told.total;
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../base/format.js';
 import { hashJson } from '../fingerprint/origin.js';
 import type { Pipeline } from '../pipeline.js';
 import { resolvedConfig } from '../resolved.js';
@@ -50,6 +51,8 @@ export class TrialRecord {
   private seconds = 0;
   private pages: readonly string[] = [];
   private readonly metrics: Record<string, number> = {};
+  /** Fingerprints of the stages that have begun. */
+  readonly fingerprints = new Map<string, string>();
 
   /** The stage that is running, or that failed: the first of several. */
   get current(): string | undefined {
@@ -63,11 +66,15 @@ export class TrialRecord {
         this.run = event.directory;
         break;
       case 'stage-started':
+        this.fingerprints.set(event.stage, event.fingerprint);
+        this.running.add(event.stage);
+        break;
       case 'stage-waiting':
         this.running.add(event.stage);
         break;
       case 'stage-cached':
       case 'stage-finished':
+        this.fingerprints.set(event.stage, event.fingerprint);
         this.running.delete(event.stage);
         this.seconds += event.totalSeconds;
         Object.assign(this.metrics, metricsOf(event.stage, event));
@@ -133,6 +140,22 @@ export function describeValues(
     .join(', ');
 }
 
+/** Place of a stopped trial among those that it was compared with. */
+export interface StoppedAt {
+  readonly stage: string;
+  readonly step: number;
+  readonly figure: string;
+  readonly value: number;
+  /** From 1, the best. */
+  readonly rank: number;
+  readonly of: number;
+}
+
+/** Sentence on why a trial was stopped: `stopped after 500 steps of train: loss 0.612 is third of 4`. */
+export function stoppedSentence({ stage, step, figure, value, rank, of }: StoppedAt): string {
+  return `stopped after ${counted(step, 'step')} of ${stage}: its ${figure} of ${Number(value.toPrecision(4))} was number ${rank} of ${of}`;
+}
+
 /** Status of a trial. */
 export type TrialStatus =
   | 'waiting'
@@ -145,6 +168,8 @@ export type TrialStatus =
   | 'timed-out'
   /** Stopped with the sweep; the next call continues it. */
   | 'interrupted'
+  /** Stopped by halving: others did better. */
+  | 'stopped'
   /** Status of a trial that was not started, because a stage that it shares failed in another trial. */
   | 'skipped';
 
@@ -162,6 +187,8 @@ export interface TrialResult {
   /** Absolute paths of pages to look at. */
   readonly pages: readonly string[];
   readonly failure?: TrialFailure;
+  /** Place among the others when halving stopped it. */
+  readonly stopped?: StoppedAt;
 }
 
 export interface TrialFailure extends Failure {
@@ -183,6 +210,8 @@ export interface SweepCounts {
   readonly cached: number;
   readonly failed: number;
   readonly timedOut: number;
+  /** Number of trials that halving stopped. */
+  readonly stopped: number;
   /** Number of trials that were not started, or not finished because the sweep was stopped. */
   readonly left: number;
 }
@@ -212,6 +241,8 @@ export type SweepEvent =
       readonly pauseSeconds: number;
       readonly failure: TrialFailure;
     }
+  /** Told of a trial that has come to a step at which halving compares. */
+  | { readonly type: 'trial-compared'; readonly trial: string; readonly stage: string; readonly step: number }
   /** Any status but `cached`, `waiting` and `running`. */
   | { readonly type: 'trial-ended'; readonly result: TrialResult; readonly seconds: number }
   | {

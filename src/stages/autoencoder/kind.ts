@@ -41,7 +41,12 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     if (!('weights' in config)) (await import('./facts.js')).requirePlannedMemory(config, resolve, runtime);
   },
   timing: async (config, resolve) => (await import('./facts.js')).autoencoderTiming(config, resolve),
-  unitSeconds: async (directory) => (await import('../training/step-seconds.js')).stepSeconds(directory),
+  onTheWay: {
+    headline: { name: 'loss', better: 'less' },
+    firstStep: (config) => ('weights' in config ? 1 : Math.min(config.logEverySteps, config.steps)),
+    figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
+  },
+  unitSeconds: async (directory) => (await import('../training/logs.js')).stepSeconds(directory),
   measure: async (config, resolve, runtime, folder) =>
     (await import('./rate.js')).measureAutoencoder(config, resolve, runtime, folder),
   checks: [...autoencoderChecks, flippedClassesExist],

@@ -40,13 +40,13 @@ export async function measureSampling(
   const decoded = await measureCoding(models.autoencoder, 'decode', { size, atOnce: plan.atOnce }, runtime);
   return {
     setupSeconds: drawn.setupSeconds + decoded.setupSeconds,
-    unitSeconds: (drawn.unitSeconds * passesOf(plan, settings) + decoded.unitSeconds) / settings.steps,
+    unitSeconds: (drawn.unitSeconds * passesOf(plan, settings, model) + decoded.unitSeconds) / settings.steps,
   };
 }
 
 /** Forward passes of a sample's path. */
-const passesOf = ({ acting }: SamplePlan, settings: SamplerSettings): number =>
-  stepEvaluations(transport, settings, acting)
+const passesOf = ({ acting }: SamplePlan, settings: SamplerSettings, config: SiTConfig): number =>
+  stepEvaluations({ ...transport, config }, settings, acting)
     .map(({ evaluations, guided }) => evaluations * (guided ? 2 : 1))
     .reduce((sum, each) => sum + each, 0);
 
@@ -58,7 +58,7 @@ function measurePath(
   runtime: RuntimeConfig,
 ): Promise<StageRate> {
   const short = { ...settings, steps: measuredSteps };
-  const passes = passesOf(plan, short);
+  const passes = passesOf(plan, short, model);
   const most = Math.floor(measuredOperations / (2 * sitCost(model).multiplyAccumulates * passes));
   const size = Math.max(1, Math.min(plan.atOnce, most));
   return measureIn(runtime, openSitSession, async (session) => {

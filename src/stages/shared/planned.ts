@@ -44,7 +44,8 @@ export interface PlannedLatents extends PlannedImages {
 export function plannedImages(id: string, resolve: Resolve): PlannedImages {
   const { config, output, foreseen } = resolve(id);
   const images = config as unknown as ImagesConfig;
-  const summary = (output?.summary ?? foreseen) as { images?: number; classes?: readonly string[] } | undefined;
+  const summary = (output?.summary ?? foreseen) as
+    { images?: number; classes?: readonly string[] } | undefined;
   const names = summary?.classes ?? configuredClasses(images);
   return {
     size: images.size,

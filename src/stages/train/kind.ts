@@ -33,7 +33,13 @@ export const stage: ShownKind<TrainConfig> = {
   },
   isIncidental: isIncidentalToTraining,
   timing: async (config, resolve) => (await import('./facts.js')).trainTiming(config, resolve),
-  unitSeconds: async (directory) => (await import('../training/step-seconds.js')).stepSeconds(directory),
+  onTheWay: {
+    headline: { name: 'loss', better: 'less' },
+    firstStep: (config) =>
+      config.steps === undefined ? config.logEverySteps : Math.min(config.logEverySteps, config.steps),
+    figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
+  },
+  unitSeconds: async (directory) => (await import('../training/logs.js')).stepSeconds(directory),
   measure: async (config, resolve, runtime) =>
     (await import('./rate.js')).measureTraining(config, resolve, runtime),
   describe: async (config, resolve, runtime, folder) =>

@@ -1,5 +1,5 @@
 import { dirname, relative } from 'node:path';
-import { counted, formatCount, formatDuration } from '../../base/format.js';
+import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/chart.js';
 import { figure } from '../../pages/figures.js';
 import { type Html, html, type Part, type Section } from '../../pages/html.js';
@@ -10,7 +10,8 @@ import { readRun, type Run } from '../../runner/runs/run.js';
 import type { Headline, Json } from '../../runner/stage.js';
 import { figureOf, headlineAmong, metricNames, stageOf } from '../../runner/sweep/results.js';
 import type { SweepResults } from '../../runner/sweep/results.js';
-import { describeValues, formatValue, shortNames, type TrialResult } from '../../runner/sweep/trial.js';
+import { describeValues, formatValue, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
+import type { TrialResult } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
 import { isSeed, readCompared } from './compared-run.js';
 import { curveSections, mostOverlaid } from './curve-sections.js';
@@ -61,6 +62,7 @@ export async function sweepPage(
       trialsSection(shown, keys, headline, amounts, file),
       ...(await picturesSections(compared)),
       ...curveSections(compared),
+      ...stoppedSection(trials, names),
       ...failuresSection(trials, names),
     ],
     ...(site && { site }),
@@ -199,6 +201,28 @@ function nameOf({ result: { trial, pages }, run }: ShownTrial, file: string | un
       ? run && pathOfRun(run)
       : page && relative(dirname(file), page).split('/').map(encodeURIComponent).join('/');
   return href === undefined ? html`<bdi>${trial}</bdi>` : html`<a href="${href}"><bdi>${trial}</bdi></a>`;
+}
+
+function stoppedSection(
+  trials: readonly TrialResult[],
+  names: ReadonlyMap<string, string>,
+): readonly Section[] {
+  const stopped = trials.filter((trial) => trial.stopped !== undefined);
+  if (stopped.length === 0) return [];
+  return [
+    {
+      id: 'stopped',
+      title: 'Stopped trials',
+      lead: 'Halving compared the trials on their way, and let the better ones go on.',
+      body: html`<dl>
+        ${stopped.map(
+          (trial) =>
+            html`<dt>${describeValues(trial.values, names)}</dt>
+              <dd>${capitalized(stoppedSentence(trial.stopped!))}.</dd>`,
+        )}
+      </dl>`,
+    },
+  ];
 }
 
 function failuresSection(

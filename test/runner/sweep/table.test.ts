@@ -56,7 +56,7 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
     closingText(
       {
         ...{ type: 'sweep-finished', seconds: 1, results: trials, csv: '/a.csv', json: '/a.json' },
-        counts: { finished: 3, cached: 0, failed: 0, timedOut: 0, left: 0 },
+        counts: { finished: 3, cached: 0, failed: 0, stopped: 0, timedOut: 0, left: 0 },
       },
       {
         ...{ keys, shared: new Set<string>(), sort, width, color: false },
