@@ -1,6 +1,5 @@
 import { asFactor, fused, type Tensor, tf } from '../tensorflow/index.js';
-
-const base = 10_000;
+import { rotaryAngles } from './positions.js';
 
 /**
  * Rotates pairs of neighbouring channels by angles that are proportional to a point's place in a square grid: the first
@@ -24,12 +23,6 @@ export function rotate(x: Tensor, places: readonly number[], back = false): Tens
   const cos = table((angle) => Math.cos(angle));
   const sin = table((angle, i) => sign * (i % 2 === 0 ? -1 : 1) * Math.sin(angle));
   return rotated(x, cos, sin)[0];
-}
-
-/** Angles of half of `size` channels, by which a place along an axis is rotated: two neighbours have the same. */
-export function rotaryAngles(place: number, size: number): number[] {
-  const half = size / 2;
-  return Array.from({ length: half }, (_, i) => place / base ** ((2 * Math.floor(i / 2)) / half));
 }
 
 const rotated = fused(

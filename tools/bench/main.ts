@@ -5,6 +5,7 @@ import { UserError } from '../../src/base/errors.js';
 import { outliveOutput } from '../../src/base/outlive-output.js';
 import { chromeTrace, costliest, nativeBackend, type StepStats, tf } from '../../src/tensorflow/index.js';
 import { compareWith } from './against.js';
+import { bundled } from './bundled.js';
 import { measure } from './measure.js';
 import { namedModel } from './model.js';
 import { measureSampling, type SamplingMeasurement } from './sampling.js';
@@ -187,7 +188,7 @@ async function compare({ rounds }: Options, against: string): Promise<void> {
   );
   const ratios = await compareWith(
     against,
-    [...process.execArgv, process.argv[1]!, ...forwarded, '--json'],
+    [await bundled('main'), ...forwarded, '--json'],
     rounds,
     (text) => {
       console.error(text);

@@ -7,6 +7,7 @@ import { sitCost } from '../../src/models/sit/cost.js';
 import { trainingMemory } from '../../src/models/sit/memory.js';
 import type { RuntimeOptions } from '../../src/tensorflow/index.js';
 import { bestOf } from './best-of.js';
+import { bundled } from './bundled.js';
 import { row } from './measure.js';
 import { namedModel } from './model.js';
 import { forward, trainStep } from './workload.js';
@@ -163,8 +164,7 @@ async function outcomeOf(cell: Cell): Promise<Outcome> {
   const { model, pixels, batch, what, program, mediators, precision } = cell;
   const latent = pixels / pixelsPerLatent;
   const ours = [
-    ...process.execArgv,
-    fileURLToPath(import.meta.url),
+    await bundled('table'),
     ...['--part', JSON.stringify(cell), '--repeats', String(options.repeats)],
   ];
   const theirs = [

@@ -1,8 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import type { InterpolantName, Prediction } from '../../transport/index.js';
 import { ours } from '../../transport/reference-names.js';
-import { positionEmbedding } from '../../nn/embeddings.js';
-import { rotaryAngles } from '../../nn/rotary.js';
+import { positionEmbedding, rotaryAngles } from '../../nn/positions.js';
 import { gridOf, rotaryPlaces, type SiTConfig, sitParameters } from './config.js';
 import { referencePlace } from './reference-names.js';
 

@@ -1,6 +1,7 @@
 import { silu, sumOfRows } from '../../nn/activations.js';
 import { differentiable, recomputed } from '../../nn/differentiable.js';
-import { positionEmbedding, timestepEmbedding } from '../../nn/embeddings.js';
+import { timestepEmbedding } from '../../nn/embeddings.js';
+import { positionEmbedding } from '../../nn/positions.js';
 import { constantLinear, geluLinear, linear, product, swiGluLinear } from '../../nn/layers.js';
 import { adaLayerNorm, adaRmsNorm } from '../../nn/norms.js';
 import { modulatedLinear, modulatedMlp } from '../../nn/remade-factors.js';

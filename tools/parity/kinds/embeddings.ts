@@ -1,4 +1,5 @@
-import { positionEmbedding, timestepEmbedding } from '../../../src/nn/embeddings.js';
+import { timestepEmbedding } from '../../../src/nn/embeddings.js';
+import { positionEmbedding } from '../../../src/nn/positions.js';
 import { float32, type Tensor, type Tensor1D } from '../../../src/tensorflow/index.js';
 import { type Check, expectNear, notUnderstood, type ProgramFixtureKind } from '../check.js';
 import type { Execution } from '../execution.js';
