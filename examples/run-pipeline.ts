@@ -10,7 +10,7 @@ import {
 import { filter, lastValueFrom, tap, throttleTime } from 'rxjs';
 
 /**
- * Runs a pipeline file from a program, as `pipeline run` does: tells what is cached and why the rest runs, follows it, and
+ * Runs a pipeline file from a program, as `npx pipeline run` does: tells what is cached and why the rest runs, follows it, and
  * interrupts it cleanly on Ctrl-C.
  *
  *   npx tsx examples/run-pipeline.ts FILE [KEY=VALUE]…

@@ -169,6 +169,30 @@ describe('completion of the Tab key', () => {
     }
   });
 
+  it('knows what the value of each option and each argument may be', async () => {
+    const offers = async (...words: string[]) => {
+      const { stdout } = await execa(join(folder, 'pipeline'), ['complete', 'zsh', '--', ...words], {
+        cwd: folder,
+        env,
+      });
+      return stdout.split('\n').map((offer) => offer.split('\t')[0]!);
+    };
+    expect(await offers('sweep', 'mine.yaml', '--grid', 'stages.train.sched')).toEqual([
+      'stages.train.schedule=',
+    ]);
+    expect(await offers('calibrate', 'mine.yaml', '--stage', 'tr')).toEqual(['train']);
+    expect(await offers('accept', 'mine.yaml', 'co')).toEqual(['coder']);
+    expect(await offers('calibrate', 'mine.yaml', '--write', '')).toEqual([':pipelines']);
+    for (const words of [
+      ['init', ''],
+      ['evaluate', ''],
+      ['evaluate', 'a.npz', '--reference', ''],
+      ['push', ''],
+    ])
+      expect([words, await offers(...words)]).toEqual([words, [':files']]);
+    expect(await offers('export', '')).toEqual(expect.arrayContaining(['train', ':files']));
+  }, 120_000);
+
   it('takes the words of a line apart as a shell does, and runs nothing in them', () => {
     expect(splitWords('pipeline run "a b.yaml" c\\ d \'$(e)\' f')).toEqual([
       'pipeline',

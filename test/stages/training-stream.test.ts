@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
 import { expect, it } from 'vitest';
 import type { StageContext } from '../../src/runner/stage.js';
-import { lossAtTheEnd, type TrainingJob, trainingSteps } from '../../src/stages/training/stream.js';
+import { lossAtTheEnd } from '../../src/stages/training/logs.js';
+import { type TrainingJob, trainingSteps } from '../../src/stages/training/stream.js';
 import type { Trainer } from '../../src/training/trainer.js';
 
 /** Runs a training whose step i, from 0, has the loss `losses[i]`, and changes nothing where that is not finite. */

@@ -52,15 +52,19 @@ async function all(
     case 'value': {
       const { option } = target;
       if (option.argChoices !== undefined) return listed(option.argChoices.map((value) => ({ value })));
-      switch (option.attributeName()) {
-        case 'until':
-        case 'force':
+      // What stands for the value in the option's help says what it may be.
+      switch (/<(.+)>/.exec(option.flags)?.[1]) {
+        case 'stage':
           return listed(await stageIds(file));
-        case 'set':
+        case 'key=value':
+        case 'key=values':
           return listed(await configurationKeys(file, typed));
-        case 'runs':
-        case 'output':
-        case 'html':
+        case 'file':
+          return option.attributeName() === 'write' ? { values: [], files: 'pipelines' } : files;
+        case 'folder':
+        case 'images':
+        case 'address':
+        case 'remote':
           return files;
         default:
           return nothing;
@@ -70,12 +74,28 @@ async function all(
       const { argument } = target;
       if (argument === undefined) return nothing;
       if (argument.argChoices !== undefined) return listed(argument.argChoices.map((value) => ({ value })));
-      if (argument.name() === 'run') return listed(await runReferences(env));
-      if (argument.name() === 'what') return { values: await runReferences(env), files: 'pipelines' };
-      if (argument.name() === 'remote') return files;
-      if (argument.name() === 'kind') return listed(schemaNames());
-      if (argument.name() !== 'file') return nothing;
-      return command.name() === 'import' ? files : { values: [], files: 'pipelines' };
+      switch (argument.name()) {
+        case 'run':
+          return listed(await runReferences(env));
+        case 'what':
+          return { values: await runReferences(env), files: 'pipelines' };
+        case 'kind':
+          return listed(schemaNames());
+        case 'stage':
+          return listed(await stageIds(file));
+        case 'source':
+          return { values: command.name() === 'import' ? [] : await latestStages(env), files: 'all' };
+        case 'file':
+          return command.name() === 'import' ? files : { values: [], files: 'pipelines' };
+        case 'images':
+        case 'samples':
+        case 'folder':
+        case 'target':
+        case 'remote':
+          return files;
+        default:
+          return nothing;
+      }
     }
   }
 }
@@ -221,4 +241,13 @@ async function runReferences(env: NodeJS.ProcessEnv): Promise<readonly Candidate
     ...names.map((value) => ({ value, description: 'its latest run' })),
     ...runs.toReversed().map((run) => ({ value: ids.get(run)!, description: run.state })),
   ];
+}
+
+/** Stages of the latest run, which `export` and `publish` take by their ids. */
+async function latestStages(env: NodeJS.ProcessEnv): Promise<readonly Candidate[]> {
+  const latest = (await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), undefined, env))).at(-1);
+  return Object.entries(latest?.record.stages ?? {}).map(([value, { kind }]) => ({
+    value,
+    description: kind,
+  }));
 }

@@ -1,8 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { metricsName, readMetrics, speedName } from '../../formats/metrics-log.js';
+import { metricsName, type MetricsRecord, readMetrics, speedName } from '../../formats/metrics-log.js';
 import { checkpointsName } from './files.js';
-import { lossAtTheEnd } from './stream.js';
 
 /** Mean time of a step of a training, from its log; the first record is left out, as its steps prepare what others use. */
 export async function stepSeconds(directory: string): Promise<number | undefined> {
@@ -40,4 +39,26 @@ export async function lossAt(
 async function savedStep(folder: string): Promise<number> {
   const names = await readdir(folder).catch(() => []);
   return Math.max(0, ...names.map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)));
+}
+
+/** The loss, and its parts where there is a teacher. */
+export const lossNames = ['loss', 'dataLoss', 'teacherLoss'] as const;
+
+/** Mean of a loss over the last tenth of the steps, or over the last record where that is longer. */
+export function lossAtTheEnd(
+  records: readonly MetricsRecord[],
+  steps: number,
+  name: (typeof lossNames)[number] = 'loss',
+): number | undefined {
+  let [sum, taken] = [0, 0];
+  // Evaluations have steps of their own.
+  const logged = records.filter((record) => 'learningRate' in record || 'loss' in record);
+  for (const [i, { step, [name]: loss }] of [...logged.entries()].reverse()) {
+    const before = logged[i - 1]?.step ?? 0;
+    if (taken > 0 && before < 0.9 * steps) break;
+    if (loss === undefined) continue;
+    sum += loss * (step - before);
+    taken += step - before;
+  }
+  return taken === 0 ? undefined : sum / taken;
 }

@@ -6,7 +6,7 @@ import { faultPoint } from '../../base/files.js';
 import type { FileSeal } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortError, everyMs } from '../../base/streams.js';
-import { metricsName, type MetricsRecord, readMetrics } from '../../formats/metrics-log.js';
+import { metricsName, readMetrics } from '../../formats/metrics-log.js';
 import { figureFact } from '../../pages/figures.js';
 import { isProgress, type StageContext, type StageEvent, type StageProgress } from '../../runner/stage.js';
 import type { HostTensor } from '../../tensorflow/data-types.js';
@@ -25,6 +25,7 @@ import type { Trainer } from '../../training/trainer.js';
 import { isFirstWorker, peakBytes } from '../shared/engine.js';
 import { toMegabytes } from '../shared/memory.js';
 import { checkpointsName, madeFrom, refuseForeign } from './files.js';
+import { lossAtTheEnd, lossNames } from './logs.js';
 import { type RecordsOptions, TrainingRecords } from './records.js';
 
 /** Batches that are read ahead while a step runs. */
@@ -325,26 +326,4 @@ class TrainingRun {
         'Lower `learningRate`, raise `warmupSteps`, or set `gradientClip: 1`; the last checkpoint is intact.',
     });
   }
-}
-
-/** The loss, and its parts where there is a teacher. */
-const lossNames = ['loss', 'dataLoss', 'teacherLoss'] as const;
-
-/** Mean of a loss over the last tenth of the steps, or over the last record where that is longer. */
-export function lossAtTheEnd(
-  records: readonly MetricsRecord[],
-  steps: number,
-  name: (typeof lossNames)[number] = 'loss',
-): number | undefined {
-  let [sum, taken] = [0, 0];
-  // Evaluations have steps of their own.
-  const logged = records.filter((record) => 'learningRate' in record || 'loss' in record);
-  for (const [i, { step, [name]: loss }] of [...logged.entries()].reverse()) {
-    const before = logged[i - 1]?.step ?? 0;
-    if (taken > 0 && before < 0.9 * steps) break;
-    if (loss === undefined) continue;
-    sum += loss * (step - before);
-    taken += step - before;
-  }
-  return taken === 0 ? undefined : sum / taken;
 }
