@@ -269,6 +269,10 @@ export interface ModelConfig {
    * Rotary positions (RoPE) beside the embedded ones: queries and keys are rotated by the row and column of their token, mediators by the middle of their window. A number spreads the places of the grid over so many tokens along a side, as of the smaller model that training starts from. Heads are then a multiple of 4 channels wide.
    */
   rope?: boolean | number;
+  /**
+   * Gives blocks with full attention what blocks with mediators have besides: position biases of the scores and a depthwise convolution of the values. A control for comparisons: it tells what mediators themselves change. For up to 256 tokens; the PyTorch reference has no such blocks.
+   */
+  mediatorExtras?: boolean;
 }
 export interface BlockMediators {
   /**

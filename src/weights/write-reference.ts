@@ -1,7 +1,8 @@
+import { UserError } from '../base/errors.js';
 import type { FileSeal } from '../base/output-file.js';
 import { TorchTensorSource, type TorchWritable, writeTorchCheckpoint } from '../formats/pytorch/write.js';
 import { writeSafetensors } from '../formats/safetensors/writer.js';
-import { type SiTConfig, sitParameters } from '../models/sit/config.js';
+import { hasExtras, type SiTConfig, sitParameters } from '../models/sit/config.js';
 import { referencePlace, toReference } from '../models/sit/reference-names.js';
 import {
   computedNames,
@@ -77,6 +78,13 @@ class ReferenceReader {
     private readonly options: Options,
   ) {
     this.config = source.description.config;
+    if (this.config.mediators.some((mediators) => hasExtras(this.config, mediators)))
+      throw new UserError({
+        code: 'format-unsuitable',
+        usage: true,
+        message: `${source.path}: the PyTorch reference has no full attention with the extras of mediators.`,
+        remedy: 'Use --format own.',
+      });
     this.parameterNames = referenceOrder(this.config);
     this.names = [...new Set([...this.parameterNames, ...computedNames(this.config)])];
     this.shapes = referenceShapes(this.config);

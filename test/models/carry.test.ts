@@ -200,6 +200,7 @@ describe('the first output is the other model’s', () => {
     ['with mediators', { mediators: [4, 4] }, 0.1],
     ['with as many mediators as tokens', { mediators: [16, 16] }, 0.1],
     ['with norms of queries and keys', { qkNorm: true }, 0.8],
+    ['with the extras of mediators, whose start is to be nothing', { mediatorExtras: true }, 1e-5],
   ])('as nearly as can be, %s: nearer than with start values', async (_, changes, share) => {
     const config = { ...base, ...changes };
     const weights = await carriedWeights({ config: base, classes: names }, { config, classes: names });

@@ -27,6 +27,12 @@ describe('cost of SiT-S/2 at 256 px', () => {
     expect(parameters + 256 * 768).toBe(130_580_800);
   });
 
+  it('counts the convolution that mediators bring where full attention has it too', () => {
+    const control = sitCost({ ...small(0), mediatorExtras: true }).multiplyAccumulates;
+    // Twelve blocks, 256 tokens, 384 channels, 9 taps.
+    expect(control - sitCost(small(0)).multiplyAccumulates).toBe(12 * 256 * 384 * 9);
+  });
+
   it('counts the parameters of the DiT-S/2 that it is without mediators', () => {
     // 32.96 million in DiT's table, which counts the fixed position embedding (256 × 384) as well.
     expect(sitCost(small(0)).parameters + 256 * 384).toBeCloseTo(32.96e6, -5);

@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import { attend, attendThroughMediators } from '../../src/models/sit/attend.js';
+import { attend, attendThroughMediators, attendWithDetail } from '../../src/models/sit/attend.js';
 import { gatedResidual } from '../../src/models/sit/sit.js';
 import { biasedGelu, biasedSwiGlu, silu } from '../../src/nn/activations.js';
 import { recomputed } from '../../src/nn/differentiable.js';
@@ -177,7 +177,41 @@ Object.assign(plain, {
       [`attendThroughMediators, ${side} windows of ${grid}, rotated`, mediatorCase(grid!, side!, turning)],
     ]),
   ),
+  attendWithDetail: detailCase(4),
+  'attendWithDetail, rotated': detailCase(4, turning),
 });
+
+/** The convolution of the values and its bias, [2, grid², channels]. */
+function plainDetail(v: Tensor, grid: number, filter: Tensor, filterBias: Tensor): Tensor {
+  const map = v.reshape<Tensor4D>([2, grid, grid, v.shape[2]!]);
+  return tf
+    .depthwiseConv2d(map, filter as Tensor4D, 1, 'same')
+    .add(filterBias)
+    .reshape(v.shape);
+}
+
+/** @param rotated channels of a head where there are rotary positions */
+function detailCase(grid: number, rotated?: number): (typeof plain)[string] {
+  const size = rotated ?? 3;
+  const places = rotated === undefined ? undefined : Array.from({ length: grid }, (_, i) => i);
+  const turned = (x: Tensor) => (places === undefined ? x : rotatedPlainly(x, places));
+  return [
+    (qkv, ...others) =>
+      attendWithDetail({ heads, grid, places }, qkv, ...(others as [Tensor, Tensor, Tensor])),
+    (qkv, bias, filter, filterBias) => {
+      const [q, k, v] = tf.split(qkv, 3, -1) as [Tensor, Tensor, Tensor];
+      const scaled = turned(headsOf(q.div(Math.sqrt(size))));
+      const attended = plainAttention(scaled, turned(headsOf(k)), headsOf(v), bias.squeeze([1]));
+      return withoutHeads(attended).add(plainDetail(v, grid, filter, filterBias));
+    },
+    [
+      [2, grid ** 2, 3 * heads * size],
+      [heads, 1, grid ** 2, grid ** 2],
+      [3, 3, heads * size, 1],
+      [heads * size],
+    ],
+  ];
+}
 
 /** @param rotated channels of a head where there are rotary positions */
 function mediatorCase(grid: number, side: number, rotated?: number): (typeof plain)[string] {
@@ -207,9 +241,7 @@ function mediatorCase(grid: number, side: number, rotated?: number): (typeof pla
         bias(mediatorBias),
       );
       const read = plainAttention(turned(headsOf(q), tokens), mediatorTokens, gathered, bias(queryBias));
-      const map = v.reshape<Tensor4D>([2, grid, grid, heads * size]);
-      const detail = tf.depthwiseConv2d(map, filter as Tensor4D, 1, 'same').add(filterBias);
-      return withoutHeads(read).add(detail.reshape(v.shape));
+      return withoutHeads(read).add(plainDetail(v, grid, filter, filterBias));
     },
     [
       [2, grid ** 2, 3 * heads * size],

@@ -224,6 +224,23 @@ it('more mediators than tokens', async () => {
   `);
 });
 
+it('extras of mediators without full attention, or with too many tokens', async () => {
+  const model = (keys: string) =>
+    messages(
+      pipelineText({
+        images: '{ uses: images, path: photos, size: 256 }',
+        train: `{ uses: train, latents: latents, steps: 10, model: { hiddenSize: 32, depth: 2, heads: 2, mediatorExtras: true, ${keys} } }`,
+      }),
+    );
+  expect(await model('patchSize: 4, mediators: [4, 0]')).toBe('');
+  expect(await model('patchSize: 4, mediators: [4, 4]')).toContain(
+    'no-effect: `mediatorExtras` would change nothing: no block has full attention.',
+  );
+  expect(await model('patchSize: 2, mediators: 0')).toContain(
+    'too-many-tokens: `mediatorExtras` takes at most 256 tokens; the model has 1,024 tokens.',
+  );
+});
+
 it('more mediators than tokens in a list', async () => {
   expect(
     await messages(

@@ -94,6 +94,19 @@ describe('a checkpoint for the reference', () => {
     await file.close();
   });
 
+  it('is refused of full attention that the reference does not have', () => {
+    const { description } = source;
+    const config = { ...description.config, mediators: [4, 0], mediatorExtras: true };
+    expect(() =>
+      writeReferenceStateDict(
+        { ...source, description: { ...description, config } },
+        'ema',
+        join(folder, 'extras.safetensors'),
+        work,
+      ),
+    ).toThrow('the PyTorch reference has no full attention with the extras of mediators');
+  });
+
   it('stops when it is told to, and leaves nothing', async () => {
     const controller = new AbortController();
     const path = join(folder, 'stopped.pt');

@@ -181,6 +181,49 @@ export function attendThroughMediators(
   )(qkv, mediatorBias, queryBias, filter, filterBias);
 }
 
+/**
+ * Attention of every token to every other with biases of the scores, and the detail that a depthwise convolution of the
+ * values adds, as `attendThroughMediators` has them. All scores are held at once.
+ *
+ * @param qkv [batch, grid², 3 · channels]
+ * @param bias of queries towards keys, [heads, 1, grid², grid²]
+ * @param filter of the convolution, [3, 3, channels, 1], and its bias, [channels]
+ * @returns [batch, grid², channels]
+ */
+export function attendWithDetail(
+  { heads, grid, places }: Omit<MediatorShape, 'mediators'>,
+  qkv: Tensor,
+  bias: Tensor,
+  filter: Tensor,
+  filterBias: Tensor,
+): Tensor {
+  return differentiable((qkv: Tensor, bias: Tensor, filter: Tensor, filterBias: Tensor) => {
+    const [q, k, v] = splitQueryKeyValue(qkv, heads, places);
+    const scale = q.shape[3]! ** -0.5;
+    const scaled = q.mul(scale);
+    const probabilities = softmax(tf.matMul(scaled, k, false, true), bias);
+    const attended = mergeHeads(tf.matMul(probabilities, v));
+    const detail = depthwise(valueMap(qkv, grid)[0], filter as Tensor4D);
+    return {
+      value: withDetail(attended, detail.reshape(attended.shape), filterBias)[0],
+      saved: [scaled, k, v, probabilities, filter],
+      gradient: (dy: Tensor, saved: Tensor[]) => {
+        const [scaled, k, v, probabilities, filter] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+        const dAttended = splitHeads(dy, heads);
+        const dScores = softmaxGradient(tf.matMul(dAttended, v, false, true), probabilities);
+        const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
+        const [dv] = asFactorSum(
+          tf.matMul(probabilities, dAttended, true, false),
+          splitHeads(local.x.reshape(dy.shape), heads),
+        );
+        const dq = tf.matMul(dScores, k).mul(scale);
+        const dk = tf.matMul(dScores, scaled, true, false);
+        return [mergeQueryKeyValue(dq, dk, dv, places), sumOfBatch(dScores)[0], local.filter, sumOfRows(dy)];
+      },
+    };
+  })(qkv, bias, filter, filterBias);
+}
+
 /** Tokens, the convolution's detail and its bias, summed for the projection. */
 const withDetail = fused(
   'with_detail',

@@ -1,8 +1,8 @@
 import { layerNorm, rmsNorm } from '../../nn/norms.js';
 import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
-import { attend, attendThroughMediators, splitQueryKeyValue } from './attend.js';
-import { biasTableSize, gridOf, type SiTConfig } from './config.js';
+import { attend, attendThroughMediators, attendWithDetail, splitQueryKeyValue } from './attend.js';
+import { biasTableSize, gridOf, hasExtras, type SiTConfig } from './config.js';
 
 /** Heads, and places of the rows and columns of the tokens' grid: by these queries and keys are rotated, where given. */
 interface AttentionShape {
@@ -10,17 +10,27 @@ interface AttentionShape {
   readonly places?: readonly number[] | undefined;
 }
 
+/** The same, with the side of the grid. */
+type GridShape = AttentionShape & { readonly grid: number };
+
 /** A linear layer, by its weight and bias, of the tokens that attend. */
 export type Projection = (weight: Tensor, bias: Tensor) => Tensor;
 
-/** Multi-head attention of every token to every other, before the projection: [batch, tokens, channels] → the same shape. */
+/**
+ * Multi-head attention of every token to every other, before the projection: [batch, grid², channels] → the same shape.
+ * Biases of queries towards keys and a convolution of the values join it where they are among the weights.
+ */
 export function fullAttention(
   project: Projection,
   weights: Tensors,
   name: string,
-  { heads, places }: AttentionShape,
+  { heads, places, grid }: GridShape,
 ): Tensor {
-  return attend(queryKeyValue(project, weights, name, heads), heads, places);
+  const qkv = queryKeyValue(project, weights, name, heads);
+  const bias = knownBias(weights, name, grid);
+  if (bias === undefined) return attend(qkv, heads, places);
+  const [filter, filterBias] = [weights[`${name}.depthwise.weight`]!, weights[`${name}.depthwise.bias`]!];
+  return attendWithDetail({ heads, grid, places }, qkv, bias, filter, filterBias);
 }
 
 /** The rows of full attention, one for each query: [heads, batch, tokens, tokens]. */
@@ -28,10 +38,18 @@ export function attentionRows(
   project: Projection,
   weights: Tensors,
   name: string,
-  { heads, places }: AttentionShape,
+  { heads, places, grid }: GridShape,
 ): Tensor {
   const [q, k] = splitQueryKeyValue(queryKeyValue(project, weights, name, heads), heads, places);
-  return tf.softmax(tf.matMul(q.mul(q.shape[3]! ** -0.5), k, false, true));
+  const scores = tf.matMul(q.mul(q.shape[3]! ** -0.5), k, false, true);
+  const bias = knownBias(weights, name, grid);
+  return tf.softmax(bias === undefined ? scores : scores.add(bias));
+}
+
+/** Bias towards keys of what attention has a row of, [heads, 1, rows, grid²]: mediators, or queries. */
+function knownBias(weights: Tensors, name: string, grid: number): Tensor | undefined {
+  const made = weights[`${name}.mediatorBias`];
+  return made ?? (`${name}.mediatorBias.table` in weights ? mediatorBias(weights, name, grid) : undefined);
 }
 
 /**
@@ -46,12 +64,12 @@ export function mediatorAttention(
   project: Projection,
   weights: Tensors,
   name: string,
-  { heads, mediators, grid, places }: AttentionShape & { mediators: number; grid: number },
+  { heads, mediators, grid, places }: GridShape & { readonly mediators: number },
 ): Tensor {
   return attendThroughMediators(
     { heads, mediators, grid, places },
     queryKeyValue(project, weights, name, heads),
-    weights[`${name}.mediatorBias`] ?? mediatorBias(weights, name, grid),
+    knownBias(weights, name, grid)!,
     weights[`${name}.queryBias`] ?? queryBias(weights, name, grid),
     weights[`${name}.depthwise.weight`]!,
     weights[`${name}.depthwise.bias`]!,
@@ -71,12 +89,12 @@ export function attentionBiases(weights: Tensors, config: SiTConfig): Tensors {
   const grid = gridOf(config);
   const ofBlocks = config.mediators.flatMap((mediators, i) => {
     const name = `blocks.${i}.attention`;
-    return mediators === 0
-      ? []
-      : [
-          [`${name}.mediatorBias`, mediatorBias(weights, name, grid)] as const,
-          [`${name}.queryBias`, queryBias(weights, name, grid)] as const,
-        ];
+    return [
+      ...(mediators > 0 || hasExtras(config, mediators)
+        ? [[`${name}.mediatorBias`, mediatorBias(weights, name, grid)] as const]
+        : []),
+      ...(mediators > 0 ? [[`${name}.queryBias`, queryBias(weights, name, grid)] as const] : []),
+    ];
   });
   return Object.fromEntries(ofBlocks);
 }

@@ -26,6 +26,8 @@ export interface SiTConfig {
    * that side, places are whole numbers. Absent: no rotary positions.
    */
   readonly rope?: number;
+  /** True to give blocks with full attention the position biases and the convolution of blocks with mediators. */
+  readonly mediatorExtras?: boolean;
 }
 
 /** Tokens along one side of a model's grid. */
@@ -128,6 +130,7 @@ function blockParameters(config: SiTConfig, name: string, mediators: number): Pa
     ...dense(`${name}.attention.qkv`, d, 3 * d),
     ...(config.qkNorm === true ? qkNormParameters(config, `${name}.attention`) : []),
     ...(mediators > 0 ? mediatorParameters(config, `${name}.attention`, mediators) : []),
+    ...(hasExtras(config, mediators) ? extraParameters(config, `${name}.attention`) : []),
     ...dense(`${name}.attention.projection`, d, d),
     ...normParameters(config, `${name}.mlpNorm`),
     ...dense(`${name}.mlp.in`, d, config.swiGlu === true ? 2 * width : width),
@@ -148,20 +151,41 @@ function normParameters({ hiddenSize, rmsNorm }: SiTConfig, name: string): Param
   return rmsNorm === true ? [{ name: `${name}.weight`, shape: [hiddenSize], initial: ones }] : [];
 }
 
-function mediatorParameters(config: SiTConfig, name: string, m: number): Parameter[] {
+/** Tokens up to which full attention takes the extras of mediators: it then holds all scores at once. */
+export const mostTokensWithExtras = 256;
+
+/** True of a block with full attention that has the biases and the convolution of blocks with mediators. */
+export const hasExtras = ({ mediatorExtras }: SiTConfig, mediators: number): boolean =>
+  mediators === 0 && mediatorExtras === true;
+
+const biasStart = normal(0.02);
+
+/** The convolution of values, and biases towards keys: of mediators, or of every query. */
+function extraParameters(config: SiTConfig, name: string, m = gridOf(config) ** 2): Parameter[] {
   const { hiddenSize: d, heads } = config;
   const grid = gridOf(config);
-  const table = [heads, m, biasTableSize, biasTableSize];
-  const bias = normal(0.02);
   // PyTorch's start of a convolution whose every output sees nine numbers.
   const convolution = uniform(1 / Math.sqrt(9));
   return [
     { name: `${name}.depthwise.weight`, shape: [3, 3, d, 1], initial: convolution },
     { name: `${name}.depthwise.bias`, shape: [d], initial: convolution },
-    { name: `${name}.mediatorBias.table`, shape: table, initial: bias },
-    { name: `${name}.mediatorBias.row`, shape: [heads, m, grid], initial: bias },
-    { name: `${name}.mediatorBias.column`, shape: [heads, m, grid], initial: bias },
-    { name: `${name}.queryBias.table`, shape: table, initial: bias },
+    {
+      name: `${name}.mediatorBias.table`,
+      shape: [heads, m, biasTableSize, biasTableSize],
+      initial: biasStart,
+    },
+    { name: `${name}.mediatorBias.row`, shape: [heads, m, grid], initial: biasStart },
+    { name: `${name}.mediatorBias.column`, shape: [heads, m, grid], initial: biasStart },
+  ];
+}
+
+function mediatorParameters(config: SiTConfig, name: string, m: number): Parameter[] {
+  const { heads } = config;
+  const grid = gridOf(config);
+  const bias = biasStart;
+  return [
+    ...extraParameters(config, name, m),
+    { name: `${name}.queryBias.table`, shape: [heads, m, biasTableSize, biasTableSize], initial: bias },
     { name: `${name}.queryBias.row`, shape: [heads, grid, m], initial: bias },
     { name: `${name}.queryBias.column`, shape: [heads, grid, m], initial: bias },
   ];
@@ -191,9 +215,10 @@ export const shapeOf = ({
   rmsNorm,
   swiGlu,
   rope,
+  mediatorExtras,
 }: SiTConfig): readonly unknown[] => [
   ...[latentSize, channels, patchSize, hiddenSize, depth, heads, mediators, qkNorm],
-  ...Object.entries({ rmsNorm, swiGlu, rope: rope !== undefined }).flatMap(([name, on]) =>
+  ...Object.entries({ rmsNorm, swiGlu, rope: rope !== undefined, mediatorExtras }).flatMap(([name, on]) =>
     on ? [name] : [],
   ),
 ];

@@ -72,7 +72,8 @@ function blockCost(
   const linear = tokens * d * (4 * d + mlp) + blockChunks * d * d;
   // Scores and weighted sums, of every token with every other or with the mediators, there and back.
   const pairs = mediators === 0 ? tokens * tokens : 2 * tokens * mediators;
-  const local = mediators === 0 ? 0 : taps * tokens * d;
+  const isLocal = mediators > 0 || config.mediatorExtras === true;
+  const local = isLocal ? taps * tokens * d : 0;
   // Per token: what enters the block and its middle, two norms, queries, keys and values, attention's result and output,
   // the MLP's output, and its hidden layer before and after its activation. The gradients of norms and activations compute the rest.
   const perToken = (2 + 2 + 3 + 2 + 1) * d + hiddenNumbers({ hiddenSize: d, ...config });

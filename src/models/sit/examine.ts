@@ -1,6 +1,6 @@
 import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
 import { attentionRows } from './attention.js';
-import { rotaryPlaces, type SiTConfig, sitParameters } from './config.js';
+import { gridOf, rotaryPlaces, type SiTConfig, sitParameters } from './config.js';
 import { attentionProjection, block, sit } from './sit.js';
 
 /** Rows of an attention that are compared with each other at most. */
@@ -45,7 +45,7 @@ export function examineAttention(
       const out = block(weights, config, name, mediators, h, condition);
       if (mediators === 0) {
         const project = attentionProjection(weights, name, h, condition);
-        const shape = { heads: config.heads, places: rotaryPlaces(config) };
+        const shape = { heads: config.heads, places: rotaryPlaces(config), grid: gridOf(config) };
         const rows = attentionRows(project, weights, `${name}.attention`, shape);
         found.divergence.push(divergenceBetweenRows(rows).mean(0).sum());
         found.output.push(out.square().sum());

@@ -1,6 +1,13 @@
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { fitsFusedAttention } from '../../tensorflow/runtime-options.js';
-import { gridOf, queryChunks, type SiTConfig, sitParameters, worthFusingAttention } from './config.js';
+import {
+  gridOf,
+  hasExtras,
+  queryChunks,
+  type SiTConfig,
+  sitParameters,
+  worthFusingAttention,
+} from './config.js';
 import { sitCost } from './cost.js';
 import { biasNumbers, type MemoryChoice, passNumbers, type SamplingChoice } from './memory.js';
 
@@ -113,7 +120,7 @@ function partBytes(config: SiTConfig, batch: number, held: Held): number {
   const tokens = gridOf(config) ** 2;
   const tables = batch * config.heads;
   const chunks = queryChunks(tables, tokens);
-  if (chunks === 1 || !config.mediators.includes(0)) return 0;
+  if (chunks === 1 || !config.mediators.includes(0) || hasExtras(config, 0)) return 0;
   return (3 * held.full.score * tables * tokens ** 2) / chunks;
 }
 
@@ -125,10 +132,10 @@ function keptOfBlock(
   fused: boolean,
 ): number {
   const tokens = gridOf(config) ** 2;
-  const { channel, score } = mediators === 0 ? held.full : held.mediators;
+  const { channel, score } = mediators === 0 && !hasExtras(config, 0) ? held.full : held.mediators;
   const tables = batch * config.heads;
   // Scores in chunks are computed anew, and not kept; those of fused attention are never written.
-  const anew = fused || queryChunks(tables, tokens) > 1;
+  const anew = !hasExtras(config, mediators) && (fused || queryChunks(tables, tokens) > 1);
   const kept = mediators === 0 ? (anew ? 0 : tokens) : 2 * mediators;
   return batch * channelsOf(config) * channel + tables * tokens * kept * score;
 }

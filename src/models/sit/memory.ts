@@ -1,5 +1,5 @@
 import { worthFusing } from '../../tensorflow/runtime-options.js';
-import { gridOf, hiddenNumbers, queryChunks, type SiTConfig } from './config.js';
+import { gridOf, hasExtras, hiddenNumbers, queryChunks, type SiTConfig } from './config.js';
 import { sitCost } from './cost.js';
 
 /** Choices that decide about a training's memory beside its model. */
@@ -58,7 +58,8 @@ export function passNumbers(config: SiTConfig, samples: number, fused = false): 
   const attention = mediators.map((count) => {
     // The softmax takes the place of the scores.
     const scores = count === 0 && fused ? 0 : samples * heads * tokens * (count === 0 ? tokens : count);
-    const chunks = count === 0 ? queryChunks(samples * heads, tokens) : 1;
+    const inParts = count === 0 && !hasExtras(config, count);
+    const chunks = inParts ? queryChunks(samples * heads, tokens) : 1;
     return ofAttention + scores / chunks;
   });
   return Math.max(mlp, ...attention);
@@ -67,7 +68,9 @@ export function passNumbers(config: SiTConfig, samples: number, fused = false): 
 /** Numbers in the biases of all blocks' attention, each at every token: they follow from weights alone. */
 export function biasNumbers(config: SiTConfig): number {
   const { heads, mediators } = config;
-  return 2 * heads * gridOf(config) ** 2 * mediators.reduce((sum, count) => sum + count, 0);
+  const tokens = gridOf(config) ** 2;
+  const rows = mediators.map((count) => (hasExtras(config, count) ? tokens : 2 * count));
+  return heads * tokens * rows.reduce((sum, count) => sum + count, 0);
 }
 
 /** A model as it is sampled from, alone or in a phase. */

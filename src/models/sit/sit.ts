@@ -67,11 +67,11 @@ export function block(
   const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(weights, name, condition, 6);
   const project = projectionOfNorm(weights, `${name}.attentionNorm`, h, shift1!, scale1!);
   const attention = `${name}.attention`;
-  const shape = { heads: config.heads, places: rotaryPlaces(config) };
+  const shape = { heads: config.heads, places: rotaryPlaces(config), grid: gridOf(config) };
   const attended =
     mediators === 0
       ? fullAttention(project, weights, attention, shape)
-      : mediatorAttention(project, weights, attention, { ...shape, mediators, grid: gridOf(config) });
+      : mediatorAttention(project, weights, attention, { ...shape, mediators });
   const middle = addBranch(h, gate1!, attended, weights, `${attention}.projection`);
   const [w1, b1] = [weights[`${name}.mlp.in.weight`]!, weights[`${name}.mlp.in.bias`]!];
   const rms = `${name}.mlpNorm.weight` in weights;

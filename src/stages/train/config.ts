@@ -13,7 +13,8 @@ export function modelConfig(
   { model }: Pick<TrainConfig, 'model'>,
   { latentSize, channels, classes }: LatentFacts,
 ): SiTConfig {
-  const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm, rmsNorm, swiGlu, rope } = model;
+  const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm, rmsNorm, swiGlu, rope, mediatorExtras } =
+    model;
   return {
     ...{ latentSize, channels, classes },
     hiddenSize,
@@ -27,5 +28,6 @@ export function modelConfig(
     ...(rmsNorm && { rmsNorm }),
     ...(swiGlu && { swiGlu }),
     ...(rope && { rope: rope === true ? latentSize / patchSize : rope }),
+    ...(mediatorExtras && { mediatorExtras }),
   };
 }

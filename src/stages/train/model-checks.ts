@@ -1,5 +1,6 @@
 import { counted } from '../../base/format.js';
 import type { BlockMediators } from '../../generated/index.js';
+import { mediatorsPerBlock, mostTokensWithExtras } from '../../models/sit/config.js';
 import { code } from '../../runner/diagnostics.js';
 import { dividesBetweenWorkers, nearestMultiples } from '../autoencoder/checks.js';
 import type { StageCheck } from '../shared/check.js';
@@ -95,6 +96,29 @@ const mediatorsFitGrid: StageCheck<'train'> = ({ id, config }, context) => {
   }
 };
 
+/** Full attention with the extras of mediators holds all scores at once, and has to be somewhere. */
+const extrasFit: StageCheck<'train'> = ({ id, config }, context) => {
+  const { model } = config;
+  if (model.mediatorExtras !== true) return;
+  const report = (reason: string, message: string, remedy: string) => {
+    context.report(id, { at: 'model.mediatorExtras', code: reason, message, remedy });
+  };
+  if (!mediatorsPerBlock(model).includes(0))
+    report(
+      'no-effect',
+      `${code('mediatorExtras')} would change nothing: no block has full attention.`,
+      'Leave it out, or set `mediators: 0`.',
+    );
+  const shape = trainedShape(context, config);
+  const tokens = shape === undefined ? 0 : (shape.size / model.patchSize) ** 2;
+  if (tokens <= mostTokensWithExtras) return;
+  report(
+    'too-many-tokens',
+    `${code('mediatorExtras')} takes at most ${counted(mostTokensWithExtras, 'token')}; the model has ${counted(tokens, 'token')}.`,
+    'Use smaller images or larger patches: its tables grow with the square of the tokens.',
+  );
+};
+
 type Mediators = number | number[] | BlockMediators[];
 
 const isRanges = (mediators: number[] | BlockMediators[]): mediators is BlockMediators[] =>
@@ -146,5 +170,6 @@ export const modelChecks: readonly StageCheck<'train'>[] = [
   latentsDivideIntoPatches,
   mediatorsMatchBlocks,
   mediatorsFitGrid,
+  extrasFit,
   batchDividesBetweenWorkers,
 ];

@@ -40,7 +40,7 @@ const attention = (mediators: number, weights: HostTensors) =>
       return {
         y:
           mediators === 0
-            ? fullAttention(project, tensors, name, { heads })
+            ? fullAttention(project, tensors, name, { heads, grid })
             : mediatorAttention(project, tensors, name, { heads, mediators, grid }),
       };
     },
