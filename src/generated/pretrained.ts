@@ -31,7 +31,7 @@ export interface PretrainedConfig {
   /**
    * Output of the network. Default: the one that the file states, or else `velocity`.
    */
-  prediction?: 'velocity' | 'score' | 'noise';
+  prediction?: 'velocity' | 'score' | 'noise' | 'data';
   /**
    * Factor that latents were multiplied by for training. Default: 0.18215, as for the autoencoder of Stable Diffusion. Folders of this project state their own.
    */

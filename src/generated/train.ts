@@ -90,15 +90,15 @@ export interface TrainConfig {
    */
   interpolant: 'linear' | 'gvp' | 'vp';
   /**
-   * Output of the network: the velocity along the path, the score, or the noise.
+   * Output of the network: the velocity along the path, the score, the noise, or the data. With `data` and `lossWeight: velocity`, models learn from pixels too (JiT).
    */
-  prediction: 'velocity' | 'score' | 'noise';
+  prediction: 'velocity' | 'score' | 'noise' | 'data';
   /**
-   * Weight of the squared error over time. For score and noise, `velocity` makes it the error of the velocity, and `likelihood` bounds the likelihood. For any prediction, `minSnr` weighs by the error of the data, and no time by more than `gamma`.
+   * Weight of the squared error over time. For score, noise and data, `velocity` makes it the error of the velocity; of data, no time weighs more than a share of noise of 0.05. For score and noise, `likelihood` bounds the likelihood. For any prediction, `minSnr` weighs by the error of the data, and no time by more than `gamma`.
    */
   lossWeight: ('none' | 'velocity' | 'likelihood') | MinSnrWeight;
   /**
-   * Margin kept between training times and 0 and 1. Default: 1e-5 for `vp`, otherwise 0 for a velocity and 1e-3 for a score or noise. A velocity along `linear` or `gvp` needs none.
+   * Margin kept between training times and 0 and 1. Default: 1e-5 for `vp`, otherwise 0 for a velocity or data and 1e-3 for a score or noise. A velocity along `linear` or `gvp` needs none.
    */
   trainEpsilon?: number;
   /**
@@ -168,7 +168,7 @@ export interface StartFile {
   /**
    * Output of the network. Default: the one that the file states, or else `velocity`.
    */
-  prediction?: 'velocity' | 'score' | 'noise';
+  prediction?: 'velocity' | 'score' | 'noise' | 'data';
   /**
    * Factor that latents were multiplied by for training. Default: 0.18215, as for the autoencoder of Stable Diffusion. Folders of this project state their own.
    */

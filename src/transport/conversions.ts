@@ -1,15 +1,15 @@
 import { type Tensor, tf } from '../tensorflow/index.js';
 import type { Interpolant } from './interpolants.js';
 import type { Prediction } from './names.js';
-import { over, type Time } from './time-function.js';
+import { over, type Time, type TimeFunction, timeFunction } from './time-function.js';
 
 /**
- * Velocity, score and noise of a path are the same knowledge in three forms; each of these functions turns one
+ * Velocity, score, noise and data of a path are the same knowledge in four forms; each of these functions turns one
  * into another at `x` `[batch, …]` and `t` (`[batch]` or a number). All follow from x = αx₁ + σx₀, v = α'x₁ + σ'x₀
  * and score = -x₀/σ.
  *
- * What divides by zero: velocity from score or noise at α = 0 (t = 0, linear and gvp); score from velocity or noise
- * at σ = 0 (t = 1).
+ * What divides by zero: velocity from score or noise at α = 0 (t = 0, linear and gvp); score from velocity, noise or data
+ * at σ = 0 (t = 1). Velocity from data divides by σ, or by `leastSigma` where that is larger.
  */
 type Conversion = (interpolant: Interpolant, value: Tensor, x: Tensor, t: Time) => Tensor;
 
@@ -41,6 +41,29 @@ export const scoreFromNoise: Conversion = ({ sigma }, noise, x, t) =>
 export const noiseFromScore: Conversion = ({ sigma }, score, x, t) =>
   tf.tidy(() => tf.mul(tf.neg(score), over(x, t, sigma)));
 
+/** Share of noise below which a velocity does not follow predicted data any faster: near the data their errors would grow without bound. */
+const leastSigma = 0.05;
+
+/** W/σ, by which an error of the data is one of the velocity, with σ of at least `leastSigma`. */
+export const velocityOverData = ({ wronskian, sigma }: Interpolant): TimeFunction =>
+  timeFunction((t, { at, div, max }) => div(at(wronskian, t), max(at(sigma, t), leastSigma)));
+
+/**
+ * v = (σ'x + W·data) / σ, with σ of at least `leastSigma`.
+ *
+ * Source: Li and He, "Back to basics: let denoising generative models denoise", arXiv 2511.13720, and its code, which has
+ * the same bound, in training as in sampling.
+ */
+const velocityFromData: Conversion = ({ dSigma, wronskian, sigma }, data, x, t) =>
+  tf.tidy(() => {
+    const bounded = timeFunction((t, { at, max }) => max(at(sigma, t), leastSigma));
+    const sum = tf.add(tf.mul(x, over(x, t, dSigma)), tf.mul(data, over(x, t, wronskian)));
+    return tf.div(sum, over(x, t, bounded));
+  });
+
+const scoreFromData: Conversion = (interpolant, data, x, t) =>
+  tf.tidy(() => scoreFromVelocity(interpolant, velocityFromData(interpolant, data, x, t), x, t));
+
 const identity: Conversion = (_interpolant, value) => value.clone();
 
 /** Converts a network's output to a velocity. */
@@ -48,6 +71,7 @@ export const toVelocity: Readonly<Record<Prediction, Conversion>> = {
   velocity: identity,
   score: velocityFromScore,
   noise: velocityFromNoise,
+  data: velocityFromData,
 };
 
 /** Converts a network's output to a score. */
@@ -55,6 +79,7 @@ export const toScore: Readonly<Record<Prediction, Conversion>> = {
   velocity: scoreFromVelocity,
   score: identity,
   noise: scoreFromNoise,
+  data: scoreFromData,
 };
 
 /** The expected data given x, by Tweedie's formula: (x + σ²·score) / α. */

@@ -1,5 +1,5 @@
 import { stepFacts } from './integrators.js';
-import type { LossWeight, SamplerChoice, TransportChoice } from './names.js';
+import type { LossWeight, Prediction, SamplerChoice, TransportChoice } from './names.js';
 
 /** Start and end of the times over which a path is followed: start < end, both in [0, 1]. */
 export type TimeInterval = readonly [start: number, end: number];
@@ -18,10 +18,13 @@ export function timeInterval(
   const sde = sampler?.kind === 'sde' ? sampler : undefined;
   const end = 1 - (sde !== undefined && lastStepSize(sde) > 0 ? lastStepSize(sde) : epsilon);
   if (interpolant === 'vp') return [0, end];
-  if (prediction !== 'velocity') return [epsilon, end];
+  if (dividesByAlpha(prediction)) return [epsilon, end];
   if (sde === undefined) return [0, 1];
   return [sde.diffusion === 'sbdm' ? epsilon : 0, end];
 }
+
+/** True of what gives a velocity only where there is some of the data, and a weight of its error too. */
+const dividesByAlpha = (prediction: Prediction): boolean => prediction === 'score' || prediction === 'noise';
 
 /** The time that a sampler's last step covers: 0 where it has none. */
 export function lastStepSize(sampler: SamplerChoice): number {
@@ -31,7 +34,7 @@ export function lastStepSize(sampler: SamplerChoice): number {
 /** Default margin between training times and the ends of time. */
 export function defaultTrainEpsilon({ interpolant, prediction }: TransportChoice): number {
   if (interpolant === 'vp') return 1e-5;
-  return prediction === 'velocity' ? 0 : 1e-3;
+  return dividesByAlpha(prediction) ? 1e-3 : 0;
 }
 
 /**
@@ -39,7 +42,7 @@ export function defaultTrainEpsilon({ interpolant, prediction }: TransportChoice
  * everywhere and `sampler` divides by nothing that vanishes.
  */
 export function defaultSampleEpsilon(transport: TransportChoice, sampler?: SamplerChoice): number {
-  if (transport.interpolant === 'vp' || transport.prediction !== 'velocity') return 1e-3;
+  if (transport.interpolant === 'vp' || dividesByAlpha(transport.prediction)) return 1e-3;
   if (sampler === undefined) return 0;
   return divisionByZero(transport, sampler, timeInterval(transport, 0, sampler)) === undefined ? 0 : 1e-3;
 }
@@ -75,7 +78,7 @@ function divisionByZero(
 
 function atStart({ interpolant, prediction }: TransportChoice, sampler: SamplerChoice): string | undefined {
   if (interpolant === 'vp') return undefined;
-  if (prediction !== 'velocity') return `the velocity of the prediction "${prediction}"`;
+  if (dividesByAlpha(prediction)) return `the velocity of the prediction "${prediction}"`;
   return sampler.kind === 'sde' && sampler.diffusion === 'sbdm' ? 'the diffusion "sbdm"' : undefined;
 }
 
@@ -123,7 +126,8 @@ export function unsupportedCombination(options: TransportOptions): string | unde
 function unsupportedTraining(options: TransportOptions): string | undefined {
   const { interpolant, prediction, lossWeight = 'none' } = options;
   const epsilon = options.trainEpsilon ?? defaultTrainEpsilon(options);
-  const divides = prediction === 'velocity' ? interpolant === 'vp' : lossWeight !== 'none';
+  const ofVp = prediction === 'velocity' || (prediction === 'data' && lossWeight !== 'none');
+  const divides = dividesByAlpha(prediction) ? lossWeight !== 'none' : ofVp && interpolant === 'vp';
   if (epsilon > 0 || !divides) return undefined;
   const what =
     prediction === 'velocity' ? `the velocity of the interpolant "vp"` : `lossWeight "${lossWeight}"`;

@@ -1,4 +1,5 @@
 import { type Tensor, tf } from '../tensorflow/index.js';
+import { velocityOverData } from './conversions.js';
 import type { Interpolant } from './interpolants.js';
 import type { LossWeight, Prediction } from './names.js';
 import { over, type Time, type TimeFunction, timeFunction, type VectorField } from './time-function.js';
@@ -93,6 +94,8 @@ function errorOf(
       return tf.sub(output, velocityTarget(interpolant, point));
     case 'noise':
       return tf.sub(output, point.noise);
+    case 'data':
+      return tf.sub(output, point.data);
     case 'score':
       return tf.add(tf.mul(output, over(x, point.t, interpolant.sigma)), point.noise);
   }
@@ -119,7 +122,7 @@ export type LossWeighting = LossWeight | MinSnrWeight;
 /**
  * The factor of the mean square of an output's error at a time; nothing where it is 1.
  *
- * `velocity` makes the error one of the velocity, (W/α)²; `likelihood` bounds the likelihood, W/(ασ): a velocity's
+ * `velocity` makes the error one of the velocity, (W/α)², or (W/σ)² of the data's with a bound on σ; `likelihood` bounds the likelihood, W/(ασ): a velocity's
  * error has neither. `minSnr`: an error e of the data is an error -eα/σ of the noise and eW/σ of the velocity, so that
  * min(SNR, γ)e² is min(1, γσ²/α²) times the square of the noise's and min(α², γσ²)/W² times that of the velocity's.
  *
@@ -133,11 +136,13 @@ export function errorWeight(
   const { alpha, sigma, wronskian } = interpolant;
   if (typeof weighting === 'object') return minSnr(interpolant, prediction, weighting.gamma);
   if (weighting === 'none' || prediction === 'velocity') return undefined;
-  if (weighting === 'velocity')
-    return timeFunction((t, { at, div, mul }) => {
-      const ratio = div(at(wronskian, t), at(alpha, t));
-      return mul(ratio, ratio);
-    });
+  if (weighting === 'velocity') {
+    const ratio =
+      prediction === 'data'
+        ? velocityOverData(interpolant)
+        : timeFunction((t, { at, div }) => div(at(wronskian, t), at(alpha, t)));
+    return timeFunction((t, { at, mul }) => mul(at(ratio, t), at(ratio, t)));
+  }
   return timeFunction((t, { at, div, mul }) => div(at(wronskian, t), mul(at(alpha, t), at(sigma, t))));
 }
 
@@ -145,6 +150,7 @@ function minSnr({ alpha, sigma, wronskian }: Interpolant, prediction: Prediction
   return timeFunction((t, { at, div, mul, min }) => {
     const square = (f: TimeFunction) => mul(at(f, t), at(f, t));
     const highest = mul(square(sigma), gamma);
+    if (prediction === 'data') return min(div(square(alpha), square(sigma)), gamma);
     if (prediction !== 'velocity') return min(div(highest, square(alpha)), 1);
     return div(min(highest, square(alpha)), square(wronskian));
   });

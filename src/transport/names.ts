@@ -4,11 +4,11 @@ import type { OdeMethod, SdeMethod } from './integrators.js';
 export const interpolantNames = ['linear', 'gvp', 'vp'] as const;
 export type InterpolantName = (typeof interpolantNames)[number];
 
-/** Output of a network: the velocity dx/dt, the score ∇ log p, or the noise that x holds. */
-export const predictions = ['velocity', 'score', 'noise'] as const;
+/** Output of a network: the velocity dx/dt, the score ∇ log p, the noise that x holds, or the data. */
+export const predictions = ['velocity', 'score', 'noise', 'data'] as const;
 export type Prediction = (typeof predictions)[number];
 
-/** Weight of a score's or noise's squared error over time; a velocity's has none. */
+/** Weight of the squared error of a score, of noise or of data over time; a velocity's has none. */
 export type LossWeight = 'none' | 'velocity' | 'likelihood';
 
 /** Forms of an SDE's diffusion coefficient over time. */

@@ -4,7 +4,11 @@ import type { DiffusionForm, InterpolantName, LastStep, LossWeight, Prediction }
 /** The names of fixtures, which are those of the PyTorch reference and of torchdiffeq, and ours. */
 const referenceNames = {
   interpolant: { Linear: 'linear', GVP: 'gvp', VP: 'vp' } satisfies Record<string, InterpolantName>,
-  prediction: { velocity: 'velocity', score: 'score', noise: 'noise' } satisfies Record<string, Prediction>,
+  // The reference has no prediction of the data, and refuses the name.
+  prediction: { velocity: 'velocity', score: 'score', noise: 'noise', data: 'data' } satisfies Record<
+    string,
+    Prediction
+  >,
   lossWeight: { none: 'none', velocity: 'velocity', likelihood: 'likelihood' } satisfies Record<
     string,
     LossWeight

@@ -23,6 +23,7 @@ export interface Arithmetic<T> {
   readonly mul: (a: T | number, b: T | number) => T;
   readonly div: (a: T | number, b: T | number) => T;
   readonly min: (a: T | number, b: T | number) => T;
+  readonly max: (a: T | number, b: T | number) => T;
   readonly sin: (a: T) => T;
   readonly cos: (a: T) => T;
   readonly exp: (a: T) => T;
@@ -39,6 +40,7 @@ const numbers: Arithmetic<number> = {
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
   min: Math.min,
+  max: Math.max,
   sin: Math.sin,
   cos: Math.cos,
   exp: Math.exp,
@@ -53,6 +55,7 @@ const tensors: Arithmetic<Tensor> = {
   mul: (a, b) => tf.mul(a, b),
   div: (a, b) => tf.div(a, b),
   min: (a, b) => tf.minimum(a, b),
+  max: (a, b) => tf.maximum(a, b),
   sin: (a) => tf.sin(a),
   cos: (a) => tf.cos(a),
   exp: (a) => tf.exp(a),

@@ -99,6 +99,12 @@ async function ofDiffusers(
 
 async function ours(folder: string, said: PartialScale): Promise<AutoencoderSource> {
   const saved = await readSavedAutoencoder(folder);
+  if (saved.config.channels.length === 0)
+    throw new UserError({
+      code: 'autoencoder-unsupported',
+      message: `${folder}: it stands for no autoencoder (\`weights: none\`), and has no weights.`,
+      remedy: 'Write `weights: none` where its pixels are meant. The model is exported by itself.',
+    });
   const stored: Stored = {
     shapeOf: ({ shape }) => shape,
     convert: async (tensor, { shape }) => float32(shape, await tensor.read()),

@@ -20,7 +20,7 @@ import {
   velocityTarget,
 } from '../../src/transport/index.js';
 
-const predictions: readonly Prediction[] = ['velocity', 'score', 'noise'];
+const predictions: readonly Prediction[] = ['velocity', 'score', 'noise', 'data'];
 const data = float32([3, 2], Float32Array.of(0.5, -1.5, 2, 0.25, -0.75, 1));
 const noise = float32([3, 2], Float32Array.of(-0.4, 1.2, 0.3, -2, 0.9, 0.1));
 const t = float32([3], Float32Array.of(0.2, 0.5, 0.9));
@@ -36,7 +36,7 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
       const velocity = velocityTarget(interpolant, point);
       const sigma = interpolant.sigma(t!).reshape([3, 1]);
       const score = noise!.neg().div(sigma);
-      const value = { velocity, score, noise: noise! };
+      const value = { velocity, score, noise: noise!, data: data! };
       return {
         velocity,
         score,
@@ -103,6 +103,7 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
               velocity: velocityTarget(interpolant, point),
               noise: noise!,
               score: toScore.noise(interpolant, noise!, x, time),
+              data: data!,
             };
             return right[prediction].add(offset);
           },
@@ -113,13 +114,40 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
         noise: loss('noise', 'velocity', 0),
         score: loss('score', 'velocity', 0),
         wrong: loss('noise', 'velocity', error),
+        data: loss('data', 'velocity', 0),
+        wrongData: loss('data', 'velocity', error),
       };
     }, points);
-    for (const name of ['velocity', 'noise', 'score'] as const)
+    for (const name of ['velocity', 'noise', 'score', 'data'] as const)
       expect(results[name]).toBeAllclose([0, 0, 0], { absolute: 1e-9 });
     // An error ε of the noise is one of Wε/α of the velocity.
     const ratio = (time: number) => interpolant.wronskian(time) / interpolant.alpha(time);
     expect(results.wrong).toBeAllclose(Array.from(t.data, (time) => (error * ratio(time)) ** 2));
+    // An error ε of the data is one of Wε/σ of the velocity.
+    const ofData = (time: number) => interpolant.wronskian(time) / interpolant.sigma(time);
+    expect(results.wrongData).toBeAllclose(Array.from(t.data, (time) => (error * ofData(time)) ** 2));
+  });
+
+  it('follows predicted data no faster than from a share of noise of 0.05, nor weighs its error more', () => {
+    const [late, error] = [0.9999, 0.1];
+    const { velocity, loss } = runEagerly(({ data, noise }) => {
+      const point = { data: data!, noise: noise!, t: tf.fill([3], late) };
+      const x = interpolate(interpolant, point);
+      const model = () => data!.add(error);
+      const transport = { interpolant, prediction: 'data', lossWeight: 'velocity' } as const;
+      return {
+        velocity: toVelocity
+          .data(interpolant, model(), x, point.t)
+          .sub(toVelocity.data(interpolant, data!, x, point.t)),
+        loss: trainingLoss(transport, model, point),
+      };
+    }, points);
+    const difference = (error * interpolant.wronskian(late)) / 0.05;
+    expect(interpolant.sigma(late)).toBeLessThan(0.05);
+    // In float32 1 − t has four digits left.
+    const near = { relative: 2e-3 };
+    expect(floats(velocity)).toBeAllclose(new Array<number>(6).fill(difference), near);
+    expect(floats(loss)).toBeAllclose(new Array<number>(3).fill(difference ** 2), near);
   });
 
   it('has the same losses against a teacher that is right as against the data, whatever is predicted', () => {
@@ -131,6 +159,7 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
             velocity: velocityTarget(interpolant, point),
             noise: noise!,
             score: toScore.noise(interpolant, noise!, x, time),
+            data: data!,
           })[prediction];
         const wrong = (x: Tensor, time: Tensor) => right(x, time).add(data!.mul(0.3));
         const transport = { interpolant, prediction, lossWeight };
@@ -144,10 +173,11 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
         velocity: of('velocity', 'none'),
         noise: of('noise', 'velocity'),
         score: of('score', 'velocity'),
+        data: of('data', 'velocity'),
       };
       return Object.fromEntries(Object.entries(all).flatMap(named));
     }, points);
-    for (const prediction of ['velocity', 'noise', 'score']) {
+    for (const prediction of ['velocity', 'noise', 'score', 'data']) {
       const alone = floats(results[`${prediction} alone`]!);
       expect(Math.min(...alone)).toBeGreaterThan(1e-4);
       expect(results[`${prediction} toData`]).toBeAllclose(alone);
@@ -157,7 +187,7 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
     }
   });
 
-  it.each(['velocity', 'noise', 'score'] as const)(
+  it.each(['velocity', 'noise', 'score', 'data'] as const)(
     'weighs an error of the data, made through the %s, by the signal-to-noise ratio up to gamma',
     (prediction) => {
       const [error, gamma] = [0.1, 0.7];
@@ -168,6 +198,7 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
         const off = (f: TimeFunction) => over(data!, t!, f) as Tensor;
         const model = (x: Tensor) => {
           const x0 = x.sub(wrong.mul(off(alpha))).div(off(sigma));
+          if (prediction === 'data') return wrong;
           if (prediction === 'noise') return x0;
           if (prediction === 'score') return x0.neg().div(off(sigma));
           return wrong.mul(off(dAlpha)).add(x0.mul(off(dSigma)));

@@ -31,6 +31,7 @@ describe('timeInterval', () => {
     ['so does a noise', gvpNoise, undefined, [0.01, 0.99]],
     ['vp is regular at the noise', vpVelocity, undefined, [0, 0.99]],
     ['an ODE of a velocity has the whole interval', linearVelocity, ode('dopri5'), [0, 1]],
+    ['so has one of data', { interpolant: 'linear', prediction: 'data' }, ode('dopri5'), [0, 1]],
     ['an ODE of a score does not', linearScore, ode('euler'), [0.01, 0.99]],
     ['an SDE leaves room for its last step', linearVelocity, sde(), [0, 0.96]],
     ['and a step that is none needs none', linearVelocity, sde({ lastStep: 'none' }), [0, 0.99]],

@@ -27,7 +27,7 @@ const sde: SdeSampler = {
 describe('unsupportedCombination', () => {
   it('accepts every combination at its default epsilons', () => {
     for (const interpolant of ['linear', 'gvp', 'vp'] as const)
-      for (const prediction of ['velocity', 'score', 'noise'] as const)
+      for (const prediction of ['velocity', 'score', 'noise', 'data'] as const)
         for (const lossWeight of ['none', 'velocity', 'likelihood'] as const)
           for (const method of ['eulerMaruyama', 'heun'] as const)
             for (const diffusion of ['constant', 'sbdm', 'sigma'] as const)
@@ -118,7 +118,7 @@ describe('unsupportedCombination', () => {
       return [results.first, results.last].every((value) => Math.abs(value.data[0]!) < 1e6);
     };
     for (const interpolant of ['linear', 'gvp', 'vp'] as const)
-      for (const prediction of ['velocity', 'score', 'noise'] as const)
+      for (const prediction of ['velocity', 'score', 'noise', 'data'] as const)
         for (const [diffusion, lastStep] of [
           ['constant', 'mean'],
           ['constant', 'tweedie'],

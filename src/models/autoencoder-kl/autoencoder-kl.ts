@@ -21,6 +21,8 @@ interface Posterior {
  */
 export function encode(weights: Tensors, config: AutoencoderConfig, images: Tensor4D): Posterior {
   const { channels, layersPerBlock, normGroups, patchSize } = config;
+  if (channels.length === 0)
+    return { mean: images.clone(), logVariance: tf.fill(images.shape, logVarianceRange[0]) };
   let h = conv(weights, 'encoder.conv_in', fold(images, patchSize));
   channels.forEach((_, i) => {
     const name = `encoder.down_blocks.${i}`;
@@ -38,6 +40,7 @@ export function encode(weights: Tensors, config: AutoencoderConfig, images: Tens
 /** Decodes latents [batch, height, width, latentChannels] to images, near [-1, 1] but not clipped. */
 export function decode(weights: Tensors, config: AutoencoderConfig, latents: Tensor4D): Tensor4D {
   const { channels, layersPerBlock, normGroups, patchSize } = config;
+  if (channels.length === 0) return latents.clone();
   const input = config.postQuantConvolution === false ? latents : conv(weights, 'post_quant_conv', latents);
   let h = conv(weights, 'decoder.conv_in', input);
   h = middle(weights, 'decoder', h, normGroups);

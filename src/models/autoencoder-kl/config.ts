@@ -5,7 +5,10 @@ import { parseRepository } from '../../formats/hub/repository.js';
 export interface AutoencoderConfig {
   readonly imageChannels: number;
   readonly latentChannels: number;
-  /** Width of each resolution, finest first; each but the first halves height and width. */
+  /**
+   * Width of each resolution, finest first; each but the first halves height and width. None: there is no autoencoder, and
+   * latents are the pixels themselves.
+   */
   readonly channels: readonly number[];
   /** Residual blocks of each resolution in the encoder; the decoder has one more. */
   readonly layersPerBlock: number;
@@ -30,8 +33,19 @@ export type PartialScale = { readonly [Key in keyof LatentScale]?: LatentScale[K
 
 /** Image pixels that a latent pixel spans along a side. */
 export function downsampleOf({ channels, patchSize }: AutoencoderConfig): number {
-  return patchSize * 2 ** (channels.length - 1);
+  return patchSize * 2 ** Math.max(0, channels.length - 1);
 }
+
+/** The name of no autoencoder, in the place of weights. */
+export const noAutoencoder = 'none';
+
+/** Pixels in [-1, 1] in place of latents: models train on images themselves. */
+export const pixels: DiffusersAutoencoder = {
+  config: {
+    ...{ imageChannels: 3, latentChannels: 3, channels: [], layersPerBlock: 0, normGroups: 1, patchSize: 1 },
+  },
+  scalingFactor: 1,
+};
 
 /** Content of a `config.json` of diffusers. */
 export interface DiffusersAutoencoder extends LatentScale {
@@ -154,7 +168,7 @@ const known: Readonly<Record<string, DiffusersAutoencoder | undefined>> = {
 
 /** The autoencoder of a repository that is known without looking into it. */
 export const knownAutoencoder = (weights: string): DiffusersAutoencoder | undefined =>
-  known[parseRepository(weights)?.id ?? ''];
+  weights === noAutoencoder ? pixels : known[parseRepository(weights)?.id ?? ''];
 
 /** Facts about an autoencoder for the stages that use it. */
 export const factsOf = ({ config }: DiffusersAutoencoder): AutoencoderFacts => ({

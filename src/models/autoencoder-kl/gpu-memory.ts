@@ -74,6 +74,7 @@ function weightBytes(config: AutoencoderConfig): number {
 
 /** Bytes of an image on its way, by its latent pixels. */
 function imageBytes({ channels }: AutoencoderConfig, work: AutoencoderWork, latentPixels: number): number {
+  if (channels.length === 0) return bytesPerNumber * heldAtOnce[work] * 3 * latentPixels;
   const layers = channels.map((width, i) => {
     // What is brought to a resolution still has the width of the one that it comes from.
     const other = work === 'decode' ? channels[i + 1] : channels[i - 1];

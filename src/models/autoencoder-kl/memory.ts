@@ -67,6 +67,7 @@ export function computeBytes(
   work: AutoencoderWork,
   latentPixels: number,
 ): number {
+  if (channels.length === 0) return bytesPerNumber * heldAtOnce[work] * 3 * latentPixels;
   // What decoding brings to full resolution still has the width of the next coarser one.
   const widest = work === 'decode' ? Math.max(channels[0]!, channels[1] ?? 0) : channels[0]!;
   const pixels = latentPixels * 4 ** (channels.length - 1);

@@ -3,7 +3,7 @@ import type { AutoencoderConfig } from './config.js';
 
 /** Parameters of the autoencoder, in order of use, by diffusers' names. */
 export function autoencoderParameters(config: AutoencoderConfig): Parameter[] {
-  return [...encoderParameters(config), ...decoderParameters(config)];
+  return config.channels.length === 0 ? [] : [...encoderParameters(config), ...decoderParameters(config)];
 }
 
 function encoderParameters(config: AutoencoderConfig): Parameter[] {

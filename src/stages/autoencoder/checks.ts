@@ -10,6 +10,7 @@ import {
   factsOf,
   knownAutoencoder,
   type LatentScale,
+  noAutoencoder,
   readDiffusersConfig,
 } from '../../models/autoencoder-kl/config.js';
 import { code } from '../../runner/diagnostics.js';
@@ -121,6 +122,19 @@ export function latentScale(context: CheckContext, id: string): LatentScale | 's
   }
 }
 
+/** Pixels are in [-1, 1], which is no scale to choose. */
+const pixelsHaveNoScale: StageCheck<'autoencoder'> = ({ id, config }, context) => {
+  if (!('weights' in config) || config.weights !== noAutoencoder) return;
+  for (const key of ['scalingFactor', 'shiftFactor'] as const)
+    if (config[key] !== undefined)
+      context.report(id, {
+        at: key,
+        code: 'no-effect',
+        message: `${code(key)} is of an autoencoder's latents, and ${code('weights: none')} takes pixels as they are, in [-1, 1].`,
+        remedy: 'Remove it.',
+      });
+};
+
 /** An autoencoder on this machine is one that can be used. */
 const weightsAreSupported: StageCheck<'autoencoder'> = ({ id, config }, context) => {
   if (!('weights' in config)) return;
@@ -142,6 +156,7 @@ function readConfig(
   { weights }: PretrainedAutoencoderConfig,
   context: CheckContext,
 ): DiffusersAutoencoder | undefined {
+  if (weights === noAutoencoder) return undefined;
   const local = resolve(context.directory, weights);
   const place = existsSync(local) ? undefined : autoencoderPlace(weights);
   const paths = [
@@ -167,6 +182,7 @@ function readJson(path: string): unknown {
 /** Rules of `autoencoder` between keys and stages. */
 export const autoencoderChecks: readonly StageCheck<'autoencoder'>[] = [
   weightsAreSupported,
+  pixelsHaveNoScale,
   widthsPerResolution,
   widthsInGroups,
   imagesHalve,

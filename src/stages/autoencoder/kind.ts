@@ -6,6 +6,7 @@ import { shardsOf } from '../../formats/safetensors/shard-index.js';
 import type { AutoencoderConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { type AutoencoderPlace, autoencoderPlace } from '../../weights/autoencoder-download.js';
+import { noAutoencoder } from '../../models/autoencoder-kl/config.js';
 import { configBeside } from '../../weights/diffusers-files.js';
 import { flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
@@ -58,12 +59,14 @@ type Config = PretrainedAutoencoderConfig;
 
 /** Finds the place on Hugging Face; none where a path is there, which wins as in Hugging Face's own libraries. */
 function placeOf({ weights }: Config, folder: string): AutoencoderPlace | undefined {
-  return existsSync(resolve(folder, weights)) ? undefined : autoencoderPlace(weights);
+  return weights === noAutoencoder || existsSync(resolve(folder, weights))
+    ? undefined
+    : autoencoderPlace(weights);
 }
 
 /** The folder or file of the weights and what is read beside it, unless they are on Hugging Face. */
 function localWeights(config: Config, folder: string): readonly string[] {
-  if (placeOf(config, folder) !== undefined) return [];
+  if (config.weights === noAutoencoder || placeOf(config, folder) !== undefined) return [];
   const path = resolve(folder, config.weights);
   const beside = configBeside(path);
   const shards = existsSync(path) ? shardsOf(path) : [];

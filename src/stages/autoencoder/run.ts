@@ -7,7 +7,12 @@ import { type RgbImage, toBytes, toPixels } from '../../data/images/rgb-image.js
 import { balancedOrder, flippableClasses, shuffledOrder } from '../../data/sample-order.js';
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/autoencoder-kl.js';
-import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
+import {
+  type AutoencoderConfig,
+  downsampleOf,
+  noAutoencoder,
+  pixels,
+} from '../../models/autoencoder-kl/config.js';
 import { reconstructedImages } from '../../models/autoencoder-kl/gpu-memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
@@ -24,6 +29,7 @@ import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { writeSavedAutoencoder } from '../../weights/saved-files.js';
 import { writeAutoencoder } from '../../weights/write.js';
 import { openImages } from '../images/open.js';
+import { writeSafetensors } from '../../formats/safetensors/writer.js';
 import { commitOf } from '../../formats/hub/repository.js';
 import { downloadProgress } from '../pretrained/place.js';
 import { batchShare, type BatchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
@@ -223,6 +229,16 @@ function peakSignalToNoise(originals: readonly Uint8Array[], reconstructions: re
   return 10 * Math.log10(255 ** 2 / (squares / count));
 }
 
+/** Leaves what stands for an autoencoder where models train on pixels: a description, and no weights. */
+async function takePixels(directory: string): Promise<StageEvent> {
+  const { config, scalingFactor } = pixels;
+  const weights = 'autoencoder.safetensors';
+  await writeSafetensors(join(directory, weights), []);
+  await writeSavedAutoencoder(directory, { config, weights, scalingFactor });
+  const { latentChannels } = config;
+  return { type: 'summary', values: { latentChannels, downsample: downsampleOf(config), scalingFactor } };
+}
+
 const progressEveryMs = 100;
 
 type Config = PretrainedAutoencoderConfig;
@@ -230,6 +246,7 @@ type Config = PretrainedAutoencoderConfig;
 /** Takes a trained autoencoder from a folder or from Hugging Face, and leaves what training one leaves. */
 export function takeAutoencoder(config: Config, context: StageContext): Observable<StageEvent> {
   const { pins, directory, pipelineDirectory } = context;
+  if (config.weights === noAutoencoder) return from(takePixels(directory));
   return fromWork<StageEvent>(async (tell, signal) => {
     const commit = pins?.weights && commitOf(pins.weights);
     const path =

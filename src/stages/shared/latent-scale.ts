@@ -9,7 +9,7 @@ import type {
   PretrainedConfig,
   TrainConfig,
 } from '../../generated/index.js';
-import { knownAutoencoder } from '../../models/autoencoder-kl/config.js';
+import { noAutoencoder, knownAutoencoder } from '../../models/autoencoder-kl/config.js';
 import type { StageFact } from '../../runner/stage.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import { differentScale, scaledNormalization } from '../../weights/model-source.js';
@@ -92,7 +92,7 @@ async function scaleOfAutoencoder(
   const written = config as unknown as AutoencoderConfig | PretrainedAutoencoderConfig;
   if (!('weights' in written)) return undefined;
   const path = resolvePath(folder, written.weights);
-  if (existsSync(path)) {
+  if (written.weights !== noAutoencoder && existsSync(path)) {
     const { openAutoencoderSource } = await import('../../weights/autoencoder-source.js');
     const source = await openAutoencoderSource(path, written).catch(toldByItsStage);
     await source?.close();

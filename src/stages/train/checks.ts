@@ -123,14 +123,22 @@ const evaluationsHappen: StageCheck<'train'> = ({ id, config: { evaluate, steps 
   });
 };
 
-/** A velocity's error is not weighed by what makes a score's or noise's error comparable to it. */
+/** A velocity's error is not weighed by what makes a score's or noise's error comparable to it; data's by no bound. */
 const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) => {
   const { prediction, lossWeight } = config;
-  if (prediction !== 'velocity' || typeof lossWeight === 'object' || lossWeight === 'none') return;
+  if (typeof lossWeight === 'object' || lossWeight === 'none') return;
+  if (prediction === 'data' && lossWeight === 'likelihood')
+    context.report(id, {
+      at: 'lossWeight',
+      code: 'impossible-transport',
+      message: `${code('lossWeight: likelihood')} of ${code('prediction: data')} would grow without bound towards the data.`,
+      remedy: `Use ${code('lossWeight: velocity')}, ${code('none')} or ${code({ kind: 'minSnr' })}.`,
+    });
+  if (prediction !== 'velocity') return;
   context.report(id, {
     at: 'lossWeight',
     code: 'impossible-transport',
-    message: `${code(`lossWeight: ${lossWeight}`)} applies to the error of a score or of noise; ${code('prediction: velocity')} is trained without it.`,
+    message: `${code(`lossWeight: ${lossWeight}`)} applies to the error of a score, of noise or of data; ${code('prediction: velocity')} is trained without it.`,
     remedy: `Use ${code('lossWeight: none')} or ${code({ kind: 'minSnr' })}, or ${code('prediction: noise')}.`,
   });
 };

@@ -36,7 +36,7 @@ it('an epsilon at which training divides by zero', async () => {
 
 it('a weight that a velocity does not have', async () => {
   expect(await messages(train('lossWeight: velocity'))).toMatchInlineSnapshot(`
-    "p.yaml:6:66 error impossible-transport: \`lossWeight: velocity\` applies to the error of a score or of noise; \`prediction: velocity\` is trained without it.
+    "p.yaml:6:66 error impossible-transport: \`lossWeight: velocity\` applies to the error of a score, of noise or of data; \`prediction: velocity\` is trained without it.
           train: { uses: train, latents: latents, steps: 10, lossWeight: velocity, model: { name: SiT-S/2, mediators: 4 } }
                                                                          ^^^^^^^^
       Use \`lossWeight: none\` or \`{"kind":"minSnr"}\`, or \`prediction: noise\`."
