@@ -4,10 +4,26 @@ import { fileURLToPath } from 'node:url';
 
 const versions = ['20', '22', '24'];
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
+
+/** Arguments of npm that run a program on a version of Node: its package for this platform has no script to install. */
+const on = (version, ...program) => [
+  ...['exec', '--yes', `--package=node-${process.platform}-${process.arch}@${version}`, '--', 'node'],
+  ...program,
+];
+
 const failed = versions.filter((version) => {
-  console.log(`Node ${version}`);
-  const run = ['exec', '--yes', `--package=node@${version}`, '--', 'node', vitest, 'run'];
-  return spawnSync('npm', [...run, ...process.argv.slice(2)], { stdio: 'inherit' }).status !== 0;
+  const found = spawnSync('npm', on(version, '--version'), { encoding: 'utf8' });
+  const running = found.stdout.trim();
+  console.log(`Node ${running || version}`);
+  // Where the package has no program, npm runs the Node that is installed.
+  if (!running.startsWith(`v${version}.`)) {
+    console.error(`Node ${version} could not be fetched. ${found.stderr.trim()}`);
+    return true;
+  }
+  const { status } = spawnSync('npm', on(version, vitest, 'run', ...process.argv.slice(2)), {
+    stdio: 'inherit',
+  });
+  return status !== 0;
 });
 if (failed.length > 0) {
   console.error(`Failed on Node ${failed.join(', ')}.`);

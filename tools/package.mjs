@@ -9,6 +9,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeTypesWhole } from './package-types.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bundled = '@tensorflow/tfjs-node-gpu';
@@ -31,6 +32,7 @@ try {
     ...manifest.files.filter((pattern) => !pattern.startsWith('!')),
   ])
     if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name), { recursive: true });
+  makeTypesWhole(join(folder, 'dist'));
   const ours = ['devDependencies', 'scripts', 'overrides'];
   const published = Object.fromEntries(Object.entries(manifest).filter(([key]) => !ours.includes(key)));
   const from = join(root, 'node_modules', bundled);
@@ -50,6 +52,7 @@ try {
   );
   writeJson(join(to, 'package.json'), { name, version, description, license, repository, types, main });
 
+  mkdirSync(into, { recursive: true });
   execFileSync('npm', ['pack', '--loglevel=error', '--no-update-notifier', '--pack-destination', into], {
     cwd: folder,
     stdio: 'inherit',

@@ -3,7 +3,7 @@ import { fit } from './renderers/live-lines.js';
 
 import stringWidth from 'string-width';
 
-export interface Cell {
+interface Cell {
   readonly text: string;
   /** Applied after the text has been cut to its width. */
   readonly style?: (text: string) => string;

@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
-import type { Tensor, TensorInfo } from '@tensorflow/tfjs';
-import type { NodeJSKernelBackend as NodeBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
-import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs';
+import { UserError } from '../base/errors.js';
 import { cApi, usesOneDnn } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
@@ -17,6 +16,19 @@ import { checkRuntimeOptions, asTheyAre, type Place, type RuntimeOptions } from 
 import { allowTensorFloat32, requireDeterminism } from './math-modes.js';
 import { tf } from './tfjs.js';
 
+/** @throws UserError where a bundler has put this into a file of its own, away from what is read beside it */
+function refuseBundles(url: string | undefined): void {
+  if (url !== undefined && /\/tensorflow\/native-backend\.[jt]s$/.test(url)) return;
+  throw new UserError({
+    code: 'bundled',
+    message:
+      'mediator-sit is part of a bundle. It opens a native library, schemas and programs of workers beside its own files, which a bundle has left behind.',
+    remedy:
+      "Leave it out of the bundle: external: ['mediator-sit'] of esbuild, Rollup and Vite (ssr.external), externals of webpack, serverExternalPackages of Next.js.",
+  });
+}
+
+refuseBundles((import.meta as { url?: string }).url);
 const require = createRequire(import.meta.url);
 
 /** Record of a tensor in tfjs-node's backend: an id of the binding, or values that are not handed over yet. */
@@ -36,10 +48,11 @@ interface BackendInternals {
   move(dataId: object, values: never, shape: number[], dtype: never, refCount: number): void;
 }
 
+/** Its own types do not compile in projects that check the declarations of packages. */
 type BackendClass = new (
-  binding: TFJSBinding,
+  binding: object,
   packageName: string,
-) => Omit<NodeBackend, keyof BackendInternals> & BackendInternals;
+) => Omit<KernelBackend, keyof BackendInternals> & BackendInternals;
 
 const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js') as {
   NodeJSKernelBackend: BackendClass;
@@ -58,7 +71,7 @@ export class NativeBackend extends NodeJSKernelBackend {
     private readonly eager: EagerBinding,
     readonly gpus: RegisteredGpus,
   ) {
-    super(constants(eager) as TFJSBinding, '@tensorflow/tfjs-node-gpu');
+    super(constants(eager), '@tensorflow/tfjs-node-gpu');
     const owner = (id: number): OpBinding => (id < firstRecordedId ? eager : (this.recorder ?? outOfTrace));
     const current = (): OpBinding => this.recorder ?? eager;
     Object.assign(this.binding, {
@@ -173,7 +186,7 @@ function capturedVariable(name: string): Error {
 }
 
 /** The rest of what tfjs-node's backend reads from its binding. */
-function constants(eager: EagerBinding): Partial<TFJSBinding> {
+function constants(eager: EagerBinding): object {
   return {
     TF_FLOAT: DataTypeCode.float32,
     TF_INT32: DataTypeCode.int32,

@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from '
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { execa } from 'execa';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -88,21 +89,62 @@ it('says how to fetch the native library where it is not set up', async () => {
   expect((await run('npx', ['pipeline-setup', '--help'])).stdout).toContain('Usage: npx pipeline-setup ');
 });
 
-it('has types with which its examples compile', async () => {
-  const types = join(root, 'node_modules', '@types');
+it.each([
+  ['node16', 'node16', ['ES2022']],
+  ['esnext', 'bundler', ['ES2022', 'DOM']],
+])(
+  'has types that compile in projects that check those of packages: module %s, resolution %s, %j',
+  async (module, moduleResolution, lib) => {
+    const types = join(root, 'node_modules', '@types');
+    await writeFile(
+      join(folder, 'consumer.ts'),
+      `import { type ModelName, SiT, tf, type Tensor, UserError } from 'mediator-sit';
+import { Session, trace } from 'mediator-sit/engine';
+const name: ModelName = 'SiT-S/2';
+export const doubled = (x: Tensor): Tensor => tf.tidy(() => x.mul(2).add(tf.scalar(1)));
+// @ts-expect-error There is no such model.
+export const none: ModelName = 'SiT-Q/2';
+export const parts = [SiT.configOf({ name, latentSize: 32, classes: 10, mediators: 4 }), UserError, Session, trace];
+`,
+    );
+    await writeFile(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          ...{ module, moduleResolution, lib, target: 'ES2022', strict: true, noEmit: true },
+          ...{ skipLibCheck: false, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true },
+          ...{ noImplicitOverride: true, typeRoots: [types], types: ['node'] },
+        },
+        include: ['examples', 'consumer.ts'],
+      }),
+    );
+    const { exitCode, stdout } = await run(process.execPath, [tsc, '-p', '.']);
+    expect([exitCode, stdout]).toEqual([0, '']);
+  },
+);
+
+it('says so where it was bundled, and works beside a bundle that leaves it out', async () => {
+  const program = join(folder, 'program.mjs');
   await writeFile(
-    join(folder, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: {
-        ...{ module: 'NodeNext', target: 'ES2022', strict: true, noEmit: true, skipLibCheck: true },
-        ...{ noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, noImplicitOverride: true },
-        ...{ typeRoots: [types], types: ['node'] },
-      },
-      include: ['examples'],
-    }),
+    program,
+    `import { SiT } from 'mediator-sit';
+const sizes = { hiddenSize: 8, depth: 1, heads: 2, patchSize: 2, latentSize: 4, classes: 2, mediators: 1 };
+const model = await SiT.create(SiT.configOf(sizes));
+console.log(model.config.depth);
+await model.close();
+`,
   );
-  const { exitCode, stdout } = await run(process.execPath, [tsc, '-p', '.']);
-  expect([exitCode, stdout]).toEqual([0, '']);
+  const bundled = async (external: string[]) => {
+    const outfile = join(folder, 'bundle.mjs');
+    const options = { bundle: true, platform: 'node', format: 'esm', logLevel: 'silent' } as const;
+    await build({ ...options, absWorkingDir: folder, entryPoints: [program], outfile, external });
+    return run(process.execPath, [outfile]);
+  };
+  const inside = await bundled([]);
+  expect(inside.stderr).toContain("code: 'bundled'");
+  expect(inside.stderr).toContain("external: ['mediator-sit']");
+  const beside = await bundled(['mediator-sit']);
+  expect([beside.exitCode, beside.stdout], beside.stderr).toEqual([0, '1']);
 });
 
 it('runs a pipeline from a program, and draws the same as its sample stage', async () => {

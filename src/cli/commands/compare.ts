@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { Chalk, type ChalkInstance } from 'chalk';
 import { UserError } from '../../base/errors.js';
-import { formatPercent } from '../../base/format.js';
+import { counted, formatPercent } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
@@ -13,7 +13,7 @@ import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
 import { runColumns } from '../run-lines.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
-import { type Cell, type Column, formatTable } from '../table.js';
+import { type Column, formatTable } from '../table.js';
 
 export interface CompareOptions {
   readonly json?: boolean;
@@ -67,6 +67,9 @@ function formatComparison({ runs, configuration, figures }: Comparison, { stdout
   const chalk = new Chalk({ level: usesColor(stdout, env) ? 1 : 0 });
   const width = stdout.isTTY ? stdout.columns : Infinity;
   const table = (columns: readonly Column[]) => formatTable(columns, width, chalk);
+  const differ = ({ values }: ComparedFigure) => values.some((value) => value !== values[0]);
+  // Without a difference, all are shown.
+  const differing = figures.some(differ) ? figures.filter(differ) : figures;
   const sections = [
     table([
       { heading: '', cells: runs.map((_, i) => ({ text: letter(i), style: chalk.bold })) },
@@ -88,32 +91,29 @@ function formatComparison({ runs, configuration, figures }: Comparison, { stdout
             })),
           })),
         ]),
-    figures.length === 0 ? 'There are no figures yet.\n' : table(figureColumns(runs, figures, chalk)),
+    figures.length === 0 ? 'There are no figures yet.\n' : table(figureColumns(runs, differing)),
+    ...(differing.length < figures.length
+      ? [`${counted(figures.length - differing.length, 'figure is', 'figures are')} the same in all.\n`]
+      : []),
   ];
   return sections.join('\n');
 }
 
-function figureColumns(
-  runs: readonly Run[],
-  figures: readonly ComparedFigure[],
-  { dim }: ChalkInstance,
-): readonly Column[] {
-  const isSame = ({ values }: ComparedFigure) => values.every((value) => value === values[0]);
-  const cell = (row: ComparedFigure, text: string): Cell => ({ text, ...(isSame(row) && { style: dim }) });
+function figureColumns(runs: readonly Run[], figures: readonly ComparedFigure[]): readonly Column[] {
   return [
-    { heading: 'stage', cells: figures.map((row) => cell(row, row.stage)) },
-    { heading: 'figure', cells: figures.map((row) => cell(row, figure(row.name, 0).label)) },
+    { heading: 'stage', cells: figures.map(({ stage }) => ({ text: stage })) },
+    { heading: 'figure', cells: figures.map(({ name }) => ({ text: figure(name, 0).label })) },
     ...runs.map((_, i): Column => ({
       heading: letter(i),
       align: 'right',
-      cells: figures.map((row) => cell(row, row.values[i] === undefined ? '–' : marked(row, i))),
+      cells: figures.map((row) => ({ text: row.values[i] === undefined ? '–' : marked(row, i) })),
     })),
     ...(runs.length === 2
       ? [
           {
             heading: 'B − A',
             align: 'right' as const,
-            cells: figures.map((row) => cell(row, change(row))),
+            cells: figures.map((row) => ({ text: change(row) })),
           },
         ]
       : []),
