@@ -28,7 +28,7 @@ const leastBeside = 32;
 
 /**
  * A table for a terminal of `width` columns; `Infinity` where the text goes elsewhere and nothing may be cut. Headings
- * are in capitals and dim, and the last column is not padded.
+ * are in capitals and dim, and take several lines where the table would be too wide; the last column is not padded.
  */
 export function formatTable(columns: readonly Column[], width: number, { dim }: ChalkInstance): string {
   const below = columns.find((column) => column.below === true && !fitsBeside(column, columns, width));
@@ -47,14 +47,19 @@ export function formatTable(columns: readonly Column[], width: number, { dim }: 
       })
       .join(gap)
       .trimEnd();
-  const head = row(shown.map(({ heading }) => ({ text: heading.toUpperCase(), style: dim })));
+  const headings = shown.map(({ heading }, i) => wrapped(heading.toUpperCase(), widths[i]!));
+  const height = Math.max(0, ...headings.map(({ length }) => length));
+  // Their last lines stand next to the values.
+  const head = Array.from({ length: height }, (_, k) =>
+    row(headings.map((lines) => ({ text: lines[lines.length - height + k] ?? '', style: dim }))),
+  );
   const count = Math.max(0, ...shown.map(({ cells }) => cells.length));
   const rows = Array.from({ length: count }, (_, i) => {
     const line = row(shown.map(({ cells }) => cells[i]!));
     const text = below?.cells[i]?.text ?? '';
     return text === '' ? line : `${line}\n${gap}${dim(fit(text, width - gap.length))}`;
   });
-  return [head, ...rows, ''].join('\n');
+  return [...head, ...rows, ''].join('\n');
 }
 
 function fitsBeside(column: Column, columns: readonly Column[], width: number): boolean {
@@ -66,7 +71,7 @@ function fittingColumns(columns: readonly Column[], width: number): readonly Col
   let shown = columns.filter(({ cells }) => cells.some(({ text }) => text !== ''));
   for (;;) {
     const least = shown.map((column) =>
-      column.flexible ? Math.min(leastFlexible, naturalWidth(column)) : naturalWidth(column),
+      column.flexible ? Math.min(leastFlexible, naturalWidth(column)) : wrappedWidth(column),
     );
     const next = shown
       .filter(({ leaveOut }) => leaveOut !== undefined)
@@ -79,6 +84,14 @@ function fittingColumns(columns: readonly Column[], width: number): readonly Col
 function widthsOf(columns: readonly Column[], width: number): readonly number[] {
   const natural = columns.map(naturalWidth);
   const flexible = columns.flatMap(({ flexible }, i) => (flexible ? [i] : []));
+  // Headings wrap before anything is cut: those first that are the widest beyond what their column needs.
+  const least = columns.map(wrappedWidth);
+  for (let excess = total(natural) - width; excess > 0; excess--) {
+    const slack = natural.map((own, i) => (flexible.includes(i) ? 0 : own - least[i]!));
+    const most = slack.indexOf(Math.max(...slack));
+    if (most < 0 || slack[most]! <= 0) break;
+    natural[most]!--;
+  }
   // The widest of them gives way first, so that in the end they are about as wide as each other.
   for (let excess = total(natural) - width; excess > 0; excess--) {
     const widest = flexible.reduce((a, b) => (natural[b]! >= natural[a]! ? b : a), flexible[0] ?? -1);
@@ -90,6 +103,24 @@ function widthsOf(columns: readonly Column[], width: number): readonly number[] 
 
 const naturalWidth = ({ heading, cells }: Column): number =>
   cells.reduce((widest, { text }) => Math.max(widest, widthOf(text)), stringWidth(heading));
+
+/** Width of a column whose heading has as many lines as it has words. */
+const wrappedWidth = ({ heading, cells }: Column): number =>
+  cells.reduce(
+    (widest, { text }) => Math.max(widest, widthOf(text)),
+    Math.max(...heading.split(' ').map((word) => stringWidth(word))),
+  );
+
+/** Lines of words that are no wider than the width, unless a word is. */
+function wrapped(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)!} ${word}`;
+    if (lines.length > 0 && stringWidth(longer) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
 
 /** Columns that a text takes; letters and marks that we use take one each, which is quickly told. */
 const widthOf = (text: string): number =>

@@ -14,7 +14,7 @@ import { mostOverlaid } from './pages/curve-sections.js';
 import { messagePage } from './pages/message-page.js';
 import { type Head, liveParts, runPage } from './pages/run-page.js';
 import { runsHead, runsPage, runsSection } from './pages/runs-page.js';
-import { sweepPage } from './pages/sweep-page.js';
+import { isUnderWay, liveSweepParts, sweepPage } from './pages/sweep-page.js';
 
 /** Answer to an address. */
 export interface Route {
@@ -76,8 +76,18 @@ export async function routeOf(
   if (swept !== undefined) {
     // Only a pipeline that there are runs of: no path is made from an address.
     const name = (await list.all()).map(pipelineOf).find((pipeline) => pipeline === swept);
-    const results = name && (await readResults(join(sweepFolder(runsRoot, name), resultsName)));
-    return results ? { page: () => sweepPage(results, { site }) } : undefined;
+    const read = async () => readResults(join(sweepFolder(runsRoot, name ?? ''), resultsName));
+    const results = name && (await read());
+    if (!results) return undefined;
+    return {
+      page: () => sweepPage(results, { site: isUnderWay(results) ? liveSite : site }),
+      live: async () => {
+        const now = await read();
+        if (now === undefined) return undefined;
+        const { ended, ...parts } = await liveSweepParts(now);
+        return { ...parts, version: ended };
+      },
+    };
   }
   const id = runIdOf(pathname);
   const run = id === undefined ? undefined : await list.find(id);

@@ -36,12 +36,13 @@ describe('pipeline sweep', () => {
     const { exitCode, stdout } = await toy.sweep('--parallel', '2');
     expect(exitCode).toBe(0);
     expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot(`
-      "TRIAL  MEDIATORS  TRAIN.LOSS  STATE  TIME
+      "TRIAL  MEDIATORS  TRAIN LOSS  STATE  TIME
       trial-1  4  0.2  finished  N s
       trial-2  16  0.2  finished  N s
       trial-3  0  0.2  finished  N s
 
       Done in N s: 3 finished.
+      Stages worked N s, N s of it on what all trials share.
       Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json
       Page: runs/toy/sweep/sweep.html"
     `);
@@ -93,8 +94,8 @@ describe('pipeline sweep', () => {
     const { exitCode, stdout } = await toy.sweep('--keep-going');
     expect(exitCode).toBe(1);
     expect(steady(stdout.slice(stdout.indexOf('TRIAL')))).toMatchInlineSnapshot(`
-      "TRIAL  TRAIN.STEPS  AUTOENCODER.STEPS  AUTOENCODER.LOSS  STATE  TIME
-      trial-1  5  5  failed  N s
+      "TRIAL  TRAIN.STEPS  AUTOENCODER.STEPS  AUTOENCODER LOSS  STATE  TIME
+      trial-1  5  5  failed
       trial-2  5  7  0.1429  failed  N s
       trial-3  6  5  skipped
       trial-4  6  7  0.1429  failed  N s
@@ -108,6 +109,7 @@ describe('pipeline sweep', () => {
       trial-4 failed (train.steps 6, autoencoder.steps 7): stage train: Its process ended with exit code 3: The toy has died.
         Log: runs/toy/sweep/trial-4.log
       Ended after N s: 4 failed.
+      Stages worked N s, N s of it on what all trials share.
       Table: runs/toy/sweep/sweep.csv, runs/toy/sweep/sweep.json
       Page: runs/toy/sweep/sweep.html"
     `);

@@ -81,7 +81,7 @@ function joinFitting(facts: readonly string[], width: number): string {
   return fit(text, width);
 }
 
-function drawBar(share: number, width: number, chalk: ChalkInstance): string {
+export function drawBar(share: number, width: number, chalk: ChalkInstance): string {
   const full = Math.round(share * width);
   return `${chalk.cyan('━'.repeat(full))}${chalk.dim('─'.repeat(width - full))}`;
 }

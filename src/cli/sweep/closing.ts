@@ -12,6 +12,7 @@ import {
   sortResults,
   stageOf,
 } from '../../runner/sweep/results.js';
+import { workTime } from '../../runner/sweep/progress.js';
 import { describeValues, formatValue, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
 import type { SweepEvent, TrialResult } from '../../runner/sweep/trial.js';
 import { shortPath } from '../services.js';
@@ -51,6 +52,7 @@ export function closingText(event: Ended, options: ClosingOptions): string {
     ...failures,
     ...stops,
     closingSentence(event),
+    ...workSentence(event),
     `Table: ${shortPath(event.csv)}, ${shortPath(event.json)}`,
     '',
   ].join('\n');
@@ -97,7 +99,7 @@ function columnsOf(
     const better = name === headline?.name ? headline.better : undefined;
     const values = results.map(({ metrics }) => metrics[name]);
     return {
-      heading: name,
+      heading: `${stageOf(name)} ${figure(figureOf(name), 0).label}`,
       align: 'right',
       cells: values.map((value) => {
         if (value === undefined) return { text: '' };
@@ -126,7 +128,7 @@ function columnsOf(
       align: 'right',
       cells: results.map(({ seconds }) => ({ text: seconds > 0 ? formatDuration(seconds) : '' })),
     },
-    ...others.map((name, i): Column => ({ ...column(name), leaveOut: others.length - i })),
+    ...others.map((name, i): Column => ({ ...column(name), leaveOut: i + 1 })),
   ];
 }
 
@@ -150,6 +152,17 @@ function failureLines(
     ...(failure.remedy === undefined ? [] : [`  ${failure.remedy}`]),
     ...(failure.log === undefined ? [] : [`  Log: ${shortPath(failure.log)}`]),
   ];
+}
+
+/** Line about where the time went, such that it agrees with the times of the table. */
+function workSentence({ results, workedSeconds }: Ended): readonly string[] {
+  const work = workTime(results);
+  if (work === undefined || work.seconds === 0) return [];
+  const { seconds, sharedSeconds } = work;
+  const isOld = seconds - workedSeconds > Math.max(1, 0.05 * seconds);
+  const all = isOld ? `, ${formatDuration(seconds)} over all calls` : '';
+  const shared = sharedSeconds > 0 ? `, ${formatDuration(sharedSeconds)} of it on what all trials share` : '';
+  return [`Stages worked ${formatDuration(workedSeconds)}${all}${shared}.`];
 }
 
 function closingSentence({ type, seconds, counts }: Ended): string {

@@ -3,11 +3,12 @@ import { createLogUpdate } from 'log-update';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import { describeValues, shortNames, type TimedSweepEvent } from '../../runner/sweep/trial.js';
-import { type ActiveStage, activeStageLines, fit } from '../renderers/live-lines.js';
+import { type ActiveStage, activeStageLines, drawBar, fit } from '../renderers/live-lines.js';
 import { waitingSentence } from '../renderers/sentences.js';
 import { say } from '../services.js';
 import { type ClosingOptions, closingText } from './closing.js';
-import { comparedSentence, endSentence, retrySentence, startFacts, type SweepRenderer } from './plain.js';
+import { comparedSentence, endSentence, progressFacts, retrySentence, startFacts } from './plain.js';
+import type { SweepProgressEvent, SweepRenderer } from './plain.js';
 
 const redrawMilliseconds = 200;
 
@@ -47,6 +48,13 @@ export function liveSweepRenderer(stdout: NodeJS.WriteStream, closing: ClosingOp
   };
 }
 
+/** The sweep as a whole, in a line. */
+function wholeLine(event: SweepProgressEvent, width: number, chalk: ChalkInstance): string {
+  const text = progressFacts(event).join(' · ');
+  const bar = drawBar(event.share, Math.max(0, Math.min(36, width - text.length - 4)), chalk);
+  return `${bar}  ${chalk.bold(fit(text, width))}`;
+}
+
 /** Content of the screen during a sweep, apart from how it gets there. Times are seconds on one clock. */
 class SweepView {
   stopping = false;
@@ -54,7 +62,7 @@ class SweepView {
   private readonly names: ReadonlyMap<string, string>;
   private readonly labels = new Map<string, string>();
   private readonly running = new Map<string, ActiveStage>();
-  private left = 0;
+  private whole: SweepProgressEvent | undefined;
 
   constructor(chalk: ChalkInstance, keys: readonly string[]) {
     this.chalk = chalk;
@@ -68,10 +76,8 @@ class SweepView {
       case 'sweep-started':
         for (const { trial, values } of event.trials)
           this.labels.set(trial, describeValues(values, this.names));
-        this.left = event.trials.length;
         return [`${bold(event.pipeline)} ${dim(startFacts(event))}`, ''];
       case 'trial-cached':
-        this.left--;
         return [this.line(dim('✓'), event.result.trial, dim('cached'))];
       case 'trial-submitted':
         this.enter(event.trial, `waiting as job ${event.job}`, now);
@@ -92,17 +98,19 @@ class SweepView {
         return [this.line(dim('·'), event.trial, dim(comparedSentence(event)))];
       case 'trial-ended': {
         this.running.delete(event.result.trial);
-        this.left--;
         const { status, trial } = event.result;
         const tint =
           status === 'finished' ? green : status === 'failed' || status === 'skipped' ? red : yellow;
         return [this.line(tint(status === 'finished' ? '✓' : '✗'), trial, endSentence(event))];
       }
+      case 'sweep-progress':
+        this.whole = event;
+        return [];
       case 'sweep-finished':
       case 'sweep-failed':
       case 'sweep-interrupted':
         this.running.clear();
-        this.left = 0;
+        this.whole = undefined;
         return [];
     }
   }
@@ -116,8 +124,7 @@ class SweepView {
     const lines = shown.flatMap((active) => activeStageLines(active, idWidth, width, now, this.chalk));
     const more = this.running.size - shown.length;
     if (more > 0) lines.push(this.chalk.dim(fit(`  and ${more} more running`, width)));
-    const waiting = this.left - this.running.size;
-    if (waiting > 0) lines.push(this.chalk.dim(fit(`○ ${waiting} more to run`, width)));
+    if (this.whole !== undefined) lines.push(wholeLine(this.whole, width, this.chalk));
     if (this.stopping && lines.length > 0)
       lines.push(
         this.chalk.yellow(

@@ -20,6 +20,7 @@ export function plainSweepRenderer(
   const names = shortNames(closing.keys);
   const labels = new Map<string, string>();
   const meters = new Map<string, { meter: ProgressMeter; told: number }>();
+  let toldWhole = clock();
   const line = (text: string): void => {
     say(stdout, `${text}\n`);
   };
@@ -86,6 +87,11 @@ export function plainSweepRenderer(
         case 'trial-ended':
           line(`${event.result.trial}: ${endSentence(event)}`);
           break;
+        case 'sweep-progress':
+          if (clock() - toldWhole < progressEverySeconds * 3) break;
+          toldWhole = clock();
+          line(`sweep: ${progressFacts(event).join(', ')}`);
+          break;
         case 'sweep-finished':
         case 'sweep-failed':
         case 'sweep-interrupted':
@@ -121,6 +127,17 @@ export function startFacts({ trials, parallel, directory }: Of<'sweep-started'>)
     ...(atOnce > 1 ? [`${atOnce} at once`] : []),
     shortPath(directory),
   ].join(', ');
+}
+
+export type SweepProgressEvent = Of<'sweep-progress'>;
+
+/** A sweep as a whole, such as `42 %, 3 of 6 trials, 2 min 10 s left`. */
+export function progressFacts({ share, done, trials, secondsLeft }: SweepProgressEvent): readonly string[] {
+  return [
+    `${Math.floor(100 * share)} %`,
+    `${done} of ${counted(trials, 'trial')}`,
+    ...(secondsLeft === undefined || secondsLeft <= 0 ? [] : [`${formatDuration(secondsLeft)} left`]),
+  ];
 }
 
 export function retrySentence({ attempt, attempts, pauseSeconds, failure }: Of<'trial-retrying'>): string {

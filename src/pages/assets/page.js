@@ -18,8 +18,8 @@ function setUp(root) {
 }
 
 /**
- * Keeps a page of the server up to date: parts that changed are put in place; one whose slider is being used waits
- * until it is not. What was opened, chosen or focused in a part stays so.
+ * Keeps a page of the server up to date: parts that changed are put in place; one whose slider or search is being used
+ * waits until it is not. What was opened, chosen or focused in a part stays so.
  */
 function keepUpToDate() {
   const note = document.querySelector('.live-note');
@@ -33,7 +33,8 @@ function keepUpToDate() {
   source.addEventListener('reload', () => location.reload());
   /** Parts that changed while their slider was used. */
   const waiting = new Map();
-  const isUsed = (part) => part.contains(document.activeElement) && document.activeElement.type === 'range';
+  const isUsed = (part) =>
+    part.contains(document.activeElement) && ['range', 'search'].includes(document.activeElement.type);
   document.addEventListener('focusout', () =>
     setTimeout(() => {
       for (const [id, markup] of waiting) put(id, markup);

@@ -39,6 +39,9 @@ function compareValues(one, other, direction) {
   return direction * order;
 }
 
+/** What was searched for, sorted and grouped by in the tables of each section: a live page puts tables anew. */
+const kept = new Map();
+
 /**
  * A search over the rows of a table. A sortable one is put in order by a click on a heading, ascending and then
  * descending, and grouped by the values of a column. Charts and pictures of the page show the runs that are left.
@@ -71,7 +74,10 @@ function setUpTable(table) {
   if (isSortable && grouping.options.length > 1) controls.push(make('label', {}, 'Group by ', grouping));
   const place = table.closest('.frame') ?? table;
   place.before(make('div', { className: 'table-controls' }, ...controls, count));
-  let sorted;
+  const key = (table.closest('section')?.id ?? '') + textOf(table.tHead);
+  let sorted = kept.get(key)?.sorted;
+  search.value = kept.get(key)?.search ?? '';
+  grouping.value = kept.get(key)?.group ?? '';
 
   function headingOf(own, column) {
     const values = own.flatMap(({ cells }) => {
@@ -89,6 +95,13 @@ function setUpTable(table) {
     return make('tr', { className: 'group-row' }, cell);
   }
   function show() {
+    kept.set(key, { sorted, search: search.value, group: grouping.value });
+    for (const [i, heading] of headings.entries()) {
+      const isSorted = i === sorted?.column;
+      if (isSorted) heading.setAttribute('aria-sort', sorted.direction === 1 ? 'ascending' : 'descending');
+      else heading.removeAttribute('aria-sort');
+      for (const row of [table.tHead.rows[0], ...rows]) row.cells[i].classList.toggle('sorted', isSorted);
+    }
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const ordered =
       sorted === undefined
@@ -120,18 +133,14 @@ function setUpTable(table) {
       );
   }
   for (const control of [search, grouping]) control.addEventListener('input', show);
-  if (!isSortable) return;
-  for (const [column, heading] of headings.entries()) {
+  for (const [column, heading] of isSortable ? headings.entries() : []) {
     const button = make('button', { type: 'button' }, ...heading.childNodes);
     heading.append(button);
     button.addEventListener('click', () => {
-      const direction = heading.ariaSort === 'ascending' ? -1 : 1;
-      for (const other of headings) other.removeAttribute('aria-sort');
-      heading.setAttribute('aria-sort', direction === 1 ? 'ascending' : 'descending');
-      for (const row of [table.tHead.rows[0], ...rows])
-        for (const [i, cell] of [...row.cells].entries()) cell.classList.toggle('sorted', i === column);
+      const direction = sorted?.column === column && sorted.direction === 1 ? -1 : 1;
       sorted = { column, direction };
       show();
     });
   }
+  if (kept.has(key)) show();
 }

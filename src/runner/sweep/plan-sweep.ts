@@ -4,7 +4,7 @@ import { makePlan, type PlannedStage } from '../plan/plan.js';
 import { lastFigures } from '../runs/figures.js';
 import type { Headline, StageRegistry } from '../stage.js';
 import type { Forcing } from './results.js';
-import { metricsOf, type Trial, type TrialOutlook, type TrialResult } from './trial.js';
+import { metricsOf, type Trial, type TrialFacts, type TrialOutlook } from './trial.js';
 
 /** A trial with its stages, in the order in which they run. */
 export interface PlannedTrial {
@@ -81,14 +81,11 @@ export const outlookOf = (planned: PlannedTrial): TrialOutlook => ({
 });
 
 /**
- * Result of a trial of which every output is there.
+ * Facts of a trial of which every output is there.
  *
  * @param run folder of its last run, where that is known
  */
-export async function cachedResult(
-  { trial, stages }: PlannedTrial,
-  run: string | undefined,
-): Promise<TrialResult> {
+export async function cachedResult({ stages }: PlannedTrial, run: string | undefined): Promise<TrialFacts> {
   const outputs = stages.map(({ stage, place, output }) => ({ id: stage.id, place, output: output! }));
   const numbers = await Promise.all(
     outputs.map(async ({ id, place, output }) =>
@@ -96,11 +93,8 @@ export async function cachedResult(
     ),
   );
   return {
-    trial: trial.id,
-    status: 'cached',
-    values: trial.values,
     metrics: Object.assign({}, ...numbers) as Record<string, number>,
-    seconds: outputs.reduce((sum, { output }) => sum + output.seconds, 0),
+    stageSeconds: Object.fromEntries(outputs.map(({ id, output }) => [id, output.seconds])),
     pages: outputs.flatMap(({ place, output: { summary } }) =>
       typeof summary.page === 'string' ? [join(place.directory, summary.page)] : [],
     ),

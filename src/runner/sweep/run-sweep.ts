@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { from, lastValueFrom, mergeMap, Observable } from 'rxjs';
 import { asUserError } from '../../base/files.js';
 import type { PlannedStage } from '../plan/plan.js';
+import type { TimedRunEvent } from '../run/events.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
 import { isProgress } from '../stage.js';
 import { outputPlace } from '../store/manifest.js';
+import { OutputsFollowed } from './follow.js';
 import { figureAt, figureIn, goingOn, type Halving, judgedStage, ranked } from './halving.js';
 import type { Launcher } from './launcher.js';
 import { amountMetrics, cachedResult, headlineMetrics, outlookOf, stagesToRun } from './plan-sweep.js';
@@ -17,7 +19,7 @@ import {
   type SweepEvent,
   sweptKeys,
   type TimedSweepEvent,
-  type TrialFailure,
+  type TrialFacts,
   type TrialRecord,
   type TrialResult,
   type TrialStatus,
@@ -63,6 +65,8 @@ export function runSweep(options: SweepOptions): Observable<TimedSweepEvent> {
   });
 }
 
+const tellEveryMs = 1000;
+
 class Sweep {
   private readonly options: SweepOptions;
   private readonly emit: (event: SweepEvent) => void;
@@ -76,11 +80,15 @@ class Sweep {
   /** Failure from which the sweep itself cannot go on; its trials are then interrupted. */
   private failure: { readonly error: unknown } | undefined;
   private readonly failed = new AbortController();
+  private readonly outputs: OutputsFollowed;
+  private toldAtMs = -Infinity;
+  private written: Promise<void> = Promise.resolve();
 
   constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
     this.options = { ...options, signal: AbortSignal.any([options.signal, this.failed.signal]) };
     this.emit = emit;
     this.directory = sweepFolder(options.runsRoot, options.pipeline.name);
+    this.outputs = new OutputsFollowed(options.planned, options.parallel);
   }
 
   async run(): Promise<void> {
@@ -100,14 +108,17 @@ class Sweep {
       parallel,
       trials: planned.map(outlookOf),
     });
+    const looked = this.outputs.expectTimes(this.options.runsRoot);
     const before = await readResults(this.json);
     const earlier = new Map(before?.trials.map((result) => [result.trial, result]));
     for (const trial of waiting) this.keep(trial, 'waiting', factsOf(earlier.get(trial.trial.id)));
     for (const trial of cached) {
-      const result = await cachedResult(trial, earlier.get(trial.trial.id)?.run);
-      this.results.set(trial.trial.id, result);
+      const facts = await cachedResult(trial, earlier.get(trial.trial.id)?.run);
+      const result = this.keep(trial, 'cached', facts);
       this.emit({ type: 'trial-cached', result });
     }
+    await looked;
+    this.tellProgress();
     // Since when it is forced is known from now on, whatever interrupts the sweep.
     if (this.options.forced !== undefined) await this.write();
     const launch = launcher(this.directory);
@@ -125,6 +136,7 @@ class Sweep {
     this.emit({
       type: isDone ? 'sweep-finished' : signal.aborted ? 'sweep-interrupted' : 'sweep-failed',
       seconds: (performance.now() - start) / 1000,
+      workedSeconds: this.outputs.workedSeconds,
       counts,
       results: this.inOrder(),
       csv: this.csv,
@@ -183,6 +195,9 @@ class Sweep {
         const stopped = { stage, step, figure: headline.name, value, rank: i + 1, of: order.length };
         this.end(this.keep(trial, 'stopped', { ...facts, stopped }), 0);
       }
+      const isStopped = (trial: PlannedTrial): boolean =>
+        this.results.get(trial.trial.id)?.status === 'stopped';
+      this.outputs.leaveOut(new Set(planned.filter(isStopped)));
       await this.write();
       contenders = order.slice(0, left).map(({ planned: trial }) => trial);
     }
@@ -216,6 +231,7 @@ class Sweep {
       emit: (event) => {
         if (until !== undefined && hasTaken(event, until)) pause.abort();
         this.emit(event);
+        if (event.type === 'trial-event') this.follow(planned, event.event);
       },
     });
     this.running.delete(planned);
@@ -252,6 +268,25 @@ class Sweep {
     return figureIn(kind, directory, until.headline, until.step);
   }
 
+  /** Keeps up with what a trial's run says. */
+  private follow(planned: PlannedTrial, event: TimedRunEvent): void {
+    if (event.type === 'run-started') {
+      // From now on its page can be looked at beside the others. What goes wrong with writing is told of at its end.
+      this.keep(planned, 'running', { run: event.directory });
+      this.write().catch(() => undefined);
+      return;
+    }
+    this.outputs.take(planned, event);
+    if (performance.now() - this.toldAtMs >= tellEveryMs) this.tellProgress();
+  }
+
+  private tellProgress(): void {
+    this.toldAtMs = performance.now();
+    const { finished, cached, stopped } = this.counts();
+    const trials = this.options.planned.length;
+    this.emit({ type: 'sweep-progress', done: finished + cached + stopped, trials, ...this.outputs.whole });
+  }
+
   /** Notes that a stage failed for good, and stops trials that wait for the same output or are about to make it again. */
   private fail({ recipe }: PlannedStage, trial: string): void {
     this.failedStages.set(recipe, trial);
@@ -272,21 +307,24 @@ class Sweep {
 
   private end(result: TrialResult, seconds: number): void {
     this.emit({ type: 'trial-ended', result, seconds });
+    this.tellProgress();
   }
 
   private keep(
-    { trial }: PlannedTrial,
+    planned: PlannedTrial,
     status: TrialStatus,
-    facts: Partial<TrialResult> & { readonly failure?: TrialFailure } = {},
+    { stageSeconds = {}, ...facts }: Partial<TrialFacts & TrialResult> = {},
   ): TrialResult {
+    const { trial } = planned;
     const result = {
       trial: trial.id,
-      status,
       values: trial.values,
       metrics: {},
-      seconds: 0,
+      seconds: this.outputs.ownSeconds(stageSeconds),
       pages: [],
       ...facts,
+      status,
+      outputs: this.outputs.outputsOf(planned),
     };
     this.results.set(trial.id, result);
     return result;
@@ -317,7 +355,13 @@ class Sweep {
     return join(this.directory, resultsName);
   }
 
-  private async write(): Promise<void> {
+  /** Writes the tables, one time after the other. */
+  private write(): Promise<void> {
+    this.written = this.written.catch(() => undefined).then(() => this.writeNow());
+    return this.written;
+  }
+
+  private async writeNow(): Promise<void> {
     const { pipeline, planned, forced } = this.options;
     const keys = sweptKeys(planned.map(({ trial }) => trial));
     const about = { headlines: headlineMetrics(planned), amounts: amountMetrics(planned) };

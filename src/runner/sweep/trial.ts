@@ -7,6 +7,7 @@ import type { StageRecord } from '../run/run-record.js';
 import { figuresOfStage } from '../runs/figures.js';
 import type { Json } from '../stage.js';
 import type { LoadedTrial } from './load.js';
+import type { WholeProgress } from './progress.js';
 
 /** One point of a sweep. */
 export interface Trial {
@@ -48,7 +49,7 @@ export class TrialRecord {
   failure: TrialFailure | undefined;
   last: TimedRunEvent['type'] | undefined;
   private run: string | undefined;
-  private seconds = 0;
+  private readonly seconds: Record<string, number> = {};
   private pages: readonly string[] = [];
   private readonly metrics: Record<string, number> = {};
   /** Fingerprints of the stages that have begun. */
@@ -76,7 +77,7 @@ export class TrialRecord {
       case 'stage-finished':
         this.fingerprints.set(event.stage, event.fingerprint);
         this.running.delete(event.stage);
-        this.seconds += event.totalSeconds;
+        this.seconds[event.stage] = event.totalSeconds;
         Object.assign(this.metrics, metricsOf(event.stage, event));
         break;
       case 'stage-failed':
@@ -88,14 +89,20 @@ export class TrialRecord {
     }
   }
 
-  get facts(): Pick<TrialResult, 'metrics' | 'seconds' | 'run' | 'pages'> {
+  get facts(): TrialFacts {
     return {
       metrics: this.metrics,
-      seconds: this.seconds,
+      stageSeconds: this.seconds,
       pages: this.pages,
       ...(this.run !== undefined && { run: this.run }),
     };
   }
+}
+
+/** What a trial came to. */
+export interface TrialFacts extends Pick<TrialResult, 'metrics' | 'run' | 'pages'> {
+  /** Time that the outputs of its stages took, over all sessions, of those that are there. */
+  readonly stageSeconds: Readonly<Record<string, number>>;
 }
 
 /** The numbers of a stage by `stage.name`. */
@@ -180,8 +187,10 @@ export interface TrialResult {
   readonly values: Readonly<Record<string, Json>>;
   /** Numbers by `stage.name`, of the stages that have finished. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** Time that its outputs took, over all sessions, those of shared stages included. */
+  /** Time that its outputs took, over all sessions; those that all trials share are left out. */
   readonly seconds: number;
+  /** Its outputs by stage. Absent in results of before trials told of them. */
+  readonly outputs?: Readonly<Record<string, TrialOutput>>;
   /** Absolute path of the folder of its last run; absent where it did not have to run. */
   readonly run?: string;
   /** Absolute paths of pages to look at. */
@@ -189,6 +198,14 @@ export interface TrialResult {
   readonly failure?: TrialFailure;
   /** Place among the others when halving stopped it. */
   readonly stopped?: StoppedAt;
+}
+
+/** An output of a trial. */
+export interface TrialOutput {
+  /** The same in all trials that share it. */
+  readonly recipe: string;
+  /** Time that it took, over all sessions; absent where it is not there. */
+  readonly seconds?: number;
 }
 
 export interface TrialFailure extends Failure {
@@ -232,6 +249,13 @@ export type SweepEvent =
   | { readonly type: 'trial-submitted'; readonly trial: string; readonly job: string }
   | { readonly type: 'trial-started'; readonly trial: string; readonly attempt: number }
   | { readonly type: 'trial-event'; readonly trial: string; readonly event: TimedRunEvent }
+  /** At most one a second. */
+  | ({
+      readonly type: 'sweep-progress';
+      /** Trials of which everything is there. */
+      readonly done: number;
+      readonly trials: number;
+    } & WholeProgress)
   | {
       readonly type: 'trial-retrying';
       readonly trial: string;
@@ -248,6 +272,8 @@ export type SweepEvent =
   | {
       readonly type: 'sweep-finished' | 'sweep-failed' | 'sweep-interrupted';
       readonly seconds: number;
+      /** Time that stages worked in this call. */
+      readonly workedSeconds: number;
       readonly counts: SweepCounts;
       readonly results: readonly TrialResult[];
       /** Absolute paths of the tables. */

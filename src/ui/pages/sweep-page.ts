@@ -1,13 +1,15 @@
 import { dirname, relative } from 'node:path';
+import { UserError } from '../../base/errors.js';
 import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/chart.js';
 import { figure } from '../../pages/figures.js';
 import { type Html, html, type Part, type Section } from '../../pages/html.js';
-import { renderPage, type Site } from '../../pages/page.js';
+import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
 import { isBest } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
 import type { Headline, Json } from '../../runner/stage.js';
+import { SweepProgress, type WholeProgress, workTime } from '../../runner/sweep/progress.js';
 import { figureOf, headlineAmong, metricNames, stageOf } from '../../runner/sweep/results.js';
 import type { SweepResults } from '../../runner/sweep/results.js';
 import { describeValues, formatValue, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
@@ -30,43 +32,110 @@ interface ShownTrial {
  * @param file absolute path of the page, from which links to the trials' reports start; absent where a server gives it out
  */
 export async function sweepPage(
-  { pipeline, keys, trials, headlines = [], amounts = [] }: SweepResults,
+  results: SweepResults,
   { file, site }: { readonly file?: string; readonly site?: Site } = {},
 ): Promise<string> {
-  const shown = await withRuns(trials);
-  const names = shortNames(keys);
-  const headline = headlineAmong(headlines, trials);
-  const compared = await readCompared(
-    shown.flatMap(({ result, run, line }) =>
-      run === undefined || line === undefined
-        ? []
-        : [
-            {
-              ...{ run, name: describeValues(result.values, names), values: valuesOf(result, keys, names) },
-              ...(keys.some(isSeed) && { seeds: describeValues(withoutSeeds(result.values), names) }),
-              ...(headline && { figure: figureIn(result, headline, trials) }),
-            },
-          ],
-    ),
-  );
-  const done = trials.filter(({ status }) => status === 'finished' || status === 'cached').length;
+  const shown = await withRuns(results.trials);
+  const names = shortNames(results.keys);
+  const compared = await readCompared(comparedOf(results, shown));
   return renderPage({
+    ...sweepHead(results, shown),
+    sections: [
+      trialsSection(results, shown, file),
+      ...(await picturesSections(compared.slice(0, mostOverlaid))),
+      ...curveSections(compared),
+      ...stoppedSection(results.trials, names),
+      ...failuresSection(results.trials, names),
+    ],
+    ...(site && { site }),
+  });
+}
+
+/** Parts of the page of a sweep that goes on, as they are now. */
+export async function liveSweepParts(
+  results: SweepResults,
+): Promise<{ readonly head: Head; readonly sections: readonly Section[]; readonly ended: string }> {
+  const shown = await withRuns(results.trials);
+  const compared = await readCompared(comparedOf(results, shown));
+  return {
+    head: sweepHead(results, shown),
+    sections: [trialsSection(results, shown, undefined), ...curveSections(compared)],
+    ended: JSON.stringify(shown.map(({ result, run }) => isAtWork(result, run) || result.status)),
+  };
+}
+
+/** True for a sweep that goes on. */
+export const isUnderWay = ({ trials }: SweepResults): boolean =>
+  trials.some(({ status }) => status === 'running');
+
+type Head = Pick<PageContent, 'title' | 'eyebrow' | 'totals'>;
+
+function sweepHead({ pipeline, trials }: SweepResults, shown: readonly ShownTrial[]): Head {
+  const done = trials.filter(({ status }) => status === 'finished' || status === 'cached').length;
+  const work = workTime(trials);
+  const seconds = work?.seconds ?? trials.reduce((sum, trial) => sum + trial.seconds, 0);
+  const whole = shown.some(({ result, run }) => isAtWork(result, run)) && wholeOf(shown);
+  return {
     title: pipeline,
     eyebrow: 'Sweep',
     totals: [
       { label: counted(trials.length, 'trial').replace(/^\S+ /, ''), value: formatCount(trials.length) },
       { label: 'done', value: formatCount(done) },
-      { label: 'of work', value: formatDuration(trials.reduce((sum, { seconds }) => sum + seconds, 0)) },
+      ...(whole ? [{ label: 'of the whole', value: `${Math.floor(100 * whole.share)} %` }] : []),
+      ...(whole && whole.secondsLeft !== undefined
+        ? [{ label: 'left', value: formatDuration(whole.secondsLeft) }]
+        : []),
+      { label: 'of work', value: formatDuration(seconds) },
+      ...(work !== undefined && work.sharedSeconds > 0
+        ? [{ label: 'of it shared by all', value: formatDuration(work.sharedSeconds) }]
+        : []),
     ],
-    sections: [
-      trialsSection(shown, keys, headline, amounts, file),
-      ...(await picturesSections(compared)),
-      ...curveSections(compared),
-      ...stoppedSection(trials, names),
-      ...failuresSection(trials, names),
-    ],
-    ...(site && { site }),
-  });
+  };
+}
+
+/** A trial that its sweep is running, unless its run is over. */
+const isAtWork = ({ status }: TrialResult, run: Run | undefined): boolean =>
+  status === 'running' && (run === undefined || run.state === 'running');
+
+/** Progress of all trials, from what their runs record. */
+function wholeOf(shown: readonly ShownTrial[]): WholeProgress {
+  const atWork = shown.filter(({ result, run }) => isAtWork(result, run)).length;
+  const progress = new SweepProgress(
+    // What halving has stopped is not to be made.
+    shown.flatMap(({ result: { outputs = {}, stopped } }) => (stopped === undefined ? [outputs] : [])),
+    Math.max(1, atWork),
+  );
+  for (const { result, run } of shown) {
+    const recipeOf = (stage: string): string => result.outputs?.[stage]?.recipe ?? '';
+    for (const [stage, { status, seconds = 0 }] of Object.entries(run?.record.stages ?? {}))
+      if (status === 'finished' || status === 'cached') progress.finish(recipeOf(stage), seconds);
+    if (run?.state !== 'running' || run.stage === undefined || run.progress === undefined) continue;
+    const { done, total, secondsLeft } = run.progress;
+    progress.advance(recipeOf(run.stage), { type: 'progress', ...run.progress }, 0);
+    if (secondsLeft !== undefined && done < total)
+      progress.expect(recipeOf(run.stage), (secondsLeft * total) / (total - done));
+  }
+  return progress.whole;
+}
+
+/** The trials whose curves and pictures are shown. */
+function comparedOf(
+  { keys, trials, headlines = [] }: SweepResults,
+  shown: readonly ShownTrial[],
+): Parameters<typeof readCompared>[0] {
+  const names = shortNames(keys);
+  const headline = headlineAmong(headlines, trials);
+  return shown.flatMap(({ result, run, line }) =>
+    run === undefined || line === undefined
+      ? []
+      : [
+          {
+            ...{ run, name: describeValues(result.values, names), values: valuesOf(result, keys, names) },
+            ...(keys.some(isSeed) && { seeds: describeValues(withoutSeeds(result.values), names) }),
+            ...(headline && { figure: figureIn(result, headline, trials) }),
+          },
+        ],
+  );
 }
 
 /** Values that a trial was swept to, by short names of the keys. */
@@ -93,11 +162,17 @@ function figureIn(
 const withoutSeeds = (values: TrialResult['values']): TrialResult['values'] =>
   Object.fromEntries(Object.entries(values).filter(([key]) => !isSeed(key)));
 
+/** The table tells of a trial whose run cannot be read; the page of all runs says what is wrong with it. */
+function unreadable(error: unknown): undefined {
+  if (!(error instanceof UserError)) throw error;
+  return undefined;
+}
+
 async function withRuns(trials: readonly TrialResult[]): Promise<readonly ShownTrial[]> {
   const shown: ShownTrial[] = [];
   let lines = 0;
   for (const result of trials) {
-    const run = result.run === undefined ? undefined : await readRun(result.run);
+    const run = result.run === undefined ? undefined : await readRun(result.run).catch(unreadable);
     shown.push({ result, run, line: run && lines < mostOverlaid ? lines++ : undefined });
   }
   return shown;
@@ -112,12 +187,11 @@ function tellingMetrics(trials: readonly TrialResult[], amounts: readonly string
 }
 
 function trialsSection(
+  { keys, trials, headlines = [], amounts = [] }: SweepResults,
   shown: readonly ShownTrial[],
-  keys: readonly string[],
-  headline: Headline | undefined,
-  amounts: readonly string[],
   file: string | undefined,
 ): Section {
+  const headline = headlineAmong(headlines, trials);
   const results = shown.map(({ result }) => result);
   const metrics = tellingMetrics(results, amounts).filter((name) => name !== headline?.name);
   const compared = headline === undefined ? [] : [headline];
@@ -127,7 +201,10 @@ function trialsSection(
   return {
     id: 'trials',
     title: 'Trials',
-    ...(isCut && { lead: `The curves below are those of the first ${mostOverlaid} trials.` }),
+    lead: [
+      ...(workTime(trials)?.sharedSeconds ? ['Times are those of what differs between trials.'] : []),
+      ...(isCut ? [`The curves below are those of the first ${mostOverlaid} trials.`] : []),
+    ].join(' '),
     body: table({
       label: 'Trials',
       kind: 'sortable',
@@ -176,7 +253,7 @@ function row(
   metrics: readonly Cell[],
   file: string | undefined,
 ): Row {
-  const { values, status, seconds } = trial.result;
+  const { values, seconds } = trial.result;
   const cells = [
     html`${trial.line !== undefined && swatch(trial.line)} ${nameOf(trial, file)}`,
     ...keys.map((key) => ({
@@ -184,11 +261,27 @@ function row(
       sortedBy: sortValue(values[key]),
     })),
     ...compared,
-    html`<span class="state ${status}">${status === 'waiting' ? 'not run' : status}</span>`,
+    stateOf(trial),
     { content: seconds > 0 && formatDuration(seconds), sortedBy: seconds },
     ...metrics,
   ];
   return { run: trial.line, cells };
+}
+
+function stateOf({ result: { status }, run }: ShownTrial): Cell {
+  // A sweep that died could not say that its trials ended.
+  const state = status === 'running' && run !== undefined ? run.state : status;
+  const word = state === 'waiting' ? 'not run' : state;
+  const { stage, progress } = run ?? {};
+  const share = progress && progress.total > 0 ? (100 * progress.done) / progress.total : undefined;
+  return {
+    content: html`<span class="state ${state}">${word}</span>${
+        state === 'running' && stage !== undefined
+          ? html` <small>${stage}${share !== undefined && ` ${Math.floor(share)} %`}</small>`
+          : undefined
+      }`,
+    sortedBy: word,
+  };
 }
 
 const sortValue = (value: Json | undefined): string => (value === undefined ? '' : formatValue(value));

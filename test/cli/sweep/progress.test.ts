@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { readResults } from '../../../src/runner/sweep/results.js';
+import { workTime } from '../../../src/runner/sweep/progress.js';
+import type { TimedSweepEvent } from '../../../src/runner/sweep/trial.js';
+import { liveSweepParts } from '../../../src/ui/pages/sweep-page.js';
+import { eventsOf, ToySweep } from './toy-sweep.js';
+
+type Progress = Extract<TimedSweepEvent, { type: 'sweep-progress' }>;
+type Ended = Extract<TimedSweepEvent, { type: 'sweep-finished' | 'sweep-failed' | 'sweep-interrupted' }>;
+
+it('tells how far the whole is, and of a time that agrees with that of its stages', async () => {
+  const toy = await ToySweep.create('{ grid: { stages.train.steps: [5, 6, 7] } }');
+  const running = toy.sweep('--json');
+  await toy.untilTraining(running, 1);
+  // While it goes on, its page says so: one trial is at work, two wait.
+  const json = join(toy.folder, 'runs', 'toy', 'sweep', 'sweep.json');
+  const now = await liveSweepParts((await readResults(json))!);
+  expect(now.head.totals.map(({ label }) => label)).toContain('of the whole');
+  const { exitCode, stdout } = await running;
+  expect(exitCode).toBe(0);
+  const events = eventsOf(stdout);
+  const progress = events.filter((event): event is Progress => event.type === 'sweep-progress');
+  expect(progress.at(0)).toMatchObject({ share: 0, done: 0, trials: 3 });
+  expect(progress.at(-1)).toMatchObject({ share: 1, done: 3, trials: 3, secondsLeft: 0 });
+  const ended = events.at(-1) as Ended;
+  const worked = events.flatMap((event) =>
+    event.type === 'trial-event' && event.event.type === 'stage-finished' ? event.event.seconds : [],
+  );
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  expect(ended.workedSeconds).toBeCloseTo(sum(worked), 6);
+  expect(ended.workedSeconds).toBeLessThan(ended.seconds);
+  // Images, autoencoder and latents are made once, and count once.
+  const work = workTime(ended.results)!;
+  expect(work.seconds).toBeCloseTo(sum(ended.results.map(({ seconds }) => seconds)) + work.sharedSeconds, 6);
+  expect(work.seconds).toBeCloseTo(ended.workedSeconds, 1);
+  const over = await liveSweepParts((await readResults(json))!);
+  expect(over.head.totals.map(({ label }) => label)).toEqual([
+    'trials',
+    'done',
+    'of work',
+    'of it shared by all',
+  ]);
+});
