@@ -99,7 +99,7 @@ export class TrialRecord {
   }
 }
 
-/** What a trial came to. */
+/** Facts of a trial: what it came to. */
 export interface TrialFacts extends Pick<TrialResult, 'metrics' | 'run' | 'pages'> {
   /** Time that the outputs of its stages took, over all sessions, of those that are there. */
   readonly stageSeconds: Readonly<Record<string, number>>;
