@@ -14,6 +14,8 @@ export interface Starter {
   readonly size: StarterSize;
   /** Number of images, and how many each class has. */
   readonly counts: readonly number[];
+  /** False where images are in no folders of classes. Default true. */
+  readonly hasClasses?: boolean;
   readonly budgetSeconds: number;
   /** A line about the machine and its measured speed, for the header. */
   readonly measured: string;
@@ -73,14 +75,28 @@ const shares = { own: { autoencoder: 0.22, train: 0.63 }, fetched: { autoencoder
 /** True where the pipeline trains its autoencoder. */
 export const trainsAutoencoder = (size: StarterSize): boolean => 'autoencoder' in designs[size];
 
-/** The longest trainings that fit the budget, at two significant digits; 20 steps at least. */
+/** Passes over the images beyond which a model learns them by heart. */
+export const mostPasses = 2000;
+
+const twoDigits = (value: number): number => Number(value.toPrecision(2));
+
+/** Steps of training in which a model sees the images as often as is of use; a thousand at least. */
+export const stepsOfPasses = ({ size, counts }: Pick<Starter, 'size' | 'counts'>): number =>
+  Math.max(
+    1000,
+    twoDigits((mostPasses * counts.reduce((a, b) => a + b, 0)) / designs[size].training.globalBatch),
+  );
+
+/** The longest trainings that fit the budget and are of use, at two significant digits; 20 steps at least. */
 export function lengthsWithin(
-  { size, budgetSeconds }: Pick<Starter, 'size' | 'budgetSeconds'>,
+  starter: Pick<Starter, 'size' | 'budgetSeconds' | 'counts'>,
   seconds: StepSeconds,
 ): Lengths {
+  const { size, budgetSeconds } = starter;
   const share = shares[trainsAutoencoder(size) ? 'own' : 'fetched'];
+  const most = stepsOfPasses(starter);
   const steps = (part: number, each: number): number =>
-    Math.max(20, Number(((budgetSeconds * part) / each).toPrecision(2)));
+    Math.max(20, Math.min(most, twoDigits((budgetSeconds * part) / each)));
   return {
     autoencoder: seconds.autoencoder === undefined ? 0 : steps(share.autoencoder, seconds.autoencoder),
     train: steps(share.train, seconds.train),
@@ -111,7 +127,7 @@ const comment = (sentences: string): string =>
 
 /** The commented pipeline file. */
 export function starterYaml(starter: Starter, lengths: Lengths): string {
-  const { file, name, path, size, counts, measured } = starter;
+  const { file, name, path, size, counts, measured, hasClasses = true } = starter;
   const design = designs[size];
   const { globalBatch, learningRate } = design.training;
   const isUneven = counts.length > 1 && Math.max(...counts) > 3 * Math.min(...counts);
@@ -128,7 +144,8 @@ export function starterYaml(starter: Starter, lengths: Lengths): string {
     batch: ${design.autoencoder.batch}`
       : `    # The public autoencoder of Stable Diffusion: fetched once (335 MB).
     weights: stabilityai/sd-vae-ft-ema`;
-  return `# ${counts.length} ${counts.length === 1 ? 'class' : 'classes'} at ${size} pixels, written by npx pipeline init.
+  const kinds = `${counts.length} ${counts.length === 1 ? 'class' : 'classes'}`;
+  return `# ${hasClasses ? kinds : 'Images without classes'} at ${size} pixels, written by npx pipeline init.
 #
 #   npx pipeline plan ${file}     what would run, and what it needs
 #   npx pipeline run ${file}      trains, draws and ends with the path of a report; interrupted, it continues
@@ -143,7 +160,7 @@ seed: 0
 stages:
   images:
     uses: images
-    path: ${text(path)}
+    path: ${text(path)}${hasClasses ? '' : '\n    labels: none'}
     size: ${size}
     # Train several resolutions by \`extends\`ing this file with another size.
 

@@ -29,6 +29,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const made = async (name: string): Promise<string> => {
+  await mkdir(join(folder, name), { recursive: true });
+  return join(folder, name);
+};
+
 const pipeline = (...args: string[]) =>
   execa(process.execPath, [...nodeProgram('src/cli/main.ts'), ...args], {
     ...{ cwd: folder, reject: false, env: { NO_COLOR: '1', PIPELINE_RUNS: join(folder, 'runs') } },
@@ -57,6 +62,23 @@ describe('pipeline init', () => {
     const run = await pipeline(...smoke.replaceAll('\n#', ' ').trim().split(/\s+/));
     expect([run.stderr, run.exitCode]).toEqual(['', 0]);
     expect(run.stdout).toContain('Report: ');
+  }, 180_000);
+
+  it('takes images without class folders as images without classes', async () => {
+    for (let i = 0; i < 12; i++)
+      await writePng(join(await made('flat'), `${i}.png`), {
+        ...{ width: 40, height: 40 },
+        data: Uint8Array.from({ length: 40 * 40 * 3 }, (_, j) => (j + 17 * i) % 256),
+      });
+    const { stdout, stderr, exitCode } = await pipeline('init', 'flat', '--yes', '--budget', '2h');
+    expect([stderr, exitCode]).toEqual(['', 0]);
+    expect(stdout).toContain('flat: 12 images without classes, 40 pixels wide or high.');
+    // Two hours are more than twelve images are worth.
+    expect(stdout).toContain('More than 2,000 passes over 12 images would only learn them by heart');
+    const text = await readFile(join(folder, 'flat.yaml'), 'utf8');
+    expect(text).toContain('labels: none');
+    expect(text).toContain('guidanceScale: 1');
+    expect(text).not.toContain('classAgreement');
   }, 180_000);
 
   it('says what is wrong with a place without images', async () => {
@@ -116,11 +138,16 @@ it('suggests a size that images fill and the time allows, and lengths that fit',
   expect(suggestedSize(500, 4 * 3600, false)).toBe(64);
   expect(suggestedSize(100, 1e6, true)).toBe(64);
   expect(suggestedSize(20, 1e6, true)).toBe(32);
-  expect(lengthsWithin({ size: 32, budgetSeconds: 1000 }, { autoencoder: 0.1, train: 0.063 })).toEqual({
+  expect(
+    lengthsWithin({ size: 32, budgetSeconds: 1000, counts: [5000] }, { autoencoder: 0.1, train: 0.063 }),
+  ).toEqual({
     autoencoder: 2200,
     train: 10_000,
   });
-  expect(lengthsWithin({ size: 256, budgetSeconds: 1 }, { train: 10 })).toEqual({
+  // Few images are not looked at more often than is of use, whatever time there is.
+  const few = { size: 32, budgetSeconds: 7200, counts: [40, 20] } as const;
+  expect(lengthsWithin(few, { autoencoder: 0.1, train: 0.063 })).toEqual({ autoencoder: 1900, train: 1900 });
+  expect(lengthsWithin({ size: 256, budgetSeconds: 1, counts: [9] }, { train: 10 })).toEqual({
     autoencoder: 0,
     train: 20,
   });

@@ -20,9 +20,11 @@ import { parseDuration } from '../options.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import {
   lengthsWithin,
+  mostPasses,
   starterName,
   starterSizes,
   starterYaml,
+  stepsOfPasses,
   suggestedSize,
   trainsAutoencoder,
 } from '../starter.js';
@@ -45,12 +47,7 @@ const defaultBudgetSeconds = 1800;
 export async function init(path: string, options: InitOptions, services: Services): Promise<number> {
   const { stdout, env } = services;
   const location = resolve(path);
-  const found = await scanImages({ location, labels: 'folders' }).catch((error: unknown) => {
-    // Here the place of the images is usage, not a stage's.
-    if (!(error instanceof UserError)) throw error;
-    const { code, message, remedy } = error;
-    throw new UserError({ code, message, usage: true, ...(remedy !== undefined && { remedy }) });
-  });
+  const { found, hasClasses } = await lookAt(location);
   const counts = countsOf(found);
   const samples = await takeSamples(found);
   const sides = samples.map(({ width, height }) => Math.min(width, height)).sort((a, b) => a - b);
@@ -58,7 +55,7 @@ export async function init(path: string, options: InitOptions, services: Service
   const gpus = gpusHere('auto', env);
   say(
     stdout,
-    `${shortPath(location)}: ${counted(found.paths.length, 'image')} in ${counted(counts.length, 'class', 'classes')}, ${sizesOf(samples)}.\n`,
+    `${shortPath(location)}: ${counted(found.paths.length, 'image')} ${hasClasses ? `in ${counted(counts.length, 'class', 'classes')}` : 'without classes'}, ${sizesOf(samples)}.\n`,
   );
   say(
     stdout,
@@ -69,25 +66,46 @@ export async function init(path: string, options: InitOptions, services: Service
   await refuseExisting(file, options);
   const starter: Starter = {
     ...{ file: basename(file), name: starterName(file), counts },
-    ...{ size: asked.size, budgetSeconds: asked.budget },
+    ...{ size: asked.size, budgetSeconds: asked.budget, hasClasses },
     path: relative(dirname(file), location).split(sep).join('/') || '.',
     measured: '',
   };
   const seconds = await measure(starter, samples, services);
   if (seconds === undefined) return exitCodes.interrupted;
   const lengths = lengthsWithin(starter, seconds);
-  const measured = `Sized to ${formatDuration(starter.budgetSeconds)} on the machine that wrote it (${machine(gpus.length)}): ${times(lengths, seconds)}.`;
+  const measured = `Sized within ${formatDuration(starter.budgetSeconds)} on the machine that wrote it (${machine(gpus.length)}): ${times(lengths, seconds)}.`;
   await mkdir(dirname(file), { recursive: true });
   await writeFileWhole(file, starterYaml({ ...starter, measured }, lengths));
   say(stdout, `\nWrote ${shortPath(file)}: ${times(lengths, seconds)}.\n`);
   const more = starter.size > starterSizes[0] ? 'A longer --budget or a smaller --size' : 'A longer --budget';
-  if (lengths.train < 500)
+  if (lengths.train === stepsOfPasses(starter))
+    say(
+      stdout,
+      `More than ${formatCount(mostPasses)} passes over ${counted(found.paths.length, 'image')} would only learn them by heart: of ${formatDuration(starter.budgetSeconds)} the trainings take ${formatDuration(spent(lengths, seconds))}.\n`,
+    );
+  else if (lengths.train < 500)
     say(
       stdout,
       `Only ${formatCount(lengths.train)} steps of training fit into ${formatDuration(starter.budgetSeconds)}: samples will be blurred. ${more} gives more.\n`,
     );
   say(stdout, `Next: npx pipeline run ${shortPath(file)}\n`);
   return exitCodes.done;
+}
+
+/** Images in class folders, or, where there are no such folders, images without classes. */
+async function lookAt(
+  location: string,
+): Promise<{ readonly found: LabelledImages; readonly hasClasses: boolean }> {
+  try {
+    return { found: await scanImages({ location, labels: 'folders' }), hasClasses: true };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { code, message, remedy } = error;
+    if (code === 'images-not-in-class-folders')
+      return { found: await scanImages({ location, labels: 'none' }), hasClasses: false };
+    // Here the place of the images is usage, not a stage's.
+    throw new UserError({ code, message, usage: true, ...(remedy !== undefined && { remedy }) });
+  }
 }
 
 interface Answers {
@@ -110,6 +128,7 @@ async function ask(
     text: string,
     suggested: Value,
     shown: string,
+    expected: string,
     parse: (answer: string) => Value | undefined,
   ): Promise<Value> => {
     if (questions === undefined) return suggested;
@@ -117,18 +136,25 @@ async function ask(
       const answer = (await questions.question(`${text} [${shown}] `)).trim();
       const value = answer === '' ? suggested : parse(answer);
       if (value !== undefined) return value;
+      say(stdout, `Expected ${expected}.\n`);
     }
   };
   try {
     const seconds =
       budget ??
-      (await question('How long may it take?', defaultBudgetSeconds, '30 min', (answer) => {
-        try {
-          return parseDuration(answer);
-        } catch {
-          return undefined;
-        }
-      }));
+      (await question(
+        'How long may it take?',
+        defaultBudgetSeconds,
+        '30 min',
+        'a time, such as 45min or 2h',
+        (answer) => {
+          try {
+            return parseDuration(answer);
+          } catch {
+            return undefined;
+          }
+        },
+      ));
     const suggested = suggestedSize(side, seconds, onGpu);
     return {
       budget: seconds,
@@ -138,10 +164,12 @@ async function ask(
           `Size of the images, of ${starterSizes.join(', ')} pixels?`,
           suggested,
           String(suggested),
+          `one of ${starterSizes.join(', ')}`,
           (answer) => starterSizes.find((each) => String(each) === answer.replace(/ ?px$/, '')),
         )),
       output:
-        output ?? (await question('File to write?', `${name}.yaml`, `${name}.yaml`, (answer) => answer)),
+        output ??
+        (await question('File to write?', `${name}.yaml`, `${name}.yaml`, 'a name', (answer) => answer)),
     };
   } finally {
     questions?.close();
@@ -316,6 +344,10 @@ async function secondsPerStep(directory: string): Promise<number> {
 function machine(gpus: number): string {
   return gpus === 0 ? counted(availableParallelism(), 'core') : counted(gpus, 'GPU');
 }
+
+/** Time of the trainings. */
+const spent = (lengths: Lengths, seconds: StepSeconds): number =>
+  lengths.train * seconds.train + lengths.autoencoder * (seconds.autoencoder ?? 0);
 
 /** Lengths and times of the trainings. */
 function times(lengths: Lengths, seconds: StepSeconds): string {

@@ -153,7 +153,7 @@ function classFolders(
 
 function unlabelledImages(base: string, without: readonly string[], count: number): UserError {
   return new UserError({
-    code: 'images-without-label',
+    code: without.length === count ? 'images-not-in-class-folders' : 'images-without-label',
     message: `${base}: ${without.length} of ${count} images have no label, and lie in no folder that is a class:${listSome(without, 5)}`,
     remedy: 'Name a labels file in `labels`, or set `labels: none` to train without classes.',
   });

@@ -141,7 +141,7 @@ describe('what cannot be read is refused by name', () => {
   it.each([
     ['a packed archive', 'folders.tar.gz', 'container-packed', 'gunzip folders.tar.gz'],
     ['parts of a set', 'parts', 'containers-of-splits', 'train, validation'],
-    ['images without labels', 'train-images-idx3-ubyte', 'images-without-label', '12 of 12 images'],
+    ['images without labels', 'train-images-idx3-ubyte', 'images-not-in-class-folders', '12 of 12 images'],
     ['files of several forms', '[edm.zip, wds-000.tar]', 'containers-mixed', 'zip'],
   ])('%s', async (_, path, code, text) => {
     if (path === 'parts')
