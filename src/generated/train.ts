@@ -109,6 +109,7 @@ export interface TrainConfig {
    * Shift of training times towards the noise, which larger images need: a factor of the noise-to-data ratio of the linear path, or the number of tokens without a shift. In the latter case the factor is the square root of the ratio of tokens.
    */
   timestepShift: number | ResolutionShift;
+  until?: UntilConfig;
   /**
    * Steps between two points of the logged curves. Unit: steps.
    */
@@ -316,6 +317,61 @@ export interface ResolutionShift {
    * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
    */
   baseTokens: number;
+}
+/**
+ * Values of other keys up to a step, after which the stage's own hold: training begins otherwise than it goes on, without a second stage. Default: none.
+ */
+export interface UntilConfig {
+  /**
+   * Number of steps that take these values. Unit: steps.
+   */
+  step: number;
+  /**
+   * Distribution of training times: uniform between 0 and 1, or logit-normal, which favours the middle.
+   */
+  timesteps?: 'uniform' | LogitNormalTimesteps1;
+  /**
+   * Shift of training times towards the noise, which larger images need: a factor of the noise-to-data ratio of the linear path, or the number of tokens without a shift. In the latter case the factor is the square root of the ratio of tokens.
+   */
+  timestepShift?: number | ResolutionShift1;
+  /**
+   * Weight of the squared error over time. For score, noise and data, `velocity` makes it the error of the velocity; of data, no time weighs more than a share of noise of 0.05. For score and noise, `likelihood` bounds the likelihood. For any prediction, `minSnr` weighs by the error of the data, and no time by more than `gamma`.
+   */
+  lossWeight?: ('none' | 'velocity' | 'likelihood') | MinSnrWeight1;
+  /**
+   * Frequency of each class, as `classSampling` of the stage.
+   */
+  classSampling?: 'natural' | 'balanced';
+}
+export interface LogitNormalTimesteps1 {
+  /**
+   * Name of the distribution.
+   */
+  kind: 'logitNormal';
+  /**
+   * Mean of the normal variable whose logistic function is the time.
+   */
+  mean: number;
+  /**
+   * Standard deviation of that variable.
+   */
+  std: number;
+}
+export interface ResolutionShift1 {
+  /**
+   * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   */
+  baseTokens: number;
+}
+export interface MinSnrWeight1 {
+  /**
+   * Name of the weight.
+   */
+  kind: 'minSnr';
+  /**
+   * Upper bound of the weight of the data's squared error. Below it, the weight is the signal-to-noise ratio.
+   */
+  gamma: number;
 }
 /**
  * Figures of samples that the moving average draws during training, always from the same noise and classes, in the log of metrics. They are those of `uses: evaluate`, of EfficientNet's features. Default: none.

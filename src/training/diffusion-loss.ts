@@ -1,6 +1,6 @@
 import { randomNormal, randomUniform, tf } from '../tensorflow/index.js';
 import type { Tensor, Tensor1D, Tensor4D } from '../tensorflow/index.js';
-import { drawsOf, taughtLosses, timesteps, trainingLoss } from '../transport/index.js';
+import { drawsOf, errorWeight, taughtLosses, timesteps, trainingLoss } from '../transport/index.js';
 import type {
   LossWeighting,
   TimeInterval,
@@ -33,6 +33,12 @@ export interface RandomInputs {
   readonly firstSample: Tensor1D;
 }
 
+/** Input of a step where `until` says something. */
+export interface UntilInput {
+  /** 1 in steps that take what `until` says, else 0: float32 [1]. */
+  readonly isUntil: Tensor1D;
+}
+
 export interface DiffusionLossOptions {
   readonly transport: Transport & { readonly lossWeight: LossWeighting };
   readonly interval: TimeInterval;
@@ -43,6 +49,15 @@ export interface DiffusionLossOptions {
   readonly labelDropout: number;
   /** Label that stands for no class. */
   readonly nullClass: number;
+  /** Values of these options in steps whose `isUntil` is 1. */
+  readonly until?: TimesAndWeight | undefined;
+}
+
+/** Distribution of times, and the weight of errors at them. */
+export interface TimesAndWeight {
+  readonly timestepSampling: TimestepSampling;
+  readonly timestepShift: number;
+  readonly lossWeight: LossWeighting;
 }
 
 /** A trained model to learn from. */
@@ -72,24 +87,23 @@ export interface DiffusionLosses {
 export function diffusionLoss(
   model: (x: Tensor4D, t: Tensor1D, y: Tensor1D) => Tensor,
   { mean, std, labels }: LatentInputs,
-  { posteriorKey, noiseKey, timeKey, dropoutKey, firstSample }: RandomInputs,
-  {
-    transport,
-    interval,
-    timestepSampling,
-    timestepShift,
-    normalization,
-    labelDropout,
-    nullClass,
-  }: DiffusionLossOptions,
+  { posteriorKey, noiseKey, timeKey, dropoutKey, firstSample, isUntil }: RandomInputs & Partial<UntilInput>,
+  options: DiffusionLossOptions,
   teaching?: Teaching,
 ): DiffusionLosses {
+  const { interval, normalization, labelDropout, nullClass, until } = options;
   const [batch, ...shape] = mean.shape;
   const drawn = mean.add(std.mul(randomNormal(posteriorKey, firstSample, batch, shape)));
   const data = drawn.sub(tf.tensor1d([...normalization.mean])).div(tf.tensor1d([...normalization.std]));
   const noise = randomNormal(noiseKey, firstSample, batch, shape);
-  const draws = drawsOf(timestepSampling) === 'uniform' ? randomUniform : randomNormal;
-  const t = timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval, timestepShift);
+  /** Of what holds in this step and what does not, that which does. */
+  const chosen = (of: (values: TimesAndWeight) => Tensor, own: TimesAndWeight): Tensor =>
+    until === undefined ? of(own) : tf.where(isUntil!.greater(0), of(until), of(own));
+  const own = { ...options, lossWeight: options.transport.lossWeight };
+  const t = chosen(({ timestepSampling, timestepShift }) => {
+    const draws = drawsOf(timestepSampling) === 'uniform' ? randomUniform : randomNormal;
+    return timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval, timestepShift);
+  }, own);
   const dropped = randomUniform(dropoutKey, firstSample, batch, []).less(labelDropout);
   const withoutDropped = (labels: Tensor1D, none: number) =>
     labelDropout === 0 ? labels : tf.where<Tensor1D>(dropped, tf.fill([batch], none, 'int32'), labels);
@@ -99,9 +113,20 @@ export function diffusionLoss(
       of(x as Tensor4D, time as Tensor1D, y);
   const field = under(model, withoutDropped(labels, nullClass));
   const point = { data, noise, t };
-  if (teaching === undefined) return { losses: trainingLoss(transport, field, point), times: t };
+  // Weights that change are applied here.
+  const changes = until !== undefined && until.lossWeight !== own.lossWeight;
+  const transport = changes ? { ...options.transport, lossWeight: 'none' as const } : options.transport;
+  const weighed = (losses: Tensor): Tensor => {
+    if (!changes) return losses;
+    const { interpolant, prediction } = transport;
+    const weight = ({ lossWeight }: TimesAndWeight) =>
+      errorWeight(interpolant, prediction, lossWeight)?.(t) ?? tf.onesLike(t);
+    return losses.mul(chosen(weight, own));
+  };
+  if (teaching === undefined) return { losses: weighed(trainingLoss(transport, field, point)), times: t };
   const teacher = under(teaching.field, withoutDropped(teaching.labels, teaching.nullClass));
-  const parts = taughtLosses(transport, field, teacher, point);
+  const unweighed = taughtLosses(transport, field, teacher, point);
+  const parts = { data: weighed(unweighed.data), teacher: weighed(unweighed.teacher) };
   const losses = parts.data.add(parts.teacher.sub(parts.data).mul(teaching.part));
   return { losses, times: t, parts };
 }

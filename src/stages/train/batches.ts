@@ -40,18 +40,22 @@ export interface TrainingData {
  */
 export function latentBatches(
   data: TrainingData,
-  { globalBatch, classSampling }: Pick<TrainConfig, 'globalBatch' | 'classSampling'>,
+  { globalBatch, classSampling, until }: Pick<TrainConfig, 'globalBatch' | 'classSampling' | 'until'>,
   seed: number,
   share: BatchShare,
 ): (step: number) => Promise<Batch> {
-  const order =
-    classSampling === 'balanced' ? balancedOrder(seed, data.labels) : shuffledOrder(seed, data.count);
+  const orderOf = (sampling: TrainConfig['classSampling']) =>
+    sampling === 'balanced' ? balancedOrder(seed, data.labels) : shuffledOrder(seed, data.count);
+  const order = orderOf(classSampling);
+  const before = until && { ...until, order: orderOf(until.classSampling ?? classSampling) };
   const shape = [share.size, ...data.shape];
   const size = shape.reduce((a, b) => a * b);
   return async (step) => {
+    const isUntil = before !== undefined && step < before.step;
+    const current = isUntil ? before.order : order;
     const draws = Array.from({ length: share.size }, (_, i) => {
       const position = step * globalBatch + share.first + i;
-      return { ...order.at(position), position };
+      return { ...current.at(position), position };
     });
     const mean = new Float32Array(size);
     const std = new Float32Array(size);
@@ -68,6 +72,7 @@ export function latentBatches(
       timeKey: streamKey(seed, 'time', step),
       dropoutKey: streamKey(seed, 'label dropout', step),
       firstSample: int32([1], Int32Array.of(share.first)),
+      ...(before && { isUntil: float32([1], Float32Array.of(isUntil ? 1 : 0)) }),
     };
   };
 }

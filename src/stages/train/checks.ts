@@ -123,41 +123,68 @@ const evaluationsHappen: StageCheck<'train'> = ({ id, config: { evaluate, steps 
   });
 };
 
+/** The weights of errors that a training takes, and their places. */
+function lossWeights({ lossWeight, until }: TrainConfig): [string, TrainConfig['lossWeight']][] {
+  const first = until?.lossWeight;
+  return [
+    ['lossWeight', lossWeight],
+    ...(first === undefined ? [] : [['until.lossWeight', first] as [string, typeof first]]),
+  ];
+}
+
 /** A velocity's error is not weighed by what makes a score's or noise's error comparable to it; data's by no bound. */
 const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) => {
-  const { prediction, lossWeight } = config;
-  if (typeof lossWeight === 'object' || lossWeight === 'none') return;
-  if (prediction === 'data' && lossWeight === 'likelihood')
+  const { prediction } = config;
+  for (const [at, lossWeight] of lossWeights(config)) {
+    if (typeof lossWeight === 'object' || lossWeight === 'none') continue;
+    if (prediction === 'data' && lossWeight === 'likelihood')
+      context.report(id, {
+        at,
+        code: 'impossible-transport',
+        message: `${code('lossWeight: likelihood')} of ${code('prediction: data')} would grow without bound towards the data.`,
+        remedy: `Use ${code('lossWeight: velocity')}, ${code('none')} or ${code({ kind: 'minSnr' })}.`,
+      });
+    if (prediction !== 'velocity') continue;
     context.report(id, {
-      at: 'lossWeight',
+      at,
       code: 'impossible-transport',
-      message: `${code('lossWeight: likelihood')} of ${code('prediction: data')} would grow without bound towards the data.`,
-      remedy: `Use ${code('lossWeight: velocity')}, ${code('none')} or ${code({ kind: 'minSnr' })}.`,
+      message: `${code(`lossWeight: ${lossWeight}`)} applies to the error of a score, of noise or of data; ${code('prediction: velocity')} is trained without it.`,
+      remedy: `Use ${code('lossWeight: none')} or ${code({ kind: 'minSnr' })}, or ${code('prediction: noise')}.`,
     });
-  if (prediction !== 'velocity') return;
-  context.report(id, {
-    at: 'lossWeight',
-    code: 'impossible-transport',
-    message: `${code(`lossWeight: ${lossWeight}`)} applies to the error of a score, of noise or of data; ${code('prediction: velocity')} is trained without it.`,
-    remedy: `Use ${code('lossWeight: none')} or ${code({ kind: 'minSnr' })}, or ${code('prediction: noise')}.`,
-  });
+  }
 };
 
 /** Training divides by nothing that is zero. */
 const trainingDividesByNonZero: StageCheck<'train'> = ({ id, config }, context) => {
-  const { interpolant, prediction, lossWeight, trainEpsilon } = config;
-  const reason = unsupportedCombination({
-    interpolant,
-    prediction,
-    ...(typeof lossWeight === 'string' && { lossWeight }),
-    ...(trainEpsilon !== undefined && { trainEpsilon }),
-  });
+  const { interpolant, prediction, trainEpsilon } = config;
+  const reason = lossWeights(config)
+    .map(([, lossWeight]) =>
+      unsupportedCombination({
+        interpolant,
+        prediction,
+        ...(typeof lossWeight === 'string' && { lossWeight }),
+        ...(trainEpsilon !== undefined && { trainEpsilon }),
+      }),
+    )
+    .find((reason) => reason !== undefined);
   if (reason === undefined) return;
   context.report(id, {
     at: 'trainEpsilon',
     code: 'impossible-transport',
     message: `This cannot be trained: ${reason}.`,
     remedy: `Remove ${code('trainEpsilon')}, whose default keeps away from it, or use one such as 1e-3.`,
+  });
+};
+
+/** Values until a step give way to the stage's own before the training is over. */
+const untilEnds: StageCheck<'train'> = ({ id, config: { until, steps } }, context) => {
+  if (until === undefined || steps === undefined || until.step < steps) return;
+  context.report(id, {
+    at: 'until.step',
+    code: 'no-effect',
+    message: `The training has ${steps} steps: what ${code('until')} says would hold to its end.`,
+    remedy: `Use fewer than ${steps} steps, or set the keys of the stage.`,
+    because: `stages.${id}.steps`,
   });
 };
 
@@ -265,6 +292,7 @@ export const trainingChecks: readonly StageCheck<'train'>[] = [
   croppingIsOfImages,
   lossWeightApplies,
   trainingDividesByNonZero,
+  untilEnds,
   startFits,
   teacherFits,
   assumedScaleHolds,

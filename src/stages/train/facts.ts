@@ -43,6 +43,7 @@ export async function describeTrain(
       ? []
       : modelFacts(config, latents, runtime.workers, computingGpu(runtime), taught)),
     ...lengthFacts(config, latents?.count),
+    ...untilFacts(config),
   ];
 }
 
@@ -98,6 +99,16 @@ function modelFacts(
 
 const gigas = ({ multiplyAccumulates }: ModelCost, times = 1): string =>
   ((times * multiplyAccumulates) / 1e9).toFixed(2);
+
+/** Describes values that hold at first, and the step at which they change. */
+function untilFacts({ until }: TrainConfig): StageFact[] {
+  if (until === undefined) return [];
+  const { step, ...values } = until;
+  const text = Object.entries(values).map(([key, value]) =>
+    `${key} ${JSON.stringify(value)}`.replaceAll('"', ''),
+  );
+  return [{ label: `until step ${formatLarge(step)}`, value: text.join(', ') }];
+}
 
 /** Facts about the length of a training; without a number of images neither epochs nor steps tell the other. */
 function lengthFacts(config: TrainConfig, images: number | undefined): StageFact[] {

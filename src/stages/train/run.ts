@@ -13,12 +13,17 @@ import type { ProgramSession, TensorSpec } from '../../tensorflow/index.js';
 import { averageGroups, type StateGroup } from '../../training/checkpoint-manifest.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { diffusionLoss, quartileSums } from '../../training/diffusion-loss.js';
-import type { LatentInputs, Normalization, RandomInputs } from '../../training/diffusion-loss.js';
+import type {
+  LatentInputs,
+  Normalization,
+  RandomInputs,
+  TimesAndWeight,
+  UntilInput,
+} from '../../training/diffusion-loss.js';
 import type { Accumulation, LossProgram } from '../../training/gradients.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
 import { defaultTrainEpsilon, resolutionShift, timeInterval, transportOf } from '../../transport/index.js';
-import type { TimestepSampling } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
 import { batchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
 import { computingGpu, toMegabytes } from '../shared/memory.js';
@@ -122,7 +127,11 @@ class Training {
       trainer: openTrainer(this.session, {
         parameters,
         frozen: teacher?.weights,
-        inputs: { ...inputSpecs(share.size, data.shape), ...teacher?.inputs(share.size) },
+        inputs: {
+          ...inputSpecs(share.size, data.shape),
+          ...teacher?.inputs(share.size),
+          ...(config.until && { isUntil: { dtype: 'float32', shape: [1] } as const }),
+        },
         loss: lossProgram(config, model, normalization, teacher),
         optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
         averageDecays: [config.ema].flat(),
@@ -257,19 +266,24 @@ export function lossProgram(
   teacher?: Pick<Teacher, 'teaching'>,
 ): LossProgram {
   const choice = { interpolant: config.interpolant, prediction: config.prediction };
-  const timestepSampling: TimestepSampling =
-    config.timesteps === 'uniform' ? { kind: 'uniform' } : config.timesteps;
+  const timesAndWeight = ({ timesteps, timestepShift, lossWeight }: TimesKeys): TimesAndWeight => ({
+    timestepSampling: timesteps === 'uniform' ? { kind: 'uniform' } : timesteps,
+    timestepShift: shiftFactor(timestepShift, model),
+    lossWeight,
+  });
   const options = {
+    ...timesAndWeight(config),
     transport: { ...transportOf(choice), lossWeight: config.lossWeight },
     interval: timeInterval(choice, config.trainEpsilon ?? defaultTrainEpsilon(choice)),
-    timestepSampling,
-    timestepShift: timestepShift(config, model),
+    until: config.until && timesAndWeight({ ...config, ...config.until }),
     normalization,
     labelDropout: model.labelDropout,
     nullClass: model.classes,
   };
   return (inputs, weights) => {
-    const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs & RandomInputs;
+    const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs &
+      RandomInputs &
+      Partial<UntilInput>;
     const { losses, times, parts } = diffusionLoss(
       (x, t, y) => sit(weights, model, x, t, y, undefined, config.recompute),
       { mean, std, labels },
@@ -287,7 +301,9 @@ export function lossProgram(
   };
 }
 
+type TimesKeys = Pick<TrainConfig, 'timesteps' | 'timestepShift' | 'lossWeight'>;
+
 /** The factor of a configured shift, for the tokens of a model. */
-function timestepShift({ timestepShift: shift }: TrainConfig, model: SiTConfig): number {
+function shiftFactor(shift: TrainConfig['timestepShift'], model: SiTConfig): number {
   return typeof shift === 'number' ? shift : resolutionShift(gridOf(model) ** 2, shift.baseTokens);
 }
