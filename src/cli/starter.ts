@@ -162,6 +162,8 @@ stages:
     uses: images
     path: ${text(path)}${hasClasses ? '' : '\n    labels: none'}
     size: ${size}
+    # Images that are smaller are enlarged; \`skip\` leaves them out.
+    smallImages: upscale
     # Train several resolutions by \`extends\`ing this file with another size.
 
   autoencoder:

@@ -64,15 +64,16 @@ describe('pipeline init', () => {
     expect(run.stdout).toContain('Report: ');
   }, 180_000);
 
-  it('takes images without class folders as images without classes', async () => {
+  it('takes small images without class folders, enlarges them, and looks at few not too often', async () => {
     for (let i = 0; i < 12; i++)
       await writePng(join(await made('flat'), `${i}.png`), {
-        ...{ width: 40, height: 40 },
-        data: Uint8Array.from({ length: 40 * 40 * 3 }, (_, j) => (j + 17 * i) % 256),
+        ...{ width: 24, height: 28 },
+        data: Uint8Array.from({ length: 24 * 28 * 3 }, (_, j) => (j + 17 * i) % 256),
       });
     const { stdout, stderr, exitCode } = await pipeline('init', 'flat', '--yes', '--budget', '2h');
     expect([stderr, exitCode]).toEqual(['', 0]);
-    expect(stdout).toContain('flat: 12 images without classes, 40 pixels wide or high.');
+    expect(stdout).toContain('flat: 12 images without classes, 24 pixels wide or high.');
+    expect(stdout).toContain('12 of 12 images looked at are smaller than 32 pixels');
     // Two hours are more than twelve images are worth.
     expect(stdout).toContain('More than 2,000 passes over 12 images would only learn them by heart');
     const text = await readFile(join(folder, 'flat.yaml'), 'utf8');

@@ -70,6 +70,12 @@ export async function init(path: string, options: InitOptions, services: Service
     path: relative(dirname(file), location).split(sep).join('/') || '.',
     measured: '',
   };
+  const small = sides.filter((each) => each < asked.size).length;
+  if (small > 0)
+    say(
+      stdout,
+      `\n${small} of ${counted(sides.length, 'image')} looked at ${small === 1 ? 'is' : 'are'} smaller than ${asked.size} pixels: the pipeline enlarges such images.\n`,
+    );
   const seconds = await measure(starter, samples, services);
   if (seconds === undefined) return exitCodes.interrupted;
   const lengths = lengthsWithin(starter, seconds);
