@@ -48,7 +48,8 @@ it('every file of pipelines/ is planned, or refused for want of its data', async
   const env = { PIPELINE_RUNS: join(folder, 'plans'), PIPELINE_CACHE: process.env.PIPELINE_CACHE };
   for (const name of await recipeNames()) {
     const { exitCode, stdout, stderr } = await runCommand(['plan', join(recipes, name)], env);
-    if (/^(draw|emoji|quickstart|results|sweep)/.test(name)) expect([stderr, exitCode], name).toEqual(['', 0]);
+    if (/^(draw|emoji|quickstart|results|sweep)/.test(name))
+      expect([stderr, exitCode], name).toEqual(['', 0]);
     else {
       expect([stdout, exitCode], name).toEqual(['', 2]);
       expect(stderr, name).toMatch(/error|missing/);
