@@ -13,7 +13,7 @@ import { comparisonPage } from './pages/comparison-page.js';
 import { mostOverlaid } from './pages/curve-sections.js';
 import { messagePage } from './pages/message-page.js';
 import { type Head, liveParts, runPage } from './pages/run-page.js';
-import { runsHead, runsPage, runsSection } from './pages/runs-page.js';
+import { readQuery, runsHead, runsPage, runsSection } from './pages/runs-page.js';
 import { isUnderWay, liveSweepParts, sweepPage } from './pages/sweep-page.js';
 
 /** Answer to an address. */
@@ -52,16 +52,16 @@ export async function routeOf(
   list: RunList,
 ): Promise<Route | undefined> {
   if (pathname === '/') {
-    const page = Number(/^\d{1,6}$/.exec(searchParams.get('page') ?? '1')?.[0] ?? NaN);
-    if (!(page >= 1)) return undefined;
+    const query = readQuery(searchParams);
+    if (query === undefined) return undefined;
     return {
       page: async () => {
         const runs = await list.all();
-        return runsPage({ runs, problems: list.problems }, page, front(runs, runsRoot));
+        return runsPage({ runs, problems: list.problems }, query, front(runs, runsRoot));
       },
       live: async () => {
         const runs = await list.all(sharedForMs);
-        return { head: runsHead(runs), sections: [runsSection(runs, page)], version: '' };
+        return { head: runsHead(runs), sections: [runsSection(runs, query)], version: '' };
       },
     };
   }

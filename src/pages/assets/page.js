@@ -84,4 +84,8 @@ function keepUpToDate() {
 }
 
 setUp(document);
+// A choice in a form that asks for runs is asked for at once.
+document
+  .querySelector('form[role=search]')
+  ?.addEventListener('change', ({ currentTarget }) => currentTarget.requestSubmit());
 if (document.documentElement.dataset.live !== undefined) keepUpToDate();
