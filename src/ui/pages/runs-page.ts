@@ -178,7 +178,9 @@ export function runsSection(runs: readonly Run[], query: RunsQuery): Section {
     groups.set(name, [...(groups.get(name) ?? []), run]);
   }
   const nothing =
-    runs.length === 0 ? 'None yet: npx pipeline run FILE makes one.' : 'None that this asks for. Ask for less.';
+    runs.length === 0
+      ? 'None yet: npx pipeline run FILE makes one.'
+      : 'None that this asks for. Ask for less.';
   return {
     id: 'runs',
     title: pages > 1 ? `Page ${page} of ${pages}` : found.length < runs.length ? 'Runs found' : 'All runs',
