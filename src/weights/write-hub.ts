@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { writeFileWhole } from '../base/output-file.js';
-import { sitParameters } from '../models/sit/config.js';
+import { type SiTConfig, sitParameters } from '../models/sit/config.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import type { ModelSource } from './model-source.js';
 import { writeReferenceStateDict } from './write-reference.js';
@@ -63,6 +63,7 @@ function modelCard(source: ModelSource, history: ModelHistory | undefined, repos
       `${config.latentSize} × ${config.latentSize} × ${config.channels}, patches of ${config.patchSize}`,
     ],
     ['Mediators per block', [...new Set(config.mediators)].join(', ')],
+    ['Blocks', blocksOf(config)],
     ['Path, prediction', `${interpolant}, ${prediction}`],
     ['Classes', String(config.classes)],
     ['Steps of training', String(steps)],
@@ -70,7 +71,13 @@ function modelCard(source: ModelSource, history: ModelHistory | undefined, repos
   const hints = stringify({
     uses: 'pretrained',
     path: `hf://${repository}/${weightsName}`,
-    ...{ heads: config.heads, labelDropout: config.labelDropout, interpolant, prediction, ...scale },
+    ...{
+      heads: config.heads,
+      labelDropout: config.labelDropout,
+      interpolant,
+      prediction,
+      ...(scale ?? { scalingFactor: 1 }),
+    },
     ...(classes.length <= mostNamed && { classes }),
   });
   return [
@@ -83,11 +90,17 @@ function modelCard(source: ModelSource, history: ModelHistory | undefined, repos
     `\`\`\`yaml\n${hints}\`\`\`\n`,
     ...(scale === undefined
       ? [
-          'Its latents were brought to mean 0 and deviation 1 channel by channel, by the numbers under `normalization` in `config.json`. A stage `pretrained` takes one factor for all channels only, so map samples back by these numbers.\n',
+          'Its latents were brought to mean 0 and deviation 1 channel by channel, by the numbers under `normalization` in `config.json`. A stage `pretrained` takes one factor for all channels only, here 1, so map samples back by these numbers.\n',
         ]
       : []),
     ...(history ? historyOf(history) : []),
   ].join('\n');
+}
+
+/** Norms, hidden layers and positions, in words. */
+function blocksOf({ rmsNorm, swiGlu, rope }: SiTConfig): string {
+  const names = [rmsNorm === true ? 'RMSNorm' : 'layer norm', swiGlu === true ? 'SwiGLU' : 'GELU'];
+  return [...names, ...(rope === undefined ? [] : ['rotary positions'])].join(', ');
 }
 
 /** Factor and shift of latents, as `pretrained` takes them; undefined where those of channels differ. */

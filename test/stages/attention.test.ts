@@ -78,7 +78,13 @@ describe('the divergence between rows', () => {
   });
 });
 
-describe('the examination of a model', () => {
+describe.each([
+  ['plain blocks', config],
+  [
+    'rotary positions, gated layers and norms of the root mean square',
+    { ...config, rope: 4, swiGlu: true, rmsNorm: true },
+  ],
+])('the examination of a model with %s', (_, config) => {
   const samples = 2;
   const examined = (change: (name: string, i: number) => number | undefined) => {
     const start = initialize(sitParameters(config), 3);
