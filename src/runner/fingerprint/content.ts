@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type BigIntStats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { addFile, fileState, type FileState, hashFile } from '../../base/file-hash.js';
 import { locationOf } from '../../base/patterns.js';
@@ -75,7 +76,7 @@ interface HashedName {
 export const noContent = '-';
 
 async function hashBatch(batch: readonly WalkedFile[], cache: HashCache): Promise<readonly HashedName[]> {
-  const states = await Promise.all(batch.map(({ path }) => stateOf(path)));
+  const states = await statesOf(batch);
   const known: (string | undefined)[] = [];
   for (const [i, { name }] of batch.entries()) {
     const state = states[i];
@@ -91,13 +92,34 @@ async function hashBatch(batch: readonly WalkedFile[], cache: HashCache): Promis
   );
 }
 
-async function stateOf(path: string): Promise<FileState | undefined> {
+/** Most milliseconds that asking for a file's state may take on average, to be asked for without a thread. */
+const quickMs = 0.05;
+/** True while the file system answers at once: asking on a thread takes ten times as long then. */
+let answersAtOnce = true;
+
+async function statesOf(batch: readonly WalkedFile[]): Promise<readonly (FileState | undefined)[]> {
+  if (!answersAtOnce)
+    return Promise.all(
+      batch.map(({ path }) => stat(path, { bigint: true }).then(fileState, nothingWhereItLeadsNowhere)),
+    );
+  const start = performance.now();
+  const states = batch.map(({ path }) => stateAtOnce(path));
+  answersAtOnce = performance.now() - start < quickMs * batch.length;
+  return states;
+}
+
+function stateAtOnce(path: string): FileState | undefined {
+  let found: BigIntStats | undefined;
   try {
-    return fileState(await stat(path, { bigint: true }));
+    found = statSync(path, { bigint: true });
   } catch (error) {
-    if (leadsNowhere(error)) return undefined;
-    throw error;
+    nothingWhereItLeadsNowhere(error);
   }
+  return found && fileState(found);
+}
+
+function nothingWhereItLeadsNowhere(error: unknown): undefined {
+  if (!leadsNowhere(error)) throw error;
 }
 
 /**

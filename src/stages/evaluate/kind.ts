@@ -51,7 +51,7 @@ export const stage: ShownKind<EvaluateConfig> = {
     await (await import('./memory.js')).requirePlannedMemory(config, resolveStage, runtime, folder);
     // Fetched before anything runs: not after a night of training, on a machine that has no network.
     if (config.metrics.every((metric) => networkFor(metric, config) !== 'efficientnet')) return;
-    await (await import('../../tensorflow/install/feature-network.js')).obtainNetwork();
+    await (await import('../../tensorflow/install/feature-network.js')).provideNetwork();
   },
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

@@ -52,7 +52,7 @@ export const stage: ShownKind<TrainConfig> = {
     if (config.samples !== undefined || config.evaluate !== undefined)
       requirePlannedGuidable(config, resolve);
     if (config.evaluate !== undefined)
-      await (await import('../../tensorflow/install/feature-network.js')).obtainNetwork();
+      await (await import('../../tensorflow/install/feature-network.js')).provideNetwork();
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },
   checks: [addressIsWhole, ...modelChecks, ...trainingChecks],

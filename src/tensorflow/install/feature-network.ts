@@ -41,6 +41,14 @@ export const isNetwork = async (path: string): Promise<boolean> =>
   (await sha256OfFile(path)) === featureNetwork.sha256;
 
 /**
+ * Makes sure that the network is there, before anything runs that will need it: fetches it where it is not. What is there
+ * is read, and its hash compared, when it is used.
+ */
+export async function provideNetwork(): Promise<void> {
+  if (locateNetwork() === undefined) await obtainNetwork();
+}
+
+/**
  * The network's file: from the cache, where its content is what was recorded here, or fetched as the native library is.
  *
  * @throws UserError `network-download-failed`, with what was tried and what to do

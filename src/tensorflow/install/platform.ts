@@ -77,9 +77,15 @@ function isRecentEnough(glibc: string | undefined): boolean {
   return major > oldestGlibc[0] || (major === oldestGlibc[0] && minor >= oldestGlibc[1]);
 }
 
+let reported: { readonly glibc: string | undefined } | undefined;
+
+/** It is asked for once: a report takes Node 5 ms. */
 function glibcVersion(): string | undefined {
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return report.header?.glibcVersionRuntime;
+  if (reported === undefined) {
+    const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+    reported = { glibc: report.header?.glibcVersionRuntime };
+  }
+  return reported.glibc;
 }
 
 let kept: { readonly text: string | undefined } | undefined;
