@@ -25,7 +25,7 @@ const unknownKey: Explainer = (facts) => {
   const list = listWithoutBrackets(facts, key);
   if (list) return [list];
   const elsewhere = nearPlace(facts, key);
-  const near = elsewhere ?? nearest(key, free) ?? nearest(key, known);
+  const near = elsewhere ?? nearest(key, [...free, ...known]);
   const holder = facts.path.length === 0 ? 'a pipeline' : facts.name.replace(/^Item/, 'item');
   const kind = facts.path.length === 2 ? ` (a stage of kind ${code(dataOf(facts).uses)})` : '';
   return [

@@ -31,7 +31,9 @@ export function halvingOf(
     first.stages.findLast(({ stage, kind }) => kind.onTheWay !== undefined && !shared.has(stage.id))?.stage
       .id;
   if (id === undefined)
-    throw stageError('`halving` needs a training stage that differs between trials; this sweep has none.');
+    throw stageError(
+      '`halving` needs a stage that counts steps and differs between trials; this sweep has none.',
+    );
   let headline: Headline | undefined;
   for (const { stages } of planned) {
     const found = stages.find(({ stage }) => stage.id === id);
@@ -58,7 +60,7 @@ const stageError = (message: string): UserError =>
     code: 'halving-stage',
     usage: true,
     message,
-    remedy: 'Name a stage of kind `train` or `autoencoder` whose configuration the sweep varies.',
+    remedy: 'Name a stage whose progress is told in steps, and whose configuration the sweep varies.',
   });
 
 /** A trial with its figure at a step. */

@@ -265,7 +265,7 @@ export type SweepEvent =
       readonly pauseSeconds: number;
       readonly failure: TrialFailure;
     }
-  /** Told of a trial that has come to a step at which halving compares. */
+  /** Arrival of a trial at a step after which halving compares. */
   | { readonly type: 'trial-compared'; readonly trial: string; readonly stage: string; readonly step: number }
   /** Any status but `cached`, `waiting` and `running`. */
   | { readonly type: 'trial-ended'; readonly result: TrialResult; readonly seconds: number }

@@ -114,7 +114,7 @@ it('measures what no record tells of when it is asked to, and keeps that for a d
   await writeFile(path, kept.replace('0.5', '0.7'));
   const { result, told: damage } = await toldOfDamage(() => time(false));
   expect(result).toEqual({ records: 0 });
-  expect(damage.join()).toContain(path);
+  expect(damage.join()).toContain(`${path} is damaged`);
 
   const content = unsealJson(kept);
   const dayAgo = new Date(Date.now() - 25 * 3600 * 1000);
