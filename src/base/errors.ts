@@ -30,6 +30,19 @@ export class UserError extends Error {
   }
 }
 
+/** The error of a value that a function of the library cannot take, in what its types do not tell. */
+export function argumentError(message: string, remedy?: string): UserError {
+  return new UserError({ code: 'argument', message, ...(remedy !== undefined && { remedy }) });
+}
+
+/** @throws UserError unless it is a path, as programs without types may pass anything */
+export function mustBePath(path: unknown, what: string): void {
+  if (typeof path !== 'string' || path === '')
+    throw argumentError(
+      `${what} is named by a path; ${path === '' ? 'an empty text' : String(path)} was found.`,
+    );
+}
+
 /** The error of using what was closed, or what lived in it. */
 export function closedError(what: string): UserError {
   return new UserError({

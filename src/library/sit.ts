@@ -1,4 +1,4 @@
-import { closedError, UserError } from '../base/errors.js';
+import { closedError, mustBePath, UserError } from '../base/errors.js';
 import { makeFolder } from '../base/files.js';
 import type { ModelConfig } from '../generated/index.js';
 import { mediatorsPerBlock, type SiTConfig, sitParameters } from '../models/sit/config.js';
@@ -177,6 +177,7 @@ export class SiT implements SessionModel {
     options: SiTPlace & { readonly average?: boolean; readonly heads?: number } = {},
   ): Promise<SiT> {
     const { average = true, heads } = options;
+    mustBePath(path, 'A model');
     await startEngine(options.runtime);
     const source = await openNamedModel(path, { weights: 'all', heads }, { env: process.env });
     try {
@@ -228,6 +229,7 @@ export class SiT implements SessionModel {
   /** Writes the model into a folder, from which `SiT.open` and the stage `pretrained` take it. */
   async save(directory: string): Promise<void> {
     this.mustBeOpen();
+    mustBePath(directory, 'The folder of a model');
     makeFolder(directory);
     const values = new Map<string, HostTensor>();
     for await (const [name, value] of this.readWeights()) values.set(name, value);

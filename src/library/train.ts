@@ -1,4 +1,4 @@
-import { UserError } from '../base/errors.js';
+import { mustBePath, UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { readInput } from '../base/input-file.js';
 import { abortError } from '../base/streams.js';
@@ -52,6 +52,11 @@ export interface TrainOptions {
   readonly runtime?: RuntimeOptions;
 }
 
+const optionNames: Readonly<Record<keyof TrainOptions, true>> = {
+  ...{ steps: true, batch: true, learningRate: true, averageDecay: true, seed: true, autoencoder: true },
+  ...{ classes: true, onStep: true, signal: true, runtime: true },
+};
+
 /**
  * Trains a model on images in memory, with the reference's optimizer and a linear path. For data that do not fit into
  * memory, interruptions, workers and records there are pipelines.
@@ -70,6 +75,11 @@ export async function train(
   const config = SiT.configOf({ ...model, channels: channelsOf(model, autoencoder) });
   const { latentSize, channels, classes } = config;
   checkImages(images, latentSize * (autoencoder ? downsampleOf(autoencoder.config) : 1), classes);
+  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(optionNames, name));
+  if (unknown.length > 0)
+    throw invalid(`there is no option ${unknown.map((name) => `\`${name}\``).join(', ')}.`);
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw invalid(`\`seed\` must be a whole number from 0 on; ${String(seed)} was found.`);
   for (const [name, value] of Object.entries({ steps, batch }))
     if (!Number.isSafeInteger(value) || value < 1)
       throw invalid(`\`${name}\` must be a whole number from 1 on; ${String(value)} was found.`);
@@ -168,6 +178,7 @@ export async function prepareImage(
   if (!Number.isSafeInteger(size) || size < 1)
     throw invalid(`\`size\` must be a whole number of pixels from 1 on; ${String(size)} was found.`);
   const isPath = typeof source === 'string';
+  if (!(source instanceof Uint8Array)) mustBePath(source, 'An image');
   const file = isPath
     ? await readInput(source).catch((error: unknown) => {
         throw asUserError(error, source);

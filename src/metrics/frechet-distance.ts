@@ -1,3 +1,4 @@
+import { argumentError } from '../base/errors.js';
 import type { Session } from '../tensorflow/index.js';
 import { DataTypeCode, engineKind, int32 } from '../tensorflow/index.js';
 import type { HostTensor, Output, RuntimeOptions } from '../tensorflow/index.js';
@@ -98,7 +99,7 @@ function roundingOf({ size, data }: SquareMatrix): number {
 
 function mustCompare(a: FeatureStatistics, b: FeatureStatistics): void {
   const [size, other] = [a.covariance.size, b.covariance.size];
-  if (size !== other) throw new RangeError(`Features of ${size} and of ${other} numbers cannot be compared.`);
+  if (size !== other) throw argumentError(`Features of ${size} and of ${other} numbers cannot be compared.`);
 }
 
 function distance(a: FeatureStatistics, b: FeatureStatistics, traceOfRoot: number): number {

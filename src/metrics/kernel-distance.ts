@@ -1,3 +1,4 @@
+import { argumentError } from '../base/errors.js';
 import { shuffledOrder } from '../data/sample-order.js';
 import { compile, float32, floats, tf } from '../tensorflow/index.js';
 import type { Compiled, HostTensor, RuntimeOptions, Tensor2D } from '../tensorflow/index.js';
@@ -30,7 +31,7 @@ type Products = Compiled<{ a: Tensor2D; b: Tensor2D }, { kernel: Tensor2D }>;
  * Source: Bińkowski et al., "Demystifying MMD GANs" (2018); Shao and Wu, "A general theory for jackknife variance
  * estimation" (1989).
  *
- * @throws RangeError for fewer than two rows; the signal's reason
+ * @throws UserError for fewer than two rows; the signal's reason
  */
 export async function storedKernelDistance(
   samples: StoredRows,
@@ -39,7 +40,7 @@ export async function storedKernelDistance(
   signal?: AbortSignal,
 ): Promise<KernelDistance> {
   const least = Math.min(samples.count, reference.count);
-  if (least < 2) throw new RangeError(`A kernel distance needs at least 2 rows, found ${least}.`);
+  if (least < 2) throw argumentError(`A kernel distance needs at least 2 rows, found ${least}.`);
   const parts = Math.ceil(least / rowsOfPart);
   const products: Products = compile(
     ({ a, b }) => ({

@@ -1,3 +1,4 @@
+import { argumentError } from '../base/errors.js';
 import { floats, type HostTensor } from '../tensorflow/data-types.js';
 import { type Rows, rowsOf } from './linear-algebra.js';
 
@@ -11,7 +12,7 @@ import { type Rows, rowsOf } from './linear-algebra.js';
 export function latentFeatures(latents: HostTensor, grid: number): Rows {
   const [count, height, width, channels] = latents.shape as [number, number, number, number];
   if (grid > height || grid > width)
-    throw new RangeError(`${grid} cells cannot be told apart in latents of ${height} × ${width}.`);
+    throw argumentError(`${grid} cells cannot be told apart in latents of ${height} × ${width}.`);
   const data = floats(latents);
   const features = new Float32Array(count * grid ** 2 * channels * 2);
   const edge = (cell: number, extent: number) => Math.floor((cell * extent) / grid);

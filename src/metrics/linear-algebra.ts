@@ -1,4 +1,4 @@
-import { UserError } from '../base/errors.js';
+import { argumentError, UserError } from '../base/errors.js';
 
 /** A square matrix of double precision, row by row. */
 export interface SquareMatrix {
@@ -19,7 +19,8 @@ export interface Rows {
  * @throws UserError `features-not-finite`: every figure of them would be NaN
  */
 export function rowsOf(width: number, data: Rows['data']): Rows {
-  if (data.length % width !== 0) throw new RangeError(`${data.length} numbers are no rows of ${width}.`);
+  if (!(width >= 1) || data.length % width !== 0)
+    throw argumentError(`${data.length} numbers are no rows of ${width}.`);
   const wrong = data.findIndex((value) => !Number.isFinite(value));
   if (wrong >= 0)
     throw new UserError({

@@ -1,3 +1,4 @@
+import { argumentError } from '../base/errors.js';
 import { compile, float32, floats, tf } from '../tensorflow/index.js';
 import type { Compiled, RuntimeOptions, Tensor1D, Tensor2D } from '../tensorflow/index.js';
 import type { Rows } from './linear-algebra.js';
@@ -173,7 +174,7 @@ export function precisionRecall(reference: Rows, samples: Rows, neighbours = 3):
 /** The share of `points` within the manifold of `set`. */
 function shareWithin(points: Rows, set: Rows, neighbours: number): number {
   if (points.width !== set.width)
-    throw new RangeError(`Features of ${points.width} and of ${set.width} numbers cannot be compared.`);
+    throw argumentError(`Features of ${points.width} and of ${set.width} numbers cannot be compared.`);
   const radii = Float64Array.from({ length: set.count }, (_, i) => squaredRadius(set, i, neighbours));
   let within = 0;
   for (let i = 0; i < points.count; i++)

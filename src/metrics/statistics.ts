@@ -1,3 +1,4 @@
+import { argumentError } from '../base/errors.js';
 import { DataTypeCode, engineKind, float32, int32 } from '../tensorflow/index.js';
 import type { Output, RuntimeOptions, Session } from '../tensorflow/index.js';
 import { asFloat64, asPairs, inFloat64 } from './float64.js';
@@ -31,7 +32,7 @@ export class StatisticsAccumulator {
 
   add(rows: Rows): void {
     const { width } = this;
-    if (rows.width !== width) throw new RangeError(`Features have ${width} numbers, found ${rows.width}.`);
+    if (rows.width !== width) throw argumentError(`Features have ${width} numbers, found ${rows.width}.`);
     if (rows.count === 0) return;
     const own = meanOf(rows);
     const row = () => new Float64Array(width);
@@ -59,7 +60,7 @@ export class StatisticsAccumulator {
     this.count = total;
   }
 
-  /** The statistics of what was added. Throws a RangeError for fewer than two rows. */
+  /** The statistics of what was added. Throws a UserError for fewer than two rows. */
   result(): FeatureStatistics {
     const { width, count } = this;
     requireTwo(count);
@@ -142,7 +143,7 @@ class SessionStatistics {
     this.count += count;
   }
 
-  /** @throws RangeError for fewer than two rows */
+  /** @throws UserError for fewer than two rows */
   async result(): Promise<FeatureStatistics> {
     const { count, width, edges } = this;
     requireTwo(count);
@@ -274,9 +275,9 @@ export function statisticsOf(rows: Rows): FeatureStatistics {
   return accumulator.result();
 }
 
-/** @throws RangeError */
+/** @throws UserError */
 function requireTwo(count: number): void {
-  if (count < 2) throw new RangeError(`A covariance needs at least 2 rows, found ${count}.`);
+  if (count < 2) throw argumentError(`A covariance needs at least 2 rows, found ${count}.`);
 }
 
 function meanOf({ count, width, data }: Rows): Float64Array {

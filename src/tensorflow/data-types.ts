@@ -1,4 +1,4 @@
-import { UserError } from '../base/errors.js';
+import { argumentError, UserError } from '../base/errors.js';
 
 /** TensorFlow's numbers for data types (`TF_DataType` in its C API). */
 export const DataTypeCode = {
@@ -47,7 +47,8 @@ export function scalar(value: number): HostTensor {
 
 /** The values of a float32 host tensor; throws when it holds another type. */
 export function floats(tensor: HostTensor): Float32Array {
-  if (!(tensor.data instanceof Float32Array)) throw new TypeError(`Expected float32, found ${tensor.dtype}.`);
+  if (!(tensor.data instanceof Float32Array))
+    throw argumentError(`Expected a tensor of float32, found one of ${tensor.dtype}.`);
   return tensor.data;
 }
 
@@ -90,8 +91,10 @@ export function hostDataType(code: number): HostDataType {
 }
 
 function checked(tensor: HostTensor): HostTensor {
+  if (!(tensor.data instanceof arrays[tensor.dtype]))
+    throw argumentError(`Values of a tensor of ${tensor.dtype} are a ${arrays[tensor.dtype].name}.`);
   if (tensor.data.length !== sizeOf(tensor.shape))
-    throw new RangeError(
+    throw argumentError(
       `Shape [${tensor.shape.join(', ')}] needs ${sizeOf(tensor.shape)} values, found ${tensor.data.length}.`,
     );
   return tensor;

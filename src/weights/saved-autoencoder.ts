@@ -1,3 +1,4 @@
+import { mustBePath } from '../base/errors.js';
 import { join } from 'node:path';
 import { openTensors } from '../formats/safetensors/shards.js';
 import { decode, encode } from '../models/autoencoder-kl/autoencoder-kl.js';
@@ -49,6 +50,7 @@ export class Autoencoder {
     options: RuntimeOptions = {},
     memoryMiB = defaultMemoryMiB,
   ): Promise<Autoencoder> {
+    mustBePath(directory, 'An autoencoder');
     const { config, weights: saved, scalingFactor, shiftFactor } = await readSavedAutoencoder(directory);
     const session = openSession(options);
     const weights = await loadWeights(session, autoencoderParameters(config), join(directory, saved));

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { asUserError } from '../base/files.js';
 import { readInputText } from '../base/input-file.js';
 import { writeFileWhole } from '../base/output-file.js';
 import { isSafetensorsPath, shardsOf } from '../formats/safetensors/shard-index.js';
@@ -72,5 +73,9 @@ export async function writeSavedAutoencoder(
 }
 
 export async function readSavedAutoencoder(directory: string): Promise<SavedAutoencoder> {
-  return JSON.parse(await readInputText(join(directory, autoencoderFileName))) as SavedAutoencoder;
+  const path = join(directory, autoencoderFileName);
+  const text = await readInputText(path).catch((error: unknown) => {
+    throw asUserError(error, path);
+  });
+  return JSON.parse(text) as SavedAutoencoder;
 }

@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
-import { UserError } from '../../base/errors.js';
+import { mustBePath, UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInput } from '../../base/input-file.js';
 import { decodeBmp, type StoredImage } from './bmp.js';
@@ -29,6 +29,7 @@ export interface DecodeRules {
  * @throws UserError `image-unreadable`, or that of a file which cannot be read.
  */
 export async function decodeImage(path: string, background: string): Promise<RgbImage> {
+  mustBePath(path, 'An image');
   let file: Buffer;
   try {
     file = await readInput(path);

@@ -1,3 +1,4 @@
+import { argumentError, mustBePath } from '../../base/errors.js';
 import { openFile } from '../../base/files.js';
 import { type FileSeal, writeFileWhole } from '../../base/output-file.js';
 import type { RgbImage } from './rgb-image.js';
@@ -6,6 +7,10 @@ import sharp from 'sharp';
 
 /** An image as the bytes of a PNG file. */
 export function encodePng({ data, width, height }: RgbImage): Promise<Buffer> {
+  if (data.length !== width * height * 3)
+    throw argumentError(
+      `An image of ${width} × ${height} pixels has ${width * height * 3} bytes; ${data.length} were found.`,
+    );
   return sharp(data, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
@@ -13,6 +18,7 @@ export function encodePng({ data, width, height }: RgbImage): Promise<Buffer> {
 
 /** Writes an image as a PNG file, whole or not at all. */
 export async function writePng(path: string, image: RgbImage): Promise<FileSeal> {
+  mustBePath(path, 'A PNG file');
   return writeFileWhole(path, await encodePng(image));
 }
 
@@ -55,15 +61,17 @@ export const gridColumns = (count: number): number => Math.ceil(Math.sqrt(count)
 /** Lays images of one size out row by row; the last row may have free places. */
 export function imageGrid(images: readonly RgbImage[], options: GridOptions): RgbImage {
   const { columns, padding = gridPadding, scale = 1, background = 255 } = options;
+  if (!(Number.isInteger(columns) && columns >= 1))
+    throw argumentError(`A grid has a whole number of columns from 1 on; ${columns} was found.`);
   const first = images[0];
-  if (!first) throw new RangeError('a grid needs at least one image');
+  if (!first) throw argumentError('A grid needs at least one image.');
   const [tileWidth, tileHeight] = [first.width * scale + padding, first.height * scale + padding];
   const width = columns * tileWidth + padding;
   const height = Math.ceil(images.length / columns) * tileHeight + padding;
   const data = new Uint8Array(width * height * 3).fill(background);
   images.forEach((image, i) => {
     if (image.width !== first.width || image.height !== first.height) {
-      throw new RangeError(`image ${i} of a grid has another size than the first`);
+      throw argumentError(`Image ${i} of a grid has another size than the first.`);
     }
     const left = padding + (i % columns) * tileWidth;
     const top = padding + Math.floor(i / columns) * tileHeight;

@@ -303,6 +303,6 @@ describe('a grid', () => {
 
   it('refuses images of several sizes', () => {
     const two = { width: 2, height: 1, data: new Uint8Array(6) };
-    expect(() => imageGrid([dot(1), two], { columns: 2 })).toThrow('image 1 of a grid');
+    expect(() => imageGrid([dot(1), two], { columns: 2 })).toThrow('Image 1 of a grid');
   });
 });
