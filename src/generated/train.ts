@@ -29,6 +29,8 @@ export interface TrainConfig {
    */
   start?: string | StartFile;
   teacher?: TeacherConfig;
+  selfAlignment?: SelfAlignmentConfig;
+  featureAlignment?: FeatureAlignmentConfig;
   model: ModelConfig;
   /**
    * Passes over the data, in place of `steps`. Unit: epochs.
@@ -209,6 +211,64 @@ export interface TeacherConfig {
    * Latent channels to guide: the first 3, as in the paper's code, or all.
    */
   guidanceChannels: 3 | 'all';
+}
+/**
+ * Aligns tokens of an early block with those that the moving average's later block gives of the same image with less noise (self-representation alignment, SRA). Trains the better features sooner, and needs no other network. The average is the first of `ema`. Default: none.
+ */
+export interface SelfAlignmentConfig {
+  /**
+   * Blocks after which the model's tokens are aligned. Default: a third of all. Unit: blocks.
+   */
+  blocks?: number;
+  /**
+   * Blocks after which the average's tokens are taken; at least `blocks`. Default: two thirds of all. Unit: blocks.
+   */
+  teacherBlocks?: number;
+  /**
+   * Most by which the average's time is nearer to the data; it is drawn uniformly from 0 on. Unit: of the path's time.
+   */
+  timeAhead: number;
+  /**
+   * Weight of the distance beside the loss.
+   */
+  weight: number;
+  /**
+   * Step before which it acts; later steps take no more time than without it. Default: all steps. Unit: steps.
+   */
+  untilStep?: number;
+}
+/**
+ * Aligns tokens with features that EfficientNet-Lite0, a network trained on ImageNet, has of the same image (representation alignment, REPA, with iREPA's projection). The features are computed once for each image and kept in this user's cache. Needs the images that the latents were encoded from. Default: none.
+ */
+export interface FeatureAlignmentConfig {
+  /**
+   * The `images` stage that is trained on.
+   */
+  images: string;
+  /**
+   * Blocks after which the model's tokens are aligned. Default: a third of all. Unit: blocks.
+   */
+  blocks?: number;
+  /**
+   * Head between tokens and features, which is trained with the model: a convolution over 3 × 3 tokens, which keeps the image's layout better, or an MLP of three layers for each token.
+   */
+  projection: 'convolution' | 'mlp';
+  /**
+   * Width of the hidden layers of `mlp`. Default: 2048, or four times `hiddenSize` where that is less. Unit: channels.
+   */
+  width?: number;
+  /**
+   * `spatial` subtracts from each channel of the features 0.6 of its mean over the image, and divides by its deviation there, so that what differs from place to place stands out; `none` takes features as they are.
+   */
+  normalization: 'spatial' | 'none';
+  /**
+   * Weight of the negative cosine between projected tokens and features beside the loss.
+   */
+  weight: number;
+  /**
+   * Step before which it acts; later steps take no more time than without it. Default: all steps. Unit: steps.
+   */
+  untilStep?: number;
 }
 /**
  * The transformer: a `name` of the paper, or `hiddenSize`, `depth`, `heads` and `patchSize`.

@@ -21,6 +21,7 @@ import {
   type Tensor4D,
   tf,
 } from '../tensorflow/index.js';
+import { overGrid, resampling } from '../nn/resampling.js';
 import { efficientNetAtOnce } from './gpu-memory.js';
 import { type Rows, rowsOf } from './linear-algebra.js';
 
@@ -71,6 +72,11 @@ const blocks: readonly Block[] = runs
   )
   .map((block, i) => ({ name: `_blocks.${i}`, ...block }));
 
+/** Channels of the features that keep an image's layout, at 14 × 14 places: seen widely, and not yet of few places. */
+const spatialWidth = 112;
+/** Blocks before these features. */
+const lastSpatial = blocks.findLastIndex(({ outputs }) => outputs === spatialWidth) + 1;
+
 /** A convolution and the batch normalization after it, by their names in the checkpoint. */
 interface Convolution {
   readonly name: string;
@@ -107,8 +113,12 @@ export class EfficientNet {
   /** Numbers of an image's features. */
   static readonly width = features;
 
+  /** Numbers of an image's features at a place. */
+  static readonly spatialWidth = spatialWidth;
+
   private constructor(
     private readonly session: ProgramSession,
+    private readonly places: Compiled<{ images: Tensor4D }, { places: Tensor }, number>,
     private readonly program: Compiled<{ images: Tensor4D }, { pooled: Tensor2D; logits: Tensor2D }>,
   ) {}
 
@@ -122,6 +132,13 @@ export class EfficientNet {
       const weights = Object.fromEntries(variables.map((variable) => [variable.name, variable]));
       return new EfficientNet(
         session,
+        compile(
+          ({ images }: { images: Tensor4D }, w, grid: number) => ({ places: placesOf(w, images, grid) }),
+          {
+            ...{ session, weights },
+            batch: { inputs: { images: 0 }, outputs: { places: 0 } },
+          },
+        ),
         compile(({ images }, w) => forward(w, images), { session, weights, batch }),
       );
     } catch (error) {
@@ -140,20 +157,32 @@ export class EfficientNet {
     shape: readonly [count: number, height: number, width: number, channels: number],
     pixels: Uint8Array,
   ): Promise<{ readonly pooled: Rows; readonly logits: Rows }> {
-    const [count, height, width] = shape;
+    const [count] = shape;
     if (count > mostAtOnce()) return this.inParts(shape, pixels);
-    const images = new Float32Array(count * side * side * 3);
-    const bytes = height * width * 3;
-    for (let i = 0; i < count; i++) {
-      const data = pixels.subarray(i * bytes, (i + 1) * bytes);
-      const isSized = height === side && width === side;
-      const sized = isSized
-        ? data
-        : resample({ width, height, data }, { width: side, height: side }, bicubic).data;
-      images.set(sized, i * side * side * 3);
-    }
-    const { pooled, logits } = await this.program.call({ images: float32([count, side, side, 3], images) });
+    const { pooled, logits } = await this.program.call({ images: sizedImages(shape, pixels) });
     return { pooled: rowsOf(features, floats(pooled)), logits: rowsOf(classes, floats(logits)) };
+  }
+
+  /**
+   * Features of an image's places after the blocks of 112 channels, resized from 14 × 14 to a grid of tokens:
+   * `[count, grid² · 112]`.
+   *
+   * @param pixels as of `run`
+   */
+  async spatial(
+    [count, ...each]: readonly [count: number, height: number, width: number, channels: number],
+    pixels: Uint8Array,
+    grid: number,
+  ): Promise<Rows> {
+    const width = grid ** 2 * spatialWidth;
+    const rows = new Float32Array(count * width);
+    const bytes = sizeOf(each);
+    for (let first = 0; first < count; first += mostAtOnce()) {
+      const end = Math.min(first + mostAtOnce(), count);
+      const part = sizedImages([end - first, ...each], pixels.subarray(first * bytes, end * bytes));
+      rows.set(floats((await this.places.call({ images: part }, grid)).places), first * width);
+    }
+    return rowsOf(width, rows);
   }
 
   private async inParts(
@@ -180,22 +209,55 @@ export class EfficientNet {
 /** Images computed at once: 20 MB of numbers each, and on WebAssembly, whose memory is small, all that was computed is kept. */
 const mostAtOnce = (): number => (engineKind() === 'wasm' ? 8 : efficientNetAtOnce);
 
+/** Images as the network sees them, `[count, 224, 224, 3]`. */
+function sizedImages(
+  [count, height, width]: readonly [count: number, height: number, width: number, channels: number],
+  pixels: Uint8Array,
+): HostTensor {
+  const images = new Float32Array(count * side * side * 3);
+  const bytes = height * width * 3;
+  for (let i = 0; i < count; i++) {
+    const data = pixels.subarray(i * bytes, (i + 1) * bytes);
+    const isSized = height === side && width === side;
+    const sized = isSized
+      ? data
+      : resample({ width, height, data }, { width: side, height: side }, bicubic).data;
+    images.set(sized, i * side * side * 3);
+  }
+  return float32([count, side, side, 3], images);
+}
+
+/** Features `[count, grid² · channels]` after the blocks with as many channels as `spatialWidth`. */
+function placesOf(w: Weights, images: Tensor4D, grid: number): Tensor {
+  const x = throughBlocks(w, images, lastSpatial);
+  const [count, from, , channels] = x.shape;
+  const { rows, columns, data } = overGrid(resampling(from, grid));
+  const resized = tf.matMul(tf.tensor3d(data, [1, rows, columns]), x.reshape([count, from * from, channels]));
+  return resized.reshape([count, grid * grid * channels]);
+}
+
 /** @param images `[count, 224, 224, 3]`, from 0 to 255 */
 function forward(w: Weights, images: Tensor4D): { pooled: Tensor2D; logits: Tensor2D } {
-  const bias = (x: Tensor4D, name: string) => x.add<Tensor4D>(w[`${name}.bias`]!);
-  const weight = (name: string) => w[`${name}.weight`] as Tensor4D;
-  const convolved = (x: Tensor4D, name: string, stride: 1 | 2 = 1) =>
-    bias(tf.conv2d(x, weight(name), stride, 'same'), name);
-  let x = tf.relu6(convolved(images.sub<Tensor4D>(middle).div(levels), '_conv_stem', 2));
-  for (const { name, inputs, outputs, stride, expansion } of blocks) {
+  const x = throughBlocks(w, images, blocks.length);
+  const pooled = tf.relu6(convolvedBy(w, x, '_conv_head')).mean<Tensor2D>([1, 2]);
+  return { pooled, logits: tf.matMul(pooled, w['_fc.weight'] as Tensor2D).add(w['_fc.bias']!) };
+}
+
+const biased = (w: Weights, x: Tensor4D, name: string) => x.add<Tensor4D>(w[`${name}.bias`]!);
+const convolvedBy = (w: Weights, x: Tensor4D, name: string, stride: 1 | 2 = 1) =>
+  biased(w, tf.conv2d(x, w[`${name}.weight`] as Tensor4D, stride, 'same'), name);
+
+function throughBlocks(w: Weights, images: Tensor4D, count: number): Tensor4D {
+  let x = tf.relu6(convolvedBy(w, images.sub<Tensor4D>(middle).div(levels), '_conv_stem', 2));
+  for (const { name, inputs, outputs, stride, expansion } of blocks.slice(0, count)) {
     const depthwise = `${name}._depthwise_conv`;
-    const expanded = expansion === 1 ? x : tf.relu6(convolved(x, `${name}._expand_conv`));
-    const seen = tf.relu6(bias(tf.depthwiseConv2d(expanded, weight(depthwise), stride, 'same'), depthwise));
-    const projected = convolved(seen, `${name}._project_conv`);
+    const expanded = expansion === 1 ? x : tf.relu6(convolvedBy(w, x, `${name}._expand_conv`));
+    const filter = w[`${depthwise}.weight`] as Tensor4D;
+    const seen = tf.relu6(biased(w, tf.depthwiseConv2d(expanded, filter, stride, 'same'), depthwise));
+    const projected = convolvedBy(w, seen, `${name}._project_conv`);
     x = stride === 1 && inputs === outputs ? projected.add(x) : projected;
   }
-  const pooled = tf.relu6(convolved(x, '_conv_head')).mean<Tensor2D>([1, 2]);
-  return { pooled, logits: tf.matMul(pooled, w['_fc.weight'] as Tensor2D).add(w['_fc.bias']!) };
+  return x;
 }
 
 /** Reads the weights: every normalization becomes part of the convolution before it. */

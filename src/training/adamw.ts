@@ -110,7 +110,7 @@ export class AdamW {
 /** State that training keeps of each parameter, by its name. */
 export interface AdamWState {
   readonly weights: Tensors;
-  /** Moving averages, one for each decay. */
+  /** Moving averages, one for each decay; of some parameters there are none. */
   readonly averages: readonly Tensors[];
   readonly firstMoment: Tensors;
   readonly secondMoment: Tensors;
@@ -157,7 +157,10 @@ export function adamwStep(
       const decay = tf.mul(learningRate, weightDecay);
       const weight = state.weights[name]!;
       const weights = weight.sub(weight.mul(decay)).sub(direction.mul(learningRate));
-      const averages = averageDecays.map((decay, i) => mix(state.averages[i]![name]!, weights, decay));
+      const averages = averageDecays.flatMap((decay, i) => {
+        const average = state.averages[i]![name];
+        return average === undefined ? [] : [mix(average, weights, decay)];
+      });
       return { first, second, weights, averages };
     });
     next.weights[name] = updated.weights;

@@ -82,8 +82,12 @@ async function lookAt(path: string, { bytes, sha256 }: FileSeal): Promise<Expect
   return hashed?.sha256 === sha256 ? hashed : 'is not what was written';
 }
 
+/** Groups of what is trained beside the model: of the same parts as its own, in files of their own. */
+export const headGroups = ['heads', 'heads-firstMoment', 'heads-secondMoment'] as const;
+
 /** The copies that training keeps of each parameter: the slots of the optimizer. `average` is the first of the averages. */
-export type StateGroup = 'weights' | 'average' | `average-${number}` | 'firstMoment' | 'secondMoment';
+export type StateGroup =
+  'weights' | 'average' | `average-${number}` | 'firstMoment' | 'secondMoment' | (typeof headGroups)[number];
 
 /** Names of the moving averages with these decays; the first is the one that sampling takes unless told otherwise. */
 export function averageGroups(decays: readonly number[]): StateGroup[] {
@@ -91,8 +95,14 @@ export function averageGroups(decays: readonly number[]): StateGroup[] {
 }
 
 /** Lists all groups of a training with these decays. */
-export function stateGroups(decays: readonly number[]): StateGroup[] {
-  return ['weights', ...averageGroups(decays), 'firstMoment', 'secondMoment'];
+export function stateGroups(decays: readonly number[], hasHeads = false): StateGroup[] {
+  return [
+    'weights',
+    ...averageGroups(decays),
+    'firstMoment',
+    'secondMoment',
+    ...(hasHeads ? headGroups : []),
+  ];
 }
 
 /** State of a loss scale, as JSON. */

@@ -143,7 +143,7 @@ export async function saveGroup(
   limit?: number,
 ): Promise<Record<string, FileSeal>> {
   const values = trainer.read(group);
-  const sources = trainer.parameters.map(({ name, shape }) => ({
+  const sources = trainer.parametersOf(group).map(({ name, shape }) => ({
     ...{ name, shape, dtype: 'F32' as const },
     data: async () => {
       const next = await values.next();

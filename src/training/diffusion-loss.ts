@@ -1,12 +1,19 @@
 import { randomNormal, randomUniform, tf } from '../tensorflow/index.js';
 import type { Tensor, Tensor1D, Tensor4D } from '../tensorflow/index.js';
-import { drawsOf, errorWeight, taughtLosses, timesteps, trainingLoss } from '../transport/index.js';
+import {
+  distanceLoss,
+  drawsOf,
+  errorWeight,
+  interpolate,
+  outputLoss,
+  timesteps,
+} from '../transport/index.js';
 import type {
   LossWeighting,
   TimeInterval,
   TimestepSampling,
-  Transport,
-  VectorField,
+  TrainingPoint,
+  WeighedTransport,
 } from '../transport/index.js';
 
 /** Affine map that brings latents to mean 0 and deviation 1, one number a channel. */
@@ -40,7 +47,7 @@ export interface UntilInput {
 }
 
 export interface DiffusionLossOptions {
-  readonly transport: Transport & { readonly lossWeight: LossWeighting };
+  readonly transport: WeighedTransport;
   readonly interval: TimeInterval;
   readonly timestepSampling: TimestepSampling;
   /** Factor by which times are moved towards the noise, as `shiftTime` has it. */
@@ -72,11 +79,32 @@ export interface Teaching {
   readonly part: Tensor1D;
 }
 
-/** The loss of each sample, and the time that it was taken at: [batch] each. */
+/** A point of a step, as the model sees it. */
+export interface StepPoint extends TrainingPoint {
+  readonly data: Tensor4D;
+  readonly noise: Tensor4D;
+  readonly t: Tensor1D;
+  /** The interpolant at t. */
+  readonly x: Tensor4D;
+  /** Labels, those that are dropped replaced: [batch], int32. */
+  readonly y: Tensor1D;
+  /** Place of the batch's first sample in the global batch, int32 [1]. */
+  readonly firstSample: Tensor1D;
+}
+
+/** Parts of a loss beside the distance from the data. */
+export interface BesideData {
+  readonly teaching?: Teaching | undefined;
+  /** Shift of the target, of the shape of the output. */
+  readonly shift?: ((point: StepPoint) => Tensor) | undefined;
+}
+
+/** The loss of each sample, and the point that it was taken at. */
 export interface DiffusionLosses {
+  /** [batch] */
   readonly losses: Tensor;
-  readonly times: Tensor;
-  /** Parts of the loss, where there is a teacher. */
+  readonly point: StepPoint;
+  /** Parts of the loss, where there is a teacher: [batch] each. */
   readonly parts?: { readonly data: Tensor; readonly teacher: Tensor };
 }
 
@@ -89,13 +117,15 @@ export function diffusionLoss(
   { mean, std, labels }: LatentInputs,
   { posteriorKey, noiseKey, timeKey, dropoutKey, firstSample, isUntil }: RandomInputs & Partial<UntilInput>,
   options: DiffusionLossOptions,
-  teaching?: Teaching,
+  { teaching, shift }: BesideData = {},
 ): DiffusionLosses {
   const { interval, normalization, labelDropout, nullClass, until } = options;
   const [batch, ...shape] = mean.shape;
   const drawn = mean.add(std.mul(randomNormal(posteriorKey, firstSample, batch, shape)));
-  const data = drawn.sub(tf.tensor1d([...normalization.mean])).div(tf.tensor1d([...normalization.std]));
-  const noise = randomNormal(noiseKey, firstSample, batch, shape);
+  const data: Tensor4D = drawn
+    .sub(tf.tensor1d([...normalization.mean]))
+    .div(tf.tensor1d([...normalization.std]));
+  const noise = randomNormal(noiseKey, firstSample, batch, shape) as Tensor4D;
   /** Of what holds in this step and what does not, that which does. */
   const chosen = (of: (values: TimesAndWeight) => Tensor, own: TimesAndWeight): Tensor =>
     until === undefined ? of(own) : tf.where(isUntil!.greater(0), of(until), of(own));
@@ -103,16 +133,10 @@ export function diffusionLoss(
   const t = chosen(({ timestepSampling, timestepShift }) => {
     const draws = drawsOf(timestepSampling) === 'uniform' ? randomUniform : randomNormal;
     return timesteps(timestepSampling, draws(timeKey, firstSample, batch, []), interval, timestepShift);
-  }, own);
+  }, own) as Tensor1D;
   const dropped = randomUniform(dropoutKey, firstSample, batch, []).less(labelDropout);
   const withoutDropped = (labels: Tensor1D, none: number) =>
     labelDropout === 0 ? labels : tf.where<Tensor1D>(dropped, tf.fill([batch], none, 'int32'), labels);
-  const under =
-    (of: Teaching['field'], y: Tensor1D): VectorField =>
-    (x, time) =>
-      of(x as Tensor4D, time as Tensor1D, y);
-  const field = under(model, withoutDropped(labels, nullClass));
-  const point = { data, noise, t };
   // Weights that change are applied here.
   const changes = until !== undefined && until.lossWeight !== own.lossWeight;
   const transport = changes ? { ...options.transport, lossWeight: 'none' as const } : options.transport;
@@ -123,12 +147,16 @@ export function diffusionLoss(
       errorWeight(interpolant, prediction, lossWeight)?.(t) ?? tf.onesLike(t);
     return losses.mul(chosen(weight, own));
   };
-  if (teaching === undefined) return { losses: weighed(trainingLoss(transport, field, point)), times: t };
-  const teacher = under(teaching.field, withoutDropped(teaching.labels, teaching.nullClass));
-  const unweighed = taughtLosses(transport, field, teacher, point);
-  const parts = { data: weighed(unweighed.data), teacher: weighed(unweighed.teacher) };
+  const y = withoutDropped(labels, nullClass);
+  const x = interpolate(transport.interpolant, { data, noise, t }) as Tensor4D;
+  const point: StepPoint = { data, noise, t, x, y, firstSample };
+  const output = model(x, t, y);
+  const fromData = weighed(outputLoss(transport, output, x, point, shift?.(point)));
+  if (teaching === undefined) return { losses: fromData, point };
+  const taught = teaching.field(x, t, withoutDropped(teaching.labels, teaching.nullClass));
+  const parts = { data: fromData, teacher: weighed(distanceLoss(transport, output, taught, t)) };
   const losses = parts.data.add(parts.teacher.sub(parts.data).mul(teaching.part));
-  return { losses, times: t, parts };
+  return { losses, point, parts };
 }
 
 const quartiles = [1, 2, 3, 4] as const;

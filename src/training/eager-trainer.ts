@@ -6,15 +6,13 @@ import type { EagerSession, EagerVariable, HostTensors, Tensor, Tensors } from '
 import { type AdamWStep, adamwStep, biasCorrections } from './adamw.js';
 import { averageGroups, type StateGroup, stateGroups } from './checkpoint-manifest.js';
 import { gradientResults, partsOf, withGradients } from './gradients.js';
-import { checkStep, inNameOrder } from './trainer.js';
+import { averagePrefix, checkStep, groupParameters, inNameOrder, stepOptions } from './trainer.js';
 import type { StepResult, Trainer, TrainerOptions, ValueOf } from './trainer.js';
 
 /** Training operation by operation, for backends without sessions: the same numbers as `SessionTrainer`, up to rounding. */
 export class EagerTrainer implements Trainer {
   readonly groups: readonly StateGroup[];
   readonly lossScale = undefined;
-  readonly parameters: readonly Parameter[];
-  private readonly names: readonly string[];
   private readonly frozen: readonly EagerVariable[];
   private loadsFrozen: Promise<void> | undefined;
   private readonly variables: ReadonlyMap<StateGroup, readonly EagerVariable[]>;
@@ -23,14 +21,18 @@ export class EagerTrainer implements Trainer {
     session: EagerSession,
     private readonly options: TrainerOptions,
   ) {
-    const { parameters, averageDecays } = options;
-    this.groups = stateGroups(averageDecays);
-    this.names = parameters.map(({ name }) => name);
-    this.parameters = inNameOrder(parameters);
+    this.groups = stateGroups(options.averageDecays, options.heads !== undefined);
     this.frozen = (options.frozen?.parameters ?? []).map(({ name, shape }) => session.variable(name, shape));
     this.variables = new Map(
-      this.groups.map((group) => [group, parameters.map(({ name, shape }) => session.variable(name, shape))]),
+      this.groups.map((group) => [
+        group,
+        groupParameters(options, group).map(({ name, shape }) => session.variable(name, shape)),
+      ]),
     );
+  }
+
+  parametersOf(group: StateGroup): readonly Parameter[] {
+    return inNameOrder(groupParameters(this.options, group));
   }
 
   restoreLossScale(): void {
@@ -39,11 +41,12 @@ export class EagerTrainer implements Trainer {
 
   async start(weightOf: ValueOf): Promise<void> {
     await this.write('weights', weightOf);
-    const weights = this.of('weights');
-    for (const group of this.groups.filter((group) => group !== 'weights')) {
-      const moments = group === 'firstMoment' || group === 'secondMoment';
-      for (const [i, variable] of this.of(group).entries())
-        variable.value = moments ? tf.zeros([...variable.shape]) : weights[i]!.value.clone();
+    if (this.options.heads !== undefined) await this.write('heads', weightOf);
+    const values = { ...this.tensors('weights'), ...this.heads() };
+    for (const group of this.groups.filter((group) => group !== 'weights' && group !== 'heads')) {
+      const moments = group.toLowerCase().endsWith('moment');
+      for (const variable of this.of(group))
+        variable.value = moments ? tf.zeros([...variable.shape]) : values[variable.name]!.clone();
     }
   }
 
@@ -54,8 +57,10 @@ export class EagerTrainer implements Trainer {
     wishToStop = false,
   ): Promise<StepResult> {
     checkStep(learningRate, updates);
-    checkInputs(inputs, this.options.inputs);
-    const { accumulation, gradientClip } = this.options;
+    const options = stepOptions(this.options, inputs);
+    checkInputs(inputs, options.inputs);
+    const { accumulation, gradientClip } = options;
+    const names = options.parameters.map(({ name }) => name);
     const parts = accumulation === undefined ? [inputs] : partsOf(inputs, accumulation);
     this.loadsFrozen ??= this.options.frozen?.load((valueOf) =>
       new EagerStore(this.frozen).write(({ name }) => valueOf(name)),
@@ -64,11 +69,11 @@ export class EagerTrainer implements Trainer {
     let sum: Tensors | undefined;
     for (const part of parts) {
       await nextTurn();
-      sum = added(sum, this.gradientsOf(part));
+      sum = added(sum, this.gradientsOf(part, names));
     }
     const { loss, norm, figures, gradients } = tidy(() => {
       const means = mapValues(sum!, (total) => total.div(parts.length));
-      const results = gradientResults(means, this.names);
+      const results = gradientResults(means, names);
       const squares = results.gradients.map((gradient) => gradient.square().sum());
       return { ...results, norm: tf.addN(squares).sqrt() };
     });
@@ -76,10 +81,12 @@ export class EagerTrainer implements Trainer {
     const [lossValue, gradientNorm] = [loss.dataSync()[0]!, norm.dataSync()[0]!];
     const applied = Number.isFinite(lossValue) && Number.isFinite(gradientNorm);
     if (applied)
-      this.update(gradients, gradientClip === 0 ? 1 : gradientClip / Math.max(gradientNorm, gradientClip), {
-        learningRate,
-        updates,
-      });
+      this.update(
+        names,
+        gradients,
+        gradientClip === 0 ? 1 : gradientClip / Math.max(gradientNorm, gradientClip),
+        { learningRate, updates },
+      );
     const result = {
       loss: lossValue,
       gradientNorm,
@@ -93,7 +100,7 @@ export class EagerTrainer implements Trainer {
 
   async *read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]> {
     const variables = new Map(this.of(group).map((variable) => [variable.name, variable]));
-    const ordered = this.parameters.map(({ name }) => variables.get(name)!);
+    const ordered = this.parametersOf(group).map(({ name }) => variables.get(name)!);
     for await (const [{ name }, value] of new EagerStore(ordered).read()) yield [name, value];
   }
 
@@ -111,15 +118,30 @@ export class EagerTrainer implements Trainer {
     return Object.fromEntries(this.of(group).map(({ name, value }) => [name, value]));
   }
 
-  private gradientsOf(part: HostTensors): Tensors {
+  private heads(group: StateGroup = 'heads'): Tensors {
+    return this.options.heads === undefined ? {} : this.tensors(group);
+  }
+
+  private gradientsOf(part: HostTensors, names: readonly string[]): Tensors {
     const frozen = Object.fromEntries(this.frozen.map(({ name, value }) => [name, value]));
-    const weights = { ...frozen, ...this.tensors('weights') };
+    const averages = this.options.takesAverage === true ? Object.entries(this.tensors('average')) : [];
+    const weights = {
+      ...frozen,
+      ...this.tensors('weights'),
+      ...this.heads(),
+      ...Object.fromEntries(averages.map(([name, value]) => [averagePrefix + name, value])),
+    };
     return tf.tidy(() =>
-      withGradients(this.options.loss, this.names)(mapValues(part, fromHost), weights, undefined),
+      withGradients(this.options.loss, names)(mapValues(part, fromHost), weights, undefined),
     );
   }
 
-  private update(gradients: readonly Tensor[], factor: number, { learningRate, updates }: AdamWStep): void {
+  private update(
+    names: readonly string[],
+    gradients: readonly Tensor[],
+    factor: number,
+    { learningRate, updates }: AdamWStep,
+  ): void {
     const { optimizer, averageDecays } = this.options;
     const averages = averageGroups(averageDecays);
     const next = tidy(() =>
@@ -127,21 +149,30 @@ export class EagerTrainer implements Trainer {
         optimizer,
         averageDecays,
         {
-          weights: this.tensors('weights'),
+          weights: { ...this.tensors('weights'), ...this.heads() },
           averages: averages.map((group) => this.tensors(group)),
-          firstMoment: this.tensors('firstMoment'),
-          secondMoment: this.tensors('secondMoment'),
+          firstMoment: { ...this.tensors('firstMoment'), ...this.heads('heads-firstMoment') },
+          secondMoment: { ...this.tensors('secondMoment'), ...this.heads('heads-secondMoment') },
         },
-        Object.fromEntries(this.names.map((name, i) => [name, gradients[i]!.mul(factor)])),
+        Object.fromEntries(names.map((name, i) => [name, gradients[i]!.mul(factor)])),
         { learningRate, corrections: biasCorrections(optimizer, updates) },
       ),
     );
     const set = (group: StateGroup, values: Tensors) => {
-      for (const variable of this.of(group)) variable.value = values[variable.name]!;
+      for (const variable of this.of(group)) {
+        const value = values[variable.name];
+        // What the step did not train is as it was.
+        if (value !== undefined) variable.value = value;
+      }
     };
     set('weights', next.weights);
     set('firstMoment', next.firstMoment);
     set('secondMoment', next.secondMoment);
+    if (this.options.heads !== undefined) {
+      set('heads', next.weights);
+      set('heads-firstMoment', next.firstMoment);
+      set('heads-secondMoment', next.secondMoment);
+    }
     for (const [i, group] of averages.entries()) set(group, next.averages[i]!);
   }
 }

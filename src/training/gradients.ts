@@ -83,7 +83,7 @@ export function checkDivides(
   inputs: Readonly<Record<string, TensorSpec>>,
   { parts, perSample }: Accumulation,
 ): void {
-  for (const name of perSample) {
+  for (const name of perSample.filter((name) => name in inputs)) {
     const samples = inputs[name]!.shape[0]!;
     if (samples % parts !== 0)
       throw new RangeError(`A batch of ${samples} cannot be split into ${parts} equal parts.`);

@@ -4,16 +4,24 @@ export class Meter {
 
   /** Adds one step's figures. */
   add(figures: Readonly<Record<string, number>>): void {
-    const { count, sums } = this.state;
+    const { count, sums, missed = {} } = this.state;
     const next = { ...sums };
-    for (const [name, value] of Object.entries(figures)) next[name] = (next[name] ?? 0) + value;
-    this.state = { count: count + 1, sums: next };
+    const without: Record<string, number> = { ...missed };
+    for (const [name, value] of Object.entries(figures)) {
+      if (count > 0 && !(name in sums)) without[name] = count;
+      next[name] = (next[name] ?? 0) + value;
+    }
+    for (const name of Object.keys(sums)) if (!(name in figures)) without[name] = (without[name] ?? 0) + 1;
+    const some = Object.keys(without).length > 0;
+    this.state = { count: count + 1, sums: next, ...(some && { missed: without }) };
   }
 
-  /** Means so far. */
+  /** Means so far, each over the steps that had the figure. */
   means(): Record<string, number> {
-    const { count, sums } = this.state;
-    return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / count]));
+    const { count, sums, missed = {} } = this.state;
+    return Object.fromEntries(
+      Object.entries(sums).map(([name, sum]) => [name, sum / (count - (missed[name] ?? 0))]),
+    );
   }
 
   /** Means so far; then starts over. */
@@ -31,6 +39,8 @@ export class Meter {
 export interface MeterState {
   readonly count: number;
   readonly sums: Readonly<Record<string, number>>;
+  /** Steps without a figure, of those that only some steps have. */
+  readonly missed?: Readonly<Record<string, number>>;
 }
 
 /**

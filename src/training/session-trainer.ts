@@ -2,11 +2,11 @@ import type { Parameter } from '../nn/parameter.js';
 import { checkInputs, firstRun, meanOverWorkers, scalar, trace, VariableStore } from '../tensorflow/index.js';
 import type { Feed, HostTensor, HostTensors, Output, Session, SessionVariable } from '../tensorflow/index.js';
 import type { AdamWSlot } from './adamw.js';
-import { averageGroups, LossScale, stateGroups } from './checkpoint-manifest.js';
+import { averageGroups, headGroups, LossScale, stateGroups } from './checkpoint-manifest.js';
 import type { LossScaleState, StateGroup } from './checkpoint-manifest.js';
 import { checkDivides, gradientResults, partsOf, partSpecs, scaleInput, withGradients } from './gradients.js';
 import type { Accumulation } from './gradients.js';
-import { checkStep, inNameOrder } from './trainer.js';
+import { averagePrefix, checkStep, groupParameters, inNameOrder, stepOptions } from './trainer.js';
 import type { StepResult, Trainer, TrainerOptions, ValueOf } from './trainer.js';
 import { type Update, writeUpdate } from './update.js';
 
@@ -20,49 +20,57 @@ import { type Update, writeUpdate } from './update.js';
  */
 export class SessionTrainer implements Trainer {
   readonly groups: readonly StateGroup[];
-  readonly parameters: readonly Parameter[];
   private readonly stores: ReadonlyMap<StateGroup, VariableStore>;
-  private readonly slots: readonly AdamWSlot[];
+  /** The state of each parameter, by its name. */
+  private readonly slots: ReadonlyMap<string, AdamWSlot>;
   /** Operations that set averages to the weights, and moments to zero. */
   private readonly fromWeights: readonly bigint[];
   /** A factor that is given, so that nothing follows from it beforehand. */
   private readonly one: Output;
   private readonly frozen: readonly SessionVariable[];
   private readonly frozenStore: VariableStore;
-  private traced: TrainingStep | undefined;
+  private loadsFrozen: Promise<void> | undefined;
+  /** Steps by the inputs that their batches have. */
+  private readonly traced = new Map<string, TrainingStep>();
   private scale: LossScale | undefined;
 
   constructor(
     private readonly session: Session,
     private readonly options: TrainerOptions,
   ) {
-    const { parameters, averageDecays, inputs, accumulation } = options;
+    const { averageDecays, inputs, accumulation } = options;
     if (accumulation !== undefined) checkDivides(inputs, accumulation);
-    this.groups = stateGroups(averageDecays);
-    this.parameters = inNameOrder(parameters);
+    this.groups = stateGroups(averageDecays, options.heads !== undefined);
     if (session.options.precision === 'float16') this.scale = new LossScale();
 
     const variables = new Map(
       this.groups.map((group) => [
         group,
-        parameters.map(({ name, shape }) =>
-          session.variable(group === 'weights' ? name : `${name} (${group})`, shape),
+        new Map(
+          groupParameters(options, group).map(({ name, shape }) => {
+            const isValue = group === 'weights' || group === 'heads';
+            return [name, session.variable(isValue ? name : `${name} (${group})`, shape)];
+          }),
         ),
       ]),
     );
-    this.slots = parameters.map((_, i): AdamWSlot => ({
-      weights: variables.get('weights')![i]!,
-      firstMoment: variables.get('firstMoment')![i]!,
-      secondMoment: variables.get('secondMoment')![i]!,
-      averages: averageGroups(averageDecays).map((group) => variables.get(group)![i]!),
-    }));
-    const places = this.parameters.map((parameter) => parameters.indexOf(parameter));
+    const slotsOf = (weights: StateGroup, moments: readonly StateGroup[], averages: readonly StateGroup[]) =>
+      groupParameters(options, weights).map(({ name }): [string, AdamWSlot] => {
+        const of = (group: StateGroup) => variables.get(group)!.get(name)!;
+        const [firstMoment, secondMoment] = moments.map(of) as [SessionVariable, SessionVariable];
+        return [name, { weights: of(weights), firstMoment, secondMoment, averages: averages.map(of) }];
+      });
+    const [heads, ...headMoments] = headGroups;
+    this.slots = new Map([
+      ...slotsOf('weights', ['firstMoment', 'secondMoment'], averageGroups(averageDecays)),
+      ...slotsOf(heads, headMoments, []),
+    ]);
     this.stores = new Map(
       [...variables].map(([group, each]) => [
         group,
         new VariableStore(
           session,
-          places.map((i) => each[i]!),
+          this.parametersOf(group).map(({ name }) => each.get(name)!),
         ),
       ]),
     );
@@ -73,12 +81,18 @@ export class SessionTrainer implements Trainer {
     this.one = graph.placeholder('float32', []);
     // Each gets memory of its own: what variables share cannot be updated in place. Zeros that follow from constants or
     // shapes would be computed beforehand, and kept as long as the session.
-    this.fromWeights = this.slots.flatMap(({ weights, averages, firstMoment, secondMoment }) => [
-      ...averages.map((average) => average.assign(graph.node('Mul', [weights.read(), this.one]))),
-      ...[firstMoment, secondMoment].map((moment) =>
-        moment.assign(graph.node('Sub', [weights.read(), weights.read()])),
-      ),
-    ]);
+    this.fromWeights = [...this.slots.values()].flatMap(
+      ({ weights, averages, firstMoment, secondMoment }) => [
+        ...averages.map((average) => average.assign(graph.node('Mul', [weights.read(), this.one]))),
+        ...[firstMoment, secondMoment].map((moment) =>
+          moment.assign(graph.node('Sub', [weights.read(), weights.read()])),
+        ),
+      ],
+    );
+  }
+
+  parametersOf(group: StateGroup): readonly Parameter[] {
+    return inNameOrder(groupParameters(this.options, group));
   }
 
   get lossScale(): LossScaleState | undefined {
@@ -91,6 +105,7 @@ export class SessionTrainer implements Trainer {
 
   async start(weightOf: ValueOf): Promise<void> {
     await this.write('weights', weightOf);
+    if (this.options.heads !== undefined) await this.write('heads', weightOf);
     await this.session.run([[this.one, scalar(1)]], [], this.fromWeights);
   }
 
@@ -101,33 +116,37 @@ export class SessionTrainer implements Trainer {
     wishToStop = false,
   ): Promise<StepResult> {
     checkStep(learningRate, updates);
-    checkInputs(inputs, this.options.inputs);
+    const options = stepOptions(this.options, inputs);
+    checkInputs(inputs, options.inputs);
     const scale = this.scale?.scale;
     const run = (step: TrainingStep) => step.run(inputs, learningRate, updates, wishToStop, scale);
+    const kind = Object.keys(options.inputs).join();
     const first = () => {
-      this.traced = new TrainingStep(
-        this.session,
-        this.options,
-        { slots: this.slots, frozen: this.frozen },
-        this.scale !== undefined,
-      );
-      return run(this.traced);
+      const state = { slots: this.slots, frozen: this.frozen };
+      const step = new TrainingStep(this.session, options, state, this.scale !== undefined);
+      this.traced.set(kind, step);
+      return run(step);
     };
-    if (this.traced === undefined)
-      await this.options.frozen?.load((valueOf) => this.frozenStore.write(({ name }) => valueOf(name)));
-    const result = await (this.traced === undefined ? firstRun(this.session, first) : run(this.traced));
+    this.loadsFrozen ??= this.options.frozen?.load((valueOf) =>
+      this.frozenStore.write(({ name }) => valueOf(name)),
+    );
+    await this.loadsFrozen;
+    const traced = this.traced.get(kind);
+    const result = await (traced === undefined ? firstRun(this.session, first) : run(traced));
     this.scale?.update(result.applied);
     return result;
   }
 
   async *read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]> {
+    const parameters = this.parametersOf(group);
     let i = 0;
-    for await (const [, value] of this.store(group).read()) yield [this.parameters[i++]!.name, value];
+    for await (const [, value] of this.store(group).read()) yield [parameters[i++]!.name, value];
   }
 
   async write(group: StateGroup, valueOf: ValueOf): Promise<void> {
     const store = this.store(group);
-    const names = new Map(store.variables.map((variable, i) => [variable, this.parameters[i]!.name]));
+    const parameters = this.parametersOf(group);
+    const names = new Map(store.variables.map((variable, i) => [variable, parameters[i]!.name]));
     await store.write((variable) => valueOf(names.get(variable)!));
   }
 
@@ -136,6 +155,12 @@ export class SessionTrainer implements Trainer {
     if (store === undefined) throw new Error(`This training keeps no ${group}.`);
     return store;
   }
+}
+
+/** Variables that a step reads, and some of which it changes. */
+interface TrainedState {
+  readonly slots: ReadonlyMap<string, AdamWSlot>;
+  readonly frozen: readonly SessionVariable[];
 }
 
 const atOnce: Accumulation = { parts: 1, perSample: [], firstSample: '' };
@@ -154,19 +179,20 @@ export class TrainingStep {
   private readonly sums: Sums;
 
   /**
-   * @param variables the state of each parameter, in the order of `options.parameters`, and weights that are not trained
+   * @param state of each parameter, by its name, and weights that are not trained
    * @param scaled whether the loss is multiplied by a scale, which calls then give
    */
   constructor(
     private readonly session: Session,
     options: TrainerOptions,
-    { slots, frozen }: { readonly slots: readonly AdamWSlot[]; readonly frozen: readonly SessionVariable[] },
+    { slots: all, frozen }: TrainedState,
     private readonly scaled: boolean,
   ) {
     const { graph } = session;
     const { parameters, accumulation = atOnce } = options;
     this.accumulation = accumulation;
     const names = parameters.map(({ name }) => name);
+    const slots = names.map((name) => all.get(name)!);
     const { inputs, outputs } = trace(
       session,
       withGradients(options.loss, names),
@@ -177,6 +203,12 @@ export class TrainingStep {
       Object.fromEntries([
         ...slots.map(({ weights }, i) => [names[i]!, weights] as const),
         ...frozen.map((variable) => [variable.name, variable] as const),
+        ...(options.takesAverage === true
+          ? names.flatMap((name) => {
+              const average = all.get(name)!.averages[0];
+              return average === undefined ? [] : [[averagePrefix + name, average] as const];
+            })
+          : []),
       ]),
     );
     this.inputs = inputs;

@@ -16,8 +16,24 @@ export interface FrozenWeights {
   load(write: (valueOf: ValueOf) => Promise<void>): Promise<void>;
 }
 
+/** Weights that are trained beside the model's, and are no part of its averages. */
+export interface TrainedHead {
+  /** Names are apart from those of the model. */
+  readonly parameters: readonly Parameter[];
+  /** The input without which a step neither uses nor changes them. */
+  readonly input: string;
+}
+
+/** Prefix of the names of the first moving average among the weights that a loss takes. */
+export const averagePrefix = 'average.';
+
 export interface TrainerOptions {
   readonly parameters: readonly Parameter[];
+  readonly heads?: readonly TrainedHead[] | undefined;
+  /** Inputs that the batches of some steps lack. */
+  readonly optional?: readonly string[] | undefined;
+  /** True when the loss takes the first moving average too. */
+  readonly takesAverage?: boolean | undefined;
   /** No part of the state: they are loaded before the first step of each session. */
   readonly frozen?: FrozenWeights | undefined;
   readonly loss: LossProgram;
@@ -48,8 +64,8 @@ export interface StepResult {
 export interface Trainer {
   /** The groups of tensors that make up the state. */
   readonly groups: readonly StateGroup[];
-  /** Parameters that each group holds, in the order of names. */
-  readonly parameters: readonly Parameter[];
+  /** Parameters that a group holds, in the order of names. */
+  parametersOf(group: StateGroup): readonly Parameter[];
 
   /** Sets all state to the start of training: the given weights, their averages equal to them, moments zero. */
   start(weightOf: ValueOf): Promise<void>;
@@ -80,6 +96,25 @@ export function startOf(weights: HostTensors): (name: string) => HostTensor {
     if (value === undefined) throw new Error(`No start value for the parameter ${name}.`);
     return value;
   };
+}
+
+/** The parameters that a step on a batch changes, and the options of a step on batches like it. */
+export function stepOptions(
+  { heads = [], optional = [], ...options }: TrainerOptions,
+  batch: HostTensors,
+): TrainerOptions {
+  const { parameters, inputs } = options;
+  const present = Object.entries(inputs).filter(([name]) => name in batch || !optional.includes(name));
+  const trained = heads.filter(({ input }) => input in batch).flatMap((head) => head.parameters);
+  return { ...options, parameters: [...parameters, ...trained], inputs: Object.fromEntries(present) };
+}
+
+/** The parameters of each group of a training's state. */
+export function groupParameters(
+  { parameters, heads = [] }: Pick<TrainerOptions, 'parameters' | 'heads'>,
+  group: StateGroup,
+): readonly Parameter[] {
+  return group.startsWith('heads') ? heads.flatMap((head) => head.parameters) : parameters;
 }
 
 /** Parameters in the order in which files hold them. */

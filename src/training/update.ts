@@ -55,7 +55,12 @@ const compiledUpdate: typeof writeUpdate = (session, options, slots, loss, gradi
     for (const [j, average] of averages.entries()) variables[`average ${j} ${i}`] = average;
   }
   const group = (from: Tensors, name: string): Tensors =>
-    Object.fromEntries(slots.map((_, i) => [String(i), from[`${name} ${i}`]!]));
+    Object.fromEntries(
+      slots.flatMap((_, i) => {
+        const value = from[`${name} ${i}`];
+        return value === undefined ? [] : [[String(i), value] as const];
+      }),
+    );
   const regrouped = (state: Tensors, name: string) =>
     Object.entries(state).map(([i, value]) => [`${name} ${i}`, value] as const);
 

@@ -22,6 +22,9 @@ export function velocityTarget({ dAlpha, dSigma }: Interpolant, { data, noise, t
   return combine(data, over(data, t, dAlpha), noise, over(data, t, dSigma));
 }
 
+/** A path, a prediction, and the weight of its errors. */
+export type WeighedTransport = Transport & { readonly lossWeight: LossWeighting };
+
 /**
  * The squared error of the network's output, averaged over each sample: `[batch]`.
  *
@@ -29,52 +32,54 @@ export function velocityTarget({ dAlpha, dSigma }: Interpolant, { data, noise, t
  *
  * Source: SiT, section 2.3.
  */
-export function trainingLoss(
-  transport: Transport & { readonly lossWeight: LossWeighting },
-  model: VectorField,
-  point: TrainingPoint,
-): Tensor {
+export function trainingLoss(transport: WeighedTransport, model: VectorField, point: TrainingPoint): Tensor {
   return tf.tidy(() => {
     const x = interpolate(transport.interpolant, point);
-    return weighed(transport, errorOf(model(x, point.t), x, transport, point), point.t);
+    return outputLoss(transport, model(x, point.t), x, point);
   });
 }
 
-/** Losses of a network's output, `[batch]` each: its distance from the data, and from a teacher's output. */
-export interface TaughtLosses {
-  readonly data: Tensor;
-  readonly teacher: Tensor;
+/**
+ * The loss of `trainingLoss`, of an output at x.
+ *
+ * @param shift what the output is to have beside its target
+ */
+export function outputLoss(
+  transport: WeighedTransport,
+  output: Tensor,
+  x: Tensor,
+  point: TrainingPoint,
+  shift?: Tensor,
+): Tensor {
+  return tf.tidy(() => {
+    const wanted = shift === undefined ? output : tf.sub(output, shift);
+    return weighed(transport, errorOf(wanted, x, transport, point), point.t);
+  });
 }
 
 /**
- * The loss of `trainingLoss`, and the same of the difference from what a teacher gives at the same points.
+ * The same of the difference of an output from what a teacher gives at the same points.
  *
  * Source: Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", arXiv 1503.02531.
  */
-export function taughtLosses(
-  transport: Transport & { readonly lossWeight: LossWeighting },
-  model: VectorField,
-  teacher: VectorField,
-  point: TrainingPoint,
-): TaughtLosses {
-  const { interpolant, prediction } = transport;
-  const { t } = point;
+export function distanceLoss(
+  transport: WeighedTransport,
+  output: Tensor,
+  teacher: Tensor,
+  t: Tensor,
+): Tensor {
   return tf.tidy(() => {
-    const x = interpolate(interpolant, point);
-    const output = model(x, t);
-    const apart = tf.sub(output, teacher(x, t));
+    const apart = tf.sub(output, teacher);
     // Of scores the error is that of the noise, as with the data.
-    const error = prediction === 'score' ? tf.mul(apart, over(x, t, interpolant.sigma)) : apart;
-    return {
-      data: weighed(transport, errorOf(output, x, transport, point), t),
-      teacher: weighed(transport, error, t),
-    };
+    const { interpolant, prediction } = transport;
+    const error = prediction === 'score' ? tf.mul(apart, over(apart, t, interpolant.sigma)) : apart;
+    return weighed(transport, error, t);
   });
 }
 
 /** The mean square of an output's error, times its weight at a time: `[batch]`. */
 function weighed(
-  { interpolant, prediction, lossWeight }: Transport & { readonly lossWeight: LossWeighting },
+  { interpolant, prediction, lossWeight }: WeighedTransport,
   error: Tensor,
   t: Tensor,
 ): Tensor {

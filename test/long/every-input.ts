@@ -28,6 +28,7 @@ export const stages = `
   started: { uses: train, latents: latents, start: { path: model, classes: { file: classes.txt } }, ${small} }
   crops: { uses: train, images: images, autoencoder: autoencoder, crop: random, ${small} }
   judged: { uses: train, latents: latents, evaluate: { everySteps: 2, autoencoder: coder, reference: images, metrics: [kernelDistance], count: 4, steps: 2 }, ${small} }
+  alignedToImages: { uses: train, latents: latents, featureAlignment: { images: images }, ${small} }
   onForeign: { uses: train, latents: foreign, ${small} }
   drawn: { uses: sample, model: taken, guidance: { scale: 2, model: train }, autoencoder: coder, count: 4, sampler: { steps: 4 } }
   phased: { uses: sample, phases: [{ model: taken, switchRatio: 0.9 }, { model: train }], guidance: { scale: 2, model: taken }, autoencoder: autoencoder, count: 4, sampler: { steps: 4 }, firstSteps: 1 }
@@ -98,6 +99,7 @@ export const read: Readonly<Record<string, readonly string[]>> = {
   started: [...latentFiles, ...modelFolder, 'classes.txt'],
   crops: [...imageFiles, ...coderFiles],
   judged: [...latentFiles, ...takenCoderFiles, ...imageFiles],
+  alignedToImages: [...latentFiles, ...imageFiles],
   onForeign: foreignFiles,
   sample: [...modelFiles, ...coderFiles],
   drawn: [...modelFiles, ...takenModelFiles, ...takenCoderFiles],

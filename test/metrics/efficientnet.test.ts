@@ -13,6 +13,7 @@ interface Expected {
   readonly whole: Outputs;
   readonly small: Outputs;
   readonly photographs: Readonly<Record<string, number>>;
+  readonly places: { readonly shape: readonly number[]; readonly every97: readonly number[] };
 }
 interface Outputs {
   readonly logits: readonly (readonly number[])[];
@@ -59,6 +60,23 @@ describe('EfficientNet-Lite0', () => {
   });
 
   /** Numbers of ImageNet's classes: 282 is a tiger cat, 967 an espresso. */
+  it('has the features of places that PyTorch has, and their means over windows on a smaller grid', async () => {
+    const { shape, every97 } = expected.places;
+    const [count, grid, , channels] = shape as [number, number, number, number];
+    const { data, width } = await network.spatial([count, 224, 224, 3], pattern(count, 224), grid);
+    expect(width).toBe(grid * grid * channels);
+    expect(every97.map((_, i) => data[i * 97]!)).toBeAllclose([...every97], { absolute: 1e-4 });
+    const { data: one } = await network.spatial([count, 224, 224, 3], pattern(count, 224), 1);
+    const means = Array.from({ length: count * channels }, (_, i) => {
+      const [image, channel] = [Math.floor(i / channels), i % channels];
+      let sum = 0;
+      for (let place = 0; place < grid * grid; place++)
+        sum += data[(image * grid * grid + place) * channels + channel]!;
+      return sum / (grid * grid);
+    });
+    expect(one).toBeAllclose(means, { absolute: 1e-5 });
+  });
+
   it('knows a cat and a coffee', async () => {
     const found: Record<string, number> = {};
     for (const name of ['chelsea', 'coffee']) {

@@ -18,7 +18,7 @@ import {
 import { LossScale } from '../../src/training/checkpoint-manifest.js';
 import { latestCheckpoint, restoreCheckpoint, saveCheckpoint } from '../../src/training/checkpoint.js';
 import { openTrainer } from '../../src/training/open-trainer.js';
-import { startOf, type Trainer, type TrainerOptions } from '../../src/training/trainer.js';
+import { averagePrefix, startOf, type Trainer, type TrainerOptions } from '../../src/training/trainer.js';
 
 const parameters = [
   { name: 'weight', shape: [3, 2], initial: normal(1) },
@@ -122,6 +122,106 @@ describe('weights that are not trained', () => {
       expect(loads).toBe(1);
     },
   );
+});
+
+describe('heads, the moving average, and inputs that only some batches have', () => {
+  const other = [{ name: 'head', shape: [2, 2], initial: zeros }];
+  const first = { ...start, head: float32([2, 2], Float32Array.of(1, -1, 0.5, 2)) };
+  const options = (parts = 1): TrainerOptions => ({
+    parameters,
+    heads: [{ parameters: other, input: 'target' }],
+    optional: ['target'],
+    takesAverage: true,
+    inputs: { x: { dtype: 'float32', shape: [4, 3] }, target: { dtype: 'float32', shape: [4, 2] } },
+    loss: ({ x, target }, { weight, bias, head, ...rest }) => {
+      const out = tf.matMul(x!, weight!).add(bias!);
+      const loss = out.square().mean();
+      if (target === undefined) return { loss };
+      const average = tf.matMul(x!, rest[`${averagePrefix}weight`]!);
+      const apart = tf.matMul(out, head!).sub(average).sub(target).square().mean();
+      return { loss: loss.add(apart), figures: { apart } };
+    },
+    optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 },
+    averageDecays: [0.9, 0.5],
+    gradientClip: 0,
+    ...(parts > 1 && { accumulation: { parts, perSample: ['x', 'target'], firstSample: '' } }),
+  });
+  const target = float32([4, 2], Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  const aligned = () => ({ ...batch(), target });
+
+  /** Two steps with the head, and two without. */
+  async function train(trainer: Trainer) {
+    await trainer.start(startOf(first));
+    const results = [];
+    const states = [];
+    for (const [i, given] of [aligned(), aligned(), batch(), batch()].entries()) {
+      results.push(await trainer.step(given, 0.01, i));
+      states.push(await state(trainer));
+    }
+    return { results, states };
+  }
+
+  it('are trained as one step after the other tells, in a session, without, compiled, and in parts', async () => {
+    const ways = [
+      await train(openTrainer(session, options())),
+      await train(openTrainer(new EagerSession(), options())),
+      await train(openTrainer(session, options(2))),
+    ];
+    const compiled = new Session({ xla: true });
+    ways.push(await train(openTrainer(compiled, options())));
+    await compiled.close();
+    const [{ results, states }] = ways as [(typeof ways)[0]];
+    expect(results.map(({ figures }) => 'apart' in figures)).toEqual([true, true, false, false]);
+    const last = states.at(-1)!;
+    expect(Object.keys(last)).toContain('heads head');
+    expect(Object.keys(last)).toContain('heads-firstMoment head');
+    expect(Object.keys(last).filter((name) => /^average.* head$/.test(name))).toEqual([]);
+    // What a step does not use it leaves as it was, moments included.
+    for (const name of ['heads head', 'heads-firstMoment head', 'heads-secondMoment head']) {
+      expect(states[1]![name]).not.toEqual(states[0]![name]);
+      expect(last[name]).toEqual(states[1]![name]);
+    }
+    for (const way of ways) {
+      expect(way.results.map(({ loss }) => loss)).toBeAllclose(results.map(({ loss }) => loss));
+      for (const [name, values] of Object.entries(last))
+        expect(way.states.at(-1)![name], name).toBeAllclose(values, { absolute: 1e-6 });
+    }
+  });
+
+  it('takes the average as it was before the step', async () => {
+    const trainer = openTrainer(session, options());
+    await trainer.start(startOf(first));
+    await trainer.step(aligned(), 0.1, 0);
+    const before = await state(trainer);
+    const { figures } = await trainer.step(aligned(), 0.1, 1);
+    const product = (a: readonly number[], b: readonly number[], inner: number, columns: number) =>
+      Array.from({ length: 4 * columns }, (_, i) => {
+        const [row, column] = [Math.floor(i / columns), i % columns];
+        return Array.from({ length: inner }, (_, k) => a[row * inner + k]! * b[k * columns + column]!).reduce(
+          (sum, value) => sum + value,
+        );
+      });
+    const x = Array.from(batch().x.data);
+    const out = product(x, before['weights weight']!, 3, 2).map(
+      (v, i) => v + before['weights bias']![i % 2]!,
+    );
+    const mapped = product(out, before['heads head']!, 2, 2);
+    const average = product(x, before['average weight']!, 3, 2);
+    const squares = mapped.map((value, i) => (value - average[i]! - target.data[i]!) ** 2);
+    expect(figures.apart).toBeCloseTo(squares.reduce((sum, value) => sum + value) / 8, 4);
+  });
+
+  it('are part of checkpoints', async () => {
+    const whole = await train(openTrainer(session, options()));
+    const trainer = openTrainer(session, options());
+    await trainer.start(startOf(first));
+    await trainer.step(aligned(), 0.01, 0);
+    await saveCheckpoint(folder, trainer, { step: 1, extra: {} });
+    const resumed = openTrainer(session, options());
+    await restoreCheckpoint((await latestCheckpoint(folder))!, resumed);
+    for (const [i, given] of [aligned(), batch(), batch()].entries()) await resumed.step(given, 0.01, i + 1);
+    expect(await state(resumed)).toEqual(whole.states.at(-1));
+  });
 });
 
 describe('a step', () => {

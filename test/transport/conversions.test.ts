@@ -14,7 +14,8 @@ import {
   type TimeFunction,
   toScore,
   toVelocity,
-  taughtLosses,
+  distanceLoss,
+  outputLoss,
   trainingLoss,
   velocityField,
   velocityTarget,
@@ -163,8 +164,11 @@ describe.each(Object.values(interpolants))('$name', (interpolant) => {
           })[prediction];
         const wrong = (x: Tensor, time: Tensor) => right(x, time).add(data!.mul(0.3));
         const transport = { interpolant, prediction, lossWeight };
-        const { data: toData, teacher } = taughtLosses(transport, wrong, right, point);
-        const { teacher: toItself } = taughtLosses(transport, wrong, wrong, point);
+        const x = interpolate(transport.interpolant, point);
+        const [output, target] = [wrong(x, point.t), right(x, point.t)];
+        const toData = outputLoss(transport, output, x, point);
+        const teacher = distanceLoss(transport, output, target, point.t);
+        const toItself = distanceLoss(transport, output, output, point.t);
         return { toData, teacher, toItself, alone: trainingLoss(transport, wrong, point) };
       };
       const named = ([name, value]: [string, ReturnType<typeof of>]) =>

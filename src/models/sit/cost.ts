@@ -92,6 +92,6 @@ function outsideBlocks(config: SiTConfig): number {
 }
 
 /** Floating-point operations of a training step for a sample: a backward pass costs twice a forward pass. */
-export function trainingOperations({ multiplyAccumulates }: ModelCost): number {
+export function trainingOperations({ multiplyAccumulates }: Pick<ModelCost, 'multiplyAccumulates'>): number {
   return 2 * 3 * multiplyAccumulates;
 }

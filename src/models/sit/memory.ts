@@ -32,6 +32,14 @@ export function trainingMemory(config: SiTConfig, { batch, averages, recompute }
   return base + 4 * (copies * cost.parameters + batch * activations);
 }
 
+/** Bytes that asking a model without a gradient adds to a training that has its weights: an estimate. */
+export function passMemory(config: SiTConfig, samples: number): number {
+  return (
+    blockBytes * config.mediators.length +
+    4 * (biasNumbers(config) + allocatedOfPass * passNumbers(config, samples))
+  );
+}
+
 /** Bytes that a teacher adds to a training: its weights, its graph, and what a pass over `samples` holds. An estimate. */
 export function teacherMemory(config: SiTConfig, samples: number): number {
   const weights = sitCost(config).parameters + biasNumbers(config);

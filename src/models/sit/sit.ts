@@ -41,19 +41,40 @@ export function sit(
 ): Tensor4D {
   const condition = silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
   const apply = recompute ? recomputedBlock : block;
-  const blocks = (start: Tensor): Tensor =>
-    config.mediators.reduce(
-      (h, mediators, i) => apply(weights, config, `blocks.${i}`, mediators, h, condition),
-      start,
-    );
+  const blocks: Blocks = (start, from = 0, to = config.mediators.length) =>
+    config.mediators
+      .slice(from, to)
+      .reduce(
+        (h, mediators, i) => apply(weights, config, `blocks.${from + i}`, mediators, h, condition),
+        start,
+      );
   return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks, condition), condition);
 }
+
+/** Blocks, or those from one to before another, applied to tokens `[batch, tokens, hidden]`. */
+type Blocks = (h: Tensor, from?: number, to?: number) => Tensor;
 
 /**
  * Way of tokens `[batch, tokens, hidden]` through the blocks: by them, or by what is known of their outputs. `condition`
  * is what blocks are conditioned on.
  */
-export type ThroughBlocks = (h: Tensor, blocks: (h: Tensor) => Tensor, condition: Tensor) => Tensor;
+export type ThroughBlocks = (h: Tensor, blocks: Blocks, condition: Tensor) => Tensor;
+
+/** The tokens `[batch, tokens, hidden]` of latents after the first `count` blocks. */
+export function tokensAfter(
+  weights: Tensors,
+  config: SiTConfig,
+  { x, t, y }: { readonly x: Tensor4D; readonly t: Tensor1D; readonly y: Tensor1D },
+  count: number,
+): Tensor {
+  const condition = silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
+  return config.mediators
+    .slice(0, count)
+    .reduce(
+      (h, mediators, i) => block(weights, config, `blocks.${i}`, mediators, h, condition),
+      embedPatches(weights, config, x),
+    );
+}
 
 /** One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], `condition` [batch, hidden] after SiLU. */
 export function block(

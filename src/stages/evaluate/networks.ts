@@ -107,6 +107,31 @@ export async function openEfficientNet(
   };
 }
 
+/** Numbers that EfficientNet-Lite0 has of a place of an image. */
+export const spatialWidth = EfficientNet.spatialWidth;
+
+/**
+ * Features of the same network at the places of an image, resized to a grid.
+ *
+ * @throws UserError `network-download-failed`
+ */
+export async function openSpatialFeatures(
+  grid: number,
+  runtime: RuntimeOptions,
+  report: SetupReport,
+  signal: AbortSignal,
+): Promise<FeatureNetwork> {
+  const network = await EfficientNet.open(await obtainNetwork(report, signal), runtime);
+  return {
+    name: 'efficientnet',
+    main: 'places',
+    identity: `efficientnet places ${grid} ${featureNetwork.sha256}`,
+    widths: { places: grid ** 2 * spatialWidth },
+    features: async ({ shape, data }) => ({ places: await network.spatial(shape, data as Uint8Array, grid) }),
+    close: () => network.close(),
+  };
+}
+
 /** The encoder of an `autoencoder` stage, and what is taken of its latents. */
 export async function openLatentNetwork(
   { directory, fingerprint }: StageOutput,

@@ -28,6 +28,8 @@ export interface TrainingData {
   readonly statistics?: Normalization;
   /** Bytes that reading needs beside the training, at most: an estimate. */
   readonly readingBytes: number;
+  /** True of a draw that gives the mirror image. */
+  isMirrored(draw: Draw): boolean;
   /** Reads the posteriors of draws into the beginning of `out`: a function of the draws alone. */
   read(draws: readonly PlacedDraw[], out: LatentBatch): Promise<void>;
   close(): Promise<void>;
@@ -37,12 +39,14 @@ export interface TrainingData {
  * Gives the inputs of a step: posteriors and labels of its samples, and the keys of its random numbers.
  *
  * @param share which samples of the global batch are wanted
+ * @param beside further inputs
  */
 export function latentBatches(
   data: TrainingData,
   { globalBatch, classSampling, until }: Pick<TrainConfig, 'globalBatch' | 'classSampling' | 'until'>,
   seed: number,
   share: BatchShare,
+  beside: (draws: readonly PlacedDraw[], step: number) => Promise<Batch>,
 ): (step: number) => Promise<Batch> {
   const orderOf = (sampling: TrainConfig['classSampling']) =>
     sampling === 'balanced' ? balancedOrder(seed, data.labels) : shuffledOrder(seed, data.count);
@@ -73,6 +77,7 @@ export function latentBatches(
       dropoutKey: streamKey(seed, 'label dropout', step),
       firstSample: int32([1], Int32Array.of(share.first)),
       ...(before && { isUntil: float32([1], Float32Array.of(isUntil ? 1 : 0)) }),
+      ...(await beside(draws, step)),
     };
   };
 }

@@ -1,6 +1,7 @@
 import type { PretrainedConfig, TrainConfig } from '../../generated/index.js';
 import { code } from '../../runner/diagnostics.js';
 import { unsupportedCombination } from '../../transport/interval.js';
+import { besideChecks } from './beside-checks.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
 import {
@@ -299,4 +300,5 @@ export const trainingChecks: readonly StageCheck<'train'>[] = [
   trainingSamplesCanBeDrawn,
   bestIsComputed,
   evaluationsHappen,
+  ...besideChecks,
 ];

@@ -9,6 +9,7 @@ import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
 import { encoderOf, scaleFacts } from '../shared/latent-scale.js';
 import { type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
+import { besideFacts } from './beside-cost.js';
 import { modelConfig } from './config.js';
 import {
   autoencoderBytes,
@@ -89,6 +90,7 @@ function modelFacts(
             value: `${gigas(sitCost(teacher.model), teacher.passes)} GFLOPs a sample more, in every step`,
           },
         ]),
+    ...besideFacts(config, model),
     {
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: hostMemory(training),
@@ -202,7 +204,17 @@ export function requirePlannedMemory(
 export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming | undefined {
   const latents = plannedTrainingLatents(config, resolve);
   if (latents === undefined) return undefined;
-  const { globalBatch, accumulate, recompute, samples, evaluate, teacher, steps } = config;
+  const {
+    globalBatch,
+    accumulate,
+    recompute,
+    samples,
+    evaluate,
+    teacher,
+    steps,
+    selfAlignment,
+    featureAlignment,
+  } = config;
   const { latentSize, channels, count } = latents;
   // Classes make rows of a table, of which a step reads a few.
   const model = modelConfig(config, { ...latents, classes: 0 });
@@ -211,6 +223,7 @@ export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming 
     like: {
       shape: shapeOf(model),
       ...{ globalBatch, accumulate, recompute, samples, evaluate, teacher, latentSize, channels },
+      ...{ selfAlignment, featureAlignment },
       encodes: config.images !== undefined,
     },
   };

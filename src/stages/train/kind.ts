@@ -13,6 +13,8 @@ export const stage: ShownKind<TrainConfig> = {
     'loss',
     'dataLoss',
     'teacherLoss',
+    'selfAlignmentLoss',
+    'featureAlignmentLoss',
     'bestStep',
     'steps',
     'parameters',
@@ -51,7 +53,7 @@ export const stage: ShownKind<TrainConfig> = {
     requirePlannedMemory(config, resolve, runtime, teacher);
     if (config.samples !== undefined || config.evaluate !== undefined)
       requirePlannedGuidable(config, resolve);
-    if (config.evaluate !== undefined)
+    if (config.evaluate !== undefined || config.featureAlignment !== undefined)
       await (await import('../../tensorflow/install/feature-network.js')).provideNetwork();
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);
   },

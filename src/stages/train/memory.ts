@@ -5,6 +5,8 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import { gpuTrainingMemory } from '../../models/sit/gpu-memory.js';
 import { hostMemoryOnGpu, teacherMemory, trainingMemory } from '../../models/sit/memory.js';
 import type { MemoryChoice } from '../../models/sit/memory.js';
+import { besideMemory } from './beside-cost.js';
+import type { BesideConfig } from './beside-cost.js';
 import { type ComputingGpu, requireMemory } from '../shared/memory.js';
 
 /** Memory limit of encoding and of decoding, each; the autoencoder's weights are small beside it. */
@@ -12,7 +14,7 @@ export const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
 
 /** Choices, sizes and device that decide about the memory of a training's worker. */
 export interface TrainingNeed {
-  readonly config: Pick<TrainConfig, 'accumulate' | 'ema' | 'recompute'>;
+  readonly config: Pick<TrainConfig, 'accumulate' | 'ema' | 'recompute'> & BesideConfig;
   readonly model: SiTConfig;
   /** Samples of a step that it computes. */
   readonly share: number;
@@ -38,7 +40,7 @@ export function expectedMemory(need: TrainingNeed): number {
   const { config, model, share, workers, gpu, teacher } = need;
   const choice = memoryChoice(config, share);
   const teaching = teacher === undefined ? 0 : teacherMemory(teacher.model, teacher.passes * choice.batch);
-  const readingBytes = need.readingBytes + teaching;
+  const readingBytes = need.readingBytes + teaching + besideMemory(config, model, choice.batch);
   if (gpu === undefined) return trainingMemory(model, choice) + readingBytes;
   const all = { ...choice, accumulates: config.accumulate > 1, exchanges: workers > 1 };
   return gpuTrainingMemory(model, all, gpu) + readingBytes;

@@ -7,7 +7,7 @@ import type { CropNumbers } from '../../data/images/crop.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import { toPixels } from '../../data/images/rgb-image.js';
 import type { LatentBatch, LatentDataset } from '../../data/latents/dataset.js';
-import { flippableClasses } from '../../data/sample-order.js';
+import { type Draw, flippableClasses } from '../../data/sample-order.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { StageContext } from '../../runner/stage.js';
@@ -47,6 +47,7 @@ export async function openTrainingData(
         normalizationOf(shape[2]) ??
         autoencoder.normalization ??
         (await keptMeasurement(data, context.directory)),
+      isMirrored: (draw) => data.isMirrored(draw),
       read: (draws, out) => data.read(draws, out),
       close: () => data.close(),
     };
@@ -94,6 +95,7 @@ function storedLatents(
     normalization: given(shape[2]) ?? index.normalization,
     statistics: index.statistics,
     readingBytes: 0,
+    isMirrored: ({ index, flipped }) => flipped && latents.hasFlipped[index] === 1,
     read: (draws, out) =>
       latents.readBatch(
         draws.map((draw) => draw.index),
@@ -145,6 +147,10 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
     return this.images.labels;
   }
 
+  isMirrored({ index, flipped }: Draw): boolean {
+    return flipped && this.flippable[this.labels[index]!] === true;
+  }
+
   async read(draws: readonly PlacedDraw[], { mean, std }: LatentBatch): Promise<void> {
     const group = this.imagesAtOnce;
     const each = this.shape[0] * this.shape[1] * this.shape[2];
@@ -168,12 +174,12 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
   }
 
   private async pixels(draws: readonly PlacedDraw[]) {
-    const { size, labels } = this.images;
+    const { size } = this.images;
     const length = size * size * 3;
     const pixels = new Float32Array(draws.length * length);
     await Promise.all(
       draws.map(async (draw, i) => {
-        const mirrored = draw.flipped && this.flippable[labels[draw.index]!] === true;
+        const mirrored = this.isMirrored(draw);
         const numbers =
           this.options.crop === 'centre' ? undefined : cropNumbers(this.options.seed, draw.position);
         await this.images.with(

@@ -8,7 +8,8 @@ import { openTrainer } from '../../training/open-trainer.js';
 import { madeUp, measuredOperations, measureIn } from '../shared/rate.js';
 import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
-import { accumulation, inputSpecs, lossProgram } from './run.js';
+import { besideOperations } from './beside-cost.js';
+import { accumulation, inputSpecs, lossOptions, lossProgram } from './run.js';
 
 /**
  * Measures steps of a training with weights and latents that are made up. Of a batch that takes long a part is measured,
@@ -37,7 +38,7 @@ export async function measureTraining(
     const trainer = openTrainer(session, {
       parameters,
       inputs: specs,
-      loss: lossProgram(config, model, normalization),
+      loss: lossProgram(lossOptions(config, model, normalization)),
       optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
       averageDecays: [config.ema].flat(),
       gradientClip: config.gradientClip,
@@ -48,9 +49,11 @@ export async function measureTraining(
     return { call: () => trainer.step(inputs, 1e-5, updates++), units: batch };
   });
   const scale = operations(whole) / operations(model);
+  // Parts of the loss beside the data's are told by their operations.
+  const beside = 1 + besideOperations(config, whole) / operations(whole);
   return {
     setupSeconds: rate.setupSeconds * scale,
-    unitSeconds: rate.unitSeconds * scale * (config.globalBatch + drawnPerStep(config)),
+    unitSeconds: rate.unitSeconds * scale * (config.globalBatch * beside + drawnPerStep(config)),
   };
 }
 

@@ -28,7 +28,10 @@ import { writeSavedModel } from '../../weights/saved-files.js';
 import { batchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
 import { computingGpu, toMegabytes } from '../shared/memory.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
+import { AlignedFeatures } from './aligned-features.js';
 import { latentBatches, type TrainingData } from './batches.js';
+import { Beside } from './beside.js';
+import { besideOperations } from './beside-cost.js';
 import { modelConfig } from './config.js';
 import { requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from './facts.js';
 import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
@@ -63,6 +66,7 @@ class Training {
     private readonly model: SiTConfig,
     private readonly start: (StartModel & { readonly carry: Carry }) | undefined,
     private readonly teacher: Teacher | undefined,
+    private readonly features: AlignedFeatures | undefined,
   ) {
     this.session = openSitSession(context.runtime, workerServer(context));
   }
@@ -81,10 +85,14 @@ class Training {
       const steps = totalSteps(config, data.count);
       const teacher =
         asked && taught && Teacher.of({ ...config, teacher: asked }, taught, own, steps, context);
-      if (start === undefined) return new Training(config, context, data, model, undefined, teacher);
+      const { featureAlignment } = config;
+      const features =
+        featureAlignment && (await AlignedFeatures.open(featureAlignment, context, data, model));
+      if (start === undefined)
+        return new Training(config, context, data, model, undefined, teacher, features);
       const { name, description } = start;
       const carry = carryFrom(name, description, config, { config: model, classes: data.classes });
-      return new Training(config, context, data, model, { ...start, carry }, teacher);
+      return new Training(config, context, data, model, { ...start, carry }, teacher, features);
     } catch (error) {
       await data.close();
       throw error;
@@ -121,25 +129,33 @@ class Training {
     const { samples } = config;
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model);
-    const load = latentBatches(data, config, context.seed, share);
+    const options = lossOptions(config, model, normalization);
+    const beside = new Beside({ config, ...options, features: this.features, seed: context.seed });
+    const ofBeside = beside.inputs(share.size);
+    const load = latentBatches(data, config, context.seed, share, (draws, step) => beside.batch(draws, step));
+    const heads = beside.heads?.flatMap((head) => head.parameters) ?? [];
     requireTrainingMemory(this.need(share.size));
     return {
       trainer: openTrainer(this.session, {
         parameters,
+        heads: beside.heads,
         frozen: teacher?.weights,
+        takesAverage: beside.takesAverage,
         inputs: {
           ...inputSpecs(share.size, data.shape),
           ...teacher?.inputs(share.size),
           ...(config.until && { isUntil: { dtype: 'float32', shape: [1] } as const }),
+          ...ofBeside,
         },
-        loss: lossProgram(config, model, normalization, teacher),
+        optional: Object.keys(ofBeside),
+        loss: lossProgram(options, beside, teacher),
         optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
         averageDecays: [config.ema].flat(),
         gradientClip: config.gradientClip,
         accumulation: accumulation(config),
       }),
       start: (trainer) => {
-        const begin = initialValues(parameters, context.seed);
+        const begin = initialValues([...parameters, ...heads], context.seed);
         return start === undefined
           ? trainer.start(begin)
           : startFrom(trainer, start, start.carry, [config.ema].flat(), begin);
@@ -155,7 +171,9 @@ class Training {
       records: {
         config: config.records,
         samples: config.globalBatch,
-        operations: share.size * (trainingOperations(sitCost(model)) + (teacher?.operations ?? 0)),
+        operations:
+          share.size *
+          (trainingOperations(sitCost(model)) + (teacher?.operations ?? 0) + besideOperations(config, model)),
         ...(engineKind() === 'native' && { peak: () => bareRate(context.runtime) }),
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
@@ -236,9 +254,9 @@ async function bareRate(runtime: RuntimeConfig): Promise<number | undefined> {
 }
 
 /** A batch in parts, where it is computed in more than one. */
-export function accumulation({ accumulate, teacher }: TrainConfig): Accumulation | undefined {
+export function accumulation({ accumulate }: TrainConfig): Accumulation | undefined {
   if (accumulate === 1) return undefined;
-  const perSample = ['mean', 'std', 'labels', ...(teacher === undefined ? [] : teacherPerSample)];
+  const perSample = ['mean', 'std', 'labels', ...teacherPerSample, ...Beside.perSample];
   return { parts: accumulate, perSample, firstSample: 'firstSample' };
 }
 
@@ -258,20 +276,15 @@ export function inputSpecs(batch: number, shape: readonly number[]): Readonly<Re
   };
 }
 
-/** The loss of a step as a stage's configuration asks for it. */
-export function lossProgram(
-  config: TrainConfig,
-  model: SiTConfig,
-  normalization: Normalization,
-  teacher?: Pick<Teacher, 'teaching'>,
-): LossProgram {
+/** Options of the loss that a stage's configuration asks for. */
+export function lossOptions(config: TrainConfig, model: SiTConfig, normalization: Normalization) {
   const choice = { interpolant: config.interpolant, prediction: config.prediction };
   const timesAndWeight = ({ timesteps, timestepShift, lossWeight }: TimesKeys): TimesAndWeight => ({
     timestepSampling: timesteps === 'uniform' ? { kind: 'uniform' } : timesteps,
     timestepShift: shiftFactor(timestepShift, model),
     lossWeight,
   });
-  const options = {
+  return {
     ...timesAndWeight(config),
     transport: { ...transportOf(choice), lossWeight: config.lossWeight },
     interval: timeInterval(choice, config.trainEpsilon ?? defaultTrainEpsilon(choice)),
@@ -279,24 +292,44 @@ export function lossProgram(
     normalization,
     labelDropout: model.labelDropout,
     nullClass: model.classes,
+    model,
+    recompute: config.recompute,
   };
+}
+
+/** The loss of a step as a stage's configuration asks for it. */
+export function lossProgram(
+  options: ReturnType<typeof lossOptions>,
+  beside?: Beside,
+  teacher?: Pick<Teacher, 'teaching'>,
+): LossProgram {
+  const { model, recompute } = options;
   return (inputs, weights) => {
     const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs &
       RandomInputs &
       Partial<UntilInput>;
-    const { losses, times, parts } = diffusionLoss(
-      (x, t, y) => sit(weights, model, x, t, y, undefined, config.recompute),
+    const { through, losses: lossesBeside } = beside?.of(inputs, weights) ?? { losses: () => [] };
+    const { losses, point, parts } = diffusionLoss(
+      (x, t, y) => sit(weights, model, x, t, y, through, recompute),
       { mean, std, labels },
       keys,
       options,
-      teacher?.teaching(inputs, weights),
+      { teaching: teacher?.teaching(inputs, weights) },
     );
-    const figures = quartileSums(losses, times);
-    if (parts === undefined) return { loss: losses.mean(), figures };
-    const { data, teacher: apart } = parts;
+    const figures = {
+      ...quartileSums(losses, point.t),
+      ...(parts && { dataLoss: parts.data.mean(), teacherLoss: parts.teacher.mean() }),
+    };
+    const others = lossesBeside(point).map((other) => ({ ...other, mean: other.losses.mean() }));
+    if (others.length === 0) return { loss: losses.mean(), figures };
+    const loss = others.reduce((sum, { weight, mean }) => sum.add(mean.mul(weight)), losses.mean());
     return {
-      loss: losses.mean(),
-      figures: { ...figures, dataLoss: data.mean(), teacherLoss: apart.mean() },
+      loss,
+      figures: {
+        dataLoss: losses.mean(),
+        ...figures,
+        ...Object.fromEntries(others.map(({ name, mean }) => [name, mean])),
+      },
     };
   };
 }

@@ -111,6 +111,7 @@ export async function startFrom(
   begin: WeightOf,
 ): Promise<void> {
   const there = new Map(sitParameters(start.description.config).map((each) => [each.name, each]));
+  const own = new Set(trainer.parametersOf('weights').map(({ name }) => name));
   const carried = async (
     set: 'raw' | 'ema',
     decay: number | undefined,
@@ -119,7 +120,8 @@ export async function startFrom(
     const source = await start.open(decay);
     const weightOf: WeightOf = (name) => source.read(set, there.get(name)!);
     try {
-      await use((name) => carry.valueOf(name, weightOf, begin));
+      // What is trained beside the model begins anew.
+      await use((name) => (own.has(name) ? carry.valueOf(name, weightOf, begin) : begin(name)));
     } finally {
       await source.close();
     }

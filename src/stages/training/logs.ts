@@ -41,8 +41,14 @@ async function savedStep(folder: string): Promise<number> {
   return Math.max(0, ...names.map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)));
 }
 
-/** The loss, and its parts where there is a teacher. */
-export const lossNames = ['loss', 'dataLoss', 'teacherLoss'] as const;
+/** The loss, and its parts where it has several. */
+export const lossNames = [
+  'loss',
+  'dataLoss',
+  'teacherLoss',
+  'selfAlignmentLoss',
+  'featureAlignmentLoss',
+] as const;
 
 /** Mean of a loss over the last tenth of the steps, or over the last record where that is longer. */
 export function lossAtTheEnd(
