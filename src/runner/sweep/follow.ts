@@ -1,8 +1,8 @@
 import { expectedTimes } from '../plan/time.js';
 import type { TimedRunEvent } from '../run/events.js';
 import { type PlannedTrial, sharedStages } from './plan-sweep.js';
-import { SweepProgress, type WholeProgress } from './progress.js';
-import type { TrialOutput } from './trial.js';
+import { SweepProgress } from './progress.js';
+import type { TrialOutput, WholeProgress } from './trial.js';
 
 /** Digits of a recipe that tell outputs apart; as many as the store's folders have. */
 const recipeDigits = 16;

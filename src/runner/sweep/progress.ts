@@ -1,14 +1,6 @@
 import { ProgressMeter } from '../runs/progress-meter.js';
 import type { StageProgress } from '../stage.js';
-import type { TrialOutput, TrialResult } from './trial.js';
-
-/** State of a sweep as a whole. */
-export interface WholeProgress {
-  /** Part of the work that is done, from 0 to 1: of the time that all outputs take. */
-  readonly share: number;
-  /** Absent while nothing tells how long something takes that is yet to be made. */
-  readonly secondsLeft?: number;
-}
+import type { TrialOutput, TrialResult, WholeProgress } from './trial.js';
 
 interface Output {
   readonly stage: string;

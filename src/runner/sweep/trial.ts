@@ -7,7 +7,6 @@ import type { StageRecord } from '../run/run-record.js';
 import { figuresOfStage } from '../runs/figures.js';
 import type { Json } from '../stage.js';
 import type { LoadedTrial } from './load.js';
-import type { WholeProgress } from './progress.js';
 
 /** One point of a sweep. */
 export interface Trial {
@@ -231,6 +230,14 @@ export interface SweepCounts {
   readonly stopped: number;
   /** Number of trials that were not started, or not finished because the sweep was stopped. */
   readonly left: number;
+}
+
+/** State of a sweep as a whole. */
+export interface WholeProgress {
+  /** Part of the work that is done, from 0 to 1: of the time that all outputs take. */
+  readonly share: number;
+  /** Absent while nothing tells how long something takes that is yet to be made. */
+  readonly secondsLeft?: number;
 }
 
 /** Event of a sweep: a closed union that every renderer handles whole. */

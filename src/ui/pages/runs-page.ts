@@ -14,7 +14,7 @@ const runsOnPage = 100;
 
 const shownFigures = 3;
 
-/** What of all runs a page shows, as its address says. */
+/** Choice among all runs that a page shows, as its address says. */
 export interface RunsQuery {
   /** Words, all of which a run has in its id, note, settings or figures. */
   readonly search: string;
