@@ -3,12 +3,12 @@ import { ofWholePipeline, type Schema, stageSchemas } from './schema.js';
 /**
  * Schemas for editors: JSON Schema, draft 07, with `enumDescriptions`, `errorMessage` and `patternErrorMessage`, which
  * language servers of YAML and JSON know. Nothing in them refers to another file. They judge files as people write them,
- * before anything is merged and filled in: every value may be a reference (`${…}`), and a file that extends others may
- * leave to them what the whole must have, and remove keys with `null`.
+ * before anything is merged and filled in: every value may be a reference (`${…}`), and a file that extends others or
+ * chooses options may leave to them what the whole must have, and remove keys with `null`.
  */
 type EditorSchema = Readonly<Record<string, unknown>>;
 
-/** Schema of a file that extends others, and of a group of options. */
+/** Schema of a file that extends others or chooses options, and of a group of options. */
 const part = { $ref: '#/definitions/part' };
 
 const $schema = 'http://json-schema.org/draft-07/schema#';
@@ -18,7 +18,7 @@ export function editorSchema(pipeline: Schema): EditorSchema {
   return {
     ...{ $schema, description: pipeline.description, type: 'object' },
     definitions: { part: new Editor(true).file(pipeline) },
-    if: { required: ['extends'] },
+    if: { anyOf: [{ required: ['extends'] }, { required: ['choose'] }] },
     then: part,
     else: new Editor(false).file(ofWholePipeline(pipeline)),
   };
