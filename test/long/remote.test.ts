@@ -7,17 +7,17 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { environment } from '../../../src/runner/environment.js';
-import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
-import { findOutput } from '../../../src/runner/store/find-output.js';
-import { hashesFolder, outputPlace, type OutputPlace } from '../../../src/runner/store/manifest.js';
-import { sealOutput } from '../../../src/runner/store/seal.js';
-import { freePorts } from '../../support/free-ports.js';
-import { nodeProgram } from '../../support/programs.js';
-import { mountSmall, unmount } from '../../support/small-file-system.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
-import { describeUnless } from '../../support/unless.js';
-import { toyCommand, toyProject, toyYaml } from '../toy-project.js';
+import { environment } from '../../src/runner/environment.js';
+import { fingerprintOf, type Origin } from '../../src/runner/fingerprint/origin.js';
+import { findOutput } from '../../src/runner/store/find-output.js';
+import { hashesFolder, outputPlace, type OutputPlace } from '../../src/runner/store/manifest.js';
+import { sealOutput } from '../../src/runner/store/seal.js';
+import { freePorts } from '../support/free-ports.js';
+import { nodeProgram } from '../support/programs.js';
+import { mountSmall, unmount } from '../support/small-file-system.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+import { describeUnless } from '../support/unless.js';
+import { toyCommand, toyProject, toyYaml } from '../cli/toy-project.js';
 
 const rclone = (...args: string[]): string =>
   execFileSync('rclone', args, { encoding: 'utf8', stdio: 'pipe' });
