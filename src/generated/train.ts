@@ -31,6 +31,7 @@ export interface TrainConfig {
   teacher?: TeacherConfig;
   selfAlignment?: SelfAlignmentConfig;
   featureAlignment?: FeatureAlignmentConfig;
+  modelGuidance?: ModelGuidanceConfig;
   model: ModelConfig;
   /**
    * Passes over the data, in place of `steps`. Unit: epochs.
@@ -269,6 +270,26 @@ export interface FeatureAlignmentConfig {
    * Step before which it acts; later steps take no more time than without it. Default: all steps. Unit: steps.
    */
   untilStep?: number;
+}
+/**
+ * Folds classifier-free guidance into the model while it trains: the target is moved by what a class changes in the moving average's output. The model then draws guided samples with one pass a step instead of two: use `guidanceScale: 1` of `sample`. The average is the first of `ema`. Needs classes and `labelDropout`. Default: none.
+ */
+export interface ModelGuidanceConfig {
+  /**
+   * Strength of the guidance that is learned; 1 would be none.
+   */
+  scale: number;
+  /**
+   * First and last time, from 0 (noise) to 1 (data), at which targets are moved. Unit: of the path's time.
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  interval: [number, number];
+  /**
+   * Step from which it acts: before, the average knows too little of classes. Earlier steps take no more time than without it. Unit: steps.
+   */
+  fromStep: number;
 }
 /**
  * The transformer: a `name` of the paper, or `hiddenSize`, `depth`, `heads` and `patchSize`.

@@ -104,6 +104,8 @@ export interface DiffusionLosses {
   /** [batch] */
   readonly losses: Tensor;
   readonly point: StepPoint;
+  /** The loss without a shift of the target, where there is one: [batch]. */
+  readonly unshifted?: Tensor;
   /** Parts of the loss, where there is a teacher: [batch] each. */
   readonly parts?: { readonly data: Tensor; readonly teacher: Tensor };
 }
@@ -152,11 +154,12 @@ export function diffusionLoss(
   const point: StepPoint = { data, noise, t, x, y, firstSample };
   const output = model(x, t, y);
   const fromData = weighed(outputLoss(transport, output, x, point, shift?.(point)));
-  if (teaching === undefined) return { losses: fromData, point };
+  const unshifted = shift && { unshifted: weighed(outputLoss(transport, output, x, point)) };
+  if (teaching === undefined) return { losses: fromData, point, ...unshifted };
   const taught = teaching.field(x, t, withoutDropped(teaching.labels, teaching.nullClass));
   const parts = { data: fromData, teacher: weighed(distanceLoss(transport, output, taught, t)) };
   const losses = parts.data.add(parts.teacher.sub(parts.data).mul(teaching.part));
-  return { losses, point, parts };
+  return { losses, point, parts, ...unshifted };
 }
 
 const quartiles = [1, 2, 3, 4] as const;

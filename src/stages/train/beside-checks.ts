@@ -1,7 +1,7 @@
 import { counted } from '../../base/format.js';
 import { code } from '../../runner/diagnostics.js';
 import type { StageCheck } from '../shared/check.js';
-import { trainedOn } from '../shared/latent-checks.js';
+import { hasOneClass, trainedOn } from '../shared/latent-checks.js';
 import { featureAlignmentOf, selfAlignmentOf } from './beside-cost.js';
 
 /** Parts of the loss take tokens after blocks that there are, and act in some of the steps. */
@@ -102,9 +102,53 @@ const featuresAreOfImages: StageCheck<'train'> = ({ id, config }, context) => {
     );
 };
 
+/** Guidance is learned of a model that knows classes and none, in some of the steps, and is not applied twice. */
+const guidanceIsLearned: StageCheck<'train'> = ({ id, config }, context) => {
+  const { modelGuidance, model, steps } = config;
+  if (modelGuidance === undefined) return;
+  const [from, to] = modelGuidance.interval;
+  const oneClass = hasOneClass(context, config);
+  if (oneClass || model.labelDropout === 0)
+    context.report(id, {
+      at: 'modelGuidance',
+      code: 'untrained-guidance',
+      message: oneClass
+        ? 'Guidance compares a class with no class, and the images to train on have no classes, or one alone.'
+        : `Guidance needs a model that also knows images without a class; this one is trained with ${code('labelDropout: 0')}.`,
+      remedy: oneClass ? 'Remove it.' : `Train with ${code('labelDropout: 0.1')}.`,
+    });
+  if (from >= to)
+    context.report(id, {
+      at: 'modelGuidance.interval',
+      code: 'empty-interval',
+      message: `The interval from ${from} to ${to} holds no time.`,
+      remedy: `Times go from 0, the noise, to 1, the data: for example ${code('[0.25, 1]')}.`,
+    });
+  if (steps !== undefined && modelGuidance.fromStep >= steps)
+    context.report(id, {
+      at: 'modelGuidance.fromStep',
+      code: 'no-effect',
+      message: `The training has ${counted(steps, 'step')}, and none from step ${modelGuidance.fromStep} on.`,
+      remedy: `Use less than ${steps}.`,
+      because: `stages.${id}.steps`,
+    });
+  for (const key of ['samples', 'evaluate'] as const) {
+    const scale = config[key]?.guidanceScale ?? 1;
+    if (scale === 1) continue;
+    context.report(id, {
+      at: `${key}.guidanceScale`,
+      code: 'guided-twice',
+      message: `With ${code('modelGuidance')} the model itself draws guided samples; ${code('guidanceScale')} ${scale} would guide them again.`,
+      remedy: `Use ${code('guidanceScale: 1')}.`,
+      because: `stages.${id}.modelGuidance`,
+    });
+  }
+};
+
 /** Rules of `train` about the parts of its loss beside the distance from the data. */
 export const besideChecks: readonly StageCheck<'train'>[] = [
   besideLossFits,
   teacherIsLater,
   featuresAreOfImages,
+  guidanceIsLearned,
 ];

@@ -1,5 +1,10 @@
 import { formatBytes, formatLarge } from '../../base/format.js';
-import type { FeatureAlignmentConfig, SelfAlignmentConfig, TrainConfig } from '../../generated/index.js';
+import type {
+  FeatureAlignmentConfig,
+  ModelGuidanceConfig,
+  SelfAlignmentConfig,
+  TrainConfig,
+} from '../../generated/index.js';
 import { gridOf, type SiTConfig } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { type FeatureHead, featureHeadParameters, selfHeadParameters } from '../../models/sit/heads.js';
@@ -10,7 +15,7 @@ import type { SelfAlignment } from '../../training/self-alignment.js';
 // Planning counts costs, and loads no tensors for it.
 
 /** Keys of a training that add parts to its loss beside the distance from the data. */
-export type BesideConfig = Pick<TrainConfig, 'selfAlignment' | 'featureAlignment'>;
+export type BesideConfig = Pick<TrainConfig, 'selfAlignment' | 'featureAlignment' | 'modelGuidance'>;
 
 /** Cost of a part of the loss: what it trains, and the model that it asks beside. */
 interface BesideCost {
@@ -53,13 +58,27 @@ export function featureAlignmentOf(
 
 /** Parts of a training's loss beside the distance from the data, a teacher's apart. */
 function besideCosts(
-  { selfAlignment, featureAlignment }: BesideConfig,
+  { selfAlignment, featureAlignment, modelGuidance }: BesideConfig,
   model: SiTConfig,
 ): readonly BesideCost[] {
   return [
+    ...(modelGuidance === undefined ? [] : [modelGuidanceCost(modelGuidance, model)]),
     ...(selfAlignment === undefined ? [] : [selfAlignmentCost(selfAlignment, model)]),
     ...(featureAlignment === undefined ? [] : [featureAlignmentCost(featureAlignment, model)]),
   ];
+}
+
+function modelGuidanceCost({ scale, fromStep }: ModelGuidanceConfig, model: SiTConfig): BesideCost {
+  return {
+    label: 'model guidance',
+    told: `scale ${scale} of the average's, with a class and without${fromStep === 0 ? '' : `, from step ${fromStep}`}`,
+    parameters: 0,
+    multiplyAccumulates: 0,
+    // The shift of the target.
+    activations: model.latentSize ** 2 * model.channels,
+    passes: [model, model],
+    untilStep: undefined,
+  };
 }
 
 function featureAlignmentCost(config: FeatureAlignmentConfig, model: SiTConfig): BesideCost {

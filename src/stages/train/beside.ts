@@ -1,11 +1,12 @@
 import { gridOf, type SiTConfig } from '../../models/sit/config.js';
 import { featureHeadParameters, selfHeadParameters } from '../../models/sit/heads.js';
 import type { ThroughBlocks } from '../../models/sit/sit.js';
-import { streamKey } from '../../tensorflow/index.js';
+import { float32, streamKey } from '../../tensorflow/index.js';
 import type { Tensor, Tensor1D, Tensors, TensorSpec } from '../../tensorflow/index.js';
 import { withoutPrefix } from '../../tensorflow/trace.js';
 import type { StepPoint } from '../../training/diffusion-loss.js';
 import { featureAlignmentLoss, spatiallyNormalised } from '../../training/feature-alignment.js';
+import { modelGuidanceShift } from '../../training/model-guidance.js';
 import { selfAlignmentLoss } from '../../training/self-alignment.js';
 import { averagePrefix, type TrainedHead } from '../../training/trainer.js';
 import type { TimeInterval, WeighedTransport } from '../../transport/index.js';
@@ -21,6 +22,9 @@ const selfKey = 'selfAlignmentKey';
 /** Input with the features of images; steps in which tokens are not aligned with them lack it. */
 const featuresInput = 'alignedFeatures';
 
+/** Input that marks the steps in which guidance is learned. */
+const guidanceInput = 'modelGuidance';
+
 /** A distance that the loss has beside that from the data. */
 export interface BesideLoss {
   /** Name of its mean in the log. */
@@ -28,6 +32,16 @@ export interface BesideLoss {
   readonly weight: number;
   /** [batch] */
   readonly losses: Tensor;
+}
+
+/** Part of a step beside the model's pass and the distance from the data. */
+interface BesideStep {
+  /** Way of the model's tokens through its blocks, where they are looked at on it. */
+  readonly through?: ThroughBlocks;
+  /** What the output is to have beside its target. */
+  readonly shift?: (point: StepPoint) => Tensor;
+  /** What is added to the loss. */
+  readonly losses: (point: StepPoint) => readonly BesideLoss[];
 }
 
 interface BesideOptions {
@@ -75,7 +89,8 @@ export class Beside {
   }
 
   get takesAverage(): boolean {
-    return this.options.config.selfAlignment !== undefined;
+    const { selfAlignment, modelGuidance } = this.options.config;
+    return selfAlignment !== undefined || modelGuidance !== undefined;
   }
 
   /** Shapes and types of the inputs that it adds to a step on so many samples; some steps lack them. */
@@ -83,6 +98,7 @@ export class Beside {
     const { config, model } = this.options;
     return {
       ...(config.selfAlignment && { [selfKey]: { dtype: 'int32', shape: [2] } }),
+      ...(config.modelGuidance && { [guidanceInput]: { dtype: 'float32', shape: [1] } }),
       ...(config.featureAlignment && {
         [featuresInput]: { dtype: 'float32', shape: [samples, gridOf(model) ** 2, spatialWidth] },
       }),
@@ -92,26 +108,33 @@ export class Beside {
   /** These inputs of a step on draws, as far as they are for the step. */
   async batch(draws: readonly PlacedDraw[], step: number): Promise<Batch> {
     const { config, features, seed } = this.options;
+    const { modelGuidance } = config;
+    const isGuided = modelGuidance !== undefined && step >= modelGuidance.fromStep;
     return {
+      ...(isGuided && { [guidanceInput]: float32([1], Float32Array.of(modelGuidance.scale)) }),
       ...(acts(config.selfAlignment, step) && { [selfKey]: streamKey(seed, 'self-alignment', step) }),
       ...(acts(config.featureAlignment, step) && { [featuresInput]: await features!.read(draws) }),
     };
   }
 
-  /** Way of the model's tokens in a step on `inputs`, and what is then added to its loss. */
-  of(
-    inputs: Tensors,
-    weights: Tensors,
-  ): { readonly through?: ThroughBlocks; readonly losses: (point: StepPoint) => readonly BesideLoss[] } {
+  /** What a step on `inputs` has beside the model's pass and the distance from the data. */
+  of(inputs: Tensors, weights: Tensors): BesideStep {
     const { config, model, transport, interval } = this.options;
     const { [selfKey]: key, [featuresInput]: features } = inputs;
+    const average = withoutPrefix(weights, averagePrefix);
+    const { modelGuidance } = config;
+    const isGuided = modelGuidance !== undefined && guidanceInput in inputs;
+    const guided = isGuided && {
+      shift: (point: StepPoint) => modelGuidanceShift(modelGuidance, model, average, point),
+    };
     const self = key && selfAlignmentOf(config.selfAlignment!, model.depth);
     const toFeatures = features && featureAlignmentOf(config.featureAlignment!, model);
     const wanted = [self?.blocks, toFeatures?.blocks].filter((blocks) => blocks !== undefined);
-    if (wanted.length === 0) return { losses: () => [] };
+    if (wanted.length === 0) return { ...guided, losses: () => [] };
     /** Tokens after numbers of blocks. */
     const tokens = new Map<number, Tensor>();
     return {
+      ...guided,
       through: (h, blocks) => {
         let from = 0;
         for (const to of [...new Set(wanted)].sort((a, b) => a - b)) {
@@ -124,7 +147,6 @@ export class Beside {
       losses: (point) => {
         const losses: BesideLoss[] = [];
         if (self) {
-          const average = withoutPrefix(weights, averagePrefix);
           const given = { tokens: tokens.get(self.blocks)!, weights, average, key: key as Tensor1D };
           losses.push({
             name: 'selfAlignmentLoss',

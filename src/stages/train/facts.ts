@@ -143,6 +143,12 @@ export function requireWholePatches({ latentSize, patchSize }: SiTConfig): void 
 
 /** @throws UserError `untrained-guidance` where samples during training would be guided by a model without a null class */
 export function requireGuidable(config: TrainConfig, model: SiTConfig): void {
+  if (config.modelGuidance !== undefined && model.labelDropout === 0)
+    throw new UserError({
+      code: 'untrained-guidance',
+      message: `Guidance compares a class with no class, and the images to train on have ${counted(model.classes, 'class', 'classes')}: \`modelGuidance\` has nothing to learn.`,
+      remedy: 'Remove `modelGuidance`.',
+    });
   const key = (['samples', 'evaluate'] as const).find((key) => (config[key]?.guidanceScale ?? 1) !== 1);
   if (key === undefined || model.labelDropout > 0) return;
   throw new UserError({
@@ -214,6 +220,7 @@ export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming 
     steps,
     selfAlignment,
     featureAlignment,
+    modelGuidance,
   } = config;
   const { latentSize, channels, count } = latents;
   // Classes make rows of a table, of which a step reads a few.
@@ -223,7 +230,7 @@ export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming 
     like: {
       shape: shapeOf(model),
       ...{ globalBatch, accumulate, recompute, samples, evaluate, teacher, latentSize, channels },
-      ...{ selfAlignment, featureAlignment },
+      ...{ selfAlignment, featureAlignment, modelGuidance },
       encodes: config.images !== undefined,
     },
   };

@@ -51,7 +51,7 @@ export const stage: ShownKind<TrainConfig> = {
     const teacher =
       config.teacher && (await (await import('./teacher.js')).plannedTeacher(config, resolve, folder));
     requirePlannedMemory(config, resolve, runtime, teacher);
-    if (config.samples !== undefined || config.evaluate !== undefined)
+    if (config.samples !== undefined || config.evaluate !== undefined || config.modelGuidance !== undefined)
       requirePlannedGuidable(config, resolve);
     if (config.evaluate !== undefined || config.featureAlignment !== undefined)
       await (await import('../../tensorflow/install/feature-network.js')).provideNetwork();

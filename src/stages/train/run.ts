@@ -308,19 +308,20 @@ export function lossProgram(
     const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs &
       RandomInputs &
       Partial<UntilInput>;
-    const { through, losses: lossesBeside } = beside?.of(inputs, weights) ?? { losses: () => [] };
-    const { losses, point, parts } = diffusionLoss(
-      (x, t, y) => sit(weights, model, x, t, y, through, recompute),
+    const of = beside?.of(inputs, weights);
+    const { losses, point, parts, unshifted } = diffusionLoss(
+      (x, t, y) => sit(weights, model, x, t, y, of?.through, recompute),
       { mean, std, labels },
       keys,
       options,
-      { teaching: teacher?.teaching(inputs, weights) },
+      { teaching: teacher?.teaching(inputs, weights), shift: of?.shift },
     );
     const figures = {
       ...quartileSums(losses, point.t),
       ...(parts && { dataLoss: parts.data.mean(), teacherLoss: parts.teacher.mean() }),
+      ...(unshifted && { dataLoss: unshifted.mean() }),
     };
-    const others = lossesBeside(point).map((other) => ({ ...other, mean: other.losses.mean() }));
+    const others = (of?.losses(point) ?? []).map((other) => ({ ...other, mean: other.losses.mean() }));
     if (others.length === 0) return { loss: losses.mean(), figures };
     const loss = others.reduce((sum, { weight, mean }) => sum.add(mean.mul(weight)), losses.mean());
     return {
