@@ -1,6 +1,6 @@
 import type { SiTConfig } from '../models/sit/config.js';
 import { sit } from '../models/sit/sit.js';
-import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../tensorflow/index.js';
+import { type Tensor, type Tensor1D, type Tensors, tf } from '../tensorflow/index.js';
 import type { StepPoint } from './diffusion-loss.js';
 
 /** Guidance that a model learns of its moving average. */
@@ -25,8 +25,8 @@ export function modelGuidanceShift(
   { x, t, y }: Pick<StepPoint, 'x' | 't' | 'y'>,
 ): Tensor {
   const [from, to] = interval as [number, number];
-  const none = tf.fill([t.size], model.classes, 'int32');
-  const output = sit(average, model, tf.concat([x, x]), tf.concat([t, t]), tf.concat([y, none]));
+  const none: Tensor1D = tf.fill([t.size], model.classes, 'int32');
+  const output = sit(average, model, tf.concat([x, x]), tf.concat([t, t]), tf.concat<Tensor1D>([y, none]));
   const [conditional, unconditional] = tf.split(output, 2) as [Tensor, Tensor];
   const isMoved = t.greaterEqual(from).logicalAnd(t.lessEqual(to)).logicalAnd(y.notEqual(none));
   const factor = isMoved.cast('float32').mul(scale - 1);
