@@ -183,6 +183,16 @@ const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) => {
       });
       continue;
     }
+    if (train?.modelGuidance !== undefined && guidance.model === undefined) {
+      context.report(id, {
+        at,
+        code: 'guided-twice',
+        message: `${code(model)} draws guided samples itself, by ${code('modelGuidance')}; guidance of ${guidance.scale} would guide them again.`,
+        remedy: `Use ${code(config.guidance ? 'scale: 1' : 'guidanceScale: 1')}.`,
+        because: `stages.${model}.modelGuidance`,
+      });
+      continue;
+    }
     const labelDropout = train?.model.labelDropout ?? context.config('pretrained', model)?.labelDropout;
     if (labelDropout !== 0 || guidance.model !== undefined) continue;
     context.report(id, {

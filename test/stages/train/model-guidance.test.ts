@@ -112,6 +112,11 @@ it.each([
     'accumulate: 2, samples: { everySteps: 4, autoencoder: autoencoder }',
     '`guidanceScale` 4 would guide them again.',
   ],
+  [
+    'fromStep: 4 } }',
+    'fromStep: 4 } }\n  drawn: { uses: sample, model: guided, autoencoder: autoencoder, count: 2, guidanceScale: 2 }',
+    '`guided` draws guided samples itself, by `modelGuidance`; guidance of 2 would guide them again.',
+  ],
 ])('is refused with %s as %s', async (from, to, message) => {
   const text = await readFile(join(folder, 'guided.yaml'), 'utf8');
   await writeFile(join(folder, 'refused.yaml'), text.replace(from, to));
