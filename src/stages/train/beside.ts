@@ -26,7 +26,7 @@ const featuresInput = 'alignedFeatures';
 const guidanceInput = 'modelGuidance';
 
 /** A distance that the loss has beside that from the data. */
-export interface BesideLoss {
+interface BesideLoss {
   /** Name of its mean in the log. */
   readonly name: string;
   readonly weight: number;
@@ -38,9 +38,9 @@ export interface BesideLoss {
 interface BesideStep {
   /** Way of the model's tokens through its blocks, where they are looked at on it. */
   readonly through?: ThroughBlocks;
-  /** What the output is to have beside its target. */
+  /** Difference that the output is to have from its target. */
   readonly shift?: (point: StepPoint) => Tensor;
-  /** What is added to the loss. */
+  /** Parts that are added to the loss. */
   readonly losses: (point: StepPoint) => readonly BesideLoss[];
 }
 
@@ -117,7 +117,7 @@ export class Beside {
     };
   }
 
-  /** What a step on `inputs` has beside the model's pass and the distance from the data. */
+  /** Parts that a step on `inputs` has beside the model's pass and the distance from the data. */
   of(inputs: Tensors, weights: Tensors): BesideStep {
     const { config, model, transport, interval } = this.options;
     const { [selfKey]: key, [featuresInput]: features } = inputs;
