@@ -1,12 +1,9 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
-import { readSavedModel } from '../../../src/weights/saved-files.js';
 import { messages, pipelineText } from '../../runner/pipelines.js';
-import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
+import { startPipeline } from '../../support/tiny-pipeline.js';
+import { loggedIn, stateIn, TinyTrainings } from '../../support/tiny-trainings.js';
 
-let folder: string;
+let trainings: TinyTrainings;
 const first =
   'timesteps: { kind: logitNormal, mean: -1 }, timestepShift: 3, lossWeight: { kind: minSnr, gamma: 2 }, classSampling: balanced';
 const own = 'timesteps: uniform, timestepShift: { baseTokens: 4 }';
@@ -15,51 +12,26 @@ const common =
 /** Too small a rate to change a weight: losses are functions of the step alone. */
 const still = `learningRate: 1.0e-30, ${common}`;
 
-beforeAll(async () => {
-  folder = await tinyPipeline();
-  const text = await readFile(join(folder, 'tiny.yaml'), 'utf8');
-  const head = text.split('  train:\n')[0]!.replace('name: tiny', 'name: until');
-  await writeFile(
-    join(folder, 'until.yaml'),
-    `${head}  before: { uses: train, latents: latents, ${first}, ${still} }
+const stages = `  before: { uses: train, latents: latents, ${first}, ${still} }
   after: { uses: train, latents: latents, ${own}, ${still} }
   both: { uses: train, latents: latents, until: { step: 3, ${first} }, ${own}, ${still} }
   train: { uses: train, latents: latents, until: { step: 3, ${first} }, ${own}, learningRate: 0.01, ${common} }
-`,
-  );
+`;
+
+beforeAll(async () => {
+  trainings = await TinyTrainings.open('until', stages);
 }, 240_000);
 
-afterAll(() => rm(folder, { recursive: true }));
-
-const run = (stage: string, runs = 'runs', settings: readonly string[] = [], env = {}) =>
-  startPipeline(
-    folder,
-    ['run', 'until.yaml', '--until', stage, ...settings.flatMap((setting) => ['--set', setting])],
-    runs,
-    env,
-  );
-
-const output = (stage: string, runs = 'runs') => join(folder, runs, 'until', 'latest', stage);
+afterAll(() => trainings.close());
 
 /** Losses of all steps of a training that runs. */
 async function losses(stage: string): Promise<number[]> {
-  const ran = await run(stage);
+  const ran = await trainings.run(stage);
   expect(ran.exitCode, ran.stderr).toBe(0);
-  const text = await readFile(join(output(stage), 'metrics.jsonl'), 'utf8');
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => (JSON.parse(line) as { loss: number }).loss);
+  return (await loggedIn<{ readonly loss: number }>(ran.output)).map(({ loss }) => loss);
 }
 
-async function weights(runs: string): Promise<Map<string, Float32Array>> {
-  const saved = await readSavedModel(output('train', runs));
-  const file = await openSafetensors(join(output('train', runs), saved.weights.raw));
-  const values = new Map<string, Float32Array>();
-  for (const name of file.tensors.keys()) values.set(name, await file.readFloat32(name));
-  await file.close();
-  return values;
-}
+const weights = (output: string) => stateIn(output, ['weights']);
 
 it('takes the other values up to the step, and then its own', async () => {
   const [before, after, both] = [await losses('before'), await losses('after'), await losses('both')];
@@ -71,33 +43,30 @@ it('takes the other values up to the step, and then its own', async () => {
 }, 240_000);
 
 it('goes on to the same bytes from before the step and from after it, and is the same with two workers', async () => {
-  for (const runs of ['early', 'late', 'two'])
-    await cp(join(folder, 'runs'), join(folder, runs), { recursive: true, verbatimSymlinks: true });
-  const whole = await run('train');
+  await trainings.copyRuns('early', 'late', 'two');
+  const whole = await trainings.run('train');
   expect(whole.exitCode, whole.stderr).toBe(0);
-  const unbroken = await weights('runs');
+  const unbroken = await weights(whole.output);
   for (const [runs, step] of [
     ['early', 3],
     ['late', 6],
   ] as const) {
-    const killed = await run('train', runs, [], { PIPELINE_KILL_AT: `took step#${step}` });
-    expect(killed.exitCode).not.toBe(0);
-    const resumed = await run('train', runs);
-    expect(resumed.exitCode, resumed.stderr).toBe(0);
+    const resumed = await trainings.runTwice('train', step, runs);
     expect(resumed.stdout).toContain(`Continues from step ${step === 3 ? 2 : 4}.`);
-    expect(await weights(runs)).toEqual(unbroken);
+    expect(await weights(resumed.output)).toEqual(unbroken);
   }
-  const two = await run('train', 'two', ['stages.train.runtime.workers=2']);
+  const two = await trainings.run('train', 'two', ['stages.train.runtime.workers=2']);
   expect(two.exitCode, two.stderr).toBe(0);
-  const inTwo = await weights('two');
+  const inTwo = await weights(two.output);
   for (const [name, values] of unbroken)
     // Single precision's rounding, which AdamW makes steps of where gradients nearly vanish, over 8 steps.
     expect(inTwo.get(name), name).toBeAllclose(values, { absolute: 1e-3 });
 }, 240_000);
 
 it('is told by plan, and refused where it changes nothing or cannot be trained', async () => {
-  const planned = await startPipeline(folder, ['plan', 'until.yaml', '--verbose']);
-  const plan = planned.exitCode === 0 ? planned : await startPipeline(folder, ['plan', 'until.yaml']);
+  const planned = await startPipeline(trainings.folder, ['plan', trainings.file, '--verbose']);
+  const plan =
+    planned.exitCode === 0 ? planned : await startPipeline(trainings.folder, ['plan', trainings.file]);
   expect(plan.stdout).toContain('until step 3');
   const found = (keys: string) =>
     messages(
