@@ -1,6 +1,7 @@
 import type { ChalkInstance } from 'chalk';
 import { formatDuration } from '../base/format.js';
 import { figure } from '../pages/figures.js';
+import { percentDone } from '../runner/stage.js';
 import type { RunFigure } from '../runner/runs/figures.js';
 import { noteLine } from '../runner/runs/note.js';
 import type { RunState } from '../runner/run/events.js';
@@ -101,9 +102,8 @@ function stageFacts({ state, stage, progress, beside, record }: Run): readonly s
 
 /** Names a stage with its progress, such as `train 42 %`. */
 function withPercent({ stage, progress }: StageAtWork): string {
-  return progress && progress.total > 0
-    ? `${stage} ${Math.floor((100 * progress.done) / progress.total)} %`
-    : stage;
+  const percent = progress && percentDone(progress);
+  return percent === undefined ? stage : `${stage} ${Math.floor(percent)} %`;
 }
 
 function figureFacts({ state, stage, progress, figures }: Run): readonly string[] {

@@ -20,7 +20,12 @@ import {
   type RuntimeOptions,
 } from '../tensorflow/index.js';
 import { startEngine, streamKey } from '../tensorflow/index.js';
-import { diffusionLoss, type LatentInputs, type Normalization } from '../training/diffusion-loss.js';
+import {
+  diffusionLoss,
+  identityOf,
+  type LatentInputs,
+  type Normalization,
+} from '../training/diffusion-loss.js';
 import type { RandomInputs } from '../training/diffusion-loss.js';
 import { interpolants } from '../transport/index.js';
 import type { Autoencoder } from '../weights/saved-autoencoder.js';
@@ -91,7 +96,7 @@ export async function train(
         data.map(({ mean }) => mean),
         channels,
       ))
-    : { mean: new Array<number>(channels).fill(0), std: new Array<number>(channels).fill(1) };
+    : identityOf(channels);
   const parameters = sitParameters(config);
   const session = openSitSession(runtime);
   try {

@@ -22,7 +22,7 @@ import {
   tf,
 } from '../tensorflow/index.js';
 import { overGrid, resampling } from '../nn/resampling.js';
-import { efficientNetAtOnce } from './gpu-memory.js';
+import { efficientNetAtOnce, spatialWidth } from './gpu-memory.js';
 import { type Rows, rowsOf } from './linear-algebra.js';
 
 /** Pixels a side of the images that the network sees. */
@@ -72,9 +72,7 @@ const blocks: readonly Block[] = runs
   )
   .map((block, i) => ({ name: `_blocks.${i}`, ...block }));
 
-/** Channels of the features that keep an image's layout, at 14 × 14 places: seen widely, and not yet of few places. */
-const spatialWidth = 112;
-/** Blocks before these features. */
+/** Blocks before the features of places. */
 const lastSpatial = blocks.findLastIndex(({ outputs }) => outputs === spatialWidth) + 1;
 
 /** A convolution and the batch normalization after it, by their names in the checkpoint. */
@@ -113,9 +111,6 @@ export class EfficientNet {
   /** Numbers of an image's features. */
   static readonly width = features;
 
-  /** Numbers of an image's features at a place. */
-  static readonly spatialWidth = spatialWidth;
-
   private constructor(
     private readonly session: ProgramSession,
     private readonly places: Compiled<{ images: Tensor4D }, { places: Tensor }, number>,
@@ -153,14 +148,16 @@ export class EfficientNet {
    *
    * @param pixels `[count, height, width, 3]`, from 0 to 255; images of another size are resized, equal to Pillow's bicubic
    */
-  async run(
-    shape: readonly [count: number, height: number, width: number, channels: number],
-    pixels: Uint8Array,
-  ): Promise<{ readonly pooled: Rows; readonly logits: Rows }> {
+  async run(shape: Shape, pixels: Uint8Array): Promise<{ readonly pooled: Rows; readonly logits: Rows }> {
     const [count] = shape;
-    if (count > mostAtOnce()) return this.inParts(shape, pixels);
-    const { pooled, logits } = await this.program.call({ images: sizedImages(shape, pixels) });
-    return { pooled: rowsOf(features, floats(pooled)), logits: rowsOf(classes, floats(logits)) };
+    const pooled = new Float32Array(count * features);
+    const logits = new Float32Array(count * classes);
+    for (const { first, images } of inParts(shape, pixels)) {
+      const part = await this.program.call({ images });
+      pooled.set(floats(part.pooled), first * features);
+      logits.set(floats(part.logits), first * classes);
+    }
+    return { pooled: rowsOf(features, pooled), logits: rowsOf(classes, logits) };
   }
 
   /**
@@ -169,36 +166,12 @@ export class EfficientNet {
    *
    * @param pixels as of `run`
    */
-  async spatial(
-    [count, ...each]: readonly [count: number, height: number, width: number, channels: number],
-    pixels: Uint8Array,
-    grid: number,
-  ): Promise<Rows> {
+  async spatial(shape: Shape, pixels: Uint8Array, grid: number): Promise<Rows> {
     const width = grid ** 2 * spatialWidth;
-    const rows = new Float32Array(count * width);
-    const bytes = sizeOf(each);
-    for (let first = 0; first < count; first += mostAtOnce()) {
-      const end = Math.min(first + mostAtOnce(), count);
-      const part = sizedImages([end - first, ...each], pixels.subarray(first * bytes, end * bytes));
-      rows.set(floats((await this.places.call({ images: part }, grid)).places), first * width);
-    }
+    const rows = new Float32Array(shape[0] * width);
+    for (const { first, images } of inParts(shape, pixels))
+      rows.set(floats((await this.places.call({ images }, grid)).places), first * width);
     return rowsOf(width, rows);
-  }
-
-  private async inParts(
-    [count, ...each]: readonly [count: number, height: number, width: number, channels: number],
-    pixels: Uint8Array,
-  ): Promise<{ readonly pooled: Rows; readonly logits: Rows }> {
-    const pooled = new Float32Array(count * features);
-    const logits = new Float32Array(count * classes);
-    const bytes = sizeOf(each);
-    for (let first = 0; first < count; first += mostAtOnce()) {
-      const end = Math.min(first + mostAtOnce(), count);
-      const part = await this.run([end - first, ...each], pixels.subarray(first * bytes, end * bytes));
-      pooled.set(part.pooled.data, first * features);
-      logits.set(part.logits.data, first * classes);
-    }
-    return { pooled: rowsOf(features, pooled), logits: rowsOf(classes, logits) };
   }
 
   close(): Promise<void> {
@@ -209,11 +182,24 @@ export class EfficientNet {
 /** Images computed at once: 20 MB of numbers each, and on WebAssembly, whose memory is small, all that was computed is kept. */
 const mostAtOnce = (): number => (engineKind() === 'wasm' ? 8 : efficientNetAtOnce);
 
-/** Images as the network sees them, `[count, 224, 224, 3]`. */
-function sizedImages(
-  [count, height, width]: readonly [count: number, height: number, width: number, channels: number],
+type Shape = readonly [count: number, height: number, width: number, channels: number];
+
+/** Images as the network sees them, as many at once as it takes. */
+function* inParts(
+  [count, ...each]: Shape,
   pixels: Uint8Array,
-): HostTensor {
+): Generator<{ readonly first: number; readonly images: HostTensor }> {
+  const bytes = sizeOf(each);
+  let first = 0;
+  do {
+    const end = Math.min(first + mostAtOnce(), count);
+    yield { first, images: sizedImages([end - first, ...each], pixels.subarray(first * bytes, end * bytes)) };
+    first = end;
+  } while (first < count);
+}
+
+/** Images as the network sees them, `[count, 224, 224, 3]`. */
+function sizedImages([count, height, width]: Shape, pixels: Uint8Array): HostTensor {
   const images = new Float32Array(count * side * side * 3);
   const bytes = height * width * 3;
   for (let i = 0; i < count; i++) {

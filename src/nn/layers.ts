@@ -1,6 +1,18 @@
-import { geluOfProduct, productOfConstant, type Tensor, type Tensor4D, tf } from '../tensorflow/index.js';
+import {
+  geluOfProduct,
+  productOfConstant,
+  type Tensor,
+  type Tensor4D,
+  type Tensors,
+  tf,
+} from '../tensorflow/index.js';
 import { biasedGelu, biasedSwiGlu, sumOfRows } from './activations.js';
 import { differentiable } from './differentiable.js';
+
+/** The linear layer of that name among weights: `NAME.weight` and `NAME.bias`. */
+export function linearOf(weights: Tensors, name: string, x: Tensor): Tensor {
+  return linear(x, weights[`${name}.weight`]!, weights[`${name}.bias`]!);
+}
 
 /** x·W + b over the last axis: [..., inputs] → [..., outputs]. `weight` is [inputs, outputs], `bias` [outputs]. */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {

@@ -1,12 +1,10 @@
 import { capitalized, counted, formatCount, formatDuration } from '../base/format.js';
 import { type Series, seriesOf } from './chart/axes.js';
+import { mostRows } from './chart/chart.js';
 import { chartsFrame } from './chart/frame.js';
 import { figure, figuresOf } from './figures.js';
-import { type Html, html, type ReportedStage, type Section } from './html.js';
+import { type Html, html, type ReportedStage, type Section, spreadToEnd } from './html.js';
 import { table } from './table.js';
-
-/** Rows of the table below the curves. */
-const mostRows = 12;
 
 /** Section with the curves and numbers that a stage logged while it trained. */
 export function curvesSection(stage: ReportedStage): Section | undefined {
@@ -26,11 +24,7 @@ export function curvesSection(stage: ReportedStage): Section | undefined {
 }
 
 function numbers(series: readonly Series[], { metrics, stage }: ReportedStage): Html {
-  const count = Math.min(mostRows, metrics.length);
-  const rows = Array.from(
-    { length: count },
-    (_, i) => metrics[Math.round((i * (metrics.length - 1)) / Math.max(1, count - 1))]!,
-  );
+  const rows = spreadToEnd(metrics, mostRows);
   return html`<details>
     <summary>
       Numbers${rows.length < metrics.length && html` <small>${rows.length} of ${formatCount(metrics.length)} points</small>`}

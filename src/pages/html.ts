@@ -6,7 +6,7 @@ import { formatCount } from '../base/format.js';
 import { readInput, readInputText } from '../base/input-file.js';
 import { type MetricsRecord, readAllMetrics } from '../formats/metrics-log.js';
 import type { StageStatus } from '../runner/run/run-record.js';
-import type { KeptProgress, StageOutput } from '../runner/stage.js';
+import { type KeptProgress, percentDone, type StageOutput } from '../runner/stage.js';
 import { readManifest } from '../runner/store/manifest.js';
 
 /** Markup that is safe to put in a page as it is. */
@@ -158,8 +158,9 @@ interface StageOutcome {
 /** An outcome in a word or two: `ran`, `cached`, `running 42 %`. */
 export function outcomeText({ status, progress }: StageOutcome): string {
   if (status === 'finished') return 'ran';
-  const isPart = status !== 'cached' && status !== 'waiting' && progress !== undefined && progress.total > 0;
-  return isPart ? `${status} ${Math.floor((100 * progress.done) / progress.total)} %` : status;
+  const isPart = status !== 'cached' && status !== 'waiting' && progress !== undefined;
+  const percent = isPart ? percentDone(progress) : undefined;
+  return percent === undefined ? status : `${status} ${Math.floor(percent)} %`;
 }
 
 /**

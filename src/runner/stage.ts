@@ -29,6 +29,10 @@ export const isProgress = (event: StageEvent): event is StageProgress => event.t
 /** Progress as it is kept: what it is goes without saying there. */
 export type KeptProgress = Omit<StageProgress, 'type'>;
 
+/** Part that is done, in per cent; undefined where there is nothing to do. */
+export const percentDone = ({ done, total }: KeptProgress): number | undefined =>
+  total > 0 ? (100 * done) / total : undefined;
+
 /** Drops the event's type. */
 export function withoutType({ done, total, unit, figures }: StageProgress): KeptProgress {
   return { done, total, unit, ...(figures && { figures }) };

@@ -22,6 +22,12 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
+/** The map that changes nothing. */
+export const identityOf = (channels: number): Normalization => ({
+  mean: new Array<number>(channels).fill(0),
+  std: new Array<number>(channels).fill(1),
+});
+
 /** Latents of a step as they are read: posteriors and labels. */
 export interface LatentInputs {
   /** [batch, height, width, channels] */

@@ -1,6 +1,6 @@
 import { featureHead, type FeatureHead } from '../models/sit/heads.js';
 import { silu } from '../nn/activations.js';
-import { convolution, linear } from '../nn/layers.js';
+import { convolution, linearOf } from '../nn/layers.js';
 import { type Tensor, type Tensor4D, type Tensors, tf } from '../tensorflow/index.js';
 
 /** Part of the mean over an image that spatial normalisation subtracts. */
@@ -21,12 +21,11 @@ export function featureAlignmentLoss(
   tokens: Tensor,
   features: Tensor,
 ): Tensor {
-  const layer = (of: Tensor, name: string) =>
-    linear(of, weights[`${name}.weight`]!, weights[`${name}.bias`]!);
   const [first, second, third] = featureHead.mlp;
+  const hidden = (of: Tensor, name: string) => silu(linearOf(weights, name, of));
   const projected =
     projection === 'mlp'
-      ? layer(silu(layer(silu(layer(tokens, first)), second)), third)
+      ? linearOf(weights, third, hidden(hidden(tokens, first), second))
       : convolved(
           tokens,
           weights[`${featureHead.convolution}.weight`]!,

@@ -11,7 +11,7 @@ export interface ModelGuidance {
 }
 
 /**
- * Difference that a model's output is to have from its target: (scale − 1) times the difference of the moving average's outputs
+ * Difference that a model's output is to have from its target: (scale − 1) times that of the moving average's outputs
  * under the class and under none. Zero where a label is dropped, and outside the interval.
  *
  * @param average weights of the moving average

@@ -2,7 +2,7 @@ import { tokensAfter } from '../models/sit/sit.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import { selfHead } from '../models/sit/heads.js';
 import { silu } from '../nn/activations.js';
-import { linear } from '../nn/layers.js';
+import { linearOf } from '../nn/layers.js';
 import {
   randomUniform,
   type Tensor,
@@ -59,9 +59,8 @@ export function selfAlignmentLoss(
 
 /** The distance of tokens, through the head, from a target of their shape, averaged over each sample: `[batch]`. */
 export function alignedDistance(weights: Tensors, tokens: Tensor, target: Tensor): Tensor {
-  const layer = (of: Tensor, name: string) =>
-    linear(of, weights[`${name}.weight`]!, weights[`${name}.bias`]!);
-  const apart = tf.sub(layer(silu(layer(tokens, selfHead.inner)), selfHead.outer), target).abs();
+  const hidden = silu(linearOf(weights, selfHead.inner, tokens));
+  const apart = tf.sub(linearOf(weights, selfHead.outer, hidden), target).abs();
   // Huber's loss over its threshold.
   const small = apart.minimum(linearFrom);
   const loss = small

@@ -41,24 +41,31 @@ export const scoreFromNoise: Conversion = ({ sigma }, noise, x, t) =>
 export const noiseFromScore: Conversion = ({ sigma }, score, x, t) =>
   tf.tidy(() => tf.mul(tf.neg(score), over(x, t, sigma)));
 
-/** Share of noise below which a velocity does not follow predicted data any faster: near the data their errors would grow without bound. */
+/**
+ * Share of noise below which a velocity does not follow predicted data any faster: near the data their errors would grow
+ * without bound.
+ */
 const leastSigma = 0.05;
 
-/** W/σ, by which an error of the data is one of the velocity, with σ of at least `leastSigma`. */
-export const velocityOverData = ({ wronskian, sigma }: Interpolant): TimeFunction =>
-  timeFunction((t, { at, div, max }) => div(at(wronskian, t), max(at(sigma, t), leastSigma)));
+/** σ, or `leastSigma` where that is larger. */
+const boundedSigma = ({ sigma }: Interpolant): TimeFunction =>
+  timeFunction((t, { at, max }) => max(at(sigma, t), leastSigma));
+
+/** W/σ, by which an error of the data is one of the velocity, with σ bounded. */
+export const velocityOverData = (interpolant: Interpolant): TimeFunction =>
+  timeFunction((t, { at, div }) => div(at(interpolant.wronskian, t), at(boundedSigma(interpolant), t)));
 
 /**
- * v = (σ'x + W·data) / σ, with σ of at least `leastSigma`.
+ * v = (σ'x + W·data) / σ, with σ bounded.
  *
  * Source: Li and He, "Back to basics: let denoising generative models denoise", arXiv 2511.13720, and its code, which has
  * the same bound, in training as in sampling.
  */
-const velocityFromData: Conversion = ({ dSigma, wronskian, sigma }, data, x, t) =>
+const velocityFromData: Conversion = (interpolant, data, x, t) =>
   tf.tidy(() => {
-    const bounded = timeFunction((t, { at, max }) => max(at(sigma, t), leastSigma));
+    const { dSigma, wronskian } = interpolant;
     const sum = tf.add(tf.mul(x, over(x, t, dSigma)), tf.mul(data, over(x, t, wronskian)));
-    return tf.div(sum, over(x, t, bounded));
+    return tf.div(sum, over(x, t, boundedSigma(interpolant)));
   });
 
 const scoreFromData: Conversion = (interpolant, data, x, t) =>

@@ -127,8 +127,8 @@ export type LossWeighting = LossWeight | MinSnrWeight;
 /**
  * The factor of the mean square of an output's error at a time; nothing where it is 1.
  *
- * `velocity` makes the error one of the velocity, (W/α)², or (W/σ)² of the data's with a bound on σ; `likelihood` bounds the likelihood, W/(ασ): a velocity's
- * error has neither. `minSnr`: an error e of the data is an error -eα/σ of the noise and eW/σ of the velocity, so that
+ * `velocity` makes the error one of the velocity, (W/α)², or (W/σ)² of the data's with a bound on σ; `likelihood` bounds
+ * the likelihood, W/(ασ): a velocity's error has neither. `minSnr`: an error e of the data is an error -eα/σ of the noise and eW/σ of the velocity, so that
  * min(SNR, γ)e² is min(1, γσ²/α²) times the square of the noise's and min(α², γσ²)/W² times that of the velocity's.
  *
  * Source: SiT, section 2.3; Hang et al., "Efficient diffusion training via min-SNR weighting" (2023), section 3.4.

@@ -4,7 +4,7 @@ import { formatReason } from '../../runner/plan/reasons.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { onDevices } from '../../runner/run/run-record.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import type { StageEvent } from '../../runner/stage.js';
+import { percentDone, type StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
 import { cachedNotes } from '../load.js';
 import { say, shortPath } from '../services.js';
@@ -53,8 +53,9 @@ export function plainRenderer(
     meters.set(stage, meter);
     meter.add(event, clock());
     if (!isDue(stage)) return;
-    const percent = event.total > 0 ? ` (${Math.floor((100 * event.done) / event.total)} %)` : '';
-    line(`${stage}: ${[`${position(event)}${percent}`, ...paceFacts(meter.pace, event)].join(', ')}`);
+    const percent = percentDone(event);
+    const share = percent === undefined ? '' : ` (${Math.floor(percent)} %)`;
+    line(`${stage}: ${[`${position(event)}${share}`, ...paceFacts(meter.pace, event)].join(', ')}`);
   };
 
   const show = (event: TimedRunEvent): void => {

@@ -1,5 +1,5 @@
 import { silu } from '../../nn/activations.js';
-import { convolution, linear, upsampleNearest } from '../../nn/layers.js';
+import { convolution, linearOf, upsampleNearest } from '../../nn/layers.js';
 import { groupNorm } from '../../nn/norms.js';
 import { randomNormal, tf } from '../../tensorflow/index.js';
 import type { Tensor, Tensor1D, Tensor4D, Tensors } from '../../tensorflow/index.js';
@@ -71,8 +71,7 @@ function residual(weights: Tensors, name: string, x: Tensor4D, groups: number): 
 function attention(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor4D {
   const [batch, height, width, channels] = x.shape;
   const tokens = norm(weights, `${name}.group_norm`, x, groups).reshape([batch, height * width, channels]);
-  const map = (to: string, h: Tensor) =>
-    linear(h, weights[`${name}.${to}.weight`]!, weights[`${name}.${to}.bias`]!);
+  const map = (to: string, h: Tensor) => linearOf(weights, `${name}.${to}`, h);
   const scores = tf.matMul(map('to_q', tokens).mul(channels ** -0.5), map('to_k', tokens), false, true);
   const attended = map('to_out.0', tf.matMul(scores.softmax(), map('to_v', tokens)));
   return x.add(attended.reshape(x.shape));

@@ -138,8 +138,6 @@ export function attendThroughMediators(
 ): Tensor {
   const side = Math.sqrt(mediators);
   const centres = places && windowCentres(places, side);
-  const turn = (x: Tensor, places: Places | undefined, back = false) =>
-    places === undefined ? x : rotate(x, places, back);
   return differentiable(
     (qkv: Tensor, mediatorBias: Tensor, queryBias: Tensor, filter: Tensor, filterBias: Tensor) => {
       const [unturned, k, v] = splitQueryKeyValue(qkv, heads);
@@ -150,9 +148,8 @@ export function attendThroughMediators(
       const gathered = tf.matMul(gather, v);
       const read = softmax(tf.matMul(q, tokens, false, true), queryBias);
       const attended = mergeHeads(tf.matMul(read, gathered));
-      const detail = depthwise(valueMap(qkv, grid)[0], filter as Tensor4D);
       return {
-        value: withDetail(attended, detail.reshape(attended.shape), filterBias)[0],
+        value: addDetail(attended, qkv, grid, filter, filterBias),
         saved: [q, turnedKeys, v, tokens, gather, gathered, read, filter],
         gradient: (dy: Tensor, saved: Tensor[]) => {
           const [q, k, v, tokens, gather, gathered, read, filter] = saved as EightTensors;
@@ -163,16 +160,13 @@ export function attendThroughMediators(
           const dTokens = turn(tf.matMul(dRead, q, true, false).add(tf.matMul(dGather, k)), centres, true);
           const dq = poolGradient(turn(tf.matMul(dRead, tokens), places, true), dTokens, grid, side, scale);
           const dk = turn(tf.matMul(dGather, tokens, true, false), places, true);
-          const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
-          const [dv] = asFactorSum(
-            tf.matMul(gather, dGathered, true, false),
-            splitHeads(local.x.reshape(dy.shape), heads),
-          );
+          const dAttention = tf.matMul(gather, dGathered, true, false);
+          const [dv, dFilter] = addDetailGradient(dAttention, v, grid, filter, dy);
           return [
             mergeQueryKeyValue(dq, dk, dv),
             sumOfBatch(dGather)[0],
             sumOfBatch(dRead)[0],
-            local.filter,
+            dFilter,
             sumOfRows(dy),
           ];
         },
@@ -203,25 +197,40 @@ export function attendWithDetail(
     const scaled = q.mul(scale);
     const probabilities = softmax(tf.matMul(scaled, k, false, true), bias);
     const attended = mergeHeads(tf.matMul(probabilities, v));
-    const detail = depthwise(valueMap(qkv, grid)[0], filter as Tensor4D);
     return {
-      value: withDetail(attended, detail.reshape(attended.shape), filterBias)[0],
+      value: addDetail(attended, qkv, grid, filter, filterBias),
       saved: [scaled, k, v, probabilities, filter],
       gradient: (dy: Tensor, saved: Tensor[]) => {
         const [scaled, k, v, probabilities, filter] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
         const dAttended = splitHeads(dy, heads);
         const dScores = softmaxGradient(tf.matMul(dAttended, v, false, true), probabilities);
-        const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
-        const [dv] = asFactorSum(
-          tf.matMul(probabilities, dAttended, true, false),
-          splitHeads(local.x.reshape(dy.shape), heads),
-        );
+        const dAttention = tf.matMul(probabilities, dAttended, true, false);
+        const [dv, dFilter] = addDetailGradient(dAttention, v, grid, filter, dy);
         const dq = tf.matMul(dScores, k).mul(scale);
         const dk = tf.matMul(dScores, scaled, true, false);
-        return [mergeQueryKeyValue(dq, dk, dv, places), sumOfBatch(dScores)[0], local.filter, sumOfRows(dy)];
+        return [mergeQueryKeyValue(dq, dk, dv, places), sumOfBatch(dScores)[0], dFilter, sumOfRows(dy)];
       },
     };
   })(qkv, bias, filter, filterBias);
+}
+
+/** Sum of what was attended and of the detail that a convolution of the values adds: [batch, grid², channels]. */
+function addDetail(attended: Tensor, qkv: Tensor, grid: number, filter: Tensor, filterBias: Tensor): Tensor {
+  const detail = depthwise(valueMap(qkv, grid)[0], filter as Tensor4D);
+  return withDetail(attended, detail.reshape(attended.shape), filterBias)[0];
+}
+
+/** Gradients by the values, beside `dAttention` by what was attended, and by the filter. */
+function addDetailGradient(
+  dAttention: Tensor,
+  v: Tensor,
+  grid: number,
+  filter: Tensor,
+  dy: Tensor,
+): [dv: Tensor, dFilter: Tensor] {
+  const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
+  const [dv] = asFactorSum(dAttention, splitHeads(local.x.reshape(dy.shape), v.shape[0]));
+  return [dv, local.filter];
 }
 
 /** Tokens, the convolution's detail and its bias, summed for the projection. */
@@ -279,13 +288,17 @@ function mergeHeads(x: Tensor): Tensor {
  */
 export function splitQueryKeyValue(qkv: Tensor, heads: number, places?: Places): [Tensor, Tensor, Tensor] {
   const [q, k, v] = tf.split(splitHeads(qkv, 3 * heads), 3, 0) as [Tensor, Tensor, Tensor];
-  return places === undefined ? [q, k, v] : [rotate(q, places), rotate(k, places), v];
+  return [turn(q, places), turn(k, places), v];
 }
 
 /** Undoes `splitQueryKeyValue`. */
 function mergeQueryKeyValue(q: Tensor, k: Tensor, v: Tensor, places?: Places): Tensor {
-  const [unturned, keys] = places === undefined ? [q, k] : [rotate(q, places, true), rotate(k, places, true)];
-  return mergeHeads(tf.concat([unturned, keys, v], 0));
+  return mergeHeads(tf.concat([turn(q, places, true), turn(k, places, true), v], 0));
+}
+
+/** Rotates by places, or back, where there are any. */
+function turn(x: Tensor, places: Places | undefined, back = false): Tensor {
+  return places === undefined ? x : rotate(x, places, back);
 }
 
 /** Places of side × side mediators: the middle of each adaptive window's. */

@@ -182,16 +182,16 @@ function extraParameters(config: SiTConfig, name: string, m = gridOf(config) ** 
 function mediatorParameters(config: SiTConfig, name: string, m: number): Parameter[] {
   const { heads } = config;
   const grid = gridOf(config);
-  const bias = biasStart;
   return [
     ...extraParameters(config, name, m),
-    { name: `${name}.queryBias.table`, shape: [heads, m, biasTableSize, biasTableSize], initial: bias },
-    { name: `${name}.queryBias.row`, shape: [heads, grid, m], initial: bias },
-    { name: `${name}.queryBias.column`, shape: [heads, grid, m], initial: bias },
+    { name: `${name}.queryBias.table`, shape: [heads, m, biasTableSize, biasTableSize], initial: biasStart },
+    { name: `${name}.queryBias.row`, shape: [heads, grid, m], initial: biasStart },
+    { name: `${name}.queryBias.column`, shape: [heads, grid, m], initial: biasStart },
   ];
 }
 
-function dense(name: string, inputs: number, outputs: number): Parameter[] {
+/** A linear layer's weight and bias. */
+export function dense(name: string, inputs: number, outputs: number): Parameter[] {
   return [
     { name: `${name}.weight`, shape: [inputs, outputs], initial: xavier(inputs, outputs), factor },
     { name: `${name}.bias`, shape: [outputs], initial: zeros },

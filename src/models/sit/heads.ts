@@ -1,4 +1,5 @@
-import { type Parameter, uniform, xavier, zeros } from '../../nn/parameter.js';
+import { type Parameter, uniform } from '../../nn/parameter.js';
+import { dense } from './config.js';
 
 /** Names of the layers of the head that self-alignment trains. */
 export const selfHead = { inner: 'selfAlignment.in', outer: 'selfAlignment.out' } as const;
@@ -46,10 +47,3 @@ export function featureHeadParameters(
 }
 
 const taps = 9;
-
-function dense(name: string, inputs: number, outputs: number): Parameter[] {
-  return [
-    { name: `${name}.weight`, shape: [inputs, outputs], initial: xavier(inputs, outputs), factor: true },
-    { name: `${name}.bias`, shape: [outputs], initial: zeros },
-  ];
-}

@@ -2,7 +2,7 @@ import { silu, sumOfRows } from '../../nn/activations.js';
 import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { timestepEmbedding } from '../../nn/embeddings.js';
 import { positionEmbedding } from '../../nn/positions.js';
-import { constantLinear, geluLinear, linear, product, swiGluLinear } from '../../nn/layers.js';
+import { constantLinear, geluLinear, linear, linearOf, product, swiGluLinear } from '../../nn/layers.js';
 import { adaLayerNorm, adaRmsNorm } from '../../nn/norms.js';
 import { modulatedLinear, modulatedMlp } from '../../nn/remade-factors.js';
 import { asFactor, fused, fusesInTraining, openSession, tf } from '../../tensorflow/index.js';
@@ -39,15 +39,8 @@ export function sit(
   through: ThroughBlocks = (h, blocks) => blocks(h),
   recompute = false,
 ): Tensor4D {
-  const condition = silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
-  const apply = recompute ? recomputedBlock : block;
-  const blocks: Blocks = (start, from = 0, to = config.mediators.length) =>
-    config.mediators
-      .slice(from, to)
-      .reduce(
-        (h, mediators, i) => apply(weights, config, `blocks.${from + i}`, mediators, h, condition),
-        start,
-      );
+  const condition = conditionOf(weights, t, y);
+  const blocks = blocksOf(weights, config, condition, recompute ? recomputedBlock : block);
   return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks, condition), condition);
 }
 
@@ -67,13 +60,24 @@ export function tokensAfter(
   { x, t, y }: { readonly x: Tensor4D; readonly t: Tensor1D; readonly y: Tensor1D },
   count: number,
 ): Tensor {
-  const condition = silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
-  return config.mediators
-    .slice(0, count)
-    .reduce(
-      (h, mediators, i) => block(weights, config, `blocks.${i}`, mediators, h, condition),
-      embedPatches(weights, config, x),
-    );
+  const blocks = blocksOf(weights, config, conditionOf(weights, t, y), block);
+  return blocks(embedPatches(weights, config, x), 0, count);
+}
+
+/** The blocks of a model, each computed by `apply`. */
+function blocksOf(weights: Tensors, config: SiTConfig, condition: Tensor, apply: typeof block): Blocks {
+  return (start, from = 0, to = config.mediators.length) =>
+    config.mediators
+      .slice(from, to)
+      .reduce(
+        (h, mediators, i) => apply(weights, config, `blocks.${from + i}`, mediators, h, condition),
+        start,
+      );
+}
+
+/** Condition of the blocks, by times and labels: [batch, hidden]. */
+function conditionOf(weights: Tensors, t: Tensor1D, y: Tensor1D): Tensor {
+  return silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
 }
 
 /** One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], `condition` [batch, hidden] after SiLU. */
@@ -164,16 +168,14 @@ const recomputedBlock: typeof block = (weights, config, name, mediators, h, cond
 
 /** `count` tensors of shape [batch, 1, hidden] that shift, scale and gate a block. */
 function modulation(weights: Tensors, name: string, condition: Tensor, count: number): Tensor[] {
-  const all = linear(condition, weights[`${name}.modulation.weight`]!, weights[`${name}.modulation.bias`]!);
+  const all = linearOf(weights, `${name}.modulation`, condition);
   return tf.split(all.expandDims(1), count, -1);
 }
 
 function embedTimestep(weights: Tensors, t: Tensor1D): Tensor {
   const frequencies = timestepEmbedding(t, timestepFrequencies);
-  const hidden = silu(
-    linear(frequencies, weights['timestepEmbedding.in.weight']!, weights['timestepEmbedding.in.bias']!),
-  );
-  return linear(hidden, weights['timestepEmbedding.out.weight']!, weights['timestepEmbedding.out.bias']!);
+  const hidden = silu(linearOf(weights, 'timestepEmbedding.in', frequencies));
+  return linearOf(weights, 'timestepEmbedding.out', hidden);
 }
 
 function embedLabel(weights: Tensors, y: Tensor1D): Tensor {
@@ -190,7 +192,7 @@ function embedPatches(weights: Tensors, config: SiTConfig, x: Tensor4D): Tensor 
   const grid = gridOf(config);
   const position = tf.tensor3d(positionEmbedding(hiddenSize, grid), [1, grid * grid, hiddenSize]);
   const patches = patchify(x, patchSize);
-  return linear(patches, weights['patchEmbedding.weight']!, weights['patchEmbedding.bias']!).add(position);
+  return linearOf(weights, 'patchEmbedding', patches).add(position);
 }
 
 /** [batch, size, size, channels] → [batch, tokens, patch · patch · channels] */

@@ -206,7 +206,9 @@ function setUpChart(figure, { across, runs, groups, place, range, choices }) {
     rest();
   }
 
-  const longest = () => lines.reduce((most, { steps }) => (steps.length > most.length ? steps : most), []);
+  /** The line with the most points, whose steps the slider goes through. */
+  const longestLine = () => lines.reduce((a, b) => (b.steps.length > a.steps.length ? b : a));
+  const longest = () => (lines.length === 0 ? [] : longestLine().steps);
 
   function at(step) {
     const { kind } = shown;
@@ -262,7 +264,7 @@ function setUpChart(figure, { across, runs, groups, place, range, choices }) {
       const { left, width } = canvas.getBoundingClientRect();
       const [low, high] = across[shown.kind];
       const wanted = low + ((event.clientX - left) / width) * (high - low);
-      const most = lines.reduce((a, b) => (b.steps.length > a.steps.length ? b : a));
+      const most = longestLine();
       const i = nearestIn(
         most.steps.map((step) => placed.x(most, step)),
         wanted,

@@ -1,6 +1,6 @@
 import { capitalized, formatCount } from '../../base/format.js';
 import { figure, measured, unitOf } from '../figures.js';
-import { type Html, html, type Part } from '../html.js';
+import { type Html, html, type Part, spreadToEnd } from '../html.js';
 import { table } from '../table.js';
 import {
   acrossLabels,
@@ -46,7 +46,7 @@ export interface Axes {
 export const distinctLines = 12;
 
 /** Rows of the table below the curves. */
-const mostRows = 12;
+export const mostRows = 12;
 /** Ratio of the largest to the smallest value from which on the logarithmic scale shows more. */
 const wide = 5;
 
@@ -192,17 +192,15 @@ function dataOf(curves: readonly Curve[], drawn: readonly Curve[], scales: reado
 
 function numbers(curves: readonly Curve[], label: string): Html {
   const steps = [...new Set(curves.flatMap(({ series }) => series.steps))].sort((a, b) => a - b);
-  const count = Math.min(mostRows, steps.length);
-  const shown = Array.from(
-    { length: count },
-    (_, i) => steps[Math.round((i * (steps.length - 1)) / Math.max(1, count - 1))]!,
-  );
   return html`<details>
     <summary>Numbers<span class="unseen"> of ${label}</span></summary>
     ${table({
       label: `${label} by step`,
       columns: ['Step', ...curves.map(({ name }) => ({ heading: html`<bdi>${name}</bdi>` }))],
-      rows: shown.map((step) => [formatCount(step), ...curves.map(({ series }) => textAt(series, step))]),
+      rows: spreadToEnd(steps, mostRows).map((step) => [
+        formatCount(step),
+        ...curves.map(({ series }) => textAt(series, step)),
+      ]),
     })}
   </details>`;
 }

@@ -4,7 +4,7 @@ import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-k
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
-import { compile, openSession, type Tensor4D } from '../../tensorflow/index.js';
+import { compile, mapValues, openSession, type Tensor4D } from '../../tensorflow/index.js';
 import { readingSeconds } from '../images/rate.js';
 import { plannedImages, type Resolve } from '../shared/planned.js';
 import { madeUp, madeUpWeights, measuredOperations, measureIn } from '../shared/rate.js';
@@ -25,7 +25,7 @@ export async function measureAutoencoder(
   const { size, count = 0 } = plannedImages(config.images, resolve);
   const model = modelConfig(config);
   const batch = batchWithin(config.batch, model, size, 2 * trainingFactor);
-  const inputs = madeUpInputs(batch, size);
+  const inputs = mapValues(inputSpecs(batch, size), madeUp);
   const rate = await measureIn(runtime, openSession, async (session) => {
     const trainer = autoencoderTrainer(config, model, session, batch, size);
     await trainer.start(initialValues(autoencoderParameters(model), 0));
@@ -40,9 +40,6 @@ export async function measureAutoencoder(
     unitSeconds: rate.unitSeconds * config.batch,
   };
 }
-
-const madeUpInputs = (batch: number, size: number) =>
-  Object.fromEntries(Object.entries(inputSpecs(batch, size)).map(([name, spec]) => [name, madeUp(spec)]));
 
 /** Measures how fast an autoencoder encodes images, or decodes latents of them; a unit is an image. */
 export function measureCoding(

@@ -2,6 +2,7 @@ import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInput, sha256Of } from '../../base/input-file.js';
 import { EfficientNet } from '../../metrics/efficientnet.js';
+import { spatialWidth } from '../../metrics/gpu-memory.js';
 import { InceptionNetwork, latentFeatures, type Rows } from '../../metrics/index.js';
 import type { StageContext, StageOutput } from '../../runner/stage.js';
 import { engineKind, float32, floats, type RuntimeOptions } from '../../tensorflow/index.js';
@@ -106,9 +107,6 @@ export async function openEfficientNet(
     close: () => network.close(),
   };
 }
-
-/** Numbers that EfficientNet-Lite0 has of a place of an image. */
-export const spatialWidth = EfficientNet.spatialWidth;
 
 /**
  * Features of the same network at the places of an image, resized to a grid.

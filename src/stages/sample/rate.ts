@@ -5,6 +5,7 @@ import { sitCost } from '../../models/sit/cost.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
 import { samplingWeights, type SamplerSettings, stepEvaluations } from '../../sampling/index.js';
+import { identityOf } from '../../training/diffusion-loss.js';
 import { measureCoding } from '../autoencoder/rate.js';
 import type { Resolve } from '../shared/planned.js';
 import { madeUpWeights, measuredOperations, measureIn } from '../shared/rate.js';
@@ -73,10 +74,7 @@ function measurePath(
       mostSamples: size,
       totalSamples: plan.config.count,
       seed: 0,
-      normalization: {
-        mean: Array<number>(model.channels).fill(0),
-        std: Array<number>(model.channels).fill(1),
-      },
+      normalization: identityOf(model.channels),
     });
     const batch = {
       ...{ first: 0, size, labels: new Int32Array(size) },

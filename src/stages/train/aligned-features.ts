@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import type { FeatureAlignmentConfig } from '../../generated/index.js';
 import { gridOf, type SiTConfig } from '../../models/sit/config.js';
+import { spatialWidth } from '../../metrics/gpu-memory.js';
 import type { StoredRows } from '../../metrics/index.js';
 import type { StageContext } from '../../runner/stage.js';
 import { float32, type HostTensor } from '../../tensorflow/data-types.js';
 import { StoredFeatures } from '../evaluate/feature-store.js';
 import { type ImageSet, openStageSet, type SetBatch } from '../evaluate/image-set.js';
-import { openSpatialFeatures, spatialWidth } from '../evaluate/networks.js';
+import { openSpatialFeatures } from '../evaluate/networks.js';
 import type { PlacedDraw, TrainingData } from './batches.js';
 
 /** Images whose features are computed at once. */

@@ -5,10 +5,12 @@ import type {
   SelfAlignmentConfig,
   TrainConfig,
 } from '../../generated/index.js';
+import { spatialWidth } from '../../metrics/gpu-memory.js';
 import { gridOf, type SiTConfig } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { type FeatureHead, featureHeadParameters, selfHeadParameters } from '../../models/sit/heads.js';
 import { passMemory } from '../../models/sit/memory.js';
+import type { Parameter } from '../../nn/parameter.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import type { SelfAlignment } from '../../training/self-alignment.js';
 
@@ -42,8 +44,6 @@ export function selfAlignmentOf(config: SelfAlignmentConfig, depth: number): Sel
 /** Some thirds of the blocks, at least one. */
 const share = (depth: number, thirds: number): number => Math.max(1, Math.round((thirds * depth) / 3));
 
-/** Numbers that EfficientNet-Lite0 has of a place of an image. */
-const featureChannels = 112;
 /** Widest hidden layers of an MLP that none are asked of. */
 const mostWidth = 2048;
 
@@ -84,34 +84,36 @@ function modelGuidanceCost({ scale, fromStep }: ModelGuidanceConfig, model: SiTC
 function featureAlignmentCost(config: FeatureAlignmentConfig, model: SiTConfig): BesideCost {
   const alignment = featureAlignmentOf(config, model);
   const tokens = gridOf(model) ** 2;
-  const shapes = featureHeadParameters(alignment, model.hiddenSize, featureChannels).map(
-    ({ shape }) => shape,
-  );
-  const products = shapes.filter((shape) => shape.length > 1).reduce((sum, shape) => sum + sizeOf(shape), 0);
   const { blocks, projection, width } = alignment;
   // The hidden layers before and after their SiLU; the output, the features, both normalised, and their product.
-  const kept = (projection === 'mlp' ? 4 * width : 0) + 5 * featureChannels;
+  const kept = (projection === 'mlp' ? 4 * width : 0) + 5 * spatialWidth;
   return {
     label: 'feature alignment',
-    told: `blocks ${blocks} with ${formatBytes(4 * tokens * featureChannels)} of EfficientNet-Lite0's features of an image, kept in the cache`,
-    parameters: shapes.reduce((sum, shape) => sum + sizeOf(shape), 0),
-    multiplyAccumulates: tokens * products,
+    told: `blocks ${blocks} with ${formatBytes(4 * tokens * spatialWidth)} of EfficientNet-Lite0's features of an image, kept in the cache`,
+    ...headCost(featureHeadParameters(alignment, model.hiddenSize, spatialWidth), tokens),
     activations: tokens * kept,
     passes: [],
     untilStep: config.untilStep,
   };
 }
 
+/** Cost of a head that every token goes through: what is no bias is multiplied with. */
+function headCost(
+  head: readonly Parameter[],
+  tokens: number,
+): Pick<BesideCost, 'parameters' | 'multiplyAccumulates'> {
+  const numbers = (of: readonly Parameter[]) => of.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const factors = head.filter(({ shape }) => shape.length > 1);
+  return { parameters: numbers(head), multiplyAccumulates: tokens * numbers(factors) };
+}
+
 function selfAlignmentCost(config: SelfAlignmentConfig, model: SiTConfig): BesideCost {
   const { blocks, teacherBlocks } = selfAlignmentOf(config, model.depth);
   const tokens = gridOf(model) ** 2;
-  const head = selfHeadParameters(model.hiddenSize).map(({ shape }) => shape);
-  const products = head.filter((shape) => shape.length === 2).reduce((sum, shape) => sum + sizeOf(shape), 0);
   return {
     label: 'self-alignment',
     told: `blocks ${blocks} with blocks ${teacherBlocks} of the average`,
-    parameters: head.reduce((sum, shape) => sum + sizeOf(shape), 0),
-    multiplyAccumulates: tokens * products,
+    ...headCost(selfHeadParameters(model.hiddenSize), tokens),
     // The hidden layer before and after its SiLU, the output, its target, and their difference.
     activations: tokens * model.hiddenSize * (2 * 2 + 3),
     passes: [{ ...model, depth: teacherBlocks, mediators: model.mediators.slice(0, teacherBlocks) }],

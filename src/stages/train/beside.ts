@@ -1,3 +1,4 @@
+import { spatialWidth } from '../../metrics/gpu-memory.js';
 import { gridOf, type SiTConfig } from '../../models/sit/config.js';
 import { featureHeadParameters, selfHeadParameters } from '../../models/sit/heads.js';
 import type { ThroughBlocks } from '../../models/sit/sit.js';
@@ -11,7 +12,6 @@ import { selfAlignmentLoss } from '../../training/self-alignment.js';
 import { averagePrefix, type TrainedHead } from '../../training/trainer.js';
 import type { TimeInterval, WeighedTransport } from '../../transport/index.js';
 import type { Batch } from '../training/stream.js';
-import { spatialWidth } from '../evaluate/networks.js';
 import type { AlignedFeatures } from './aligned-features.js';
 import type { PlacedDraw } from './batches.js';
 import { type BesideConfig, featureAlignmentOf, selfAlignmentOf } from './beside-cost.js';

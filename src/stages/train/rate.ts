@@ -4,12 +4,14 @@ import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import { initialValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { mapValues } from '../../tensorflow/index.js';
+import { identityOf } from '../../training/diffusion-loss.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { madeUp, measuredOperations, measureIn } from '../shared/rate.js';
 import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 import { besideOperations } from './beside-cost.js';
-import { accumulation, inputSpecs, lossOptions, lossProgram } from './run.js';
+import { inputSpecs, lossOptions, lossProgram, trainerOptions } from './run.js';
 
 /**
  * Measures steps of a training with weights and latents that are made up. Of a batch that takes long a part is measured,
@@ -30,19 +32,15 @@ export async function measureTraining(
   const part = Math.floor(measuredOperations / operations(model) / accumulate);
   const batch = accumulate * Math.max(1, Math.min(config.globalBatch / accumulate, part));
   const { latentSize, channels } = model;
-  const normalization = { mean: Array<number>(channels).fill(0), std: Array<number>(channels).fill(1) };
   const parameters = sitParameters(model);
   const specs = inputSpecs(batch, [latentSize, latentSize, channels]);
-  const inputs = Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, madeUp(spec)]));
+  const inputs = mapValues(specs, madeUp);
   const rate = await measureIn(runtime, openSitSession, async (session) => {
     const trainer = openTrainer(session, {
       parameters,
       inputs: specs,
-      loss: lossProgram(lossOptions(config, model, normalization)),
-      optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
-      averageDecays: [config.ema].flat(),
-      gradientClip: config.gradientClip,
-      accumulation: accumulation(config),
+      loss: lossProgram(lossOptions(config, model, identityOf(channels))),
+      ...trainerOptions(config),
     });
     await trainer.start(initialValues(parameters, 0));
     let updates = 0;

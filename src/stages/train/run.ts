@@ -22,6 +22,7 @@ import type {
 } from '../../training/diffusion-loss.js';
 import type { Accumulation, LossProgram } from '../../training/gradients.js';
 import { openTrainer } from '../../training/open-trainer.js';
+import type { TrainerOptions } from '../../training/trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
 import { defaultTrainEpsilon, resolutionShift, timeInterval, transportOf } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
@@ -149,10 +150,7 @@ class Training {
         },
         optional: Object.keys(ofBeside),
         loss: lossProgram(options, beside, teacher),
-        optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
-        averageDecays: [config.ema].flat(),
-        gradientClip: config.gradientClip,
-        accumulation: accumulation(config),
+        ...trainerOptions(config),
       }),
       start: (trainer) => {
         const begin = initialValues([...parameters, ...heads], context.seed);
@@ -253,8 +251,18 @@ async function bareRate(runtime: RuntimeConfig): Promise<number | undefined> {
   }
 }
 
+/** Options of a trainer's steps that a configuration holds. */
+export const trainerOptions = (
+  config: TrainConfig,
+): Pick<TrainerOptions, 'optimizer' | 'averageDecays' | 'gradientClip' | 'accumulation'> => ({
+  optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
+  averageDecays: [config.ema].flat(),
+  gradientClip: config.gradientClip,
+  accumulation: accumulation(config),
+});
+
 /** A batch in parts, where it is computed in more than one. */
-export function accumulation({ accumulate }: TrainConfig): Accumulation | undefined {
+function accumulation({ accumulate }: TrainConfig): Accumulation | undefined {
   if (accumulate === 1) return undefined;
   const perSample = ['mean', 'std', 'labels', ...teacherPerSample, ...Beside.perSample];
   return { parts: accumulate, perSample, firstSample: 'firstSample' };

@@ -204,8 +204,8 @@ const mostKeys = 3;
 const longest = 48;
 
 /**
- * A short name for each run: what a person called it, where all have such a name; else what it was set to differently, such as `mediators 4` and `mediators 16`, where that tells
- * all of them apart; otherwise when they began.
+ * A short name for each run: what a person called it, where all have such a name; else what it was set to differently,
+ * such as `mediators 4` and `mediators 16`, where that tells all of them apart; otherwise when they began.
  */
 export function runNames(
   runs: readonly Run[],

@@ -6,6 +6,7 @@ import { type Row, table } from '../../pages/table.js';
 import type { RunScan } from '../../runner/runs/find-runs.js';
 import { runStates } from '../../runner/run/events.js';
 import type { Run } from '../../runner/runs/run.js';
+import { percentDone } from '../../runner/stage.js';
 import { pathOfRun } from './comparison-page.js';
 import { noteMarkup, stateBadge } from './run-stages.js';
 
@@ -246,7 +247,7 @@ function facts({ state, stage, progress, beside, figures, record }: Run): Part {
     return `${isTold ? capitalized(label) : `${own} ${label}`} ${text}`;
   });
   const failure = stage === undefined ? undefined : record.stages[stage]?.failure?.message;
-  const share = progress && progress.total > 0 ? (100 * progress.done) / progress.total : undefined;
+  const share = progress && percentDone(progress);
   return [
     stage !== undefined && html`<b>${stage}</b> `,
     state === 'running' &&

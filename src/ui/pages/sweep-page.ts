@@ -8,7 +8,7 @@ import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
 import { isBest } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
-import type { Headline, Json } from '../../runner/stage.js';
+import { type Headline, type Json, percentDone } from '../../runner/stage.js';
 import { SweepProgress, workTime } from '../../runner/sweep/progress.js';
 import { figureOf, headlineAmong, metricNames, stageOf } from '../../runner/sweep/results.js';
 import type { SweepResults } from '../../runner/sweep/results.js';
@@ -273,7 +273,7 @@ function stateOf({ result: { status }, run }: ShownTrial): Cell {
   const state = status === 'running' && run !== undefined ? run.state : status;
   const word = state === 'waiting' ? 'not run' : state;
   const { stage, progress } = run ?? {};
-  const share = progress && progress.total > 0 ? (100 * progress.done) / progress.total : undefined;
+  const share = progress && percentDone(progress);
   return {
     content: html`<span class="state ${state}">${word}</span>${
         state === 'running' && stage !== undefined
