@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,8 +55,11 @@ const start = (env: Record<string, string> = {}, ...args: string[]) =>
 const output = (name: string): Promise<string> =>
   readFile(join(cwd, 'runs', 'toy', 'latest', 'train', name), 'utf8');
 
+/** The processes whose lines are whole: a file is there before what it holds. */
 const pids = async (rank: number): Promise<number[]> =>
-  (await readFile(join(cwd, `sessions.${rank}`), 'utf8').catch(() => '')).trim().split('\n').map(Number);
+  [...(await readFile(join(cwd, `sessions.${rank}`), 'utf8').catch(() => '')).matchAll(/^(\d+)\n/gm)].map(
+    ([, pid]) => Number(pid),
+  );
 
 /** `T` of a process that is stopped; undefined where there is none, or what has ended waits for its parent to notice. */
 function stateOf(pid: number): string | undefined {
@@ -77,7 +80,7 @@ async function until(condition: () => boolean | Promise<boolean>, seconds = 30):
   throw new Error('What was waited for did not happen.');
 }
 
-const begun = (rank: number) => () => existsSync(join(cwd, `sessions.${rank}`));
+const begun = (rank: number) => async () => (await pids(rank)).length > 0;
 
 describe('workers on this machine', () => {
   it('run a stage together; worker 0 finishes it once the others have done their part', async () => {
