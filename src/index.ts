@@ -48,7 +48,7 @@ export type { Diagnostic } from './runner/diagnostics.js';
 export type { LoadedPipeline } from './runner/load.js';
 export { type LoadOptions, loadPipeline } from './stages/load.js';
 export type { Pipeline } from './runner/pipeline.js';
-export { formatDiagnostics } from './runner/diagnostics.js';
+export { formatDiagnostics } from './runner/format-diagnostics.js';
 export { type Plan, type PlannedStage, makePlan } from './runner/plan/plan.js';
 export { type RunOptions, runPipeline } from './runner/run/run-pipeline.js';
 export type { StageContext, StageEvent, StageKind, StageRegistry } from './runner/stage.js';

@@ -1,7 +1,8 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../base/errors.js';
 import { asUserError, pathOf, readWholeTextSync } from '../base/files.js';
-import { type Diagnostic, formatDiagnostics } from '../runner/diagnostics.js';
+import type { Diagnostic } from '../runner/diagnostics.js';
+import { formatDiagnostics } from '../runner/format-diagnostics.js';
 import { formatDifference, type LockDifference, type LockDiffersError } from '../runner/lock/compare.js';
 import type { Origin } from '../runner/pipeline.js';
 import type { Failure } from '../runner/run/events.js';

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { nearest } from '../base/nearest.js';
-import { formatDiagnostics } from '../runner/diagnostics.js';
+import { formatDiagnostics } from '../runner/format-diagnostics.js';
 import { loadPipeline } from '../runner/load.js';
 import { type Lock, type LockedAcceptance, lockPath, readLock } from '../runner/lock/lock-file.js';
 import type { Pipeline } from '../runner/pipeline.js';

@@ -6,12 +6,13 @@ import { onDamaged } from '../base/sealed.js';
 import { outliveMissingParser, outliveOutput } from '../base/outlive-output.js';
 import { commands } from './program.js';
 import { warnOfVariables } from '../base/environment-variables.js';
-import { exitCodes, say, type Services } from './services.js';
+import { exitCodes, loadWrapping, say, type Services } from './services.js';
 
 /** Runs one command line, without the program's name, and gives the exit code. Never throws. */
 export async function runCli(args: readonly string[], services: Services): Promise<number> {
   const { stdout, stderr } = services;
   let exitCode: number = exitCodes.done;
+  await loadWrapping([stdout, stderr]);
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
   const program = new Command('pipeline')
     .description('Trains and samples diffusion transformers with attention mediators, as YAML pipelines.')

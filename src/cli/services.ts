@@ -1,5 +1,4 @@
 import { isAbsolute, relative } from 'node:path';
-import stringWidth from 'string-width';
 import type { StageRegistry } from '../runner/stage.js';
 
 /** Surroundings that the commands take from the outside. */
@@ -72,32 +71,14 @@ export function onInterrupt(
   };
 }
 
+let wrapped: (text: string, width: number) => string = (text) => text;
+
+/** Loads what breaks lines, where a stream is a terminal: nobody else waits for it. */
+export async function loadWrapping(streams: readonly NodeJS.WriteStream[]): Promise<void> {
+  if (streams.some(({ isTTY }) => isTTY)) ({ wrap: wrapped } = await import('./wrap.js'));
+}
+
 /** Writes text, wrapped between words where the stream is a terminal. */
 export function say(stream: NodeJS.WriteStream, text: string): void {
-  stream.write(stream.isTTY && stream.columns > 0 ? wrap(text, stream.columns) : text);
-}
-
-/**
- * Text whose lines are at most `width` columns wide, broken between words. What goes on below starts where the last
- * column of the line does, columns being two spaces or more apart. A word that is wider stays whole.
- */
-export function wrap(text: string, width: number): string {
-  return text
-    .split('\n')
-    .map((line) => (stringWidth(line) <= width ? line : wrapLine(line, width)))
-    .join('\n');
-}
-
-function wrapLine(line: string, width: number): string {
-  const [columns] = /^ *(?:\S+(?: \S+)*? {2,})*/.exec(line)!;
-  const [first = '', ...words] = line.slice(columns.length).split(' ');
-  const fits = columns.trim() === '' || stringWidth(columns + first) <= width;
-  const indent = ' '.repeat(fits && stringWidth(columns) <= width / 2 ? stringWidth(columns) : 2);
-  const lines = fits ? [columns + first] : [columns.trimEnd(), indent + first];
-  for (const word of words) {
-    const longer = `${lines.at(-1)!} ${word}`;
-    if (stringWidth(longer) <= width) lines[lines.length - 1] = longer;
-    else lines.push(indent + word);
-  }
-  return lines.join('\n');
+  stream.write(stream.isTTY && stream.columns > 0 ? wrapped(text, stream.columns) : text);
 }

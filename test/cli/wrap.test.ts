@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import stringWidth from 'string-width';
 import { expect, it } from 'vitest';
 import { commands } from '../../src/cli/program.js';
-import { wrap } from '../../src/cli/services.js';
+import { wrap } from '../../src/cli/wrap.js';
 import { toyCommand, toyProject, toyYaml } from './toy-project.js';
 
 it('breaks between words, and goes on where the last column starts', () => {

@@ -12,7 +12,7 @@ import { commands } from '../../src/cli/program.js';
 import type { TrainConfig } from '../../src/generated/index.js';
 import { sitCost, trainingOperations } from '../../src/models/sit/cost.js';
 import { trainingMemory } from '../../src/models/sit/memory.js';
-import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import { formatDiagnostics } from '../../src/runner/format-diagnostics.js';
 import type { Json } from '../../src/runner/stage.js';
 import { isLockFile } from '../../src/runner/yaml/text.js';
 import { loadPipeline, loadSweep } from '../../src/stages/load.js';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TrainConfig } from '../../src/generated/index.js';
 import { carryLines } from '../../src/models/sit/carry.js';
 import { positionEmbedding } from '../../src/nn/positions.js';
-import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import { formatDiagnostics } from '../../src/runner/format-diagnostics.js';
 import { loadPipeline } from '../../src/stages/load.js';
 import { modelConfig } from '../../src/stages/train/config.js';
 import { carryFrom } from '../../src/stages/train/start.js';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import { formatDiagnostics } from '../../src/runner/format-diagnostics.js';
 import { makePlan } from '../../src/runner/plan/plan.js';
 import { resolvedConfig } from '../../src/runner/resolved.js';
 import { loadPipeline, loadSweep } from '../../src/stages/load.js';

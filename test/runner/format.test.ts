@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import { formatDiagnostics } from '../../src/runner/format-diagnostics.js';
 import { load, messages } from './pipelines.js';
 
 const underlined = async (text: string): Promise<string[]> => (await messages(text)).split('\n').slice(1, 3);

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import { formatDiagnostics } from '../../src/runner/format-diagnostics.js';
 import { type LoadedPipeline } from '../../src/runner/load.js';
 import { loadPipeline } from '../../src/stages/load.js';
 

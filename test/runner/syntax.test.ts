@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDiagnostics } from '../../src/runner/diagnostics.js';
+import { formatDiagnostics } from '../../src/runner/format-diagnostics.js';
 import { loadPipeline } from '../../src/stages/load.js';
 import { messages } from './pipelines.js';
 

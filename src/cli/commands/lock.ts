@@ -3,7 +3,8 @@ import { lockPath, makeLock, writeLock } from '../../runner/lock/lock-file.js';
 import type { Pipeline } from '../../runner/pipeline.js';
 import { makePlan } from '../../runner/plan/plan.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
-import { cachedNotes, loadWithSources, reportMissing } from '../load.js';
+import { loadWithSources, reportMissing } from '../load.js';
+import { cachedNotes } from '../planned.js';
 import { exitCodes, say, type Services, shortPath } from '../services.js';
 
 export interface LockOptions {

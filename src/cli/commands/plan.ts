@@ -13,16 +13,9 @@ import { checkStages } from '../../runner/run/stage-context.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import type { Json, StageFact } from '../../runner/stage.js';
 import { bytesOf } from '../../runner/store/manifest.js';
-import {
-  cachedLine,
-  cachedNotes,
-  cachedWord,
-  type Loaded,
-  loadWithSources,
-  plannedStageJson,
-  reportMissing,
-} from '../load.js';
+import { type Loaded, loadWithSources, reportMissing } from '../load.js';
 import type { PlanCommandOptions } from '../options.js';
+import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../planned.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 
 /** `pipeline plan`: shows what would run and why. Gives the exit code. */

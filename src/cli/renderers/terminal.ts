@@ -9,7 +9,7 @@ import { onDevices } from '../../runner/run/run-record.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
 import type { StageEvent } from '../../runner/stage.js';
 import { formatFailure } from '../errors.js';
-import { cachedNotes } from '../load.js';
+import { cachedNotes } from '../planned.js';
 import { say, shortPath } from '../services.js';
 import { type ActiveStage, activeStageLines, fit, readingLine, waitingStageLine } from './live-lines.js';
 import { type Renderer } from './plain.js';

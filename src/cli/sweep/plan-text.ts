@@ -7,7 +7,7 @@ import type { Json } from '../../runner/stage.js';
 import { type Halving, halvingSentence } from '../../runner/sweep/halving.js';
 import { type PlannedTrial, sharedStages, stagesToRun } from '../../runner/sweep/plan-sweep.js';
 import { describeValues, shortNames, sweptKeys } from '../../runner/sweep/trial.js';
-import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../load.js';
+import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../planned.js';
 import { shortPath } from '../services.js';
 
 /**

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { formatDiagnostics } from '../../../src/runner/diagnostics.js';
+import { formatDiagnostics } from '../../../src/runner/format-diagnostics.js';
 import type { LoadOptions } from '../../../src/stages/load.js';
 import { type LoadedTrial } from '../../../src/runner/sweep/load.js';
 import { loadSweep } from '../../../src/stages/load.js';
