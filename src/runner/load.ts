@@ -90,7 +90,7 @@ export async function readConfiguration(
   if (typeof text !== 'string') return { ok: false, diagnostics: [ofWholeFile(path, text)] };
   const { tree, problems, files } = await compose(path, text);
   if (!tree) return invalid(problems, files);
-  const chooses = (option: string): boolean => /^choose[.=]/.test(option);
+  const chooses = (option: string): boolean => /^(?:choose|options)[.=]/.test(option);
   const choice = applyOverrides(tree, set, rules.schema, chooses);
   const chosen = applyChosen(choice.tree as MapTree);
   const overridden = applyOverrides(chosen.tree, set, rules.schema, (option) => !chooses(option));
@@ -117,9 +117,11 @@ export interface MissingPath extends Diagnostic {
 }
 
 /** A pipeline, unless it violates the schema, and everything that is wrong with it. */
-interface Checked {
+export interface Checked {
   /** Tree with environment variables and with paths that start at the file's folder. */
   readonly tree: Tree;
+  /** Tree before stages are made of a `foreach` and references are filled, with paths that start at the file's folder. */
+  readonly template: Tree;
   readonly pipeline: Pipeline | undefined;
   readonly problems: readonly Problem[];
   /** Lists what a stage may lack on this machine, though nothing is wrong with the file: each a warning. */
@@ -138,14 +140,15 @@ export function checkConfiguration(
   const filled = references.fill(expanded.tree, schema);
   const directory = dirname(file);
   const isInOneFolder = files.every((each) => dirname(each) === directory);
-  const rebased = isInOneFolder ? filled : rebasePaths(filled, schema, directory);
-  const tree = packagePaths(rebased, schema, directory);
+  const rebased = (paths: Tree): Tree => (isInOneFolder ? paths : rebasePaths(paths, schema, directory));
+  const tree = packagePaths(rebased(filled), schema, directory);
   const { pipeline, problems } = resolvePipeline(tree, rules);
   const shell = [...shellPaths(filled, schema), ...addressesAsPaths(filled, schema)];
   const before = [...earlier, ...early.problems, ...expanded.problems, ...references.problems];
   const unreadable = [...before.map(({ span }) => span), ...early.unreadable, ...references.unreadable];
   return {
     tree,
+    template: rebased(written),
     pipeline: pipeline && { file, directory, ...pipeline },
     problems: [...before, ...shell, ...problems.filter(isNoConsequence(unreadable))],
     missing: () =>

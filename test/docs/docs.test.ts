@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
@@ -16,6 +16,7 @@ import { formatDiagnostics } from '../../src/runner/format-diagnostics.js';
 import type { Json } from '../../src/runner/stage.js';
 import { isLockFile } from '../../src/runner/yaml/text.js';
 import { loadPipeline, loadSweep } from '../../src/stages/load.js';
+import { stageRegistry } from '../../src/stages/registry.js';
 import { modelConfig } from '../../src/stages/train/config.js';
 import { describeTrain, totalSteps } from '../../src/stages/train/facts.js';
 import { memoryChoice } from '../../src/stages/train/memory.js';
@@ -335,4 +336,51 @@ describe('the head of a recipe', () => {
 
 it('pages open with one heading, and are named after what they are about', () => {
   for (const { path, prose } of pages) expect(prose.match(/^# .+$/gm), basename(path)).toHaveLength(1);
+});
+
+describe('tables of what stages take', () => {
+  const tableIn = (path: string, head: string): string[][] => {
+    const { text } = pages.find((page) => page.path === path)!;
+    const rows = text.slice(text.indexOf(head)).split('\n\n')[0]!.split('\n').slice(2);
+    return rows.map((row) =>
+      row
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim()),
+    );
+  };
+  const names = (cell: string): string[] => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name!);
+  interface Properties {
+    readonly properties: Readonly<Record<string, { readonly $ref?: string; readonly properties?: object }>>;
+  }
+  const schemaOf = async (name: string) =>
+    JSON.parse(await readFile(join(root, 'schemas/stages', `${name}.schema.json`), 'utf8')) as Properties;
+  const kinds = readdirSync(join(root, 'schemas/stages')).map((name) => name.split('.')[0]!);
+
+  it('of seed and runtime are those of the schemas', async () => {
+    const told: Record<string, string[]> = {};
+    for (const [stages, keys] of tableIn('docs/pipelines.md', '| Stage | Takes |'))
+      for (const stage of stages!.split(/, (?=`)/))
+        told[stage.endsWith('with `weights`') ? 'pretrained-autoencoder' : names(stage)[0]!] = names(
+          keys!,
+        ).sort();
+    const definitions = JSON.parse(await readFile(join(root, 'schemas/definitions.schema.json'), 'utf8')) as {
+      readonly definitions: Readonly<Record<string, Properties>>;
+    };
+    const takes: Record<string, string[]> = {};
+    for (const kind of kinds) {
+      const { seed, runtime } = (await schemaOf(kind)).properties;
+      const of = runtime && definitions.definitions[runtime.$ref!.split('/').at(-1)!]!.properties;
+      const keys = [...(seed ? ['seed'] : []), ...Object.keys(of ?? {}), ...(of ? ['runtime'] : [])];
+      if (keys.length > 0) takes[kind] = keys.sort();
+    }
+    expect(told).toEqual(takes);
+  });
+
+  it('of several workers are the kinds that share their work', async () => {
+    const told = tableIn('docs/workers.md', '| Stage | Each worker').flatMap(([stages]) => names(stages!));
+    const loaded = await Promise.all(stageRegistry.names.map((name) => stageRegistry.load(name)));
+    const shared = loaded.filter(({ dataParallel }) => dataParallel === true).map(({ name }) => name);
+    expect(told.sort()).toEqual(shared.sort());
+  });
 });

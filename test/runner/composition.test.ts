@@ -217,6 +217,8 @@ it('options are laid over the file by their names, and --set over them', async (
   const smoke = await stagesOf(grouped, ['choose=smoke']);
   expect(smoke.train).toMatchObject({ steps: 2 });
   expect(smoke.report).toBeUndefined();
+  const other = await stagesOf(grouped, ['choose=smoke', 'options.smoke.stages.train.steps=3']);
+  expect(other.train).toMatchObject({ steps: 3 });
   const both = await stagesOf(grouped, ['stages.train.steps=4', 'choose=[smoke, long]']);
   expect(both.train).toMatchObject({ steps: 4 });
   const extended = await stagesOf('extends: base.yaml\nchoose: long\nname: mine\n', [], {
@@ -266,6 +268,37 @@ it('a sweep varies options, its own values over them', async () => {
   await writeFile(file, `${grouped}sweep: { grid: { choose: [smoke, lng] } }\n`);
   const wrong = await loadSweep(file, {});
   expect(wrong.ok ? '' : formatDiagnostics(wrong.diagnostics)).toContain('`lng` is not one of the `options`');
+});
+
+it('a sweep varies stages as they are written before foreach, and each trial is what its options make of the file', async () => {
+  const template = pipelineText({
+    train: trained('10').replace('{', '{ foreach: [4, 16],').replace('mediators: 4', "mediators: '${item}'"),
+    sample: undefined,
+    report: undefined,
+  });
+  const sweep = "{ stages.train.ema: [0.5, '${env:EMA}'], stages.train.foreach: [[4], [4, 9]] }";
+  const folder = await temporaryFolder('composition');
+  const file = join(folder, 'p.yaml');
+  await writeFile(file, `${template}sweep:\n  grid: ${sweep}\n`);
+  const env = { EMA: '0.7' };
+  const loaded = await loadSweep(file, { env });
+  if (!loaded.ok) throw new Error(formatDiagnostics(loaded.diagnostics));
+  const trials = loaded.trials!.map(({ pipeline, values }) => [
+    [...pipeline.stages.keys()].slice(3).join(),
+    (resolvedConfig(pipeline).stages as Stages)['train-4']!.ema,
+    ...values.values(),
+  ]);
+  expect(trials).toEqual([
+    ['train-4', 0.5, 0.5, [4]],
+    ['train-4,train-9', 0.5, 0.5, [4, 9]],
+    ['train-4', 0.7, '${env:EMA}', [4]],
+    ['train-4,train-9', 0.7, '${env:EMA}', [4, 9]],
+  ]);
+  for (const { pipeline, set } of loaded.trials!) {
+    const again = await loadPipeline(file, { set, env });
+    if (!again.ok) throw new Error(formatDiagnostics(again.diagnostics));
+    expect(resolvedConfig(again.pipeline)).toMatchObject(resolvedConfig(pipeline));
+  }
 });
 
 it('a sweep varies what is referred to', async () => {

@@ -1,6 +1,6 @@
 import { code, type Problem } from '../diagnostics.js';
 import { checkConfiguration, invalid, readConfiguration } from '../load.js';
-import type { Configuration, Invalid, LoadOptions, MissingPath } from '../load.js';
+import type { Checked, Configuration, Invalid, LoadOptions, MissingPath } from '../load.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Schema } from '../schema/schema.js';
 import { setValue } from '../yaml/overrides.js';
@@ -56,7 +56,7 @@ export async function loadSweep(file: string, options: LoadOptions): Promise<Loa
     );
     const trial = checkConfiguration(applied, options);
     if (trial.pipeline && trial.problems.length === 0) {
-      trials.push({ pipeline: trial.pipeline, ...valuesOf(trial.tree, point) });
+      trials.push({ pipeline: trial.pipeline, ...valuesOf(trial, point) });
       lookups.push(trial.missing);
     } else problems.push(...trial.problems.map((problem) => ofPoint(problem, point)));
   }
@@ -78,7 +78,7 @@ async function choosing(
 ): Promise<(Configuration & { readonly ok: true }) | Invalid | undefined> {
   const choice = point.get('choose');
   if (!choice) return undefined;
-  const set = [...(options.set ?? []), `choose=${asOption(plain(choice.value))}`];
+  const set = [...(options.set ?? []), `choose=${asOption(choice.value)}`];
   const read = await readConfiguration(file, { ...options, set });
   if (!read.ok) return read;
   const entries = new Map(read.tree.entries);
@@ -117,16 +117,24 @@ function ofPoint(problem: Problem, point: Point): Problem {
   };
 }
 
-function valuesOf(tree: Tree, point: Point): Pick<LoadedTrial, 'values' | 'set'> {
+function valuesOf(
+  { tree, template }: Pick<Checked, 'tree' | 'template'>,
+  point: Point,
+): Pick<LoadedTrial, 'values' | 'set'> {
   const values = new Map<string, unknown>();
-  for (const key of point.keys()) {
-    const found = key.split('.').reduce<Tree | undefined>((at, part) => at && member(at, part)?.value, tree);
-    values.set(key, key === 'choose' ? plain(point.get(key)!.value) : found && plain(found));
+  const set: string[] = [];
+  for (const [key, { value: written }] of point) {
+    const find = (root: Tree): Tree | undefined =>
+      key.split('.').reduce<Tree | undefined>((at, part) => at && member(at, part)?.value, root);
+    const chosen = key === 'choose' ? written : find(tree);
+    // Stages that `foreach` makes have other names than the one that is varied: its references are still to be filled.
+    const value = chosen ?? find(template);
+    values.set(key, value && plain(value));
+    set.push(`${key}=${chosen === undefined && value ? JSON.stringify(plain(value)) : asOption(chosen)}`);
   }
-  const set = Array.from(values, ([key, value]) => `${key}=${asOption(value)}`);
   return { values, set };
 }
 
 /** A value as YAML in one line, which is looked through for references to the environment again. */
-const asOption = (value: unknown): string =>
-  value === undefined ? 'null' : JSON.stringify(value).replaceAll('${', () => '$${');
+const asOption = (value: Tree | undefined): string =>
+  value === undefined ? 'null' : JSON.stringify(plain(value)).replaceAll('${', () => '$${');

@@ -87,13 +87,15 @@ function randomChoices(random: MapTree, config: NonNullable<SweepConfig['random'
   );
 }
 
+const neverSwept: ReadonlySet<string> = new Set(['name', 'sweep', 'extends', 'options']);
+
 /** Keys that no sweep can vary, keys that are varied twice, and ranges that end before they start. */
 function* unsuitableKeys(sweep: MapTree, config: SweepConfig): Generator<Problem> {
   const seen = new Map<string, Span>();
   for (const entries of sections(sweep)) {
     for (const [key, { key: span }] of entries) {
       const [top] = key.split('.');
-      if (top === 'name' || top === 'sweep' || top === 'extends') yield notSwept(key, span);
+      if (neverSwept.has(top!)) yield notSwept(key, span);
       const first = seen.get(key);
       if (first)
         yield {
@@ -145,7 +147,7 @@ function sections(sweep: MapTree): ReadonlyMap<string, Entry>[] {
 const notSwept = (key: string, span: Span): Problem => ({
   code: 'cannot-be-swept',
   message: `${code(key)} cannot be varied by a sweep.`,
-  remedy: 'Keys of `stages` and `runtime`, and `seed`, can.',
+  remedy: 'Keys of `stages` and `runtime`, `seed` and `choose` can.',
   span,
 });
 

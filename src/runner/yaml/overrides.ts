@@ -48,8 +48,7 @@ export function applyGrid(
   const keys = new Map<string, Span>();
   let result = tree;
   for (const [i, option] of options.entries()) {
-    const [, key, values] = /^([^=]*)=(?!\s*\[)(.*\S.*)$/s.exec(option) ?? [];
-    const parsed = parseOverride(key === undefined ? option : `${key}=[${values!}]`, i + 1, '--grid');
+    const parsed = parseGrid(option, i + 1);
     if ('problems' in parsed) {
       problems.push(...parsed.problems);
       continue;
@@ -66,6 +65,16 @@ export function applyGrid(
     else result = set.tree;
   }
   return { tree: result, problems };
+}
+
+/** A list as it is written, anything else as the items of one: `4,16`, or `[4,0],[16,0]`. */
+function parseGrid(option: string, number: number): ReturnType<typeof parseOverride> {
+  const written = parseOverride(option, number, '--grid');
+  const [, key, values] = /^([^=]*)=(.*\S.*)$/s.exec(option) ?? [];
+  const isList = !('problems' in written) && written.value.kind === 'list';
+  if (key === undefined || isList) return written;
+  const listed = parseOverride(`${key}=[${values!}]`, number, '--grid');
+  return 'problems' in listed && values!.trimStart().startsWith('[') ? written : listed;
 }
 
 const givenTwice = (key: string, span: Span, earlier: Span): Problem => ({

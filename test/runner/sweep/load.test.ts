@@ -92,6 +92,14 @@ describe('a sweep', () => {
       ]);
     });
 
+    it('takes lists with commas between them', async () => {
+      const grid = ['stages.train.model.mediators=[4, 0, 4, 0],[16, 0, 0, 0]'];
+      expect(values(await trialsOf({ 'p.yaml': pipelineText() }, { grid }))).toEqual([
+        [[4, 0, 4, 0]],
+        [[16, 0, 0, 0]],
+      ]);
+    });
+
     it.each([
       ['a wrong value', ['stages.train.model.mediators=4,5'], 'not-a-square'],
       ['a misspelt key', ['stages.train.model.mediator=4'], 'Did you mean `mediators`?'],
@@ -100,6 +108,8 @@ describe('a sweep', () => {
       ['a key twice', ['seed=1', 'seed=2'], 'duplicate-key'],
       ['a key that another part of the sweep varies', ['stages.train.ema=0.5'], 'duplicate-key'],
       ['what cannot be swept', ['name=a,b'], 'cannot-be-swept'],
+      ['an option that is chosen before', ['options.small.seed=1,2'], 'cannot-be-swept'],
+      ['a list without its end', ['stages.train.model.mediators=[4,0'], 'yaml-syntax'],
     ])('is refused with %s', async (_, grid, expected) => {
       const found = await messagesOf(withSweep('  zip: { stages.train.ema: [0.1] }\n'), { grid });
       expect(found).toContain(expected);
@@ -242,7 +252,7 @@ describe('an error of a sweep', () => {
       p.yaml:10:11 error cannot-be-swept: \`name\` cannot be varied by a sweep.
             grid: { name: [a, b], seed: [1, 2] }
                     ^^^^
-        Keys of \`stages\` and \`runtime\`, and \`seed\`, can.
+        Keys of \`stages\` and \`runtime\`, \`seed\` and \`choose\` can.
 
       p.yaml:11:10 error duplicate-key: \`seed\` is varied twice.
             zip: { seed: [1, 2], stages.train.ema: [0.5] }
