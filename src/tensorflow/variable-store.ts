@@ -64,15 +64,24 @@ export class VariableStore {
     if (this.written && this.variables.some(({ constant }) => constant))
       throw new Error('Constants of a session are written once: products may keep copies of them.');
     this.written = true;
-    for (const { variables, placeholders, assigns } of this.writePortions) {
-      const values = await Promise.all(
-        variables.map(async (variable) => fitting(variable, await valueOf(variable))),
-      );
-      await this.session.run(
-        values.map((value, i) => [placeholders[i]!, value]),
-        [],
-        assigns,
-      );
+    let writing: Promise<unknown> = Promise.resolve();
+    try {
+      for (const { variables, placeholders, assigns } of this.writePortions) {
+        // Made while the portion before is written.
+        const values = await Promise.all(
+          variables.map(async (variable) => fitting(variable, await valueOf(variable))),
+        );
+        await writing;
+        writing = this.session.run(
+          values.map((value, i) => [placeholders[i]!, value]),
+          [],
+          assigns,
+        );
+        // Where the next portion cannot be made, its error is told.
+        writing.catch(() => undefined);
+      }
+    } finally {
+      await writing;
     }
   }
 }

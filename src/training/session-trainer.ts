@@ -29,6 +29,8 @@ export class SessionTrainer implements Trainer {
   private readonly one: Output;
   private readonly frozen: readonly SessionVariable[];
   private readonly frozenStore: VariableStore;
+  /** Moments and averages are set while it lasts. */
+  private starting: Promise<unknown> | undefined;
   private loadsFrozen: Promise<void> | undefined;
   /** Steps by the inputs that their batches have. */
   private readonly traced = new Map<string, TrainingStep>();
@@ -106,7 +108,9 @@ export class SessionTrainer implements Trainer {
   async start(weightOf: ValueOf): Promise<void> {
     await this.write('weights', weightOf);
     if (this.options.heads !== undefined) await this.write('heads', weightOf);
-    await this.session.run([[this.one, scalar(1)]], [], this.fromWeights);
+    // Runs while the first step is traced.
+    this.starting = this.session.run([[this.one, scalar(1)]], [], this.fromWeights);
+    this.starting.catch(() => undefined);
   }
 
   async step(
@@ -119,7 +123,10 @@ export class SessionTrainer implements Trainer {
     const options = stepOptions(this.options, inputs);
     checkInputs(inputs, options.inputs);
     const scale = this.scale?.scale;
-    const run = (step: TrainingStep) => step.run(inputs, learningRate, updates, wishToStop, scale);
+    const run = async (step: TrainingStep) => {
+      await this.starting;
+      return step.run(inputs, learningRate, updates, wishToStop, scale);
+    };
     const kind = Object.keys(options.inputs).join();
     const first = () => {
       const state = { slots: this.slots, frozen: this.frozen };
@@ -140,6 +147,7 @@ export class SessionTrainer implements Trainer {
   async *read(group: StateGroup): AsyncGenerator<readonly [name: string, value: HostTensor]> {
     const parameters = this.parametersOf(group);
     let i = 0;
+    await this.starting;
     for await (const [, value] of this.store(group).read()) yield [parameters[i++]!.name, value];
   }
 
@@ -147,6 +155,7 @@ export class SessionTrainer implements Trainer {
     const store = this.store(group);
     const parameters = this.parametersOf(group);
     const names = new Map(store.variables.map((variable, i) => [variable, parameters[i]!.name]));
+    await this.starting;
     await store.write((variable) => valueOf(names.get(variable)!));
   }
 

@@ -97,6 +97,22 @@ describe('variables', () => {
     });
   });
 
+  test('of several portions are written while the next ones are made; a value that cannot be made is told', async () => {
+    const size = 2 ** 22;
+    const variables = ['a', 'b', 'c', 'd', 'e'].map((name) => session.variable(name, [size]));
+    const store = new VariableStore(session, variables);
+    const valueOf = (variable: SessionVariable) =>
+      float32([size], new Float32Array(size).fill(variables.indexOf(variable)));
+    await store.write(valueOf);
+    const ends = (await all(store)).map(([, value]) => [floats(value)[0], floats(value).at(-1)]);
+    expect(ends).toEqual([0, 1, 2, 3, 4].map((value) => [value, value]));
+    const lacking = store.write((variable) => {
+      if (variable === variables[4]) throw new Error('There is no e.');
+      return valueOf(variable);
+    });
+    await expect(lacking).rejects.toThrow('There is no e.');
+  });
+
   test('of another size are refused', async () => {
     const a = session.variable('a', [2]);
     await expect(new VariableStore(session, [a]).write(() => scalar(1))).rejects.toThrow(/a has shape \[2\]/);
