@@ -142,10 +142,13 @@ export interface StageFact {
   readonly bytes?: number;
 }
 
+/** Work in units that take the same time, such as steps; by name where there are several sorts of units. */
+export type WorkAmount = number | Readonly<Record<string, number>>;
+
 /** Measure of a stage's time: of two stages that are alike, it is about in proportion to the amount. */
 export interface StageTiming {
-  /** Work in units that take the same time, such as steps; absent where it is not known before anything runs. */
-  readonly amount?: number | undefined;
+  /** Absent where it is not known before anything runs. */
+  readonly amount?: WorkAmount | undefined;
   /** Facts that such a unit's time depends on, beside the machine. */
   readonly like: object;
 }
@@ -154,11 +157,10 @@ export interface StageTiming {
 export interface StageRate {
   /** Time before the first unit of work: sessions, weights, tracing. */
   readonly setupSeconds: number;
-  /** Time of a unit of `StageTiming.amount`. */
-  readonly unitSeconds: number;
-  /** Units of work, of a stage whose `timing` does not know them; the least where that depends on what is kept. */
+  /** Time of a unit of `StageTiming.amount`, of each sort where there are several. */
+  readonly unitSeconds: WorkAmount;
+  /** Units of work, of a stage whose `timing` does not know them. */
   readonly amount?: number;
-  readonly leastAmount?: number;
   /** Facts that the output's summary will have, such as the number of images, for stages that depend on them. */
   readonly foreseen?: Readonly<Record<string, Json>>;
 }
@@ -175,6 +177,8 @@ export interface PlannedInput {
   readonly kind: string;
   /** Configuration of the stage, with defaults applied. */
   readonly config: Json;
+  /** Fingerprint that its output has, or will have unless earlier stages give something new; absent in old records. */
+  readonly fingerprint?: string;
   /** Output of the stage, where it is cached: gives facts that no configuration holds, such as a number of images. */
   readonly output?: StageOutput;
   /** Facts that its summary will have, where they were looked up before it has run. */
@@ -233,11 +237,17 @@ export interface StageKind<Config> {
   /**
    * Work of a stage, by which the time that it takes is told from what stages like it took. Undefined where it cannot be
    * told yet.
+   *
+   * @param made its output, where it tells of a stage that was run
    */
-  timing?(config: Config, resolve: (stage: string) => PlannedInput): Promise<StageTiming | undefined>;
+  timing?(
+    config: Config,
+    resolve: (stage: string) => PlannedInput,
+    made?: Pick<StageOutput, 'directory'>,
+  ): Promise<StageTiming | undefined>;
   /**
-   * Measures how fast such a stage works here, in a second or two, on made-up inputs of the right shapes. Undefined where
-   * that cannot be told.
+   * Measures how fast one process works at such a stage here, in a second or two, on made-up inputs of the right shapes.
+   * Undefined where that cannot be told.
    */
   measure?(
     config: Config,
@@ -246,7 +256,7 @@ export interface StageKind<Config> {
     pipelineDirectory: string,
   ): Promise<StageRate | undefined>;
   /** Seconds of a unit of work without setting up, from what an output logged; undefined where it logged too little. */
-  unitSeconds?(directory: string): Promise<number | undefined>;
+  unitSeconds?(output: Pick<StageOutput, 'directory'>): Promise<WorkAmount | undefined>;
   /**
    * True when its output shows how its inputs were configured: equal outputs of earlier stages that were configured
    * otherwise are then not the same to it.

@@ -51,7 +51,11 @@ export class ImageDataset {
     base: string,
     options: ImageDatasetOptions = {},
   ): Promise<ImageDataset> {
-    const index = await readImageIndex(directory);
+    return ImageDataset.of(await readImageIndex(directory), base, options);
+  }
+
+  /** Opens images by a list of them, as `open` does. */
+  static async of(index: ImageIndex, base: string, options: ImageDatasetOptions = {}): Promise<ImageDataset> {
     const { paths, places, set } = index;
     return new ImageDataset(
       index,

@@ -5,15 +5,17 @@ import { UserError } from '../../base/errors.js';
 import { environment, roundingKeys } from '../environment.js';
 import { runtimeOf } from '../pipeline.js';
 import { plannedInputs } from '../run/stage-context.js';
-import type { Json, PlannedInput, StageTiming } from '../stage.js';
+import type { Json, PlannedInput, StageTiming, WorkAmount } from '../stage.js';
 import { type Manifest, manifestName, outputPlace, readAnyManifest } from '../store/manifest.js';
 import type { Plan, PlannedStage } from './plan.js';
 import { keepRate, type KeptRate, keptRate } from './rates.js';
 
+type Range = readonly [least: number, most: number];
+
 /** Time that a stage is expected to take, and what that is known from. */
 export interface ExpectedTime {
   /** Range in seconds; absent where nothing tells. */
-  readonly seconds?: readonly [least: number, most: number];
+  readonly seconds?: Range;
   /** Number of earlier outputs that it is told from. */
   readonly records: number;
   /** ISO 8601: when the speed of this machine was measured, where it is told from that. */
@@ -34,6 +36,8 @@ const spreadPerDoubling = 0.05;
 const beyondMeasured = 0.4;
 /** Doublings beyond which a time in proportion says less than a measurement. */
 const farDoublings = 3;
+/** Doublings by which records may be further from the work than the nearest one, and still count. */
+const alikeDoublings = 1;
 
 /**
  * Times of the stages that are to run, by id: from what stages like them took on this machine, or from its speed as it was
@@ -66,12 +70,16 @@ export async function expectedTimes(
     }
     const runtime = runtimeOf(pipeline, stage);
     const machine = environment(runtime);
-    const paces = await pacesOf(planned, timing, machine, records);
-    const near = paces.filter((pace) => isNear(pace, timing.amount));
+    const paces = (await pacesOf(planned, timing, machine, records)).filter(
+      (pace) => estimate(pace, timing.amount ?? pace.amount) !== undefined,
+    );
+    const near = paces.filter((pace) => pace.unitSeconds !== undefined || !isFar(pace, timing.amount));
     const key = rateKey(planned, timing, machine);
     let rate = near.length > 0 ? undefined : await keptRate(key);
     let problem: string | undefined;
-    if (near.length === 0 && rate === undefined && measures && kind.measure) {
+    if (near.length === 0 && rate === undefined && measures && kind.measure && runtime.workers > 1)
+      problem = `one process of ${runtime.workers} does not tell how fast all of them are`;
+    else if (near.length === 0 && rate === undefined && measures && kind.measure) {
       measures(id);
       try {
         const found = await kind.measure(config, resolve, runtime, pipeline.directory);
@@ -93,19 +101,38 @@ export async function expectedTimes(
 
 /** Time that a stage like it took, and for which work. */
 interface Pace {
-  readonly amount: number;
+  readonly amount: WorkAmount;
   readonly seconds: number;
   /** Time of a unit without setting up, where that was logged. */
-  readonly unitSeconds?: number;
+  readonly unitSeconds?: WorkAmount;
 }
 
-/** True where the work is so like what was measured that a time in proportion is worth more than a measurement. */
-const isNear = ({ amount: measured, unitSeconds }: Pace, amount = measured): boolean =>
-  unitSeconds !== undefined || Math.abs(Math.log2(amount / measured)) <= farDoublings;
+/** Units of work of all sorts. */
+const totalOf = (amount: WorkAmount): number =>
+  typeof amount === 'number' ? amount : Object.values(amount).reduce((sum, units) => sum + units, 0);
+
+/** Time of some units of work; undefined where there are some of a sort whose time is not known. */
+function timeOf(amount: WorkAmount, unitSeconds: WorkAmount): number | undefined {
+  if (typeof amount === 'number') return typeof unitSeconds === 'number' ? amount * unitSeconds : undefined;
+  if (typeof unitSeconds === 'number') return undefined;
+  const times = Object.entries(amount)
+    .filter(([, units]) => units > 0)
+    .map(([sort, units]) => units * (unitSeconds[sort] ?? NaN));
+  const time = times.reduce((sum, each) => sum + each, 0);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** Doublings or halvings that lie between two amounts of work. */
+const doublings = (a: WorkAmount, b: WorkAmount): number =>
+  Math.abs(Math.log2(Math.max(1, totalOf(a)) / Math.max(1, totalOf(b))));
+
+/** True where the work is so unlike what was measured that a measurement is worth more than a time in proportion. */
+const isFar = ({ amount: measured }: Pace, amount = measured): boolean =>
+  doublings(amount, measured) > farDoublings;
 
 /** Facts that the speed of a stage depends on. */
 const rateKey = ({ kind, origin }: PlannedStage, { like }: StageTiming, machine: Manifest['madeWith']) => ({
-  ...{ kind: kind.name, codeVersion: kind.codeVersion, like },
+  ...{ format: 2, kind: kind.name, codeVersion: kind.codeVersion, like },
   inputs: origin.inputs.map(({ digest }) => digest),
   ...{ precision: origin.precision, engine: origin.engine, machine },
 });
@@ -113,13 +140,12 @@ const rateKey = ({ kind, origin }: PlannedStage, { like }: StageTiming, machine:
 function timeFrom(
   paces: readonly Pace[],
   rate: KeptRate | undefined,
-  amount: number | undefined,
+  amount: WorkAmount | undefined,
   interruptedSeconds: number,
 ): ExpectedTime {
-  // Where the amount is not known yet, it is taken to be as it was.
   const estimates =
     paces.length > 0
-      ? paces.map((pace) => estimate(pace, amount ?? pace.amount))
+      ? estimatesFrom(paces, amount)
       : rate === undefined
         ? []
         : measuredEstimate(rate, amount);
@@ -128,7 +154,7 @@ function timeFrom(
   const most = Math.max(...estimates.map(([, high]) => high));
   return {
     seconds: [Math.max(0, least - interruptedSeconds), Math.max(0, most - interruptedSeconds)],
-    records: paces.length,
+    records: paces.length === 0 ? 0 : estimates.length,
     ...(paces.length === 0 && { measuredAt: rate!.at }),
   };
 }
@@ -146,8 +172,10 @@ async function pacesOf(
     if (other.precision !== origin.precision || other.engine !== origin.engine) continue;
     const then = await timingThen(kind, manifest, records);
     // An amount that is not known is 1 then and now.
-    if (then === undefined || (then.amount ?? 1) <= 0 || !isDeepStrictEqual(then.like, timing.like)) continue;
-    const unitSeconds = await kind.unitSeconds?.(records.directoryOf(manifest)).catch(() => undefined);
+    if (then === undefined || !isDeepStrictEqual(then.like, timing.like)) continue;
+    const directory = records.directoryOf(manifest);
+    const unitSeconds = await kind.unitSeconds?.({ directory }).catch(() => undefined);
+    if (unitSeconds === undefined && totalOf(then.amount ?? 1) <= 0) continue;
     known.push({ amount: then.amount ?? 1, seconds, ...(unitSeconds !== undefined && { unitSeconds }) });
   }
   return known;
@@ -160,41 +188,54 @@ async function timingThen(
   records: Records,
 ): Promise<StageTiming | undefined> {
   try {
-    return await kind.timing!(manifest.origin.config, records.inputsOf(manifest));
+    return await kind.timing!(manifest.origin.config, records.inputsOf(manifest), {
+      directory: records.directoryOf(manifest),
+    });
   } catch {
     return undefined;
   }
 }
 
 /**
- * A time in proportion to the work, but for what sets it up where that is known, in a range that is the wider the further
- * the work is from what was measured.
+ * Ranges that records tell: those of about as much work as the nearest, and of these the middle half, as a machine that
+ * also did other things made some longer. An amount that is not known yet is taken to be as it was.
  */
-function estimate(
-  { amount: measured, seconds, unitSeconds }: Pace,
-  amount: number,
-): readonly [number, number] {
-  const time =
-    unitSeconds === undefined
-      ? (seconds * amount) / measured
-      : Math.max(0, seconds - measured * unitSeconds) + amount * unitSeconds;
-  return around(time, spreadPerDoubling * Math.abs(Math.log2(amount / measured)));
+function estimatesFrom(paces: readonly Pace[], amount: WorkAmount | undefined): readonly Range[] {
+  const told = paces.map((pace) => ({
+    time: estimate(pace, amount ?? pace.amount)!,
+    distance: doublings(amount ?? pace.amount, pace.amount),
+  }));
+  const nearest = Math.min(...told.map(({ distance }) => distance));
+  const alike = told
+    .filter(({ distance }) => distance <= nearest + alikeDoublings)
+    .sort((a, b) => a.time - b.time);
+  const outer = Math.floor(alike.length / 4);
+  return alike
+    .slice(outer, alike.length - outer)
+    .map(({ time, distance }) => around(time, spreadPerDoubling * distance));
 }
 
-/** The least and the most that a measured speed tells of; nothing where the amount of work is not known. */
+/** A time in proportion to the work, but for what sets it up where that is known. */
+function estimate({ amount: measured, seconds, unitSeconds }: Pace, amount: WorkAmount): number | undefined {
+  if (unitSeconds === undefined) return (seconds * totalOf(amount)) / totalOf(measured);
+  const [then, now] = [timeOf(measured, unitSeconds), timeOf(amount, unitSeconds)];
+  return then === undefined || now === undefined ? undefined : Math.max(0, seconds - then) + now;
+}
+
+/** Range that a measured speed tells; nothing where the amount of work is not known. */
 function measuredEstimate(
-  { setupSeconds, unitSeconds, amount, leastAmount }: KeptRate,
-  known: number | undefined,
-): readonly (readonly [number, number])[] {
-  const amounts = amount === undefined ? [known] : [leastAmount ?? amount, amount];
-  return amounts.flatMap((each) => {
-    if (each === undefined) return [];
-    const time = setupSeconds + each * unitSeconds;
-    return [[time, time * (1 + beyondMeasured)]];
-  });
+  { setupSeconds, unitSeconds, amount }: KeptRate,
+  known: WorkAmount | undefined,
+): readonly Range[] {
+  const units = amount ?? known;
+  const work = units === undefined ? undefined : timeOf(units, unitSeconds);
+  if (work === undefined) return [];
+  const time = setupSeconds + work;
+  return [[time, time * (1 + beyondMeasured)]];
 }
 
-const around = (seconds: number, further = 0): readonly [number, number] => [
+/** Range about a time; it is the wider the further the work is from what was measured. */
+const around = (seconds: number, further: number): Range => [
   seconds / (1 + usualSpread + further),
   seconds * (1 + usualSpread + further),
 ];

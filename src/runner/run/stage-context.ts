@@ -44,7 +44,8 @@ export function plannedInputs(
     if (planned === undefined) throw new Error(`A stage asked for ${id}, which is not planned.`);
     const { stage, output, isElsewhere } = planned;
     const there = made.get(id) ?? (output && isElsewhere !== true ? stageOutput(planned, output) : undefined);
-    return { kind: stage.kind, config: stage.config as unknown as Json, ...(there && { output: there }) };
+    const config = stage.config as unknown as Json;
+    return { kind: stage.kind, config, fingerprint: planned.fingerprint, ...(there && { output: there }) };
   };
 }
 

@@ -47,7 +47,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     firstStep: (config) => ('weights' in config ? 1 : Math.min(config.logEverySteps, config.steps)),
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
-  unitSeconds: async (directory) => (await import('../training/logs.js')).stepSeconds(directory),
+  unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
   measure: async (config, resolve, runtime, folder) =>
     (await import('./rate.js')).measureAutoencoder(config, resolve, runtime, folder),
   checks: [...autoencoderChecks, flippedClassesExist],

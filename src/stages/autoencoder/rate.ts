@@ -4,10 +4,10 @@ import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-k
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
-import { compile, mapValues, openSession, type Tensor4D } from '../../tensorflow/index.js';
+import { compile, type HostTensor, mapValues, openSession, type Tensor4D } from '../../tensorflow/index.js';
 import { readingSeconds } from '../images/rate.js';
 import { plannedImages, type Resolve } from '../shared/planned.js';
-import { madeUp, madeUpWeights, measuredOperations, measureIn } from '../shared/rate.js';
+import { madeUp, madeUpWeights, type MeasuredRate, measuredOperations, measureIn } from '../shared/rate.js';
 import { modelConfig } from './config.js';
 import { autoencoderTrainer, inputSpecs } from './run.js';
 
@@ -21,7 +21,7 @@ export async function measureAutoencoder(
   runtime: RuntimeConfig,
   folder: string,
 ): Promise<StageRate | undefined> {
-  if ('weights' in config || runtime.workers > 1) return undefined;
+  if ('weights' in config) return undefined;
   const { size, count = 0 } = plannedImages(config.images, resolve);
   const model = modelConfig(config);
   const batch = batchWithin(config.batch, model, size, 2 * trainingFactor);
@@ -41,25 +41,54 @@ export async function measureAutoencoder(
   };
 }
 
-/** Measures how fast an autoencoder encodes images, or decodes latents of them; a unit is an image. */
-export function measureCoding(
+/** Images to encode: `[rows, size, size, 3]`, and of how many images that many rows are. */
+export interface EncodedPart {
+  readonly pixels: HostTensor;
+  readonly images: number;
+}
+
+/**
+ * Measures how fast an autoencoder encodes images; a unit is an image. Images are read while those before are encoded, as
+ * stages do it.
+ *
+ * @param read gives some images; made-up ones, where left out
+ */
+export function measureEncoder(
   model: AutoencoderConfig,
-  work: 'encode' | 'decode',
   { size, atOnce }: { readonly size: number; readonly atOnce: number },
   runtime: RuntimeConfig,
-): Promise<StageRate> {
+  read?: (count: number) => Promise<EncodedPart>,
+): Promise<MeasuredRate> {
+  const batch = batchWithin(atOnce, model, size, 1);
+  return measureIn(runtime, openSession, async (session) => {
+    const weights = await madeUpWeights(session, autoencoderParameters(model));
+    const program = compile(({ images }: { images: Tensor4D }, w) => ({ ...encode(w, model, images) }), {
+      ...{ session, weights },
+      batch: { inputs: { images: 0 }, outputs: { mean: 0, logVariance: 0 } },
+    });
+    const given = { pixels: madeUp({ dtype: 'float32', shape: [batch, size, size, 3] }), images: batch };
+    const next = () => read?.(batch) ?? Promise.resolve(given);
+    let coming = next();
+    const { images } = await coming;
+    const call = async (): Promise<void> => {
+      const { pixels } = await coming;
+      coming = next();
+      await Promise.all([program.call({ images: pixels }), coming]);
+    };
+    return { call, units: images };
+  });
+}
+
+/** Measures how fast an autoencoder decodes latents; a unit is an image. */
+export function measureDecoder(
+  model: AutoencoderConfig,
+  { size, atOnce }: { readonly size: number; readonly atOnce: number },
+  runtime: RuntimeConfig,
+): Promise<MeasuredRate> {
   const batch = batchWithin(atOnce, model, size, 1);
   const side = size / downsampleOf(model);
   return measureIn(runtime, openSession, async (session) => {
     const weights = await madeUpWeights(session, autoencoderParameters(model));
-    if (work === 'encode') {
-      const images = madeUp({ dtype: 'float32', shape: [batch, size, size, 3] });
-      const program = compile(
-        ({ images }: { images: Tensor4D }, w) => ({ mean: encode(w, model, images).mean }),
-        { session, weights },
-      );
-      return { call: () => program.call({ images }), units: batch };
-    }
     const latents = madeUp({ dtype: 'float32', shape: [batch, side, side, model.latentChannels] });
     const program = compile(
       ({ latents }: { latents: Tensor4D }, w) => ({ images: decode(w, model, latents) }),

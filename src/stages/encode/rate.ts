@@ -1,8 +1,10 @@
+import { flippableClasses } from '../../data/sample-order.js';
 import type { EncodeConfig } from '../../generated/index.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
-import { measureCoding } from '../autoencoder/rate.js';
-import { readingSeconds } from '../images/rate.js';
+import { measureEncoder } from '../autoencoder/rate.js';
+import { someImages } from '../images/rate.js';
 import { plannedAutoencoderModel, plannedImages, type Resolve } from '../shared/planned.js';
+import { loadPixels } from './run.js';
 
 /** Measures how fast images are read and encoded, with weights that are made up. */
 export async function measureEncoding(
@@ -12,9 +14,18 @@ export async function measureEncoding(
   folder: string,
 ): Promise<StageRate | undefined> {
   const model = await plannedAutoencoderModel(config.autoencoder, resolve);
-  if (model === undefined || runtime.workers > 1) return undefined;
-  const { size } = plannedImages(config.images, resolve);
-  const rate = await measureCoding(model, 'encode', { size, atOnce: config.batch }, runtime);
-  const reading = await readingSeconds(config.images, resolve, folder);
-  return { ...rate, unitSeconds: reading + rate.unitSeconds * (config.flips === false ? 1 : 2) };
+  if (model === undefined) return undefined;
+  const shape = { size: plannedImages(config.images, resolve).size, atOnce: config.batch };
+  const images = await someImages(config.images, resolve, folder);
+  if (images === undefined) {
+    const rate = await measureEncoder(model, shape, runtime);
+    return { ...rate, unitSeconds: rate.unitSeconds * (config.flips === false ? 1 : 2) };
+  }
+  const flippable = flippableClasses(config.flips, images.classes);
+  let next = 0;
+  return measureEncoder(model, shape, runtime, async (count) => {
+    const indices = Array.from({ length: count }, () => next++ % images.count);
+    const { pixels } = await loadPixels(images, flippable, indices);
+    return { pixels, images: count };
+  });
 }

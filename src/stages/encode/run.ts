@@ -69,6 +69,29 @@ interface PixelBatch {
   readonly mirroredRows: readonly (number | undefined)[];
 }
 
+/** Reads images, and mirrors those of the classes for which that is wanted. */
+export async function loadPixels(
+  images: ImageDataset,
+  flippable: readonly boolean[],
+  indices: readonly number[],
+): Promise<PixelBatch> {
+  const { size, labels } = images;
+  let rows = indices.length;
+  const mirroredRows = indices.map((index) => (flippable[labels[index]!] === true ? rows++ : undefined));
+  const length = size * size * 3;
+  const pixels = new Float32Array(rows * length);
+  await Promise.all(
+    indices.map(async (index, i) => {
+      const row = mirroredRows[i];
+      await images.with(index, (bytes) => {
+        toPixels(bytes, size, pixels, i * length);
+        if (row !== undefined) toPixels(bytes, size, pixels, row * length, true);
+      });
+    }),
+  );
+  return { indices, pixels: float32([rows, size, size, 3], pixels), mirroredRows };
+}
+
 /** An encoded image, by its number. */
 type EncodedImage = readonly [index: number, sample: LatentSample];
 
@@ -99,26 +122,10 @@ class EncodeJob {
     return Math.ceil(this.images.count / this.config.batch);
   }
 
-  async load(batch: number): Promise<PixelBatch> {
-    const { size, labels, count } = this.images;
+  load(batch: number): Promise<PixelBatch> {
     const first = batch * this.config.batch;
-    const indices = Array.from({ length: Math.min(this.config.batch, count - first) }, (_, i) => first + i);
-    let rows = indices.length;
-    const mirroredRows = indices.map((index) =>
-      this.flippable[labels[index]!] === true ? rows++ : undefined,
-    );
-    const length = size * size * 3;
-    const pixels = new Float32Array(rows * length);
-    await Promise.all(
-      indices.map(async (index, i) => {
-        const row = mirroredRows[i];
-        await this.images.with(index, (bytes) => {
-          toPixels(bytes, size, pixels, i * length);
-          if (row !== undefined) toPixels(bytes, size, pixels, row * length, true);
-        });
-      }),
-    );
-    return { indices, pixels: float32([rows, size, size, 3], pixels), mirroredRows };
+    const count = Math.min(this.config.batch, this.images.count - first);
+    return loadPixels(this.images, this.flippable, [...integers(first, first + count)]);
   }
 
   async encode({ indices, pixels, mirroredRows }: PixelBatch): Promise<EncodedImage[]> {

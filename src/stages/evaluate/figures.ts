@@ -1,5 +1,6 @@
 import type { EvaluateConfig } from '../../generated/index.js';
 import type { Headline } from '../../runner/stage.js';
+import { featureNetwork } from '../../tensorflow/install/feature-network.js';
 
 type Metric = EvaluateConfig['metrics'][number];
 
@@ -51,6 +52,28 @@ export const isOfFeatures = (metric: Metric): boolean => ofFeatures.has(metric);
 
 /** Networks that give features. */
 export type NetworkName = 'latents' | 'efficientnet' | 'inception';
+
+/** Name of the file in an output that says how long its features took: of how it was made, not of what was made. */
+export const workName = 'work.json';
+
+/** Numbers of an image's features, of those networks whose features are compared row by row. */
+export const widths = { efficientnet: 1280, inception: 2048 } as const;
+
+/** Numbers of the features of a latent. */
+export const latentWidth = (channels: number, grid: number): number => 2 * channels * grid ** 2;
+
+/** Texts on which the features of networks depend. */
+export const identities = {
+  efficientnet: () => `efficientnet ${featureNetwork.sha256}`,
+  inception: (sha256: string) => `inception ${sha256}`,
+  latents: (autoencoder: string, grid: number) => `latents ${autoencoder} ${grid}`,
+};
+
+/** The networks that figures need, in the order in which they are used. */
+export function neededNetworks(config: EvaluateConfig): readonly NetworkName[] {
+  const needed = new Set(config.metrics.map((metric) => networkFor(metric, config)));
+  return (['latents', 'efficientnet', 'inception'] as const).filter((name) => needed.has(name));
+}
 
 /** The network that a figure needs. */
 export function networkFor(metric: Metric, config: EvaluateConfig): NetworkName {

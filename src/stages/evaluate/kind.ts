@@ -3,7 +3,7 @@ import type { EvaluateConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import { runLater } from '../shared/run-later.js';
 import { evaluateChecks } from './checks.js';
-import { headlines, networkFor } from './figures.js';
+import { headlines, networkFor, workName } from './figures.js';
 
 export const stage: ShownKind<EvaluateConfig> = {
   name: 'evaluate',
@@ -27,18 +27,15 @@ export const stage: ShownKind<EvaluateConfig> = {
   ],
   amounts: ['samples', 'referenceImages'],
   headlines,
-  timing: ({ metrics, features, latentGrid, samples, reference }, resolve) => {
-    const [drawn, real] = [samples, reference].map((id) => (id === undefined ? undefined : resolve(id)));
-    const { count, size } = (drawn?.config ?? {}) as { count?: number; size?: number };
-    const images = (real?.output?.summary ?? real?.foreseen)?.images;
-    return Promise.resolve({ amount: count, like: { metrics, features, latentGrid, images, size } });
-  },
-  measure: async (config, resolve, runtime) =>
-    (await import('./rate.js')).measureEvaluation(config, resolve, runtime),
+  timing: async (config, resolve, made) => (await import('./work.js')).evaluateTiming(config, resolve, made),
+  unitSeconds: async (output) => (await import('./work.js')).unitSeconds(output),
+  measure: async (config, resolve, runtime, folder) =>
+    (await import('./rate.js')).measureEvaluation(config, resolve, runtime, folder),
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnEngine: true,
   dependsOnSeed: false,
+  isIncidental: (path) => path === workName,
   dataParallel: true,
   externalInputs: ({ samplesFile, referenceFile, inceptionFile }, folder) =>
     [samplesFile, referenceFile, inceptionFile].flatMap((path) =>

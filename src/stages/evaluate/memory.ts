@@ -15,10 +15,7 @@ import type { RuntimeConfig, StageFact } from '../../runner/stage.js';
 import { samplePlan } from '../sample/plan.js';
 import { computingGpu, largestThatFits, neededMemory, requireMemory } from '../shared/memory.js';
 import { plannedAutoencoderModel, plannedImages, plannedModel, type Resolve } from '../shared/planned.js';
-import { comparesRows, networkFor, networkOf, type NetworkName } from './figures.js';
-
-/** Numbers of an image's features, of those networks whose features are compared row by row. */
-const widths = { efficientnet: 1280, inception: 2048 } as const;
+import { comparesRows, neededNetworks, networkOf, type NetworkName, widths } from './figures.js';
 
 /** Tells the memory that an evaluation needs of a GPU. */
 export async function describeEvaluate(
@@ -66,10 +63,10 @@ async function gpuNeed(
   directory: string,
 ): Promise<(batch: number) => number> {
   const { metrics, inceptionFile, autoencoder } = config;
-  const needed = new Set(metrics.map((metric) => networkFor(metric, config)));
-  const model = needed.has('latents') ? await plannedAutoencoderModel(autoencoder!, resolve) : undefined;
+  const needed = neededNetworks(config);
+  const model = needed.includes('latents') ? await plannedAutoencoderModel(autoencoder!, resolve) : undefined;
   const size = model && (await encodedSize(config, resolve));
-  const file = needed.has('inception')
+  const file = needed.includes('inception')
     ? (statSync(resolvePath(directory, inceptionFile!), { throwIfNoEntry: false })?.size ?? 0)
     : 0;
   const compared = networkOf(config);
@@ -86,7 +83,7 @@ async function gpuNeed(
     efficientnet: efficientNetGpuMemory,
     inception: (images) => inceptionGpuMemory(images, file),
   };
-  return (batch) => Math.max(...[...needed].map((name) => needs[name](batch)), ...comparing);
+  return (batch) => Math.max(...needed.map((name) => needs[name](batch)), ...comparing);
 }
 
 /** Side of the largest images that are encoded; undefined where it is not known. */

@@ -9,7 +9,7 @@ import { engineKind, float32, floats, type RuntimeOptions } from '../../tensorfl
 import { featureNetwork, obtainNetwork } from '../../tensorflow/install/feature-network.js';
 import type { SetupReport } from '../../tensorflow/install/wheel-source.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
-import type { NetworkName } from './figures.js';
+import { identities, latentWidth, type NetworkName } from './figures.js';
 import type { ImageSet, SetBatch } from './image-set.js';
 
 /** Features by name, a row an image. */
@@ -71,7 +71,7 @@ export async function openInception(
     return {
       name: 'inception',
       main: 'pooled',
-      identity: `inception ${found}`,
+      identity: identities.inception(found),
       sha256: found,
       widths,
       features,
@@ -99,7 +99,7 @@ export async function openEfficientNet(
     name: 'efficientnet',
     main: 'efficientnet',
     sha256: featureNetwork.sha256,
-    identity: `efficientnet ${featureNetwork.sha256}`,
+    identity: identities.efficientnet(),
     widths: { efficientnet: EfficientNet.width },
     features: async ({ shape, data }) => ({
       efficientnet: (await network.run(shape, data as Uint8Array)).pooled,
@@ -140,8 +140,8 @@ export async function openLatentNetwork(
   return {
     name: 'latents',
     main: 'latent',
-    identity: `latents ${fingerprint} ${grid}`,
-    widths: { latent: 2 * autoencoder.config.latentChannels * grid ** 2 },
+    identity: identities.latents(fingerprint, grid),
+    widths: { latent: latentWidth(autoencoder.config.latentChannels, grid) },
     features: async ({ shape, data }, holds) => {
       if (holds === 'latents') return { latent: latentFeatures(float32(shape, data as Float32Array), grid) };
       const pixels = Float32Array.from(data, (value) => value / 127.5 - 1);

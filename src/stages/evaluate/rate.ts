@@ -1,44 +1,154 @@
+import { resolve as resolvePath } from 'node:path';
+import type { ImageDataset } from '../../data/images/dataset.js';
 import type { EvaluateConfig } from '../../generated/index.js';
-import { EfficientNet } from '../../metrics/efficientnet.js';
+import { computeFrechetDistance, computeStatistics, frechetDistanceError } from '../../metrics/index.js';
+import type { StoredRows } from '../../metrics/index.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
-import { startEngine } from '../../tensorflow/index.js';
+import { float32, startEngine } from '../../tensorflow/index.js';
 import { locateNetwork } from '../../tensorflow/install/feature-network.js';
-import { plannedImages, type Resolve } from '../shared/planned.js';
-import { measureWork } from '../shared/rate.js';
-import { networkFor } from './figures.js';
+import { measureEncoder } from '../autoencoder/rate.js';
+import { someImages } from '../images/rate.js';
+import { plannedAutoencoderModel, type Resolve } from '../shared/planned.js';
+import { type MeasuredRate, measureWork } from '../shared/rate.js';
+import { featureFigures } from './feature-figures.js';
+import { comparesRows, neededNetworks, networkOf, type NetworkName, widths } from './figures.js';
+import type { SetBatch } from './image-set.js';
+import { type FeatureNetwork, openEfficientNet, openInception } from './networks.js';
+import { sidesOf } from './work.js';
 
-/** Images that are measured at once, and their side: the network enlarges them anyway. */
-const [batch, side] = [8, 64];
+/** Images that a network takes at once while it is measured. */
+const measuredBatch = 32;
+/** Side of made-up images: networks of features resize them anyway. */
+const madeUpSide = 64;
+/** Rows of features, on either side, that figures are computed of while they are measured. */
+const mostRows = 4096;
 
 /**
- * Measures how fast the network of features takes images. At most all images pass through it; at least the samples, where
- * the features of the reference are kept from before.
+ * Measures how fast each network takes images, and how long the figures of their features take. Nothing where a network
+ * is not there yet, or where it is not known how many images there are.
  */
 export async function measureEvaluation(
   config: EvaluateConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
+  folder: string,
 ): Promise<StageRate | undefined> {
-  const network = locateNetwork();
-  const { samples, reference, metrics } = config;
-  const usesIt = metrics.some((metric) => networkFor(metric, config) === 'efficientnet');
-  if (!usesIt || network === undefined || runtime.workers > 1) return undefined;
-  if (samples === undefined || reference === undefined) return undefined;
-  const { count } = resolve(samples).config as unknown as { readonly count?: number };
-  const { count: images } = plannedImages(reference, resolve);
-  if (count === undefined || images === undefined) return undefined;
-  await startEngine(runtime);
-  const start = performance.now();
-  const opened = await EfficientNet.open(network, runtime);
-  try {
-    const pixels = Uint8Array.from({ length: batch * side * side * 3 }, (_, i) => (i * i) % 251);
-    const call = () => opened.run([batch, side, side, 3], pixels);
-    return {
-      ...(await measureWork(start, { call, units: batch })),
-      amount: count + images,
-      leastAmount: count,
-    };
-  } finally {
-    await opened.close();
+  const sides = sidesOf(config, resolve);
+  const names = neededNetworks(config);
+  if (sides === undefined || (names.includes('efficientnet') && locateNetwork() === undefined))
+    return undefined;
+  const single: RuntimeConfig = { ...runtime, precision: 'float32' };
+  await startEngine(single);
+  const images = await someImages(config.reference!, resolve, folder);
+  let setupSeconds = await figuresSeconds(config, sides, single);
+  const unitSeconds: Partial<Record<NetworkName, number>> = {};
+  for (const name of names) {
+    const rate = await networkRate(name, config, images, { resolve, runtime: single, folder });
+    if (rate === undefined) return undefined;
+    setupSeconds += rate.setupSeconds;
+    unitSeconds[name] = rate.unitSeconds;
   }
+  return { setupSeconds, unitSeconds };
+}
+
+interface Surroundings {
+  readonly resolve: Resolve;
+  readonly runtime: RuntimeConfig;
+  readonly folder: string;
+}
+
+/** Rate at which a network takes images of the reference, which are read for it; a unit is an image. */
+async function networkRate(
+  name: NetworkName,
+  { autoencoder, batch, inceptionFile, inceptionSha256 }: EvaluateConfig,
+  images: ImageDataset | undefined,
+  { resolve, runtime, folder }: Surroundings,
+): Promise<MeasuredRate | undefined> {
+  const size = images?.size ?? madeUpSide;
+  let next = 0;
+  const read = async (count: number): Promise<SetBatch> => {
+    const shape = [count, size, size, 3] as const;
+    if (images === undefined)
+      return { shape, data: Uint8Array.from({ length: count * size ** 2 * 3 }, (_, i) => (i * i) % 251) };
+    const data = new Uint8Array(count * size ** 2 * 3);
+    await images.readBatch(
+      Array.from({ length: count }, () => next++ % images.count),
+      data,
+    );
+    return { shape, data };
+  };
+  if (name === 'latents') {
+    const model = await plannedAutoencoderModel(autoencoder!, resolve);
+    if (model === undefined) return undefined;
+    return measureEncoder(model, { size, atOnce: batch }, runtime, async (count) => {
+      const { shape, data } = await read(count);
+      return {
+        pixels: float32(
+          shape,
+          Float32Array.from(data, (value) => value / 127.5 - 1),
+        ),
+        images: count,
+      };
+    });
+  }
+  const start = performance.now();
+  const units = Math.min(batch, measuredBatch);
+  const network = await (name === 'efficientnet'
+    ? openEfficientNet(runtime, () => undefined, new AbortController().signal)
+    : openInception(resolvePath(folder, inceptionFile!), inceptionSha256, runtime));
+  return whileOpen(network, async () =>
+    measureWork(start, { call: async () => network.features(await read(units), 'images'), units }),
+  );
+}
+
+async function whileOpen<T>(network: FeatureNetwork, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await network.close();
+  }
+}
+
+/** Time of the figures of features that are made up, of as many images as there will be. */
+async function figuresSeconds(
+  config: EvaluateConfig,
+  sides: readonly [{ readonly count: number }, { readonly count: number }],
+  runtime: RuntimeConfig,
+): Promise<number> {
+  const { signal } = new AbortController();
+  const width = widths[networkOf(config)];
+  const labels = { numbers: new Int32Array(mostRows) };
+  const [samples, reference] = sides.map(({ count }) => madeUpRows(Math.min(count, mostRows), width)) as [
+    StoredRows,
+    StoredRows,
+  ];
+  let seconds = 0;
+  if (config.metrics.some((metric) => metric === 'fid' || metric === 'frechetDistance')) {
+    const start = performance.now();
+    const own = await computeStatistics(samples, runtime, signal);
+    const other = await computeStatistics(reference, runtime, signal);
+    await computeFrechetDistance(own, other, runtime, signal);
+    await frechetDistanceError(samples, other, runtime, signal);
+    seconds += (performance.now() - start) / 1000;
+  }
+  const known = samples.count + reference.count;
+  const times = Math.max(1, sides.reduce((sum, { count }) => sum + count, 0) / known);
+  const own = { name: 'samples', labels, rows: samples };
+  const other = { name: 'reference', labels, rows: reference };
+  for (const metric of config.metrics.filter(comparesRows)) {
+    const start = performance.now();
+    await featureFigures([metric], own, other, runtime, { signal });
+    // Rows are compared with all of the other side, or, by the kernel, with those of a part.
+    seconds += ((performance.now() - start) / 1000) * (metric === 'kernelDistance' ? times : times ** 2);
+  }
+  return seconds;
+}
+
+/** Features of images that there are not, none of them like another. */
+function madeUpRows(count: number, width: number): StoredRows {
+  const data = Float32Array.from({ length: count * width }, (_, i) => Math.sin((i + 1) ** 2 % 1e6));
+  return {
+    ...{ count, width },
+    read: (first, rows) => Promise.resolve(data.slice(first * width, (first + rows) * width)),
+  };
 }

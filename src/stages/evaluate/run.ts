@@ -12,11 +12,12 @@ import type { SetupEvent } from '../../tensorflow/install/wheel-source.js';
 import { onEngine, sharedOut } from '../shared/engine.js';
 import { featureFigures } from './feature-figures.js';
 import { type FeatureOptions, StoredFeatures } from './feature-store.js';
-import { isOfFeatures, networkFor, type NetworkName, networkOf } from './figures.js';
+import { isOfFeatures, neededNetworks, type NetworkName, networkOf } from './figures.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
 import { type FeatureNetwork, openEfficientNet, openInception, openLatentNetwork } from './networks.js';
 import { distancesOf, Reference } from './reference.js';
 import { type MeanName, type Statistics, writeStatistics } from './statistics-file.js';
+import { type FeatureWork, writeFeatureWork } from './work.js';
 
 const progressEveryMs = 100;
 /** Folder of the shares of features that workers have computed, until they are put together. */
@@ -54,6 +55,7 @@ export class EvaluateJob {
   private readonly statistics: Partial<Record<MeanName, Statistics>> = {};
   private readonly referenceStatistics: Partial<Record<MeanName, Statistics>> = {};
   private readonly notices: StageEvent[] = [];
+  private readonly features: FeatureWork = {};
 
   constructor(
     private readonly config: EvaluateConfig,
@@ -157,9 +159,7 @@ export class EvaluateJob {
       inception: () =>
         openInception(resolve(pipelineDirectory, config.inceptionFile!), config.inceptionSha256, runtime),
     };
-    const needed = new Set(config.metrics.map((metric) => networkFor(metric, config)));
-    const names = (['latents', 'efficientnet', 'inception'] as const).filter((name) => needed.has(name));
-    return names.map((name) => openers[name]);
+    return neededNetworks(config).map((name) => openers[name]);
   }
 
   private readonly tellOfSetup = (event: SetupEvent): void => {
@@ -202,8 +202,13 @@ export class EvaluateJob {
     const { signal } = this.context;
     const wanted = this.wantedOf(network, reference);
     const options = this.featureOptions();
+    const start = performance.now();
     const found = await StoredFeatures.of(network, samples, options);
     const compared = reference?.images && (await StoredFeatures.of(network, reference.images, options));
+    this.features[network.name] = {
+      images: found.computed + (compared?.computed ?? 0),
+      seconds: (performance.now() - start) / 1000,
+    };
     for (const { metric, feature, mean } of wanted) {
       const own = await found.statistics(feature, this.runtime, signal);
       const given = reference?.statistics[mean];
@@ -260,6 +265,8 @@ export class EvaluateJob {
     if (Object.keys(this.referenceStatistics).length > 0)
       await writeStatistics(join(directory, 'reference.npz'), this.referenceStatistics);
     await rm(join(directory, sharesName), { recursive: true, force: true });
+    // Where there are several workers, the others have computed features before.
+    if (this.runtime.workers === 1) await writeFeatureWork(directory, this.features);
     return [...this.notices, { type: 'summary', values: { ...figures, ...counts } }];
   }
 

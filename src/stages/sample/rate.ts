@@ -6,9 +6,9 @@ import { openSitSession } from '../../models/sit/sit.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
 import { samplingWeights, type SamplerSettings, stepEvaluations } from '../../sampling/index.js';
 import { identityOf } from '../../training/diffusion-loss.js';
-import { measureCoding } from '../autoencoder/rate.js';
+import { measureDecoder } from '../autoencoder/rate.js';
 import type { Resolve } from '../shared/planned.js';
-import { madeUpWeights, measuredOperations, measureIn } from '../shared/rate.js';
+import { madeUpWeights, type MeasuredRate, measuredOperations, measureIn } from '../shared/rate.js';
 import { plannedModels } from './facts.js';
 import { type SamplePlan, samplePlan } from './plan.js';
 import { Sampler } from './sampler.js';
@@ -31,14 +31,14 @@ export async function measureSampling(
   const plan = samplePlan(config);
   const models = await plannedModels(plan, resolve);
   const { settings } = plan;
-  if (models === undefined || settings === undefined || runtime.workers > 1) return undefined;
+  if (models === undefined || settings === undefined) return undefined;
   if (config.phases !== undefined || plan.weaker !== undefined) return undefined;
   if (config.reverse !== undefined || config.likelihood || plan.step?.isAdaptive === true) return undefined;
   if (settings.featureCache !== undefined) return undefined;
   const [model] = models.phases as [SiTConfig];
   const drawn = await measurePath(plan, settings, model, runtime);
   const size = model.latentSize * downsampleOf(models.autoencoder);
-  const decoded = await measureCoding(models.autoencoder, 'decode', { size, atOnce: plan.atOnce }, runtime);
+  const decoded = await measureDecoder(models.autoencoder, { size, atOnce: plan.atOnce }, runtime);
   return {
     setupSeconds: drawn.setupSeconds + decoded.setupSeconds,
     unitSeconds: (drawn.unitSeconds * passesOf(plan, settings, model) + decoded.unitSeconds) / settings.steps,
@@ -57,7 +57,7 @@ function measurePath(
   settings: SamplerSettings,
   model: SiTConfig,
   runtime: RuntimeConfig,
-): Promise<StageRate> {
+): Promise<MeasuredRate> {
   const short = { ...settings, steps: measuredSteps };
   const passes = passesOf(plan, short, model);
   const most = Math.floor(measuredOperations / (2 * sitCost(model).multiplyAccumulates * passes));

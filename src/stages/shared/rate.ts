@@ -1,7 +1,6 @@
 import type { Parameter } from '../../nn/parameter.js';
 import { normal } from '../../nn/parameter.js';
 import { initialValues } from '../../nn/parameters.js';
-import type { StageRate } from '../../runner/stage.js';
 import {
   float32,
   type HostTensor,
@@ -31,12 +30,18 @@ export interface MeasuredWork {
   readonly units: number;
 }
 
+/** Rate of work of one sort of units. */
+export interface MeasuredRate {
+  readonly setupSeconds: number;
+  readonly unitSeconds: number;
+}
+
 /** Opens a session, prepares work in it and measures that: its median time, and what came before. */
 export async function measureIn(
   runtime: RuntimeOptions,
   open: (runtime: RuntimeOptions) => ProgramSession,
   prepare: (session: ProgramSession) => Promise<MeasuredWork>,
-): Promise<StageRate> {
+): Promise<MeasuredRate> {
   await startEngine(runtime);
   const start = performance.now();
   const session = open(runtime);
@@ -48,7 +53,7 @@ export async function measureIn(
 }
 
 /** Measures work that was prepared since `start`. */
-export async function measureWork(start: number, { call, units }: MeasuredWork): Promise<StageRate> {
+export async function measureWork(start: number, { call, units }: MeasuredWork): Promise<MeasuredRate> {
   for (let i = 0; i < warmUps; i++) await call();
   const ready = performance.now();
   const times: number[] = [];

@@ -41,7 +41,7 @@ export const stage: ShownKind<TrainConfig> = {
       config.steps === undefined ? config.logEverySteps : Math.min(config.logEverySteps, config.steps),
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
-  unitSeconds: async (directory) => (await import('../training/logs.js')).stepSeconds(directory),
+  unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
   measure: async (config, resolve, runtime) =>
     (await import('./rate.js')).measureTraining(config, resolve, runtime),
   describe: async (config, resolve, runtime, folder) =>

@@ -24,7 +24,7 @@ export async function measureTraining(
 ): Promise<StageRate | undefined> {
   const latents = plannedTrainingLatents(config, resolve);
   const { teacher, evaluate, images, accumulate } = config;
-  if (latents === undefined || runtime.workers > 1) return undefined;
+  if (latents === undefined) return undefined;
   if (teacher !== undefined || evaluate !== undefined || images !== undefined) return undefined;
   const whole = modelConfig(config, { ...latents, classes: latents.classes ?? 1 });
   const model = fewerBlocks(whole);

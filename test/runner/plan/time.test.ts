@@ -6,8 +6,8 @@ import { environment } from '../../../src/runner/environment.js';
 import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
 import { makePlan } from '../../../src/runner/plan/plan.js';
 import { expectedTimes } from '../../../src/runner/plan/time.js';
-import type { StageKind, StageRate } from '../../../src/runner/stage.js';
-import { formatManifest, outputPlace } from '../../../src/runner/store/manifest.js';
+import type { Json, StageKind, StageRate } from '../../../src/runner/stage.js';
+import { formatManifest, type Manifest, outputPlace } from '../../../src/runner/store/manifest.js';
 import { toldOfDamage } from '../../support/told-of-damage.js';
 import { toyFolder, toyPipeline, toyStages } from '../toy-pipeline.js';
 import { toyRegistry } from '../toy-kinds.js';
@@ -28,6 +28,27 @@ const timedRegistry = (more: Partial<StageKind<unknown>> = {}) =>
     },
   });
 
+/** Keeps the record of an output that took some time. Gives its fingerprint. */
+async function keepRecord(
+  runsRoot: string,
+  origin: Origin,
+  seconds: number,
+  { processor, summary = {} }: { processor?: string; summary?: Readonly<Record<string, Json>> } = {},
+): Promise<string> {
+  const fingerprint = fingerprintOf(origin);
+  const { directory } = outputPlace(runsRoot, origin.kind, fingerprint);
+  const madeWith = { ...environment({ threads: 0, workers: 1 }), ...(processor && { processor }) };
+  await mkdir(directory, { recursive: true });
+  await writeFile(
+    join(directory, 'manifest.json'),
+    formatManifest({
+      ...{ format: 2, kind: origin.kind, fingerprint, origin, summary, madeWith, seconds },
+      ...{ createdAt: new Date().toISOString(), files: [] },
+    }),
+  );
+  return fingerprint;
+}
+
 it('tells the time of a stage from what those like it took on a machine like this one', async () => {
   vi.stubEnv('PIPELINE_CACHE', await toyFolder());
   const folder = await toyFolder();
@@ -38,31 +59,18 @@ it('tells the time of a stage from what those like it took on a machine like thi
   const [images, train] = ['images', 'train'].map((id) => plan.stages.find(({ stage }) => stage.id === id)!);
   expect(await time()).toEqual([{ id: 'train', records: 0 }]);
 
-  const keep = async (origin: Origin, seconds: number, processor?: string) => {
-    const fingerprint = fingerprintOf(origin);
-    const { directory } = outputPlace(runsRoot, origin.kind, fingerprint);
-    const madeWith = { ...environment({ threads: 0, workers: 1 }), ...(processor && { processor }) };
-    await mkdir(directory, { recursive: true });
-    await writeFile(
-      join(directory, 'manifest.json'),
-      formatManifest({
-        ...{ format: 2, kind: origin.kind, fingerprint, origin, summary: {}, madeWith, seconds },
-        ...{ createdAt: new Date().toISOString(), files: [] },
-      }),
-    );
-    return fingerprint;
-  };
-  const read = await keep(images!.origin, 1);
+  const read = await keepRecord(runsRoot, images!.origin, 1);
   const config = train!.origin.config as { steps: number };
   const trained = (steps: number, seconds: number, processor?: string) =>
-    keep(
+    keepRecord(
+      runsRoot,
       {
         ...train!.origin,
         config: { ...config, steps },
         references: train!.origin.references.map((each) => ({ ...each, fingerprint: read })),
       },
       seconds,
-      processor,
+      processor === undefined ? {} : { processor },
     );
   await trained(config.steps + 1, 1000, 'another processor');
   expect(await time()).toEqual([{ id: 'train', records: 0 }]);
@@ -131,3 +139,90 @@ it('measures what no record tells of when it is asked to, and keeps that for a d
   await rm(path);
   expect(await time(true)).toEqual({ records: 0 });
 });
+
+it('takes the records of about as much work as the nearest, and of these the middle half', async () => {
+  const { plan, time, ran } = await timedPlan();
+  const steps = stepsOf(plan);
+  for (const seconds of [9, 10, 10, 30]) await ran(steps, seconds);
+  // Twice the work is as near as counts; four times is not, where there is nearer.
+  await ran(4 * steps, 400);
+  expect(await time()).toEqual({ records: 2, seconds: [expect.closeTo(10 / 1.15, 6), 11.5] });
+  await ran(2 * steps, 20);
+  expect(await time()).toMatchObject({ records: 3, seconds: [expect.closeTo(10 / 1.2, 6), 12] });
+});
+
+it('adds up work of several sorts, each at its own speed', async () => {
+  const summaryOf = async ({ directory }: { directory: string }) =>
+    (JSON.parse(await readFile(join(directory, 'manifest.json'), 'utf8')) as Manifest).summary as unknown as {
+      readonly work: Record<string, number>;
+      readonly speed: Record<string, number>;
+    };
+  const { plan, time, ran } = await timedPlan({
+    timing: async (config, _resolve, made) => {
+      const { steps } = config as { steps: number };
+      const amount = made === undefined ? { slow: steps, quick: 2 * steps } : (await summaryOf(made)).work;
+      return { amount, like: {} };
+    },
+    unitSeconds: async (made) => (await summaryOf(made)).speed,
+    measure: () => Promise.resolve({ setupSeconds: 1, unitSeconds: { slow: 4, quick: 2 } }),
+  });
+  const steps = stepsOf(plan);
+  // Without records, from what was measured.
+  expect(await time(true)).toMatchObject({
+    seconds: [1 + 8 * steps, expect.closeTo(1.4 * (1 + 8 * steps), 6)],
+  });
+  // One that did no slow work does not tell how long that takes: what was measured still does.
+  await ran(steps + 1, 50, { work: { slow: 0, quick: 10 }, speed: { quick: 3 } });
+  expect(await time(true)).toMatchObject({ records: 0, seconds: [1 + 8 * steps, expect.anything()] });
+  await ran(steps + 2, 100, { work: { slow: steps, quick: 2 * steps }, speed: { slow: 5, quick: 3 } });
+  const set = Math.max(0, 100 - 11 * steps);
+  expect(await time()).toMatchObject({
+    records: 1,
+    seconds: [expect.closeTo((set + 11 * steps) / 1.15, 6), expect.closeTo((set + 11 * steps) * 1.15, 6)],
+  });
+});
+
+it('measures no process alone where several work together, and says so', async () => {
+  let measured = 0;
+  const { time } = await timedPlan(
+    {
+      measure: () => {
+        measured++;
+        return Promise.resolve({ setupSeconds: 1, unitSeconds: 1 });
+      },
+    },
+    { device: 'cpu', workers: 2 },
+  );
+  expect(await time(true)).toEqual({
+    records: 0,
+    problem: 'one process of 2 does not tell how fast all of them are',
+  });
+  expect(measured).toBe(0);
+});
+
+/** A plan whose training is timed, its expected time, and a way to have run such a training before. */
+async function timedPlan(more: Partial<StageKind<unknown>> = {}, runtime = {}) {
+  vi.stubEnv('PIPELINE_CACHE', await toyFolder());
+  const folder = await toyFolder();
+  const runsRoot = join(folder, 'runs');
+  const pipeline = toyPipeline(folder, toyStages());
+  const configured = { ...pipeline, runtime: { ...pipeline.runtime, ...runtime } };
+  const timing = (config: unknown) =>
+    Promise.resolve({ amount: (config as { steps: number }).steps, like: {} });
+  const registry = toyRegistry({ train: { timing, ...more } });
+  const plan = await makePlan({ pipeline: configured, registry, runsRoot });
+  const { origin } = plan.stages.find(({ stage }) => stage.id === 'train')!;
+  let run = 0;
+  return {
+    plan,
+    time: async (asked = false) =>
+      (await expectedTimes(plan, asked ? () => undefined : undefined)).get('train')!,
+    ran: (steps: number, seconds: number, summary: Readonly<Record<string, Json>> = {}) => {
+      const config = { ...(origin.config as object), steps, learningRate: ++run } as Json;
+      return keepRecord(runsRoot, { ...origin, config }, seconds, { summary });
+    },
+  };
+}
+
+const stepsOf = ({ stages }: Awaited<ReturnType<typeof makePlan>>): number =>
+  (stages.find(({ stage }) => stage.id === 'train')!.origin.config as { steps: number }).steps;
