@@ -62,6 +62,24 @@ describe('what newcomers write', () => {
     ['cat,dog', sample('classes: cat,dog'), 'list-without-brackets', '`classes: [cat, dog]`'],
     ['cat,dog as a text', sample('classes: "cat,dog"'), 'unknown-value', 'Write a list: [cat, dog].'],
     [
+      'a list that belongs in a map',
+      stage('latents', '{ uses: encode, images: images, autoencoder: autoencoder, flips: [cat, dog] }'),
+      'wrong-type',
+      'Write { classes: [cat, dog] }.',
+    ],
+    [
+      'such a list without brackets',
+      stage('latents', '{ uses: encode, images: images, autoencoder: autoencoder, flips: cat,dog }'),
+      'list-without-brackets',
+      '`flips: { classes: [cat, dog] }`',
+    ],
+    [
+      'a list where none is',
+      train('learningRate: slow,fast'),
+      'list-without-brackets',
+      '`learningRate` takes no list',
+    ],
+    [
       'one item for a list',
       stage('report', '{ uses: report, stages: train }'),
       'wrong-type',

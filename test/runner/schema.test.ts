@@ -301,7 +301,8 @@ it('text where one word or a map fits', async () => {
   ).toMatchInlineSnapshot(`
     "p.yaml:5:77 error wrong-type: \`flips\` must be true, false or a map; the text \`maybe\` was found.
           latents: { uses: encode, images: images, autoencoder: autoencoder, flips: maybe }
-                                                                                    ^^^^^"
+                                                                                    ^^^^^
+      Write { classes: [maybe] }."
   `);
 });
 

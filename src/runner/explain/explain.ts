@@ -1,9 +1,18 @@
 import { nearest } from '../../base/nearest.js';
 import { code, oneOf, type Problem } from '../diagnostics.js';
-import { applicable, memberSchema, type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
+import { type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
 import { isOption, type Span } from '../yaml/text.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
-import { atKey, type Explainer, type Facts, nameOf, pathOf, valueExplainers } from './values.js';
+import {
+  atKey,
+  type Explainer,
+  type Facts,
+  listForm,
+  nameOf,
+  pathOf,
+  schemaAt,
+  valueExplainers,
+} from './values.js';
 
 const missingKey: Explainer = (facts) => {
   const key = String(facts.error.params.missingProperty);
@@ -39,7 +48,7 @@ const unknownKey: Explainer = (facts) => {
 };
 
 /** `{ classes: cat,dog }`, which YAML takes for a key `dog` without a value. */
-function listWithoutBrackets({ root, path, error }: Facts, key: string): Problem | undefined {
+function listWithoutBrackets({ root, path, error, pipeline }: Facts, key: string): Problem | undefined {
   const entries = Object.entries(error.data as Readonly<Record<string, unknown>>);
   const at = entries.findIndex(([name]) => name === key);
   const first = entries.findLastIndex(([, value], i) => i < at && value !== null);
@@ -49,11 +58,13 @@ function listWithoutBrackets({ root, path, error }: Facts, key: string): Problem
   const isBare = /[\w'"],\s*$/.test(text.slice(0, span.start)) && /^\s*[,}]/.test(text.slice(span.end));
   if (first < 0 || !isBare || members.some(([, value]) => value !== null)) return undefined;
   const [holder, value] = entries[first]!;
-  const list = [value, ...members.map(([name]) => name)].map(String).join(', ');
+  const list = [value, ...members.map(([name]) => name)];
+  const schema = schemaAt(pipeline, plain(root), path).properties?.[holder] ?? {};
+  const form = listForm(schema, list);
   return {
     code: 'list-without-brackets',
     message: `A list is written in brackets; ${code(key)} would be a key without a value.`,
-    remedy: `Write ${code(`${holder}: [${list}]`)}.`,
+    remedy: form === undefined ? `${code(holder)} takes no list.` : `Write ${code(`${holder}: ${form}`)}.`,
     span,
   };
 }
@@ -75,20 +86,6 @@ function nearPlace({ path, root, error, pipeline }: Facts, key: string): string 
   if (path.length < 1 || /^\d+$/.test(path.at(-1)!)) return undefined;
   const { properties = {} } = schemaAt(pipeline, whole, above);
   return Object.hasOwn(properties, key) ? [...above, key].join('.') : undefined;
-}
-
-/**
- * The schema that a value of a pipeline is judged by, whole. That of an error is not: in the check that the build writes,
- * its larger parts are references.
- */
-function schemaAt(pipeline: Schema, whole: unknown, path: readonly string[]): Schema {
-  let [at, of]: [unknown, Schema] = [whole, applicable(pipeline, whole)];
-  for (const name of path) {
-    const member = memberSchema(of, name, Array.isArray(at));
-    at = (at as Readonly<Record<string, unknown>>)[name];
-    of = member ? applicable(member, at) : {};
-  }
-  return of;
 }
 
 /**

@@ -1,8 +1,8 @@
 import { counted } from '../../base/format.js';
 import { nearest } from '../../base/nearest.js';
 import { code, oneOf, type Problem } from '../diagnostics.js';
-import type { Schema, SchemaError } from '../schema/schema.js';
-import { spanAt, type Tree, type TreePath } from '../yaml/tree.js';
+import { applicable, memberSchema, type Schema, type SchemaError } from '../schema/schema.js';
+import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
 
 const typeWords: Readonly<Record<string, string>> = {
   string: 'text',
@@ -51,12 +51,44 @@ function typeRemedy(facts: Facts, types: readonly string[], data: unknown): stri
         : undefined;
     if (meant !== undefined) return `Write ${meant}, without quotes.`;
   }
-  if (takes('a list') && typeof data !== 'object')
-    return `Write a list: [${(typeof data === 'string' ? data : JSON.stringify(data))
-      .split(/\s*,\s*/)
-      .join(', ')}].`;
+  const list = Array.isArray(data)
+    ? data
+    : (typeof data === 'string' ? data : JSON.stringify(data)).split(/\s*,\s*/);
+  if (takes('a list') && typeof data !== 'object') return `Write a list: ${flow(list)}.`;
+  if (takes('a map') && (Array.isArray(data) || typeof data === 'string')) {
+    const { pipeline, root, path } = facts;
+    const holder = schemaAt(pipeline, plain(root), path.slice(0, -1));
+    const form = listForm(holder.properties?.[path.at(-1)!] ?? {}, list);
+    if (form !== undefined) return `Write ${form}.`;
+  }
   const example = facts.schema.examples?.find((one) => typeof one === 'object');
   return takes('a map') && example !== undefined ? `For example: ${flow(example)}.` : undefined;
+}
+
+/**
+ * The schema that a value of a pipeline is judged by, whole. That of an error is not: in the check that the build writes,
+ * its larger parts are references.
+ */
+export function schemaAt(pipeline: Schema, whole: unknown, path: readonly string[]): Schema {
+  let [at, of]: [unknown, Schema] = [whole, applicable(pipeline, whole)];
+  for (const name of path) {
+    const member = memberSchema(of, name, Array.isArray(at));
+    at = (at as Readonly<Record<string, unknown>>)[name];
+    of = member ? applicable(member, at) : {};
+  }
+  return of;
+}
+
+/** A list as a key takes it: alone, or in a map whose one needed key holds it; undefined where it takes none. */
+export function listForm(schema: Schema, list: readonly unknown[]): string | undefined {
+  const isList = ({ type }: Schema) => [type].flat().includes('array');
+  const forms = [schema, ...(schema.anyOf ?? [])];
+  if (forms.some(isList)) return flow(list);
+  for (const { required = [], properties = {} } of forms) {
+    const [key] = required;
+    if (required.length === 1 && isList(properties[key!] ?? {})) return `{ ${key}: ${flow(list)} }`;
+  }
+  return undefined;
 }
 
 /** Remedy for a missing value, which is written in several ways, and comes of a `#` that starts a comment. */

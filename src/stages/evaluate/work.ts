@@ -88,7 +88,7 @@ function sideOf(id: string, resolve: Resolve): Side | undefined {
   return count === undefined ? undefined : { count, fingerprint: output?.fingerprint ?? fingerprint };
 }
 
-/** What a network's stored features go by; undefined where that is not known before anything runs. */
+/** Facts that a network's stored features go by; undefined where that is not known before anything runs. */
 async function storedBy(
   name: NetworkName,
   { autoencoder, latentGrid, inceptionSha256 }: EvaluateConfig,

@@ -20,7 +20,7 @@ interface Looked {
   readonly rate: StageRate;
 }
 
-/** What was looked at, by the configuration of its stage: once for all stages of a plan. */
+/** Images that were looked at, by the configuration of its stage: once for all stages of a plan. */
 const lookedAt = new WeakMap<object, Promise<Looked>>();
 
 function look(config: ImagesConfig, pipelineDirectory: string): Promise<Looked> {
