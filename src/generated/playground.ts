@@ -33,9 +33,9 @@ export interface PlaygroundConfig {
    */
   weights: string;
   /**
-   * Type of the weights in the page. With float32 the page draws the latents of a `sample` stage to 0.001, and is twice as large.
+   * Type of the weights in the page, in bits: 24 draw the latents of a `sample` stage to 0.001, 16 make the page smaller by a third, 32 are the weights as they are.
    */
-  weightType: 'float16' | 'float32';
+  weightType: 'float16' | 'float24' | 'float32';
   sampler: SamplerConfig;
   /**
    * Strength of classifier-free guidance; 1 means none. Short for `guidance: { scale: … }`.

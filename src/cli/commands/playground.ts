@@ -7,6 +7,9 @@ import { resolvedName } from '../../runner/run/run-folder.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import type { Run } from '../../runner/runs/run.js';
+import type { Json } from '../../runner/stage.js';
+import { withDefaults } from '../../runner/schema/defaults.js';
+import { readSchema } from '../../runner/schema/schema.js';
 import { parseNested } from '../../runner/yaml/nesting.js';
 import { writePlayground } from '../../stages/playground/write.js';
 import { exitCodes, say, type Services, shortPath } from '../services.js';
@@ -30,14 +33,14 @@ export async function playground(
   const { title = run.record.pipeline, ...config } = drawn(stages, options.stage, run);
   const path = resolve(options.output ?? join(run.directory, 'playground.html'));
   const { megabytes } = await writePlayground(path, {
-    config: {
+    config: withDefaults(readSchema('stages/playground.schema.json'), {
       ...config,
-      weightType: options.weightType ?? (config as Partial<PlaygroundConfig>).weightType ?? 'float16',
-    },
+      ...(options.weightType && { weightType: options.weightType }),
+    }) as PlaygroundConfig,
     title,
     pipeline: run.record.pipeline,
     seed: config.seed ?? seed,
-    input: (stage) => ({ directory: outputOf(run, stage) }),
+    input: (stage) => ({ directory: outputOf(run, stage), config: stages[stage] as unknown as Json }),
     onDoubt: (message) => {
       say(services.stderr, `warning: ${message}\n`);
     },

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { EvaluateConfig } from '../../generated/index.js';
+import type { EvaluateConfig, PlaygroundConfig } from '../../generated/index.js';
 import { type RunState, runStates } from '../../runner/run/events.js';
 import type { StatusOptions } from '../commands/status.js';
 import type { CompareOptions } from '../commands/compare.js';
@@ -17,6 +17,8 @@ const evaluationMetrics: readonly EvaluateConfig['metrics'][number][] = [
   ...(['fid', 'sfid', 'inceptionScore', 'frechetDistance'] as const),
   ...(['kernelDistance', 'precisionRecall', 'classAgreement'] as const),
 ];
+
+const weightTypes: readonly PlaygroundConfig['weightType'][] = ['float16', 'float24', 'float32'];
 
 /** Commands about runs and their outputs, in the order in which help lists them. */
 export const runCommands: CommandDeclarations = {
@@ -116,8 +118,8 @@ export const runCommands: CommandDeclarations = {
       .addOption(
         new Option(
           '--weight-type <type>',
-          'float32 draws the same latents as `sample` to 0.001, in a page twice as large (default: float16)',
-        ).choices(['float16', 'float32']),
+          'bits of a weight: float16 makes the page smaller, and its latents differ from those of `sample` by more than 0.001 (default: float24)',
+        ).choices(weightTypes),
       )
       .option('-o, --output <file>', "where to write it (default: playground.html in the run's folder)")
       .action((reference: string, options: PlaygroundOptions) =>

@@ -5,6 +5,7 @@ import type { Parameter } from '../../nn/parameter.js';
 import type { Guidance, PhaseOptions, SamplerSettings } from '../../sampling/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import type { TransportChoice } from '../../transport/index.js';
+import type { WeightType } from './weight-types.js';
 
 /** A model of a playground: its architecture, and the stage that trained it. */
 export interface PlaygroundModel {
@@ -26,7 +27,7 @@ export interface Description {
   readonly classes: readonly string[];
   readonly autoencoder: AutoencoderConfig;
   /** Type of the weights in the page. */
-  readonly weightType: 'float16' | 'float32';
+  readonly weightType: WeightType;
   /** Id of the stage of the autoencoder. */
   readonly decoder: string;
   /** True where guidance is possible: by a class that stands for none, or by a weaker model. */
@@ -83,7 +84,7 @@ export type Order =
       readonly type: 'open';
       readonly backend: BackendName;
       readonly description: Description;
-      /** Weights of all models as numbers of the description's type, one parameter after the other: in the order of `parametersOf`. */
+      /** Weights of all models, one packed parameter after the other, in the order of `parametersOf`. */
       readonly weights: ArrayBuffer;
       /** tfjs's WebAssembly. */
       readonly wasm: ArrayBuffer;

@@ -8,7 +8,7 @@ import { asSample } from './as-sample.js';
 
 export const stage: StageKind<PlaygroundConfig> = {
   name: 'playground',
-  codeVersion: 1,
+  codeVersion: 2,
   figures: ['models', 'megabytes'],
   dependsOnPrecision: false,
   externalInputs: () => [],

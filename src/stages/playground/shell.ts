@@ -91,14 +91,14 @@ function controls({ classes, start, samplers, guides, phases }: Description): Ht
       </div>
       <div class="go">
         <div class="row">
-          <button type="submit" id="draw">Draw</button>
+          <button type="submit" id="draw" disabled>Draw</button>
           <button type="button" id="more" class="plain" disabled>Next ones</button>
           <button type="button" id="save" class="plain" disabled>
             Save<span class="unseen"> as PNG</span>
           </button>
         </div>
         <progress id="progress" max="1" value="0" aria-label="Drawing"></progress>
-        <p id="status" role="status">Nothing is drawn yet.</p>
+        <p id="status" role="status">The page is still being loaded.</p>
       </div>
       <noscript><p>This page computes the pictures: it needs scripts.</p></noscript>
     </form>

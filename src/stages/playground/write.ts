@@ -1,12 +1,13 @@
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { UserError } from '../../base/errors.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { openTensors } from '../../formats/safetensors/shards.js';
-import { encodeFloat16 } from '../../formats/typed-arrays.js';
-import type { PlaygroundConfig, SampleConfig, SamplerConfig } from '../../generated/index.js';
+import type { PlaygroundConfig, SampleConfig, SamplerConfig, TrainConfig } from '../../generated/index.js';
 import type { Parameter } from '../../nn/parameter.js';
-import type { StageContext } from '../../runner/stage.js';
+import type { StageContext, StageOutput } from '../../runner/stage.js';
 import type { SamplerSettings } from '../../sampling/index.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { integratorNames } from '../../transport/integrators.js';
@@ -17,10 +18,12 @@ import { type RunnablePlan, runnablePlan, sampleDefaults, samplePlan } from '../
 import { asSample } from './as-sample.js';
 import { type Description, parametersOf, type PlaygroundModel } from './description.js';
 import { playgroundShell } from './shell.js';
+import { packWeights, unpackWeights, type WeightType, weightTypes } from './weight-types.js';
+
+const compressed = promisify(gzip);
 
 /** Weights that a browser can be expected to open in one page. */
 const mostBytes = 2 ** 28;
-const bytesPerNumber = { float16: 2, float32: 4 } as const;
 
 export interface PlaygroundSource {
   readonly config: Omit<PlaygroundConfig, 'title'>;
@@ -28,7 +31,7 @@ export interface PlaygroundSource {
   readonly pipeline: string;
   readonly seed: number;
   /** Outputs of the stages that the configuration names. */
-  readonly input: (stage: string) => Pick<ReturnType<StageContext['input']>, 'directory'>;
+  readonly input: (stage: string) => Pick<StageOutput, 'directory' | 'config'>;
   /** Callback with doubts about what goes together. */
   readonly onDoubt?: (message: string) => void;
   readonly onProgress?: (done: number, total: number) => void;
@@ -38,7 +41,7 @@ export interface PlaygroundSource {
 /**
  * Writes the page that draws with a pipeline's models.
  *
- * @throws UserError `playground-too-large`, `half-precision` where weights exceed it, and as `findModels` does
+ * @throws UserError `playground-too-large`, `weights-not-held` where their type does not hold them, and as `findModels` does
  */
 export async function writePlayground(
   path: string,
@@ -71,27 +74,23 @@ export async function writePlayground(
   ];
   const count = files.flatMap((file) => file.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const { weightType } = description;
-  mustFit(count * bytesPerNumber[weightType], weightType);
-  const numbers = weightType === 'float16' ? new Uint16Array(count) : new Float32Array(count);
-  let at = 0;
-  let done = 0;
+  mustFit(count * weightTypes[weightType].bytes, weightType);
+  const packed: Uint8Array[] = [];
   const total = files.reduce((sum, file) => sum + file.parameters.length, 0);
   for (const file of files)
     await readEach(file.path, file.parameters, (values, { name }) => {
       signal?.throwIfAborted();
-      const place = numbers.subarray(at, at + values.length);
-      if (place instanceof Float32Array) place.set(values);
-      else {
-        encodeFloat16(values, place);
-        mustBeFinite(place, name, file.path);
-      }
-      at += values.length;
-      source.onProgress?.(++done, total);
+      const bytes = packWeights(values, weightType);
+      if (!unpackWeights(bytes, weightType).every(Number.isFinite))
+        throw notHeld(weightType, name, file.path);
+      packed.push(bytes);
+      source.onProgress?.(packed.length, total);
     });
+  const weights = await compressed(Buffer.concat(packed));
   const [before, after] = await playgroundShell(description);
   const page = Buffer.concat([
     Buffer.from(before),
-    Buffer.from(Buffer.from(numbers.buffer).toString('base64'), 'latin1'),
+    Buffer.from(weights.toString('base64'), 'latin1'),
     Buffer.from(after),
   ]);
   await writeFileWhole(path, page);
@@ -99,7 +98,7 @@ export async function writePlayground(
 }
 
 function describe(
-  { title, pipeline, seed, config: own }: PlaygroundSource,
+  { title, pipeline, seed, config: own, input }: PlaygroundSource,
   { config, guidance, switching, settings }: RunnablePlan,
   phases: readonly FoundModel[],
   base: FoundModel | undefined,
@@ -115,7 +114,7 @@ function describe(
     ...(base && { base: model(base) }),
     transport: { interpolant, prediction },
     decoder: config.autoencoder,
-    guides: base !== undefined || phases.every(({ saved }) => saved.config.labelDropout > 0),
+    guides: base !== undefined || phases.every((model) => canBeGuided(model, input(model.stage).config)),
     samplers: samplersFor(config),
     start: {
       seed,
@@ -124,6 +123,12 @@ function describe(
       sampler: settings,
     },
   };
+}
+
+/** True of a model that knows images without a class, and does not draw guided samples by itself. */
+function canBeGuided({ saved }: FoundModel, config: unknown): boolean {
+  const training = config as Partial<TrainConfig> | null;
+  return saved.config.labelDropout > 0 && training?.modelGuidance === undefined;
 }
 
 /** The stage's own sampler and those of all other methods, with the stage's values or the defaults of what it leaves out. */
@@ -135,7 +140,9 @@ function samplersFor({ sampler, ...config }: SampleConfig): SamplerSettings[] {
       const values = sampler.kind === kind ? sampler : { ...defaults(kind), steps: sampler.steps };
       const own = { ...values, method: method as SamplerConfig['method'] };
       if (!isOwn) delete own.featureCache;
-      return samplePlan({ ...config, sampler: own }).settings ?? [];
+      const { settings, step } = samplePlan({ ...config, sampler: own });
+      // A method that chooses its steps takes no shift of them.
+      return settings ? [step?.isAdaptive === true ? { ...settings, timeShift: 1 } : settings] : [];
     }),
   );
 }
@@ -153,22 +160,18 @@ async function readEach(
   }
 }
 
-function mustFit(bytes: number, type: Description['weightType']): void {
+function mustFit(bytes: number, type: WeightType): void {
   if (bytes <= mostBytes) return;
   throw new UserError({
     code: 'playground-too-large',
     message: `A page holds at most ${formatBytes(mostBytes)} of weights; these models have ${formatBytes(bytes)} in ${type}.`,
-    remedy: `Show a smaller model, or fewer of them${type === 'float32' ? ', or store them as float16' : ''}.`,
+    remedy: `Show a smaller model, or fewer of them${type === 'float16' ? '' : ', or store them as float16'}.`,
   });
 }
 
-function mustBeFinite(halves: Uint16Array, name: string, path: string): void {
-  // All bits of the exponent: infinite, or not a number.
-  if (!halves.some((bits) => (bits & 0x7c00) === 0x7c00)) return;
-  throw new UserError({
-    code: 'half-precision',
-    message: `${path}: the weights of ${name} have values that half precision does not hold, beyond 65,504 or not a number.`,
-    remedy:
-      'Train with a lower learning rate, or show an average of the weights (`weights: ema`), or store them as float32.',
+const notHeld = (type: WeightType, name: string, path: string): UserError =>
+  new UserError({
+    code: 'weights-not-held',
+    message: `${path}: the weights of ${name} have values that ${type} does not hold: ${type === 'float16' ? 'beyond 65,504, or ' : ''}not a number.`,
+    remedy: `Train with a lower learning rate, or show an average of the weights (\`weights: ema\`)${type === 'float16' ? ', or store them as float32' : ''}.`,
   });
-}

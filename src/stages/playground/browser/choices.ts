@@ -1,4 +1,5 @@
 import type { BackendName } from '../description.js';
+import { type WeightType, weightTypes } from '../weight-types.js';
 
 /** An engine that may compute here. */
 export interface Backend {
@@ -46,9 +47,11 @@ const mostHelpers = 8;
 const mostWeightBytes = 2 ** 30;
 
 /** Number of programs that share the work: a graphics card is kept busy by one. */
-export function helpersFor(backend: BackendName, halfPrecisionBytes: number): number {
+export function helpersFor(backend: BackendName, weights: ArrayBuffer, type: WeightType): number {
   if (backend !== 'wasm') return 1;
-  const byMemory = Math.floor(mostWeightBytes / (2 * halfPrecisionBytes));
+  // Each keeps what the page stores, and the same in float32.
+  const each = weights.byteLength * (1 + 4 / weightTypes[type].bytes);
+  const byMemory = Math.floor(mostWeightBytes / each);
   return Math.max(1, Math.min(navigator.hardwareConcurrency || 1, mostHelpers, byMemory));
 }
 
@@ -62,7 +65,7 @@ export function takeBytes(id: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-export function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
+export async function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
   return new Response(stream).arrayBuffer();
 }

@@ -23,7 +23,7 @@ export function startPage(script: string): void {
 
 /** The page: its controls, and what it draws. */
 class Playground {
-  private readonly weights = takeBytes('weights').buffer;
+  private readonly weights = unzipped(takeBytes('weights'));
   private readonly wasm = unzipped(takeBytes('wasm'));
   private readonly backends = findBackends();
   private pool: Pool | undefined;
@@ -33,6 +33,8 @@ class Playground {
   private first = 0;
   private drawings = 0;
   private isDrawing = false;
+  private isStopped = false;
+  private drawnSeed = 0;
 
   constructor(
     private readonly script: string,
@@ -42,14 +44,18 @@ class Playground {
     void this.backends.then(listBackends);
     byId('controls').addEventListener('submit', (event) => {
       event.preventDefault();
-      if (this.isDrawing) this.pool?.stop();
+      if (this.isDrawing) this.stop();
       else void this.draw(0);
     });
-    byId('more').addEventListener('click', () => void this.draw(this.first + Number(select('count').value)));
+    byId('more').addEventListener('click', () => {
+      if (this.isDrawing || !(byId('controls') as HTMLFormElement).reportValidity()) return;
+      void this.draw(this.first + Number(select('count').value));
+    });
     byId('save').addEventListener('click', () => {
+      if (this.isDrawing) return;
       const link = document.createElement('a');
       link.href = this.gallery.picture();
-      link.download = `${this.description.pipeline}-seed-${input('seed').value}.png`;
+      link.download = `${this.description.pipeline}-seed-${this.drawnSeed}.png`;
       link.click();
     });
     byId('dice').addEventListener('click', () => {
@@ -60,13 +66,15 @@ class Playground {
       this.changed();
     });
     this.changed();
+    byId('as-stage').textContent = asStage(description, this.request(0));
+    byId('status').textContent = 'Nothing is drawn yet.';
+    button('draw').disabled = false;
   }
 
   /** Shows what the controls say. */
   private changed(): void {
     for (const output of document.querySelectorAll('output'))
       output.value = input(output.htmlFor.value).value;
-    if (!this.isDrawing) byId('as-stage').textContent = asStage(this.description, this.request(0));
   }
 
   private prepared(first = 0): Gallery {
@@ -85,24 +93,29 @@ class Playground {
 
   private async draw(first: number): Promise<void> {
     this.first = first;
-    this.isDrawing = true;
     this.busy(true);
     const request = this.request(first);
+    this.drawnSeed = request.seed;
     this.gallery = this.prepared(first);
-    this.changed();
+    byId('as-stage').textContent = asStage(this.description, request);
     const status = byId('status');
     status.textContent = 'The models are being loaded.';
     try {
       const pool = await this.opened();
-      status.textContent = `Drawing ${counted(request.size, 'picture')}.`;
-      await this.drawBy(pool, request);
+      status.textContent = this.isStopped ? 'Stopped.' : `Drawing ${counted(request.size, 'picture')}.`;
+      if (!this.isStopped) await this.drawBy(pool, request);
     } catch (error) {
       this.pool?.close();
       this.pool = undefined;
       status.textContent = `It failed: ${error instanceof Error ? error.message : String(error)}`;
     }
-    this.isDrawing = false;
     this.busy(false);
+  }
+
+  /** Stops the drawing, also one whose models are still being loaded. */
+  private stop(): void {
+    this.isStopped = true;
+    this.pool?.stop();
   }
 
   private async drawBy(pool: Pool, request: Request): Promise<void> {
@@ -113,7 +126,7 @@ class Playground {
     const doneSteps = new Array<number>(request.size).fill(0);
     const started = performance.now();
     let finished = 0;
-    let toTell = 0;
+    let lastTold = 0;
     const show = (answer: Answer, rows: readonly number[]): void => {
       if (answer.type === 'step') {
         for (const [i, row] of rows.entries()) {
@@ -121,10 +134,10 @@ class Playground {
           gallery.advance(row, answer.step, answer.switches[i]!);
         }
         progress.value = doneSteps.reduce((sum, step) => sum + step, 0) / request.size / steps;
-        if (progress.value >= (told[toTell] ?? 1)) {
-          byId('status').textContent = `${Math.round(100 * told[toTell]!)} % of the steps are done.`;
-          toTell++;
-        }
+        const share = told.findLast((each) => progress.value >= each) ?? 0;
+        if (share > lastTold)
+          byId('status').textContent = `${Math.round(100 * share)} % of the steps are done.`;
+        lastTold = share;
         this.tellTotals(pool, gallery, started);
       } else if (answer.type === 'preview') gallery.show(rows, answer.pixels, false);
       else if (answer.type === 'done') {
@@ -185,9 +198,10 @@ class Playground {
     let problem: unknown;
     for (const backend of names) {
       try {
-        const { description, weights, script } = this;
-        const order = { type: 'open', backend, description, weights, wasm: await this.wasm } as const;
-        this.pool = await Pool.open(order, helpersFor(backend, weights.byteLength), script);
+        const { description, script } = this;
+        const [weights, wasm] = await Promise.all([this.weights, this.wasm]);
+        const order = { type: 'open', backend, description, weights, wasm } as const;
+        this.pool = await Pool.open(order, helpersFor(backend, weights, description.weightType), script);
         this.openedFor = chosen;
         return this.pool;
       } catch (error) {
@@ -198,8 +212,14 @@ class Playground {
   }
 
   private busy(isBusy: boolean): void {
+    this.isDrawing = isBusy;
+    this.isStopped = false;
     byId('draw').textContent = isBusy ? 'Stop' : 'Draw';
-    for (const id of ['more', 'save']) button(id).disabled = isBusy;
+    // Not disabled, which would take the focus from them.
+    for (const id of ['more', 'save']) {
+      button(id).disabled = false;
+      button(id).ariaDisabled = String(isBusy);
+    }
     byId('gallery').setAttribute('aria-busy', String(isBusy));
     document.body.classList.toggle('drawing', isBusy);
   }
@@ -243,7 +263,7 @@ function otherKeys({
   const { sampleEpsilon, featureCache } = rest;
   const integrator = choice.kind === 'ode' ? odeIntegrator(choice.method) : undefined;
   return {
-    ...(integrator?.kind !== 'adaptive' && timeShift !== undefined && timeShift !== 1 && { timeShift }),
+    ...(timeShift !== undefined && timeShift !== 1 && { timeShift }),
     ...(choice.kind === 'sde' && diffusionNorm !== 1 && { diffusionNorm }),
     ...(integrator?.kind === 'multistep' && { order }),
     ...(integrator?.kind === 'adaptive' && {
@@ -258,7 +278,7 @@ function otherKeys({
 /** Stage of a pipeline file that draws the same. */
 function asStage(description: Description, request: Request): string {
   const { phases, base, decoder } = description;
-  const { seed, guidance, switching, sampler, size, labels: own } = request;
+  const { seed, guidance, switching, sampler, first, size, labels: own } = request;
   const { choice, steps } = sampler;
   const isOne = own.every((label) => label === own[0]);
   const flow = (values: object) =>
@@ -283,8 +303,10 @@ function asStage(description: Description, request: Request): string {
     `seed: ${seed}`,
     ...models,
     `autoencoder: ${decoder}`,
-    `count: ${size}`,
-    ...(isOne && size > 1 ? [`classes: [${own[0]!}]`] : []),
+    first === 0 ? `count: ${size}` : `count: ${first + size} # these are the last ${size}`,
+    ...(isOne && description.classes.length > 1 && (first + size > 1 || own[0] !== 0)
+      ? [`classes: [${own[0]!}]`]
+      : []),
     `sampler: ${flow({ ...choice, steps, ...otherKeys(sampler) })}`,
     ...(scale === 1 ? [] : [`guidance: ${flow({ scale, ...rest, ...(base && { model: base.stage }) })}`]),
   ];

@@ -1,5 +1,4 @@
 import { toBytes } from '../../../data/images/rgb-image.js';
-import { decodeFloat16 } from '../../../formats/typed-arrays.js';
 import { decode } from '../../../models/autoencoder-kl/autoencoder-kl.js';
 import { downsampleOf } from '../../../models/autoencoder-kl/config.js';
 import type { Parameter } from '../../../nn/parameter.js';
@@ -11,6 +10,7 @@ import { switchSteps } from '../../sample/switches.js';
 import 'virtual:methods';
 import { parametersOf } from '../description.js';
 import type { Answer, Description, DrawRequest, Pixels } from '../description.js';
+import { unpackWeights, weightTypes } from '../weight-types.js';
 
 type Weights = Readonly<Record<string, EagerVariable>>;
 
@@ -33,16 +33,14 @@ export class Painter {
     buffer: ArrayBuffer,
   ) {
     const { models, decoder } = parametersOf(description);
-    const halves = description.weightType === 'float16' && new Uint16Array(buffer);
-    const wholes = halves ? undefined : new Float32Array(buffer);
-    const numbers = (start: number, end: number): Float32Array =>
-      halves ? decodeFloat16(halves.subarray(start, end)) : wholes!.slice(start, end);
+    const { weightType } = description;
+    const { bytes } = weightTypes[weightType];
     let at = 0;
     const load = ({ name, shape }: Parameter): [string, EagerVariable] => {
       const variable = this.session.variable(name, shape);
-      const end = at + sizeOf(shape);
-      variable.value = fromHost(float32(shape, numbers(at, end)));
-      at = end;
+      const stored = new Uint8Array(buffer, at, bytes * sizeOf(shape));
+      variable.value = fromHost(float32(shape, unpackWeights(stored, weightType)));
+      at += stored.length;
       return [name, variable];
     };
     this.models = models.map((parameters) => Object.fromEntries(parameters.map(load)));
