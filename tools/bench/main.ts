@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../../src/base/errors.js';
 import { outliveOutput } from '../../src/base/outlive-output.js';
 import { chromeTrace, costliest, nativeBackend, type StepStats, tf } from '../../src/tensorflow/index.js';
+import { accountOf } from './account.js';
 import { compareWith } from './against.js';
 import { bundled } from './bundled.js';
 import { measure } from './measure.js';
@@ -179,6 +180,13 @@ async function writeProfile(folder: string, what: string, steps: readonly StepSt
   await writeFile(path, chromeTrace(steps));
   console.error(`\n${what}: ${steps.length} steps in ${path}`);
   for (const cost of costliest(steps)) console.error(cost);
+  const account = accountOf(steps);
+  const whole = [...account.values()].reduce((sum, each) => sum + each, 0);
+  console.error(`All of ${(1000 * whole).toFixed(1)} ms, a moment's time divided among what runs at it:`);
+  for (const [kind, seconds] of account)
+    console.error(
+      `${kind.padEnd(40)} ${(1000 * seconds).toFixed(1).padStart(8)} ms ${((100 * seconds) / whole).toFixed(1).padStart(6)} %`,
+    );
 }
 
 async function compare({ rounds }: Options, against: string): Promise<void> {
@@ -195,11 +203,11 @@ async function compare({ rounds }: Options, against: string): Promise<void> {
     },
   );
   console.log(
-    `\n${'best of all rounds'.padEnd(24)} ${'ours'.padStart(9)} ${'theirs'.padStart(9)} ${'theirs / ours'.padStart(14)}`,
+    `\n${'best of all rounds'.padEnd(26)} ${'ours'.padStart(9)} ${'theirs'.padStart(9)} ${'theirs / ours'.padStart(14)}`,
   );
   for (const { what, ours, theirs } of ratios)
     console.log(
-      `${what.padEnd(24)} ${ours.toPrecision(4).padStart(9)} ${theirs.toPrecision(4).padStart(9)} ${(theirs / ours).toFixed(2).padStart(14)}`,
+      `${what.padEnd(26)} ${ours.toPrecision(4).padStart(9)} ${theirs.toPrecision(4).padStart(9)} ${(theirs / ours).toFixed(2).padStart(14)}`,
     );
 }
 

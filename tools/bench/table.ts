@@ -237,7 +237,9 @@ function tables(lines: readonly Line[]): string {
     );
     const rates: unknown[][] = [];
     const ratios: unknown[][] = [];
-    for (const of of rows.values()) {
+    const order = ({ model, pixels }: Pick<Cell, 'model' | 'pixels'>) =>
+      1e6 * options.models.indexOf(model) + pixels;
+    for (const of of [...rows.values()].toSorted((a, b) => order(a) - order(b))) {
       const name = [of.model, of.pixels, of.batch];
       const counted = [without, withThem].map(
         (mediators) =>

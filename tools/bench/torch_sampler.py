@@ -1,57 +1,30 @@
-"""Times the PyTorch reference's samplers on a CPU, for `npm run bench -- --sample --against "python …"`.
+"""Times the PyTorch reference's samplers at their best, for `npm run bench -- --sample --against "python …"`.
 
 usage: torch_sampler.py CHECKOUT [--model SiT-S/2] [--phases 4,16,64] [--ratios 0.95,0.8] [--latent 32] [--steps 20]
+                        [--precision float32]
 
-CHECKOUT is a checkout of LeapLabTHU/Attention-Mediators; needs torch, timm and torchdiffeq. Its step-wise mode is right
-for one sample at a time, and so runs; its other one draws 4 together, its default. Weights are random, none of them
-zero. Prints a line of JSON for each: `seconds` are those of one sample, the better of two times.
+CHECKOUT is a checkout of LeapLabTHU/Attention-Mediators; needs torch, timm and a C++ compiler. Its step-wise mode is right
+for one sample at a time, and so runs; its other one draws 4 together, its default. Each takes the fastest of eager
+PyTorch, torch.compile, and torch.compile with frozen weights, in a process of its own. Weights are random, none of them
+zero. Prints a line of JSON for each: `seconds` are those of one sample, the better of two times; `way` is what won.
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
 import resource
+import subprocess
 import sys
 import time
+import types
 
-import torch
-import torch.nn.functional as functional
-
-
-def modules(folder):
-    """The reference's models and samplers; its two folders name them alike."""
-    for name in [name for name in sys.modules if name.split(".")[0] in ("models", "transport")]:
-        del sys.modules[name]
-    sys.path.insert(0, folder)
-    try:
-        return importlib.import_module("models"), importlib.import_module("transport")
-    finally:
-        sys.path.pop(0)
+WAYS = ("eager", "compiled", "frozen")
+SAMPLERS = ("sampling", "step-wise sampling")
 
 
-def randomized(model):
-    for parameter in model.parameters():
-        if not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.02)
-    return model.eval()
-
-
-def seconds_of(draw, samples):
-    times = []
-    for _ in range(2):
-        begin = time.perf_counter()
-        draw()
-        times.append(time.perf_counter() - begin)
-    return min(times) / samples
-
-
-def tell(what, seconds):
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"what": what, "seconds": round(seconds, 5), "peak_rss_mb": peak}), flush=True)
-
-
-def main():
+def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("checkout")
     parser.add_argument("--model", default="SiT-S/2")
@@ -59,44 +32,95 @@ def main():
     parser.add_argument("--ratios", default="0.95,0.8")
     parser.add_argument("--latent", type=int, default=32)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=4)
-    options = parser.parse_args()
-    counts = [int(count) for count in options.phases.split(",")]
-    ratios = [float(ratio) for ratio in options.ratios.split(",")]
-    try:
-        import timm.models.layers  # noqa: F401
-    except ImportError:
-        import timm.layers
+    parser.add_argument("--batch", type=int, default=4, help="samples that one model draws together")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--only", nargs=2, metavar=("WHAT", "WAY"), help="one measurement, in this process")
+    return parser.parse_args()
 
-        sys.modules["timm.models.layers"] = timm.layers
-    torch.set_grad_enabled(False)
+
+def fastest(what):
+    """Measures every way in a process of its own, and returns the line of the fastest."""
+    lines = []
+    for way in WAYS:
+        run = subprocess.run([sys.executable, *sys.argv, "--only", what, way], stdout=subprocess.PIPE, text=True)
+        lines += [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    return min(lines, key=lambda line: line["seconds"])
+
+
+def modules(folder):
+    """The reference's models and samplers. It imports timm by a name that has since changed, and solves no ODE here."""
+    import timm.layers
+
+    sys.modules.setdefault("timm.models.layers", timm.layers)
+    sys.modules.setdefault("torchdiffeq", types.SimpleNamespace(odeint=None))
+    sys.path.insert(0, folder)
+    return importlib.import_module("models"), importlib.import_module("transport")
+
+
+def measure(options, what, way):
+    import torch
+
+    if way == "frozen":
+        import torch._inductor.config
+
+        torch._inductor.config.freezing = True
     torch.manual_seed(0)
+    stepwise = what == "step-wise sampling"
+    folder = "time_step_wise_adjusting" if stepwise else "attention_mediator"
+    models, transport = modules(os.path.join(options.checkout, folder))
+    counts = [int(count) for count in options.phases.split(",")]
+    networks = [network(models, options, count, way) for count in (counts if stepwise else counts[-1:])]
+    sampler = transport.Sampler(transport.create_transport("Linear", "velocity", None, None, None))
     sde = {"last_step": "Mean", "last_step_size": 0.04, "diffusion_form": "sigma", "num_steps": options.steps}
-
-    def noise(batch):
-        return torch.randn(batch, 4, options.latent, options.latent), torch.randint(0, 1000, (batch,))
-
-    def model_of(models, count):
-        create = models.SiT_models[options.model]
-        return randomized(create(input_size=options.latent, num_classes=1000, learn_sigma=True, mediator_num=count))
-
-    models, transport = modules(os.path.join(options.checkout, "attention_mediator"))
-    sampler = transport.Sampler(transport.create_transport("Linear", "velocity", None, None, None))
-    largest, sample = model_of(models, counts[-1]), sampler.sample_sde(**sde)
-    x, y = noise(options.batch)
-    tell("sampling", seconds_of(lambda: sample(x, largest.forward, y=y), options.batch))
-
-    models, transport = modules(os.path.join(options.checkout, "time_step_wise_adjusting"))
-    sampler = transport.Sampler(transport.create_transport("Linear", "velocity", None, None, None))
     sample = sampler.sample_sde(**sde)
-    switching = models.SwitchModelThree(
-        *(model_of(models, count) for count in counts),
-        *ratios,
-        first_several_num=3,
-        distence_func=functional.l1_loss,
-    )
-    x, y = noise(1)
-    tell("step-wise sampling", seconds_of(lambda: sample(x, switching, y=y), 1))
+    batch = 1 if stepwise else options.batch
+    x = torch.randn(batch, 4, options.latent, options.latent)
+    y = torch.randint(0, 1000, (batch,))
+    if stepwise:
+        call = models.SwitchModelThree(
+            *networks,
+            *(float(ratio) for ratio in options.ratios.split(",")),
+            first_several_num=3,
+            distence_func=torch.nn.functional.l1_loss,
+        )
+    else:
+        call = networks[0].forward
+    times = []
+    with torch.no_grad(), autocast(options):
+        # Models that a sample may not reach are compiled too.
+        for each in networks:
+            each(x, torch.full((batch,), 0.5), y)
+        for _ in range(3):
+            begin = time.perf_counter()
+            sample(x, call, y=y)
+            times.append(time.perf_counter() - begin)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    seconds = round(min(times[1:]) / batch, 5)
+    print(json.dumps({"what": what, "way": way, "seconds": seconds, "peak_rss_mb": peak}), flush=True)
 
 
-main()
+def network(models, options, mediators, way):
+    import torch
+
+    made = models.SiT_models[options.model](input_size=options.latent, mediator_num=mediators).eval()
+    for parameter in made.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
+    if way != "eager":
+        made.forward = torch.compile(made.forward)
+    return made
+
+
+def autocast(options):
+    import torch
+
+    return torch.autocast("cpu", dtype=torch.bfloat16) if options.precision == "bfloat16" else contextlib.nullcontext()
+
+
+if __name__ == "__main__":
+    given = arguments()
+    if given.only:
+        measure(given, *given.only)
+    else:
+        for each in SAMPLERS:
+            print(json.dumps(fastest(each)), flush=True)
