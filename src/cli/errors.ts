@@ -24,6 +24,14 @@ export function reportError(error: unknown, services: Services): number {
   return exitCodes.failed;
 }
 
+/** The error of what the command line names, where its reader can mend it: exit code 2. */
+export function asUsage(error: unknown): unknown {
+  const known = asUserError(error, pathOf(error) ?? process.cwd());
+  if (!(known instanceof UserError)) return known;
+  const { code, message, remedy } = known;
+  return new UserError({ code, message, usage: true, ...(remedy !== undefined && { remedy }) });
+}
+
 /**
  * Formats a failure for the terminal: message and remedy of an error that its reader can mend, otherwise "Internal
  * error" with the stack.

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
-import { makeFolder } from '../../base/files.js';
+import { makeFolder, openFile } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { locationOf } from '../../base/patterns.js';
 import { decodeBytes } from '../../data/images/decode.js';
@@ -13,6 +13,7 @@ import type { EvaluateConfig } from '../../generated/index.js';
 import { figuresOf } from '../../pages/figures.js';
 import type { StageResult } from '../../runner/run/events.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
+import { asUsage } from '../errors.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 import { isOfFeatures } from '../../stages/evaluate/figures.js';
 import { formatTable } from '../table.js';
@@ -36,17 +37,33 @@ export async function evaluate(
   services: Services,
 ): Promise<number> {
   const { stdout, env } = services;
-  const features = options.features ?? (options.inception === undefined ? 'efficientnet' : 'inception');
-  if (features === 'inception' && options.inception === undefined)
+  const { inception, metrics } = options;
+  const features = options.features ?? (inception === undefined ? 'efficientnet' : 'inception');
+  if (options.features !== undefined && metrics?.some(isOfFeatures) === false)
+    throw withoutEffect('--features', 'none of the figures is of these features');
+  const ofInception =
+    features === 'inception' ? '--features inception' : metrics?.find((metric) => !isOfFeatures(metric));
+  if (ofInception !== undefined && inception === undefined)
     throw new UserError({
       code: 'missing-option',
       usage: true,
-      message: '--features inception needs the graph of the ADM evaluator.',
+      message: `${ofInception} needs the graph of the ADM evaluator.`,
       remedy: 'Add --inception classify_image_graph_def.pb.',
     });
-  if (options.features !== undefined && options.metrics?.some(isOfFeatures) === false)
-    throw withoutEffect('--features', 'none of the figures is of these features');
-  const sides = [await lookAt(samples), await lookAt(options.reference)] as const;
+  const look = async () => {
+    if (inception !== undefined) await (await openFile(resolve(inception))).close();
+    return [await lookAt(samples), await lookAt(options.reference)] as const;
+  };
+  const sides = await look().catch((error: unknown) => {
+    throw asUsage(error);
+  });
+  if (metrics?.includes('classAgreement') === true && !agreeInLabels(sides))
+    throw new UserError({
+      code: 'no-classes',
+      usage: true,
+      message: `classAgreement needs classes of both sides in one form; ${samples} ${labelsTold[sides[0].labels]}, ${options.reference} ${labelsTold[sides[1].labels]}.`,
+      remedy: 'Compare folders with a folder a class, or .npz files with classes in `arr_1`.',
+    });
   if (options.size !== undefined && sides.every(({ isNpz }) => isNpz))
     throw withoutEffect('--size', 'images in .npz files are compared as they are');
   const pipeline = pipelineOf(sides, { ...options, features });
@@ -88,6 +105,16 @@ export async function evaluate(
   say(stdout, `Output: ${shortPath(output)}\n`);
   return exitCodes.done;
 }
+
+const labelsTold = {
+  folders: 'has a folder a class',
+  numbers: 'has numbers of classes',
+  none: 'has no classes',
+} as const;
+
+/** True where both sides tell the classes of their images, in the same form. */
+const agreeInLabels = ([samples, reference]: readonly [Side, Side]): boolean =>
+  samples.labels !== 'none' && samples.labels === reference.labels;
 
 /** One side of a comparison, as far as it can be told without reading it. */
 interface Side {
@@ -145,13 +172,12 @@ function pipelineOf(
     size,
   }: EvaluateOptions & { readonly features: 'efficientnet' | 'inception' },
 ): object {
-  const isLabelled = samples.labels !== 'none' && samples.labels === reference.labels;
   const usual: EvaluateConfig['metrics'] = [
     ...(features === 'inception'
       ? (['fid', 'sfid', 'inceptionScore'] as const)
       : (['frechetDistance'] as const)),
     ...(['kernelDistance', 'precisionRecall'] as const),
-    ...(isLabelled ? (['classAgreement'] as const) : []),
+    ...(agreeInLabels([samples, reference]) ? (['classAgreement'] as const) : []),
   ];
   const chosen = metrics ?? usual;
   const images = ({ path, labels }: Side) => ({

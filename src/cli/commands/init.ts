@@ -17,6 +17,7 @@ import { ownCommand } from '../../distributed/local-worker.js';
 import { readMetrics, speedName } from '../../formats/metrics-log.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import { parseDuration } from '../options.js';
+import { asUsage } from '../errors.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import {
   lengthsWithin,
@@ -102,15 +103,18 @@ export async function init(path: string, options: InitOptions, services: Service
 async function lookAt(
   location: string,
 ): Promise<{ readonly found: LabelledImages; readonly hasClasses: boolean }> {
+  const scan = async (labels: 'folders' | 'none') => ({
+    found: await scanImages({ location, labels }),
+    hasClasses: labels === 'folders',
+  });
   try {
-    return { found: await scanImages({ location, labels: 'folders' }), hasClasses: true };
+    return await scan('folders').catch((error: unknown) => {
+      if (error instanceof UserError && error.code === 'images-not-in-class-folders') return scan('none');
+      throw error;
+    });
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    const { code, message, remedy } = error;
-    if (code === 'images-not-in-class-folders')
-      return { found: await scanImages({ location, labels: 'none' }), hasClasses: false };
     // Here the place of the images is usage, not a stage's.
-    throw new UserError({ code, message, usage: true, ...(remedy !== undefined && { remedy }) });
+    throw asUsage(error);
   }
 }
 

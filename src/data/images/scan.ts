@@ -87,7 +87,7 @@ function missingPlaces(location: string, missing: readonly string[]): UserError 
     message: isOne
       ? `${location}: there is no such folder or file of images.`
       : `${location}: ${missing.length} of its files are not there:${listSome(missing)}`,
-    remedy: 'Correct `path`; it is relative to the pipeline file.',
+    remedy: 'Correct the path; in a pipeline file it is relative to that file.',
   });
 }
 

@@ -59,7 +59,7 @@ export function noImages(root: string): UserError {
   return new UserError({
     code: 'images-none-found',
     message: `${root}: expected images (${readFormats}) in folders, found none.`,
-    remedy: 'Correct `path`: it must name the folder that holds the class folders.',
+    remedy: 'Correct the path: it must name the folder that holds the images, or their class folders.',
   });
 }
 
@@ -204,7 +204,7 @@ async function findInFolder(root: string, prefix: string, findings: FindingsSoFa
     throw new UserError({
       code: 'images-folder-empty',
       message: `${root}: expected folders of images, but the folder is empty.`,
-      remedy: 'Put the images there, in one folder a class, or correct `path`.',
+      remedy: 'Put the images there, in one folder a class, or correct the path.',
     });
   }
   const classes = entries.filter(({ isFolder }) => isFolder).map(({ name }) => name);

@@ -24,7 +24,7 @@ export function run(config: LatentsConfig, context: StageContext): Observable<St
       throw new UserError({
         code: 'latents-missing',
         message: `${location}: there are no such latents.`,
-        remedy: 'Correct `path`; it is relative to the pipeline file.',
+        remedy: 'Correct the path; in a pipeline file it is relative to that file.',
       });
     const latents = await openForeignLatents(places);
     try {

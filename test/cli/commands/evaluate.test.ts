@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -80,20 +81,32 @@ it('prints JSON alone, by the network that is asked for', async () => {
 });
 
 it.each([
-  [['none.npz', '--reference', 'photos'], 1, /none\.npz/],
-  [['photos', '--reference', 'graph.pb'], 1, /graph\.pb/],
+  [['none.npz', '--reference', 'photos'], 2, /none\.npz/],
+  [['nowhere', '--reference', 'photos'], 2, /nowhere: there is no such folder or file of images/],
+  [['photos', '--reference', 'graph.pb'], 2, /graph\.pb/],
   [['samples.npz'], 2, /required option '--reference/],
   [['samples.npz', '--reference', 'photos', '--features', 'inception'], 2, /--inception/],
   [['samples.npz', '--reference', 'samples.npz', '--size', '32'], 2, /--size would change nothing/],
-  [['samples.npz', '--reference', 'photos', '--metrics', 'fid'], 2, /inceptionFile/],
+  [['samples.npz', '--reference', 'photos', '--metrics', 'fid'], 2, /fid needs .*\n.*--inception/],
+  [
+    ['samples.npz', '--reference', 'photos', '--metrics', 'classAgreement'],
+    2,
+    /samples\.npz has numbers of classes, photos has a folder a class/,
+  ],
   [
     ['samples.npz', '--reference', 'photos', '--metrics', 'fid', '--features', 'efficientnet'],
     2,
     /--features would change nothing/,
   ],
-  [['samples.npz', '--reference', 'photos', '--metrics', 'fid', '--inception', 'none.pb'], 2, /none\.pb/],
+  [
+    ['samples.npz', '--reference', 'photos', '--metrics', 'fid', '--inception', 'none.pb'],
+    2,
+    /none\.pb: there is no/,
+  ],
 ])('%s: exit code %i', async (args, exitCode, message) => {
   const made = await pipeline('evaluate', ...args);
   expect(made).toMatchObject({ exitCode, stdout: '' });
   expect(made.stderr).toMatch(message);
+  // No pipeline is written for what cannot be compared.
+  expect(existsSync(join(folder, 'runs'))).toBe(false);
 });
