@@ -16,7 +16,7 @@ export interface Patience {
   readonly bootMs: number;
   /** Time that it may take to its first progress without another sign: it loads and traces, and cannot give any. */
   readonly startMs: number;
-  /** Time without progress of any worker after which all of them hang. */
+  /** Time without progress of any worker, and without a notice, after which all of them hang. */
   readonly stallMs: number;
   /** Time after a worker's failure in which the others' are waited for: what follows from another is not the cause. */
   readonly causeMs: number;
@@ -147,10 +147,8 @@ export function supervise(
             case 'alive':
               break;
             case 'event':
-              if (message.event.type === 'progress') {
-                begun.add(rank);
-                lastProgress = now;
-              }
+              if (message.event.type === 'progress') begun.add(rank);
+              lastProgress = now;
               if (rank === 0) subscriber.next(message.event);
               break;
             case 'done':

@@ -47,6 +47,27 @@ const task = (rank: number): WorkerTask => ({
   addresses: ['127.0.0.1:1', '127.0.0.1:2'],
 });
 
+/** Two workers that say what their subjects are given, and end when they are killed. */
+function silentWorkers() {
+  const messages = [0, 1].map(() => new Subject<FromWorker>());
+  const workers = messages.map((each, rank): Worker => ({
+    rank,
+    messages: each,
+    ended: new Promise((resolve) => {
+      each.subscribe({
+        complete: () => {
+          resolve({ how: 'ended', lastWords: '' });
+        },
+      });
+    }),
+    send: () => undefined,
+    kill: () => {
+      each.complete();
+    },
+  }));
+  return { messages, workers };
+}
+
 describe('a worker that hangs', () => {
   it('is found out by its silence, and all are ended', async () => {
     const env = { TOY_MISHAP: 'freeze 1', TOY_SESSIONS: join(folder, 'sessions') };
@@ -69,22 +90,7 @@ describe('a worker that hangs', () => {
   });
 
   it('is none that the others have left alone with a long call', async () => {
-    const messages = [0, 1].map(() => new Subject<FromWorker>());
-    const workers = messages.map((each, rank): Worker => ({
-      rank,
-      messages: each,
-      ended: new Promise((resolve) => {
-        each.subscribe({
-          complete: () => {
-            resolve({ how: 'ended', lastWords: '' });
-          },
-        });
-      }),
-      send: () => undefined,
-      kill: () => {
-        each.complete();
-      },
-    }));
+    const { messages, workers } = silentWorkers();
     const tell = (rank: number, message: FromWorker) => {
       messages[rank]!.next(message);
     };
@@ -101,5 +107,29 @@ describe('a worker that hangs', () => {
     clearInterval(pulse);
     tell(0, { type: 'done' });
     expect(await result).toEqual(event);
+  });
+
+  it.each([
+    ['tells nothing', [], 'workers-stalled'],
+    [
+      'tells what takes long',
+      [{ type: 'event', event: { type: 'notice', level: 'info', message: 'Half of it.' } } as const],
+      undefined,
+    ],
+  ])('is one that lives and %s for long', async (_, said, code) => {
+    const { messages, workers } = silentWorkers();
+    const patience = { ...usualPatience, stallMs: 2_000, endMs: 10 };
+    const result = lastValueFrom(supervise(workers, new AbortController().signal, patience)).catch(
+      (error: unknown) => error,
+    );
+    const living = setInterval(() => {
+      for (const each of messages) for (const type of ['pulse', 'alive'] as const) each.next({ type });
+      for (const message of said) messages[0]!.next(message);
+    }, 200);
+    await sleep(4_000);
+    clearInterval(living);
+    for (const each of messages) each.next({ type: 'done' });
+    const found = await result;
+    expect((found as { code?: string }).code === code).toBe(true);
   });
 });

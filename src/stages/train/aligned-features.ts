@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { counted, formatCount } from '../../base/format.js';
 import type { FeatureAlignmentConfig } from '../../generated/index.js';
 import { gridOf, type SiTConfig } from '../../models/sit/config.js';
 import { spatialWidth } from '../../metrics/gpu-memory.js';
 import type { StoredRows } from '../../metrics/index.js';
-import type { StageContext } from '../../runner/stage.js';
+import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { float32, type HostTensor } from '../../tensorflow/data-types.js';
 import { StoredFeatures } from '../evaluate/feature-store.js';
 import { type ImageSet, openStageSet, type SetBatch } from '../evaluate/image-set.js';
@@ -13,6 +14,8 @@ import type { PlacedDraw, TrainingData } from './batches.js';
 
 /** Images whose features are computed at once. */
 const batch = 32;
+/** Time between two notices of how many are done: a large set takes hours. */
+const noticeEveryMs = 300_000;
 
 /** Features of the images that a training draws, at every token of its model. */
 export class AlignedFeatures {
@@ -26,6 +29,7 @@ export class AlignedFeatures {
   /**
    * Opens the features, and computes those that are not in the cache yet.
    *
+   * @param tell is told that features are computed, and now and then of how many
    * @throws UserError `images-mismatch` where the images are not those that the latents are of
    */
   static async open(
@@ -33,6 +37,7 @@ export class AlignedFeatures {
     context: StageContext,
     data: Pick<TrainingData, 'count' | 'labels' | 'classes' | 'isMirrored'>,
     model: SiTConfig,
+    tell: (event: StageEvent) => void = () => undefined,
   ): Promise<AlignedFeatures> {
     const { signal, directory } = context;
     const runtime = { ...context.runtime, precision: 'float32' as const };
@@ -41,14 +46,11 @@ export class AlignedFeatures {
       requireSame(id, set, data);
       const network = await openSpatialFeatures(gridOf(model), runtime, () => undefined, signal);
       try {
-        const options = {
-          batch,
-          signal,
-          shares: join(directory, 'features.partial'),
-          onImages: () => undefined,
+        const rowsOf = async (of: ImageSet) => {
+          const shares = join(directory, 'features.partial');
+          const options = { batch, signal, shares, onImages: countedNotices(of, tell) };
+          return (await StoredFeatures.of(network, of, options)).rows(network.main);
         };
-        const rowsOf = async (of: ImageSet) =>
-          (await StoredFeatures.of(network, of, options)).rows(network.main);
         const straight = await rowsOf(set);
         const flips = Array.from({ length: data.count }, (_, index) =>
           data.isMirrored({ index, flipped: true }),
@@ -75,6 +77,23 @@ export class AlignedFeatures {
     );
     return float32([draws.length, this.tokens, spatialWidth], values);
   }
+}
+
+/** Tells of features that are computed: of the first that are not there, and later of how many are. */
+function countedNotices({ name, count }: ImageSet, tell: (event: StageEvent) => void) {
+  let done = 0;
+  let told: number | undefined;
+  return (images: number): void => {
+    done += images;
+    const now = performance.now();
+    if (done >= count || (told !== undefined && now - told < noticeEveryMs)) return;
+    const begins = told === undefined;
+    told = now;
+    const message = begins
+      ? `Computes EfficientNet-Lite0's features of ${counted(count - done, 'image')} of ${name}, once; they stay in the cache.`
+      : `Features of ${formatCount(done)} of ${counted(count, 'image')} of ${name}.`;
+    tell({ type: 'notice', level: 'info', message });
+  };
 }
 
 function requireSame(

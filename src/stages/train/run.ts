@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
-import { concat, defer, EMPTY, finalize, from, mergeMap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, finalize, from, mergeMap, type Observable, of } from 'rxjs';
 import { UserError } from '../../base/errors.js';
+import { fromWork } from '../../base/streams.js';
 import type { TrainConfig } from '../../generated/index.js';
 import type { Carry } from '../../models/sit/carry.js';
 import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.js';
@@ -45,13 +46,17 @@ import { passes, Teacher, teacherPerSample } from './teacher.js';
 /** Trains a SiT with attention mediators. */
 export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
   return onEngine(context, () =>
-    from(Training.open(config, context)).pipe(
-      mergeMap((training) =>
-        concat(
-          from(training.notices()),
-          defer(() => trainingSteps(training.job(), context)),
-          isFirstWorker(context) ? defer(() => training.finish()) : EMPTY,
-        ).pipe(finalize(() => void training.close())),
+    fromWork<StageEvent | Training>(async (tell) => {
+      tell(await Training.open(config, context, tell));
+    }).pipe(
+      mergeMap((opened) =>
+        opened instanceof Training
+          ? concat(
+              from(opened.notices()),
+              defer(() => trainingSteps(opened.job(), context)),
+              isFirstWorker(context) ? defer(() => opened.finish()) : EMPTY,
+            ).pipe(finalize(() => void opened.close()))
+          : of(opened),
       ),
     ),
   );
@@ -72,7 +77,12 @@ class Training {
     this.session = openSitSession(context.runtime, workerServer(context));
   }
 
-  static async open(config: TrainConfig, context: StageContext): Promise<Training> {
+  /** @param tell is told what takes long on the way */
+  static async open(
+    config: TrainConfig,
+    context: StageContext,
+    tell: (event: StageEvent) => void,
+  ): Promise<Training> {
     const start = await findStart(config, context);
     const taught = await Teacher.find(config, context);
     const data = await openTrainingData(config, context, start?.description ?? taught);
@@ -88,7 +98,7 @@ class Training {
         asked && taught && Teacher.of({ ...config, teacher: asked }, taught, own, steps, context);
       const { featureAlignment } = config;
       const features =
-        featureAlignment && (await AlignedFeatures.open(featureAlignment, context, data, model));
+        featureAlignment && (await AlignedFeatures.open(featureAlignment, context, data, model, tell));
       if (start === undefined)
         return new Training(config, context, data, model, undefined, teacher, features);
       const { name, description } = start;

@@ -61,11 +61,13 @@ it('keeps features in the cache, straight and mirrored, for the next training', 
   const env = { PIPELINE_CACHE: home };
   const first = await trainings.run('convolved', 'own', [], env);
   expect(first.exitCode, first.stderr).toBe(0);
+  expect(first.stdout).toContain("Computes EfficientNet-Lite0's features of 36 images of images, once");
   const kept = async () => (await readdir(join(home, 'features'))).length;
   const before = await kept();
   expect(before).toBe(2);
   const again = await trainings.run('convolved', 'own', ['stages.convolved.steps=3'], env);
   expect(again.exitCode, again.stderr).toBe(0);
+  expect(again.stdout).not.toContain('Computes');
   expect(await kept()).toBe(before);
 }, 240_000);
 
