@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { lastValueFrom, toArray } from 'rxjs';
 import { expect, it } from 'vitest';
 import type { StageContext } from '../../src/runner/stage.js';
@@ -9,7 +10,7 @@ import { type TrainingJob, trainingSteps } from '../../src/stages/training/strea
 import type { Trainer } from '../../src/training/trainer.js';
 
 /** Runs a training whose step i, from 0, has the loss `losses[i]`, and changes nothing where that is not finite. */
-async function train(losses: readonly number[]) {
+async function train(losses: readonly number[], more: Partial<TrainingJob> = {}) {
   const updates: number[] = [];
   let taken = 0;
   const trainer = {
@@ -37,6 +38,7 @@ async function train(losses: readonly number[]) {
     logEverySteps: 1000,
     records: { config: { tensorboard: false }, samples: 1 },
     checkpoint: { keepLast: 1, isDue: () => false, isKept: () => false },
+    ...more,
   };
   const context = {
     directory: await mkdtemp(join(tmpdir(), 'steps-')),
@@ -54,6 +56,26 @@ it('ends with the step named when ten losses in a row are not finite', async () 
   });
   // Two steps changed the weights; none is taken after the tenth that did not.
   expect(updates).toEqual([0, 1, ...new Array<number>(10).fill(2)]);
+});
+
+it('tells within an evaluation, which may take hours, that it goes on: at the step before', async () => {
+  const { run } = await train([1, 1], {
+    evaluations: {
+      isDue: (step) => step === 2,
+      has: () => Promise.resolve(false),
+      rewind: () => Promise.resolve(),
+      prune: () => Promise.resolve(),
+      evaluate: async (_trainer, _step, onImages) => {
+        for (const _ of [1, 2]) {
+          await sleep(250);
+          onImages();
+        }
+        return { kernelDistance: 1 };
+      },
+    },
+  });
+  const told = (await run).map((event) => (event.type === 'progress' ? event.done : event.type));
+  expect(told).toEqual([1, 1, 1, 'notice', 2, 'summary']);
 });
 
 it('goes on when fewer are not finite at a time', async () => {

@@ -70,14 +70,19 @@ export class TrainingEvaluations implements StepEvaluations {
     for (const kept of replaced) await this.remove(kept);
   }
 
-  async evaluate(trainer: Trainer, step: number): Promise<Readonly<Record<string, number>>> {
+  async evaluate(
+    trainer: Trainer,
+    step: number,
+    onImages: () => void,
+  ): Promise<Readonly<Record<string, number>>> {
     const { runtime, workers, signal: interrupted } = this.context;
     // Several workers stop at the step that they agree on, which may be the next.
     const signal = workers === undefined ? interrupted : new AbortController().signal;
     const exact = { ...runtime, precision: 'float32' as const };
     const network = await openEfficientNet(exact, () => undefined, signal);
     try {
-      const figures = await this.compare(await this.features(trainer, network, signal), network, signal);
+      const features = await this.features(trainer, network, signal, onImages);
+      const figures = await this.compare(features, network, signal, onImages);
       await this.keepIfBest(trainer, step, figures);
       return figures;
     } finally {
@@ -98,6 +103,7 @@ export class TrainingEvaluations implements StepEvaluations {
     trainer: Trainer,
     network: FeatureNetwork,
     signal: AbortSignal,
+    onImages: () => void,
   ): Promise<StoredRows> {
     const { config, evaluate, model, normalization } = this.options;
     const { seed, runtime } = this.context;
@@ -132,6 +138,7 @@ export class TrainingEvaluations implements StepEvaluations {
         );
         features.set(found[network.main]!.data, done * width);
         done += images.length;
+        onImages();
       }
     } finally {
       await autoencoder.close();
@@ -146,6 +153,7 @@ export class TrainingEvaluations implements StepEvaluations {
     rows: StoredRows,
     network: FeatureNetwork,
     signal: AbortSignal,
+    onImages: () => void,
   ): Promise<Record<string, number>> {
     const { evaluate, classes } = this.options;
     const { metrics, reference } = evaluate;
@@ -153,7 +161,7 @@ export class TrainingEvaluations implements StepEvaluations {
     const set = await openStageSet(reference, this.context);
     try {
       const shares = join(this.context.directory, 'features.partial');
-      const options = { batch, signal, shares, onImages: () => undefined };
+      const options = { batch, signal, shares, onImages };
       const stored = await StoredFeatures.of(network, set, options);
       const figures: Record<string, number> = {};
       if (metrics.includes('frechetDistance'))

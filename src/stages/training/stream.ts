@@ -1,6 +1,18 @@
 import { join } from 'node:path';
-import { concat, concatMap, defer, finalize, from, ignoreElements, map, mergeMap, takeWhile } from 'rxjs';
-import type { Observable } from 'rxjs';
+import {
+  concat,
+  concatMap,
+  defer,
+  finalize,
+  from,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  Subject,
+  takeWhile,
+} from 'rxjs';
 import { UserError } from '../../base/errors.js';
 import { faultPoint } from '../../base/files.js';
 import type { FileSeal } from '../../base/output-file.js';
@@ -60,9 +72,10 @@ export interface StepEvaluations {
   /**
    * Figures of a step, and keeps what did best.
    *
+   * @param onImages is called now and then: images are drawn and looked at
    * @throws an AbortError when the stage is interrupted
    */
-  evaluate(trainer: Trainer, step: number): Promise<Readonly<Record<string, number>>>;
+  evaluate(trainer: Trainer, step: number, onImages: () => void): Promise<Readonly<Record<string, number>>>;
   /** Removes what is no longer needed once a step is saved. */
   prune(step: number): Promise<void>;
 }
@@ -113,13 +126,16 @@ export function trainingSteps(job: TrainingJob, context: StageContext): Observab
 
 function steps(run: TrainingRun): Observable<StageEvent> {
   const { job, step: first } = run;
-  return prefetch(integers(first, job.schedule.totalSteps), batchesAhead, job.load, (batch) =>
+  const taken = prefetch(integers(first, job.schedule.totalSteps), batchesAhead, job.load, (batch) =>
     defer(() => run.advance(batch)),
   ).pipe(
     takeWhile(() => !run.stopping, true),
     concatMap((events) => from(events)),
-    everyMs(progressEveryMs, isProgress),
+    finalize(() => {
+      run.within.complete();
+    }),
   );
+  return merge(run.within, taken).pipe(everyMs(progressEveryMs, isProgress));
 }
 
 function finished(run: TrainingRun): Observable<StageEvent> {
@@ -139,6 +155,8 @@ function closed(run: TrainingRun): Observable<StageEvent> {
 class TrainingRun {
   private readonly folder: string;
   private readonly device = new BusyTime();
+  /** Signs of progress within a step: an evaluation may take hours. */
+  readonly within = new Subject<StageEvent>();
   private savedStep: number | undefined;
   /** True when the workers have agreed to stop after the last step. */
   private agreedToStop = false;
@@ -225,14 +243,13 @@ class TrainingRun {
       ...(await this.evaluate()),
     ];
     if (checkpoint.isDue(this.step)) await this.save();
-    const progress: StageProgress = {
-      type: 'progress',
-      done: this.step,
-      total: schedule.totalSteps,
-      unit: 'steps',
-      figures: current.loss === undefined ? {} : { loss: current.loss },
-    };
-    return [...notices, progress];
+    return [...notices, this.progress(this.step, current.loss)];
+  }
+
+  private progress(done: number, loss: number | undefined): StageProgress {
+    const { totalSteps: total } = this.job.schedule;
+    const figures = loss === undefined ? {} : { loss };
+    return { type: 'progress', done, total, unit: 'steps', figures };
   }
 
   /** Draws the step's picture, where one is due and not there. An interrupted one is drawn when the run goes on. */
@@ -254,7 +271,11 @@ class TrainingRun {
     const { step } = this;
     if (evaluations?.isDue(step) !== true || (await evaluations.has(step))) return [];
     try {
-      const figures = await this.device.during(() => evaluations.evaluate(trainer, step));
+      const figures = await this.device.during(() =>
+        evaluations.evaluate(trainer, step, () => {
+          this.within.next(this.progress(step - 1, undefined));
+        }),
+      );
       await this.records?.add(step, figures);
       const told = Object.entries(figures).map(([name, value]) => figureFact(name, value));
       return [{ type: 'notice', level: 'info', message: `At step ${step}: ${told.join(', ')}.` }];
