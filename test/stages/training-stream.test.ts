@@ -66,7 +66,7 @@ it('tells within an evaluation, which may take hours, that it goes on: at the st
       rewind: () => Promise.resolve(),
       prune: () => Promise.resolve(),
       evaluate: async (_trainer, _step, onImages) => {
-        for (const _ of [1, 2]) {
+        for (let image = 0; image < 2; image++) {
           await sleep(250);
           onImages();
         }
