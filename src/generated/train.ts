@@ -32,6 +32,7 @@ export interface TrainConfig {
   selfAlignment?: SelfAlignmentConfig;
   featureAlignment?: FeatureAlignmentConfig;
   modelGuidance?: ModelGuidanceConfig;
+  tokenRouting?: TokenRoutingConfig;
   model: ModelConfig;
   /**
    * Passes over the data, in place of `steps`. Unit: epochs.
@@ -290,6 +291,26 @@ export interface ModelGuidanceConfig {
    * Step from which it acts: before, the average knows too little of classes. Earlier steps take no more time than without it. Unit: steps.
    */
   fromStep: number;
+}
+/**
+ * Saves training time: a random share of each sample's tokens bypasses blocks in the middle of the model and joins the others after them (token routing, TREAD). Mediators are then averages of the tokens that are left in their windows. Sampling and evaluation use all tokens. Default: none.
+ */
+export interface TokenRoutingConfig {
+  /**
+   * Share of the tokens that bypass the blocks, rounded down to whole tokens; 0 is none. Unit: of the tokens.
+   */
+  share: number;
+  /**
+   * First and last block that they bypass, counted from 0; at least one block for all tokens follows. Default: block 2 to the fourth from the end; of fewer than 8 blocks, all but the first and the last. Unit: blocks.
+   *
+   * @minItems 2
+   * @maxItems 2
+   */
+  blocks?: [number, number];
+  /**
+   * Step before which tokens bypass blocks; later steps take all tokens, as sampling does, and the time that they take without it. Default: all steps. Unit: steps.
+   */
+  untilStep?: number;
 }
 /**
  * The transformer: a `name` of the paper, or `hiddenSize`, `depth`, `heads` and `patchSize`.

@@ -1,24 +1,32 @@
 import { asFactor, fused, type Tensor, tf } from '../tensorflow/index.js';
+import type { KeptTokens } from './kept-tokens.js';
 import { rotaryAngles } from './positions.js';
+
+/** Places of the rows and of the columns of a square grid, `[side]`; of each sample's points some alone, where given. */
+export interface RotaryPlaces {
+  readonly sides: readonly number[];
+  readonly kept?: KeptTokens | undefined;
+}
 
 /**
  * Rotates pairs of neighbouring channels by angles that are proportional to a point's place in a square grid: the first
  * half of the channels by its row, the second by its column. Products of two rotated vectors depend on the distance of
  * their points alone. No gradient of its own: rotating it back is it.
  *
- * @param x [heads, batch, side², size]; `size` is a multiple of 4
- * @param places of the rows and of the columns of the grid, `[side]`
+ * @param x [heads, batch, points, size]; `size` is a multiple of 4
  * @param back whether to rotate the other way
  * Source: Su et al., "RoFormer", arXiv 2104.09864; on two axes as EVA-02's code and LightningDiT's have it.
  */
-export function rotate(x: Tensor, places: readonly number[], back = false): Tensor {
+export function rotate(x: Tensor, { sides, kept }: RotaryPlaces, back = false): Tensor {
   const size = x.shape[3]!;
-  const angles = places.map((place) => rotaryAngles(place, size));
-  const table = (value: (angle: number, i: number) => number) =>
-    tf.tensor2d(
+  const angles = sides.map((place) => rotaryAngles(place, size));
+  const table = (value: (angle: number, i: number) => number) => {
+    const ofSides = tf.tensor2d(
       angles.map((row) => row.map(value)),
-      [places.length, size / 2],
+      [sides.length, size / 2],
     );
+    return kept === undefined ? ofSides : kept.rows(overAxes(ofSides));
+  };
   const sign = back ? -1 : 1;
   const cos = table((angle) => Math.cos(angle));
   const sin = table((angle, i) => sign * (i % 2 === 0 ? -1 : 1) * Math.sin(angle));
@@ -29,7 +37,8 @@ const rotated = fused(
   'rotated',
   (x: Tensor, cos: Tensor, sin: Tensor) => {
     const swapped = x.reshape([-1, 2]).reverse(1).reshape(x.shape);
-    return [asFactor(x.mul(overAxes(cos)).add(swapped.mul(overAxes(sin))))] as const;
+    const [cosines, sines] = [cos, sin].map((table) => (table.rank === 2 ? overAxes(table) : table));
+    return [asFactor(x.mul(cosines!).add(swapped.mul(sines!)))] as const;
   },
   { takesHalf: true },
 );

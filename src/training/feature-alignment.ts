@@ -1,5 +1,6 @@
 import { featureHead, type FeatureHead } from '../models/sit/heads.js';
 import { silu } from '../nn/activations.js';
+import type { KeptTokens } from '../nn/kept-tokens.js';
 import { convolution, linearOf } from '../nn/layers.js';
 import { type Tensor, type Tensor4D, type Tensors, tf } from '../tensorflow/index.js';
 
@@ -10,8 +11,8 @@ const subtracted = 0.6;
  * The negative cosine between the model's tokens, through the head, and an image's features, averaged over the tokens of
  * each sample: `[batch]`.
  *
- * @param tokens `[batch, tokens, hidden]`
- * @param features `[batch, tokens, channels]`
+ * @param tokens `[batch, tokens, hidden]`: all, or those that are kept
+ * @param features of all tokens, `[batch, tokens, channels]`
  * Source: Yu et al., "Representation alignment for generation", arXiv 2410.06940; of the convolution Singh et al., "What
  *   matters for representation alignment: global information or spatial structure?", arXiv 2512.10794
  */
@@ -20,6 +21,7 @@ export function featureAlignmentLoss(
   weights: Tensors,
   tokens: Tensor,
   features: Tensor,
+  kept?: KeptTokens,
 ): Tensor {
   const [first, second, third] = featureHead.mlp;
   const hidden = (of: Tensor, name: string) => silu(linearOf(weights, name, of));
@@ -30,8 +32,10 @@ export function featureAlignmentLoss(
           tokens,
           weights[`${featureHead.convolution}.weight`]!,
           weights[`${featureHead.convolution}.bias`]!,
+          kept,
         );
-  return normalised(projected).mul(normalised(features)).sum(-1).mean(1).neg();
+  const target = kept === undefined ? features : kept.take(features);
+  return normalised(projected).mul(normalised(target)).sum(-1).mean(1).neg();
 }
 
 /**
@@ -49,13 +53,14 @@ export function spatiallyNormalised(features: Tensor): Tensor {
   return features.sub(mean.mul(subtracted)).div(variance.sqrt().add(1e-6));
 }
 
-function convolved(tokens: Tensor, weight: Tensor, bias: Tensor): Tensor {
-  const [batch, count, channels] = tokens.shape as [number, number, number];
+/** Tokens that are not kept count as those outside of the grid do. */
+function convolved(tokens: Tensor, weight: Tensor, bias: Tensor, kept?: KeptTokens): Tensor {
+  const all = kept === undefined ? tokens : kept.put(tokens);
+  const [batch, count, channels] = all.shape as [number, number, number];
   const grid = Math.sqrt(count);
-  return convolution(tokens.reshape<Tensor4D>([batch, grid, grid, channels]), weight, bias).reshape([
-    ...[batch, count],
-    weight.shape[3]!,
-  ]);
+  const map = all.reshape<Tensor4D>([batch, grid, grid, channels]);
+  const result = convolution(map, weight, bias).reshape([batch, count, weight.shape[3]!]);
+  return kept === undefined ? result : kept.take(result);
 }
 
 /** Vectors along the last axis of length 1. */

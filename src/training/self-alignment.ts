@@ -2,6 +2,7 @@ import { tokensAfter } from '../models/sit/sit.js';
 import type { SiTConfig } from '../models/sit/config.js';
 import { selfHead } from '../models/sit/heads.js';
 import { silu } from '../nn/activations.js';
+import type { KeptTokens } from '../nn/kept-tokens.js';
 import { linearOf } from '../nn/layers.js';
 import {
   randomUniform,
@@ -31,7 +32,7 @@ const linearFrom = 0.05;
  * The distance of the model's tokens, through the head, from those of its moving average at a time that is ahead by a
  * uniform draw, of the same data, noise and labels: the mean smooth absolute difference of each sample, `[batch]`.
  *
- * @param tokens of the model after `blocks` blocks, `[batch, tokens, hidden]`
+ * @param tokens of the model after `blocks` blocks, `[batch, tokens, hidden]`: all, or those that are kept
  * @param average weights of the moving average, by the model's names
  * @param key of the draws of times, int32 [2]
  * Source: Jiang et al., "No other representation component is needed: diffusion transformers can provide representation
@@ -45,7 +46,12 @@ export function selfAlignmentLoss(
     weights,
     average,
     key,
-  }: Record<'tokens', Tensor> & Record<'weights' | 'average', Tensors> & { readonly key: Tensor1D },
+    kept,
+  }: Record<'tokens', Tensor> &
+    Record<'weights' | 'average', Tensors> & {
+      readonly key: Tensor1D;
+      readonly kept?: KeptTokens | undefined;
+    },
   { data, noise, t, y, firstSample }: StepPoint,
   { interpolant }: Pick<WeighedTransport, 'interpolant'>,
   [, end]: TimeInterval,
@@ -54,7 +60,7 @@ export function selfAlignmentLoss(
   const cleaner = t.add(ahead).minimum<Tensor1D>(end);
   const x = interpolate(interpolant, { data, noise, t: cleaner }) as Tensor4D;
   const target = tokensAfter(average, model, { x, t: cleaner, y }, teacherBlocks);
-  return alignedDistance(weights, tokens, target);
+  return alignedDistance(weights, tokens, kept === undefined ? target : kept.take(target));
 }
 
 /** The distance of tokens, through the head, from a target of their shape, averaged over each sample: `[batch]`. */

@@ -37,4 +37,15 @@ describe('cost of SiT-S/2 at 256 px', () => {
     // 32.96 million in DiT's table, which counts the fixed position embedding (256 × 384) as well.
     expect(sitCost(small(0)).parameters + 256 * 384).toBeCloseTo(32.96e6, -5);
   });
+
+  it('is less of tokens that bypass blocks, all but the convolution', () => {
+    const route = { from: 2, to: 9, kept: 128 };
+    const [whole, routed] = [sitCost(small(64)), sitCost(small(64), route)];
+    // Seven blocks of 128 tokens fewer: twelve products by the width each, four scores with 64 mediators, and no convolution.
+    const fewer = 7 * 128 * 384 * (12 * 384 + 4 * 64);
+    expect(whole.multiplyAccumulates - routed.multiplyAccumulates).toBe(fewer);
+    expect(routed.parameters).toBe(whole.parameters);
+    expect(routed.activations / whole.activations).toBeCloseTo(1 - 7 / 24, 6);
+    expect(sitCost(small(64), { ...route, kept: 256 })).toEqual(whole);
+  });
 });

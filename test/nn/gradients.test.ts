@@ -143,7 +143,7 @@ Object.assign(plain, {
     [[2, 5, 18]],
   ],
   'attend, rotated': [
-    (qkv: Tensor) => attend(qkv, heads, [0, 0.5, 1]),
+    (qkv: Tensor) => attend(qkv, heads, { sides: [0, 0.5, 1] }),
     (qkv: Tensor) => {
       const [q, k, v] = tf.split(qkv, 3, -1).map(headsOf) as [Tensor, Tensor, Tensor];
       const [turnedQ, turnedK] = [q, k].map((x) => rotatedPlainly(x, [0, 0.5, 1])) as [Tensor, Tensor];
@@ -152,8 +152,8 @@ Object.assign(plain, {
     [[2, 9, 3 * heads * turning]],
   ],
   'attend, rotated, a query at a time': [
-    (qkv: Tensor) => attend(qkv, heads, [0, 1, 2], 2 * heads * 9),
-    (qkv: Tensor) => attend(qkv, heads, [0, 1, 2]),
+    (qkv: Tensor) => attend(qkv, heads, { sides: [0, 1, 2] }, 2 * heads * 9),
+    (qkv: Tensor) => attend(qkv, heads, { sides: [0, 1, 2] }),
     [[2, 9, 3 * heads * turning]],
   ],
   'attend, a query at a time': [
@@ -197,7 +197,11 @@ function detailCase(grid: number, rotated?: number): (typeof plain)[string] {
   const turned = (x: Tensor) => (places === undefined ? x : rotatedPlainly(x, places));
   return [
     (qkv, ...others) =>
-      attendWithDetail({ heads, grid, places }, qkv, ...(others as [Tensor, Tensor, Tensor])),
+      attendWithDetail(
+        { heads, grid, places: places && { sides: places } },
+        qkv,
+        ...(others as [Tensor, Tensor, Tensor]),
+      ),
     (qkv, bias, filter, filterBias) => {
       const [q, k, v] = tf.split(qkv, 3, -1) as [Tensor, Tensor, Tensor];
       const scaled = turned(headsOf(q.div(Math.sqrt(size))));
@@ -225,7 +229,7 @@ function mediatorCase(grid: number, side: number, rotated?: number): (typeof pla
   return [
     (qkv, ...others) =>
       attendThroughMediators(
-        { heads, mediators, grid, places },
+        { heads, mediators, grid, places: places && { sides: places } },
         qkv,
         ...(others as [Tensor, Tensor, Tensor, Tensor]),
       ),

@@ -1,11 +1,12 @@
 import { depthwise, depthwiseGradient } from '../../nn/depthwise.js';
 import { softmax, softmaxGradient, sumOfRows } from '../../nn/activations.js';
 import { differentiable } from '../../nn/differentiable.js';
-import { adaptivePooling, overGrid } from '../../nn/resampling.js';
-import { rotate } from '../../nn/rotary.js';
+import type { KeptTokens } from '../../nn/kept-tokens.js';
+import { rotate, type RotaryPlaces } from '../../nn/rotary.js';
 import { after, asFactor, asFloat, fused, type Tensor, type Tensor4D, tf } from '../../tensorflow/index.js';
 import { fusedAttention, fusedAttentionGradient, fusesAttention } from '../../tensorflow/index.js';
 import { queryChunks, scoresAtOnce, worthFusingAttention } from './config.js';
+import { keptWindows, pool, poolGradient, windowCentres } from './windows.js';
 
 /**
  * Softmax attention of every token to every other: queries, keys and values side by side,
@@ -13,9 +14,9 @@ import { queryChunks, scoresAtOnce, worthFusingAttention } from './config.js';
  * more scores than `atOnce`, queries are taken in chunks, one after the other, and the gradient keeps no softmax. Where
  * a GPU has a kernel for all of it, many tokens go there.
  *
- * @param places of the rows and columns of the tokens' grid, by which queries and keys are rotated; absent: they are not
+ * @param places of the tokens in their grid, by which queries and keys are rotated; absent: they are not
  */
-export function attend(qkv: Tensor, heads: number, places?: Places, atOnce = scoresAtOnce): Tensor {
+export function attend(qkv: Tensor, heads: number, places?: RotaryPlaces, atOnce = scoresAtOnce): Tensor {
   const [batch, tokens, channels] = qkv.shape as [number, number, number];
   if (tokens >= worthFusingAttention && fusesAttention(channels / 3 / heads))
     return attendFused(qkv, heads, places);
@@ -23,9 +24,7 @@ export function attend(qkv: Tensor, heads: number, places?: Places, atOnce = sco
   return chunks === 1 ? attendAtOnce(qkv, heads, places) : attendInChunks(qkv, heads, chunks, places);
 }
 
-type Places = readonly number[];
-
-function attendAtOnce(qkv: Tensor, heads: number, places?: Places): Tensor {
+function attendAtOnce(qkv: Tensor, heads: number, places?: RotaryPlaces): Tensor {
   return differentiable((qkv: Tensor) => {
     const [q, k, v] = splitQueryKeyValue(qkv, heads, places);
     const scale = q.shape[3]! ** -0.5;
@@ -48,7 +47,7 @@ function attendAtOnce(qkv: Tensor, heads: number, places?: Places): Tensor {
 }
 
 /** The gradient keeps no scores: it computes them anew, part by part. Source: Dao et al., arXiv 2205.14135. */
-function attendFused(qkv: Tensor, heads: number, places?: Places): Tensor {
+function attendFused(qkv: Tensor, heads: number, places?: RotaryPlaces): Tensor {
   return differentiable((qkv: Tensor) => {
     const [q, k, v] = splitQueryKeyValue(asFactor(qkv), heads, places);
     const scale = q.shape[3]! ** -0.5;
@@ -68,7 +67,7 @@ function attendFused(qkv: Tensor, heads: number, places?: Places): Tensor {
 }
 
 /** Source: Rabe and Staats, arXiv 2112.05682, without splitting the keys. */
-function attendInChunks(qkv: Tensor, heads: number, chunks: number, places?: Places): Tensor {
+function attendInChunks(qkv: Tensor, heads: number, chunks: number, places?: RotaryPlaces): Tensor {
   return differentiable((qkv: Tensor) => {
     const [q, k, v] = splitQueryKeyValue(qkv, heads, places);
     const scale = q.shape[3]! ** -0.5;
@@ -112,8 +111,10 @@ interface MediatorShape {
   readonly heads: number;
   readonly mediators: number;
   readonly grid: number;
-  /** Places of the grid's rows and columns, by which queries, keys and mediators are rotated; absent: they are not. */
-  readonly places?: Places | undefined;
+  /** Places of the tokens in the grid, by which queries, keys and mediators are rotated; absent: they are not. */
+  readonly places?: RotaryPlaces | undefined;
+  /** Tokens of the grid that there are, where not all of them: others count as points outside of it do. */
+  readonly kept?: KeptTokens | undefined;
 }
 
 /**
@@ -122,14 +123,16 @@ interface MediatorShape {
  * The gradient keeps queries, keys and values, the mediator tokens, both softmaxes and what mediators gathered. Rotation
  * comes after the averages: mediators stand in the middle of their windows.
  *
- * @param qkv [batch, grid², 3 · channels]
- * @param mediatorBias of mediators towards keys, [heads, 1, mediators, grid²]
- * @param queryBias of queries towards mediators, [heads, 1, grid², mediators]
+ * Where not all tokens are there, mediators are averages of those in their windows, and none is read that has no token.
+ *
+ * @param qkv [batch, tokens, 3 · channels]
+ * @param mediatorBias of mediators towards keys, [heads, 1 or batch, mediators, tokens]
+ * @param queryBias of queries towards mediators, [heads, 1 or batch, tokens, mediators]
  * @param filter of the convolution, [3, 3, channels, 1], and its bias, [channels]
- * @returns [batch, grid², channels]
+ * @returns [batch, tokens, channels]
  */
 export function attendThroughMediators(
-  { heads, mediators, grid, places }: MediatorShape,
+  { heads, mediators, grid, places, kept }: MediatorShape,
   qkv: Tensor,
   mediatorBias: Tensor,
   queryBias: Tensor,
@@ -137,35 +140,48 @@ export function attendThroughMediators(
   filterBias: Tensor,
 ): Tensor {
   const side = Math.sqrt(mediators);
-  const centres = places && windowCentres(places, side);
+  const centres = places && { sides: windowCentres(places.sides, side) };
+  const windows = kept && keptWindows(kept, grid, side);
+  if (windows) queryBias = queryBias.add(windows.unread);
   return differentiable(
     (qkv: Tensor, mediatorBias: Tensor, queryBias: Tensor, filter: Tensor, filterBias: Tensor) => {
       const [unturned, k, v] = splitQueryKeyValue(qkv, heads);
       const scale = unturned.shape[3]! ** -0.5;
-      const tokens = turn(pool(unturned, grid, side, scale), centres);
+      const tokens = turn(pool(unturned, grid, side, scale, windows?.shares), centres);
       const [q, turnedKeys] = [turn(unturned, places), turn(k, places)];
       const gather = softmax(tf.matMul(tokens, turnedKeys, false, true), mediatorBias);
       const gathered = tf.matMul(gather, v);
       const read = softmax(tf.matMul(q, tokens, false, true), queryBias);
       const attended = mergeHeads(tf.matMul(read, gathered));
       return {
-        value: addDetail(attended, qkv, grid, filter, filterBias),
-        saved: [q, turnedKeys, v, tokens, gather, gathered, read, filter],
+        value: addDetail(attended, qkv, { grid, kept }, filter, filterBias),
+        saved: [
+          q,
+          turnedKeys,
+          v,
+          tokens,
+          gather,
+          gathered,
+          read,
+          filter,
+          ...(windows ? [windows.shares] : []),
+        ],
         gradient: (dy: Tensor, saved: Tensor[]) => {
-          const [q, k, v, tokens, gather, gathered, read, filter] = saved as EightTensors;
+          const [q, k, v, tokens, gather, gathered, read, filter, shares] = saved as SavedTensors;
           const dAttended = splitHeads(dy, heads);
           const dRead = softmaxGradient(tf.matMul(dAttended, gathered, false, true), read);
           const dGathered = tf.matMul(read, dAttended, true, false);
           const dGather = softmaxGradient(tf.matMul(dGathered, v, false, true), gather);
           const dTokens = turn(tf.matMul(dRead, q, true, false).add(tf.matMul(dGather, k)), centres, true);
-          const dq = poolGradient(turn(tf.matMul(dRead, tokens), places, true), dTokens, grid, side, scale);
+          const dUnturned = turn(tf.matMul(dRead, tokens), places, true);
+          const dq = poolGradient(dUnturned, dTokens, grid, side, scale, shares);
           const dk = turn(tf.matMul(dGather, tokens, true, false), places, true);
           const dAttention = tf.matMul(gather, dGathered, true, false);
-          const [dv, dFilter] = addDetailGradient(dAttention, v, grid, filter, dy);
+          const [dv, dFilter] = addDetailGradient(dAttention, v, { grid, kept }, filter, dy);
           return [
             mergeQueryKeyValue(dq, dk, dv),
-            sumOfBatch(dGather)[0],
-            sumOfBatch(dRead)[0],
+            ofBias(dGather, kept),
+            ofBias(dRead, kept),
             dFilter,
             sumOfRows(dy),
           ];
@@ -179,13 +195,13 @@ export function attendThroughMediators(
  * Attention of every token to every other with biases of the scores, and the detail that a depthwise convolution of the
  * values adds, as `attendThroughMediators` has them. All scores are held at once.
  *
- * @param qkv [batch, grid², 3 · channels]
- * @param bias of queries towards keys, [heads, 1, grid², grid²]
+ * @param qkv [batch, tokens, 3 · channels]
+ * @param bias of queries towards keys, [heads, 1 or batch, tokens, tokens]
  * @param filter of the convolution, [3, 3, channels, 1], and its bias, [channels]
- * @returns [batch, grid², channels]
+ * @returns [batch, tokens, channels]
  */
 export function attendWithDetail(
-  { heads, grid, places }: Omit<MediatorShape, 'mediators'>,
+  { heads, grid, places, kept }: Omit<MediatorShape, 'mediators'>,
   qkv: Tensor,
   bias: Tensor,
   filter: Tensor,
@@ -198,38 +214,48 @@ export function attendWithDetail(
     const probabilities = softmax(tf.matMul(scaled, k, false, true), bias);
     const attended = mergeHeads(tf.matMul(probabilities, v));
     return {
-      value: addDetail(attended, qkv, grid, filter, filterBias),
+      value: addDetail(attended, qkv, { grid, kept }, filter, filterBias),
       saved: [scaled, k, v, probabilities, filter],
       gradient: (dy: Tensor, saved: Tensor[]) => {
         const [scaled, k, v, probabilities, filter] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
         const dAttended = splitHeads(dy, heads);
         const dScores = softmaxGradient(tf.matMul(dAttended, v, false, true), probabilities);
         const dAttention = tf.matMul(probabilities, dAttended, true, false);
-        const [dv, dFilter] = addDetailGradient(dAttention, v, grid, filter, dy);
+        const [dv, dFilter] = addDetailGradient(dAttention, v, { grid, kept }, filter, dy);
         const dq = tf.matMul(dScores, k).mul(scale);
         const dk = tf.matMul(dScores, scaled, true, false);
-        return [mergeQueryKeyValue(dq, dk, dv, places), sumOfBatch(dScores)[0], dFilter, sumOfRows(dy)];
+        return [mergeQueryKeyValue(dq, dk, dv, places), ofBias(dScores, kept), dFilter, sumOfRows(dy)];
       },
     };
   })(qkv, bias, filter, filterBias);
 }
 
-/** Sum of what was attended and of the detail that a convolution of the values adds: [batch, grid², channels]. */
-function addDetail(attended: Tensor, qkv: Tensor, grid: number, filter: Tensor, filterBias: Tensor): Tensor {
-  const detail = depthwise(valueMap(qkv, grid)[0], filter as Tensor4D);
-  return withDetail(attended, detail.reshape(attended.shape), filterBias)[0];
+/** Grid of tokens, and those that there are, where not all of them. */
+type DetailGrid = Pick<MediatorShape, 'grid' | 'kept'>;
+
+/** Sum of what was attended and of the detail that a convolution of the values adds: [batch, tokens, channels]. */
+function addDetail(
+  attended: Tensor,
+  qkv: Tensor,
+  { grid, kept }: DetailGrid,
+  filter: Tensor,
+  filterBias: Tensor,
+): Tensor {
+  const detail = depthwise(asMap(valuesOf(qkv)[0], grid, kept), filter as Tensor4D);
+  return withDetail(attended, fromMap(detail, kept), filterBias)[0];
 }
 
 /** Gradients by the values, beside `dAttention` by what was attended, and by the filter. */
 function addDetailGradient(
   dAttention: Tensor,
   v: Tensor,
-  grid: number,
+  { grid, kept }: DetailGrid,
   filter: Tensor,
   dy: Tensor,
 ): [dv: Tensor, dFilter: Tensor] {
-  const local = depthwiseGradient(asMap(mergeHeads(v), grid), filter as Tensor4D, asMap(dy, grid));
-  const [dv] = asFactorSum(dAttention, splitHeads(local.x.reshape(dy.shape), v.shape[0]));
+  const values = asMap(mergeHeads(v), grid, kept);
+  const local = depthwiseGradient(values, filter as Tensor4D, asMap(dy, grid, kept));
+  const [dv] = asFactorSum(dAttention, splitHeads(fromMap(local.x, kept), v.shape[0]));
   return [dv, local.filter];
 }
 
@@ -244,27 +270,38 @@ const asFactorSum = fused('factor_sum', (x: Tensor, y: Tensor) => [asFactor(x.ad
   takesHalf: true,
 });
 
+/** The gradient by a bias, which all samples have in common where all have the same tokens. */
+const ofBias = (dScores: Tensor, kept: KeptTokens | undefined): Tensor =>
+  kept === undefined ? sumOfBatch(dScores)[0] : dScores;
+
 /** Sums over the second axis, which is kept. */
 const sumOfBatch = fused('sum_of_batch', (x: Tensor) => [x.sum(1, true)] as const, { takesHalf: true });
 
-type EightTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+type SavedTensors = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor?];
 
-/** The values among queries, keys and values side by side, [batch, grid², 3 · channels] → [batch, grid, grid, channels]. */
-const valueMap = fused(
-  'value_map',
-  (qkv: Tensor, grid: number) => {
+/** The values among queries, keys and values side by side, [batch, tokens, 3 · channels] → [batch, tokens, channels]. */
+const valuesOf = fused(
+  'values',
+  (qkv: Tensor) => {
     const [batch, tokens, all] = qkv.shape as [number, number, number];
     const channels = all / 3;
-    const values = qkv.slice([0, 0, 2 * channels], [batch, tokens, channels]);
-    return [asFloat(values.reshape([batch, grid, grid, channels])) as Tensor4D] as const;
+    return [asFloat(qkv.slice([0, 0, 2 * channels], [batch, tokens, channels]))] as const;
   },
   { takesHalf: true },
 );
 
-/** [batch, grid², channels] → [batch, grid, grid, channels] */
-function asMap(x: Tensor, grid: number): Tensor4D {
-  const [batch, , channels] = x.shape as [number, number, number];
-  return x.reshape<Tensor4D>([batch, grid, grid, channels]);
+/** [batch, tokens, channels] → [batch, grid, grid, channels], zeros where there is no token. */
+function asMap(x: Tensor, grid: number, kept?: KeptTokens): Tensor4D {
+  const all = kept === undefined ? x : kept.spread(x);
+  const [batch, , channels] = all.shape as [number, number, number];
+  return all.reshape<Tensor4D>([batch, grid, grid, channels]);
+}
+
+/** Undoes `asMap`. */
+function fromMap(x: Tensor, kept?: KeptTokens): Tensor {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number];
+  const all = x.reshape([batch, height * width, channels]);
+  return kept === undefined ? all : kept.taken(all);
 }
 
 /**
@@ -286,72 +323,21 @@ function mergeHeads(x: Tensor): Tensor {
  * Queries, keys and values side by side, [batch, tokens, 3 · channels] → three times [heads, batch, tokens, size]. Queries
  * and keys are rotated by their places, where these are given.
  */
-export function splitQueryKeyValue(qkv: Tensor, heads: number, places?: Places): [Tensor, Tensor, Tensor] {
+export function splitQueryKeyValue(
+  qkv: Tensor,
+  heads: number,
+  places?: RotaryPlaces,
+): [Tensor, Tensor, Tensor] {
   const [q, k, v] = tf.split(splitHeads(qkv, 3 * heads), 3, 0) as [Tensor, Tensor, Tensor];
   return [turn(q, places), turn(k, places), v];
 }
 
 /** Undoes `splitQueryKeyValue`. */
-function mergeQueryKeyValue(q: Tensor, k: Tensor, v: Tensor, places?: Places): Tensor {
+function mergeQueryKeyValue(q: Tensor, k: Tensor, v: Tensor, places?: RotaryPlaces): Tensor {
   return mergeHeads(tf.concat([turn(q, places, true), turn(k, places, true), v], 0));
 }
 
 /** Rotates by places, or back, where there are any. */
-function turn(x: Tensor, places: Places | undefined, back = false): Tensor {
+function turn(x: Tensor, places: RotaryPlaces | undefined, back = false): Tensor {
   return places === undefined ? x : rotate(x, places, back);
-}
-
-/** Places of side × side mediators: the middle of each adaptive window's. */
-function windowCentres(places: Places, side: number): number[] {
-  const { columns, data } = adaptivePooling(places.length, side);
-  return Array.from({ length: side }, (_, row) =>
-    places.reduce((sum, place, column) => sum + data[row * columns + column]! * place, 0),
-  );
-}
-
-/**
- * Averages of a square grid of points over side × side adaptive windows, times `factor`:
- * [heads, batch, grid², size] → [heads, batch, side², size]. No gradient of its own: `poolGradient` is it.
- */
-function pool(x: Tensor, grid: number, side: number, factor: number): Tensor {
-  if (grid % side === 0) return windowMeans(x, grid, side, factor)[0];
-  return tf.matMul(poolingMatrix(grid, side, factor), x);
-}
-
-/** Contribution of a gradient by the averages to `dx`, a gradient by the points. */
-function poolGradient(dx: Tensor, dMeans: Tensor, grid: number, side: number, factor: number): Tensor {
-  if (grid % side === 0) return spread(dx, dMeans, grid, side, factor)[0];
-  return dx.add(tf.matMul(poolingMatrix(grid, side, factor), dMeans, true, false));
-}
-
-const windowMeans = fused(
-  'window_means',
-  (x: Tensor, grid: number, side: number, factor: number) => {
-    const [heads, batch, , size] = x.shape as [number, number, number, number];
-    const width = grid / side;
-    const windows = x.reshape([heads * batch, side, width, side, width, size]);
-    const means = windows.sum([2, 4]).mul(factor / width ** 2);
-    return [asFactor(means.reshape([heads, batch, side * side, size]))] as const;
-  },
-  { takesHalf: true },
-);
-
-const spread = fused(
-  'spread_over_windows',
-  (dx: Tensor, dMeans: Tensor, grid: number, side: number, factor: number) => {
-    const [heads, batch, , size] = dx.shape as [number, number, number, number];
-    const width = grid / side;
-    const windows = dx.reshape([heads * batch, side, width, side, width, size]);
-    const means = dMeans.mul(factor / width ** 2).reshape([heads * batch, side, 1, side, 1, size]);
-    return [asFactor(windows.add(means).reshape(dx.shape))] as const;
-  },
-  { takesHalf: true },
-);
-
-function poolingMatrix(grid: number, side: number, factor: number): Tensor {
-  const { rows, columns, data } = overGrid(adaptivePooling(grid, side));
-  return tf.tensor4d(
-    data.map((value) => value * factor),
-    [1, 1, rows, columns],
-  );
 }

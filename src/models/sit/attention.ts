@@ -1,36 +1,56 @@
+import type { KeptTokens } from '../../nn/kept-tokens.js';
 import { layerNorm, rmsNorm } from '../../nn/norms.js';
 import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
+import type { RotaryPlaces } from '../../nn/rotary.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
 import { attend, attendThroughMediators, attendWithDetail, splitQueryKeyValue } from './attend.js';
 import { biasTableSize, gridOf, hasExtras, type SiTConfig } from './config.js';
 
-/** Heads, and places of the rows and columns of the tokens' grid: by these queries and keys are rotated, where given. */
-interface AttentionShape {
+/** Heads, the side of the tokens' grid, and what there is where not each token is there. */
+interface GridShape {
   readonly heads: number;
-  readonly places?: readonly number[] | undefined;
+  readonly grid: number;
+  /** Places of tokens in the grid, by which queries and keys are rotated; absent: they are not. */
+  readonly places?: RotaryPlaces | undefined;
+  /** Tokens that attend, where not all do. */
+  readonly kept?: KeptTokens | undefined;
 }
-
-/** The same, with the side of the grid. */
-type GridShape = AttentionShape & { readonly grid: number };
 
 /** A linear layer, by its weight and bias, of the tokens that attend. */
 export type Projection = (weight: Tensor, bias: Tensor) => Tensor;
 
 /**
- * Multi-head attention of every token to every other, before the projection: [batch, grid², channels] → the same shape.
+ * Multi-head attention of every token to every other, before the projection: [batch, tokens, channels].
  * Biases of queries towards keys and a convolution of the values join it where they are among the weights.
  */
 export function fullAttention(
   project: Projection,
   weights: Tensors,
   name: string,
-  { heads, places, grid }: GridShape,
+  { heads, places, grid, kept }: GridShape,
 ): Tensor {
   const qkv = queryKeyValue(project, weights, name, heads);
   const bias = knownBias(weights, name, grid);
   if (bias === undefined) return attend(qkv, heads, places);
   const [filter, filterBias] = [weights[`${name}.depthwise.weight`]!, weights[`${name}.depthwise.bias`]!];
-  return attendWithDetail({ heads, grid, places }, qkv, bias, filter, filterBias);
+  const known = kept === undefined ? bias : ofQueries(ofKeys(bias, kept), kept);
+  return attendWithDetail({ heads, grid, places, kept }, qkv, known, filter, filterBias);
+}
+
+/** Biases towards the keys that are kept, of each sample others: [heads, 1, rows, grid²] → [heads, batch, rows, kept]. */
+function ofKeys(bias: Tensor, kept: KeptTokens): Tensor {
+  const [heads, , rows, tokens] = bias.shape as [number, number, number, number];
+  const ofTokens = bias.reshape([heads * rows, tokens]).transpose();
+  const taken = kept.rows(ofTokens);
+  return taken.reshape([...taken.shape.slice(0, 2), heads, rows]).transpose([2, 0, 3, 1]);
+}
+
+/** Biases of the queries that are kept: [heads, 1 or batch, grid², columns] → [heads, batch, kept, columns]. */
+function ofQueries(bias: Tensor, kept: KeptTokens): Tensor {
+  const [heads, batch, tokens, columns] = bias.shape as [number, number, number, number];
+  const ofTokens = bias.transpose([1, 2, 0, 3]).reshape([batch, tokens, heads * columns]);
+  const taken = batch === 1 ? kept.rows(ofTokens.squeeze([0])) : kept.take(ofTokens);
+  return taken.reshape([...taken.shape.slice(0, 2), heads, columns]).transpose([2, 0, 1, 3]);
 }
 
 /** The rows of full attention, one for each query: [heads, batch, tokens, tokens]. */
@@ -38,7 +58,7 @@ export function attentionRows(
   project: Projection,
   weights: Tensors,
   name: string,
-  { heads, places, grid }: GridShape,
+  { heads, places, grid }: Omit<GridShape, 'kept'>,
 ): Tensor {
   const [q, k] = splitQueryKeyValue(queryKeyValue(project, weights, name, heads), heads, places);
   const scores = tf.matMul(q.mul(q.shape[3]! ** -0.5), k, false, true);
@@ -56,7 +76,7 @@ function knownBias(weights: Tensors, name: string, grid: number): Tensor | undef
  * Attention through mediators, before the projection: mediator tokens, which are averages of queries over windows of
  * the grid, first gather from all keys, then every query reads from them. Linear in the number of tokens.
  *
- * @param project gives [batch, grid², 3 · channels]
+ * @param project gives [batch, tokens, 3 · channels]
  * @param mediators a perfect square
  * Source: "Efficient Diffusion Transformer with Step-wise Dynamic Attention Mediators", ECCV 2024, section 3.
  */
@@ -64,13 +84,15 @@ export function mediatorAttention(
   project: Projection,
   weights: Tensors,
   name: string,
-  { heads, mediators, grid, places }: GridShape & { readonly mediators: number },
+  { heads, mediators, grid, places, kept }: GridShape & { readonly mediators: number },
 ): Tensor {
+  const ofMediators = knownBias(weights, name, grid)!;
+  const towardsThem = weights[`${name}.queryBias`] ?? queryBias(weights, name, grid);
   return attendThroughMediators(
-    { heads, mediators, grid, places },
+    { heads, mediators, grid, places, kept },
     queryKeyValue(project, weights, name, heads),
-    knownBias(weights, name, grid)!,
-    weights[`${name}.queryBias`] ?? queryBias(weights, name, grid),
+    kept === undefined ? ofMediators : ofKeys(ofMediators, kept),
+    kept === undefined ? towardsThem : ofQueries(towardsThem, kept),
     weights[`${name}.depthwise.weight`]!,
     weights[`${name}.depthwise.bias`]!,
   );

@@ -35,6 +35,20 @@ export function gridOf({ latentSize, patchSize }: SiTConfig): number {
   return latentSize / patchSize;
 }
 
+/** Part of a training in which blocks take some of each sample's tokens, and the others bypass them. */
+export interface TokenRoute {
+  /** First of these blocks, and the one after the last. */
+  readonly from: number;
+  readonly to: number;
+  /** Tokens of a sample that they take. */
+  readonly kept: number;
+}
+
+/** Tokens of a sample that a block takes. */
+export function tokensOfBlock(config: SiTConfig, block: number, route?: TokenRoute): number {
+  return route !== undefined && route.from <= block && block < route.to ? route.kept : gridOf(config) ** 2;
+}
+
 /** Places of the grid's rows and columns for rotary positions; undefined where the model has none. */
 export function rotaryPlaces(config: SiTConfig): readonly number[] | undefined {
   const { rope } = config;

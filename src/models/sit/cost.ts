@@ -6,6 +6,8 @@ import {
   type SiTConfig,
   sitParameters,
   timestepFrequencies,
+  type TokenRoute,
+  tokensOfBlock,
 } from './config.js';
 
 // Planning counts costs, and loads no tensors for it.
@@ -36,11 +38,15 @@ const finalChunks = 2;
 /**
  * Counts a SiT's parameters, multiply-accumulates and activations. Elementwise work, norms and softmax are not
  * multiply-accumulates, as in the counters that papers use.
+ *
+ * @param route of a training in which some tokens bypass blocks
  */
-export function sitCost(config: SiTConfig): ModelCost {
-  const blocks = config.mediators.map((mediators) => blockCost(config, mediators));
+export function sitCost(config: SiTConfig, route?: TokenRoute): ModelCost {
+  const tokens = config.mediators.map((_, i) => tokensOfBlock(config, i, route));
+  const blocks = config.mediators.map((mediators, i) => blockCost(config, mediators, tokens[i]!));
   const total = (key: 'multiplyAccumulates' | 'activations') =>
     blocks.reduce((sum, block) => sum + block[key], 0);
+  const allTokens = tokens.reduce((sum, count) => sum + count, 0);
   const remade = remadeNumbers(config);
   return {
     parameters: sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
@@ -48,24 +54,27 @@ export function sitCost(config: SiTConfig): ModelCost {
     outsideBlocks: outsideBlocks(config),
     activations: total('activations'),
     recomputedActivations:
-      blocks.length * gridOf(config) ** 2 * config.hiddenSize +
+      allTokens * config.hiddenSize +
       blocksAtOnce * Math.max(...blocks.map(({ activations }) => activations)),
-    remade: { activations: blocks.length * remade, recomputedActivations: blocksAtOnce * remade },
+    remade: {
+      activations: allTokens * remade,
+      recomputedActivations: blocksAtOnce * Math.max(...tokens) * remade,
+    },
   };
 }
 
-/** Numbers of a block that the gradient may make again: two norms, and the MLP's hidden layer after its GELU. */
+/** Numbers of a token that a block's gradient may make again: two norms, and the MLP's hidden layer after its GELU. */
 function remadeNumbers(config: SiTConfig): number {
   if (config.rmsNorm === true) return 0;
   const ofMlp = config.swiGlu === true ? 0 : config.hiddenSize + hiddenWidth(config);
-  return gridOf(config) ** 2 * (config.hiddenSize + ofMlp);
+  return config.hiddenSize + ofMlp;
 }
 
 function blockCost(
   { hiddenSize: d, heads, ...config }: SiTConfig,
   mediators: number,
+  tokens: number,
 ): Pick<ModelCost, 'multiplyAccumulates' | 'activations'> {
-  const tokens = gridOf({ hiddenSize: d, heads, ...config }) ** 2;
   // Queries, keys, values and the output, then the two layers of the MLP; of a gated one the first is twice as wide.
   const matrices = config.swiGlu === true ? 3 : 2;
   const mlp = matrices * hiddenWidth({ hiddenSize: d, ...config });
@@ -73,7 +82,8 @@ function blockCost(
   // Scores and weighted sums, of every token with every other or with the mediators, there and back.
   const pairs = mediators === 0 ? tokens * tokens : 2 * tokens * mediators;
   const isLocal = mediators > 0 || config.mediatorExtras === true;
-  const local = isLocal ? taps * tokens * d : 0;
+  // The convolution goes over the whole grid.
+  const local = isLocal ? taps * gridOf({ hiddenSize: d, heads, ...config }) ** 2 * d : 0;
   // Per token: what enters the block and its middle, two norms, queries, keys and values, attention's result and output,
   // the MLP's output, and its hidden layer before and after its activation. The gradients of norms and activations compute the rest.
   const perToken = (2 + 2 + 3 + 2 + 1) * d + hiddenNumbers({ hiddenSize: d, ...config });

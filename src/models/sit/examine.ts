@@ -45,7 +45,8 @@ export function examineAttention(
       const out = block(weights, config, name, mediators, h, condition);
       if (mediators === 0) {
         const project = attentionProjection(weights, name, h, condition);
-        const shape = { heads: config.heads, places: rotaryPlaces(config), grid: gridOf(config) };
+        const sides = rotaryPlaces(config);
+        const shape = { heads: config.heads, places: sides && { sides }, grid: gridOf(config) };
         const rows = attentionRows(project, weights, `${name}.attention`, shape);
         found.divergence.push(divergenceBetweenRows(rows).mean(0).sum());
         found.output.push(out.square().sum());

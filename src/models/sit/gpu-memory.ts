@@ -6,6 +6,8 @@ import {
   queryChunks,
   type SiTConfig,
   sitParameters,
+  type TokenRoute,
+  tokensOfBlock,
   worthFusingAttention,
 } from './config.js';
 import { sitCost } from './cost.js';
@@ -62,7 +64,7 @@ export interface GpuMemoryChoice extends MemoryChoice {
 export function gpuTrainingMemory(config: SiTConfig, choice: GpuMemoryChoice, way: GpuWay): number {
   const sums = (choice.accumulates ? 1 : 0) + (choice.exchanges ? 1 : 0);
   const state = 4 * (copies + choice.averages + sums) * sitCost(config).parameters;
-  return state + gradientBytes(config, choice.batch, choice.recompute, way);
+  return state + gradientBytes(config, choice.batch, choice.recompute, way, choice.route);
 }
 
 /** The bytes of a GPU that drawing needs at its peak: weights, and what a pass holds. An estimate. */
@@ -97,21 +99,32 @@ function fusesAttention(config: SiTConfig, { compiled, halves }: GpuWay): boolea
   return compiled && halves && many && fitsFusedAttention(hiddenSize / heads);
 }
 
-function gradientBytes(config: SiTConfig, batch: number, recompute: boolean, way: GpuWay): number {
+function gradientBytes(
+  config: SiTConfig,
+  batch: number,
+  recompute: boolean,
+  way: GpuWay,
+  route?: TokenRoute,
+): number {
   const { mediators } = config;
   const pass = passBytes(config, batch, way);
+  const tokens = mediators.map((_, i) => tokensOfBlock(config, i, route));
+  const channels = config.hiddenSize * tokens.reduce((sum, count) => sum + count, 0);
   if (!way.compiled) {
-    const each = mediators.map((count) => 4 * sitCost({ ...config, mediators: [count] }).activations);
+    const each = mediators.map((count, i) => {
+      const alone = { from: 0, to: 1, kept: tokens[i]! };
+      return 4 * sitCost({ ...config, mediators: [count] }, alone).activations;
+    });
     if (!recompute) return batch * byOperations.allocated * each.reduce((sum, bytes) => sum + bytes, 0);
-    const inputs = 4 * mediators.length * channelsOf(config);
+    const inputs = 4 * channels;
     return batch * (inputs + byOperations.blocksAtOnce * Math.max(...each));
   }
   const held = heldBy[way.halves ? 'halves' : 'floats'];
   const fused = fusesAttention(config, way);
   const atOnce = pass + (fused ? 0 : partBytes(config, batch, held));
-  const blocks = mediators.map((count) => keptOfBlock(config, count, batch, held, fused));
+  const blocks = mediators.map((count, i) => keptOfBlock(config, tokens[i]!, count, batch, held, fused));
   if (!recompute) return blocks.reduce((sum, bytes) => sum + bytes, atOnce);
-  const inputs = batch * mediators.length * channelsOf(config) * held.input;
+  const inputs = batch * channels * held.input;
   return inputs + Math.max(...blocks) + atOnce;
 }
 
@@ -126,18 +139,18 @@ function partBytes(config: SiTConfig, batch: number, held: Held): number {
 
 function keptOfBlock(
   config: SiTConfig,
+  tokens: number,
   mediators: number,
   batch: number,
   held: Held,
   fused: boolean,
 ): number {
-  const tokens = gridOf(config) ** 2;
   const { channel, score } = mediators === 0 && !hasExtras(config, 0) ? held.full : held.mediators;
   const tables = batch * config.heads;
   // Scores in chunks are computed anew, and not kept; those of fused attention are never written.
   const anew = !hasExtras(config, mediators) && (fused || queryChunks(tables, tokens) > 1);
   const kept = mediators === 0 ? (anew ? 0 : tokens) : 2 * mediators;
-  return batch * channelsOf(config) * channel + tables * tokens * kept * score;
+  return batch * tokens * config.hiddenSize * channel + tables * tokens * kept * score;
 }
 
 /** Numbers of a sample between blocks. */

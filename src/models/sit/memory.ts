@@ -1,5 +1,5 @@
 import { worthFusing } from '../../tensorflow/runtime-options.js';
-import { gridOf, hasExtras, hiddenNumbers, queryChunks, type SiTConfig } from './config.js';
+import { gridOf, hasExtras, hiddenNumbers, queryChunks, type SiTConfig, type TokenRoute } from './config.js';
 import { sitCost } from './cost.js';
 
 /** Choices that decide about a training's memory beside its model. */
@@ -9,6 +9,8 @@ export interface MemoryChoice {
   /** Moving averages of the weights. */
   readonly averages: number;
   readonly recompute: boolean;
+  /** Blocks that some tokens bypass in all steps. */
+  readonly route?: TokenRoute | undefined;
 }
 
 /** Bytes of a process that trains next to nothing: Node, TensorFlow, its threads' memory. Measured, on x86-64. */
@@ -22,8 +24,11 @@ const allocated = 1.3;
  * Bytes that a training process needs at its peak: weights, gradients, two moments, averages, and activations. An
  * estimate, fitted to the peaks in docs/performance.md.
  */
-export function trainingMemory(config: SiTConfig, { batch, averages, recompute }: MemoryChoice): number {
-  const cost = sitCost(config);
+export function trainingMemory(
+  config: SiTConfig,
+  { batch, averages, recompute, route }: MemoryChoice,
+): number {
+  const cost = sitCost(config, route);
   const copies = 4 + averages;
   const kept = recompute ? 'recomputedActivations' : 'activations';
   const remakes = batch * gridOf(config) ** 2 * config.hiddenSize >= worthFusing;

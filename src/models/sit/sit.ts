@@ -1,6 +1,7 @@
 import { silu, sumOfRows } from '../../nn/activations.js';
 import { differentiable, recomputed } from '../../nn/differentiable.js';
 import { timestepEmbedding } from '../../nn/embeddings.js';
+import type { KeptTokens } from '../../nn/kept-tokens.js';
 import { positionEmbedding } from '../../nn/positions.js';
 import { constantLinear, geluLinear, linear, linearOf, product, swiGluLinear } from '../../nn/layers.js';
 import { adaLayerNorm, adaRmsNorm } from '../../nn/norms.js';
@@ -44,8 +45,8 @@ export function sit(
   return finalLayer(weights, config, through(embedPatches(weights, config, x), blocks, condition), condition);
 }
 
-/** Blocks, or those from one to before another, applied to tokens `[batch, tokens, hidden]`. */
-type Blocks = (h: Tensor, from?: number, to?: number) => Tensor;
+/** Blocks, or those from one to before another, applied to tokens `[batch, tokens, hidden]`: all, or those that are kept. */
+type Blocks = (h: Tensor, from?: number, to?: number, kept?: KeptTokens) => Tensor;
 
 /**
  * Way of tokens `[batch, tokens, hidden]` through the blocks: by them, or by what is known of their outputs. `condition`
@@ -66,11 +67,11 @@ export function tokensAfter(
 
 /** The blocks of a model, each computed by `apply`. */
 function blocksOf(weights: Tensors, config: SiTConfig, condition: Tensor, apply: typeof block): Blocks {
-  return (start, from = 0, to = config.mediators.length) =>
+  return (start, from = 0, to = config.mediators.length, kept?) =>
     config.mediators
       .slice(from, to)
       .reduce(
-        (h, mediators, i) => apply(weights, config, `blocks.${from + i}`, mediators, h, condition),
+        (h, mediators, i) => apply(weights, config, `blocks.${from + i}`, mediators, h, condition, kept),
         start,
       );
 }
@@ -80,7 +81,10 @@ function conditionOf(weights: Tensors, t: Tensor1D, y: Tensor1D): Tensor {
   return silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
 }
 
-/** One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], `condition` [batch, hidden] after SiLU. */
+/**
+ * One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], of all tokens or of those that are kept;
+ * `condition` is [batch, hidden] after SiLU.
+ */
 export function block(
   weights: Tensors,
   config: SiTConfig,
@@ -88,11 +92,13 @@ export function block(
   mediators: number,
   h: Tensor,
   condition: Tensor,
+  kept?: KeptTokens,
 ): Tensor {
   const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(weights, name, condition, 6);
   const project = projectionOfNorm(weights, `${name}.attentionNorm`, h, shift1!, scale1!);
   const attention = `${name}.attention`;
-  const shape = { heads: config.heads, places: rotaryPlaces(config), grid: gridOf(config) };
+  const sides = rotaryPlaces(config);
+  const shape = { heads: config.heads, places: sides && { sides, kept }, grid: gridOf(config), kept };
   const attended =
     mediators === 0
       ? fullAttention(project, weights, attention, shape)
@@ -152,7 +158,7 @@ function projectionOfNorm(
 }
 
 /** Computes a block as `block` does; its gradient computes it anew. */
-const recomputedBlock: typeof block = (weights, config, name, mediators, h, condition) => {
+const recomputedBlock: typeof block = (weights, config, name, mediators, h, condition, kept) => {
   const own = Object.keys(weights).filter((weight) => weight.startsWith(`${name}.`));
   return recomputed((h, condition, ...values) =>
     block(
@@ -162,6 +168,7 @@ const recomputedBlock: typeof block = (weights, config, name, mediators, h, cond
       mediators,
       h,
       condition,
+      kept,
     ),
   )(h, condition, ...own.map((weight) => weights[weight]!));
 };

@@ -1,28 +1,21 @@
 import { counted } from '../../base/format.js';
 import { code } from '../../runner/diagnostics.js';
 import type { StageCheck } from '../shared/check.js';
-import { hasOneClass, trainedOn } from '../shared/latent-checks.js';
-import { featureAlignmentOf, selfAlignmentOf } from './beside-cost.js';
+import { hasOneClass, trainedOn, trainedShape } from '../shared/latent-checks.js';
+import { featureAlignmentOf, routedBlocks, selfAlignmentOf } from './beside-cost.js';
 
-/** Parts of the loss take tokens after blocks that there are, and act in some of the steps. */
+/** Parts of the loss take tokens after blocks that there are. */
 const besideLossFits: StageCheck<'train'> = ({ id, config }, context) => {
-  const { selfAlignment, featureAlignment, model, steps } = config;
+  const { selfAlignment, featureAlignment, model } = config;
   const parts = {
-    selfAlignment: selfAlignment && {
-      blocks: selfAlignmentOf(selfAlignment, model.depth),
-      untilStep: selfAlignment.untilStep,
-    },
-    featureAlignment: featureAlignment && {
-      blocks: featureAlignmentOf(featureAlignment, model),
-      untilStep: featureAlignment.untilStep,
-    },
+    selfAlignment: selfAlignment && selfAlignmentOf(selfAlignment, model.depth),
+    featureAlignment: featureAlignment && featureAlignmentOf(featureAlignment, model),
   };
   for (const [name, part] of Object.entries(parts)) {
     if (part === undefined) continue;
-    const { blocks, untilStep } = part;
     const counts = {
-      blocks: blocks.blocks,
-      ...('teacherBlocks' in blocks && { teacherBlocks: blocks.teacherBlocks }),
+      blocks: part.blocks,
+      ...('teacherBlocks' in part && { teacherBlocks: part.teacherBlocks }),
     };
     for (const [key, value] of Object.entries(counts))
       if (value > model.depth)
@@ -33,15 +26,71 @@ const besideLossFits: StageCheck<'train'> = ({ id, config }, context) => {
           remedy: `Use at most ${model.depth}.`,
           because: `stages.${id}.model.${model.name === undefined ? 'depth' : 'name'}`,
         });
-    if (untilStep !== undefined && steps !== undefined && untilStep >= steps)
-      context.report(id, {
-        at: `${name}.untilStep`,
-        code: 'no-effect',
-        message: `The training has ${counted(steps, 'step')}, and none from step ${untilStep} on.`,
-        remedy: steps === 1 ? 'Remove it.' : `Remove it, or use at most ${steps - 1}.`,
-        because: `stages.${id}.steps`,
-      });
   }
+};
+
+/** Parts that end at a step end before the training does. */
+const endsBeforeTheEnd: StageCheck<'train'> = ({ id, config }, context) => {
+  const { steps } = config;
+  if (steps === undefined) return;
+  for (const name of ['selfAlignment', 'featureAlignment', 'tokenRouting'] as const) {
+    const untilStep = config[name]?.untilStep;
+    if (untilStep === undefined || untilStep < steps) continue;
+    context.report(id, {
+      at: `${name}.untilStep`,
+      code: 'no-effect',
+      message: `The training has ${counted(steps, 'step')}, and none from step ${untilStep} on.`,
+      remedy: steps === 1 ? 'Remove it.' : `Remove it, or use at most ${steps - 1}.`,
+      because: `stages.${id}.steps`,
+    });
+  }
+};
+
+/** Tokens bypass blocks that there are, with one after them, and are some of all. */
+const routeFits: StageCheck<'train'> = ({ id, config }, context) => {
+  const { tokenRouting, model } = config;
+  if (tokenRouting === undefined) return;
+  const [first, last] = routedBlocks(tokenRouting, model.depth);
+  const most = model.depth - 2;
+  const report = (message: string, remedy: string) => {
+    context.report(id, {
+      at: tokenRouting.blocks === undefined ? 'tokenRouting' : 'tokenRouting.blocks',
+      code: 'wrong-block-range',
+      message: `The model has ${counted(model.depth, 'block')}: ${message}`,
+      remedy,
+      because: `stages.${id}.model.${model.name === undefined ? 'depth' : 'name'}`,
+    });
+  };
+  if (most < 0) report('none comes before the last.', 'Remove it, or use a deeper model.');
+  else if (first > last && tokenRouting.blocks === undefined)
+    report(
+      'none lies between the first and the last.',
+      `Use ${code('blocks: [0, 0]')}, or a deeper model; or remove it.`,
+    );
+  else if (first > last)
+    report(
+      `there is none from ${first} to ${last}.`,
+      `The first block that tokens bypass comes first: for example ${code(`[${Math.min(last, most)}, ${Math.min(first, most)}]`)}.`,
+    );
+  else if (last > most)
+    report(
+      `tokens that bypass block ${last} would join the others in none after it.`,
+      `Use at most ${code(`[${Math.min(first, most)}, ${most}]`)}.`,
+    );
+  const shape = trainedShape(context, config);
+  const tokens = shape && (shape.size / model.patchSize) ** 2;
+  const { share } = tokenRouting;
+  if (tokens === undefined || !Number.isInteger(tokens) || share === 0 || share * tokens >= 1) return;
+  context.report(id, {
+    at: 'tokenRouting.share',
+    code: 'no-effect',
+    message: `${code(`share: ${share}`)} of ${counted(tokens, 'token')} is less than one token.`,
+    remedy:
+      tokens === 1
+        ? 'Remove it.'
+        : `Use at least ${code(`share: ${Math.ceil(1000 / tokens) / 1000}`)}, or 0.`,
+    because: `stages.${shape!.images}.size`,
+  });
 };
 
 /** The average that tokens are aligned with is of a later block, or the same. */
@@ -148,6 +197,8 @@ const guidanceIsLearned: StageCheck<'train'> = ({ id, config }, context) => {
 /** Rules of `train` about the parts of its loss beside the distance from the data. */
 export const besideChecks: readonly StageCheck<'train'>[] = [
   besideLossFits,
+  endsBeforeTheEnd,
+  routeFits,
   teacherIsLater,
   featuresAreOfImages,
   guidanceIsLearned,

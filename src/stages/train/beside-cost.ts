@@ -3,10 +3,11 @@ import type {
   FeatureAlignmentConfig,
   ModelGuidanceConfig,
   SelfAlignmentConfig,
+  TokenRoutingConfig,
   TrainConfig,
 } from '../../generated/index.js';
 import { spatialWidth } from '../../metrics/gpu-memory.js';
-import { gridOf, type SiTConfig } from '../../models/sit/config.js';
+import { gridOf, type SiTConfig, type TokenRoute, tokensOfBlock } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { type FeatureHead, featureHeadParameters, selfHeadParameters } from '../../models/sit/heads.js';
 import { passMemory } from '../../models/sit/memory.js';
@@ -16,8 +17,11 @@ import type { SelfAlignment } from '../../training/self-alignment.js';
 
 // Planning counts costs, and loads no tensors for it.
 
-/** Keys of a training that add parts to its loss beside the distance from the data. */
-export type BesideConfig = Pick<TrainConfig, 'selfAlignment' | 'featureAlignment' | 'modelGuidance'>;
+/** Keys of a training that add parts to its loss beside the distance from the data, or let tokens bypass blocks. */
+export type BesideConfig = Pick<
+  TrainConfig,
+  'selfAlignment' | 'featureAlignment' | 'modelGuidance' | 'tokenRouting'
+>;
 
 /** Cost of a part of the loss: what it trains, and the model that it asks beside. */
 interface BesideCost {
@@ -32,6 +36,8 @@ interface BesideCost {
   readonly activations: number;
   /** Models that are asked without a gradient, for each sample. */
   readonly passes: readonly SiTConfig[];
+  /** First step in which it acts, and the one after the last. */
+  readonly fromStep?: number;
   readonly untilStep: number | undefined;
 }
 
@@ -56,15 +62,33 @@ export function featureAlignmentOf(
   return { blocks, projection, width };
 }
 
+/** Depth from which on as many blocks take all tokens as in TREAD's models. */
+const treadDepth = 8;
+
+/** First and last block that tokens bypass where none are named. */
+export function routedBlocks({ blocks }: TokenRoutingConfig, depth: number): readonly [number, number] {
+  return blocks ?? (depth < treadDepth ? [1, depth - 2] : [2, depth - 4]);
+}
+
+/** Way of tokens in steps in which some bypass blocks; undefined where none do. */
+export function routeOf(config: TokenRoutingConfig | undefined, model: SiTConfig): TokenRoute | undefined {
+  if (config === undefined) return undefined;
+  const [from, last] = routedBlocks(config, model.depth);
+  const tokens = gridOf(model) ** 2;
+  const kept = tokens - Math.floor(config.share * tokens);
+  return kept === tokens ? undefined : { from, to: last + 1, kept };
+}
+
 /** Parts of a training's loss beside the distance from the data, a teacher's apart. */
 function besideCosts(
-  { selfAlignment, featureAlignment, modelGuidance }: BesideConfig,
+  { selfAlignment, featureAlignment, modelGuidance, tokenRouting }: BesideConfig,
   model: SiTConfig,
 ): readonly BesideCost[] {
+  const route = routeOf(tokenRouting, model);
   return [
     ...(modelGuidance === undefined ? [] : [modelGuidanceCost(modelGuidance, model)]),
-    ...(selfAlignment === undefined ? [] : [selfAlignmentCost(selfAlignment, model)]),
-    ...(featureAlignment === undefined ? [] : [featureAlignmentCost(featureAlignment, model)]),
+    ...(selfAlignment === undefined ? [] : [selfAlignmentCost(selfAlignment, model, route)]),
+    ...(featureAlignment === undefined ? [] : [featureAlignmentCost(featureAlignment, model, route)]),
   ];
 }
 
@@ -77,19 +101,26 @@ function modelGuidanceCost({ scale, fromStep }: ModelGuidanceConfig, model: SiTC
     // The shift of the target.
     activations: model.latentSize ** 2 * model.channels,
     passes: [model, model],
+    fromStep,
     untilStep: undefined,
   };
 }
 
-function featureAlignmentCost(config: FeatureAlignmentConfig, model: SiTConfig): BesideCost {
+function featureAlignmentCost(
+  config: FeatureAlignmentConfig,
+  model: SiTConfig,
+  route: TokenRoute | undefined,
+): BesideCost {
   const alignment = featureAlignmentOf(config, model);
-  const tokens = gridOf(model) ** 2;
   const { blocks, projection, width } = alignment;
+  const all = gridOf(model) ** 2;
+  // The convolution goes over the whole grid.
+  const tokens = projection === 'mlp' ? tokensOfBlock(model, blocks - 1, route) : all;
   // The hidden layers before and after their SiLU; the output, the features, both normalised, and their product.
   const kept = (projection === 'mlp' ? 4 * width : 0) + 5 * spatialWidth;
   return {
     label: 'feature alignment',
-    told: `blocks ${blocks} with ${formatBytes(4 * tokens * spatialWidth)} of EfficientNet-Lite0's features of an image, kept in the cache`,
+    told: `blocks ${blocks} with ${formatBytes(4 * all * spatialWidth)} of EfficientNet-Lite0's features of an image, kept in the cache`,
     ...headCost(featureHeadParameters(alignment, model.hiddenSize, spatialWidth), tokens),
     activations: tokens * kept,
     passes: [],
@@ -107,9 +138,13 @@ function headCost(
   return { parameters: numbers(head), multiplyAccumulates: tokens * numbers(factors) };
 }
 
-function selfAlignmentCost(config: SelfAlignmentConfig, model: SiTConfig): BesideCost {
+function selfAlignmentCost(
+  config: SelfAlignmentConfig,
+  model: SiTConfig,
+  route: TokenRoute | undefined,
+): BesideCost {
   const { blocks, teacherBlocks } = selfAlignmentOf(config, model.depth);
-  const tokens = gridOf(model) ** 2;
+  const tokens = tokensOfBlock(model, blocks - 1, route);
   return {
     label: 'self-alignment',
     told: `blocks ${blocks} with blocks ${teacherBlocks} of the average`,
@@ -121,10 +156,32 @@ function selfAlignmentCost(config: SelfAlignmentConfig, model: SiTConfig): Besid
   };
 }
 
-/** Floating-point operations that parts of the loss add to a step, for each sample, while they all act. */
-export function besideOperations(config: BesideConfig, model: SiTConfig): number {
-  return besideCosts(config, model).reduce((sum, cost) => sum + operationsOf(cost), 0);
+/** Floating-point operations of a training step for a sample, but for a teacher's: what acts in the step is counted. */
+export function stepOperations(config: BesideConfig, model: SiTConfig, step: number): number {
+  const { tokenRouting } = config;
+  const route = acts(tokenRouting, step) ? routeOf(tokenRouting, model) : undefined;
+  const parts = besideCosts(config, model).filter((cost) => acts(cost, step));
+  return parts.reduce((sum, cost) => sum + operationsOf(cost), trainingOperations(sitCost(model, route)));
 }
+
+/** The mean of `stepOperations` over so many steps. */
+export function meanStepOperations(config: BesideConfig, model: SiTConfig, steps: number): number {
+  const { modelGuidance, selfAlignment, featureAlignment, tokenRouting } = config;
+  const parts = [selfAlignment, featureAlignment, tokenRouting];
+  const changes = [modelGuidance?.fromStep, ...parts.map((part) => part?.untilStep)];
+  const within = changes.filter((step) => step !== undefined && step < steps) as number[];
+  const starts = [...new Set([0, ...within])].sort((a, b) => a - b);
+  return starts.reduce((sum, start, i) => {
+    const share = ((starts[i + 1] ?? steps) - start) / steps;
+    return sum + share * stepOperations(config, model, start);
+  }, 0);
+}
+
+/** True in the steps in which a part of a training acts. */
+export const acts = (
+  part: { readonly fromStep?: number | undefined; readonly untilStep?: number | undefined } | undefined,
+  step: number,
+): boolean => part !== undefined && step >= (part.fromStep ?? 0) && step < (part.untilStep ?? Infinity);
 
 function operationsOf({ multiplyAccumulates, passes }: BesideCost): number {
   const asked = passes.reduce((sum, pass) => sum + 2 * sitCost(pass).multiplyAccumulates, 0);
@@ -145,12 +202,23 @@ export function besideFacts(
   config: BesideConfig,
   model: SiTConfig,
 ): { readonly label: string; readonly value: string }[] {
-  return besideCosts(config, model).map((cost) => {
+  const before = (step: number | undefined) => (step === undefined ? '' : `, before step ${step}`);
+  const { tokenRouting } = config;
+  const route = routeOf(tokenRouting, model);
+  const parts = besideCosts(config, model).map((cost) => {
     const parameters =
       cost.parameters === 0 ? '' : `, ${formatLarge(cost.parameters)} parameters beside the model`;
-    const until = cost.untilStep === undefined ? '' : `, before step ${cost.untilStep}`;
     // A training step's operations are six for each multiply-accumulate of a forward pass.
     const gigas = (operationsOf(cost) / 6e9).toFixed(2);
-    return { label: cost.label, value: `${cost.told}, ${gigas} GFLOPs a sample more${parameters}${until}` };
+    return {
+      label: cost.label,
+      value: `${cost.told}, ${gigas} GFLOPs a sample more${parameters}${before(cost.untilStep)}`,
+    };
   });
+  if (route === undefined) return parts;
+  const { from, to, kept } = route;
+  const fewer = sitCost(model).multiplyAccumulates - sitCost(model, route).multiplyAccumulates;
+  const told = `${kept} of ${gridOf(model) ** 2} tokens in ${to - from === 1 ? `block ${from}` : `blocks ${from} to ${to - 1}`}`;
+  const value = `${told}, ${(fewer / 1e9).toFixed(2)} GFLOPs a sample less${before(tokenRouting?.untilStep)}`;
+  return [...parts, { label: 'token routing', value }];
 }

@@ -221,6 +221,7 @@ export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming 
     selfAlignment,
     featureAlignment,
     modelGuidance,
+    tokenRouting,
   } = config;
   const { latentSize, channels, count } = latents;
   // Classes make rows of a table, of which a step reads a few.
@@ -230,7 +231,7 @@ export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming 
     like: {
       shape: shapeOf(model),
       ...{ globalBatch, accumulate, recompute, samples, evaluate, teacher, latentSize, channels },
-      ...{ selfAlignment, featureAlignment, modelGuidance },
+      ...{ selfAlignment, featureAlignment, modelGuidance, tokenRouting },
       encodes: config.images !== undefined,
     },
   };

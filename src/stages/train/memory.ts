@@ -5,7 +5,7 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import { gpuTrainingMemory } from '../../models/sit/gpu-memory.js';
 import { hostMemoryOnGpu, teacherMemory, trainingMemory } from '../../models/sit/memory.js';
 import type { MemoryChoice } from '../../models/sit/memory.js';
-import { besideMemory } from './beside-cost.js';
+import { besideMemory, routeOf } from './beside-cost.js';
 import type { BesideConfig } from './beside-cost.js';
 import { type ComputingGpu, requireMemory } from '../shared/memory.js';
 
@@ -38,7 +38,10 @@ export function memoryChoice(
 /** The bytes that a training is expected to need at its peak, of what computes. */
 export function expectedMemory(need: TrainingNeed): number {
   const { config, model, share, workers, gpu, teacher } = need;
-  const choice = memoryChoice(config, share);
+  const { tokenRouting } = config;
+  // Steps without it need the most.
+  const route = tokenRouting?.untilStep === undefined ? routeOf(tokenRouting, model) : undefined;
+  const choice = { ...memoryChoice(config, share), route };
   const teaching = teacher === undefined ? 0 : teacherMemory(teacher.model, teacher.passes * choice.batch);
   const readingBytes = need.readingBytes + teaching + besideMemory(config, model, choice.batch);
   if (gpu === undefined) return trainingMemory(model, choice) + readingBytes;

@@ -10,7 +10,8 @@ import { openTrainer } from '../../training/open-trainer.js';
 import { madeUp, measuredOperations, measureIn } from '../shared/rate.js';
 import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
-import { besideOperations } from './beside-cost.js';
+import { meanStepOperations } from './beside-cost.js';
+import { totalSteps } from './facts.js';
 import { inputSpecs, lossOptions, lossProgram, trainerOptions } from './run.js';
 
 /**
@@ -47,8 +48,9 @@ export async function measureTraining(
     return { call: () => trainer.step(inputs, 1e-5, updates++), units: batch };
   });
   const scale = operations(whole) / operations(model);
-  // Parts of the loss beside the data's are told by their operations.
-  const beside = 1 + besideOperations(config, whole) / operations(whole);
+  // Parts of the loss beside the data's, and tokens that bypass blocks, are told by their operations.
+  const steps = latents.count === undefined ? (config.steps ?? 1) : totalSteps(config, latents.count);
+  const beside = meanStepOperations(config, whole, steps) / operations(whole);
   return {
     setupSeconds: rate.setupSeconds * scale,
     unitSeconds: rate.unitSeconds * scale * (config.globalBatch * beside + drawnPerStep(config)),

@@ -5,7 +5,6 @@ import { fromWork } from '../../base/streams.js';
 import type { TrainConfig } from '../../generated/index.js';
 import type { Carry } from '../../models/sit/carry.js';
 import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.js';
-import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { openSitSession, sit } from '../../models/sit/sit.js';
 import { initialValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageContext, StageEvent } from '../../runner/stage.js';
@@ -33,7 +32,7 @@ import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/s
 import { AlignedFeatures } from './aligned-features.js';
 import { latentBatches, type TrainingData } from './batches.js';
 import { Beside } from './beside.js';
-import { besideOperations } from './beside-cost.js';
+import { stepOperations } from './beside-cost.js';
 import { modelConfig } from './config.js';
 import { requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from './facts.js';
 import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
@@ -179,9 +178,7 @@ class Training {
       records: {
         config: config.records,
         samples: config.globalBatch,
-        operations:
-          share.size *
-          (trainingOperations(sitCost(model)) + (teacher?.operations ?? 0) + besideOperations(config, model)),
+        operations: (step) => share.size * (stepOperations(config, model, step) + (teacher?.operations ?? 0)),
         ...(engineKind() === 'native' && { peak: () => bareRate(context.runtime) }),
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),

@@ -70,7 +70,7 @@ export class TrainingRecords {
     machine: Readonly<Record<string, number>> = {},
   ): Promise<void> {
     const timeSeconds = Date.now() / 1000;
-    const speed = { ...this.speed.take(step - this.lastStep), ...machine };
+    const speed = { ...this.speed.take(this.lastStep, step), ...machine };
     this.lastStep = step;
     await this.metrics.append({ step, ...figures });
     await this.speeds.append({ step, timeSeconds, ...speed });
@@ -139,8 +139,8 @@ export class TrainingRecords {
 interface StepCost {
   /** Samples of a step, over all workers. */
   readonly samples: number;
-  /** Floating-point operations of this process's part of a step. */
-  readonly operations?: number | undefined;
+  /** Floating-point operations of this process's part of a step, counted from 0. */
+  readonly operations?: ((step: number) => number) | undefined;
 }
 
 /** Speed of steps, between two records. */
@@ -153,17 +153,19 @@ class Speed {
     private readonly peak: number | undefined,
   ) {}
 
-  /** Figures of the steps since this was last asked, or since the start. */
-  take(steps: number): Record<string, number> {
+  /** Figures of the steps since this was last asked, or since the start: from one to before another. */
+  take(from: number, to: number): Record<string, number> {
+    const steps = to - from;
     const now = performance.now();
     const seconds = (now - this.startedMs) / 1000;
     this.startedMs = now;
     const { samples, operations } = this.cost;
+    const done =
+      operations && Array.from({ length: steps }, (_, i) => operations(from + i)).reduce((a, b) => a + b, 0);
     return {
       imagesPerSecond: (samples * steps) / seconds,
       secondsPerStep: seconds / steps,
-      ...(this.peak !== undefined &&
-        operations !== undefined && { matmulPeakShare: (operations * steps) / seconds / this.peak }),
+      ...(this.peak !== undefined && done !== undefined && { matmulPeakShare: done / seconds / this.peak }),
       peakMemoryMiB: peakBytes() / 2 ** 20,
     };
   }
