@@ -1,5 +1,5 @@
-import { attentionBiases, isBiasTable } from '../models/sit/attention.js';
-import type { SiTConfig } from '../models/sit/config.js';
+import { biasOf, biasTables } from '../models/sit/attention.js';
+import { gridOf, type SiTConfig } from '../models/sit/config.js';
 import { sit, type ThroughBlocks } from '../models/sit/sit.js';
 import {
   compile,
@@ -13,6 +13,7 @@ import {
 import type {
   Compiled,
   HostRecord,
+  HostTensor,
   HostTensors,
   ProgramSession,
   ProgramVariable,
@@ -50,18 +51,22 @@ export async function samplingWeights(
   config: SiTConfig,
   weights: SessionModel['weights'],
 ): Promise<SessionModel['weights']> {
-  const named = Object.entries(weights);
-  const tables = named.filter(([name]) => isBiasTable(name));
-  const others = named.filter(([name]) => !isBiasTable(name));
+  const grid = gridOf(config);
+  const tables = biasTables(weights, grid);
   if (tables.length === 0) return weights;
-  const program = compile((_: Tensors, of: Tensors) => attentionBiases(of, config), {
-    session,
-    weights: Object.fromEntries(tables),
+  const ofTables = new Set(tables.flatMap((table) => Object.values(table.weights)));
+  const values = new Map<string, HostTensor>();
+  const parts = [...ofTables].map((name) => weights[name]!);
+  for await (const [{ name }, value] of openStore(session, parts).read()) values.set(name, value);
+  const program = compile((table: Tensors) => ({ bias: biasOf(table, grid) }), { session });
+  const named = new Map(tables.map((table) => [table.name, table]));
+  const variables = newVariables(session, tables);
+  // One after the other: all at once would take several times their memory.
+  await openStore(session, variables).write(async ({ name }) => {
+    const table = mapValues(named.get(name)!.weights, (weight) => values.get(weight)!);
+    return (await program.call(table)).bias;
   });
-  const values = await program.call({});
-  const definitions = Object.entries(values).map(([name, { shape }]) => ({ name, shape }));
-  const variables = newVariables(session, definitions);
-  await openStore(session, variables).write(({ name }) => values[name]!);
+  const others = Object.entries(weights).filter(([name]) => !ofTables.has(name));
   return Object.fromEntries([...others, ...variables.map((variable) => [variable.name, variable] as const)]);
 }
 

@@ -4,7 +4,7 @@ import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import type { RotaryPlaces } from '../../nn/rotary.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
 import { attend, attendThroughMediators, attendWithDetail, splitQueryKeyValue } from './attend.js';
-import { biasTableSize, gridOf, hasExtras, type SiTConfig } from './config.js';
+import { biasTableSize } from './config.js';
 
 /** Heads, the side of the tokens' grid, and what there is where not each token is there. */
 interface GridShape {
@@ -98,28 +98,39 @@ export function mediatorAttention(
   );
 }
 
-/** True of the weights that `attentionBiases` takes, and nothing else where it has been done. */
-export function isBiasTable(name: string): boolean {
-  return /\.(mediatorBias|queryBias)\.(table|row|column)$/.test(name);
+/** A bias of attention at every token, and the weights of the table that it follows from. */
+export interface BiasTable {
+  /** As the weight is named that holds the bias itself. */
+  readonly name: string;
+  /** Shape of the bias. */
+  readonly shape: readonly number[];
+  /** Names of the table's weights by what they are in every table. */
+  readonly weights: Readonly<Record<string, string>>;
 }
 
-/**
- * The biases of all blocks' attention at every token, which follow from the weights alone: where they are among the
- * weights too, no pass makes them anew.
- */
-export function attentionBiases(weights: Tensors, config: SiTConfig): Tensors {
-  const grid = gridOf(config);
-  const ofBlocks = config.mediators.flatMap((mediators, i) => {
-    const name = `blocks.${i}.attention`;
-    return [
-      ...(mediators > 0 || hasExtras(config, mediators)
-        ? [[`${name}.mediatorBias`, mediatorBias(weights, name, grid)] as const]
-        : []),
-      ...(mediators > 0 ? [[`${name}.queryBias`, queryBias(weights, name, grid)] as const] : []),
-    ];
+/** The tables among weights, by their names' order: none where biases have taken their place. */
+export function biasTables(
+  weights: Readonly<Record<string, { readonly shape: readonly number[] }>>,
+  grid: number,
+): BiasTable[] {
+  return Object.keys(weights).flatMap((table) => {
+    const [, name] = /^(.*\.(?:mediator|query)Bias)\.table$/.exec(table) ?? [];
+    if (name === undefined) return [];
+    const [heads, rows] = weights[table]!.shape as [number, number];
+    const shape = isOfQueries(name) ? [heads, 1, grid ** 2, rows] : [heads, 1, rows, grid ** 2];
+    const parts = ['table', 'row', 'column'].map((part) => [`${kindOf(name)}.${part}`, `${name}.${part}`]);
+    return [{ name, shape, weights: Object.fromEntries(parts) as Record<string, string> }];
   });
-  return Object.fromEntries(ofBlocks);
 }
+
+/** The bias that follows from a table's weights, by what they are in every table. */
+export function biasOf(table: Tensors, grid: number): Tensor {
+  const named = Object.fromEntries(Object.entries(table).map(([part, weight]) => [`.${part}`, weight]));
+  return '.queryBias.table' in named ? queryBias(named, '', grid) : mediatorBias(named, '', grid);
+}
+
+const isOfQueries = (name: string): boolean => kindOf(name) === 'queryBias';
+const kindOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
 
 /** Queries, keys and values side by side, [batch, tokens, 3 · channels]; normalised where the model has norms. */
 function queryKeyValue(project: Projection, weights: Tensors, name: string, heads: number): Tensor {

@@ -133,8 +133,6 @@ const allocatedOfPass = 2;
 const keptOfOther = 0.75;
 /** Copies of features that are predicted or computed: as they are kept, given, taken and put back. */
 const featureCopies = 5;
-/** TensorFlow makes the biases of all blocks first, each of two terms. */
-const biasTerms = 2;
 
 /**
  * Bytes that a sampling process needs at its peak: weights, what reading them left, graphs, and what drawing and decoding
@@ -175,5 +173,5 @@ function drawingNumbers({ model, base }: SampledModel, choice: SamplingChoice): 
     (config, samples) => samples * gridOf(config) ** 2 * config.hiddenSize * features * featureCopies,
   );
   const forGradients = gradients ? allocated * sum((config, n) => n * sitCost(config).activations) : 0;
-  return Math.max(biasTerms * biases, biases + passes + kept + forGradients);
+  return biases + passes + kept + forGradients;
 }
