@@ -40,12 +40,22 @@ export class KeptTokens {
 
   /** `take` and `put` without gradients of their own: each is the other's. */
   taken(all: Tensor): Tensor {
-    return tf.gather(all, this.places, 1, 1);
+    return ofEach(all, this.places);
   }
 
   spread(kept: Tensor): Tensor {
     const [batch, , channels] = kept.shape as [number, number, number];
     const zeros = tf.zeros([batch, 1, channels]);
-    return tf.gather(tf.concat([kept, zeros], 1), this.ranks, 1, 1);
+    return ofEach(tf.concat([kept, zeros], 1), this.ranks);
   }
+}
+
+/**
+ * Rows of each sample, [batch, rows, channels], by their numbers, [batch, count], int32: [batch, count, channels]. tfjs's
+ * WebAssembly gives others where `gather` is asked for rows of each sample, so that they are asked of all.
+ */
+function ofEach(x: Tensor, numbers: Tensor): Tensor {
+  const [batch, rows, channels] = x.shape as [number, number, number];
+  const first = tf.range(0, batch * rows, rows, 'int32').expandDims(1);
+  return tf.gather(x.reshape([batch * rows, channels]), numbers.add(first));
 }

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { KeptTokens } from '../../src/nn/kept-tokens.js';
 import {
   compile,
   EagerSession,
@@ -96,6 +97,24 @@ describe('kernels that the WebAssembly backend lacks', () => {
       expect(values).toBeAllclose(plain[i]!, { absolute: 1e-6, relative: 1e-6 });
     });
   });
+});
+
+test('takes tokens of each sample, and puts them back', () => {
+  const places = tf.tensor2d([0, 2, 1, 3, 2, 3], [3, 2], 'int32');
+  const ranks = tf.tensor2d([0, 2, 1, 2, 2, 0, 2, 1, 2, 2, 0, 1], [3, 4], 'int32');
+  const tokens = new KeptTokens(places, ranks);
+  const all = tf.range(0, 12).reshape([3, 4, 1]);
+  const values = (x: Tensor) => [...x.dataSync()];
+  const taken = tokens.take(all);
+  expect(values(taken)).toEqual([0, 2, 5, 7, 10, 11]);
+  expect(values(tokens.put(taken))).toEqual([0, 0, 2, 0, 0, 5, 0, 7, 0, 0, 10, 11]);
+  expect(values(tokens.replaced(all, taken.neg()))).toEqual([-0, 1, -2, 3, 4, -5, 6, -7, 8, 9, -10, -11]);
+  const weight = tf.range(1, 7).reshape([3, 2, 1]);
+  expect(values(tf.grad((x: Tensor) => tokens.take(x).mul(weight).sum())(all))).toEqual([
+    ...[1, 0, 2, 0, 0, 3, 0, 4, 0, 0, 5, 6],
+  ]);
+  const table = tf.range(0, 4).reshape([4, 1]);
+  expect(values(tf.grad((x: Tensor) => tokens.rows(x).mul(weight).sum())(table))).toEqual([1, 3, 7, 10]);
 });
 
 describe('random numbers', () => {
