@@ -7,8 +7,8 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { makeTypesWhole } from './package-types.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -36,9 +36,11 @@ try {
   const ours = ['devDependencies', 'scripts', 'overrides'];
   const published = Object.fromEntries(Object.entries(manifest).filter(([key]) => !ours.includes(key)));
   const from = join(root, 'node_modules', bundled);
+  const exports = await withDoors(manifest.exports);
   const used = Object.fromEntries(needed.map((each) => [each, installedVersion(each)]));
   writeJson(join(folder, 'package.json'), {
     ...published,
+    exports,
     dependencies: { ...published.dependencies, ...used },
     bundleDependencies: [bundled],
     peerDependencies: { [drawings]: manifest.devDependencies[drawings] },
@@ -59,4 +61,24 @@ try {
   });
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+/**
+ * The entries of the package, each behind a door: calls whose arguments cannot be used end in an error with a code,
+ * as programs without types may pass anything. Types stay those of the entries.
+ */
+async function withDoors(entries) {
+  mkdirSync(join(folder, 'dist/doors'));
+  const opened = Object.entries(entries).map(async ([entry, places]) => {
+    const module = places.default;
+    if (module === undefined) return [entry, places];
+    const names = Object.keys(await import(pathToFileURL(join(root, module)).href));
+    const path = `./dist/doors/${entry === '.' ? 'index' : basename(entry)}.js`;
+    writeFileSync(
+      join(folder, path),
+      `import * as entry from '${module.replace('./dist/', '../')}';\nimport { behindDoor } from '../library/door.js';\nexport const { ${names.join(', ')} } = behindDoor(entry);\n`,
+    );
+    return [entry, { ...places, default: path }];
+  });
+  return Object.fromEntries(await Promise.all(opened));
 }

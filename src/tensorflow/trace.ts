@@ -1,3 +1,4 @@
+import { argumentError } from '../base/errors.js';
 import type { Tensor } from '@tensorflow/tfjs';
 import type { HostTensor } from './data-types.js';
 import type { Graph, Output } from './graph.js';
@@ -66,7 +67,10 @@ export function traceUpdate(
   inputs: Readonly<Record<string, Output>>,
   weights: Variables,
 ): Required<Written> {
-  if (!session.compiles) throw new Error('Variables would be changed before they are read.');
+  if (!session.compiles)
+    throw argumentError(
+      'An update is traced in a session that compiles; elsewhere variables would be changed before they are read.',
+    );
   return session.region('update', inputs, weights, (body, given, variables) => {
     const results = Object.entries(record(body, program, given, variables, undefined));
     return {

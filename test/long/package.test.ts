@@ -123,6 +123,22 @@ export const parts = [SiT.configOf({ name, latentSize: 32, classes: 10, mediator
   },
 );
 
+it('ends wrong calls of programs without types in errors with a code', async () => {
+  await writeFile(
+    join(folder, 'wrong.mjs'),
+    `import * as library from 'mediator-sit';
+import * as engine from 'mediator-sit/engine';
+const codeOf = async (use) => {
+  try { await use(); } catch (error) { return error instanceof library.UserError ? error.code : String(error); }
+};
+console.log(await codeOf(() => library.sampleSde()), await codeOf(() => library.SiT.create(null)), await codeOf(() => engine.mapValues()));
+console.log(Object.keys(library).length > 100, Object.keys(engine).length > 50);
+`,
+  );
+  const { stdout, stderr } = await run(process.execPath, ['wrong.mjs']);
+  expect([stdout, stderr]).toEqual(['argument argument argument\ntrue true', '']);
+});
+
 it('says so where it was bundled, and works beside a bundle that leaves it out', async () => {
   const program = join(folder, 'program.mjs');
   await writeFile(
