@@ -20,7 +20,7 @@ export type { AutoencoderConfig, FlippedClasses, RecordsConfig, WandbConfig } fr
 export type { EncodeConfig } from './encode.js';
 export type { LatentsConfig } from './latents.js';
 export type { DrawConfig } from './draw.js';
-export type { TrainConfig, StartFile, ClassesFile, TeacherConfig, SelfAlignmentConfig, FeatureAlignmentConfig, ModelGuidanceConfig, TokenRoutingConfig, ModelConfig, BlockMediators, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, UntilConfig, LogitNormalTimesteps1, ResolutionShift1, MinSnrWeight1, TrainingEvaluationConfig, TrainingSamplesConfig } from './train.js';
+export type { TrainConfig, StartFile, ClassesFile, TeacherConfig, SelfAlignmentConfig, FeatureAlignmentConfig, ModelGuidanceConfig, TokenRoutingConfig, ModelConfig, BlockMediators, PowerAverages, MinSnrWeight, LogitNormalTimesteps, ResolutionShift, UntilConfig, LogitNormalTimesteps1, ResolutionShift1, MinSnrWeight1, TrainingEvaluationConfig, TrainingSamplesConfig } from './train.js';
 export type { PretrainedConfig } from './pretrained.js';
 export type { AttentionConfig } from './attention.js';
 export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';

@@ -25,7 +25,7 @@ export interface SampleConfig {
    */
   autoencoder: string;
   /**
-   * Weights to sample with: the moving average (`ema`), the last weights (`raw`), the average of another decay that the training keeps, such as `ema-0.999`, or the average that did best during training (`best`), if `evaluate.best` of the `train` stage keeps it.
+   * Weights to sample with: the moving average (`ema`), the last weights (`raw`), the average of another decay that the training keeps, such as `ema-0.999`, the average of any relative width, such as `power-0.08`, if the training keeps snapshots of averages by a power (`ema: { kind: power, … }`), or the average that did best during training (`best`), if `evaluate.best` of the `train` stage keeps it.
    */
   weights: string;
   /**

@@ -86,9 +86,9 @@ export interface TrainConfig {
    */
   recompute: boolean;
   /**
-   * Decay of the exponential moving average of the weights, per step; or a list of decays with one average each. Sampling uses the first unless told otherwise.
+   * Decay of the exponential moving average of the weights, per step; a list of decays with one average each; or averages by a power of the step, from whose snapshots ones of any width are rebuilt after the training (EDM2's post-hoc averages). Sampling uses the first unless told otherwise.
    */
-  ema: number | number[];
+  ema: number | number[] | PowerAverages;
   /**
    * Path between noise (t = 0) and data (t = 1): `linear`, a straight line; `gvp`, a quarter circle of constant variance; `vp`, the variance-preserving diffusion of DDPM.
    */
@@ -389,6 +389,20 @@ export interface BlockMediators {
    * Mediator tokens of these blocks: a perfect square, or 0 for full attention. Unit: tokens.
    */
   mediators: number;
+}
+export interface PowerAverages {
+  /**
+   * Name of the averages.
+   */
+  kind: 'power';
+  /**
+   * Deviation of each average's weights over the steps, as a share of all steps so far. Two that differ serve to rebuild others.
+   */
+  relativeWidths: number[];
+  /**
+   * Steps between two snapshots of the averages, which stay in the stage's output. The more there are, the narrower are the averages that can be rebuilt. Unit: steps.
+   */
+  snapshotEverySteps: number;
 }
 export interface MinSnrWeight {
   /**

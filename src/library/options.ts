@@ -69,8 +69,10 @@ type TensorsOf<Inputs> = Readonly<Record<keyof Inputs, Tensor>>;
 /** Options of a trainer whose loss knows its inputs by their names. */
 export interface LibraryTrainerOptions<Inputs extends TensorsOf<Inputs> = Tensors> extends Omit<
   TrainerOptions,
-  'inputs' | 'loss'
+  'inputs' | 'loss' | 'averageDecays'
 > {
+  /** Decays of the exponential moving averages of the weights, at least one. */
+  readonly averageDecays: readonly number[];
   readonly inputs: Readonly<Record<keyof Inputs, TensorSpec>>;
   readonly loss: (inputs: Inputs, weights: Tensors) => Loss;
 }

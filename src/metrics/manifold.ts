@@ -1,6 +1,6 @@
 import { argumentError } from '../base/errors.js';
 import { compile, float32, floats, tf } from '../tensorflow/index.js';
-import type { Compiled, RuntimeOptions, Tensor1D, Tensor2D } from '../tensorflow/index.js';
+import type { Compiled, HostTensor, RuntimeOptions, Tensor1D, Tensor2D } from '../tensorflow/index.js';
 import type { Rows } from './linear-algebra.js';
 
 /** Rows of numbers that are read in portions: too many to be held at once. */
@@ -14,13 +14,16 @@ export interface StoredRows {
 /** Rows of a portion of either side; products of two portions are computed at once. */
 const rowsAtOnce = 2048;
 
-type Nearest = Compiled<{ points: Tensor2D; set: Tensor2D }, { nearest: Tensor2D }>;
+type Nearest = Compiled<{ a: Tensor2D; b: Tensor2D }, { ofA: Tensor2D; ofB: Tensor2D }>;
 type Closest = Compiled<{ points: Tensor2D; set: Tensor2D }, { distances: Tensor2D; indices: Tensor2D }>;
-type Within = Compiled<{ points: Tensor2D; set: Tensor2D; radii: Tensor1D }, { within: Tensor1D }>;
+type Within = Compiled<
+  { a: Tensor2D; b: Tensor2D; radiiOfA: Tensor1D; radiiOfB: Tensor1D },
+  { ofA: Tensor1D; ofB: Tensor1D }
+>;
 
 /**
  * Precision and recall of sets of any size, their distances computed in float32 portion by portion, as the ADM
- * evaluator does.
+ * evaluator does. Each distance is computed once: it counts for both of its points.
  *
  * Source: Kynkäänniemi et al., "Improved precision and recall metric" (2019).
  *
@@ -33,59 +36,67 @@ export async function storedPrecisionRecall(
   { neighbours = 3, onRows }: { neighbours?: number; onRows?: (rows: number) => void } = {},
 ): Promise<PrecisionRecall> {
   const nearest: Nearest = compile(
-    ({ points, set }) => {
-      const { values } = tf.topk(
-        tf.neg(squaredDistances(points, set)),
-        Math.min(neighbours + 1, set.shape[0]),
-      );
-      return { nearest: tf.neg<Tensor2D>(values) };
+    ({ a, b }) => {
+      const nearness = tf.neg<Tensor2D>(squaredDistances(a, b));
+      const least = (rows: Tensor2D) =>
+        tf.neg<Tensor2D>(tf.topk(rows, Math.min(neighbours + 1, rows.shape[1])).values);
+      return { ofA: least(nearness), ofB: least(tf.transpose(nearness)) };
     },
     { runtime },
   );
   const within: Within = compile(
-    ({ points, set, radii }) => ({
-      within: tf
-        .any<Tensor1D>(tf.lessEqual(squaredDistances(points, set), tf.expandDims(radii, 0)), 1)
-        .cast('float32'),
-    }),
+    ({ a, b, radiiOfA, radiiOfB }) => {
+      const distances = squaredDistances(a, b);
+      const any = (radii: Tensor2D, axis: number) =>
+        tf.any<Tensor1D>(tf.lessEqual(distances, radii), axis).cast<Tensor1D>('float32');
+      return { ofA: any(tf.expandDims(radiiOfB, 0), 1), ofB: any(tf.expandDims(radiiOfA, 1), 0) };
+    },
     { runtime },
   );
   try {
     const radiiOf = async (set: StoredRows): Promise<Float32Array> => {
-      const radii = new Float32Array(set.count);
-      for await (const [first, points] of portions(set)) {
-        const found = Array.from({ length: points.shape[0]! }, (): number[] => []);
-        for await (const [, others] of portions(set)) {
-          const { nearest: part } = await nearest.call({ points, set: others });
-          const width = part.shape[1]!;
-          for (const [i, own] of found.entries())
-            own.push(...floats(part).subarray(i * width, (i + 1) * width));
+      const found = Array.from({ length: set.count }, (): number[] => []);
+      const take = (first: number, { shape, data }: HostTensor) => {
+        const [rows, width] = shape as [number, number];
+        for (let i = 0; i < rows; i++) {
+          const own = found[first + i]!;
+          own.push(...data.subarray(i * width, (i + 1) * width));
+          // The nearest of all is the point itself.
+          own.sort((x, y) => x - y).splice(neighbours + 1);
         }
-        // The nearest of all is the point itself.
-        for (const [i, own] of found.entries())
-          radii[first + i] = own.sort((a, b) => a - b)[Math.min(neighbours, own.length - 1)]!;
-        onRows?.(found.length);
-      }
-      return radii;
-    };
-    const shareWithin = async (points: StoredRows, set: StoredRows, radii: Float32Array) => {
-      let inside = 0;
-      for await (const [, part] of portions(points)) {
-        const isWithin = new Uint8Array(part.shape[0]!);
-        for await (const [first, others] of portions(set)) {
-          const own = radii.slice(first, first + others.shape[0]!);
-          const result = await within.call({ points: part, set: others, radii: float32([own.length], own) });
-          for (const [i, value] of floats(result.within).entries()) isWithin[i]! |= value;
+      };
+      for await (const [first, a] of portions(set)) {
+        for await (const [other, b] of portions(set, first)) {
+          const { ofA, ofB } = await nearest.call({ a, b });
+          take(first, ofA);
+          if (other !== first) take(other, ofB);
         }
-        inside += isWithin.reduce((sum, value) => sum + value, 0);
-        onRows?.(isWithin.length);
+        onRows?.(a.shape[0]!);
       }
-      return inside / points.count;
+      return Float32Array.from(found, (own) => own.at(-1)!);
     };
-    return {
-      precision: await shareWithin(samples, reference, await radiiOf(reference)),
-      recall: await shareWithin(reference, samples, await radiiOf(samples)),
+    const [radiiOfReference, radiiOfSamples] = [await radiiOf(reference), await radiiOf(samples)];
+    const [inReference, inSamples] = [new Uint8Array(samples.count), new Uint8Array(reference.count)];
+    const radii = (all: Float32Array, first: number, { shape: [rows] }: HostTensor) =>
+      float32([rows!], all.slice(first, first + rows!));
+    const mark = (places: Uint8Array, first: number, values: HostTensor) => {
+      for (const [i, value] of floats(values).entries()) places[first + i]! |= value;
     };
+    for await (const [first, a] of portions(samples)) {
+      for await (const [other, b] of portions(reference)) {
+        const { ofA, ofB } = await within.call({
+          ...{ a, b },
+          radiiOfA: radii(radiiOfSamples, first, a),
+          radiiOfB: radii(radiiOfReference, other, b),
+        });
+        mark(inReference, first, ofA);
+        mark(inSamples, other, ofB);
+      }
+      onRows?.(a.shape[0]!);
+    }
+    onRows?.(reference.count);
+    const share = (places: Uint8Array) => places.reduce((sum, value) => sum + value, 0) / places.length;
+    return { precision: share(inReference), recall: share(inSamples) };
   } finally {
     await nearest.close();
     await within.close();
@@ -144,8 +155,8 @@ function squaredDistances(points: Tensor2D, set: Tensor2D): Tensor2D {
   );
 }
 
-async function* portions({ count, width, read }: StoredRows) {
-  for (let first = 0; first < count; first += rowsAtOnce) {
+async function* portions({ count, width, read }: StoredRows, start = 0) {
+  for (let first = start; first < count; first += rowsAtOnce) {
     const rows = Math.min(rowsAtOnce, count - first);
     yield [first, float32([rows, width], await read(first, rows))] as const;
   }

@@ -81,6 +81,7 @@ const special: Readonly<Record<string, Special | undefined>> = {
   peakSignalToNoiseDb: { label: 'PSNR', unit: 'dB', format: (value) => `${value.toFixed(1)} dB` },
   parameters: { format: formatLarge },
   size: { unit: 'px' },
+  averageError: { label: 'share that the average lacks', ...percent },
   kl: { label: 'KL divergence' },
   lossQuartile1: { label: 'loss at times 0 to ¼' },
   lossQuartile2: { label: 'loss at times ¼ to ½' },

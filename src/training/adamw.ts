@@ -1,4 +1,5 @@
 import { scalar, tf } from '../tensorflow/index.js';
+import { type AverageDecay, powerShares } from './averages.js';
 import type { Feed, Output, Session, SessionVariable, Tensor, Tensors } from '../tensorflow/index.js';
 
 /** AdamW as in PyTorch. Source: Loshchilov and Hutter, arXiv 1711.05101. */
@@ -21,7 +22,7 @@ export interface AdamWSlot {
   readonly weights: SessionVariable;
   readonly firstMoment: SessionVariable;
   readonly secondMoment: SessionVariable;
-  /** Exponential moving averages of the weights, one for each decay. */
+  /** Moving averages of the weights, one for each decay. */
   readonly averages: readonly SessionVariable[];
 }
 
@@ -38,18 +39,23 @@ export class AdamW {
   private readonly firstPower: Output;
   private readonly secondPower: Output;
   private readonly epsilon: Output;
+  /** Shares of the new weights in averages by a power. */
+  private readonly shares: readonly Output[];
 
   constructor(
     private readonly session: Session,
     private readonly config: AdamWConfig,
     /** Decays of the moving averages. */
-    private readonly averageDecays: readonly number[],
+    private readonly averageDecays: readonly AverageDecay[],
   ) {
     const { graph } = session;
     this.learningRate = graph.placeholder('float32', []);
     this.firstPower = graph.placeholder('float32', []);
     this.secondPower = graph.placeholder('float32', []);
     this.epsilon = graph.placeholder('float32', []);
+    this.shares = averageDecays
+      .filter((decay) => typeof decay === 'object')
+      .map(() => graph.placeholder('float32', []));
   }
 
   /**
@@ -63,7 +69,10 @@ export class AdamW {
     const learningRate: Output = { operation: gate, index: 1 };
     const beta1 = graph.scalar(this.config.betas[0]);
     const beta2 = graph.scalar(this.config.betas[1]);
-    const follow = this.averageDecays.map((decay) => graph.scalar(1 - decay));
+    const shares = this.shares.values();
+    const follow = this.averageDecays.map((decay) =>
+      typeof decay === 'number' ? graph.scalar(1 - decay) : shares.next().value!,
+    );
     return slots.flatMap(({ weights, firstMoment, secondMoment, averages }, i) => {
       const decayed = this.decay(weights, learningRate, gate);
       const adam = graph.add(
@@ -95,6 +104,7 @@ export class AdamW {
       [this.secondPower, scalar(secondPower)],
       // TensorFlow adds ε before the bias correction, PyTorch after it.
       [this.epsilon, scalar(this.config.epsilon * Math.sqrt(1 - secondPower))],
+      ...powerShares(this.averageDecays, updates).map((share, i): Feed => [this.shares[i]!, scalar(share)]),
     ];
   }
 
@@ -121,6 +131,8 @@ interface AdamWRates {
   readonly learningRate: Tensor | number;
   /** 1 − βᵗ for both moments, at the t-th update. */
   readonly corrections: readonly [Tensor | number, Tensor | number];
+  /** `powerShares` of the averages. */
+  readonly shares: readonly (Tensor | number)[];
 }
 
 /** Corrections of the moments' bias at the update after `updates` others. */
@@ -138,10 +150,10 @@ export function biasCorrections({ betas }: AdamWConfig, updates: number): [numbe
  */
 export function adamwStep(
   { betas: [beta1, beta2], epsilon, weightDecay }: AdamWConfig,
-  averageDecays: readonly number[],
+  averageDecays: readonly AverageDecay[],
   state: AdamWState,
   gradients: Tensors,
-  { learningRate, corrections: [correction1, correction2] }: AdamWRates,
+  { learningRate, corrections: [correction1, correction2], shares }: AdamWRates,
 ): AdamWState {
   const next = {
     weights: {} as Record<string, Tensor>,
@@ -157,9 +169,16 @@ export function adamwStep(
       const decay = tf.mul(learningRate, weightDecay);
       const weight = state.weights[name]!;
       const weights = weight.sub(weight.mul(decay)).sub(direction.mul(learningRate));
+      const ofPower = shares.values();
       const averages = averageDecays.flatMap((decay, i) => {
         const average = state.averages[i]![name];
-        return average === undefined ? [] : [mix(average, weights, decay)];
+        const share = typeof decay === 'number' ? undefined : ofPower.next().value!;
+        if (average === undefined) return [];
+        return [
+          share === undefined
+            ? mix(average, weights, decay as number)
+            : average.add(weights.sub(average).mul(share)),
+        ];
       });
       return { first, second, weights, averages };
     });

@@ -4,6 +4,7 @@ import { hashFile } from '../base/file-hash.js';
 import type { Expected } from '../base/input-file.js';
 import { type FileSeal, writeFileWhole } from '../base/output-file.js';
 import { DamagedRecord, readRecord, sealJson, unsealJson } from '../base/sealed.js';
+import type { AverageDecay } from './averages.js';
 
 /** Description of a checkpoint, beside its tensors. */
 export interface CheckpointFacts<Extra> {
@@ -59,6 +60,13 @@ export async function verifyCheckpoint<Extra>(path: string): Promise<VerifiedChe
   return { step, extra, made, lossScale, seen };
 }
 
+/** The facts of a checkpoint, its tensors not looked at. @throws DamagedRecord */
+export async function checkpointFacts<Extra>(path: string): Promise<CheckpointFacts<Extra>> {
+  const manifest = await readManifest<Extra>(path);
+  if (typeof manifest === 'string') throw new DamagedRecord(`of ${path}: ${manifest}`);
+  return manifest;
+}
+
 async function readManifest<Extra>(path: string): Promise<Manifest<Extra> | string> {
   try {
     const text = await readRecord(join(path, manifestName));
@@ -87,15 +95,24 @@ export const headGroups = ['heads', 'heads-firstMoment', 'heads-secondMoment'] a
 
 /** The copies that training keeps of each parameter: the slots of the optimizer. `average` is the first of the averages. */
 export type StateGroup =
-  'weights' | 'average' | `average-${number}` | 'firstMoment' | 'secondMoment' | (typeof headGroups)[number];
+  | 'weights'
+  | 'average'
+  | `average-${number}`
+  | `average-power-${number}`
+  | 'firstMoment'
+  | 'secondMoment'
+  | (typeof headGroups)[number];
 
 /** Names of the moving averages with these decays; the first is the one that sampling takes unless told otherwise. */
-export function averageGroups(decays: readonly number[]): StateGroup[] {
-  return decays.map((decay, i): StateGroup => (i === 0 ? 'average' : `average-${decay}`));
+export function averageGroups(decays: readonly AverageDecay[]): StateGroup[] {
+  return decays.map((decay, i): StateGroup => {
+    if (i === 0) return 'average';
+    return typeof decay === 'number' ? `average-${decay}` : `average-power-${decay.relativeWidth}`;
+  });
 }
 
 /** Lists all groups of a training with these decays. */
-export function stateGroups(decays: readonly number[], hasHeads = false): StateGroup[] {
+export function stateGroups(decays: readonly AverageDecay[], hasHeads = false): StateGroup[] {
   return [
     'weights',
     ...averageGroups(decays),

@@ -28,14 +28,14 @@ export type CheckpointNote<Extra> = Pick<CheckpointFacts<Extra>, 'step' | 'extra
  * Writes the trainer's whole state as `DIRECTORY/step-N`, whole or not at all: tensors first, each file synced, then
  * a manifest with their sizes and checksums, then the folder gets its name. Memory stays bounded.
  *
- * @param limit bytes of a file of tensors
+ * @param options bytes of a file of tensors, and the groups to write where that is not the whole state
  * @throws UserError where the disk is full or may not be written to: what was there before is as it was
  */
 export async function saveCheckpoint<Extra>(
   directory: string,
   trainer: Trainer,
   note: CheckpointNote<Extra>,
-  limit?: number,
+  { limit, groups = trainer.groups }: { limit?: number; groups?: readonly StateGroup[] } = {},
 ): Promise<{ readonly path: string }> {
   const path = checkpointPath(directory, note.step);
   const partial = `${path}.partial`;
@@ -45,7 +45,7 @@ export async function saveCheckpoint<Extra>(
     await mkdir(partial, { recursive: true });
     faultPoint('began checkpoint');
     const files: Record<string, FileSeal> = {};
-    for (const group of trainer.groups) Object.assign(files, await saveGroup(partial, trainer, group, limit));
+    for (const group of groups) Object.assign(files, await saveGroup(partial, trainer, group, limit));
     faultPoint('wrote tensors of checkpoint');
     await writeManifest(partial, facts, files);
     await rm(path, { recursive: true, force: true });

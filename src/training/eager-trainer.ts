@@ -4,6 +4,7 @@ import type { HostTensor } from '../tensorflow/data-types.js';
 import { checkInputs, EagerStore, fromHost, mapValues, tf, tidy } from '../tensorflow/index.js';
 import type { EagerSession, EagerVariable, HostTensors, Tensor, Tensors } from '../tensorflow/index.js';
 import { type AdamWStep, adamwStep, biasCorrections } from './adamw.js';
+import { powerShares } from './averages.js';
 import { averageGroups, type StateGroup, stateGroups } from './checkpoint-manifest.js';
 import { gradientResults, partsOf, withGradients } from './gradients.js';
 import { averagePrefix, checkStep, groupParameters, inNameOrder, stepOptions } from './trainer.js';
@@ -155,7 +156,11 @@ export class EagerTrainer implements Trainer {
           secondMoment: { ...this.tensors('secondMoment'), ...this.heads('heads-secondMoment') },
         },
         Object.fromEntries(names.map((name, i) => [name, gradients[i]!.mul(factor)])),
-        { learningRate, corrections: biasCorrections(optimizer, updates) },
+        {
+          learningRate,
+          corrections: biasCorrections(optimizer, updates),
+          shares: powerShares(averageDecays, updates),
+        },
       ),
     );
     const set = (group: StateGroup, values: Tensors) => {

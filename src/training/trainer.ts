@@ -2,6 +2,7 @@ import { UserError } from '../base/errors.js';
 import type { Parameter } from '../nn/parameter.js';
 import type { HostTensor, HostTensors, TensorSpec } from '../tensorflow/index.js';
 import type { AdamWConfig } from './adamw.js';
+import type { AverageDecay } from './averages.js';
 import type { LossScaleState, StateGroup } from './checkpoint-manifest.js';
 import type { Accumulation, LossProgram } from './gradients.js';
 
@@ -41,7 +42,7 @@ export interface TrainerOptions {
   readonly inputs: Readonly<Record<string, TensorSpec>>;
   readonly optimizer: AdamWConfig;
   /** Decays of the moving averages of the weights, at least one. */
-  readonly averageDecays: readonly number[];
+  readonly averageDecays: readonly AverageDecay[];
   /** Largest global norm of the gradients; 0 leaves them as they are. */
   readonly gradientClip: number;
   /** Division of a batch into parts; by default it is computed at once. */

@@ -1,6 +1,7 @@
 import { choose, float32, tf, traceUpdate } from '../tensorflow/index.js';
 import type { Feed, Output, Session, SessionVariable, Tensor, Tensors } from '../tensorflow/index.js';
 import { AdamW, adamwStep, biasCorrections } from './adamw.js';
+import { powerShares } from './averages.js';
 import type { AdamWSlot, AdamWState, AdamWStep } from './adamw.js';
 import type { TrainerOptions } from './trainer.js';
 
@@ -64,7 +65,8 @@ const compiledUpdate: typeof writeUpdate = (session, options, slots, loss, gradi
   const regrouped = (state: Tensors, name: string) =>
     Object.entries(state).map(([i, value]) => [`${name} ${i}`, value] as const);
 
-  const rates = graph.placeholder('float32', [3]);
+  const rateCount = 3 + powerShares(averageDecays, 0).length;
+  const rates = graph.placeholder('float32', [rateCount]);
   const inputs = {
     rates,
     loss,
@@ -76,11 +78,10 @@ const compiledUpdate: typeof writeUpdate = (session, options, slots, loss, gradi
     const finite = loss!.isFinite().logicalAnd(norm.isFinite());
     const factor = gradientClip === 0 ? undefined : tf.div(gradientClip, norm.maximum(gradientClip));
     const clipped = all.map((gradient) => (factor === undefined ? gradient : gradient.mul(factor)));
-    const [learningRate, ...corrections] = tf.split(rates!.as1D(), 3).map((rate) => rate.asScalar()) as [
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
+    const [learningRate, first, second, ...shares] = tf
+      .split(rates!.as1D(), rateCount)
+      .map((rate) => rate.asScalar()) as [Tensor, Tensor, Tensor, ...Tensor[]];
+    const corrections = [first, second] as const;
     const state: AdamWState = {
       weights: group(old, 'weights'),
       firstMoment: group(old, 'first'),
@@ -88,7 +89,11 @@ const compiledUpdate: typeof writeUpdate = (session, options, slots, loss, gradi
       averages: averageDecays.map((_, j) => group(old, `average ${j}`)),
     };
     const gradientOf = Object.fromEntries(clipped.map((gradient, i) => [String(i), gradient]));
-    const next = adamwStep(optimizer, averageDecays, state, gradientOf, { learningRate, corrections });
+    const next = adamwStep(optimizer, averageDecays, state, gradientOf, {
+      learningRate,
+      corrections,
+      shares,
+    });
     const updated = [
       ...regrouped(next.weights, 'weights'),
       ...regrouped(next.firstMoment, 'first'),
@@ -106,8 +111,13 @@ const compiledUpdate: typeof writeUpdate = (session, options, slots, loss, gradi
     norm: outputs.norm!,
     finite: outputs.finite!,
     targets: effects,
-    feeds: ({ learningRate, updates }) => [
-      [rates, float32([3], Float32Array.of(learningRate, ...biasCorrections(optimizer, updates)))],
-    ],
+    feeds: ({ learningRate, updates }) => {
+      const values = [
+        learningRate,
+        ...biasCorrections(optimizer, updates),
+        ...powerShares(averageDecays, updates),
+      ];
+      return [[rates, float32([rateCount], Float32Array.from(values))]];
+    },
   };
 };

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { readInputText } from '../base/input-file.js';
-import { openTensors, type TensorReader, tensorsPath } from '../formats/safetensors/shards.js';
+import { openTensors, tensorsPath } from '../formats/safetensors/shards.js';
 import { type PartialScale, usualScalingFactor } from '../models/autoencoder-kl/config.js';
 import { type SiTConfig, sitParameters } from '../models/sit/config.js';
 import { mismatch, stateProblems } from '../models/sit/reference-state.js';
@@ -12,13 +12,17 @@ import { float32 } from '../tensorflow/data-types.js';
 import type { HostTensor } from '../tensorflow/index.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import type { InterpolantName, Prediction } from '../transport/index.js';
+import { openModelWeights, type WeightsReader } from './model-weights.js';
 import { modelFileName, readSavedModel, type SavedModel } from './saved-files.js';
 
 /** Copies of a model's parameters: the last weights, their moving average, and the moments of AdamW. */
 export type WeightSet = 'raw' | 'ema' | 'firstMoment' | 'secondMoment';
 
+/** Names of weights that only models of this project have. */
+type OwnWeights = 'best' | `ema-${number}` | `power-${number}`;
+
 /** Description of a model, apart from its weights. */
-export type ModelDescription = Omit<SavedModel, 'weights'>;
+export type ModelDescription = Omit<SavedModel, 'weights' | 'snapshots'>;
 
 /** State of AdamW when the weights were saved. */
 export interface OptimizerState {
@@ -47,8 +51,8 @@ export interface ModelSource {
 
 /** Hints from the user about a file. What the file says too must agree. */
 export interface ModelHints {
-  /** `ema` and `raw` take that set of weights for both. */
-  readonly weights: 'all' | 'ema' | 'raw';
+  /** `ema` and `raw` take that set of weights for both; so do other names that a model of this project has. */
+  readonly weights: 'all' | 'ema' | 'raw' | OwnWeights;
   /** Keys of the sets to take, where a file has several: one stands for both, of two the second is the average. */
   readonly key?: string | readonly string[] | undefined;
   readonly heads?: number | undefined;
@@ -140,17 +144,22 @@ export function scaledNormalization(
  */
 export async function savedSource(directory: string, hints: ModelHints, only?: string): Promise<ModelSource> {
   const saved = await readModel(directory);
-  const { weights, ...description } = saved;
+  const { weights, snapshots, ...description } = saved;
   const { config } = saved;
+  const own: Readonly<Record<string, string | undefined>> = weights;
   checkAgreement(directory, hints, { ...saved, ...config });
   const classes = hints.classes && namedClasses(directory, hints, saved);
-  const chosen =
-    hints.weights === 'all' ? weights : { raw: weights[hints.weights], ema: weights[hints.weights] };
-  const raw = only ?? join(directory, chosen.raw);
-  const ema = only ?? join(directory, chosen.ema);
-  const optimizer = only === undefined ? await readOptimizer(directory, raw) : undefined;
+  const names =
+    hints.weights === 'all' ? (['raw', 'ema'] as const) : ([hints.weights, hints.weights] as const);
+  const isRebuilt = only === undefined && names.some((name) => own[name] === undefined);
+  // What is rebuilt has no file, and goes by its name.
+  const [raw, ema] = names.map((name) => only ?? (isRebuilt ? name : join(directory, own[name]!))) as [
+    string,
+    string,
+  ];
+  const optimizer = only === undefined && !isRebuilt ? await readOptimizer(directory, raw) : undefined;
   const paths: Record<WeightSet, string> = { raw, ema, ...momentPaths(raw) };
-  const files = new Map<string, TensorReader>();
+  const files = new Map<string, WeightsReader>();
   const close = async () => {
     await Promise.all([...files.values()].map((file) => file.close()));
   };
@@ -158,7 +167,9 @@ export async function savedSource(directory: string, hints: ModelHints, only?: s
     const expected = new Map(sitParameters(config).map(({ name, shape }) => [name, shape]));
     const opened = optimizer === undefined ? [raw, ema] : Object.values(paths);
     for (const path of new Set(opened)) {
-      const file = await openTensors(path);
+      const file = await (isRebuilt
+        ? openModelWeights(directory, directory, { weights, ...(snapshots && { snapshots }) }, path)
+        : openTensors(path));
       files.set(path, file);
       const problems = stateProblems(
         new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),

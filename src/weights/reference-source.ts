@@ -48,6 +48,16 @@ const layout: ModelLayout = {
   },
 };
 
+/** @throws UserError `average-not-kept` for weights that only models of this project have */
+function setOf(path: string, weights: ModelHints['weights']): 'all' | 'raw' | 'ema' {
+  if (weights === 'all' || weights === 'raw' || weights === 'ema') return weights;
+  throw new UserError({
+    code: 'average-not-kept',
+    message: `${path}: a checkpoint of another program has no weights \`${weights}\`.`,
+    remedy: 'Use `ema` or `raw`.',
+  });
+}
+
 /**
  * A model of the PyTorch reference, or one that is made as its plain SiT is. Everything that can be known without reading
  * weights is checked: every tensor of both sets, the options saved beside them, and what the user says.
@@ -58,7 +68,12 @@ const layout: ModelLayout = {
 export async function referenceSource(file: WeightsFile, hints: ModelHints): Promise<ModelSource> {
   const { path, facts } = file;
   const args = readReferenceArgs({ ...entriesOf(facts.hyper_parameters), ...entriesOf(facts.args) });
-  const sets = chooseSets(file, layout, hints.key === undefined ? [] : [hints.key].flat(), hints.weights);
+  const sets = chooseSets(
+    file,
+    layout,
+    hints.key === undefined ? [] : [hints.key].flat(),
+    setOf(path, hints.weights),
+  );
   if (sets === undefined) {
     refuseOtherModels(file);
     throw withoutWeights(file, layout.what);

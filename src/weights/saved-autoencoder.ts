@@ -28,6 +28,7 @@ import {
 } from '../tensorflow/index.js';
 import type { Normalization } from '../training/diffusion-loss.js';
 import { scaledNormalization } from './model-source.js';
+import type { WeightsReader } from './model-weights.js';
 import { readSavedAutoencoder } from './saved-files.js';
 
 const encodeAxes: BatchAxes = { inputs: { images: 0 }, outputs: { mean: 0, logVariance: 0 } };
@@ -149,17 +150,19 @@ export async function readWeights(path: string, parameters: readonly Parameter[]
 /**
  * Makes variables of a model's parameters in a session and sets them, once and for all, from a file of tensors of the
  * same names. Where products compute in bfloat16, what they alone take is kept so.
+ *
+ * @param weights path of the file, or what opens such weights
  */
 export async function loadWeights(
   session: ProgramSession,
   parameters: readonly Parameter[],
-  path: string,
+  weights: string | (() => Promise<WeightsReader>),
 ): Promise<Record<string, ProgramVariable>> {
   const variables = newVariables(
     session,
     parameters.map((parameter) => ({ ...parameter, constant: true })),
   );
-  const file = await openTensors(path);
+  const file = await (typeof weights === 'string' ? openTensors(weights) : weights());
   try {
     await openStore(session, variables).write(async ({ name, shape }) =>
       float32(shape, await file.readFloat32(name)),

@@ -22,9 +22,20 @@ export interface SavedModel {
   readonly steps: number;
   /**
    * Paths, relative to the file, of the last weights (`raw`), of their moving average (`ema`), of each average by its
-   * decay (`ema-0.999`), and of the average that did best during training, where that was kept.
+   * decay (`ema-0.999`) or relative width (`power-0.05`), and of the average that did best during training, where that was
+   * kept.
    */
-  readonly weights: Readonly<Record<'raw' | 'ema' | `ema-${number}`, string>> & { readonly best?: string };
+  readonly weights: Readonly<Record<'raw' | 'ema' | `ema-${number}` | `power-${number}`, string>> & {
+    readonly best?: string;
+  };
+  /** Averages by a power in the course of the training, from which others are rebuilt; the last are of its end. */
+  readonly snapshots?: readonly SavedSnapshot[];
+}
+
+/** Averages by a power after so many updates: their paths by their names, relative to `model.json`. */
+export interface SavedSnapshot {
+  readonly updates: number;
+  readonly weights: Readonly<Record<`power-${number}`, string>>;
 }
 
 export const modelFileName = 'model.json';

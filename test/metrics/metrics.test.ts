@@ -10,6 +10,7 @@ import {
   StatisticsAccumulator,
   statisticsOf,
   storedClassAgreement,
+  storedPrecisionRecall,
   storedKernelDistance,
   type StoredRows,
   symmetricEigenvalues,
@@ -337,6 +338,30 @@ const storedRows = (width: number, data: ArrayLike<number>): StoredRows => ({
   width,
   read: (first, count) =>
     Promise.resolve(Float32Array.from(data).slice(first * width, (first + count) * width)),
+});
+
+describe('storedPrecisionRecall', () => {
+  it('is that of all rows at once, of sets of more than one portion', async () => {
+    await startEngine({});
+    // Whole numbers, whose squares single precision has exactly.
+    const draw = (count: number, seed: number, scale: number) =>
+      numbers(3 * count, seed).map((value) => Math.round(scale * value));
+    const [reference, samples] = [draw(2500, 1, 60), draw(4200, 2, 45)];
+    const told: number[] = [];
+    const found = await storedPrecisionRecall(
+      storedRows(3, reference),
+      storedRows(3, samples),
+      {},
+      { onRows: (rows) => told.push(rows) },
+    );
+    const all = precisionRecall(
+      rowsOf(3, Float64Array.from(reference)),
+      rowsOf(3, Float64Array.from(samples)),
+    );
+    expect(all.precision).toBeGreaterThan(all.recall + 0.1);
+    expect(found).toEqual(all);
+    expect(told.reduce((sum, rows) => sum + rows)).toBe(2 * (2500 + 4200));
+  }, 120_000);
 });
 
 describe('storedKernelDistance', () => {

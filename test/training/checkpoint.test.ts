@@ -147,7 +147,7 @@ describe('a checkpoint', () => {
   it('is in files below a limit, whatever it is, with an index that leads to each tensor', async () => {
     const before = await state();
     const limit = 1000;
-    const { path } = await saveCheckpoint(folder, trainer, { step: 4, extra: {} }, limit);
+    const { path } = await saveCheckpoint(folder, trainer, { step: 4, extra: {} }, { limit });
     const names = (await readdir(path)).filter((name) => name.startsWith('weights'));
     expect(names.sort()).toEqual([
       'weights-00001-of-00002.safetensors',

@@ -58,7 +58,7 @@ describe('a step that XLA compiles', () => {
         loss: ({ x }, { w }) => ({ loss: w!.mul(x!).square().sum() }),
         inputs: { x: float32([2], new Float32Array(2)) },
         optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.1 },
-        averageDecays: [0.9, 0.5],
+        averageDecays: [0.9, 0.5, { relativeWidth: 0.1 }],
         gradientClip: 0.5,
       });
       await trainer.start(() => float32([2], Float32Array.of(1, 2)));

@@ -15,6 +15,7 @@ import {
   type Tensor1D,
   tf,
 } from '../../src/tensorflow/index.js';
+import type { AverageDecay } from '../../src/training/averages.js';
 import { LossScale } from '../../src/training/checkpoint-manifest.js';
 import { latestCheckpoint, restoreCheckpoint, saveCheckpoint } from '../../src/training/checkpoint.js';
 import { openTrainer } from '../../src/training/open-trainer.js';
@@ -49,7 +50,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function newTrainer(gradientClip = 0, averageDecays = [0.9]): Promise<Trainer> {
+async function newTrainer(
+  gradientClip = 0,
+  averageDecays: readonly AverageDecay[] = [0.9],
+): Promise<Trainer> {
   const trainer = openTrainer(session, {
     parameters,
     inputs: { x: { dtype: 'float32', shape: [4, 3] } },
@@ -142,7 +146,7 @@ describe('heads, the moving average, and inputs that only some batches have', ()
       return { loss: loss.add(apart), figures: { apart } };
     },
     optimizer: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 },
-    averageDecays: [0.9, 0.5],
+    averageDecays: [0.9, 0.5, { relativeWidth: 0.1 }],
     gradientClip: 0,
     ...(parts > 1 && { accumulation: { parts, perSample: ['x', 'target'], firstSample: '' } }),
   });
@@ -287,13 +291,14 @@ describe('a step', () => {
 
 describe('moving averages', () => {
   it('follow the weights, each with its decay', async () => {
-    const decays = [0.5, 0.9, 0];
+    const decays = [0.5, 0.9, 0, { relativeWidth: 0.1 }];
     const trainer = await newTrainer(0, decays);
     expect(trainer.groups).toEqual([
       'weights',
       'average',
       'average-0.9',
       'average-0',
+      'average-power-0.1',
       'firstMoment',
       'secondMoment',
     ]);
@@ -301,7 +306,10 @@ describe('moving averages', () => {
     for (let i = 0; i < 3; i++) {
       await trainer.step(batch(), 0.1, i);
       const weights = (await state(trainer))['weights weight']!;
-      decays.forEach((decay, k) => {
+      // EDM2's exponent of the relative width 0.1.
+      const powerDecay = (1 - 1 / (i + 1)) ** (6.937203937601809 + 1);
+      decays.forEach((each, k) => {
+        const decay = typeof each === 'number' ? each : powerDecay;
         expected[k] = expected[k]!.map((average, j) => decay * average + (1 - decay) * weights[j]!);
       });
     }
@@ -310,6 +318,7 @@ describe('moving averages', () => {
     expect(found['average weight']).toBeAllclose(expected[0]!, { absolute: 1e-6 });
     expect(found['average-0.9 weight']).toBeAllclose(expected[1]!, { absolute: 1e-6 });
     expect(found['average-0 weight']).toBeAllclose(expected[2]!, { absolute: 1e-6 });
+    expect(found['average-power-0.1 weight']).toBeAllclose(expected[3]!, { absolute: 1e-6 });
     await saveCheckpoint(folder, trainer, { step: 3, extra: {} });
     const other = await newTrainer(0, decays);
     await restoreCheckpoint((await latestCheckpoint(folder))!, other);

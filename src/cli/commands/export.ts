@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import type { ModelHints } from '../../weights/model-source.js';
 import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../weights/write-reference.js';
 import {
@@ -20,7 +21,7 @@ type Format = 'pt' | 'safetensors' | 'diffusers' | 'own' | 'hub';
 
 export interface ExportOptions extends TransferOptions {
   readonly format?: Format;
-  readonly weights?: 'ema' | 'raw';
+  readonly weights?: Exclude<ModelHints['weights'], 'all'>;
   readonly dtype?: WeightFormat;
   readonly runs?: string;
 }
@@ -74,7 +75,7 @@ function write(
       return writeFile(target, options, 'model', (path) => writeReferenceCheckpoint(source, path, work));
     if (format === 'safetensors')
       return writeFile(target, options, 'model', (path) =>
-        writeReferenceStateDict(source, options.weights ?? 'ema', path, written),
+        writeReferenceStateDict(source, options.weights === 'raw' ? 'raw' : 'ema', path, written),
       );
     if (format === 'own')
       return writeFolder(target, options, 'model', (directory) => writeSaved(source, directory, written));

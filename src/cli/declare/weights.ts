@@ -1,9 +1,15 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { interpolantNames, predictions } from '../../transport/names.js';
 import type { ImportOptions } from '../commands/import.js';
 import type { ExportOptions } from '../commands/export.js';
 import type { PublishOptions } from '../commands/publish.js';
 import { parseCount, parseNumber, withRuns, type CommandDeclarations } from '../options.js';
+
+function parseWeights(text: string): NonNullable<ExportOptions['weights']> {
+  if (/^(raw|best|ema(-0(\.\d+)?)?|power-0\.\d+)$/.test(text))
+    return text as NonNullable<ExportOptions['weights']>;
+  throw new InvalidArgumentError('ema, raw, best, ema-DECAY or power-WIDTH was expected.');
+}
 
 /** Commands about models from and for other programs, in the order in which help lists them. */
 export const weightsCommands: CommandDeclarations = {
@@ -69,8 +75,8 @@ export const weightsCommands: CommandDeclarations = {
       .addOption(
         new Option(
           '--weights <set>',
-          'for safetensors and own: the averaged weights or the last ones (default: ema, and both)',
-        ).choices(['ema', 'raw']),
+          'for safetensors and own: the average (ema), the last weights (raw) or, of a training, best, ema-DECAY or power-WIDTH (default: ema, and both)',
+        ).argParser(parseWeights),
       )
       .addOption(
         new Option(

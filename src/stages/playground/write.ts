@@ -12,6 +12,7 @@ import type { SamplerSettings } from '../../sampling/index.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { integratorNames } from '../../transport/integrators.js';
 import { differentScale, scaledNormalization } from '../../weights/model-source.js';
+import { openModelWeights, type WeightsReader } from '../../weights/model-weights.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
 import { type FoundModel, findModels } from '../sample/models.js';
 import { type RunnablePlan, runnablePlan, sampleDefaults, samplePlan } from '../sample/plan.js';
@@ -60,15 +61,15 @@ export async function writePlayground(
   const description = describe(source, plan, phases, base, autoencoder.config);
   const parameters = parametersOf(description);
   const files = [
-    ...models.map(({ directory, saved }, i) => {
+    ...models.map(({ stage, directory, saved }, i) => {
       const weights = i < phases.length ? plan.config.weights : plan.guidance.weights;
       return {
-        path: join(directory, saved.weights[weights as keyof typeof saved.weights]!),
+        open: () => openModelWeights(stage, directory, saved, weights),
         parameters: parameters.models[i]!,
       };
     }),
     {
-      path: join(input(plan.config.autoencoder).directory, autoencoder.weights),
+      open: () => openTensors(join(input(plan.config.autoencoder).directory, autoencoder.weights)),
       parameters: parameters.decoder,
     },
   ];
@@ -78,11 +79,11 @@ export async function writePlayground(
   const packed: Uint8Array[] = [];
   const total = files.reduce((sum, file) => sum + file.parameters.length, 0);
   for (const file of files)
-    await readEach(file.path, file.parameters, (values, { name }) => {
+    await readEach(file.open, file.parameters, (values, { name }, path) => {
       signal?.throwIfAborted();
       const bytes = packWeights(values, weightType);
       if (!unpackWeights(bytes, weightType).every(Number.isFinite))
-        throw notHeld(weightType, name, file.path);
+        throw notHeld(weightType, name, path);
       packed.push(bytes);
       source.onProgress?.(packed.length, total);
     });
@@ -148,13 +149,13 @@ function samplersFor({ sampler, ...config }: SampleConfig): SamplerSettings[] {
 }
 
 async function readEach(
-  path: string,
+  open: () => Promise<WeightsReader>,
   parameters: readonly Parameter[],
-  use: (values: Float32Array, parameter: Parameter) => void,
+  use: (values: Float32Array, parameter: Parameter, path: string) => void,
 ): Promise<void> {
-  const file = await openTensors(path);
+  const file = await open();
   try {
-    for (const parameter of parameters) use(await file.readFloat32(parameter.name), parameter);
+    for (const parameter of parameters) use(await file.readFloat32(parameter.name), parameter, file.path);
   } finally {
     await file.close();
   }

@@ -1,4 +1,7 @@
+import { UserError } from '../../base/errors.js';
 import { code } from '../../runner/diagnostics.js';
+import { averageName, decaysOf, plannedProfiles, powerAverages, widthIn } from '../../training/averages.js';
+import { servingAverage } from '../../weights/model-weights.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import {
   assumedScaleHolds,
@@ -17,17 +20,31 @@ const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context) => {
     const train = context.config('train', model);
     if (!train && !context.config('pretrained', model)) continue;
     const kept = train
-      ? [
-          ...[train.ema].flat().map((decay) => `ema-${decay}`),
-          ...(train.evaluate?.best === undefined ? [] : ['best']),
-        ]
+      ? [...decaysOf(train.ema).map(averageName), ...(train.evaluate?.best === undefined ? [] : ['best'])]
       : [];
-    if (kept.includes(config.weights)) continue;
+    if (kept.some((name) => name === config.weights)) continue;
+    const power = train && powerAverages(train.ema);
+    const relativeWidth = widthIn(config.weights);
+    if (power !== undefined && relativeWidth !== undefined) {
+      if (train?.steps === undefined) continue;
+      try {
+        servingAverage(model, plannedProfiles(power, train.steps), relativeWidth);
+        continue;
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        const { code, message, remedy } = error;
+        context.report(id, {
+          ...{ at: 'weights', code, message, because: `stages.${model}.ema` },
+          ...(remedy !== undefined && { remedy }),
+        });
+        return;
+      }
+    }
     context.report(id, {
       at: 'weights',
       code: 'average-not-kept',
       message: `${code(model)} keeps no average ${code(config.weights)}.`,
-      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}${train ? (config.weights === 'best' ? `, or set ${code('evaluate.best')} there` : `, or add the decay to ${code('ema')} there`) : ''}.`,
+      remedy: `Use one of ${['raw', 'ema', ...kept].map((name) => code(name)).join(', ')}${train ? (config.weights === 'best' ? `, or set ${code('evaluate.best')} there` : `, or ${relativeWidth === undefined ? `add the decay to ${code('ema')} there` : `set ${code('ema: { kind: power, … }')} there`}`) : ''}.`,
       because: train && config.weights !== 'best' ? `stages.${model}.ema` : `stages.${model}`,
     });
     return;

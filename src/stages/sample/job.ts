@@ -9,6 +9,7 @@ import type { Json, StageContext, StageEvent, StageProgress, StageWorkers } from
 import { pathStepsOf, takeRows } from '../../sampling/index.js';
 import { floats, type HostTensor, sizeOf } from '../../tensorflow/index.js';
 import { differentScale } from '../../weights/model-source.js';
+import { rebuiltAverage } from '../../weights/model-weights.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
 import { openLatents } from '../latents/open.js';
@@ -231,6 +232,10 @@ export class SampleJob {
     const { plan, config, context, models } = this;
     const { directory } = context;
     const facts: Record<string, Json> = {};
+    const rebuilt = models.phases.flatMap(
+      ({ stage, saved }) => rebuiltAverage(stage, saved, config.weights) ?? [],
+    );
+    if (rebuilt.length > 0) facts.averageError = Math.max(...rebuilt.map(({ error }) => error));
     // Without phases every sample's path costs the same.
     if (config.sampler.featureCache && !config.phases)
       facts.savedFraction = savedFraction(plan, models, [{ steps: config.sampler.steps - 1 }]);

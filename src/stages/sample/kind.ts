@@ -15,6 +15,7 @@ export const stage: ShownKind<SampleConfig> = {
     'steps',
     'guidanceScale',
     'savedFraction',
+    'averageError',
     'bitsPerDimension',
     'noiseMean',
     'noiseStd',

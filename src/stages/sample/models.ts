@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openTogether } from '../../base/resources.js';
 import { sitParameters } from '../../models/sit/config.js';
@@ -6,6 +5,7 @@ import { openSitSession } from '../../models/sit/sit.js';
 import type { StageContext } from '../../runner/stage.js';
 import { type Network, samplingWeights, type SessionModel } from '../../sampling/index.js';
 import type { ProgramSession } from '../../tensorflow/index.js';
+import { openModelWeights } from '../../weights/model-weights.js';
 import { loadWeights } from '../../weights/saved-autoencoder.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
 import { untrainedGuidance } from './facts.js';
@@ -89,15 +89,13 @@ export async function openSampler(
 }
 
 async function openModel(
-  { directory, saved }: FoundModel,
+  { stage, directory, saved }: FoundModel,
   weights: string,
   session: ProgramSession,
 ): Promise<SessionModel> {
   const { config, interpolant, prediction } = saved;
-  const loaded = await loadWeights(
-    session,
-    sitParameters(config),
-    join(directory, saved.weights[weights as keyof SavedModel['weights']]!),
+  const loaded = await loadWeights(session, sitParameters(config), () =>
+    openModelWeights(stage, directory, saved, weights),
   );
   return {
     config,

@@ -5,6 +5,7 @@ import { carryLines } from '../../models/sit/carry.js';
 import { type SiTConfig, shapeOf } from '../../models/sit/config.js';
 import { type ModelCost, sitCost } from '../../models/sit/cost.js';
 import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
+import { powerAverages } from '../../training/averages.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
 import { encoderOf, scaleFacts } from '../shared/latent-scale.js';
@@ -44,6 +45,7 @@ export async function describeTrain(
       ? []
       : modelFacts(config, latents, runtime.workers, computingGpu(runtime), taught)),
     ...lengthFacts(config, latents?.count),
+    ...snapshotFacts(config, latents),
     ...untilFacts(config),
   ];
 }
@@ -95,6 +97,25 @@ function modelFacts(
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: hostMemory(training),
       value: `${neededMemory(bytes, gpu, workers, counted(batch, 'latent'))}${coding.join('')}`,
+    },
+  ];
+}
+
+/** Describes the snapshots of averages by a power, which stay in the output. */
+function snapshotFacts(config: TrainConfig, latents: PlannedLatents | undefined): StageFact[] {
+  const averages = powerAverages(config.ema);
+  if (averages === undefined) return [];
+  const { snapshotEverySteps: every, relativeWidths } = averages;
+  const steps = latents?.count === undefined ? config.steps : totalSteps(config, latents.count);
+  if (latents === undefined || steps === undefined)
+    return [{ label: 'snapshots', value: `every ${formatLarge(every)} steps` }];
+  const { parameters } = sitCost(modelConfig(config, { ...latents, classes: latents.classes ?? 0 }));
+  const count = Math.floor(steps / every);
+  const bytes = 4 * parameters * count * relativeWidths.length;
+  return [
+    {
+      label: 'snapshots',
+      value: `${formatLarge(count)} of ${counted(relativeWidths.length, 'average')}, ${formatBytes(bytes)} in the output`,
     },
   ];
 }

@@ -5,6 +5,7 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import { gpuTrainingMemory } from '../../models/sit/gpu-memory.js';
 import { hostMemoryOnGpu, teacherMemory, trainingMemory } from '../../models/sit/memory.js';
 import type { MemoryChoice } from '../../models/sit/memory.js';
+import { decaysOf } from '../../training/averages.js';
 import { besideMemory, routeOf } from './beside-cost.js';
 import type { BesideConfig } from './beside-cost.js';
 import { type ComputingGpu, requireMemory } from '../shared/memory.js';
@@ -32,7 +33,7 @@ export function memoryChoice(
   { accumulate, ema, recompute }: TrainingNeed['config'],
   share: number,
 ): MemoryChoice {
-  return { batch: share / accumulate, averages: [ema].flat().length, recompute };
+  return { batch: share / accumulate, averages: decaysOf(ema).length, recompute };
 }
 
 /** The bytes that a training is expected to need at its peak, of what computes. */

@@ -10,6 +10,7 @@ import { initialValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageContext, StageEvent } from '../../runner/stage.js';
 import { engineKind, forgetPeakGpuMemory, matmulRate, sizeOf } from '../../tensorflow/index.js';
 import type { ProgramSession, TensorSpec } from '../../tensorflow/index.js';
+import { averageName, decaysOf, powerAverages } from '../../training/averages.js';
 import { averageGroups, type StateGroup } from '../../training/checkpoint-manifest.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
 import { diffusionLoss, quartileSums } from '../../training/diffusion-loss.js';
@@ -39,6 +40,7 @@ import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memo
 import { openTrainingData } from './open-data.js';
 import { TrainingEvaluations } from './evaluations.js';
 import { SampleGrids } from './samples.js';
+import { AverageSnapshots } from './snapshots.js';
 import { carryFrom, findStart, otherScale, startFrom, type StartModel, startSummary } from './start.js';
 import { passes, Teacher, teacherPerSample } from './teacher.js';
 
@@ -133,6 +135,13 @@ class Training {
     return new TrainingEvaluations({ ...options, totalSteps: totalSteps(config, data.count) }, context);
   }
 
+  /** Snapshots of the process that writes what belongs to the whole output. */
+  private get snapshots(): AverageSnapshots | undefined {
+    const { config, context } = this;
+    const averages = powerAverages(config.ema);
+    return averages && isFirstWorker(context) ? new AverageSnapshots(context.directory, averages) : undefined;
+  }
+
   job(): TrainingJob {
     const { config, context, data, model, start, teacher } = this;
     const { normalization } = data;
@@ -165,7 +174,7 @@ class Training {
         const begin = initialValues([...parameters, ...heads], context.seed);
         return start === undefined
           ? trainer.start(begin)
-          : startFrom(trainer, start, start.carry, [config.ema].flat(), begin);
+          : startFrom(trainer, start, start.carry, decaysOf(config.ema), begin);
       },
       load: teacher === undefined ? load : async (step) => teacher.batch(await load(step), step),
       schedule: {
@@ -183,6 +192,7 @@ class Training {
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
       ...(this.evaluations && { evaluations: this.evaluations }),
+      ...(this.snapshots && { snapshots: this.snapshots }),
       ...(samples &&
         isFirstWorker(context) && {
           pictures: new SampleGrids(
@@ -197,9 +207,10 @@ class Training {
     const { config, context, data, model } = this;
     const steps = totalSteps(config, data.count);
     const checkpoint = checkpointPath(checkpointFolder(context.directory), steps);
-    const decays = [config.ema].flat();
+    const decays = decaysOf(config.ema);
     const path = (group: StateGroup) => relative(context.directory, groupPath(checkpoint, group));
     const best = await this.evaluations?.best();
+    const snapshots = await this.snapshots?.all(steps, checkpoint);
     await writeSavedModel(context.directory, {
       format: 'sit-1',
       config: model,
@@ -211,9 +222,12 @@ class Training {
       weights: {
         raw: path('weights'),
         ema: path('average'),
-        ...Object.fromEntries(averageGroups(decays).map((group, i) => [`ema-${decays[i]!}`, path(group)])),
+        ...Object.fromEntries(
+          averageGroups(decays).map((group, i) => [averageName(decays[i]!), path(group)]),
+        ),
         ...(best && { best: best.path }),
       },
+      ...(snapshots && { snapshots }),
     });
     const share = batchShare(config.globalBatch, context.workers);
     const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -225,6 +239,7 @@ class Training {
         ...(this.teacher && { teacher: this.teacher.summary }),
         parameters,
         ...(best && { bestStep: best.step }),
+        ...(snapshots && { snapshots: snapshots.length }),
         samples: steps * config.globalBatch,
         expectedMemoryMegabytes: toMegabytes(expectedMemory(this.need(share.size))),
       },
@@ -263,7 +278,7 @@ export const trainerOptions = (
   config: TrainConfig,
 ): Pick<TrainerOptions, 'optimizer' | 'averageDecays' | 'gradientClip' | 'accumulation'> => ({
   optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
-  averageDecays: [config.ema].flat(),
+  averageDecays: decaysOf(config.ema),
   gradientClip: config.gradientClip,
   accumulation: accumulation(config),
 });

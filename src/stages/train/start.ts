@@ -5,6 +5,7 @@ import { carryLines, planCarry } from '../../models/sit/carry.js';
 import type { CarriedModel, Carry, WeightOf } from '../../models/sit/carry.js';
 import { sitParameters } from '../../models/sit/config.js';
 import type { StageContext } from '../../runner/stage.js';
+import { type AverageDecay, averageName } from '../../training/averages.js';
 import { averageGroups } from '../../training/checkpoint-manifest.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import type { Trainer, ValueOf } from '../../training/trainer.js';
@@ -27,7 +28,7 @@ export interface StartModel {
   /** Sentences that say what was taken for what in its file. */
   readonly told: readonly string[];
   /** Opens its weights, those of an average of that decay where it keeps one. Close them after use. */
-  open(decay?: number): Promise<ModelSource>;
+  open(decay?: AverageDecay): Promise<ModelSource>;
 }
 
 /** Finds the model that a stage starts from; nothing where it starts from none. */
@@ -55,7 +56,7 @@ export async function findStart(
     description,
     told: [],
     open: (decay) => {
-      const average = paths[`ema-${decay ?? 'none'}`];
+      const average = decay === undefined ? undefined : paths[averageName(decay)];
       return savedSource(directory, { weights: 'all' }, average && join(directory, average));
     },
   };
@@ -107,14 +108,14 @@ export async function startFrom(
   trainer: Trainer,
   start: StartModel,
   carry: Carry,
-  decays: readonly number[],
+  decays: readonly AverageDecay[],
   begin: WeightOf,
 ): Promise<void> {
   const there = new Map(sitParameters(start.description.config).map((each) => [each.name, each]));
   const own = new Set(trainer.parametersOf('weights').map(({ name }) => name));
   const carried = async (
     set: 'raw' | 'ema',
-    decay: number | undefined,
+    decay: AverageDecay | undefined,
     use: (valueOf: ValueOf) => Promise<void>,
   ): Promise<void> => {
     const source = await start.open(decay);

@@ -16,6 +16,9 @@ export const picturesName = 'samples';
 /** The folder of the moving average that did best, by its step. */
 export const bestName = 'best';
 
+/** The folder of snapshots of averages by a power, each in a folder named after its step. */
+export const snapshotsName = 'snapshots';
+
 /** The folder of event files for TensorBoard, and the file with the id of the run at Weights & Biases. */
 export const tensorboardName = 'tensorboard';
 export const wandbName = 'wandb.json';

@@ -61,6 +61,16 @@ export interface TrainingJob {
   readonly checkpoint: CheckpointSchedule;
   readonly pictures?: TrainingPictures;
   readonly evaluations?: StepEvaluations;
+  readonly snapshots?: StepSnapshots;
+}
+
+/** Snapshots of the trainer's averages at some steps, which are kept. */
+export interface StepSnapshots {
+  isDue(step: number): boolean;
+  /** Removes those of later steps. @throws UserError where an earlier one is gone */
+  rewind(step: number): Promise<void>;
+  /** @param updates steps so far that changed the weights */
+  take(trainer: Trainer, step: number, updates: number): Promise<void>;
 }
 
 /** Figures of the model at some steps, each a function of the trainer's state at its step. */
@@ -188,6 +198,7 @@ class TrainingRun {
     notices.push(...(records?.takeNotices() ?? []));
     await job.pictures?.rewind(checkpoint?.step ?? 0);
     await job.evaluations?.rewind(checkpoint?.step ?? 0);
+    await job.snapshots?.rewind(checkpoint?.step ?? 0);
     if (checkpoint === undefined) {
       await job.start(job.trainer);
       return new TrainingRun(job, context, 0, 0, 0, new Meter(), records);
@@ -237,6 +248,8 @@ class TrainingRun {
       await this.records?.log(this.step, { ...withQuartiles(means), learningRate }, machine);
       faultPoint('logged step');
     }
+    const { snapshots } = this.job;
+    if (snapshots?.isDue(this.step) === true) await snapshots.take(trainer, this.step, this.updates);
     const notices = [
       ...(this.records?.takeNotices() ?? []),
       ...(await this.draw()),
