@@ -28,4 +28,14 @@ export interface AttentionConfig {
    * Points of the time grid of the ODE that draws the samples, which Heun's method solves. Unit: steps.
    */
   steps: number;
+  /**
+   * Shift of the time grid towards the noise, as `timestepShift` shifts training times: a factor, or the number of tokens without a shift. More than 1 takes shorter steps where there is much noise. Default: 1.
+   */
+  timeShift?: number | ResolutionShift;
+}
+export interface ResolutionShift {
+  /**
+   * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   */
+  baseTokens: number;
 }

@@ -17,6 +17,10 @@ export interface DrawConfig {
    */
   steps: number;
   /**
+   * Shift of the time grid towards the noise, as `timestepShift` shifts training times: a factor, or the number of tokens without a shift. More than 1 takes shorter steps where there is much noise. Default: 1.
+   */
+  timeShift?: number | ResolutionShift;
+  /**
    * Strength of classifier-free guidance; 1 means none.
    */
   guidanceScale: number;
@@ -32,4 +36,10 @@ export interface DrawConfig {
    * Number format of the stored latents.
    */
   dtype: 'float16' | 'float32';
+}
+export interface ResolutionShift {
+  /**
+   * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   */
+  baseTokens: number;
 }

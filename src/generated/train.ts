@@ -522,6 +522,10 @@ export interface TrainingEvaluationConfig {
    */
   steps: number;
   /**
+   * Shift of the time grid towards the noise, as `timestepShift` shifts training times: a factor, or the number of tokens without a shift. More than 1 takes shorter steps where there is much noise. Default: 1.
+   */
+  timeShift?: number | ResolutionShift2;
+  /**
    * Strength of classifier-free guidance; 1 means none.
    */
   guidanceScale: number;
@@ -529,6 +533,12 @@ export interface TrainingEvaluationConfig {
    * Latent channels to guide: the first 3, as in the paper's code, or all.
    */
   guidanceChannels: 3 | 'all';
+}
+export interface ResolutionShift2 {
+  /**
+   * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   */
+  baseTokens: number;
 }
 /**
  * Pictures that the moving average draws during training, as grids in `samples/` of the stage's output. Default: none. Adding them does not train a finished model again.
@@ -551,6 +561,10 @@ export interface TrainingSamplesConfig {
    */
   steps: number;
   /**
+   * Shift of the time grid towards the noise, as `timestepShift` shifts training times: a factor, or the number of tokens without a shift. More than 1 takes shorter steps where there is much noise. Default: 1.
+   */
+  timeShift?: number | ResolutionShift3;
+  /**
    * Strength of classifier-free guidance; 1 means none.
    */
   guidanceScale: number;
@@ -558,6 +572,12 @@ export interface TrainingSamplesConfig {
    * Latent channels to guide: the first 3, as in the paper's code, or all.
    */
   guidanceChannels: 3 | 'all';
+}
+export interface ResolutionShift3 {
+  /**
+   * Number of tokens without a shift, such as 256 for 256 pixels in patches of 16. Unit: tokens.
+   */
+  baseTokens: number;
 }
 /**
  * Further destinations of the logged figures. `metrics.jsonl` (learning) and `speed.jsonl` (speed) are always written. A service that fails is given up with a warning, and training continues.

@@ -20,6 +20,8 @@ export interface SavedModel {
   /** Names of the classes, by label. */
   readonly classes: readonly string[];
   readonly steps: number;
+  /** True of a model that draws guided samples by itself: guidance was folded into its training. */
+  readonly guided?: boolean;
   /**
    * Paths, relative to the file, of the last weights (`raw`), of their moving average (`ema`), of each average by its
    * decay (`ema-0.999`) or relative width (`power-0.05`), and of the average that did best during training, where that was

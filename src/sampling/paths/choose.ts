@@ -63,7 +63,11 @@ export interface PathOptions {
  *
  * @param tokens of the model
  */
-export function pathTimes(transport: TransportChoice, settings: SamplerSettings, tokens: number): number[] {
+export function pathTimes(
+  transport: TransportChoice,
+  settings: Pick<SamplerSettings, 'choice' | 'steps' | 'timeShift' | 'sampleEpsilon'>,
+  tokens: number,
+): number[] {
   const { choice, steps, timeShift = 1, sampleEpsilon = defaultSampleEpsilon(transport, choice) } = settings;
   const [start, end] = timeInterval(transport, sampleEpsilon, choice);
   const factor = typeof timeShift === 'number' ? timeShift : resolutionShift(tokens, timeShift.baseTokens);

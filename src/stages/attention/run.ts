@@ -85,6 +85,7 @@ async function measure(
       await readWeights(path, sitParameters(model)),
       {
         ...{ model, transport: saved, seed, labels, steps: config.steps, batch: drawnAtOnce },
+        timeShift: config.timeShift,
         ...{ stream: 'attention sample', guidance: { scale: 1, channels: 'all' } },
       },
       runtime,

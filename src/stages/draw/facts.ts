@@ -1,10 +1,8 @@
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { DrawConfig } from '../../generated/index.js';
-import type { SiTConfig } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import { samplingMemory } from '../../models/sit/memory.js';
 import type { StageFact } from '../../runner/stage.js';
-import { untrainedGuidance } from '../sample/facts.js';
 import { plannedModel, type Resolve } from '../shared/planned.js';
 
 /** Steps of Heun's method evaluate the model twice. */
@@ -33,18 +31,4 @@ export async function describeDraw(config: DrawConfig, resolve: Resolve): Promis
       value: `about ${formatBytes(memory)} for ${counted(config.batch, 'latent')} at once`,
     },
   ];
-}
-
-/** @throws UserError `untrained-guidance` where a model without a null class would be guided */
-export function requireNullClass(
-  { model, guidanceScale }: Pick<DrawConfig, 'model' | 'guidanceScale'>,
-  found: SiTConfig,
-): void {
-  if (guidanceScale !== 1 && found.labelDropout === 0) throw untrainedGuidance(model, found);
-}
-
-/** @throws UserError as `requireNullClass`, where the model is known already */
-export async function requirePlannedNullClass(config: DrawConfig, resolve: Resolve): Promise<void> {
-  const found = await plannedModel(config.model, resolve);
-  if (found !== undefined) requireNullClass(config, found);
 }

@@ -1,5 +1,7 @@
 import type { DrawConfig } from '../../generated/index.js';
 import type { StageKind } from '../../runner/stage.js';
+import type { CheckContext, StageOf } from '../shared/check.js';
+import { checkGuidance } from '../shared/guidance-checks.js';
 import { runLater } from '../shared/run-later.js';
 
 export const stage: StageKind<DrawConfig> = {
@@ -12,6 +14,15 @@ export const stage: StageKind<DrawConfig> = {
   dataParallel: true,
   externalInputs: () => [],
   describe: async (config, resolve) => (await import('./facts.js')).describeDraw(config, resolve),
-  check: async (config, resolve) => (await import('./facts.js')).requirePlannedNullClass(config, resolve),
+  check: async ({ model, guidanceScale }, resolve) => {
+    if (guidanceScale !== 1)
+      await (await import('../shared/guidance.js')).requirePlannedGuidable(model, resolve);
+  },
+  checks: [guidanceFits],
   run: runLater(() => import('./run.js')),
 };
+
+function guidanceFits({ id, config }: StageOf<'draw'>, context: CheckContext): void {
+  const { model, guidanceScale: scale, guidanceChannels: channels } = config;
+  checkGuidance(id, { at: 'guidanceScale', scale, channels, models: [model] }, context);
+}

@@ -11,7 +11,7 @@ import { readWeights } from '../../weights/saved-autoencoder.js';
 import { readSavedModel } from '../../weights/saved-files.js';
 import { onEngine, sharedOut, shareOf } from '../shared/engine.js';
 import { denormalized, drawLatents } from '../train/draw.js';
-import { requireNullClass } from './facts.js';
+import { requireGuidable } from '../shared/guidance.js';
 
 const progressEveryMs = 100;
 /** Latents in a file. */
@@ -31,12 +31,12 @@ export function run(config: DrawConfig, context: StageContext): Observable<Stage
 /** Draws what is missing of a worker's share; or of all, and then writes what belongs to the whole. */
 function drawPart(config: DrawConfig, context: StageContext, worker?: StageWorkers): Observable<StageEvent> {
   return fromWork<StageEvent>(async (tell, signal) => {
-    const { count, batch, steps } = config;
+    const { count, batch, steps, timeShift } = config;
     const { directory, runtime, seed } = context;
     const place = context.input(config.model).directory;
     const saved = await readSavedModel(place);
     const { config: model, classes, normalization } = saved;
-    requireNullClass(config, model);
+    if (config.guidanceScale !== 1) requireGuidable(config.model, saved);
     const all = Math.ceil(count / batch);
     const share = worker === undefined ? { first: 0, end: all } : shareOf(all, worker);
     const shape = [model.latentSize, model.latentSize, model.channels] as const;
@@ -61,7 +61,17 @@ function drawPart(config: DrawConfig, context: StageContext, worker?: StageWorke
     const latents = drawLatents(
       batches.length === 0 ? {} : await readWeights(join(place, saved.weights.ema), sitParameters(model)),
       {
-        ...{ model, transport: saved, seed, stream: 'drawn latents', labels, steps, batch, batches },
+        ...{
+          model,
+          transport: saved,
+          seed,
+          stream: 'drawn latents',
+          labels,
+          steps,
+          timeShift,
+          batch,
+          batches,
+        },
         guidance: { scale: config.guidanceScale, channels: config.guidanceChannels },
       },
       runtime,

@@ -17,7 +17,7 @@ export const stage: StageKind<PlaygroundConfig> = {
   check: async (config, resolve) => {
     const plan = samplePlan(asSample(config));
     if (plan.acting && plan.weaker === undefined)
-      await (await import('../sample/facts.js')).requireNullClass(plan, resolve);
+      await (await import('../sample/facts.js')).requireGuidablePhases(plan, resolve);
   },
   checks: [canDraw],
   run: runLater(() => import('./run.js')),

@@ -5,7 +5,7 @@ import { UserError } from '../../base/errors.js';
 import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { openTensors } from '../../formats/safetensors/shards.js';
-import type { PlaygroundConfig, SampleConfig, SamplerConfig, TrainConfig } from '../../generated/index.js';
+import type { PlaygroundConfig, SampleConfig, SamplerConfig } from '../../generated/index.js';
 import type { Parameter } from '../../nn/parameter.js';
 import type { StageContext, StageOutput } from '../../runner/stage.js';
 import type { SamplerSettings } from '../../sampling/index.js';
@@ -14,6 +14,7 @@ import { integratorNames } from '../../transport/integrators.js';
 import { differentScale, scaledNormalization } from '../../weights/model-source.js';
 import { openModelWeights, type WeightsReader } from '../../weights/model-weights.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
+import { foldedGuidance } from '../shared/guidance-checks.js';
 import { type FoundModel, findModels } from '../sample/models.js';
 import { type RunnablePlan, runnablePlan, sampleDefaults, samplePlan } from '../sample/plan.js';
 import { asSample } from './as-sample.js';
@@ -82,8 +83,7 @@ export async function writePlayground(
     await readEach(file.open, file.parameters, (values, { name }, path) => {
       signal?.throwIfAborted();
       const bytes = packWeights(values, weightType);
-      if (!unpackWeights(bytes, weightType).every(Number.isFinite))
-        throw notHeld(weightType, name, path);
+      if (!unpackWeights(bytes, weightType).every(Number.isFinite)) throw notHeld(weightType, name, path);
       packed.push(bytes);
       source.onProgress?.(packed.length, total);
     });
@@ -128,8 +128,9 @@ function describe(
 
 /** True of a model that knows images without a class, and does not draw guided samples by itself. */
 function canBeGuided({ saved }: FoundModel, config: unknown): boolean {
-  const training = config as Partial<TrainConfig> | null;
-  return saved.config.labelDropout > 0 && training?.modelGuidance === undefined;
+  // Outputs of earlier versions say it by their configuration alone.
+  const folded = foldedGuidance(config ?? {});
+  return saved.config.labelDropout > 0 && saved.guided !== true && folded === undefined;
 }
 
 /** The stage's own sampler and those of all other methods, with the stage's values or the defaults of what it leaves out. */

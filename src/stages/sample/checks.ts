@@ -5,12 +5,12 @@ import { servingAverage } from '../../weights/model-weights.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import {
   assumedScaleHolds,
-  hasOneClass,
   latentShape,
   sampledClassesExist,
   trainedOn,
   trainedShape,
 } from '../shared/latent-checks.js';
+import { checkGuidance } from '../shared/guidance-checks.js';
 import type { SampleCheck } from './plan.js';
 
 /** Only averages that every training keeps can be sampled from. */
@@ -183,53 +183,14 @@ const guidanceMatters: SampleCheck = ({ id, config, plan }, context) => {
     });
 };
 
-/** Guidance compares with the null class, which is trained by label dropout only. */
+/** Guidance by the class is of models that can be guided. */
 const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) => {
-  const { guidance } = plan;
-  if (guidance.scale === 1) return;
-  const at = config.guidance ? 'guidance.scale' : 'guidanceScale';
-  for (const { model } of plan.phases) {
-    const train = context.config('train', model);
-    if (train && guidance.model === undefined && hasOneClass(context, train)) {
-      context.report(id, {
-        at,
-        code: 'untrained-guidance',
-        message: `Guidance compares a class with no class, and ${code(model)} is trained on images without classes, or of one alone.`,
-        remedy: `Use ${code(config.guidance ? 'scale: 1' : 'guidanceScale: 1')}, or guide by a weaker model (${code('guidance: { scale: 2, model: … }')}).`,
-        because: `stages.${trainedOn(context, train)!.images ?? train.latents}`,
-      });
-      continue;
-    }
-    if (train?.modelGuidance !== undefined && guidance.model === undefined) {
-      context.report(id, {
-        at,
-        code: 'guided-twice',
-        message: `${code(model)} draws guided samples itself, by ${code('modelGuidance')}; guidance of ${guidance.scale} would guide them again.`,
-        remedy: `Use ${code(config.guidance ? 'scale: 1' : 'guidanceScale: 1')}.`,
-        because: `stages.${model}.modelGuidance`,
-      });
-      continue;
-    }
-    const labelDropout = train?.model.labelDropout ?? context.config('pretrained', model)?.labelDropout;
-    if (labelDropout !== 0 || guidance.model !== undefined) continue;
-    context.report(id, {
-      at,
-      code: 'untrained-guidance',
-      message: `Guidance needs a model that also knows images without a class; ${code(model)} is trained with ${code('labelDropout: 0')}.`,
-      remedy: `Use ${code(config.guidance ? 'scale: 1' : 'guidanceScale: 1')}, or train with ${code('labelDropout: 0.1')}.`,
-      because: `stages.${model}.${train ? 'model.' : ''}labelDropout`,
-    });
-  }
-  const train = context.config('train', plan.phases[0]!.model);
-  const channels = train && trainedShape(context, train)?.channels;
-  if (guidance.channels === 3 && channels !== undefined && channels < 3) {
-    context.report(id, {
-      at,
-      code: 'too-few-channels',
-      message: `The first 3 latent channels cannot be guided: there are ${channels}.`,
-      remedy: `Use ${code(config.guidance ? 'channels: all' : 'guidanceChannels: all')}.`,
-    });
-  }
+  const { scale, channels, model } = plan.guidance;
+  const keys = config.guidance
+    ? { at: 'guidance.scale', scaleKey: 'scale', channelsKey: 'channels' }
+    : { at: 'guidanceScale' };
+  const models = plan.phases.map((phase) => phase.model);
+  checkGuidance(id, { ...keys, scale, channels, models, byWeaker: model !== undefined }, context);
 };
 
 /** Rules of `sample` about the model, the autoencoder and what is to be drawn. */

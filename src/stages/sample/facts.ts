@@ -1,9 +1,9 @@
-import { UserError } from '../../base/errors.js';
 import { counted } from '../../base/format.js';
 import type { SampleConfig } from '../../generated/index.js';
-import { type SiTConfig, shapeOf } from '../../models/sit/config.js';
+import { shapeOf } from '../../models/sit/config.js';
 import { hostMemoryOnGpu } from '../../models/sit/memory.js';
 import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
+import { requirePlannedGuidable } from '../shared/guidance.js';
 import { scaleFacts } from '../shared/latent-scale.js';
 import { computingGpu, neededMemory } from '../shared/memory.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';
@@ -77,22 +77,9 @@ export async function plannedModels(plan: SamplePlan, resolve: Resolve): Promise
   return isKnown && autoencoder ? { phases, base, autoencoder } : undefined;
 }
 
-/** @throws UserError `untrained-guidance` where a model that is known has no null class to be guided away from */
-export async function requireNullClass({ phases }: SamplePlan, resolve: Resolve): Promise<void> {
-  for (const { model } of phases) {
-    const planned = await plannedModel(model, resolve);
-    if (planned?.labelDropout === 0) throw untrainedGuidance(model, planned);
-  }
-}
-
-/** The error of guidance by the class where the model of a stage knows no images without one. */
-export function untrainedGuidance(stage: string, { classes }: Pick<SiTConfig, 'classes'>): UserError {
-  const reason = classes === 1 ? 'on images of one class' : 'without label dropout';
-  return new UserError({
-    code: 'untrained-guidance',
-    message: `Guidance needs a model that also knows images without a class; ${stage} is trained ${reason}.`,
-    remedy: 'Sample with a guidance scale of 1, or guide by a weaker model.',
-  });
+/** Holds guidance by the class to the models that are known. @throws UserError as `requireGuidable` */
+export async function requireGuidablePhases({ phases }: SamplePlan, resolve: Resolve): Promise<void> {
+  for (const { model } of phases) await requirePlannedGuidable(model, resolve);
 }
 
 /** Work of a sampling in steps of samples, which take as long for the same models, sampler and guidance. */

@@ -41,7 +41,7 @@ export const stage: ShownKind<SampleConfig> = {
     const plan = samplePlan(config);
     await (await import('./facts.js')).requirePlannedMemory(plan, resolve, runtime);
     if (plan.acting && plan.weaker === undefined)
-      await (await import('./facts.js')).requireNullClass(plan, resolve);
+      await (await import('./facts.js')).requireGuidablePhases(plan, resolve);
   },
   checks: [checkSample],
   page: async () => (await import('./page.js')).page,

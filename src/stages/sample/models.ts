@@ -8,7 +8,7 @@ import type { ProgramSession } from '../../tensorflow/index.js';
 import { openModelWeights } from '../../weights/model-weights.js';
 import { loadWeights } from '../../weights/saved-autoencoder.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
-import { untrainedGuidance } from './facts.js';
+import { requireGuidable } from '../shared/guidance.js';
 import type { RunnablePlan, SamplePlan } from './plan.js';
 import { Sampler } from './sampler.js';
 
@@ -31,7 +31,7 @@ export interface FoundModels {
 /**
  * Finds the models that a stage names.
  *
- * @throws UserError `model-mismatch` where they cannot go together, `untrained-guidance` where one has no null class
+ * @throws UserError `model-mismatch` where they cannot go together; as `requireGuidable` does, where guidance acts
  */
 export async function findModels(
   plan: SamplePlan,
@@ -45,7 +45,7 @@ export async function findModels(
   const phases = await Promise.all(plan.phases.map(({ model }) => find(model)));
   const base = weaker === undefined ? undefined : await find(weaker);
   for (const other of [...phases.slice(1), ...(base ? [base] : [])]) mustAgree(phases[0]!, other);
-  if (acting && base === undefined) for (const model of phases) mustKnowNullClass(model);
+  if (acting && base === undefined) for (const { stage, saved } of phases) requireGuidable(stage, saved);
   return { phases, ...(base && { base }) };
 }
 
@@ -131,8 +131,4 @@ export function mustAgree(a: FoundModel, b: FoundModel): void {
       message: `Models that share a sample need the same classes in the same order; class ${label} of ${a.stage} is ${a.saved.classes[label]!}, of ${b.stage} ${b.saved.classes[label]!}.`,
       remedy: 'Train them on the same latents, or name the classes of a pretrained one with `classes`.',
     });
-}
-
-function mustKnowNullClass({ stage, saved }: FoundModel): void {
-  if (saved.config.labelDropout === 0) throw untrainedGuidance(stage, saved.config);
 }

@@ -151,7 +151,7 @@ const featuresAreOfImages: StageCheck<'train'> = ({ id, config }, context) => {
     );
 };
 
-/** Guidance is learned of a model that knows classes and none, in some of the steps, and is not applied twice. */
+/** Guidance is learned of a model that knows classes and none, in some of the steps. */
 const guidanceIsLearned: StageCheck<'train'> = ({ id, config }, context) => {
   const { modelGuidance, model, steps } = config;
   if (modelGuidance === undefined) return;
@@ -181,17 +181,6 @@ const guidanceIsLearned: StageCheck<'train'> = ({ id, config }, context) => {
       remedy: `Use less than ${steps}.`,
       because: `stages.${id}.steps`,
     });
-  for (const key of ['samples', 'evaluate'] as const) {
-    const scale = config[key]?.guidanceScale ?? 1;
-    if (scale === 1) continue;
-    context.report(id, {
-      at: `${key}.guidanceScale`,
-      code: 'guided-twice',
-      message: `With ${code('modelGuidance')} the model itself draws guided samples; ${code('guidanceScale')} ${scale} would guide them again.`,
-      remedy: `Use ${code('guidanceScale: 1')}.`,
-      because: `stages.${id}.modelGuidance`,
-    });
-  }
 };
 
 /** Rules of `train` about the parts of its loss beside the distance from the data. */

@@ -4,13 +4,12 @@ import { unsupportedCombination } from '../../transport/interval.js';
 import { besideChecks } from './beside-checks.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
+import { checkGuidance } from '../shared/guidance-checks.js';
 import {
   assumedScaleHolds,
   encodedImagesHalve,
   flippedClassesExist,
-  hasOneClass,
   trainedOn,
-  trainedShape,
 } from '../shared/latent-checks.js';
 
 /** Stored latents are cropped and mirrored by the stage that encodes. */
@@ -40,40 +39,10 @@ function samplesCanBeDrawn(
   config: TrainConfig,
   context: CheckContext,
 ): void {
-  const { [key]: samples, model } = config;
+  const { [key]: samples } = config;
   if (samples === undefined) return;
-  const oneClass = hasOneClass(context, config);
-  if (samples.guidanceScale !== 1 && oneClass)
-    context.report(id, {
-      at: `${key}.guidanceScale`,
-      code: 'untrained-guidance',
-      message: `Guidance compares a class with no class, and the images to train on have no classes, or one alone; ${code('guidanceScale')} is ${samples.guidanceScale}.`,
-      remedy: `Use ${code('guidanceScale: 1')}.`,
-      because: `stages.${trainedOn(context, config)!.images ?? config.latents}`,
-    });
-  if (samples.guidanceScale !== 1 && model.labelDropout === 0 && !oneClass) {
-    context.report(id, {
-      at: `${key}.guidanceScale`,
-      code: 'untrained-guidance',
-      message: `Guidance needs a model that also knows images without a class; this one is trained with ${code('labelDropout: 0')}.`,
-      remedy: `Use ${code('guidanceScale: 1')}, or train with ${code('labelDropout: 0.1')}.`,
-      because: `stages.${id}.model.labelDropout`,
-    });
-  }
-  const channels = trainedShape(context, config)?.channels;
-  if (
-    samples.guidanceScale !== 1 &&
-    samples.guidanceChannels === 3 &&
-    channels !== undefined &&
-    channels < 3
-  ) {
-    context.report(id, {
-      at: `${key}.guidanceScale`,
-      code: 'too-few-channels',
-      message: `The first 3 latent channels cannot be guided: there are ${channels}.`,
-      remedy: `Use ${code('guidanceChannels: all')}.`,
-    });
-  }
+  const { guidanceScale: scale, guidanceChannels: channels } = samples;
+  checkGuidance(id, { at: `${key}.guidanceScale`, scale, channels, models: [id] }, context);
   decodesWhatWasEncoded(key, id, config, samples.autoencoder, context);
 }
 
@@ -218,6 +187,13 @@ const teacherFits: StageCheck<'train'> = ({ id, config }, context) => {
   }
 };
 
+/** A teacher that is guided can be. */
+const teacherCanBeGuided: StageCheck<'train'> = ({ id, config: { teacher } }, context) => {
+  if (teacher === undefined) return;
+  const { model, guidanceScale: scale, guidanceChannels: channels } = teacher;
+  checkGuidance(id, { at: 'teacher.guidanceScale', scale, channels, models: [model] }, context);
+};
+
 /** The model to start from gives what the same numbers mean here, as far as configurations tell. */
 const startFits: StageCheck<'train'> = ({ id, config }, context) => {
   const { start } = config;
@@ -296,6 +272,7 @@ export const trainingChecks: readonly StageCheck<'train'>[] = [
   untilEnds,
   startFits,
   teacherFits,
+  teacherCanBeGuided,
   assumedScaleHolds,
   trainingSamplesCanBeDrawn,
   bestIsComputed,

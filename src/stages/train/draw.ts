@@ -1,12 +1,13 @@
-import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
+import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { openSitSession, sit } from '../../models/sit/sit.js';
 import {
   classifierFreeField,
   fixedStepMethods,
   type Guidance,
   integrate,
+  pathTimes,
+  type SamplerSettings,
   stepInputs,
-  uniformTimes,
 } from '../../sampling/index.js';
 import { type HostTensor, int32 } from '../../tensorflow/data-types.js';
 import { compile, newVariables, openStore, randomNormal, streamKey, tf } from '../../tensorflow/index.js';
@@ -19,7 +20,7 @@ import type {
   Tensors,
 } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
-import { defaultSampleEpsilon, timeInterval, transportOf, velocityField } from '../../transport/index.js';
+import { transportOf, velocityField } from '../../transport/index.js';
 import type { VectorField } from '../../transport/index.js';
 import type { TransportChoice } from '../../transport/names.js';
 
@@ -50,6 +51,7 @@ export interface DrawOptions {
   readonly labels: Int32Array;
   /** Points of the time grid. */
   readonly steps: number;
+  readonly timeShift?: SamplerSettings['timeShift'] | undefined;
   readonly guidance: Guidance;
   readonly seed: number;
   /** Name of the random numbers. */
@@ -78,7 +80,7 @@ export async function* drawLatents(
   runtime: RuntimeOptions,
   signal: AbortSignal,
 ): AsyncGenerator<HostTensor, void> {
-  const { model, transport, labels, steps, seed, batch = labels.length } = options;
+  const { model, transport, labels, steps, timeShift, seed, batch = labels.length } = options;
   if (options.batches?.length === 0) return;
   const session = openSitSession(runtime);
   try {
@@ -101,7 +103,8 @@ export async function* drawLatents(
       { session, weights: Object.fromEntries(variables.map((variable) => [variable.name, variable])) },
     );
     await store.write(({ name }) => weights[name]!);
-    const interval = timeInterval(transport, defaultSampleEpsilon(transport, method), method);
+    const settings = { choice: method, steps, ...(timeShift !== undefined && { timeShift }) };
+    const times = pathTimes(transport, settings, gridOf(model) ** 2);
     const key = streamKey(seed, options.stream);
     const all = Array.from({ length: Math.ceil(labels.length / batch) }, (_, i) => i);
     for (const number of options.batches ?? all) {
@@ -111,7 +114,7 @@ export async function* drawLatents(
       const firstSample = int32([1], Int32Array.of(first));
       yield await integrate({
         init: (await start.call({ key, firstSample }, { count: part.length })).x,
-        times: uniformTimes(interval, steps),
+        times,
         step: async (x, at) => (await step.call({ ...shared, ...stepInputs(x, at) })).x,
         signal,
       });

@@ -118,6 +118,7 @@ export class TrainingEvaluations implements StepEvaluations {
         weights,
         {
           ...{ model, transport: config, seed, labels, batch, steps: evaluate.steps },
+          timeShift: evaluate.timeShift,
           ...{ stream: 'training evaluation' },
           guidance: { scale: evaluate.guidanceScale, channels: evaluate.guidanceChannels },
         },

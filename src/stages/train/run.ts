@@ -28,6 +28,7 @@ import { checkpointSchedule } from '../../training/schedule.js';
 import { defaultTrainEpsilon, resolutionShift, timeInterval, transportOf } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
 import { batchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
+import { foldedGuidance } from '../shared/guidance-checks.js';
 import { computingGpu, toMegabytes } from '../shared/memory.js';
 import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/stream.js';
 import { AlignedFeatures } from './aligned-features.js';
@@ -219,6 +220,7 @@ class Training {
       normalization: data.normalization,
       classes: data.classes,
       steps,
+      ...(foldedGuidance(config) !== undefined && { guided: true }),
       weights: {
         raw: path('weights'),
         ema: path('average'),

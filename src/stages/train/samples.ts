@@ -64,7 +64,7 @@ export class SampleGrids implements TrainingPictures {
         weights,
         {
           ...{ model, transport: config, seed, steps: samples.steps, stream: 'training sample' },
-          labels,
+          ...{ labels, timeShift: samples.timeShift },
           guidance: { scale: samples.guidanceScale, channels: samples.guidanceChannels },
         },
         runtime,

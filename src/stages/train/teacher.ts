@@ -13,6 +13,7 @@ import type { Normalization, Teaching } from '../../training/diffusion-loss.js';
 import { learningRateAt } from '../../training/schedule.js';
 import type { FrozenWeights } from '../../training/trainer.js';
 import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
+import { requireGuidable } from '../shared/guidance.js';
 import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import type { Batch } from '../training/stream.js';
 import { modelConfig } from './config.js';
@@ -28,6 +29,7 @@ interface Known {
   readonly prediction: SavedModel['prediction'];
   readonly normalization?: Normalization;
   readonly classes?: readonly string[];
+  readonly guided?: boolean;
 }
 
 /** Inputs of a step that a teacher adds. */
@@ -192,16 +194,11 @@ function requireTeachable(teacher: TeacherConfig, from: Known, to: Known): void 
       'was trained on latents that were normalised otherwise',
       'Start from it too, or from a model that was trained as it was.',
     );
+  if (teacher.guidanceScale !== 1) requireGuidable(teacher.model, from);
   if (from.config.labelDropout > 0) return;
   const unknown = to.classes?.find(
     (name) => !from.classes?.some((other) => canonicalName(other) === canonicalName(name)),
   );
-  if (teacher.guidanceScale !== 1)
-    throw new UserError({
-      code: 'untrained-guidance',
-      message: `Guidance needs a model that also knows images without a class; ${teacher.model} is trained without label dropout.`,
-      remedy: 'Use `guidanceScale: 1` of `teacher`.',
-    });
   if (to.config.labelDropout > 0)
     throw mismatch(
       'knows no images without a class, and `labelDropout` asks for them',

@@ -52,7 +52,7 @@ it('refuses guided pictures where guidance is not trained', async () => {
     `latents: latents, samples: { everySteps: 5, autoencoder: autoencoder${keys} }`;
   expect(await messages(train(samples(', guidanceScale: 1')))).toBe('');
   expect(await messages(train(samples('')))).toMatchInlineSnapshot(`
-    "p.yaml:6:43 error untrained-guidance: Guidance needs a model that also knows images without a class; this one is trained with \`labelDropout: 0\`.
+    "p.yaml:6:43 error untrained-guidance: Guidance needs a model that also knows images without a class; \`train\` is trained with \`labelDropout: 0\`.
           train: { uses: train, latents: latents, samples: { everySteps: 5, autoencoder: autoencoder }, steps: 10, model: { na…
                                                   ^^^^^^^
       Use \`guidanceScale: 1\`, or train with \`labelDropout: 0.1\`.

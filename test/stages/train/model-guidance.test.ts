@@ -72,7 +72,7 @@ it.each([
   [
     'accumulate: 2',
     'accumulate: 2, samples: { everySteps: 4, autoencoder: autoencoder }',
-    '`guidanceScale` 4 would guide them again.',
+    '`guided` draws guided samples itself, by `modelGuidance`; guidance of 4 would guide them again.',
   ],
   [
     'fromStep: 4 } }',
