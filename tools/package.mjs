@@ -76,7 +76,7 @@ async function withDoors(entries) {
     const path = `./dist/doors/${entry === '.' ? 'index' : basename(entry)}.js`;
     writeFileSync(
       join(folder, path),
-      `import * as entry from '${module.replace('./dist/', '../')}';\nimport { behindDoor } from '../library/door.js';\nexport const { ${names.join(', ')} } = behindDoor(entry);\n`,
+      `import { behindDoor } from '../library/door.js';\nimport * as entry from '${module.replace('./dist/', '../')}';\nexport const { ${names.join(', ')} } = behindDoor(entry);\n`,
     );
     return [entry, { ...places, default: path }];
   });

@@ -51,3 +51,23 @@ export function closedError(what: string): UserError {
     remedy: 'Close it after its last use, or open another.',
   });
 }
+
+/** Defined by webpack alone, which also tells modules that they are where they were. */
+declare const __webpack_require__: unknown;
+
+/**
+ * @param url of the module that asks, where there is one
+ * @param name of its file
+ * @throws UserError where a bundler has put this into a file of its own, away from what is read beside it
+ */
+export function refuseBundles(url: string | undefined, name: string): void {
+  const isWhereItWas = url !== undefined && new RegExp(`/${name}\\.[jt]s$`).test(url);
+  if (isWhereItWas && typeof __webpack_require__ === 'undefined') return;
+  throw new UserError({
+    code: 'bundled',
+    message:
+      'mediator-sit is part of a bundle. It opens a native library, schemas and programs of workers beside its own files, which a bundle has left behind.',
+    remedy:
+      "Leave it out of the bundle: external: ['mediator-sit'] of esbuild, Rollup and Vite (ssr.external), externals of webpack, serverExternalPackages of Next.js.",
+  });
+}

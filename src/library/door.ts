@@ -1,5 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { UserError } from '../base/errors.js';
+import { refuseBundles, UserError } from '../base/errors.js';
+
+// The first module that an entry loads.
+refuseBundles((import.meta as { url?: string }).url, 'door');
 
 type Callable = (...args: unknown[]) => unknown;
 type Class = abstract new (...args: never) => { readonly constructor: unknown };

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { KernelBackend, Tensor, TensorInfo } from '@tensorflow/tfjs';
-import { UserError } from '../base/errors.js';
+import { refuseBundles } from '../base/errors.js';
 import { cApi, usesOneDnn } from './c-api.js';
 import { DataTypeCode } from './data-types.js';
 import { EagerBinding, type EagerValue } from './eager-binding.js';
@@ -16,19 +16,7 @@ import { checkRuntimeOptions, asTheyAre, type Place, type RuntimeOptions } from 
 import { allowTensorFloat32, requireDeterminism } from './math-modes.js';
 import { tf } from './tfjs.js';
 
-/** @throws UserError where a bundler has put this into a file of its own, away from what is read beside it */
-function refuseBundles(url: string | undefined): void {
-  if (url !== undefined && /\/tensorflow\/native-backend\.[jt]s$/.test(url)) return;
-  throw new UserError({
-    code: 'bundled',
-    message:
-      'mediator-sit is part of a bundle. It opens a native library, schemas and programs of workers beside its own files, which a bundle has left behind.',
-    remedy:
-      "Leave it out of the bundle: external: ['mediator-sit'] of esbuild, Rollup and Vite (ssr.external), externals of webpack, serverExternalPackages of Next.js.",
-  });
-}
-
-refuseBundles((import.meta as { url?: string }).url);
+refuseBundles((import.meta as { url?: string }).url, 'native-backend');
 const require = createRequire(import.meta.url);
 
 /** Record of a tensor in tfjs-node's backend: an id of the binding, or values that are not handed over yet. */
