@@ -199,6 +199,39 @@ export function totalSteps(
 }
 
 /**
+ * Refuses what would change nothing in a training of so many steps: of one that counts in steps its checks tell it, of one
+ * that counts in epochs the number of images.
+ *
+ * @throws UserError `no-effect`
+ */
+export function requireEffects(
+  { epochs, until, selfAlignment, featureAlignment, modelGuidance, evaluate }: TrainConfig,
+  total: number,
+): void {
+  const changes = {
+    'until.step': until?.step,
+    'selfAlignment.untilStep': selfAlignment?.untilStep,
+    'featureAlignment.untilStep': featureAlignment?.untilStep,
+    'modelGuidance.fromStep': modelGuidance?.fromStep,
+    'evaluate.everySteps': evaluate && evaluate.everySteps - 1,
+  };
+  const late = Object.entries(changes).find(([, step]) => step !== undefined && step >= total);
+  if (late === undefined || epochs === undefined) return;
+  const [key] = late;
+  throw new UserError({
+    code: 'no-effect',
+    message: `\`epochs: ${epochs}\` of these images are ${counted(total, 'step')}: \`${key}\` comes after the last of them, and changes nothing.`,
+    remedy: `Use ${total === 1 ? 'more epochs' : `less than ${formatLarge(total)}, or more epochs`}.`,
+  });
+}
+
+/** @throws UserError as `requireEffects`, where the images are counted already */
+export function requirePlannedEffects(config: TrainConfig, resolve: Resolve): void {
+  const count = plannedTrainingLatents(config, resolve)?.count;
+  if (count !== undefined) requireEffects(config, totalSteps(config, count));
+}
+
+/**
  * Refuses a training that a GPU of this machine cannot hold. The processor's memory is looked at where it computes: that
  * may be another machine.
  *

@@ -48,7 +48,9 @@ export const stage: ShownKind<TrainConfig> = {
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder, runtime) => {
-    const { requirePlannedGuidable, requirePlannedMemory } = await import('./facts.js');
+    const { requirePlannedEffects, requirePlannedGuidable, requirePlannedMemory } =
+      await import('./facts.js');
+    requirePlannedEffects(config, resolve);
     const teacher =
       config.teacher && (await (await import('./teacher.js')).plannedTeacher(config, resolve, folder));
     requirePlannedMemory(config, resolve, runtime, teacher);

@@ -36,7 +36,7 @@ import { latentBatches, type TrainingData } from './batches.js';
 import { Beside } from './beside.js';
 import { stepOperations } from './beside-cost.js';
 import { modelConfig } from './config.js';
-import { requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from './facts.js';
+import { requireEffects, requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from './facts.js';
 import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
 import { openTrainingData } from './open-data.js';
 import { TrainingEvaluations } from './evaluations.js';
@@ -96,6 +96,7 @@ class Training {
       const { interpolant, prediction, teacher: asked } = config;
       const own = { interpolant, prediction, config: model, ...data };
       const steps = totalSteps(config, data.count);
+      requireEffects(config, steps);
       const teacher =
         asked && taught && Teacher.of({ ...config, teacher: asked }, taught, own, steps, context);
       const { featureAlignment } = config;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { TrainConfig } from '../../../src/generated/index.js';
 import type { Json, PlannedInput, StageOutput } from '../../../src/runner/stage.js';
-import { describeTrain } from '../../../src/stages/train/facts.js';
+import { describeTrain, requirePlannedEffects } from '../../../src/stages/train/facts.js';
 import { load } from '../../runner/pipelines.js';
 
 const yaml = (train: string) => `name: test
@@ -12,8 +12,8 @@ stages:
   train: { uses: train, latents: latents, ${train} }
 `;
 
-/** Facts of the stage `train`, images having been found where their number is given. */
-async function facts(train: string, images?: number, workers = 1): Promise<Record<string, string>> {
+/** The stage `train` and its inputs, images having been found where their number is given. */
+async function planned(train: string, images?: number) {
   const loaded = await load(yaml(train));
   if (!loaded.ok) throw new Error(loaded.diagnostics.map(({ message }) => message).join('\n'));
   const { stages } = loaded.pipeline;
@@ -23,7 +23,12 @@ async function facts(train: string, images?: number, workers = 1): Promise<Recor
     const isFound = kind === 'images' && images !== undefined;
     return { kind, config: config as unknown as Json, ...(isFound && { output: found }) };
   };
-  const training = stages.get('train')!.config as TrainConfig;
+  return { training: stages.get('train')!.config as TrainConfig, resolve };
+}
+
+/** Facts of that stage. */
+async function facts(train: string, images?: number, workers = 1): Promise<Record<string, string>> {
+  const { training, resolve } = await planned(train, images);
   const runtime = {
     device: 'cpu',
     precision: 'float32',
@@ -60,6 +65,26 @@ it('tells epochs and steps by each other once the images are counted', async () 
   const before = await facts(`epochs: 80, ${model}`);
   expect(before).toMatchObject({ epochs: '80' });
   expect(before.steps).toBeUndefined();
+});
+
+it.each([
+  ['until: { step: 4, timestepShift: 2 }', 'until.step'],
+  ['selfAlignment: { untilStep: 4 }', 'selfAlignment.untilStep'],
+  ['featureAlignment: { images: images, untilStep: 5 }', 'featureAlignment.untilStep'],
+  ['modelGuidance: { fromStep: 4 }', 'modelGuidance.fromStep'],
+  ['evaluate: { everySteps: 5, autoencoder: autoencoder, reference: images }', 'evaluate.everySteps'],
+])('refuses %s in fewer steps, once epochs are known in steps', async (part, key) => {
+  const train = `epochs: 2, globalBatch: 5, model: { name: SiT-S/2, mediators: 64 }, ${part}`;
+  const refuse = async (images?: number) => {
+    const { training, resolve } = await planned(train, images);
+    requirePlannedEffects(training, resolve);
+  };
+  await expect(refuse(14)).rejects.toMatchObject({
+    code: 'no-effect',
+    message: `\`epochs: 2\` of these images are 4 steps: \`${key}\` comes after the last of them, and changes nothing.`,
+  });
+  await refuse(15);
+  await refuse();
 });
 
 it('counts the rows of the label table that are known', async () => {
