@@ -67,6 +67,8 @@ export default tseslint.config(
           'innerHeight',
           'Event',
           'setTimeout',
+          'matchMedia',
+          'addEventListener',
         ].map((name) => [name, 'readonly']),
       ),
     },

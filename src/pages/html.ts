@@ -117,11 +117,14 @@ export interface Section {
   readonly stage?: string;
   /** Advice before looking, in a line. */
   readonly lead?: Part;
+  /** True for what is looked up rather than looked at: on a narrow screen it is folded away at first. */
+  readonly isDetail?: true;
   readonly body: Html;
 }
 
-export function renderSection({ id, title, stage, lead, body }: Section): Html {
-  return html`<section id="${id}" aria-labelledby="${id}-title">
+export function renderSection({ id, title, stage, lead, isDetail, body }: Section): Html {
+  const detail = isDetail === true && new Html('data-detail');
+  return html`<section id="${id}" aria-labelledby="${id}-title" ${detail}>
     <header>
       <h2 id="${id}-title">
         ${title}${stage !== undefined && html` <span class="stage-name">${stage}</span>`}

@@ -8,8 +8,11 @@ import { bar, type Row, table } from './table.js';
 /** Digits of a fingerprint that tell outputs apart; as many as the store's folders have. */
 const shortFingerprint = 16;
 
-/** Characters from which on a fact gets a line of its own. */
+/** Characters from which on a fact gets a line of its own, and those from which on it is folded away. */
 const longFact = 44;
+const foldedFact = 240;
+/** Characters of a folded fact that are shown. */
+const shownOfFact = 60;
 
 /** Every stage's timing, fingerprint, figures and configuration, whatever its kind. */
 export function stagesSection(stages: readonly ReportedStage[]): Section {
@@ -17,6 +20,7 @@ export function stagesSection(stages: readonly ReportedStage[]): Section {
   return {
     id: 'stages',
     title: 'Stages',
+    isDetail: true,
     lead: 'What each stage took, what it said of its output, and the configuration that it ran with, defaults included.',
     body: html`${table({
         label: 'Timings and fingerprints',
@@ -95,7 +99,7 @@ function details(stage: ReportedStage): Html {
         ([label, value, isLong = value.length > longFact]) =>
           html`<div class="${isLong && 'long'}">
             <dt>${capitalized(label)}</dt>
-            <dd>${value}</dd>
+            <dd>${value.length > foldedFact ? folded(value) : value}</dd>
           </div>`,
       )}
     </dl>
@@ -108,6 +112,15 @@ function details(stage: ReportedStage): Html {
       ><code>${stringify({ [stage.stage]: configuration }, { lineWidth: 100 }).trimEnd()}</code></pre>
     </details>
   </article>`;
+}
+
+/** A fact that is too long to be read with the others: its beginning, and all of it once it is opened. */
+function folded(value: string): Html {
+  const start = value.slice(0, shownOfFact).replace(/,? \S*$/, '');
+  return html`<details class="fact">
+    <summary>${start} …</summary>
+    ${value}
+  </details>`;
 }
 
 /** A value of a summary as a phrase where it is flat, otherwise as YAML on one line. */

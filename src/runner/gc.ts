@@ -13,6 +13,7 @@ import type { Run } from './runs/run.js';
 import type { StageRegistry } from './stage.js';
 import { readAnyManifest } from './store/manifest.js';
 import { loadSweep } from './sweep/load.js';
+import { readResults, resultsName, sweepFolder } from './sweep/results.js';
 import { isLockFile, readText } from './yaml/text.js';
 
 /** Entry of the store that nothing refers to. */
@@ -130,6 +131,7 @@ export async function findReferences(options: ReferencesOptions): Promise<Refere
   for (const { state, record, directory } of scan.runs)
     if (state === 'running' && Object.keys(record.stages).length === 0)
       found.unknown.push(notPlannedYet(directory));
+  await keepStopped(runsRoot, found);
   const known = await found.attempt(() => readKnownFiles(runsRoot));
   const files = await filesToAsk(options, known?.files ?? [], found);
   for (const file of files) {
@@ -144,6 +146,20 @@ export async function findReferences(options: ReferencesOptions): Promise<Refere
       await askPipeline(file, options, found, mayHaveRun(file, known));
   }
   return found;
+}
+
+/**
+ * Keeps what trials that halving stopped have made so far: a sweep that lets them go on continues it, though no file may
+ * have their values and the folders of their runs may be gone.
+ */
+async function keepStopped(runsRoot: string, found: Found): Promise<void> {
+  for (const name of (await found.attempt(() => namesIn(runsRoot))) ?? []) {
+    const json = join(sweepFolder(runsRoot, name), resultsName);
+    if (!(await isThere(json))) continue;
+    const results = await found.attempt(() => readResults(json));
+    if (results === undefined) found.unknown.push(damagedResults(json));
+    else found.keep(results.trials.flatMap(({ stopped }) => stopped?.fingerprint ?? []));
+  }
 }
 
 /** Keys of which every pipeline file has one; other YAML has neither. */
@@ -287,6 +303,13 @@ const goneFile = (file: string): UserError =>
     code: 'references-unknown',
     message: `${file} ran here and no longer exists: its references cannot be determined.`,
     remedy: `Put it back, or mount its disk. If it is gone for good: \`npx pipeline gc --forget ${file}\`.`,
+  });
+
+const damagedResults = (json: string): UserError =>
+  new UserError({
+    code: 'references-unknown',
+    message: `${json}: it is damaged: which trials of the sweep can still go on cannot be determined.`,
+    remedy: 'Run the sweep again, which writes it anew, or remove the file.',
   });
 
 const notPlannedYet = (directory: string): UserError =>

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { chromium, type Page } from 'playwright-core';
 import { expect, it, onTestFinished } from 'vitest';
 import { chartsFrame } from '../../src/pages/chart/frame.js';
+import { html, type Section } from '../../src/pages/html.js';
 import { renderPage } from '../../src/pages/page.js';
 import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { describeUnless } from '../support/unless.js';
@@ -26,18 +27,21 @@ const runs = [4, 16].flatMap((mediators, setting) =>
   })),
 );
 
-async function open(): Promise<{ page: Page; complaints: readonly string[] }> {
+async function open(
+  shown: Parameters<typeof chartsFrame>[1] = runs,
+  { width = 1000, more = [] as readonly Section[] } = {},
+): Promise<{ page: Page; complaints: readonly string[] }> {
   const folder = await mkdtemp(join(tmpdir(), 'curves '));
   const file = join(folder, 'page.html');
-  const body = chartsFrame('curves-train', runs);
-  const sections = [{ id: 'training', title: 'Training', body }];
+  const body = chartsFrame('curves-train', shown);
+  const sections = [{ id: 'training', title: 'Training', body }, ...more];
   await writeFile(file, renderPage({ title: 'Curves', eyebrow: 'Test', totals: [], sections }));
   const browser = await chromium.launch({
     executablePath: browserPath!,
     args: ['--no-sandbox', '--disable-gpu'],
   });
   onTestFinished(() => browser.close());
-  const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, bypassCSP: true });
+  const context = await browser.newContext({ viewport: { width, height: 800 }, bypassCSP: true });
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => complaints.push(message.text()));
@@ -109,4 +113,52 @@ describeUnless(whyNoBrowser, 'curves', () => {
     expect(await accessibilityProblems(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });
+
+  it('are those of the best twelve of many runs, until all are chosen', async () => {
+    const many = Array.from({ length: 14 }, (_, line) => ({
+      ...{ name: `run ${line}`, line },
+      metrics: [1, 2].map((step) => ({ step, loss: 1 + line / step })),
+    }));
+    const { page, complaints } = await open(many);
+    const loss = page.locator('#curves-train-loss');
+    const shown = async () => [
+      await loss.locator('.drawing .curve').count(),
+      await loss.locator('.legend li:not([hidden])').count(),
+    ];
+    expect(await shown()).toEqual([12, 12]);
+    await page.getByRole('radio', { name: 'All 14' }).check({ force: true });
+    expect(await shown()).toEqual([14, 14]);
+    await page.getByRole('radio', { name: 'Best 12' }).check({ force: true });
+    expect(await shown()).toEqual([12, 12]);
+    expect(complaints).toEqual([]);
+  }, 60_000);
+});
+
+describeUnless(whyNoBrowser, 'sections of details', () => {
+  const details = [
+    { id: 'stages', title: 'Stages', isDetail: true, body: html`<p id="stage-train">What it took</p>` },
+  ] as const;
+
+  it('are folded on a narrow screen, and opened by their heading or a link to what is in them', async () => {
+    const { page, complaints } = await open(runs, { width: 390, more: details });
+    const [heading, content] = [page.getByRole('button', { name: 'Stages' }), page.locator('#stage-train')];
+    const state = async () => [await heading.getAttribute('aria-expanded'), await content.isVisible()];
+    expect(await state()).toEqual(['false', false]);
+    expect(await page.locator('#curves-train-loss').isVisible()).toBe(true);
+    await heading.focus();
+    await page.keyboard.press('Enter');
+    expect(await state()).toEqual(['true', true]);
+    await heading.click();
+    expect(await state()).toEqual(['false', false]);
+    await page.evaluate("location.hash = '#stage-train'");
+    await content.waitFor({ state: 'visible' });
+    expect(await state()).toEqual(['true', true]);
+    expect(await accessibilityProblems(page)).toEqual([]);
+    // On a wide screen they are headings, and all is there.
+    await page.setViewportSize({ width: 1000, height: 800 });
+    await expect.poll(() => heading.count()).toBe(0);
+    expect(await page.getByRole('heading', { name: 'Stages' }).isVisible()).toBe(true);
+    expect(await content.isVisible()).toBe(true);
+    expect(complaints).toEqual([]);
+  }, 60_000);
 });

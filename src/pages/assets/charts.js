@@ -5,6 +5,8 @@
 
 /** Units of a drawing's own coordinates along each side. */
 const drawingSide = 1000;
+/** Runs whose lines can be told apart: as many are drawn at first. */
+const distinctLines = 12;
 
 /** Where a value lies between two others, from 0 to 1. */
 const share = (value, [low, high], of = (x) => x) => (of(value) - of(low)) / (of(high) - of(low));
@@ -65,6 +67,7 @@ function setUpCurves(frame) {
         kind: chosen('across', 'step'),
         isMean: groups.length > 0 && chosen('seeds', 'mean') === 'mean',
         weight: Number(smoothing.querySelector('input').value),
+        most: chosen('many', 'all') === 'all' ? Infinity : distinctLines,
       }),
     }),
   );
@@ -144,7 +147,7 @@ function setUpChart(figure, { across, runs, groups, place, range, choices }) {
     shown = choices();
     const { scale, kind, isMean } = shown;
     const isLog = data.y.log && scale === 'log';
-    const each = eachLine(shown).filter(({ run }) => chosenRuns?.has(runs[run].number) ?? true);
+    const each = eachLine(shown).filter(({ run }) => chosenRuns?.has(runs[run].number) ?? run < shown.most);
     const byMean = groups.flatMap((_, group) => {
       const own = isMean ? each.filter(({ run }) => runs[run].group === group) : [];
       return own.length > 0 ? meanLine(own, group) : [];

@@ -15,6 +15,46 @@ function setUp(root) {
   ])
     for (const element of root.querySelectorAll(selector)) prepare(element);
   setUpZoom(root);
+  const sections = [...root.querySelectorAll('section[data-detail]')];
+  for (const section of root.matches?.('section[data-detail]') ? [root] : sections) setUpFold(section);
+}
+
+/** Sections that someone has opened on a narrow screen. */
+const opened = new Set();
+const narrow = matchMedia('(max-width: 44rem)');
+
+/** On a narrow screen, the heading of a section of details folds it away and opens it. */
+function setUpFold(section) {
+  const heading = section.querySelector('h2');
+  const button = document.createElement('button');
+  Object.assign(button, { type: 'button', className: 'fold' });
+  const show = () => {
+    const isFolded = narrow.matches && !opened.has(section.id);
+    section.classList.toggle('folded', isFolded);
+    button.ariaExpanded = String(!isFolded);
+    if (narrow.matches && !button.isConnected) {
+      button.append(...heading.childNodes);
+      heading.append(button);
+    } else if (!narrow.matches && button.isConnected) button.replaceWith(...button.childNodes);
+  };
+  button.addEventListener('click', () => {
+    if (!opened.delete(section.id)) opened.add(section.id);
+    show();
+  });
+  section.addEventListener('unfold', () => {
+    opened.add(section.id);
+    show();
+  });
+  narrow.addEventListener('change', show);
+  show();
+}
+
+/** Opens what a link within the page leads to. */
+function openTarget() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const section = target?.closest('section.folded');
+  section?.dispatchEvent(new Event('unfold'));
+  if (section) target.scrollIntoView();
 }
 
 /**
@@ -84,6 +124,12 @@ function keepUpToDate() {
 }
 
 setUp(document);
+openTarget();
+addEventListener('hashchange', openTarget);
+// A link to where the page is already changes nothing of its address.
+addEventListener('click', ({ target }) => {
+  if (target.closest?.('a[href^="#"]')) setTimeout(openTarget);
+});
 // A choice in a form that asks for runs is asked for at once.
 document
   .querySelector('form[role=search]')

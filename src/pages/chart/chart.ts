@@ -128,7 +128,9 @@ function asDrawn(series: Series): Series {
   return { ...series, values: series.values.map((value) => measured(series.name, value)) };
 }
 
-function lines(curves: readonly Curve[], x: Scale, y: Scale): Part {
+/** Lines of the first curves; the script draws others too where they are chosen. */
+function lines(all: readonly Curve[], x: Scale, y: Scale): Part {
+  const curves = all.filter(({ run }) => run < distinctLines);
   const range = x.domain[1] - x.domain[0];
   const raw = curves.map(
     ({ line, series }) =>

@@ -2,7 +2,15 @@ import { counted } from '../../base/format.js';
 import type { MetricsRecord } from '../../formats/metrics-log.js';
 import { type Html, html, spreadToEnd } from '../html.js';
 import { firstSmoothing, seriesOf } from './axes.js';
-import { type Axes, axis, chart, type Curve, type SeedGroup, showsMoreOnLog } from './chart.js';
+import {
+  type Axes,
+  axis,
+  chart,
+  type Curve,
+  distinctLines,
+  type SeedGroup,
+  showsMoreOnLog,
+} from './chart.js';
 
 /** A run, or a stage of one, with what it logged by step. */
 export interface Logged {
@@ -59,6 +67,13 @@ export function chartsFrame(id: string, runs: readonly Logged[], extra?: Html): 
         choice(id, 'across', 'Across', 'step', [
           ['step', 'Steps'],
           ...units.map(({ kind, label }) => [kind, label] as const),
+        ])
+      }
+      ${
+        runs.length > distinctLines &&
+        choice(id, 'many', 'Curves', 'first', [
+          ['first', `Best ${distinctLines}`],
+          ['all', `All ${runs.length}`],
         ])
       }
       ${

@@ -3,6 +3,7 @@ import { counted, formatCount } from '../../base/format.js';
 import type { Halving as HalvingConfig } from '../../generated/index.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Headline, StageKind } from '../stage.js';
+import type { OutputPlace } from '../store/manifest.js';
 import { type PlannedTrial, sharedStages } from './plan-sweep.js';
 
 /** Successive halving: trials are compared at some steps of a stage, and the better share of them goes on. */
@@ -82,6 +83,12 @@ export function ranked(judged: readonly Judged[], { better }: Headline): readonl
 /** Number of trials that go on. */
 export const goingOn = (count: number, keep: number): number => Math.ceil(count * keep - 1e-9);
 
+/** Figure of a trial's stage by which it is compared, and the fingerprint of what the stage has made. */
+export interface Compared {
+  readonly value: number;
+  readonly fingerprint: string;
+}
+
 /**
  * Figure of a stage at a step, from what it left in its folder: its output, or what an interruption left. Nothing where it
  * has not come so far, or where what it is made from may still change.
@@ -90,25 +97,21 @@ export async function figureAt(
   { stages }: PlannedTrial,
   { stage: id, headline }: Halving,
   step: number,
-): Promise<number | undefined> {
+): Promise<Compared | undefined> {
   const at = stages.findIndex(({ stage }) => stage.id === id);
-  const found = stages[at]!;
+  const { kind, place, output } = stages[at]!;
   if (stages.slice(0, at).some(({ reasons }) => reasons.length > 0)) return undefined;
-  return figureIn(
-    found.kind,
-    found.output === undefined ? found.place.partial : found.place.directory,
-    headline,
-    step,
-  );
+  return figureIn(kind, place, output === undefined ? 'partial' : 'directory', { headline, step });
 }
 
 export async function figureIn(
   kind: Pick<StageKind<unknown>, 'onTheWay'>,
-  directory: string,
-  { name }: Headline,
-  step: number,
-): Promise<number | undefined> {
-  return (await kind.onTheWay!.figuresAt(directory, step))?.[name];
+  { fingerprint, ...folders }: OutputPlace,
+  folder: 'partial' | 'directory',
+  { headline, step }: Pick<Halving, 'headline'> & { readonly step: number },
+): Promise<Compared | undefined> {
+  const value = (await kind.onTheWay!.figuresAt(folders[folder], step))?.[headline.name];
+  return value === undefined ? undefined : { value, fingerprint };
 }
 
 /** The planned stage that trials are compared by. */

@@ -8,7 +8,7 @@ import { failedElsewhereCode } from '../run/run-stage.js';
 import { isProgress } from '../stage.js';
 import { outputPlace } from '../store/manifest.js';
 import { OutputsFollowed } from './follow.js';
-import { figureAt, figureIn, goingOn, type Halving, judgedStage, ranked } from './halving.js';
+import { type Compared, figureAt, figureIn, goingOn, type Halving, judgedStage, ranked } from './halving.js';
 import type { Launcher } from './launcher.js';
 import { amountMetrics, cachedResult, headlineMetrics, outlookOf, stagesToRun } from './plan-sweep.js';
 import type { PlannedTrial } from './plan-sweep.js';
@@ -173,16 +173,16 @@ class Sweep {
     const { halving, signal } = this.options;
     let contenders = planned;
     for (const step of halving?.steps ?? []) {
-      const values = new Map<PlannedTrial, number>();
+      const values = new Map<PlannedTrial, Compared>();
       await this.each(contenders, async (trial) => {
         const known = await figureAt(trial, halving!, step);
-        const value = known ?? (await this.runOne(trial, launcher, { ...halving!, step }));
-        if (value !== undefined) values.set(trial, value);
+        const compared = known ?? (await this.runOne(trial, launcher, { ...halving!, step }));
+        if (compared !== undefined) values.set(trial, compared);
       });
       if (signal.aborted || this.stopped) return [];
       const order = ranked(
         contenders.flatMap((trial) =>
-          values.has(trial) ? [{ planned: trial, value: values.get(trial)! }] : [],
+          values.has(trial) ? [{ planned: trial, value: values.get(trial)!.value }] : [],
         ),
         halving!.headline,
       );
@@ -192,7 +192,10 @@ class Sweep {
         // What is there is no less there for that.
         if (i < left || status === 'cached' || status === 'finished') continue;
         const { stage, headline } = halving!;
-        const stopped = { stage, step, figure: headline.name, value, rank: i + 1, of: order.length };
+        const stopped = {
+          ...{ stage, step, figure: headline.name, value, rank: i + 1, of: order.length },
+          fingerprint: values.get(trial)!.fingerprint,
+        };
         this.end(this.keep(trial, 'stopped', { ...facts, stopped }), 0);
       }
       const isStopped = (trial: PlannedTrial): boolean =>
@@ -207,13 +210,13 @@ class Sweep {
   /**
    * Runs a trial to its end, or until a stage has taken so many steps.
    *
-   * @returns the figure at that step, where it came so far
+   * @returns the figure at that step and what it is of, where it came so far
    */
   private async runOne(
     planned: PlannedTrial,
     launcher: Launcher,
     until?: Halving & { readonly step: number },
-  ): Promise<number | undefined> {
+  ): Promise<Compared | undefined> {
     const { signal, keepGoing, runsRoot } = this.options;
     const { trial } = planned;
     if (signal.aborted || this.stopped) return undefined;
@@ -241,11 +244,10 @@ class Sweep {
       return undefined;
     if (until !== undefined && status === 'interrupted' && pause.signal.aborted) {
       const { kind } = judgedStage(planned, until);
-      const fingerprint = record.fingerprints.get(until.stage)!;
-      const { partial } = outputPlace(runsRoot, kind.name, fingerprint);
+      const place = outputPlace(runsRoot, kind.name, record.fingerprints.get(until.stage)!);
       this.keep(planned, 'waiting', record.facts);
       this.emit({ type: 'trial-compared', trial: trial.id, stage: until.stage, step: until.step });
-      return figureIn(kind, partial, until.headline, until.step);
+      return figureIn(kind, place, 'partial', until);
     }
     if (status === 'failed') {
       const stage = planned.stages.find(({ stage: { id } }) => id === failure?.stage);
@@ -264,8 +266,8 @@ class Sweep {
     this.end(result, seconds);
     if (status !== 'finished' || until === undefined) return undefined;
     const { kind } = judgedStage(planned, until);
-    const { directory } = outputPlace(runsRoot, kind.name, record.fingerprints.get(until.stage)!);
-    return figureIn(kind, directory, until.headline, until.step);
+    const place = outputPlace(runsRoot, kind.name, record.fingerprints.get(until.stage)!);
+    return figureIn(kind, place, 'directory', until);
   }
 
   /** Keeps up with what a trial's run says. */

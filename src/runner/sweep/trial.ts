@@ -155,6 +155,8 @@ export interface StoppedAt {
   /** From 1, the best. */
   readonly rank: number;
   readonly of: number;
+  /** Fingerprint of what the stage has made so far, from which a later call goes on. Absent in older results. */
+  readonly fingerprint?: string;
 }
 
 /** Sentence on why a trial was stopped: `stopped after 500 steps of train: loss 0.612 is third of 4`. */

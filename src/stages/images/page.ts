@@ -30,6 +30,7 @@ async function imagesSection(stage: ReportedStage): Promise<Section> {
     id: `images-${stage.stage}`,
     title: 'Images',
     stage: stage.stage,
+    isDetail: true,
     lead: [
       typeof images === 'number' && counted(images, 'image'),
       ` in ${counted(perClass.length, 'class', 'classes')}`,
@@ -105,21 +106,24 @@ function surveyTable(survey: Survey): Html {
       .join(', ');
   const sizes = (quartiles: readonly number[]) =>
     `${formatCount(quartiles[0]!)} to ${formatCount(quartiles[4]!)} px, half of them from ${formatCount(quartiles[1]!)} to ${formatCount(quartiles[3]!)}, median ${formatCount(quartiles[2]!)}`;
-  return table({
-    caption: 'Files of the images',
-    columns: ['Property', 'Files'],
-    rows: [
-      ['Formats', counts(survey.formats)],
-      ['Colours', counts(survey.colours)],
-      ['Widths', sizes(survey.widths)],
-      ['Heights', sizes(survey.heights)],
-      ['Turned or mirrored by EXIF data', formatCount(survey.turned)],
-      ['With transparency', formatCount(survey.withAlpha)],
-      ['With several frames or pages', formatCount(survey.several)],
-      ['Duplicates by content', formatCount(survey.duplicates)],
-      ['Duplicates in another class', formatCount(survey.inOtherClasses)],
-    ],
-  });
+  return html`<details>
+    <summary>Files of the images</summary>
+    ${table({
+      label: 'Files of the images',
+      columns: ['Property', 'Files'],
+      rows: [
+        ['Formats', counts(survey.formats)],
+        ['Colours', counts(survey.colours)],
+        ['Widths', sizes(survey.widths)],
+        ['Heights', sizes(survey.heights)],
+        ['Turned or mirrored by EXIF data', formatCount(survey.turned)],
+        ['With transparency', formatCount(survey.withAlpha)],
+        ['With several frames or pages', formatCount(survey.several)],
+        ['Duplicates by content', formatCount(survey.duplicates)],
+        ['Duplicates in another class', formatCount(survey.inOtherClasses)],
+      ],
+    })}
+  </details>`;
 }
 
 function skippedFiles(skipped: readonly SkippedFile[]): Html {

@@ -28,9 +28,12 @@ const mostClasses = 50;
 const mostOfClass = 12;
 const mostPixels = 192;
 
-/** More rows than these, of no more pictures than these, stand beside each other. */
-const fewRows = 6;
+/** More rows than these stand beside each other, their pictures small; the more so the fewer pictures a row has. */
+const fewRows = 12;
+const fewNarrowRows = 6;
 const narrow = 5;
+/** Rows that are shown of such ones; the rest is folded away. */
+const shownRows = 16;
 
 /** Content of the `samples.json` of a `sample` stage. */
 interface SampleIndex {
@@ -73,8 +76,22 @@ async function samplesSection(stage: ReportedStage): Promise<Section> {
 
 function gridOf(rows: readonly Row[]): Html {
   const columns = Math.max(...rows.map(({ pictures }) => pictures.length));
-  const isCompact = rows.length > fewRows && columns <= narrow;
-  return html`<div class="samples${isCompact && ' compact'}" style="--columns:${columns}">
+  const isNarrow = columns <= narrow;
+  const isCompact = rows.length > (isNarrow ? fewNarrowRows : fewRows);
+  const form = { columns, kind: isCompact ? (isNarrow ? ' compact narrow' : ' compact') : '' };
+  if (!isCompact || rows.length <= shownRows + narrow) return rowsOf(rows, form);
+  return html`${rowsOf(rows.slice(0, shownRows), form)}
+    <details>
+      <summary>${counted(rows.length - shownRows, 'more class', 'more classes')}</summary>
+      ${rowsOf(rows.slice(shownRows), form)}
+    </details>`;
+}
+
+function rowsOf(
+  rows: readonly Row[],
+  { columns, kind }: { readonly columns: number; readonly kind: string },
+): Html {
+  return html`<div class="samples${kind}" style="--columns:${columns}">
     ${rows.map(
       ({ name, count, pictures }) =>
         html`<div class="sample-row" role="group" aria-label="${name}">

@@ -6,6 +6,8 @@ import { type ComparedRun, isShared } from './compared-run.js';
 
 /** Runs that are overlaid at most: more would be told apart by nobody. */
 export const mostOverlaid = distinctLines;
+/** Runs whose curves can be chosen on a page: more would make it slow to open. */
+export const mostDrawn = 60;
 
 /**
  * A section for each stage that logs figures in any of the runs, with a chart for each figure. A stage of which all runs

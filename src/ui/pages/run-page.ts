@@ -144,6 +144,7 @@ function runFactsSection({ id, record, endedAt, state }: Run): Section {
   return {
     id: 'run',
     title: 'Run',
+    isDetail: true,
     body: html`<dl class="facts wide-facts">
       ${facts.map(
         ([label, value]) =>
@@ -177,6 +178,7 @@ function configurationSection(values: readonly ConfiguredValue[]): Section {
   return {
     id: 'configuration',
     title: 'Configuration',
+    isDetail: true,
     lead: 'Every value that the run had, with the file, line and column at which it was written.',
     body: html`<label class="switch"
         ><input type="checkbox" class="show-defaults" id="configuration-defaults" /> Show defaults too</label

@@ -16,7 +16,7 @@ import { describeValues, formatValue, shortNames, stoppedSentence } from '../../
 import type { TrialResult, WholeProgress } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
 import { isSeed, readCompared } from './compared-run.js';
-import { curveSections, mostOverlaid } from './curve-sections.js';
+import { curveSections, mostDrawn, mostOverlaid } from './curve-sections.js';
 import { picturesSections } from './pictures-section.js';
 
 /** A trial with its last run, where that is still there, and which line of the curves it is. */
@@ -35,7 +35,7 @@ export async function sweepPage(
   results: SweepResults,
   { file, site }: { readonly file?: string; readonly site?: Site } = {},
 ): Promise<string> {
-  const shown = await withRuns(results.trials);
+  const shown = await withRuns(results);
   const names = shortNames(results.keys);
   const compared = await readCompared(comparedOf(results, shown));
   return renderPage({
@@ -55,7 +55,7 @@ export async function sweepPage(
 export async function liveSweepParts(
   results: SweepResults,
 ): Promise<{ readonly head: Head; readonly sections: readonly Section[]; readonly ended: string }> {
-  const shown = await withRuns(results.trials);
+  const shown = await withRuns(results);
   const compared = await readCompared(comparedOf(results, shown));
   return {
     head: sweepHead(results, shown),
@@ -125,7 +125,8 @@ function comparedOf(
 ): Parameters<typeof readCompared>[0] {
   const names = shortNames(keys);
   const headline = headlineAmong(headlines, trials);
-  return shown.flatMap(({ result, run, line }) =>
+  const inOrder = shown.toSorted((a, b) => (a.line ?? Infinity) - (b.line ?? Infinity));
+  return inOrder.flatMap(({ result, run, line }) =>
     run === undefined || line === undefined
       ? []
       : [
@@ -168,14 +169,23 @@ function unreadable(error: unknown): undefined {
   return undefined;
 }
 
-async function withRuns(trials: readonly TrialResult[]): Promise<readonly ShownTrial[]> {
-  const shown: ShownTrial[] = [];
-  let lines = 0;
-  for (const result of trials) {
-    const run = result.run === undefined ? undefined : await readRun(result.run).catch(unreadable);
-    shown.push({ result, run, line: run && lines < mostOverlaid ? lines++ : undefined });
-  }
-  return shown;
+/** Trials in the order of the sweep. Of more than can be told apart, the best have the first lines. */
+async function withRuns({ trials, headlines = [] }: SweepResults): Promise<readonly ShownTrial[]> {
+  const found: Omit<ShownTrial, 'line'>[] = [];
+  for (const result of trials)
+    found.push({
+      result,
+      run: result.run === undefined ? undefined : await readRun(result.run).catch(unreadable),
+    });
+  const { name = '', better = 'less' } = headlineAmong(headlines, trials) ?? {};
+  const worth = ({ result: { metrics } }: Omit<ShownTrial, 'line'>): number => {
+    const value = metrics[name] ?? NaN;
+    return Number.isFinite(value) ? (better === 'less' ? value : -value) : Number.MAX_VALUE;
+  };
+  const known = found.filter(({ run }) => run !== undefined);
+  const order = known.length > mostOverlaid ? known.toSorted((a, b) => worth(a) - worth(b)) : known;
+  const lines = new Map(order.slice(0, mostDrawn).map(({ result }, line) => [result.trial, line]));
+  return found.map((trial) => ({ ...trial, line: lines.get(trial.result.trial) }));
 }
 
 /** Metrics that differ between trials: the others tell nothing of what was swept. */
@@ -197,13 +207,17 @@ function trialsSection(
   const compared = headline === undefined ? [] : [headline];
   const values = results.map(({ metrics: found }) => found[headline?.name ?? '']);
   const names = shortNames(keys);
-  const isCut = shown.filter(({ run }) => run !== undefined).length > mostOverlaid;
+  const withRun = shown.filter(({ run }) => run !== undefined).length;
   return {
     id: 'trials',
     title: 'Trials',
     lead: [
       ...(workTime(trials)?.sharedSeconds ? ['Times are those of what differs between trials.'] : []),
-      ...(isCut ? [`The curves below are those of the first ${mostOverlaid} trials.`] : []),
+      ...(withRun > mostOverlaid
+        ? [
+            `The curves and pictures below are those of the best ${mostOverlaid} trials; the curves of ${withRun > mostDrawn ? `the best ${mostDrawn}` : 'all'}, or of those that a search leaves, can be chosen.`,
+          ]
+        : []),
     ].join(' '),
     body: table({
       label: 'Trials',

@@ -1,4 +1,5 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goingOn, ranked } from '../../../src/runner/sweep/halving.js';
@@ -69,6 +70,19 @@ sweep:
     expect(first.stdout.match(/train: continues/g)).toHaveLength(2);
     expect(first.stdout).toContain('1 stopped');
 
+    // Checkpoints of a stopped trial stay, though its run is gone and no file has its values.
+    const made = trials.find(({ status }) => status === 'stopped')!;
+    await rm(join(folder, 'runs', 'halved', 'sweep', made.run!), { recursive: true });
+    await rm(join(folder, 'halved.yaml'));
+    const collected = await startPipeline(folder, [
+      ...['gc', '--yes', '--older-than', '0'],
+      ...['--forget', join(folder, 'halved.yaml')],
+    ]);
+    expect([collected.stderr, collected.exitCode]).toEqual(['', 0]);
+    await write('{ steps: [20], keep: 0.34 }');
+    const key = made.stopped!.fingerprint!.slice(0, 16);
+    expect(existsSync(join(folder, 'runs', 'store', 'train', `${key}.partial`, 'checkpoints'))).toBe(true);
+
     const again = await sweep();
     expect(again.exitCode).toBe(0);
     expect(again.stdout).not.toContain('starts');
@@ -90,6 +104,44 @@ sweep:
     const compared = join(folder, 'runs', 'halved', 'sweep', run!);
     expect(await weights(join(folder, 'alone', 'halved', 'latest'))).toEqual(await weights(compared));
   }, 400_000);
+
+  it('comes to the same after SIGINT and SIGKILL, before trials are compared and while the better ones go on', async () => {
+    await write('{ steps: [20], keep: 0.34 }');
+    const start = (runs: string) => startPipeline(folder, ['sweep', 'halved.yaml', '--until', 'train'], runs);
+    const read = async (runs: string) =>
+      JSON.parse(await readFile(join(folder, runs, 'halved', 'sweep', 'sweep.json'), 'utf8')) as SweepResults;
+    /** Starts the sweep, and ends it with a signal once its output has something. */
+    const end = async (signal: 'SIGINT' | 'SIGKILL', once: RegExp) => {
+      const running = start('broken');
+      let said = '';
+      await new Promise<void>((resolve, reject) => {
+        running.stdout.on('data', (text: Buffer) => {
+          said += text.toString();
+          if (once.test(said)) resolve();
+        });
+        void running.then(({ stderr }) => {
+          reject(new Error(`It ended before it said ${String(once)}: ${said}${stderr}`));
+        });
+      });
+      running.kill(signal);
+      return running;
+    };
+    // What all trials share is made once for both.
+    expect((await start('whole')).exitCode).toBe(0);
+    await cp(join(folder, 'whole', 'store'), join(folder, 'broken', 'store'), { recursive: true });
+    await rm(join(folder, 'broken', 'store', 'train'), { recursive: true });
+
+    expect((await end('SIGINT', /train: starts/)).exitCode).toBe(130);
+    await end('SIGKILL', /to be compared/);
+    await end('SIGKILL', /to be compared[^]*train: continues/);
+    const last = await start('broken');
+    expect([last.stderr, last.exitCode]).toEqual(['', 0]);
+    const [whole, broken] = [await read('whole'), await read('broken')];
+    expect(broken.trials.map(({ status }) => status).sort()).toEqual(['finished', 'finished', 'stopped']);
+    const judged = ({ trials }: SweepResults) =>
+      trials.map(({ values, stopped, metrics }) => ({ values, stopped, loss: metrics['train.loss'] }));
+    expect(judged(broken)).toEqual(judged(whole));
+  }, 600_000);
 
   it('refuses what trials cannot be compared by', async () => {
     const refusal = async (halving: string) => {
