@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { withCalibration } from '../../src/cli/commands/calibrate.js';
+import { savedNote, withCalibration } from '../../src/cli/commands/calibrate.js';
 import { loadPipeline } from '../../src/stages/load.js';
 import type { StageOf } from '../../src/stages/shared/check.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -45,4 +45,12 @@ it('looks at the file to write into before it calibrates', async () => {
     expect(stderr).toContain(message);
   }
   expect(existsSync(join(folder, 'runs'))).toBe(false);
+});
+
+it('tells of a choice that saves far more than was asked for', () => {
+  expect(savedNote({ saved: 0.131 }, 0.105)).toMatch(
+    /^\nThe choice saves 13\.1 % where 10\.5 % was asked for: .* --replays follows more of them\.\n$/,
+  );
+  expect(savedNote({ saved: 0.106 }, 0.105)).toBe('');
+  expect(savedNote({ saved: 0.131 }, undefined)).toBe('');
 });

@@ -50,7 +50,7 @@ export async function calibrate(
   if (options.json === true)
     stdout.write(`${JSON.stringify({ type: 'calibration', ...calibration, chosen })}\n`);
   else {
-    say(stdout, formatFrontier(calibration, chosen));
+    say(stdout, formatFrontier(calibration, chosen) + savedNote(chosen, options.save));
     say(stdout, `\nThe frontier as a picture: ${shortPath(join(directory, 'frontier.svg'))}\n`);
   }
   if (options.write !== undefined) {
@@ -168,6 +168,15 @@ function choose({ choices, knee }: Calibration, save: number | undefined): Calib
     message: `No choice of ratios saves ${formatPercent(save)}; the most is ${formatPercent(choices[0]!.saved)}.`,
     remedy: 'Ask for less, or use smaller models.',
   });
+}
+
+/** Line on a choice that saves far more than was asked for, and so deviates more than it need; empty for others. */
+export function savedNote({ saved }: Pick<CalibratedChoice, 'saved'>, save: number | undefined): string {
+  if (save === undefined || saved < save + 0.01) return '';
+  return (
+    `\nThe choice saves ${formatPercent(saved)} where ${formatPercent(save)} was asked for: of the sets of ratios that ` +
+    'were followed in full, none saves less that is enough. --replays follows more of them.\n'
+  );
 }
 
 function formatFrontier(
