@@ -67,10 +67,10 @@ export async function routeOf(
   }
   if (pathname === '/compare') {
     const ids = new Set(searchParams.getAll('run'));
-    const runs = (await list.all()).filter(({ id }) => ids.has(id)).slice(0, mostOverlaid);
+    const runs = (await list.all()).filter(({ id }) => ids.has(id)).slice(-mostOverlaid);
     if (runs.length !== Math.min(ids.size, mostOverlaid)) return undefined;
     if (runs.length < 2) return { page: async () => tooFewPage(runs[0], await list.all()) };
-    return { page: async () => comparisonPage(await compareRuns(runs), site) };
+    return { page: async () => comparisonPage(await compareRuns(runs), site, ids.size) };
   }
   const swept = nameOfSweep(pathname);
   if (swept !== undefined) {

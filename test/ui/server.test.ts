@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -174,6 +174,19 @@ describe('pipeline ui over HTTP', () => {
     expect([run.status, /<h1>(.*)<\/h1>/.exec(run.body)?.[1]]).toEqual([200, 'whole']);
     const both = ['10', '12'].map((hour) => `run=whole%2F2026-03-01T${hour}-00-00.000Z`).join('&');
     expect((await ask(`/compare?${both}`)).body).toContain('2 runs compared');
+  });
+
+  it('compares the latest of more runs than can be told apart, and says so', async () => {
+    const folders = Array.from({ length: 11 }, (_, i) => `2026-02-${String(i + 10)}T10-00-00.000Z`);
+    const whole = join(folder, 'runs', 'whole');
+    for (const name of folders)
+      await cp(join(whole, '2026-03-01T10-00-00.000Z'), join(whole, name), { recursive: true });
+    const chosen = [...folders, '2026-03-01T10-00-00.000Z', '2026-03-01T12-00-00.000Z'];
+    const { body } = await ask(`/compare?${chosen.map((name) => `run=whole%2F${name}`).join('&')}`);
+    for (const name of folders) await rm(join(whole, name), { recursive: true });
+    expect(body).toContain('12 runs compared');
+    expect(body).toContain('Of the 13 runs that were chosen, the latest 12 are compared');
+    expect(body).toContain('2026-03-01T12-00-00.000Z');
   });
 
   it('says to whoever ticked one run or none what to do, and offers the run before it', async () => {

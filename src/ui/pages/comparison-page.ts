@@ -15,10 +15,14 @@ import { curveSections } from './curve-sections.js';
 import { picturesSections } from './pictures-section.js';
 import { noteMarkup, stateBadge } from './run-stages.js';
 
-/** Runs side by side: what was set differently, what came of it, and their curves over each other. */
+/**
+ * Runs side by side: what was set differently, what came of it, and their curves over each other. `chosen` is the count of
+ * runs that someone chose, where it is more than are compared.
+ */
 export async function comparisonPage(
   { runs, configuration, figures }: Comparison,
   site?: Site,
+  chosen = runs.length,
 ): Promise<string> {
   const names = runNames(runs, configuration);
   const headline = figures.find(({ better }) => better !== undefined);
@@ -39,7 +43,10 @@ export async function comparisonPage(
       { label: 'figures differ', value: String(figures.filter(isDifferent).length) },
     ],
     sections: [
-      runsSection(compared, headline, site),
+      {
+        ...runsSection(compared, headline, site),
+        ...(chosen > runs.length && { lead: leftOut(runs.length, chosen) }),
+      },
       figuresSection(names, figures),
       ...(await picturesSections(compared)),
       ...curveSections(compared),
@@ -48,6 +55,9 @@ export async function comparisonPage(
     ...(site && { site }),
   });
 }
+
+const leftOut = (compared: number, chosen: number): string =>
+  `Of the ${chosen} runs that were chosen, the latest ${compared} are compared: curves of more could not be told apart.`;
 
 function runsSection(
   compared: readonly ComparedRun[],
