@@ -82,6 +82,18 @@ describe('pipeline init', () => {
     expect(text).not.toContain('classAgreement');
   }, 180_000);
 
+  it('asks for the folder of the classes where it is given the one above', async () => {
+    for (const name of ['cat', 'dog']) {
+      await mkdir(join(folder, 'above', 'train', name), { recursive: true });
+      await writeFile(join(folder, 'above', 'train', name, 'x.png'), 'x');
+    }
+    const { exitCode, stderr } = await pipeline('init', 'above', '--yes');
+    expect(stderr).toContain('found only "train", in which 2 folders hold images');
+    expect(stderr).toContain('name the folder above them: npx pipeline init FOLDER.');
+    expect(stderr).not.toContain('`path`');
+    expect(exitCode).toBe(2);
+  });
+
   it('says what is wrong with a place without images', async () => {
     await mkdir(join(folder, 'empty'), { recursive: true });
     const { stderr, exitCode } = await pipeline('init', 'empty', '--yes');

@@ -114,7 +114,11 @@ async function lookAt(
     });
   } catch (error) {
     // Here the place of the images is usage, not a stage's.
-    throw asUsage(error);
+    const usage = asUsage(error);
+    if (!(usage instanceof UserError) || usage.code !== 'one-class-only') throw usage;
+    const { code, message } = usage;
+    const remedy = 'If these are the classes, name the folder above them: npx pipeline init FOLDER.';
+    throw new UserError({ code, message, usage: true, remedy });
   }
 }
 
