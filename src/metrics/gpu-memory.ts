@@ -37,6 +37,6 @@ export function comparingGpuMemory(metric: string, width: number): number {
   // Two tables while the kernel's power is taken, or one of products beside what is multiplied.
   if (metric === 'kernelDistance')
     return table(kernelRows) + Math.max(table(kernelRows), 2 * features(kernelRows));
-  // Squares of either set are there by turns. Precision and recall look at distances from both sides.
-  return (metric === 'precisionRecall' ? 2 : 1) * table(distanceRows) + 2.5 * features(distanceRows);
+  // Squares of either set are there by turns.
+  return table(distanceRows) + 2.5 * features(distanceRows);
 }
