@@ -18,7 +18,7 @@ export function curvesSection(stage: ReportedStage): Section | undefined {
     id,
     title: 'Training',
     stage: name,
-    isDetail: true,
+    folded: 'narrow',
     lead: `${seconds > 0 ? `${steps} in ${formatDuration(seconds)}` : `${steps} so far`}${judged === undefined ? '' : ` · ${judged.label} ${judged.value}`}`,
     body: chartsFrame(id, [{ name, line: 0, metrics }], numbers(series, stage)),
   };

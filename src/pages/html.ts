@@ -117,14 +117,14 @@ export interface Section {
   readonly stage?: string;
   /** Advice before looking, in a line. */
   readonly lead?: Part;
-  /** True for what is looked up rather than looked at: on a narrow screen it is folded away at first. */
-  readonly isDetail?: true;
+  /** Where what is looked up rather than looked at is folded away at first: on narrow screens, or on all. */
+  readonly folded?: 'narrow' | 'always';
   readonly body: Html;
 }
 
-export function renderSection({ id, title, stage, lead, isDetail, body }: Section): Html {
-  const detail = isDetail === true && new Html('data-detail');
-  return html`<section id="${id}" aria-labelledby="${id}-title" ${detail}>
+export function renderSection({ id, title, stage, lead, folded, body }: Section): Html {
+  const folds = folded !== undefined && html`data-folded="${folded}"`;
+  return html`<section id="${id}" aria-labelledby="${id}-title" ${folds}>
     <header>
       <h2 id="${id}-title">
         ${title}${stage !== undefined && html` <span class="stage-name">${stage}</span>`}

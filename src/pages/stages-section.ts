@@ -20,7 +20,7 @@ export function stagesSection(stages: readonly ReportedStage[]): Section {
   return {
     id: 'stages',
     title: 'Stages',
-    isDetail: true,
+    folded: 'narrow',
     lead: 'What each stage took, what it said of its output, and the configuration that it ran with, defaults included.',
     body: html`${table({
         label: 'Timings and fingerprints',

@@ -136,7 +136,8 @@ describeUnless(whyNoBrowser, 'curves', () => {
 
 describeUnless(whyNoBrowser, 'sections of details', () => {
   const details = [
-    { id: 'stages', title: 'Stages', isDetail: true, body: html`<p id="stage-train">What it took</p>` },
+    { id: 'stages', title: 'Stages', folded: 'narrow', body: html`<p id="stage-train">What it took</p>` },
+    { id: 'values', title: 'Values', folded: 'always', body: html`<p id="value">What it had</p>` },
   ] as const;
 
   it('are folded on a narrow screen, and opened by their heading or a link to what is in them', async () => {
@@ -154,11 +155,14 @@ describeUnless(whyNoBrowser, 'sections of details', () => {
     await content.waitFor({ state: 'visible' });
     expect(await state()).toEqual(['true', true]);
     expect(await accessibilityProblems(page)).toEqual([]);
-    // On a wide screen they are headings, and all is there.
+    // On a wide screen they are headings, and all is there; but what is always folded.
     await page.setViewportSize({ width: 1000, height: 800 });
     await expect.poll(() => heading.count()).toBe(0);
     expect(await page.getByRole('heading', { name: 'Stages' }).isVisible()).toBe(true);
     expect(await content.isVisible()).toBe(true);
+    expect(await page.locator('#value').isVisible()).toBe(false);
+    await page.getByRole('button', { name: 'Values' }).click();
+    expect(await page.locator('#value').isVisible()).toBe(true);
     expect(complaints).toEqual([]);
   }, 60_000);
 });

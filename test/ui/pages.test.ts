@@ -164,6 +164,7 @@ describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
     expect(await page.locator('#stage-train .long dd').first().textContent()).toBe(
       'stages.train.learningRate: 0.0002 → 0.0001',
     );
+    await page.locator('#configuration h2').getByRole('button').click();
     const rows = page.locator('.configuration tr:visible').filter({ has: page.locator('td') });
     expect(await rows.allInnerTexts()).toEqual([
       'name\twhole\twhole.yaml:1:7',

@@ -15,27 +15,28 @@ function setUp(root) {
   ])
     for (const element of root.querySelectorAll(selector)) prepare(element);
   setUpZoom(root);
-  const sections = [...root.querySelectorAll('section[data-detail]')];
-  for (const section of root.matches?.('section[data-detail]') ? [root] : sections) setUpFold(section);
+  const sections = [...root.querySelectorAll('section[data-folded]')];
+  for (const section of root.matches?.('section[data-folded]') ? [root] : sections) setUpFold(section);
 }
 
-/** Sections that someone has opened on a narrow screen. */
+/** Sections that someone has opened. */
 const opened = new Set();
 const narrow = matchMedia('(max-width: 44rem)');
 
-/** On a narrow screen, the heading of a section of details folds it away and opens it. */
+/** The heading of a section of details folds it away and opens it: on a narrow screen, or always. */
 function setUpFold(section) {
   const heading = section.querySelector('h2');
   const button = document.createElement('button');
   Object.assign(button, { type: 'button', className: 'fold' });
   const show = () => {
-    const isFolded = narrow.matches && !opened.has(section.id);
+    const folds = narrow.matches || section.dataset.folded === 'always';
+    const isFolded = folds && !opened.has(section.id);
     section.classList.toggle('folded', isFolded);
     button.ariaExpanded = String(!isFolded);
-    if (narrow.matches && !button.isConnected) {
+    if (folds && !button.isConnected) {
       button.append(...heading.childNodes);
       heading.append(button);
-    } else if (!narrow.matches && button.isConnected) button.replaceWith(...button.childNodes);
+    } else if (!folds && button.isConnected) button.replaceWith(...button.childNodes);
   };
   button.addEventListener('click', () => {
     if (!opened.delete(section.id)) opened.add(section.id);

@@ -30,7 +30,7 @@ async function imagesSection(stage: ReportedStage): Promise<Section> {
     id: `images-${stage.stage}`,
     title: 'Images',
     stage: stage.stage,
-    isDetail: true,
+    folded: 'narrow',
     lead: [
       typeof images === 'number' && counted(images, 'image'),
       ` in ${counted(perClass.length, 'class', 'classes')}`,

@@ -144,7 +144,7 @@ function runFactsSection({ id, record, endedAt, state }: Run): Section {
   return {
     id: 'run',
     title: 'Run',
-    isDetail: true,
+    folded: 'narrow',
     body: html`<dl class="facts wide-facts">
       ${facts.map(
         ([label, value]) =>
@@ -162,7 +162,6 @@ function formatTime(time: string): string {
   return `${time.slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** Every value that the run was configured with, and where it was written. */
 /** Says what could not be shown, and why. */
 const damageSection = (damage: readonly string[]): Section => ({
   id: 'damaged',
@@ -172,13 +171,14 @@ const damageSection = (damage: readonly string[]): Section => ({
   </ul>`,
 });
 
+/** Every value that the run was configured with, and where it was written. */
 function configurationSection(values: readonly ConfiguredValue[]): Section {
   const groups = new Map<string, ConfiguredValue[]>();
   for (const value of values) groups.set(groupOf(value), [...(groups.get(groupOf(value)) ?? []), value]);
   return {
     id: 'configuration',
     title: 'Configuration',
-    isDetail: true,
+    folded: 'always',
     lead: 'Every value that the run had, with the file, line and column at which it was written.',
     body: html`<label class="switch"
         ><input type="checkbox" class="show-defaults" id="configuration-defaults" /> Show defaults too</label
