@@ -117,7 +117,7 @@ export interface Section {
   readonly stage?: string;
   /** Advice before looking, in a line. */
   readonly lead?: Part;
-  /** Where what is looked up rather than looked at is folded away at first: on narrow screens, or on all. */
+  /** Screens on which the section is folded away at first, as what is looked up rather than looked at. */
   readonly folded?: 'narrow' | 'always';
   readonly body: Html;
 }
