@@ -52,9 +52,11 @@ async function workOf(
   { directory }: Pick<StageOutput, 'directory'>,
   number: (work: Required<FeatureWork>[NetworkName]) => number | undefined,
 ): Promise<Readonly<Record<string, number>> | undefined> {
-  const text = await readInputText(join(directory, workName)).catch(() => undefined);
-  if (text === undefined) return undefined;
-  const numbers = Object.entries(JSON.parse(text) as FeatureWork).flatMap(([name, work]) => {
+  const all = await readInputText(join(directory, workName))
+    .then((text) => JSON.parse(text) as FeatureWork)
+    .catch(() => undefined);
+  if (all === undefined) return undefined;
+  const numbers = Object.entries(all).flatMap(([name, work]) => {
     const found = number(work);
     return found === undefined ? [] : [[name, found] as const];
   });

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
@@ -69,4 +69,8 @@ it('takes the work of an earlier evaluation, and its speed, from what that recor
   });
   expect((await stage.timing!(config, known, made))!.amount).toEqual({ latents: 120, efficientnet: 0 });
   expect(await stage.unitSeconds!(made)).toEqual({ latents: 0.05 });
+  // Nor does one that is cut off.
+  await writeFile(join(cache, 'work.json'), '{"latents": {"ima');
+  expect(await stage.timing!(config, known, made)).toBeUndefined();
+  expect(await stage.unitSeconds!(made)).toBeUndefined();
 });
