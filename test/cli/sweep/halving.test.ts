@@ -40,6 +40,8 @@ describe('a sweep with halving', () => {
       join(folder, 'halved.yaml'),
       `extends: tiny.yaml
 name: halved
+# Long enough not to end before it is stopped.
+stages: { train: { steps: 120 } }
 sweep:
   grid: { stages.train.learningRate: [1e-5, 3e-2, 1e-2] }
   halving: ${halving}
@@ -67,7 +69,7 @@ sweep:
     expect(stopped.length + finished.length).toBe(3);
     expect(finished).toHaveLength(2);
     // They went on from where they were compared.
-    expect(first.stdout.match(/train: continues/g)).toHaveLength(2);
+    expect(first.stdout.match(/train: continues/g), first.stdout).toHaveLength(2);
     expect(first.stdout).toContain('1 stopped');
 
     // Checkpoints of a stopped trial stay, though its run is gone and no file has its values.
@@ -100,7 +102,7 @@ sweep:
     );
     expect(alone.exitCode).toBe(0);
     const weights = (path: string) =>
-      readFile(join(path, 'train', 'checkpoints', 'step-000000040', 'weights.safetensors'));
+      readFile(join(path, 'train', 'checkpoints', 'step-000000120', 'weights.safetensors'));
     const compared = join(folder, 'runs', 'halved', 'sweep', run!);
     expect(await weights(join(folder, 'alone', 'halved', 'latest'))).toEqual(await weights(compared));
   }, 400_000);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { readResults } from '../../../src/runner/sweep/results.js';
 import { workTime } from '../../../src/runner/sweep/progress.js';
 import type { TimedSweepEvent } from '../../../src/runner/sweep/trial.js';
@@ -15,8 +15,13 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
   await toy.untilTraining(running, 1);
   // While it goes on, its page says so: one trial is at work, two wait.
   const json = join(toy.folder, 'runs', 'toy', 'sweep', 'sweep.json');
-  const now = await liveSweepParts((await readResults(json))!);
-  expect(now.head.totals.map(({ label }) => label)).toContain('of the whole');
+  await vi.waitUntil(
+    async () => {
+      const now = await liveSweepParts((await readResults(json))!);
+      return now.head.totals.some(({ label }) => label === 'of the whole');
+    },
+    { timeout: 30_000, interval: 20 },
+  );
   const { exitCode, stdout } = await running;
   expect(exitCode).toBe(0);
   const events = eventsOf(stdout);
