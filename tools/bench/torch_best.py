@@ -9,54 +9,38 @@ in a process of its own, so that a peak of memory is that of one alone. Prints a
 """
 
 import argparse
-import contextlib
 import copy
-import json
 import os
-import resource
-import subprocess
 import sys
 import time
 
-WAYS = {"forward": ("eager", "compiled", "frozen"), "train step": ("eager", "compiled")}
+import torch_ways
+from torch_ways import COMPILED, EAGER, FROZEN, autocast
+
+WAYS = {"forward": (EAGER, COMPILED, FROZEN), "train step": (EAGER, COMPILED)}
 
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("checkout")
-    parser.add_argument("--model", default="SiT-S/2")
+    torch_ways.add_arguments(parser)
     parser.add_argument("--mediators", type=int, default=64)
     parser.add_argument("--latent", type=int, default=32)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--repeats", type=int, default=6)
-    parser.add_argument("--only", nargs=2, metavar=("WHAT", "WAY"), help="one measurement, in this process")
     return parser.parse_args()
-
-
-def fastest(what):
-    """Measures every way in a process of its own, and returns the line of the fastest."""
-    lines = []
-    for way in WAYS[what]:
-        run = subprocess.run([sys.executable, *sys.argv, "--only", what, way], stdout=subprocess.PIPE, text=True)
-        lines += [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    return min(lines, key=lambda line: line["seconds"])
 
 
 def measure(options, what, way):
     import torch
 
-    if way == "frozen":
-        import torch._inductor.config
-
-        torch._inductor.config.freezing = True
+    torch_ways.freeze(way)
     network = reference(options)
     inputs = (
         torch.randn(options.batch, 4, options.latent, options.latent),
         torch.rand(options.batch),
         torch.randint(0, 1000, (options.batch,)),
     )
-    call = network if way == "eager" else torch.compile(network)
+    call = network if way == EAGER else torch.compile(network)
     work = step_of(network, call, inputs, options) if what == "train step" else forward_of(network, call, inputs, options)
     for _ in range(2):
         work()
@@ -65,16 +49,14 @@ def measure(options, what, way):
         begin = time.perf_counter()
         work()
         times.append(time.perf_counter() - begin)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"what": what, "way": way, "seconds": round(min(times), 5), "peak_rss_mb": peak}), flush=True)
+    torch_ways.tell(what, way, min(times))
 
 
 def reference(options):
-    """The reference's network, whose import of timm is of a name that timm has since changed."""
-    import timm.layers
+    """The reference's network."""
     import torch
 
-    sys.modules.setdefault("timm.models.layers", timm.layers)
+    torch_ways.rename_timm()
     sys.path.insert(0, os.path.join(options.checkout, "attention_mediator"))
     from models import Attention, SiT_models
 
@@ -85,12 +67,6 @@ def reference(options):
         for block in network.blocks:
             block.attn = Attention(block.attn.qkv.in_features, num_heads=block.attn.num_heads, qkv_bias=True)
     return network
-
-
-def autocast(options):
-    import torch
-
-    return torch.autocast("cpu", dtype=torch.bfloat16) if options.precision == "bfloat16" else contextlib.nullcontext()
 
 
 def forward_of(network, call, inputs, options):
@@ -124,9 +100,4 @@ def step_of(network, call, inputs, options):
 
 
 if __name__ == "__main__":
-    given = arguments()
-    if given.only:
-        measure(given, *given.only)
-    else:
-        for each in WAYS:
-            print(json.dumps(fastest(each)), flush=True)
+    torch_ways.run(arguments(), WAYS, measure)

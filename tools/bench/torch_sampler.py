@@ -10,48 +10,32 @@ zero. Prints a line of JSON for each: `seconds` are those of one sample, the bet
 """
 
 import argparse
-import contextlib
 import importlib
-import json
 import os
-import resource
-import subprocess
 import sys
 import time
 import types
 
-WAYS = ("eager", "compiled", "frozen")
-SAMPLERS = ("sampling", "step-wise sampling")
+import torch_ways
+from torch_ways import COMPILED, EAGER, FROZEN, autocast
+
+WAYS = dict.fromkeys(("sampling", "step-wise sampling"), (EAGER, COMPILED, FROZEN))
 
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("checkout")
-    parser.add_argument("--model", default="SiT-S/2")
+    torch_ways.add_arguments(parser)
     parser.add_argument("--phases", default="4,16,64")
     parser.add_argument("--ratios", default="0.95,0.8")
     parser.add_argument("--latent", type=int, default=32)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=4, help="samples that one model draws together")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--only", nargs=2, metavar=("WHAT", "WAY"), help="one measurement, in this process")
     return parser.parse_args()
 
 
-def fastest(what):
-    """Measures every way in a process of its own, and returns the line of the fastest."""
-    lines = []
-    for way in WAYS:
-        run = subprocess.run([sys.executable, *sys.argv, "--only", what, way], stdout=subprocess.PIPE, text=True)
-        lines += [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    return min(lines, key=lambda line: line["seconds"])
-
-
 def modules(folder):
-    """The reference's models and samplers. It imports timm by a name that has since changed, and solves no ODE here."""
-    import timm.layers
-
-    sys.modules.setdefault("timm.models.layers", timm.layers)
+    """The reference's models and samplers. It solves no ODE here."""
+    torch_ways.rename_timm()
     sys.modules.setdefault("torchdiffeq", types.SimpleNamespace(odeint=None))
     sys.path.insert(0, folder)
     return importlib.import_module("models"), importlib.import_module("transport")
@@ -60,10 +44,7 @@ def modules(folder):
 def measure(options, what, way):
     import torch
 
-    if way == "frozen":
-        import torch._inductor.config
-
-        torch._inductor.config.freezing = True
+    torch_ways.freeze(way)
     torch.manual_seed(0)
     stepwise = what == "step-wise sampling"
     folder = "time_step_wise_adjusting" if stepwise else "attention_mediator"
@@ -94,9 +75,7 @@ def measure(options, what, way):
             begin = time.perf_counter()
             sample(x, call, y=y)
             times.append(time.perf_counter() - begin)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    seconds = round(min(times[1:]) / batch, 5)
-    print(json.dumps({"what": what, "way": way, "seconds": seconds, "peak_rss_mb": peak}), flush=True)
+    torch_ways.tell(what, way, min(times[1:]) / batch)
 
 
 def network(models, options, mediators, way):
@@ -106,21 +85,10 @@ def network(models, options, mediators, way):
     for parameter in made.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)
-    if way != "eager":
+    if way != EAGER:
         made.forward = torch.compile(made.forward)
     return made
 
 
-def autocast(options):
-    import torch
-
-    return torch.autocast("cpu", dtype=torch.bfloat16) if options.precision == "bfloat16" else contextlib.nullcontext()
-
-
 if __name__ == "__main__":
-    given = arguments()
-    if given.only:
-        measure(given, *given.only)
-    else:
-        for each in SAMPLERS:
-            print(json.dumps(fastest(each)), flush=True)
+    torch_ways.run(arguments(), WAYS, measure)
