@@ -2,7 +2,7 @@ import { counted } from '../../base/format.js';
 import { code } from '../../runner/diagnostics.js';
 import type { StageCheck } from '../shared/check.js';
 import { hasOneClass, trainedOn, trainedShape } from '../shared/latent-checks.js';
-import { featureAlignmentOf, routedBlocks, selfAlignmentOf } from './beside-cost.js';
+import { endingParts, featureAlignmentOf, routedBlocks, selfAlignmentOf } from './beside-cost.js';
 
 /** Parts of the loss take tokens after blocks that there are. */
 const besideLossFits: StageCheck<'train'> = ({ id, config }, context) => {
@@ -33,7 +33,7 @@ const besideLossFits: StageCheck<'train'> = ({ id, config }, context) => {
 const endsBeforeTheEnd: StageCheck<'train'> = ({ id, config }, context) => {
   const { steps } = config;
   if (steps === undefined) return;
-  for (const name of ['selfAlignment', 'featureAlignment', 'tokenRouting'] as const) {
+  for (const name of endingParts) {
     const untilStep = config[name]?.untilStep;
     if (untilStep === undefined || untilStep < steps) continue;
     context.report(id, {

@@ -23,6 +23,9 @@ export type BesideConfig = Pick<
   'selfAlignment' | 'featureAlignment' | 'modelGuidance' | 'tokenRouting'
 >;
 
+/** Parts of a training that end at a step where `untilStep` says one. */
+export const endingParts = ['selfAlignment', 'featureAlignment', 'tokenRouting'] as const;
+
 /** Cost of a part of the loss: what it trains, and the model that it asks beside. */
 interface BesideCost {
   /** The part, as `plan` names it. */
@@ -157,24 +160,22 @@ function selfAlignmentCost(
 }
 
 /** Floating-point operations of a training step for a sample, but for a teacher's: what acts in the step is counted. */
-export function stepOperations(config: BesideConfig, model: SiTConfig, step: number): number {
+function stepOperations(config: BesideConfig, model: SiTConfig, step: number): number {
   const { tokenRouting } = config;
   const route = acts(tokenRouting, step) ? routeOf(tokenRouting, model) : undefined;
   const parts = besideCosts(config, model).filter((cost) => acts(cost, step));
   return parts.reduce((sum, cost) => sum + operationsOf(cost), trainingOperations(sitCost(model, route)));
 }
 
-/** The mean of `stepOperations` over so many steps. */
-export function meanStepOperations(config: BesideConfig, model: SiTConfig, steps: number): number {
-  const { modelGuidance, selfAlignment, featureAlignment, tokenRouting } = config;
-  const parts = [selfAlignment, featureAlignment, tokenRouting];
-  const changes = [modelGuidance?.fromStep, ...parts.map((part) => part?.untilStep)];
-  const within = changes.filter((step) => step !== undefined && step < steps) as number[];
-  const starts = [...new Set([0, ...within])].sort((a, b) => a - b);
-  return starts.reduce((sum, start, i) => {
-    const share = ((starts[i + 1] ?? steps) - start) / steps;
-    return sum + share * stepOperations(config, model, start);
-  }, 0);
+/** The sum of `stepOperations` from a step, counted from 0, to before another. */
+export function operationsOfSteps(config: BesideConfig, model: SiTConfig, from: number, to: number): number {
+  const changes = [config.modelGuidance?.fromStep, ...endingParts.map((part) => config[part]?.untilStep)];
+  const within = changes.filter((step) => step !== undefined && step > from && step < to) as number[];
+  const starts = [...new Set([from, ...within])].sort((a, b) => a - b);
+  return starts.reduce(
+    (sum, start, i) => sum + ((starts[i + 1] ?? to) - start) * stepOperations(config, model, start),
+    0,
+  );
 }
 
 /** True in the steps in which a part of a training acts. */

@@ -10,7 +10,7 @@ import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
 import { encoderOf, scaleFacts } from '../shared/latent-scale.js';
 import { type PlannedLatents, plannedTrainingLatents, type Resolve } from '../shared/planned.js';
-import { besideFacts } from './beside-cost.js';
+import { besideFacts, endingParts } from './beside-cost.js';
 import { modelConfig } from './config.js';
 import {
   autoencoderBytes,
@@ -163,7 +163,7 @@ export function requireWholePatches({ latentSize, patchSize }: SiTConfig): void 
 }
 
 /** @throws UserError `untrained-guidance` where samples during training would be guided by a model without a null class */
-export function requireGuidable(config: TrainConfig, model: SiTConfig): void {
+export function requireClassesToGuide(config: TrainConfig, model: SiTConfig): void {
   if (config.modelGuidance !== undefined && model.labelDropout === 0)
     throw new UserError({
       code: 'untrained-guidance',
@@ -179,10 +179,10 @@ export function requireGuidable(config: TrainConfig, model: SiTConfig): void {
   });
 }
 
-/** @throws UserError as `requireGuidable`, where it is known already that there is one class */
-export function requirePlannedGuidable(config: TrainConfig, resolve: Resolve): void {
+/** @throws UserError as `requireClassesToGuide`, where it is known already that there is one class */
+export function requirePlannedClassesToGuide(config: TrainConfig, resolve: Resolve): void {
   const latents = plannedTrainingLatents(config, resolve);
-  if (latents?.classes === 1) requireGuidable(config, modelConfig(config, { ...latents, classes: 1 }));
+  if (latents?.classes === 1) requireClassesToGuide(config, modelConfig(config, { ...latents, classes: 1 }));
 }
 
 /** Steps of an epoch; its last, incomplete batch is not taken, as in the reference. */
@@ -205,13 +205,12 @@ export function totalSteps(
  * @throws UserError `no-effect`
  */
 export function requireEffects(
-  { epochs, until, selfAlignment, featureAlignment, modelGuidance, evaluate }: TrainConfig,
+  { epochs, until, modelGuidance, evaluate, ...config }: TrainConfig,
   total: number,
 ): void {
   const changes = {
     'until.step': until?.step,
-    'selfAlignment.untilStep': selfAlignment?.untilStep,
-    'featureAlignment.untilStep': featureAlignment?.untilStep,
+    ...Object.fromEntries(endingParts.map((part) => [`${part}.untilStep`, config[part]?.untilStep])),
     'modelGuidance.fromStep': modelGuidance?.fromStep,
     'evaluate.everySteps': evaluate && evaluate.everySteps - 1,
   };

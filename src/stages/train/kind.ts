@@ -48,14 +48,14 @@ export const stage: ShownKind<TrainConfig> = {
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder, runtime) => {
-    const { requirePlannedEffects, requirePlannedGuidable, requirePlannedMemory } =
+    const { requirePlannedEffects, requirePlannedClassesToGuide, requirePlannedMemory } =
       await import('./facts.js');
     requirePlannedEffects(config, resolve);
     const teacher =
       config.teacher && (await (await import('./teacher.js')).plannedTeacher(config, resolve, folder));
     requirePlannedMemory(config, resolve, runtime, teacher);
     if (config.samples !== undefined || config.evaluate !== undefined || config.modelGuidance !== undefined)
-      requirePlannedGuidable(config, resolve);
+      requirePlannedClassesToGuide(config, resolve);
     if (config.evaluate !== undefined || config.featureAlignment !== undefined)
       await (await import('../../tensorflow/install/feature-network.js')).provideNetwork();
     if (config.start !== undefined) await (await import('./start.js')).plannedCarry(config, resolve, folder);

@@ -10,7 +10,7 @@ import { openTrainer } from '../../training/open-trainer.js';
 import { madeUp, measuredOperations, measureIn } from '../shared/rate.js';
 import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
-import { meanStepOperations } from './beside-cost.js';
+import { operationsOfSteps } from './beside-cost.js';
 import { totalSteps } from './facts.js';
 import { inputSpecs, lossOptions, lossProgram, trainerOptions } from './run.js';
 
@@ -50,7 +50,7 @@ export async function measureTraining(
   const scale = operations(whole) / operations(model);
   // Parts of the loss beside the data's, and tokens that bypass blocks, are told by their operations.
   const steps = latents.count === undefined ? (config.steps ?? 1) : totalSteps(config, latents.count);
-  const beside = meanStepOperations(config, whole, steps) / operations(whole);
+  const beside = operationsOfSteps(config, whole, 0, steps) / steps / operations(whole);
   return {
     setupSeconds: rate.setupSeconds * scale,
     unitSeconds: rate.unitSeconds * scale * (config.globalBatch * beside + drawnPerStep(config)),

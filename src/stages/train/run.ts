@@ -34,9 +34,15 @@ import { checkpointFolder, type TrainingJob, trainingSteps } from '../training/s
 import { AlignedFeatures } from './aligned-features.js';
 import { latentBatches, type TrainingData } from './batches.js';
 import { Beside } from './beside.js';
-import { stepOperations } from './beside-cost.js';
+import { operationsOfSteps } from './beside-cost.js';
 import { modelConfig } from './config.js';
-import { requireEffects, requireGuidable, requireWholePatches, stepsPerEpoch, totalSteps } from './facts.js';
+import {
+  requireClassesToGuide,
+  requireEffects,
+  requireWholePatches,
+  stepsPerEpoch,
+  totalSteps,
+} from './facts.js';
 import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
 import { openTrainingData } from './open-data.js';
 import { TrainingEvaluations } from './evaluations.js';
@@ -92,7 +98,7 @@ class Training {
       const [latentSize, , channels] = data.shape;
       const model = modelConfig(config, { latentSize, channels, classes: data.classes.length });
       requireWholePatches(model);
-      requireGuidable(config, model);
+      requireClassesToGuide(config, model);
       const { interpolant, prediction, teacher: asked } = config;
       const own = { interpolant, prediction, config: model, ...data };
       const steps = totalSteps(config, data.count);
@@ -189,7 +195,9 @@ class Training {
       records: {
         config: config.records,
         samples: config.globalBatch,
-        operations: (step) => share.size * (stepOperations(config, model, step) + (teacher?.operations ?? 0)),
+        operations: (from, to) =>
+          share.size *
+          (operationsOfSteps(config, model, from, to) + (to - from) * (teacher?.operations ?? 0)),
         ...(engineKind() === 'native' && { peak: () => bareRate(context.runtime) }),
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),

@@ -139,8 +139,8 @@ export class TrainingRecords {
 interface StepCost {
   /** Samples of a step, over all workers. */
   readonly samples: number;
-  /** Floating-point operations of this process's part of a step, counted from 0. */
-  readonly operations?: ((step: number) => number) | undefined;
+  /** Floating-point operations of this process's part of steps: from one, counted from 0, to before another. */
+  readonly operations?: ((from: number, to: number) => number) | undefined;
 }
 
 /** Speed of steps, between two records. */
@@ -160,8 +160,7 @@ class Speed {
     const seconds = (now - this.startedMs) / 1000;
     this.startedMs = now;
     const { samples, operations } = this.cost;
-    const done =
-      operations && Array.from({ length: steps }, (_, i) => operations(from + i)).reduce((a, b) => a + b, 0);
+    const done = operations?.(from, to);
     return {
       imagesPerSecond: (samples * steps) / seconds,
       secondsPerStep: seconds / steps,

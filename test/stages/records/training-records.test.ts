@@ -94,7 +94,12 @@ describe('records of a training', () => {
 
   it('tell speed and memory apart from what was learnt', async () => {
     const records = await TrainingRecords.open(
-      { config: { tensorboard: false }, samples: 8, operations: () => 1e6, peak: () => Promise.resolve(1e9) },
+      {
+        config: { tensorboard: false },
+        samples: 8,
+        operations: (from, to) => 1e6 * (to - from),
+        peak: () => Promise.resolve(1e9),
+      },
       context(),
       0,
     );

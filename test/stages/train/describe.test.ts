@@ -71,6 +71,7 @@ it.each([
   ['until: { step: 4, timestepShift: 2 }', 'until.step'],
   ['selfAlignment: { untilStep: 4 }', 'selfAlignment.untilStep'],
   ['featureAlignment: { images: images, untilStep: 5 }', 'featureAlignment.untilStep'],
+  ['tokenRouting: { untilStep: 4 }', 'tokenRouting.untilStep'],
   ['modelGuidance: { fromStep: 4 }', 'modelGuidance.fromStep'],
   ['evaluate: { everySteps: 5, autoencoder: autoencoder, reference: images }', 'evaluate.everySteps'],
 ])('refuses %s in fewer steps, once epochs are known in steps', async (part, key) => {
