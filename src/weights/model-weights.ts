@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { openTogether } from '../base/resources.js';
 import { openTensors, type TensorReader } from '../formats/safetensors/shards.js';
 import {
   type AverageProfile,
@@ -98,16 +99,13 @@ class RebuiltWeights implements WeightsReader {
     private readonly weights: readonly number[],
   ) {}
 
-  static async open(directory: string, name: string, { parts }: RebuiltAverage): Promise<RebuiltWeights> {
-    const files: TensorReader[] = [];
-    try {
-      for (const { path } of parts) files.push(await openTensors(join(directory, path)));
-    } catch (error) {
-      await Promise.all(files.map((file) => file.close()));
-      throw error;
-    }
-    const weights = parts.map(({ weight }) => weight);
-    return new RebuiltWeights(`${join(directory, modelFileName)}#${name}`, files, weights);
+  static open(directory: string, name: string, { parts }: RebuiltAverage): Promise<RebuiltWeights> {
+    return openTogether(async (keep) => {
+      const files: TensorReader[] = [];
+      for (const { path } of parts) files.push(keep(await openTensors(join(directory, path))));
+      const weights = parts.map(({ weight }) => weight);
+      return new RebuiltWeights(`${join(directory, modelFileName)}#${name}`, files, weights);
+    });
   }
 
   get tensors(): TensorReader['tensors'] {

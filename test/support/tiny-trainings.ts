@@ -66,6 +66,13 @@ export class TinyTrainings {
     return resumed;
   }
 
+  /** Runs until a stage, in two workers. */
+  async runInTwo(stage: string) {
+    const two = await this.run(stage, 'two', [`stages.${stage}.runtime.workers=2`]);
+    expect(two.exitCode, two.stderr).toBe(0);
+    return two;
+  }
+
   /** Validates or plans the file with a change. */
   async lookAt(command: 'validate' | 'plan', change: (text: string) => string) {
     const text = await readFile(join(this.folder, this.file), 'utf8');

@@ -41,6 +41,10 @@ export function toPixels(
         out[offset + (y * size + x) * 3 + c] = bytes[(y * size + size - 1 - x) * 3 + c]! / half - 1;
 }
 
+/** Bytes as pixels. */
+export const pixelsOf = (bytes: Uint8Array): Float32Array =>
+  Float32Array.from(bytes, (byte) => byte / half - 1);
+
 /** Pixels as bytes, out-of-range ones clipped: round(127.5·x + 127.5), as the reference's `127.5 * x + 128` floored. */
 export function toBytes(pixels: Float32Array): Uint8Array {
   return Uint8Array.from(pixels, (pixel) => Math.min(255, Math.max(0, Math.floor(pixel * half + 128))));

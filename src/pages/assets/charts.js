@@ -5,8 +5,6 @@
 
 /** Units of a drawing's own coordinates along each side. */
 const drawingSide = 1000;
-/** Runs whose lines can be told apart: as many are drawn at first. */
-const distinctLines = 12;
 
 /** Where a value lies between two others, from 0 to 1. */
 const share = (value, [low, high], of = (x) => x) => (of(value) - of(low)) / (of(high) - of(low));
@@ -67,7 +65,7 @@ function setUpCurves(frame) {
         kind: chosen('across', 'step'),
         isMean: groups.length > 0 && chosen('seeds', 'mean') === 'mean',
         weight: Number(smoothing.querySelector('input').value),
-        most: chosen('many', 'all') === 'all' ? Infinity : distinctLines,
+        most: Number(chosen('many', Infinity)),
       }),
     }),
   );

@@ -71,9 +71,9 @@ export function chartsFrame(id: string, runs: readonly Logged[], extra?: Html): 
       }
       ${
         runs.length > distinctLines &&
-        choice(id, 'many', 'Curves', 'first', [
-          ['first', `Best ${distinctLines}`],
-          ['all', `All ${runs.length}`],
+        choice(id, 'many', 'Curves', String(distinctLines), [
+          [String(distinctLines), `Best ${distinctLines}`],
+          [String(runs.length), `All ${runs.length}`],
         ])
       }
       ${

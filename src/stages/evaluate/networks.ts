@@ -1,6 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { readInput, sha256Of } from '../../base/input-file.js';
+import { pixelsOf } from '../../data/images/rgb-image.js';
 import { EfficientNet } from '../../metrics/efficientnet.js';
 import { spatialWidth } from '../../metrics/gpu-memory.js';
 import { InceptionNetwork, latentFeatures, type Rows } from '../../metrics/index.js';
@@ -144,8 +145,7 @@ export async function openLatentNetwork(
     widths: { latent: latentWidth(autoencoder.config.latentChannels, grid) },
     features: async ({ shape, data }, holds) => {
       if (holds === 'latents') return { latent: latentFeatures(float32(shape, data as Float32Array), grid) };
-      const pixels = Float32Array.from(data, (value) => value / 127.5 - 1);
-      const { mean } = await autoencoder.encode(float32(shape, pixels));
+      const { mean } = await autoencoder.encode(float32(shape, pixelsOf(data as Uint8Array)));
       return { latent: latentFeatures(float32(mean.shape, floats(mean)), grid) };
     },
     close: () => autoencoder.close(),

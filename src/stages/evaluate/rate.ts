@@ -1,5 +1,6 @@
 import { resolve as resolvePath } from 'node:path';
 import type { ImageDataset } from '../../data/images/dataset.js';
+import { pixelsOf } from '../../data/images/rgb-image.js';
 import type { EvaluateConfig } from '../../generated/index.js';
 import { computeFrechetDistance, computeStatistics, frechetDistanceError } from '../../metrics/index.js';
 import type { StoredRows } from '../../metrics/index.js';
@@ -12,8 +13,7 @@ import { plannedAutoencoderModel, type Resolve } from '../shared/planned.js';
 import { type MeasuredRate, measureWork } from '../shared/rate.js';
 import { featureFigures } from './feature-figures.js';
 import { comparesRows, neededNetworks, networkOf, type NetworkName, widths } from './figures.js';
-import type { SetBatch } from './image-set.js';
-import { type FeatureNetwork, openEfficientNet, openInception } from './networks.js';
+import { openEfficientNet, openInception } from './networks.js';
 import { sidesOf } from './work.js';
 
 /** Images that a network takes at once while it is measured. */
@@ -66,7 +66,7 @@ async function networkRate(
 ): Promise<MeasuredRate | undefined> {
   const size = images?.size ?? madeUpSide;
   let next = 0;
-  const read = async (count: number): Promise<SetBatch> => {
+  const read = async (count: number) => {
     const shape = [count, size, size, 3] as const;
     if (images === undefined)
       return { shape, data: Uint8Array.from({ length: count * size ** 2 * 3 }, (_, i) => (i * i) % 251) };
@@ -82,13 +82,7 @@ async function networkRate(
     if (model === undefined) return undefined;
     return measureEncoder(model, { size, atOnce: batch }, runtime, async (count) => {
       const { shape, data } = await read(count);
-      return {
-        pixels: float32(
-          shape,
-          Float32Array.from(data, (value) => value / 127.5 - 1),
-        ),
-        images: count,
-      };
+      return { pixels: float32(shape, pixelsOf(data)), images: count };
     });
   }
   const start = performance.now();
@@ -96,14 +90,9 @@ async function networkRate(
   const network = await (name === 'efficientnet'
     ? openEfficientNet(runtime, () => undefined, new AbortController().signal)
     : openInception(resolvePath(folder, inceptionFile!), inceptionSha256, runtime));
-  return whileOpen(network, async () =>
-    measureWork(start, { call: async () => network.features(await read(units), 'images'), units }),
-  );
-}
-
-async function whileOpen<T>(network: FeatureNetwork, work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    const call = async () => network.features(await read(units), 'images');
+    return await measureWork(start, { call, units });
   } finally {
     await network.close();
   }

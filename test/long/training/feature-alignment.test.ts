@@ -43,8 +43,7 @@ it('draws tokens towards features beside another part of the loss, resumes to th
   expect(resumed.stdout).toContain('Continues from step 3.');
   expect(await stateIn(resumed.output, groups)).toEqual(unbroken);
 
-  const two = await trainings.run('aligned', 'two', ['stages.aligned.runtime.workers=2']);
-  expect(two.exitCode, two.stderr).toBe(0);
+  const two = await trainings.runInTwo('aligned');
   const inTwo = await stateIn(two.output, groups);
   for (const [name, values] of unbroken)
     // Single precision's rounding over 8 steps.

@@ -41,8 +41,7 @@ it('acts from its step on, resumes to the same bytes, and is the same with two w
   expect(resumed.stdout).toContain('Continues from step 6.');
   expect(await stateIn(resumed.output)).toEqual(unbroken);
 
-  const two = await trainings.run('guided', 'two', ['stages.guided.runtime.workers=2']);
-  expect(two.exitCode, two.stderr).toBe(0);
+  const two = await trainings.runInTwo('guided');
   const inTwo = await stateIn(two.output);
   for (const [name, values] of unbroken)
     // Single precision's rounding over 8 steps.

@@ -127,8 +127,7 @@ it('goes on to the same bytes after it was killed, and is the same with two work
   const [here, there] = [await snapshotsIn(resumed.output), await snapshotsIn(whole)];
   expect(here).toHaveLength(there.length);
   for (const [i, path] of here.entries()) expect(await readFile(path)).toEqual(await readFile(there[i]!));
-  const two = await trainings.run('train', 'two', ['stages.train.runtime.workers=2']);
-  expect(two.exitCode, two.stderr).toBe(0);
+  const two = await trainings.runInTwo('train');
   const inTwo = await stateIn(two.output, groups);
   for (const [name, values] of await stateIn(whole, ['average', 'average-power-0.1']))
     // Single precision's rounding, which AdamW makes steps of where gradients nearly vanish, over 24 steps.

@@ -71,8 +71,7 @@ it('draws a model of other sizes towards the teacher, resumes to the same bytes,
   expect(resumed.stdout).toContain('Continues from step 6.');
   expect(await stateIn(resumed.output)).toEqual(unbroken);
 
-  const two = await trainings.run('student', 'two', ['stages.student.runtime.workers=2']);
-  expect(two.exitCode, two.stderr).toBe(0);
+  const two = await trainings.runInTwo('student');
   const inTwo = await stateIn(two.output);
   for (const [name, values] of unbroken)
     // Single precision's rounding over 10 steps.

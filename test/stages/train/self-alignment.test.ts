@@ -60,8 +60,7 @@ it('acts until its step, resumes to the same bytes, and is the same with two wor
   expect(resumed.stdout).toContain('Continues from step');
   expect(await stateIn(resumed.output, groups)).toEqual(unbroken);
 
-  const two = await trainings.run('aligned', 'two', ['stages.aligned.runtime.workers=2']);
-  expect(two.exitCode, two.stderr).toBe(0);
+  const two = await trainings.runInTwo('aligned');
   const inTwo = await stateIn(two.output, groups);
   for (const [name, values] of unbroken)
     // Single precision's rounding over 10 steps.

@@ -55,8 +55,7 @@ it('goes on to the same bytes from before the step and from after it, and is the
     expect(resumed.stdout).toContain(`Continues from step ${step === 3 ? 2 : 4}.`);
     expect(await weights(resumed.output)).toEqual(unbroken);
   }
-  const two = await trainings.run('train', 'two', ['stages.train.runtime.workers=2']);
-  expect(two.exitCode, two.stderr).toBe(0);
+  const two = await trainings.runInTwo('train');
   const inTwo = await weights(two.output);
   for (const [name, values] of unbroken)
     // Single precision's rounding, which AdamW makes steps of where gradients nearly vanish, over 8 steps.
