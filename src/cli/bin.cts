@@ -20,10 +20,14 @@ import('./main.js').catch((error: unknown) => {
   process.exitCode = 1;
 });
 
-/** Modules are opened many at a time. For want of a descriptor Node also says of what is there that it is not. */
-function lacksDescriptors({ code, message }: NodeJS.ErrnoException): boolean {
+/**
+ * Tells the want of a descriptor from other reasons. Node 20 opens modules many at a time, and then also says of what is
+ * there that it is not; Node 24 says of a package that its configuration is invalid, and only the words give the reason.
+ */
+function lacksDescriptors({ message }: Error): boolean {
   const [, kind, file = ''] = /^Cannot find (package|module) '(\/[^']+)'/.exec(message) ?? [];
   return (
-    code === 'EMFILE' || fs.existsSync(kind === 'package' ? path.join(file, '..', 'package.json') : file)
+    message.includes('too many open files') ||
+    fs.existsSync(kind === 'package' ? path.join(file, '..', 'package.json') : file)
   );
 }

@@ -10,7 +10,7 @@ export interface Environment {
   readonly program: string;
   /** Version of the native library, or `none` where it does not compute. */
   readonly tensorflow: string;
-  /** Major version of Node. */
+  /** Major version of Node, on which no number of the native library depends. */
   readonly node: number;
   /** Operating system and architecture, such as `linux-x64`. */
   readonly platform: string;
@@ -24,8 +24,11 @@ export interface Environment {
   readonly workers: number;
 }
 
-/** Keys of an environment that have to be equal for outputs to be; the others may change the last bit of rounding. */
-export const versionKeys = ['program', 'tensorflow', 'node', 'platform'] as const;
+/**
+ * Keys of an environment that have to be equal for outputs to be; the others may change the last bit of rounding. Node is
+ * in neither list: its version has changed no output so far, nor how long one takes.
+ */
+export const versionKeys = ['program', 'tensorflow', 'platform'] as const;
 export const roundingKeys = ['build', 'processor', 'threads', 'workers'] as const;
 
 let fixed: Omit<Environment, 'threads' | 'workers'> | undefined;

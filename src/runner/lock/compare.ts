@@ -91,20 +91,13 @@ function compareOutput(id: string, locked: LockedStage, output: Manifest): reado
   ];
 }
 
-/**
- * Lists what may have changed the rounding, between the making of a locked stage and now: not refused, but worth
- * knowing.
- */
-function roundingDifferences(
-  lock: Lock,
-  id: string,
-  { madeWith, origin }: Manifest,
-): readonly LockDifference[] {
+/** Lists what may have made an output another one, between the making of a locked stage and now, and is not refused. */
+function possibleCauses(lock: Lock, id: string, { madeWith, origin }: Manifest): readonly LockDifference[] {
   const stage = lock.stages[id]!;
   const then = { ...lock.madeWith, ...stage.madeWith };
   const idle = lockOrigin(origin).withoutEffect ?? {};
   return [
-    ...roundingKeys.flatMap((key) => differing(key, then[key], madeWith[key])),
+    ...(['node', ...roundingKeys] as const).flatMap((key) => differing(key, then[key], madeWith[key])),
     ...Object.entries(idle).flatMap(([key, value]) =>
       differing(`stages.${id}.${key}`, stage.withoutEffect?.[key], value),
     ),
@@ -152,12 +145,12 @@ export function refuseDifferences(plan: Plan, lock: Lock): void {
 export function refuseOutput(pipelineFile: string, lock: Lock, id: string, output: Manifest): void {
   const differences = compareOutput(id, lock.stages[id]!, output);
   if (differences.length === 0) return;
-  const causes = roundingDifferences(lock, id, output);
+  const causes = possibleCauses(lock, id, output);
   const lines = [...differences, ...causes].map((difference) => `\n  ${formatDifference(difference)}`);
   throw new LockDiffersError(
     `The output is not the one that ${lockPath(pipelineFile)} tells of:${lines.join('')}`,
     causes.length > 0
-      ? `${causes.map(({ key }) => key).join(', ')}: another one may round the last bits otherwise, from which all else follows. On the same kind of machine, with the same settings, outputs are equal.`
+      ? `${causes.map(({ key }) => key).join(', ')}: another one may round the last bits otherwise, from which all else follows. On the same kind of machine, with the same versions and settings, outputs are equal.`
       : 'With the same versions, settings and kind of processor outputs are equal: report this, with both locks.',
     differences,
   );
