@@ -277,7 +277,7 @@ export interface FeatureAlignmentConfig {
  */
 export interface ModelGuidanceConfig {
   /**
-   * Strength of the guidance that is learned; 1 would be none.
+   * Strength of the guidance that is learned; 1 would be none. The average that moves the target is guided itself, so that the model comes to draw as with a guidance of 1 / (2 − scale); from 2 on, targets would grow without bound.
    */
   scale: number;
   /**

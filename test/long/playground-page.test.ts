@@ -153,7 +153,7 @@ describeUnless(whyNoBrowser, 'in a browser', () => {
   });
 
   it('guides no model that draws guided samples itself', async () => {
-    bench.trained.large = { modelGuidance: { scale: 2 } };
+    bench.trained.large = { modelGuidance: { scale: 1.5 } };
     const config = { model: 'large', autoencoder: 'autoencoder', weightType: 'float16' };
     const { tab } = await openPage(browser, await bench.page(config as unknown as PlaygroundConfig));
     delete bench.trained.large;

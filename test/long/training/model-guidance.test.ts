@@ -8,7 +8,7 @@ const model = '{ hiddenSize: 16, depth: 2, heads: 4, patchSize: 2, mediators: [4
 const common = `latents: latents, steps: 8, learningRate: 0.01, globalBatch: 8, logEverySteps: 1, ema: 0.5, checkpoint: { everySteps: 3 }`;
 const stages = `
   plain: { uses: train, model: ${model}, ${common} }
-  guided: { uses: train, model: ${model}, ${common}, accumulate: 2, modelGuidance: { scale: 3, fromStep: 4 } }
+  guided: { uses: train, model: ${model}, ${common}, accumulate: 2, modelGuidance: { scale: 1.5, fromStep: 4 } }
 `;
 
 beforeAll(async () => {
@@ -56,12 +56,13 @@ it('is told by `plan`', async () => {
     'guided',
   ]);
   expect(stdout, stderr).toContain(
-    "model guidance: scale 3 of the average's, with a class and without, from step 4, 0.00 GFLOPs a sample more",
+    "model guidance: scale 1.5 of the average's, with a class and without, from step 4, 0.00 GFLOPs a sample more",
   );
 });
 
 it.each([
   ['fromStep: 4', 'fromStep: 8', 'The training has 8 steps, and none from step 8 on.'],
+  ['scale: 1.5', 'scale: 2', '`scale` must be less than 2'],
   ['fromStep: 4', 'interval: [0.5, 0.5]', 'The interval from 0.5 to 0.5 holds no time.'],
   [
     'mediators: [4, 0] }, latents: latents, steps: 8, learningRate: 0.01, globalBatch: 8, logEverySteps: 1, ema: 0.5, checkpoint: { everySteps: 3 }, accumulate',

@@ -8,7 +8,7 @@ let trainings: TinyTrainings;
 const model = '{ hiddenSize: 16, depth: 5, heads: 4, patchSize: 1, mediators: [4, 9, 0, 16, 1] }';
 const today = `{ hiddenSize: 16, depth: 5, heads: 4, patchSize: 1, mediators: [4, 9, 0, 0, 4], rmsNorm: true, swiGlu: true, rope: true, qkNorm: true, mediatorExtras: true }`;
 const common = `learningRate: 0.01, globalBatch: 8, logEverySteps: 1, ema: 0.5, checkpoint: { everySteps: 3 }`;
-const methods = `selfAlignment: { blocks: 2 }, featureAlignment: { images: images, blocks: 3 }, modelGuidance: { scale: 2, fromStep: 2 }`;
+const methods = `selfAlignment: { blocks: 2 }, featureAlignment: { images: images, blocks: 3 }, modelGuidance: { scale: 1.5, fromStep: 2 }`;
 const stages = `
   pixels: { uses: autoencoder, weights: none }
   plain: { uses: train, latents: latents, steps: 8, model: ${model}, ${common} }

@@ -14,7 +14,7 @@ import { messages, pipelineText } from '../../runner/pipelines.js';
 const model = 'steps: 10, model: { hiddenSize: 32, depth: 4, heads: 2, patchSize: 2, mediators: 4 }';
 /** Trainings after which a model draws guided samples by itself. */
 const guided = {
-  modelGuidance: `{ uses: train, latents: latents, ${model}, modelGuidance: { scale: 3, fromStep: 0 } }`,
+  modelGuidance: `{ uses: train, latents: latents, ${model}, modelGuidance: { scale: 1.5, fromStep: 0 } }`,
   'teacher.guidanceScale': `{ uses: train, latents: latents, ${model}, teacher: { model: plain, guidanceScale: 2 } }`,
 };
 const pictures = 'everySteps: 5, autoencoder: autoencoder';
