@@ -159,6 +159,8 @@ export interface StageRate {
   readonly setupSeconds: number;
   /** Time of a unit of `StageTiming.amount`, of each sort where there are several. */
   readonly unitSeconds: WorkAmount;
+  /** The same at most, where it depends on what is only known when it runs. */
+  readonly mostUnitSeconds?: WorkAmount;
   /** Units of work, of a stage whose `timing` does not know them. */
   readonly amount?: number;
   /** Facts that the output's summary will have, such as the number of images, for stages that depend on them. */
@@ -255,6 +257,8 @@ export interface StageKind<Config> {
     runtime: RuntimeConfig,
     pipelineDirectory: string,
   ): Promise<StageRate | undefined>;
+  /** True where it takes a second or two at most, whatever it is asked for: `plan` says so where no record tells. */
+  readonly isQuick?: boolean;
   /** Seconds of a unit of work without setting up, from what an output logged; undefined where it logged too little. */
   unitSeconds?(output: Pick<StageOutput, 'directory'>): Promise<WorkAmount | undefined>;
   /**

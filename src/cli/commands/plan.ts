@@ -118,8 +118,9 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
 }
 
 /** An expected time and what it is known from: `5 min to 7 min, from 2 earlier outputs of a stage like it`. */
-function timeFacts({ seconds, records, measuredAt, problem }: ExpectedTime): readonly string[] {
+function timeFacts({ seconds, records, measuredAt, isQuick, problem }: ExpectedTime): readonly string[] {
   if (seconds === undefined) return problem === undefined ? [] : [`could not be measured: ${problem}`];
+  if (isQuick === true) return ['a second or two at most, as all stages of its kind'];
   const source =
     measuredAt === undefined
       ? `from ${counted(records, 'earlier output')} of a stage like it`
@@ -127,14 +128,18 @@ function timeFacts({ seconds, records, measuredAt, problem }: ExpectedTime): rea
   return [`${rangeOf(seconds)}, ${source}`];
 }
 
-const rangeOf = ([least, most]: readonly [number, number]): string =>
-  `${formatDuration(least)} to ${formatDuration(most)}`;
+function rangeOf(range: readonly [number, number]): string {
+  const [least, most] = range.map(formatDuration) as [string, string];
+  if (least === formatDuration(0)) return `up to ${formatDuration(Math.max(range[1], 0.1))}`;
+  return least === most ? `about ${least}` : `${least} to ${most}`;
+}
 
 function totalTime(times: Times): readonly string[] {
   const ranges = Array.from(times.values(), ({ seconds }) => seconds);
   const known = ranges.filter((seconds) => seconds !== undefined);
   if (ranges.length === 0) return [];
-  if (known.length === 0)
+  const tells = [...times.values()].some(({ seconds, isQuick }) => seconds !== undefined && isQuick !== true);
+  if (!tells && known.length < ranges.length)
     return [
       'Time: not known, as no stages like these have run on this machine. `--time` measures it, in seconds.',
     ];
@@ -172,9 +177,11 @@ function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage, times
 const sourceOf = (time: ExpectedTime | undefined): Json =>
   time?.seconds === undefined
     ? null
-    : time.measuredAt === undefined
-      ? { records: time.records }
-      : { measuredAt: time.measuredAt };
+    : time.isQuick === true
+      ? { quick: true }
+      : time.measuredAt === undefined
+        ? { records: time.records }
+        : { measuredAt: time.measuredAt };
 
 /** `pipeline plan --resolved`: shows the whole configuration and where each value comes from. Gives the exit code. */
 export async function planResolved(

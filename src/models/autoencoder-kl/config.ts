@@ -171,7 +171,7 @@ export const knownAutoencoder = (weights: string): DiffusersAutoencoder | undefi
   weights === noAutoencoder ? pixels : known[parseRepository(weights)?.id ?? ''];
 
 /** Facts about an autoencoder for the stages that use it. */
-export const factsOf = ({ config }: DiffusersAutoencoder): AutoencoderFacts => ({
+export const factsOf = ({ config }: Pick<DiffusersAutoencoder, 'config'>): AutoencoderFacts => ({
   downsample: downsampleOf(config),
   latentChannels: config.latentChannels,
 });

@@ -20,6 +20,8 @@ export interface ExpectedTime {
   readonly records: number;
   /** ISO 8601: when the speed of this machine was measured, where it is told from that. */
   readonly measuredAt?: string;
+  /** True where it is told from the kind alone, whose stages are quick. */
+  readonly isQuick?: boolean;
   /** Reason why the speed could not be measured. */
   readonly problem?: string;
 }
@@ -28,6 +30,8 @@ export interface ExpectedTime {
 const mostRecords = 12;
 /** Bytes of a manifest of so many files that reading it would take longer than planning. */
 const mostBytes = 2 ** 21;
+/** Seconds of a stage whose kind is quick, where no record tells. */
+const quickSeconds: Range = [0, 2];
 /** Part by which times of equal work differ on a machine that also does other things. */
 const usualSpread = 0.15;
 /** Part that is added for each doubling of the work beyond what was measured: what is not in proportion to it. */
@@ -91,8 +95,11 @@ export async function expectedTimes(
     }
     if (rate?.foreseen) foreseen.set(id, rate.foreseen);
     const told = near.length > 0 ? near : rate === undefined ? paces : [];
+    const isQuick = kind.isQuick === true && told.length === 0;
     times.set(id, {
-      ...timeFrom(told, rate, timing.amount, planned.interruptedSeconds),
+      ...(isQuick
+        ? { records: 0, seconds: quickSeconds, isQuick }
+        : timeFrom(told, rate, timing.amount, planned.interruptedSeconds)),
       ...(problem !== undefined && { problem }),
     });
   }
@@ -224,14 +231,14 @@ function estimate({ amount: measured, seconds, unitSeconds }: Pace, amount: Work
 
 /** Range that a measured speed tells; nothing where the amount of work is not known. */
 function measuredEstimate(
-  { setupSeconds, unitSeconds, amount }: KeptRate,
+  { setupSeconds, unitSeconds, mostUnitSeconds = unitSeconds, amount }: KeptRate,
   known: WorkAmount | undefined,
 ): readonly Range[] {
   const units = amount ?? known;
-  const work = units === undefined ? undefined : timeOf(units, unitSeconds);
-  if (work === undefined) return [];
-  const time = setupSeconds + work;
-  return [[time, time * (1 + beyondMeasured)]];
+  if (units === undefined) return [];
+  const [least, most] = [timeOf(units, unitSeconds), timeOf(units, mostUnitSeconds)];
+  if (least === undefined || most === undefined) return [];
+  return [[setupSeconds + least, (setupSeconds + most) * (1 + beyondMeasured)]];
 }
 
 /** Range about a time; it is the wider the further the work is from what was measured. */

@@ -1,7 +1,7 @@
 import { UserError } from '../../base/errors.js';
 import type { AttentionConfig } from '../../generated/index.js';
-import { gridOf, type SiTConfig } from '../../models/sit/config.js';
-import type { StageFact } from '../../runner/stage.js';
+import { gridOf, shapeOf, type SiTConfig } from '../../models/sit/config.js';
+import type { StageFact, StageTiming } from '../../runner/stage.js';
 import { plannedModel, type Resolve } from '../shared/planned.js';
 import { savingOf } from './proposal.js';
 
@@ -46,4 +46,16 @@ export async function describeAttention(
   const blocks = model.mediators.filter((count) => count === 0).length;
   const value = `${blocks} with full attention, mediators ${usefulCounts(config, model).join(', ')}`;
   return [{ label: 'blocks', value }];
+}
+
+/** Work of a measurement in samples, which take as long for the same model, steps, times and counts of mediators. */
+export async function attentionTiming(
+  config: AttentionConfig,
+  resolve: Resolve,
+): Promise<StageTiming | undefined> {
+  const model = await plannedModel(config.model, resolve);
+  if (model === undefined) return undefined;
+  const { count, steps, times } = config;
+  const counts = usefulCounts(config, model);
+  return { amount: count, like: { shape: shapeOf(model), steps, times, counts } };
 }

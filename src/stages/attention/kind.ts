@@ -13,6 +13,9 @@ export const stage: ShownKind<AttentionConfig> = {
   externalInputs: () => [],
   describe: async (config, resolve) => (await import('./facts.js')).describeAttention(config, resolve),
   check: async (config, resolve) => (await import('./facts.js')).requirePlannedAttention(config, resolve),
+  timing: async (config, resolve) => (await import('./facts.js')).attentionTiming(config, resolve),
+  measure: async (config, resolve, runtime) =>
+    (await import('./rate.js')).measureAttention(config, resolve, runtime),
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

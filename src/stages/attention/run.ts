@@ -21,7 +21,7 @@ import { type Attention, attentionName } from './record.js';
 
 const progressEveryMs = 100;
 /** Samples that are drawn at once. */
-const drawnAtOnce = 32;
+export const drawnAtOnce = 32;
 /** Numbers of mixtures of two rows that are held at once, at most: they decide how many samples are measured at once. */
 const mixturesAtOnce = 2 ** 24;
 
@@ -139,16 +139,7 @@ async function passes(given: Measurement): Promise<Sums[]> {
   const session = openSitSession({ ...given.runtime, precision: 'float32' });
   try {
     const weights = await loadWeights(session, sitParameters(model), given.path);
-    const { interpolant } = transportOf(saved);
-    const examine = compile(
-      ({ data, t, y, key, first }: Points, tensors: Tensors) => {
-        const [batch, ...shape] = data.shape;
-        const noise = randomNormal(key, first, batch, shape);
-        const x = interpolate(interpolant, { data, noise, t }) as Tensor4D;
-        return examineAttention(tensors, model, { x, t, y }, counts);
-      },
-      { session, weights },
-    );
+    const examine = compile(examination(saved, counts), { session, weights });
     const key = streamKey(given.seed, 'attention noise');
     const all = floats(joinedRows(given.drawn));
     const batch = batchOf(model, labels.length);
@@ -185,12 +176,26 @@ async function passes(given: Measurement): Promise<Sums[]> {
   }
 }
 
+/** The program that measures a model at points of the path. */
+export function examination(
+  saved: Pick<SavedModel, 'config' | 'interpolant' | 'prediction'>,
+  counts: readonly number[],
+) {
+  const { interpolant } = transportOf(saved);
+  return ({ data, t, y, key, first }: Points, tensors: Tensors) => {
+    const [batch, ...shape] = data.shape;
+    const noise = randomNormal(key, first, batch, shape);
+    const x = interpolate(interpolant, { data, noise, t }) as Tensor4D;
+    return examineAttention(tensors, saved.config, { x, t, y }, counts);
+  };
+}
+
 // A type, not an interface: it is a program's record of inputs.
 // eslint-disable-next-line @typescript-eslint/consistent-type-definitions
 type Points = { data: Tensor4D; t: Tensor1D; y: Tensor1D; key: Tensor1D; first: Tensor1D };
 
 /** Samples that are measured at once. */
-function batchOf(model: SiTConfig, samples: number): number {
+export function batchOf(model: SiTConfig, samples: number): number {
   const tokens = gridOf(model) ** 2;
   const each = model.heads * (tokens / rowStride(tokens)) * tokens;
   return Math.max(1, Math.min(samples, Math.floor(mixturesAtOnce / each)));

@@ -76,8 +76,9 @@ export function requirePlannedMemory(config: StageConfig, resolve: Resolve, runt
 export function autoencoderTiming(
   config: StageConfig | PretrainedAutoencoderConfig,
   resolve: Resolve,
-): StageTiming | undefined {
-  if ('weights' in config) return undefined;
+): StageTiming {
+  // What is in a file is not known before it is opened: it takes as long as it took.
+  if ('weights' in config) return { like: { weights: config.weights } };
   const { channels, latentChannels, downsample, layersPerBlock, batch, steps } = config;
   const { size } = plannedImages(config.images, resolve);
   return { amount: steps, like: { channels, latentChannels, downsample, layersPerBlock, batch, size } };

@@ -48,8 +48,12 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
   unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
-  measure: async (config, resolve, runtime, folder) =>
-    (await import('./rate.js')).measureAutoencoder(config, resolve, runtime, folder),
+  measure: async (config, resolve, runtime, folder) => {
+    const { measureAutoencoder, measureTakenAutoencoder } = await import('./rate.js');
+    if (!('weights' in config)) return measureAutoencoder(config, resolve, runtime, folder);
+    // One that is to be downloaded takes as long as the network makes it.
+    return placeOf(config, folder) === undefined ? measureTakenAutoencoder(config, folder) : undefined;
+  },
   checks: [...autoencoderChecks, flippedClassesExist],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),

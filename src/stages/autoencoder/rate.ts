@@ -1,13 +1,22 @@
+import { resolve as resolvePath } from 'node:path';
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
-import { type AutoencoderConfig, downsampleOf } from '../../models/autoencoder-kl/config.js';
+import {
+  type AutoencoderConfig,
+  downsampleOf,
+  noAutoencoder,
+  pixels,
+} from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { initialValues } from '../../nn/parameters.js';
-import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import type { Json, RuntimeConfig, StageRate } from '../../runner/stage.js';
 import { compile, type HostTensor, mapValues, openSession, type Tensor4D } from '../../tensorflow/index.js';
+import { openAutoencoderSource } from '../../weights/autoencoder-source.js';
+import { writeAutoencoder } from '../../weights/write.js';
 import { readingSeconds } from '../images/rate.js';
 import { plannedImages, type Resolve } from '../shared/planned.js';
 import { madeUp, madeUpWeights, type MeasuredRate, measuredOperations, measureIn } from '../shared/rate.js';
+import { measureTaking } from '../shared/take-rate.js';
 import { modelConfig } from './config.js';
 import { autoencoderTrainer, inputSpecs } from './run.js';
 
@@ -16,12 +25,11 @@ const trainingFactor = 3;
 
 /** Measures steps of an autoencoder's training, on a part of its batch where that takes long. */
 export async function measureAutoencoder(
-  config: StageConfig | PretrainedAutoencoderConfig,
+  config: StageConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
   folder: string,
-): Promise<StageRate | undefined> {
-  if ('weights' in config) return undefined;
+): Promise<StageRate> {
   const { size, count = 0 } = plannedImages(config.images, resolve);
   const model = modelConfig(config);
   const batch = batchWithin(config.batch, model, size, 2 * trainingFactor);
@@ -39,6 +47,26 @@ export async function measureAutoencoder(
     setupSeconds: rate.setupSeconds + read,
     unitSeconds: rate.unitSeconds * config.batch,
   };
+}
+
+/** Measures how fast a trained autoencoder is taken from files on this machine. */
+export async function measureTakenAutoencoder(
+  config: PretrainedAutoencoderConfig,
+  folder: string,
+): Promise<StageRate> {
+  const foreseen = (model: AutoencoderConfig) => ({ foreseen: { model: model as unknown as Json } });
+  if (config.weights === noAutoencoder)
+    return { setupSeconds: 0, unitSeconds: 0, amount: 0, ...foreseen(pixels.config) };
+  const start = performance.now();
+  const source = await openAutoencoderSource(resolvePath(folder, config.weights), config);
+  try {
+    const rate = await measureTaking(start, autoencoderParameters(source.config), (directory, options) =>
+      writeAutoencoder(source, directory, options),
+    );
+    return { ...rate, ...foreseen(source.config) };
+  } finally {
+    await source.close();
+  }
 }
 
 /** Images to encode: `[rows, size, size, 3]`, and of how many images that many rows are. */

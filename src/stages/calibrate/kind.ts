@@ -11,5 +11,11 @@ export const stage: StageKind<CalibrateConfig> = {
   dependsOnPrecision: true,
   dependsOnEngine: true,
   externalInputs: () => [],
+  timing: async (config, resolve) => {
+    const timing = await (await import('../sample/facts.js')).sampleTiming(config, resolve);
+    const { phases = [], replays } = config;
+    // Paths of each model alone, then some of all in turn.
+    return timing && { ...timing, amount: config.count * config.sampler.steps * (phases.length + replays) };
+  },
   run: runLater(() => import('./run.js')),
 };

@@ -1,8 +1,9 @@
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { DrawConfig } from '../../generated/index.js';
+import { shapeOf } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import { samplingMemory } from '../../models/sit/memory.js';
-import type { StageFact } from '../../runner/stage.js';
+import type { StageFact, StageTiming } from '../../runner/stage.js';
 import { plannedModel, type Resolve } from '../shared/planned.js';
 
 /** Steps of Heun's method evaluate the model twice. */
@@ -31,4 +32,18 @@ export async function describeDraw(config: DrawConfig, resolve: Resolve): Promis
       value: `about ${formatBytes(memory)} for ${counted(config.batch, 'latent')} at once`,
     },
   ];
+}
+
+/** Work of drawing in steps of latents, which take as long for the same model and guidance. */
+export async function drawTiming(
+  { model: id, count, steps, batch, guidanceScale }: DrawConfig,
+  resolve: Resolve,
+): Promise<StageTiming | undefined> {
+  const model = await plannedModel(id, resolve);
+  return (
+    model && {
+      amount: count * (steps - 1),
+      like: { shape: shapeOf(model), batch, guided: guidanceScale !== 1 },
+    }
+  );
 }

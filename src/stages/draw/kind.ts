@@ -18,6 +18,9 @@ export const stage: StageKind<DrawConfig> = {
     if (guidanceScale !== 1)
       await (await import('../shared/guidance.js')).requirePlannedGuidable(model, resolve);
   },
+  timing: async (config, resolve) => (await import('./facts.js')).drawTiming(config, resolve),
+  measure: async (config, resolve, runtime) =>
+    (await import('./rate.js')).measureDraw(config, resolve, runtime),
   checks: [guidanceFits],
   run: runLater(() => import('./run.js')),
 };

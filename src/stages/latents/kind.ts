@@ -36,6 +36,10 @@ export const stage: ShownKind<LatentsConfig> = {
   // Its output names files; what is in them is read where they are.
   passesOn: async (directory) => JSON.parse(await readWholeText(join(directory, filesName))) as string[],
   checks: [namesAreOfClasses],
+  // What is in files is not known before they are opened: it takes as long as it took.
+  timing: ({ path, labels, flips }) => Promise.resolve({ like: { path, labels, flips } }),
+  measure: async (config, _resolve, _runtime, folder) =>
+    (await import('./rate.js')).measureLatents(config, folder),
   page: async () => (await import('../images/page.js')).latentsPage,
   run: runLater(() => import('./run.js')),
 };

@@ -52,9 +52,7 @@ async function take(
       message: `The latents at ${config.path} have ${channels} channels; those of ${config.autoencoder} have ${latentChannels}.`,
       remedy: 'Name the autoencoder that made them.',
     });
-  const stored = await latents.classNames();
-  const names = stored.map((name) => (config.labels === 'none' ? onlyClass : canonicalName(name)));
-  const ids = sortedClasses(new Set(names));
+  const { names, ids } = await classesIn(latents, config);
   const labelOf = new Map(ids.map((id, label) => [id, label]));
   const classes =
     config.classNames === undefined
@@ -62,10 +60,12 @@ async function take(
       : await nameClasses(resolve(pipelineDirectory, config.classNames), ids);
   const isFlippable = config.flips && latents.isFlippable;
   const shape = [height, width, channels] as const;
-  const sums = await sumsOf(latents, config.scale, isFlippable, (done) => {
+  const sums = newSums(channels);
+  for (let done = 0; done < count;) {
+    await addLatent(sums, latents, { index: done, scale: config.scale, isFlippable });
     signal.throwIfAborted();
-    tell({ type: 'progress', done, total: count, unit: 'latents' });
-  });
+    tell({ type: 'progress', done: ++done, total: count, unit: 'latents' });
+  }
   const statistics = latentStatistics([{ count, sums }], { shape });
   const normalization = ownNormalization(latents, config.scale) ?? asked ?? statistics;
   await writeForeignLabels(
@@ -116,32 +116,47 @@ function ownNormalization(
   return { mean: own.mean.map((value) => value / scale), std: own.std.map((value) => value / scale) };
 }
 
-/** Sums over the straight latents, each of which must be finite, as must the mirrored ones. */
-async function sumsOf(
+/** Class of each latent, and the ids of all classes in order. */
+export async function classesIn(latents: ForeignLatents, { labels }: Pick<LatentsConfig, 'labels'>) {
+  const stored = await latents.classNames();
+  const names = stored.map((name) => (labels === 'none' ? onlyClass : canonicalName(name)));
+  return { names, ids: sortedClasses(new Set(names)) };
+}
+
+/** Sums over straight latents, by channel. */
+interface RunningSums extends ChannelSums {
+  readonly first: number[];
+  readonly second: number[];
+}
+
+export const newSums = (channels: number): RunningSums => ({
+  first: new Array<number>(channels).fill(0),
+  second: new Array<number>(channels).fill(0),
+});
+
+/** Adds a latent to the sums. It must be finite, as must its mirror image where there is one. */
+export async function addLatent(
+  { first, second }: RunningSums,
   latents: ForeignLatents,
-  scale: number,
-  isFlippable: boolean,
-  tell: (done: number) => void,
-): Promise<ChannelSums> {
+  {
+    index,
+    scale,
+    isFlippable,
+  }: { readonly index: number; readonly scale: number; readonly isFlippable: boolean },
+): Promise<void> {
   const [channels] = latents.shape;
-  const first = new Array<number>(channels).fill(0);
-  const second = new Array<number>(channels).fill(0);
-  for (let i = 0; i < latents.count; i++) {
-    for (const flipped of isFlippable ? [true, false] : [false]) {
-      const { mean, std } = await readForeign(latents, scale, i, flipped);
-      if (!mean.every((value) => Number.isFinite(value)) || !std.every((value) => Number.isFinite(value)))
-        throw new UserError({
-          code: 'latents-not-finite',
-          message: `Latent ${i}${flipped ? ', mirrored,' : ''} has values that are not finite.`,
-          remedy: 'Encode the images again.',
-        });
-      if (flipped) continue;
-      for (let at = 0; at < mean.length; at++) {
-        first[at % channels]! += mean[at]!;
-        second[at % channels]! += mean[at]! ** 2 + std[at]! ** 2;
-      }
+  for (const flipped of isFlippable ? [true, false] : [false]) {
+    const { mean, std } = await readForeign(latents, scale, index, flipped);
+    if (!mean.every((value) => Number.isFinite(value)) || !std.every((value) => Number.isFinite(value)))
+      throw new UserError({
+        code: 'latents-not-finite',
+        message: `Latent ${index}${flipped ? ', mirrored,' : ''} has values that are not finite.`,
+        remedy: 'Encode the images again.',
+      });
+    if (flipped) continue;
+    for (let at = 0; at < mean.length; at++) {
+      first[at % channels]! += mean[at]!;
+      second[at % channels]! += mean[at]! ** 2 + std[at]! ** 2;
     }
-    tell(i + 1);
   }
-  return { first, second };
 }

@@ -43,7 +43,10 @@ export function parametersOf({
   phases,
   base,
   autoencoder,
-}: Pick<Description, 'phases' | 'base' | 'autoencoder'>): {
+}: Pick<Description, 'autoencoder'> & {
+  readonly phases: readonly Pick<PlaygroundModel, 'config'>[];
+  readonly base?: Pick<PlaygroundModel, 'config'>;
+}): {
   readonly models: readonly (readonly Parameter[])[];
   readonly decoder: readonly Parameter[];
 } {

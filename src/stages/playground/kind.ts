@@ -19,6 +19,8 @@ export const stage: StageKind<PlaygroundConfig> = {
     if (plan.acting && plan.weaker === undefined)
       await (await import('../sample/facts.js')).requireGuidablePhases(plan, resolve);
   },
+  timing: async (config, resolve) => (await import('./rate.js')).playgroundTiming(config, resolve),
+  measure: async (config) => (await import('./rate.js')).measurePlayground(config),
   checks: [canDraw],
   run: runLater(() => import('./run.js')),
 };

@@ -191,7 +191,7 @@ interface ProgramFiles {
 }
 
 /** Files that the build made; among the sources they are made of these as they are now. */
-async function programFiles(): Promise<ProgramFiles> {
+export async function programFiles(): Promise<ProgramFiles> {
   if (existsSync(asset('program.js')))
     return {
       program: await readWholeText(asset('program.js')),

@@ -22,7 +22,8 @@ import { type Description, parametersOf, type PlaygroundModel } from './descript
 import { playgroundShell } from './shell.js';
 import { packWeights, unpackWeights, type WeightType, weightTypes } from './weight-types.js';
 
-const compressed = promisify(gzip);
+/** Compression of packed weights. */
+export const compressed: (packed: Uint8Array) => Promise<Buffer> = promisify(gzip);
 
 /** Weights that a browser can be expected to open in one page. */
 const mostBytes = 2 ** 28;

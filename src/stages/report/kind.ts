@@ -12,6 +12,8 @@ export const reportStage = (pages: () => Promise<KindPages>): StageKind<ReportCo
   dependsOnSeed: false,
   tellsOfInputs: true,
   externalInputs: () => [],
+  isQuick: true,
+  timing: ({ stages }) => Promise.resolve({ amount: stages.length, like: {} }),
   // The page tells how long stages took.
   isIncidental: () => true,
   run: runLater(async () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { SampleConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
@@ -20,8 +21,9 @@ const measuredSteps = 4;
 const transport = { interpolant: 'linear', prediction: 'velocity' } as const;
 
 /**
- * Measures a few steps of the sampler and the decoding of latents, with weights that are made up. Where models take turns
- * or guide each other, or a method chooses its own steps, the time is not told.
+ * Measures a few steps of the sampler and the decoding of latents, with weights that are made up. Where models take turns,
+ * the time lies between those of the quickest and of the slowest of them alone. Where a method chooses its own steps or
+ * predicts some, it is not told.
  */
 export async function measureSampling(
   config: SampleConfig,
@@ -32,18 +34,35 @@ export async function measureSampling(
   const models = await plannedModels(plan, resolve);
   const { settings } = plan;
   if (models === undefined || settings === undefined) return undefined;
-  if (config.phases !== undefined || plan.weaker !== undefined) return undefined;
   if (config.reverse !== undefined || config.likelihood || plan.step?.isAdaptive === true) return undefined;
   if (settings.featureCache !== undefined) return undefined;
+  const base = models.base && (await measurePath(unguided(plan), settings, models.base, runtime));
+  const drawn: MeasuredRate[] = [];
+  for (const model of distinct(models.phases)) {
+    const alone = base === undefined ? plan : unguided(plan);
+    const own = await measurePath(alone, settings, model, runtime);
+    const passes = passesOf(alone, settings, model);
+    // Guidance by a weaker model adds its passes to those of the model.
+    const weaker = base === undefined ? 0 : base.unitSeconds * (passesOf(plan, settings, model) - passes);
+    drawn.push({ ...own, unitSeconds: own.unitSeconds * passes + weaker });
+  }
   const [model] = models.phases as [SiTConfig];
-  const drawn = await measurePath(plan, settings, model, runtime);
   const size = model.latentSize * downsampleOf(models.autoencoder);
   const decoded = await measureDecoder(models.autoencoder, { size, atOnce: plan.atOnce }, runtime);
+  const setups = [...drawn, ...(base ? [base] : []), decoded].map(({ setupSeconds }) => setupSeconds);
+  const units = drawn.map(({ unitSeconds }) => (unitSeconds + decoded.unitSeconds) / settings.steps);
   return {
-    setupSeconds: drawn.setupSeconds + decoded.setupSeconds,
-    unitSeconds: (drawn.unitSeconds * passesOf(plan, settings, model) + decoded.unitSeconds) / settings.steps,
+    setupSeconds: setups.reduce((sum, each) => sum + each, 0),
+    unitSeconds: Math.min(...units),
+    mostUnitSeconds: Math.max(...units),
   };
 }
+
+const unguided = (plan: SamplePlan): SamplePlan => ({ ...plan, acting: undefined });
+
+/** Models of different shapes. */
+const distinct = (models: readonly SiTConfig[]): SiTConfig[] =>
+  models.filter((model, i) => models.findIndex((other) => isDeepStrictEqual(other, model)) === i);
 
 /** Forward passes of a sample's path. */
 const passesOf = ({ acting }: SamplePlan, settings: SamplerSettings, config: SiTConfig): number =>
@@ -69,7 +88,7 @@ function measurePath(
       networks: [
         { model: { config: model, transport, weights }, ...(plan.acting && { guidance: plan.acting }) },
       ],
-      phases: plan.switching,
+      phases: { ...plan.switching, switchRatios: [] },
       settings: short,
       mostSamples: size,
       totalSamples: plan.config.count,

@@ -71,8 +71,8 @@ export function plannedTrainingLatents(
   resolve: Resolve,
 ): PlannedLatents | undefined {
   if (latents === undefined) return plannedLatents({ images: images!, autoencoder: autoencoder! }, resolve);
-  const { kind, config, output } = resolve(latents);
-  if (kind === 'latents') return foundLatents(output?.summary);
+  const { kind, config, output, foreseen } = resolve(latents);
+  if (kind === 'latents') return foundLatents(output?.summary ?? foreseen);
   if (kind === 'draw')
     return foundLatents(output?.summary) ?? drawnLatents(config as unknown as DrawConfig, resolve);
   return plannedLatents(config as unknown as EncodeConfig, resolve);
@@ -106,10 +106,12 @@ function foundLatents(summary: object | undefined): PlannedLatents | undefined {
 }
 
 function plannedAutoencoder(id: string, resolve: Resolve): AutoencoderFacts | undefined {
-  const { config, output } = resolve(id);
+  const { config, output, foreseen } = resolve(id);
   const written = config as unknown as AutoencoderConfig | PretrainedAutoencoderConfig;
   if (!('weights' in written)) return written;
   if (output !== undefined) return output.summary as unknown as AutoencoderFacts;
+  const model = foreseen?.model as unknown as AutoencoderShape | undefined;
+  if (model !== undefined) return factsOf({ config: model });
   const known = knownAutoencoder(written.weights);
   return known && factsOf(known);
 }
@@ -119,9 +121,9 @@ function plannedAutoencoder(id: string, resolve: Resolve): AutoencoderFacts | un
  * without rows of labels where classes are not counted yet. Nothing where neither tells.
  */
 export async function plannedModel(id: string, resolve: Resolve): Promise<SiTConfig | undefined> {
-  const { kind, config, output } = resolve(id);
+  const { kind, config, output, foreseen } = resolve(id);
   if (output !== undefined) return (await readSavedModel(output.directory)).config;
-  if (kind !== 'train') return undefined;
+  if (kind !== 'train') return foreseen?.model as unknown as SiTConfig | undefined;
   const training = config as unknown as TrainConfig;
   const latents = plannedTrainingLatents(training, resolve);
   return latents && modelConfig(training, { ...latents, classes: latents.classes ?? 0 });
@@ -132,8 +134,11 @@ export async function plannedAutoencoderModel(
   id: string,
   resolve: Resolve,
 ): Promise<AutoencoderShape | undefined> {
-  const { config, output } = resolve(id);
+  const { config, output, foreseen } = resolve(id);
   if (output !== undefined) return (await readSavedAutoencoder(output.directory)).config;
   const written = config as unknown as TrainedAutoencoder | PretrainedAutoencoderConfig;
-  return 'weights' in written ? knownAutoencoder(written.weights)?.config : autoencoderConfig(written);
+  if (!('weights' in written)) return autoencoderConfig(written);
+  return (
+    (foreseen?.model as unknown as AutoencoderShape | undefined) ?? knownAutoencoder(written.weights)?.config
+  );
 }

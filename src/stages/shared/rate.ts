@@ -24,7 +24,7 @@ const warmUps = 2;
 /** Floating-point operations of a call that is measured: about a second of a slow processor. */
 export const measuredOperations = 4e10;
 
-/** Work that is measured: `call` is repeated, and is of so many units. */
+/** Work that is measured: `call` is repeated, a few times, and is of so many units. */
 export interface MeasuredWork {
   readonly call: () => Promise<unknown>;
   readonly units: number;
@@ -72,6 +72,14 @@ export async function measureWork(start: number, { call, units }: MeasuredWork):
   };
 }
 
+/** Values of a network's weights by name, none of them zero. */
+export function madeUpValues(parameters: readonly Parameter[]): (name: string) => HostTensor {
+  const initial = parameters.map((each) =>
+    each.initial.kind === 'zeros' ? { ...each, initial: normal(0.02) } : each,
+  );
+  return initialValues(initial, 0);
+}
+
 /** Weights of a network in a session, none of them zero. */
 export async function madeUpWeights(
   session: ProgramSession,
@@ -81,10 +89,7 @@ export async function madeUpWeights(
     session,
     parameters.map((parameter) => ({ ...parameter, constant: true })),
   );
-  const initial = parameters.map((each) =>
-    each.initial.kind === 'zeros' ? { ...each, initial: normal(0.02) } : each,
-  );
-  const valueOf = initialValues(initial, 0);
+  const valueOf = madeUpValues(parameters);
   await openStore(session, variables).write(({ name }) => valueOf(name));
   return Object.fromEntries(variables.map((variable) => [variable.name, variable]));
 }
