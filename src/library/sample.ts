@@ -134,8 +134,15 @@ function planOf(models: readonly SiT[], kind: SamplerConfig['kind'], count: numb
   return runnablePlan(sampleDefaults(samples));
 }
 
-function checkSamples(phases: readonly SiT[], { labels, seed = 0, first = 0 }: SdeOptions): void {
+function checkSamples(
+  phases: readonly SiT[],
+  { labels, seed = 0, first = 0, guidanceScale = 1 }: SdeOptions,
+): void {
   if (phases.length === 0 || labels.length === 0) throw invalid('a model and a label are needed.');
+  if (guidanceScale !== 1 && phases.some(({ guided }) => guided))
+    throw invalid(
+      'the model was trained to draw guided samples itself, and `guidanceScale` would guide them again.',
+    );
   const { classes } = phases[0]!.config;
   const hasNull = phases.every(({ config }) => config.labelDropout > 0);
   const most = hasNull ? classes : classes - 1;

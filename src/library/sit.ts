@@ -80,6 +80,8 @@ export class SiT implements SessionModel {
     readonly normalization: Normalization,
     /** Names of the classes, by label. */
     readonly classes: readonly string[],
+    /** True of a model that draws guided samples by itself. */
+    readonly guided: boolean,
     private readonly ownSession: ProgramSession,
     private readonly variables: SessionModel['weights'],
     private readonly ownsSession: boolean,
@@ -155,10 +157,11 @@ export class SiT implements SessionModel {
       throw invalid(`the weights ${missing.map(({ name }) => name).join(', ')} are missing.`);
     const one = new Array<number>(config.channels).fill(1);
     return SiT.loaded(
-      config,
-      transport,
-      normalization ?? { mean: one.map(() => 0), std: one },
-      options.classes ?? Array.from({ length: config.classes }, (_, label) => String(label)),
+      {
+        ...{ config, transport },
+        normalization: normalization ?? { mean: one.map(() => 0), std: one },
+        classes: options.classes ?? Array.from({ length: config.classes }, (_, label) => String(label)),
+      },
       options,
       ({ name }) => values[name]!,
     );
@@ -181,19 +184,22 @@ export class SiT implements SessionModel {
     await startEngine(options.runtime);
     const source = await openNamedModel(path, { weights: 'all', heads }, { env: process.env });
     try {
-      const { config, interpolant, prediction, normalization, classes } = source.description;
+      const { interpolant, prediction, ...description } = source.description;
       const read = (parameter: Parameter) => source.read(average ? 'ema' : 'raw', parameter);
-      return await SiT.loaded(config, { interpolant, prediction }, normalization, classes, options, read);
+      return await SiT.loaded({ ...description, transport: { interpolant, prediction } }, options, read);
     } finally {
       await source.close();
     }
   }
 
   private static async loaded(
-    config: SiTConfig,
-    transport: TransportChoice,
-    normalization: Normalization,
-    classes: readonly string[],
+    {
+      config,
+      transport,
+      normalization,
+      classes,
+      guided = false,
+    }: Pick<SiT, 'config' | 'transport' | 'normalization' | 'classes'> & { readonly guided?: boolean },
     place: SiTPlace,
     valueOf: (parameter: Parameter) => HostTensor | Promise<HostTensor>,
   ): Promise<SiT> {
@@ -202,7 +208,7 @@ export class SiT implements SessionModel {
     const variables = [...parameters.values()].map(({ name, shape }) => session.variable(name, shape));
     const weights = Object.fromEntries(variables.map((variable) => [variable.name, variable]));
     const own = place.session === undefined;
-    const model = new SiT(config, transport, normalization, classes, session, weights, own);
+    const model = new SiT(config, transport, normalization, classes, guided, session, weights, own);
     await model.store.write(({ name }) => valueOf(parameters.get(name)!));
     return model;
   }
@@ -233,10 +239,13 @@ export class SiT implements SessionModel {
     makeFolder(directory);
     const values = new Map<string, HostTensor>();
     for await (const [name, value] of this.readWeights()) values.set(name, value);
-    const { config, normalization, classes } = this;
+    const { config, normalization, classes, guided } = this;
     const source: ModelSource = {
       path: directory,
-      description: { format: 'sit-1', config, ...this.transport, normalization, classes, steps: 0 },
+      description: {
+        ...{ format: 'sit-1', config, ...this.transport, normalization, classes, steps: 0 },
+        ...(guided && { guided }),
+      },
       hasAverage: false,
       told: [],
       read: (_, { name }) => Promise.resolve(values.get(name)!),

@@ -65,6 +65,32 @@ describe('pipeline import and export', () => {
     expect(await digests('again', names)).toEqual(await digests('ours', names));
   });
 
+  it('say what a file of the reference has no place for', async () => {
+    await pipeline('import', path('reference.pt'), path('told'));
+    const description = path('told', 'model.json');
+    const told = async (target: string, changes: object) => {
+      const saved = JSON.parse(await readFile(description, 'utf8')) as object;
+      await writeFile(description, JSON.stringify({ ...saved, ...changes }));
+      const { exitCode, stderr } = await pipeline('export', path('told'), path(target), '--force');
+      expect(exitCode, stderr).toBe(0);
+      return stderr;
+    };
+    expect(await told('told.pt', {})).toBe('');
+    const one = [1, 1, 1, 1];
+    const normalization = { mean: one, std: one };
+    expect(await told('told.pt', { normalization })).toBe(
+      'Not in this file: the scale of the latents. A folder of this project has it (--format own).\n',
+    );
+    const { config } = JSON.parse(await readFile(description, 'utf8')) as { config: { classes: number } };
+    const classes = Array.from({ length: config.classes }, (_, label) => `class ${label}`);
+    const changes = { classes, guided: true, interpolant: 'gvp' };
+    const both = 'the scale of the latents; the names of the classes; ';
+    const guided = 'that the model draws guided samples itself.';
+    expect(await told('told.pt', changes)).toContain(`${both}${guided}`);
+    expect(await told('told.safetensors', {})).toContain(`${both}\`interpolant: gvp\`; ${guided}`);
+    expect(await told('told-folder', {})).toBe('');
+  });
+
   it('give an autoencoder back as it was', async () => {
     expect(await pipeline('import', path('vae'), path('our-vae'))).toMatchObject({ exitCode: 0 });
     expect(await pipeline('export', path('our-vae'), path('vae-back'))).toMatchObject({ exitCode: 0 });

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSession, openTrainer, sampleOde, sampleSde, SiT, startEngine } from '../../src/index.js';
 import { Session } from '../../src/tensorflow/index.js';
@@ -13,6 +16,26 @@ beforeAll(async () => {
 });
 
 afterAll(() => model.close());
+
+it('a model that draws guided samples itself is not guided again, whether it was opened or saved', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'guided-'));
+  try {
+    const description = join(folder, 'model.json');
+    await model.save(folder);
+    const saved = JSON.parse(await readFile(description, 'utf8')) as object;
+    await writeFile(description, JSON.stringify({ ...saved, guided: true }));
+    const guided = await SiT.open(folder, { session: model.session });
+    const draw = (guidanceScale: number) => async () =>
+      sampleSde(guided, { labels: [0], steps: 3, guidanceScale });
+    await expect(draw(2)()).rejects.toThrow('guide them again');
+    await expect(draw(1)()).resolves.toBeDefined();
+    await guided.save(folder);
+    expect(JSON.parse(await readFile(description, 'utf8'))).toMatchObject({ guided: true });
+    await guided.close();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
 
 type Bad = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import type { ModelHints } from '../../weights/model-source.js';
+import { type ModelHints, type ModelSource, scaledNormalization } from '../../weights/model-source.js';
 import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../weights/write-reference.js';
 import {
@@ -12,7 +12,7 @@ import {
 } from '../../weights/write.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
 import { findOutput } from '../outputs.js';
-import type { Services } from '../services.js';
+import { say, type Services } from '../services.js';
 import { transfer, type TransferOptions, type Work, writeFile, writeFolder } from '../transfer.js';
 import { withoutEffect } from '../without-effect.js';
 import { historyOf } from './publish.js';
@@ -42,11 +42,38 @@ export function exportWeights(
     );
     try {
       const history = options.format === 'hub' ? await historyOf(name, path) : undefined;
-      return await write(opened, target, options, work, history);
+      const made = await write(opened, target, options, work, history);
+      const lost =
+        opened.kind === 'model' ? lostIn(opened.source, options.format ?? byName('model', target)) : [];
+      if (lost.length > 0)
+        say(
+          services.stderr,
+          `Not in this file: ${lost.join('; ')}. A folder of this project has it (--format own).\n`,
+        );
+      return made;
     } finally {
       await opened.source.close();
     }
   });
+}
+
+/** Parts of a model's description that checkpoints of the reference have no place for, and that samples depend on. */
+function lostIn({ description }: ModelSource, format: Format): string[] {
+  if (format !== 'pt' && format !== 'safetensors') return [];
+  const { config, interpolant, prediction, normalization, classes, guided } = description;
+  // A checkpoint has options beside its weights, which say these.
+  const inOptions = [
+    ...(interpolant === 'linear' ? [] : [`interpolant: ${interpolant}`]),
+    ...(prediction === 'velocity' ? [] : [`prediction: ${prediction}`]),
+    ...(config.labelDropout > 0 ? [] : ['labelDropout: 0']),
+  ];
+  const usual = scaledNormalization(config.channels, {});
+  return [
+    ...(JSON.stringify(normalization) === JSON.stringify(usual) ? [] : ['the scale of the latents']),
+    ...(classes.every((name, label) => name === String(label)) ? [] : ['the names of the classes']),
+    ...(format === 'pt' ? [] : inOptions.map((said) => `\`${said}\``)),
+    ...(guided === true ? ['that the model draws guided samples itself'] : []),
+  ];
 }
 
 /** Formats that may hold one set of weights of a model, and formats that may hold other numbers than float32. */

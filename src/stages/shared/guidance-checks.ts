@@ -27,6 +27,20 @@ export function foldedGuidance({
   return (teacher?.guidanceScale ?? 1) === 1 ? undefined : 'teacher.guidanceScale';
 }
 
+/** Key of a stage's training by which its model draws guided samples itself; `teacher.model` where its teacher does. */
+function guidedBy(
+  model: string,
+  context: CheckContext,
+  asked: ReadonlySet<string> = new Set(),
+): string | undefined {
+  const train = asked.has(model) ? undefined : context.config('train', model);
+  if (train === undefined) return undefined;
+  const own = foldedGuidance(train);
+  const teacher = train.teacher?.model;
+  if (own !== undefined || teacher === undefined) return own;
+  return guidedBy(teacher, context, new Set([...asked, model])) && 'teacher.model';
+}
+
 /**
  * Holds guidance to what the models can do, wherever samples are drawn: they know images without a class, do not draw
  * guided samples already, and have the channels.
@@ -40,7 +54,7 @@ export function checkGuidance(id: string, asked: AskedGuidance, context: CheckCo
     byWeaker === false ? `, or guide by a weaker model (${code('guidance: { scale: 2, model: … }')})` : '';
   for (const model of byWeaker === true ? [] : models) {
     const train = context.config('train', model);
-    const folded = train && foldedGuidance(train);
+    const folded = guidedBy(model, context);
     const labelDropout = train?.model.labelDropout ?? context.config('pretrained', model)?.labelDropout;
     if (train && hasOneClass(context, train))
       context.report(id, {

@@ -229,7 +229,7 @@ class Training {
       normalization: data.normalization,
       classes: data.classes,
       steps,
-      ...(foldedGuidance(config) !== undefined && { guided: true }),
+      ...((foldedGuidance(config) !== undefined || this.teacher?.saved.guided === true) && { guided: true }),
       weights: {
         raw: path('weights'),
         ema: path('average'),

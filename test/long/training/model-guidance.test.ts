@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readSavedModel } from '../../../src/weights/saved-files.js';
 import { startPipeline } from '../../support/tiny-pipeline.js';
 import { loggedIn, stateIn, TinyTrainings } from '../../support/tiny-trainings.js';
 
@@ -9,6 +10,7 @@ const common = `latents: latents, steps: 8, learningRate: 0.01, globalBatch: 8, 
 const stages = `
   plain: { uses: train, model: ${model}, ${common} }
   guided: { uses: train, model: ${model}, ${common}, accumulate: 2, modelGuidance: { scale: 1.5, fromStep: 4 } }
+  pupil: { uses: train, model: ${model}, latents: latents, steps: 1, globalBatch: 8, teacher: { model: guided } }
 `;
 
 beforeAll(async () => {
@@ -47,6 +49,12 @@ it('acts from its step on, resumes to the same bytes, and is the same with two w
     // Single precision's rounding over 8 steps.
     if (name.startsWith('average')) expect(inTwo.get(name), name).toBeAllclose(values, { absolute: 1e-4 });
 }, 300_000);
+
+it('makes guided what learns from it', async () => {
+  const { output, exitCode, stderr } = await trainings.run('pupil');
+  expect(exitCode, stderr).toBe(0);
+  expect(await readSavedModel(output)).toMatchObject({ guided: true });
+}, 120_000);
 
 it('is told by `plan`', async () => {
   const { stdout, stderr } = await startPipeline(trainings.folder, [

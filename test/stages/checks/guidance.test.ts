@@ -16,7 +16,11 @@ const model = 'steps: 10, model: { hiddenSize: 32, depth: 4, heads: 2, patchSize
 const guided = {
   modelGuidance: `{ uses: train, latents: latents, ${model}, modelGuidance: { scale: 1.5, fromStep: 0 } }`,
   'teacher.guidanceScale': `{ uses: train, latents: latents, ${model}, teacher: { model: plain, guidanceScale: 2 } }`,
+  'teacher.model': `{ uses: train, latents: latents, ${model}, teacher: { model: first } }`,
 };
+/** One that teaches `train` of the last, taught by one that draws guided samples. */
+const first = `{ uses: train, latents: latents, ${model}, teacher: { model: folded } }`;
+const folded = `{ uses: train, latents: latents, ${model}, modelGuidance: {} }`;
 const pictures = 'everySteps: 5, autoencoder: autoencoder';
 /** Every part of a pipeline that draws guided samples of `train`, by the key that says so. */
 const drawing: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -43,7 +47,7 @@ it.each(Object.entries(guided))(
   async (key, train) => {
     for (const [place, stages] of Object.entries(drawing)) {
       const found = (changes: Readonly<Record<string, string>>) =>
-        messages(pipelineText({ plain, train, report: undefined, ...changes }));
+        messages(pipelineText({ plain, folded, first, train, report: undefined, ...changes }));
       const said = await found(stages);
       expect(said, place).toContain('error guided-twice');
       expect(said, place).toContain(`\`train\` draws guided samples itself, by \`${key}\``);
@@ -53,7 +57,9 @@ it.each(Object.entries(guided))(
     for (const part of [`samples: { ${pictures}`, `evaluate: { ${pictures}, reference: images`]) {
       const own = (scale: number) => train.replace(/ }$/, `, ${part}, guidanceScale: ${scale} } }`);
       const found = (scale: number) =>
-        messages(pipelineText({ plain, train: own(scale), sample: undefined, report: undefined }));
+        messages(
+          pipelineText({ plain, folded, first, train: own(scale), sample: undefined, report: undefined }),
+        );
       expect(await found(2), part).toContain('error guided-twice');
       expect(await found(1), part).toBe('');
     }
