@@ -8,7 +8,7 @@ import { writePlain } from '../../base/files.js';
 import { counted, formatBytes, formatCount, formatDuration } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { decodeBytes } from '../../data/images/decode.js';
-import { formatOf } from '../../data/images/formats.js';
+import { formatOf, isImageName } from '../../data/images/formats.js';
 import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
@@ -51,6 +51,13 @@ export async function init(path: string, options: InitOptions, services: Service
   const { found, hasClasses } = await lookAt(location);
   const counts = countsOf(found);
   const samples = await takeSamples(found);
+  if (samples.length < fewestImages)
+    throw new UserError({
+      code: 'images-too-few',
+      usage: true,
+      message: `${shortPath(location)}: ${counted(samples.length, 'image')} of ${found.paths.length} can be read, and a training that is compared with its images needs ${fewestImages} at least.`,
+      remedy: 'Add images.',
+    });
   const sides = samples.map(({ width, height }) => Math.min(width, height)).sort((a, b) => a - b);
   const side = sides[Math.floor(sides.length / 2)]!;
   const gpus = gpusHere('auto', env);
@@ -58,6 +65,12 @@ export async function init(path: string, options: InitOptions, services: Service
     stdout,
     `${shortPath(location)}: ${counted(found.paths.length, 'image')} ${hasClasses ? `in ${counted(counts.length, 'class', 'classes')}` : 'without classes'}, ${sizesOf(samples)}.\n`,
   );
+  const loose = hasClasses ? looseImages(found) : 0;
+  if (loose > 0)
+    say(
+      stdout,
+      `${counted(loose, 'image')} beside these folders ${loose === 1 ? 'has' : 'have'} no class and ${loose === 1 ? 'is' : 'are'} left out; \`labels: none\` in the pipeline takes all of them, without classes.\n`,
+    );
   say(
     stdout,
     `This machine: ${counted(availableParallelism(), 'core')}, ${formatBytes(totalmem())} of memory, ${gpus.length === 0 ? 'no GPU' : counted(gpus.length, 'GPU')}.\n`,
@@ -108,8 +121,11 @@ async function lookAt(
     hasClasses: labels === 'folders',
   });
   try {
-    return await scan('folders').catch((error: unknown) => {
-      if (error instanceof UserError && error.code === 'images-not-in-class-folders') return scan('none');
+    return await scan('folders').catch(async (error: unknown) => {
+      if (!(error instanceof UserError)) throw error;
+      if (error.code === 'images-not-in-class-folders') return scan('none');
+      // Folders without images may stand beside images.
+      if (error.code === 'images-none-found') return scan('none').catch(() => Promise.reject(error));
       throw error;
     });
   } catch (error) {
@@ -202,6 +218,14 @@ async function refuseExisting(file: string, { force }: InitOptions): Promise<voi
       message: `${shortPath(file)} is there already.`,
       remedy: 'Name another file with --output, or replace it with --force.',
     });
+}
+
+/** Fewest images that figures of samples compare with. */
+const fewestImages = 2;
+
+/** Images beside class folders. */
+function looseImages({ passedOver }: LabelledImages): number {
+  return [...passedOver].reduce((sum, [ending, count]) => sum + (isImageName(`x${ending}`) ? count : 0), 0);
 }
 
 function countsOf({ classes, labels }: LabelledImages): readonly number[] {
