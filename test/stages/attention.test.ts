@@ -224,6 +224,7 @@ stages:
     const html = await output('report', 'report.html');
     expect(html).toContain('Attention, block by block');
     expect(html).toContain('t = 0.25');
+    expect(html).toContain(`<strong>${found.proposal.mediators.join(', ')}</strong> (proposed)`);
     const again = await startPipeline(folder, ['plan', 'attention.yaml', '--force', 'attention']);
     expect(again.stdout).toContain('blocks: 1 with full attention, mediators 1, 4');
   }, 120_000);

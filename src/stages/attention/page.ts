@@ -3,6 +3,7 @@ import { hasFile, html, readOutputJson, spreadToEnd } from '../../pages/html.js'
 import type { Html, ReportedStage, Section } from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
 import { table } from '../../pages/table.js';
+import type { Proposal } from './proposal.js';
 import { type Attention, attentionName } from './record.js';
 
 export const page: KindPage = { sections: [{ rank: 3, build: attentionSection }] };
@@ -49,10 +50,9 @@ function heat(
   values: readonly (readonly number[])[],
 ): Html {
   const most = values.flat().reduce((a, b) => Math.max(a, b), Number.MIN_VALUE);
-  return table({
+  const heated = table({
     kind: 'heat',
     label: caption,
-    caption,
     columns: ['Block', ...times.map((time) => `t = ${formatNumber(time)}`)],
     rows: values.map((row, i) => [
       blocks[i]!,
@@ -62,19 +62,31 @@ function heat(
       ),
     ]),
   });
+  return captioned(caption, heated);
 }
 
+/** A table below its caption, which stays in view where the table is scrolled. */
+const captioned = (caption: string, below: Html): Html =>
+  html`<p class="table-caption">${caption}</p>
+    ${below}`;
+
+const roughly = (value: number): string => formatNumber(Number(value.toPrecision(2)));
+
 function choices({ frontier, proposal }: Attention): Html {
-  return table({
+  const isProposed = ({ mediators }: Proposal) => String(mediators) === String(proposal.mediators);
+  const listed = new Set([...spreadToEnd(frontier, mostChoices), ...frontier.filter(isProposed)]);
+  const chosen = table({
     label: 'Choices of mediators',
-    caption: 'Choices that no other beats: those that save more move the outputs further',
     columns: ['Saved', 'Moved', 'Mediators of each block'],
-    rows: spreadToEnd(frontier, mostChoices).map(({ saved, moved, mediators }) => [
-      `${formatNumber(100 * saved)} %`,
-      formatNumber(moved),
-      String(mediators) === String(proposal.mediators)
-        ? html`<strong>${mediators.join(', ')}</strong>`
-        : mediators.join(', '),
-    ]),
+    rows: frontier
+      .filter((choice) => listed.has(choice))
+      .map((choice) => [
+        `${roughly(100 * choice.saved)} %`,
+        roughly(choice.moved),
+        isProposed(choice)
+          ? html`<strong>${choice.mediators.join(', ')}</strong> (proposed)`
+          : choice.mediators.join(', '),
+      ]),
   });
+  return captioned('Choices that no other beats: those that save more move the outputs further', chosen);
 }
