@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { counted } from '../../base/format.js';
 import { readInputText } from '../../base/input-file.js';
 import { openTogether } from '../../base/resources.js';
 import { canonicalName } from '../../data/images/class-names.js';
 import type { ImageDataset } from '../../data/images/dataset.js';
 import type { LatentDataset } from '../../data/latents/dataset.js';
-import { NpzFile } from '../../formats/npz.js';
+import { type NpyArray, NpzFile } from '../../formats/npz.js';
 import type { StageContext } from '../../runner/stage.js';
 import { openImages } from '../images/open.js';
 import { openLatents } from '../latents/open.js';
@@ -25,6 +26,10 @@ export interface ImageSet {
   readonly count: number;
   /** Class of every image, where that is known. */
   readonly labels?: SetLabels;
+  /** Why classes that it has are none of its images, as the end of a sentence. */
+  readonly labelsFault?: string | undefined;
+  /** Height and width of its images. */
+  readonly pixels?: readonly [height: number, width: number];
   /** Text on which its content depends: the same text, the same images. */
   readonly identity: string;
   /** Reads batches from the image numbered `first` to the last one. */
@@ -69,15 +74,15 @@ export async function openFileSet(path: string): Promise<ImageSet | undefined> {
  * @throws UserError `labels-missing`
  */
 export function comparedLabels(
-  rows: Pick<ImageSet, 'name' | 'labels'>,
-  set: Pick<ImageSet, 'name' | 'labels'>,
+  rows: Pick<ImageSet, 'name' | 'labels' | 'labelsFault'>,
+  set: Pick<ImageSet, 'name' | 'labels' | 'labelsFault'>,
 ): { readonly rows: readonly string[]; readonly set: readonly string[] } {
   const isNamed = rows.labels?.names !== undefined && set.labels?.names !== undefined;
-  const textsOf = ({ name, labels }: Pick<ImageSet, 'name' | 'labels'>): readonly string[] => {
+  const textsOf = ({ name, labels, labelsFault }: typeof rows): readonly string[] => {
     if (labels === undefined)
       throw new UserError({
         code: 'labels-missing',
-        message: `${name}: classAgreement needs the class of every image; there are none.`,
+        message: `${name}: classAgreement needs the class of every image; ${labelsFault ?? 'there are none'}.`,
         remedy:
           'Write them as `arr_1`, integers [count], with numpy.savez(path, images, labels), or leave the figure out.',
       });
@@ -105,11 +110,13 @@ async function npzSet(npz: NpzFile, path: string, fingerprint?: string): Promise
         remedy: 'Write it with numpy.savez(path, images), as the ADM evaluator reads it.',
       });
     const labels = npz.names.includes(labelsKey) ? await npz.read(labelsKey) : undefined;
+    const labelsFault = labels && faultOfLabels(labels, count);
     return {
       name: path,
       holds: 'images',
       count,
-      ...(labels?.data.length === count && { labels: { numbers: Int32Array.from(labels.data, Number) } }),
+      ...(labels && !labelsFault && { labels: { numbers: Int32Array.from(labels.data, Number) } }),
+      ...{ labelsFault, pixels: [height, width] as const },
       identity,
       batches: async function* (first, size) {
         for await (const rows of npz.rows(imagesKey, size, first))
@@ -123,6 +130,14 @@ async function npzSet(npz: NpzFile, path: string, fingerprint?: string): Promise
   }
 }
 
+/** Why an array holds no class for each of so many images. */
+function faultOfLabels({ shape, data }: NpyArray, count: number): string | undefined {
+  if (data.length !== count)
+    return `\`${labelsKey}\` holds [${shape.join(', ')}] numbers for ${counted(count, 'image')}`;
+  const other = Array.from(data, Number).find((label) => !Number.isInteger(label) || label < 0);
+  return other === undefined ? undefined : `\`${labelsKey}\` holds ${other}, which is no number of a class`;
+}
+
 function datasetSet(name: string, images: ImageDataset, identity: string): ImageSet {
   const { count, size: side } = images;
   return {
@@ -130,6 +145,7 @@ function datasetSet(name: string, images: ImageDataset, identity: string): Image
     holds: 'images',
     count,
     labels: { numbers: images.labels, names: images.classes },
+    pixels: [side, side],
     identity,
     batches: (first, size) =>
       portions(first, count, size, async (start, rows) => {

@@ -113,6 +113,7 @@ export class EvaluateJob {
   private async compare(samples: ImageSet, reference: Reference | undefined): Promise<StageEvent[]> {
     const { config, context } = this;
     this.plan(samples, reference);
+    this.warnOfSizes(samples, reference?.images);
     const facts: Record<string, string> = {};
     if (config.metrics.some(isOfFeatures)) facts.features = networkOf(config);
     for (const open of this.networks()) {
@@ -245,6 +246,17 @@ export class EvaluateJob {
           level: 'warning',
           message: `${metric} is biased: ${set.name} has ${set.count} images, and ${width} features need more images than that. Compare its value only with values from the same number of images.`,
         });
+  }
+
+  /** Images of two sizes differ in what networks see of them, whatever they show. */
+  private warnOfSizes(samples: ImageSet, reference: ImageSet | undefined): void {
+    const [own, other] = [samples.pixels, reference?.pixels].map((pixels) => pixels?.join(' × '));
+    if (own === undefined || other === undefined || own === other) return;
+    this.notices.push({
+      type: 'notice',
+      level: 'warning',
+      message: `${samples.name} has images of ${own} pixels, and ${reference!.name} of ${other}: figures differ by that alone. Compare images of one size.`,
+    });
   }
 
   private async finish(

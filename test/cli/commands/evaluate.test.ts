@@ -80,6 +80,40 @@ it('prints JSON alone, by the network that is asked for', async () => {
   ]);
 });
 
+it('warns of images of two sizes, and says what is wrong with classes', async () => {
+  const images = (count: number, side: number) =>
+    ({
+      name: 'arr_0',
+      dtype: 'u1',
+      shape: [count, side, side, 3],
+      data: new Uint8Array(count * side ** 2 * 3),
+    }) as const;
+  await writeNpz(join(folder, 'large.npz'), [images(4, 2 * side)]);
+  const against = ['--reference', 'samples.npz', ...inception, '--metrics'];
+  const made = await pipeline('evaluate', 'large.npz', ...against, 'kernelDistance');
+  expect(made.exitCode, made.stderr).toBe(0);
+  expect(made.stderr.replace(/\s+/g, ' ')).toMatch(
+    /large\.npz has images of 32 × 32 pixels, and .+samples\.npz of 16 × 16/,
+  );
+  const wrong = async (labels: Float32Array, message: string) => {
+    await writeNpz(join(folder, 'labels.npz'), [
+      images(4, side),
+      { name: 'arr_1', dtype: 'f4', shape: [labels.length], data: labels },
+    ]);
+    const { exitCode, stdout, stderr } = await pipeline(
+      'evaluate',
+      'labels.npz',
+      ...against,
+      'classAgreement',
+    );
+    expect((stdout + stderr).replace(/\s+/g, ' ')).toContain(message);
+    expect(exitCode).toBe(1);
+  };
+  await wrong(Float32Array.of(0, 1), '`arr_1` holds [2] numbers for 4 images');
+  await wrong(Float32Array.of(0, 1, 0.5, 1), '`arr_1` holds 0.5, which is no number of a class');
+  await wrong(Float32Array.of(0, 1, -1, 1), '`arr_1` holds -1');
+}, 120_000);
+
 it.each([
   [['none.npz', '--reference', 'photos'], 2, /none\.npz/],
   [['nowhere', '--reference', 'photos'], 2, /nowhere: there is no such folder or file of images/],
