@@ -20,7 +20,7 @@ export type { AutoencoderConfig, FlippedClasses, RecordsConfig, WandbConfig } fr
 export type { EncodeConfig } from './encode.js';
 export type { LatentsConfig } from './latents.js';
 export type { DrawConfig, ResolutionShift } from './draw.js';
-export type { TrainConfig, StartFile, ClassesFile, TeacherConfig, SelfAlignmentConfig, FeatureAlignmentConfig, ModelGuidanceConfig, TokenRoutingConfig, ModelConfig, BlockMediators, PowerAverages, MinSnrWeight, LogitNormalTimesteps, UntilConfig, LogitNormalTimesteps1, ResolutionShift1, MinSnrWeight1, TrainingEvaluationConfig, ResolutionShift2, TrainingSamplesConfig, ResolutionShift3 } from './train.js';
+export type { TrainConfig, StartFile, ClassesFile, TeacherConfig, SelfAlignmentConfig, FeatureAlignmentConfig, ModelGuidanceConfig, TokenRoutingConfig, ModelConfig, BlockMediators, MuonConfig, PowerAverages, MinSnrWeight, LogitNormalTimesteps, UntilConfig, LogitNormalTimesteps1, ResolutionShift1, MinSnrWeight1, TrainingEvaluationConfig, ResolutionShift2, TrainingSamplesConfig, ResolutionShift3 } from './train.js';
 export type { PretrainedConfig } from './pretrained.js';
 export type { AttentionConfig } from './attention.js';
 export type { SampleConfig, PhaseConfig, SamplerConfig, FeatureCacheConfig, GuidanceConfig, TrajectoryConfig } from './sample.js';

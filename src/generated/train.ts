@@ -73,6 +73,7 @@ export interface TrainConfig {
    * @maxItems 2
    */
   betas: [number, number];
+  optimizer?: MuonConfig;
   /**
    * Largest global norm of the gradient. Larger gradients are scaled down to it. 0 turns clipping off.
    */
@@ -389,6 +390,31 @@ export interface BlockMediators {
    * Mediator tokens of these blocks: a perfect square, or 0 for full attention. Unit: tokens.
    */
   mediators: number;
+}
+/**
+ * Optimizer of the matrices in the blocks' attention and MLP. Muon brings all singular values of an update near to 1; queries, keys and values, and the halves of `swiGlu`, count as matrices of their own. AdamW trains all else, with `learningRate`, `weightDecay` and `betas`. Default: AdamW trains all.
+ */
+export interface MuonConfig {
+  /**
+   * Name of the optimizer.
+   */
+  kind: 'muon';
+  /**
+   * Highest learning rate of Muon; `schedule` and `warmupSteps` hold for it too. Default: `learningRate` of the stage; with `scale: original`, 0.02.
+   */
+  learningRate?: number;
+  /**
+   * Decoupled weight decay of Muon. Default: `weightDecay` of the stage.
+   */
+  weightDecay?: number;
+  /**
+   * Decay rate of Muon's momentum, which is Nesterov's.
+   */
+  momentum: number;
+  /**
+   * Size of an update. `matchRmsAdamW` gives numbers the root mean square that AdamW's updates have, so that learning rates for AdamW serve. `original` gives singular values the size √max(1, outputs ÷ inputs), so that one learning rate serves models of all widths.
+   */
+  scale: 'matchRmsAdamW' | 'original';
 }
 export interface PowerAverages {
   /**

@@ -13,6 +13,8 @@ export interface Parameter {
   readonly initial: Initial;
   /** True when products of matrices alone take it: they round it where they compute in bfloat16. */
   readonly factor?: true;
+  /** Matrices of a hidden layer [inputs, outputs] that stand side by side in it, along its outputs. */
+  readonly hiddenMatrices?: number;
 }
 
 export const zeros: Initial = { kind: 'zeros' };

@@ -1,4 +1,3 @@
-import { argumentError } from '../base/errors.js';
 import type { Tensor } from '@tensorflow/tfjs';
 import type { HostTensor } from './data-types.js';
 import type { Graph, Output } from './graph.js';
@@ -49,17 +48,17 @@ export function trace<I extends Tensors, O extends Tensors, S extends Static = u
   const { graph } = session;
   const placeholders = mapValues(inputs, ({ dtype, shape }) => graph.placeholder(dtype, shape));
   const { outputs } = session.region('program', placeholders, weights, (body, given, variables) => ({
-    outputs: record(body, program, given, variables, statics),
+    outputs: record(body, program, given, readAll(body, variables), statics),
   }));
   return { inputs: placeholders, outputs };
 }
 
 /**
- * Writes `program` as one operation that also changes variables: each result that has the name of a weight is the new
- * value of it. The session must be one that compiles.
+ * Writes `program` so that it also changes variables: each result that has the name of a weight is the new value of it.
+ * Where the session compiles, it is one operation.
  *
  * @param inputs outputs of the session's graph
- * @returns the other results, and the operation
+ * @returns the other results, and the operations that change variables
  */
 export function traceUpdate(
   session: Session,
@@ -67,16 +66,25 @@ export function traceUpdate(
   inputs: Readonly<Record<string, Output>>,
   weights: Variables,
 ): Required<Written> {
-  if (!session.compiles)
-    throw argumentError(
-      'An update is traced in a session that compiles; elsewhere variables would be changed before they are read.',
-    );
   return session.region('update', inputs, weights, (body, given, variables) => {
-    const results = Object.entries(record(body, program, given, variables, undefined));
+    const reads = readAll(body, variables);
+    const results = Object.entries(record(body, program, given, reads, undefined));
     return {
       outputs: Object.fromEntries(results.filter(([name]) => variables[name] === undefined)),
-      effects: results.flatMap(([name, value]) => variables[name]?.assign(value) ?? []),
+      // What was read stays as it was read.
+      effects: results.flatMap(
+        ([name, value]) => variables[name]?.assign(value, [reads[name]!.operation]) ?? [],
+      ),
     };
+  });
+}
+
+/** Outputs that hold what variables hold before an update. */
+function readAll(graph: Graph, variables: Variables): Record<string, Output> {
+  return mapValues(variables, (variable) => {
+    const read = variable.read();
+    if (variable.constant) graph.packed.add(read);
+    return read;
   });
 }
 
@@ -85,7 +93,7 @@ function record<I extends Tensors, O extends Tensors, S extends Static>(
   graph: Graph,
   program: Program<I, O, S>,
   inputs: Readonly<Record<string, Output>>,
-  weights: Variables,
+  weights: Readonly<Record<string, Output>>,
   statics: S | undefined,
 ): Record<string, Output> {
   const tracer = new Tracer(graph, nativeBackend());
@@ -94,11 +102,7 @@ function record<I extends Tensors, O extends Tensors, S extends Static>(
   tracer.record(() => {
     tf.tidy(() => {
       const symbols = mapValues(inputs, (output) => tracer.symbol(output));
-      const weightSymbols = mapValues(weights, (variable) => {
-        const read = variable.read();
-        if (variable.constant) graph.packed.add(read);
-        return tracer.symbol(read);
-      });
+      const weightSymbols = mapValues(weights, (read) => tracer.symbol(read));
       const results: unknown = namingMissing(symbols as I, (named) =>
         program(named, weightSymbols, statics as S),
       );

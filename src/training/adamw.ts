@@ -21,7 +21,8 @@ export interface AdamWStep {
 export interface AdamWSlot {
   readonly weights: SessionVariable;
   readonly firstMoment: SessionVariable;
-  readonly secondMoment: SessionVariable;
+  /** None where Muon updates it. */
+  readonly secondMoment: SessionVariable | undefined;
   /** Moving averages of the weights, one for each decay. */
   readonly averages: readonly SessionVariable[];
 }
@@ -78,7 +79,7 @@ export class AdamW {
       const adam = graph.add(
         'ResourceApplyAdam',
         [
-          ...[weights, firstMoment, secondMoment].map(({ handle }) => handle),
+          ...[weights, firstMoment, secondMoment!].map(({ handle }) => handle),
           ...[this.firstPower, this.secondPower, learningRate, beta1, beta2, this.epsilon, gradients[i]!],
         ],
         {},
@@ -127,7 +128,7 @@ export interface AdamWState {
 }
 
 /** Scalars that an update takes besides state and gradients, from step to step. */
-interface AdamWRates {
+export interface AdamWRates {
   readonly learningRate: Tensor | number;
   /** 1 − βᵗ for both moments, at the t-th update. */
   readonly corrections: readonly [Tensor | number, Tensor | number];
@@ -169,18 +170,10 @@ export function adamwStep(
       const decay = tf.mul(learningRate, weightDecay);
       const weight = state.weights[name]!;
       const weights = weight.sub(weight.mul(decay)).sub(direction.mul(learningRate));
-      const ofPower = shares.values();
-      const averages = averageDecays.flatMap((decay, i) => {
-        const average = state.averages[i]![name];
-        const share = typeof decay === 'number' ? undefined : ofPower.next().value!;
-        if (average === undefined) return [];
-        return [
-          share === undefined
-            ? mix(average, weights, decay as number)
-            : average.add(weights.sub(average).mul(share)),
-        ];
-      });
-      return { first, second, weights, averages };
+      return {
+        ...{ first, second, weights },
+        averages: averagesAfter(averageDecays, state.averages, name, weights, shares),
+      };
     });
     next.weights[name] = updated.weights;
     for (const [i, average] of updated.averages.entries()) next.averages[i]![name] = average;
@@ -188,6 +181,27 @@ export function adamwStep(
     next.secondMoment[name] = updated.second;
   }
   return next;
+}
+
+/** Moving averages of a parameter after an update to `weights`; none where it has none. */
+export function averagesAfter(
+  decays: readonly AverageDecay[],
+  averages: readonly Tensors[],
+  name: string,
+  weights: Tensor,
+  shares: AdamWRates['shares'],
+): Tensor[] {
+  const ofPower = shares.values();
+  return decays.flatMap((decay, i) => {
+    const average = averages[i]![name];
+    const share = typeof decay === 'number' ? undefined : ofPower.next().value!;
+    if (average === undefined) return [];
+    return [
+      share === undefined
+        ? mix(average, weights, decay as number)
+        : average.add(weights.sub(average).mul(share)),
+    ];
+  });
 }
 
 /** decay·old + (1 − decay)·value */

@@ -3,10 +3,11 @@ import type { Parameter } from '../nn/parameter.js';
 import type { HostTensor } from '../tensorflow/data-types.js';
 import { checkInputs, EagerStore, fromHost, mapValues, tf, tidy } from '../tensorflow/index.js';
 import type { EagerSession, EagerVariable, HostTensors, Tensor, Tensors } from '../tensorflow/index.js';
-import { type AdamWStep, adamwStep, biasCorrections } from './adamw.js';
+import { type AdamWStep, biasCorrections } from './adamw.js';
 import { powerShares } from './averages.js';
 import { averageGroups, type StateGroup, stateGroups } from './checkpoint-manifest.js';
 import { gradientResults, partsOf, withGradients } from './gradients.js';
+import { matricesOfMuon, optimizerStep } from './optimizer.js';
 import { averagePrefix, checkStep, groupParameters, inNameOrder, stepOptions } from './trainer.js';
 import type { StepResult, Trainer, TrainerOptions, ValueOf } from './trainer.js';
 
@@ -83,7 +84,7 @@ export class EagerTrainer implements Trainer {
     const applied = Number.isFinite(lossValue) && Number.isFinite(gradientNorm);
     if (applied)
       this.update(
-        names,
+        options.parameters,
         gradients,
         gradientClip === 0 ? 1 : gradientClip / Math.max(gradientNorm, gradientClip),
         { learningRate, updates },
@@ -138,16 +139,18 @@ export class EagerTrainer implements Trainer {
   }
 
   private update(
-    names: readonly string[],
+    parameters: readonly Parameter[],
     gradients: readonly Tensor[],
     factor: number,
     { learningRate, updates }: AdamWStep,
   ): void {
     const { optimizer, averageDecays } = this.options;
     const averages = averageGroups(averageDecays);
+    const named = parameters.map((parameter) => [parameter.name, parameter] as const);
     const next = tidy(() =>
-      adamwStep(
+      optimizerStep(
         optimizer,
+        matricesOfMuon(optimizer, named),
         averageDecays,
         {
           weights: { ...this.tensors('weights'), ...this.heads() },
@@ -155,7 +158,7 @@ export class EagerTrainer implements Trainer {
           firstMoment: { ...this.tensors('firstMoment'), ...this.heads('heads-firstMoment') },
           secondMoment: { ...this.tensors('secondMoment'), ...this.heads('heads-secondMoment') },
         },
-        Object.fromEntries(names.map((name, i) => [name, gradients[i]!.mul(factor)])),
+        Object.fromEntries(named.map(([name], i) => [name, gradients[i]!.mul(factor)])),
         {
           learningRate,
           corrections: biasCorrections(optimizer, updates),

@@ -59,7 +59,7 @@ export class SessionTrainer implements Trainer {
     const slotsOf = (weights: StateGroup, moments: readonly StateGroup[], averages: readonly StateGroup[]) =>
       groupParameters(options, weights).map(({ name }): [string, AdamWSlot] => {
         const of = (group: StateGroup) => variables.get(group)!.get(name)!;
-        const [firstMoment, secondMoment] = moments.map(of) as [SessionVariable, SessionVariable];
+        const [firstMoment, secondMoment] = moments.map(of) as [SessionVariable, SessionVariable | undefined];
         return [name, { weights: of(weights), firstMoment, secondMoment, averages: averages.map(of) }];
       });
     const [heads, ...headMoments] = headGroups;
@@ -86,8 +86,8 @@ export class SessionTrainer implements Trainer {
     this.fromWeights = [...this.slots.values()].flatMap(
       ({ weights, averages, firstMoment, secondMoment }) => [
         ...averages.map((average) => average.assign(graph.node('Mul', [weights.read(), this.one]))),
-        ...[firstMoment, secondMoment].map((moment) =>
-          moment.assign(graph.node('Sub', [weights.read(), weights.read()])),
+        ...[firstMoment, secondMoment].flatMap(
+          (moment) => moment?.assign(graph.node('Sub', [weights.read(), weights.read()])) ?? [],
         ),
       ],
     );

@@ -1,10 +1,10 @@
 import { UserError } from '../base/errors.js';
 import type { Parameter } from '../nn/parameter.js';
 import type { HostTensor, HostTensors, TensorSpec } from '../tensorflow/index.js';
-import type { AdamWConfig } from './adamw.js';
 import type { AverageDecay } from './averages.js';
 import type { LossScaleState, StateGroup } from './checkpoint-manifest.js';
 import type { Accumulation, LossProgram } from './gradients.js';
+import { isOfMuon, type OptimizerConfig } from './optimizer.js';
 
 /** Gives the value of each parameter, by its name, when it is wanted: so that few are in memory at once. */
 export type ValueOf = (name: string) => HostTensor | Promise<HostTensor>;
@@ -40,7 +40,7 @@ export interface TrainerOptions {
   readonly loss: LossProgram;
   /** Shapes and types of a batch: of the whole share of a worker, however it is accumulated. */
   readonly inputs: Readonly<Record<string, TensorSpec>>;
-  readonly optimizer: AdamWConfig;
+  readonly optimizer: OptimizerConfig;
   /** Decays of the moving averages of the weights, at least one. */
   readonly averageDecays: readonly AverageDecay[];
   /** Largest global norm of the gradients; 0 leaves them as they are. */
@@ -112,10 +112,12 @@ export function stepOptions(
 
 /** The parameters of each group of a training's state. */
 export function groupParameters(
-  { parameters, heads = [] }: Pick<TrainerOptions, 'parameters' | 'heads'>,
+  { parameters, heads = [], optimizer }: Pick<TrainerOptions, 'parameters' | 'heads' | 'optimizer'>,
   group: StateGroup,
 ): readonly Parameter[] {
-  return group.startsWith('heads') ? heads.flatMap((head) => head.parameters) : parameters;
+  if (group.startsWith('heads')) return heads.flatMap((head) => head.parameters);
+  if (group !== 'secondMoment') return parameters;
+  return parameters.filter((parameter) => !isOfMuon(optimizer, parameter));
 }
 
 /** Parameters in the order in which files hold them. */

@@ -229,14 +229,15 @@ function momentPaths(weights: string) {
   return { firstMoment: beside('firstMoment'), secondMoment: beside('secondMoment') };
 }
 
-/** The state of AdamW that a training stage's output holds beside its last weights. */
+/** The state of AdamW that a training stage's output holds beside its last weights, where AdamW trained all of them. */
 async function readOptimizer(directory: string, raw: string): Promise<OptimizerState | undefined> {
   if (!Object.values(momentPaths(raw)).every(existsSync)) return undefined;
-  const stage = await readJson<{ origin?: { config?: Partial<OptimizerState> } }>(
+  const stage = await readJson<{ origin?: { config?: Partial<OptimizerState> & { optimizer?: object } } }>(
     join(directory, 'manifest.json'),
   );
   const checkpoint = await readJson<{ extra?: { updates?: number } }>(join(dirname(raw), 'manifest.json'));
-  const { learningRate, betas, weightDecay } = stage?.origin?.config ?? {};
+  const { learningRate, betas, weightDecay, optimizer } = stage?.origin?.config ?? {};
+  if (optimizer !== undefined) return undefined;
   const updates = checkpoint?.extra?.updates;
   if (learningRate === undefined || betas === undefined || weightDecay === undefined || updates === undefined)
     return undefined;

@@ -141,15 +141,22 @@ function blockParameters(config: SiTConfig, name: string, mediators: number): Pa
   return [
     ...normParameters(config, `${name}.attentionNorm`),
     ...zeroDense(`${name}.modulation`, d, 6 * d),
-    ...dense(`${name}.attention.qkv`, d, 3 * d),
+    ...hidden(3, dense(`${name}.attention.qkv`, d, 3 * d)),
     ...(config.qkNorm === true ? qkNormParameters(config, `${name}.attention`) : []),
     ...(mediators > 0 ? mediatorParameters(config, `${name}.attention`, mediators) : []),
     ...(hasExtras(config, mediators) ? extraParameters(config, `${name}.attention`) : []),
-    ...dense(`${name}.attention.projection`, d, d),
+    ...hidden(1, dense(`${name}.attention.projection`, d, d)),
     ...normParameters(config, `${name}.mlpNorm`),
-    ...dense(`${name}.mlp.in`, d, config.swiGlu === true ? 2 * width : width),
-    ...dense(`${name}.mlp.out`, width, d),
+    ...(config.swiGlu === true
+      ? hidden(2, dense(`${name}.mlp.in`, d, 2 * width))
+      : hidden(1, dense(`${name}.mlp.in`, d, width))),
+    ...hidden(1, dense(`${name}.mlp.out`, width, d)),
   ];
+}
+
+/** A hidden layer, whose weight is so many matrices side by side. */
+function hidden(hiddenMatrices: number, [weight, bias]: Parameter[]): Parameter[] {
+  return [{ ...weight!, hiddenMatrices }, bias!];
 }
 
 function qkNormParameters({ hiddenSize, heads, rmsNorm }: SiTConfig, name: string): Parameter[] {

@@ -2,10 +2,11 @@ import { UserError } from '../../base/errors.js';
 import { counted, formatBytes, formatLarge } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { carryLines } from '../../models/sit/carry.js';
-import { type SiTConfig, shapeOf } from '../../models/sit/config.js';
+import { type SiTConfig, shapeOf, sitParameters } from '../../models/sit/config.js';
 import { type ModelCost, sitCost } from '../../models/sit/cost.js';
 import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
 import { powerAverages } from '../../training/averages.js';
+import { muonCost } from '../../training/muon-cost.js';
 import { describePretrained } from '../pretrained/open-pretrained.js';
 import { type ComputingGpu, computingGpu, neededMemory } from '../shared/memory.js';
 import { encoderOf, scaleFacts } from '../shared/latent-scale.js';
@@ -93,10 +94,23 @@ function modelFacts(
           },
         ]),
     ...besideFacts(config, model),
+    ...optimizerFacts(config, model),
     {
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: hostMemory(training),
       value: `${neededMemory(bytes, gpu, workers, counted(batch, 'latent'))}${coding.join('')}`,
+    },
+  ];
+}
+
+/** Describes what trains which parameters, and what it costs beside AdamW. */
+function optimizerFacts({ optimizer }: TrainConfig, model: SiTConfig): StageFact[] {
+  if (optimizer === undefined) return [];
+  const { parameters, multiplyAccumulates } = muonCost(sitParameters(model));
+  return [
+    {
+      label: 'optimizer',
+      value: `Muon for ${formatLarge(parameters)} parameters, ${(multiplyAccumulates / 1e9).toFixed(2)} GFLOPs a step more; AdamW for the others`,
     },
   ];
 }
@@ -275,6 +289,7 @@ export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming 
     featureAlignment,
     modelGuidance,
     tokenRouting,
+    optimizer,
   } = config;
   const { latentSize, channels, count } = latents;
   // Classes make rows of a table, of which a step reads a few.
@@ -285,6 +300,7 @@ export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming 
       shape: shapeOf(model),
       ...{ globalBatch, accumulate, recompute, samples, evaluate, teacher, latentSize, channels },
       ...{ selfAlignment, featureAlignment, modelGuidance, tokenRouting },
+      optimizer: optimizer?.kind,
       encodes: config.images !== undefined,
     },
   };

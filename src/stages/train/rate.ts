@@ -6,13 +6,15 @@ import { initialValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
 import { mapValues } from '../../tensorflow/index.js';
 import { identityOf } from '../../training/diffusion-loss.js';
+import { muonCost } from '../../training/muon-cost.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { madeUp, measuredOperations, measureIn } from '../shared/rate.js';
 import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 import { operationsOfSteps } from './beside-cost.js';
 import { totalSteps } from './facts.js';
-import { inputSpecs, lossOptions, lossProgram, trainerOptions } from './run.js';
+import { inputSpecs, lossOptions, lossProgram } from './run.js';
+import { trainerOptions } from './trainer-options.js';
 
 /**
  * Measures steps of a training with weights and latents that are made up. Of a batch that takes long a part is measured,
@@ -25,6 +27,7 @@ export async function measureTraining(
 ): Promise<StageRate | undefined> {
   const latents = plannedTrainingLatents(config, resolve);
   const { teacher, evaluate, images, accumulate } = config;
+  const { optimizer, ...ofAdamW } = config;
   if (latents === undefined) return undefined;
   if (teacher !== undefined || evaluate !== undefined || images !== undefined) return undefined;
   const whole = modelConfig(config, { ...latents, classes: latents.classes ?? 1 });
@@ -41,7 +44,7 @@ export async function measureTraining(
       parameters,
       inputs: specs,
       loss: lossProgram(lossOptions(config, model, identityOf(channels))),
-      ...trainerOptions(config),
+      ...trainerOptions(ofAdamW),
     });
     await trainer.start(initialValues(parameters, 0));
     let updates = 0;
@@ -51,9 +54,12 @@ export async function measureTraining(
   // Parts of the loss beside the data's, and tokens that bypass blocks, are told by their operations.
   const steps = latents.count === undefined ? (config.steps ?? 1) : totalSteps(config, latents.count);
   const beside = operationsOfSteps(config, whole, 0, steps) / steps / operations(whole);
+  // Muon's updates take as long for any batch: they are told by their operations too.
+  const products = optimizer ? muonCost(sitParameters(whole)).multiplyAccumulates : 0;
+  const ofMuon = (2 * products) / operations(whole);
   return {
     setupSeconds: rate.setupSeconds * scale,
-    unitSeconds: rate.unitSeconds * scale * (config.globalBatch * beside + drawnPerStep(config)),
+    unitSeconds: rate.unitSeconds * scale * (config.globalBatch * beside + drawnPerStep(config) + ofMuon),
   };
 }
 

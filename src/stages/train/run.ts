@@ -21,9 +21,9 @@ import type {
   TimesAndWeight,
   UntilInput,
 } from '../../training/diffusion-loss.js';
-import type { Accumulation, LossProgram } from '../../training/gradients.js';
+import type { LossProgram } from '../../training/gradients.js';
+import { muonCost } from '../../training/muon-cost.js';
 import { openTrainer } from '../../training/open-trainer.js';
-import type { TrainerOptions } from '../../training/trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
 import { defaultTrainEpsilon, resolutionShift, timeInterval, transportOf } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
@@ -49,7 +49,8 @@ import { TrainingEvaluations } from './evaluations.js';
 import { SampleGrids } from './samples.js';
 import { AverageSnapshots } from './snapshots.js';
 import { carryFrom, findStart, otherScale, startFrom, type StartModel, startSummary } from './start.js';
-import { passes, Teacher, teacherPerSample } from './teacher.js';
+import { passes, Teacher } from './teacher.js';
+import { trainerOptions } from './trainer-options.js';
 
 /** Trains a SiT with attention mediators. */
 export function run(config: TrainConfig, context: StageContext): Observable<StageEvent> {
@@ -162,6 +163,7 @@ class Training {
     const load = latentBatches(data, config, context.seed, share, (draws, step) => beside.batch(draws, step));
     const heads = beside.heads?.flatMap((head) => head.parameters) ?? [];
     requireTrainingMemory(this.need(share.size));
+    const ofMuon = config.optimizer ? 2 * muonCost(parameters).multiplyAccumulates : 0;
     return {
       trainer: openTrainer(this.session, {
         parameters,
@@ -197,7 +199,8 @@ class Training {
         samples: config.globalBatch,
         operations: (from, to) =>
           share.size *
-          (operationsOfSteps(config, model, from, to) + (to - from) * (teacher?.operations ?? 0)),
+            (operationsOfSteps(config, model, from, to) + (to - from) * (teacher?.operations ?? 0)) +
+          (to - from) * ofMuon,
         ...(engineKind() === 'native' && { peak: () => bareRate(context.runtime) }),
       },
       checkpoint: checkpointSchedule(config.checkpoint, stepsPerEpoch(config, data.count)),
@@ -282,23 +285,6 @@ async function bareRate(runtime: RuntimeConfig): Promise<number | undefined> {
   } finally {
     forgetPeakGpuMemory();
   }
-}
-
-/** Options of a trainer's steps that a configuration holds. */
-export const trainerOptions = (
-  config: TrainConfig,
-): Pick<TrainerOptions, 'optimizer' | 'averageDecays' | 'gradientClip' | 'accumulation'> => ({
-  optimizer: { betas: config.betas, epsilon: 1e-8, weightDecay: config.weightDecay },
-  averageDecays: decaysOf(config.ema),
-  gradientClip: config.gradientClip,
-  accumulation: accumulation(config),
-});
-
-/** A batch in parts, where it is computed in more than one. */
-function accumulation({ accumulate }: TrainConfig): Accumulation | undefined {
-  if (accumulate === 1) return undefined;
-  const perSample = ['mean', 'std', 'labels', ...teacherPerSample, ...Beside.perSample];
-  return { parts: accumulate, perSample, firstSample: 'firstSample' };
 }
 
 /** Shapes and types of a step's inputs, for a batch of latents [height, width, channels]. */
