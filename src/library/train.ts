@@ -9,7 +9,7 @@ import { type RgbImage, toPixels } from '../data/images/rgb-image.js';
 import { downsampleOf } from '../models/autoencoder-kl/config.js';
 import { sitParameters } from '../models/sit/config.js';
 import { openSitSession, sit } from '../models/sit/sit.js';
-import { initialValues } from '../nn/parameters.js';
+import { madeValues } from '../nn/parameters.js';
 import { imagesOf } from '../stages/sample/decoder.js';
 import {
   float32,
@@ -123,7 +123,7 @@ export async function train(
       averageDecays: [averageDecay],
       gradientClip: 1,
     });
-    await trainer.start(initialValues(parameters, seed));
+    await trainer.start(madeValues(parameters, seed));
     const order = shuffledOrder(seed, images.length);
     const warmup = Math.max(1, Math.round(steps / 20));
     for (let step = 0; step < steps; step++) {

@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs';
 import { closedError } from '../base/errors.js';
 import { type HostTensor, sizeOf } from './data-types.js';
 import { fromHost, readHost } from './host-tensors.js';
+import { hostValue, type TensorValue } from './made-tensor.js';
 import { checkInputs, namingMissing, type Static } from './signature.js';
 import { tf } from './tfjs.js';
 import { type HostRecord, type HostTensors, mapValues, type Program, type Tensors } from './trace.js';
@@ -76,9 +77,9 @@ export class EagerStore {
   }
 
   /** Sets every variable to what `valueOf` gives for it. */
-  async write(valueOf: (variable: EagerVariable) => HostTensor | Promise<HostTensor>): Promise<void> {
+  async write(valueOf: (variable: EagerVariable) => TensorValue | Promise<TensorValue>): Promise<void> {
     for (const variable of this.variables) {
-      const value = await valueOf(variable);
+      const value = hostValue(await valueOf(variable));
       if (sizeOf(value.shape) !== sizeOf(variable.shape))
         throw new RangeError(
           `${variable.name} has shape [${variable.shape.join(', ')}], found [${value.shape.join(', ')}].`,

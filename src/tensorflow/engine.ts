@@ -7,14 +7,13 @@ import type { EngineChoice, EngineKind, EngineOutlook } from './engine-choice.js
 import { startWasm } from './fallback/wasm.js';
 import type { Gpu, GpuProblem } from './gpus.js';
 import type { Output } from './graph.js';
-import { fromHost, readHostSync } from './host-tensors.js';
+import { runHere, type TensorValue } from './made-tensor.js';
 import { MixedPrecision } from './mixed-precision.js';
 import { nativeBackend } from './native-backend.js';
 import { checkRuntimeOptions, computesBfloat16, type RuntimeOptions } from './runtime-options.js';
 import { Session, type SessionVariable, type VariableUse } from './session.js';
 import type { Static } from './signature.js';
-import { tf } from './tfjs.js';
-import { type HostTensors, mapValues, type Program, type Tensors } from './trace.js';
+import type { HostTensors, Program, Tensors } from './trace.js';
 import { VariableStore } from './variable-store.js';
 import type { WorkerServer } from './worker-server.js';
 
@@ -37,7 +36,7 @@ export interface ProgramStore {
   /** Every variable with its value, in order. */
   read(): AsyncGenerator<readonly [ProgramVariable, HostTensor]>;
   /** Sets every variable to what `valueOf` gives for it. */
-  write(valueOf: (variable: ProgramVariable) => HostTensor | Promise<HostTensor>): Promise<void>;
+  write(valueOf: (variable: ProgramVariable) => TensorValue | Promise<TensorValue>): Promise<void>;
 }
 
 let running: EngineKind | undefined;
@@ -206,11 +205,5 @@ export function runEagerly<I extends Tensors, O extends Tensors, S extends Stati
   statics?: S,
 ): Record<keyof O, HostTensor> {
   ensureEngine();
-  const results = tf.tidy(() => {
-    const tensors = mapValues(inputs as HostTensors, fromHost) as I;
-    return program(tensors, mapValues(weights, fromHost), statics as S);
-  });
-  const values = mapValues(results as Tensors, readHostSync);
-  tf.dispose(results);
-  return values as Record<keyof O, HostTensor>;
+  return runHere(program, inputs, weights, statics);
 }

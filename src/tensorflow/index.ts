@@ -27,6 +27,7 @@ export { meanOverWorkers } from './collectives.js';
 export type { OperationStats, StepStats } from './profile.js';
 export { type Recording, recordSteps } from './profile.js';
 export { type OperationCost, chromeTrace, costliest, operationCosts } from './profile.js';
+export { type MadeTensor, type TensorValue } from './made-tensor.js';
 export { VariableStore } from './variable-store.js';
 export { type BatchAxes, resized } from './compile.js';
 export { type CompileOptions, type Compiled, CompiledProgram, compile } from './compile.js';

@@ -1,6 +1,8 @@
 import { type HostTensor, sizeOf } from './data-types.js';
 import type { Output } from './graph.js';
-import type { Session, SessionVariable } from './session.js';
+import { hostValue, isMade, type MadeTensor, type TensorValue } from './made-tensor.js';
+import type { Feed, Session, SessionVariable } from './session.js';
+import { trace } from './trace.js';
 
 /**
  * Variables are moved in portions of about so many bytes: memory stays bounded and calls stay few. What was moved is
@@ -60,36 +62,68 @@ export class VariableStore {
   }
 
   /** Sets every variable to what `valueOf` gives for it. Constants are set once. */
-  async write(valueOf: (variable: SessionVariable) => HostTensor | Promise<HostTensor>): Promise<void> {
+  async write(valueOf: (variable: SessionVariable) => TensorValue | Promise<TensorValue>): Promise<void> {
     if (this.written && this.variables.some(({ constant }) => constant))
       throw new Error('Constants of a session are written once: products may keep copies of them.');
     this.written = true;
+    const made: Made[] = [];
+    const makes = makesValues(this.session);
     let writing: Promise<unknown> = Promise.resolve();
     try {
       for (const { variables, placeholders, assigns } of this.writePortions) {
+        const feeds: Feed[] = [];
+        const targets: bigint[] = [];
         // Made while the portion before is written.
-        const values = await Promise.all(
-          variables.map(async (variable) => fitting(variable, await valueOf(variable))),
-        );
+        const values = await Promise.all(variables.map(async (variable) => valueOf(variable)));
+        for (const [i, value] of values.entries()) {
+          const variable = variables[i]!;
+          if (isMade(value) && makes) made.push({ variable, value });
+          else {
+            feeds.push([placeholders[i]!, fitting(variable, hostValue(value))]);
+            targets.push(assigns[i]!);
+          }
+        }
         await writing;
-        writing = this.session.run(
-          values.map((value, i) => [placeholders[i]!, value]),
-          [],
-          assigns,
-        );
+        if (targets.length === 0) continue;
+        writing = this.session.run(feeds, [], targets);
         // Where the next portion cannot be made, its error is told.
         writing.catch(() => undefined);
       }
     } finally {
       await writing;
     }
+    if (made.length > 0) await make(this.session, made);
   }
 }
 
-function fitting({ name, shape }: SessionVariable, value: HostTensor): HostTensor {
-  if (sizeOf(value.shape) !== sizeOf(shape))
-    throw new RangeError(`${name} has shape [${shape.join(', ')}], found [${value.shape.join(', ')}].`);
-  return { ...value, shape };
+interface Made {
+  readonly variable: SessionVariable;
+  readonly value: MadeTensor;
+}
+
+/** True when a session computes a value to the same bits as the eager runtime. */
+const makesValues = ({ onGpu, compiles }: Session): boolean => !onGpu && !compiles;
+
+/** Computes values in a session, which keeps them as they come: nothing is copied. */
+async function make(session: Session, made: readonly Made[]): Promise<void> {
+  const feeds: Feed[] = [];
+  const targets = made.map(({ variable, value: { program, inputs: given } }) => {
+    const { inputs, outputs } = trace(session, program, given);
+    for (const [name, value] of Object.entries(given)) feeds.push([inputs[name]!, value]);
+    checkSize(variable, session.graph.shapeOf(outputs.value!));
+    return variable.assign(outputs.value!);
+  });
+  await session.run(feeds, [], targets);
+}
+
+function fitting(variable: SessionVariable, value: HostTensor): HostTensor {
+  checkSize(variable, value.shape);
+  return { ...value, shape: variable.shape };
+}
+
+function checkSize({ name, shape }: SessionVariable, found: readonly number[]): void {
+  if (sizeOf(found) !== sizeOf(shape))
+    throw new RangeError(`${name} has shape [${shape.join(', ')}], found [${found.join(', ')}].`);
 }
 
 function split(variables: readonly SessionVariable[], most: number): SessionVariable[][] {

@@ -1,13 +1,13 @@
 import { UserError } from '../base/errors.js';
 import type { Parameter } from '../nn/parameter.js';
-import type { HostTensor, HostTensors, TensorSpec } from '../tensorflow/index.js';
+import type { HostTensor, HostTensors, TensorSpec, TensorValue } from '../tensorflow/index.js';
 import type { AverageDecay } from './averages.js';
 import type { LossScaleState, StateGroup } from './checkpoint-manifest.js';
 import type { Accumulation, LossProgram } from './gradients.js';
 import { isOfMuon, type OptimizerConfig } from './optimizer.js';
 
 /** Gives the value of each parameter, by its name, when it is wanted: so that few are in memory at once. */
-export type ValueOf = (name: string) => HostTensor | Promise<HostTensor>;
+export type ValueOf = (name: string) => TensorValue | Promise<TensorValue>;
 
 /** Weights that the loss takes as they are, such as a teacher's. */
 export interface FrozenWeights {

@@ -8,7 +8,7 @@ import {
   pixels,
 } from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
-import { initialValues } from '../../nn/parameters.js';
+import { madeValues } from '../../nn/parameters.js';
 import type { Json, RuntimeConfig, StageRate } from '../../runner/stage.js';
 import { compile, type HostTensor, mapValues, openSession, type Tensor4D } from '../../tensorflow/index.js';
 import { openAutoencoderSource } from '../../weights/autoencoder-source.js';
@@ -36,7 +36,7 @@ export async function measureAutoencoder(
   const inputs = mapValues(inputSpecs(batch, size), madeUp);
   const rate = await measureIn(runtime, openSession, async (session) => {
     const trainer = autoencoderTrainer(config, model, session, batch, size);
-    await trainer.start(initialValues(autoencoderParameters(model), 0));
+    await trainer.start(madeValues(autoencoderParameters(model), 0));
     let updates = 0;
     return { call: () => trainer.step(inputs, 1e-5, updates++), units: batch };
   });

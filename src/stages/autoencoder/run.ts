@@ -15,7 +15,7 @@ import {
 } from '../../models/autoencoder-kl/config.js';
 import { reconstructedImages } from '../../models/autoencoder-kl/gpu-memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
-import { initialValues } from '../../nn/parameters.js';
+import { madeValues } from '../../nn/parameters.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
 import { float32, int32, openSession, streamKey } from '../../tensorflow/index.js';
 import type { HostTensor, ProgramSession, Tensor1D, Tensor4D, TensorSpec } from '../../tensorflow/index.js';
@@ -73,7 +73,7 @@ function trainingJob(
   const load = imageBatches(images, config, seed, share);
   return {
     trainer: autoencoderTrainer(config, model, session, share.size, images.size),
-    start: (trainer) => trainer.start(initialValues(parameters, seed)),
+    start: (trainer) => trainer.start(madeValues(parameters, seed)),
     load: async (step) => ({
       images: await load(step),
       noiseKey: streamKey(seed, 'autoencoder noise', step),

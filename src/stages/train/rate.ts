@@ -2,7 +2,7 @@ import type { TrainConfig } from '../../generated/index.js';
 import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { openSitSession } from '../../models/sit/sit.js';
-import { initialValues } from '../../nn/parameters.js';
+import { madeValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
 import { mapValues } from '../../tensorflow/index.js';
 import { identityOf } from '../../training/diffusion-loss.js';
@@ -46,7 +46,7 @@ export async function measureTraining(
       loss: lossProgram(lossOptions(config, model, identityOf(channels))),
       ...trainerOptions(ofAdamW),
     });
-    await trainer.start(initialValues(parameters, 0));
+    await trainer.start(madeValues(parameters, 0));
     let updates = 0;
     return { call: () => trainer.step(inputs, 1e-5, updates++), units: batch };
   });

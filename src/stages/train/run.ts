@@ -6,7 +6,7 @@ import type { TrainConfig } from '../../generated/index.js';
 import type { Carry } from '../../models/sit/carry.js';
 import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { openSitSession, sit } from '../../models/sit/sit.js';
-import { initialValues } from '../../nn/parameters.js';
+import { initialValues, madeValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageContext, StageEvent } from '../../runner/stage.js';
 import { engineKind, forgetPeakGpuMemory, matmulRate, sizeOf } from '../../tensorflow/index.js';
 import type { ProgramSession, TensorSpec } from '../../tensorflow/index.js';
@@ -181,10 +181,10 @@ class Training {
         ...trainerOptions(config),
       }),
       start: (trainer) => {
-        const begin = initialValues([...parameters, ...heads], context.seed);
-        return start === undefined
-          ? trainer.start(begin)
-          : startFrom(trainer, start, start.carry, decaysOf(config.ema), begin);
+        const all = [...parameters, ...heads];
+        if (start === undefined) return trainer.start(madeValues(all, context.seed));
+        const begin = initialValues(all, context.seed);
+        return startFrom(trainer, start, start.carry, decaysOf(config.ema), begin);
       },
       load: teacher === undefined ? load : async (step) => teacher.batch(await load(step), step),
       schedule: {
