@@ -120,7 +120,10 @@ export const assumedScaleHolds: StageCheck<'sample' | 'train'> = ({ id, config }
           config.autoencoder,
         ]
       : [
-          config.start === undefined ? [] : [{ model: config.start, at: 'start' }],
+          [
+            ...(config.start === undefined ? [] : [{ model: config.start, at: 'start' }]),
+            ...(config.teacher === undefined ? [] : [{ model: config.teacher.model, at: 'teacher.model' }]),
+          ],
           trainedOn(context, config)?.autoencoder,
         ];
   const scale = autoencoder === undefined ? undefined : latentScale(context, autoencoder);

@@ -44,6 +44,10 @@ it('refuses an assumed scale beside an autoencoder whose latents are known to ha
   expect(await messagesOf({ 'a.yaml': pipelineText({ model: checkpoint, second: start }) })).toMatch(
     /a\.yaml:10:33 error scale-unknown/,
   );
+  const taught = start.replace('start: model', 'teacher: { model: model }');
+  expect(await messagesOf({ 'a.yaml': pipelineText({ model: checkpoint, second: taught }) })).toMatch(
+    /a\.yaml:10:44 error scale-unknown/,
+  );
 });
 
 it.each([
