@@ -231,6 +231,9 @@ it('options are laid over the file by their names, and --set over them', async (
                      ^^^^
       Did you mean \`smoke\`?"
   `);
+  expect(await messages(grouped, ['choose={ smoke: true }'])).toContain(
+    'error wrong-type: `choose` must be a name of `options`, or a list of them.',
+  );
 });
 
 it('a sweep varies options, its own values over them', async () => {

@@ -16,6 +16,10 @@ export function applyChosen(tree: MapTree): { tree: MapTree; problems: Problem[]
   const groups = options?.kind === 'map' ? options.entries : new Map<string, never>();
   let result: Tree = bare;
   for (const name of itemsOf(chosen)) {
+    if (name.kind !== 'scalar') {
+      problems.push(notNames(name.span));
+      continue;
+    }
     const group = groups.get(String(plain(name)))?.value;
     if (group === undefined) problems.push(unknownGroup(name, [...groups.keys()]));
     else if (group.kind !== 'map') problems.push(notGroups(group.span));
@@ -40,6 +44,13 @@ const unknownGroup = (name: Tree, known: readonly string[]): Problem => ({
     suggestion(String(plain(name)), known, 'They are') ??
     'There are none: `options: { small: { stages: … } }` gives values a name.',
   span: name.span,
+});
+
+const notNames = (span: Span): Problem => ({
+  code: 'wrong-type',
+  message: '`choose` must be a name of `options`, or a list of them.',
+  remedy: 'For example: `choose: small`, or `choose: [small, wide]`.',
+  span,
 });
 
 const notGroups = (span: Span): Problem => ({
