@@ -98,6 +98,7 @@ describe('pipeline init', () => {
     const image = { width: 24, height: 28, data: new Uint8Array(24 * 28 * 3) };
     for (const place of ['beside', 'single']) await made(join(place, 'videos'));
     for (let i = 0; i < 3; i++) await writePng(join(folder, 'beside', `${i}.png`), image);
+    await writeFile(join(folder, 'beside', 'broken.png'), 'x');
     await writePng(join(folder, 'single', 'a.png'), image);
     const single = await pipeline('init', 'single', '--yes');
     expect(single.stderr).toContain('1 image of 1 can be read');
@@ -105,13 +106,14 @@ describe('pipeline init', () => {
     // Refused before anything is tried.
     await writeFile(join(folder, 'beside.yaml'), '');
     const flat = await pipeline('init', 'beside', '--yes');
-    expect(flat.stdout).toContain('beside: 3 images without classes');
+    expect(flat.stdout).toContain('beside: 4 images without classes');
+    expect(flat.stdout).toMatch(/1 image of 4 looked at cannot be read:\n .*broken\.png\nReplace or remove/);
     await rm(join(folder, 'beside', 'videos'), { recursive: true });
     await writePng(join(await made(join('beside', 'cats')), 'a.png'), image);
     await writePng(join(await made(join('beside', 'dogs')), 'a.png'), image);
     const { stdout, stderr } = await pipeline('init', 'beside', '--yes');
     expect(stdout).toContain('beside: 2 images in 2 classes');
-    expect(stdout).toContain('3 images beside these folders have no class and are left out');
+    expect(stdout).toContain('4 images beside these folders have no class and are left out');
     expect(stderr).toContain('beside.yaml is there already.');
   });
 

@@ -7,17 +7,13 @@ import { UserError } from '../../base/errors.js';
 import { writePlain } from '../../base/files.js';
 import { counted, formatBytes, formatCount, formatDuration } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
-import { decodeBytes } from '../../data/images/decode.js';
-import { formatOf, isImageName } from '../../data/images/formats.js';
-import { scanImages } from '../../data/images/scan.js';
-import { openSource } from '../../data/images/source.js';
-import type { LabelledImages } from '../../data/images/walk.js';
+import { listSome } from '../../data/images/walk.js';
 import { gpusHere } from '../../distributed/device-environment.js';
 import { ownCommand } from '../../distributed/local-worker.js';
 import { readMetrics, speedName } from '../../formats/metrics-log.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import { parseDuration } from '../options.js';
-import { asUsage } from '../errors.js';
+import { countsOf, lookAt, looseImages, type Sample, sizesOf, takeSamples } from '../look-at-images.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import {
   lengthsWithin,
@@ -40,6 +36,8 @@ export interface InitOptions {
 }
 
 const defaultBudgetSeconds = 1800;
+/** Fewest images that figures of samples compare with. */
+const fewestImages = 2;
 
 /**
  * `pipeline init`: looks at images and at the machine, asks what it cannot see, tries the pipeline on a few of the images
@@ -50,7 +48,7 @@ export async function init(path: string, options: InitOptions, services: Service
   const location = resolve(path);
   const { found, hasClasses } = await lookAt(location);
   const counts = countsOf(found);
-  const samples = await takeSamples(found);
+  const { samples, unreadable } = await takeSamples(found);
   if (samples.length < fewestImages)
     throw new UserError({
       code: 'images-too-few',
@@ -65,6 +63,11 @@ export async function init(path: string, options: InitOptions, services: Service
     stdout,
     `${shortPath(location)}: ${counted(found.paths.length, 'image')} ${hasClasses ? `in ${counted(counts.length, 'class', 'classes')}` : 'without classes'}, ${sizesOf(samples)}.\n`,
   );
+  if (unreadable.length > 0)
+    say(
+      stdout,
+      `${counted(unreadable.length, 'image')} of ${samples.length + unreadable.length} looked at cannot be read:${listSome(unreadable, 5)}\nReplace or remove such files, or set \`maxCorrupt\` of \`images\` in the pipeline, which fails otherwise.\n`,
+    );
   const loose = hasClasses ? looseImages(found) : 0;
   if (loose > 0)
     say(
@@ -110,32 +113,6 @@ export async function init(path: string, options: InitOptions, services: Service
     );
   say(stdout, `Next: npx pipeline run ${shortPath(file)}\n`);
   return exitCodes.done;
-}
-
-/** Images in class folders, or, where there are no such folders, images without classes. */
-async function lookAt(
-  location: string,
-): Promise<{ readonly found: LabelledImages; readonly hasClasses: boolean }> {
-  const scan = async (labels: 'folders' | 'none') => ({
-    found: await scanImages({ location, labels }),
-    hasClasses: labels === 'folders',
-  });
-  try {
-    return await scan('folders').catch(async (error: unknown) => {
-      if (!(error instanceof UserError)) throw error;
-      if (error.code === 'images-not-in-class-folders') return scan('none');
-      // Folders without images may stand beside images.
-      if (error.code === 'images-none-found') return scan('none').catch(() => Promise.reject(error));
-      throw error;
-    });
-  } catch (error) {
-    // Here the place of the images is usage, not a stage's.
-    const usage = asUsage(error);
-    if (!(usage instanceof UserError) || usage.code !== 'one-class-only') throw usage;
-    const { code, message } = usage;
-    const remedy = 'If these are the classes, name the folder above them: npx pipeline init FOLDER.';
-    throw new UserError({ code, message, usage: true, remedy });
-  }
 }
 
 interface Answers {
@@ -218,67 +195,6 @@ async function refuseExisting(file: string, { force }: InitOptions): Promise<voi
       message: `${shortPath(file)} is there already.`,
       remedy: 'Name another file with --output, or replace it with --force.',
     });
-}
-
-/** Fewest images that figures of samples compare with. */
-const fewestImages = 2;
-
-/** Images beside class folders. */
-function looseImages({ passedOver }: LabelledImages): number {
-  return [...passedOver].reduce((sum, [ending, count]) => sum + (isImageName(`x${ending}`) ? count : 0), 0);
-}
-
-function countsOf({ classes, labels }: LabelledImages): readonly number[] {
-  const counts = classes.map(() => 0);
-  for (const label of labels) counts[label]!++;
-  return counts;
-}
-
-interface Sample {
-  readonly label: number;
-  readonly content: Buffer;
-  readonly format: string;
-  readonly width: number;
-  readonly height: number;
-}
-
-const mostSamples = 64;
-const mostClasses = 8;
-
-/** A few images of the first classes, decoded once to see that they can be, and how large they are. */
-async function takeSamples(found: LabelledImages): Promise<readonly Sample[]> {
-  const source = await openSource(found);
-  const each = Math.ceil(mostSamples / Math.min(found.classes.length, mostClasses));
-  const taken = new Map<number, number>();
-  const samples: Sample[] = [];
-  for (let i = 0; i < found.paths.length && samples.length < mostSamples; i++) {
-    const label = found.labels[i]!;
-    if (label >= mostClasses || (taken.get(label) ?? 0) >= each) continue;
-    const content = await source.read(i);
-    const { read } = formatOf(content);
-    const size = await decodeBytes(content, source.place(i), {
-      background: '#ffffff',
-      orientation: 'ignore',
-    }).catch(() => undefined);
-    if (read === undefined || size === undefined) continue;
-    taken.set(label, (taken.get(label) ?? 0) + 1);
-    samples.push({ label, content, format: read, width: size.width, height: size.height });
-  }
-  if (samples.length === 0)
-    throw new UserError({
-      code: 'images-none-found',
-      usage: true,
-      message: `${found.base}: none of the first images can be read.`,
-      remedy: 'See docs/images.md for the formats that are.',
-    });
-  return samples;
-}
-
-function sizesOf(samples: readonly Sample[]): string {
-  const [least, most] = [Math.min, Math.max].map((pick) =>
-    pick(...samples.map(({ width, height }) => Math.min(width, height))),
-  ) as [number, number];
-  return least === most ? `${least} pixels wide or high` : `${least} to ${most} pixels wide or high`;
 }
 
 /**
