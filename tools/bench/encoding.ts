@@ -4,6 +4,7 @@ import { autoencoderParameters } from '../../src/models/autoencoder-kl/parameter
 import { CompiledProgram, float32, type Tensor4D } from '../../src/tensorflow/index.js';
 import { bestOf } from './best-of.js';
 import { openSession, weightsIn } from './workload.js';
+import { wholeOption } from './command-line.js';
 
 /** Stable Diffusion's autoencoder, and one as small as anyone trains for images of 256 pixels. */
 const architectures = {
@@ -12,7 +13,7 @@ const architectures = {
 } as const satisfies Record<string, Partial<AutoencoderConfig>>;
 
 /** Measures what the stage `encode` asks of autoencoders: `tsx encoding.ts SIZE` prints images per second of each. */
-const size = Number(process.argv[2] ?? 256);
+const size = wholeOption('SIZE', process.argv[2] ?? '256');
 const batch = 2;
 for (const [name, choice] of Object.entries(architectures)) {
   const config = { imageChannels: 3, latentChannels: 4, patchSize: 1, ...choice };

@@ -10,6 +10,7 @@ import { StoredFeatures } from '../../src/stages/evaluate/feature-store.js';
 import type { ImageSet } from '../../src/stages/evaluate/image-set.js';
 import type { FeatureNetwork } from '../../src/stages/evaluate/networks.js';
 import { startEngine } from '../../src/tensorflow/index.js';
+import { wholeOption } from './command-line.js';
 
 /**
  * Measures the figures of `uses: evaluate` on features of the size of papers, without images: `tsx evaluation.ts --count
@@ -25,7 +26,7 @@ const { values } = parseArgs({
     metrics: { type: 'string', default: 'kernelDistance,precisionRecall,classAgreement' },
   },
 });
-const [count, width] = [Number(values.count), Number(values.width)];
+const [count, width] = [wholeOption('--count', values.count), wholeOption('--width', values.width)];
 const classes = 1000;
 
 /** Deviations along the axes that both sides share, and the mean there. */

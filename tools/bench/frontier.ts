@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
 import { execa } from 'execa';
+import { commandLine, whole } from './command-line.js';
 
 /**
  * Draws the same samples of a trained pipeline in many ways, and prints one table of images per second against the Fréchet
@@ -27,13 +27,13 @@ interface Options {
 }
 
 const list = (text: string) => text.split(',');
-const options = new Command('npm run bench:frontier --')
+const options = commandLine('bench:frontier')
   .argument('<file>', 'pipeline with trained models')
   .option('--stages <ids>', 'its `sample` stages: one model, and models by turns', list, ['sample'])
-  .option('--count <images>', 'images that are drawn in each way', Number, 297)
+  .option('--count <images>', 'images that are drawn in each way', whole, 297)
   .option('--latents <stage>', 'stage of the latents that samples are compared with', 'latents')
   .option('--autoencoder <stage>', 'stage of the autoencoder', 'autoencoder')
-  .option('--grid <side>', 'side of the grid to which latents are averaged for the distance', Number, 2)
+  .option('--grid <side>', 'side of the grid to which latents are averaged for the distance', whole, 2)
   .option('--runs <folder>', 'folder of all runs')
   .option('--only <names>', 'measure these ways alone', list);
 

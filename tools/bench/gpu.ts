@@ -10,6 +10,7 @@ import {
   tf,
 } from '../../src/tensorflow/index.js';
 import { rateOf, secondsOf } from './bare-products.js';
+import { wholeOption } from './command-line.js';
 import { namedModel } from './model.js';
 import { forward, trainStep, type Work } from './workload.js';
 
@@ -39,6 +40,9 @@ const { values } = parseArgs({
     part: { type: 'string' },
   },
 });
+
+/** Seconds of the whole. */
+const wholeSeconds = wholeOption('--seconds', values.seconds);
 
 /** Time in which calls are repeated. */
 const repeatSeconds = 2;
@@ -90,7 +94,7 @@ else {
 async function measureAll(): Promise<void> {
   const models = values.models.split(',').map((text) => {
     const [model, batch] = text.split(':');
-    return { model: model!, batch: Number(batch) };
+    return { model: model!, batch: wholeOption('--models', batch ?? '') };
   });
   const [{ model: first }] = models as [(typeof models)[number]];
   print({ what: 'what', note: '' }, true);
@@ -102,7 +106,7 @@ async function measureAll(): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  const end = begun + 1000 * Number(values.seconds);
+  const end = begun + 1000 * wholeSeconds;
   await runPart('bare products', { kind: 'products' }, end);
   const losses = new Map<Way, number>();
   for (const way of Object.keys(ways) as Way[]) {
@@ -166,7 +170,7 @@ async function runRows(
   args: readonly string[],
   end: number,
   rowOf: (line: string) => Row,
-  most = largestPart * Number(values.seconds),
+  most = largestPart * wholeSeconds,
 ): Promise<Row[]> {
   const timeout = limitUntil(end, most);
   const rows: Row[] = [];
@@ -279,9 +283,13 @@ async function timesOf(work: Work): Promise<{ readonly first: number; readonly s
 }
 
 function modelOf(name: string) {
-  const model = namedModel(name, Number(values.mediators), Number(values.latent));
+  const model = namedModel(
+    name,
+    wholeOption('--mediators', values.mediators),
+    wholeOption('--latent', values.latent),
+  );
   if (values.blocks === undefined) return model;
-  const depth = Number(values.blocks);
+  const depth = wholeOption('--blocks', values.blocks);
   return { ...model, depth, mediators: model.mediators.slice(0, depth) };
 }
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import sharp from 'sharp';
+import { wholeOption } from './command-line.js';
 
 /**
  * Measures reading JPEG files of 500 by 375 pixels and cropping them to 256, and beside it, where a command is given, the
@@ -19,7 +20,7 @@ const { values } = parseArgs({
     encode: { type: 'boolean', default: false },
   },
 });
-const [count, repeats] = [Number(values.count), Number(values.repeats)];
+const [count, repeats] = [wholeOption('--count', values.count), wholeOption('--repeats', values.repeats)];
 const size = 256;
 /** Images that are asked for at any time: half of what torchvision's DataLoader reads ahead with two workers. */
 const atOnce = 64;

@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { UserError } from '../../src/base/errors.js';
+import { InvalidArgumentError, Option } from 'commander';
 import { outliveOutput } from '../../src/base/outlive-output.js';
 import { chromeTrace, costliest, nativeBackend, type StepStats, tf } from '../../src/tensorflow/index.js';
 import { accountOf } from './account.js';
 import { compareWith } from './against.js';
 import { bundled } from './bundled.js';
+import { commandLine, whole, wholes } from './command-line.js';
 import { measure } from './measure.js';
 import { namedModel } from './model.js';
 import { measureSampling, type SamplingMeasurement } from './sampling.js';
@@ -34,7 +34,7 @@ interface Options {
   readonly alone: number;
 }
 
-const program = new Command('npm run bench --')
+const program = commandLine('bench')
   .description('measure the forward pass, a training step and a sampling step on this machine')
   .option('--model <name>', 'a model of the paper', 'SiT-S/2')
   .option('--mediators <count>', 'mediators of every block; 0 for full attention', whole, 64)
@@ -50,7 +50,7 @@ const program = new Command('npm run bench --')
     'write five steps of each as a Chrome trace, and show the costliest operations',
   )
   .option('--sample', 'measure whole samples instead: one model, and models that take turns', false)
-  .option('--phases <counts>', 'with --sample, mediators of each model in turn', counts, [4, 16, 64])
+  .option('--phases <counts>', 'with --sample, mediators of each model in turn', wholes, [4, 16, 64])
   .option('--ratios <ratios>', 'with --sample, where a sample goes on to the next', ratios, [0.95, 0.8])
   .option('--steps <count>', 'with --sample, steps of each sample', whole, 20)
   .option('--samples <count>', 'with --sample, samples drawn together', whole, 64)
@@ -60,15 +60,9 @@ const program = new Command('npm run bench --')
   .showHelpAfterError();
 
 outliveOutput();
-try {
-  const options = program.parse().opts<Options>();
-  await (options.against === undefined ? run(options) : compare(options, options.against));
-  process.exitCode = 0;
-} catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  console.error(`${error.message}${error.remedy === undefined ? '' : `\n${error.remedy}`}`);
-  process.exitCode = error.code === 'invalid-option' ? 2 : 1;
-}
+const options = program.parse().opts<Options>();
+await (options.against === undefined ? run(options) : compare(options, options.against));
+process.exitCode = 0;
 
 async function run(options: Options): Promise<void> {
   if (options.sample === true) {
@@ -213,16 +207,6 @@ async function compare({ rounds }: Options, against: string): Promise<void> {
 
 function isAgainst(arg: string): boolean {
   return /^--(against|rounds)(=|$)/.test(arg);
-}
-
-function whole(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('A whole number is expected.');
-  return value;
-}
-
-function counts(text: string): number[] {
-  return text.split(',').map(whole);
 }
 
 function ratios(text: string): number[] {

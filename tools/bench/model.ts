@@ -1,8 +1,8 @@
-import { UserError } from '../../src/base/errors.js';
 import type { TrainConfig } from '../../src/generated/index.js';
 import { mediatorsPerBlock, type SiTConfig } from '../../src/models/sit/config.js';
 import { withDefaults } from '../../src/runner/schema/defaults.js';
 import { readSchema } from '../../src/runner/schema/schema.js';
+import { invalidOption } from './command-line.js';
 
 /** Classes of ImageNet, and channels of its latents, as the reference has them. */
 const classes = 1000;
@@ -12,21 +12,13 @@ const channels = 4;
 export function namedModel(name: string, mediators: number, latentSize: number): SiTConfig {
   const schema = readSchema('stages/train.schema.json').properties!.model!;
   const names = schema.properties!.name!.enum as readonly string[];
-  if (!names.includes(name)) throw invalid('--model', `one of ${names.join(', ')}`, name);
+  if (!names.includes(name)) throw invalidOption('--model', `one of ${names.join(', ')}`, name);
   if (!Number.isInteger(Math.sqrt(mediators)))
-    throw invalid('--mediators', 'a perfect square, or 0', mediators);
+    throw invalidOption('--mediators', 'a perfect square, or 0', mediators);
   const model = withDefaults(schema, { name, mediators }) as TrainConfig['model'];
   if (latentSize < 1 || latentSize % model.patchSize !== 0)
-    throw invalid('--latent', `a multiple of the patch size ${model.patchSize}`, latentSize);
+    throw invalidOption('--latent', `a multiple of the patch size ${model.patchSize}`, latentSize);
   const { hiddenSize, depth, heads, patchSize, labelDropout } = model;
   const sizes = { latentSize, channels, classes, hiddenSize, depth, heads, patchSize, labelDropout };
   return { ...sizes, mediators: mediatorsPerBlock(model) };
-}
-
-function invalid(option: string, expected: string, found: string | number): UserError {
-  return new UserError({
-    code: 'invalid-option',
-    usage: true,
-    message: `${option}: expected ${expected}; found ${found}.`,
-  });
 }

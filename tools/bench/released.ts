@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
+import { wholeOption } from './command-line.js';
 
 /**
  * Measures this tree and prints how its speed differs from that of the last release, whose measurements are kept beside
@@ -76,7 +77,7 @@ function linesIn(text: string): readonly Line[] {
 /** Lines of this tree; fewer where time runs out. */
 async function measured(): Promise<readonly Line[]> {
   const found: Line[] = [];
-  const end = performance.now() + 1000 * Number(values.seconds);
+  const end = performance.now() + 1000 * wholeOption('--seconds', values.seconds);
   for (const precision of ['float32', 'bfloat16']) {
     const program = fileURLToPath(new URL('main.ts', import.meta.url));
     const args = [...process.execArgv, program, ...options, '--precision', precision];

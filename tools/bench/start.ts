@@ -2,9 +2,11 @@ import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Option } from 'commander';
 import { execa } from 'execa';
 import sharp from 'sharp';
+import { commandLine, whole } from './command-line.js';
+import { namedModel } from './model.js';
 
 /**
  * Times `pipeline run` from the command to the first step of a training, all else being cached:
@@ -25,16 +27,18 @@ interface Options {
   readonly node: readonly string[];
 }
 
-const { model, mediators, latent, batch, precision, rounds, node } = new Command('npm run bench:start --')
+const { model, mediators, latent, batch, precision, rounds, node } = commandLine('bench:start')
   .option('--model <name>', 'a model of the paper', 'SiT-S/2')
-  .option('--mediators <count>', 'mediators of every block; 0 for full attention', Number, 64)
-  .option('--latent <size>', 'side of the latents: 32 for images of 256 px', Number, 32)
-  .option('--batch <samples>', 'samples of a step', Number, 8)
-  .option('--precision <name>', 'float32 or bfloat16', 'float32')
-  .option('--rounds <count>', 'the best of so many runs counts', Number, 3)
+  .option('--mediators <count>', 'mediators of every block; 0 for full attention', whole, 64)
+  .option('--latent <size>', 'side of the latents: 32 for images of 256 px', whole, 32)
+  .option('--batch <samples>', 'samples of a step', whole, 8)
+  .addOption(new Option('--precision <name>').choices(['float32', 'bfloat16']).default('float32'))
+  .option('--rounds <count>', 'the best of so many runs counts', whole, 3)
   .option('--node <options>', 'options of Node, such as --cpu-prof', (text) => text.split(' '), [])
   .parse()
   .opts<Options>();
+
+namedModel(model, mediators, latent);
 
 const program = fileURLToPath(new URL('../../dist/cli/bin.cjs', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'bench-start-'));

@@ -1,13 +1,14 @@
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Option } from 'commander';
 import { execa } from 'execa';
 import { sitCost } from '../../src/models/sit/cost.js';
 import { trainingMemory } from '../../src/models/sit/memory.js';
 import type { RuntimeOptions } from '../../src/tensorflow/index.js';
 import { bestOf } from './best-of.js';
 import { bundled } from './bundled.js';
+import { commandLine, invalidOption, whole, wholes } from './command-line.js';
 import { row } from './measure.js';
 import { namedModel } from './model.js';
 import { forward, trainStep } from './workload.js';
@@ -69,20 +70,19 @@ interface Line extends Cell {
 
 const processor = `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} threads`;
 const list = (text: string) => text.split(',');
-const numbers = (text: string) => list(text).map(Number);
 
-const program = new Command('npm run bench:table --')
+const program = commandLine('bench:table')
   .argument('[file]', 'lines of JSON with what was measured')
   .option('--models <names>', 'models of the paper', list, ['SiT-S/2', 'SiT-B/2', 'SiT-L/2', 'SiT-XL/2'])
-  .option('--pixels <sides>', 'sides of the images', numbers, [256, 512, 1024])
-  .option('--batches <samples>', 'samples a call, for each of the sides', numbers, [8, 2, 1])
-  .option('--mediators <counts>', 'mediators of every block: first without, then with', numbers, [0, 64])
-  .option('--precision <name>', 'float32 or bfloat16', 'float32')
-  .option('--repeats <count>', 'the best of so many calls counts', Number, 4)
+  .option('--pixels <sides>', 'sides of the images', wholes, [256, 512, 1024])
+  .option('--batches <samples>', 'samples a call, for each of the sides', wholes, [8, 2, 1])
+  .option('--mediators <counts>', 'mediators of every block: first without, then with', wholes, [0, 64])
+  .addOption(new Option('--precision <name>').choices(['float32', 'bfloat16']).default('float32'))
+  .option('--repeats <count>', 'the best of so many calls counts', whole, 4)
   .option('--torch <checkout>', 'measure PyTorch too, with a checkout of LeapLabTHU/Attention-Mediators')
   .option('--python <path>', 'Python with PyTorch and timm', 'python3')
-  .option('--limit <seconds>', 'most that one measurement may take', Number, 600)
-  .option('--most <count>', 'measurements before it ends', Number, Infinity)
+  .option('--limit <seconds>', 'most that one measurement may take', whole, 600)
+  .option('--most <count>', 'measurements before it ends', whole, Infinity)
   .option('--again', 'measure all anew')
   .option('--write <page>', 'put the tables into a page, between its marks')
   .option('--part <cell>', 'one measurement, in this process');
@@ -323,7 +323,8 @@ const marks = ['<!-- npm run bench:table -->', '<!-- end of the tables -->'] as 
 async function writeInto(page: string, text: string): Promise<void> {
   const before = await readFile(page, 'utf8');
   const [start, end] = marks.map((mark) => before.indexOf(mark)) as [number, number];
-  if (start < 0 || end < start) throw new Error(`${page} has no marks ${marks.join(' and ')}.`);
+  if (start < 0 || end < start)
+    throw invalidOption('--write', `a page with the marks ${marks.join(' and ')}`, page);
   await writeFile(page, `${before.slice(0, start)}${marks[0]}\n\n${text}\n\n${before.slice(end)}`);
 }
 

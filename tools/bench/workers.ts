@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nativeBackend, socketAddresses, WorkerServer } from '../../src/tensorflow/index.js';
+import { invalidOption, wholeOption } from './command-line.js';
 import { namedModel } from './model.js';
 import { trainStep, type Work } from './workload.js';
 
@@ -28,8 +29,8 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '6' },
   },
 });
-const globalBatch = Number(values.batch);
-const steps = Number(values.steps);
+const globalBatch = wholeOption('--batch', values.batch);
+const steps = wholeOption('--steps', values.steps);
 
 /** Message between the parent and a worker. */
 interface Part {
@@ -52,9 +53,9 @@ async function main(): Promise<void> {
   );
   console.log('workers  images/s  s a step  in collectives  of 1 worker');
   let first: number | undefined;
-  for (const size of values.workers.split(',').map(Number)) {
-    if (globalBatch % size !== 0)
-      throw new Error(`A batch of ${globalBatch} does not divide between ${size} workers.`);
+  for (const size of values.workers.split(',').map((text) => wholeOption('--workers', text))) {
+    if (size === 0 || globalBatch % size !== 0)
+      throw invalidOption('--workers', `numbers that divide a batch of ${globalBatch}`, size);
     const { aloneSeconds, togetherSeconds } = await measure(size);
     const rate = globalBatch / togetherSeconds;
     first ??= rate;
@@ -104,7 +105,11 @@ async function work(): Promise<void> {
   const threads = Math.max(1, Math.floor(availableParallelism() / addresses.length));
   const runtime = { threads };
   nativeBackend(runtime);
-  const model = namedModel(values.model, Number(values.mediators), Number(values.latent));
+  const model = namedModel(
+    values.model,
+    wholeOption('--mediators', values.mediators),
+    wholeOption('--latent', values.latent),
+  );
   const workload = { model, batch: globalBatch / addresses.length, runtime };
   const alone = await trainStep(workload);
   await alone.run();
