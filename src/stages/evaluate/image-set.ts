@@ -26,7 +26,7 @@ export interface ImageSet {
   readonly count: number;
   /** Class of every image, where that is known. */
   readonly labels?: SetLabels;
-  /** Why classes that it has are none of its images, as the end of a sentence. */
+  /** Reason why classes that it has are none of its images, as the end of a sentence. */
   readonly labelsFault?: string | undefined;
   /** Height and width of its images. */
   readonly pixels?: readonly [height: number, width: number];
@@ -130,7 +130,7 @@ async function npzSet(npz: NpzFile, path: string, fingerprint?: string): Promise
   }
 }
 
-/** Why an array holds no class for each of so many images. */
+/** Reason why an array holds no class for each of so many images. */
 function faultOfLabels({ shape, data }: NpyArray, count: number): string | undefined {
   if (data.length !== count)
     return `\`${labelsKey}\` holds [${shape.join(', ')}] numbers for ${counted(count, 'image')}`;
