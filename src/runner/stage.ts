@@ -297,6 +297,8 @@ export interface StageKind<Config> {
   readonly onTheWay?: {
     /** Figure that is told on the way. */
     readonly headline: Headline;
+    /** Keys that change what the figure measures: with other values, figures do not compare. */
+    readonly changedBy: readonly string[];
     /** First step at which it can be told. */
     firstStep(config: Config): number;
     /** Figures as of a step, from the folder of the stage; undefined where it has not come so far. */

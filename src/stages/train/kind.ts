@@ -38,6 +38,10 @@ export const stage: ShownKind<TrainConfig> = {
   timing: async (config, resolve) => (await import('./facts.js')).trainTiming(config, resolve),
   onTheWay: {
     headline: { name: 'loss', better: 'less' },
+    changedBy: [
+      ...['interpolant', 'prediction', 'lossWeight', 'trainEpsilon', 'timesteps', 'timestepShift', 'until'],
+      ...['classSampling', 'teacher', 'selfAlignment', 'featureAlignment', 'modelGuidance', 'tokenRouting'],
+    ],
     firstStep: (config) =>
       config.steps === undefined ? config.logEverySteps : Math.min(config.logEverySteps, config.steps),
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),

@@ -50,21 +50,28 @@ export const lossNames = [
   'featureAlignmentLoss',
 ] as const;
 
-/** Mean of a loss over the last tenth of the steps, or over the last record where that is longer. */
+/**
+ * Mean of a loss over the last tenth of the steps, or over the last record where that is longer. Steps without parts
+ * beside the data's loss have no `dataLoss` of their own: there the loss is it. A part that has ended before has none.
+ */
 export function lossAtTheEnd(
   records: readonly MetricsRecord[],
   steps: number,
   name: (typeof lossNames)[number] = 'loss',
 ): number | undefined {
-  let [sum, taken] = [0, 0];
+  if (!records.some((record) => name in record)) return undefined;
+  let [sum, taken, looked] = [0, 0, 0];
   // Evaluations have steps of their own.
   const logged = records.filter((record) => 'learningRate' in record || 'loss' in record);
-  for (const [i, { step, [name]: loss }] of [...logged.entries()].reverse()) {
+  for (const [i, record] of [...logged.entries()].reverse()) {
     const before = logged[i - 1]?.step ?? 0;
-    if (taken > 0 && before < 0.9 * steps) break;
+    if (looked > 0 && before < 0.9 * steps) break;
+    if (record.loss === undefined) continue;
+    looked += record.step - before;
+    const loss = record[name] ?? (name === 'dataLoss' ? record.loss : undefined);
     if (loss === undefined) continue;
-    sum += loss * (step - before);
-    taken += step - before;
+    sum += loss * (record.step - before);
+    taken += record.step - before;
   }
   return taken === 0 ? undefined : sum / taken;
 }

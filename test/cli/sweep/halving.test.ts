@@ -107,6 +107,19 @@ sweep:
     expect(await weights(join(folder, 'alone', 'halved', 'latest'))).toEqual(await weights(compared));
   }, 400_000);
 
+  it.each([
+    ['stages.train.selfAlignment: [null, {}]', 'selfAlignment'],
+    ['stages.train.until: [null, { step: 40, timesteps: { kind: logitNormal } }]', 'until'],
+  ])('is refused with %s, which changes what the loss measures', async (grid, key) => {
+    await write('{ steps: [20] }');
+    const file = join(folder, 'halved.yaml');
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace(/(?<=grid: \{ ).*(?= \}\n)/, grid));
+    const { exitCode, stderr } = await sweep('--plan');
+    expect(stderr).toContain(`of train, and \`${key}\`, in which trials differ, changes what it measures`);
+    expect(exitCode).toBe(2);
+  });
+
   it('comes to the same after SIGINT and SIGKILL, before trials are compared and while the better ones go on', async () => {
     await write('{ steps: [20], keep: 0.34 }');
     const start = (runs: string) => startPipeline(folder, ['sweep', 'halved.yaml', '--until', 'train'], runs);
