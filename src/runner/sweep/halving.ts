@@ -4,7 +4,7 @@ import type { Halving as HalvingConfig } from '../../generated/index.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Headline, StageKind } from '../stage.js';
 import type { OutputPlace } from '../store/manifest.js';
-import { type PlannedTrial, sharedStages } from './plan-sweep.js';
+import { figureChangedBy, type PlannedTrial, sharedStages } from './plan-sweep.js';
 
 /** Successive halving: trials are compared at some steps of a stage, and the better share of them goes on. */
 export interface Halving {
@@ -36,7 +36,6 @@ export function halvingOf(
       '`halving` needs a stage that counts steps and differs between trials; this sweep has none.',
     );
   let headline: Headline | undefined;
-  let like: Readonly<Record<string, unknown>> | undefined;
   for (const { stages } of planned) {
     const found = stages.find(({ stage }) => stage.id === id);
     if (found === undefined) throw stageError(`\`halving\` compares by ${id}, which not every trial has.`);
@@ -45,18 +44,6 @@ export function halvingOf(
     if (kind.onTheWay === undefined)
       throw stageError(`\`halving\` compares by ${id}, a stage of kind ${kind.name}, which has no steps.`);
     headline ??= kind.onTheWay.headline;
-    const own = stage.config as Readonly<Record<string, unknown>>;
-    like ??= own;
-    const changed = kind.onTheWay.changedBy.find(
-      (key) => JSON.stringify(own[key]) !== JSON.stringify(like![key]),
-    );
-    if (changed !== undefined)
-      throw new UserError({
-        code: 'halving-figure',
-        usage: true,
-        message: `\`halving\` compares by the ${headline.name} of ${id}, and \`${changed}\`, in which trials differ, changes what it measures: the better one says nothing.`,
-        remedy: `Leave \`halving\` out, and compare by figures of samples; or sweep with one value of \`${changed}\` at a time.`,
-      });
     const least = kind.onTheWay.firstStep(stage.config);
     if (config.steps[0]! < least)
       throw new UserError({
@@ -66,6 +53,14 @@ export function halvingOf(
         remedy: `Compare later, or set \`stages.${id}.logEverySteps\` to ${config.steps[0]!} or less.`,
       });
   }
+  const changed = figureChangedBy(planned, id);
+  if (changed !== undefined)
+    throw new UserError({
+      code: 'halving-figure',
+      usage: true,
+      message: `\`halving\` compares by the ${headline!.name} of ${id}, and \`${changed}\`, in which trials differ, changes what it measures: the better one says nothing.`,
+      remedy: `Leave \`halving\` out, and compare by figures of samples; or sweep with one value of \`${changed}\` at a time.`,
+    });
   return { stage: id, steps: config.steps, keep: config.keep, headline: headline! };
 }
 

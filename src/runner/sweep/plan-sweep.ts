@@ -51,9 +51,17 @@ export function amountMetrics(planned: readonly PlannedTrial[]): readonly string
   return [...new Set(names)];
 }
 
+/** Key of a stage in which trials differ, and which changes what the figure measures that it tells on its way. */
+export function figureChangedBy(planned: readonly PlannedTrial[], id: string): string | undefined {
+  const found = planned.flatMap(({ stages }) => stages.filter(({ stage }) => stage.id === id));
+  const values = (key: string) =>
+    found.map(({ stage }) => JSON.stringify((stage.config as Readonly<Record<string, unknown>>)[key]));
+  return found[0]?.kind.onTheWay?.changedBy.find((key) => new Set(values(key)).size > 1);
+}
+
 /**
  * Metrics by which trials are compared, of those that they may come to: the last stages' first, without those of stages
- * that all trials share.
+ * that all trials share, and of figures that measure something else in each.
  */
 export function headlineMetrics(planned: readonly PlannedTrial[]): readonly Headline[] {
   const shared = sharedStages(planned);
@@ -63,7 +71,9 @@ export function headlineMetrics(planned: readonly PlannedTrial[]): readonly Head
       .flatMap(({ stage: { id }, kind }) =>
         shared.has(id)
           ? []
-          : (kind.headlines ?? []).map(({ name, better }) => ({ name: `${id}.${name}`, better })),
+          : (kind.headlines ?? [])
+              .filter(({ name }) => name !== kind.onTheWay?.headline.name || !figureChangedBy(planned, id))
+              .map(({ name, better }) => ({ name: `${id}.${name}`, better })),
       ),
   );
   return [...new Map(headlines.map((headline) => [headline.name, headline])).values()];

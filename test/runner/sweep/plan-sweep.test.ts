@@ -2,7 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadSweep } from '../../../src/stages/load.js';
-import { planSweep, sharedStages } from '../../../src/runner/sweep/plan-sweep.js';
+import {
+  headlineMetrics,
+  type PlannedTrial,
+  planSweep,
+  sharedStages,
+} from '../../../src/runner/sweep/plan-sweep.js';
+import { stage as train } from '../../../src/stages/train/kind.js';
 import { trialsOf } from '../../../src/runner/sweep/trial.js';
 import { ToySweep, toyYaml } from '../../cli/sweep/toy-sweep.js';
 import { toyRegistry } from '../toy-kinds.js';
@@ -43,4 +49,15 @@ it('plans two hundred trials with less than a second of processor time, and give
   expect(await ids()).toEqual([first]);
   await writeFile(file, toyYaml('{ grid: { seed: [0] } }').replace('steps: 5,', 'steps: 6,'));
   expect(await ids()).not.toEqual([first]);
+});
+
+it('compares trials by no loss that measures something else in each', () => {
+  const planned = (config: object) => {
+    const stage = { stage: { id: 'train', config }, kind: train, recipe: JSON.stringify(config) };
+    return { stages: [stage] } as unknown as PlannedTrial;
+  };
+  const between = (...configs: readonly object[]) => headlineMetrics(configs.map(planned));
+  expect(between({ learningRate: 1 }, { learningRate: 2 })).toEqual([{ name: 'train.loss', better: 'less' }]);
+  expect(between({ lossWeight: 'none' }, { lossWeight: 'none' }, { lossWeight: 'velocity' })).toEqual([]);
+  expect(between({}, { selfAlignment: {} })).toEqual([]);
 });
