@@ -103,6 +103,10 @@ export interface TrainConfig {
    */
   lossWeight: ('none' | 'velocity' | 'likelihood') | MinSnrWeight;
   /**
+   * Weight of the direction in the loss: one minus the cosine between the predicted velocity and the true one at each place of a latent, beside the squared error (velocity direction supervision, FasterDiT). For `prediction: velocity`. Default: none.
+   */
+  directionLoss?: number;
+  /**
    * Margin kept between training times and 0 and 1. Default: 1e-5 for `vp`, otherwise 0 for a velocity or data and 1e-3 for a score or noise. A velocity along `linear` or `gvp` needs none.
    */
   trainEpsilon?: number;

@@ -1,6 +1,7 @@
 import { randomNormal, randomUniform, tf } from '../tensorflow/index.js';
 import type { Tensor, Tensor1D, Tensor4D } from '../tensorflow/index.js';
 import {
+  directionLoss,
   distanceLoss,
   drawsOf,
   errorWeight,
@@ -64,6 +65,8 @@ export interface DiffusionLossOptions {
   readonly nullClass: number;
   /** Values of these options in steps whose `isUntil` is 1. */
   readonly until?: TimesAndWeight | undefined;
+  /** Weight of `directionLoss` beside the squared error, for models that predict velocities. */
+  readonly directionWeight?: number | undefined;
 }
 
 /** Distribution of times, and the weight of errors at them. */
@@ -112,6 +115,8 @@ export interface DiffusionLosses {
   readonly point: StepPoint;
   /** The loss without a shift of the target, where there is one: [batch]. */
   readonly unshifted?: Tensor;
+  /** `directionLoss`, where it is asked for; the loss is without it: [batch]. */
+  readonly direction?: Tensor;
   /** Parts of the loss, where there is a teacher: [batch] each. */
   readonly parts?: { readonly data: Tensor; readonly teacher: Tensor };
 }
@@ -159,13 +164,17 @@ export function diffusionLoss(
   const x = interpolate(transport.interpolant, { data, noise, t }) as Tensor4D;
   const point: StepPoint = { data, noise, t, x, y, firstSample };
   const output = model(x, t, y);
-  const fromData = weighed(outputLoss(transport, output, x, point, shift?.(point)));
+  const moved = shift?.(point);
+  const fromData = weighed(outputLoss(transport, output, x, point, moved));
+  const direction = options.directionWeight !== undefined && {
+    direction: directionLoss(transport.interpolant, output, point, moved),
+  };
   const unshifted = shift && { unshifted: weighed(outputLoss(transport, output, x, point)) };
-  if (teaching === undefined) return { losses: fromData, point, ...unshifted };
+  if (teaching === undefined) return { losses: fromData, point, ...unshifted, ...direction };
   const taught = teaching.field(x, t, withoutDropped(teaching.labels, teaching.nullClass));
   const parts = { data: fromData, teacher: weighed(distanceLoss(transport, output, taught, t)) };
   const losses = parts.data.add(parts.teacher.sub(parts.data).mul(teaching.part));
-  return { losses, point, parts, ...unshifted };
+  return { losses, point, parts, ...unshifted, ...direction };
 }
 
 const quartiles = [1, 2, 3, 4] as const;

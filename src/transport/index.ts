@@ -41,5 +41,12 @@ export { type TransportOptions, unsupportedCombination } from './interval.js';
 export { type TimestepSampling, drawsOf, resolutionShift, shiftTime, timesteps } from './timesteps.js';
 export { type Transport, scoreField, sdeDrift, transportOf, velocityField } from './transport.js';
 export { type LossWeighting, type MinSnrWeight, errorWeight } from './loss.js';
-export { type TrainingPoint, type WeighedTransport, distanceLoss, interpolate, outputLoss } from './loss.js';
+export {
+  type TrainingPoint,
+  type WeighedTransport,
+  directionLoss,
+  distanceLoss,
+  interpolate,
+  outputLoss,
+} from './loss.js';
 export { trainingLoss, velocityTarget } from './loss.js';

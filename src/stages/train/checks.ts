@@ -124,6 +124,17 @@ const lossWeightApplies: StageCheck<'train'> = ({ id, config }, context) => {
   }
 };
 
+/** The direction that counts is the velocity's. */
+const directionIsOfVelocity: StageCheck<'train'> = ({ id, config }, context) => {
+  if (config.directionLoss === undefined || config.prediction === 'velocity') return;
+  context.report(id, {
+    at: 'directionLoss',
+    code: 'impossible-transport',
+    message: `${code('directionLoss')} compares velocities, and ${code(`prediction: ${config.prediction}`)} gives none.`,
+    remedy: `Remove it, or use ${code('prediction: velocity')}.`,
+  });
+};
+
 /** Training divides by nothing that is zero. */
 const trainingDividesByNonZero: StageCheck<'train'> = ({ id, config }, context) => {
   const { interpolant, prediction, trainEpsilon } = config;
@@ -268,6 +279,7 @@ export const trainingChecks: readonly StageCheck<'train'>[] = [
   flippedClassesExist,
   croppingIsOfImages,
   lossWeightApplies,
+  directionIsOfVelocity,
   trainingDividesByNonZero,
   untilEnds,
   startFits,

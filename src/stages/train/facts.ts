@@ -95,6 +95,9 @@ function modelFacts(
         ]),
     ...besideFacts(config, model),
     ...optimizerFacts(config, model),
+    ...(config.directionLoss === undefined
+      ? []
+      : [{ label: 'direction loss', value: `weight ${config.directionLoss}, in no time worth telling` }]),
     {
       label: gpu === undefined ? 'memory' : 'GPU memory',
       bytes: hostMemory(training),

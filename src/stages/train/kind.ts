@@ -13,6 +13,7 @@ export const stage: ShownKind<TrainConfig> = {
     'loss',
     'dataLoss',
     'teacherLoss',
+    'directionLoss',
     'selfAlignmentLoss',
     'featureAlignmentLoss',
     'bestStep',

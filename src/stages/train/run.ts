@@ -315,6 +315,7 @@ export function lossOptions(config: TrainConfig, model: SiTConfig, normalization
     ...timesAndWeight(config),
     transport: { ...transportOf(choice), lossWeight: config.lossWeight },
     interval: timeInterval(choice, config.trainEpsilon ?? defaultTrainEpsilon(choice)),
+    directionWeight: config.directionLoss,
     until: config.until && timesAndWeight({ ...config, ...config.until }),
     normalization,
     labelDropout: model.labelDropout,
@@ -336,7 +337,7 @@ export function lossProgram(
       RandomInputs &
       Partial<UntilInput>;
     const of = beside?.of(inputs, weights);
-    const { losses, point, parts, unshifted } = diffusionLoss(
+    const { losses, point, parts, unshifted, direction } = diffusionLoss(
       (x, t, y) => sit(weights, model, x, t, y, of?.through, recompute),
       { mean, std, labels },
       keys,
@@ -348,7 +349,12 @@ export function lossProgram(
       ...(parts && { dataLoss: parts.data.mean(), teacherLoss: parts.teacher.mean() }),
       ...(unshifted && { dataLoss: unshifted.mean() }),
     };
-    const others = (of?.losses(point) ?? []).map((other) => ({ ...other, mean: other.losses.mean() }));
+    const others = [
+      ...(direction === undefined
+        ? []
+        : [{ name: 'directionLoss', weight: options.directionWeight!, losses: direction }]),
+      ...(of?.losses(point) ?? []),
+    ].map((other) => ({ ...other, mean: other.losses.mean() }));
     if (others.length === 0) return { loss: losses.mean(), figures };
     const loss = others.reduce((sum, { weight, mean }) => sum.add(mean.mul(weight)), losses.mean());
     return {

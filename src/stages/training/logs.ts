@@ -46,6 +46,7 @@ export const lossNames = [
   'loss',
   'dataLoss',
   'teacherLoss',
+  'directionLoss',
   'selfAlignmentLoss',
   'featureAlignmentLoss',
 ] as const;
