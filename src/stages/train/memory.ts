@@ -1,11 +1,12 @@
 import { formatBytes } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { defaultMemoryMiB } from '../../models/autoencoder-kl/memory.js';
-import type { SiTConfig } from '../../models/sit/config.js';
+import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { gpuTrainingMemory } from '../../models/sit/gpu-memory.js';
 import { hostMemoryOnGpu, teacherMemory, trainingMemory } from '../../models/sit/memory.js';
 import type { MemoryChoice } from '../../models/sit/memory.js';
 import { decaysOf } from '../../training/averages.js';
+import { muonCost } from '../../training/muon-cost.js';
 import { besideMemory, routeOf } from './beside-cost.js';
 import type { BesideConfig } from './beside-cost.js';
 import { type ComputingGpu, requireMemory } from '../shared/memory.js';
@@ -13,9 +14,15 @@ import { type ComputingGpu, requireMemory } from '../shared/memory.js';
 /** Memory limit of encoding and of decoding, each; the autoencoder's weights are small beside it. */
 export const autoencoderBytes = defaultMemoryMiB * 2 ** 20;
 
+/**
+ * Bytes that Muon adds for each number that it trains: what its iteration holds of all matrices, less the second moment.
+ * Measured at SiT-S/2 on a processor.
+ */
+const muonBytes = 8;
+
 /** Choices, sizes and device that decide about the memory of a training's worker. */
 export interface TrainingNeed {
-  readonly config: Pick<TrainConfig, 'accumulate' | 'ema' | 'recompute'> & BesideConfig;
+  readonly config: Pick<TrainConfig, 'accumulate' | 'ema' | 'recompute' | 'optimizer'> & BesideConfig;
   readonly model: SiTConfig;
   /** Samples of a step that it computes. */
   readonly share: number;
@@ -44,7 +51,8 @@ export function expectedMemory(need: TrainingNeed): number {
   const route = tokenRouting?.untilStep === undefined ? routeOf(tokenRouting, model) : undefined;
   const choice = { ...memoryChoice(config, share), route };
   const teaching = teacher === undefined ? 0 : teacherMemory(teacher.model, teacher.passes * choice.batch);
-  const readingBytes = need.readingBytes + teaching + besideMemory(config, model, choice.batch);
+  const updating = config.optimizer ? muonBytes * muonCost(sitParameters(model)).parameters : 0;
+  const readingBytes = need.readingBytes + teaching + besideMemory(config, model, choice.batch) + updating;
   if (gpu === undefined) return trainingMemory(model, choice) + readingBytes;
   const all = { ...choice, accumulates: config.accumulate > 1, exchanges: workers > 1 };
   return gpuTrainingMemory(model, all, gpu) + readingBytes;
