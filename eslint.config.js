@@ -62,6 +62,7 @@ export default tseslint.config(
           'document',
           'location',
           'EventSource',
+          'history',
           'Image',
           'innerWidth',
           'innerHeight',

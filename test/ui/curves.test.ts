@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { chromium, type Page } from 'playwright-core';
+import { chromium, type Locator, type Page } from 'playwright-core';
 import { expect, it, onTestFinished } from 'vitest';
 import { chartsFrame } from '../../src/pages/chart/frame.js';
 import { html, type Section } from '../../src/pages/html.js';
@@ -113,6 +113,49 @@ describeUnless(whyNoBrowser, 'curves', () => {
     expect(await accessibilityProblems(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });
+
+  it('are hidden and shown by their entries in the legend, in all charts, and stay so in updates and reloads', async () => {
+    const { page, complaints } = await open();
+    const [loss, idle] = ['loss', 'idleShare'].map((name) => page.locator(`#curves-train-${name}`)) as [
+      Locator,
+      Locator,
+    ];
+    const inDrawing = async () => [
+      await loss.locator('.drawing g.linear .curve').count(),
+      await idle.locator('.drawing g.linear .curve').count(),
+    ];
+    const entry = (name: string) => loss.getByRole('button', { name, exact: true });
+    expect(await inDrawing()).toEqual([2, 2]);
+    await entry('mediators 4, 3 seeds').click();
+    expect(await inDrawing()).toEqual([1, 1]);
+    expect(await loss.locator('.drawing g.linear .band').count()).toBe(1);
+    expect(await entry('mediators 4, 3 seeds').getAttribute('aria-pressed')).toBe('false');
+    // Those of single seeds are others.
+    await page.getByRole('radio', { name: 'Each' }).check();
+    expect(await inDrawing()).toEqual([6, 6]);
+    await entry('mediators 16, seed 1').focus();
+    await page.keyboard.press('Enter');
+    expect(await inDrawing()).toEqual([5, 5]);
+    expect(await loss.locator('.legend li:not([hidden])').count()).toBe(6);
+    expect(await accessibilityProblems(page)).toEqual([]);
+
+    // As a live page puts a part in place.
+    const update = `{
+      const markup = document.querySelector('[data-curves]').outerHTML;
+      document.querySelector('[data-curves]').outerHTML = markup.replace(/<button[^>]*>|<\\/button>/g, '');
+      setUp(document);
+    }`;
+    await page.evaluate(update);
+    await page.getByRole('radio', { name: 'Each' }).check();
+    expect(await inDrawing()).toEqual([5, 5]);
+    await page.reload();
+    expect(await inDrawing()).toEqual([1, 1]);
+    for (const name of ['mediators 4, 3 seeds', 'mediators 16, 3 seeds']) await entry(name).click();
+    expect(await inDrawing()).toEqual([1, 1]);
+    await entry('mediators 4, 3 seeds').click();
+    expect(await inDrawing()).toEqual([0, 0]);
+    expect(complaints).toEqual([]);
+  }, 60_000);
 
   it('are those of the best twelve of many runs, until all are chosen', async () => {
     const many = Array.from({ length: 14 }, (_, line) => ({

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -23,12 +23,22 @@ async function writeSweep(parent: string): Promise<string> {
       trial: `trial-${i}`,
       status: i === 0 ? ('cached' as const) : ('finished' as const),
       values: { 'stages.train.learningRate': learningRate, seed: i % 2 },
-      metrics: { 'train.loss': 0.3 - 0.02 * ((i * 4) % 9), 'train.steps': 100, 'evaluate.fid': 30 + i },
+      metrics: {
+        'train.peakMemoryMegabytes': 600 + i,
+        'train.loss': 0.3 - 0.02 * ((i * 4) % 9),
+        'train.steps': 100,
+        'evaluate.fid': 30 + i,
+      },
       seconds: 90 + i,
       run: await writeWholeRun(runs, new Date(Date.UTC(2026, 2, 1, 10 + i)), { learningRate }),
       pages: [join(runs, 'store', 'report', String(i), 'report.html')],
     })),
   );
+  // One was interrupted after its first pictures.
+  const trained = join(runs, 'store', 'train');
+  const drawn = join(trained, (await readdir(trained))[0]!, 'samples', 'index.json');
+  const index = JSON.parse(await readFile(drawn, 'utf8')) as { readonly grids: readonly object[] };
+  await writeFile(drawn, JSON.stringify({ ...index, grids: index.grids.slice(0, 1) }));
   const rest = { metrics: {}, seconds: 0, pages: [] };
   const results = [
     ...finished,
@@ -85,7 +95,16 @@ describeUnless(whyNoBrowser, 'the page of a sweep', () => {
       page.locator(`.sortable tbody td:nth-child(${number})`).allTextContents();
     const headings = await page.locator('.sortable thead th').allInnerTexts();
     expect(headings.map((text) => text.replace(/\s+/g, ' ').replace(' ↕', '').toLowerCase())).toEqual([
-      ...['trial', 'learningrate', 'seed', 'evaluate fid', 'state', 'time', 'train loss'],
+      ...[
+        'trial',
+        'learningrate',
+        'seed',
+        'evaluate fid',
+        'state',
+        'time',
+        'train loss',
+        'train peak memory',
+      ],
     ]);
     // The best of those compared by is marked.
     expect(
@@ -136,6 +155,12 @@ describeUnless(whyNoBrowser, 'the page of a sweep', () => {
     expect(await page.getByRole('link', { name: 'trial-3' }).getAttribute('href')).toBe(
       '../../store/report/3/report.html',
     );
+    const notes = page.locator('.at-step', { hasText: 'step' });
+    expect(await notes.allTextContents()).toEqual(['step 1,000']);
+    const slider = page.getByRole('slider', { name: 'Step', exact: true });
+    await slider.focus();
+    await page.keyboard.press('Home');
+    await expect.poll(() => notes.count()).toBe(0);
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
     expect(await accessibilityProblems(page)).toEqual([]);
     expect(complaints).toEqual([]);

@@ -41,6 +41,16 @@ function chooseRuns(chosen) {
   }
 }
 
+/** Names of the curves that someone has hidden, in all charts of the page. The page's entry in the history keeps them. */
+const hiddenCurves = new Set(history.state?.hiddenCurves);
+
+/** Hides a curve, or shows it again. */
+function toggleCurve(name) {
+  if (!hiddenCurves.delete(name)) hiddenCurves.add(name);
+  history.replaceState({ ...history.state, hiddenCurves: [...hiddenCurves] }, '');
+  document.dispatchEvent(new Event('runs-chosen'));
+}
+
 /** The charts of a stage, with what can be chosen of them. */
 function setUpCurves(frame) {
   const { across, runs, groups } = JSON.parse(frame.dataset.curves);
@@ -102,6 +112,15 @@ function setUpChart(figure, { across, runs, groups, place, range, choices }) {
   let placed;
   input.hidden = false;
 
+  for (const item of texts('.legend li')) {
+    const [swatch, name] = item.children;
+    const button = document.createElement('button');
+    Object.assign(button, { type: 'button', name: figure.id, value: name.textContent });
+    button.title = 'Shows or hides this curve';
+    button.addEventListener('click', () => toggleCurve(button.value));
+    swatch.replaceWith(button);
+    button.append(swatch, ' ', name);
+  }
   const nameIn = (list, i) => list?.children[i].querySelector('bdi').textContent;
 
   /** The lines of single runs. */
@@ -151,11 +170,19 @@ function setUpChart(figure, { across, runs, groups, place, range, choices }) {
       return own.length > 0 ? meanLine(own, group) : [];
     });
     for (const { cursor } of lines) cursor.remove();
-    lines = isMean ? byMean : each;
+    const listed = isMean ? byMean : each;
+    const isHidden = ({ name, output }) => output !== undefined && hiddenCurves.has(name);
+    lines = listed.filter((line) => !isHidden(line));
     if (seedLegend) [legend.hidden, seedLegend.hidden] = [isMean, !isMean];
     for (const item of texts('.legend li')) item.hidden = true;
+    for (const line of listed) {
+      if (line.output === undefined) continue;
+      const item = line.output.closest('li');
+      item.hidden = false;
+      item.querySelector('button').ariaPressed = String(!isHidden(line));
+      line.output.textContent = line.rest;
+    }
     for (const line of lines) {
-      if (line.output) line.output.closest('li').hidden = false;
       line.cursor = document.createElement('span');
       line.cursor.className = 'cursor' + (outputs.length > 0 ? ' line-' + line.line : '');
       canvas.append(line.cursor);

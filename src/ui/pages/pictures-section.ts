@@ -78,10 +78,14 @@ function rowsOf(columns: readonly Column[]): readonly Row[] {
 async function picturesSection(id: string, columns: readonly Column[]): Promise<Section> {
   const rows = rowsOf(columns);
   const most = Math.max(1, Math.floor(mostPictures / (rows.length * columns.length)));
+  // With one step alone there is nothing to go through.
+  const allSteps = new Set(columns.flatMap(({ pictures }) => pictures.frames.map(({ step }) => step)));
+  const goesBySteps = allSteps.size > 1;
   const drawn = await Promise.all(
     columns.map(
       async (column, i) =>
-        (await drawColumn(column, rows, i, most).catch(leftOut(column.stage))) ?? nothingDrawn,
+        (await drawColumn(column, rows, i, { most, goesBySteps }).catch(leftOut(column.stage))) ??
+        nothingDrawn,
     ),
   );
   const steps = [...new Set(drawn.flatMap(({ frames }) => frames.map(({ step }) => step)))].sort(
@@ -134,7 +138,7 @@ function heading({ name, line, values, figure }: ComparedRun, last?: number, ste
     ${values.slice(0, mostValues).map(([key, value]) => html`<span class="set"><small>${key}</small> <bdi>${value}</bdi></span>`)}
     ${rest > 0 && html`<small>and ${formatCount(rest)} more</small>`}
     ${figure !== undefined && html`<span class="set">${figure}</span>`}
-    ${last !== undefined && html`<small class="at-step">${step !== last && `step ${formatCount(step!)}`}</small>`}
+    ${last !== undefined && html`<small class="at-step">${step === undefined ? 'nothing drawn' : step !== last && `step ${formatCount(step)}`}</small>`}
   </th>`;
 }
 
@@ -163,7 +167,7 @@ function leadOf(columns: readonly Column[], rows: readonly Row[]): string {
 interface DrawnColumn {
   /** The last frame, a picture for each row. */
   readonly tiles: readonly (string | undefined)[];
-  /** Every frame of several, with its pictures below each other. */
+  /** Every frame where there are several steps, with its pictures below each other. */
   readonly frames: readonly { readonly step: number; readonly sheet: string }[];
   /** Pixels along a side of a picture. */
   readonly size: number;
@@ -175,25 +179,20 @@ async function drawColumn(
   { pictures }: Column,
   rows: readonly Row[],
   column: number,
-  most: number,
+  { most, goesBySteps }: { readonly most: number; readonly goesBySteps: boolean },
 ): Promise<DrawnColumn> {
   const frames = spreadToEnd(pictures.frames, most);
   const shown = rows.flatMap(({ numbers }) => numbers[column] ?? []);
   const last = await Promise.all((await frames.at(-1)!.tiles(shown)).map(fitted));
   const size = last[0]?.width ?? 0;
   const own = last.map(({ source }) => source);
-  const sheets =
-    frames.length < 2
-      ? []
-      : await Promise.all(
-          frames.map(async ({ step, tiles }) => ({
-            step: step!,
-            sheet: await sheetOf(rows, column, await tiles(shown), size),
-          })),
-        );
+  const sheets = (goesBySteps ? frames : []).map(async ({ step, tiles }) => ({
+    step: step!,
+    sheet: await sheetOf(rows, column, await tiles(shown), size),
+  }));
   return {
     tiles: rows.map(({ numbers }) => (numbers[column] === undefined ? undefined : own.shift())),
-    frames: sheets,
+    frames: await Promise.all(sheets),
     size,
   };
 }

@@ -6,7 +6,7 @@ import { figure } from '../../pages/figures.js';
 import { type Html, html, type Part, type Section } from '../../pages/html.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
-import { isBest } from '../../runner/runs/figures.js';
+import { isBest, rankOf } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
 import { type Headline, type Json, percentDone } from '../../runner/stage.js';
 import { SweepProgress, workTime } from '../../runner/sweep/progress.js';
@@ -188,12 +188,13 @@ async function withRuns({ trials, headlines = [] }: SweepResults): Promise<reado
   return found.map((trial) => ({ ...trial, line: lines.get(trial.result.trial) }));
 }
 
-/** Metrics that differ between trials: the others tell nothing of what was swept. */
+/** Metrics that differ between trials, what they took last: the others tell nothing of what was swept. */
 function tellingMetrics(trials: readonly TrialResult[], amounts: readonly string[]): readonly string[] {
-  return metricNames(trials).filter((name) => {
+  const telling = metricNames(trials).filter((name) => {
     const values = new Set(trials.flatMap(({ metrics }) => metrics[name] ?? []));
     return !amounts.includes(name) && (values.size > 1 || trials.length === 1);
   });
+  return telling.toSorted((a, b) => rankOf({ name: figureOf(a) }) - rankOf({ name: figureOf(b) }));
 }
 
 function trialsSection(
