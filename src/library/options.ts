@@ -3,6 +3,7 @@ import type { SiTConfig } from '../models/sit/config.js';
 import { optionProblems } from '../runner/resolve.js';
 import { pipelineRules } from '../stages/registry.js';
 import type { ProgramSession, Tensor, Tensors, TensorSpec } from '../tensorflow/index.js';
+import type { AdamWConfig } from '../training/adamw.js';
 import type { Loss } from '../training/gradients.js';
 import { openTrainer as open } from '../training/open-trainer.js';
 import type { Trainer, TrainerOptions } from '../training/trainer.js';
@@ -69,8 +70,9 @@ type TensorsOf<Inputs> = Readonly<Record<keyof Inputs, Tensor>>;
 /** Options of a trainer whose loss knows its inputs by their names. */
 export interface LibraryTrainerOptions<Inputs extends TensorsOf<Inputs> = Tensors> extends Omit<
   TrainerOptions,
-  'inputs' | 'loss' | 'averageDecays'
+  'inputs' | 'loss' | 'averageDecays' | 'optimizer'
 > {
+  readonly optimizer: AdamWConfig;
   /** Decays of the exponential moving averages of the weights, at least one. */
   readonly averageDecays: readonly number[];
   readonly inputs: Readonly<Record<keyof Inputs, TensorSpec>>;
