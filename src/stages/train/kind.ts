@@ -40,8 +40,9 @@ export const stage: ShownKind<TrainConfig> = {
   onTheWay: {
     headline: { name: 'loss', better: 'less' },
     changedBy: [
-      ...['interpolant', 'prediction', 'lossWeight', 'trainEpsilon', 'timesteps', 'timestepShift', 'until'],
-      ...['classSampling', 'teacher', 'selfAlignment', 'featureAlignment', 'modelGuidance', 'tokenRouting'],
+      ...['interpolant', 'prediction', 'lossWeight', 'directionLoss', 'trainEpsilon', 'timesteps'],
+      ...['timestepShift', 'until', 'classSampling', 'tokenRouting'],
+      ...['teacher', 'selfAlignment', 'featureAlignment', 'modelGuidance'],
     ],
     firstStep: (config) =>
       config.steps === undefined ? config.logEverySteps : Math.min(config.logEverySteps, config.steps),

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadSweep } from '../../../src/stages/load.js';
@@ -60,4 +60,41 @@ it('compares trials by no loss that measures something else in each', () => {
   expect(between({ learningRate: 1 }, { learningRate: 2 })).toEqual([{ name: 'train.loss', better: 'less' }]);
   expect(between({ lossWeight: 'none' }, { lossWeight: 'none' }, { lossWeight: 'velocity' })).toEqual([]);
   expect(between({}, { selfAlignment: {} })).toEqual([]);
+});
+
+it('knows of every key of a training whether it changes what the loss measures', async () => {
+  const same = [
+    'uses',
+    'seed',
+    'runtime',
+    'latents',
+    'images',
+    'autoencoder',
+    'flips',
+    'crop',
+    'start',
+    'model',
+    'epochs',
+    'steps',
+    'globalBatch',
+    'learningRate',
+    'schedule',
+    'warmupSteps',
+    'weightDecay',
+    'betas',
+    'optimizer',
+    'gradientClip',
+    'accumulate',
+    'recompute',
+    'ema',
+    'logEverySteps',
+    'evaluate',
+    'samples',
+    'records',
+    'checkpoint',
+  ];
+  const schema = JSON.parse(await readFile('schemas/stages/train.schema.json', 'utf8')) as {
+    readonly properties: object;
+  };
+  expect([...train.onTheWay!.changedBy, ...same].sort()).toEqual(Object.keys(schema.properties).sort());
 });
