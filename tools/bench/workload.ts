@@ -1,7 +1,7 @@
 import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { openSitSession, sit } from '../../src/models/sit/sit.js';
 import type { Parameter } from '../../src/nn/parameter.js';
-import { initialValues } from '../../src/nn/parameters.js';
+import { initialValues, madeValues } from '../../src/nn/parameters.js';
 import { samplingWeights, sdeSampler } from '../../src/sampling/index.js';
 import {
   CompiledProgram,
@@ -154,7 +154,7 @@ export async function trainStep({
     accumulation:
       parts === 1 ? undefined : { parts, perSample: ['mean', 'std', 'labels'], firstSample: 'firstSample' },
   });
-  await trainer.start(initialValues(parameters, 0));
+  await trainer.start(madeValues(parameters, 0));
   let updates = 0;
   return { session, run: () => trainer.step(batchOf, 1e-4, updates++) };
 }
