@@ -62,15 +62,27 @@ export class PlaygroundBench {
     return join(directory, 'playground.html');
   }
 
-  /** Draws on a page, and compares latents and switches with those of a `sample` stage. */
-  async compare(tab: Page, backend: string, most = 1e-3, config = this.config): Promise<void> {
+  /**
+   * Draws on a page, and compares latents and switches with those of a `sample` stage.
+   *
+   * @param isPart true where `most` is a part of the latents' size, the root of their mean square
+   */
+  async compare(
+    tab: Page,
+    backend: string,
+    most = 1e-3,
+    config = this.config,
+    isPart = false,
+  ): Promise<void> {
     const theirs = await this.native(config);
+    const { length } = theirs.latents;
+    const size = isPart ? Math.sqrt(theirs.latents.reduce((sum, each) => sum + each ** 2, 0) / length) : 1;
     await tab.selectOption('#backend', backend);
     const result = drawn(tab);
     await tab.click('#draw');
     const ours = await result;
     expect(ours.backend).toBe(backend);
-    const differences = ours.latents.flat().map((value, i) => Math.abs(value - theirs.latents[i]!));
+    const differences = ours.latents.flat().map((value, i) => Math.abs(value - theirs.latents[i]!) / size);
     expect(differences).toHaveLength(theirs.latents.length);
     expect(Math.max(...differences)).toBeLessThan(most);
     expect(differences.reduce((sum, each) => sum + each, 0) / differences.length).toBeLessThan(5e-4);
