@@ -172,6 +172,11 @@ export interface Headline {
   /** Its name in the summary or in the figures of the progress. */
   readonly name: string;
   readonly better: 'less' | 'more';
+  /**
+   * Dotted keys of the stage that change what the number measures: stages that differ in them are not compared by it. One
+   * that names a stage stands for what that stage makes.
+   */
+  readonly within?: readonly string[];
 }
 
 /** Knowledge about a referenced stage before anything runs. */
@@ -297,8 +302,6 @@ export interface StageKind<Config> {
   readonly onTheWay?: {
     /** Figure that is told on the way. */
     readonly headline: Headline;
-    /** Keys that change what the figure measures: with other values, figures do not compare. */
-    readonly changedBy: readonly string[];
     /** First step at which it can be told. */
     firstStep(config: Config): number;
     /** Figures as of a step, from the folder of the stage; undefined where it has not come so far. */

@@ -100,7 +100,7 @@ const train: StageKind<never> = {
   codeVersion: 3,
   figures: ['loss', 'steps'],
   amounts: ['steps'],
-  headlines: [{ name: 'loss', better: 'less' }],
+  headlines: [{ name: 'loss', better: 'less', within: ['latents', 'timesteps'] }],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   externalInputs: () => [],

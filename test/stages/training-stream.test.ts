@@ -106,15 +106,15 @@ it('comes to the loss of the last tenth of its steps, weighted by the steps that
     ),
   ).toBe(3);
   expect(lossAtTheEnd([{ step: 3 }], 3)).toBeUndefined();
-  // Parts of the loss that ended before are no figures of the end; the loss itself is that of the data then.
+  // Parts of the loss that ended before are no figures of the end.
   const ended = [
-    { step: 50, loss: 9, dataLoss: 7, selfAlignmentLoss: 2 },
+    { step: 50, loss: 7, totalLoss: 9, selfAlignmentLoss: 2 },
     { step: 90, loss: 5 },
     { step: 100, loss: 4 },
   ];
-  expect(lossAtTheEnd(ended, 100, 'dataLoss')).toBe(4);
+  expect(lossAtTheEnd(ended, 100)).toBe(4);
   expect(lossAtTheEnd(ended, 100, 'selfAlignmentLoss')).toBeUndefined();
-  expect(lossAtTheEnd(ended.slice(0, 1), 50, 'dataLoss')).toBe(7);
-  expect(lossAtTheEnd(ended.slice(1), 100, 'dataLoss')).toBeUndefined();
+  expect(lossAtTheEnd(ended.slice(0, 1), 50, 'totalLoss')).toBe(9);
+  expect(lossAtTheEnd(ended, 100, 'totalLoss')).toBeUndefined();
   expect(lossAtTheEnd([], 0)).toBeUndefined();
 });

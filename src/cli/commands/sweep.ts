@@ -12,6 +12,7 @@ import { halvingOf } from '../../runner/sweep/halving.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {
   amountMetrics,
+  apartMetrics,
   headlineMetrics,
   type PlannedTrial,
   planSweep,
@@ -278,6 +279,7 @@ export function sweepRenderer(
     keys: sweptKeys(planned.map(({ trial }) => trial)),
     shared: sharedStages(planned),
     headlines: headlineMetrics(planned),
+    apart: apartMetrics(planned),
     amounts: amountMetrics(planned),
     sort: options.sort,
     width: stdout.isTTY ? stdout.columns : Infinity,

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { formatCount, formatDuration, formatRate } from '../../base/format.js';
+import { formatCount, formatDuration, formatRate, inWords } from '../../base/format.js';
 import { figureFact } from '../../pages/figures.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import type { Pace } from '../../runner/runs/progress-meter.js';
@@ -82,10 +82,6 @@ export function runningOnSentences({ running = [] }: Of<'stage-failed'>): readon
   const goes = running.length === 1 ? 'runs to its end' : 'run to their end';
   return [`${inWords(running)} ${goes}; no other stage starts. Ctrl-C interrupts.`];
 }
-
-/** Joins names, such as `a, b and c`. */
-const inWords = (names: readonly string[]): string =>
-  [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
 
 /** Words that a run begins with: `6 stages on NVIDIA H200`, `2 stages` where nothing computes. */
 export function outlook({ stages: all, computesOn: device }: Of<'run-started'>): string {

@@ -1,6 +1,6 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
-import { formatDuration } from '../../base/format.js';
+import { formatDuration, inWords } from '../../base/format.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { isBest, rankOf } from '../../runner/runs/figures.js';
 import type { Headline } from '../../runner/stage.js';
@@ -27,6 +27,8 @@ export interface ClosingOptions {
   readonly shared: ReadonlySet<string>;
   /** Metrics by which trials are compared; the first that any has decides. */
   readonly headlines: readonly Headline[];
+  /** Metrics that do not compare trials, and the swept keys that change what they measure. */
+  readonly apart: ReadonlyMap<string, readonly string[]>;
   /** Metrics that the table leaves out. */
   readonly amounts: readonly string[];
   readonly sort: string | undefined;
@@ -48,7 +50,7 @@ export function closingText(event: Ended, options: ClosingOptions): string {
   return [
     '',
     table,
-    ...note.map((line) => chalk.yellow(line)),
+    ...[...note, ...apartNotes(event.results, options)].map((line) => chalk.yellow(line)),
     ...failures,
     ...stops,
     closingSentence(event),
@@ -56,6 +58,16 @@ export function closingText(event: Ended, options: ClosingOptions): string {
     `Table: ${shortPath(event.csv)}, ${shortPath(event.json)}`,
     '',
   ].join('\n');
+}
+
+/** Why no trial is marked as the best by a metric that trials came to. */
+function apartNotes(results: readonly TrialResult[], { apart }: ClosingOptions): readonly string[] {
+  return [...apart]
+    .filter(([name]) => results.some(({ metrics }) => name in metrics))
+    .map(
+      ([name, keys]) =>
+        `Trials do not compare by ${name}: it measures something else where ${inWords(keys.map((key) => `\`${key}\``))} ${keys.length > 1 ? 'do' : 'does'}.`,
+    );
 }
 
 /** A column that is not there is no reason to lose the table at the end of a long sweep. */

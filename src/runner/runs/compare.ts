@@ -35,7 +35,18 @@ export interface ComparedFigure {
 }
 
 export async function compareRuns(runs: readonly Run[]): Promise<Comparison> {
-  return { runs, configuration: await differences(runs), figures: await comparedFigures(runs) };
+  const configuration = await differences(runs);
+  const figures = await comparedFigures(runs, new Set(configuration.map(({ key }) => key)));
+  return { runs, configuration, figures };
+}
+
+/** True where a stage's headline measures the same in all runs: where they agree in the keys within which it compares. */
+function measureTheSame(runs: readonly Run[], stage: string, differing: ReadonlySet<string>): boolean {
+  const within = runs.flatMap(({ record }) => record.stages[stage]?.headline?.within ?? []);
+  return within.every((key) => {
+    const path = `stages.${stage}.${key}`;
+    return ![...differing].some((other) => other === path || other.startsWith(`${path}.`));
+  });
 }
 
 async function differences(runs: readonly Run[]): Promise<readonly ConfigurationDifference[]> {
@@ -53,7 +64,10 @@ async function differences(runs: readonly Run[]): Promise<readonly Configuration
   });
 }
 
-async function comparedFigures(runs: readonly Run[]): Promise<readonly ComparedFigure[]> {
+async function comparedFigures(
+  runs: readonly Run[],
+  differing: ReadonlySet<string>,
+): Promise<readonly ComparedFigure[]> {
   const tables = await Promise.all(
     runs.map(async (run) => {
       const figures = await Promise.all(
@@ -68,7 +82,8 @@ async function comparedFigures(runs: readonly Run[]): Promise<readonly ComparedF
     .map((key): ComparedFigure => {
       const found = tables.map((table) => table.get(key));
       const { stage, name, better } = found.find((figure) => figure !== undefined)!;
-      return { stage, name, values: found.map((figure) => figure?.value), ...(better && { better }) };
+      const compares = better !== undefined && measureTheSame(runs, stage, differing);
+      return { stage, name, values: found.map((figure) => figure?.value), ...(compares && { better }) };
     })
     .sort((a, b) => rankOf(a) - rankOf(b));
 }

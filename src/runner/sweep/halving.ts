@@ -4,7 +4,7 @@ import type { Halving as HalvingConfig } from '../../generated/index.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Headline, StageKind } from '../stage.js';
 import type { OutputPlace } from '../store/manifest.js';
-import { figureChangedBy, type PlannedTrial, sharedStages } from './plan-sweep.js';
+import { differingKeys, type PlannedTrial, sharedStages } from './plan-sweep.js';
 
 /** Successive halving: trials are compared at some steps of a stage, and the better share of them goes on. */
 export interface Halving {
@@ -53,13 +53,13 @@ export function halvingOf(
         remedy: `Compare later, or set \`stages.${id}.logEverySteps\` to ${config.steps[0]!} or less.`,
       });
   }
-  const changed = figureChangedBy(planned, id);
-  if (changed !== undefined)
+  const differing = differingKeys(planned, id, headline!);
+  if (differing.length > 0)
     throw new UserError({
       code: 'halving-figure',
       usage: true,
-      message: `\`halving\` compares by the ${headline!.name} of ${id}, and \`${changed}\`, in which trials differ, changes what it measures: the better one says nothing.`,
-      remedy: `Leave \`halving\` out, and compare by figures of samples; or sweep with one value of \`${changed}\` at a time.`,
+      message: `\`halving\` compares by the ${headline!.name} of ${id}, which measures something else where \`${differing[0]!}\` does.`,
+      remedy: `Leave \`halving\` out, and compare by figures of samples; or sweep with one value of \`${differing[0]!}\` at a time.`,
     });
   return { stage: id, steps: config.steps, keep: config.keep, headline: headline! };
 }

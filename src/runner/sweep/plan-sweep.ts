@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { valueAt } from '../fingerprint/origin.js';
 import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
 import { makePlan, type PlannedStage } from '../plan/plan.js';
 import { lastFigures } from '../runs/figures.js';
-import type { Headline, StageRegistry } from '../stage.js';
+import type { Headline, Json, StageRegistry } from '../stage.js';
 import type { Forcing } from './results.js';
 import { metricsOf, type Trial, type TrialFacts, type TrialOutlook } from './trial.js';
 
@@ -51,32 +53,56 @@ export function amountMetrics(planned: readonly PlannedTrial[]): readonly string
   return [...new Set(names)];
 }
 
-/** Key of a stage in which trials differ, and which changes what the figure measures that it tells on its way. */
-export function figureChangedBy(planned: readonly PlannedTrial[], id: string): string | undefined {
-  const found = planned.flatMap(({ stages }) => stages.filter(({ stage }) => stage.id === id));
-  const values = (key: string) =>
-    found.map(({ stage }) => JSON.stringify((stage.config as Readonly<Record<string, unknown>>)[key]));
-  return found[0]?.kind.onTheWay?.changedBy.find((key) => new Set(values(key)).size > 1);
-}
-
 /**
  * Metrics by which trials are compared, of those that they may come to: the last stages' first, without those of stages
- * that all trials share, and of figures that measure something else in each.
+ * that all trials share.
  */
 export function headlineMetrics(planned: readonly PlannedTrial[]): readonly Headline[] {
+  return distinctHeadlines(planned).flatMap(({ id, headline, differing }) =>
+    differing.length > 0 ? [] : [{ name: `${id}.${headline.name}`, better: headline.better }],
+  );
+}
+
+/** Metrics that would compare trials, but that measure something else in some of them, and the keys that make it so. */
+export function apartMetrics(planned: readonly PlannedTrial[]): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    distinctHeadlines(planned).flatMap(({ id, headline, differing }) =>
+      differing.length === 0 ? [] : [[`${id}.${headline.name}`, differing]],
+    ),
+  );
+}
+
+function distinctHeadlines(planned: readonly PlannedTrial[]) {
   const shared = sharedStages(planned);
   const headlines = planned.flatMap(({ stages }) =>
     stages
       .toReversed()
       .flatMap(({ stage: { id }, kind }) =>
-        shared.has(id)
-          ? []
-          : (kind.headlines ?? [])
-              .filter(({ name }) => name !== kind.onTheWay?.headline.name || !figureChangedBy(planned, id))
-              .map(({ name, better }) => ({ name: `${id}.${name}`, better })),
+        shared.has(id) ? [] : (kind.headlines ?? []).map((headline) => ({ id, headline })),
       ),
   );
-  return [...new Map(headlines.map((headline) => [headline.name, headline])).values()];
+  return [...new Map(headlines.map((each) => [`${each.id}.${each.headline.name}`, each])).values()].map(
+    (each) => ({ ...each, differing: differingKeys(planned, each.id, each.headline) }),
+  );
+}
+
+/** Dotted keys of the trials' stage in which trials differ, of those within which a headline compares. */
+export function differingKeys(
+  planned: readonly PlannedTrial[],
+  id: string,
+  { within = [] }: Headline,
+): readonly string[] {
+  const meanings = (key: string): readonly unknown[] =>
+    planned.flatMap(({ stages }) => {
+      const found = stages.find(({ stage }) => stage.id === id);
+      if (found === undefined) return [];
+      const value = valueAt(found.stage.config as Json, key.split('.'));
+      return [stages.find(({ stage }) => stage.id === value)?.recipe ?? value];
+    });
+  return within.flatMap((key) => {
+    const [first, ...others] = meanings(key);
+    return others.every((other) => isDeepStrictEqual(other, first)) ? [] : [`stages.${id}.${key}`];
+  });
 }
 
 /** Ids of the stages that have to run for a trial. */

@@ -28,7 +28,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     'idlePercent',
   ],
   amounts: ['steps', 'latentChannels', 'downsample'],
-  headlines: [{ name: 'peakSignalToNoiseDb', better: 'more' }],
+  headlines: [{ name: 'peakSignalToNoiseDb', better: 'more', within: ['images'] }],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   dataParallel: true,
@@ -43,8 +43,7 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   },
   timing: async (config, resolve) => (await import('./facts.js')).autoencoderTiming(config, resolve),
   onTheWay: {
-    headline: { name: 'loss', better: 'less' },
-    changedBy: ['klWeight', 'classSampling'],
+    headline: { name: 'loss', better: 'less', within: ['images', 'klWeight', 'classSampling'] },
     firstStep: (config) => ('weights' in config ? 1 : Math.min(config.logEverySteps, config.steps)),
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },

@@ -9,15 +9,15 @@ const ofInception: ReadonlySet<Metric> = new Set<Metric>(['fid', 'sfid', 'incept
 
 /** Figures that say how good samples are, the one that counts most first, and whether less or more of it is better. */
 export const headlines: readonly Headline[] = [
-  { name: 'fid', better: 'less' },
-  { name: 'frechetDistance', better: 'less' },
-  { name: 'kernelDistance', better: 'less' },
-  { name: 'latentFrechetDistance', better: 'less' },
-  { name: 'sfid', better: 'less' },
+  { name: 'fid', better: 'less', within: ['reference'] },
+  { name: 'frechetDistance', better: 'less', within: ['reference', 'features'] },
+  { name: 'kernelDistance', better: 'less', within: ['reference', 'features'] },
+  { name: 'latentFrechetDistance', better: 'less', within: ['reference'] },
+  { name: 'sfid', better: 'less', within: ['reference'] },
   { name: 'inceptionScore', better: 'more' },
-  { name: 'precision', better: 'more' },
-  { name: 'recall', better: 'more' },
-  { name: 'classAgreement', better: 'more' },
+  { name: 'precision', better: 'more', within: ['reference', 'features'] },
+  { name: 'recall', better: 'more', within: ['reference', 'features'] },
+  { name: 'classAgreement', better: 'more', within: ['reference', 'features'] },
 ];
 
 /** Figures of the features of whichever network is chosen. */

@@ -6,12 +6,26 @@ import { isIncidentalToTraining } from '../training/files.js';
 import { trainingChecks } from './checks.js';
 import { modelChecks } from './model-checks.js';
 
+/** What changes the scale of a loss: the latents, and what of them is predicted, when, by which tokens and with which weight. */
+const lossKeys = [
+  ...['latents', 'images', 'autoencoder', 'classSampling', 'model.labelDropout', 'tokenRouting'],
+  ...[
+    'interpolant',
+    'prediction',
+    'lossWeight',
+    'timesteps',
+    'timestepShift',
+    'trainEpsilon',
+    'modelGuidance',
+  ],
+];
+
 export const stage: ShownKind<TrainConfig> = {
   name: 'train',
   codeVersion: 1,
   figures: [
     'loss',
-    'dataLoss',
+    'totalLoss',
     'teacherLoss',
     'directionLoss',
     'selfAlignmentLoss',
@@ -26,7 +40,7 @@ export const stage: ShownKind<TrainConfig> = {
     'idlePercent',
   ],
   amounts: ['bestStep', 'steps', 'snapshots', 'parameters', 'samples'],
-  headlines: [{ name: 'loss', better: 'less' }],
+  headlines: [{ name: 'loss', better: 'less', within: lossKeys }],
   dependsOnPrecision: true,
   dependsOnEngine: true,
   dataParallel: true,
@@ -38,12 +52,7 @@ export const stage: ShownKind<TrainConfig> = {
   isIncidental: isIncidentalToTraining,
   timing: async (config, resolve) => (await import('./facts.js')).trainTiming(config, resolve),
   onTheWay: {
-    headline: { name: 'loss', better: 'less' },
-    changedBy: [
-      ...['interpolant', 'prediction', 'lossWeight', 'directionLoss', 'trainEpsilon', 'timesteps'],
-      ...['timestepShift', 'until', 'classSampling', 'tokenRouting'],
-      ...['teacher', 'selfAlignment', 'featureAlignment', 'modelGuidance'],
-    ],
+    headline: { name: 'loss', better: 'less', within: [...lossKeys, 'until'] },
     firstStep: (config) =>
       config.steps === undefined ? config.logEverySteps : Math.min(config.logEverySteps, config.steps),
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),

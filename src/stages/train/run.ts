@@ -325,7 +325,10 @@ export function lossOptions(config: TrainConfig, model: SiTConfig, normalization
   };
 }
 
-/** The loss of a step as a stage's configuration asks for it. */
+/**
+ * The loss of a step as a stage's configuration asks for it. Where it is more than the distance from the data, `loss` among its
+ * figures is that distance alone, by which all trainings compare, and `totalLoss` what is minimised.
+ */
 export function lossProgram(
   options: ReturnType<typeof lossOptions>,
   beside?: Beside,
@@ -344,24 +347,21 @@ export function lossProgram(
       options,
       { teaching: teacher?.teaching(inputs, weights), shift: of?.shift },
     );
-    const figures = {
-      ...quartileSums(losses, point.t),
-      ...(parts && { dataLoss: parts.data.mean(), teacherLoss: parts.teacher.mean() }),
-      ...(unshifted && { dataLoss: unshifted.mean() }),
-    };
     const others = [
       ...(direction === undefined
         ? []
         : [{ name: 'directionLoss', weight: options.directionWeight!, losses: direction }]),
       ...(of?.losses(point) ?? []),
     ].map((other) => ({ ...other, mean: other.losses.mean() }));
-    if (others.length === 0) return { loss: losses.mean(), figures };
-    const loss = others.reduce((sum, { weight, mean }) => sum.add(mean.mul(weight)), losses.mean());
+    const totalLoss = others.reduce((sum, { weight, mean }) => sum.add(mean.mul(weight)), losses.mean());
+    const fromData = unshifted ?? parts?.data ?? losses;
+    const isMore = fromData !== losses || others.length > 0;
     return {
-      loss,
+      loss: totalLoss,
       figures: {
-        dataLoss: losses.mean(),
-        ...figures,
+        ...quartileSums(fromData, point.t),
+        ...(isMore && { loss: fromData.mean(), totalLoss }),
+        ...(parts && { teacherLoss: parts.teacher.mean() }),
         ...Object.fromEntries(others.map(({ name, mean }) => [name, mean])),
       },
     };

@@ -44,17 +44,14 @@ async function savedStep(folder: string): Promise<number> {
 /** The loss, and its parts where it has several. */
 export const lossNames = [
   'loss',
-  'dataLoss',
+  'totalLoss',
   'teacherLoss',
   'directionLoss',
   'selfAlignmentLoss',
   'featureAlignmentLoss',
 ] as const;
 
-/**
- * Mean of a loss over the last tenth of the steps, or over the last record where that is longer. Steps without parts
- * beside the data's loss have no `dataLoss` of their own: there the loss is it. A part that has ended before has none.
- */
+/** Mean of a loss over the last tenth of the steps, or over the last record where that is longer. A part that has ended before has none. */
 export function lossAtTheEnd(
   records: readonly MetricsRecord[],
   steps: number,
@@ -69,7 +66,7 @@ export function lossAtTheEnd(
     if (looked > 0 && before < 0.9 * steps) break;
     if (record.loss === undefined) continue;
     looked += record.step - before;
-    const loss = record[name] ?? (name === 'dataLoss' ? record.loss : undefined);
+    const loss = record[name];
     if (loss === undefined) continue;
     sum += loss * (record.step - before);
     taken += record.step - before;

@@ -108,7 +108,8 @@ sweep:
   }, 400_000);
 
   it.each([
-    ['stages.train.selfAlignment: [null, {}]', 'selfAlignment'],
+    ['stages.train.modelGuidance: [null, {}]', 'modelGuidance'],
+    ['stages.train.timesteps: [uniform, { kind: logitNormal }]', 'timesteps'],
     ['stages.train.until: [null, { step: 40, timesteps: { kind: logitNormal } }]', 'until'],
   ])('is refused with %s, which changes what the loss measures', async (grid, key) => {
     await write('{ steps: [20] }');
@@ -116,7 +117,9 @@ sweep:
     const text = await readFile(file, 'utf8');
     await writeFile(file, text.replace(/(?<=grid: \{ ).*(?= \}\n)/, grid));
     const { exitCode, stderr } = await sweep('--plan');
-    expect(stderr).toContain(`of train, and \`${key}\`, in which trials differ, changes what it measures`);
+    expect(stderr).toContain(
+      `loss of train, which measures something else where \`stages.train.${key}\` does`,
+    );
     expect(exitCode).toBe(2);
   });
 

@@ -23,7 +23,7 @@ afterAll(() => trainings.close());
 const groups = [...(['weights', 'average', 'firstMoment', 'secondMoment'] as const), ...headGroups];
 
 type Logged = Readonly<
-  Record<'step' | 'loss' | 'dataLoss' | 'selfAlignmentLoss' | 'featureAlignmentLoss', number>
+  Record<'step' | 'loss' | 'totalLoss' | 'selfAlignmentLoss' | 'featureAlignmentLoss', number>
 >;
 
 it('draws tokens towards features beside another part of the loss, resumes to the same bytes, and is the same with two workers', async () => {
@@ -31,8 +31,8 @@ it('draws tokens towards features beside another part of the loss, resumes to th
   const whole = await trainings.run('aligned');
   expect(whole.exitCode, whole.stderr).toBe(0);
   const records = await loggedIn<Logged>(whole.output);
-  for (const { step, loss, dataLoss, selfAlignmentLoss, featureAlignmentLoss = 0 } of records) {
-    expect(loss).toBeCloseTo(dataLoss + 0.2 * selfAlignmentLoss + 0.5 * featureAlignmentLoss, 5);
+  for (const { step, loss, totalLoss, selfAlignmentLoss, featureAlignmentLoss = 0 } of records) {
+    expect(totalLoss).toBeCloseTo(loss + 0.2 * selfAlignmentLoss + 0.5 * featureAlignmentLoss, 5);
     expect(Math.abs(featureAlignmentLoss)).toBeLessThan(1);
     expect(featureAlignmentLoss !== 0).toBe(step <= 6);
   }

@@ -27,7 +27,7 @@ afterAll(() => trainings.close());
 interface Logged {
   readonly step: number;
   readonly loss: number;
-  readonly dataLoss: number;
+  readonly totalLoss: number;
   readonly teacherLoss: number;
 }
 
@@ -35,11 +35,11 @@ it('is at no distance from a model that is the teacher itself', async () => {
   const { exitCode, stdout, stderr, output } = await trainings.run('itself');
   expect(exitCode, stderr).toBe(0);
   expect(stdout).toContain('Learns from full; weight 1; 3 of 3 classes known by name.');
-  for (const { loss, dataLoss, teacherLoss } of await loggedIn<Logged>(output)) {
+  for (const { loss, totalLoss, teacherLoss } of await loggedIn<Logged>(output)) {
     // Two ways of one computation, which may round otherwise.
     expect(teacherLoss).toBeLessThan(1e-9);
-    expect(loss).toBe(teacherLoss);
-    expect(dataLoss).toBeGreaterThan(0.1);
+    expect(totalLoss).toBe(teacherLoss);
+    expect(loss).toBeGreaterThan(0.1);
   }
 }, 120_000);
 
@@ -49,9 +49,9 @@ it('draws a model of other sizes towards the teacher, resumes to the same bytes,
   const whole = await trainings.run('student');
   expect(whole.exitCode, whole.stderr).toBe(0);
   const records = await loggedIn<Logged>(whole.output);
-  for (const { step, loss, dataLoss, teacherLoss } of records) {
+  for (const { step, loss, totalLoss, teacherLoss } of records) {
     const part = (0.75 * (10 - (step - 1))) / 10;
-    expect(loss).toBeCloseTo(part * teacherLoss + (1 - part) * dataLoss, 5);
+    expect(totalLoss).toBeCloseTo(part * teacherLoss + (1 - part) * loss, 5);
   }
   const unbroken = await stateIn(whole.output);
   const manifest = JSON.parse(await readFile(join(whole.output, 'manifest.json'), 'utf8')) as {
@@ -59,12 +59,12 @@ it('draws a model of other sizes towards the teacher, resumes to the same bytes,
   };
   expect(manifest.summary).toMatchObject({
     teacher: ['from full', 'weight 0.75, down to 0 (linear)', 'guided by 2', '3 of 3 classes known by name'],
-    dataLoss: records.at(-1)!.dataLoss,
+    loss: records.at(-1)!.loss,
     teacherLoss: records.at(-1)!.teacherLoss,
   });
   // What is trained alone sees the same points, and is no nearer to the teacher for it.
   const alone = await trainings.run('alone');
-  expect((await loggedIn<Logged>(alone.output))[0]!.loss).toBeCloseTo(records[0]!.dataLoss, 6);
+  expect((await loggedIn<Logged>(alone.output))[0]!.loss).toBeCloseTo(records[0]!.loss, 6);
   expect(await stateIn(alone.output)).not.toEqual(unbroken);
 
   const resumed = await trainings.runTwice('student', 8);

@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadSweep } from '../../../src/stages/load.js';
 import {
+  apartMetrics,
   headlineMetrics,
-  type PlannedTrial,
   planSweep,
   sharedStages,
 } from '../../../src/runner/sweep/plan-sweep.js';
-import { stage as train } from '../../../src/stages/train/kind.js';
 import { trialsOf } from '../../../src/runner/sweep/trial.js';
+import { listRuns } from '../../../src/runner/runs/find-runs.js';
+import { compareRuns } from '../../../src/runner/runs/compare.js';
+import { stageRegistry } from '../../../src/stages/registry.js';
 import { ToySweep, toyYaml } from '../../cli/sweep/toy-sweep.js';
 import { toyRegistry } from '../toy-kinds.js';
 
@@ -51,15 +53,53 @@ it('plans two hundred trials with less than a second of processor time, and give
   expect(await ids()).not.toEqual([first]);
 });
 
-it('compares trials by no loss that measures something else in each', () => {
-  const planned = (config: object) => {
-    const stage = { stage: { id: 'train', config }, kind: train, recipe: JSON.stringify(config) };
-    return { stages: [stage] } as unknown as PlannedTrial;
+it('compares trials by what measures the same in all of them, and names the keys by which others do not', async () => {
+  const toy = await ToySweep.create('{ grid: { seed: [0] } }');
+  const file = join(toy.folder, 'toy.yaml');
+  const compared = async (sweep: string) => {
+    await writeFile(file, toyYaml(sweep));
+    const loaded = await loadSweep(file);
+    if (!loaded.ok || loaded.trials === undefined) throw new Error('not loaded');
+    const planned = await planSweep({
+      ...{ trials: trialsOf(loaded.trials), registry: toyRegistry(), runsRoot: join(toy.folder, 'runs') },
+    });
+    return [headlineMetrics(planned).map(({ name }) => name), Object.fromEntries(apartMetrics(planned))];
   };
-  const between = (...configs: readonly object[]) => headlineMetrics(configs.map(planned));
-  expect(between({ learningRate: 1 }, { learningRate: 2 })).toEqual([{ name: 'train.loss', better: 'less' }]);
-  expect(between({ lossWeight: 'none' }, { lossWeight: 'none' }, { lossWeight: 'velocity' })).toEqual([]);
-  expect(between({}, { selfAlignment: {} })).toEqual([]);
+  expect(await compared('{ grid: { stages.train.learningRate: [1e-3, 1e-4] } }')).toEqual([
+    ['train.loss'],
+    {},
+  ]);
+  expect(await compared('{ grid: { stages.train.timesteps: [uniform, { kind: logitNormal }] } }')).toEqual([
+    [],
+    { 'train.loss': ['stages.train.timesteps'] },
+  ]);
+  // Latents go by the same name, and are others.
+  expect(await compared('{ grid: { stages.autoencoder.steps: [5, 6] } }')).toEqual([
+    ['autoencoder.loss'],
+    { 'train.loss': ['stages.train.latents'] },
+  ]);
+
+  const runs: string[] = [];
+  for (const timesteps of ['uniform', '{ kind: logitNormal }', 'uniform'])
+    runs.push((await toy.start(['run', 'toy.yaml', '--set', `stages.train.timesteps=${timesteps}`])).stdout);
+  const found = (await listRuns(join(toy.folder, 'runs'))).filter(
+    ({ record }) => record.status === 'finished',
+  );
+  expect(found, runs.join('\n')).toHaveLength(3);
+  const better = async (...chosen: typeof found) =>
+    (await compareRuns(chosen)).figures.find(({ stage, name }) => stage === 'train' && name === 'loss')
+      ?.better;
+  const [one, other, third] = found as [(typeof found)[0], (typeof found)[0], (typeof found)[0]];
+  expect([await better(one, third), await better(one, other)]).toEqual(['less', undefined]);
+});
+
+it.each(stageRegistry.names)('compares a stage of kind %s within keys that it has', async (name) => {
+  const { headlines = [], onTheWay } = await stageRegistry.load(name);
+  const page = await readFile(join('docs', 'reference', `${name}.md`), 'utf8');
+  const keys = [...headlines, ...(onTheWay === undefined ? [] : [onTheWay.headline])].flatMap(
+    ({ within = [] }) => within,
+  );
+  expect(keys.filter((key) => !page.includes(`\`${key}\``))).toEqual([]);
 });
 
 it('knows of every key of a training whether it changes what the loss measures', async () => {

@@ -25,16 +25,16 @@ const groups = [
   ...headGroups,
 ];
 
-type Logged = Readonly<Record<'step' | 'loss' | 'dataLoss' | 'selfAlignmentLoss', number>>;
+type Logged = Readonly<Record<'step' | 'loss' | 'totalLoss' | 'selfAlignmentLoss', number>>;
 
 it('acts until its step, resumes to the same bytes, and is the same with two workers', async () => {
   await trainings.copyRuns('killed', 'two');
   const whole = await trainings.run('aligned');
   expect(whole.exitCode, whole.stderr).toBe(0);
   const records = await loggedIn<Logged>(whole.output);
-  for (const { step, loss, dataLoss, selfAlignmentLoss } of records) {
-    if (step > 7) expect([dataLoss, selfAlignmentLoss]).toEqual([undefined, undefined]);
-    else expect(loss).toBeCloseTo(dataLoss + 0.2 * selfAlignmentLoss, 5);
+  for (const { step, loss, totalLoss, selfAlignmentLoss } of records) {
+    if (step > 7) expect([totalLoss, selfAlignmentLoss]).toEqual([undefined, undefined]);
+    else expect(totalLoss).toBeCloseTo(loss + 0.2 * selfAlignmentLoss, 5);
   }
   // The head learns what the average, which hardly moves yet, has after later blocks.
   expect(records[6]!.selfAlignmentLoss).toBeLessThan(records[0]!.selfAlignmentLoss);
@@ -46,7 +46,7 @@ it('acts until its step, resumes to the same bytes, and is the same with two wor
   const plain = await trainings.run('plain');
   expect(plain.exitCode, plain.stderr).toBe(0);
   // The same points; only the parts of a batch are added in another order.
-  expect((await loggedIn<Logged>(plain.output))[0]!.loss).toBeCloseTo(records[0]!.dataLoss, 5);
+  expect((await loggedIn<Logged>(plain.output))[0]!.loss).toBeCloseTo(records[0]!.loss, 5);
 
   for (const [step, from] of [
     [5, 3],
