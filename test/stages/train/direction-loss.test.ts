@@ -14,10 +14,10 @@ afterAll(() => trainings.close());
 it('is logged beside the squared error, and is part of the loss', async () => {
   const ran = await trainings.run('train');
   expect(ran.exitCode, ran.stderr).toBe(0);
-  const logged = await loggedIn<Record<'loss' | 'dataLoss' | 'directionLoss', number>>(ran.output);
+  const logged = await loggedIn<Record<'loss' | 'totalLoss' | 'directionLoss', number>>(ran.output);
   expect(logged).toHaveLength(4);
-  for (const { loss, dataLoss, directionLoss } of logged)
-    expect(loss).toBeCloseTo(dataLoss + 0.5 * directionLoss, 5);
+  for (const { loss, totalLoss, directionLoss } of logged)
+    expect(totalLoss).toBeCloseTo(loss + 0.5 * directionLoss, 5);
   // Outputs are zero at first.
   expect(logged[0]!.directionLoss).toBeCloseTo(1, 6);
   expect(logged[3]!.directionLoss).not.toBeCloseTo(1, 4);
