@@ -60,7 +60,7 @@ export function closingText(event: Ended, options: ClosingOptions): string {
   ].join('\n');
 }
 
-/** Why no trial is marked as the best by a metric that trials came to. */
+/** Lines on why no trial is marked as the best by a metric that trials came to. */
 function apartNotes(results: readonly TrialResult[], { apart }: ClosingOptions): readonly string[] {
   return [...apart]
     .filter(([name]) => results.some(({ metrics }) => name in metrics))

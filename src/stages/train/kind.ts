@@ -6,7 +6,7 @@ import { isIncidentalToTraining } from '../training/files.js';
 import { trainingChecks } from './checks.js';
 import { modelChecks } from './model-checks.js';
 
-/** What changes the scale of a loss: the latents, and what of them is predicted, when, by which tokens and with which weight. */
+/** Keys that change the scale of a loss: the latents, and what of them is predicted, when, by which tokens and with which weight. */
 const lossKeys = [
   ...['latents', 'images', 'autoencoder', 'classSampling', 'model.labelDropout', 'tokenRouting'],
   ...[
