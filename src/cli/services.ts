@@ -29,6 +29,12 @@ export function shortPath(path: string): string {
   return short === '' ? '.' : short.startsWith('..') || isAbsolute(short) ? path : short;
 }
 
+/** The short path as a word of a command: in quotes where the shell would take it otherwise. */
+export function commandPath(path: string): string {
+  const short = shortPath(path);
+  return /^[\p{L}\p{N}_./@%+:,=-]+$/u.test(short) ? short : `'${short.replaceAll("'", `'\\''`)}'`;
+}
+
 /**
  * SIGINTs within this time are one: no person can have meant two, but the terminal and `npm` may both send what a single
  * Ctrl-C makes.

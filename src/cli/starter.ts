@@ -6,7 +6,7 @@ export type StarterSize = (typeof starterSizes)[number];
 
 /** A starter pipeline: what `pipeline init` has found and was told. */
 export interface Starter {
-  /** Name of the pipeline file. */
+  /** The pipeline file as commands name it. */
   readonly file: string;
   readonly name: string;
   /** Path of the images, relative to the pipeline file. */

@@ -7,7 +7,7 @@ import { resolvePipeline } from './resolve.js';
 import { compose } from './yaml/compose.js';
 import { type Environment, rebasePaths, References } from './yaml/environment.js';
 import { expandStages } from './yaml/foreach.js';
-import { applyChosen } from './yaml/options.js';
+import { applyChosen, type OtherGroup, problemsOfGroup } from './yaml/options.js';
 import { applyGrid, applyOverrides } from './yaml/overrides.js';
 import { locate, readText, type Span, type UnreadableFile } from './yaml/text.js';
 import { leaves, type MapTree, type Tree } from './yaml/tree.js';
@@ -40,10 +40,20 @@ export async function loadPipeline(file: string, options: LoadOptions): Promise<
   const read = await readConfiguration(file, options);
   if (!read.ok) return read;
   const { files } = read;
-  const { pipeline, problems, tree, missing } = checkConfiguration(read, options);
+  const { pipeline, problems: ofWhole, tree, missing } = checkConfiguration(read, options);
+  const problems = [...ofWhole, ...checkOtherGroups(read, options)];
   if (!pipeline || problems.length > 0) return invalid(problems, files);
   const sources = new Map(Array.from(leaves(tree), ([key, leaf]) => [key, sourceOf(leaf)]));
   return { ok: true, pipeline, sources, files, missing };
+}
+
+/** Lists what is wrong with groups of `options` that are not chosen, each laid on top by itself. */
+export function checkOtherGroups(read: Configuration, options: LoadOptions): readonly Problem[] {
+  const { others } = read;
+  return others.flatMap((other) => {
+    const { problems } = checkConfiguration({ ...read, tree: other.tree, problems: [] }, options);
+    return problemsOfGroup(other, others, problems);
+  });
 }
 
 function sourceOf(leaf: Tree): ValueSource {
@@ -72,6 +82,8 @@ export interface Configuration {
   /** Absolute paths of the file and of all that it extends. */
   readonly files: readonly string[];
   readonly tree: MapTree;
+  /** Groups of `options` that are not chosen. */
+  readonly others: readonly OtherGroup[];
   readonly problems: readonly Problem[];
 }
 
@@ -100,6 +112,7 @@ export async function readConfiguration(
     file: path,
     files,
     tree: swept.tree as MapTree,
+    others: chosen.others,
     problems: [
       ...problems,
       ...choice.problems,

@@ -13,6 +13,8 @@ import {
   lastLayer,
   mismatch,
   positionName,
+  rotaryNames,
+  rotarySpread,
   readReferenceArgs,
   referenceDownsample,
   referenceOrder,
@@ -80,18 +82,19 @@ export async function referenceSource(file: WeightsFile, hints: ModelHints): Pro
   }
   refuseDiT(path, args.model);
   const found = shapesOf(sets.raw);
-  const config = inferConfig(found, path, {
+  const inferred = inferConfig(found, path, {
     headsOf: (sizes) => hints.heads ?? namedHeads(sizes),
     classes: args.classes,
     labelDropout: hints.labelDropout,
     latentSize: args.imageSize && args.imageSize / referenceDownsample,
   });
-  const rows = sampleRows(config);
+  const rows = sampleRows(inferred);
   const hasVariance = found.get(lastLayer[0])?.[0] !== rows.length;
   // REPA's models predict no variance; another program may align a model of the reference as REPA does.
   const isReversed =
     args.isReversed === true || (!hasVariance && sets.leftOut.some((name) => projectors.test(name)));
-  checkTensors(path, sets, expectedShapes(config, hasVariance), computedNames(config));
+  checkTensors(path, sets, expectedShapes(inferred, hasVariance), computedNames(inferred));
+  const config = await withSpread(inferred, sets.raw);
   checkAgreement(path, hints, { ...args, heads: config.heads });
   const states = [...new Set([sets.raw, sets.ema])];
   for (const state of states) await checkComputed(path, state, config);
@@ -190,6 +193,14 @@ function namedHeads({ hiddenSize, depth }: Pick<SiTConfig, 'hiddenSize' | 'depth
   return namedModels().find((model) => model.hiddenSize === hiddenSize && model.depth === depth)?.heads;
 }
 
+/** Rotary positions spread as the tables of a file say. */
+async function withSpread(config: SiTConfig, state: StateDict): Promise<SiTConfig> {
+  if (config.rope === undefined) return config;
+  const [cos, sin] = [await state.get(rotaryNames.cos)?.read(), await state.get(rotaryNames.sin)?.read()];
+  if (cos === undefined || sin === undefined) return config;
+  return { ...config, rope: Math.max(1, rotarySpread({ cos, sin }, config)) };
+}
+
 /** Positions are computed here: others in the file would be lost. */
 async function checkComputed(path: string, state: StateDict, config: SiTConfig): Promise<void> {
   for (const name of computedNames(config)) {
@@ -199,7 +210,7 @@ async function checkComputed(path: string, state: StateDict, config: SiTConfig):
       throw mismatch(path, [
         name === positionName
           ? `${name} is not the fixed sine-cosine embedding of the reference`
-          : `${name} is not of rotary positions that are whole numbers, row by row`,
+          : `${name} is not of rotary positions, row by row, that spread over a whole number of tokens`,
       ]);
   }
 }

@@ -70,13 +70,19 @@ describe('pipeline init', () => {
         ...{ width: 24, height: 28 },
         data: Uint8Array.from({ length: 24 * 28 * 3 }, (_, j) => (j + 17 * i) % 256),
       });
-    const { stdout, stderr, exitCode } = await pipeline('init', 'flat', '--yes', '--budget', '2h');
+    const { stdout, stderr, exitCode } = await pipeline(
+      ...['init', 'flat', '--yes', '--budget', '2h', '--output', 'made here/flat.yaml'],
+    );
     expect([stderr, exitCode]).toEqual(['', 0]);
     expect(stdout).toContain('flat: 12 images without classes, 24 pixels wide or high.');
     expect(stdout).toContain('12 of 12 images looked at are smaller than 32 pixels');
     // Two hours are more than twelve images are worth.
     expect(stdout).toContain('More than 2,000 passes over 12 images would only learn them by heart');
-    const text = await readFile(join(folder, 'flat.yaml'), 'utf8');
+    const text = await readFile(join(folder, 'made here', 'flat.yaml'), 'utf8');
+    // Its commands work where it was written from.
+    expect(stdout).toContain("\nNext: npx pipeline run 'made here/flat.yaml'");
+    expect(text).toContain("#   npx pipeline plan 'made here/flat.yaml' ");
+    expect(text).not.toMatch(/npx pipeline \w+ flat\.yaml/);
     expect(text).toContain('labels: none');
     expect(text).toContain('guidanceScale: 1');
     expect(text).not.toContain('classAgreement');

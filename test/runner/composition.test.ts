@@ -236,6 +236,50 @@ it('options are laid over the file by their names, and --set over them', async (
   );
 });
 
+it('groups of options that nobody chose are checked for what no other choice mends', async () => {
+  const groups = (text: string) => pipelineText({}, `options:\n${text}`);
+  const wrong = groups(`  smoke: { stages: { train: { stepz: 2 }, trian: { steps: 2 } } }
+  wide: { sed: 3, stages: { train: { steps: few, learningRate: 0,5 } } }
+`);
+  expect(await messages(wrong)).toMatchInlineSnapshot(`
+    "p.yaml:3:31 error unknown-key: \`stepz\` is not a key of \`train\` (a stage of kind \`train\`).
+          smoke: { stages: { train: { stepz: 2 }, trian: { steps: 2 } } }
+                                      ^^^^^
+      Did you mean \`steps\`?
+
+    p.yaml:3:43 error unknown-stage: \`trian\` is not a stage of this pipeline, and has no \`uses\`.
+          smoke: { stages: { train: { stepz: 2 }, trian: { steps: 2 } } }
+                                                  ^^^^^
+      Did you mean \`train\`?
+
+    p.yaml:4:11 error unknown-key: \`sed\` is not a key of a pipeline.
+          wide: { sed: 3, stages: { train: { steps: few, learningRate: 0,5 } } }
+                  ^^^
+      Did you mean \`seed\`?
+
+    p.yaml:4:45 error wrong-type: \`steps\` must be a whole number; the text \`few\` was found.
+          wide: { sed: 3, stages: { train: { steps: few, learningRate: 0,5 } } }
+                                                    ^^^
+
+    p.yaml:4:64 error out-of-range: \`learningRate\` must be greater than 0; \`0\` was found.
+          wide: { sed: 3, stages: { train: { steps: few, learningRate: 0,5 } } }
+                                                                       ^
+
+    p.yaml:4:66 error decimal-comma: A decimal is written with a point; after the comma \`5\` would be a key without a value.
+          wide: { sed: 3, stages: { train: { steps: few, learningRate: 0,5 } } }
+                                                                         ^
+      Write \`learningRate: 0.5\`."
+  `);
+  // A group may lack what another one brings, and may need another one that takes something away.
+  const together = groups(`  more: { stages: { again: { count: 3 } } }
+  draws: { stages: { again: { uses: sample, model: train, autoencoder: autoencoder, count: 2 } } }
+  sized: { stages: { train: { model: { hiddenSize: 8, depth: 1, heads: 2, patchSize: 2 } } } }
+  nameless: { stages: { train: { model: { name: null } } } }
+  off: { stages: { report: null, nothing: null } }
+`);
+  expect((await stagesOf(together)).train).toMatchObject({ steps: 10 });
+});
+
 it('a sweep varies options, its own values over them', async () => {
   const folder = await temporaryFolder('composition');
   const file = join(folder, 'p.yaml');

@@ -79,6 +79,10 @@ describe('what newcomers write', () => {
       'list-without-brackets',
       '`learningRate` takes no list',
     ],
+    ['numbers without brackets', train('betas: 0,1'), 'list-without-brackets', '`betas: [0, 1]`'],
+    ['a decimal comma', train('learningRate: 5,6'), 'decimal-comma', 'Write `learningRate: 5.6`.'],
+    ['zeros after it', train('learningRate: 0,001'), 'decimal-comma', 'Write `learningRate: 0.001`.'],
+    ['a decimal comma in quotes', train('learningRate: "0,001"'), 'wrong-type', 'Write 0.001.'],
     [
       'one item for a list',
       stage('report', '{ uses: report, stages: train }'),

@@ -6,6 +6,7 @@ import { openTorchCheckpoint } from '../../src/formats/pytorch/read.js';
 import type { TorchTensor } from '../../src/formats/pytorch/tensor.js';
 import { openSafetensors } from '../../src/formats/safetensors/reader.js';
 import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
+import { SiT } from '../../src/library/sit.js';
 import { sitParameters } from '../../src/models/sit/config.js';
 import { fromReference, referencePlace } from '../../src/models/sit/reference-names.js';
 import { referenceOrder, referenceShapes } from '../../src/models/sit/reference-state.js';
@@ -52,6 +53,28 @@ async function expectSame(found: Tensors, expected: Tensors): Promise<void> {
 }
 
 describe('a checkpoint for the reference', () => {
+  it.each([3, 4, 7])('rotary positions over %d tokens a side, of 4, come back', async (rope) => {
+    const sizes = { hiddenSize: 16, depth: 1, heads: 2, patchSize: 2, latentSize: 8, classes: 2 };
+    const model = await SiT.create(SiT.configOf({ ...sizes, mediators: 1, rope }));
+    const saved = join(folder, `rotary-${rope}`);
+    await model.save(saved);
+    await model.close();
+    const before = await openModel(saved, { weights: 'all' });
+    const checkpoint = join(folder, `rotary-${rope}.pt`);
+    await writeReferenceCheckpoint(before, checkpoint, work);
+    const states = (['float32', 'float16', 'bfloat16'] as const).map((dtype) => ({
+      ...{ dtype, path: join(folder, `rotary-${rope}-${dtype}.safetensors`) },
+    }));
+    for (const { path, dtype } of states)
+      await writeReferenceStateDict(before, 'ema', path, { ...work, dtype });
+    for (const path of [checkpoint, ...states.map((state) => state.path)]) {
+      const after = await openModel(path, { weights: 'all', scalingFactor: 1 });
+      expect(after.description.config).toEqual(before.description.config);
+      await after.close();
+    }
+    await before.close();
+  });
+
   it('holds what the reference saved, in its order', async () => {
     const path = join(folder, 'plain.pt');
     await writeReferenceCheckpoint(source, path, work);

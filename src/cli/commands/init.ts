@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { execa } from 'execa';
 import { UserError } from '../../base/errors.js';
@@ -14,7 +14,7 @@ import { readMetrics, speedName } from '../../formats/metrics-log.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import { parseDuration } from '../options.js';
 import { countsOf, lookAt, looseImages, type Sample, sizesOf, takeSamples } from '../look-at-images.js';
-import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
+import { commandPath, exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import {
   lengthsWithin,
   mostPasses,
@@ -82,7 +82,7 @@ export async function init(path: string, options: InitOptions, services: Service
   const file = resolve(asked.output);
   await refuseExisting(file, options);
   const starter: Starter = {
-    ...{ file: basename(file), name: starterName(file), counts },
+    ...{ file: commandPath(file), name: starterName(file), counts },
     ...{ size: asked.size, budgetSeconds: asked.budget, hasClasses },
     path: relative(dirname(file), location).split(sep).join('/') || '.',
     measured: '',
@@ -111,7 +111,7 @@ export async function init(path: string, options: InitOptions, services: Service
       stdout,
       `Only ${formatCount(lengths.train)} steps of training fit into ${formatDuration(starter.budgetSeconds)}: samples will be blurred. ${more} gives more.\n`,
     );
-  say(stdout, `Next: npx pipeline run ${shortPath(file)}\n`);
+  say(stdout, `Next: npx pipeline run ${commandPath(file)}\n`);
   return exitCodes.done;
 }
 

@@ -12,7 +12,7 @@ export type StateShapes = ReadonlyMap<string, readonly number[]>;
 export const positionName = 'pos_embed';
 
 /** Tables of rotary positions, which LightningDiT keeps among its tensors; ours are computed. */
-const rotaryNames = { cos: 'feat_rope.freqs_cos', sin: 'feat_rope.freqs_sin' } as const;
+export const rotaryNames = { cos: 'feat_rope.freqs_cos', sin: 'feat_rope.freqs_sin' } as const;
 
 /** Every tensor of the reference's state dict for a model, which `load_state_dict(strict=True)` asks for. */
 export function referenceShapes(config: SiTConfig): Map<string, readonly number[]> {
@@ -39,6 +39,22 @@ export function computedTensor(name: string, config: SiTConfig): Float32Array {
   const lines = places.map((place) => rotaryAngles(place, config.hiddenSize / config.heads));
   const values = lines.flatMap((row) => lines.flatMap((column) => [...row, ...column].map(value)));
   return Float32Array.from(values);
+}
+
+/**
+ * Tokens along a side over which rotary positions spread, as their tables tell by the slowest angle of the second row of
+ * tokens: a whole number.
+ */
+export function rotarySpread(
+  tables: { readonly cos: Float32Array; readonly sin: Float32Array },
+  config: SiTConfig,
+): number {
+  const [grid, width] = [gridOf(config), config.hiddenSize / config.heads];
+  if (grid === 1) return grid;
+  const slowest = rotaryAngles(1, width).length - 1;
+  const at = grid * width + slowest;
+  const angle = Math.atan2(tables.sin[at]!, tables.cos[at]!);
+  return Math.round((angle / rotaryAngles(1, width)[slowest]!) * grid);
 }
 
 /** Facts that the shapes of a file's tensors do not tell. */

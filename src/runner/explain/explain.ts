@@ -49,18 +49,31 @@ const unknownKey: Explainer = (facts) => {
 
 /** `{ classes: cat,dog }`, which YAML takes for a key `dog` without a value. */
 function listWithoutBrackets({ root, path, error, pipeline }: Facts, key: string): Problem | undefined {
-  const entries = Object.entries(error.data as Readonly<Record<string, unknown>>);
+  const span = spanAt(root, [...path, key], 'key');
+  const { text } = span.source;
+  // As they are written: objects of JavaScript have numbers first.
+  const entries = Object.entries(error.data as Readonly<Record<string, unknown>>)
+    .map((entry) => ({ entry, place: spanAt(root, [...path, entry[0]], 'key') }))
+    .filter(({ place }) => place.source === span.source)
+    .sort((a, b) => a.place.start - b.place.start)
+    .map(({ entry }) => entry);
   const at = entries.findIndex(([name]) => name === key);
   const first = entries.findLastIndex(([, value], i) => i < at && value !== null);
   const members = entries.slice(first + 1, at + 1);
-  const span = spanAt(root, [...path, key], 'key');
-  const { text } = span.source;
   const isBare = /[\w'"],\s*$/.test(text.slice(0, span.start)) && /^\s*[,}]/.test(text.slice(span.end));
   if (first < 0 || !isBare || members.some(([, value]) => value !== null)) return undefined;
   const [holder, value] = entries[first]!;
-  const list = [value, ...members.map(([name]) => name)];
+  const numberOf = (name: string) => (/^-?\d+$/.test(name) ? Number(name) : name);
+  const list = [value, ...members.map(([name]) => numberOf(name))];
   const schema = schemaAt(pipeline, plain(root), path).properties?.[holder] ?? {};
   const form = listForm(schema, list);
+  if (form === undefined && list.length === 2 && list.every((part) => Number.isInteger(part)))
+    return {
+      code: 'decimal-comma',
+      message: `A decimal is written with a point; after the comma ${code(key)} would be a key without a value.`,
+      remedy: `Write ${code(`${holder}: ${String(value)}.${text.slice(span.start, span.end)}`)}.`,
+      span,
+    };
   return {
     code: 'list-without-brackets',
     message: `A list is written in brackets; ${code(key)} would be a key without a value.`,

@@ -105,10 +105,11 @@ function nothingRemedy({ root, path, name, schema }: Facts): string {
   return `Give ${name.replace(/^Item/, 'item')} a value, or remove the key${usual}.`;
 }
 
-/** The number that a text holds in a way that YAML does not know: `1_000`, `1,000`, `10k`, `64px`. */
+/** The number that a text holds in a way that YAML does not know: `1_000`, `1,000`, `0,5`, `10k`, `64px`. */
 function numberIn(text: string): string | undefined {
   const trimmed = text.trim();
   if (trimmed !== '' && Number.isFinite(Number(trimmed))) return trimmed;
+  if (/^[+-]?(?:0,\d+|\d+,(?!\d{3}$)\d+)$/.test(trimmed)) return trimmed.replace(',', '.');
   const [, digits = '', unit = ''] =
     /^([+-]?\d[\d_,' ]*(?:\.\d+)?(?:e[+-]?\d+)?)\s*([a-z%]*)$/i.exec(trimmed) ?? [];
   const number = Number(digits.replaceAll(/[_,' ]/g, ''));

@@ -1,5 +1,5 @@
 import { code, type Problem } from '../diagnostics.js';
-import { checkConfiguration, invalid, readConfiguration } from '../load.js';
+import { checkConfiguration, checkOtherGroups, invalid, readConfiguration } from '../load.js';
 import type { Checked, Configuration, Invalid, LoadOptions, MissingPath } from '../load.js';
 import type { Pipeline } from '../pipeline.js';
 import type { Schema } from '../schema/schema.js';
@@ -36,7 +36,8 @@ export type LoadedSweep =
 export async function loadSweep(file: string, options: LoadOptions): Promise<LoadedSweep> {
   const read = await readConfiguration(file, options);
   if (!read.ok) return read;
-  const { pipeline, problems: wrong, missing } = checkConfiguration(read, options);
+  const { pipeline, problems: ofWhole, missing } = checkConfiguration(read, options);
+  const wrong = [...ofWhole, ...checkOtherGroups(read, options)];
   if (!pipeline || wrong.length > 0) return invalid(wrong, read.files);
   const sweep = member(read.tree, 'sweep')?.value as MapTree | undefined;
   if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined, missing };
