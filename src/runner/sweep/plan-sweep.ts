@@ -4,6 +4,7 @@ import { valueAt } from '../fingerprint/origin.js';
 import { PlanMemory, type PlanMemoryOptions } from '../plan/memory.js';
 import { makePlan, type PlannedStage } from '../plan/plan.js';
 import { lastFigures } from '../runs/figures.js';
+import type { Run } from '../runs/run.js';
 import type { Headline, Json, StageRegistry } from '../stage.js';
 import type { Forcing } from './results.js';
 import { metricsOf, type Trial, type TrialFacts, type TrialOutlook } from './trial.js';
@@ -119,9 +120,16 @@ export const outlookOf = (planned: PlannedTrial): TrialOutlook => ({
 /**
  * Facts of a trial of which every output is there.
  *
- * @param run folder of its last run, where that is known
+ * @param known folder of its last run, where that is known
+ * @param listed all runs, oldest first, among which it is looked for otherwise
  */
-export async function cachedResult({ stages }: PlannedTrial, run: string | undefined): Promise<TrialFacts> {
+export async function cachedResult(
+  planned: PlannedTrial,
+  known: string | undefined,
+  listed: () => Promise<readonly Run[]>,
+): Promise<TrialFacts> {
+  const { stages } = planned;
+  const run = known ?? runWith(planned, await listed());
   const outputs = stages.map(({ stage, place, output }) => ({ id: stage.id, place, output: output! }));
   const numbers = await Promise.all(
     outputs.map(async ({ id, place, output }) =>
@@ -136,6 +144,13 @@ export async function cachedResult({ stages }: PlannedTrial, run: string | undef
     ),
     ...(run !== undefined && { run }),
   };
+}
+
+/** Folder of the newest run that has every output of a trial, such as one that was killed right before its end. */
+function runWith({ stages }: PlannedTrial, runs: readonly Run[]): string | undefined {
+  return runs.findLast(({ record }) =>
+    stages.every(({ stage: { id }, fingerprint }) => record.stages[id]?.fingerprint === fingerprint),
+  )?.directory;
 }
 
 /** Ids of the stages that are the same in all trials. */

@@ -5,6 +5,8 @@ import { asUserError } from '../../base/files.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { TimedRunEvent } from '../run/events.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
+import { listRuns } from '../runs/find-runs.js';
+import type { Run } from '../runs/run.js';
 import { isProgress } from '../stage.js';
 import { outputPlace } from '../store/manifest.js';
 import { OutputsFollowed } from './follow.js';
@@ -92,7 +94,7 @@ class Sweep {
   }
 
   async run(): Promise<void> {
-    const { planned, parallel, pipeline, signal, launcher } = this.options;
+    const { planned, parallel, pipeline, runsRoot, signal, launcher } = this.options;
     const start = performance.now();
     await mkdir(this.directory, { recursive: true }).catch((error: unknown) => {
       throw asUserError(error, this.directory);
@@ -108,12 +110,14 @@ class Sweep {
       parallel,
       trials: planned.map(outlookOf),
     });
-    const looked = this.outputs.expectTimes(this.options.runsRoot);
+    const looked = this.outputs.expectTimes(runsRoot);
     const before = await readResults(this.json);
     const earlier = new Map(before?.trials.map((result) => [result.trial, result]));
     for (const trial of waiting) this.keep(trial, 'waiting', factsOf(earlier.get(trial.trial.id)));
+    let runs: Promise<readonly Run[]> | undefined;
     for (const trial of cached) {
-      const facts = await cachedResult(trial, earlier.get(trial.trial.id)?.run);
+      const listed = () => (runs ??= listRuns(runsRoot));
+      const facts = await cachedResult(trial, earlier.get(trial.trial.id)?.run, listed);
       const result = this.keep(trial, 'cached', facts);
       this.emit({ type: 'trial-cached', result });
     }

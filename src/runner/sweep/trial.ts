@@ -192,7 +192,7 @@ export interface TrialResult {
   readonly seconds: number;
   /** Its outputs by stage. Absent in results of before trials told of them. */
   readonly outputs?: Readonly<Record<string, TrialOutput>>;
-  /** Absolute path of the folder of its last run; absent where it did not have to run. */
+  /** Absolute path of the folder of its last run; absent where there is none. */
   readonly run?: string;
   /** Absolute paths of pages to look at. */
   readonly pages: readonly string[];

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { toyCommand } from '../toy-project.js';
@@ -75,4 +75,15 @@ it('refuses before anything runs what could not be sorted by, or would change no
   ]);
   expect(await sweep('--force', 'nope')).toEqual([2, expect.stringContaining('has no stage nope')]);
   expect(existsSync(join(folder, 'runs', 'toy'))).toBe(false);
+});
+
+it('finds the runs of trials that are cached, also where the table of the sweep does not know them', async () => {
+  const toy = await ToySweep.create('{ grid: { stages.train.steps: [5, 6] } }');
+  expect((await toy.sweep()).exitCode).toBe(0);
+  const runs = async () => (await toy.results()).map(({ trial, status, run }) => [trial, status, run]);
+  const made = await runs();
+  expect(new Set(made.map(([, , run]) => run)).size).toBe(2);
+  await rm(join(toy.folder, 'runs', 'toy', 'sweep', 'sweep.json'));
+  expect((await toy.sweep()).exitCode).toBe(0);
+  expect(await runs()).toEqual(made.map(([trial, , run]) => [trial, 'cached', run]));
 });
