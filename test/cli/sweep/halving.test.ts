@@ -108,7 +108,7 @@ sweep:
   }, 400_000);
 
   it.each([
-    ['stages.train.modelGuidance: [null, {}]', 'modelGuidance'],
+    ['stages.train.classSampling: [natural, balanced]', 'classSampling'],
     ['stages.train.timesteps: [uniform, { kind: logitNormal }]', 'timesteps'],
     ['stages.train.until: [null, { step: 40, timesteps: { kind: logitNormal } }]', 'until'],
   ])('is refused with %s, which changes what the loss measures', async (grid, key) => {
