@@ -183,7 +183,7 @@ describe('a step', () => {
     });
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/could not allocate [\d.]+MiB for a compiled program/);
-    expect(stderr).toMatch(/^error: Not enough memory: [^]*\n {2}Compute fewer samples at a time: /m);
+    expect(stderr).toMatch(/^error: Not enough memory: [^]*\nCompute fewer samples at a time: /m);
   });
 
   test('that is to be deterministic times no kernels against each other', async () => {
