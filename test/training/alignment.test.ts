@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { SiTConfig } from '../../src/models/sit/config.js';
 import {
@@ -12,7 +11,6 @@ import { sitParameters } from '../../src/models/sit/config.js';
 import { initialize } from '../../src/nn/parameters.js';
 import {
   float32,
-  type HostTensor,
   int32,
   mapValues,
   nativeBackend,
@@ -27,12 +25,8 @@ import {
 import { featureAlignmentLoss, spatiallyNormalised } from '../../src/training/feature-alignment.js';
 import { alignedDistance, selfAlignmentLoss } from '../../src/training/self-alignment.js';
 import { timeInterval, transportOf } from '../../src/transport/index.js';
-import { fixturePath } from '../support/fixture-checks.js';
+import { hostOf, methodFixture, type Numbers } from '../support/method-fixture.js';
 
-interface Numbers {
-  readonly shape: readonly number[];
-  readonly data: readonly number[];
-}
 type Layers = readonly { readonly weight: Numbers; readonly bias: Numbers }[];
 interface Expected {
   readonly selfAlignment: Readonly<Record<'tokens' | 'target' | 'gradient', Numbers>> & {
@@ -47,13 +41,12 @@ interface Expected {
   };
 }
 
-const expected = JSON.parse(readFileSync(fixturePath('methods/expected.json'), 'utf8')) as Expected;
-const host = ({ shape, data }: Numbers): HostTensor => float32(shape, Float32Array.from(data));
+const expected = methodFixture() as Expected;
 const weightsOf = (names: readonly string[], layers: Layers) =>
   Object.fromEntries(
     layers.flatMap(({ weight, bias }, i) => [
-      [`${names[i]!}.weight`, host(weight)],
-      [`${names[i]!}.bias`, host(bias)],
+      [`${names[i]!}.weight`, hostOf(weight)],
+      [`${names[i]!}.bias`, hostOf(bias)],
     ]),
   );
 
@@ -72,7 +65,7 @@ describe('self-alignment', () => {
         )([tokens!]);
         return { value, gradient: grads[0]! };
       },
-      { ...weights, tokens: host(tokens), target: host(target) },
+      { ...weights, tokens: hostOf(tokens), target: hostOf(target) },
     );
     expect(result.value.data[0]).toBeCloseTo(loss, 5);
     // Small differences of numbers near 5, which float32 rounds to 5e-7, are divided by 0.05.
@@ -181,7 +174,7 @@ describe('alignment with features', () => {
         )([tokens!]);
         return { value, gradient: grads[0]! };
       },
-      { ...way.weights, tokens: host(tokens), features: host(features) },
+      { ...way.weights, tokens: hostOf(tokens), features: hostOf(features) },
     );
     // Single precision over 50 products.
     expect(result.value.data[0]).toBeCloseTo(way.loss, 5);
@@ -190,7 +183,7 @@ describe('alignment with features', () => {
 
   it('normalises features as the public PyTorch code does', () => {
     const { value } = runEagerly(({ features }: Tensors) => ({ value: spatiallyNormalised(features!) }), {
-      features: host(features),
+      features: hostOf(features),
     });
     expect(value.data).toBeAllclose(normalised.data, { absolute: 1e-5 });
   });

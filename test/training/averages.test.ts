@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import {
   plannedProfiles,
@@ -9,7 +8,7 @@ import {
   widthIn,
   widthsWithin,
 } from '../../src/training/averages.js';
-import { fixturePath } from '../support/fixture-checks.js';
+import { methodFixture } from '../support/method-fixture.js';
 
 interface PostHoc {
   readonly walk: readonly number[];
@@ -22,7 +21,7 @@ interface PostHoc {
     readonly profile: number;
   }[];
 }
-const { postHoc } = JSON.parse(readFileSync(fixturePath('methods/expected.json'), 'utf8')) as {
+const { postHoc } = methodFixture() as {
   readonly postHoc: PostHoc;
 };
 const { walk, snapshots, rebuilt } = postHoc;

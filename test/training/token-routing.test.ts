@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { SiTConfig } from '../../src/models/sit/config.js';
 import { block } from '../../src/models/sit/sit.js';
 import { Beside } from '../../src/stages/train/beside.js';
 import {
-  float32,
   type HostTensor,
   int32,
   nativeBackend,
@@ -15,7 +13,7 @@ import {
 } from '../../src/tensorflow/index.js';
 import { drawTokens } from '../../src/training/token-routing.js';
 import { timeInterval, transportOf } from '../../src/transport/index.js';
-import { fixturePath } from '../support/fixture-checks.js';
+import { hostOf, methodFixture, type Numbers } from '../support/method-fixture.js';
 
 beforeAll(() => {
   nativeBackend();
@@ -53,10 +51,6 @@ describe('draws', () => {
   });
 });
 
-interface Numbers {
-  readonly shape: readonly number[];
-  readonly data: readonly number[];
-}
 interface Routed {
   readonly tokens: Numbers;
   readonly condition: Numbers;
@@ -68,10 +62,8 @@ interface Routed {
   readonly gradients: readonly Numbers[];
 }
 
-const host = ({ shape, data }: Numbers): HostTensor => float32(shape, Float32Array.from(data));
-
 it('gives what TREAD’s public PyTorch code gives, and its gradients', () => {
-  const { tokenRouting: given } = JSON.parse(readFileSync(fixturePath('methods/expected.json'), 'utf8')) as {
+  const { tokenRouting: given } = methodFixture() as {
     readonly tokenRouting: Routed;
   };
   const { kept, shuffle, blocks } = given;
@@ -94,8 +86,8 @@ it('gives what TREAD’s public PyTorch code gives, and its gradients', () => {
   const weights = Object.fromEntries(
     blocks.flatMap((each, i) =>
       Object.entries(each).flatMap(([name, { weight, bias }]) => [
-        [`blocks.${i}.${name}.weight`, host(weight)],
-        [`blocks.${i}.${name}.bias`, host(bias)],
+        [`blocks.${i}.${name}.weight`, hostOf(weight)],
+        [`blocks.${i}.${name}.bias`, hostOf(bias)],
       ]),
     ),
   );
@@ -123,7 +115,7 @@ it('gives what TREAD’s public PyTorch code gives, and its gradients', () => {
     },
     {
       ...weights,
-      ...{ tokens: host(given.tokens), condition: host(given.condition), weight: host(given.weight) },
+      ...{ tokens: hostOf(given.tokens), condition: hostOf(given.condition), weight: hostOf(given.weight) },
       places: int32([2, kept], Int32Array.from(places.flat())),
       ranks: int32([2, 9], Int32Array.from(ranks.flat())),
     },

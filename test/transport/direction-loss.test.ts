@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import {
-  float32,
   floats,
   nativeBackend,
   runEagerly,
@@ -10,19 +8,14 @@ import {
   tf,
 } from '../../src/tensorflow/index.js';
 import { directionLoss, transportOf } from '../../src/transport/index.js';
-import { fixturePath } from '../support/fixture-checks.js';
+import { hostOf, methodFixture, type Numbers } from '../support/method-fixture.js';
 
-interface Numbers {
-  readonly shape: readonly number[];
-  readonly data: readonly number[];
-}
 type Expected = Readonly<
   Record<'data' | 'noise' | 't' | 'output' | 'weights' | 'losses' | 'gradient', Numbers>
 >;
-const { direction } = JSON.parse(readFileSync(fixturePath('methods/expected.json'), 'utf8')) as {
+const { direction } = methodFixture() as {
   readonly direction: Expected;
 };
-const host = ({ shape, data }: Numbers) => float32(shape, Float32Array.from(data));
 const { interpolant } = transportOf({ interpolant: 'linear', prediction: 'velocity' });
 
 beforeAll(() => {
@@ -41,8 +34,14 @@ function lossesOf(output: Numbers, shift?: Numbers) {
     return { losses: losses(output!), gradient: grads[0]! };
   };
   return runEagerly(program, {
-    ...{ data: host(data), noise: host(noise), t: host(t), weights: host(weights), output: host(output) },
-    ...(shift && { shift: host(shift) }),
+    ...{
+      data: hostOf(data),
+      noise: hostOf(noise),
+      t: hostOf(t),
+      weights: hostOf(weights),
+      output: hostOf(output),
+    },
+    ...(shift && { shift: hostOf(shift) }),
   });
 }
 
