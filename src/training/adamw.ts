@@ -205,6 +205,6 @@ export function averagesAfter(
 }
 
 /** decay·old + (1 − decay)·value */
-function mix(old: Tensor, value: Tensor, decay: number): Tensor {
+export function mix(old: Tensor, value: Tensor, decay: number): Tensor {
   return old.mul(decay).add(value.mul(1 - decay));
 }

@@ -1,4 +1,5 @@
 import { type Tensor, type Tensors, tf } from '../tensorflow/index.js';
+import { mix } from './adamw.js';
 import { muonIterations } from './muon-cost.js';
 
 /**
@@ -100,9 +101,4 @@ function lengthOf({ scale }: MuonConfig, [inputs, outputs]: readonly [number, nu
   return scale === 'original'
     ? Math.sqrt(Math.max(1, outputs / inputs))
     : 0.2 * Math.sqrt(Math.max(inputs, outputs));
-}
-
-/** share·old + (1 − share)·value */
-function mix(old: Tensor, value: Tensor, share: number): Tensor {
-  return old.mul(share).add(value.mul(1 - share));
 }

@@ -28,9 +28,12 @@ export function invalidOption(option: string, expected: string, found: string | 
   });
 }
 
-/** Whole numbers of at least 0, as options of `commandLine` are read. */
+/** A whole number of at least 0. */
+const isWhole = (text: string): boolean => /^\d+$/.test(text);
+
+/** Whole numbers, as options of `commandLine` are read. */
 export function whole(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
+  if (!isWhole(text)) throw new InvalidArgumentError('A whole number is expected.');
   return Number(text);
 }
 
@@ -38,6 +41,6 @@ export const wholes = (text: string): number[] => text.split(',').map(whole);
 
 /** The whole number of an option. */
 export function wholeOption(option: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw invalidOption(option, 'a whole number', text);
+  if (!isWhole(text)) throw invalidOption(option, 'a whole number', text);
   return Number(text);
 }

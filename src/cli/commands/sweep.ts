@@ -11,9 +11,8 @@ import { findRunsRoot } from '../../runner/runs-root.js';
 import { halvingOf } from '../../runner/sweep/halving.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {
-  amountMetrics,
   apartMetrics,
-  headlineMetrics,
+  columnsOf,
   type PlannedTrial,
   planSweep,
   possibleMetrics,
@@ -276,11 +275,9 @@ export function sweepRenderer(
     };
   const isLive = stdout.isTTY && env.TERM !== 'dumb' && !env.CI;
   const closing: ClosingOptions = {
-    keys: sweptKeys(planned.map(({ trial }) => trial)),
+    ...columnsOf(planned),
     shared: sharedStages(planned),
-    headlines: headlineMetrics(planned),
     apart: apartMetrics(planned),
-    amounts: amountMetrics(planned),
     sort: options.sort,
     width: stdout.isTTY ? stdout.columns : Infinity,
     color: usesColor(stdout, env),

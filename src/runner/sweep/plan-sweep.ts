@@ -7,7 +7,7 @@ import { lastFigures } from '../runs/figures.js';
 import type { Run } from '../runs/run.js';
 import type { Headline, Json, StageRegistry } from '../stage.js';
 import type { Forcing } from './results.js';
-import { metricsOf, type Trial, type TrialFacts, type TrialOutlook } from './trial.js';
+import { metricsOf, sweptKeys, type Trial, type TrialFacts, type TrialOutlook } from './trial.js';
 
 /** A trial with its stages, in the order in which they run. */
 export interface PlannedTrial {
@@ -47,7 +47,7 @@ export function possibleMetrics(planned: readonly PlannedTrial[]): readonly stri
 }
 
 /** Metrics that tell what was asked for or how much was done: tables of trials leave them out. */
-export function amountMetrics(planned: readonly PlannedTrial[]): readonly string[] {
+function amountMetrics(planned: readonly PlannedTrial[]): readonly string[] {
   const names = planned.flatMap(({ stages }) =>
     stages.flatMap(({ stage, kind }) => (kind.amounts ?? []).map((name) => `${stage.id}.${name}`)),
   );
@@ -110,6 +110,13 @@ export function differingKeys(
 export function stagesToRun({ stages }: PlannedTrial): readonly string[] {
   return stages.flatMap(({ stage, reasons }) => (reasons.length > 0 ? [stage.id] : []));
 }
+
+/** Columns of a sweep's table: swept keys, the metrics that compare trials, and those that it leaves out. */
+export const columnsOf = (planned: readonly PlannedTrial[]) => ({
+  keys: sweptKeys(planned.map(({ trial }) => trial)),
+  headlines: headlineMetrics(planned),
+  amounts: amountMetrics(planned),
+});
 
 export const outlookOf = (planned: PlannedTrial): TrialOutlook => ({
   trial: planned.trial.id,

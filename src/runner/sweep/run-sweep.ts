@@ -12,14 +12,13 @@ import { outputPlace } from '../store/manifest.js';
 import { OutputsFollowed } from './follow.js';
 import { type Compared, figureAt, figureIn, goingOn, type Halving, judgedStage, ranked } from './halving.js';
 import type { Launcher } from './launcher.js';
-import { amountMetrics, cachedResult, headlineMetrics, outlookOf, stagesToRun } from './plan-sweep.js';
+import { cachedResult, columnsOf, outlookOf, stagesToRun } from './plan-sweep.js';
 import type { PlannedTrial } from './plan-sweep.js';
 import { type Forcing, readResults, resultsName, sweepFolder, writeResults } from './results.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
 import {
   type SweepCounts,
   type SweepEvent,
-  sweptKeys,
   type TimedSweepEvent,
   type TrialFacts,
   type TrialRecord,
@@ -83,6 +82,8 @@ class Sweep {
   private failure: { readonly error: unknown } | undefined;
   private readonly failed = new AbortController();
   private readonly outputs: OutputsFollowed;
+  /** Columns of the table, which are the same whenever it is written. */
+  private readonly table: ReturnType<typeof columnsOf>;
   private toldAtMs = -Infinity;
   private written: Promise<void> = Promise.resolve();
 
@@ -90,7 +91,9 @@ class Sweep {
     this.options = { ...options, signal: AbortSignal.any([options.signal, this.failed.signal]) };
     this.emit = emit;
     this.directory = sweepFolder(options.runsRoot, options.pipeline.name);
-    this.outputs = new OutputsFollowed(options.planned, options.parallel);
+    const { planned, parallel } = options;
+    this.outputs = new OutputsFollowed(planned, parallel);
+    this.table = columnsOf(planned);
   }
 
   async run(): Promise<void> {
@@ -115,8 +118,8 @@ class Sweep {
     const earlier = new Map(before?.trials.map((result) => [result.trial, result]));
     for (const trial of waiting) this.keep(trial, 'waiting', factsOf(earlier.get(trial.trial.id)));
     let runs: Promise<readonly Run[]> | undefined;
+    const listed = () => (runs ??= listRuns(runsRoot));
     for (const trial of cached) {
-      const listed = () => (runs ??= listRuns(runsRoot));
       const facts = await cachedResult(trial, earlier.get(trial.trial.id)?.run, listed);
       const result = this.keep(trial, 'cached', facts);
       this.emit({ type: 'trial-cached', result });
@@ -368,10 +371,8 @@ class Sweep {
   }
 
   private async writeNow(): Promise<void> {
-    const { pipeline, planned, forced } = this.options;
-    const keys = sweptKeys(planned.map(({ trial }) => trial));
-    const about = { headlines: headlineMetrics(planned), amounts: amountMetrics(planned) };
-    const results = { keys, forced, ...about, trials: this.inOrder() };
+    const { pipeline, forced } = this.options;
+    const results = { ...this.table, forced, trials: this.inOrder() };
     await writeResults({ csv: this.csv, json: this.json }, pipeline, results);
   }
 }
