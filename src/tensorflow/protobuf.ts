@@ -56,6 +56,7 @@ const root = protobuf.Root.fromJSON({
           fields: {
             memoryOptimization: { type: 'int32', id: 4 },
             metaOptimizerIterations: { type: 'int32', id: 12 },
+            remapping: { type: 'int32', id: 14 },
             autoMixedPrecision: { type: 'int32', id: 23 },
             autoMixedPrecisionOnednnBfloat16: { type: 'int32', id: 31 },
             disableTfgOptimizer: { type: 'bool', id: 32 },

@@ -98,6 +98,8 @@ export interface Preparation {
   readonly oneDnn: boolean;
   /** Type to which TensorFlow's rewriting converts products and convolutions. */
   readonly converted: 'bfloat16' | 'float16' | undefined;
+  /** TensorFlow's rewriting joins convolutions and products with what follows them. */
+  readonly joins: boolean;
   /** Numbers in a tensor from which functions of it that are marked as fused are compiled. */
   readonly fusesFrom: number;
   /** XLA compiles each program as a whole. */
@@ -111,8 +113,9 @@ export interface Preparation {
 /** Numbers in a tensor from which a fused function gains more over a training than compiling it takes. */
 export const worthFusing = 2 ** 17;
 
-/** RewriterConfig.Toggle.ON */
+/** RewriterConfig.Toggle */
 const on = 1;
+const off = 2;
 /** RewriterConfig.NumIterationsType.ONE: a second round over our graphs changes nothing, and takes a second or more. */
 const oneRound = 1;
 /** RewriterConfig.MemOptType.NO_MEM_OPT: what it changes in our graphs saves no memory, and takes half a second. */
@@ -138,11 +141,14 @@ export function preparationOf(
   const bySelf = !rewriting && precision !== 'float16' && !onGpu;
   // TensorFlow's own rewriting knows bfloat16 on processors only, and not what XLA compiles.
   const mixed = bfloat16 && (bySelf || onGpu || compiled);
+  const converted = precision === 'float16' ? 'float16' : bfloat16 && !mixed ? 'bfloat16' : undefined;
   return {
     rewritten: place.workers || !bySelf,
     mixed,
     oneDnn: mixed && place.oneDnn && !onGpu && !compiled,
-    converted: precision === 'float16' ? 'float16' : bfloat16 && !mixed ? 'bfloat16' : undefined,
+    converted,
+    // Joined convolutions of bfloat16 exist for oneDNN alone, which takes them up too late for graphs that go to workers.
+    joins: !(place.workers && converted === 'bfloat16'),
     fusesFrom: fusion === undefined ? (onGpu ? Infinity : worthFusing) : fusion ? 0 : Infinity,
     compiled,
     fusesAttention: onGpu && compiled && mixed,
@@ -173,6 +179,7 @@ export const asTheyAre = (hidesGpus: boolean): Preparation => ({
   mixed: false,
   oneDnn: false,
   converted: undefined,
+  joins: true,
   fusesFrom: Infinity,
   compiled: false,
   fusesAttention: false,
@@ -182,7 +189,7 @@ export const asTheyAre = (hidesGpus: boolean): Preparation => ({
 /** The fields of the `ConfigProto` for `options`. */
 export function configMessage(
   { threads = 0 }: RuntimeOptions,
-  { rewritten, converted, hidesGpus }: Preparation,
+  { rewritten, converted, joins, hidesGpus }: Preparation,
 ): Readonly<Record<string, unknown>> {
   const rewriteOptions = {
     metaOptimizerIterations: oneRound,
@@ -191,6 +198,7 @@ export function configMessage(
     disableTfgOptimizer: true,
     ...(converted === 'bfloat16' && { autoMixedPrecisionOnednnBfloat16: on }),
     ...(converted === 'float16' && { autoMixedPrecision: on }),
+    ...(!joins && { remapping: off }),
   };
   const graphOptions = {
     // TensorFlow rewrites no graph that it has placed without the rest.

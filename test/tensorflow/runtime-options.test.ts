@@ -41,6 +41,11 @@ describe('the session configuration, serialized', () => {
     expect(hex({}, { converted: 'float16' })).toContain(`520c520a${rewriting}b80101${noTfg}`);
   });
 
+  test('no operations joined', () => {
+    // remapping (14): OFF
+    expect(hex({}, { joins: false })).toContain(`520b5209${rewriting}7002${noTfg}`);
+  });
+
   test('threads', () => {
     // intra_op_parallelism_threads (2): 3
     expect(hex({ threads: 3 })).toContain('1003');
@@ -109,6 +114,7 @@ describe('how graphs are prepared', () => {
     mixed: false,
     oneDnn: false,
     converted: undefined,
+    joins: true,
     fusesFrom: 2 ** 17,
     compiled: false,
     fusesAttention: false,
@@ -132,6 +138,7 @@ describe('how graphs are prepared', () => {
     ['a processor, nothing fused', { fusion: false }, zen4, { ...cpu, fusesFrom: Infinity }],
     ['a GPU, everything fused', { fusion: true }, ampere, { ...byOperation, fusesFrom: 0 }],
     ['a processor in bfloat16', bf16, zen4, { ...cpu, converted: 'bfloat16' }],
+    ['workers in bfloat16', bf16, together(zen4), { ...cpu, converted: 'bfloat16', joins: false }],
     [
       'a processor in bfloat16, by the trace',
       { ...own, ...bf16 },
