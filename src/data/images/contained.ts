@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import { UserError } from '../../base/errors.js';
+import { formatCount } from '../../base/format.js';
 import { InputFile } from '../../base/input-file.js';
 import type { Places } from '../../base/patterns.js';
 import { refuseFailedCopy } from '../../formats/foreign-file.js';
-import { badContainer, type ContainedImage, type ImageContainer, imageContainers } from './container.js';
+import { badContainer, imageContainers } from './container.js';
+import type { ContainedImage, Contents, ImageContainer, Oddities } from './container.js';
 import { isImageName } from './formats.js';
 import { type Findings, listSome, noImages, onlyClass, walkFiles } from './walk.js';
 
@@ -94,25 +96,36 @@ export async function findInContainers(
   const found: { readonly file: number; readonly image: ContainedImage }[] = [];
   let classes: readonly string[] | undefined;
   const passedOver = new Map<string, number>();
+  const oddities = new Map<string, string[]>();
+  let named: string | undefined;
   for (const [file, path] of paths.entries()) {
     await refuseFailedCopy(path);
-    const contents = await withInput(path, (input) => container.list(input, { files: paths }));
+    const contents = await withInput(path, (input) =>
+      container.list(input, { files: paths, withoutClasses: labels === 'none' }),
+    );
     for (const [ending, count] of contents.passedOver ?? [])
       passedOver.set(ending, (passedOver.get(ending) ?? 0) + count);
-    if (contents.classes !== undefined && String(classes ?? contents.classes) !== String(contents.classes))
-      throw badContainer(path, `its classes are not those of ${paths[0]!}`);
-    classes ??= contents.classes;
+    for (const [what, names] of odditiesOf(contents))
+      oddities.set(what, [...(oddities.get(what) ?? []), ...names.map((name) => inFile(files[file]!, name))]);
+    if (contents.images.length === 0) continue;
+    named ??= path;
+    if (named === path) classes = contents.classes;
+    else if (String(classes) !== String(contents.classes))
+      throw badContainer(path, `its names of classes are not those of ${named}`);
     for (const image of contents.images) found.push({ file, image });
   }
   if (found.length === 0) throw noImages(base);
   const own = found.map(({ image }) => image.className);
   const classNames = own.some((name) => name !== undefined) ? own : classFolders(found, files);
   const images = found.map(({ file, image: { name, at } }, i) => ({
-    path: `${files[file]!}/${name}`,
+    path: inFile(files[file]!, name),
     at: [file, ...at],
     className: labels === 'none' ? onlyClass : (classNames[i] ?? ''),
   }));
-  if (labels === 'none') return { images, classes: [onlyClass], passedOver };
+  const warnings = [...oddities].map(
+    ([what, names]) => `${what}: ${formatCount(names.length)}, such as ${names.slice(0, 3).join(', ')}.`,
+  );
+  if (labels === 'none') return { images, classes: [onlyClass], passedOver, warnings };
   const without = images.filter(({ className }) => className === '').map(({ path }) => path);
   if (without.length > 0) throw unlabelledImages(base, without, images.length);
   return {
@@ -120,7 +133,26 @@ export async function findInContainers(
     classes: classes ?? [...new Set(classNames as string[])],
     isOrdered: classes !== undefined,
     passedOver,
+    warnings,
   };
+}
+
+/** Path of something in a file: that of the file where it has no name. */
+const inFile = (file: string, name: string): string => (name === '' ? file : `${file}/${name}`);
+
+/** Oddities that a file tells, and names that it has more than once. */
+function odditiesOf({ images, oddities }: Contents): Oddities {
+  const seen = new Set<string>();
+  const repeated: string[] = [];
+  for (const { name } of images)
+    if (seen.has(name)) repeated.push(name);
+    else seen.add(name);
+  return new Map([
+    ...(oddities ?? []),
+    ...(repeated.length === 0
+      ? []
+      : [['Images that have the name of another in the same file, and count beside it', repeated] as const]),
+  ]);
 }
 
 async function withInput<T>(path: string, use: (file: InputFile) => Promise<T>): Promise<T> {

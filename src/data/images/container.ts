@@ -20,11 +20,17 @@ export interface Contents {
   readonly classes?: readonly string[] | undefined;
   /** Members that are no images. */
   readonly passedOver?: PassedOver;
+  readonly oddities?: Oddities;
 }
+
+/** Names of parts of a file that may be amiss, by what they have in common, as the beginning of a sentence. */
+export type Oddities = ReadonlyMap<string, readonly string[]>;
 
 interface ListOptions {
   /** Absolute paths of all files that belong together, in order: what one of them lacks another may have. */
   readonly files: readonly string[];
+  /** True where nobody asks for classes: the file's own labels do not matter. */
+  readonly withoutClasses?: boolean;
 }
 
 /** A form of files that hold many images, such as tar. Each is declared in a file of `containers/`, and found there. */

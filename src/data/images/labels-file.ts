@@ -15,7 +15,7 @@ import { compareNames, type Findings, type FoundImage, listSome } from './walk.j
  */
 export async function labelImages(
   root: string,
-  there: Pick<Findings, 'images' | 'passedOver'>,
+  there: Pick<Findings, 'images' | 'passedOver' | 'warnings'>,
   labels: LabelsFile,
   inner?: readonly string[],
 ): Promise<Findings> {
@@ -61,11 +61,14 @@ export async function labelImages(
     images,
     classes: [...new Set(images.map(({ className }) => className))],
     passedOver: there.passedOver,
-    ...(unnamed.length > 0 && {
-      warnings: [
-        `${unnamed.length} of ${there.images.length} images are left out, as ${posix.basename(labels.file)} does not name them${someOf(unnamed)}.`,
-      ],
-    }),
+    warnings: [
+      ...(there.warnings ?? []),
+      ...(unnamed.length === 0
+        ? []
+        : [
+            `${unnamed.length} of ${there.images.length} images are left out, as ${posix.basename(labels.file)} does not name them${someOf(unnamed)}.`,
+          ]),
+    ],
   };
 }
 

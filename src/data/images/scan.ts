@@ -115,7 +115,7 @@ function chooseClasses(
     paths: kept.map(({ path }) => path),
     labels,
     passedOver: findings.passedOver,
-    ...(findings.warnings && { warnings: findings.warnings }),
+    ...(findings.warnings?.length && { warnings: findings.warnings }),
     ...(kept[0]?.at && { places: kept.map(({ at }) => at!) }),
   };
 }

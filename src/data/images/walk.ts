@@ -198,6 +198,8 @@ function addImage(path: string, className: string, { images, classes }: Findings
   classes.add(className);
 }
 
+const labelsOfParts = 'dataset.json';
+
 async function findInFolder(root: string, prefix: string, findings: FindingsSoFar): Promise<void> {
   const entries = await listFolder(root);
   if (entries.length === 0) {
@@ -217,6 +219,13 @@ async function findInFolder(root: string, prefix: string, findings: FindingsSoFa
         'Put the images of each class into a folder of their own, name a labels file in `labels`, or set `labels: none` to train without classes.',
     });
   }
+  // EDM's and StyleGAN's sets have a thousand images a folder, whatever their classes.
+  if (classes.every((name) => /^\d{5}$/.test(name)) && entries.some(({ name }) => name === labelsOfParts))
+    throw new UserError({
+      code: 'images-not-in-class-folders',
+      message: `${root}: its folders ${classes.slice(0, 2).join(', ')}${classes.length > 2 ? ', …' : ''} are parts of a set, not classes: ${labelsOfParts} beside them has the labels.`,
+      remedy: `Set \`labels: { file: ${join(root, labelsOfParts)} }\`, or \`labels: none\` to train without classes.`,
+    });
   for (const { name, isFolder } of entries) if (!isFolder) passOver(findings.passedOver, name);
   for (const className of classes) {
     findings.classes.add(className);

@@ -8,6 +8,7 @@ import { TorchTensor } from '../../formats/pytorch/tensor.js';
 import { openSafetensors, type SafetensorsFile, toFloat32 } from '../../formats/safetensors/reader.js';
 import { decodeFloat16 } from '../../formats/typed-arrays.js';
 import { labelsFrom, labelsIn, listEntries, readEntry } from '../images/containers/zip.js';
+import type { NamedLabels } from '../images/containers/zip.js';
 import { onlyClass, walkFiles } from '../images/walk.js';
 import { foreignStatisticsName, type LatentStatistics } from './format.js';
 
@@ -282,13 +283,9 @@ async function openPairs(base: string, files: readonly string[]): Promise<Foreig
   };
 }
 
-function classesOf(
-  path: string,
-  names: readonly string[],
-  labels: ReadonlyMap<string, string> | undefined,
-): readonly string[] {
+function classesOf(path: string, names: readonly string[], labels: NamedLabels): readonly string[] {
   return names.map((name) => {
-    const label = labels === undefined ? onlyClass : labels.get(name);
+    const label = typeof labels === 'object' ? labels.get(name) : onlyClass;
     if (label === undefined) throw badLatents(path, `its dataset.json has no label of ${name}`);
     return label;
   });

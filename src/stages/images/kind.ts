@@ -6,7 +6,7 @@ import { describeImages, hubImages, locate } from './facts.js';
 
 export const stage: ShownKind<ImagesConfig> = {
   name: 'images',
-  codeVersion: 3,
+  codeVersion: 4,
   figures: ['images', 'perClass', 'size', 'skipped'],
   amounts: ['images', 'classes', 'size', 'skipped'],
   dependsOnPrecision: false,

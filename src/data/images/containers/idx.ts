@@ -10,7 +10,7 @@ export const container: ImageContainer = {
   name: 'IDX',
   fileName: /(idx[13]-ubyte|\.idx)(\.gz)?$/i,
   list: async (file, { files }) => {
-    if (isLabelsName(file.path)) return { images: [] };
+    if (isLabelsName(file.path) || isCopy(file.path, files)) return { images: [] };
     const { count } = shapeOf(file.path, await contentOf(file), 3);
     const labels = await labelsBeside(file.path, files, count);
     return {
@@ -32,6 +32,12 @@ export const container: ImageContainer = {
   },
 };
 
+/** True of a packed file beside which it lies unpacked, as torchvision leaves them. */
+const isCopy = (path: string, files: readonly string[]): boolean =>
+  packed.test(path) && files.includes(path.replace(packed, ''));
+
+const packed = /\.gz$/i;
+
 const isLabelsName = (path: string): boolean => /labels?[-_.]|idx1/i.test(basename(path));
 
 /** Labels of the images in a file: those of the file of the same name but for that part. */
@@ -40,7 +46,7 @@ async function labelsBeside(
   files: readonly string[],
   count: number,
 ): Promise<Buffer | undefined> {
-  const plain = (path: string): string => path.replace(/\.gz$/i, '');
+  const plain = (path: string): string => path.replace(packed, '');
   const name = plain(images)
     .replace(/images/i, 'labels')
     .replace('idx3', 'idx1');

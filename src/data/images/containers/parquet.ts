@@ -11,14 +11,16 @@ import { badContainer, type Contents, type ImageContainer } from '../container.j
 export const container: ImageContainer = {
   name: 'parquet',
   fileName: /\.parquet$/i,
-  list: (file) => guarded(file, () => list(file)),
+  list: (file, { withoutClasses = false }) => guarded(file, () => list(file, withoutClasses)),
   read: (file, [row]) => guarded(file, () => readImage(file, row!)),
 };
 
-async function list(file: InputFile): Promise<Contents> {
+async function list(file: InputFile, withoutClasses: boolean): Promise<Contents> {
   const table = await tableOf(file);
+  // Without rows there is nothing that tells of columns.
+  if (Number(table.metadata.num_rows) === 0) return { images: [] };
   imageColumn(file, table);
-  const { name, classes } = labelColumn(file, table);
+  const { name, classes } = withoutClasses ? {} : labelColumn(file, table);
   const count = Number(table.metadata.num_rows);
   const rows = name === undefined ? [] : await readRows(table, name, 0, count);
   const digits = String(Math.max(0, count - 1)).length;
@@ -37,12 +39,21 @@ function classOf(
   classes: readonly string[] | undefined,
   row: number,
 ): string | undefined {
-  if (value === null || value === undefined || Number(value) === -1) return undefined;
-  if (typeof value === 'string') return value;
-  if (classes === undefined) return String(Number(value));
-  const name = classes[Number(value)];
+  const label = Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value;
+  if (label === null || label === undefined || Number.isNaN(label)) return undefined;
+  if (typeof label === 'string') return label;
+  if (label instanceof Uint8Array) return Buffer.from(label).toString('utf8');
+  if (typeof label === 'object')
+    throw badContainer(
+      file.path,
+      `row ${row} has ${Array.isArray(label) ? `${label.length} labels` : 'no single label'}, where one class is expected`,
+    );
+  const number = Number(label);
+  if (number === -1) return undefined;
+  if (classes === undefined) return String(number);
+  const name = classes[number];
   if (name === undefined)
-    throw badContainer(file.path, `row ${row} has the label ${Number(value)}, of ${classes.length} classes`);
+    throw badContainer(file.path, `row ${row} has the label ${number}, of ${classes.length} classes`);
   return name;
 }
 
@@ -162,7 +173,9 @@ function readRows(
 }
 
 function imageColumn(file: InputFile, { features, columns }: Table): string {
-  const noted = Object.keys(features).filter((name) => features[name]?._type === 'Image');
+  const noted = Object.keys(features).filter(
+    (name) => features[name]?._type === 'Image' && columns.has(name),
+  );
   const found =
     noted.length > 0 ? noted : [...columns.keys()].filter((name) => columns.get(name)!.includes('bytes'));
   const name = found.find((each) => each === 'image') ?? found[0];
@@ -173,7 +186,9 @@ function imageColumn(file: InputFile, { features, columns }: Table): string {
 }
 
 function labelColumn(file: InputFile, { features, columns }: Table) {
-  const known = Object.keys(features).filter((name) => features[name]?._type === 'ClassLabel');
+  const known = Object.keys(features).filter(
+    (name) => features[name]?._type === 'ClassLabel' && columns.has(name),
+  );
   const usual = ['label', 'labels', 'class', 'cls'].find((name) => columns.has(name));
   if (known.length > 1 && !known.includes('label'))
     throw new UserError({

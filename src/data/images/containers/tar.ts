@@ -14,9 +14,13 @@ export const container: ImageContainer = {
   fileName: /\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz)$/i,
   list: async (file) => {
     await refusePacked(file);
-    const listing: Listing = { images: [], passedOver: new Map(), links: [] };
+    const listing: Listing = { images: [], passedOver: new Map(), links: [], oddities: new Map() };
     await listMembers(file, { start: 0, end: file.bytes, prefix: '', depth: 0 }, listing);
-    return { images: withLinked(listing), passedOver: listing.passedOver };
+    return {
+      images: withLinked(listing),
+      passedOver: listing.passedOver,
+      oddities: listing.oddities,
+    };
   },
   read: (file, [position, length]) => readPart(file, position!, length!),
 };
@@ -45,6 +49,13 @@ interface Listing {
   readonly passedOver: Map<string, number>;
   /** Names of images that stand for others: links within the archive. */
   links: { readonly name: string; readonly target: string }[];
+  readonly oddities: Map<string, string[]>;
+}
+
+function addOddity({ oddities }: Listing, what: string, name: string): void {
+  const names = oddities.get(what);
+  if (names === undefined) oddities.set(what, [name]);
+  else names.push(name);
 }
 
 /** The part of a file that is an archive. */
@@ -119,14 +130,14 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
         prefix: `${part.prefix}${name.slice(0, -4)}/`,
         depth: part.depth + 1,
       };
-      addGroup(group, listing);
+      addGroup(group, part, listing);
       group = undefined;
       await listMembers(file, inner, listing);
       continue;
     }
     const key = keyOf(name);
     if (group?.key !== key) {
-      addGroup(group, listing);
+      addGroup(group, part, listing);
       group = { key, images: [] };
     }
     const ending = name.slice(key.length + 1).toLowerCase();
@@ -141,7 +152,8 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
       file.path,
       `cut off, or not a tar archive: ${part.end - position} bytes are left over at its end`,
     );
-  addGroup(group, listing);
+  addGroup(group, part, listing);
+  if (!ended) addOddity(listing, 'Archives without the mark of their end, which may be cut off', part.prefix);
 }
 
 /** Members that belong together by name: an image and its label. */
@@ -152,9 +164,17 @@ interface Group {
   json?: string | undefined;
 }
 
-function addGroup(group: Group | undefined, listing: Listing): void {
+function addGroup(group: Group | undefined, { prefix }: Part, listing: Listing): void {
   if (group === undefined) return;
   const className = group.cls ?? group.json;
+  if (className !== undefined && group.images.length === 0)
+    addOddity(listing, 'Labels without an image of their name next to them', prefix + group.key);
+  if (className !== undefined && group.images.length > 1)
+    addOddity(
+      listing,
+      'Samples of several images, each of which counts as an image',
+      group.images.map(({ name }) => name).join(' and '),
+    );
   for (const image of group.images)
     listing.images.push(className === undefined ? image : { ...image, className });
 }

@@ -1,7 +1,9 @@
+import { posix } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32, inflateRaw } from 'node:zlib';
 import { type Entry, fromFdPromise } from 'yauzl';
 import { UserError } from '../../../base/errors.js';
+import { isUnseen } from '../../../base/file-names.js';
 import { asUserError } from '../../../base/files.js';
 import type { InputFile } from '../../../base/input-file.js';
 import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
@@ -11,12 +13,14 @@ import { isImageName, passOver } from '../formats.js';
 export const container: ImageContainer = {
   name: 'zip',
   fileName: /\.zip$/i,
-  list: async (file) => {
+  list: async (file, { withoutClasses = false }) => {
     try {
       const { images, passedOver, labels } = await listEntries(file);
-      const named = labels && (await labelsIn(file, labels));
+      const named = withoutClasses ? undefined : labels && (await labelsIn(file, labels));
+      if (named === 'none') throw withoutLabels(file);
+      if (named === undefined) return { images, passedOver };
       return {
-        images: named ? images.map((image) => ({ ...image, className: named.get(image.name) })) : images,
+        images: images.map((image) => ({ ...image, className: named.get(image.name) })),
         passedOver,
       };
     } catch (error) {
@@ -27,12 +31,27 @@ export const container: ImageContainer = {
   read: readEntry,
 };
 
-/** Entries that hold images, or others that are wanted, each with what finds it; and the place of `dataset.json`. */
+/** Its folders are parts of the set then, of a thousand images each. */
+function withoutLabels({ path }: InputFile): UserError {
+  return new UserError({
+    code: 'images-not-in-class-folders',
+    message: `${path}: its ${labelsName} says that its images have no classes.`,
+    remedy: 'Set `labels: none` to train without classes, or name a labels file in `labels`.',
+  });
+}
+
+/** Place of a `dataset.json`, and the folder that its names are below: empty, or with `/` at its end. */
+interface LabelsPlace {
+  readonly at: readonly number[];
+  readonly folder: string;
+}
+
+/** Entries that hold images, or others that are wanted, each with what finds it; and the uppermost `dataset.json`. */
 export async function listEntries(file: InputFile, isWanted: (name: string) => boolean = isImageName) {
   const zip = await fromFdPromise(file.handle.fd, { autoClose: false, lazyEntries: true });
   const images: ContainedImage[] = [];
   const passedOver = new Map<string, number>();
-  let labels: readonly number[] | undefined;
+  let labels: LabelsPlace | undefined;
   for await (const entry of zip.eachEntry() as AsyncIterable<Entry>) {
     const { fileName: name, compressionMethod, generalPurposeBitFlag: flags } = entry;
     const at = [
@@ -42,8 +61,10 @@ export async function listEntries(file: InputFile, isWanted: (name: string) => b
       compressionMethod,
       entry.crc32,
     ];
-    if (name === 'dataset.json') labels = at;
-    else if (name.endsWith('/')) continue;
+    if (posix.basename(name) === labelsName && !isUnseen(name)) {
+      const folder = name.slice(0, -labelsName.length);
+      if (labels === undefined || folder.length < labels.folder.length) labels = { at, folder };
+    } else if (name.endsWith('/')) continue;
     else if (!isWanted(name)) passOver(passedOver, name);
     else if ((flags & 1) !== 0) throw badZip(file, `its entry ${name} is encrypted`);
     else if (compressionMethod !== 0 && compressionMethod !== 8)
@@ -54,28 +75,46 @@ export async function listEntries(file: InputFile, isWanted: (name: string) => b
   return { images, passedOver, labels };
 }
 
-/** Class of each image by name, by the archive's `dataset.json`; undefined where it says that there are none. */
-export async function labelsIn(
-  file: InputFile,
-  at: readonly number[],
-): Promise<ReadonlyMap<string, string> | undefined> {
-  return labelsFrom(file.path, await readEntry(file, at));
+const labelsName = 'dataset.json';
+
+/** Class of each image by name; `none` where a file says that there are no classes, undefined where it says nothing of them. */
+export type NamedLabels = ReadonlyMap<string, string> | 'none' | undefined;
+
+/** Labels by the archive's `dataset.json`. */
+export async function labelsIn(file: InputFile, { at, folder }: LabelsPlace): Promise<NamedLabels> {
+  return labelsFrom(file.path, await readEntry(file, at), folder);
 }
 
-/** Labels in the content of a `dataset.json`, as `labelsIn` gives them. @throws UserError `container-invalid` */
-export function labelsFrom(path: string, content: Buffer): ReadonlyMap<string, string> | undefined {
+/**
+ * Labels in the content of a `dataset.json`.
+ *
+ * @param folder before the names that it has
+ * @throws UserError `container-invalid`
+ */
+export function labelsFrom(path: string, content: Buffer, folder = ''): NamedLabels {
   let labels: unknown;
   try {
     labels = (JSON.parse(content.toString('utf8')) as { labels?: unknown } | null)?.labels;
   } catch (error) {
     throw badContainer(path, `its dataset.json is not valid JSON: ${(error as Error).message}`, error);
   }
-  if (labels === null || labels === undefined) return undefined;
+  if (labels === undefined) return undefined;
+  if (labels === null) return 'none';
   const isPair = (pair: unknown): pair is [string, number | string] =>
     Array.isArray(pair) && typeof pair[0] === 'string' && ['number', 'string'].includes(typeof pair[1]);
   if (!Array.isArray(labels) || !labels.every(isPair))
     throw badContainer(path, 'the labels in its dataset.json are not pairs of an image and a class');
-  return new Map(labels.map(([name, label]) => [name, String(label)]));
+  const named = new Map<string, string>();
+  for (const [name, label] of labels) {
+    const before = named.get(folder + name);
+    if (before !== undefined && before !== String(label))
+      throw badContainer(
+        path,
+        `its dataset.json has the image ${name} in the classes ${before} and ${label}`,
+      );
+    named.set(folder + name, String(label));
+  }
+  return named;
 }
 
 const localHeader = 30;
