@@ -378,6 +378,10 @@ export interface ModelConfig {
    */
   rope?: boolean | number;
   /**
+   * Mixes the values of each block's attention but the first's with those of the first block, by a learned share that starts at one half (value residual learning). Needs two blocks or more; tokens that bypass blocks (`tokenRouting`) take the first.
+   */
+  valueResidual?: boolean;
+  /**
    * Gives blocks with full attention what blocks with mediators have besides: position biases of the scores and a depthwise convolution of the values. A control for comparisons: it tells what mediators themselves change. For up to 256 tokens; the PyTorch reference has no such blocks.
    */
   mediatorExtras?: boolean;

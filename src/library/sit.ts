@@ -51,6 +51,8 @@ export type SiTOptions = SiTSizes & {
   readonly swiGlu?: boolean;
   /** Rotary positions; a number spreads them over so many tokens along a side. */
   readonly rope?: boolean | number;
+  /** Values of blocks after the first are mixed with those of the first. */
+  readonly valueResidual?: boolean;
 };
 
 /** Device, precision and session of a model. */
@@ -110,7 +112,7 @@ export class SiT implements SessionModel {
   static configOf(options: SiTOptions): SiTConfig {
     const { latentSize, channels = 4, classes, ...model } = options;
     checkModel({ latentSize, channels, classes, model, transport: usualTransport });
-    const { mediators, labelDropout = 0.1, qkNorm, rmsNorm, swiGlu, rope } = options;
+    const { mediators, labelDropout = 0.1, qkNorm, rmsNorm, swiGlu, rope, valueResidual } = options;
     const { hiddenSize, depth, heads, patchSize } = sizesOf(options);
     return {
       ...{ latentSize, channels, patchSize, hiddenSize, depth, heads, classes, labelDropout },
@@ -119,6 +121,7 @@ export class SiT implements SessionModel {
       ...(rmsNorm && { rmsNorm }),
       ...(swiGlu && { swiGlu }),
       ...(rope && { rope: rope === true ? latentSize / patchSize : rope }),
+      ...(valueResidual && { valueResidual }),
     };
   }
 

@@ -2,6 +2,7 @@
 export type Initial =
   | { readonly kind: 'zeros' }
   | { readonly kind: 'ones' }
+  | { readonly kind: 'constant'; readonly value: number }
   | { readonly kind: 'normal'; readonly std: number }
   /** Uniform in ±bound. */
   | { readonly kind: 'uniform'; readonly bound: number };
@@ -19,6 +20,7 @@ export interface Parameter {
 
 export const zeros: Initial = { kind: 'zeros' };
 export const ones: Initial = { kind: 'ones' };
+export const constant = (value: number): Initial => ({ kind: 'constant', value });
 export const normal = (std: number): Initial => ({ kind: 'normal', std });
 export const uniform = (bound: number): Initial => ({ kind: 'uniform', bound });
 

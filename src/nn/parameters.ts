@@ -50,6 +50,8 @@ function madeValue({ name, shape, initial }: Parameter, seed: number): MadeTenso
       return filled(0);
     case 'ones':
       return filled(1);
+    case 'constant':
+      return filled(initial.value);
     case 'normal':
       return drawn((key, first) => randomNormal(key, first, 1, shape).mul(initial.std));
     case 'uniform':

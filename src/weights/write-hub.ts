@@ -97,10 +97,14 @@ function modelCard(source: ModelSource, history: ModelHistory | undefined, repos
   ].join('\n');
 }
 
-/** Norms, hidden layers and positions, in words. */
-function blocksOf({ rmsNorm, swiGlu, rope }: SiTConfig): string {
+/** Norms, hidden layers, positions and values, in words. */
+function blocksOf({ rmsNorm, swiGlu, rope, valueResidual }: SiTConfig): string {
   const names = [rmsNorm === true ? 'RMSNorm' : 'layer norm', swiGlu === true ? 'SwiGLU' : 'GELU'];
-  return [...names, ...(rope === undefined ? [] : ['rotary positions'])].join(', ');
+  return [
+    ...names,
+    ...(rope === undefined ? [] : ['rotary positions']),
+    ...(valueResidual === true ? ['value residuals'] : []),
+  ].join(', ');
 }
 
 /** Factor and shift of latents, as `pretrained` takes them; undefined where those of channels differ. */

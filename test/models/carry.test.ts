@@ -94,6 +94,7 @@ describe('the first output is the other model’s', () => {
     ['with some classes, and others', { classes: 4 }, ['owl', 'fox', 'dog', 'cat'], [3, 2, 0]],
     ['with more blocks', { depth: 4, mediators: [0, 0, 4, 0] }, names, [0, 1, 2]],
     ['without a null class', { labelDropout: 0 }, names, [0, 1, 2]],
+    ['with values of the first block', { valueResidual: true }, names, [0, 1, 2]],
   ];
   it.each(exact)('%s', async (_, changes, classes, labels) => {
     const config = { ...base, ...changes };
@@ -268,15 +269,18 @@ describe('what is carried', () => {
   });
 
   it('is told apart from what is computed otherwise, which no weights make up for', () => {
-    const switched = { ...base, qkNorm: true, rmsNorm: true, swiGlu: true, rope: 4 };
+    const switched = { ...base, qkNorm: true, rmsNorm: true, swiGlu: true, rope: 4, valueResidual: true };
     const lines = (from: SiTConfig, to: SiTConfig) => carryLines(planCarry({ config: from }, { config: to }));
     expect(lines({ ...base, qkNorm: true }, switched)).toEqual([
       '28 tensors carried',
-      '11 tensors new: attentionNorm, mlpNorm, mlp.in, mlp.out of blocks 0–1; final.norm',
+      '12 tensors new: attentionNorm, mlpNorm, mlp.in, mlp.out of blocks 0–1; attention.valueResidual of block 1; final.norm',
       '10 tensors dropped: attention.queryNorm, attention.keyNorm, mlp.in, mlp.out of blocks 0–1',
       'other than there: norms of the root mean square, hidden layers with SwiGLU, rotary positions over 4 a side (there none)',
       'classes by their names, once they are known',
     ]);
+    expect(lines(switched, { ...switched, valueResidual: false })).toContain(
+      "other than there: values of each block's own (there mixed with the first block's)",
+    );
     // Places are whole numbers on either grid; or they spread as on the smaller one.
     expect(lines(switched, { ...switched, latentSize: 16, rope: 8 }).join()).not.toContain('other than');
     expect(lines(switched, { ...switched, latentSize: 16, rope: 4 }).join()).not.toContain('other than');

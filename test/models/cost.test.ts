@@ -20,6 +20,15 @@ describe('cost of SiT-S/2 at 256 px', () => {
     expect(Math.abs(gated.activations / activations - 1)).toBeLessThan(1e-3);
   });
 
+  it('has a number more a block for mixed values, and keeps their difference', () => {
+    const [plain, mixed] = [sitCost(small(4)), sitCost({ ...small(4), valueResidual: true })];
+    expect(mixed.parameters - plain.parameters).toBe(11);
+    expect(mixed.multiplyAccumulates).toBe(plain.multiplyAccumulates);
+    expect(mixed.activations - plain.activations).toBe(12 * 256 * 384);
+    // The first block's values, and three blocks at once.
+    expect(mixed.recomputedActivations - plain.recomputedActivations).toBe(4 * 256 * 384);
+  });
+
   it('counts the parameters of LightningDiT-B/1, which counts positions', () => {
     // 130,580,800 in LightningDiT's own code: input 16, patches of 1, 32 channels and their variance, 1000 classes; with 256 × 768 positions.
     const config = { ...small(0), latentSize: 16, patchSize: 1, channels: 32, hiddenSize: 768, heads: 12 };

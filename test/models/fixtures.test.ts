@@ -13,6 +13,8 @@ const models = [
   'm4_s16_p8',
   // LightningDiT's own blocks, and with the reference's mediators.
   ...['lightning_all', 'lightning_rope', 'lightning_swiglu', 'lightning_rmsnorm', 'lightning_mediators'],
+  // With SpeedrunDiT's values.
+  ...['lightning_values', 'lightning_values_mediators'],
 ];
 for (const model of models) await describeFixture(modelKind, `model_${model}.safetensors`);
 await describeFixture(autoencoderKlKind, 'autoencoder_kl.safetensors');

@@ -45,6 +45,8 @@ describe('memory of a sampling', () => {
     expect(passNumbers(hand, 3)).toBe(8 * 384 + 3 * 2 * 256);
     // Through mediators alone: input, norm and twice four times the width, as 2 tables of 16 · 4 are less than 2 widths.
     expect(passNumbers({ ...hand, mediators: [4, 4], hiddenSize: 16 }, 1)).toBe(10 * 16 * 16);
+    // The first block's values, where others mix theirs with them.
+    expect(passNumbers({ ...hand, valueResidual: true }, 3)).toBe(9 * 384 + 3 * 2 * 256);
     // From 4 mediators to 16 tokens and back, for two heads, of one block.
     expect(biasNumbers(hand)).toBe(2 * 2 * 4 * 16);
   });

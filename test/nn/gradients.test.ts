@@ -1,6 +1,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { attend, attendThroughMediators, attendWithDetail } from '../../src/models/sit/attend.js';
 import { gatedResidual } from '../../src/models/sit/sit.js';
+import { firstValues, withFirstValues } from '../../src/models/sit/value-residual.js';
 import { biasedGelu, biasedSwiGlu, silu } from '../../src/nn/activations.js';
 import { recomputed } from '../../src/nn/differentiable.js';
 import { linear } from '../../src/nn/layers.js';
@@ -74,6 +75,15 @@ const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly 
     (x, weight) => x.div(x.square().mean(-1, true).add(1e-6).sqrt()).mul(weight),
     [[2, 4, 3, 6], [6]],
   ],
+  withFirstValues: [
+    withFirstValues,
+    (qkv, first, share) => {
+      const [q, k, v] = tf.split(qkv, 3, 2) as [Tensor, Tensor, Tensor];
+      return tf.concat([q, k, first.mul(share).add(v.mul(tf.sub(1, share)))], 2);
+    },
+    [[2, 4, 18], [2, 4, 6], []],
+  ],
+  firstValues: [firstValues, (qkv) => tf.split(qkv, 3, 2)[2]!, [[2, 4, 18]]],
   layerNorm: [
     layerNorm,
     (x, weight, bias) => {

@@ -81,8 +81,8 @@ describe('the divergence between rows', () => {
 describe.each([
   ['plain blocks', config],
   [
-    'rotary positions, gated layers and norms of the root mean square',
-    { ...config, rope: 4, swiGlu: true, rmsNorm: true },
+    'rotary positions, gated layers, norms of the root mean square and mixed values',
+    { ...config, rope: 4, swiGlu: true, rmsNorm: true, valueResidual: true },
   ],
 ])('the examination of a model with %s', (_, config) => {
   const samples = 2;

@@ -39,7 +39,8 @@ export class PlaygroundBench {
 
   static async open(): Promise<PlaygroundBench> {
     const models = await SampleBench.open();
-    await models.addModel('small', 1, { mediators: [1], rmsNorm: true, swiGlu: true, rope: 4 });
+    const two = { depth: 2, mediators: [1, 0], valueResidual: true };
+    await models.addModel('small', 1, { ...two, rmsNorm: true, swiGlu: true, rope: 4 });
     const normalization = { mean: [0, 0, 0], std: [1, 1, 1] };
     const pixelSizes = { latentSize: 8, channels: 3, patchSize: 2, rmsNorm: true, swiGlu: true, rope: 4 };
     await models.addModel('pixels', 3, pixelSizes, { prediction: 'data', normalization });

@@ -74,7 +74,7 @@ describe('self-alignment', () => {
 
   const model: SiTConfig = {
     ...{ latentSize: 4, channels: 2, patchSize: 1, hiddenSize: 8, depth: 3, heads: 2, classes: 3 },
-    ...{ mediators: [4, 0, 1], labelDropout: 0.1 },
+    ...{ mediators: [4, 0, 1], labelDropout: 0.1, valueResidual: true },
   };
   const parameters = sitParameters(model);
   // Blocks of a model that begins do nothing: their gates are zero.

@@ -101,7 +101,7 @@ it('gives what TREAD’s public PyTorch code gives, and its gradients', () => {
           (h, from = 0, to = 3, kept?) =>
             [0, 1, 2]
               .slice(from, to)
-              .reduce((h, i) => block(own, model, `blocks.${i}`, 0, h, condition!, kept), h),
+              .reduce((h, i) => block(own, model, `blocks.${i}`, 0, { h }, condition!, kept).h, h),
           condition!,
         );
       };

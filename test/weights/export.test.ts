@@ -7,9 +7,11 @@ import type { TorchTensor } from '../../src/formats/pytorch/tensor.js';
 import { openSafetensors } from '../../src/formats/safetensors/reader.js';
 import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
 import { SiT } from '../../src/library/sit.js';
-import { sitParameters } from '../../src/models/sit/config.js';
+import { sitParameters, valueShare } from '../../src/models/sit/config.js';
 import { fromReference, referencePlace } from '../../src/models/sit/reference-names.js';
 import { referenceOrder, referenceShapes } from '../../src/models/sit/reference-state.js';
+import { initialize } from '../../src/nn/parameters.js';
+import { float32 } from '../../src/tensorflow/index.js';
 import type { ModelSource } from '../../src/weights/model-source.js';
 import { openModel } from '../../src/weights/open.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../src/weights/write-reference.js';
@@ -72,6 +74,34 @@ describe('a checkpoint for the reference', () => {
       expect(after.description.config).toEqual(before.description.config);
       await after.close();
     }
+    await before.close();
+  });
+
+  it('shares of the first values come back, as SpeedrunDiT names them', async () => {
+    const sizes = { hiddenSize: 16, depth: 3, heads: 2, patchSize: 2, latentSize: 8, classes: 2 };
+    const config = SiT.configOf({ ...sizes, mediators: [1, 0, 4], valueResidual: true });
+    const shares = sitParameters(config).filter(({ name }) => name.endsWith(valueShare('')));
+    const drawn = initialize(sitParameters(config), 1);
+    const given = shares.map(({ name }, i) => [name, float32([], Float32Array.of(0.25 * (i + 1)))] as const);
+    const model = await SiT.create(config, { weights: { ...drawn, ...Object.fromEntries(given) } });
+    const saved = join(folder, 'values');
+    await model.save(saved);
+    await model.close();
+    const before = await openModel(saved, { weights: 'all' });
+    const paths = ['values.pt', 'values.safetensors'].map((name) => join(folder, name));
+    await writeReferenceCheckpoint(before, paths[0]!, work);
+    await writeReferenceStateDict(before, 'ema', paths[1]!, { ...work, dtype: 'bfloat16' });
+    for (const path of paths) {
+      const after = await openModel(path, { weights: 'all', heads: 2 });
+      expect(after.description.config).toEqual(before.description.config);
+      for (const [i, share] of shares.entries())
+        expect(await after.read('ema', share)).toMatchObject({ data: Float32Array.of(0.25 * (i + 1)) });
+      await after.close();
+    }
+    const written = await openTorchCheckpoint(paths[0]!);
+    const { model: state } = written.value as unknown as Checkpoint;
+    expect(state['blocks.2.attn.v1_lambda']!.shape).toEqual([]);
+    await written.close();
     await before.close();
   });
 

@@ -40,6 +40,8 @@ export function specModel({ path, spec }: Fixture, key = 'model'): SiTConfig {
     ...(model.use_rmsnorm === true && { rmsNorm: true }),
     ...(model.use_swiglu === true && { swiGlu: true }),
     ...(model.use_rope === true && { rope: latentSize / patchSize }),
+    // SpeedrunDiT's.
+    ...(model.use_v1_residual === true && { valueResidual: true }),
   };
 }
 

@@ -4,7 +4,8 @@ import { halfPixelInterpolation, overGrid } from '../../nn/resampling.js';
 import type { RotaryPlaces } from '../../nn/rotary.js';
 import { type Tensor, type Tensors, tf } from '../../tensorflow/index.js';
 import { attend, attendThroughMediators, attendWithDetail, splitQueryKeyValue } from './attend.js';
-import { biasTableSize } from './config.js';
+import { biasTableSize, valueShare } from './config.js';
+import { withFirstValues } from './value-residual.js';
 
 /** Heads, the side of the tokens' grid, and what there is where not each token is there. */
 interface GridShape {
@@ -22,14 +23,15 @@ export type Projection = (weight: Tensor, bias: Tensor) => Tensor;
 /**
  * Multi-head attention of every token to every other, before the projection: [batch, tokens, channels].
  * Biases of queries towards keys and a convolution of the values join it where they are among the weights.
+ *
+ * @param qkv as `queryKeyValue` gives them
  */
 export function fullAttention(
-  project: Projection,
+  qkv: Tensor,
   weights: Tensors,
   name: string,
   { heads, places, grid, kept }: GridShape,
 ): Tensor {
-  const qkv = queryKeyValue(project, weights, name, heads);
   const bias = knownBias(weights, name, grid);
   if (bias === undefined) return attend(qkv, heads, places);
   const [filter, filterBias] = [weights[`${name}.depthwise.weight`]!, weights[`${name}.depthwise.bias`]!];
@@ -53,14 +55,18 @@ function ofQueries(bias: Tensor, kept: KeptTokens): Tensor {
   return taken.reshape([...taken.shape.slice(0, 2), heads, columns]).transpose([2, 0, 1, 3]);
 }
 
-/** The rows of full attention, one for each query: [heads, batch, tokens, tokens]. */
+/**
+ * The rows of full attention, one for each query: [heads, batch, tokens, tokens].
+ *
+ * @param qkv as `queryKeyValue` gives them
+ */
 export function attentionRows(
-  project: Projection,
+  qkv: Tensor,
   weights: Tensors,
   name: string,
   { heads, places, grid }: Omit<GridShape, 'kept'>,
 ): Tensor {
-  const [q, k] = splitQueryKeyValue(queryKeyValue(project, weights, name, heads), heads, places);
+  const [q, k] = splitQueryKeyValue(qkv, heads, places);
   const scores = tf.matMul(q.mul(q.shape[3]! ** -0.5), k, false, true);
   const bias = knownBias(weights, name, grid);
   return tf.softmax(bias === undefined ? scores : scores.add(bias));
@@ -76,12 +82,12 @@ function knownBias(weights: Tensors, name: string, grid: number): Tensor | undef
  * Attention through mediators, before the projection: mediator tokens, which are averages of queries over windows of
  * the grid, first gather from all keys, then every query reads from them. Linear in the number of tokens.
  *
- * @param project gives [batch, tokens, 3 · channels]
+ * @param qkv as `queryKeyValue` gives them
  * @param mediators a perfect square
  * Source: "Efficient Diffusion Transformer with Step-wise Dynamic Attention Mediators", ECCV 2024, section 3.
  */
 export function mediatorAttention(
-  project: Projection,
+  qkv: Tensor,
   weights: Tensors,
   name: string,
   { heads, mediators, grid, places, kept }: GridShape & { readonly mediators: number },
@@ -90,7 +96,7 @@ export function mediatorAttention(
   const towardsThem = weights[`${name}.queryBias`] ?? queryBias(weights, name, grid);
   return attendThroughMediators(
     { heads, mediators, grid, places, kept },
-    queryKeyValue(project, weights, name, heads),
+    qkv,
     kept === undefined ? ofMediators : ofKeys(ofMediators, kept),
     kept === undefined ? towardsThem : ofQueries(towardsThem, kept),
     weights[`${name}.depthwise.weight`]!,
@@ -132,8 +138,28 @@ export function biasOf(table: Tensors, grid: number): Tensor {
 const isOfQueries = (name: string): boolean => kindOf(name) === 'queryBias';
 const kindOf = (name: string): string => name.slice(name.lastIndexOf('.') + 1);
 
-/** Queries, keys and values side by side, [batch, tokens, 3 · channels]; normalised where the model has norms. */
-function queryKeyValue(project: Projection, weights: Tensors, name: string, heads: number): Tensor {
+/**
+ * Queries, keys and values side by side, [batch, tokens, 3 · channels]: queries and keys normalised where the model has
+ * norms, values mixed with those of the first block where the block has a share of these.
+ *
+ * @param first values of the first block, [batch, tokens, channels]
+ */
+export function queryKeyValue(
+  project: Projection,
+  weights: Tensors,
+  name: string,
+  heads: number,
+  first?: Tensor,
+): Tensor {
+  const qkv = normalizedQueryKey(project, weights, name, heads);
+  const share = weights[valueShare(name)];
+  if (share === undefined) return qkv;
+  if (first === undefined)
+    throw new Error(`${name} takes the values of the first block, which are not there.`);
+  return withFirstValues(qkv, first, share);
+}
+
+function normalizedQueryKey(project: Projection, weights: Tensors, name: string, heads: number): Tensor {
   const qkv = project(weights[`${name}.qkv.weight`]!, weights[`${name}.qkv.bias`]!);
   const norms = [`${name}.queryNorm`, `${name}.keyNorm`] as const;
   if (!norms.some((norm) => `${norm}.weight` in weights)) return qkv;

@@ -64,10 +64,11 @@ export interface Carry {
  * - mediators in place of full attention have no position bias and no convolution: what is left approximates it
  * - blocks after the last gate themselves to nothing
  * - a class of a new name begins as no class, or as the mean of all where the other model has no null class
+ * - of the first block's values nothing is mixed into those of others
  * - norms of queries and keys have the scale that these have on average, and queries and keys without their norms the
  *   scale that these gave them
  *
- * Other norms, hidden layers or rotary positions compute something else whatever the weights: the output moves.
+ * Other norms, hidden layers, rotary positions or unmixed values compute something else whatever the weights.
  *
  * @throws UserError `weights-not-carried` where widths or heads differ, so that nothing means the same
  * Source for the tables' interpolation: the reference's train_256to512.py; for that of patches: Beyer et al., "FlexiViT",
@@ -123,11 +124,13 @@ export function planCarry(from: CarriedModel, to: CarriedModel): Carry {
 function differences(from: SiTConfig, to: SiTConfig): string[] {
   const places = ({ rope }: SiTConfig) => (rope === undefined ? 'none' : `over ${rope} a side`);
   const sameSpread = from.rope === to.rope || (from.rope === gridOf(from) && to.rope === gridOf(to));
+  const unmixed = from.valueResidual === true && to.valueResidual !== true;
   return [
     ...(from.rmsNorm === to.rmsNorm
       ? []
       : [to.rmsNorm === true ? 'norms of the root mean square' : 'layer norms']),
     ...(from.swiGlu === to.swiGlu ? [] : [`hidden layers with ${to.swiGlu === true ? 'SwiGLU' : 'GELU'}`]),
+    ...(unmixed ? ["values of each block's own (there mixed with the first block's)"] : []),
     ...(sameSpread ? [] : [`rotary positions ${places(to)} (there ${places(from)})`]),
   ];
 }
@@ -204,6 +207,7 @@ async function unobtrusive(name: string, value: HostTensor, weightOf: WeightOf):
     case 'depthwise':
     case 'mediatorBias':
     case 'queryBias':
+    case 'valueResidual':
       return float32(value.shape, new Float32Array(sizeOf(value.shape)));
     case 'queryNorm':
     case 'keyNorm': {

@@ -1,5 +1,5 @@
 import type { ModelConfig } from '../../generated/index.js';
-import { normal, ones, type Parameter, uniform, xavier, zeros } from '../../nn/parameter.js';
+import { constant, normal, ones, type Parameter, uniform, xavier, zeros } from '../../nn/parameter.js';
 
 /** Architecture of a scalable interpolant transformer, with attention mediators or without. */
 export interface SiTConfig {
@@ -26,6 +26,8 @@ export interface SiTConfig {
    * that side, places are whole numbers. Absent: no rotary positions.
    */
   readonly rope?: number;
+  /** True where blocks after the first mix their attention's values with those of the first. Default false. */
+  readonly valueResidual?: boolean;
   /** True to give blocks with full attention the position biases and the convolution of blocks with mediators. */
   readonly mediatorExtras?: boolean;
 }
@@ -128,14 +130,15 @@ export function sitParameters(config: SiTConfig): Parameter[] {
       initial: normal(0.02),
       factor,
     },
-    ...config.mediators.flatMap((mediators, i) => blockParameters(config, `blocks.${i}`, mediators)),
+    ...config.mediators.flatMap((mediators, i) => blockParameters(config, i, mediators)),
     ...normParameters(config, 'final.norm'),
     ...zeroDense('final.modulation', d, 2 * d),
     ...zeroDense('final.projection', d, patch * 2 * channels),
   ];
 }
 
-function blockParameters(config: SiTConfig, name: string, mediators: number): Parameter[] {
+function blockParameters(config: SiTConfig, block: number, mediators: number): Parameter[] {
+  const name = `blocks.${block}`;
   const d = config.hiddenSize;
   const width = hiddenWidth(config);
   return [
@@ -143,6 +146,7 @@ function blockParameters(config: SiTConfig, name: string, mediators: number): Pa
     ...zeroDense(`${name}.modulation`, d, 6 * d),
     ...hidden(3, dense(`${name}.attention.qkv`, d, 3 * d)),
     ...(config.qkNorm === true ? qkNormParameters(config, `${name}.attention`) : []),
+    ...(config.valueResidual === true && block > 0 ? [valueShareParameter(`${name}.attention`)] : []),
     ...(mediators > 0 ? mediatorParameters(config, `${name}.attention`, mediators) : []),
     ...(hasExtras(config, mediators) ? extraParameters(config, `${name}.attention`) : []),
     ...hidden(1, dense(`${name}.attention.projection`, d, d)),
@@ -166,6 +170,14 @@ function qkNormParameters({ hiddenSize, heads, rmsNorm }: SiTConfig, name: strin
     ...(rmsNorm === true ? [] : [{ name: `${name}.${norm}.bias`, shape, initial: zeros }]),
   ]);
 }
+
+/** Name of the share that the first block's values have in those of a block's attention. */
+export const valueShare = (attention: string): string => `${attention}.valueResidual.share`;
+
+/** SpeedrunDiT's start: as much of the first block's values as of the block's own. */
+const valueShareParameter = (attention: string): Parameter => ({
+  ...{ name: valueShare(attention), shape: [], initial: constant(0.5) },
+});
 
 /** Scale of a norm of the root mean square; layer norms have none but the modulation. */
 function normParameters({ hiddenSize, rmsNorm }: SiTConfig, name: string): Parameter[] {
@@ -236,10 +248,11 @@ export const shapeOf = ({
   rmsNorm,
   swiGlu,
   rope,
+  valueResidual,
   mediatorExtras,
 }: SiTConfig): readonly unknown[] => [
   ...[latentSize, channels, patchSize, hiddenSize, depth, heads, mediators, qkNorm],
-  ...Object.entries({ rmsNorm, swiGlu, rope: rope !== undefined, mediatorExtras }).flatMap(([name, on]) =>
-    on ? [name] : [],
-  ),
+  ...Object.entries({
+    ...{ rmsNorm, swiGlu, rope: rope !== undefined, valueResidual, mediatorExtras },
+  }).flatMap(([name, on]) => (on ? [name] : [])),
 ];

@@ -54,7 +54,7 @@ export function sitCost(config: SiTConfig, route?: TokenRoute): ModelCost {
     outsideBlocks: outsideBlocks(config),
     activations: total('activations'),
     recomputedActivations:
-      allTokens * config.hiddenSize +
+      (allTokens + (config.valueResidual === true ? gridOf(config) ** 2 : 0)) * config.hiddenSize +
       blocksAtOnce * Math.max(...blocks.map(({ activations }) => activations)),
     remade: {
       activations: allTokens * remade,
@@ -85,8 +85,10 @@ function blockCost(
   // The convolution goes over the whole grid.
   const local = isLocal ? taps * gridOf({ hiddenSize: d, heads, ...config }) ** 2 * d : 0;
   // Per token: what enters the block and its middle, two norms, queries, keys and values, attention's result and output,
-  // the MLP's output, and its hidden layer before and after its activation. The gradients of norms and activations compute the rest.
-  const perToken = (2 + 2 + 3 + 2 + 1) * d + hiddenNumbers({ hiddenSize: d, ...config });
+  // the MLP's output, and its hidden layer before and after its activation; where values are mixed, the difference of the
+  // two. The gradients of norms and activations compute the rest.
+  const values = config.valueResidual === true ? 1 : 0;
+  const perToken = (2 + 2 + 3 + 2 + 1 + values) * d + hiddenNumbers({ hiddenSize: d, ...config });
   return {
     multiplyAccumulates: linear + 2 * pairs * d + local,
     // Of scores the softmax is kept alone.

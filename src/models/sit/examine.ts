@@ -1,7 +1,7 @@
 import { type Tensor, type Tensor1D, type Tensor4D, type Tensors, tf } from '../../tensorflow/index.js';
-import { attentionRows } from './attention.js';
+import { attentionRows, queryKeyValue } from './attention.js';
 import { gridOf, rotaryPlaces, type SiTConfig, sitParameters } from './config.js';
-import { attentionProjection, block, sit } from './sit.js';
+import { attentionProjection, block, type Passing, sit } from './sit.js';
 
 /** Rows of an attention that are compared with each other at most. */
 const mostRows = 64;
@@ -39,28 +39,32 @@ export function examineAttention(
     output: [],
     moved: [],
   };
-  sit(weights, config, x, t, y, (h, _, condition) => {
+  sit(weights, config, x, t, y, (start, _, condition) => {
+    let passing: Passing = { h: start };
     for (const [i, mediators] of config.mediators.entries()) {
       const name = `blocks.${i}`;
-      const out = block(weights, config, name, mediators, h, condition);
+      const before = passing;
+      const end = block(weights, config, name, mediators, before, condition);
       if (mediators === 0) {
-        const project = attentionProjection(weights, name, h, condition);
+        const project = attentionProjection(weights, name, before.h, condition);
+        const attention = `${name}.attention`;
+        const qkv = queryKeyValue(project, weights, attention, config.heads, before.values);
         const sides = rotaryPlaces(config);
         const shape = { heads: config.heads, places: sides && { sides }, grid: gridOf(config) };
-        const rows = attentionRows(project, weights, `${name}.attention`, shape);
+        const rows = attentionRows(qkv, weights, attention, shape);
         found.divergence.push(divergenceBetweenRows(rows).mean(0).sum());
-        found.output.push(out.square().sum());
+        found.output.push(end.h.square().sum());
         const distances = counts.map((count) =>
-          block(withMediators(weights, config, i, count), config, name, count, h, condition)
-            .sub(out)
+          block(withMediators(weights, config, i, count), config, name, count, before, condition)
+            .h.sub(end.h)
             .square()
             .sum(),
         );
         found.moved.push(tf.stack(distances));
       }
-      h = out;
+      passing = end;
     }
-    return h;
+    return passing.h;
   });
   return {
     divergence: tf.stack(found.divergence),

@@ -110,13 +110,15 @@ function gradientBytes(
   const pass = passBytes(config, batch, way);
   const tokens = mediators.map((_, i) => tokensOfBlock(config, i, route));
   const channels = config.hiddenSize * tokens.reduce((sum, count) => sum + count, 0);
+  // Of the first block, where others mix theirs with them: a gradient that computes blocks anew keeps them beside inputs.
+  const values = config.valueResidual === true ? channelsOf(config) : 0;
   if (!way.compiled) {
     const each = mediators.map((count, i) => {
       const alone = { from: 0, to: 1, kept: tokens[i]! };
       return 4 * sitCost({ ...config, mediators: [count] }, alone).activations;
     });
     if (!recompute) return batch * byOperations.allocated * each.reduce((sum, bytes) => sum + bytes, 0);
-    const inputs = 4 * channels;
+    const inputs = 4 * (channels + values);
     return batch * (inputs + byOperations.blocksAtOnce * Math.max(...each));
   }
   const held = heldBy[way.halves ? 'halves' : 'floats'];
@@ -124,7 +126,7 @@ function gradientBytes(
   const atOnce = pass + (fused ? 0 : partBytes(config, batch, held));
   const blocks = mediators.map((count, i) => keptOfBlock(config, tokens[i]!, count, batch, held, fused));
   if (!recompute) return blocks.reduce((sum, bytes) => sum + bytes, atOnce);
-  const inputs = batch * channels * held.input;
+  const inputs = batch * (channels + values) * held.input;
   return inputs + Math.max(...blocks) + atOnce;
 }
 
@@ -150,7 +152,9 @@ function keptOfBlock(
   // Scores in chunks are computed anew, and not kept; those of fused attention are never written.
   const anew = !hasExtras(config, mediators) && (fused || queryChunks(tables, tokens) > 1);
   const kept = mediators === 0 ? (anew ? 0 : tokens) : 2 * mediators;
-  return batch * tokens * config.hiddenSize * channel + tables * tokens * kept * score;
+  // Where values are mixed, the difference of the two is kept, as a block's input is.
+  const difference = config.valueResidual === true ? held.input : 0;
+  return batch * tokens * config.hiddenSize * (channel + difference) + tables * tokens * kept * score;
 }
 
 /** Numbers of a sample between blocks. */

@@ -68,6 +68,8 @@ export function passNumbers(config: SiTConfig, samples: number, fused = false): 
   const mlp = samples * tokens * (2 * d + hiddenNumbers(config));
   // Per token: the block's input, its norm, queries, keys and values as they come and by heads.
   const ofAttention = samples * tokens * (2 + 2 * 3) * d;
+  // Of the first block, where others mix theirs with them.
+  const values = config.valueResidual === true ? samples * tokens * d : 0;
   const attention = mediators.map((count) => {
     // The softmax takes the place of the scores.
     const scores = count === 0 && fused ? 0 : samples * heads * tokens * (count === 0 ? tokens : count);
@@ -75,7 +77,7 @@ export function passNumbers(config: SiTConfig, samples: number, fused = false): 
     const chunks = inParts ? queryChunks(samples * heads, tokens) : 1;
     return ofAttention + scores / chunks;
   });
-  return Math.max(mlp, ...attention);
+  return values + Math.max(mlp, ...attention);
 }
 
 /** Numbers in the biases of all blocks' attention, each at every token: they follow from weights alone. */

@@ -52,8 +52,8 @@ export function referencePlace({ name, shape }: Parameter, config: SiTConfig): R
       };
     case 'attention.depthwise.bias':
       return same('attn.dwc.bias');
-    // The reference has none of what follows. Norms with a scale and gated layers have LightningDiT's names, norms of
-    // queries and keys timm's, whose attention the plain blocks are.
+    // The reference has none of what follows. Norms with a scale and gated layers have LightningDiT's names, shares of the
+    // first block's values SpeedrunDiT's, norms of queries and keys timm's, whose attention the plain blocks are.
     case 'attentionNorm.weight':
       return same('norm1.weight');
     case 'mlpNorm.weight':
@@ -68,6 +68,8 @@ export function referencePlace({ name, shape }: Parameter, config: SiTConfig): R
       return same('attn.k_norm.weight');
     case 'attention.keyNorm.bias':
       return same('attn.k_norm.bias');
+    case 'attention.valueResidual.share':
+      return same('attn.v1_lambda');
     case 'attention.mediatorBias.table':
       return same('attn.an_bias');
     case 'attention.mediatorBias.row':

@@ -132,6 +132,7 @@ export function inferConfig(shapes: StateShapes, path: string, hints: InferenceH
     ...(shapes.has('blocks.0.norm1.weight') && { rmsNorm: true }),
     ...(shapes.has('blocks.0.mlp.w12.weight') && { swiGlu: true }),
     ...(rotary !== undefined && { rope: grid }),
+    ...(shapes.has('blocks.1.attn.v1_lambda') && { valueResidual: true }),
   };
 }
 
@@ -177,6 +178,7 @@ const modules = ['pos_embed', 'x_embedder.', 't_embedder.', 'y_embedder.', 'bloc
 const inBlock = [
   ...['norm1.', 'norm2.'],
   ...['an', 'na', 'ah', 'aw', 'ha', 'wa'].map((bias) => `attn.${bias}_bias`),
+  'attn.v1_lambda',
   ...['attn.qkv.', 'attn.q_norm.', 'attn.k_norm.', 'attn.proj.', 'attn.dwc.'],
   ...['mlp.fc1.', 'mlp.fc2.', 'mlp.w12.', 'mlp.w3.', 'adaLN_modulation.'],
 ];

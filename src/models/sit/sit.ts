@@ -16,8 +16,9 @@ import type {
   Tensors,
   WorkerServer,
 } from '../../tensorflow/index.js';
-import { fullAttention, mediatorAttention, type Projection } from './attention.js';
+import { fullAttention, mediatorAttention, type Projection, queryKeyValue } from './attention.js';
 import { gridOf, rotaryPlaces, type SiTConfig, timestepFrequencies } from './config.js';
+import { firstValues } from './value-residual.js';
 
 /**
  * The scalable interpolant transformer: what flows through latents at time t under a class.
@@ -65,15 +66,22 @@ export function tokensAfter(
   return blocks(embedPatches(weights, config, x), 0, count);
 }
 
-/** The blocks of a model, each computed by `apply`. */
+/** The blocks of a model, each computed by `apply`; the first is asked for before those that take its values. */
 function blocksOf(weights: Tensors, config: SiTConfig, condition: Tensor, apply: typeof block): Blocks {
-  return (start, from = 0, to = config.mediators.length, kept?) =>
-    config.mediators
+  /** Values of the first block, of all tokens. */
+  let values: Tensor | undefined;
+  return (h, from = 0, to = config.mediators.length, kept?) => {
+    const start: Passing = { h, values: kept && values ? kept.take(values) : values };
+    const end = config.mediators
       .slice(from, to)
       .reduce(
-        (h, mediators, i) => apply(weights, config, `blocks.${from + i}`, mediators, h, condition, kept),
+        (passing, mediators, i) =>
+          apply(weights, config, `blocks.${from + i}`, mediators, passing, condition, kept),
         start,
       );
+    if (kept === undefined) values = end.values;
+    return end.h;
+  };
 }
 
 /** Condition of the blocks, by times and labels: [batch, hidden]. */
@@ -81,39 +89,46 @@ function conditionOf(weights: Tensors, t: Tensor1D, y: Tensor1D): Tensor {
   return silu(embedTimestep(weights, t).add(embedLabel(weights, y)));
 }
 
-/**
- * One transformer block with adaLN-Zero. `h` is [batch, tokens, hidden], of all tokens or of those that are kept;
- * `condition` is [batch, hidden] after SiLU.
- */
+/** Numbers that pass from block to block, of all tokens or of those that are kept: [batch, tokens, hidden] each. */
+export interface Passing {
+  /** The tokens. */
+  readonly h: Tensor;
+  /** Values of the first block's attention, where others mix theirs with them; before the first block none. */
+  readonly values?: Tensor | undefined;
+}
+
+/** One transformer block with adaLN-Zero. `condition` is [batch, hidden] after SiLU. */
 export function block(
   weights: Tensors,
   config: SiTConfig,
   name: string,
   mediators: number,
-  h: Tensor,
+  { h, values }: Passing,
   condition: Tensor,
   kept?: KeptTokens,
-): Tensor {
+): Passing {
   const [shift1, scale1, gate1, shift2, scale2, gate2] = modulation(weights, name, condition, 6);
   const project = projectionOfNorm(weights, `${name}.attentionNorm`, h, shift1!, scale1!);
   const attention = `${name}.attention`;
   const sides = rotaryPlaces(config);
   const shape = { heads: config.heads, places: sides && { sides, kept }, grid: gridOf(config), kept };
+  const qkv = queryKeyValue(project, weights, attention, config.heads, values);
+  const first = values ?? (config.valueResidual === true ? firstValues(qkv) : undefined);
   const attended =
     mediators === 0
-      ? fullAttention(project, weights, attention, shape)
-      : mediatorAttention(project, weights, attention, { ...shape, mediators });
+      ? fullAttention(qkv, weights, attention, shape)
+      : mediatorAttention(qkv, weights, attention, { ...shape, mediators });
   const middle = addBranch(h, gate1!, attended, weights, `${attention}.projection`);
   const [w1, b1] = [weights[`${name}.mlp.in.weight`]!, weights[`${name}.mlp.in.bias`]!];
   const rms = `${name}.mlpNorm.weight` in weights;
   if (fusesInTraining(middle) && !rms && config.swiGlu !== true) {
     const [w2, b2] = [weights[`${name}.mlp.out.weight`]!, weights[`${name}.mlp.out.bias`]!];
     const result = modulatedMlp(middle, [shift2!, scale2!], { weight: w1, bias: b1 }, w2);
-    return gatedResidual(middle, gate2!, result, b2);
+    return { h: gatedResidual(middle, gate2!, result, b2), values: first };
   }
   const normedMiddle = modulatedNorm(weights, `${name}.mlpNorm`, middle, shift2!, scale2!);
   const hidden = (config.swiGlu === true ? swiGluLinear : geluLinear)(normedMiddle, w1, b1);
-  return addBranch(middle, gate2!, hidden, weights, `${name}.mlp.out`);
+  return { h: addBranch(middle, gate2!, hidden, weights, `${name}.mlp.out`), values: first };
 }
 
 /** A norm, modulated: of the root mean square where it has a learned scale, else a layer norm. */
@@ -158,19 +173,25 @@ function projectionOfNorm(
 }
 
 /** Computes a block as `block` does; its gradient computes it anew. */
-const recomputedBlock: typeof block = (weights, config, name, mediators, h, condition, kept) => {
+const recomputedBlock: typeof block = (weights, config, name, mediators, { h, values }, condition, kept) => {
   const own = Object.keys(weights).filter((weight) => weight.startsWith(`${name}.`));
-  return recomputed((h, condition, ...values) =>
-    block(
-      Object.fromEntries(own.map((weight, i) => [weight, values[i]!])),
+  const isFirst = config.valueResidual === true && values === undefined;
+  const result = recomputed((h, condition, ...given) => {
+    const end = block(
+      Object.fromEntries(own.map((weight, i) => [weight, given[i]!])),
       config,
       name,
       mediators,
-      h,
+      { h, values: given[own.length] },
       condition,
       kept,
-    ),
-  )(h, condition, ...own.map((weight) => weights[weight]!));
+    );
+    // A gradient is of one tensor: the first block's values stand beside its tokens.
+    return isFirst ? tf.concat([end.h, end.values!], -1) : end.h;
+  })(h, condition, ...own.map((weight) => weights[weight]!), ...(values ? [values] : []));
+  if (!isFirst) return { h: result, values };
+  const [tokens, first] = tf.split(result, 2, -1) as [Tensor, Tensor];
+  return { h: tokens, values: first };
 };
 
 /** `count` tensors of shape [batch, 1, hidden] that shift, scale and gate a block. */

@@ -93,6 +93,23 @@ const routeFits: StageCheck<'train'> = ({ id, config }, context) => {
   });
 };
 
+/** Tokens that bypass the first block have none of its values, which later blocks mix theirs with. */
+const routeLeavesFirstValues: StageCheck<'train'> = ({ id, config: { tokenRouting, model } }, context) => {
+  if (tokenRouting === undefined || model.valueResidual !== true) return;
+  const [first, last] = routedBlocks(tokenRouting, model.depth);
+  if (first > 0 || last < first || tokenRouting.share === 0) return;
+  context.report(id, {
+    at: 'tokenRouting.blocks',
+    code: 'unsupported-combination',
+    message: `Blocks mix their values with those of the first, which tokens that bypass it do not have.`,
+    remedy:
+      model.depth > 2
+        ? `Use ${code(`blocks: [1, ${Math.max(1, last)}]`)}, or remove ${code('valueResidual')}.`
+        : `Remove either, or use a deeper model.`,
+    because: `stages.${id}.model.valueResidual`,
+  });
+};
+
 /** The average that tokens are aligned with is of a later block, or the same. */
 const teacherIsLater: StageCheck<'train'> = ({ id, config: { selfAlignment, model } }, context) => {
   if (selfAlignment === undefined) return;
@@ -188,6 +205,7 @@ export const besideChecks: readonly StageCheck<'train'>[] = [
   besideLossFits,
   endsBeforeTheEnd,
   routeFits,
+  routeLeavesFirstValues,
   teacherIsLater,
   featuresAreOfImages,
   guidanceIsLearned,

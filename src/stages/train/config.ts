@@ -13,8 +13,8 @@ export function modelConfig(
   { model }: Pick<TrainConfig, 'model'>,
   { latentSize, channels, classes }: LatentFacts,
 ): SiTConfig {
-  const { hiddenSize, depth, heads, patchSize, labelDropout, qkNorm, rmsNorm, swiGlu, rope, mediatorExtras } =
-    model;
+  const { hiddenSize, depth, heads, patchSize, labelDropout } = model;
+  const { qkNorm, rmsNorm, swiGlu, rope, valueResidual, mediatorExtras } = model;
   return {
     ...{ latentSize, channels, classes },
     hiddenSize,
@@ -28,6 +28,7 @@ export function modelConfig(
     ...(rmsNorm && { rmsNorm }),
     ...(swiGlu && { swiGlu }),
     ...(rope && { rope: rope === true ? latentSize / patchSize : rope }),
+    ...(valueResidual && { valueResidual }),
     ...(mediatorExtras && { mediatorExtras }),
   };
 }

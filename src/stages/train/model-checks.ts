@@ -119,6 +119,18 @@ const extrasFit: StageCheck<'train'> = ({ id, config }, context) => {
   );
 };
 
+/** There is a block whose values are mixed with those of the first. */
+const valuesAreMixed: StageCheck<'train'> = ({ id, config: { model } }, context) => {
+  if (model.valueResidual !== true || model.depth > 1) return;
+  context.report(id, {
+    at: 'model.valueResidual',
+    code: 'no-effect',
+    message: `${code('valueResidual')} would change nothing: no block comes after the first.`,
+    remedy: 'Leave it out, or use a deeper model.',
+    because: `stages.${id}.model.depth`,
+  });
+};
+
 type Mediators = number | number[] | BlockMediators[];
 
 const isRanges = (mediators: number[] | BlockMediators[]): mediators is BlockMediators[] =>
@@ -171,5 +183,6 @@ export const modelChecks: readonly StageCheck<'train'>[] = [
   mediatorsMatchBlocks,
   mediatorsFitGrid,
   extrasFit,
+  valuesAreMixed,
   batchDividesBetweenWorkers,
 ];

@@ -7,7 +7,7 @@ import { loggedIn, stateIn, TinyTrainings } from '../../support/tiny-trainings.j
 let trainings: TinyTrainings;
 
 const student =
-  '{ hiddenSize: 16, depth: 3, heads: 4, patchSize: 2, mediators: [4, 0, 1], rmsNorm: true, swiGlu: true, rope: true }';
+  '{ hiddenSize: 16, depth: 3, heads: 4, patchSize: 2, mediators: [4, 0, 1], rmsNorm: true, swiGlu: true, rope: true, valueResidual: true }';
 const common = 'globalBatch: 8, logEverySteps: 1, ema: 0.9, checkpoint: { everySteps: 3 }';
 const stages = `
   full: { uses: pretrained, path: runs/tiny/latest/train, weights: ema }

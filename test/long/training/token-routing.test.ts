@@ -15,7 +15,7 @@ const stages = `
   none: { uses: train, latents: latents, steps: 8, model: ${model}, ${common}, tokenRouting: { share: 0 } }
   routed: { uses: train, latents: latents, steps: 8, model: ${model}, ${common}, accumulate: 2, recompute: true, tokenRouting: { untilStep: 6 } }
   every: { uses: train, latents: latents, steps: 4, model: ${today}, ${common}, tokenRouting: { share: 0.6, blocks: [0, 3] }, ${methods}, teacher: { model: plain } }
-  ofPixels: { uses: train, images: images, autoencoder: pixels, steps: 3, model: { hiddenSize: 16, depth: 3, heads: 4, patchSize: 4, mediators: 4, rope: true }, ${common}, prediction: data, lossWeight: velocity, tokenRouting: {} }
+  ofPixels: { uses: train, images: images, autoencoder: pixels, steps: 3, model: { hiddenSize: 16, depth: 3, heads: 4, patchSize: 4, mediators: 4, rope: true, valueResidual: true }, ${common}, prediction: data, lossWeight: velocity, tokenRouting: {} }
 `;
 
 beforeAll(async () => {

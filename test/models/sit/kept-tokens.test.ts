@@ -163,14 +163,9 @@ it.each(attentions)('attends as if the others were hidden: $name', ({ mediators,
   const found = results((kept, { qkv, ...weights }) => {
     const projected = kept.take(qkv!);
     const placed = { heads, grid, kept, places: sides && { sides, kept } };
-    const all = {
-      ...weights,
-      'a.qkv.weight': projected,
-      'a.qkv.bias': projected,
-    };
     return mediators === 0
-      ? fullAttention((x) => x, all, 'a', placed)
-      : mediatorAttention((x) => x, all, 'a', { ...placed, mediators });
+      ? fullAttention(projected, weights, 'a', placed)
+      : mediatorAttention(projected, weights, 'a', { ...placed, mediators });
   });
   const expected = results((kept, { qkv, ...weights }) =>
     kept.take(hidden(qkv!, config, mediators, weights)),
@@ -191,12 +186,13 @@ const switches: Partial<SiTConfig>[] = [
   { swiGlu: true },
   { rope: 4 },
   { qkNorm: true },
+  { valueResidual: true },
   { mediatorExtras: true },
-  { rmsNorm: true, swiGlu: true, rope: 4, qkNorm: true, mediatorExtras: true },
+  { rmsNorm: true, swiGlu: true, rope: 4, qkNorm: true, valueResidual: true, mediatorExtras: true },
 ];
 
 it.each(switches)('is the same as without where all tokens are kept: %j', (more) => {
-  const config = { ...shape, ...more, mediators: [4, 0, 9, 0] };
+  const config = { ...shape, ...more, depth: 5, mediators: [0, 4, 0, 9, 0] };
   const weights = initialize(
     sitParameters(config).map((each) => ({ ...each, initial: { kind: 'normal', std: 0.4 } as const })),
     5,
@@ -205,9 +201,11 @@ it.each(switches)('is the same as without where all tokens are kept: %j', (more)
     ({ x, t, y, ...weights }: Tensors) => {
       const places = keptOf(16);
       const network = (kept?: KeptTokens) =>
-        sit(weights, config, x as Tensor4D, t as Tensor1D, y as Tensor1D, (h, blocks) =>
-          kept ? kept.replaced(h, blocks(kept.take(h), 0, 4, kept)) : blocks(h),
-        );
+        sit(weights, config, x as Tensor4D, t as Tensor1D, y as Tensor1D, (start, blocks) => {
+          if (!kept) return blocks(start);
+          const h = blocks(start, 0, 1);
+          return blocks(kept.replaced(h, blocks(kept.take(h), 1, 4, kept)), 4);
+        });
       return { all: network(places), without: network() };
     },
     {
@@ -230,7 +228,8 @@ it('leaves tokens that bypass blocks as they are, and none of the others', () =>
     ({ h, condition, ...weights }: Tensors) => {
       const places = keptOf(kept);
       const taken = places.take(h!);
-      return { out: places.replaced(h!, block(weights, shape, 'blocks.1', 0, taken, condition!, places)) };
+      const end = block(weights, shape, 'blocks.1', 0, { h: taken }, condition!, places);
+      return { out: places.replaced(h!, end.h) };
     },
     { ...weights, h: given, condition: waves([2, 8], 1.2) },
   );

@@ -32,7 +32,14 @@ const inputs = {
 };
 const blocks = {
   plain: plainBlocks,
-  'with every switch': { ...plainBlocks, rmsNorm: true, swiGlu: true, rope: 4, qkNorm: true },
+  'with every switch': {
+    ...plainBlocks,
+    rmsNorm: true,
+    swiGlu: true,
+    rope: 4,
+    qkNorm: true,
+    valueResidual: true,
+  },
 } as const satisfies Record<string, SiTConfig>;
 // Where weights start as zeros, such as the gates of blocks, there would be nothing to see.
 const weightsOf = (config: SiTConfig) =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fullAttention, mediatorAttention } from '../../../src/models/sit/attention.js';
+import { fullAttention, mediatorAttention, queryKeyValue } from '../../../src/models/sit/attention.js';
 import { type SiTConfig, sitParameters } from '../../../src/models/sit/config.js';
 import { inferConfig, referenceShapes } from '../../../src/models/sit/reference-state.js';
 import { linear } from '../../../src/nn/layers.js';
@@ -37,11 +37,12 @@ const attention = (mediators: number, weights: HostTensors) =>
   runEagerly(
     ({ x }, tensors) => {
       const project = (weight: Tensor, bias: Tensor) => linear(x!, weight, bias);
+      const qkv = queryKeyValue(project, tensors, name, heads);
       return {
         y:
           mediators === 0
-            ? fullAttention(project, tensors, name, { heads, grid })
-            : mediatorAttention(project, tensors, name, { heads, mediators, grid }),
+            ? fullAttention(qkv, tensors, name, { heads, grid })
+            : mediatorAttention(qkv, tensors, name, { heads, mediators, grid }),
       };
     },
     { x },

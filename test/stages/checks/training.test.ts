@@ -32,6 +32,30 @@ it('rotary positions of heads that have no pairs of channels for both axes', asy
   expect(found).toContain('The nearest are 16 and 32.');
 });
 
+it('values of the first block, where no block or not every token has them', async () => {
+  const mixed = (model: string, routed = '') =>
+    messages(
+      pipelineText({
+        train: `{ uses: train, latents: latents, steps: 10, model: { hiddenSize: 16, heads: 4, patchSize: 1, mediators: 4, valueResidual: true, ${model} }${routed} }`,
+        report: undefined,
+      }),
+    );
+  expect(await mixed('depth: 2')).toBe('');
+  expect(await mixed('depth: 1')).toContain(
+    'no-effect: `valueResidual` would change nothing: no block comes after the first.',
+  );
+  for (const blocks of ['{}', '{ blocks: [1, 2] }', '{ blocks: [0, 2], share: 0 }'])
+    expect(await mixed('depth: 4', `, tokenRouting: ${blocks}`), blocks).toBe('');
+  const found = await mixed('depth: 4', ', tokenRouting: { blocks: [0, 2] }');
+  expect(found).toContain(
+    'unsupported-combination: Blocks mix their values with those of the first, which tokens that bypass it do not have.',
+  );
+  expect(found).toContain('Use `blocks: [1, 2]`, or remove `valueResidual`.');
+  expect(await mixed('depth: 2', ', tokenRouting: { blocks: [0, 0] }')).toContain(
+    'Remove either, or use a deeper model.',
+  );
+});
+
 it('an average that the training does not keep', async () => {
   const sample = (weights: string) =>
     `{ uses: sample, model: train, autoencoder: autoencoder, count: 4, weights: ${weights} }`;

@@ -6,7 +6,7 @@ import { loggedIn, stateIn, TinyTrainings } from '../../support/tiny-trainings.j
 
 let trainings: TinyTrainings;
 const common =
-  'steps: 40, globalBatch: 8, ema: 0.9, learningRate: 0.01, warmupSteps: 4, schedule: cosine, gradientClip: 1, logEverySteps: 1, checkpoint: { everySteps: 4 }, model: { hiddenSize: 16, depth: 2, heads: 2, patchSize: 2, mediators: [1, 0], swiGlu: true, qkNorm: true }';
+  'steps: 40, globalBatch: 8, ema: 0.9, learningRate: 0.01, warmupSteps: 4, schedule: cosine, gradientClip: 1, logEverySteps: 1, checkpoint: { everySteps: 4 }, model: { hiddenSize: 16, depth: 2, heads: 2, patchSize: 2, mediators: [1, 0], swiGlu: true, qkNorm: true, valueResidual: true }';
 const stages = `  train: { uses: train, latents: latents, optimizer: { kind: muon, weightDecay: 0.1 }, accumulate: 2, ${common} }
 `;
 const groups = ['weights', 'average', 'firstMoment', 'secondMoment'] as const;

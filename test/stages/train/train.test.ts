@@ -36,7 +36,7 @@ stages:
 const defaultTrain =
   '{ uses: train, images: images, autoencoder: autoencoder, steps: 1, globalBatch: 2, model: MODEL }';
 const model =
-  '{ hiddenSize: 16, depth: 2, heads: 2, patchSize: 2, mediators: [4, 0], qkNorm: true, rmsNorm: true, swiGlu: true, rope: true }';
+  '{ hiddenSize: 16, depth: 2, heads: 2, patchSize: 2, mediators: [4, 0], qkNorm: true, rmsNorm: true, swiGlu: true, rope: true, valueResidual: true }';
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'train-'));
