@@ -90,6 +90,16 @@ function floatsOf(path: string, { dtype, data }: NpyArray): Float32Array {
   throw badLatents(path, `expected floating-point numbers, found ${dtype}`);
 }
 
+/** A label as the name of its class. Halves are held as their bits, and say no class. */
+function labelOf(path: string, dtype: string, label: number | bigint): string {
+  const isHalf = ['f2', 'F16', 'BF16'].includes(dtype);
+  if (!isHalf && (typeof label === 'bigint' || Number.isInteger(label))) return String(label);
+  throw badLatents(
+    path,
+    `expected labels as integers, found ${isHalf ? 'numbers of half precision' : String(label)}`,
+  );
+}
+
 /** An array of the shape that all have. */
 function checked(path: string, array: NpyArray, [channels, height, width]: Shape3): Float32Array {
   const found = shapeOf(path, array.shape);
@@ -128,9 +138,13 @@ async function openShards(base: string, files: readonly string[]): Promise<Forei
       if (info === undefined) throw badLatents(shard.path, `it has no tensor "${name}"`);
       return info;
     };
-    const first = infoOf(shards[0]!, 'latents');
-    const shape = shapeOf(shards[0]!.path, first.shape.slice(1));
-    const isFlippable = shards[0]!.tensors.has('latents_flip');
+    const filled = shards.find((shard) => infoOf(shard, 'latents').shape[0] !== 0);
+    if (filled === undefined) throw badLatents(base, 'its files hold no latents');
+    const first = infoOf(filled, 'latents');
+    if (!['F32', 'F16', 'BF16'].includes(first.dtype))
+      throw badLatents(filled.path, `expected latents as F32, F16 or BF16, found ${first.dtype}`);
+    const shape = shapeOf(filled.path, first.shape.slice(1));
+    const isFlippable = filled.tensors.has('latents_flip');
     const starts: number[] = [];
     let count = 0;
     for (const shard of shards)
@@ -141,7 +155,11 @@ async function openShards(base: string, files: readonly string[]): Promise<Forei
             shard.path,
             `"${name}" has the shape [${info.shape.join(', ')}] and the type ${info.dtype}, others ${first.dtype} [${first.shape.join(', ')}]`,
           );
-        if (name !== 'latents') continue;
+        if (name !== 'latents') {
+          const { shape: straight } = infoOf(shard, 'latents');
+          if (info.shape[0] === straight[0]) continue;
+          throw badLatents(shard.path, `it has ${info.shape[0]} mirrored latents of ${straight[0]}`);
+        }
         starts.push(count);
         count += info.shape[0]!;
       }
@@ -153,13 +171,14 @@ async function openShards(base: string, files: readonly string[]): Promise<Forei
       classNames: async () => {
         const names: string[] = [];
         for (const shard of shards) {
+          const { dtype } = infoOf(shard, 'labels');
           const { data } = await shard.read('labels');
           if (data.length !== infoOf(shard, 'latents').shape[0])
             throw badLatents(
               shard.path,
               `it has ${data.length} labels for ${infoOf(shard, 'latents').shape[0]} latents`,
             );
-          for (const label of data) names.push(String(label));
+          for (const label of data) names.push(labelOf(shard.path, dtype, label));
         }
         return names;
       },
@@ -217,9 +236,9 @@ async function openFeatures(base: string, names: readonly string[]): Promise<For
     classNames: async () => {
       const classNames: string[] = [];
       for (const name of labels) {
-        const { data } = await arrayAt(name);
+        const { dtype, data } = await arrayAt(name);
         if (data.length !== 1) throw badLatents(join(base, name), `expected one label, found ${data.length}`);
-        classNames.push(String(data[0]));
+        classNames.push(labelOf(join(base, name), dtype, data[0]!));
       }
       return classNames;
     },
@@ -252,7 +271,17 @@ async function openMoments(base: string, names: readonly string[]): Promise<Fore
   );
   return {
     ...{ form: 'MAR', files, count: files.length, shape: halved(join(base, files[0]!), both), isFlippable },
-    classNames: () => Promise.resolve(files.map((name) => name.split('/')[0]!)),
+    classNames: () => {
+      const classNames = files.map((name) => name.split('/')[0]!);
+      const folders = new Set(files.map((name) => posix.dirname(name)));
+      if (new Set(classNames).size > 1 || folders.size === 1) return Promise.resolve(classNames);
+      return Promise.reject(
+        badLatents(
+          base,
+          `expected one folder a class, found only "${classNames[0]!}" with ${folders.size} folders of latents in it; \`path\` is that folder, if these are the classes`,
+        ),
+      );
+    },
     read: (index, flipped) =>
       read(files[index]!, async (npz) => {
         const moments = await npz.read(flipped ? 'moments_flip' : 'moments');
@@ -305,7 +334,9 @@ async function openZip(base: string, path: string): Promise<ForeignLatents> {
       ...{ form: 'EDM2', files: [posix.relative(base, path)], count: entries.length, isFlippable: false },
       shape: halved(path, both),
       classNames: async () => {
-        const named = labels && (await labelsIn(file, labels));
+        if (labels === undefined)
+          throw badLatents(path, 'it has no dataset.json with labels; `labels: none` trains without classes');
+        const named = await labelsIn(file, labels);
         return classesOf(
           path,
           entries.map(({ name }) => name),

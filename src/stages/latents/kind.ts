@@ -23,7 +23,7 @@ const namesAreOfClasses: StageCheck<'latents'> = ({ id, config }, context) => {
 
 export const stage: ShownKind<LatentsConfig> = {
   name: 'latents',
-  codeVersion: 1,
+  codeVersion: 2,
   figures: ['latents', 'perClass'],
   amounts: ['latents'],
   dependsOnPrecision: false,

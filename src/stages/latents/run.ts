@@ -118,8 +118,10 @@ function ownNormalization(
 
 /** Class of each latent, and the ids of all classes in order. */
 export async function classesIn(latents: ForeignLatents, { labels }: Pick<LatentsConfig, 'labels'>) {
-  const stored = await latents.classNames();
-  const names = stored.map((name) => (labels === 'none' ? onlyClass : canonicalName(name)));
+  const names =
+    labels === 'none'
+      ? new Array<string>(latents.count).fill(onlyClass)
+      : (await latents.classNames()).map(canonicalName);
   return { names, ids: sortedClasses(new Set(names)) };
 }
 
