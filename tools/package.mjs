@@ -9,6 +9,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { shapesOf } from './door-shapes.mjs';
 import { makeTypesWhole } from './package-types.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -64,8 +65,8 @@ try {
 }
 
 /**
- * The entries of the package, each behind a door: calls whose arguments cannot be used end in an error with a code,
- * as programs without types may pass anything. Types stay those of the entries.
+ * The entries of the package, each behind a door that tells wrong calls from defects of this package, as programs without
+ * types may pass anything. Types stay those of the entries.
  */
 async function withDoors(entries) {
   mkdirSync(join(folder, 'dist/doors'));
@@ -73,10 +74,19 @@ async function withDoors(entries) {
     const module = places.default;
     if (module === undefined) return [entry, places];
     const names = Object.keys(await import(pathToFileURL(join(root, module)).href));
-    const path = `./dist/doors/${entry === '.' ? 'index' : basename(entry)}.js`;
+    const name = entry === '.' ? 'index' : basename(entry);
+    const path = `./dist/doors/${name}.js`;
+    writeFileSync(
+      join(folder, `dist/doors/${name}.json`),
+      JSON.stringify(shapesOf(join(root, places.types))),
+    );
     writeFileSync(
       join(folder, path),
-      `import { behindDoor } from '../library/door.js';\nimport * as entry from '${module.replace('./dist/', '../')}';\nexport const { ${names.join(', ')} } = behindDoor(entry);\n`,
+      `import { behindDoor } from '../library/door.js';
+import * as entry from '${module.replace('./dist/', '../')}';
+const shapes = new URL('./${name}.json', import.meta.url);
+export const { ${names.join(', ')} } = behindDoor(entry, shapes);
+`,
     );
     return [entry, { ...places, default: path }];
   });

@@ -15,6 +15,7 @@ import type { Acceptance } from '../runner/stage.js';
 import { readAnyManifest } from '../runner/store/manifest.js';
 import { type PlannedTrial, planSweep } from '../runner/sweep/plan-sweep.js';
 import { trialsOf } from '../runner/sweep/trial.js';
+import { holdsWeights } from '../weights/saved-files.js';
 import { loadWithTrials, reportMissing } from './load.js';
 import { exitCodes, type Services, shortPath } from './services.js';
 
@@ -200,9 +201,45 @@ export async function allOutputs(runsRoot: string): Promise<readonly NamedOutput
   return found;
 }
 
+/** An output that a word of the command line names. */
+interface FoundOutput {
+  readonly directory: string;
+  /** The stage that has it, and the outputs of the stages beside it, by id; absent of paths. */
+  readonly stage?: {
+    readonly id: string;
+    readonly kind: string;
+    readonly beside: ReadonlyMap<string, string>;
+  };
+}
+
 /**
- * The folder of the output that `FILE.yaml#STAGE` names, or `STAGE` alone of the latest run where no file is called so;
- * any other text is returned as it is.
+ * The folder of weights that `FILE.yaml#STAGE` names, or `STAGE` alone of the latest run; any other text is returned as
+ * it is.
+ *
+ * @throws UserError as `findOutput`, and `no-weights` of a stage that leaves none
+ */
+export async function findWeights(
+  name: string,
+  runs: string | undefined,
+  services: Services,
+): Promise<string> {
+  const { directory, stage } = await findOutput(name, runs, services);
+  if (stage === undefined || holdsWeights(directory)) return directory;
+  const others = [...stage.beside].filter(([, path]) => holdsWeights(path)).map(([id]) => id);
+  throw new UserError({
+    code: 'no-weights',
+    usage: true,
+    message: `${stage.id} is a stage of kind ${stage.kind}, whose output holds no weights.`,
+    remedy:
+      others.length > 0
+        ? `Name a stage that has some: ${others.join(' or ')}.`
+        : 'Name a stage of kind train, pretrained or autoencoder.',
+  });
+}
+
+/**
+ * The output that `FILE.yaml#STAGE` names, or `STAGE` alone of the latest run where no file is called so; any other text
+ * is a path.
  *
  * @throws UserError `no-such-stage`, `invalid-pipeline`, or `stage-not-run`
  */
@@ -210,10 +247,12 @@ export async function findOutput(
   name: string,
   runs: string | undefined,
   services: Services,
-): Promise<string> {
-  const [, file, stage] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
-  if (file === undefined || stage === undefined)
-    return /^[A-Za-z][\w-]*$/.test(name) && !existsSync(name) ? ofLatestRun(name, runs, services) : name;
+): Promise<FoundOutput> {
+  const [, file, id] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
+  if (file === undefined || id === undefined)
+    return /^[A-Za-z][\w-]*$/.test(name) && !existsSync(name)
+      ? ofLatestRun(name, runs, services)
+      : { directory: name };
   const registry = await services.loadRegistry();
   const loaded = await loadPipeline(file, { rules: registry.rules });
   if (!loaded.ok)
@@ -226,18 +265,20 @@ export async function findOutput(
     pipeline: loaded.pipeline,
     registry,
     runsRoot: findRunsRoot(loaded.pipeline.file, runs, services.env),
-    until: stage,
+    until: id,
   });
-  const planned = stages.find(({ stage: { id } }) => id === stage)!;
-  if (planned.output !== undefined && planned.awaits.length === 0) return planned.place.directory;
+  const planned = stages.find(({ stage }) => stage.id === id)!;
+  const beside = new Map(stages.map(({ stage, place }) => [stage.id, place.directory]));
+  if (planned.output !== undefined && planned.awaits.length === 0)
+    return { directory: planned.place.directory, stage: { id, kind: planned.stage.kind, beside } };
   throw new UserError({
     code: 'stage-not-run',
-    message: `${stage} of ${file} has no output as the file is now.`,
-    remedy: `Run: npx pipeline run ${file} --until ${stage}`,
+    message: `${id} of ${file} has no output as the file is now.`,
+    remedy: `Run: npx pipeline run ${file} --until ${id}`,
   });
 }
 
-async function ofLatestRun(stage: string, runs: string | undefined, { env }: Services): Promise<string> {
+async function ofLatestRun(stage: string, runs: string | undefined, { env }: Services): Promise<FoundOutput> {
   const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), runs, env);
   const all = await listRuns(runsRoot);
   const [latest] = [...all].sort((a, b) => (a.record.startedAt < b.record.startedAt ? 1 : -1));
@@ -248,9 +289,13 @@ async function ofLatestRun(stage: string, runs: string | undefined, { env }: Ser
       message: `${stage} is no file, and there is no run in ${shortPath(runsRoot)} that could have such a stage.`,
       remedy: 'Name a file, or a stage as FILE.yaml#STAGE.',
     });
-  const output = join(latest.directory, stage);
-  if (existsSync(output)) return output;
+  const directory = join(latest.directory, stage);
   const ids = Object.keys(latest.record.stages);
+  const found = latest.record.stages[stage];
+  if (found !== undefined && existsSync(directory)) {
+    const beside = new Map(ids.map((id) => [id, join(latest.directory, id)]));
+    return { directory, stage: { id: stage, kind: found.kind, beside } };
+  }
   if (ids.includes(stage))
     throw new UserError({
       code: 'stage-not-run',

@@ -1,3 +1,4 @@
+import { argumentError } from '../base/errors.js';
 import { advancePhase, firstPhase, type PhaseOptions } from './phases.js';
 
 /** Paths of the same samples by each model alone. */
@@ -87,6 +88,7 @@ export function spreadOverCosts<T extends CostAndDeviation>(frontier: readonly T
 
 /** Point at which a frontier bends most: the choice furthest below the straight line between its ends. */
 export function knee<T extends CostAndDeviation>(frontier: readonly T[]): T {
+  if (frontier.length === 0) throw argumentError('A frontier without a point has no knee.');
   const [first, last] = [frontier[0]!, frontier.at(-1)!];
   const width = last.cost - first.cost || 1;
   const height = first.deviation - last.deviation || 1;

@@ -54,6 +54,7 @@ export function floats(tensor: HostTensor): Float32Array {
 
 /** Float32 tensors that differ in their first extent alone, one after the other along it. */
 export function joinedRows(parts: readonly HostTensor[]): HostTensor {
+  if (parts.length === 0) throw argumentError('At least one tensor is needed for rows to be joined.');
   const count = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
   const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
   let at = 0;

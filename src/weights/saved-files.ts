@@ -42,6 +42,10 @@ export interface SavedSnapshot {
 
 export const modelFileName = 'model.json';
 
+/** True of a folder in which this project has left a model or an autoencoder. */
+export const holdsWeights = (directory: string): boolean =>
+  [modelFileName, autoencoderFileName].some((name) => existsSync(join(directory, name)));
+
 /** The folder whose model a file of weights is of: its own, or that of the training whose checkpoint it is in. */
 export function folderOfWeights(path: string): string | undefined {
   const above = [dirname(path), dirname(dirname(path)), dirname(dirname(dirname(path)))];

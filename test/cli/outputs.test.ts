@@ -12,7 +12,7 @@ async function found(folder: string, name: string): Promise<string> {
   process.chdir(folder);
   try {
     const services = { env: {}, loadRegistry: () => Promise.resolve(toyRegistry()) };
-    return await findOutput(name, undefined, services as unknown as Services);
+    return (await findOutput(name, undefined, services as unknown as Services)).directory;
   } finally {
     process.chdir(before);
   }

@@ -206,6 +206,14 @@ stages:
   const same = await pipeline('run', file);
   expect(same.exitCode).toBe(0);
   expect(same.stdout + same.stderr).not.toContain('was trained on latents that are');
+  // A stage without weights of its own: those that it drew with are named.
+  for (const name of [`${file}#sample`, 'sample'])
+    expect(await pipeline('export', name, path('sample.pt'))).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(
+        'sample is a stage of kind sample, whose output holds no weights.\n  Name a stage that has some: model or autoencoder.',
+      ) as string,
+    });
 });
 
 describe('options', () => {

@@ -2,10 +2,9 @@ import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from '
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { execa } from 'execa';
 import sharp from 'sharp';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tinyPipeline } from '../support/tiny-pipeline.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -139,28 +138,78 @@ console.log(Object.keys(library).length > 100, Object.keys(engine).length > 50);
   expect([stdout, stderr]).toEqual(['argument argument argument\ntrue true', '']);
 });
 
-it('says so where it was bundled, and works beside a bundle that leaves it out', async () => {
-  const program = join(folder, 'program.mjs');
-  await writeFile(
-    program,
-    `import { SiT } from 'mediator-sit';
+/** Programs that bundle `program.mjs` into `bundle/bundle.mjs`, by the bundler; the first argument says what is left out. */
+const bundlers = {
+  esbuild: `const options = { bundle: true, platform: 'node', format: 'esm', logLevel: 'silent' };
+await build({ ...options, entryPoints: ['program.mjs'], outfile: 'bundle/bundle.mjs', external: leftOut });
+`,
+  rollup: `import { nodeResolve } from '@rollup/plugin-node-resolve';
+import commonjs from '@rollup/plugin-commonjs';
+import json from '@rollup/plugin-json';
+import { rollup } from 'rollup';
+const plugins = [nodeResolve({ preferBuiltins: true }), commonjs(), json()];
+const bundle = await rollup({ input: 'program.mjs', external: leftOut, plugins, onwarn: () => {} });
+await bundle.write({ file: 'bundle/bundle.mjs', format: 'es', inlineDynamicImports: true });
+`,
+  vite: `import { build } from 'vite';
+const ssr = leftOut.length > 0 ? { external: leftOut } : { noExternal: true };
+const output = { entryFileNames: 'bundle.mjs' };
+await build({
+  ...{ configFile: false, logLevel: 'silent', ssr },
+  build: { ssr: 'program.mjs', outDir: 'bundle', rollupOptions: { output } },
+});
+`,
+  webpack: `import webpack from 'webpack';
+const output = { path: process.cwd() + '/bundle', filename: 'bundle.mjs', module: true, chunkFormat: 'module' };
+const compiler = webpack({
+  ...{ mode: 'production', target: 'node', entry: './program.mjs', output, experiments: { outputModule: true } },
+  ...{ optimization: { minimize: false }, externals: leftOut, externalsType: 'module' },
+});
+await new Promise((resolve, reject) => compiler.run((error) => (error ? reject(error) : resolve())));
+`,
+};
+
+describe('in a bundle', () => {
+  /** Their exact versions: what they do with modules changes from one to the next. */
+  const versions = ['esbuild@0.28.2', 'vite@8.4.0', 'webpack@5.113.0', 'rollup@4.68.8'];
+  const plugins = ['@rollup/plugin-node-resolve', '@rollup/plugin-commonjs', '@rollup/plugin-json'];
+  beforeAll(async () => {
+    const install = [
+      'install',
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      '--loglevel=error',
+    ];
+    await execa('npm', [...install, ...versions, ...plugins], { cwd: folder });
+    await writeFile(
+      join(folder, 'program.mjs'),
+      `import { SiT } from 'mediator-sit';
 const sizes = { hiddenSize: 8, depth: 1, heads: 2, patchSize: 2, latentSize: 4, classes: 2, mediators: 1 };
 const model = await SiT.create(SiT.configOf(sizes));
 console.log(model.config.depth);
 await model.close();
 `,
-  );
-  const bundled = async (external: string[]) => {
-    const outfile = join(folder, 'bundle.mjs');
-    const options = { bundle: true, platform: 'node', format: 'esm', logLevel: 'silent' } as const;
-    await build({ ...options, absWorkingDir: folder, entryPoints: [program], outfile, external });
-    return run(process.execPath, [outfile]);
-  };
-  const inside = await bundled([]);
-  expect(inside.stderr).toContain("code: 'bundled'");
-  expect(inside.stderr).toContain("external: ['mediator-sit']");
-  const beside = await bundled(['mediator-sit']);
-  expect([beside.exitCode, beside.stdout], beside.stderr).toEqual([0, '1']);
+    );
+  });
+
+  it.each(Object.entries(bundlers))('of %s says so, and works beside one', async (name, program) => {
+    const bundled = async (leftOut: readonly string[]) => {
+      const script = join(folder, `${name}.mjs`);
+      await writeFile(script, `const leftOut = ${JSON.stringify(leftOut)};\n${program}`);
+      await rm(join(folder, 'bundle'), { recursive: true, force: true });
+      const made = await run(process.execPath, [script]);
+      expect(made.exitCode, made.stderr).toBe(0);
+      return run(process.execPath, [join('bundle', 'bundle.mjs')]);
+    };
+    const inside = await bundled([]);
+    expect(inside.exitCode).toBe(1);
+    expect(inside.stderr).toContain("code: 'bundled'");
+    expect(inside.stderr).toContain("external: ['mediator-sit']");
+    const beside = await bundled(['mediator-sit']);
+    expect([beside.exitCode, beside.stdout], beside.stderr).toEqual([0, '1']);
+  });
 });
 
 it('runs a pipeline from a program, and draws the same as its sample stage', async () => {

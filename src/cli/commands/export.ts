@@ -11,7 +11,7 @@ import {
   writeSaved,
 } from '../../weights/write.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
-import { findOutput } from '../outputs.js';
+import { findWeights } from '../outputs.js';
 import { say, type Services } from '../services.js';
 import { transfer, type TransferOptions, type Work, writeFile, writeFolder } from '../transfer.js';
 import { withoutEffect } from '../without-effect.js';
@@ -34,7 +34,7 @@ export function exportWeights(
   services: Services,
 ): Promise<number> {
   return transfer(target, options, services, async (work) => {
-    const path = await findOutput(name, options.runs, services);
+    const path = await findWeights(name, options.runs, services);
     const opened = await openWeights(
       path,
       { weights: options.weights ?? 'all' },

@@ -10,7 +10,7 @@ import { lockPath, readLock } from '../../runner/lock/lock-file.js';
 import { readAnyManifest } from '../../runner/store/manifest.js';
 import { openWeights } from '../../weights/open.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
-import { findOutput } from '../outputs.js';
+import { findWeights } from '../outputs.js';
 import { exitCodes, onInterrupt, say, type Services } from '../services.js';
 
 export interface PublishOptions {
@@ -35,7 +35,7 @@ export async function publish(
     if (options.json !== true) say(stderr, `${text}\n`);
   };
   try {
-    const path = await findOutput(name, options.runs, services);
+    const path = await findWeights(name, options.runs, services);
     const work = { tell: () => undefined, onDownload: () => undefined, signal };
     const opened = await openWeights(path, { weights: 'all' }, { ...work, env });
     try {
