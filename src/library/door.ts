@@ -77,7 +77,7 @@ const isClass = (value: object): value is Class =>
 /** Set while a call through the door is under way: what this package calls of itself is no call of a program. */
 const underWay = new AsyncLocalStorage<true>();
 
-/** What objects were made of: what is wrong in that may show when a method is called. */
+/** Arguments that objects were made of: what is wrong in them may show when a method is called. */
 const madeOf = new WeakMap<object, Call>();
 /** Classes that several entries have are guarded once. */
 const guarded = new WeakSet<object>();

@@ -1,7 +1,7 @@
 /** Shape of a value as its type tells it, in places of the list of shapes where it is made of others; `true` of any. */
 type Shape =
   | true
-  /** What `typeof` gives, or null. */
+  /** Result of `typeof`, or null. */
   | string
   | { readonly value: unknown }
   | { readonly oneOf: readonly number[] }
@@ -18,7 +18,7 @@ interface Parameter {
   readonly rest?: true;
 }
 
-/** What the functions of an entry take, as `tools/door-shapes.mjs` reads it from their types. */
+/** Parameters of the functions of an entry, as `tools/door-shapes.mjs` reads it from their types. */
 export interface Shapes {
   /** Parameters by the function's name, one list a signature; methods as `Class.method`. */
   readonly functions: Readonly<Record<string, readonly (readonly Parameter[])[]>>;
