@@ -40,7 +40,7 @@ beforeAll(async () => {
     shapes.set(source, shapesOf(path));
     await writeFile(shapesFile(source), JSON.stringify(shapes.get(source)));
   }
-}, 120_000);
+}, 300_000);
 afterAll(() => rm(folder, { recursive: true }));
 
 it('finds the entries', () => {
