@@ -1,7 +1,7 @@
 // Generated from schemas/ by `npm run generate`. Do not edit.
 
 /**
- * Trials of `pipeline sweep`: the same pipeline with different values. If several of `grid`, `zip`, `points` and `random` are given, every choice of one is combined with every choice of the others.
+ * Trials of `npx pipeline sweep`: the same pipeline with different values. If several of `grid`, `zip`, `points` and `random` are given, every choice of one is combined with every choice of the others.
  */
 export interface SweepConfig {
   /**
