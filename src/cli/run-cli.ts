@@ -45,6 +45,8 @@ export async function runCli(args: readonly string[], services: Services): Promi
       if (cause !== undefined) throw await outputLost(cause);
     });
 
+  program.commands.forEach(refuseRepeated);
+
   const end = onDamaged((message) => {
     say(stderr, `warning: ${message}\n`);
   });
@@ -61,6 +63,17 @@ export async function runCli(args: readonly string[], services: Services): Promi
 }
 
 const helpWidth = ({ isTTY, columns }: NodeJS.WriteStream): number => (isTTY && columns > 0 ? columns : 80);
+
+/** An option with one value that is given twice would silently have the last one. Those that collect values give lists. */
+function refuseRepeated(command: Command): void {
+  for (const option of command.options.filter(({ required, optional }) => required || optional)) {
+    let given = 0;
+    command.on(`option:${option.name()}`, () => {
+      if (++given === 1 || Array.isArray(command.getOptionValue(option.attributeName()))) return;
+      command.error(`error: option '${option.flags}' is given twice; it takes one value.`);
+    });
+  }
+}
 
 /** An empty text, as an unset variable of the shell gives, and a `~` that the shell left as it is, name nothing. */
 function refuseEmpty(command: Command): void {

@@ -21,6 +21,8 @@ export interface Finding {
  */
 export class CheckContext<Configs extends object = Record<string, unknown>> {
   readonly problems: Problem[] = [];
+  /** Findings that nothing fails by. */
+  readonly warnings: Problem[] = [];
 
   constructor(
     private readonly root: Tree,
@@ -47,18 +49,44 @@ export class CheckContext<Configs extends object = Record<string, unknown>> {
     return dirname(this.root.span.source.file);
   }
 
-  report(stage: string, { at, because, ...problem }: Finding): void {
+  /** True when the file's sweep may vary a stage's value at a dotted path: by itself, in a map, or by a choice of options. */
+  isSwept(stage: string, path: string): boolean {
+    const sweep = member(this.root, 'sweep')?.value;
+    const keys = sweep === undefined ? [] : keysIn(sweep);
+    // Stages of a `foreach` are swept by the name that they have in the file.
+    return keys.some(
+      (key) =>
+        key === 'choose' || key.endsWith(`.${path}`) || `stages.${stage}.${path}`.startsWith(`${key}.`),
+    );
+  }
+
+  report(stage: string, finding: Finding): void {
+    this.problems.push(this.placed(stage, finding));
+  }
+
+  warn(stage: string, finding: Finding): void {
+    this.warnings.push(this.placed(stage, finding));
+  }
+
+  private placed(stage: string, { at, because, ...problem }: Finding): Problem {
     const span = (path: string) => spanAt(this.root, path.split('.'), 'value');
-    this.problems.push({
+    return {
       ...problem,
       span: span(`stages.${stage}.${at}`),
       ...(because === undefined ? {} : { related: [{ message: `${because} is here`, span: span(because) }] }),
-    });
+    };
   }
 }
 
 /** A rule between keys that a schema cannot express; what it finds is in the context's problems. */
 type StageCheck = (stage: PipelineStage, context: CheckContext) => void;
+
+/** Keys of all maps in a value. */
+function keysIn(tree: Tree): string[] {
+  if (tree.kind === 'list') return tree.items.flatMap(keysIn);
+  if (tree.kind !== 'map') return [];
+  return [...tree.entries].flatMap(([key, { value }]) => [key, ...keysIn(value)]);
+}
 
 /** Rules that pipeline files must obey. */
 export interface PipelineRules {

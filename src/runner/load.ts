@@ -26,6 +26,8 @@ export type LoadedPipeline =
       readonly sources: ReadonlyMap<string, ValueSource>;
       /** Absolute paths of the file and of all that it extends. */
       readonly files: readonly string[];
+      /** Findings that nothing fails by, such as a value that changes nothing. */
+      readonly warnings: readonly Diagnostic[];
       /** Looks which paths in it lead to nothing on this machine. */
       readonly missing: () => readonly MissingPath[];
     }
@@ -40,11 +42,11 @@ export async function loadPipeline(file: string, options: LoadOptions): Promise<
   const read = await readConfiguration(file, options);
   if (!read.ok) return read;
   const { files } = read;
-  const { pipeline, problems: ofWhole, tree, missing } = checkConfiguration(read, options);
+  const { pipeline, problems: ofWhole, tree, warnings, missing } = checkConfiguration(read, options);
   const problems = [...ofWhole, ...checkOtherGroups(read, options)];
   if (!pipeline || problems.length > 0) return invalid(problems, files);
   const sources = new Map(Array.from(leaves(tree), ([key, leaf]) => [key, sourceOf(leaf)]));
-  return { ok: true, pipeline, sources, files, missing };
+  return { ok: true, pipeline, sources, files, warnings, missing };
 }
 
 /** Lists what is wrong with groups of `options` that are not chosen, each laid on top by itself. */
@@ -137,6 +139,8 @@ export interface Checked {
   readonly template: Tree;
   readonly pipeline: Pipeline | undefined;
   readonly problems: readonly Problem[];
+  /** Findings that nothing fails by, in the order of the files. */
+  readonly warnings: readonly Diagnostic[];
   /** Lists what a stage may lack on this machine, though nothing is wrong with the file: each a warning. */
   readonly missing: () => readonly MissingPath[];
 }
@@ -155,7 +159,7 @@ export function checkConfiguration(
   const isInOneFolder = files.every((each) => dirname(each) === directory);
   const rebased = (paths: Tree): Tree => (isInOneFolder ? paths : rebasePaths(paths, schema, directory));
   const tree = packagePaths(rebased(filled), schema, directory);
-  const { pipeline, problems } = resolvePipeline(tree, rules);
+  const { pipeline, problems, warnings } = resolvePipeline(tree, rules);
   const shell = [...shellPaths(filled, schema), ...addressesAsPaths(filled, schema)];
   const before = [...earlier, ...early.problems, ...expanded.problems, ...references.problems];
   const unreadable = [...before.map(({ span }) => span), ...early.unreadable, ...references.unreadable];
@@ -164,14 +168,16 @@ export function checkConfiguration(
     template: rebased(written),
     pipeline: pipeline && { file, directory, ...pipeline },
     problems: [...before, ...shell, ...problems.filter(isNoConsequence(unreadable))],
+    warnings: sortDiagnostics(warnings.map(asWarning), files),
     missing: () =>
       missingPaths(tree, schema, directory).map(({ path, problem }) => ({
-        ...diagnostic(problem),
+        ...asWarning(problem),
         path,
-        severity: 'warning',
       })),
   };
 }
+
+const asWarning = (problem: Problem): Diagnostic => ({ ...diagnostic(problem), severity: 'warning' });
 
 /** Result for a file with problems. */
 export const invalid = (problems: readonly Problem[], files: readonly string[]): Invalid => ({

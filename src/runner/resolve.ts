@@ -25,6 +25,7 @@ export function resolvePipeline(
 ): {
   pipeline: ResolvedPipeline | undefined;
   problems: readonly Problem[];
+  warnings: readonly Problem[];
 } {
   const value = plain(root) as Written;
   const errors = errorsIn(value);
@@ -49,9 +50,10 @@ export function resolvePipeline(
     ...checkReferences(referring, root),
     ...context.problems,
   ];
-  if (errors.length > 0) return { pipeline: undefined, problems };
+  const { warnings } = context;
+  if (errors.length > 0) return { pipeline: undefined, problems, warnings };
   const top = withDefaults(schema, { ...value, stages: {} }) as ResolvedPipeline;
-  return { pipeline: { ...top, stages }, problems };
+  return { pipeline: { ...top, stages }, problems, warnings };
 }
 
 /** Lists everything that is wrong with a pipeline that is made of values, in place of a file. */

@@ -167,6 +167,16 @@ export interface StageRate {
   readonly foreseen?: Readonly<Record<string, Json>>;
 }
 
+/** Reason why a stage's time cannot be told before it has run: the end of a sentence that begins with "not known:". */
+export interface UntoldTime {
+  readonly untold: string;
+}
+
+/** Says that a time depends on what a stage gives, which has not run yet. */
+export const untoldBefore = (stage: string): UntoldTime => ({
+  untold: `what ${stage} gives is not known before it has run`,
+});
+
 /** A number that says how well a stage did. */
 export interface Headline {
   /** Its name in the summary or in the figures of the progress. */
@@ -253,15 +263,15 @@ export interface StageKind<Config> {
     made?: Pick<StageOutput, 'directory'>,
   ): Promise<StageTiming | undefined>;
   /**
-   * Measures how fast one process works at such a stage here, in a second or two, on made-up inputs of the right shapes.
-   * Undefined where that cannot be told.
+   * Measures how fast one process works at such a stage here, in a few seconds, on made-up inputs of the right shapes; or
+   * says why that cannot be told.
    */
   measure?(
     config: Config,
     resolve: (stage: string) => PlannedInput,
     runtime: RuntimeConfig,
     pipelineDirectory: string,
-  ): Promise<StageRate | undefined>;
+  ): Promise<StageRate | UntoldTime>;
   /** True where it takes a second or two at most, whatever it is asked for: `plan` says so where no record tells. */
   readonly isQuick?: boolean;
   /** Seconds of a unit of work without setting up, from what an output logged; undefined where it logged too little. */

@@ -12,9 +12,10 @@ import { readResults, resultsName, sweepFolder } from '../runner/sweep/results.j
 import { comparisonPage } from './pages/comparison-page.js';
 import { mostOverlaid } from './pages/curve-sections.js';
 import { messagePage } from './pages/message-page.js';
+import type { KnownPictures } from './pages/pictures-section.js';
 import { type Head, liveParts, runPage } from './pages/run-page.js';
 import { readQuery, runsHead, runsPage, runsSection } from './pages/runs-page.js';
-import { isUnderWay, liveSweepParts, sweepPage } from './pages/sweep-page.js';
+import { isUnderWay, sweepPage, sweepParts } from './pages/sweep-page.js';
 
 /** Answer to an address. */
 export interface Route {
@@ -28,6 +29,10 @@ const sharedForMs = 900;
 
 const site: Site = { links: [{ href: '/', label: 'All runs' }] };
 const liveSite: Site = { ...site, isLive: true };
+
+/** Pictures of sweeps that were looked at, by the sweep's name: to put them together takes longer than all else. */
+const picturesOf = new Map<string, KnownPictures>();
+const newPictures = (): KnownPictures => new Map();
 
 /** The page of all runs, with links to the sweeps of their pipelines. */
 function front(runs: readonly Run[], runsRoot: string): Site {
@@ -76,16 +81,20 @@ export async function routeOf(
   if (swept !== undefined) {
     // Only a pipeline that there are runs of: no path is made from an address.
     const name = (await list.all()).map(pipelineOf).find((pipeline) => pipeline === swept);
+    const known = picturesOf.get(swept) ?? newPictures();
     const read = async () => readResults(join(sweepFolder(runsRoot, name ?? ''), resultsName));
     const results = name && (await read());
     if (!results) return undefined;
     return {
-      page: () => sweepPage(results, { site: isUnderWay(results) ? liveSite : site }),
+      page: () => {
+        picturesOf.set(swept, known);
+        return sweepPage(results, { known, site: isUnderWay(results) ? liveSite : site });
+      },
       live: async () => {
         const now = await read();
         if (now === undefined) return undefined;
-        const { ended, ...parts } = await liveSweepParts(now);
-        return { ...parts, version: ended };
+        const parts = await sweepParts(now, { known });
+        return { ...parts, version: [isUnderWay(now), ...parts.sections.map(({ id }) => id)].join() };
       },
     };
   }

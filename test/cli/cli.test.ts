@@ -167,6 +167,8 @@ report       runs    upstream: autoencoder changed
     [['plan', 'toy.yaml', '--until', ''], "'--until <stage>' has an empty value"],
     [['plan', 'toy.yaml', '--force='], "'--force <stage>' has an empty value"],
     [['validate', 'toy.yaml', ''], "'file' has an empty value"],
+    [['plan', 'toy.yaml', '--until', 'images', '--until=report'], "'--until <stage>' is given twice"],
+    [['run', 'toy.yaml', '--profile=1', '--profile=1'], "'--profile <steps>' is given twice"],
     [['status', '--runs=~/runs'], "Write '$HOME/runs'"],
     [['calibrate', 'toy.yaml'], 'has no sample stage with phases'],
     [['import', 'nothing.pt', 'out'], 'nothing.pt'],

@@ -13,7 +13,7 @@ import { checkStages } from '../../runner/run/stage-context.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import type { Json, StageFact } from '../../runner/stage.js';
 import { bytesOf } from '../../runner/store/manifest.js';
-import { type Loaded, loadWithSources, reportMissing } from '../load.js';
+import { type Loaded, loadWithSources, reportMissing, showDiagnostics } from '../load.js';
 import type { PlanCommandOptions } from '../options.js';
 import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../planned.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
@@ -22,6 +22,7 @@ import { exitCodes, say, type Services, shortPath, usesColor } from '../services
 export async function plan(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
   const loaded = await loadWithSources(file, options.set, services);
   if (loaded === undefined) return exitCodes.invalid;
+  await showDiagnostics(loaded.warnings, services);
   return planLoaded(loaded, options, services).catch((error: unknown) =>
     reportMissing(error, loaded, services),
   );
@@ -65,7 +66,11 @@ async function planLoaded(
   };
   const times = await expectedTimes(planned, options.time === true ? measures : undefined);
   if (options.json === true) stdout.write(`${JSON.stringify(asJson(planned, facts, times))}\n`);
-  else say(stdout, formatPlan(planned, facts, times, usesColor(stdout, env)));
+  else
+    say(
+      stdout,
+      formatPlan(planned, facts, times, { asked: options.time === true, color: usesColor(stdout, env) }),
+    );
   return exitCodes.done;
 }
 
@@ -73,7 +78,12 @@ type FactsByStage = ReadonlyMap<string, readonly StageFact[]>;
 
 type Times = ReadonlyMap<string, ExpectedTime>;
 
-function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Times, color: boolean): string {
+function formatPlan(
+  { pipeline, stages }: Plan,
+  facts: FactsByStage,
+  times: Times,
+  { asked, color }: { readonly asked: boolean; readonly color: boolean },
+): string {
   const { bold, dim, green, yellow } = new Chalk({ level: color ? 1 : 0 });
   const idWidth = Math.max(...stages.map(({ stage }) => stage.id.length));
   const indent = ' '.repeat(idWidth + 10);
@@ -105,7 +115,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
         ? `${sure}.`
         : `${sure}, and ${perhaps} more unless earlier ones give what they gave before.`,
   );
-  lines.push(...totalTime(times));
+  lines.push(...totalTime(times, asked));
   const toBring = stages.flatMap(({ isElsewhere, output }) =>
     isElsewhere === true ? [bytesOf(output!)] : [],
   );
@@ -119,7 +129,7 @@ function formatPlan({ pipeline, stages }: Plan, facts: FactsByStage, times: Time
 
 /** An expected time and what it is known from: `5 min to 7 min, from 2 earlier outputs of a stage like it`. */
 function timeFacts({ seconds, records, measuredAt, isQuick, problem }: ExpectedTime): readonly string[] {
-  if (seconds === undefined) return problem === undefined ? [] : [`could not be measured: ${problem}`];
+  if (seconds === undefined) return problem === undefined ? [] : [`not known: ${problem}`];
   if (isQuick === true) return ['a second or two at most, as all stages of its kind'];
   const source =
     measuredAt === undefined
@@ -134,19 +144,21 @@ function rangeOf(range: readonly [number, number]): string {
   return least === most ? `about ${least}` : `${least} to ${most}`;
 }
 
-function totalTime(times: Times): readonly string[] {
+function totalTime(times: Times, asked: boolean): readonly string[] {
   const ranges = Array.from(times.values(), ({ seconds }) => seconds);
   const known = ranges.filter((seconds) => seconds !== undefined);
   if (ranges.length === 0) return [];
   const tells = [...times.values()].some(({ seconds, isQuick }) => seconds !== undefined && isQuick !== true);
-  if (!tells && known.length < ranges.length)
+  if (!asked && !tells && known.length < ranges.length)
     return [
       'Time: not known, as no stages like these have run on this machine. `--time` measures it, in seconds.',
     ];
   const sum = (i: 0 | 1): number => known.reduce((total, seconds) => total + seconds[i], 0);
   const others = ranges.length - known.length;
   const beside =
-    others === 0 ? '' : `, and ${counted(others, 'stage')} of unknown time (\`--time\` measures what it can)`;
+    others === 0
+      ? ''
+      : `, and ${counted(others, 'stage')} of unknown time${asked ? '' : ' (`--time` measures what it can)'}`;
   return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`];
 }
 
@@ -176,7 +188,9 @@ function asJson({ pipeline, runsRoot, stages }: Plan, facts: FactsByStage, times
 
 const sourceOf = (time: ExpectedTime | undefined): Json =>
   time?.seconds === undefined
-    ? null
+    ? time?.problem === undefined
+      ? null
+      : { unknown: time.problem }
     : time.isQuick === true
       ? { quick: true }
       : time.measuredAt === undefined

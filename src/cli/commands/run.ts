@@ -15,7 +15,7 @@ import { findRunsRoot } from '../../runner/runs-root.js';
 import { availableMemory } from '../../stages/shared/memory.js';
 import { checkEngine, tellOnce } from '../../tensorflow/engine-choice.js';
 import { reportLockDifferences } from '../errors.js';
-import { loadWithSources, reportMissing } from '../load.js';
+import { loadWithSources, reportMissing, showDiagnostics } from '../load.js';
 import type { RunCommandOptions } from '../options.js';
 import { jsonRenderer, plainRenderer, type Renderer } from '../renderers/plain.js';
 import { terminalRenderer } from '../renderers/terminal.js';
@@ -51,6 +51,7 @@ export async function runFile(
   const set = leader === undefined ? options.set : await clusterSettings(file, options.set, services, leader);
   const loaded = set && (await loadWithSources(file, set, services));
   if (set === undefined || loaded === undefined) return exitCodes.invalid;
+  await showDiagnostics(loaded.warnings, services);
   const { pipeline, sources } = loaded;
   if (leader === undefined) checkGpuPerWorker(pipeline, services.env);
   if (pipeline.sweep && options.json !== true)

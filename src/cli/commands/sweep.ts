@@ -31,7 +31,7 @@ import { runSweep, type SweepOptions } from '../../runner/sweep/run-sweep.js';
 import { slurmLauncher } from '../../runner/sweep/slurm-launcher.js';
 import { sweptKeys, type TimedSweepEvent, type Trial, trialsOf } from '../../runner/sweep/trial.js';
 import { availableMemory } from '../../stages/shared/memory.js';
-import { loadWithTrials, reportMissing } from '../load.js';
+import { loadWithTrials, reportMissing, showDiagnostics } from '../load.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath, usesColor } from '../services.js';
 import type { ClosingOptions } from '../sweep/closing.js';
 import { liveSweepRenderer } from '../sweep/live.js';
@@ -68,6 +68,7 @@ export async function sweep(file: string, options: SweepCommandOptions, services
     throw withoutEffect('--retry-pause', 'without --retries no trial is tried again');
   const loaded = await loadWithTrials(file, options, services);
   if (loaded === undefined) return exitCodes.invalid;
+  await showDiagnostics(loaded.warnings, services);
   const { pipeline } = loaded;
   if (loaded.trials === undefined) throw noSweep(pipeline.file);
   const trials = trialsOf(loaded.trials);

@@ -65,7 +65,7 @@ async function judge(
   const { rules } = await loadRegistry();
   const loaded = await loadSweep(file, { rules, set, env, ...(text !== undefined && { text }) });
   if (!loaded.ok) return { file: resolve(file), valid: false, stages: [], diagnostics: loaded.diagnostics };
-  const { pipeline, trials, missing } = loaded;
+  const { pipeline, trials, warnings, missing } = loaded;
   return {
     file: pipeline.file,
     valid: true,
@@ -73,7 +73,7 @@ async function judge(
       ...{ id, kind, file: origin.file, line: origin.line },
     })),
     ...(trials && { trials: trials.length }),
-    diagnostics: missing(),
+    diagnostics: [...warnings, ...missing()],
   };
 }
 

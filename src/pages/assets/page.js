@@ -106,14 +106,15 @@ function keepUpToDate() {
     [...fresh.querySelectorAll('details')].forEach((details, i) => (details.open = open[i] ?? details.open));
     const keyOf = (element) =>
       ['href', 'name', 'value', 'aria-label', 'class'].map((name) => element.getAttribute(name)).join();
-    const step = old.querySelector('[data-slides] input');
+    const slider = '[data-slides] input, [data-frames] input[type=range]';
+    const step = old.querySelector(slider);
     old.replaceWith(fresh);
     setUp(fresh);
     // Whoever looks at an earlier picture goes on to look at it; all others see the latest.
     if (step && step.value !== step.max) {
-      const slider = fresh.querySelector('[data-slides] input');
-      slider.value = step.value;
-      slider.dispatchEvent(new Event('input'));
+      const same = fresh.querySelector(slider);
+      same.value = step.value;
+      same.dispatchEvent(new Event('input'));
     }
     if (active) {
       const same = [...fresh.querySelectorAll(active.tagName)].find(

@@ -1,12 +1,23 @@
 import { readdir, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../base/errors.js';
 import { environment, roundingKeys } from '../environment.js';
 import { runtimeOf } from '../pipeline.js';
 import { plannedInputs } from '../run/stage-context.js';
-import type { Json, PlannedInput, StageTiming, WorkAmount } from '../stage.js';
+import { untoldBefore } from '../stage.js';
+import type {
+  Json,
+  PlannedInput,
+  RuntimeConfig,
+  StageRate,
+  StageTiming,
+  UntoldTime,
+  WorkAmount,
+} from '../stage.js';
 import { type Manifest, manifestName, outputPlace, readAnyManifest } from '../store/manifest.js';
+import { processesOf } from './describe.js';
 import type { Plan, PlannedStage } from './plan.js';
 import { keepRate, type KeptRate, keptRate } from './rates.js';
 
@@ -22,7 +33,7 @@ export interface ExpectedTime {
   readonly measuredAt?: string;
   /** True where it is told from the kind alone, whose stages are quick. */
   readonly isQuick?: boolean;
-  /** Reason why the speed could not be measured. */
+  /** Reason why nothing tells. */
   readonly problem?: string;
 }
 
@@ -38,6 +49,8 @@ const usualSpread = 0.15;
 const spreadPerDoubling = 0.05;
 /** Part by which stages take longer than short measurements tell: they also log, write and wait. */
 const beyondMeasured = 0.4;
+/** Part that each further worker on the same processor adds at most: they share its cores, and exchange gradients. */
+const beyondWorker = 0.15;
 /** Doublings beyond which a time in proportion says less than a measurement. */
 const farDoublings = 3;
 /** Doublings by which records may be further from the work than the nearest one, and still count. */
@@ -69,7 +82,8 @@ export async function expectedTimes(
     const { id, config } = stage;
     const timing = await kind.timing!(config, resolve);
     if (timing === undefined) {
-      times.set(id, { records: 0 });
+      const waits = stage.references.find((each) => resolve(each.stage).output === undefined);
+      times.set(id, { records: 0, ...(waits && { problem: untoldBefore(waits.stage).untold }) });
       continue;
     }
     const runtime = runtimeOf(pipeline, stage);
@@ -81,13 +95,12 @@ export async function expectedTimes(
     const key = rateKey(planned, timing, machine);
     let rate = near.length > 0 ? undefined : await keptRate(key);
     let problem: string | undefined;
-    if (near.length === 0 && rate === undefined && measures && kind.measure && runtime.workers > 1)
-      problem = `one process of ${runtime.workers} does not tell how fast all of them are`;
-    else if (near.length === 0 && rate === undefined && measures && kind.measure) {
+    if (near.length === 0 && rate === undefined && measures && kind.measure) {
       measures(id);
       try {
-        const found = await kind.measure(config, resolve, runtime, pipeline.directory);
-        rate = found && (await keepRate(key, found));
+        const found = await measured(planned, resolve, pipeline.directory, runtime);
+        if ('untold' in found) problem = found.untold;
+        else rate = await keepRate(key, found);
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         problem = error.message;
@@ -104,6 +117,31 @@ export async function expectedTimes(
     });
   }
   return times;
+}
+
+/**
+ * Measures one process. Workers on one processor share its cores: together they are as fast as one, but for what they
+ * exchange.
+ */
+async function measured(
+  { stage: { config }, kind }: PlannedStage,
+  resolve: (stage: string) => PlannedInput,
+  folder: string,
+  runtime: RuntimeConfig,
+): Promise<StageRate | UntoldTime> {
+  const workers = processesOf(kind, runtime);
+  if (workers > 1 && environment(runtime).build === 'cuda')
+    return { untold: `one GPU does not tell how fast ${workers} of them are together` };
+  const threads = Math.min(availableParallelism(), workers * runtime.threads);
+  const rate = await kind.measure!(config, resolve, { ...runtime, threads, workers: 1 }, folder);
+  if (workers === 1 || 'untold' in rate) return rate;
+  const { setupSeconds, unitSeconds, mostUnitSeconds = unitSeconds } = rate;
+  const factor = 1 + beyondWorker * (workers - 1);
+  const times = (most: WorkAmount): WorkAmount =>
+    typeof most === 'number'
+      ? most * factor
+      : Object.fromEntries(Object.entries(most).map(([sort, seconds]) => [sort, seconds * factor]));
+  return { ...rate, setupSeconds: setupSeconds * workers, mostUnitSeconds: times(mostUnitSeconds) };
 }
 
 /** Time that a stage like it took, and for which work. */

@@ -1,4 +1,4 @@
-import { code, type Problem } from '../diagnostics.js';
+import { code, type Diagnostic, type Problem } from '../diagnostics.js';
 import { checkConfiguration, checkOtherGroups, invalid, readConfiguration } from '../load.js';
 import type { Checked, Configuration, Invalid, LoadOptions, MissingPath } from '../load.js';
 import type { Pipeline } from '../pipeline.js';
@@ -24,6 +24,8 @@ export type LoadedSweep =
       readonly pipeline: Pipeline;
       /** Trials; undefined where the file has no `sweep`. */
       readonly trials: readonly LoadedTrial[] | undefined;
+      /** Findings about the file that nothing fails by. */
+      readonly warnings: readonly Diagnostic[];
       /** Looks which paths in it, and in its trials, lead to nothing on this machine. */
       readonly missing: () => readonly MissingPath[];
     }
@@ -36,11 +38,11 @@ export type LoadedSweep =
 export async function loadSweep(file: string, options: LoadOptions): Promise<LoadedSweep> {
   const read = await readConfiguration(file, options);
   if (!read.ok) return read;
-  const { pipeline, problems: ofWhole, missing } = checkConfiguration(read, options);
+  const { pipeline, problems: ofWhole, warnings, missing } = checkConfiguration(read, options);
   const wrong = [...ofWhole, ...checkOtherGroups(read, options)];
   if (!pipeline || wrong.length > 0) return invalid(wrong, read.files);
   const sweep = member(read.tree, 'sweep')?.value as MapTree | undefined;
-  if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined, missing };
+  if (!sweep || !pipeline.sweep) return { ok: true, pipeline, trials: undefined, warnings, missing };
 
   const { points, problems } = pointsOf(sweep, pipeline.sweep);
   const trials: LoadedTrial[] = [];
@@ -63,7 +65,7 @@ export async function loadSweep(file: string, options: LoadOptions): Promise<Loa
   }
   return problems.length > 0
     ? invalid(problems, read.files)
-    : { ok: true, pipeline, trials, missing: () => distinct(lookups.flatMap((look) => look())) };
+    : { ok: true, pipeline, trials, warnings, missing: () => distinct(lookups.flatMap((look) => look())) };
 }
 
 /** Each place once: most paths are those of all trials. */

@@ -2,7 +2,7 @@ import type { AttentionConfig } from '../../generated/index.js';
 import { sitParameters } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import { openSitSession } from '../../models/sit/sit.js';
-import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { type RuntimeConfig, type StageRate, untoldBefore, type UntoldTime } from '../../runner/stage.js';
 import { compile, streamKey } from '../../tensorflow/index.js';
 import { measureDrawing } from '../draw/rate.js';
 import { plannedModel, type Resolve } from '../shared/planned.js';
@@ -15,9 +15,9 @@ export async function measureAttention(
   config: AttentionConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
-): Promise<StageRate | undefined> {
+): Promise<StageRate | UntoldTime> {
   const model = await plannedModel(config.model, resolve);
-  if (model === undefined) return undefined;
+  if (model === undefined) return untoldBefore(config.model);
   const { count, steps, times } = config;
   const counts = usefulCounts(config, model);
   const guidance = { scale: 1, channels: 'all' } as const;

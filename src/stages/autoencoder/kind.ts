@@ -51,8 +51,8 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   measure: async (config, resolve, runtime, folder) => {
     const { measureAutoencoder, measureTakenAutoencoder } = await import('./rate.js');
     if (!('weights' in config)) return measureAutoencoder(config, resolve, runtime, folder);
-    // One that is to be downloaded takes as long as the network makes it.
-    return placeOf(config, folder) === undefined ? measureTakenAutoencoder(config, folder) : undefined;
+    if (placeOf(config, folder) === undefined) return measureTakenAutoencoder(config, folder);
+    return (await import('../shared/rate.js')).untoldDownload(config.weights);
   },
   checks: [...autoencoderChecks, flippedClassesExist],
   page: async () => (await import('./page.js')).page,

@@ -1,7 +1,7 @@
 import type { DrawConfig } from '../../generated/index.js';
 import type { StageKind } from '../../runner/stage.js';
 import type { CheckContext, StageOf } from '../shared/check.js';
-import { checkGuidance } from '../shared/guidance-checks.js';
+import { checkGuidance, checkGuidedChannels } from '../shared/guidance-checks.js';
 import { runLater } from '../shared/run-later.js';
 
 export const stage: StageKind<DrawConfig> = {
@@ -27,5 +27,7 @@ export const stage: StageKind<DrawConfig> = {
 
 function guidanceFits({ id, config }: StageOf<'draw'>, context: CheckContext): void {
   const { model, guidanceScale: scale, guidanceChannels: channels } = config;
-  checkGuidance(id, { at: 'guidanceScale', scale, channels, models: [model] }, context);
+  const asked = { at: 'guidanceScale', scale, channels, models: [model] };
+  checkGuidance(id, asked, context);
+  checkGuidedChannels(id, asked, context);
 }

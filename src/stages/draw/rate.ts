@@ -1,7 +1,7 @@
 import type { DrawConfig } from '../../generated/index.js';
 import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
-import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { type RuntimeConfig, type StageRate, untoldBefore, type UntoldTime } from '../../runner/stage.js';
 import type { Guidance } from '../../sampling/index.js';
 import { startEngine } from '../../tensorflow/index.js';
 import { plannedModel, type Resolve } from '../shared/planned.js';
@@ -18,9 +18,9 @@ export async function measureDraw(
   { model: id, batch, count, guidanceScale, guidanceChannels }: DrawConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
-): Promise<StageRate | undefined> {
+): Promise<StageRate | UntoldTime> {
   const model = await plannedModel(id, resolve);
-  if (model === undefined) return undefined;
+  if (model === undefined) return untoldBefore(id);
   const guidance = { scale: guidanceScale, channels: guidanceChannels };
   return measureDrawing(model, { atOnce: Math.min(batch, count), guidance }, runtime);
 }

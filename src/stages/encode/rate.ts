@@ -1,20 +1,21 @@
 import { flippableClasses } from '../../data/sample-order.js';
 import type { EncodeConfig } from '../../generated/index.js';
-import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { type RuntimeConfig, untoldBefore, type UntoldTime } from '../../runner/stage.js';
 import { measureEncoder } from '../autoencoder/rate.js';
 import { someImages } from '../images/rate.js';
 import { plannedAutoencoderModel, plannedImages, type Resolve } from '../shared/planned.js';
+import type { MeasuredRate } from '../shared/rate.js';
 import { loadPixels } from './run.js';
 
 /** Measures how fast images are read and encoded, with weights that are made up. */
 export async function measureEncoding(
-  config: EncodeConfig,
+  config: Pick<EncodeConfig, 'images' | 'autoencoder' | 'batch' | 'flips'>,
   resolve: Resolve,
   runtime: RuntimeConfig,
   folder: string,
-): Promise<StageRate | undefined> {
+): Promise<MeasuredRate | UntoldTime> {
   const model = await plannedAutoencoderModel(config.autoencoder, resolve);
-  if (model === undefined) return undefined;
+  if (model === undefined) return untoldBefore(config.autoencoder);
   const shape = { size: plannedImages(config.images, resolve).size, atOnce: config.batch };
   const images = await someImages(config.images, resolve, folder);
   if (images === undefined) {

@@ -4,13 +4,13 @@ import { pixelsOf } from '../../data/images/rgb-image.js';
 import type { EvaluateConfig } from '../../generated/index.js';
 import { computeFrechetDistance, computeStatistics, frechetDistanceError } from '../../metrics/index.js';
 import type { StoredRows } from '../../metrics/index.js';
-import type { RuntimeConfig, StageRate } from '../../runner/stage.js';
+import { type RuntimeConfig, type StageRate, untoldBefore, type UntoldTime } from '../../runner/stage.js';
 import { float32, startEngine } from '../../tensorflow/index.js';
 import { locateNetwork } from '../../tensorflow/install/feature-network.js';
 import { measureEncoder } from '../autoencoder/rate.js';
 import { someImages } from '../images/rate.js';
 import { plannedAutoencoderModel, type Resolve } from '../shared/planned.js';
-import { type MeasuredRate, measureWork } from '../shared/rate.js';
+import { type MeasuredRate, measureWork, untoldDownload } from '../shared/rate.js';
 import { featureFigures } from './feature-figures.js';
 import { comparesRows, neededNetworks, networkOf, type NetworkName, widths } from './figures.js';
 import { openEfficientNet, openInception } from './networks.js';
@@ -23,20 +23,22 @@ const madeUpSide = 64;
 /** Rows of features, on either side, that figures are computed of while they are measured. */
 const mostRows = 4096;
 
-/**
- * Measures how fast each network takes images, and how long the figures of their features take. Nothing where a network
- * is not there yet, or where it is not known how many images there are.
- */
+/** Measures how fast each network takes images, and how long the figures of their features take. */
 export async function measureEvaluation(
   config: EvaluateConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
   folder: string,
-): Promise<StageRate | undefined> {
+): Promise<StageRate | UntoldTime> {
   const sides = sidesOf(config, resolve);
   const names = neededNetworks(config);
-  if (sides === undefined || (names.includes('efficientnet') && locateNetwork() === undefined))
-    return undefined;
+  if (sides === undefined) {
+    const { samples, reference } = config;
+    const waits = [samples, reference].find((id) => id !== undefined && resolve(id).output === undefined);
+    return waits === undefined ? { untold: 'its files of samples are not looked into' } : untoldBefore(waits);
+  }
+  if (names.includes('efficientnet') && locateNetwork() === undefined)
+    return untoldDownload('the network of features');
   const single: RuntimeConfig = { ...runtime, precision: 'float32' };
   await startEngine(single);
   const images = await someImages(config.reference!, resolve, folder);
@@ -44,11 +46,36 @@ export async function measureEvaluation(
   const unitSeconds: Partial<Record<NetworkName, number>> = {};
   for (const name of names) {
     const rate = await networkRate(name, config, images, { resolve, runtime: single, folder });
-    if (rate === undefined) return undefined;
+    if (rate === undefined) return untoldBefore(config.autoencoder!);
     setupSeconds += rate.setupSeconds;
     unitSeconds[name] = rate.unitSeconds;
   }
   return { setupSeconds, unitSeconds };
+}
+
+/** Times of looking at samples while a model is trained. */
+interface LookingRate {
+  /** Of an evaluation, which opens its network anew. */
+  readonly setupSeconds: number;
+  /** Of the features of an image. */
+  readonly unitSeconds: number;
+}
+
+/** Measures how long it takes to look at `count` samples beside images that are counted. */
+export async function measureLooking(
+  { metrics, count, reference }: Pick<EvaluateConfig, 'metrics'> & { count: number; reference: string },
+  images: number,
+  { resolve, runtime, folder }: Surroundings,
+): Promise<LookingRate | UntoldTime> {
+  if (locateNetwork() === undefined) return untoldDownload('the network of features');
+  const config = { metrics, reference, features: 'efficientnet', batch: measuredBatch } as const;
+  const single: RuntimeConfig = { ...runtime, precision: 'float32' };
+  await startEngine(single);
+  const seconds = await figuresSeconds(config, [{ count }, { count: images }], single);
+  const some = await someImages(reference, resolve, folder);
+  const surroundings = { resolve, runtime: single, folder };
+  const rate = (await networkRate('efficientnet', config, some, surroundings))!;
+  return { ...rate, setupSeconds: seconds + rate.setupSeconds };
 }
 
 interface Surroundings {
@@ -60,7 +87,12 @@ interface Surroundings {
 /** Rate at which a network takes images of the reference, which are read for it; a unit is an image. */
 async function networkRate(
   name: NetworkName,
-  { autoencoder, batch, inceptionFile, inceptionSha256 }: EvaluateConfig,
+  {
+    autoencoder,
+    batch,
+    inceptionFile,
+    inceptionSha256,
+  }: Pick<EvaluateConfig, 'autoencoder' | 'batch' | 'inceptionFile' | 'inceptionSha256'>,
   images: ImageDataset | undefined,
   { resolve, runtime, folder }: Surroundings,
 ): Promise<MeasuredRate | undefined> {
@@ -100,7 +132,7 @@ async function networkRate(
 
 /** Time of the figures of features that are made up, of as many images as there will be. */
 async function figuresSeconds(
-  config: EvaluateConfig,
+  config: Pick<EvaluateConfig, 'metrics' | 'features' | 'inceptionFile'>,
   sides: readonly [{ readonly count: number }, { readonly count: number }],
   runtime: RuntimeConfig,
 ): Promise<number> {

@@ -32,7 +32,7 @@ export const stage: ShownKind<ImagesConfig> = {
   // What is in a folder is not known before: it takes as long as it took.
   timing: ({ path, labels, classes, size }) => Promise.resolve({ like: { path, labels, classes, size } }),
   measure: async (config, _resolve, _runtime, folder) =>
-    hubImages(config) === undefined ? (await import('./rate.js')).measureReading(config, folder) : undefined,
+    (await import('./rate.js')).measureReading(config, folder),
   describe: async (config) => {
     const hub = hubImages(config);
     const download = hub && (await (await import('./hub.js')).describeDownload(hub));

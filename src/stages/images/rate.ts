@@ -5,8 +5,9 @@ import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
-import type { StageRate } from '../../runner/stage.js';
+import type { StageRate, UntoldTime } from '../../runner/stage.js';
 import type { Resolve } from '../shared/planned.js';
+import { untoldDownload } from '../shared/rate.js';
 import { examineImage } from './examination.js';
 import { hubImages, locate } from './facts.js';
 
@@ -58,7 +59,11 @@ async function lookNow(config: ImagesConfig, pipelineDirectory: string): Promise
 }
 
 /** Lists the images, and measures how fast some of them, spread over all, are examined. */
-export async function measureReading(config: ImagesConfig, pipelineDirectory: string): Promise<StageRate> {
+export async function measureReading(
+  config: ImagesConfig,
+  pipelineDirectory: string,
+): Promise<StageRate | UntoldTime> {
+  if (hubImages(config) !== undefined) return untoldDownload([config.path].flat().join(', '));
   return (await look(config, pipelineDirectory)).rate;
 }
 

@@ -1,7 +1,7 @@
 import { expandLocation, locationOf } from '../../base/patterns.js';
 import { openForeignLatents } from '../../data/latents/foreign.js';
 import type { LatentsConfig } from '../../generated/index.js';
-import type { StageRate } from '../../runner/stage.js';
+import type { StageRate, UntoldTime } from '../../runner/stage.js';
 import { addLatent, classesIn, newSums } from './run.js';
 
 /** Latents that are read to measure it, at most, and the time for that. */
@@ -9,10 +9,10 @@ const mostRead = 256;
 const mostMs = 700;
 
 /** Opens the latents, and measures how fast some of them, spread over all, are read. */
-export async function measureLatents(config: LatentsConfig, folder: string): Promise<StageRate | undefined> {
+export async function measureLatents(config: LatentsConfig, folder: string): Promise<StageRate | UntoldTime> {
   const start = performance.now();
   const places = expandLocation(locationOf(config.path, folder));
-  if (places.missing.length > 0) return undefined;
+  if (places.missing.length > 0) return { untold: 'its files are not there' };
   const latents = await openForeignLatents(places);
   try {
     const { count, shape } = latents;

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.js';
+import type { SampleConfig } from '../../generated/index.js';
 import { code } from '../../runner/diagnostics.js';
 import { averageName, decaysOf, plannedProfiles, powerAverages, widthIn } from '../../training/averages.js';
 import { servingAverage } from '../../weights/model-weights.js';
@@ -10,8 +11,9 @@ import {
   trainedOn,
   trainedShape,
 } from '../shared/latent-checks.js';
-import { checkGuidance } from '../shared/guidance-checks.js';
-import type { SampleCheck } from './plan.js';
+import { checkGuidance, checkGuidedChannels } from '../shared/guidance-checks.js';
+import type { CheckContext, StageOf } from '../shared/check.js';
+import { type SampleCheck, samplePlan } from './plan.js';
 
 /** Only averages that every training keeps can be sampled from. */
 const sampledAverageIsKept: SampleCheck = ({ id, config, plan }, context) => {
@@ -183,12 +185,19 @@ const guidanceMatters: SampleCheck = ({ id, config, plan }, context) => {
     });
 };
 
+const guidanceKeys = ({ guidance }: Pick<SampleConfig, 'guidance'>) =>
+  guidance ? { at: 'guidance.scale', scaleKey: 'scale', channelsKey: 'channels' } : { at: 'guidanceScale' };
+
+/** Channels are named where something is guided. A page's guidance can be changed on it: this is of `sample` alone. */
+export function guidedChannelsMatter({ id, config }: StageOf<'sample'>, context: CheckContext): void {
+  const { scale } = samplePlan(config).guidance;
+  checkGuidedChannels(id, { ...guidanceKeys(config), scale }, context);
+}
+
 /** Guidance by the class is of models that can be guided. */
 const guidanceWasTrained: SampleCheck = ({ id, config, plan }, context) => {
   const { scale, channels, model } = plan.guidance;
-  const keys = config.guidance
-    ? { at: 'guidance.scale', scaleKey: 'scale', channelsKey: 'channels' }
-    : { at: 'guidanceScale' };
+  const keys = guidanceKeys(config);
   const models = plan.phases.map((phase) => phase.model);
   checkGuidance(id, { ...keys, scale, channels, models, byWeaker: model !== undefined }, context);
 };

@@ -87,10 +87,13 @@ export async function sampleTiming(config: SampleConfig, resolve: Resolve): Prom
   const plan = samplePlan(config);
   const models = await plannedModels(plan, resolve);
   if (models === undefined) return undefined;
-  const { kind, method, steps, absoluteTolerance } = config.sampler;
+  const { likelihood, reverse } = config;
+  const { kind, method, steps, absoluteTolerance, featureCache } = config.sampler;
   const shapes = [...models.phases, ...(models.base ? [models.base] : [])].map(shapeOf);
   const guided = plan.acting !== undefined;
   const ratios = plan.phases.map(({ switchRatio }) => switchRatio);
   const tolerance = method === 'dopri5' ? absoluteTolerance : undefined;
-  return { amount: config.count * steps, like: { kind, method, guided, ratios, tolerance, shapes } };
+  const goesBack = reverse !== undefined;
+  const like = { kind, method, guided, ratios, tolerance, shapes, featureCache, likelihood, goesBack };
+  return { amount: config.count * steps, like };
 }

@@ -2,7 +2,7 @@ import type { SampleConfig } from '../../generated/index.js';
 import type { ShownKind } from '../../pages/kinds.js';
 import type { CheckContext, StageOf } from '../shared/check.js';
 import { runLater } from '../shared/run-later.js';
-import { sampleChecks } from './checks.js';
+import { guidedChannelsMatter, sampleChecks } from './checks.js';
 import { samplePlan } from './plan.js';
 import { samplerChecks } from './sampler-checks.js';
 
@@ -43,7 +43,7 @@ export const stage: ShownKind<SampleConfig> = {
     if (plan.acting && plan.weaker === undefined)
       await (await import('./facts.js')).requireGuidablePhases(plan, resolve);
   },
-  checks: [checkSample],
+  checks: [checkSample, guidedChannelsMatter],
   page: async () => (await import('./page.js')).page,
   run: runLater(() => import('./run.js')),
 };

@@ -91,3 +91,24 @@ export function checkGuidance(id: string, asked: AskedGuidance, context: CheckCo
       remedy: `Use ${code(`${channelsKey}: all`)}.`,
     });
 }
+
+/** Warns of channels to guide where nothing is guided, unless a sweep varies that. */
+export function checkGuidedChannels(
+  id: string,
+  {
+    at,
+    scale,
+    scaleKey = 'guidanceScale',
+    channelsKey = 'guidanceChannels',
+  }: Pick<AskedGuidance, 'at' | 'scale' | 'scaleKey' | 'channelsKey'>,
+  context: CheckContext,
+): void {
+  const channels = at.replace(scaleKey, channelsKey);
+  if (scale !== 1 || !context.isWritten(id, channels) || context.isSwept(id, at)) return;
+  context.warn(id, {
+    at: channels,
+    code: 'no-effect',
+    message: `${code(channelsKey)} says which channels are guided, and ${code(`${scaleKey}: 1`)} guides none.`,
+    remedy: `Remove it, or use another ${code(scaleKey)}.`,
+  });
+}

@@ -1,4 +1,5 @@
 import type { Parameter } from '../../nn/parameter.js';
+import type { UntoldTime } from '../../runner/stage.js';
 import { normal } from '../../nn/parameter.js';
 import { initialValues } from '../../nn/parameters.js';
 import {
@@ -14,6 +15,11 @@ import {
   startEngine,
   type TensorSpec,
 } from '../../tensorflow/index.js';
+
+/** Says that a time depends on the network. */
+export const untoldDownload = (what: string): UntoldTime => ({
+  untold: `how fast ${what} can be downloaded was not measured`,
+});
 
 /** Time that calls are repeated for, and how many there are at most. */
 const measuredSeconds = 0.7;

@@ -4,7 +4,7 @@ import { unsupportedCombination } from '../../transport/interval.js';
 import { besideChecks } from './beside-checks.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
-import { checkGuidance } from '../shared/guidance-checks.js';
+import { checkGuidance, checkGuidedChannels } from '../shared/guidance-checks.js';
 import {
   assumedScaleHolds,
   encodedImagesHalve,
@@ -42,7 +42,9 @@ function samplesCanBeDrawn(
   const { [key]: samples } = config;
   if (samples === undefined) return;
   const { guidanceScale: scale, guidanceChannels: channels } = samples;
-  checkGuidance(id, { at: `${key}.guidanceScale`, scale, channels, models: [id] }, context);
+  const asked = { at: `${key}.guidanceScale`, scale, channels, models: [id] };
+  checkGuidance(id, asked, context);
+  checkGuidedChannels(id, asked, context);
   decodesWhatWasEncoded(key, id, config, samples.autoencoder, context);
 }
 
@@ -202,7 +204,9 @@ const teacherFits: StageCheck<'train'> = ({ id, config }, context) => {
 const teacherCanBeGuided: StageCheck<'train'> = ({ id, config: { teacher } }, context) => {
   if (teacher === undefined) return;
   const { model, guidanceScale: scale, guidanceChannels: channels } = teacher;
-  checkGuidance(id, { at: 'teacher.guidanceScale', scale, channels, models: [model] }, context);
+  const asked = { at: 'teacher.guidanceScale', scale, channels, models: [model] };
+  checkGuidance(id, asked, context);
+  checkGuidedChannels(id, asked, context);
 };
 
 /** The model to start from gives what the same numbers mean here, as far as configurations tell. */

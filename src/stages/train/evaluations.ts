@@ -32,7 +32,7 @@ interface EvaluationOptions {
 }
 
 /** Samples that are drawn, decoded and looked at together. */
-const batch = 64;
+export const evaluatedAtOnce = 64;
 const averageName = 'average';
 const folderPattern = /^step-(\d{9})$/;
 
@@ -112,12 +112,12 @@ export class TrainingEvaluations implements StepEvaluations {
     const features = new Float32Array(evaluate.count * width);
     const autoencoder = await Autoencoder.open(this.context.input(evaluate.autoencoder).directory, runtime);
     try {
-      const decoder = new Decoder(autoencoder, batch);
+      const decoder = new Decoder(autoencoder, evaluatedAtOnce);
       const labels = this.labels();
       const latents = drawLatents(
         weights,
         {
-          ...{ model, transport: config, seed, labels, batch, steps: evaluate.steps },
+          ...{ model, transport: config, seed, labels, batch: evaluatedAtOnce, steps: evaluate.steps },
           timeShift: evaluate.timeShift,
           ...{ stream: 'training evaluation' },
           guidance: { scale: evaluate.guidanceScale, channels: evaluate.guidanceChannels },
@@ -162,7 +162,7 @@ export class TrainingEvaluations implements StepEvaluations {
     const set = await openStageSet(reference, this.context);
     try {
       const shares = join(this.context.directory, 'features.partial');
-      const options = { batch, signal, shares, onImages };
+      const options = { batch: evaluatedAtOnce, signal, shares, onImages };
       const stored = await StoredFeatures.of(network, set, options);
       const figures: Record<string, number> = {};
       if (metrics.includes('frechetDistance'))

@@ -58,8 +58,8 @@ export const stage: ShownKind<TrainConfig> = {
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
   unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
-  measure: async (config, resolve, runtime) =>
-    (await import('./rate.js')).measureTraining(config, resolve, runtime),
+  measure: async (config, resolve, runtime, folder) =>
+    (await import('./rate.js')).measureTraining(config, resolve, runtime, folder),
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder, runtime) => {

@@ -109,6 +109,9 @@ function storedLatents(
 /** Images that the autoencoder takes at once: of any number as many pixels as 16 images of 256 by 256 have, or one. */
 const pixelsAtOnce = 16 * 256 * 256;
 
+/** Images of a size that the autoencoder takes at once. */
+export const encodedAtOnce = (size: number): number => Math.max(1, Math.floor(pixelsAtOnce / size ** 2));
+
 export type EncodedImagesOptions = Pick<TrainConfig, 'flips' | 'crop'> & { readonly seed: number };
 
 /**
@@ -170,7 +173,7 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
   }
 
   private get imagesAtOnce(): number {
-    return Math.max(1, Math.floor(pixelsAtOnce / this.images.size ** 2));
+    return encodedAtOnce(this.images.size);
   }
 
   private async pixels(draws: readonly PlacedDraw[]) {
@@ -203,7 +206,7 @@ export class EncodedImages implements Omit<TrainingData, 'normalization'> {
 }
 
 /** Images that the statistics of latents are measured on, where there are that many. */
-const measured = 1024;
+export const statisticsCount = 1024;
 const measuredAtOnce = 16;
 
 /** Mean and deviation of every channel of latents drawn from the posteriors of images spread over the set. */
@@ -211,7 +214,7 @@ export async function measureLatents(
   data: Pick<TrainingData, 'count' | 'shape' | 'read'>,
 ): Promise<Normalization> {
   const [height, width, channels] = data.shape;
-  const images = Math.min(measured, data.count);
+  const images = Math.min(statisticsCount, data.count);
   const sums = { first: new Array<number>(channels).fill(0), second: new Array<number>(channels).fill(0) };
   for (let first = 0; first < images; first += measuredAtOnce) {
     const draws = Array.from({ length: Math.min(measuredAtOnce, images - first) }, (_, i) => {

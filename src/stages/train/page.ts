@@ -41,10 +41,15 @@ async function comparedGrids(stage: ReportedStage): Promise<ComparedPictures | u
   const frames = grids.map(({ step, file }) => ({
     step,
     tiles: async (numbers: readonly number[]) => {
-      const grid = await readInput(join(stage.directory, folder, file));
-      const { width } = await sharp(grid).metadata();
-      const place = (i: number) => gridTile(width, gridColumns(classes.length), i);
-      return Promise.all(numbers.map((i) => sharp(grid).extract(place(i)).png().toBuffer()));
+      const path = join(stage.directory, folder, file);
+      // Decoded once for all of its pictures.
+      const { data, info } = await sharp(await readInput(path))
+        .raw()
+        .toBuffer({ resolveWithObject: true });
+      const place = (i: number) => gridTile(info.width, gridColumns(classes.length), i);
+      const { width, height, channels } = info;
+      const grid = { raw: { width, height, channels } };
+      return Promise.all(numbers.map((i) => sharp(data, grid).extract(place(i)).png().toBuffer()));
     },
   }));
   return { title: 'Samples during training', names: classes, frames };

@@ -173,7 +173,7 @@ class Training {
         inputs: {
           ...inputSpecs(share.size, data.shape),
           ...teacher?.inputs(share.size),
-          ...(config.until && { isUntil: { dtype: 'float32', shape: [1] } as const }),
+          ...untilSpec(config),
           ...ofBeside,
         },
         optional: Object.keys(ofBeside),
@@ -324,6 +324,11 @@ export function lossOptions(config: TrainConfig, model: SiTConfig, normalization
     recompute: config.recompute,
   };
 }
+
+/** Input that says whether the values of `until` hold, where there are any. */
+export const untilSpec = ({ until }: Pick<TrainConfig, 'until'>) => ({
+  ...(until && { isUntil: { dtype: 'float32', shape: [1] } as const }),
+});
 
 /**
  * The loss of a step as a stage's configuration asks for it. Where it is more than the distance from the data, `loss` among its

@@ -20,9 +20,21 @@ interface Column {
   readonly pictures: ComparedPictures;
 }
 
-/** A section for each stage that drew pictures in several of the runs: a column for each run, a row for each class. */
-export async function picturesSections(runs: readonly ComparedRun[]): Promise<readonly Section[]> {
+/** Columns of pictures that were put together before, by what they show. */
+export type KnownPictures = Map<string, DrawnColumn>;
+
+/**
+ * A section for each stage that drew pictures in several of the runs: a column for each run, a row for each class.
+ *
+ * @param known columns from before, which are not put together again while they are the same; in it are those of now
+ */
+export async function picturesSections(
+  runs: readonly ComparedRun[],
+  known: KnownPictures = new Map(),
+): Promise<readonly Section[]> {
   const pages = await kindPages();
+  const before = new Map(known);
+  known.clear();
   const ids = [...new Set(runs.flatMap(({ stages }) => stages.map(({ stage }) => stage)))];
   const sections = await Promise.all(
     ids
@@ -30,7 +42,7 @@ export async function picturesSections(runs: readonly ComparedRun[]): Promise<re
       .map(async (id) => {
         const columns = await Promise.all(runs.map((run) => columnOf(run, id, pages)));
         const drawn = columns.filter((column) => column !== undefined);
-        return drawn.length < 2 ? undefined : picturesSection(id, drawn);
+        return drawn.length < 2 ? undefined : picturesSection(id, drawn, before, known);
       }),
   );
   // The last stages' first: results come before how they came about.
@@ -75,18 +87,30 @@ function rowsOf(columns: readonly Column[]): readonly Row[] {
   });
 }
 
-async function picturesSection(id: string, columns: readonly Column[]): Promise<Section> {
+async function picturesSection(
+  id: string,
+  columns: readonly Column[],
+  before: ReadonlyMap<string, DrawnColumn>,
+  known: KnownPictures,
+): Promise<Section> {
   const rows = rowsOf(columns);
   const most = Math.max(1, Math.floor(mostPictures / (rows.length * columns.length)));
   // With one step alone there is nothing to go through.
   const allSteps = new Set(columns.flatMap(({ pictures }) => pictures.frames.map(({ step }) => step)));
   const goesBySteps = allSteps.size > 1;
   const drawn = await Promise.all(
-    columns.map(
-      async (column, i) =>
-        (await drawColumn(column, rows, i, { most, goesBySteps }).catch(leftOut(column.stage))) ??
-        nothingDrawn,
-    ),
+    columns.map(async (column, i) => {
+      const frames = spreadToEnd(column.pictures.frames, most);
+      const steps = frames.map(({ step }) => step);
+      const numbers = rows.map((row) => row.numbers[i]);
+      const key = JSON.stringify([column.stage.directory, steps, numbers, goesBySteps]);
+      const own =
+        before.get(key) ??
+        (await drawColumn(frames, rows, i, goesBySteps).catch(leftOut(column.stage))) ??
+        nothingDrawn;
+      known.set(key, own);
+      return own;
+    }),
   );
   const steps = [...new Set(drawn.flatMap(({ frames }) => frames.map(({ step }) => step)))].sort(
     (a, b) => a - b,
@@ -176,19 +200,19 @@ interface DrawnColumn {
 const nothingDrawn: DrawnColumn = { tiles: [], frames: [], size: 0 };
 
 async function drawColumn(
-  { pictures }: Column,
+  frames: ComparedPictures['frames'],
   rows: readonly Row[],
   column: number,
-  { most, goesBySteps }: { readonly most: number; readonly goesBySteps: boolean },
+  goesBySteps: boolean,
 ): Promise<DrawnColumn> {
-  const frames = spreadToEnd(pictures.frames, most);
   const shown = rows.flatMap(({ numbers }) => numbers[column] ?? []);
-  const last = await Promise.all((await frames.at(-1)!.tiles(shown)).map(fitted));
+  const ofLast = await frames.at(-1)!.tiles(shown);
+  const last = await Promise.all(ofLast.map(fitted));
   const size = last[0]?.width ?? 0;
   const own = last.map(({ source }) => source);
-  const sheets = (goesBySteps ? frames : []).map(async ({ step, tiles }) => ({
+  const sheets = (goesBySteps ? frames : []).map(async ({ step, tiles }, i) => ({
     step: step!,
-    sheet: await sheetOf(rows, column, await tiles(shown), size),
+    sheet: await sheetOf(rows, column, i === frames.length - 1 ? ofLast : await tiles(shown), size),
   }));
   return {
     tiles: rows.map(({ numbers }) => (numbers[column] === undefined ? undefined : own.shift())),
@@ -214,7 +238,14 @@ async function sheetOf(
   tiles: readonly Uint8Array[],
   size: number,
 ): Promise<string> {
-  const sized = await Promise.all(tiles.map((tile) => sharp(tile).resize(size, size).png().toBuffer()));
+  const sized = await Promise.all(
+    tiles.map(async (tile) => {
+      const { width, height } = await sharp(tile).metadata();
+      return width === size && height === size
+        ? Buffer.from(tile)
+        : sharp(tile).resize(size, size).png().toBuffer();
+    }),
+  );
   const composite = rows.flatMap(({ numbers }, row) =>
     numbers[column] === undefined ? [] : [{ input: sized.shift()!, left: 0, top: row * size }],
   );

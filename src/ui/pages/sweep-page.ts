@@ -17,7 +17,7 @@ import type { TrialResult, WholeProgress } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
 import { isSeed, readCompared } from './compared-run.js';
 import { curveSections, mostDrawn, mostOverlaid } from './curve-sections.js';
-import { picturesSections } from './pictures-section.js';
+import { type KnownPictures, picturesSections } from './pictures-section.js';
 
 /** A trial with its last run, where that is still there, and which line of the curves it is. */
 interface ShownTrial {
@@ -33,34 +33,33 @@ interface ShownTrial {
  */
 export async function sweepPage(
   results: SweepResults,
-  { file, site }: { readonly file?: string; readonly site?: Site } = {},
+  { site, ...options }: { readonly file?: string; readonly site?: Site; readonly known?: KnownPictures } = {},
 ): Promise<string> {
+  const { head, sections } = await sweepParts(results, options);
+  return renderPage({ ...head, sections, ...(site && { site }) });
+}
+
+/**
+ * The parts of the page as they are now.
+ *
+ * @param known pictures that were read for the same page before, which are looked at again and again
+ */
+export async function sweepParts(
+  results: SweepResults,
+  { file, known }: { readonly file?: string; readonly known?: KnownPictures } = {},
+): Promise<{ readonly head: Head; readonly sections: readonly Section[] }> {
   const shown = await withRuns(results);
   const names = shortNames(results.keys);
   const compared = await readCompared(comparedOf(results, shown));
-  return renderPage({
-    ...sweepHead(results, shown),
+  return {
+    head: sweepHead(results, shown),
     sections: [
       trialsSection(results, shown, file),
-      ...(await picturesSections(compared.slice(0, mostOverlaid))),
+      ...(await picturesSections(compared.slice(0, mostOverlaid), known)),
       ...curveSections(compared),
       ...stoppedSection(results.trials, names),
       ...failuresSection(results.trials, names),
     ],
-    ...(site && { site }),
-  });
-}
-
-/** Parts of the page of a sweep that goes on, as they are now. */
-export async function liveSweepParts(
-  results: SweepResults,
-): Promise<{ readonly head: Head; readonly sections: readonly Section[]; readonly ended: string }> {
-  const shown = await withRuns(results);
-  const compared = await readCompared(comparedOf(results, shown));
-  return {
-    head: sweepHead(results, shown),
-    sections: [trialsSection(results, shown, undefined), ...curveSections(compared)],
-    ended: JSON.stringify(shown.map(({ result, run }) => isAtWork(result, run) || result.status)),
   };
 }
 

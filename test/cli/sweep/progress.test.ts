@@ -3,7 +3,7 @@ import { expect, it, vi } from 'vitest';
 import { readResults } from '../../../src/runner/sweep/results.js';
 import { workTime } from '../../../src/runner/sweep/progress.js';
 import type { TimedSweepEvent } from '../../../src/runner/sweep/trial.js';
-import { liveSweepParts } from '../../../src/ui/pages/sweep-page.js';
+import { sweepParts } from '../../../src/ui/pages/sweep-page.js';
 import { eventsOf, ToySweep } from './toy-sweep.js';
 
 type Progress = Extract<TimedSweepEvent, { type: 'sweep-progress' }>;
@@ -17,7 +17,7 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
   const json = join(toy.folder, 'runs', 'toy', 'sweep', 'sweep.json');
   await vi.waitUntil(
     async () => {
-      const now = await liveSweepParts((await readResults(json))!);
+      const now = await sweepParts((await readResults(json))!);
       return now.head.totals.some(({ label }) => label === 'of the whole');
     },
     { timeout: 30_000, interval: 20 },
@@ -39,7 +39,7 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
   const work = workTime(ended.results)!;
   expect(work.seconds).toBeCloseTo(sum(ended.results.map(({ seconds }) => seconds)) + work.sharedSeconds, 6);
   expect(work.seconds).toBeCloseTo(ended.workedSeconds, 1);
-  const over = await liveSweepParts((await readResults(json))!);
+  const over = await sweepParts((await readResults(json))!);
   expect(over.head.totals.map(({ label }) => label)).toEqual([
     'trials',
     'done',

@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { sealJson, unsealJson } from '../../../src/base/sealed.js';
@@ -6,7 +7,7 @@ import { environment } from '../../../src/runner/environment.js';
 import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/origin.js';
 import { makePlan } from '../../../src/runner/plan/plan.js';
 import { expectedTimes } from '../../../src/runner/plan/time.js';
-import type { Json, StageKind, StageRate } from '../../../src/runner/stage.js';
+import type { Json, StageKind, StageRate, UntoldTime } from '../../../src/runner/stage.js';
 import { formatManifest, type Manifest, outputPlace } from '../../../src/runner/store/manifest.js';
 import { toldOfDamage } from '../../support/told-of-damage.js';
 import { toyFolder, toyPipeline, toyStages } from '../toy-pipeline.js';
@@ -90,7 +91,7 @@ it('measures what no record tells of when it is asked to, and keeps that for a d
   const cache = await toyFolder();
   vi.stubEnv('PIPELINE_CACHE', cache);
   const folder = await toyFolder();
-  let rate: StageRate | undefined = { setupSeconds: 2, unitSeconds: 0.5 };
+  let rate: StageRate | UntoldTime = { setupSeconds: 2, unitSeconds: 0.5 };
   let measured = 0;
   const registry = timedRegistry({
     measure: () => {
@@ -135,9 +136,9 @@ it('measures what no record tells of when it is asked to, and keeps that for a d
   await time(true);
   expect(await readdir(join(cache, 'rates'))).toEqual([name]);
 
-  rate = undefined;
+  rate = { untold: 'it depends on the weather' };
   await rm(path);
-  expect(await time(true)).toEqual({ records: 0 });
+  expect(await time(true)).toEqual({ records: 0, problem: rate.untold });
 });
 
 it('takes the records of about as much work as the nearest, and of these the middle half', async () => {
@@ -182,22 +183,42 @@ it('adds up work of several sorts, each at its own speed', async () => {
   });
 });
 
-it('measures no process alone where several work together, and says so', async () => {
-  let measured = 0;
-  const { time } = await timedPlan(
-    {
-      measure: () => {
-        measured++;
-        return Promise.resolve({ setupSeconds: 1, unitSeconds: 1 });
+it('tells the time of workers that share a processor from one process with all their threads', async () => {
+  const measured: unknown[] = [];
+  const timed = (dataParallel: boolean) =>
+    timedPlan(
+      {
+        dataParallel,
+        measure: (_config, _resolve, { workers, threads }) => {
+          measured.push([workers, threads]);
+          return Promise.resolve({ setupSeconds: 1, unitSeconds: 1 });
+        },
       },
-    },
-    { device: 'cpu', workers: 2 },
-  );
-  expect(await time(true)).toEqual({
+      { device: 'cpu', workers: 2, threads: 1 },
+    );
+  const { plan, time } = await timed(true);
+  const steps = stepsOf(plan);
+  expect(await time(true)).toMatchObject({
     records: 0,
-    problem: 'one process of 2 does not tell how fast all of them are',
+    // Both start; the exchange of gradients takes a part of each step.
+    seconds: [2 + steps, expect.closeTo(1.4 * (2 + 1.15 * steps), 6)],
   });
-  expect(measured).toBe(0);
+  expect(await (await timed(false)).time(true)).toMatchObject({
+    seconds: [1 + steps, expect.closeTo(1.4 * (1 + steps), 6)],
+  });
+  const threads = Math.min(2, availableParallelism());
+  expect(measured).toEqual([
+    [1, threads],
+    [1, 1],
+  ]);
+});
+
+it('names the stage that has to run first, where the work depends on what it gives', async () => {
+  const { time } = await timedPlan({ timing: () => Promise.resolve(undefined) });
+  expect(await time()).toEqual({
+    records: 0,
+    problem: 'what images gives is not known before it has run',
+  });
 });
 
 /** A plan whose training is timed, its expected time, and a way to have run such a training before. */

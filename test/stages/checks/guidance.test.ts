@@ -9,7 +9,7 @@ import { collect, drawLatents } from '../../../src/stages/train/draw.js';
 import { float32, floats, sizeOf, startEngine } from '../../../src/tensorflow/index.js';
 import { writeSavedModel } from '../../../src/weights/saved-files.js';
 import { namedModel } from '../../../tools/bench/model.js';
-import { messages, pipelineText } from '../../runner/pipelines.js';
+import { load, messages, pipelineText } from '../../runner/pipelines.js';
 
 const model = 'steps: 10, model: { hiddenSize: 32, depth: 4, heads: 2, patchSize: 2, mediators: 4 }';
 /** Trainings after which a model draws guided samples by itself. */
@@ -136,4 +136,39 @@ it('latents are drawn over times that are shifted as those of samplers', async (
   const shifted = await draw(2);
   expect(shifted).not.toEqual(usual);
   expect(await draw({ baseTokens: 4 })).toEqual(shifted);
+});
+
+/** Parts of a pipeline that name channels to guide, with a scale to fill in, by the key of the scale. */
+const channels: Readonly<Record<string, string>> = {
+  'stages.other.guidanceScale':
+    '{ uses: sample, model: train, autoencoder: autoencoder, count: 4, guidanceScale: SCALE, guidanceChannels: 3 }',
+  'stages.other.guidance.scale':
+    '{ uses: sample, model: train, autoencoder: autoencoder, count: 4, guidance: { scale: SCALE, channels: 3 } }',
+  'stages.other.samples.guidanceScale': `{ uses: train, latents: latents, ${model}, samples: { ${pictures}, guidanceScale: SCALE, guidanceChannels: 3 } }`,
+  'stages.other.evaluate.guidanceScale': `{ uses: train, latents: latents, ${model}, evaluate: { ${pictures}, reference: images, guidanceScale: SCALE, guidanceChannels: all } }`,
+  'stages.other.teacher.guidanceScale': `{ uses: train, latents: latents, ${model}, teacher: { model: train, guidanceScale: SCALE, guidanceChannels: 3 } }`,
+};
+
+it.each(Object.entries(channels))('channels that %s: 1 guides none of are warned of', async (key, stage) => {
+  const warnings = async (scale: number, head = '') => {
+    const loaded = await load(pipelineText({ other: stage.replace('SCALE', String(scale)) }, head));
+    if (!loaded.ok) throw new Error(await messages(pipelineText({ other: stage }, head)));
+    return loaded.warnings.map(({ code, severity, sourceLine, column }) => ({
+      ...{ code, severity },
+      at: sourceLine.slice(column - 1, column + 2),
+    }));
+  };
+  const at = key.includes('evaluate') ? 'all' : '3 }';
+  expect(await warnings(1)).toEqual([{ code: 'no-effect', severity: 'warning', at }]);
+  expect(await warnings(2)).toEqual([]);
+  expect(await warnings(1, `sweep: { grid: { ${key}: [1, 2] } }\n`)).toEqual([]);
+  expect(await warnings(1, `sweep: { points: [{ ${key}: 1 }, { ${key}: 2 }] }\n`)).toEqual([]);
+  expect(await warnings(1, 'sweep: { grid: { seed: [1, 2] } }\n')).toHaveLength(1);
+});
+
+it('no page is warned of channels: its guidance can be changed on it', async () => {
+  const other =
+    '{ uses: playground, model: train, autoencoder: autoencoder, guidanceScale: 1, guidanceChannels: 3 }';
+  const loaded = await load(pipelineText({ other }));
+  expect(loaded.ok && loaded.warnings).toEqual([]);
 });
