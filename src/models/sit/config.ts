@@ -175,9 +175,9 @@ function qkNormParameters({ hiddenSize, heads, rmsNorm }: SiTConfig, name: strin
 export const valueShare = (attention: string): string => `${attention}.valueResidual.share`;
 
 /** SpeedrunDiT's start: as much of the first block's values as of the block's own. */
-const valueShareParameter = (attention: string): Parameter => ({
-  ...{ name: valueShare(attention), shape: [], initial: constant(0.5) },
-});
+function valueShareParameter(attention: string): Parameter {
+  return { name: valueShare(attention), shape: [], initial: constant(0.5) };
+}
 
 /** Scale of a norm of the root mean square; layer norms have none but the modulation. */
 function normParameters({ hiddenSize, rmsNorm }: SiTConfig, name: string): Parameter[] {
@@ -252,7 +252,10 @@ export const shapeOf = ({
   mediatorExtras,
 }: SiTConfig): readonly unknown[] => [
   ...[latentSize, channels, patchSize, hiddenSize, depth, heads, mediators, qkNorm],
-  ...Object.entries({
-    ...{ rmsNorm, swiGlu, rope: rope !== undefined, valueResidual, mediatorExtras },
-  }).flatMap(([name, on]) => (on ? [name] : [])),
+  ...namesOf({ rmsNorm, swiGlu, rope: rope !== undefined, valueResidual, mediatorExtras }),
 ];
+
+/** Names of the switches that are on. */
+function namesOf(switches: Readonly<Record<string, boolean | undefined>>): string[] {
+  return Object.entries(switches).flatMap(([name, on]) => (on === true ? [name] : []));
+}
