@@ -105,6 +105,9 @@ describeUnless(whyNoBrowser, 'curves', () => {
     expect(await loss.locator('.readout').textContent()).toBe('Step 200, 6,400 images');
     // A share is in per cent on its axis as well as in words.
     const idle = page.locator('#curves-train-idleShare');
+    // What says how the work went is there for who asks.
+    expect(await idle.isVisible()).toBe(false);
+    await page.getByText('How the work went').first().click();
     expect(await idle.locator('.chart-name').innerText()).toBe('Device idle, %');
     expect(await idle.locator('.tick.y.linear').allInnerTexts()).toEqual(['24', '26']);
     expect(await idle.locator('.legend output').first().textContent()).toBe('25.0 %');

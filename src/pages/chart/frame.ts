@@ -21,6 +21,12 @@ export interface Logged {
   readonly metrics: readonly MetricsRecord[];
 }
 
+/** Figures that say how the work went, not what came of it: their charts are opened by who asks. */
+const figuresOfWork: ReadonlySet<string> = new Set([
+  ...['gradientNorm', 'learningRate', 'imagesPerSecond', 'secondsPerStep', 'matmulPeakShare'],
+  ...['peakMemoryMiB', 'idleShare'],
+]);
+
 /** Points of a run's pace at most: between them it is even enough. */
 const mostPoints = 100;
 
@@ -34,7 +40,10 @@ export function chartsFrame(id: string, runs: readonly Logged[], extra?: Html): 
     for (const series of seriesOf(metrics))
       figures.set(series.name, [...(figures.get(series.name) ?? []), { run, name, line, series }]);
   const main = figures.get('loss') ?? [...figures.values()][0]!;
-  const others = [...figures.values()].filter((curves) => curves !== main);
+  const others = [...figures].filter(([, curves]) => curves !== main);
+  const [telling, ofWork] = [false, true].map((isOfWork) =>
+    others.flatMap(([name, curves]) => (figuresOfWork.has(name) === isOfWork ? [curves] : [])),
+  ) as [Curve[][], Curve[][]];
   const isLog = showsMoreOnLog(main.flatMap(({ series }) => series.values));
   const paces = runs.map(({ metrics }) => paceOf(metrics));
   const { axes, units } = axesOf(
@@ -96,7 +105,14 @@ export function chartsFrame(id: string, runs: readonly Logged[], extra?: Html): 
       >
     </div>
     ${one(main, 'large')}
-    <div class="small-charts">${others.map((curves) => one(curves, 'small'))}</div>
+    ${telling.length > 0 && html`<div class="small-charts">${telling.map((curves) => one(curves, 'small'))}</div>`}
+    ${
+      ofWork.length > 0 &&
+      html`<details class="of-work">
+        <summary>How the work went</summary>
+        <div class="small-charts">${ofWork.map((curves) => one(curves, 'small'))}</div>
+      </details>`
+    }
     ${extra}
   </div>`;
 }
