@@ -1,7 +1,7 @@
-import { cp, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
-import { cacheFolder } from '../../src/tensorflow/install/platform.js';
+import { cacheWithoutRates } from '../support/cache-without-rates.js';
 import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
 
 /** Stages whose time depends on more than a network and its inputs: other networks, ways back, workers. */
@@ -26,11 +26,7 @@ interface Planned {
 
 it('measures trainings with other networks, workers, ways back and predicted features, and a method of its own steps once there is a model', async () => {
   const folder = await tinyPipeline();
-  const cache = { PIPELINE_CACHE: join(folder, 'cache') };
-  // The user's cache without the speeds that it keeps.
-  await mkdir(cache.PIPELINE_CACHE);
-  for (const name of await readdir(cacheFolder()))
-    if (name !== 'rates') await symlink(join(cacheFolder(), name), join(cache.PIPELINE_CACHE, name));
+  const cache = await cacheWithoutRates(folder);
   const pipeline = (...args: string[]) => startPipeline(folder, args, 'runs', cache);
   const plan = async (...args: string[]) => {
     const { stdout } = await pipeline('plan', 'others.yaml', '--json', '--time', ...args);

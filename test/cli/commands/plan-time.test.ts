@@ -1,8 +1,8 @@
-import { cp, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { stageRegistry } from '../../../src/stages/registry.js';
-import { cacheFolder } from '../../../src/tensorflow/install/platform.js';
+import { cacheWithoutRates } from '../../support/cache-without-rates.js';
 import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
 
 interface PlannedTime {
@@ -33,11 +33,7 @@ stages:
 
 it('measures the time of stages that have never run, then takes it from what they took', async () => {
   const folder = await tinyPipeline();
-  const cache = { PIPELINE_CACHE: join(folder, 'cache') };
-  // The user's cache without the speeds that it keeps.
-  await mkdir(cache.PIPELINE_CACHE);
-  for (const name of await readdir(cacheFolder()))
-    if (name !== 'rates') await symlink(join(cacheFolder(), name), join(cache.PIPELINE_CACHE, name));
+  const cache = await cacheWithoutRates(folder);
   const pipeline = (...args: string[]) => startPipeline(folder, args, 'runs', cache);
   const plan = async (file: string, ...args: string[]) =>
     new Map(
