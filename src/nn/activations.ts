@@ -7,11 +7,14 @@ export const silu = differentiable((x: Tensor) => ({
   saved: [x],
   gradient: (dy: Tensor, saved: Tensor[]) => {
     const [x] = saved as [Tensor];
-    const s = x.sigmoid();
-    // s + x·s·(1 − s)
-    return dy.mul(s.add(x.mul(s.sub(s.square()))));
+    return dy.mul(siluSlope(x));
   },
 }));
+
+/** The derivative of `silu` at x, s + x·s·(1 − s) of its sigmoid s. */
+export function siluSlope(x: Tensor, s = x.sigmoid()): Tensor {
+  return s.add(x.mul(s.sub(s.square())));
+}
 
 /**
  * SwiGLU of x + bias, whose last axis holds gates and then as many values: silu(gates)·values,
@@ -42,8 +45,9 @@ const swiGluGradient = fused(
   (dy: Tensor, x: Tensor, bias: Tensor) => {
     const [gates, values] = tf.split(x.add(bias), 2, -1) as [Tensor, Tensor];
     const s = gates.sigmoid();
-    const slope = s.add(gates.mul(s.sub(s.square())));
-    return [asFactor(tf.concat([dy.mul(values).mul(slope), dy.mul(gates.mul(s))], -1))] as const;
+    return [
+      asFactor(tf.concat([dy.mul(values).mul(siluSlope(gates, s)), dy.mul(gates.mul(s))], -1)),
+    ] as const;
   },
   { takesHalf: true },
 );

@@ -1,4 +1,5 @@
 import { asFactor, fused, normalizedRows, type Tensor, tf } from '../tensorflow/index.js';
+import { siluSlope } from './activations.js';
 import { differentiable } from './differentiable.js';
 
 const epsilon = 1e-6;
@@ -157,40 +158,76 @@ const groupEpsilon = 1e-6;
  * The gradient keeps x and, per group, its mean and inverse deviation. Source: Wu and He, arXiv 1803.08494.
  */
 export function groupNorm(x: Tensor, gain: Tensor, offset: Tensor, groups: number): Tensor {
-  return normOf(groups)(x, gain, offset);
+  return normOf(groups, false)(x, gain, offset);
 }
 
-const normOf = (groups: number) =>
+/** SiLU of `groupNorm`. The gradient keeps what that of the norm keeps, and computes the rest again. */
+export function siluOfGroupNorm(x: Tensor, gain: Tensor, offset: Tensor, groups: number): Tensor {
+  return normOf(groups, true)(x, gain, offset);
+}
+
+const normOf = (groups: number, activated: boolean) =>
   differentiable((x: Tensor, gain: Tensor, offset: Tensor) => {
-    const mean = groupMean(x, groups);
-    const inverse = groupMean(tf.squaredDifference(x, mean), groups).add(groupEpsilon).rsqrt();
-    const scale = inverse.mul(gain);
+    const [value, mean, inverse] = groupNormValue(x, gain, offset, groups, activated);
     return {
-      value: x.mul(scale).add(offset.sub(mean.mul(scale))),
-      saved: [x, mean, inverse, gain],
+      value,
+      saved: [x, mean, inverse, gain, offset],
       gradient: (dy: Tensor, saved: Tensor[]) => {
-        const [x, mean, inverse, gain] = saved as [Tensor, Tensor, Tensor, Tensor];
-        const norm = x.sub(mean).mul(inverse);
-        const dGain = dy.mul(norm);
-        const scale = inverse.mul(gain);
-        // Means of gain·dy and gain·dy·norm over each group, as factors of a map that is linear in dy and norm.
-        const offsetPart = groupMean(dy, groups, gain).mul(inverse);
-        const slopePart = groupMean(dGain, groups, gain).mul(inverse);
-        const dx = dy.mul(scale).sub(offsetPart).sub(norm.mul(slopePart));
-        return [dx, dGain.sum([0, 1, 2]), dy.sum([0, 1, 2])];
+        const [x, mean, inverse, gain, offset] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+        const [dNorm] = activated ? siluGradient(dy, x, mean, inverse, gain, offset) : [dy];
+        return [...groupNormGradient(dNorm, x, mean, inverse, gain, groups)];
       },
     };
   });
 
-/**
- * Means over pixels and the channels of each group, optionally of `weight`·x: [batch, 1, 1, channels], equal
- * within a group. Sums over pixels first, which leaves little to do for the groups.
- */
-function groupMean(x: Tensor, groups: number, weight?: Tensor): Tensor {
+const groupNormValue = fused(
+  'group_norm',
+  (x: Tensor, gain: Tensor, offset: Tensor, groups: number, activated: boolean) => {
+    const mean = groupMean(x, groups);
+    const inverse = groupMean(tf.squaredDifference(x, mean), groups).add(groupEpsilon).rsqrt();
+    const scale = inverse.mul(gain);
+    const norm = x.mul(scale).add(offset.sub(mean.mul(scale)));
+    return [activated ? norm.mul(norm.sigmoid()) : norm, mean, inverse] as const;
+  },
+);
+
+const groupNormGradient = fused(
+  'group_norm_gradient',
+  (dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, gain: Tensor, groups: number) => {
+    const norm = x.sub(mean).mul(inverse);
+    const [offsets, gains] = [channelMean(dy), channelMean(dy.mul(norm))];
+    // Means of gain·dy and gain·dy·norm over each group, as factors of a map that is linear in dy and norm.
+    const offsetPart = meanOfGroups(offsets.mul(gain), groups).mul(inverse);
+    const slopePart = meanOfGroups(gains.mul(gain), groups).mul(inverse);
+    const dx = dy.mul(inverse.mul(gain)).sub(offsetPart).sub(norm.mul(slopePart));
+    const pixels = x.shape[1]! * x.shape[2]!;
+    return [dx, gains.sum(0).mul(pixels), offsets.sum(0).mul(pixels)] as const;
+  },
+);
+
+const siluGradient = fused(
+  'silu_of_group_norm_gradient',
+  (dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, gain: Tensor, offset: Tensor) => {
+    const scale = inverse.mul(gain);
+    return [dy.mul(siluSlope(x.mul(scale).add(offset.sub(mean.mul(scale)))))] as const;
+  },
+);
+
+/** Means over pixels and the channels of each group: [batch, 1, 1, channels], equal within a group. */
+function groupMean(x: Tensor, groups: number): Tensor {
+  return meanOfGroups(channelMean(x), groups);
+}
+
+/** [batch, height, width, channels] → [batch, channels] */
+function channelMean(x: Tensor): Tensor {
   const [batch, height, width, channels] = x.shape as [number, number, number, number];
-  const perChannel = x.reshape([batch, height * width, channels]).mean(1);
-  const weighted = weight === undefined ? perChannel : perChannel.mul(weight);
+  return x.reshape([batch, height * width, channels]).mean(1);
+}
+
+/** Means over the channels of each group: [batch, channels] → [batch, 1, 1, channels], equal within a group. */
+function meanOfGroups(perChannel: Tensor, groups: number): Tensor {
+  const [batch, channels] = perChannel.shape as [number, number];
   const size = channels / groups;
-  const means = weighted.reshape([batch, groups, size]).mean(2, true);
+  const means = perChannel.reshape([batch, groups, size]).mean(2, true);
   return tf.tile(means, [1, 1, size]).reshape([batch, 1, 1, channels]);
 }

@@ -5,7 +5,14 @@ import { firstValues, withFirstValues } from '../../src/models/sit/value-residua
 import { biasedGelu, biasedSwiGlu, silu } from '../../src/nn/activations.js';
 import { recomputed } from '../../src/nn/differentiable.js';
 import { linear } from '../../src/nn/layers.js';
-import { adaLayerNorm, adaRmsNorm, groupNorm, layerNorm, rmsNorm } from '../../src/nn/norms.js';
+import {
+  adaLayerNorm,
+  adaRmsNorm,
+  groupNorm,
+  layerNorm,
+  rmsNorm,
+  siluOfGroupNorm,
+} from '../../src/nn/norms.js';
 import { adaptivePooling, overGrid } from '../../src/nn/resampling.js';
 import { nativeBackend, type Tensor, type Tensor4D, tf } from '../../src/tensorflow/index.js';
 
@@ -14,6 +21,14 @@ beforeAll(() => {
 });
 
 type Layer = (...inputs: Tensor[]) => Tensor;
+
+/** Group norm of [2, 4, 3, 6] in three groups. */
+function plainGroupNorm(...[x, gain, offset]: Tensor[]): Tensor {
+  const grouped = x!.reshape([2, 12, 3, 2]);
+  const { mean, variance } = tf.moments(grouped, [1, 3], true);
+  const norm = grouped.sub(mean).div(variance.add(1e-6).sqrt()).reshape([2, 4, 3, 6]);
+  return norm.mul(gain!).add(offset!);
+}
 
 /** The same layers written plainly, whose gradients tfjs derives by itself. */
 const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly number[])[]]>> = {
@@ -92,13 +107,12 @@ const plain: Readonly<Record<string, readonly [Layer, Layer, readonly (readonly 
     },
     [[2, 4, 3, 6], [6], [6]],
   ],
-  groupNorm: [
-    (x, gain, offset) => groupNorm(x, gain, offset, 3),
+  groupNorm: [(x, gain, offset) => groupNorm(x, gain, offset, 3), plainGroupNorm, [[2, 4, 3, 6], [6], [6]]],
+  siluOfGroupNorm: [
+    (x, gain, offset) => siluOfGroupNorm(x, gain, offset, 3),
     (x, gain, offset) => {
-      const grouped = x.reshape([2, 12, 3, 2]);
-      const { mean, variance } = tf.moments(grouped, [1, 3], true);
-      const norm = grouped.sub(mean).div(variance.add(1e-6).sqrt()).reshape([2, 4, 3, 6]);
-      return norm.mul(gain).add(offset);
+      const norm = plainGroupNorm(x, gain, offset);
+      return norm.mul(norm.sigmoid());
     },
     [[2, 4, 3, 6], [6], [6]],
   ],

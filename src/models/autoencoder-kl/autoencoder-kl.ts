@@ -1,6 +1,5 @@
-import { silu } from '../../nn/activations.js';
 import { convolution, linearOf, upsampleNearest } from '../../nn/layers.js';
-import { groupNorm } from '../../nn/norms.js';
+import { groupNorm, siluOfGroupNorm } from '../../nn/norms.js';
 import { randomNormal, tf } from '../../tensorflow/index.js';
 import type { Tensor, Tensor1D, Tensor4D, Tensors } from '../../tensorflow/index.js';
 import type { AutoencoderConfig } from './config.js';
@@ -30,7 +29,7 @@ export function encode(weights: Tensors, config: AutoencoderConfig, images: Tens
     if (i < channels.length - 1) h = conv(weights, `${name}.downsamplers.0.conv`, h, 2);
   });
   h = middle(weights, 'encoder', h, normGroups);
-  h = silu(norm(weights, 'encoder.conv_norm_out', h, normGroups)) as Tensor4D;
+  h = siluOfNorm(weights, 'encoder.conv_norm_out', h, normGroups);
   h = conv(weights, 'encoder.conv_out', h);
   const moments = config.quantConvolution === false ? h : conv(weights, 'quant_conv', h);
   const [mean, logVariance] = tf.split(moments, 2, -1) as [Tensor4D, Tensor4D];
@@ -49,7 +48,7 @@ export function decode(weights: Tensors, config: AutoencoderConfig, latents: Ten
     for (let j = 0; j <= layersPerBlock; j++) h = residual(weights, `${name}.resnets.${j}`, h, normGroups);
     if (i < channels.length - 1) h = conv(weights, `${name}.upsamplers.0.conv`, upsampleNearest(h));
   });
-  h = silu(norm(weights, 'decoder.conv_norm_out', h, normGroups)) as Tensor4D;
+  h = siluOfNorm(weights, 'decoder.conv_norm_out', h, normGroups);
   return unfold(conv(weights, 'decoder.conv_out', h), patchSize);
 }
 
@@ -61,8 +60,8 @@ function middle(weights: Tensors, side: string, x: Tensor4D, groups: number): Te
 }
 
 function residual(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor4D {
-  let h = conv(weights, `${name}.conv1`, silu(norm(weights, `${name}.norm1`, x, groups)) as Tensor4D);
-  h = conv(weights, `${name}.conv2`, silu(norm(weights, `${name}.norm2`, h, groups)) as Tensor4D);
+  let h = conv(weights, `${name}.conv1`, siluOfNorm(weights, `${name}.norm1`, x, groups));
+  h = conv(weights, `${name}.conv2`, siluOfNorm(weights, `${name}.norm2`, h, groups));
   const shortcut = `${name}.conv_shortcut`;
   return (`${shortcut}.weight` in weights ? conv(weights, shortcut, x) : x).add(h);
 }
@@ -103,6 +102,11 @@ function conv(weights: Tensors, name: string, x: Tensor4D, stride: 1 | 2 = 1): T
 
 function norm(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor {
   return groupNorm(x, weights[`${name}.weight`]!, weights[`${name}.bias`]!, groups);
+}
+
+function siluOfNorm(weights: Tensors, name: string, x: Tensor4D, groups: number): Tensor4D {
+  const norm = siluOfGroupNorm(x, weights[`${name}.weight`]!, weights[`${name}.bias`]!, groups);
+  return norm as Tensor4D;
 }
 
 /**
