@@ -1,10 +1,6 @@
-import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isMap, isScalar, isSeq, parseDocument, type Scalar } from 'yaml';
 import { UserError } from '../../base/errors.js';
-import { asUserError, readWholeText } from '../../base/files.js';
 import { formatNumber, formatPercent } from '../../base/format.js';
-import { writeFileWhole } from '../../base/output-file.js';
 import type { Pipeline, PipelineStage } from '../../runner/pipeline.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { runPipeline } from '../../runner/run/run-pipeline.js';
@@ -14,6 +10,7 @@ import { samplePlan } from '../../stages/sample/plan.js';
 import type { StageOf } from '../../stages/shared/check.js';
 import { loadWithSources, reportMissing } from '../load.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
+import { checkRatios, writeRatios } from '../write-ratios.js';
 import { chooseRenderer, exitCode } from './run.js';
 
 export interface CalibrateCommandOptions {
@@ -36,7 +33,8 @@ export async function calibrate(
   const loaded = await loadWithSources(file, options.set, services);
   if (loaded === undefined) return exitCodes.invalid;
   const sample = phasedStage(loaded.pipeline, options.stage);
-  if (options.write !== undefined) await phasesIn(options.write, sample.id, sample.config.phases!.length);
+  if (options.write !== undefined)
+    await checkRatios(options.write, sample.id, sample.config.phases!.length - 1);
   const pipeline = withCalibration(loaded.pipeline, sample, options);
   const { directory, code } = await runCalibration(pipeline, calibrationId(sample), options, services).catch(
     async (error: unknown) => ({ directory: undefined, code: await reportMissing(error, loaded, services) }),
@@ -211,72 +209,3 @@ function formatFrontier(
 }
 
 const gigas = (cost: number): string => formatNumber(cost / 1e9);
-
-/**
- * Writes the ratios of a `sample` stage's phases into a pipeline file. All other text stays as it is, to the byte.
- *
- * @throws UserError `phases-not-here` where the file does not itself hold as many phases
- */
-export async function writeRatios(file: string, stage: string, ratios: readonly number[]): Promise<void> {
-  const { text, phases } = await phasesIn(file, stage, ratios.length + 1);
-  const edits = ratios.flatMap((ratio, i) => editOf(text, phases.items[i], ratio));
-  const written = edits
-    .sort((one, other) => other.start - one.start)
-    .reduce((all, { start, end, by }) => all.slice(0, start) + by + all.slice(end), text);
-  await writeFileWhole(file, written);
-}
-
-/** The change of a file's text that gives a phase its ratio. */
-function editOf(
-  text: string,
-  phase: unknown,
-  ratio: number,
-): { readonly start: number; readonly end: number; readonly by: string }[] {
-  if (!isMap(phase) || !phase.range) return [];
-  const pairOf = (pair: (typeof phase.items)[number]) => {
-    const [start] = (pair.key as Scalar).range!;
-    const [, end] = ((pair.value ?? pair.key) as Scalar).range!;
-    return { start, end };
-  };
-  const before = phase.items.find(({ key }) => isScalar(key) && key.value === 'switchRatio');
-  if (before) return [{ ...pairOf(before), by: `switchRatio: ${ratio}` }];
-  const last = phase.items.at(-1);
-  if (!last) return [];
-  const { end } = pairOf(last);
-  if (phase.flow === true) return [{ start: end, end, by: `, switchRatio: ${ratio}` }];
-  const { start } = pairOf(phase.items[0]!);
-  const column = start - (text.lastIndexOf('\n', start - 1) + 1);
-  const line = text.startsWith('\r\n', text.indexOf('\n', end) - 1) ? '\r\n' : '\n';
-  const at = Math.max(end, endOfLine(text, end));
-  return [{ start: at, end: at, by: `${line}${' '.repeat(column)}switchRatio: ${ratio}` }];
-}
-
-/** Offset of the end of the line that a place is in, before its line break. */
-function endOfLine(text: string, from: number): number {
-  const found = /\r?\n|$/g;
-  found.lastIndex = from;
-  return found.exec(text)!.index;
-}
-
-/**
- * The phases of a `sample` stage in a pipeline file that can be written to.
- *
- * @throws UserError `phases-not-here` where the file does not itself hold as many
- */
-export async function phasesIn(file: string, stage: string, count: number) {
-  const text = await access(file, constants.R_OK | constants.W_OK)
-    .then(() => readWholeText(file))
-    .catch((error: unknown) => {
-      throw asUserError(error, file);
-    });
-  const document = parseDocument(text, { keepSourceTokens: true });
-  const phases: unknown = document.getIn(['stages', stage, 'phases']);
-  if (document.errors.length > 0 || !isSeq(phases) || phases.items.length !== count)
-    throw new UserError({
-      code: 'phases-not-here',
-      usage: true,
-      message: `${file} does not itself hold ${count} phases of the stage ${stage}.`,
-      remedy: `Write them there first: \`phases: [{ model: …, switchRatio: 0.9 }, …]\`.`,
-    });
-  return { text, phases };
-}
