@@ -57,7 +57,10 @@ async function writeSweep(parent: string): Promise<string> {
   await writeResults(
     { csv: join(folder, 'sweep.csv'), json },
     { name: 'whole', file: 'whole.yaml' },
-    { keys, trials: results, headlines: [{ name: 'evaluate.fid', better: 'less' }] },
+    {
+      ...{ keys, trials: results, headlines: [{ name: 'evaluate.fid', better: 'less' }] },
+      apart: { 'train.loss': ['stages.train.latents'], 'sample.bitsPerDimension': ['stages.sample.reverse'] },
+    },
   );
   const file = join(folder, 'sweep.html');
   await writeFile(file, await sweepPage((await readResults(json))!, { file }));
@@ -106,6 +109,9 @@ describeUnless(whyNoBrowser, 'the page of a sweep', () => {
         'train peak memory',
       ],
     ]);
+    expect(await page.locator('#trials .lead').innerText()).toContain(
+      'Trials do not compare by train loss: it measures something else where `stages.train.latents` does.',
+    );
     // The best of those compared by is marked.
     expect(
       await page.getByRole('img', { name: 'best' }).locator('xpath=ancestor::td').allInnerTexts(),

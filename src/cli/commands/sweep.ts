@@ -11,7 +11,6 @@ import { findRunsRoot } from '../../runner/runs-root.js';
 import { halvingOf } from '../../runner/sweep/halving.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
 import {
-  apartMetrics,
   columnsOf,
   type PlannedTrial,
   planSweep,
@@ -278,7 +277,6 @@ export function sweepRenderer(
   const closing: ClosingOptions = {
     ...columnsOf(planned),
     shared: sharedStages(planned),
-    apart: apartMetrics(planned),
     sort: options.sort,
     width: stdout.isTTY ? stdout.columns : Infinity,
     color: usesColor(stdout, env),

@@ -1,7 +1,7 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
-import { formatDuration, inWords } from '../../base/format.js';
-import { bestMark, figure } from '../../pages/figures.js';
+import { formatDuration } from '../../base/format.js';
+import { apartSentences, bestMark, figure } from '../../pages/figures.js';
 import { isBest, rankOf } from '../../runner/runs/figures.js';
 import type { Headline } from '../../runner/stage.js';
 import {
@@ -28,7 +28,7 @@ export interface ClosingOptions {
   /** Metrics by which trials are compared; the first that any has decides. */
   readonly headlines: readonly Headline[];
   /** Metrics that do not compare trials, and the swept keys that change what they measure. */
-  readonly apart: ReadonlyMap<string, readonly string[]>;
+  readonly apart: Readonly<Record<string, readonly string[]>>;
   /** Metrics that the table leaves out. */
   readonly amounts: readonly string[];
   readonly sort: string | undefined;
@@ -50,7 +50,9 @@ export function closingText(event: Ended, options: ClosingOptions): string {
   return [
     '',
     table,
-    ...[...note, ...apartNotes(event.results, options)].map((line) => chalk.yellow(line)),
+    ...[...note, ...apartSentences({ apart: options.apart, trials: event.results })].map((line) =>
+      chalk.yellow(line),
+    ),
     ...failures,
     ...stops,
     closingSentence(event),
@@ -58,16 +60,6 @@ export function closingText(event: Ended, options: ClosingOptions): string {
     `Table: ${shortPath(event.csv)}, ${shortPath(event.json)}`,
     '',
   ].join('\n');
-}
-
-/** Lines on why no trial is marked as the best by a metric that trials came to. */
-function apartNotes(results: readonly TrialResult[], { apart }: ClosingOptions): readonly string[] {
-  return [...apart]
-    .filter(([name]) => results.some(({ metrics }) => name in metrics))
-    .map(
-      ([name, keys]) =>
-        `Trials do not compare by ${name}: it measures something else where ${inWords(keys.map((key) => `\`${key}\``))} ${keys.length > 1 ? 'do' : 'does'}.`,
-    );
 }
 
 /** A column that is not there is no reason to lose the table at the end of a long sweep. */

@@ -5,7 +5,7 @@ import { metricsName, readMetrics } from '../../formats/metrics-log.js';
 import type { StageRecord } from '../run/run-record.js';
 import type { Headline, Json } from '../stage.js';
 import { readManifest } from '../store/manifest.js';
-import { readConfiguration, type ValueOrigin } from './configuration.js';
+import { type ConfiguredValue, readConfiguration, type ValueOrigin } from './configuration.js';
 import { figuresOfStage, rankOf, type RunFigure } from './figures.js';
 import type { Run } from './run.js';
 
@@ -35,27 +35,46 @@ export interface ComparedFigure {
 }
 
 export async function compareRuns(runs: readonly Run[]): Promise<Comparison> {
-  const configuration = await differences(runs);
-  const figures = await comparedFigures(runs, new Set(configuration.map(({ key }) => key)));
-  return { runs, configuration, figures };
+  const configured = await Promise.all(
+    runs.map(async (run) => new Map((await readConfiguration(run)).map((entry) => [entry.key, entry]))),
+  );
+  const figures = await comparedFigures(runs, configured);
+  return { runs, configuration: differences(configured), figures };
 }
 
+/** Values of a run by their dotted keys. */
+type Configured = ReadonlyMap<string, ConfiguredValue>;
+
 /** True where a stage's headline measures the same in all runs: where they agree in the keys within which it compares. */
-function measureTheSame(runs: readonly Run[], stage: string, differing: ReadonlySet<string>): boolean {
-  const within = runs.flatMap(({ record }) => record.stages[stage]?.headline?.within ?? []);
-  return within.every((key) => {
-    const path = `stages.${stage}.${key}`;
-    return ![...differing].some((other) => other === path || other.startsWith(`${path}.`));
+function measuresTheSame(runs: readonly Run[], configured: readonly Configured[], stage: string): boolean {
+  const within = new Set(runs.flatMap(({ record }) => record.stages[stage]?.headline?.within ?? []));
+  const measuring = runs.flatMap((run, i) =>
+    run.record.stages[stage] ? [{ run, values: configured[i]! }] : [],
+  );
+  return [...within].every((key) => {
+    const [first, ...others] = measuring.map(({ run, values }) =>
+      meaningOf(`stages.${stage}.${key}`, values, run),
+    );
+    return others.every((other) => isDeepStrictEqual(other, first));
   });
 }
 
-async function differences(runs: readonly Run[]): Promise<readonly ConfigurationDifference[]> {
-  const configurations = await Promise.all(
-    runs.map(async (run) => new Map((await readConfiguration(run)).map((entry) => [entry.key, entry]))),
+/** What a key means in a run: what the stage made that it names, or its values. */
+function meaningOf(key: string, values: Configured, { record }: Run): unknown {
+  const named = values.get(key)?.value;
+  const made = typeof named === 'string' ? record.stages[named]?.fingerprint : undefined;
+  return (
+    made ??
+    [...values.values()].flatMap((entry) =>
+      entry.key === key || entry.key.startsWith(`${key}.`) ? [[entry.key, entry.value]] : [],
+    )
   );
-  const keys = inOrder(configurations.map((configuration) => [...configuration.keys()]));
+}
+
+function differences(configured: readonly Configured[]): readonly ConfigurationDifference[] {
+  const keys = inOrder(configured.map((values) => [...values.keys()]));
   return keys.flatMap((key) => {
-    const entries = configurations.map((configuration) => configuration.get(key));
+    const entries = configured.map((values) => values.get(key));
     const [first, ...rest] = entries;
     if (rest.every((entry) => isDeepStrictEqual(entry?.value, first?.value))) return [];
     return [
@@ -66,7 +85,7 @@ async function differences(runs: readonly Run[]): Promise<readonly Configuration
 
 async function comparedFigures(
   runs: readonly Run[],
-  differing: ReadonlySet<string>,
+  configured: readonly Configured[],
 ): Promise<readonly ComparedFigure[]> {
   const tables = await Promise.all(
     runs.map(async (run) => {
@@ -82,7 +101,7 @@ async function comparedFigures(
     .map((key): ComparedFigure => {
       const found = tables.map((table) => table.get(key));
       const { stage, name, better } = found.find((figure) => figure !== undefined)!;
-      const compares = better !== undefined && measureTheSame(runs, stage, differing);
+      const compares = better !== undefined && measuresTheSame(runs, configured, stage);
       return { stage, name, values: found.map((figure) => figure?.value), ...(compares && { better }) };
     })
     .sort((a, b) => rankOf(a) - rankOf(b));

@@ -65,8 +65,8 @@ export function headlineMetrics(planned: readonly PlannedTrial[]): readonly Head
 }
 
 /** Metrics that would compare trials, but that measure something else in some of them, and the keys that make it so. */
-export function apartMetrics(planned: readonly PlannedTrial[]): ReadonlyMap<string, readonly string[]> {
-  return new Map(
+export function apartMetrics(planned: readonly PlannedTrial[]): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(
     distinctHeadlines(planned).flatMap(({ id, headline, differing }) =>
       differing.length === 0 ? [] : [[`${id}.${headline.name}`, differing]],
     ),
@@ -111,10 +111,11 @@ export function stagesToRun({ stages }: PlannedTrial): readonly string[] {
   return stages.flatMap(({ stage, reasons }) => (reasons.length > 0 ? [stage.id] : []));
 }
 
-/** Columns of a sweep's table: swept keys, the metrics that compare trials, and those that it leaves out. */
+/** Columns of a sweep's table: swept keys, the metrics that compare trials or would, and those that it leaves out. */
 export const columnsOf = (planned: readonly PlannedTrial[]) => ({
   keys: sweptKeys(planned.map(({ trial }) => trial)),
   headlines: headlineMetrics(planned),
+  apart: apartMetrics(planned),
   amounts: amountMetrics(planned),
 });
 

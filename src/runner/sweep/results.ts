@@ -24,6 +24,8 @@ export interface SweepResults {
   readonly trials: readonly TrialResult[];
   /** Metrics by which trials are compared; the first that any has decides. */
   readonly headlines?: readonly Headline[];
+  /** Metrics by which trials do not compare, and the keys that change what they measure. */
+  readonly apart?: Readonly<Record<string, readonly string[]>>;
   /** Metrics that tell what was asked for or how much was done, which tables leave out. */
   readonly amounts?: readonly string[];
 }

@@ -7,17 +7,22 @@ type Metric = EvaluateConfig['metrics'][number];
 /** Figures that ADM's evaluator defines by its own network. */
 const ofInception: ReadonlySet<Metric> = new Set<Metric>(['fid', 'sfid', 'inceptionScore']);
 
+/** Keys that say what samples are compared with, and by which network. */
+const against = ['reference', 'referenceFile'];
+const byFeatures = [...against, 'features', 'inceptionFile'];
+const byInception = [...against, 'inceptionFile'];
+
 /** Figures that say how good samples are, the one that counts most first, and whether less or more of it is better. */
 export const headlines: readonly Headline[] = [
-  { name: 'fid', better: 'less', within: ['reference'] },
-  { name: 'frechetDistance', better: 'less', within: ['reference', 'features'] },
-  { name: 'kernelDistance', better: 'less', within: ['reference', 'features'] },
-  { name: 'latentFrechetDistance', better: 'less', within: ['reference'] },
-  { name: 'sfid', better: 'less', within: ['reference'] },
-  { name: 'inceptionScore', better: 'more' },
-  { name: 'precision', better: 'more', within: ['reference', 'features'] },
-  { name: 'recall', better: 'more', within: ['reference', 'features'] },
-  { name: 'classAgreement', better: 'more', within: ['reference', 'features'] },
+  { name: 'fid', better: 'less', within: byInception },
+  { name: 'frechetDistance', better: 'less', within: byFeatures },
+  { name: 'kernelDistance', better: 'less', within: byFeatures },
+  { name: 'latentFrechetDistance', better: 'less', within: [...against, 'autoencoder', 'latentGrid'] },
+  { name: 'sfid', better: 'less', within: byInception },
+  { name: 'inceptionScore', better: 'more', within: ['inceptionFile'] },
+  { name: 'precision', better: 'more', within: byFeatures },
+  { name: 'recall', better: 'more', within: byFeatures },
+  { name: 'classAgreement', better: 'more', within: byFeatures },
 ];
 
 /** Figures of the features of whichever network is chosen. */

@@ -25,8 +25,8 @@ export const stage: ShownKind<SampleConfig> = {
   ],
   amounts: ['samples', 'size', 'steps', 'guidanceScale'],
   headlines: [
-    { name: 'bitsPerDimension', better: 'less' },
-    { name: 'roundTripError', better: 'less' },
+    { name: 'bitsPerDimension', better: 'less', within: ['autoencoder', 'reverse'] },
+    { name: 'roundTripError', better: 'less', within: ['autoencoder', 'reverse'] },
   ],
   dependsOnPrecision: true,
   dependsOnEngine: true,

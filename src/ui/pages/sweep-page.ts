@@ -2,7 +2,7 @@ import { dirname, relative } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
 import { swatch } from '../../pages/chart/chart.js';
-import { figure } from '../../pages/figures.js';
+import { apartSentences, figure } from '../../pages/figures.js';
 import { type Html, html, type Part, type Section } from '../../pages/html.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
@@ -197,7 +197,7 @@ function tellingMetrics(trials: readonly TrialResult[], amounts: readonly string
 }
 
 function trialsSection(
-  { keys, trials, headlines = [], amounts = [] }: SweepResults,
+  { keys, trials, headlines = [], apart = {}, amounts = [] }: SweepResults,
   shown: readonly ShownTrial[],
   file: string | undefined,
 ): Section {
@@ -213,6 +213,7 @@ function trialsSection(
     title: 'Trials',
     lead: [
       ...(workTime(trials)?.sharedSeconds ? ['Times are those of what differs between trials.'] : []),
+      ...apartSentences({ apart, trials }),
       ...(withRun > mostOverlaid
         ? [
             `The curves and pictures below are those of the best ${mostOverlaid} trials; the curves of ${withRun > mostDrawn ? `the best ${mostDrawn}` : 'all'}, or of those that a search leaves, can be chosen.`,

@@ -63,7 +63,7 @@ it('compares trials by what measures the same in all of them, and names the keys
     const planned = await planSweep({
       ...{ trials: trialsOf(loaded.trials), registry: toyRegistry(), runsRoot: join(toy.folder, 'runs') },
     });
-    return [headlineMetrics(planned).map(({ name }) => name), Object.fromEntries(apartMetrics(planned))];
+    return [headlineMetrics(planned).map(({ name }) => name), apartMetrics(planned)];
   };
   expect(await compared('{ grid: { stages.train.learningRate: [1e-3, 1e-4] } }')).toEqual([
     ['train.loss'],
@@ -91,6 +91,9 @@ it('compares trials by what measures the same in all of them, and names the keys
       ?.better;
   const [one, other, third] = found as [(typeof found)[0], (typeof found)[0], (typeof found)[0]];
   expect([await better(one, third), await better(one, other)]).toEqual(['less', undefined]);
+  // Latents that another autoencoder made go by the same name too.
+  await toy.start(['run', 'toy.yaml', '--set', 'stages.autoencoder.steps=6']);
+  expect(await better(one, (await listRuns(join(toy.folder, 'runs'))).at(-1)!)).toBeUndefined();
 });
 
 it.each(stageRegistry.names)('compares a stage of kind %s within keys that it has', async (name) => {
@@ -102,8 +105,9 @@ it.each(stageRegistry.names)('compares a stage of kind %s within keys that it ha
   expect(keys.filter((key) => !page.includes(`\`${key}\``))).toEqual([]);
 });
 
-it('knows of every key of a training whether it changes what the loss measures', async () => {
-  const same = [
+/** Keys of a kind that do not change what its headlines measure. */
+const same: Readonly<Record<string, readonly string[]>> = {
+  train: [
     'uses',
     'seed',
     'runtime',
@@ -134,11 +138,20 @@ it('knows of every key of a training whether it changes what the loss measures',
     'selfAlignment',
     'featureAlignment',
     'directionLoss',
-  ];
-  const schema = JSON.parse(await readFile('schemas/stages/train.schema.json', 'utf8')) as {
-    readonly properties: object;
-  };
-  const { onTheWay } = await stageRegistry.load('train');
-  const within = new Set(onTheWay!.headline.within!.map((key) => key.split('.')[0]!));
-  expect([...new Set([...within, ...same])].sort()).toEqual(Object.keys(schema.properties).sort());
-});
+  ],
+  evaluate: ['uses', 'runtime', 'samples', 'samplesFile', 'metrics', 'inceptionSha256', 'batch'],
+};
+
+it.each(Object.keys(same))(
+  'knows of every key of %s whether it changes what headlines measure',
+  async (name) => {
+    const schema = JSON.parse(await readFile(join('schemas', 'stages', `${name}.schema.json`), 'utf8')) as {
+      readonly properties: object;
+    };
+    const { headlines = [], onTheWay } = await stageRegistry.load(name);
+    const within = [...headlines, ...(onTheWay ? [onTheWay.headline] : [])].flatMap((headline) =>
+      (headline.within ?? []).map((key) => key.split('.')[0]!),
+    );
+    expect([...new Set([...within, ...same[name]!])].sort()).toEqual(Object.keys(schema.properties).sort());
+  },
+);

@@ -68,10 +68,10 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
       {
         ...{ keys, shared: new Set<string>(), sort, width, color: false },
         amounts: ['train.steps'],
-        apart: new Map([
-          ['train.gradientNorm', ['stages.train.gradientClip', 'stages.train.timesteps']],
-          ['evaluate.fid', ['stages.evaluate.reference']],
-        ]),
+        apart: {
+          'train.gradientNorm': ['stages.train.gradientClip', 'stages.train.timesteps'],
+          'evaluate.fid': ['stages.evaluate.reference'],
+        },
         headlines: [
           { name: 'evaluate.fid', better: 'less' },
           { name: 'train.loss', better: 'less' },
@@ -88,7 +88,7 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
   ]);
   // Of what trials came to alone.
   expect(text(Infinity).filter((line) => line.startsWith('Trials do not'))).toEqual([
-    'Trials do not compare by train.gradientNorm: it measures something else where `stages.train.gradientClip` and `stages.train.timesteps` do.',
+    'Trials do not compare by train gradient norm: it measures something else where `stages.train.gradientClip` and `stages.train.timesteps` do.',
   ]);
   // Headings take several lines before a column is left out, and the memory is left out first.
   expect(text(57).slice(1, 4)).toEqual([
