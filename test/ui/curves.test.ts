@@ -5,8 +5,11 @@ import { pathToFileURL } from 'node:url';
 import { chromium, type Locator, type Page } from 'playwright-core';
 import { expect, it, onTestFinished } from 'vitest';
 import { chartsFrame } from '../../src/pages/chart/frame.js';
-import { html, type Section } from '../../src/pages/html.js';
+import { html, type ReportedStage, type Section } from '../../src/pages/html.js';
 import { renderPage } from '../../src/pages/page.js';
+import type { Run } from '../../src/runner/runs/run.js';
+import type { ComparedRun } from '../../src/ui/pages/compared-run.js';
+import { curveSections } from '../../src/ui/pages/curve-sections.js';
 import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { describeUnless } from '../support/unless.js';
 import { accessibilityProblems } from './accessibility.js';
@@ -29,11 +32,11 @@ const runs = [4, 16].flatMap((mediators, setting) =>
 
 async function open(
   shown: Parameters<typeof chartsFrame>[1] = runs,
-  { width = 1000, more = [] as readonly Section[] } = {},
+  { width = 1000, more = [] as readonly Section[], own = true } = {},
 ): Promise<{ page: Page; complaints: readonly string[] }> {
   const folder = await mkdtemp(join(tmpdir(), 'curves '));
   const file = join(folder, 'page.html');
-  const body = chartsFrame('curves-train', shown);
+  const body = own ? chartsFrame('curves-train', shown) : html``;
   const sections = [{ id: 'training', title: 'Training', body }, ...more];
   await writeFile(file, renderPage({ title: 'Curves', eyebrow: 'Test', totals: [], sections }));
   const browser = await chromium.launch({
@@ -178,6 +181,74 @@ describeUnless(whyNoBrowser, 'curves', () => {
     expect(await shown()).toEqual([12, 12]);
     expect(complaints).toEqual([]);
   }, 60_000);
+
+  it('are of all seeds of the best settings, and say of how many where a search leaves fewer', async () => {
+    // Seven settings of two seeds each: no more than are told apart.
+    const many = Array.from({ length: 14 }, (_, line) => ({
+      ...{ name: `rate ${line % 7}, seed ${Math.floor(line / 7)}`, line, seeds: `rate ${line % 7}` },
+      metrics: [1, 2].map((step) => ({ step, loss: 1 + line / step / 40 })),
+    }));
+    const { page, complaints } = await open(many);
+    const loss = page.locator('#curves-train-loss');
+    const inDrawing = (kind: string) => loss.locator(`.drawing g.linear .${kind}`).count();
+    expect([await inDrawing('curve'), await inDrawing('band')]).toEqual([7, 7]);
+    expect(await page.getByRole('radio', { name: 'Best 12' }).isVisible()).toBe(false);
+    await page.getByRole('radio', { name: 'Each' }).check();
+    expect([await inDrawing('curve'), await inDrawing('band')]).toEqual([12, 0]);
+    expect(await page.getByRole('radio', { name: 'Best 12' }).isVisible()).toBe(true);
+    await page.getByRole('radio', { name: 'Mean and range' }).check();
+    await page.evaluate('chooseRuns(new Set([3, 4, 11]))');
+    const legend = await loss.locator('.by-seeds li:not([hidden])').allTextContents();
+    expect(legend.map((text) => text.replace(/\s+/g, ' ').trim())).toEqual([
+      expect.stringMatching(/^rate 3, 2 seeds [^()]* · 1 of them$/),
+      expect.stringMatching(/^rate 4, 2 seeds .* to [^·]*$/),
+    ]);
+    expect(complaints).toEqual([]);
+  }, 60_000);
+
+  it('are one for runs that have an output in common, by what these have in common', async () => {
+    const all = [1e-3, 1e-4].flatMap((rate, setting) =>
+      ['0', '1'].map((seed, i): ComparedRun => {
+        const values = [['learningRate', String(rate)] as const, ['seed', seed] as const];
+        const logged = (stage: string, directory: string) =>
+          ({
+            stage,
+            directory,
+            metrics: [1, 2].map((step) => ({ step, loss: i + step })),
+          }) as unknown as ReportedStage;
+        return {
+          ...{
+            run: {} as Run,
+            name: values.map((pair) => pair.join(' ')).join(', '),
+            line: 2 * setting + i,
+            values,
+          },
+          seeds: `learningRate ${rate}`,
+          stages: [logged('autoencoder', `autoencoder/${seed}`), logged('train', `train/${rate}/${seed}`)],
+        };
+      }),
+    );
+    const [autoencoder, train] = curveSections(all);
+    const named = (section: Section | undefined) =>
+      [...section!.body.text.matchAll(/<bdi>([^<]*)<\/bdi>\s*<output data-(curve|group)/g)].map(
+        ([, name]) => name,
+      );
+    expect(named(autoencoder)).toEqual(['seed 0', 'seed 1', '2 seeds']);
+    expect(named(train)).toEqual([
+      ...all.map(({ name }) => name),
+      ...['learningRate 0.001, 2 seeds', 'learningRate 0.0001, 2 seeds'],
+    ]);
+    // A search that leaves any of them leaves their curve.
+    const { page, complaints } = await open([], { more: [autoencoder!], own: false });
+    const loss = page.locator('#curves-autoencoder-loss');
+    await page.evaluate('chooseRuns(new Set([2]))');
+    expect(await loss.locator('.by-seeds li:not([hidden])').allTextContents()).toEqual([
+      expect.stringContaining('1 of them'),
+    ]);
+    await page.evaluate('chooseRuns(new Set([]))');
+    expect(await loss.locator('.drawing .curve').count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
 });
 
 describeUnless(whyNoBrowser, 'sections of details', () => {

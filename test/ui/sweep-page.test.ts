@@ -140,6 +140,10 @@ describeUnless(whyNoBrowser, 'the page of a sweep', () => {
     const left = () => page.locator('.sortable tbody tr:not(.group-row):visible').count();
     const columns = () => page.locator('.cells').first().locator('thead th:visible').count();
     const before = await columns();
+    // On a narrow screen the curves are folded away at first.
+    const fold = page.locator('#curves-train').getByRole('button', { name: 'Training' });
+    expect(await fold.count()).toBe(width < 700 ? 1 : 0);
+    if (width < 700) await fold.click();
     await search.fill('loss<0.2 seed=0');
     const wanted = rates.filter((_, i) => 0.3 - 0.02 * ((i * 4) % 9) < 0.2 && i % 2 === 0).length;
     expect(await left()).toBe(wanted);

@@ -79,7 +79,13 @@ function setUpCurves(frame) {
       }),
     }),
   );
-  const draw = () => charts.forEach((each) => each());
+  const many = frame.querySelector('.choice.many');
+  const draw = () => {
+    // Of no more settings than are told apart there is nothing to choose.
+    if (many && groups.length > 0)
+      many.hidden = chosen('seeds') === 'mean' && groups.length <= Number(many.querySelector('input').value);
+    charts.forEach((each) => each());
+  };
   frame.addEventListener('change', (event) => {
     if (event.target.type === 'radio') draw();
   });
@@ -142,9 +148,13 @@ function setUpChart(figure, { across, runs, groups, place, range, choices }) {
   function meanLine(own, group) {
     const { steps, mean, least, greatest } = spread(own.map(({ drawn }) => drawn));
     if (steps.length === 0) return [];
+    const all = runs.filter((run) => run.group === group).length;
+    const part = own.length < all ? ` · ${own.length} of them` : '';
     const text = (i) => {
       const [low, middle, high] = [least[i], mean[i], greatest[i]].map(digits);
-      return (low === high ? middle : `${middle} (${low} to ${high})`) + (data.unit && ' ' + data.unit);
+      return (
+        (low === high ? middle : `${middle} (${low} to ${high})`) + (data.unit && ' ' + data.unit) + part
+      );
     };
     return [
       {
@@ -164,7 +174,10 @@ function setUpChart(figure, { across, runs, groups, place, range, choices }) {
     shown = choices();
     const { scale, kind, isMean } = shown;
     const isLog = data.y.log && scale === 'log';
-    const each = eachLine(shown).filter(({ run }) => chosenRuns?.has(runs[run].number) ?? run < shown.most);
+    // The best are runs, or settings with all their seeds.
+    const isChosen = ({ numbers, group }, run) =>
+      chosenRuns ? numbers.some((number) => chosenRuns.has(number)) : (isMean ? group : run) < shown.most;
+    const each = eachLine(shown).filter(({ run }) => isChosen(runs[run], run));
     const byMean = groups.flatMap((_, group) => {
       const own = isMean ? each.filter(({ run }) => runs[run].group === group) : [];
       return own.length > 0 ? meanLine(own, group) : [];

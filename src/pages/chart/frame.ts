@@ -16,6 +16,8 @@ import {
 export interface Logged {
   readonly name: string;
   readonly line: number;
+  /** Numbers of all runs that have these curves in common, where several do. */
+  readonly runs?: readonly number[];
   /** Settings that it has in common with the runs that differ from it in their seed alone; absent where no seeds differ. */
   readonly seeds?: string | undefined;
   readonly metrics: readonly MetricsRecord[];
@@ -60,7 +62,7 @@ export function chartsFrame(id: string, runs: readonly Logged[], extra?: Html): 
     },
     runs: paces.map((pace, i) => ({
       ...pace,
-      number: runs[i]!.line,
+      numbers: runs[i]!.runs ?? [runs[i]!.line],
       group: groups.findIndex((group) => group.runs.includes(i)),
     })),
     groups: groups.map(({ line }) => line),

@@ -59,7 +59,7 @@ function measuresTheSame(runs: readonly Run[], configured: readonly Configured[]
   });
 }
 
-/** What a key means in a run: what the stage made that it names, or its values. */
+/** Meaning of a key in a run: what the stage made that it names, or its values. */
 function meaningOf(key: string, values: Configured, { record }: Run): unknown {
   const named = values.get(key)?.value;
   const made = typeof named === 'string' ? record.stages[named]?.fingerprint : undefined;
