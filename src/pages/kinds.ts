@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { capitalized } from '../base/format.js';
+import type { RgbImage } from '../data/images/rgb-image.js';
 import type { StageKind } from '../runner/stage.js';
 import { curvesSection } from './curves-section.js';
 import { hasFile, type Html, html, inlinePicture, type ReportedStage, type Section } from './html.js';
@@ -33,8 +34,8 @@ export interface ComparedPictures {
 
 interface PictureFrame {
   readonly step?: number;
-  /** The pictures of these numbers, each as the bytes of a file. */
-  readonly tiles: (numbers: readonly number[]) => Promise<readonly Uint8Array[]>;
+  /** The pictures of these numbers, each as its pixels or as the bytes of a file. */
+  readonly tiles: (numbers: readonly number[]) => Promise<readonly (RgbImage | Uint8Array)[]>;
 }
 
 export interface KindSection {

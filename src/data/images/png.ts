@@ -80,12 +80,26 @@ export function imageGrid(images: readonly RgbImage[], options: GridOptions): Rg
   return { width, height, data };
 }
 
+/** A rectangle of an image, in pixels. */
+interface Place {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The part of an image at a place. */
+export function cropped({ data, width }: RgbImage, place: Place): RgbImage {
+  const part = new Uint8Array(place.width * place.height * 3);
+  for (let y = 0; y < place.height; y++) {
+    const start = ((place.top + y) * width + place.left) * 3;
+    part.set(data.subarray(start, start + place.width * 3), y * place.width * 3);
+  }
+  return { data: part, width: place.width, height: place.height };
+}
+
 /** Place of the i-th image in a grid of that width in pixels, as `imageGrid` lays it out by default. */
-export function gridTile(
-  width: number,
-  columns: number,
-  i: number,
-): { readonly left: number; readonly top: number; readonly width: number; readonly height: number } {
+export function gridTile(width: number, columns: number, i: number): Place {
   const size = Math.round((width - gridPadding) / columns) - gridPadding;
   const place = (at: number): number => gridPadding + at * (size + gridPadding);
   return { left: place(i % columns), top: place(Math.floor(i / columns)), width: size, height: size };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { counted, formatCount } from '../../base/format.js';
 import { readInput } from '../../base/input-file.js';
-import { gridColumns, gridTile } from '../../data/images/png.js';
+import { cropped, gridColumns, gridTile } from '../../data/images/png.js';
 import { hasFile, html, inlinePicture, readOutputJson, slideControl, spreadToEnd } from '../../pages/html.js';
 import type { ReportedStage, Section } from '../../pages/html.js';
 import { type ComparedPictures, type KindPage, picture } from '../../pages/kinds.js';
@@ -41,15 +41,14 @@ async function comparedGrids(stage: ReportedStage): Promise<ComparedPictures | u
   const frames = grids.map(({ step, file }) => ({
     step,
     tiles: async (numbers: readonly number[]) => {
-      const path = join(stage.directory, folder, file);
       // Decoded once for all of its pictures.
-      const { data, info } = await sharp(await readInput(path))
+      const { data, info } = await sharp(await readInput(join(stage.directory, folder, file)))
+        .removeAlpha()
+        .toColourspace('srgb')
         .raw()
         .toBuffer({ resolveWithObject: true });
-      const place = (i: number) => gridTile(info.width, gridColumns(classes.length), i);
-      const { width, height, channels } = info;
-      const grid = { raw: { width, height, channels } };
-      return Promise.all(numbers.map((i) => sharp(data, grid).extract(place(i)).png().toBuffer()));
+      const grid = { data, width: info.width, height: info.height };
+      return numbers.map((i) => cropped(grid, gridTile(grid.width, gridColumns(classes.length), i)));
     },
   }));
   return { title: 'Samples during training', names: classes, frames };

@@ -1,6 +1,8 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { counted, formatCount } from '../../base/format.js';
 import { tellDamaged } from '../../base/sealed.js';
+import { encodePng } from '../../data/images/png.js';
+import type { RgbImage } from '../../data/images/rgb-image.js';
 import { swatch } from '../../pages/chart/chart.js';
 import { dataUrl, html, slideControl, spreadToEnd } from '../../pages/html.js';
 import type { Html, Part, ReportedStage, Section } from '../../pages/html.js';
@@ -221,10 +223,19 @@ async function drawColumn(
   };
 }
 
-async function fitted(tile: Uint8Array): Promise<{ readonly width: number; readonly source: string }> {
-  const { width, height } = await sharp(tile).metadata();
-  if (Math.max(width, height) <= mostPixels) return { width, source: dataUrl('png', tile) };
-  const { data, info } = await sharp(tile)
+/** A picture as its pixels or as the bytes of a file. */
+type Tile = RgbImage | Uint8Array;
+
+const opened = (tile: Tile): Sharp =>
+  tile instanceof Uint8Array
+    ? sharp(tile)
+    : sharp(tile.data, { raw: { width: tile.width, height: tile.height, channels: 3 } });
+
+async function fitted(tile: Tile): Promise<{ readonly width: number; readonly source: string }> {
+  const { width, height } = tile instanceof Uint8Array ? await sharp(tile).metadata() : tile;
+  if (Math.max(width, height) <= mostPixels)
+    return { width, source: dataUrl('png', tile instanceof Uint8Array ? tile : await encodePng(tile)) };
+  const { data, info } = await opened(tile)
     .resize({ width: mostPixels, height: mostPixels, fit: 'inside' })
     .webp({ quality: 90 })
     .toBuffer({ resolveWithObject: true });
@@ -235,22 +246,21 @@ async function fitted(tile: Uint8Array): Promise<{ readonly width: number; reado
 async function sheetOf(
   rows: readonly Row[],
   column: number,
-  tiles: readonly Uint8Array[],
+  tiles: readonly Tile[],
   size: number,
 ): Promise<string> {
+  const [width, height] = [size, rows.length * size];
+  const data = new Uint8Array(width * height * 3).fill(255);
   const sized = await Promise.all(
-    tiles.map(async (tile) => {
-      const { width, height } = await sharp(tile).metadata();
-      return width === size && height === size
-        ? Buffer.from(tile)
-        : sharp(tile).resize(size, size).png().toBuffer();
-    }),
+    tiles.map(async (tile) =>
+      !(tile instanceof Uint8Array) && tile.width === size && tile.height === size
+        ? tile.data
+        : opened(tile).resize(size, size).removeAlpha().toColourspace('srgb').raw().toBuffer(),
+    ),
   );
-  const composite = rows.flatMap(({ numbers }, row) =>
-    numbers[column] === undefined ? [] : [{ input: sized.shift()!, left: 0, top: row * size }],
-  );
-  const sheet = sharp({
-    create: { width: size, height: rows.length * size, channels: 3, background: '#fff' },
-  }).composite(composite);
-  return dataUrl('webp', await sheet.webp({ lossless: size <= 64, quality: 90 }).toBuffer());
+  for (const [row, { numbers }] of rows.entries())
+    if (numbers[column] !== undefined) data.set(sized.shift()!, row * size * size * 3);
+  // More effort takes up to twenty times as long, and saves three per cent.
+  const sheet = sharp(data, { raw: { width, height, channels: 3 } });
+  return dataUrl('webp', await sheet.webp({ lossless: size <= 64, quality: 90, effort: 0 }).toBuffer());
 }
