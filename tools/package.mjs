@@ -5,7 +5,16 @@
  * here. So the package brings tfjs-node-gpu's JavaScript along, as a bundled dependency that has nothing to install.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -34,6 +43,7 @@ try {
   ])
     if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name), { recursive: true });
   makeTypesWhole(join(folder, 'dist'));
+  dropDeadLinks();
   const ours = ['devDependencies', 'scripts', 'overrides'];
   const published = Object.fromEntries(Object.entries(manifest).filter(([key]) => !ours.includes(key)));
   const from = join(root, 'node_modules', bundled);
@@ -62,6 +72,19 @@ try {
   });
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+/** Leaves the text alone of links that lead to what only the repository has. */
+function dropDeadLinks() {
+  const pages = readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.md'));
+  for (const page of pages) {
+    const path = join(folder, page);
+    const text = readFileSync(path, 'utf8').replace(
+      /(?<!!)\[([^\]]*)\]\((?!\w+:)([^)#\s]+)[^)\s]*\)/g,
+      (whole, shown, to) => (existsSync(join(dirname(path), to)) ? whole : shown),
+    );
+    writeFileSync(path, text);
+  }
 }
 
 /**

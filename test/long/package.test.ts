@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import sharp from 'sharp';
@@ -69,6 +70,21 @@ it('holds what it needs and nothing of how it was made', async () => {
   );
   const ours = (await Promise.all(own)).flat();
   expect(ours.filter((path) => /(^|\/)\.|\.map$|\.mjs$|write-validator/.test(path))).toEqual([]);
+});
+
+it('has pages whose links lead to what it holds', async () => {
+  const installed = join(folder, 'node_modules', 'mediator-sit');
+  const pages = (await readdir(installed, { recursive: true })).filter(
+    (path) => path.endsWith('.md') && !path.startsWith('node_modules'),
+  );
+  const links = await Promise.all(
+    pages.map(async (page) => {
+      const text = await readFile(join(installed, page), 'utf8');
+      return Array.from(text.matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g), ([, to]) => join(dirname(page), to!));
+    }),
+  );
+  expect(links.flat().length).toBeGreaterThan(100);
+  expect(links.flat().filter((to) => !existsSync(join(installed, to)))).toEqual([]);
 });
 
 it('has a command that checks and plans', async () => {
