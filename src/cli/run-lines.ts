@@ -1,8 +1,7 @@
 import type { ChalkInstance } from 'chalk';
 import { formatDuration } from '../base/format.js';
-import { figure } from '../pages/figures.js';
+import { runFacts } from '../pages/figures.js';
 import { percentDone } from '../runner/stage.js';
-import type { RunFigure } from '../runner/runs/figures.js';
 import { noteLine } from '../runner/runs/note.js';
 import type { RunState } from '../runner/run/events.js';
 import type { Run, StageAtWork } from '../runner/runs/run.js';
@@ -46,7 +45,7 @@ export function runColumns(runs: readonly Run[], chalk: ChalkInstance, now = new
       heading: 'stage and figures',
       flexible: true,
       below: true,
-      cells: runs.map((run) => ({ text: [...stageFacts(run), ...figureFacts(run)].join(' · ') })),
+      cells: runs.map((run) => ({ text: [...stageFacts(run), ...runFacts(run, shownFigures)].join(' · ') })),
     },
   ];
 }
@@ -104,26 +103,6 @@ function stageFacts({ state, stage, progress, beside, record }: Run): readonly s
 function withPercent({ stage, progress }: StageAtWork): string {
   const percent = progress && percentDone(progress);
   return percent === undefined ? stage : `${stage} ${Math.floor(percent)} %`;
-}
-
-function figureFacts({ state, stage, progress, figures }: Run): readonly string[] {
-  const live =
-    state === 'running' && stage !== undefined
-      ? Object.entries(progress?.figures ?? {}).map(([name, value]) => ({ stage, name, value }))
-      : [];
-  const others = figures.filter(
-    (other) => !live.some(({ name, stage: own }) => own === other.stage && name === other.name),
-  );
-  return nameFigures([...live, ...others].slice(0, shownFigures));
-}
-
-/** Figures in words; the stage is named where two have a figure of the same name. */
-function nameFigures(figures: readonly RunFigure[]): readonly string[] {
-  return figures.map(({ stage, name, value }) => {
-    const repeated = figures.filter((other) => other.name === name).length > 1;
-    const { label, value: text } = figure(name, value);
-    return `${repeated ? `${stage} ` : ''}${label} ${text}`;
-  });
 }
 
 /** Formats a time on this machine's clock: `today 08:04`, `yesterday 21:10`, `24 Nov 21:10`, `24 Nov 2025`. */

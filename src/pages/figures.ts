@@ -1,5 +1,6 @@
 import { asWords, formatLarge, formatNumber, formatPercent, inWords } from '../base/format.js';
-import { rankOf } from '../runner/runs/figures.js';
+import { rankOf, type RunFigure } from '../runner/runs/figures.js';
+import type { Run } from '../runner/runs/run.js';
 import type { Headline, Json } from '../runner/stage.js';
 import { figureOf, type SweepResults, stageOf } from '../runner/sweep/results.js';
 
@@ -43,6 +44,25 @@ export function summaryFacts(numbers: StageNumbers): readonly string[] {
 export function figureFact(name: string, value: number): string {
   const { label, value: text } = figure(name, value);
   return `${label} ${text}`;
+}
+
+/**
+ * Figures of a run in words, at most `most`: those of the stage that it is at, then those by which it is judged. The stage
+ * is named where two of them have one name.
+ */
+export function runFacts({ state, stage, progress, figures }: Run, most: number): readonly string[] {
+  const live: readonly RunFigure[] =
+    state === 'running' && stage !== undefined
+      ? Object.entries(progress?.figures ?? {}).map(([name, value]) => ({ stage, name, value }))
+      : [];
+  const others = figures.filter(
+    (other) => !live.some(({ name, stage: own }) => own === other.stage && name === other.name),
+  );
+  const shown = [...live, ...others].slice(0, most);
+  return shown.map(({ stage: own, name, value }) => {
+    const repeated = shown.filter((other) => other.name === name).length > 1;
+    return `${repeated ? `${own} ` : ''}${figureFact(name, value)}`;
+  });
 }
 
 /** Sentences on why no trial is marked as the best by a metric that some have. */

@@ -5,10 +5,12 @@ import { type Html, html, outcomeText, type ReportedStage, type Section } from '
 import type { KindPages } from './kinds.js';
 
 /** Height of a row and of a lane, in CSS pixels, and width of a column in the drawing's own units. */
-const row = 132;
+const row = 152;
 const lane = 16;
 const column = 100;
-/** Free room left and right of a card, in the same units as `column`: the style sheet has the same percentage. */
+/** Letters of a label that has the room of two figures on a card, for itself. */
+const longLabel = 16;
+/** Free room left and right of a card, in the same units as `column`: the style sheet has the cards' width, 86 % of it. */
 const gap = 7;
 
 /** The stages as a graph: cards from left to right on a wide page, a list on a narrow one. */
@@ -19,9 +21,12 @@ export function pipelineSection(stages: readonly ReportedStage[]): Section {
     id: 'pipeline',
     title: 'Pipeline',
     body: html`<div class="graph-frame">
-      <div class="graph" style="--columns:${layout.columns};--row-height:${row}px;--height:${height}px">
+      <div
+        class="graph"
+        style="--columns:${layout.columns};--span:${layout.columns - (2 * gap) / column};--row-height:${row}px;--height:${height}px"
+      >
         <svg
-          viewBox="0 0 ${layout.columns * column} ${height}"
+          viewBox="${gap} 0 ${layout.columns * column - 2 * gap} ${height}"
           preserveAspectRatio="none"
           aria-hidden="true"
           focusable="false"
@@ -37,14 +42,16 @@ export function pipelineSection(stages: readonly ReportedStage[]): Section {
 }
 
 function card(stage: ReportedStage, left: number, top: number): Html {
-  const figures = figuresOf(stage).slice(0, 2);
+  const [first, ...rest] = figuresOf(stage);
+  const isLong = first !== undefined && first.label.length > longLabel;
+  const figures = first === undefined ? [] : [first, ...(isLong ? [] : rest.slice(0, 1))];
   return html`<li class="${stage.after.length > 0 && 'reads'}" style="--column:${left};--row:${top}">
     <a class="card" href="#stage-${stage.stage}">
       ${stage.kind !== stage.stage && html`<span class="kind">${stage.kind}</span>`}
       <strong>${stage.stage}</strong>
       ${stage.after.length > 0 && html`<span class="after">after ${stage.after.join(', ')}</span>`}
       <span class="card-figures">
-        ${figures.map(({ value, label }) => html`<span><b>${value}</b> ${label}</span>`)}
+        ${figures.map(({ value, label }) => html`<span class="${isLong && 'long'}"><b>${value}</b> ${label}</span>`)}
       </span>
       <span class="time">${timeOf(stage)}</span>
     </a>
@@ -52,7 +59,7 @@ function card(stage: ReportedStage, left: number, top: number): Html {
 }
 
 function timeOf({ outcome, seconds }: ReportedStage): Html {
-  const took = html`<span class="unseen">took </span>${formatDuration(seconds)}`;
+  const took = html`<span class="took"><span class="unseen">took </span>${formatDuration(seconds)}</span>`;
   if (outcome === undefined) return took;
   return html`<span class="state ${outcome.status}">${outcomeText(outcome)}</span
     >${seconds > 0 && html` · ${took}`}`;

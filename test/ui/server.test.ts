@@ -297,6 +297,15 @@ stages:
     await page.goto(address.href);
     await page.getByRole('status').getByText('Live').waitFor();
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+    // State, time and figures are in sight, and what the run was started with.
+    const row = page.locator('.runs tbody tr', { hasText: '2026-03-01T12-00-00' });
+    const figures = row.locator('td').last();
+    const { x, width: own } = (await figures.boundingBox())!;
+    expect(x + own).toBeLessThanOrEqual(width);
+    expect((await figures.innerText()).replace(/\s+/g, ' ')).toBe(
+      `${width < 700 ? 'finished · 1 min 30 s ' : ''}FID 12.35 · Inception score 45.6 · precision 0.71`,
+    );
+    expect(await row.innerText()).toContain('learningRate 0.001');
     expect(await accessibilityProblems(page)).toEqual([]);
     await browser.close();
   });

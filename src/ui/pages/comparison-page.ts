@@ -26,6 +26,7 @@ export async function comparisonPage(
 ): Promise<string> {
   const names = runNames(runs, configuration);
   const headline = figures.find(({ better }) => better !== undefined);
+  const differing = figures.filter(isDifferent).length;
   const compared = await readCompared(
     runs.map((run, i) => ({
       run,
@@ -39,8 +40,11 @@ export async function comparisonPage(
     title: `${counted(runs.length, 'run')} compared`,
     eyebrow: [...new Set(runs.map(({ record }) => record.pipeline))].join(', '),
     totals: [
-      { label: 'settings differ', value: String(configuration.length) },
-      { label: 'figures differ', value: String(figures.filter(isDifferent).length) },
+      {
+        label: configuration.length === 1 ? 'setting differs' : 'settings differ',
+        value: String(configuration.length),
+      },
+      { label: differing === 1 ? 'figure differs' : 'figures differ', value: String(differing) },
     ],
     sections: [
       {

@@ -1,5 +1,5 @@
-import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
-import { figure } from '../../pages/figures.js';
+import { counted, formatCount, formatDuration } from '../../base/format.js';
+import { figure, runFacts } from '../../pages/figures.js';
 import { html, type Part, type Section } from '../../pages/html.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Row, table } from '../../pages/table.js';
@@ -7,6 +7,7 @@ import type { RunScan } from '../../runner/runs/find-runs.js';
 import { runStates } from '../../runner/run/events.js';
 import type { Run } from '../../runner/runs/run.js';
 import { percentDone } from '../../runner/stage.js';
+import { shortNames } from '../../runner/sweep/trial.js';
 import { pathOfRun } from './comparison-page.js';
 import { noteMarkup, stateBadge } from './run-stages.js';
 
@@ -202,7 +203,7 @@ export function runsSection(runs: readonly Run[], query: RunsQuery): Section {
               columns: [
                 { heading: html`<span class="unseen">Compare</span>` },
                 { heading: 'Run', namesRows: true },
-                'State',
+                { heading: 'State', kind: 'at-state' },
                 { heading: 'Time', kind: 'duration' },
                 'Stage and figures',
               ],
@@ -225,27 +226,34 @@ function row(run: Run): Row {
   return [
     html`<input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}" />`,
     html`<a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a>
-      <small>${time}</small> ${noteMarkup(note)}`,
+      <small>${time}</small> ${noteMarkup(note)} ${settings(run)}`,
     stateBadge(state),
     formatDuration(seconds),
-    facts(run),
+    [
+      html`<span class="on-narrow"
+        >${stateBadge(state)} · <span class="duration">${formatDuration(seconds)}</span></span
+      > `,
+      facts(run),
+    ],
   ];
 }
 
-function facts({ state, stage, progress, beside, figures, record }: Run): Part {
-  const current =
-    state === 'running' && stage !== undefined
-      ? Object.entries(progress?.figures ?? {}).map(([name, value]) => ({ stage, name, value }))
-      : [];
-  const others = figures.filter(
-    (one) => !current.some((own) => own.stage === one.stage && own.name === one.name),
+/** Values that a run was started with in place of its file's, such as those of a trial. */
+function settings({ record }: Run): Part {
+  const pairs = record.options.set.map(
+    (setting) => /^([^=]*)=(.*)$/s.exec(setting)?.slice(1) ?? [setting, ''],
   );
-  const all = [...current, ...others];
-  const shown = all.slice(0, shownFigures).map(({ stage: own, name, value }) => {
-    const { label, value: text } = figure(name, value);
-    const isTold = all.filter((other) => other.name === name).length === 1;
-    return `${isTold ? capitalized(label) : `${own} ${label}`} ${text}`;
-  });
+  const names = shortNames(pairs.map(([key]) => key!));
+  return (
+    pairs.length > 0 &&
+    html`<small class="settings"
+      >${pairs.map(([key, value]) => `${names.get(key!)!} ${value!}`).join(', ')}</small
+    >`
+  );
+}
+
+function facts(run: Run): Part {
+  const { state, stage, progress, beside, record } = run;
   const failure = stage === undefined ? undefined : record.stages[stage]?.failure?.message;
   const share = progress && percentDone(progress);
   return [
@@ -261,7 +269,7 @@ function facts({ state, stage, progress, beside, figures, record }: Run): Part {
             `${Math.floor((100 * other.progress.done) / Math.max(other.progress.total, 1))} % `
           }`,
     ),
-    failure ?? html`<span class="soft">${shown.join(' · ')}</span>`,
+    failure ?? html`<span class="soft">${runFacts(run, shownFigures).join(' · ')}</span>`,
   ];
 }
 
