@@ -6,7 +6,7 @@ import { InputFile } from '../../base/input-file.js';
 import type { Places } from '../../base/patterns.js';
 import { refuseFailedCopy } from '../../formats/foreign-file.js';
 import { badContainer, imageContainers } from './container.js';
-import type { ContainedImage, Contents, ImageContainer, Oddities } from './container.js';
+import type { ContainedImage, Contents, ImageContainer, LabelType, Oddities } from './container.js';
 import { isImageName } from './formats.js';
 import { type Findings, listSome, noImages, onlyClass, walkFiles } from './walk.js';
 
@@ -93,10 +93,11 @@ export async function findInContainers(
   labels: 'folders' | 'none',
 ): Promise<Findings> {
   const paths = files.map((file) => join(base, file));
-  const found: { readonly file: number; readonly image: ContainedImage }[] = [];
+  const found: Found[] = [];
   let classes: readonly string[] | undefined;
   const passedOver = new Map<string, number>();
   const oddities = new Map<string, string[]>();
+  const typed = new Map<LabelType, string>();
   let named: string | undefined;
   for (const [file, path] of paths.entries()) {
     await refuseFailedCopy(path);
@@ -112,11 +113,14 @@ export async function findInContainers(
     if (named === path) classes = contents.classes;
     else if (String(classes) !== String(contents.classes))
       throw badContainer(path, `its names of classes are not those of ${named}`);
+    for (const type of contents.labelTypes ?? []) if (!typed.has(type)) typed.set(type, path);
     for (const image of contents.images) found.push({ file, image });
   }
   if (found.length === 0) throw noImages(base);
   const own = found.map(({ image }) => image.className);
-  const classNames = own.some((name) => name !== undefined) ? own : classFolders(found, files);
+  const isLabelled = own.some((name) => name !== undefined);
+  const archives = isLabelled ? undefined : classArchives(found, files);
+  const classNames = archives ?? (isLabelled ? own : classFolders(found));
   const images = found.map(({ file, image: { name, at } }, i) => ({
     path: inFile(files[file]!, name),
     at: [file, ...at],
@@ -125,9 +129,15 @@ export async function findInContainers(
   const warnings = [...oddities].map(
     ([what, names]) => `${what}: ${formatCount(names.length)}, such as ${names.slice(0, 3).join(', ')}.`,
   );
+  const numbered = numberedNames(archives ?? []);
+  if (numbered.length > 0 && labels !== 'none')
+    warnings.push(
+      `Each file counts as a class of its name, ${numbered.slice(0, 3).join(', ')}: if they are parts of one set, use \`labels: none\` or a labels file.`,
+    );
   if (labels === 'none') return { images, classes: [onlyClass], passedOver, warnings };
   const without = images.filter(({ className }) => className === '').map(({ path }) => path);
   if (without.length > 0) throw unlabelledImages(base, without, images.length);
+  if (typed.size > 1) throw mixedLabels(base, typed);
   return {
     images,
     classes: classes ?? [...new Set(classNames as string[])],
@@ -164,23 +174,45 @@ async function withInput<T>(path: string, use: (file: InputFile) => Promise<T>):
   }
 }
 
-/** The first folder in which the images differ. Where all lie loose in archives with names, those are the classes. */
-function classFolders(
-  images: readonly { readonly file: number; readonly image: ContainedImage }[],
-  files: readonly string[],
-): readonly (string | undefined)[] {
-  let folders = images.map(({ image }) => image.name.split('/').slice(0, -1));
+interface Found {
+  readonly file: number;
+  readonly image: ContainedImage;
+}
+
+/** The files as classes, where all images lie loose in archives with names. */
+function classArchives(images: readonly Found[], files: readonly string[]): readonly string[] | undefined {
   const shard = /(^|[-_.])\d{3,}\.|-of-\d/;
-  if (
-    folders.every(({ length }) => length === 0) &&
-    files.length > 1 &&
-    !files.some((file) => shard.test(basename(file)))
-  )
-    return images.map(({ file }) => basename(files[file]!).replace(/\.\w+$/, ''));
+  const isLoose = images.every(({ image }) => !image.name.includes('/'));
+  if (!isLoose || files.length < 2 || files.some((file) => shard.test(basename(file)))) return undefined;
+  return images.map(({ file }) => basename(files[file]!).replace(/\.\w+$/, ''));
+}
+
+/** Names that count up, such as those of parts; none where they differ in more, or are numbers. */
+function numberedNames(all: readonly string[]): readonly string[] {
+  const names = [...new Set(all)];
+  const parts = names.map((name) => /^(.*\D)(\d+)(\D*)$/.exec(name)?.slice(1) ?? [name, 'NaN', '']);
+  const forms = new Set(parts.map(([before, , after]) => `${before}#${after}`));
+  const numbers = parts.map(([, number]) => Number(number));
+  const isCounted = Math.max(...numbers) - Math.min(...numbers) === names.length - 1;
+  return names.length > 1 && forms.size === 1 && isCounted ? names : [];
+}
+
+/** The first folder in which the images differ. */
+function classFolders(images: readonly Found[]): readonly (string | undefined)[] {
+  let folders = images.map(({ image }) => image.name.split('/').slice(0, -1));
   const top = (): string | undefined => folders[0]![0];
   while (folders.every(({ length, 0: first }) => length > 1 && first === top()))
     folders = folders.map(([, ...rest]) => rest);
   return folders.map(([first]) => first);
+}
+
+function mixedLabels(base: string, typed: ReadonlyMap<LabelType, string>): UserError {
+  const places = Array.from(typed, ([type, path]) => `${type} (${relative(base, path) || basename(path)})`);
+  return new UserError({
+    code: 'labels-of-two-types',
+    message: `${base}: some labels are ${places.join(', others ')}: a class would be divided in two.`,
+    remedy: 'Name files of one type in `path`, or a labels file in `labels`.',
+  });
 }
 
 function unlabelledImages(base: string, without: readonly string[], count: number): UserError {

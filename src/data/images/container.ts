@@ -21,6 +21,16 @@ export interface Contents {
   /** Members that are no images. */
   readonly passedOver?: PassedOver;
   readonly oddities?: Oddities;
+  /** What its labels are, where the file tells numbers from texts. */
+  readonly labelTypes?: ReadonlySet<LabelType>;
+}
+
+/** Numbers and texts name classes of two sets: none is the same in both. */
+export type LabelType = 'numbers' | 'texts';
+
+/** Type of a label in a file that tells numbers from texts. */
+export function labelType(label: unknown): LabelType {
+  return typeof label === 'string' || label instanceof Uint8Array ? 'texts' : 'numbers';
 }
 
 /** Names of parts of a file that may be amiss, by what they have in common, as the beginning of a sentence. */

@@ -316,7 +316,7 @@ function classesOf(path: string, names: readonly string[], labels: NamedLabels):
   return names.map((name) => {
     const label = typeof labels === 'object' ? labels.get(name) : onlyClass;
     if (label === undefined) throw badLatents(path, `its dataset.json has no label of ${name}`);
-    return label;
+    return String(label);
   });
 }
 

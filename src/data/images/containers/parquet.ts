@@ -2,7 +2,7 @@ import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadO
 import { compressors } from 'hyparquet-compressors';
 import { UserError } from '../../../base/errors.js';
 import type { InputFile } from '../../../base/input-file.js';
-import { badContainer, type Contents, type ImageContainer } from '../container.js';
+import { badContainer, type Contents, type ImageContainer, labelType } from '../container.js';
 
 /**
  * Parquet as `datasets` of Hugging Face writes it: a column of images, each its bytes and its path, and one of labels
@@ -29,7 +29,8 @@ async function list(file: InputFile, withoutClasses: boolean): Promise<Contents>
     at: [i],
     className: name === undefined ? undefined : classOf(file, rows[i]![name], classes, i),
   }));
-  return { images, classes };
+  const labels = rows.map((row) => row[name!]).filter((label) => label !== null && label !== undefined);
+  return { images, classes, labelTypes: new Set(classes === undefined ? labels.map(labelType) : []) };
 }
 
 /** Class of an image; undefined for the -1 of images whose class is kept secret. */
@@ -189,14 +190,15 @@ function labelColumn(file: InputFile, { features, columns }: Table) {
   const known = Object.keys(features).filter(
     (name) => features[name]?._type === 'ClassLabel' && columns.has(name),
   );
-  const usual = ['label', 'labels', 'class', 'cls'].find((name) => columns.has(name));
-  if (known.length > 1 && !known.includes('label'))
+  const usual = ['label', 'labels', 'class', 'cls'].filter((name) => columns.has(name));
+  const found = known.length > 0 ? known : usual;
+  if (found.length > 1 && !found.includes('label'))
     throw new UserError({
       code: 'label-column-ambiguous',
-      message: `${file.path}: it has several columns of classes: ${known.join(', ')}.`,
-      remedy: `Name the wanted one "label" in the file, with \`datasets\`: data.rename_column('${known[0]!}', 'label').`,
+      message: `${file.path}: it has several columns of classes: ${found.join(', ')}.`,
+      remedy: `Name the wanted one "label" in the file, with \`datasets\`: data.rename_column('${found[0]!}', 'label').`,
     });
-  const name = known.includes('label') ? 'label' : (known[0] ?? usual);
+  const name = found.includes('label') ? 'label' : found[0];
   return { name, classes: name === undefined ? undefined : features[name]?.names };
 }
 

@@ -3,6 +3,7 @@ import { UserError } from '../../../base/errors.js';
 import { isUnseen } from '../../../base/file-names.js';
 import type { InputFile } from '../../../base/input-file.js';
 import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
+import { SampleLabels } from '../sample-labels.js';
 import { isImageName, passOver } from '../formats.js';
 
 /**
@@ -12,15 +13,13 @@ import { isImageName, passOver } from '../formats.js';
 export const container: ImageContainer = {
   name: 'tar',
   fileName: /\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz)$/i,
-  list: async (file) => {
+  list: async (file, { withoutClasses = false }) => {
     await refusePacked(file);
-    const listing: Listing = { images: [], passedOver: new Map(), links: [], oddities: new Map() };
+    const listing: Listing = { images: [], passedOver: new Map(), labels: new SampleLabels(!withoutClasses) };
     await listMembers(file, { start: 0, end: file.bytes, prefix: '', depth: 0 }, listing);
-    return {
-      images: withLinked(listing),
-      passedOver: listing.passedOver,
-      oddities: listing.oddities,
-    };
+    const images = withLinked(listing);
+    const { passedOver, labels } = listing;
+    return { images, passedOver, oddities: labels.oddities, labelTypes: labels.types };
   },
   read: (file, [position, length]) => readPart(file, position!, length!),
 };
@@ -45,18 +44,13 @@ async function refusePacked(file: InputFile): Promise<void> {
 }
 
 interface Listing {
-  images: ContainedImage[];
+  readonly images: Member[];
   readonly passedOver: Map<string, number>;
-  /** Names of images that stand for others: links within the archive. */
-  links: { readonly name: string; readonly target: string }[];
-  readonly oddities: Map<string, string[]>;
+  readonly labels: SampleLabels;
 }
 
-function addOddity({ oddities }: Listing, what: string, name: string): void {
-  const names = oddities.get(what);
-  if (names === undefined) oddities.set(what, [name]);
-  else names.push(name);
-}
+/** An image, or a link that stands for another within the archive. */
+type Member = ContainedImage | (Pick<ContainedImage, 'name' | 'className'> & { readonly target: string });
 
 /** The part of a file that is an archive. */
 interface Part {
@@ -116,9 +110,8 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
     next = {};
     if (type === 'S')
       throw badContainer(file.path, `the member ${name} is stored as a sparse file, which is not read`);
-    if (type === '1' && isImageName(name))
-      listing.links.push({ name: part.prefix + name, target: part.prefix + nameOf(link) });
-    const isFile = type === '0' || type === '\0' || type === '7';
+    const isLink = type === '1' && isImageName(name);
+    const isFile = type === '0' || type === '\0' || type === '7' || isLink;
     if (!isFile || name === '') {
       if (type === '2') passOver(listing.passedOver, name);
       continue;
@@ -141,10 +134,13 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
       group = { key, images: [] };
     }
     const ending = name.slice(key.length + 1).toLowerCase();
-    if (isImageName(name)) group.images.push({ name: part.prefix + name, at: [data, size] });
+    const path = part.prefix + name;
+    if (isLink) group.images.push({ name: path, target: part.prefix + nameOf(link) });
+    else if (isImageName(name)) group.images.push({ name: path, at: [data, size] });
     else if (ending === 'cls' && size <= mostText)
       group.cls = textIn(await window.read(data, size), 0, size).trim();
-    else if (ending === 'json' && size <= mostText) group.json = labelIn(await window.read(data, size));
+    else if (ending === 'json' && size <= mostText)
+      group.json = listing.labels.inJson(await window.read(data, size), part.prefix + key);
     else passOver(listing.passedOver, name);
   }
   if (!ended && position < part.end)
@@ -153,30 +149,32 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
       `cut off, or not a tar archive: ${part.end - position} bytes are left over at its end`,
     );
   addGroup(group, part, listing);
-  if (!ended) addOddity(listing, 'Archives without the mark of their end, which may be cut off', part.prefix);
+  if (!ended)
+    listing.labels.tell('Archives without the mark of their end, which may be cut off', part.prefix);
 }
 
 /** Members that belong together by name: an image and its label. */
 interface Group {
   readonly key: string;
-  readonly images: ContainedImage[];
+  readonly images: Member[];
   cls?: string;
-  json?: string | undefined;
+  json?: ReturnType<SampleLabels['inJson']>;
 }
 
 function addGroup(group: Group | undefined, { prefix }: Part, listing: Listing): void {
   if (group === undefined) return;
-  const className = group.cls ?? group.json;
-  if (className !== undefined && group.images.length === 0)
-    addOddity(listing, 'Labels without an image of their name next to them', prefix + group.key);
-  if (className !== undefined && group.images.length > 1)
-    addOddity(
-      listing,
+  const { key, images, cls, json = [] } = group;
+  const { labels } = listing;
+  const label = [...(cls === undefined ? [] : [['.cls', cls] as const]), ...json];
+  if (label.length > 0 && images.length === 0)
+    labels.tell('Labels without an image of their name next to them', prefix + key);
+  if (label.length > 0 && images.length > 1)
+    labels.tell(
       'Samples of several images, each of which counts as an image',
-      group.images.map(({ name }) => name).join(' and '),
+      images.map(({ name }) => name).join(' and '),
     );
-  for (const image of group.images)
-    listing.images.push(className === undefined ? image : { ...image, className });
+  const className = images.length === 0 ? undefined : labels.classOf(label, prefix + key);
+  for (const image of images) listing.images.push(className === undefined ? image : { ...image, className });
 }
 
 /** A member's name up to the first dot after its last folder. */
@@ -185,26 +183,20 @@ function keyOf(name: string): string {
   return dot < 0 ? name : name.slice(0, dot);
 }
 
-function labelIn(content: Buffer): string | undefined {
-  try {
-    const { cls, label, class: name } = JSON.parse(content.toString('utf8')) as Record<string, unknown>;
-    const found = [cls, label, name].find((value) => typeof value === 'number' || typeof value === 'string');
-    return found === undefined ? undefined : String(found);
-  } catch {
-    return undefined;
-  }
-}
-
-function withLinked({ images, links }: Listing): ContainedImage[] {
-  if (links.length === 0) return images;
-  const byName = new Map(images.map((image) => [image.name, image]));
-  return [
-    ...images,
-    ...links.flatMap(({ name, target }) => {
-      const image = byName.get(target);
-      return image ? [{ name, at: image.at }] : [];
-    }),
-  ];
+/** All images, links last. */
+function withLinked({ images, labels }: Listing): readonly ContainedImage[] {
+  const isImage = (member: Member): member is ContainedImage => 'at' in member;
+  const own = images.filter(isImage);
+  if (own.length === images.length) return own;
+  const byName = new Map(own.map((image) => [image.name, image]));
+  const linked = images.flatMap((member): readonly ContainedImage[] => {
+    if (isImage(member)) return [];
+    const { target, ...link } = member;
+    const image = byName.get(target);
+    if (image === undefined) labels.tell('Links to images that are not in the file', link.name);
+    return image ? [{ ...link, at: image.at }] : [];
+  });
+  return [...own, ...linked];
 }
 
 /** Below the archive's top, whatever the name says. */

@@ -5,8 +5,9 @@ import { type Entry, fromFdPromise } from 'yauzl';
 import { UserError } from '../../../base/errors.js';
 import { isUnseen } from '../../../base/file-names.js';
 import { asUserError } from '../../../base/files.js';
+import { formatCount } from '../../../base/format.js';
 import type { InputFile } from '../../../base/input-file.js';
-import { badContainer, type ContainedImage, type ImageContainer } from '../container.js';
+import { badContainer, type ContainedImage, type ImageContainer, labelType } from '../container.js';
 import { isImageName, passOver } from '../formats.js';
 
 /** Zip archives, with the labels of `dataset.json` as EDM and StyleGAN write it. */
@@ -19,9 +20,19 @@ export const container: ImageContainer = {
       const named = withoutClasses ? undefined : labels && (await labelsIn(file, labels));
       if (named === 'none') throw withoutLabels(file);
       if (named === undefined) return { images, passedOver };
+      const labelled = images.map((image) => ({ ...image, className: named.get(image.name)?.toString() }));
+      const there = new Set(images.map(({ name }) => name));
+      const absent = [...named.keys()].filter((name) => !there.has(name));
+      if (absent.length > 0 && absent.length === named.size)
+        throw badContainer(
+          file.path,
+          `none of the ${formatCount(absent.length)} images that its ${labelsName} names is in it, such as ${absent[0]!}; ${images[0]?.name ?? 'no image'} is`,
+        );
       return {
-        images: images.map((image) => ({ ...image, className: named.get(image.name) })),
+        images: labelled,
         passedOver,
+        oddities: new Map(absent.length > 0 ? [[withoutImage, absent]] : []),
+        labelTypes: new Set(Array.from(named.values(), labelType)),
       };
     } catch (error) {
       const known = asUserError(error, file.path);
@@ -30,6 +41,8 @@ export const container: ImageContainer = {
   },
   read: readEntry,
 };
+
+const withoutImage = 'Labels of images that are not in the file';
 
 /** Its folders are parts of the set then, of a thousand images each. */
 function withoutLabels({ path }: InputFile): UserError {
@@ -78,7 +91,7 @@ export async function listEntries(file: InputFile, isWanted: (name: string) => b
 const labelsName = 'dataset.json';
 
 /** Class of each image by name; `none` where a file says that there are no classes, undefined where it says nothing of them. */
-export type NamedLabels = ReadonlyMap<string, string> | 'none' | undefined;
+export type NamedLabels = ReadonlyMap<string, string | number> | 'none' | undefined;
 
 /** Labels by the archive's `dataset.json`. */
 export async function labelsIn(file: InputFile, { at, folder }: LabelsPlace): Promise<NamedLabels> {
@@ -99,20 +112,20 @@ export function labelsFrom(path: string, content: Buffer, folder = ''): NamedLab
     throw badContainer(path, `its dataset.json is not valid JSON: ${(error as Error).message}`, error);
   }
   if (labels === undefined) return undefined;
-  if (labels === null) return 'none';
+  if (labels === null || (Array.isArray(labels) && labels.length === 0)) return 'none';
   const isPair = (pair: unknown): pair is [string, number | string] =>
     Array.isArray(pair) && typeof pair[0] === 'string' && ['number', 'string'].includes(typeof pair[1]);
   if (!Array.isArray(labels) || !labels.every(isPair))
     throw badContainer(path, 'the labels in its dataset.json are not pairs of an image and a class');
-  const named = new Map<string, string>();
+  const named = new Map<string, string | number>();
   for (const [name, label] of labels) {
     const before = named.get(folder + name);
-    if (before !== undefined && before !== String(label))
+    if (before !== undefined && String(before) !== String(label))
       throw badContainer(
         path,
         `its dataset.json has the image ${name} in the classes ${before} and ${label}`,
       );
-    named.set(folder + name, String(label));
+    named.set(folder + name, label);
   }
   return named;
 }
