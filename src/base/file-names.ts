@@ -11,6 +11,9 @@ export function isUnseen(path: string): boolean {
   return path.split('/').some((part) => /^\.[^./]/.test(part) || isLitter(part));
 }
 
+/** Ending of the names of locks: a run writes one beside its pipeline file, also where that lies among the data. */
+export const lockEnding = '.lock.yaml';
+
 /** Their names in small letters, as each system has versions that write them otherwise. */
 const litter = new Set([
   '.ds_store',

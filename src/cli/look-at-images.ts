@@ -9,9 +9,10 @@ import { asUsage } from './errors.js';
 /** Images in class folders, or, where there are no such folders, images without classes. */
 export async function lookAt(
   location: string,
+  runsRoot: string,
 ): Promise<{ readonly found: LabelledImages; readonly hasClasses: boolean }> {
   const scan = async (labels: 'folders' | 'none') => ({
-    found: await scanImages({ location, labels }),
+    found: await scanImages({ location, labels, runsRoot }),
     hasClasses: labels === 'folders',
   });
   try {

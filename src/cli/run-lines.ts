@@ -109,8 +109,8 @@ function withPercent({ stage, progress }: StageAtWork): string {
 function formatStart(start: Date, now: Date): string {
   const time = clock.format(start);
   const days = (startOfDay(now) - startOfDay(start)) / 86_400_000;
-  if (days < 0.5) return `today ${time}`;
-  if (days < 1.5) return `yesterday ${time}`;
+  if (Math.abs(days) < 0.5) return `today ${time}`;
+  if (days > 0 && days < 1.5) return `yesterday ${time}`;
   return start.getFullYear() === now.getFullYear() ? `${day.format(start)} ${time}` : dayOfYear.format(start);
 }
 

@@ -1,6 +1,7 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { lockEnding } from '../base/file-names.js';
 import { tryLock } from '../base/file-lock.js';
 import { asUserError } from '../base/files.js';
 import { fingerprintOf, type Origin } from './fingerprint/origin.js';
@@ -137,7 +138,7 @@ export async function findReferences(options: ReferencesOptions): Promise<Refere
   for (const file of files) {
     const text = await readText(file);
     if (typeof text !== 'string') found.unknown.push(unreadable(file, text.message));
-    else if (file.endsWith('.lock.yaml') || (await isLockFile(file)))
+    else if (file.endsWith(lockEnding) || (await isLockFile(file)))
       await found.attempt(() => {
         for (const { fingerprint, accepted } of Object.values(parseLock(text, file).stages))
           found.keep(accepted === undefined ? [fingerprint] : [fingerprint, accepted.output]);

@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Observable, throwError } from 'rxjs';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { createRunFolder } from '../../src/runner/run/run-folder.js';
 import type { StageEvent } from '../../src/runner/stage.js';
@@ -121,6 +121,23 @@ describe('a run', () => {
     expect(outcomes(events)).toEqual(['images cached', ...allRan.slice(2), 'run-finished']);
     expect(seen).toEqual([true]);
     expect((await readdir(join(before, '..'))).filter((name) => name.includes('replaced'))).toEqual([]);
+  });
+
+  it('runs a forced stage also where a clock that was ahead gave its output, or what is begun of it, a later time', async () => {
+    const tomorrow = Date.now() + 86_400_000;
+    const failing = toyRegistry({ train: { run: () => throwError(() => new Error('NaN in step 2')) } });
+    vi.useFakeTimers({ toFake: ['Date'], now: tomorrow });
+    await run(directory, pipeline({}));
+    await run(directory, pipeline({ steps: 4 }), { registry: failing });
+    vi.useRealTimers();
+    const force = ['train'];
+    expect(outcomes(await run(directory, pipeline(), { force }))).toEqual([
+      'images cached',
+      ...allRan.slice(2),
+      'run-finished',
+    ]);
+    const anew = find(await run(directory, pipeline({ steps: 4 }), { force }), 'stage-started');
+    expect(anew.resumed).toBe(false);
   });
 
   it('shares outputs between pipelines, whatever their names and the names of their stages', async () => {

@@ -50,9 +50,10 @@ export async function evaluate(
       message: `${ofInception} needs the graph of the ADM evaluator.`,
       remedy: 'Add --inception classify_image_graph_def.pb.',
     });
+  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
   const look = async () => {
     if (inception !== undefined) await (await openFile(resolve(inception))).close();
-    return [await lookAt(samples), await lookAt(options.reference)] as const;
+    return [await lookAt(samples, runsRoot), await lookAt(options.reference, runsRoot)] as const;
   };
   const sides = await look().catch((error: unknown) => {
     throw asUsage(error);
@@ -67,7 +68,6 @@ export async function evaluate(
   if (options.size !== undefined && sides.every(({ isNpz }) => isNpz))
     throw withoutEffect('--size', 'images in .npz files are compared as they are');
   const pipeline = pipelineOf(sides, { ...options, features });
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
   const text = `${JSON.stringify(pipeline, undefined, 1)}\n`;
   const name = createHash('sha256').update(text).digest('hex').slice(0, 8);
   const folder = join(runsRoot, 'evaluations');
@@ -127,7 +127,7 @@ interface Side {
 }
 
 /** @throws UserError where there are no images */
-async function lookAt(name: string): Promise<Side> {
+async function lookAt(name: string, runsRoot: string): Promise<Side> {
   const path = resolve(name);
   if (name.endsWith('.npz')) {
     const npz = await NpzFile.open(path);
@@ -145,7 +145,7 @@ async function lookAt(name: string): Promise<Side> {
     }
   }
   const location = locationOf(name, process.cwd());
-  const scan = (labels: 'folders' | 'none') => scanImages({ location, labels });
+  const scan = (labels: 'folders' | 'none') => scanImages({ location, labels, runsRoot });
   const labelled = await scan('folders').catch((error: unknown) => {
     if (error instanceof UserError) return undefined;
     throw error;

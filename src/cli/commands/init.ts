@@ -14,6 +14,7 @@ import { readMetrics, speedName } from '../../formats/metrics-log.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import { parseDuration } from '../options.js';
 import { countsOf, lookAt, looseImages, type Sample, sizesOf, takeSamples } from '../look-at-images.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
 import { commandPath, exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 import {
   lengthsWithin,
@@ -46,7 +47,10 @@ const fewestImages = 2;
 export async function init(path: string, options: InitOptions, services: Services): Promise<number> {
   const { stdout, env } = services;
   const location = resolve(path);
-  const { found, hasClasses } = await lookAt(location);
+  const { found, hasClasses } = await lookAt(
+    location,
+    findRunsRoot(resolve('pipeline.yaml'), undefined, env),
+  );
   const counts = countsOf(found);
   const { samples, unreadable } = await takeSamples(found);
   if (samples.length < fewestImages)

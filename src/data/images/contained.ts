@@ -8,7 +8,7 @@ import { refuseFailedCopy } from '../../formats/foreign-file.js';
 import { badContainer, imageContainers } from './container.js';
 import type { ContainedImage, Contents, ImageContainer, LabelType, Oddities } from './container.js';
 import { isImageName } from './formats.js';
-import { type Findings, listSome, noImages, onlyClass, walkFiles } from './walk.js';
+import { type Findings, type LeftOut, listSome, noImages, onlyClass, walkFiles } from './walk.js';
 
 /** Files that hold the images of a set. */
 export interface Kept {
@@ -18,9 +18,9 @@ export interface Kept {
 }
 
 /** The files of one form that hold the images, if any do: those that are named, or those in a folder without others. */
-export async function findKept({ base, paths }: Places): Promise<Kept | undefined> {
+export async function findKept({ base, paths }: Places, leftOut: LeftOut): Promise<Kept | undefined> {
   const isFolder = (await Promise.all(paths.map((path) => stat(path)))).map((stats) => stats.isDirectory());
-  const files = isFolder.some(Boolean) ? await filesInFolders(paths, isFolder) : paths;
+  const files = isFolder.some(Boolean) ? await filesInFolders(paths, isFolder, leftOut) : paths;
   if (paths.length === 1 && isFolder[0] === false && isImageName(basename(paths[0]!)))
     throw unknownForm(paths[0]!, await imageContainers());
   if (files.length === 0 || files.some((file) => isImageName(basename(file)))) return undefined;
@@ -46,12 +46,13 @@ export async function findKept({ base, paths }: Places): Promise<Kept | undefine
 async function filesInFolders(
   paths: readonly string[],
   isFolder: readonly boolean[],
+  leftOut: LeftOut,
 ): Promise<readonly string[]> {
   const files: string[] = [];
   for (const [i, path] of paths.entries()) {
     if (isFolder[i] !== true) files.push(path);
     else
-      for await (const name of walkFiles(path, '.', new Set())) {
+      for await (const name of walkFiles(path, '.', leftOut)) {
         files.push(join(path, name));
         if (isImageName(name)) return files;
       }

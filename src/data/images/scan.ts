@@ -1,8 +1,9 @@
+import { realpath } from 'node:fs/promises';
 import { closest, distance } from 'fastest-levenshtein';
 import { UserError } from '../../base/errors.js';
 import { expandLocation, type Places } from '../../base/patterns.js';
 import { checkOneFolder, compareNames, findInFolders, findUnlabelled, listSome } from './walk.js';
-import type { Findings, LabelledImages } from './walk.js';
+import type { Findings, LabelledImages, LeftOut } from './walk.js';
 import { findInContainers, findKept, type Kept } from './contained.js';
 import { canonicalName, nameClasses, sortedClasses } from './class-names.js';
 import type { LabelsFile } from './label-records.js';
@@ -18,6 +19,8 @@ interface ScanOptions {
   readonly classNames?: string | undefined;
   /** Classes to keep, in their order; all, sorted by name, when absent. */
   readonly classes?: readonly string[];
+  /** Folder of runs: what lies in it is no image of the set, where it is below the place. */
+  readonly runsRoot?: string | undefined;
 }
 
 /** Source of the classes. */
@@ -34,17 +37,21 @@ export async function scanImages({
   labels,
   classNames,
   classes,
+  runsRoot,
 }: ScanOptions): Promise<LabelledImages> {
   const places = typeof location === 'string' ? expandLocation(location) : location;
   if (places.missing.length > 0) throw missingPlaces(location as string, places.missing);
-  const kept = await findKept(places);
+  const leftOut: LeftOut = new Set(
+    runsRoot === undefined ? [] : [await realpath(runsRoot).catch(() => runsRoot)],
+  );
+  const kept = await findKept(places, leftOut);
   const own = labels === 'folders' ? labels : 'none';
   const there =
     kept !== undefined
       ? await findInContainers(places.base, kept, own)
       : labels === 'folders'
-        ? await findInFolders(places)
-        : await findUnlabelled(places);
+        ? await findInFolders(places, leftOut)
+        : await findUnlabelled(places, leftOut);
   const findings =
     typeof labels === 'string'
       ? there

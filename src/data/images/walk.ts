@@ -67,17 +67,17 @@ export function noImages(root: string): UserError {
  * Every file in a folder below `root`, hidden ones left out, sorted at each level. Links are followed, but not in
  * circles.
  *
- * @param trail the real paths of the folders on the way here.
+ * @param trail the real paths of the folders on the way here, and of those that are left out
  */
 export async function* walkFiles(
   root: string,
   below: string,
-  trail?: ReadonlySet<string>,
+  trail: ReadonlySet<string>,
 ): AsyncGenerator<string> {
   const folder = join(root, below);
-  const [real, above] = [await realpath(folder), trail ?? new Set([await realpath(root)])];
-  if (above.has(real)) return;
-  const deeper = new Set(above).add(real);
+  const real = await realpath(folder);
+  if (trail.has(real)) return;
+  const deeper = new Set(trail).add(real);
   for (const { name, isFolder } of await listFolder(folder)) {
     const path = `${below}/${name}`;
     if (isFolder) yield* walkFiles(root, path, deeper);
@@ -133,8 +133,11 @@ export function listSome(names: readonly string[], limit = 20): string {
   return lines.map((line) => `\n  ${line}`).join('');
 }
 
+/** Real paths of folders that do not count, wherever a search meets them: that of runs. */
+export type LeftOut = ReadonlySet<string>;
+
 /** Finds images whose class is the first folder below the place. */
-export async function findInFolders({ base, paths }: Places): Promise<Findings> {
+export async function findInFolders({ base, paths }: Places, leftOut: LeftOut): Promise<Findings> {
   const folders = await Promise.all(paths.map(async (path) => (await stat(path)).isDirectory()));
   const findings = {
     images: [] as FoundImage[],
@@ -143,7 +146,7 @@ export async function findInFolders({ base, paths }: Places): Promise<Findings> 
   };
   for (const [i, path] of paths.entries()) {
     const name = relative(base, path).replaceAll(sep, '/');
-    if (folders[i] === true) await findInFolder(path, name && `${name}/`, findings);
+    if (folders[i] === true) await findInFolder(path, name && `${name}/`, findings, leftOut);
     else if (isImageName(name) && name.includes('/')) addImage(name, name.split('/')[0]!, findings);
     else passOver(findings.passedOver, name);
   }
@@ -152,7 +155,7 @@ export async function findInFolders({ base, paths }: Places): Promise<Findings> 
 }
 
 /** Finds every image at or below the place: they have no classes. */
-export async function findUnlabelled({ base, paths }: Places): Promise<Findings> {
+export async function findUnlabelled({ base, paths }: Places, leftOut: LeftOut): Promise<Findings> {
   const images: FoundImage[] = [];
   const passedOver = new Map<string, number>();
   const add = (path: string): void => {
@@ -162,7 +165,7 @@ export async function findUnlabelled({ base, paths }: Places): Promise<Findings>
   for (const path of paths) {
     const name = relative(base, path).replaceAll(sep, '/');
     if (!(await stat(path)).isDirectory()) add(name);
-    else for await (const below of walkFiles(path, '.', new Set())) add(posix.join(name, below));
+    else for await (const below of walkFiles(path, '.', leftOut)) add(posix.join(name, below));
   }
   if (images.length === 0) throw noImages(base);
   return { images, classes: [onlyClass], passedOver };
@@ -200,8 +203,17 @@ function addImage(path: string, className: string, { images, classes }: Findings
 
 const labelsOfParts = 'dataset.json';
 
-async function findInFolder(root: string, prefix: string, findings: FindingsSoFar): Promise<void> {
-  const entries = await listFolder(root);
+async function findInFolder(
+  root: string,
+  prefix: string,
+  findings: FindingsSoFar,
+  leftOut: LeftOut,
+): Promise<void> {
+  const listed = await listFolder(root);
+  const isLeftOut = await Promise.all(
+    listed.map(async ({ name, isFolder }) => isFolder && leftOut.has(await realpath(join(root, name)))),
+  );
+  const entries = listed.filter((_, i) => isLeftOut[i] !== true);
   if (entries.length === 0) {
     throw new UserError({
       code: 'images-folder-empty',
@@ -229,7 +241,7 @@ async function findInFolder(root: string, prefix: string, findings: FindingsSoFa
   for (const { name, isFolder } of entries) if (!isFolder) passOver(findings.passedOver, name);
   for (const className of classes) {
     findings.classes.add(className);
-    for await (const path of walkFiles(root, className)) {
+    for await (const path of walkFiles(root, className, new Set([...leftOut, await realpath(root)]))) {
       if (isImageName(path)) addImage(prefix + path, className, findings);
       else passOver(findings.passedOver, path);
     }

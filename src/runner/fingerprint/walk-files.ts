@@ -1,7 +1,7 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { checkFileNames, isLitter } from '../../base/file-names.js';
+import { checkFileNames, isLitter, lockEnding } from '../../base/file-names.js';
 import { mustBeFile } from '../../base/files.js';
 import { expandLocation } from '../../base/patterns.js';
 
@@ -91,7 +91,9 @@ interface Entry {
 
 /** The files and folders in a folder, in the order of the names of what they hold. */
 async function sortedEntries(path: string): Promise<readonly Entry[]> {
-  const found = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !isLitter(name));
+  const found = (await readdir(path, { withFileTypes: true })).filter(
+    ({ name }) => !isLitter(name) && !name.endsWith(lockEnding),
+  );
   await checkFileNames(
     path,
     found.map(({ name }) => name),

@@ -1,6 +1,7 @@
 import { basename, dirname, extname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { UserError } from '../../base/errors.js';
+import { lockEnding } from '../../base/file-names.js';
 import { asUserError, readWholeText } from '../../base/files.js';
 import type { Environment } from '../environment.js';
 import { canonicalJson, type Origin, valueAt, withoutKeys } from '../fingerprint/origin.js';
@@ -63,7 +64,7 @@ export interface LockedInput {
 
 /** The lock of a pipeline file lies beside it: `train.yaml` has `train.lock.yaml`. */
 export function lockPath(pipelineFile: string): string {
-  return join(dirname(pipelineFile), `${basename(pipelineFile, extname(pipelineFile))}.lock.yaml`);
+  return join(dirname(pipelineFile), `${basename(pipelineFile, extname(pipelineFile))}${lockEnding}`);
 }
 
 /** A lock as text: a fact a line, in an order that follows from the pipeline alone. */

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { isSince } from '../../base/clock.js';
 import { UserError } from '../../base/errors.js';
 import { DamagedRecord, readRecord, unsealJson } from '../../base/sealed.js';
 import type { Content } from '../fingerprint/content.js';
@@ -212,7 +213,7 @@ async function planStage(
         const instead = wanted === place ? {} : { accepted: accepted!, place: wanted };
         return { reasons: [], interruptedSeconds: 0, output, isElsewhere: true as const, ...instead };
       }
-    const isNew = found.state === 'whole' && found.manifest.createdAt >= forcedSince;
+    const isNew = found.state === 'whole' && isSince(found.manifest.createdAt, forcedSince);
     const reasons = async (): Promise<readonly Reason[]> => {
       if (forcedBy !== undefined && !isNew)
         return [{ type: 'forced', ...(forcedBy !== stage.id && { by: forcedBy }) }];

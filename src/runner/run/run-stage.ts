@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { lastValueFrom, tap } from 'rxjs';
+import { isSince } from '../../base/clock.js';
 import { UserError } from '../../base/errors.js';
 import { asUserError, pathOf, systemReason } from '../../base/files.js';
 import { DamagedRecord, unsealJson } from '../../base/sealed.js';
@@ -62,7 +63,7 @@ export async function runStage(options: StageRunOptions): Promise<Manifest> {
   try {
     // Another process may have finished the output since it was planned, or while this one waited.
     const found = await findOutput(place, hashesFolder(runsRoot), context.signal);
-    const isNew = found.state === 'whole' && found.manifest.createdAt >= options.forcedSince;
+    const isNew = found.state === 'whole' && isSince(found.manifest.createdAt, options.forcedSince);
     if (!forced || wait.happened || isNew) {
       if (found.state === 'whole') {
         emit({ type: 'stage-cached', ...(await stageResult(planned, found.manifest)) });

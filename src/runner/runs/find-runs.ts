@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isYetToCome } from '../../base/clock.js';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
 import { nearest } from '../../base/nearest.js';
@@ -245,10 +246,17 @@ async function runFolders(
   return folders.flat();
 }
 
+/** Oldest first; before all others those of a clock that was ahead, none of which is the latest. */
 function inOrder(runs: readonly (Run | undefined)[]): readonly Run[] {
-  return runs
+  const timed = runs
     .filter((run) => run !== undefined)
-    .sort((a, b) => compareText(a.record.startedAt, b.record.startedAt) || compareText(a.id, b.id));
+    .map((run) => {
+      const { startedAt } = run.record;
+      return { run, key: `${isYetToCome(startedAt) ? 0 : 1} ${startedAt}` };
+    });
+  return timed
+    .sort((a, b) => compareText(a.key, b.key) || compareText(a.run.id, b.run.id))
+    .map(({ run }) => run);
 }
 
 /** Names of folders; none where there is no such folder. @throws the file system's error where it cannot be read */

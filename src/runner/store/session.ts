@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isSince } from '../../base/clock.js';
 import { UserError } from '../../base/errors.js';
 import { appendPlain, asUserError } from '../../base/files.js';
 import {
@@ -42,7 +43,8 @@ export async function interruptedSession(
     const { seconds, begunAt = '', fingerprint } = unsealJson(text);
     if (typeof seconds !== 'number' || typeof begunAt !== 'string' || typeof fingerprint !== 'string')
       throw new DamagedRecord('is not of the expected form');
-    return fingerprint === place.fingerprint && begunAt >= since ? { seconds, begunAt } : undefined;
+    const counts = since === '' || isSince(begunAt, since);
+    return fingerprint === place.fingerprint && counts ? { seconds, begunAt } : undefined;
   } catch (error) {
     if (!(error instanceof DamagedRecord)) throw error;
     if (since !== '') throw sessionDamaged(place, error);

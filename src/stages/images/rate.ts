@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { ImageDataset } from '../../data/images/dataset.js';
 import type { ImageEntry } from '../../data/images/image-index.js';
 import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
 import type { StageRate, UntoldTime } from '../../runner/stage.js';
 import type { Resolve } from '../shared/planned.js';
 import { untoldDownload } from '../shared/rate.js';
@@ -33,7 +35,11 @@ function look(config: ImagesConfig, pipelineDirectory: string): Promise<Looked> 
 async function lookNow(config: ImagesConfig, pipelineDirectory: string): Promise<Looked> {
   const start = performance.now();
   const { classes } = config;
-  const found = await scanImages({ ...locate(config, pipelineDirectory), ...(classes && { classes }) });
+  const found = await scanImages({
+    ...locate(config, pipelineDirectory),
+    ...(classes && { classes }),
+    runsRoot: findRunsRoot(join(pipelineDirectory, 'pipeline.yaml'), undefined),
+  });
   const source = await openSource(found);
   const count = found.paths.length;
   const opened = Math.min(count, mostOpened);

@@ -37,6 +37,7 @@ export function run(config: ImagesConfig, context: StageContext): Observable<Sta
         ...locate(config, context.pipelineDirectory),
         ...(fetched && { location: fetched.places }),
         ...(classes && { classes }),
+        runsRoot: context.reads?.runsRoot,
       }),
     ).pipe(
       switchMap((found) =>

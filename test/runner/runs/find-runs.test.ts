@@ -41,6 +41,16 @@ it('takes the path of a run', () => {
   expect(findRun(runs[2]!.directory, runs)).toBe(runs[2]);
 });
 
+it('takes no run for the latest whose time is yet to come: its clock was ahead', async () => {
+  const own = await mkdtemp(join(tmpdir(), 'find runs ahead '));
+  const times = [Date.now() + 86_400_000, Date.now() - 1000, Date.now() - 60_000];
+  for (const time of times) await writeRun(own, 'emoji', new Date(time));
+  const listed = await listRuns(own);
+  expect(listed.map(({ record }) => Date.parse(record.startedAt))).toEqual([times[0], times[2], times[1]]);
+  expect(findRun('latest', listed)).toBe(listed[2]);
+  await rm(own, { recursive: true });
+});
+
 it.each([
   ['emoji/2026-03-01', 'ambiguous-run'],
   ['emojo', 'no-such-run'],
