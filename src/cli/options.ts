@@ -3,7 +3,7 @@ import type { Services } from './services.js';
 
 /**
  * Does a command's work; its exit code becomes the program's. What cannot be printed fails a command that exists to print
- * something, and not one that `keepsRecords` of what it does.
+ * something; one that `keepsRecords` of what it does only warns.
  */
 type Perform = (
   work: (services: Services) => Promise<number>,

@@ -40,9 +40,11 @@ export async function runCli(args: readonly string[], services: Services): Promi
   for (const declare of named)
     declare(program, async (work, options) => {
       exitCode = await work(services);
-      if (exitCode !== exitCodes.done || options?.keepsRecords === true) return;
       const cause = await services.notPrinted?.();
-      if (cause !== undefined) throw await outputLost(cause);
+      if (cause === undefined) return;
+      if (options?.keepsRecords === true)
+        say(stderr, `warning: Not all could be printed: ${cause.message}.\n`);
+      else if (exitCode === exitCodes.done) throw await outputLost(cause);
     });
 
   program.commands.forEach(refuseRepeated);
