@@ -21,7 +21,7 @@ export interface Contents {
   /** Members that are no images. */
   readonly passedOver?: PassedOver;
   readonly oddities?: Oddities;
-  /** What its labels are, where the file tells numbers from texts. */
+  /** Types of its labels, where the file tells numbers from texts. */
   readonly labelTypes?: ReadonlySet<LabelType>;
 }
 
