@@ -51,6 +51,10 @@ export function resolvePipeline(
     ...context.problems,
   ];
   const { warnings } = context;
+  if (errors.length > 0 && problems.length === 0)
+    throw new Error(
+      `Nothing tells what is wrong: ${JSON.stringify(errors.map(({ schemaPath }) => schemaPath))}.`,
+    );
   if (errors.length > 0) return { pipeline: undefined, problems, warnings };
   const top = withDefaults(schema, { ...value, stages: {} }) as ResolvedPipeline;
   return { pipeline: { ...top, stages }, problems, warnings };

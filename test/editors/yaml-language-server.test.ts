@@ -117,6 +117,11 @@ describe('red', () => {
       ['1:7 Expected lower-case letters and digits, with single hyphens between them.'],
     ],
     ['name: sound', 'seed: 1', ['1:1 Missing property "name".']],
+    [
+      'steps: 5 }\n',
+      'steps: 5 }\n  sample: { uses: sample, model: train, autoencoder: autoencoder, count: 2, classes: [1.5] }\n',
+      ['7:87 Incorrect type. Expected one of string, integer.'],
+    ],
     ['name: sound', 'name: sound\nruntime: { tf32: maybe }', ['2:18 Expected true or false.']],
   ])('is %j as %j', async (from, to, expected) => {
     expect(await redIn(from, to)).toEqual(expected);

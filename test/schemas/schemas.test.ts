@@ -64,6 +64,11 @@ it('describes every key in a sentence and gives an example', () => {
   expect(all.length).toBeGreaterThan(60);
 });
 
+it('gives every key the types of its values, by which an error names what it must be', () => {
+  const without = all.filter(({ schema: { type, anyOf } }) => type === undefined && anyOf === undefined);
+  expect(without.filter(({ schema }) => !('const' in schema)).map(({ path }) => path)).toEqual([]);
+});
+
 it('gives examples and defaults that are valid', () => {
   for (const { path, schema } of all) {
     for (const example of schema.examples ?? []) expect(accepts(schema, example), path).toBe(true);

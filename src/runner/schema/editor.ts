@@ -131,6 +131,9 @@ class Editor {
   }
 
   private rules(schema: Schema): EditorSchema {
+    // Text is among the types: a reference is one.
+    if (Array.isArray(schema.type))
+      return { type: this.orNull(...(schema.type as string[])), ...this.scalar(schema) };
     switch (schema.type) {
       case 'object':
         return { type: this.orNull('object', 'string'), ...notText(schema), ...this.map(schema) };
