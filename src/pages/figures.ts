@@ -1,8 +1,7 @@
-import { asWords, formatLarge, formatNumber, formatPercent, inWords } from '../base/format.js';
+import { asWords, formatLarge, formatNumber, formatPercent } from '../base/format.js';
 import { rankOf, type RunFigure } from '../runner/runs/figures.js';
 import type { Run } from '../runner/runs/run.js';
 import type { Headline, Json } from '../runner/stage.js';
-import { figureOf, type SweepResults, stageOf } from '../runner/sweep/results.js';
 
 /** A number of a stage's summary, ready to be shown: `22.64 dB`, `peak signal-to-noise ratio`. */
 export interface Figure {
@@ -63,20 +62,6 @@ export function runFacts({ state, stage, progress, figures }: Run, most: number)
     const repeated = shown.filter((other) => other.name === name).length > 1;
     return `${repeated ? `${own} ` : ''}${figureFact(name, value)}`;
   });
-}
-
-/** Sentences on why no trial is marked as the best by a metric that some have. */
-export function apartSentences({
-  apart = {},
-  trials,
-}: Pick<SweepResults, 'apart' | 'trials'>): readonly string[] {
-  return Object.entries(apart).flatMap(([name, keys]) =>
-    trials.some(({ metrics }) => name in metrics)
-      ? [
-          `Trials do not compare by ${stageOf(name)} ${figure(figureOf(name), 0).label}: it measures something else where ${inWords(keys.map((key) => `\`${key}\``))} ${keys.length > 1 ? 'do' : 'does'}.`,
-        ]
-      : [],
-  );
 }
 
 /** A number by the name that a summary or a log gives it. */

@@ -121,6 +121,14 @@ describe('usage', () => {
 });
 
 describe('pipeline plan and run', () => {
+  it('end with a command that finds the run, wherever it is', async () => {
+    const { stdout } = await pipeline('run', 'toy.yaml', '--until', 'images', '--runs', 'other runs');
+    const next = /^Next: write a page: npx pipeline (.*)$/m.exec(stdout)?.[1];
+    expect(next).toBe("report toy --runs 'other runs'");
+    const report = await pipeline('report', 'toy', '--runs', 'other runs');
+    expect([report.exitCode, report.stderr]).toEqual([0, '']);
+  });
+
   it('give plain lines when not on a terminal, and explain a change', async () => {
     const first = await pipeline('run', 'toy.yaml');
     const lines = first.stdout

@@ -7,6 +7,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { tryLock } from '../../src/base/file-lock.js';
+import { outputPlace } from '../../src/runner/store/manifest.js';
+import { stageRecord, writeRun } from '../runner/runs/synthetic-runs.js';
+import { png } from '../stages/report/outputs.js';
 import { browserPath, whyNoBrowser } from '../support/browser.js';
 import { nodeProgram } from '../support/programs.js';
 import { describeUnless } from '../support/unless.js';
@@ -279,6 +283,49 @@ stages:
     expect(complaints).toEqual([]);
     await browser.close();
   });
+
+  it('shows the pictures of a training as they are drawn, and leaves an earlier one that is looked at', async () => {
+    const runs = join(folder, 'runs');
+    const fingerprint = 'cd'.repeat(32);
+    const directory = await writeRun(runs, 'drawing', new Date(), {
+      status: 'running',
+      stages: { train: stageRecord({ kind: 'train', status: 'running', fingerprint }) },
+    });
+    // A run holds its lock for as long as it lives.
+    const lock = tryLock(join(directory, 'run.lock'))!;
+    const samples = join(outputPlace(runs, 'train', fingerprint).partial, 'samples');
+    await mkdir(samples, { recursive: true });
+    const grids: { readonly step: number; readonly file: string }[] = [];
+    const draw = async (step: number) => {
+      grids.push({ step, file: `${step}.png` });
+      await writeFile(join(samples, `${step}.png`), await png(8, 8, `hsl(${step},60%,50%)`));
+      await writeFile(join(samples, 'index.json'), JSON.stringify({ grids }));
+    };
+    const browser = await chromium.launch({
+      executablePath: browserPath!,
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+    const page = await browser.newPage();
+    await page.goto(address.href);
+    await page.getByRole('link', { name: 'drawing' }).click();
+    await page.getByRole('status').getByText('Live').waitFor();
+    const shown = () => page.locator('#progression-train img:visible').getAttribute('alt');
+    await draw(100);
+    await expect.poll(shown, { timeout: 20_000 }).toBe('Grid of samples at step 100');
+    await draw(200);
+    await expect.poll(shown, { timeout: 20_000 }).toBe('Grid of samples at step 200');
+    const slider = page.getByRole('slider', { name: 'Step', exact: true });
+    await slider.focus();
+    await page.keyboard.press('Home');
+    expect(await shown()).toBe('Grid of samples at step 100');
+    await slider.blur();
+    await draw(300);
+    await expect.poll(() => slider.getAttribute('max'), { timeout: 20_000 }).toBe('2');
+    expect(await shown()).toBe('Grid of samples at step 100');
+    await browser.close();
+    lock.release();
+    await rm(directory, { recursive: true });
+  }, 60_000);
 
   it.each([
     [1280, 'light'],

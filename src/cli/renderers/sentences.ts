@@ -1,10 +1,11 @@
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { formatCount, formatDuration, formatRate, inWords } from '../../base/format.js';
 import { figureFact } from '../../pages/figures.js';
 import type { RunEvent } from '../../runner/run/events.js';
+import { findRunsRoot } from '../../runner/runs-root.js';
 import type { Pace } from '../../runner/runs/progress-meter.js';
 import type { StageProgress } from '../../runner/stage.js';
-import { shortPath } from '../services.js';
+import { commandPath, shortPath } from '../services.js';
 
 /** Sentences that the terminal and plain lines share. */
 
@@ -61,13 +62,17 @@ export function pageLines(
 
 /** Line on what can be done with a finished run: with its pages, and with its models where they can draw. */
 export function nextSentence(
-  { pipeline, stages: all }: Of<'run-started'>,
+  { pipeline, directory, stages: all }: Of<'run-started'>,
   { pages }: Of<'run-finished'>,
 ): string {
+  // Commands look for runs where a pipeline in the current folder has them.
+  const runs = dirname(dirname(directory));
+  const isFound = runs === findRunsRoot(join(process.cwd(), 'pipeline.yaml'), undefined);
+  const name = isFound ? pipeline : `${pipeline} --runs ${commandPath(runs)}`;
   const has = (...kinds: string[]): boolean => all.some(({ kind }) => kinds.includes(kind));
-  const open = pages.length > 0 ? 'open the page above' : `write a page: npx pipeline report ${pipeline}`;
+  const open = pages.length > 0 ? 'open the page above' : `write a page: npx pipeline report ${name}`;
   const draws = has('train', 'pretrained') && has('autoencoder') && !has('playground');
-  return `Next: ${open}${draws ? `, or draw in a browser: npx pipeline playground ${pipeline}` : ''}`;
+  return `Next: ${open}${draws ? `, or draw in a browser: npx pipeline playground ${name}` : ''}`;
 }
 
 export function interruptedSentence({ stages }: Of<'run-interrupted'>): string {

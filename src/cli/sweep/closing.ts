@@ -1,7 +1,8 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
 import { formatDuration } from '../../base/format.js';
-import { apartSentences, bestMark, figure } from '../../pages/figures.js';
+import { apartSentences } from '../../pages/apart-sentences.js';
+import { bestMark, figure } from '../../pages/figures.js';
 import { isBest, rankOf } from '../../runner/runs/figures.js';
 import type { Headline } from '../../runner/stage.js';
 import {

@@ -60,7 +60,7 @@ export function frontierPicture({ choices, phases, knee }: Calibration): string 
     const isRight = at > width / 2;
     return [
       `<rect x="${round(at - 4)}" y="${round(above - 4)}" width="8" height="8" fill="#777"/>`,
-      text(at + (isRight ? -9 : 9), above - 7, `${stage} alone`, isRight ? 'end' : 'start'),
+      text(at + (isRight ? 4 : -4), above - 12, `${stage} alone`, isRight ? 'end' : 'start'),
     ];
   });
   const ticks = [
