@@ -66,6 +66,7 @@ describe('green', () => {
     'stages: { train: { model: { $replace: true, name: SiT-S/2, mediators: 4 } } }',
     'stages: { train: { foreach: [4, 16], model: { mediators: "${item}" } } }',
     'options: { smoke: { stages: { train: { steps: 2, model: null }, report: null } } }\nchoose: smoke',
+    'options: {}',
     'stages: { train: { steps: "${stages.autoencoder.steps}", model: "${stages.other.model}" } }',
   ])('is what a file that extends others may have: %s', async (text) => {
     expect(await errors(`extends: other.yaml\n${text}\n`)).toEqual([]);
@@ -136,6 +137,7 @@ describe('red', () => {
   });
 
   it.each([
+    ['train: { steps: 5 }\noptions: { wide: 3 }', 'Incorrect type. Expected "pipeline".'],
     ['train: { steps: 0 }', 'Value is below the minimum of 1.'],
     ['train: { model: { mediators: 5 } }', 'Expected a perfect square'],
     ['train: { model: { name: SiT-S2 } }', 'Value is not accepted.'],

@@ -9,15 +9,15 @@ import { ofWholePipeline, type Schema, stageSchemas } from './schema.js';
 type EditorSchema = Readonly<Record<string, unknown>>;
 
 /** Schema of a file that extends others or chooses options, and of a group of options. */
-const part = { $ref: '#/definitions/part' };
+const part = { $ref: '#/definitions/pipeline' };
 
 const $schema = 'http://json-schema.org/draft-07/schema#';
 
 /** The schema of pipeline files. */
 export function editorSchema(pipeline: Schema): EditorSchema {
   return {
-    ...{ $schema, description: pipeline.description, type: 'object' },
-    definitions: { part: new Editor(true).file(pipeline) },
+    ...{ $schema, description: pipeline.description },
+    definitions: { pipeline: new Editor(true).file(pipeline) },
     if: { anyOf: [{ required: ['extends'] }, { required: ['choose'] }] },
     then: part,
     else: new Editor(false).file(ofWholePipeline(pipeline)),
@@ -58,6 +58,7 @@ class Editor {
     const { stages, ...properties } = pipeline.properties!;
     const { additionalProperties, ...ids } = stages!;
     return {
+      type: 'object',
       ...this.demanded(pipeline),
       additionalProperties: false,
       properties: {
