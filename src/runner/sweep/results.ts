@@ -21,6 +21,8 @@ export interface SweepResults {
   /** Swept keys, dotted. */
   readonly keys: readonly string[];
   readonly forced?: Forcing | undefined;
+  /** False once the sweep has ended; true between its trials too. */
+  readonly underWay?: boolean | undefined;
   readonly trials: readonly TrialResult[];
   /** Metrics by which trials are compared; the first that any has decides. */
   readonly headlines?: readonly Headline[];

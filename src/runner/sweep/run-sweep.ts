@@ -85,6 +85,7 @@ class Sweep {
   /** Columns of the table, which are the same whenever it is written. */
   private readonly table: ReturnType<typeof columnsOf>;
   private toldAtMs = -Infinity;
+  private isOver = false;
   private written: Promise<void> = Promise.resolve();
 
   constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
@@ -137,6 +138,7 @@ class Sweep {
         if (this.results.get(trial.trial.id)?.status === 'waiting') await this.runOne(trial, launch);
       },
     );
+    this.isOver = true;
     await this.write();
     const counts = this.counts();
     const isDone = counts.failed + counts.timedOut + counts.left === 0;
@@ -372,7 +374,8 @@ class Sweep {
 
   private async writeNow(): Promise<void> {
     const { pipeline, forced } = this.options;
-    const results = { ...this.table, forced, trials: this.inOrder() };
+    const underWay = !this.isOver;
+    const results = { ...this.table, forced, underWay, trials: this.inOrder() };
     await writeResults({ csv: this.csv, json: this.json }, pipeline, results);
   }
 }

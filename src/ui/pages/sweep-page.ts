@@ -64,17 +64,18 @@ export async function sweepParts(
   };
 }
 
-/** True for a sweep that goes on. */
-export const isUnderWay = ({ trials }: SweepResults): boolean =>
-  trials.some(({ status }) => status === 'running');
+/** True for a sweep that goes on; between its trials too. */
+export const isUnderWay = ({ underWay, trials }: SweepResults): boolean =>
+  underWay === true || trials.some(({ status }) => status === 'running');
 
 type Head = Pick<PageContent, 'title' | 'eyebrow' | 'totals'>;
 
-function sweepHead({ pipeline, trials }: SweepResults, shown: readonly ShownTrial[]): Head {
+function sweepHead({ pipeline, underWay, trials }: SweepResults, shown: readonly ShownTrial[]): Head {
   const done = trials.filter(({ status }) => status === 'finished' || status === 'cached').length;
   const work = workTime(trials);
   const seconds = work?.seconds ?? trials.reduce((sum, trial) => sum + trial.seconds, 0);
-  const whole = shown.some(({ result, run }) => isAtWork(result, run)) && wholeOf(shown);
+  const isBetween = underWay === true && !trials.some(({ status }) => status === 'running');
+  const whole = (isBetween || shown.some(({ result, run }) => isAtWork(result, run))) && wholeOf(shown);
   return {
     title: pipeline,
     eyebrow: 'Sweep',

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import { readResults } from '../../../src/runner/sweep/results.js';
 import { workTime } from '../../../src/runner/sweep/progress.js';
 import type { TimedSweepEvent } from '../../../src/runner/sweep/trial.js';
-import { sweepParts } from '../../../src/ui/pages/sweep-page.js';
+import { isUnderWay, sweepParts } from '../../../src/ui/pages/sweep-page.js';
 import { eventsOf, ToySweep } from './toy-sweep.js';
 
 type Progress = Extract<TimedSweepEvent, { type: 'sweep-progress' }>;
@@ -22,8 +23,26 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
     },
     { timeout: 30_000, interval: 20 },
   );
+  // So it does between two trials, while the next one's process starts.
+  const between: unknown[] = [];
+  const over = new AbortController();
+  const watching = (async () => {
+    while (!over.signal.aborted) {
+      await sleep(10);
+      const now = await readResults(json);
+      const states = now?.trials.map(({ status }) => status) ?? [];
+      if (now && states.includes('waiting') && !states.includes('running'))
+        between.push([isUnderWay(now), (await sweepParts(now)).head.totals.map(({ label }) => label)[2]]);
+    }
+  })();
   const { exitCode, stdout } = await running;
+  over.abort();
+  await watching;
   expect(exitCode).toBe(0);
+  expect(between.length).toBeGreaterThan(0);
+  expect(new Set(between.map((each) => JSON.stringify(each)))).toEqual(
+    new Set([JSON.stringify([true, 'of the whole'])]),
+  );
   const events = eventsOf(stdout);
   const progress = events.filter((event): event is Progress => event.type === 'sweep-progress');
   expect(progress.at(0)).toMatchObject({ share: 0, done: 0, trials: 3 });
@@ -39,8 +58,9 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
   const work = workTime(ended.results)!;
   expect(work.seconds).toBeCloseTo(sum(ended.results.map(({ seconds }) => seconds)) + work.sharedSeconds, 6);
   expect(work.seconds).toBeCloseTo(ended.workedSeconds, 1);
-  const over = await sweepParts((await readResults(json))!);
-  expect(over.head.totals.map(({ label }) => label)).toEqual([
+  expect(isUnderWay((await readResults(json))!)).toBe(false);
+  const page = await sweepParts((await readResults(json))!);
+  expect(page.head.totals.map(({ label }) => label)).toEqual([
     'trials',
     'done',
     'of work',
