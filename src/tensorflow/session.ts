@@ -226,7 +226,8 @@ export class Session {
     onStats?: OnStats,
   ): Promise<HostTensor[]> {
     if (this.closing !== undefined) return Promise.reject(closedError('The session'));
-    const run = this.start(feeds, fetches, targets, onStats);
+    const start = () => this.start(feeds, fetches, targets, onStats);
+    const run = onStats === undefined ? start() : afterTraced(start);
     this.running.add(run);
     const settled = () => this.running.delete(run);
     run.then(settled, settled);
@@ -308,6 +309,15 @@ export class Session {
       held.targets.fill(0n);
     }
   }
+}
+
+let traced: Promise<unknown> = Promise.resolve();
+
+/** Starts a traced run after those before it, of any session: TensorFlow traces one at a time in a process. */
+function afterTraced<T>(start: () => Promise<T>): Promise<T> {
+  const run = traced.then(start);
+  traced = run.catch(() => undefined);
+  return run;
 }
 
 type KeptType = 'float32' | 'bfloat16';

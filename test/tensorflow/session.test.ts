@@ -250,4 +250,30 @@ describe('a traced run', () => {
     expect(run.startUs + run.durationUs).toBeLessThan(after + 1000);
     expect(told[0]!.some(({ node }) => node === 'unused')).toBe(false);
   });
+
+  test('gives the times of runs that several sessions make at once, one of which fails', async () => {
+    const other = new Session({ device: 'cpu' });
+    try {
+      const told: StepStats[] = [];
+      const value = float32([300, 300], new Float32Array(90_000).fill(1));
+      const runs = [session, other, session, other].map((each, i) => {
+        const x = each.graph.node('Placeholder', [], { dtype: { type: 'float32' } });
+        const product = each.graph.node('MatMul', [x, x]);
+        const given = i === 1 ? float32([1, 300], new Float32Array(300)) : value;
+        return each.run([[x, given]], [product], [], (stats) => told.push(stats));
+      });
+      const settled = await Promise.allSettled(runs);
+      expect(settled.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+        'fulfilled',
+      ]);
+      expect(told).toHaveLength(3);
+      for (const stats of told)
+        expect(stats.some(({ operation }) => operation.endsWith('MatMul'))).toBe(true);
+    } finally {
+      await other.close();
+    }
+  });
 });
