@@ -112,3 +112,8 @@ function twoDigits(value: number): string {
 /** Joins names, such as `a, b and c`. */
 export const inWords = (names: readonly string[]): string =>
   [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
+
+/** A text as a word of a command: in quotes where the shell would take it otherwise. */
+export function shellWord(text: string): string {
+  return /^[\p{L}\p{N}_./@%+:,=-]+$/u.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

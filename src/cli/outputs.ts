@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { shellWord } from '../base/format.js';
 import { nearest } from '../base/nearest.js';
 import { formatDiagnostics } from '../runner/format-diagnostics.js';
 import { loadPipeline } from '../runner/load.js';
@@ -17,7 +18,7 @@ import { type PlannedTrial, planSweep } from '../runner/sweep/plan-sweep.js';
 import { trialsOf } from '../runner/sweep/trial.js';
 import { holdsWeights } from '../weights/saved-files.js';
 import { loadWithTrials, reportMissing } from './load.js';
-import { exitCodes, type Services, shortPath } from './services.js';
+import { commandPath, exitCodes, type Services, shortPath } from './services.js';
 
 /** An output that a command is to move. */
 export interface NamedOutput {
@@ -274,7 +275,7 @@ export async function findOutput(
   throw new UserError({
     code: 'stage-not-run',
     message: `${id} of ${file} has no output as the file is now.`,
-    remedy: `Run: npx pipeline run ${file} --until ${id}`,
+    remedy: `Run: npx pipeline run ${shellWord(file)} --until ${id}`,
   });
 }
 
@@ -300,7 +301,7 @@ async function ofLatestRun(stage: string, runs: string | undefined, { env }: Ser
     throw new UserError({
       code: 'stage-not-run',
       message: `${stage} of the latest run, ${latest.id}, has no output.`,
-      remedy: `Run its pipeline again, which continues it: npx pipeline run ${shortPath(latest.record.file)}`,
+      remedy: `Run its pipeline again, which continues it: npx pipeline run ${commandPath(latest.record.file)}`,
     });
   const near = nearest(stage, ids);
   throw new UserError({

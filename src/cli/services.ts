@@ -1,4 +1,5 @@
 import { isAbsolute, relative } from 'node:path';
+import { shellWord } from '../base/format.js';
 import type { StageRegistry } from '../runner/stage.js';
 
 /** Surroundings that the commands take from the outside. */
@@ -29,10 +30,9 @@ export function shortPath(path: string): string {
   return short === '' ? '.' : short.startsWith('..') || isAbsolute(short) ? path : short;
 }
 
-/** The short path as a word of a command: in quotes where the shell would take it otherwise. */
+/** The short path as a word of a command. */
 export function commandPath(path: string): string {
-  const short = shortPath(path);
-  return /^[\p{L}\p{N}_./@%+:,=-]+$/u.test(short) ? short : `'${short.replaceAll("'", `'\\''`)}'`;
+  return shellWord(shortPath(path));
 }
 
 /**

@@ -4,6 +4,7 @@ import { UserError } from '../base/errors.js';
 import { lockEnding } from '../base/file-names.js';
 import { tryLock } from '../base/file-lock.js';
 import { asUserError } from '../base/files.js';
+import { shellWord } from '../base/format.js';
 import { fingerprintOf, type Origin } from './fingerprint/origin.js';
 import { type KnownFiles, readKnownFiles } from './gc/known-files.js';
 import { parseLock } from './lock/lock-file.js';
@@ -296,14 +297,14 @@ const unreadable = (file: string, message: string): UserError =>
   new UserError({
     code: 'references-unknown',
     message: `${file}: its references cannot be determined: ${message}`,
-    remedy: `\`npx pipeline validate ${basename(file)}\` and \`npx pipeline plan ${basename(file)}\` say what is wrong; mend it, or remove the file.`,
+    remedy: `\`npx pipeline validate ${shellWord(basename(file))}\` and \`npx pipeline plan ${shellWord(basename(file))}\` say what is wrong; mend it, or remove the file.`,
   });
 
 const goneFile = (file: string): UserError =>
   new UserError({
     code: 'references-unknown',
     message: `${file} ran here and no longer exists: its references cannot be determined.`,
-    remedy: `Put it back, or mount its disk. If it is gone for good: \`npx pipeline gc --forget ${file}\`.`,
+    remedy: `Put it back, or mount its disk. If it is gone for good: \`npx pipeline gc --forget ${shellWord(file)}\`.`,
   });
 
 const damagedResults = (json: string): UserError =>

@@ -247,14 +247,20 @@ it('messages and pages name commands in one way, as `npx pipeline`', async () =>
   const names = Object.keys(commands).join('|');
   // `docker compose run --rm pipeline` has a service of that name.
   const bare = new RegExp(`(?<![\\w-]|npx |the |of |--rm )pipeline (?:${names})\\b`);
-  const found = sources.flatMap(({ path, text }) =>
-    text
-      .split('\n')
-      .filter((line) => !/^ *(?:\*|\/\*\*|\/\/)/.test(line) && bare.test(line))
-      .map((line) => `${path}: ${line.trim()}`),
-  );
+  const linesWith = (wanted: RegExp) =>
+    sources.flatMap(({ path, text }) =>
+      text
+        .split('\n')
+        .filter((line) => !/^ *(?:\*|\/\*\*|\/\/)/.test(line) && wanted.test(line))
+        .map((line) => `${path}: ${line.trim()}`),
+    );
   // The name of a temporary folder.
-  expect(found.filter((line) => !line.includes('mkdtemp'))).toEqual([]);
+  expect(linesWith(bare).filter((line) => !line.includes('mkdtemp'))).toEqual([]);
+  // Paths in them are words of a command, with spaces too.
+  expect(linesWith(/npx pipeline [^`]*\$\{(?:shortPath\(|basename\(|\w*[fF]ile\})/)).toEqual([
+    // Given so by `init`.
+    ...linesWith(/^#.*npx pipeline \w+ \$\{file\}/),
+  ]);
 });
 
 it.each(typed)('paths in code of $path are there', ({ code }) => {

@@ -5,7 +5,7 @@ import { makePlan, type PlannedStage } from '../../runner/plan/plan.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { loadWithSources, reportMissing } from '../load.js';
-import { exitCodes, say, type Services, shortPath } from '../services.js';
+import { commandPath, exitCodes, say, type Services } from '../services.js';
 
 export interface AcceptOptions {
   readonly set: string[];
@@ -63,7 +63,7 @@ async function acceptLine(
     throw new UserError({
       code: 'accept-too-early',
       message: `What ${planned.stage.id} would be made from is not known: ${first} has to run first, or be accepted too.`,
-      remedy: `npx pipeline run ${shortPath(file)} --until ${first}`,
+      remedy: `npx pipeline run ${commandPath(file)} --until ${first}`,
     });
   const { output, reasons } = await acceptOutput(planned, name, runsRoot);
   return `its output of ${output.createdAt} is kept (${reasons.map(formatReason).join('; ')})`;

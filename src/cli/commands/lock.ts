@@ -5,7 +5,7 @@ import { makePlan } from '../../runner/plan/plan.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { loadWithSources, reportMissing } from '../load.js';
 import { cachedNotes } from '../planned.js';
-import { exitCodes, say, type Services, shortPath } from '../services.js';
+import { commandPath, exitCodes, say, type Services, shortPath } from '../services.js';
 
 export interface LockOptions {
   readonly set: string[];
@@ -34,7 +34,7 @@ async function lockLoaded(pipeline: Pipeline, options: LockOptions, services: Se
     throw new UserError({
       code: 'lock-incomplete',
       message: `${shortPath(pipeline.file)}: a lock tells of finished outputs; ${missing.join(', ')} ${missing.length === 1 ? 'has' : 'have'} none.`,
-      remedy: `npx pipeline run ${shortPath(pipeline.file)}`,
+      remedy: `npx pipeline run ${commandPath(pipeline.file)}`,
     });
   for (const note of plan.stages.flatMap(cachedNotes)) say(services.stderr, `note: ${note}\n`);
   const outputs = new Map(plan.stages.map(({ stage, output }) => [stage.id, output!]));

@@ -16,7 +16,7 @@ import { bytesOf } from '../../runner/store/manifest.js';
 import { type Loaded, loadWithSources, reportMissing, showDiagnostics } from '../load.js';
 import type { PlanCommandOptions } from '../options.js';
 import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../planned.js';
-import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
+import { commandPath, exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 
 /** `pipeline plan`: shows what would run and why. Gives the exit code. */
 export async function plan(file: string, options: PlanCommandOptions, services: Services): Promise<number> {
@@ -123,7 +123,8 @@ function formatPlan(
     lines.push(
       `${counted(toBring.length, 'output')} to bring, ${formatBytes(toBring.reduce((sum, bytes) => sum + bytes, 0))}.`,
     );
-  if (pipeline.sweep) lines.push(`To plan its sweep: npx pipeline sweep ${shortPath(pipeline.file)} --plan`);
+  if (pipeline.sweep)
+    lines.push(`To plan its sweep: npx pipeline sweep ${commandPath(pipeline.file)} --plan`);
   return `${lines.join('\n')}\n`;
 }
 

@@ -19,7 +19,7 @@ import { loadWithSources, reportMissing, showDiagnostics } from '../load.js';
 import type { RunCommandOptions } from '../options.js';
 import { jsonRenderer, plainRenderer, type Renderer } from '../renderers/plain.js';
 import { terminalRenderer } from '../renderers/terminal.js';
-import { exitCodes, onInterrupt, say, type Services, shortPath, usesColor } from '../services.js';
+import { commandPath, exitCodes, onInterrupt, say, type Services, usesColor } from '../services.js';
 
 /** `pipeline run`: runs a file and shows it. Gives the exit code. */
 export function run(file: string, options: RunCommandOptions, services: Services): Promise<number> {
@@ -57,7 +57,7 @@ export async function runFile(
   if (pipeline.sweep && options.json !== true)
     say(
       services.stdout,
-      `This runs the file's own values. Its sweep is run by: npx pipeline sweep ${shortPath(pipeline.file)}\n`,
+      `This runs the file's own values. Its sweep is run by: npx pipeline sweep ${commandPath(pipeline.file)}\n`,
     );
   if (options.pull !== undefined) {
     const { pullFirst } = await import('./remote.js');

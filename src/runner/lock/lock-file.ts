@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { UserError } from '../../base/errors.js';
 import { lockEnding } from '../../base/file-names.js';
 import { asUserError, readWholeText } from '../../base/files.js';
+import { shellWord } from '../../base/format.js';
 import type { Environment } from '../environment.js';
 import { canonicalJson, type Origin, valueAt, withoutKeys } from '../fingerprint/origin.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
@@ -71,7 +72,7 @@ export function lockPath(pipelineFile: string): string {
 function formatLock(lock: Lock, pipelineFile: string): string {
   const name = basename(pipelineFile);
   const head = [
-    `# What ${name} gave when it ran. Keep it in version control: \`npx pipeline run ${name} --locked\``,
+    `# What ${name} gave when it ran. Keep it in version control: \`npx pipeline run ${shellWord(name)} --locked\``,
     '# refuses whatever differs from it. Written by the program; not to be edited.',
   ];
   return `${head.join('\n')}\n${stringify(lock, { lineWidth: 0, aliasDuplicateObjects: false })}`;
@@ -111,7 +112,7 @@ export async function readLock(pipelineFile: string): Promise<Lock> {
       code: 'lock-missing',
       usage: true,
       message: `${path}: expected the lock of ${basename(pipelineFile)}, found no file.`,
-      remedy: `A run without --locked writes it; \`npx pipeline lock ${basename(pipelineFile)}\` writes it for what has run.`,
+      remedy: `A run without --locked writes it; \`npx pipeline lock ${shellWord(basename(pipelineFile))}\` writes it for what has run.`,
     });
   }
   return parseLock(text, path);
