@@ -1,3 +1,4 @@
+import type { SampleConfig } from '../../generated/index.js';
 import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
@@ -7,9 +8,10 @@ import type { Normalization } from '../../training/diffusion-loss.js';
 import type { TransportChoice } from '../../transport/index.js';
 import type { WeightType } from './weight-types.js';
 
-/** A model of a playground: its architecture, and the stage that trained it. */
+/** A model of a playground: its architecture, the stage that trained it, and which of its weights the page holds. */
 export interface PlaygroundModel {
   readonly stage: string;
+  readonly weights: SampleConfig['weights'];
   readonly config: SiTConfig;
 }
 

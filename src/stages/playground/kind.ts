@@ -14,11 +14,8 @@ export const stage: StageKind<PlaygroundConfig> = {
   externalInputs: () => [],
   describe: async (config, resolve, _runtime, folder) =>
     (await import('../sample/facts.js')).describeScales(asSample(config), resolve, folder),
-  check: async (config, resolve) => {
-    const plan = samplePlan(asSample(config));
-    if (plan.acting && plan.weaker === undefined)
-      await (await import('../sample/facts.js')).requireGuidablePhases(plan, resolve);
-  },
+  check: async (config, resolve) =>
+    (await import('../sample/facts.js')).requireDrawablePhases(samplePlan(asSample(config)), resolve),
   timing: async (config, resolve) => (await import('./rate.js')).playgroundTiming(config, resolve),
   measure: async (config) => (await import('./rate.js')).measurePlayground(config),
   checks: [canDraw],

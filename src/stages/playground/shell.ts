@@ -112,7 +112,7 @@ function controls({ classes, start, samplers, guides, phases }: Description): Ht
       }
       <div class="field">
         <label for="steps">Steps</label>
-        ${slider('steps', { min: 2, max: Math.max(mostSteps, start.sampler.steps), step: 1, value: start.sampler.steps })}
+        ${slider('steps', { min: fewestSteps(start, phases), max: Math.max(mostSteps, start.sampler.steps), step: 1, value: start.sampler.steps })}
       </div>
       <div class="field">
         <label for="sampler">Sampler</label>
@@ -142,6 +142,10 @@ function controls({ classes, start, samplers, guides, phases }: Description): Ht
       </div>
     </div>`;
 }
+
+/** Fewest steps that a `sample` stage takes: of several models some have to be left to switch in. */
+const fewestSteps = ({ switching, sampler }: Description['start'], { length }: readonly unknown[]): number =>
+  length === 1 ? 2 : Math.min(sampler.steps, switching.firstSteps + 3);
 
 const isStart = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
 

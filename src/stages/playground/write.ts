@@ -11,12 +11,13 @@ import type { StageContext, StageOutput } from '../../runner/stage.js';
 import type { SamplerSettings } from '../../sampling/index.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { integratorNames } from '../../transport/integrators.js';
+import { type TransportChoice, unsupportedCombination } from '../../transport/index.js';
 import { differentScale, scaledNormalization } from '../../weights/model-source.js';
 import { openModelWeights, type WeightsReader } from '../../weights/model-weights.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
 import { foldedGuidance } from '../shared/guidance-checks.js';
 import { type FoundModel, findModels } from '../sample/models.js';
-import { type RunnablePlan, runnablePlan, sampleDefaults, samplePlan } from '../sample/plan.js';
+import { type RunnablePlan, runnablePlan, sampleDefaults } from '../sample/plan.js';
 import { asSample } from './as-sample.js';
 import { type Description, parametersOf, type PlaygroundModel } from './description.js';
 import { playgroundShell } from './shell.js';
@@ -107,20 +108,29 @@ function describe(
   autoencoder: Description['autoencoder'],
 ): Description {
   const { interpolant, prediction, normalization, classes } = phases[0]!.saved;
-  const model = ({ stage, saved }: FoundModel): PlaygroundModel => ({ stage, config: saved.config });
+  const transport = { interpolant, prediction };
+  const { mean } = normalization;
   const { scale, channels, interval } = guidance;
+  const model = ({ stage, saved }: FoundModel, weights: string): PlaygroundModel => ({
+    ...{ stage, weights, config: saved.config },
+  });
   const { weightType } = own;
   return {
     ...{ title, pipeline, normalization, classes, autoencoder, weightType },
-    phases: phases.map(model),
-    ...(base && { base: model(base) }),
-    transport: { interpolant, prediction },
+    phases: phases.map((phase) => model(phase, config.weights)),
+    ...(base && { base: model(base, guidance.weights) }),
+    transport,
     decoder: config.autoencoder,
     guides: base !== undefined || phases.every((model) => canBeGuided(model, input(model.stage).config)),
-    samplers: samplersFor(config),
+    samplers: samplersFor(config, transport),
     start: {
       seed,
-      guidance: { scale, channels, ...(interval && { interval }) },
+      // The first three are all of a latent that has no more.
+      guidance: {
+        scale,
+        channels: channels === 3 && mean.length < 3 ? 'all' : channels,
+        ...(interval && { interval }),
+      },
       switching,
       sampler: settings,
     },
@@ -134,18 +144,25 @@ function canBeGuided({ saved }: FoundModel, config: unknown): boolean {
   return saved.config.labelDropout > 0 && saved.guided !== true && folded === undefined;
 }
 
-/** The stage's own sampler and those of all other methods, with the stage's values or the defaults of what it leaves out. */
-function samplersFor({ sampler, ...config }: SampleConfig): SamplerSettings[] {
+/**
+ * The stage's own sampler and those of all other methods, with the stage's values or the defaults of what it leaves out, and
+ * of a margin at which a method would divide by zero.
+ */
+function samplersFor({ sampler, ...config }: SampleConfig, transport: TransportChoice): SamplerSettings[] {
   const defaults = (kind: SamplerConfig['kind']) => sampleDefaults({ sampler: { kind } }).sampler;
   return (['sde', 'ode'] as const).flatMap((kind) =>
-    integratorNames(kind).flatMap((method) => {
+    integratorNames(kind).map((method) => {
       const isOwn = sampler.kind === kind && sampler.method === method;
       const values = sampler.kind === kind ? sampler : { ...defaults(kind), steps: sampler.steps };
       const own = { ...values, method: method as SamplerConfig['method'] };
       if (!isOwn) delete own.featureCache;
-      const { settings, step } = samplePlan({ ...config, sampler: own });
+      const planned = () => runnablePlan({ ...config, sampler: own });
+      const { settings } = planned();
+      if (unsupportedCombination({ ...transport, ...settings, sampler: settings.choice }) !== undefined)
+        delete own.sampleEpsilon;
+      const { settings: fit, step } = planned();
       // A method that chooses its steps takes no shift of them.
-      return settings ? [step?.isAdaptive === true ? { ...settings, timeShift: 1 } : settings] : [];
+      return step?.isAdaptive === true ? { ...fit, timeShift: 1 } : fit;
     }),
   );
 }

@@ -6,9 +6,11 @@ import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.j
 import { requirePlannedGuidable } from '../shared/guidance.js';
 import { scaleFacts } from '../shared/latent-scale.js';
 import { computingGpu, neededMemory } from '../shared/memory.js';
+import { readSavedModel } from '../../weights/saved-files.js';
 import { plannedAutoencoderModel, plannedModel, type Resolve } from '../shared/planned.js';
 import { expectedMemory, requireSamplingMemory, type SampledModels } from './memory.js';
 import { type SamplePlan, samplePlan } from './plan.js';
+import { requireFollowable } from './sampler-checks.js';
 
 /** Describes the needs of a sampling, as far as configurations and cached outputs tell. */
 export async function describeSample(
@@ -77,9 +79,13 @@ export async function plannedModels(plan: SamplePlan, resolve: Resolve): Promise
   return isKnown && autoencoder ? { phases, base, autoencoder } : undefined;
 }
 
-/** Holds guidance by the class to the models that are known. @throws UserError as `requireGuidable` */
-export async function requireGuidablePhases({ phases }: SamplePlan, resolve: Resolve): Promise<void> {
-  for (const { model } of phases) await requirePlannedGuidable(model, resolve);
+/** Holds sampler and guidance to the models that are known. @throws UserError as `requireFollowable` and `requireGuidable` */
+export async function requireDrawablePhases(plan: SamplePlan, resolve: Resolve): Promise<void> {
+  for (const { model } of plan.phases) {
+    const { output } = resolve(model);
+    if (output !== undefined) requireFollowable(model, await readSavedModel(output.directory), plan);
+    if (plan.acting && plan.weaker === undefined) await requirePlannedGuidable(model, resolve);
+  }
 }
 
 /** Work of a sampling in steps of samples, which take as long for the same models, sampler and guidance. */

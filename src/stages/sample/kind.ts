@@ -39,9 +39,9 @@ export const stage: ShownKind<SampleConfig> = {
     (await import('./facts.js')).describeSample(config, resolve, runtime, folder),
   check: async (config, resolve, _folder, runtime) => {
     const plan = samplePlan(config);
-    await (await import('./facts.js')).requirePlannedMemory(plan, resolve, runtime);
-    if (plan.acting && plan.weaker === undefined)
-      await (await import('./facts.js')).requireGuidablePhases(plan, resolve);
+    const facts = await import('./facts.js');
+    await facts.requirePlannedMemory(plan, resolve, runtime);
+    await facts.requireDrawablePhases(plan, resolve);
   },
   checks: [checkSample, guidedChannelsMatter],
   page: async () => (await import('./page.js')).page,

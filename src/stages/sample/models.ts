@@ -11,6 +11,7 @@ import { readSavedModel, type SavedModel } from '../../weights/saved-files.js';
 import { requireGuidable } from '../shared/guidance.js';
 import type { RunnablePlan, SamplePlan } from './plan.js';
 import { Sampler } from './sampler.js';
+import { requireFollowable } from './sampler-checks.js';
 
 /** A trained model and where it is. */
 export interface FoundModel {
@@ -31,7 +32,8 @@ export interface FoundModels {
 /**
  * Finds the models that a stage names.
  *
- * @throws UserError `model-mismatch` where they cannot go together; as `requireGuidable` does, where guidance acts
+ * @throws UserError `model-mismatch` where they cannot go together; as `requireFollowable` does, and as `requireGuidable`
+ * does, where guidance acts
  */
 export async function findModels(
   plan: SamplePlan,
@@ -43,6 +45,7 @@ export async function findModels(
   };
   const { acting, weaker } = plan;
   const phases = await Promise.all(plan.phases.map(({ model }) => find(model)));
+  for (const { stage, saved } of phases) requireFollowable(stage, saved, plan);
   const base = weaker === undefined ? undefined : await find(weaker);
   for (const other of [...phases.slice(1), ...(base ? [base] : [])]) mustAgree(phases[0]!, other);
   if (acting && base === undefined) for (const { stage, saved } of phases) requireGuidable(stage, saved);

@@ -1,8 +1,10 @@
+import { UserError } from '../../base/errors.js';
 import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { code, oneOf } from '../../runner/diagnostics.js';
 import { integratorNames, methodsWhere, type StepFacts } from '../../transport/integrators.js';
 import { unsupportedCombination } from '../../transport/interval.js';
+import type { TransportChoice } from '../../transport/names.js';
 import type { CheckContext } from '../shared/check.js';
 import { imageClasses, trainedOn, trainedShape } from '../shared/latent-checks.js';
 import type { SampleCheck, SamplePlan } from './plan.js';
@@ -97,30 +99,42 @@ const lastStepCanBeTaken: SampleCheck = ({ id, config: { sampler } }, context) =
   });
 };
 
+/** What is wrong with following a model's path by a sampler; undefined where nothing is. */
+function unfollowable(
+  model: string,
+  { interpolant, prediction }: TransportChoice,
+  { settings }: Pick<SamplePlan, 'settings'>,
+): { code: string; message: string; remedy: string } | undefined {
+  if (settings === undefined) return undefined;
+  const reason = unsupportedCombination({ ...settings, interpolant, prediction, sampler: settings.choice });
+  return reason === undefined
+    ? undefined
+    : {
+        code: 'impossible-sampler',
+        message: `${code(model)} cannot be sampled this way: ${reason}.`,
+        remedy: `Remove ${code('sampleEpsilon')}, whose default keeps away from it, or change the sampler.`,
+      };
+}
+
+/** Holds a plan's sampler to a model that is there. @throws UserError `impossible-sampler` */
+export function requireFollowable(
+  stage: string,
+  transport: TransportChoice,
+  plan: Pick<SamplePlan, 'settings'>,
+): void {
+  const problem = unfollowable(stage, transport, plan);
+  if (problem !== undefined) throw new UserError(problem);
+}
+
 /** Along the whole path nothing is divided by zero. */
-const samplingDividesByNonZero: SampleCheck = ({ id, config, plan }, context) => {
-  const { sampler } = config;
+const samplingDividesByNonZero: SampleCheck = ({ id, plan }, context) => {
   const choice = plan.settings?.choice;
-  if (choice === undefined) return;
-  if (choice.kind === 'sde' && choice.lastStep !== 'none' && choice.lastStepSize === 0) return;
+  if (choice?.kind === 'sde' && choice.lastStep !== 'none' && choice.lastStepSize === 0) return;
   for (const { model } of plan.phases) {
     const train = context.config('train', model);
-    if (train === undefined) continue;
-    const { interpolant, prediction } = train;
-    const { sampleEpsilon } = sampler;
-    const reason = unsupportedCombination({
-      interpolant,
-      prediction,
-      sampler: choice,
-      ...(sampleEpsilon !== undefined && { sampleEpsilon }),
-    });
-    if (reason === undefined) continue;
-    context.report(id, {
-      at: 'sampler.sampleEpsilon',
-      code: 'impossible-sampler',
-      message: `${code(model)} cannot be sampled this way: ${reason}.`,
-      remedy: `Remove ${code('sampleEpsilon')}, whose default keeps away from it, or change the sampler.`,
-    });
+    const problem = train && unfollowable(model, train, plan);
+    if (problem === undefined) continue;
+    context.report(id, { at: 'sampler.sampleEpsilon', ...problem });
     return;
   }
 };

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { SampleConfig } from '../../../src/generated/index.js';
 import type { Json, PlannedInput, StageOutput } from '../../../src/runner/stage.js';
-import { describeSample } from '../../../src/stages/sample/facts.js';
+import { describeSample, requireDrawablePhases } from '../../../src/stages/sample/facts.js';
+import { samplePlan } from '../../../src/stages/sample/plan.js';
 import { load } from '../../runner/pipelines.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
@@ -25,8 +26,8 @@ stages:
   sample: { uses: sample, ${sample} }
 `;
 
-/** The fact `memory` of the stage `sample`, some stages being cached. */
-async function memory(sample: string, { workers = 1, cached = [] as string[] } = {}) {
+/** The stage `sample`, and what gives the others, of which some are cached. */
+async function planned(sample: string, cached: readonly string[]) {
   const loaded = await load(yaml(sample));
   if (!loaded.ok) throw new Error(loaded.diagnostics.map(({ message }) => message).join('\n'));
   const { stages } = loaded.pipeline;
@@ -35,6 +36,12 @@ async function memory(sample: string, { workers = 1, cached = [] as string[] } =
     const output = { directory: join(bench.folder, id), summary: {} } as unknown as StageOutput;
     return { kind, config: config as unknown as Json, ...(cached.includes(id) && { output }) };
   };
+  return { config: stages.get('sample')!.config as SampleConfig, resolve };
+}
+
+/** The fact `memory` of the stage `sample`. */
+async function memory(sample: string, { workers = 1, cached = [] as string[] } = {}) {
+  const { config, resolve } = await planned(sample, cached);
   const runtime = {
     device: 'cpu',
     precision: 'float32',
@@ -44,7 +51,7 @@ async function memory(sample: string, { workers = 1, cached = [] as string[] } =
     retries: 0,
     threads: 0,
   } as const;
-  const facts = await describeSample(stages.get('sample')!.config as SampleConfig, resolve, runtime, '.');
+  const facts = await describeSample(config, resolve, runtime, '.');
   return facts.find(({ label }) => label === 'memory')?.value;
 }
 
@@ -71,6 +78,23 @@ it('counts the models of all phases and the one that guides away', async () => {
   expect(gigabytes(await memory(`${guidance}, autoencoder: autoencoder, count: 4`))).toBeGreaterThan(
     alone + 0.13,
   );
+});
+
+it('refuses samplers that a cached model of noise cannot be followed by', async () => {
+  await bench.addModel('pretrained', 1, {}, { prediction: 'noise' });
+  const check = async (sampler: string, cached = ['pretrained']) => {
+    const { config, resolve } = await planned(
+      `model: pretrained, autoencoder: autoencoder, count: 4, sampler: ${sampler}`,
+      cached,
+    );
+    await requireDrawablePhases(samplePlan(config), resolve);
+  };
+  await expect(check('{ kind: ode, sampleEpsilon: 0 }')).rejects.toMatchObject({
+    code: 'impossible-sampler',
+  });
+  await expect(check('{ kind: ode, sampleEpsilon: 0 }', [])).resolves.toBeUndefined();
+  await expect(check('{ kind: ode }')).resolves.toBeUndefined();
+  await bench.addModel('pretrained', 1);
 });
 
 it('reads what cached outputs hold, and says nothing of what is not known', async () => {

@@ -215,6 +215,9 @@ describe('phases', () => {
     await expect(bench.run({ model: 'small', classes: [3] })).rejects.toThrow(
       /has no class 3; its classes are 0 to 2/,
     );
+    await expect(
+      bench.run({ model: 'noise', sampler: { kind: 'ode', steps: 4, sampleEpsilon: 0 } }),
+    ).rejects.toThrow(/`noise` cannot be sampled this way: the velocity .* divides by sigma/);
   });
 });
 

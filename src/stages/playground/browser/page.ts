@@ -1,7 +1,8 @@
 import { capitalized, counted, formatDuration, formatLarge, formatPercent } from '../../../base/format.js';
 import type { SamplerSettings } from '../../../sampling/index.js';
 import { odeIntegrator } from '../../../transport/integrators.js';
-import type { Answer, BackendName, Description, DrawRequest, Settings } from '../description.js';
+import type { Answer, BackendName, Description } from '../description.js';
+import type { DrawRequest, PlaygroundModel, Settings } from '../description.js';
 import { type Backend, findBackends, helpersFor, takeBytes, unzipped } from './choices.js';
 import { Gallery } from './gallery.js';
 import { Pool } from './pool.js';
@@ -275,6 +276,10 @@ function otherKeys({
   };
 }
 
+/** The key that says which weights of a model draw, where these are not the default. */
+const weightsOf = ({ weights }: PlaygroundModel): { weights?: string } =>
+  weights === 'ema' ? {} : { weights };
+
 /** Stage of a pipeline file that draws the same. */
 function asStage(description: Description, request: Request): string {
   const { phases, base, decoder } = description;
@@ -298,17 +303,19 @@ function asStage(description: Description, request: Request): string {
           `distance: ${switching.distance}`,
         ];
   const { scale, ...rest } = guidance;
+  const weaker = base && { model: base.stage, ...weightsOf(base) };
   const lines = [
     'uses: sample',
     `seed: ${seed}`,
     ...models,
     `autoencoder: ${decoder}`,
+    ...Object.entries(weightsOf(phases[0]!)).map(([key, value]) => `${key}: ${value}`),
     first === 0 ? `count: ${size}` : `count: ${first + size} # these are the last ${size}`,
     ...(isOne && description.classes.length > 1 && (first + size > 1 || own[0] !== 0)
       ? [`classes: [${own[0]!}]`]
       : []),
     `sampler: ${flow({ ...choice, steps, ...otherKeys(sampler) })}`,
-    ...(scale === 1 ? [] : [`guidance: ${flow({ scale, ...rest, ...(base && { model: base.stage }) })}`]),
+    ...(scale === 1 ? [] : [`guidance: ${flow({ scale, ...rest, ...weaker })}`]),
   ];
   return ['sample:', ...lines.map((line) => `  ${line}`)].join('\n');
 }
