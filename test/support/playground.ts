@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
-import type { PlaygroundConfig } from '../../src/generated/index.js';
+import type { PlaygroundConfig, SampleConfig } from '../../src/generated/index.js';
 import { pixels } from '../../src/models/autoencoder-kl/config.js';
 import type { StageOutput } from '../../src/runner/stage.js';
 import { asSample } from '../../src/stages/playground/as-sample.js';
@@ -75,7 +75,7 @@ export class PlaygroundBench {
     config = this.config,
     isPart = false,
   ): Promise<void> {
-    const theirs = await this.native(config);
+    const theirs = await this.native(asSample(config));
     const { length } = theirs.latents;
     const size = isPart ? Math.sqrt(theirs.latents.reduce((sum, each) => sum + each ** 2, 0) / length) : 1;
     await tab.selectOption('#backend', backend);
@@ -94,6 +94,23 @@ export class PlaygroundBench {
     );
   }
 
+  /**
+   * Largest difference of latents from those that a `sample` stage of this configuration and seed draws, as a part of their
+   * size, the root of their mean square.
+   */
+  async difference(
+    latents: readonly (readonly number[])[],
+    config: SampleConfig,
+    own = seed,
+  ): Promise<number> {
+    const theirs = (await this.native(config, own)).latents;
+    const found = latents.flat();
+    expect(found).toHaveLength(theirs.length);
+    expect(found.every(Number.isFinite)).toBe(true);
+    const size = Math.sqrt(theirs.reduce((sum, each) => sum + each ** 2, 0) / theirs.length);
+    return Math.max(...found.map((value, i) => Math.abs(value - theirs[i]!))) / size;
+  }
+
   close(): Promise<void> {
     return this.models.close();
   }
@@ -101,13 +118,14 @@ export class PlaygroundBench {
   private readonly input = (id: string) =>
     ({ directory: join(this.models.folder, id), config: this.trained[id] ?? {} }) as StageOutput;
 
-  private async native(config: PlaygroundConfig) {
-    const plan = runnablePlan(asSample(config));
+  private async native(config: SampleConfig, own = seed) {
+    const { count, classes } = config;
+    const plan = runnablePlan(config);
     const models = await findModels(plan, { input: this.input });
-    const sampler = await openSampler(plan, models, { seed, runtime });
-    const rows = Array.from({ length: 9 }, (_, row) => row);
-    const labels = Int32Array.from(rows, (row) => row % 3);
-    const { latents, switches } = await sampler.draw({ first: 0, size: 9, rows, labels });
+    const sampler = await openSampler(plan, models, { seed: own, runtime });
+    const rows = Array.from({ length: count }, (_, row) => row);
+    const labels = Int32Array.from(rows, (row) => (Array.isArray(classes) ? Number(classes[0]) : row % 3));
+    const { latents, switches } = await sampler.draw({ first: 0, size: count, rows, labels });
     await sampler.close();
     return { latents: [...floats(latents)], switches };
   }
