@@ -227,6 +227,20 @@ describe('commands', () => {
     }
   });
 
+  it('sweep recipes over values that these take', async () => {
+    const sweeps = typed.flatMap(({ code }) =>
+      code.flatMap((text) =>
+        Array.from(text.matchAll(/npx pipeline sweep (pipelines\/\S+\.yaml)(( --grid [\w.]+=[\w,.-]+)+)/g)),
+      ),
+    );
+    expect(sweeps.length).toBeGreaterThan(1);
+    for (const [command, file, options] of sweeps) {
+      const grid = options!.split(' --grid ').slice(1);
+      const loaded = await loadSweep(join(root, file!), { grid });
+      expect(loaded.ok ? '' : formatDiagnostics(loaded.diagnostics), command).toBe('');
+    }
+  });
+
   it('are all named in the README, or in pages that it leads to', () => {
     const named = pages.map(({ text }) => text).join('\n');
     const missing = program.commands
