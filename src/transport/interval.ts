@@ -23,6 +23,12 @@ export function timeInterval(
   return [sde.diffusion === 'sbdm' ? epsilon : 0, end];
 }
 
+/** True where times keep a margin from their ends, so that a choice of its size changes something. */
+export function hasMargin(transport: TransportChoice, sampler?: SamplerChoice): boolean {
+  const [wide, narrow] = [0, 0.1].map((epsilon) => timeInterval(transport, epsilon, sampler).join());
+  return wide !== narrow;
+}
+
 /** True of what gives a velocity only where there is some of the data, and a weight of its error too. */
 const dividesByAlpha = (prediction: Prediction): boolean => prediction === 'score' || prediction === 'noise';
 

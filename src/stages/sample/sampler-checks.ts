@@ -3,7 +3,7 @@ import { counted } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { code, oneOf } from '../../runner/diagnostics.js';
 import { integratorNames, methodsWhere, type StepFacts } from '../../transport/integrators.js';
-import { unsupportedCombination } from '../../transport/interval.js';
+import { hasMargin, unsupportedCombination } from '../../transport/interval.js';
 import type { TransportChoice } from '../../transport/names.js';
 import type { CheckContext } from '../shared/check.js';
 import { imageClasses, trainedOn, trainedShape } from '../shared/latent-checks.js';
@@ -31,6 +31,12 @@ const conditions: readonly {
     keys: ['sampler.diffusion', 'sampler.diffusionNorm', 'sampler.lastStep', 'sampler.lastStepSize'],
     needs: 'kind: sde',
     met: ({ config }) => config.sampler.kind === 'sde',
+  },
+  {
+    keys: ['sampler.lastStepSize'],
+    needs: ['mean', 'euler', 'tweedie'].map((name) => `lastStep: ${name}`).join('` or `'),
+    met: ({ config: { sampler } }) =>
+      sampler.kind !== 'sde' || sampler.lastStep !== 'none' || sampler.lastStepSize === 0,
   },
   {
     keys: ['sampler.order'],
@@ -139,6 +145,20 @@ const samplingDividesByNonZero: SampleCheck = ({ id, plan }, context) => {
   }
 };
 
+/** A margin is kept where something is divided by zero, and nowhere else. */
+const marginIsKept: SampleCheck = ({ id, config: { sampler }, plan }, context) => {
+  const { settings, phases } = plan;
+  if (settings === undefined || !sampler.sampleEpsilon) return;
+  const trains = phases.map(({ model }) => context.config('train', model));
+  if (!trains.every((train) => train !== undefined && !hasMargin(train, settings.choice))) return;
+  context.report(id, {
+    at: 'sampler.sampleEpsilon',
+    code: 'no-effect',
+    message: `Along this path nothing is divided by zero, and no margin is kept: ${code('sampleEpsilon')} has no effect.`,
+    remedy: 'Remove it.',
+  });
+};
+
 /** Every phase but the last has a ratio at which it ends. */
 const ratiosSeparatePhases: SampleCheck = ({ id, config: { phases = [] } }, context) => {
   for (const [i, { model, switchRatio }] of phases.entries()) {
@@ -230,6 +250,7 @@ export const samplerChecks: readonly SampleCheck[] = [
   keysMatter,
   lastStepCanBeTaken,
   samplingDividesByNonZero,
+  marginIsKept,
   featuresCanBePredicted,
   ratiosSeparatePhases,
   phasesAgree,

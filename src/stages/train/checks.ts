@@ -1,6 +1,6 @@
 import type { PretrainedConfig, TrainConfig } from '../../generated/index.js';
 import { code } from '../../runner/diagnostics.js';
-import { unsupportedCombination } from '../../transport/interval.js';
+import { hasMargin, unsupportedCombination } from '../../transport/interval.js';
 import { besideChecks } from './beside-checks.js';
 import { autoencoderFacts } from '../autoencoder/checks.js';
 import type { CheckContext, StageCheck } from '../shared/check.js';
@@ -159,6 +159,17 @@ const trainingDividesByNonZero: StageCheck<'train'> = ({ id, config }, context) 
   });
 };
 
+/** A margin is kept where something is divided by zero, and nowhere else. */
+const marginIsKept: StageCheck<'train'> = ({ id, config }, context) => {
+  if (!config.trainEpsilon || hasMargin(config)) return;
+  context.report(id, {
+    at: 'trainEpsilon',
+    code: 'no-effect',
+    message: `With ${code(`interpolant: ${config.interpolant}`)} and ${code(`prediction: ${config.prediction}`)} nothing is divided by zero, and times go from 0 to 1: ${code('trainEpsilon')} has no effect.`,
+    remedy: 'Remove it.',
+  });
+};
+
 /** Values until a step give way to the stage's own before the training is over. */
 const untilEnds: StageCheck<'train'> = ({ id, config: { until, steps } }, context) => {
   if (until === undefined || steps === undefined || until.step < steps) return;
@@ -285,6 +296,7 @@ export const trainingChecks: readonly StageCheck<'train'>[] = [
   lossWeightApplies,
   directionIsOfVelocity,
   trainingDividesByNonZero,
+  marginIsKept,
   untilEnds,
   startFits,
   teacherFits,

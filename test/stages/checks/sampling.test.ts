@@ -25,6 +25,8 @@ describe('samplers', () => {
   it.each([
     'sampler: { kind: sde, method: heun, diffusion: sbdm, lastStep: tweedie, lastStepSize: 0.02 }',
     'sampler: { kind: sde, lastStep: none, sampleEpsilon: 0.001 }',
+    'sampler: { diffusion: sbdm, sampleEpsilon: 0.002 }',
+    'sampler: { sampleEpsilon: 0 }',
     'sampler: { kind: ode, method: dopri5, absoluteTolerance: 1e-4, relativeTolerance: 1e-3 }',
     'sampler: { kind: ode, method: adamsBashforth, order: 3, steps: 20 }',
     'sampler: { kind: ode }, likelihood: true',
@@ -45,6 +47,9 @@ describe('samplers', () => {
     ['order: 3', 'no-effect', '3'],
     ['kind: ode, method: dopri5, timeShift: 3', 'no-effect', '3'],
     ['kind: ode, method: rk4, absoluteTolerance: 0.1', 'no-effect', '0.1'],
+    ['sampleEpsilon: 0.001', 'no-effect', '0.001'],
+    ['kind: ode, sampleEpsilon: 0.001', 'no-effect', '0.001'],
+    ['lastStep: none, lastStepSize: 0.02', 'no-effect', '0.02'],
     ['diffusion: sbdm, sampleEpsilon: 0', 'impossible-sampler', '0'],
     ['method: heun, lastStep: none, sampleEpsilon: 0', 'impossible-sampler', '0'],
     ['lastStepSize: 0', 'impossible-sampler', '0'],
@@ -56,6 +61,7 @@ describe('samplers', () => {
   it('knows what the network puts out', async () => {
     const others = { train: trained('prediction: noise') };
     expect(await problems('model: train, sampler: { kind: ode }', others)).toEqual([]);
+    expect(await problems('model: train, sampler: { kind: ode, sampleEpsilon: 0.01 }', others)).toEqual([]);
     expect(await problems('model: train, sampler: { kind: ode, sampleEpsilon: 0 }', others)).toEqual([
       ['impossible-sampler', '0'],
     ]);

@@ -34,6 +34,17 @@ it('an epsilon at which training divides by zero', async () => {
   `);
 });
 
+it('an epsilon that keeps no margin', async () => {
+  const told = 'no-effect: With `interpolant: gvp` and `prediction: velocity` nothing is divided by zero';
+  expect(await messages(train('interpolant: gvp, trainEpsilon: 0.01'))).toContain(told);
+  for (const keys of [
+    'interpolant: gvp',
+    'interpolant: vp, trainEpsilon: 0.01',
+    'prediction: noise, trainEpsilon: 0.01',
+  ])
+    expect(await messages(train(keys))).toBe('');
+});
+
 it('a weight that a velocity does not have', async () => {
   expect(await messages(train('lossWeight: velocity'))).toMatchInlineSnapshot(`
     "p.yaml:6:66 error impossible-transport: \`lossWeight: velocity\` applies to the error of a score, of noise or of data; \`prediction: velocity\` is trained without it.
