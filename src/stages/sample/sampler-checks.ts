@@ -105,7 +105,7 @@ const lastStepCanBeTaken: SampleCheck = ({ id, config: { sampler } }, context) =
   });
 };
 
-/** What is wrong with following a model's path by a sampler; undefined where nothing is. */
+/** Problem of following a model's path by a sampler; undefined where there is none. */
 function unfollowable(
   model: string,
   { interpolant, prediction }: TransportChoice,
