@@ -264,7 +264,7 @@ stages:
 
     const running = start(toyMain, ['run', 'toy.yaml'], { TOY_STEP_MS: '25' });
     const row = page.locator('.runs tbody tr', { hasText: 'toy' });
-    await row.getByText('running').waitFor();
+    await row.locator('.at-state').getByText('running').waitFor();
     await row.getByText(/autoencoder .* [1-9]\d* %/s).waitFor();
     expect(await page.getByLabel(/Compare whole.*T10/).isChecked()).toBe(true);
     await row.getByRole('link').click();
