@@ -37,7 +37,7 @@ export {
   lastStepSize,
   timeInterval,
 } from './interval.js';
-export { type TransportOptions, unsupportedCombination } from './interval.js';
+export { hasMargin, type TransportOptions, unsupportedCombination } from './interval.js';
 export { type TimestepSampling, drawsOf, resolutionShift, shiftTime, timesteps } from './timesteps.js';
 export { type Transport, scoreField, sdeDrift, transportOf, velocityField } from './transport.js';
 export { type LossWeighting, type MinSnrWeight, errorWeight } from './loss.js';

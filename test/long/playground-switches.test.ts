@@ -71,6 +71,12 @@ function fitting(row: Row): Row {
   if (row.sampler !== 'ode adamsBashforth') drop('order');
   if (row.sampler === 'ode dopri5') drop('timeShift');
   else drop('relativeTolerance');
+  if (row.lastStep === 'none') drop('lastStepSize');
+  const ofAlpha = row.prediction === 'score' || row.prediction === 'noise';
+  const [endsAtSigma, startsAtAlpha] = isSde
+    ? [row.lastStep === 'none', row.interpolant !== 'vp' && (ofAlpha || row.diffusion === 'sbdm')]
+    : [row.interpolant === 'vp' || ofAlpha, false];
+  if (row.sampleEpsilon === '0.01' && !endsAtSigma && !startsAtAlpha) drop('sampleEpsilon');
   const divides = row.prediction !== 'velocity' || row.interpolant === 'vp' || isSde;
   if (row.sampleEpsilon === '0' && divides) drop('sampleEpsilon');
   if (row.phases === '1') drop('distance', 'firstSteps');

@@ -11,7 +11,7 @@ import type { StageContext, StageOutput } from '../../runner/stage.js';
 import type { SamplerSettings } from '../../sampling/index.js';
 import { sizeOf } from '../../tensorflow/data-types.js';
 import { integratorNames } from '../../transport/integrators.js';
-import { type TransportChoice, unsupportedCombination } from '../../transport/index.js';
+import { hasMargin, type TransportChoice, unsupportedCombination } from '../../transport/index.js';
 import { differentScale, scaledNormalization } from '../../weights/model-source.js';
 import { openModelWeights, type WeightsReader } from '../../weights/model-weights.js';
 import { readSavedAutoencoder } from '../../weights/saved-files.js';
@@ -146,7 +146,7 @@ function canBeGuided({ saved }: FoundModel, config: unknown): boolean {
 
 /**
  * The stage's own sampler and those of all other methods, with the stage's values or the defaults of what it leaves out, and
- * of a margin at which a method would divide by zero.
+ * of a margin at which a method would divide by zero, or which it does not keep.
  */
 function samplersFor({ sampler, ...config }: SampleConfig, transport: TransportChoice): SamplerSettings[] {
   const defaults = (kind: SamplerConfig['kind']) => sampleDefaults({ sampler: { kind } }).sampler;
@@ -158,8 +158,9 @@ function samplersFor({ sampler, ...config }: SampleConfig, transport: TransportC
       if (!isOwn) delete own.featureCache;
       const planned = () => runnablePlan({ ...config, sampler: own });
       const { settings } = planned();
-      if (unsupportedCombination({ ...transport, ...settings, sampler: settings.choice }) !== undefined)
-        delete own.sampleEpsilon;
+      const { choice } = settings;
+      const isRefused = unsupportedCombination({ ...transport, ...settings, sampler: choice }) !== undefined;
+      if (isRefused || !hasMargin(transport, choice)) delete own.sampleEpsilon;
       const { settings: fit, step } = planned();
       // A method that chooses its steps takes no shift of them.
       return step?.isAdaptive === true ? { ...fit, timeShift: 1 } : fit;

@@ -252,6 +252,13 @@ function settingsOf({ start, samplers, guides }: Description): Settings {
   };
 }
 
+/** Keys of a sampler's method that matter to it. */
+function choiceKeys(choice: SamplerSettings['choice']): object {
+  if (choice.kind === 'ode') return choice;
+  const { lastStepSize, ...others } = choice;
+  return { ...others, ...(choice.lastStep !== 'none' && { lastStepSize }) };
+}
+
 /** Keys of a sampler beside its method and steps that are not their defaults and matter to it. */
 function otherKeys({
   choice,
@@ -314,7 +321,7 @@ function asStage(description: Description, request: Request): string {
     ...(isOne && description.classes.length > 1 && (first + size > 1 || own[0] !== 0)
       ? [`classes: [${own[0]!}]`]
       : []),
-    `sampler: ${flow({ ...choice, steps, ...otherKeys(sampler) })}`,
+    `sampler: ${flow({ ...choiceKeys(choice), steps, ...otherKeys(sampler) })}`,
     ...(scale === 1 ? [] : [`guidance: ${flow({ scale, ...rest, ...weaker })}`]),
   ];
   return ['sample:', ...lines.map((line) => `  ${line}`)].join('\n');
