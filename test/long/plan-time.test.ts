@@ -45,7 +45,10 @@ it('measures trainings with other networks, workers, ways back and predicted fea
       if (stage === 'report') continue;
       expect([stage, expectedFrom]).toEqual([
         stage,
-        { measuredAt: expect.stringMatching(/^\d{4}-/) as string },
+        {
+          measuredAt: expect.stringMatching(/^\d{4}-/) as string,
+          waitedShare: expect.any(Number) as number,
+        },
       ]);
       expect(expectedSeconds![0]).toBeGreaterThan(0);
     }

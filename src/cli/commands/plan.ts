@@ -1,10 +1,11 @@
 import { Chalk } from 'chalk';
-import { counted, formatBytes, formatDuration } from '../../base/format.js';
+import { counted, formatBytes, formatDuration, formatPercent } from '../../base/format.js';
 import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { LockDiffersError, refuseDifferences } from '../../runner/lock/compare.js';
 import { readLock } from '../../runner/lock/lock-file.js';
 import { describeStages } from '../../runner/plan/describe.js';
 import { type ExpectedTime, expectedTimes } from '../../runner/plan/time.js';
+import { isOfBusyMachine } from '../../runner/plan/rates.js';
 import { makePlan, type Plan, type PlannedStage } from '../../runner/plan/plan.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import { annotatedYaml, originsOf, resolvedConfig } from '../../runner/resolved.js';
@@ -160,7 +161,13 @@ function totalTime(times: Times, asked: boolean): readonly string[] {
     others === 0
       ? ''
       : `, and ${counted(others, 'stage')} of unknown time${asked ? '' : ' (`--time` measures what it can)'}`;
-  return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`];
+  const waited = Math.max(...Array.from(times.values(), ({ waitedShare = 0 }) => waitedShare));
+  const busy = isOfBusyMachine(waited)
+    ? [
+        `Other programs were at work: measurements waited up to ${formatPercent(waited)} of the time for a processor. With less beside it a run is faster.`,
+      ]
+    : [];
+  return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`, ...busy];
 }
 
 function runLines({ reasons, interruptedSeconds }: PlannedStage): readonly string[] {
@@ -196,7 +203,7 @@ const sourceOf = (time: ExpectedTime | undefined): Json =>
       ? { quick: true }
       : time.measuredAt === undefined
         ? { records: time.records }
-        : { measuredAt: time.measuredAt };
+        : { measuredAt: time.measuredAt, waitedShare: time.waitedShare ?? 0 };
 
 /** `pipeline plan --resolved`: shows the whole configuration and where each value comes from. Gives the exit code. */
 export async function planResolved(

@@ -10,10 +10,17 @@ import type { StageRate } from '../stage.js';
 export interface KeptRate extends StageRate {
   /** ISO 8601. */
   readonly at: string;
+  /** Share of the time that the measurement waited for a processor, as other programs had them. */
+  readonly waitedShare: number;
 }
 
 /** Time for which a rate tells of this machine: what else it does changes. */
 const keptMs = 24 * 3600 * 1000;
+/** The same of a rate that was measured on a busy machine. */
+const keptBusyMs = 10 * 60 * 1000;
+
+/** True of a rate that other programs made much lower than it would be on a quiet machine. */
+export const isOfBusyMachine = (waitedShare: number): boolean => waitedShare > 0.2;
 
 const folder = (): string => join(cacheFolder(), 'rates');
 
@@ -21,23 +28,24 @@ const folder = (): string => join(cacheFolder(), 'rates');
 const pathOf = (key: object): string =>
   join(folder(), `${createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)}.json`);
 
-/** A rate of the last day; undefined where there is none. One that is damaged is told of, and measured again. */
+/** A rate of the last day, or of the last minutes where the machine was busy; undefined where there is none. One that is damaged is told of, and measured again. */
 export async function keptRate(key: object): Promise<KeptRate | undefined> {
   const path = pathOf(key);
   try {
     const text = await readRecord(path);
     if (text === undefined) return undefined;
     const rate = unsealJson(text, false) as unknown as KeptRate;
-    return Date.now() - Date.parse(rate.at) < keptMs ? rate : undefined;
+    const most = isOfBusyMachine(rate.waitedShare) ? keptBusyMs : keptMs;
+    return Date.now() - Date.parse(rate.at) < most ? rate : undefined;
   } catch (error) {
     tellDamaged(path, error, 'it counts for nothing until it is measured again');
     return undefined;
   }
 }
 
-/** Keeps a rate for a day, and drops those that are older. */
-export async function keepRate(key: object, rate: StageRate): Promise<KeptRate> {
-  const kept = { ...rate, at: new Date().toISOString() };
+/** Keeps a rate, and drops those that are older than a day. */
+export async function keepRate(key: object, rate: StageRate, waitedShare: number): Promise<KeptRate> {
+  const kept = { ...rate, at: new Date().toISOString(), waitedShare };
   await mkdir(folder(), { recursive: true });
   for (const name of await readdir(folder())) {
     const path = join(folder(), name);

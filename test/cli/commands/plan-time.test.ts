@@ -1,6 +1,7 @@
-import { cp, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
+import { sealJson, unsealJson } from '../../../src/base/sealed.js';
 import { stageRegistry } from '../../../src/stages/registry.js';
 import { cacheWithoutRates } from '../../support/cache-without-rates.js';
 import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
@@ -59,6 +60,16 @@ it('measures the time of stages that have never run, then takes it from what the
       expect(expectedSeconds![1]).toBeGreaterThan(expectedSeconds![0]);
     }
     expect(new Set(Array.from(measured.values(), ({ kind }) => kind))).toEqual(new Set(stageRegistry.names));
+    // What was measured beside other work says so.
+    const rates = join(cache.PIPELINE_CACHE, 'rates');
+    const kept = new Map<string, string>();
+    for (const name of await readdir(rates)) kept.set(name, await readFile(join(rates, name), 'utf8'));
+    for (const [name, text] of kept)
+      await writeFile(join(rates, name), sealJson({ ...unsealJson(text), waitedShare: 0.6 }));
+    expect((await pipeline('plan', 'every.yaml')).stdout).toContain(
+      'Other programs were at work: measurements waited up to 60.0 % of the time for a processor.',
+    );
+    for (const [name, text] of kept) await writeFile(join(rates, name), text);
     // Twice the steps take longer, but what sets them up is done once.
     const twice = await plan('tiny.yaml', '--set', 'stages.train.steps=4000');
     const [once] = measured.get('train')!.expectedSeconds!;

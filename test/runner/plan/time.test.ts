@@ -129,6 +129,15 @@ it('measures what no record tells of when it is asked to, and keeps that for a d
   const dayAgo = new Date(Date.now() - 25 * 3600 * 1000);
   await writeFile(path, sealJson({ ...content, at: dayAgo.toISOString() }));
   expect(await time(false)).toEqual({ records: 0 });
+  // One of a busy machine tells for minutes.
+  const minutesAgo = (minutes: number) => new Date(Date.now() - 60_000 * minutes).toISOString();
+  await writeFile(path, sealJson({ ...content, at: minutesAgo(9), waitedShare: 0.6 }));
+  expect(await time(false)).toMatchObject({ ...expected, waitedShare: 0.6 });
+  await writeFile(path, sealJson({ ...content, at: minutesAgo(11), waitedShare: 0.6 }));
+  expect(await time(false)).toEqual({ records: 0 });
+  await writeFile(path, sealJson({ ...content, at: minutesAgo(11), waitedShare: 0.1 }));
+  expect(await time(false)).toMatchObject(expected);
+  await writeFile(path, sealJson({ ...content, at: dayAgo.toISOString() }));
   // Files of earlier days go when another is written.
   const old = join(cache, 'rates', '0000000000000000.json');
   await writeFile(old, '');
