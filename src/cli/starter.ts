@@ -27,10 +27,14 @@ export interface Lengths {
   readonly train: number;
 }
 
-/** Time of one step of each training here, in seconds; of an autoencoder that is fetched, nothing. */
-export interface StepSeconds {
+/** Times here, in seconds. */
+export interface MeasuredSeconds {
+  /** One step of the autoencoder; absent where it is fetched. */
   readonly autoencoder?: number;
+  /** One step of the model. */
   readonly train: number;
+  /** All stages but the trainings, and what sets these up. */
+  readonly others: number;
 }
 
 /** A name that pipelines may have, from the path of images or of a file. */
@@ -69,8 +73,10 @@ const designs = {
   },
 } as const satisfies Record<StarterSize, unknown>;
 
-/** Shares of the budget: what is left goes to examining, encoding and drawing. */
-const shares = { own: { autoencoder: 0.22, train: 0.63 }, fetched: { autoencoder: 0, train: 0.75 } };
+/** Part of the trainings' time that an autoencoder of one's own takes. */
+const autoencoderShare = 0.26;
+/** Part of the budget that is left to the trainings, however long all else takes. */
+const leastOfTrainings = 0.3;
 
 /** True where the pipeline trains its autoencoder. */
 export const trainsAutoencoder = (size: StarterSize): boolean => 'autoencoder' in designs[size];
@@ -87,20 +93,19 @@ export const stepsOfPasses = ({ size, counts }: Pick<Starter, 'size' | 'counts'>
     twoDigits((mostPasses * counts.reduce((a, b) => a + b, 0)) / designs[size].training.globalBatch),
   );
 
-/** The longest trainings that fit the budget and are of use, at two significant digits; 20 steps at least. */
+/** The longest trainings that fit what all else leaves of the budget and are of use, at two significant digits; 20 steps at least. */
 export function lengthsWithin(
   starter: Pick<Starter, 'size' | 'budgetSeconds' | 'counts'>,
-  seconds: StepSeconds,
+  { autoencoder, train, others }: MeasuredSeconds,
 ): Lengths {
-  const { size, budgetSeconds } = starter;
-  const share = shares[trainsAutoencoder(size) ? 'own' : 'fetched'];
+  const { budgetSeconds } = starter;
+  const left = Math.max(budgetSeconds - others, leastOfTrainings * budgetSeconds);
   const most = stepsOfPasses(starter);
   const steps = (part: number, each: number): number =>
-    Math.max(20, Math.min(most, twoDigits((budgetSeconds * part) / each)));
-  return {
-    autoencoder: seconds.autoencoder === undefined ? 0 : steps(share.autoencoder, seconds.autoencoder),
-    train: steps(share.train, seconds.train),
-  };
+    Math.max(20, Math.min(most, twoDigits((left * part) / each)));
+  return autoencoder === undefined
+    ? { autoencoder: 0, train: steps(1, train) }
+    : { autoencoder: steps(autoencoderShare, autoencoder), train: steps(1 - autoencoderShare, train) };
 }
 
 /**

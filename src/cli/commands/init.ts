@@ -26,7 +26,7 @@ import {
   suggestedSize,
   trainsAutoencoder,
 } from '../starter.js';
-import type { Lengths, Starter, StarterSize, StepSeconds } from '../starter.js';
+import type { Lengths, MeasuredSeconds, Starter, StarterSize } from '../starter.js';
 
 export interface InitOptions {
   readonly output?: string;
@@ -97,7 +97,7 @@ export async function init(path: string, options: InitOptions, services: Service
       stdout,
       `\n${small} of ${counted(sides.length, 'image')} looked at ${small === 1 ? 'is' : 'are'} smaller than ${asked.size} pixels: the pipeline enlarges such images.\n`,
     );
-  const seconds = await measure(starter, samples, services);
+  const seconds = await measure(starter, location, samples, services);
   if (seconds === undefined) return exitCodes.interrupted;
   const lengths = lengthsWithin(starter, seconds);
   const measured = `Sized within ${formatDuration(starter.budgetSeconds)} on the machine that wrote it (${machine(gpus.length)}): ${times(lengths, seconds)}.`;
@@ -109,6 +109,11 @@ export async function init(path: string, options: InitOptions, services: Service
     say(
       stdout,
       `More than ${formatCount(mostPasses)} passes over ${counted(found.paths.length, 'image')} would only learn them by heart: of ${formatDuration(starter.budgetSeconds)} the trainings take ${formatDuration(spent(lengths, seconds))}.\n`,
+    );
+  else if (seconds.others + spent(lengths, seconds) > 1.1 * starter.budgetSeconds)
+    say(
+      stdout,
+      `All but the trainings takes about ${formatDuration(seconds.others)} of ${formatDuration(starter.budgetSeconds)}, which leaves too little: a run takes longer than that. A longer --budget gives more training.\n`,
     );
   else if (lengths.train < 500)
     say(
@@ -202,15 +207,17 @@ async function refuseExisting(file: string, { force }: InitOptions): Promise<voi
 }
 
 /**
- * Runs a short form of the pipeline on the samples and reads how long its steps took.
+ * Runs a short form of the pipeline on the samples and reads how long its steps took; then asks `plan` what the other stages
+ * take with all images.
  *
  * @throws UserError where a stage fails, as it would in the run
  */
 async function measure(
   starter: Starter,
+  location: string,
   samples: readonly Sample[],
   { stdout, env, forceExit }: Services,
-): Promise<StepSeconds | undefined> {
+): Promise<MeasuredSeconds | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'pipeline init '));
   const interrupts = onInterrupt(() => undefined, forceExit);
   try {
@@ -223,18 +230,31 @@ async function measure(
     const trial = { ...starter, name: 'trial', path: 'images', counts };
     await writePlain(file, starterYaml(trial, { autoencoder: trialSteps, train: trialSteps }));
     say(stdout, `\nTries the pipeline on ${counted(samples.length, 'image')}, to measure its speed here …\n`);
-    const outputs = await runTrial(
-      file,
-      starter.size,
-      { ...env, PIPELINE_RUNS: join(folder, 'runs') },
-      interrupts.signal,
-      stdout,
-    );
+    const inTrial = { ...env, PIPELINE_RUNS: join(folder, 'runs') };
+    const outputs = await runTrial(file, starter.size, inTrial, interrupts.signal, stdout);
     if (outputs === undefined) return undefined;
-    const train = await secondsPerStep(outputs.get('train')!);
-    return trainsAutoencoder(starter.size)
-      ? { train, autoencoder: await secondsPerStep(outputs.get('autoencoder')!) }
-      : { train };
+    const trainings = trainsAutoencoder(starter.size)
+      ? (['autoencoder', 'train'] as const)
+      : (['train'] as const);
+    const steps: Partial<Record<'autoencoder' | 'train', number>> = {};
+    let others = 0;
+    for (const id of trainings) {
+      const { output, seconds } = outputs.get(id)!;
+      steps[id] = await secondsPerStep(output);
+      others += Math.max(0, seconds - trialSteps * steps[id]);
+    }
+    const whole = join(folder, 'whole.yaml');
+    await writePlain(
+      whole,
+      starterYaml({ ...starter, path: location }, { autoencoder: trialSteps, train: trialSteps }),
+    );
+    say(stdout, 'Measures what its stages take with all images …\n');
+    const inNone = { ...env, PIPELINE_RUNS: join(folder, 'none') };
+    const expected = await expectedSeconds(whole, inNone, interrupts.signal);
+    if (expected === undefined) return undefined;
+    for (const [id, [least, most]] of expected)
+      if (!trainings.some((training) => training === id)) others += (least + most) / 2;
+    return { ...steps, train: steps.train!, others };
   } finally {
     interrupts.release();
     await rm(folder, { recursive: true, force: true });
@@ -244,14 +264,20 @@ async function measure(
 /** The first steps prepare what later ones use: the last four of a dozen count. */
 const trialSteps = 12;
 
-/** Folders of the outputs of its stages, by their ids; undefined where it was interrupted. Names each as it starts. */
+interface TrialStage {
+  /** Folder of its output. */
+  readonly output: string;
+  readonly seconds: number;
+}
+
+/** What its stages made and how long they took, by their ids; undefined where it was interrupted. Names each as it starts. */
 async function runTrial(
   file: string,
   size: StarterSize,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
   stdout: NodeJS.WriteStream,
-): Promise<ReadonlyMap<string, string> | undefined> {
+): Promise<ReadonlyMap<string, TrialStage> | undefined> {
   const set = [
     'stages.train.logEverySteps=4',
     ...(trainsAutoencoder(size) ? ['stages.autoencoder.logEverySteps=4'] : []),
@@ -289,8 +315,29 @@ async function runTrial(
       remedy: 'npx pipeline doctor tells what is missing.',
     });
   return new Map(
-    events.flatMap((event) =>
-      event.type === 'stage-finished' ? [[event.stage, event.output] as const] : [],
+    events.flatMap((event) => (event.type === 'stage-finished' ? [[event.stage, event] as const] : [])),
+  );
+}
+
+/** Ranges of time that `plan --time` tells of a file's stages, by their ids; undefined where it was interrupted. */
+async function expectedSeconds(
+  file: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly [number, number]> | undefined> {
+  const [node, ...program] = ownCommand();
+  const { stdout } = await execa(node, [...program, 'plan', file, '--time', '--json'], {
+    ...{ env, extendEnv: false, reject: false, cancelSignal: signal, forceKillAfterDelay: false },
+  });
+  if (signal.aborted) return undefined;
+  // Without a plan nothing is known, and the run will say why.
+  if (!stdout.startsWith('{')) return new Map();
+  const { stages } = JSON.parse(stdout) as {
+    stages: readonly { stage: string; expectedSeconds: readonly [number, number] | null }[];
+  };
+  return new Map(
+    stages.flatMap((each) =>
+      each.expectedSeconds === null ? [] : [[each.stage, each.expectedSeconds] as const],
     ),
   );
 }
@@ -304,11 +351,11 @@ function machine(gpus: number): string {
 }
 
 /** Time of the trainings. */
-const spent = (lengths: Lengths, seconds: StepSeconds): number =>
+const spent = (lengths: Lengths, seconds: MeasuredSeconds): number =>
   lengths.train * seconds.train + lengths.autoencoder * (seconds.autoencoder ?? 0);
 
-/** Lengths and times of the trainings. */
-function times(lengths: Lengths, seconds: StepSeconds): string {
+/** Lengths and times of the trainings, and the time of all else. */
+function times(lengths: Lengths, seconds: MeasuredSeconds): string {
   const one = (what: string, steps: number, each: number): string =>
     `${formatCount(steps)} steps of ${what} in about ${formatDuration(steps * each)}`;
   return [
@@ -316,5 +363,6 @@ function times(lengths: Lengths, seconds: StepSeconds): string {
       ? []
       : [one('the autoencoder', lengths.autoencoder, seconds.autoencoder)]),
     one('training', lengths.train, seconds.train),
+    `all else in about ${formatDuration(seconds.others)}`,
   ].join(', ');
 }
