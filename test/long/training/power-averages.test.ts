@@ -146,7 +146,7 @@ it('does not go on without a snapshot', async () => {
   const killed = await trainings.run('train', 'gone', set, { PIPELINE_KILL_AT: 'took step#8' });
   expect(killed.exitCode).not.toBe(0);
   const [partial] = (await readdir(join(trainings.folder, 'gone'), { recursive: true })).filter((path) =>
-    path.endsWith('snapshots/step-000000003'),
+    path.endsWith('.partial/snapshots/step-000000003'),
   );
   await rm(join(trainings.folder, 'gone', partial!), { recursive: true });
   const resumed = await trainings.run('train', 'gone', set);
