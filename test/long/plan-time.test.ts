@@ -47,7 +47,7 @@ it('measures trainings with other networks, workers, ways back and predicted fea
         stage,
         {
           measuredAt: expect.stringMatching(/^\d{4}-/) as string,
-          waitedShare: expect.any(Number) as number,
+          othersShare: expect.any(Number) as number,
         },
       ]);
       expect(expectedSeconds![0]).toBeGreaterThan(0);

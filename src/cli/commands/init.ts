@@ -270,7 +270,7 @@ interface TrialStage {
   readonly seconds: number;
 }
 
-/** What its stages made and how long they took, by their ids; undefined where it was interrupted. Names each as it starts. */
+/** Outputs and times of its stages, by their ids; undefined where it was interrupted. Names each as it starts. */
 async function runTrial(
   file: string,
   size: StarterSize,

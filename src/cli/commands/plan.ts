@@ -161,10 +161,10 @@ function totalTime(times: Times, asked: boolean): readonly string[] {
     others === 0
       ? ''
       : `, and ${counted(others, 'stage')} of unknown time${asked ? '' : ' (`--time` measures what it can)'}`;
-  const waited = Math.max(...Array.from(times.values(), ({ waitedShare = 0 }) => waitedShare));
-  const busy = isOfBusyMachine(waited)
+  const taken = Math.max(...Array.from(times.values(), ({ othersShare = 0 }) => othersShare));
+  const busy = isOfBusyMachine(taken)
     ? [
-        `Other programs were at work: measurements waited up to ${formatPercent(waited)} of the time for a processor. With less beside it a run is faster.`,
+        `Other programs took up to ${formatPercent(taken)} of the processors' time during measurements. With less beside it a run is faster.`,
       ]
     : [];
   return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`, ...busy];
@@ -203,7 +203,7 @@ const sourceOf = (time: ExpectedTime | undefined): Json =>
       ? { quick: true }
       : time.measuredAt === undefined
         ? { records: time.records }
-        : { measuredAt: time.measuredAt, waitedShare: time.waitedShare ?? 0 };
+        : { measuredAt: time.measuredAt, othersShare: time.othersShare ?? 0 };
 
 /** `pipeline plan --resolved`: shows the whole configuration and where each value comes from. Gives the exit code. */
 export async function planResolved(

@@ -10,8 +10,8 @@ import type { StageRate } from '../stage.js';
 export interface KeptRate extends StageRate {
   /** ISO 8601. */
   readonly at: string;
-  /** Share of the time that the measurement waited for a processor, as other programs had them. */
-  readonly waitedShare: number;
+  /** Share of the processors' time that other programs took during the measurement. */
+  readonly othersShare: number;
 }
 
 /** Time for which a rate tells of this machine: what else it does changes. */
@@ -20,7 +20,7 @@ const keptMs = 24 * 3600 * 1000;
 const keptBusyMs = 10 * 60 * 1000;
 
 /** True of a rate that other programs made much lower than it would be on a quiet machine. */
-export const isOfBusyMachine = (waitedShare: number): boolean => waitedShare > 0.2;
+export const isOfBusyMachine = (othersShare: number): boolean => othersShare > 0.2;
 
 const folder = (): string => join(cacheFolder(), 'rates');
 
@@ -35,7 +35,7 @@ export async function keptRate(key: object): Promise<KeptRate | undefined> {
     const text = await readRecord(path);
     if (text === undefined) return undefined;
     const rate = unsealJson(text, false) as unknown as KeptRate;
-    const most = isOfBusyMachine(rate.waitedShare) ? keptBusyMs : keptMs;
+    const most = isOfBusyMachine(rate.othersShare) ? keptBusyMs : keptMs;
     return Date.now() - Date.parse(rate.at) < most ? rate : undefined;
   } catch (error) {
     tellDamaged(path, error, 'it counts for nothing until it is measured again');
@@ -44,8 +44,8 @@ export async function keptRate(key: object): Promise<KeptRate | undefined> {
 }
 
 /** Keeps a rate, and drops those that are older than a day. */
-export async function keepRate(key: object, rate: StageRate, waitedShare: number): Promise<KeptRate> {
-  const kept = { ...rate, at: new Date().toISOString(), waitedShare };
+export async function keepRate(key: object, rate: StageRate, othersShare: number): Promise<KeptRate> {
+  const kept = { ...rate, at: new Date().toISOString(), othersShare };
   await mkdir(folder(), { recursive: true });
   for (const name of await readdir(folder())) {
     const path = join(folder(), name);

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../base/errors.js';
-import { threadTimes, waitedShare } from '../../base/waiting.js';
+import { othersShare, processorTimes } from '../../base/other-work.js';
 import { environment, roundingKeys } from '../environment.js';
 import { runtimeOf } from '../pipeline.js';
 import { plannedInputs } from '../run/stage-context.js';
@@ -32,8 +32,8 @@ export interface ExpectedTime {
   readonly records: number;
   /** ISO 8601: when the speed of this machine was measured, where it is told from that. */
   readonly measuredAt?: string;
-  /** Share of the time that this measurement waited for a processor, as other programs had them. */
-  readonly waitedShare?: number;
+  /** Share of the processors' time that other programs took during that. */
+  readonly othersShare?: number;
   /** True where it is told from the kind alone, whose stages are quick. */
   readonly isQuick?: boolean;
   /** Reason why nothing tells. */
@@ -101,10 +101,10 @@ export async function expectedTimes(
     if (near.length === 0 && rate === undefined && measures && kind.measure) {
       measures(id);
       try {
-        const before = await threadTimes();
+        const before = processorTimes();
         const found = await measured(planned, resolve, pipeline.directory, runtime);
         if ('untold' in found) problem = found.untold;
-        else rate = await keepRate(key, found, waitedShare(before, await threadTimes()));
+        else rate = await keepRate(key, found, othersShare(before, processorTimes()));
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         problem = error.message;
@@ -204,7 +204,7 @@ function timeFrom(
   return {
     seconds: [Math.max(0, least - interruptedSeconds), Math.max(0, most - interruptedSeconds)],
     records: paces.length === 0 ? 0 : estimates.length,
-    ...(paces.length === 0 && { measuredAt: rate!.at, waitedShare: rate!.waitedShare }),
+    ...(paces.length === 0 && { measuredAt: rate!.at, othersShare: rate!.othersShare }),
   };
 }
 

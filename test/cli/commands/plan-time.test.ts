@@ -65,9 +65,9 @@ it('measures the time of stages that have never run, then takes it from what the
     const kept = new Map<string, string>();
     for (const name of await readdir(rates)) kept.set(name, await readFile(join(rates, name), 'utf8'));
     for (const [name, text] of kept)
-      await writeFile(join(rates, name), sealJson({ ...unsealJson(text), waitedShare: 0.6 }));
+      await writeFile(join(rates, name), sealJson({ ...unsealJson(text), othersShare: 0.6 }));
     expect((await pipeline('plan', 'every.yaml')).stdout).toContain(
-      'Other programs were at work: measurements waited up to 60.0 % of the time for a processor.',
+      "Other programs took up to 60.0 % of the processors' time during measurements.",
     );
     for (const [name, text] of kept) await writeFile(join(rates, name), text);
     // Twice the steps take longer, but what sets them up is done once.

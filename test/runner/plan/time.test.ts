@@ -131,11 +131,11 @@ it('measures what no record tells of when it is asked to, and keeps that for a d
   expect(await time(false)).toEqual({ records: 0 });
   // One of a busy machine tells for minutes.
   const minutesAgo = (minutes: number) => new Date(Date.now() - 60_000 * minutes).toISOString();
-  await writeFile(path, sealJson({ ...content, at: minutesAgo(9), waitedShare: 0.6 }));
-  expect(await time(false)).toMatchObject({ ...expected, waitedShare: 0.6 });
-  await writeFile(path, sealJson({ ...content, at: minutesAgo(11), waitedShare: 0.6 }));
+  await writeFile(path, sealJson({ ...content, at: minutesAgo(9), othersShare: 0.6 }));
+  expect(await time(false)).toMatchObject({ ...expected, othersShare: 0.6 });
+  await writeFile(path, sealJson({ ...content, at: minutesAgo(11), othersShare: 0.6 }));
   expect(await time(false)).toEqual({ records: 0 });
-  await writeFile(path, sealJson({ ...content, at: minutesAgo(11), waitedShare: 0.1 }));
+  await writeFile(path, sealJson({ ...content, at: minutesAgo(11), othersShare: 0.1 }));
   expect(await time(false)).toMatchObject(expected);
   await writeFile(path, sealJson({ ...content, at: dayAgo.toISOString() }));
   // Files of earlier days go when another is written.

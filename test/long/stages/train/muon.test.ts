@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openTorchCheckpoint } from '../../../src/formats/pytorch/read.js';
-import { startPipeline } from '../../support/tiny-pipeline.js';
-import { loggedIn, stateIn, TinyTrainings } from '../../support/tiny-trainings.js';
+import { openTorchCheckpoint } from '../../../../src/formats/pytorch/read.js';
+import { startPipeline } from '../../../support/tiny-pipeline.js';
+import { loggedIn, stateIn, TinyTrainings } from '../../../support/tiny-trainings.js';
 
 let trainings: TinyTrainings;
 const common =

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { messages, pipelineText } from '../../runner/pipelines.js';
-import { startPipeline } from '../../support/tiny-pipeline.js';
-import { loggedIn, stateIn, TinyTrainings } from '../../support/tiny-trainings.js';
+import { messages, pipelineText } from '../../../runner/pipelines.js';
+import { startPipeline } from '../../../support/tiny-pipeline.js';
+import { loggedIn, stateIn, TinyTrainings } from '../../../support/tiny-trainings.js';
 
 let trainings: TinyTrainings;
 const first =

@@ -1,10 +1,10 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { float32, SiT, sitParameters } from '../../src/index.js';
-import { sizeOf } from '../../src/tensorflow/index.js';
-import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
-import { writeTinyDiffusers } from '../support/tiny-diffusers.js';
+import { float32, SiT, sitParameters } from '../../../src/index.js';
+import { sizeOf } from '../../../src/tensorflow/index.js';
+import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
+import { writeTinyDiffusers } from '../../support/tiny-diffusers.js';
 
 let folder: string;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { headGroups } from '../../../src/training/checkpoint-manifest.js';
-import { startPipeline } from '../../support/tiny-pipeline.js';
-import { loggedIn, stateIn, TinyTrainings } from '../../support/tiny-trainings.js';
+import { headGroups } from '../../../../src/training/checkpoint-manifest.js';
+import { startPipeline } from '../../../support/tiny-pipeline.js';
+import { loggedIn, stateIn, TinyTrainings } from '../../../support/tiny-trainings.js';
 
 let trainings: TinyTrainings;
 

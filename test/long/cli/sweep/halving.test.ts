@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { goingOn, ranked } from '../../../src/runner/sweep/halving.js';
-import type { PlannedTrial } from '../../../src/runner/sweep/plan-sweep.js';
-import type { SweepResults } from '../../../src/runner/sweep/results.js';
-import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
+import { goingOn, ranked } from '../../../../src/runner/sweep/halving.js';
+import type { PlannedTrial } from '../../../../src/runner/sweep/plan-sweep.js';
+import type { SweepResults } from '../../../../src/runner/sweep/results.js';
+import { startPipeline, tinyPipeline } from '../../../support/tiny-pipeline.js';
 
 describe('comparing', () => {
   const planned = {} as PlannedTrial;

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const program = new URL('../../tools/bench/table.ts', import.meta.url).pathname;
+const program = new URL('../../../tools/bench/table.ts', import.meta.url).pathname;
 const smallest = [
   '--models',
   'SiT-S/2',

@@ -3,9 +3,9 @@ import { cp, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openSafetensors } from '../../src/formats/safetensors/reader.js';
-import { listeners, processTree } from '../support/listeners.js';
-import { startPipeline, tinyPipeline } from '../support/tiny-pipeline.js';
+import { openSafetensors } from '../../../src/formats/safetensors/reader.js';
+import { listeners, processTree } from '../../support/listeners.js';
+import { startPipeline, tinyPipeline } from '../../support/tiny-pipeline.js';
 
 const steps = 40;
 
