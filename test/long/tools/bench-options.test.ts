@@ -5,7 +5,12 @@ import { expect, it } from 'vitest';
 const run = (program: string, ...args: string[]) =>
   execa(
     process.execPath,
-    ['--import', 'tsx', fileURLToPath(new URL(`../../../tools/bench/${program}.ts`, import.meta.url)), ...args],
+    [
+      '--import',
+      'tsx',
+      fileURLToPath(new URL(`../../../tools/bench/${program}.ts`, import.meta.url)),
+      ...args,
+    ],
     { reject: false },
   );
 
