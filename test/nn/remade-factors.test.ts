@@ -2,30 +2,15 @@ import { expect, it } from 'vitest';
 import { geluLinear, linear, product } from '../../src/nn/layers.js';
 import { adaLayerNorm } from '../../src/nn/norms.js';
 import { modulatedLinear, modulatedMlp } from '../../src/nn/remade-factors.js';
-import {
-  compile,
-  float32,
-  floats,
-  nativeBackend,
-  recordSteps,
-  Session,
-  sizeOf,
-  type Tensor,
-  tf,
-} from '../../src/tensorflow/index.js';
+import type { Tensor } from '../../src/tensorflow/index.js';
+import { fusedGradients, numbers } from './fused-gradients.js';
 
 const shapes = {
   ...{ x: [2, 5, 8], shift: [2, 1, 8], scale: [2, 1, 8] },
-  ...{ w1: [8, 12], b1: [12], w2: [12, 8], dy: [2, 5, 8] },
+  ...{ w1: [8, 12], b1: [12], w2: [12, 8] },
 } as const;
 const inputs = Object.fromEntries(
-  Object.entries(shapes).map(([name, shape], i) => [
-    name,
-    float32(
-      shape,
-      Float32Array.from({ length: sizeOf(shape) }, (_, j) => Math.sin((i + 1) * (j + 1) ** 1.3)),
-    ),
-  ]),
+  Object.entries(shapes).map(([name, shape], i) => [name, numbers(shape, i + 1)]),
 );
 
 type Layers = (x: Tensor, shift: Tensor, scale: Tensor, w1: Tensor, b1: Tensor, w2: Tensor) => Tensor;
@@ -39,30 +24,8 @@ const kept: Layers = (x, shift, scale, w1, b1, w2) => {
   return product(geluLinear(norm, w1, b1), w2).add(product(linear(norm, w1, b1), w2));
 };
 
-/** The layers' value and their gradients by all arguments, and the kinds of operation that computed them. */
-async function results(layers: Layers, fusion: boolean) {
-  nativeBackend();
-  const session = new Session({ device: 'cpu', fusion });
-  try {
-    const program = compile(
-      ({ dy, ...args }: Record<string, Tensor>) => {
-        const all = Object.values(args);
-        const { value, grads } = tf.valueAndGrads((...all: Tensor[]) =>
-          layers(...(all as Parameters<Layers>)),
-        )(all, dy);
-        return { value, gradients: tf.concat(grads.map((gradient) => gradient.flatten())) };
-      },
-      { session },
-    );
-    const recording = recordSteps(1);
-    for (let call = 0; call < 2; call++) await program.call(inputs);
-    const { value, gradients } = await program.call(inputs);
-    const operations = (await recording.done).flat().map(({ operation }) => operation.replace(/_\d+$/, ''));
-    return { value: floats(value), gradients: floats(gradients), operations };
-  } finally {
-    await session.close();
-  }
-}
+const results = (layers: Layers, fusion: boolean) =>
+  fusedGradients(layers, inputs, numbers([2, 5, 8], 7), fusion);
 
 it('makes factors again in the gradient where functions are fused, and gives what keeping them gives', async () => {
   const expected = await results(kept, true);
