@@ -10,7 +10,7 @@ import { type Lock, type LockedAcceptance, lockPath, readLock } from '../runner/
 import type { Pipeline } from '../runner/pipeline.js';
 import type { Elsewhere } from '../runner/plan/memory.js';
 import { makePlan, type PlannedStage } from '../runner/plan/plan.js';
-import { findRunsRoot } from '../runner/runs-root.js';
+import { findRunsRoot, runsRootOf } from '../runner/runs-root.js';
 import { findRun, listRuns } from '../runner/runs/find-runs.js';
 import type { Acceptance } from '../runner/stage.js';
 import { readAnyManifest } from '../runner/store/manifest.js';
@@ -64,21 +64,23 @@ export async function outputsOf(
   services: Services,
   elsewhere?: Elsewhere['find'],
 ): Promise<NamedOutputs | number> {
-  const runsRoot = (file: string): string => findRunsRoot(file, options.runs, services.env);
   if (/\.lock\.ya?ml$/i.test(what)) {
     const pipelineFile = resolve(what.replace(/\.lock(?=\.ya?ml$)/i, ''));
-    return { runsRoot: runsRoot(pipelineFile), outputs: lockedOutputs(await readLock(pipelineFile), what) };
+    return {
+      runsRoot: findRunsRoot(pipelineFile, options.runs, services.env),
+      outputs: lockedOutputs(await readLock(pipelineFile), what),
+    };
   }
   const [, file, stage] = /^(.+\.ya?ml)(?:#(.+))?$/i.exec(what) ?? [];
   if (file !== undefined)
     return outputsOfFile(file, { ...options, until: stage ?? options.until }, stage, services, elsewhere);
-  const inProject = join(process.cwd(), 'pipeline.yaml');
+  const runsRoot = runsRootOf(process.cwd(), options.runs, services.env);
   const manifest = await readAnyManifest(resolve(what)).catch(() => undefined);
-  if (manifest !== undefined) return { runsRoot: runsRoot(inProject), outputs: [manifest] };
-  const run = findRun(what, await listRuns(runsRoot(inProject)));
+  if (manifest !== undefined) return { runsRoot, outputs: [manifest] };
+  const run = findRun(what, await listRuns(runsRoot));
   const { pipeline, stages } = run.record;
   return {
-    runsRoot: runsRoot(inProject),
+    runsRoot,
     outputs: Object.entries(stages).flatMap(([stage, { kind, fingerprint }]) =>
       fingerprint === undefined ? [] : [{ kind, fingerprint, stage, pipeline }],
     ),
@@ -280,7 +282,7 @@ export async function findOutput(
 }
 
 async function ofLatestRun(stage: string, runs: string | undefined, { env }: Services): Promise<FoundOutput> {
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), runs, env);
+  const runsRoot = runsRootOf(process.cwd(), runs, env);
   const all = await listRuns(runsRoot);
   const [latest] = [...all].sort((a, b) => (a.record.startedAt < b.record.startedAt ? 1 : -1));
   if (latest === undefined)

@@ -51,6 +51,7 @@ const written: Readonly<Record<string, readonly string[]>> = {
   'cli/commands/report.ts': [none.page],
   'cli/commands/sweep.ts': [none.page],
   'cli/commands/ui.ts': [none.page],
+  'cli/measure-starter.ts': [none.process],
   'cli/write-ratios.ts': [none.exported],
   'data/images/image-index.ts': [none.output],
   'data/images/png.ts': [none.writer],

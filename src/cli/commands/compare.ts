@@ -1,10 +1,10 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Chalk, type ChalkInstance } from 'chalk';
 import { UserError } from '../../base/errors.js';
 import { counted, formatPercent } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { bestMark, figure } from '../../pages/figures.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { type ComparedFigure, compareRuns, type Comparison } from '../../runner/runs/compare.js';
 import { formatOrigin } from '../../runner/runs/configuration.js';
 import { isBest } from '../../runner/runs/figures.js';
@@ -28,7 +28,7 @@ export async function compare(
   services: Services,
 ): Promise<number> {
   const { stdout, env } = services;
-  const all = await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env));
+  const all = await listRuns(runsRootOf(process.cwd(), options.runs, env));
   const comparison = await compareRuns(chooseRuns(references, all));
   if (options.html !== undefined) {
     const path = resolve(options.html);

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { Chalk } from 'chalk';
 import { formatBytes } from '../../base/format.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { type EngineReport, engineReport } from '../../tensorflow/engine.js';
 import { libraryFacts } from '../../tensorflow/install/facts.js';
 import { featureNetwork, isNetwork, locateNetwork } from '../../tensorflow/install/feature-network.js';
@@ -48,7 +48,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
           ...(engine?.problems ?? []),
         ]);
   const problems = [...ofEngine, ...networkProblems];
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
+  const runsRoot = runsRootOf(process.cwd(), options.runs, env);
   const findings: Finding[] = [
     { label: 'Node', value: `${process.version}, ${process.platform} ${process.arch}` },
     { label: 'Processor', value: processor() },

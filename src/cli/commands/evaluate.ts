@@ -12,7 +12,7 @@ import { NpzFile } from '../../formats/npz.js';
 import type { EvaluateConfig } from '../../generated/index.js';
 import { figuresOf } from '../../pages/figures.js';
 import type { StageResult } from '../../runner/run/events.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { asUsage } from '../errors.js';
 import { exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 import { isOfFeatures } from '../../stages/evaluate/figures.js';
@@ -50,7 +50,7 @@ export async function evaluate(
       message: `${ofInception} needs the graph of the ADM evaluator.`,
       remedy: 'Add --inception classify_image_graph_def.pb.',
     });
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
+  const runsRoot = runsRootOf(process.cwd(), options.runs, env);
   const look = async () => {
     if (inception !== undefined) await (await openFile(resolve(inception))).close();
     return [await lookAt(samples, runsRoot), await lookAt(options.reference, runsRoot)] as const;

@@ -5,7 +5,7 @@ import { findGarbage, findReferences, fingerprintsOfRuns, removeGarbage } from '
 import type { Garbage } from '../../runner/gc.js';
 import { forgetFiles } from '../../runner/gc/known-files.js';
 import type { Leftover } from '../../runner/remote/remote.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { scanRuns } from '../../runner/runs/find-runs.js';
 import { formatFailure } from '../errors.js';
 import { loadWithSources } from '../load.js';
@@ -30,16 +30,12 @@ export async function gc(files: readonly string[], options: GcOptions, services:
   if (options.remote !== undefined) return gcRemote(options.remote, files, options, services);
   const named = files.map((file) => resolve(file));
   const here = process.cwd();
-  const runsRoot = findRunsRoot(named[0] ?? join(here, 'pipeline.yaml'), options.runs, env);
+  const runsRoot = runsRootOf(named[0] === undefined ? here : dirname(named[0]), options.runs, env);
   const forgotten = (options.forget ?? []).map((file) => resolve(file));
   const loaded = await Promise.all(named.map((file) => loadWithSources(file, [], services)));
   if (loaded.includes(undefined)) return exitCodes.invalid;
   if (forgotten.length > 0) await forgetFiles(runsRoot, forgotten);
-  const projects = [
-    here,
-    dirname(runsRoot),
-    dirname(findRunsRoot(join(here, 'pipeline.yaml'), undefined, {})),
-  ];
+  const projects = [here, dirname(runsRoot), dirname(runsRootOf(here, undefined, {}))];
   const { kept, unknown } = await findReferences({
     runsRoot,
     registry: await services.loadRegistry(),

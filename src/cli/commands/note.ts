@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import { noteLine, type RunNote, writeNote } from '../../runner/runs/note.js';
 import type { Run } from '../../runner/runs/run.js';
@@ -24,7 +23,7 @@ export async function note(
   options: NoteOptions,
   services: Services,
 ): Promise<number> {
-  const all = await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, services.env));
+  const all = await listRuns(runsRootOf(process.cwd(), options.runs, services.env));
   const run = findRun(reference, all);
   const before = run.note ?? { tags: [] };
   const after = changed(before, words, options);

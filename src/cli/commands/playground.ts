@@ -4,7 +4,7 @@ import { UserError } from '../../base/errors.js';
 import { readWholeText } from '../../base/files.js';
 import type { PlaygroundConfig, StageConfigs } from '../../generated/index.js';
 import { resolvedName } from '../../runner/run/run-folder.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
@@ -27,7 +27,7 @@ export async function playground(
   options: PlaygroundOptions,
   services: Services,
 ): Promise<number> {
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, services.env);
+  const runsRoot = runsRootOf(process.cwd(), options.runs, services.env);
   const run = findRun(reference, await listRuns(runsRoot));
   const { seed, stages } = await configurationOf(run);
   const { title = run.record.pipeline, ...config } = drawn(stages, options.stage, run);

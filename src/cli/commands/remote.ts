@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { formatBytes } from '../../base/format.js';
 import { isAbortError } from '../../base/streams.js';
@@ -9,7 +8,7 @@ import { pullOutput } from '../../runner/remote/pull.js';
 import { pushOutput } from '../../runner/remote/push.js';
 import { refuseSecrets } from '../../runner/remote/rclone.js';
 import { Remote, type RemoteOutput } from '../../runner/remote/remote.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { bytesOf, outputContent, outputHash, outputPlace } from '../../runner/store/manifest.js';
 import { History } from '../../runner/store/session.js';
 import { allOutputs, elsewhereOf, outputsOf } from '../outputs.js';
@@ -156,7 +155,7 @@ async function allNamed(
   elsewhere?: ReturnType<typeof find>,
 ): Promise<readonly NamedOutputs[] | number> {
   if (what.length === 0) {
-    const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, services.env);
+    const runsRoot = runsRootOf(process.cwd(), options.runs, services.env);
     return [{ runsRoot, outputs: await everything(runsRoot) }];
   }
   const named: NamedOutputs[] = [];

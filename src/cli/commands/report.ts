@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { writeFileWhole } from '../../base/output-file.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { findRun, listRuns } from '../../runner/runs/find-runs.js';
 import { runPage } from '../../ui/pages/run-page.js';
 import { exitCodes, say, type Services, shortPath } from '../services.js';
@@ -12,7 +12,7 @@ export interface ReportOptions {
 
 /** `pipeline report`: writes the page about a run. Gives the exit code. */
 export async function report(reference: string, options: ReportOptions, services: Services): Promise<number> {
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, services.env);
+  const runsRoot = runsRootOf(process.cwd(), options.runs, services.env);
   const run = findRun(reference, await listRuns(runsRoot));
   const path = options.output === undefined ? join(run.directory, 'run.html') : resolve(options.output);
   await writeFileWhole(path, await runPage(run));

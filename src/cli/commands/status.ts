@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Chalk } from 'chalk';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { matchingRuns, scanRuns } from '../../runner/runs/find-runs.js';
 import type { RunState } from '../../runner/run/events.js';
 import type { Run } from '../../runner/runs/run.js';
@@ -29,7 +28,7 @@ export async function status(
   services: Services,
 ): Promise<number> {
   const { stdout, stderr, env } = services;
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
+  const runsRoot = runsRootOf(process.cwd(), options.runs, env);
   if (options.watch === true) {
     if (!stdout.isTTY) throw withoutEffect('--watch', 'what it draws over and over needs a terminal');
     return watch(async () => selectRuns((await scanRuns(runsRoot)).runs, filters, options), services);

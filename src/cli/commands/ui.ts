@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { writePlain } from '../../base/files.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { serveRuns } from '../../ui/server.js';
 import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
 
@@ -17,7 +17,7 @@ export interface UiOptions {
 /** `pipeline ui`: serves pages about all runs until it is interrupted, which is how it ends well. Gives the exit code. */
 export async function ui(options: UiOptions, services: Services): Promise<number> {
   const { stdout, stderr, env, forceExit } = services;
-  const runsRoot = findRunsRoot(join(process.cwd(), 'pipeline.yaml'), options.runs, env);
+  const runsRoot = runsRootOf(process.cwd(), options.runs, env);
   const interrupts = onInterrupt(() => undefined, forceExit);
   const server = await serveRuns(runsRoot, options.port);
   // Nobody else may enter it.

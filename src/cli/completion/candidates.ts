@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { readWholeText } from '../../base/files.js';
 import type { Argument, Command, Option } from 'commander';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import { listRuns } from '../../runner/runs/find-runs.js';
 import { applicable, readSchema, type Schema, stageKinds } from '../../runner/schema/schema.js';
 import { parseNested } from '../../runner/yaml/nesting.js';
@@ -232,7 +231,7 @@ function valuesOf({ enum: choices, type, anyOf, default: preset }: Schema): read
 
 /** Every run, pipelines by name, and `latest`. */
 async function runReferences(env: NodeJS.ProcessEnv): Promise<readonly Candidate[]> {
-  const runs = await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), undefined, env));
+  const runs = await listRuns(runsRootOf(process.cwd(), undefined, env));
   if (runs.length === 0) return [];
   const names = [...new Set(runs.map(({ record }) => record.pipeline))];
   const ids = shortIds(runs);
@@ -245,7 +244,7 @@ async function runReferences(env: NodeJS.ProcessEnv): Promise<readonly Candidate
 
 /** Stages of the latest run, which `export` and `publish` take by their ids. */
 async function latestStages(env: NodeJS.ProcessEnv): Promise<readonly Candidate[]> {
-  const latest = (await listRuns(findRunsRoot(join(process.cwd(), 'pipeline.yaml'), undefined, env))).at(-1);
+  const latest = (await listRuns(runsRootOf(process.cwd(), undefined, env))).at(-1);
   return Object.entries(latest?.record.stages ?? {}).map(([value, { kind }]) => ({
     value,
     description: kind,

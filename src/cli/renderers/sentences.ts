@@ -1,8 +1,8 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { formatCount, formatDuration, formatRate, inWords } from '../../base/format.js';
 import { figureFact } from '../../pages/figures.js';
 import type { RunEvent } from '../../runner/run/events.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import type { Pace } from '../../runner/runs/progress-meter.js';
 import type { StageProgress } from '../../runner/stage.js';
 import { commandPath, shortPath } from '../services.js';
@@ -67,7 +67,7 @@ export function nextSentence(
 ): string {
   // Commands look for runs where a pipeline in the current folder has them.
   const runs = dirname(dirname(directory));
-  const isFound = runs === findRunsRoot(join(process.cwd(), 'pipeline.yaml'), undefined);
+  const isFound = runs === runsRootOf(process.cwd(), undefined);
   const name = isFound ? pipeline : `${pipeline} --runs ${commandPath(runs)}`;
   const has = (...kinds: string[]): boolean => all.some(({ kind }) => kinds.includes(kind));
   const open = pages.length > 0 ? 'open the page above' : `write a page: npx pipeline report ${name}`;

@@ -28,7 +28,10 @@ const folder = (): string => join(cacheFolder(), 'rates');
 const pathOf = (key: object): string =>
   join(folder(), `${createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)}.json`);
 
-/** A rate of the last day, or of the last minutes where the machine was busy; undefined where there is none. One that is damaged is told of, and measured again. */
+/**
+ * A rate of the last day, or of the last minutes where the machine was busy; undefined where there is none. One that is
+ * damaged is told of, and measured again.
+ */
 export async function keptRate(key: object): Promise<KeptRate | undefined> {
   const path = pathOf(key);
   try {

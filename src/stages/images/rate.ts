@@ -1,12 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { ImageDataset } from '../../data/images/dataset.js';
 import type { ImageEntry } from '../../data/images/image-index.js';
 import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
-import { findRunsRoot } from '../../runner/runs-root.js';
+import { runsRootOf } from '../../runner/runs-root.js';
 import type { StageRate, UntoldTime } from '../../runner/stage.js';
 import type { Resolve } from '../shared/planned.js';
 import { untoldDownload } from '../shared/rate.js';
@@ -38,7 +37,7 @@ async function lookNow(config: ImagesConfig, pipelineDirectory: string): Promise
   const found = await scanImages({
     ...locate(config, pipelineDirectory),
     ...(classes && { classes }),
-    runsRoot: findRunsRoot(join(pipelineDirectory, 'pipeline.yaml'), undefined),
+    runsRoot: runsRootOf(pipelineDirectory, undefined),
   });
   const source = await openSource(found);
   const count = found.paths.length;
