@@ -18,7 +18,10 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
   const json = join(toy.folder, 'runs', 'toy', 'sweep', 'sweep.json');
   await vi.waitUntil(
     async () => {
-      const now = await sweepParts((await readResults(json))!);
+      // The file is written beside the training, and may come after it has begun.
+      const results = await readResults(json);
+      if (results === undefined) return false;
+      const now = await sweepParts(results);
       return now.head.totals.some(({ label }) => label === 'of the whole');
     },
     { timeout: 30_000, interval: 20 },
