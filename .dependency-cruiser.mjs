@@ -1,6 +1,6 @@
 /** What `npm run lint:imports` forbids. */
 
-/** Folders from top to bottom: an import may point down, or stay in its layer, never up. README.md shows the same list. */
+/** Folders from top to bottom: an import may point down, or stay in its layer, never up. ARCHITECTURE.md shows the same list. */
 const layers = [
   ['tools', 'editors'],
   ['src/index.ts', 'src/library'],

@@ -102,7 +102,7 @@ export interface SamplerConfig {
    */
   lastStep: 'mean' | 'tweedie' | 'euler' | 'none';
   /**
-   * Time that the SDE's last step covers. Ignored with `lastStep: none`.
+   * Time that the SDE's last step covers. Not with `lastStep: none`, which takes no such step.
    */
   lastStepSize: number;
   /**

@@ -61,7 +61,7 @@ async function filesOf(folder: string, ending: string): Promise<string[]> {
 
 const markdown = [
   ...(await readdir(root)).filter((name) => name.endsWith('.md')),
-  ...(await filesOf('docs', '.md')),
+  ...(await Promise.all(['docs', 'tools', 'editors'].map((folder) => filesOf(folder, '.md')))).flat(),
 ];
 const pages = await Promise.all(
   markdown.map(async (path) => pageOf(path, await readFile(join(root, path), 'utf8'))),
