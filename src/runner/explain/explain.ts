@@ -33,8 +33,8 @@ const unknownKey: Explainer = (facts) => {
   const { known, free } = keysOf(facts);
   const list = listWithoutBrackets(facts, key);
   if (list) return [list];
-  const elsewhere = nearPlace(facts, key);
-  const near = elsewhere ?? nearest(key, [...free, ...known]);
+  const misspelt = nearest(key, free, 1);
+  const near = misspelt ?? nearPlace(facts, key) ?? nearest(key, [...free, ...known]);
   const holder = facts.path.length === 0 ? 'a pipeline' : facts.name.replace(/^Item/, 'item');
   const kind = facts.path.length === 2 ? ` (a stage of kind ${code(dataOf(facts).uses)})` : '';
   return [
