@@ -12,6 +12,7 @@ import type { Elsewhere } from '../runner/plan/memory.js';
 import { makePlan, type PlannedStage } from '../runner/plan/plan.js';
 import { findRunsRoot, runsRootOf } from '../runner/runs-root.js';
 import { findRun, listRuns } from '../runner/runs/find-runs.js';
+import type { Run } from '../runner/runs/run.js';
 import type { Acceptance } from '../runner/stage.js';
 import { readAnyManifest } from '../runner/store/manifest.js';
 import { type PlannedTrial, planSweep } from '../runner/sweep/plan-sweep.js';
@@ -216,8 +217,8 @@ interface FoundOutput {
 }
 
 /**
- * The folder of weights that `FILE.yaml#STAGE` names, or `STAGE` alone of the latest run; any other text is returned as
- * it is.
+ * The folder of weights that `FILE.yaml#STAGE` names, `RUN/STAGE`, or `STAGE` alone of the latest run; any other text is
+ * returned as it is.
  *
  * @throws UserError as `findOutput`, and `no-weights` of a stage that leaves none
  */
@@ -241,10 +242,10 @@ export async function findWeights(
 }
 
 /**
- * The output that `FILE.yaml#STAGE` names, or `STAGE` alone of the latest run where no file is called so; any other text
- * is a path.
+ * The output that `FILE.yaml#STAGE` names, or, where no file is called so, `RUN/STAGE`, or `STAGE` alone of the latest run;
+ * any other text is a path.
  *
- * @throws UserError `no-such-stage`, `invalid-pipeline`, or `stage-not-run`
+ * @throws UserError `no-such-stage`, `invalid-pipeline`, `stage-not-run`, or as `findRun`
  */
 export async function findOutput(
   name: string,
@@ -252,10 +253,12 @@ export async function findOutput(
   services: Services,
 ): Promise<FoundOutput> {
   const [, file, id] = /^(.+\.ya?ml)#(.+)$/i.exec(name) ?? [];
-  if (file === undefined || id === undefined)
-    return /^[A-Za-z][\w-]*$/.test(name) && !existsSync(name)
-      ? ofLatestRun(name, runs, services)
-      : { directory: name };
+  if (file === undefined || id === undefined) {
+    const [, run, stage] = /^(?:(?!hf:)(.+)\/)?([A-Za-z][\w-]*)$/.exec(name) ?? [];
+    const found =
+      stage === undefined || existsSync(name) ? undefined : await ofRun(run, stage, runs, services);
+    return found ?? { directory: name };
+  }
   const registry = await services.loadRegistry();
   const loaded = await loadPipeline(file, { rules: registry.rules });
   if (!loaded.ok)
@@ -281,35 +284,54 @@ export async function findOutput(
   });
 }
 
-async function ofLatestRun(stage: string, runs: string | undefined, { env }: Services): Promise<FoundOutput> {
+/** The output of a stage of a run, or of the latest one; undefined where the reference is that of no run. */
+async function ofRun(
+  reference: string | undefined,
+  stage: string,
+  runs: string | undefined,
+  { env }: Services,
+): Promise<FoundOutput | undefined> {
   const runsRoot = runsRootOf(process.cwd(), runs, env);
   const all = await listRuns(runsRoot);
-  const [latest] = [...all].sort((a, b) => (a.record.startedAt < b.record.startedAt ? 1 : -1));
-  if (latest === undefined)
+  if (reference === undefined && all.length === 0)
     throw new UserError({
       code: 'no-such-stage',
       usage: true,
       message: `${stage} is no file, and there is no run in ${shortPath(runsRoot)} that could have such a stage.`,
       remedy: 'Name a file, or a stage as FILE.yaml#STAGE.',
     });
-  const directory = join(latest.directory, stage);
-  const ids = Object.keys(latest.record.stages);
-  const found = latest.record.stages[stage];
+  const run = runOrNone(reference ?? 'latest', all);
+  if (run === undefined) return undefined;
+  const directory = join(run.directory, stage);
+  const ids = Object.keys(run.record.stages);
+  const found = run.record.stages[stage];
   if (found !== undefined && existsSync(directory)) {
-    const beside = new Map(ids.map((id) => [id, join(latest.directory, id)]));
+    const beside = new Map(ids.map((id) => [id, join(run.directory, id)]));
     return { directory, stage: { id: stage, kind: found.kind, beside } };
   }
+  const which = reference === undefined ? `the latest run, ${run.id}` : `the run ${run.id}`;
   if (ids.includes(stage))
     throw new UserError({
       code: 'stage-not-run',
-      message: `${stage} of the latest run, ${latest.id}, has no output.`,
-      remedy: `Run its pipeline again, which continues it: npx pipeline run ${commandPath(latest.record.file)}`,
+      message: `${stage} has no output in ${which}.`,
+      remedy: `Run its pipeline again, which continues it: npx pipeline run ${commandPath(run.record.file)}`,
     });
   const near = nearest(stage, ids);
   throw new UserError({
     code: 'no-such-stage',
     usage: true,
-    message: `${stage} is no file, and no stage of the latest run, ${latest.id}.`,
+    message: `${stage} is no file, and no stage of ${which}.`,
     remedy: near === undefined ? `Its stages: ${ids.join(', ')}.` : `Did you mean ${near}?`,
   });
+}
+
+/** The run that a reference means; undefined where there is none, and it may be the name of something else. */
+function runOrNone(reference: string, runs: readonly Run[]): Run | undefined {
+  try {
+    return findRun(reference, runs);
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'no-such-run' && !reference.includes('~'))
+      return undefined;
+    throw error;
+  }
 }

@@ -63,7 +63,7 @@ export const weightsCommands: CommandDeclarations = {
       .description('convert weights to formats that PyTorch and diffusers read')
       .argument(
         '<source>',
-        "a stage's output (STAGE of the latest run, or FILE.yaml#STAGE) or any other weights",
+        "a stage's output (STAGE of the latest run, RUN/STAGE, or FILE.yaml#STAGE) or any other weights",
       )
       .argument('<target>', 'file to create (.pt or .safetensors for a model), or folder')
       .addOption(
@@ -97,7 +97,7 @@ export const weightsCommands: CommandDeclarations = {
       .description('send a model with its card, pipeline, lock and figures to the Hugging Face Hub')
       .argument(
         '<source>',
-        "a training's output (STAGE of the latest run, or FILE.yaml#STAGE) or any other weights of a model",
+        "a training's output (STAGE of the latest run, RUN/STAGE, or FILE.yaml#STAGE) or any other weights of a model",
       )
       .argument('<repository>', 'hf://OWNER/NAME or hf://OWNER/NAME@BRANCH; made where there is none')
       .option('--private', 'make the repository private, where it is made')
