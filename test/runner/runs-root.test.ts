@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
+import { lockPath } from '../../src/runner/lock/lock-file.js';
 import { findRunsRoot } from '../../src/runner/runs-root.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -21,7 +22,7 @@ it('is in the project of the file, else beside it', async () => {
   expect(findRunsRoot('x.yaml', undefined, { PIPELINE_RUNS: folder })).toBe(folder);
 });
 
-it('is outside of installed packages, which npm replaces', async () => {
+it('is outside of installed packages, which npm replaces, as a lock is', async () => {
   const recipe = 'node_modules/mediator-sit/pipelines/x.yaml';
   const installed = [recipe, 'node_modules/mediator-sit/package.json'];
   const folder = await projectWith([
@@ -30,4 +31,7 @@ it('is outside of installed packages, which npm replaces', async () => {
   ]);
   expect(findRunsRoot(join(folder, 'a', recipe), undefined, {})).toBe(join(folder, 'a/runs'));
   expect(findRunsRoot(join(folder, 'b', recipe), undefined, {})).toBe(join(process.cwd(), 'runs'));
+  expect(lockPath(join(folder, 'a', recipe))).toBe(join(folder, 'a/x.lock.yaml'));
+  expect(lockPath(join(folder, 'b', recipe))).toBe(join(process.cwd(), 'x.lock.yaml'));
+  expect(lockPath(join(folder, 'a/pipelines/x.yaml'))).toBe(join(folder, 'a/pipelines/x.lock.yaml'));
 });

@@ -1,4 +1,4 @@
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { UserError } from '../../base/errors.js';
 import { lockEnding } from '../../base/file-names.js';
@@ -7,6 +7,7 @@ import { shellWord } from '../../base/format.js';
 import type { Environment } from '../environment.js';
 import { canonicalJson, type Origin, valueAt, withoutKeys } from '../fingerprint/origin.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
+import { folderBeside } from '../runs-root.js';
 import type { Acceptance, Json } from '../stage.js';
 import { type Manifest, outputHash, replaceFile } from '../store/manifest.js';
 import { parseNested } from '../yaml/nesting.js';
@@ -63,14 +64,14 @@ export interface LockedInput {
   readonly sha256: string;
 }
 
-/** The lock of a pipeline file lies beside it: `train.yaml` has `train.lock.yaml`. */
+/** The lock of a pipeline file lies beside it: `train.yaml` has `train.lock.yaml`. Absolute. */
 export function lockPath(pipelineFile: string): string {
-  return join(dirname(pipelineFile), `${basename(pipelineFile, extname(pipelineFile))}${lockEnding}`);
+  return join(folderBeside(pipelineFile), `${basename(pipelineFile, extname(pipelineFile))}${lockEnding}`);
 }
 
 /** A lock as text: a fact a line, in an order that follows from the pipeline alone. */
-function formatLock(lock: Lock, pipelineFile: string): string {
-  const name = basename(pipelineFile);
+function formatLock(lock: Lock, pipelineFile: string, path: string): string {
+  const name = relative(dirname(path), resolve(pipelineFile));
   const head = [
     `# What ${name} gave when it ran. Keep it in version control: \`npx pipeline run ${shellWord(name)} --locked\``,
     '# refuses whatever differs from it. Written by the program; not to be edited.',
@@ -88,7 +89,7 @@ export async function writeLock(
   pipelineFile: string,
   path = lockPath(pipelineFile),
 ): Promise<boolean> {
-  const text = formatLock(lock, pipelineFile);
+  const text = formatLock(lock, pipelineFile, path);
   if ((await readWholeText(path).catch(() => undefined)) === text) return false;
   await replaceFile(path, text).catch((error: unknown) => {
     throw asUserError(error, path);

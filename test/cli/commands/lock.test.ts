@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -43,6 +43,20 @@ describe('a finished run', () => {
     const { stdout } = await pipeline('lock', 'toy.yaml', '--set', 'stages.autoencoder.steps=2');
     expect(stdout).toBe('toy.lock.yaml: written');
     expect(parse(await lockText())).toMatchObject({ set: ['stages.autoencoder.steps=2'] });
+  });
+
+  it('of a recipe of an installed package writes it in the project, where --locked finds it', async () => {
+    const recipe = 'node_modules/ours/toy.yaml';
+    await writeFile(join(folder, 'package.json'), '{}');
+    await mkdir(join(folder, 'node_modules/ours'), { recursive: true });
+    for (const name of ['data', 'toy.yaml'])
+      await cp(join(folder, name), join(folder, 'node_modules/ours', name), { recursive: true });
+    expect((await pipeline('run', recipe)).stdout).toMatch(/\nLock: toy\.lock\.yaml\n/);
+    expect(await lockText()).toContain(`npx pipeline run ${recipe} --locked`);
+    expect(await readdir(join(folder, 'node_modules/ours'))).toEqual(['data', 'toy.yaml']);
+    expect((await pipeline('run', recipe, '--locked')).exitCode).toBe(0);
+    await writeFile(join(folder, recipe), toyYaml(4));
+    expect((await pipeline('run', recipe, '--locked')).exitCode).toBe(2);
   });
 
   it('is no failure where the lock cannot be written', async () => {
