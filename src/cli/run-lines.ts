@@ -5,12 +5,13 @@ import { percentDone } from '../runner/stage.js';
 import { noteLine } from '../runner/runs/note.js';
 import type { RunState } from '../runner/run/events.js';
 import type { Run, StageAtWork } from '../runner/runs/run.js';
+import { settingsOf } from '../runner/runs/settings.js';
 import type { Column } from './table.js';
 
 /** Number of a run's figures in a line. */
 const shownFigures = 4;
 
-/** Runs as a table, a row each. */
+/** Runs as a table, a row each; the last two columns tell what each was started with, and what came of it. */
 export function runColumns(runs: readonly Run[], chalk: ChalkInstance, now = new Date()): readonly Column[] {
   const ids = shortIds(runs);
   return [
@@ -41,6 +42,7 @@ export function runColumns(runs: readonly Run[], chalk: ChalkInstance, now = new
           },
         ]
       : []),
+    { heading: 'settings', flexible: true, cells: runs.map((run) => ({ text: settingsOf(run) })) },
     {
       heading: 'stage and figures',
       flexible: true,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { shortNames } from '../../../src/runner/sweep/trial.js';
+import { shortNames } from '../../src/base/short-names.js';
 
 it('calls a key by the shortest end that no other has', () => {
   const keys = ['stages.train.model.mediators', 'stages.train.steps', 'stages.autoencoder.steps', 'seed'];

@@ -89,6 +89,16 @@ photos/2025-03-04T10-00-00  † died         4 Mar 2025       0.0 s  score 0.5`)
     ]);
   });
 
+  it('shows what runs were started with', async () => {
+    await writeRun(runs, 'emoji', new Date('2025-03-01T10:00:00Z'));
+    const set = ['stages.train.model.mediators=4', 'stages.train.seed=1', 'stages.sample.seed=2'];
+    await writeRun(runs, 'emoji', new Date('2025-03-02T10:00:00Z'), { options: { set, force: [] } });
+    expect((await start(['status'])).stdout)
+      .toBe(`RUN                        STATE       STARTED           TIME  SETTINGS                                  STAGE AND FIGURES
+emoji/2025-03-01T10-00-00  ✓ finished  1 Mar 2025  1 min 30 s                                            score 0.5
+emoji/2025-03-02T10-00-00  ✓ finished  2 Mar 2025  1 min 30 s  mediators 4, train.seed 1, sample.seed 2  score 0.5`);
+  });
+
   it('shows how well the stages of a run did before what they took', async () => {
     const took = { expectedMemoryMegabytes: 600, peakMemoryMegabytes: 900 };
     await writeRun(runs, 'emoji', new Date('2025-03-01T10:00:00Z'), {

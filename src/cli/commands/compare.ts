@@ -74,7 +74,8 @@ function formatComparison({ runs, configuration, figures }: Comparison, { stdout
     table([
       { heading: '', cells: runs.map((_, i) => ({ text: letter(i), style: chalk.bold })) },
       ...runColumns(runs, chalk)
-        .slice(0, -1)
+        // The tables below show both.
+        .slice(0, -2)
         // The letter names the run.
         .map((column) => (column.heading === 'run' ? { ...column, flexible: true } : column)),
     ]),

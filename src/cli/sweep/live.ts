@@ -1,8 +1,9 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { createLogUpdate } from 'log-update';
+import { shortNames } from '../../base/short-names.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import { describeValues, shortNames, type TimedSweepEvent } from '../../runner/sweep/trial.js';
+import { describeValues, type TimedSweepEvent } from '../../runner/sweep/trial.js';
 import { type ActiveStage, activeStageLines, drawBar, fit } from '../renderers/live-lines.js';
 import { waitingSentence } from '../renderers/sentences.js';
 import { say } from '../services.js';

@@ -1,8 +1,9 @@
 import { counted, formatDuration } from '../../base/format.js';
+import { shortNames } from '../../base/short-names.js';
 import { summaryFacts } from '../../pages/figures.js';
 import type { TimedRunEvent } from '../../runner/run/events.js';
 import { ProgressMeter } from '../../runner/runs/progress-meter.js';
-import { describeValues, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
+import { describeValues, stoppedSentence } from '../../runner/sweep/trial.js';
 import type { SweepEvent, TimedSweepEvent } from '../../runner/sweep/trial.js';
 import { paceFacts, position, stageTime, waitingSentence } from '../renderers/sentences.js';
 import { say, shortPath } from '../services.js';

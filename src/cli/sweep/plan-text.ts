@@ -1,12 +1,13 @@
 import { Chalk } from 'chalk';
 import { counted } from '../../base/format.js';
+import { shortNames } from '../../base/short-names.js';
 import type { Pipeline } from '../../runner/pipeline.js';
 import type { PlannedStage } from '../../runner/plan/plan.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import type { Json } from '../../runner/stage.js';
 import { type Halving, halvingSentence } from '../../runner/sweep/halving.js';
 import { type PlannedTrial, sharedStages, stagesToRun } from '../../runner/sweep/plan-sweep.js';
-import { describeValues, shortNames, sweptKeys } from '../../runner/sweep/trial.js';
+import { describeValues, sweptKeys } from '../../runner/sweep/trial.js';
 import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../planned.js';
 import { shortPath } from '../services.js';
 
