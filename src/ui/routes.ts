@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { html, renderSection, type Section } from '../pages/html.js';
 import { headMarkup, type Site } from '../pages/page.js';
-import { compareRuns } from '../runner/runs/compare.js';
+import { compareRuns, measureOf } from '../runner/runs/compare.js';
 import type { RunList } from '../runner/runs/find-runs.js';
 import type { Run } from '../runner/runs/run.js';
 import { readResults, resultsName, sweepFolder } from '../runner/sweep/results.js';
@@ -14,8 +14,9 @@ import { mostOverlaid } from './pages/curve-sections.js';
 import { messagePage } from './pages/message-page.js';
 import type { KnownPictures } from './pages/pictures-section.js';
 import { type Head, liveParts, runPage } from './pages/run-page.js';
-import { readQuery, runsHead, runsPage, runsSection } from './pages/runs-page.js';
-import { isUnderWay, sweepPage, sweepParts } from './pages/sweep-page.js';
+import { headlineFigure, readQuery, runsHead, runsPage, runsSection } from './pages/runs-page.js';
+import type { Measures, RunsQuery } from './pages/runs-page.js';
+import { sweepPage, sweepParts } from './pages/sweep-page.js';
 
 /** Answer to an address. */
 export interface Route {
@@ -33,6 +34,24 @@ const liveSite: Site = { ...site, isLive: true };
 /** Pictures of sweeps that were looked at, by the sweep's name: to put them together takes longer than all else. */
 const picturesOf = new Map<string, KnownPictures>();
 const newPictures = (): KnownPictures => new Map();
+
+/** What figures of runs measure, which does not change, by their folders and stages: to find out reads configurations. */
+const measured = new Map<string, string>();
+
+/** What the runs' headline figures measure, where the order asked for depends on it. */
+async function measuresOf(runs: readonly Run[], { sort }: RunsQuery): Promise<Measures> {
+  const measures = new Map<Run, string>();
+  if (sort !== 'best') return measures;
+  for (const run of runs) {
+    const judged = headlineFigure(run);
+    if (judged === undefined) continue;
+    const key = JSON.stringify([run.directory, judged.stage, judged.name]);
+    const measure = measured.get(key) ?? (await measureOf(run, judged));
+    measured.set(key, measure);
+    measures.set(run, measure);
+  }
+  return measures;
+}
 
 /** The page of all runs, with links to the sweeps of their pipelines. */
 function front(runs: readonly Run[], runsRoot: string): Site {
@@ -62,11 +81,16 @@ export async function routeOf(
     return {
       page: async () => {
         const runs = await list.all();
-        return runsPage({ runs, problems: list.problems }, query, front(runs, runsRoot));
+        const measures = await measuresOf(runs, query);
+        return runsPage({ runs, problems: list.problems }, query, front(runs, runsRoot), measures);
       },
       live: async () => {
         const runs = await list.all(sharedForMs);
-        return { head: runsHead(runs), sections: [runsSection(runs, query)], version: '' };
+        return {
+          head: runsHead(runs),
+          sections: [runsSection(runs, query, await measuresOf(runs, query))],
+          version: '',
+        };
       },
     };
   }
@@ -88,13 +112,13 @@ export async function routeOf(
     return {
       page: () => {
         picturesOf.set(swept, known);
-        return sweepPage(results, { known, site: isUnderWay(results) ? liveSite : site });
+        return sweepPage(results, { known, site: results.underWay === true ? liveSite : site });
       },
       live: async () => {
         const now = await read();
         if (now === undefined) return undefined;
         const parts = await sweepParts(now, { known });
-        return { ...parts, version: [isUnderWay(now), ...parts.sections.map(({ id }) => id)].join() };
+        return { ...parts, version: [now.underWay, ...parts.sections.map(({ id }) => id)].join() };
       },
     };
   }

@@ -15,14 +15,17 @@ const runs = (['a', 'b', 'a', 'b'] as const).map((pipeline, i) => ({
   },
   seconds: [30, 10, 40, 20][i]!,
   beside: [],
-  figures: i === 2 ? [] : [{ stage: 'train', name: 'loss', value: [0.3, 0.5, 0, 0.1][i]!, better: 'less' }],
+  figures: i === 2 ? [] : [{ stage: 'train', name: 'loss', value: [0.3, 0.05, 0, 0.1][i]!, better: 'less' }],
   ...(i === 1 && { note: { name: 'baseline', tags: ['flips'], text: '' } }),
 })) as unknown as readonly Run[];
+
+/** The loss of the second run is one in other latents. */
+const measures = new Map([0, 1, 3].map((i) => [runs[i]!, i === 1 ? 'loss in others' : 'loss']));
 
 /** Days of the runs that a page shows, from its top, after an address. */
 function shown(address: string): { readonly days: string; readonly text: string } {
   const query = readQuery(new URLSearchParams(address))!;
-  const { body, title, lead } = runsSection(runs, query);
+  const { body, title, lead } = runsSection(runs, query, measures);
   const days = [...body.text.matchAll(/name="run" value="[ab]\/2026-03-0(\d)/g)].map(([, day]) => day);
   return { days: days.join(''), text: [title, String(lead), body.text].join(' ') };
 }
@@ -32,6 +35,8 @@ it.each([
   ['sort=oldest', '1234'],
   ['sort=longest', '3142'],
   ['sort=best', '4123'],
+  ['sort=best&search=loss', '412'],
+  ['sort=best&group=pipeline', '4213'],
   ['state=failed', '3'],
   ['search=BASELINE', '2'],
   ['search=flips+steps%3D1', '2'],
@@ -43,6 +48,14 @@ it.each([
   ['sort=constructor&group=toString&state=no', '4321'],
 ])('finds runs by %s', (address, days) => {
   expect(shown(address).days).toBe(days);
+});
+
+it('orders by figures among those alone that measure the same, which have a heading', () => {
+  const headings = (text: string) => [...text.matchAll(/>([^<>]*·[^<>]*)</g)].map(([, heading]) => heading);
+  expect(headings(shown('sort=best').text)).toEqual(
+    expect.arrayContaining(['train loss · b, a · 2 runs', 'train loss · b · 1 run']),
+  );
+  expect(headings(shown('').text).join()).not.toContain('train loss');
 });
 
 it('names groups with their number, says how many were found, and refuses pages that there are none of', () => {

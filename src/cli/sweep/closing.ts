@@ -1,6 +1,7 @@
 import { Chalk } from 'chalk';
 import { UserError } from '../../base/errors.js';
 import { formatDuration } from '../../base/format.js';
+import { shortNames } from '../../base/short-names.js';
 import { apartSentences } from '../../pages/apart-sentences.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { isBest, rankOf } from '../../runner/runs/figures.js';
@@ -14,7 +15,7 @@ import {
   stageOf,
 } from '../../runner/sweep/results.js';
 import { workTime } from '../../runner/sweep/progress.js';
-import { describeValues, formatValue, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
+import { describeValues, formatValue, stoppedSentence } from '../../runner/sweep/trial.js';
 import type { SweepEvent, TrialResult } from '../../runner/sweep/trial.js';
 import { shortPath } from '../services.js';
 import { type Column, formatTable } from '../table.js';
@@ -26,9 +27,9 @@ export interface ClosingOptions {
   readonly keys: readonly string[];
   /** Stages that are the same in all trials, whose figures tell nothing. */
   readonly shared: ReadonlySet<string>;
-  /** Metrics by which trials are compared; the first that any has decides. */
+  /** Metrics by which trials are judged; the first that any has decides. */
   readonly headlines: readonly Headline[];
-  /** Metrics that do not compare trials, and the swept keys that change what they measure. */
+  /** Those of them by which trials do not compare, and the swept keys that change what they measure. */
   readonly apart: Readonly<Record<string, readonly string[]>>;
   /** Metrics that the table leaves out. */
   readonly amounts: readonly string[];
@@ -89,11 +90,11 @@ const colours = {
 
 function columnsOf(
   results: readonly TrialResult[],
-  { keys, shared, headlines, amounts, sort, color }: ClosingOptions,
+  { keys, shared, headlines, apart, amounts, sort, color }: ClosingOptions,
 ): readonly Column[] {
   const chalk = new Chalk({ level: color ? 1 : 0 });
   const keyNames = shortNames(keys);
-  const headline = headlineAmong(headlines, results);
+  const headline = headlineAmong({ headlines, apart }, results);
   const [quality, others] = partition(
     metricNames(results)
       .filter((name) => !shared.has(stageOf(name)) && !amounts.includes(name))

@@ -30,20 +30,23 @@ export interface ComparedFigure {
   readonly stage: string;
   readonly name: string;
   readonly values: readonly (number | undefined)[];
-  /** Present where the stage is compared with others by it. */
+  /** True where the stage is judged by it. */
+  readonly isHeadline: boolean;
+  /** Present where runs compare by it. */
   readonly better?: Headline['better'];
 }
 
 export async function compareRuns(runs: readonly Run[]): Promise<Comparison> {
-  const configured = await Promise.all(
-    runs.map(async (run) => new Map((await readConfiguration(run)).map((entry) => [entry.key, entry]))),
-  );
+  const configured = await Promise.all(runs.map(configuredOf));
   const figures = await comparedFigures(runs, configured);
   return { runs, configuration: differences(configured), figures };
 }
 
 /** Values of a run by their dotted keys. */
 type Configured = ReadonlyMap<string, ConfiguredValue>;
+
+const configuredOf = async (run: Run): Promise<Configured> =>
+  new Map((await readConfiguration(run)).map((entry) => [entry.key, entry]));
 
 /** True where a stage's headline measures the same in all runs: where they agree in the keys within which it compares. */
 function measuresTheSame(runs: readonly Run[], configured: readonly Configured[], stage: string): boolean {
@@ -57,6 +60,16 @@ function measuresTheSame(runs: readonly Run[], configured: readonly Configured[]
     );
     return others.every((other) => isDeepStrictEqual(other, first));
   });
+}
+
+/** What a figure of a run measures, as a text that runs have in common whose figures compare. */
+export async function measureOf(
+  run: Run,
+  { stage, name }: Pick<RunFigure, 'stage' | 'name'>,
+): Promise<string> {
+  const { within = [] } = run.record.stages[stage]?.headline ?? {};
+  const values = within.length === 0 ? new Map<string, never>() : await configuredOf(run);
+  return JSON.stringify([name, ...within.map((key) => meaningOf(`stages.${stage}.${key}`, values, run))]);
 }
 
 /** Meaning of a key in a run: what the stage made that it names, or its values. */
@@ -102,10 +115,14 @@ async function comparedFigures(
       const found = tables.map((table) => table.get(key));
       const { stage, name, better } = found.find((figure) => figure !== undefined)!;
       const compares = better !== undefined && measuresTheSame(runs, configured, stage);
-      return { stage, name, values: found.map((figure) => figure?.value), ...(compares && { better }) };
+      const values = found.map((figure) => figure?.value);
+      return { stage, name, values, isHeadline: better !== undefined, ...(compares && { better }) };
     })
-    .sort((a, b) => rankOf(a) - rankOf(b));
+    .sort((a, b) => rank(a) - rank(b));
 }
+
+/** Order of figures, in which headlines come first whether or not runs compare by them. */
+const rank = ({ name, isHeadline }: ComparedFigure): number => (isHeadline ? 0 : rankOf({ name }));
 
 /** Figures of a stage, including what it logged last: a cached stage has told no progress in this run. */
 async function figuresOf({ directory, record }: Run, stage: string): Promise<readonly RunFigure[]> {

@@ -55,16 +55,17 @@ function amountMetrics(planned: readonly PlannedTrial[]): readonly string[] {
 }
 
 /**
- * Metrics by which trials are compared, of those that they may come to: the last stages' first, without those of stages
- * that all trials share.
+ * Metrics by which trials are judged, of those that they may come to: the last stages' first, without those of stages that
+ * all trials share.
  */
 export function headlineMetrics(planned: readonly PlannedTrial[]): readonly Headline[] {
-  return distinctHeadlines(planned).flatMap(({ id, headline, differing }) =>
-    differing.length > 0 ? [] : [{ name: `${id}.${headline.name}`, better: headline.better }],
-  );
+  return distinctHeadlines(planned).map(({ id, headline: { name, better } }) => ({
+    name: `${id}.${name}`,
+    better,
+  }));
 }
 
-/** Metrics that would compare trials, but that measure something else in some of them, and the keys that make it so. */
+/** Those of them that measure something else in some trials, which do not compare by them, and the keys that make it so. */
 export function apartMetrics(planned: readonly PlannedTrial[]): Readonly<Record<string, readonly string[]>> {
   return Object.fromEntries(
     distinctHeadlines(planned).flatMap(({ id, headline, differing }) =>

@@ -6,6 +6,7 @@ import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '..
 import type { Headline, Json } from '../stage.js';
 import { replaceFile } from '../store/manifest.js';
 import { stoppedSentence, type TrialResult } from './trial.js';
+import { isUnderWay } from './under-way.js';
 
 /** Stages that a sweep makes again although their outputs are there. */
 export interface Forcing {
@@ -21,12 +22,12 @@ export interface SweepResults {
   /** Swept keys, dotted. */
   readonly keys: readonly string[];
   readonly forced?: Forcing | undefined;
-  /** False once the sweep has ended; true between its trials too. */
-  readonly underWay?: boolean | undefined;
+  /** True where the sweep goes on while its results are read, between its trials too. */
+  readonly underWay?: boolean;
   readonly trials: readonly TrialResult[];
-  /** Metrics by which trials are compared; the first that any has decides. */
+  /** Metrics by which trials are judged; the first that any has decides. */
   readonly headlines?: readonly Headline[];
-  /** Metrics by which trials do not compare, and the keys that change what they measure. */
+  /** Those of them by which trials do not compare, and the keys that change what they measure. */
   readonly apart?: Readonly<Record<string, readonly string[]>>;
   /** Metrics that tell what was asked for or how much was done, which tables leave out. */
   readonly amounts?: readonly string[];
@@ -45,7 +46,7 @@ export const resultsName = 'sweep.json';
 export async function writeResults(
   paths: { readonly csv: string; readonly json: string },
   { name, file }: { readonly name: string; readonly file: string },
-  { trials: results, ...others }: Omit<SweepResults, 'pipeline' | 'file'>,
+  { trials: results, ...others }: Omit<SweepResults, 'pipeline' | 'file' | 'underWay'>,
 ): Promise<void> {
   const folder = dirname(paths.json);
   const trials = results.map((result) => mapPaths(result, (path) => relative(folder, path)));
@@ -56,7 +57,7 @@ export async function writeResults(
 
 /**
  * Reads what an earlier call wrote, with absolute paths: undefined where there was none, or it is damaged, which is told
- * of.
+ * of. Trials that ran when their sweep was killed are interrupted.
  */
 export async function readResults(json: string): Promise<SweepResults | undefined> {
   try {
@@ -65,16 +66,18 @@ export async function readResults(json: string): Promise<SweepResults | undefine
     const { format, ...content } = unsealJson(text);
     if (format !== 1 || !isResults(content)) throw new DamagedRecord('is not of the expected form');
     const folder = dirname(json);
-    return {
-      ...content,
-      trials: content.trials.map((result) => mapPaths(result, (path) => resolve(folder, path))),
-    };
+    const underWay = isUnderWay(folder);
+    const trials = content.trials.map((result) => mapPaths(result, (path) => resolve(folder, path)));
+    return { ...content, underWay, trials: underWay ? trials : trials.map(ended) };
   } catch (error) {
     if (!(error instanceof DamagedRecord)) throw error;
     tellDamaged(json, error, '`npx pipeline sweep` makes it again, from what its stages kept');
     return undefined;
   }
 }
+
+const ended = (result: TrialResult): TrialResult =>
+  result.status === 'running' ? { ...result, status: 'interrupted' } : result;
 
 /** True when everything has the shape that readers of a sweep rely on. */
 function isResults(value: object): value is SweepResults {
@@ -114,12 +117,16 @@ export async function forcingOf(
     : { force, since: new Date().toISOString() };
 }
 
-/** The metric by which results are compared: the first that any of them has. */
+/** A metric by which trials are judged; `better` is absent where they do not compare by it. */
+export type JudgedBy = Pick<Headline, 'name'> & Partial<Headline>;
+
+/** The metric by which results are judged: the first that any of them has. */
 export function headlineAmong(
-  headlines: readonly Headline[],
+  { headlines = [], apart = {} }: Pick<SweepResults, 'headlines' | 'apart'>,
   results: readonly TrialResult[],
-): Headline | undefined {
-  return headlines.find(({ name }) => results.some(({ metrics }) => name in metrics));
+): JudgedBy | undefined {
+  const found = headlines.find(({ name }) => results.some(({ metrics }) => name in metrics));
+  return found && found.name in apart ? { name: found.name } : found;
 }
 
 /** The stage of a metric, which goes by `stage.name`. */

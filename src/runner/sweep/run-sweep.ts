@@ -25,6 +25,7 @@ import {
   type TrialResult,
   type TrialStatus,
 } from './trial.js';
+import { whileUnderWay } from './under-way.js';
 
 export interface SweepOptions extends Pick<
   TrialOptions,
@@ -51,18 +52,17 @@ export interface SweepOptions extends Pick<
  */
 export function runSweep(options: SweepOptions): Observable<TimedSweepEvent> {
   return new Observable((subscriber) => {
-    new Sweep(options, (event) => {
+    const sweep = new Sweep(options, (event) => {
       subscriber.next({ time: new Date().toISOString(), ...event });
-    })
-      .run()
-      .then(
-        () => {
-          subscriber.complete();
-        },
-        (error: unknown) => {
-          subscriber.error(error);
-        },
-      );
+    });
+    whileUnderWay(sweepFolder(options.runsRoot, options.pipeline.name), () => sweep.run()).then(
+      () => {
+        subscriber.complete();
+      },
+      (error: unknown) => {
+        subscriber.error(error);
+      },
+    );
   });
 }
 
@@ -85,7 +85,6 @@ class Sweep {
   /** Columns of the table, which are the same whenever it is written. */
   private readonly table: ReturnType<typeof columnsOf>;
   private toldAtMs = -Infinity;
-  private isOver = false;
   private written: Promise<void> = Promise.resolve();
 
   constructor(options: SweepOptions, emit: (event: SweepEvent) => void) {
@@ -138,7 +137,6 @@ class Sweep {
         if (this.results.get(trial.trial.id)?.status === 'waiting') await this.runOne(trial, launch);
       },
     );
-    this.isOver = true;
     await this.write();
     const counts = this.counts();
     const isDone = counts.failed + counts.timedOut + counts.left === 0;
@@ -374,8 +372,7 @@ class Sweep {
 
   private async writeNow(): Promise<void> {
     const { pipeline, forced } = this.options;
-    const underWay = !this.isOver;
-    const results = { ...this.table, forced, underWay, trials: this.inOrder() };
+    const results = { ...this.table, forced, trials: this.inOrder() };
     await writeResults({ csv: this.csv, json: this.json }, pipeline, results);
   }
 }

@@ -1,4 +1,5 @@
 import { capitalized, counted, formatDuration } from '../../base/format.js';
+import { shortNames } from '../../base/short-names.js';
 import { swatch } from '../../pages/chart/chart.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { type Html, html, type Part, type Section } from '../../pages/html.js';
@@ -9,7 +10,7 @@ import { formatOrigin } from '../../runner/runs/configuration.js';
 import { isBest } from '../../runner/runs/figures.js';
 import type { Run } from '../../runner/runs/run.js';
 import type { Json } from '../../runner/stage.js';
-import { describeValues, formatValue, shortNames } from '../../runner/sweep/trial.js';
+import { describeValues, formatValue } from '../../runner/sweep/trial.js';
 import { type ComparedRun, isSeed, mostValues, readCompared } from './compared-run.js';
 import { curveSections } from './curve-sections.js';
 import { picturesSections } from './pictures-section.js';
@@ -25,7 +26,7 @@ export async function comparisonPage(
   chosen = runs.length,
 ): Promise<string> {
   const names = runNames(runs, configuration);
-  const headline = figures.find(({ better }) => better !== undefined);
+  const headline = figures.find(({ isHeadline }) => isHeadline);
   const differing = figures.filter(isDifferent).length;
   const compared = await readCompared(
     runs.map((run, i) => ({

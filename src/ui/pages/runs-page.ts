@@ -5,9 +5,10 @@ import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Row, table } from '../../pages/table.js';
 import type { RunScan } from '../../runner/runs/find-runs.js';
 import { runStates } from '../../runner/run/events.js';
+import type { RunFigure } from '../../runner/runs/figures.js';
 import type { Run } from '../../runner/runs/run.js';
+import { settingsOf } from '../../runner/runs/settings.js';
 import { percentDone } from '../../runner/stage.js';
-import { shortNames } from '../../runner/sweep/trial.js';
 import { pathOfRun } from './comparison-page.js';
 import { noteMarkup, stateBadge } from './run-stages.js';
 
@@ -25,6 +26,9 @@ export interface RunsQuery {
   readonly group: keyof typeof groupings;
   readonly page: number;
 }
+
+/** What the headline figure of each run measures: a text that those have in common whose figures compare. */
+export type Measures = ReadonlyMap<Run, string>;
 
 const orders = {
   latest: { label: 'latest first', compare: () => 0 },
@@ -44,13 +48,14 @@ function byStart(a: Run, b: Run): number {
   return a.record.startedAt < b.record.startedAt ? -1 : a.record.startedAt > b.record.startedAt ? 1 : 0;
 }
 
-/** Order by the figure that runs are judged by, the best first: runs of one figure beside each other, those without one last. */
+/** The figure that a run is judged by. */
+export const headlineFigure = ({ figures }: Run): RunFigure | undefined =>
+  figures.find(({ better }) => better !== undefined);
+
+/** Order by that figure, the best first; those that do not compare stay as they were. */
 function byFigure(a: Run, b: Run): number {
-  const [one, other] = [a, b].map(({ figures }) => figures.find(({ better }) => better !== undefined));
-  if (one === undefined || other === undefined)
-    return Number(one === undefined) - Number(other === undefined);
-  if (one.name !== other.name) return one.name < other.name ? -1 : 1;
-  return one.better === 'less' ? one.value - other.value : other.value - one.value;
+  const [one, other] = [headlineFigure(a)?.value ?? 0, headlineFigure(b)?.value ?? 0];
+  return headlineFigure(a)?.better === 'less' ? one - other : other - one;
 }
 
 /** Reads what an address asks for; what is unknown in it is as if it were not there. */
@@ -77,28 +82,50 @@ function textOf({ id, record, state, note, figures }: Run): string {
 }
 
 /** The runs that a query asks for, in its order: those of a group beside each other. */
-function chosenRuns(runs: readonly Run[], { search, state, sort, group }: RunsQuery): readonly Run[] {
+function chosenRuns(
+  runs: readonly Run[],
+  { search, state, sort, group }: RunsQuery,
+  measures: Measures,
+): readonly Run[] {
   const words = search
     .toLowerCase()
     .split(/\s+/)
     .filter((word) => word !== '');
-  const groupOf = groupings[group];
   const found = runs
     .toReversed()
     .filter((run) => state === '' || run.state === state)
-    .filter((run) => words.length === 0 || words.every((word) => textOf(run).includes(word)))
-    .sort(orders[sort].compare);
-  const order = [...new Set(found.map(groupOf))];
-  return found.sort((a, b) => order.indexOf(groupOf(a)) - order.indexOf(groupOf(b)));
+    .filter((run) => words.length === 0 || words.every((word) => textOf(run).includes(word)));
+  // Figures that measure different things have no order.
+  const inOrder =
+    sort === 'best'
+      ? together(found, (run) => measures.get(run) ?? '', orders.best.compare)
+      : found.sort(orders[sort].compare);
+  return together(inOrder, groupings[group]);
+}
+
+/** Runs of a group beside each other, in an order; the groups in that of their first runs, the one without a name last. */
+function together(
+  runs: readonly Run[],
+  groupOf: (run: Run) => string,
+  compare: (a: Run, b: Run) => number = () => 0,
+): readonly Run[] {
+  const names = [...new Set(runs.map(groupOf))];
+  const place = (run: Run): number => (groupOf(run) === '' ? names.length : names.indexOf(groupOf(run)));
+  return runs.toSorted((a, b) => place(a) - place(b) || compare(a, b));
 }
 
 /** Page of all runs, the latest first unless it is asked for another order. */
-export function runsPage({ runs, problems }: RunScan, query: RunsQuery, site: Site): string {
+export function runsPage(
+  { runs, problems }: RunScan,
+  query: RunsQuery,
+  site: Site,
+  measures: Measures,
+): string {
   return renderPage({
     ...runsHead(runs),
     sections: [
       ...(runs.length > 0 ? [querySection(query)] : []),
-      runsSection(runs, query),
+      runsSection(runs, query, measures),
       ...unreadSection(problems),
     ],
     site,
@@ -169,16 +196,12 @@ export function runsHead(runs: readonly Run[]): Pick<PageContent, 'title' | 'eye
   };
 }
 
-export function runsSection(runs: readonly Run[], query: RunsQuery): Section {
-  const { page, group } = query;
-  const found = chosenRuns(runs, query);
+export function runsSection(runs: readonly Run[], query: RunsQuery, measures: Measures): Section {
+  const { page } = query;
+  const found = chosenRuns(runs, query, measures);
   const pages = Math.max(1, Math.ceil(found.length / runsOnPage));
   const shown = found.slice((page - 1) * runsOnPage, page * runsOnPage);
-  const groups = new Map<string, Run[]>();
-  for (const run of shown) {
-    const name = groupings[group](run);
-    groups.set(name, [...(groups.get(name) ?? []), run]);
-  }
+  const groups = groupsOf(shown, query, measures);
   const nothing =
     runs.length === 0
       ? 'None yet: npx pipeline run FILE makes one.'
@@ -208,9 +231,9 @@ export function runsSection(runs: readonly Run[], query: RunsQuery): Section {
                 'Stage and figures',
               ],
               rows:
-                group === 'nothing'
+                groups.length === 0
                   ? shown.map(row)
-                  : Array.from(groups, ([heading, own]) => ({
+                  : groups.map(({ heading, runs: own }) => ({
                       heading: `${heading} · ${counted(own.length, 'run')}`,
                       rows: own.map(row),
                     })),
@@ -220,13 +243,39 @@ export function runsSection(runs: readonly Run[], query: RunsQuery): Section {
   };
 }
 
+/** Groups with their headings: those that were asked for, or of the best figures those that compare; none where all do. */
+function groupsOf(
+  runs: readonly Run[],
+  { group, sort }: RunsQuery,
+  measures: Measures,
+): readonly { readonly heading: string; readonly runs: readonly Run[] }[] {
+  if (group !== 'nothing')
+    return Array.from(grouped(runs, groupings[group]), ([heading, own]) => ({ heading, runs: own }));
+  const measured = grouped(runs, (run) => measures.get(run) ?? '');
+  if (sort !== 'best' || measured.size < 2) return [];
+  return Array.from(measured.values(), (own) => {
+    const { stage, name } = headlineFigure(own[0]!) ?? {};
+    const pipelines = [...new Set(own.map(({ record }) => record.pipeline))].join(', ');
+    const judged = name === undefined ? 'no figure to compare by' : `${stage!} ${figure(name, 0).label}`;
+    return { heading: `${judged} · ${pipelines}`, runs: own };
+  });
+}
+
+function grouped(runs: readonly Run[], nameOf: (run: Run) => string): ReadonlyMap<string, readonly Run[]> {
+  const groups = new Map<string, Run[]>();
+  for (const run of runs) groups.set(nameOf(run), [...(groups.get(nameOf(run)) ?? []), run]);
+  return groups;
+}
+
 function row(run: Run): Row {
   const { id, record, state, seconds, note } = run;
+  const settings = settingsOf(run);
   const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
   return [
     html`<input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}" />`,
     html`<a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a>
-      <small>${time}</small> ${noteMarkup(note)} ${settings(run)}`,
+      <small>${time}</small> ${noteMarkup(note)}
+      ${settings !== '' && html`<small class="settings">${settings}</small>`}`,
     stateBadge(state),
     formatDuration(seconds),
     [
@@ -236,20 +285,6 @@ function row(run: Run): Row {
       facts(run),
     ],
   ];
-}
-
-/** Values that a run was started with in place of its file's, such as those of a trial. */
-function settings({ record }: Run): Part {
-  const pairs = record.options.set.map(
-    (setting) => /^([^=]*)=(.*)$/s.exec(setting)?.slice(1) ?? [setting, ''],
-  );
-  const names = shortNames(pairs.map(([key]) => key!));
-  return (
-    pairs.length > 0 &&
-    html`<small class="settings"
-      >${pairs.map(([key, value]) => `${names.get(key!)!} ${value!}`).join(', ')}</small
-    >`
-  );
 }
 
 function facts(run: Run): Part {

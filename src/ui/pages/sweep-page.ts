@@ -1,6 +1,7 @@
 import { dirname, relative } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
+import { shortNames } from '../../base/short-names.js';
 import { swatch } from '../../pages/chart/chart.js';
 import { apartSentences } from '../../pages/apart-sentences.js';
 import { figure } from '../../pages/figures.js';
@@ -9,11 +10,11 @@ import { type PageContent, renderPage, type Site } from '../../pages/page.js';
 import { type Cell, type Row, table } from '../../pages/table.js';
 import { isBest, rankOf } from '../../runner/runs/figures.js';
 import { readRun, type Run } from '../../runner/runs/run.js';
-import { type Headline, type Json, percentDone } from '../../runner/stage.js';
+import { type Json, percentDone } from '../../runner/stage.js';
 import { SweepProgress, workTime } from '../../runner/sweep/progress.js';
 import { figureOf, headlineAmong, metricNames, stageOf } from '../../runner/sweep/results.js';
-import type { SweepResults } from '../../runner/sweep/results.js';
-import { describeValues, formatValue, shortNames, stoppedSentence } from '../../runner/sweep/trial.js';
+import type { JudgedBy, SweepResults } from '../../runner/sweep/results.js';
+import { describeValues, formatValue, stoppedSentence } from '../../runner/sweep/trial.js';
 import type { TrialResult, WholeProgress } from '../../runner/sweep/trial.js';
 import { marked, pathOfRun } from './comparison-page.js';
 import { isSeed, readCompared } from './compared-run.js';
@@ -64,18 +65,13 @@ export async function sweepParts(
   };
 }
 
-/** True for a sweep that goes on; between its trials too. */
-export const isUnderWay = ({ underWay, trials }: SweepResults): boolean =>
-  underWay === true || trials.some(({ status }) => status === 'running');
-
 type Head = Pick<PageContent, 'title' | 'eyebrow' | 'totals'>;
 
 function sweepHead({ pipeline, underWay, trials }: SweepResults, shown: readonly ShownTrial[]): Head {
   const done = trials.filter(({ status }) => status === 'finished' || status === 'cached').length;
   const work = workTime(trials);
   const seconds = work?.seconds ?? trials.reduce((sum, trial) => sum + trial.seconds, 0);
-  const isBetween = underWay === true && !trials.some(({ status }) => status === 'running');
-  const whole = (isBetween || shown.some(({ result, run }) => isAtWork(result, run))) && wholeOf(shown);
+  const whole = underWay === true && wholeOf(shown);
   return {
     title: pipeline,
     eyebrow: 'Sweep',
@@ -120,12 +116,10 @@ function wholeOf(shown: readonly ShownTrial[]): WholeProgress {
 }
 
 /** The trials whose curves and pictures are shown. */
-function comparedOf(
-  { keys, trials, headlines = [] }: SweepResults,
-  shown: readonly ShownTrial[],
-): Parameters<typeof readCompared>[0] {
+function comparedOf(results: SweepResults, shown: readonly ShownTrial[]): Parameters<typeof readCompared>[0] {
+  const { keys, trials } = results;
   const names = shortNames(keys);
-  const headline = headlineAmong(headlines, trials);
+  const headline = headlineAmong(results, trials);
   const inOrder = shown.toSorted((a, b) => (a.line ?? Infinity) - (b.line ?? Infinity));
   return inOrder.flatMap(({ result, run, line }) =>
     run === undefined || line === undefined
@@ -151,7 +145,7 @@ function valuesOf(
 
 function figureIn(
   { metrics }: TrialResult,
-  { name, better }: Headline,
+  { name, better }: JudgedBy,
   trials: readonly TrialResult[],
 ): Part {
   const value = metrics[name];
@@ -170,16 +164,18 @@ function unreadable(error: unknown): undefined {
   return undefined;
 }
 
-/** Trials in the order of the sweep. Of more than can be told apart, the best have the first lines. */
-async function withRuns({ trials, headlines = [] }: SweepResults): Promise<readonly ShownTrial[]> {
+/** Trials in the order of the sweep. Of more than can be told apart, the best have the first lines, where they compare. */
+async function withRuns(results: SweepResults): Promise<readonly ShownTrial[]> {
+  const { trials } = results;
   const found: Omit<ShownTrial, 'line'>[] = [];
   for (const result of trials)
     found.push({
       result,
       run: result.run === undefined ? undefined : await readRun(result.run).catch(unreadable),
     });
-  const { name = '', better = 'less' } = headlineAmong(headlines, trials) ?? {};
+  const { name = '', better } = headlineAmong(results, trials) ?? {};
   const worth = ({ result: { metrics } }: Omit<ShownTrial, 'line'>): number => {
+    if (better === undefined) return 0;
     const value = metrics[name] ?? NaN;
     return Number.isFinite(value) ? (better === 'less' ? value : -value) : Number.MAX_VALUE;
   };
@@ -198,12 +194,10 @@ function tellingMetrics(trials: readonly TrialResult[], amounts: readonly string
   return telling.toSorted((a, b) => rankOf({ name: figureOf(a) }) - rankOf({ name: figureOf(b) }));
 }
 
-function trialsSection(
-  { keys, trials, headlines = [], apart = {}, amounts = [] }: SweepResults,
-  shown: readonly ShownTrial[],
-  file: string | undefined,
-): Section {
-  const headline = headlineAmong(headlines, trials);
+function trialsSection(sweep: SweepResults, shown: readonly ShownTrial[], file: string | undefined): Section {
+  const { keys, trials, apart = {}, amounts = [] } = sweep;
+  const headline = headlineAmong(sweep, trials);
+  const first = headline?.better === undefined ? 'first' : 'best';
   const results = shown.map(({ result }) => result);
   const metrics = tellingMetrics(results, amounts).filter((name) => name !== headline?.name);
   const compared = headline === undefined ? [] : [headline];
@@ -218,7 +212,7 @@ function trialsSection(
       ...apartSentences({ apart, trials }),
       ...(withRun > mostOverlaid
         ? [
-            `The curves and pictures below are those of the best ${mostOverlaid} trials; the curves of ${withRun > mostDrawn ? `the best ${mostDrawn}` : 'all'}, or of those that a search leaves, can be chosen.`,
+            `The curves and pictures below are those of the ${first} ${mostOverlaid} trials; the curves of ${withRun > mostDrawn ? `the ${first} ${mostDrawn}` : 'all'}, or of those that a search leaves, can be chosen.`,
           ]
         : []),
     ].join(' '),
@@ -286,8 +280,8 @@ function row(
 }
 
 function stateOf({ result: { status }, run }: ShownTrial): Cell {
-  // A sweep that died could not say that its trials ended.
-  const state = status === 'running' && run !== undefined ? run.state : status;
+  // A trial goes on for a moment after a sweep that died, or dies with it.
+  const state = (status === 'running' || status === 'interrupted') && run !== undefined ? run.state : status;
   const word = state === 'waiting' ? 'not run' : state;
   const { stage, progress } = run ?? {};
   const share = progress && percentDone(progress);

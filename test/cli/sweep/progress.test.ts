@@ -4,7 +4,7 @@ import { expect, it, vi } from 'vitest';
 import { readResults } from '../../../src/runner/sweep/results.js';
 import { workTime } from '../../../src/runner/sweep/progress.js';
 import type { TimedSweepEvent } from '../../../src/runner/sweep/trial.js';
-import { isUnderWay, sweepParts } from '../../../src/ui/pages/sweep-page.js';
+import { sweepParts } from '../../../src/ui/pages/sweep-page.js';
 import { eventsOf, ToySweep } from './toy-sweep.js';
 
 type Progress = Extract<TimedSweepEvent, { type: 'sweep-progress' }>;
@@ -35,7 +35,7 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
       const now = await readResults(json);
       const states = now?.trials.map(({ status }) => status) ?? [];
       if (now && states.includes('waiting') && !states.includes('running'))
-        between.push([isUnderWay(now), (await sweepParts(now)).head.totals.map(({ label }) => label)[2]]);
+        between.push([now.underWay, (await sweepParts(now)).head.totals.map(({ label }) => label)[2]]);
     }
   })();
   const { exitCode, stdout } = await running;
@@ -61,7 +61,7 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
   const work = workTime(ended.results)!;
   expect(work.seconds).toBeCloseTo(sum(ended.results.map(({ seconds }) => seconds)) + work.sharedSeconds, 6);
   expect(work.seconds).toBeCloseTo(ended.workedSeconds, 1);
-  expect(isUnderWay((await readResults(json))!)).toBe(false);
+  expect((await readResults(json))!.underWay).toBe(false);
   const page = await sweepParts((await readResults(json))!);
   expect(page.head.totals.map(({ label }) => label)).toEqual([
     'trials',
@@ -69,4 +69,26 @@ it('tells how far the whole is, and of a time that agrees with that of its stage
     'of work',
     'of it shared by all',
   ]);
+});
+
+it('is over for its page when it is killed', async () => {
+  const toy = await ToySweep.create('{ grid: { stages.train.steps: [500, 600] } }');
+  const sweep = () => toy.start(['sweep', 'toy.yaml', '--json'], { TOY_STEP_MS: '20' });
+  const running = sweep();
+  await toy.untilTraining(running, 1);
+  const json = join(toy.folder, 'runs', 'toy', 'sweep', 'sweep.json');
+  await vi.waitUntil(async () => (await readResults(json))?.underWay === true, { timeout: 30_000 });
+  running.kill('SIGKILL');
+  await running;
+  const results = (await readResults(json))!;
+  expect(results.underWay).toBe(false);
+  expect(results.trials.map(({ status }) => status)).toEqual(['interrupted', 'waiting']);
+  const { head } = await sweepParts(results);
+  expect(head.totals.map(({ label }) => label)).not.toContain('of the whole');
+  // The next one goes on, and is under way again.
+  const again = sweep();
+  await vi.waitUntil(async () => (await readResults(json))?.underWay === true, { timeout: 30_000 });
+  again.kill('SIGINT');
+  await again;
+  expect((await readResults(json))!.underWay).toBe(false);
 });

@@ -53,7 +53,7 @@ it('plans two hundred trials with less than a second of processor time, and give
   expect(await ids()).not.toEqual([first]);
 });
 
-it('compares trials by what measures the same in all of them, and names the keys by which others do not', async () => {
+it('judges trials by their last stages first, and names the keys by which figures do not measure the same', async () => {
   const toy = await ToySweep.create('{ grid: { seed: [0] } }');
   const file = join(toy.folder, 'toy.yaml');
   const compared = async (sweep: string) => {
@@ -70,12 +70,12 @@ it('compares trials by what measures the same in all of them, and names the keys
     {},
   ]);
   expect(await compared('{ grid: { stages.train.timesteps: [uniform, { kind: logitNormal }] } }')).toEqual([
-    [],
+    ['train.loss'],
     { 'train.loss': ['stages.train.timesteps'] },
   ]);
   // Latents go by the same name, and are others.
   expect(await compared('{ grid: { stages.autoencoder.steps: [5, 6] } }')).toEqual([
-    ['autoencoder.loss'],
+    ['train.loss', 'autoencoder.loss'],
     { 'train.loss': ['stages.train.latents'] },
   ]);
 
@@ -86,9 +86,11 @@ it('compares trials by what measures the same in all of them, and names the keys
     ({ record }) => record.status === 'finished',
   );
   expect(found, runs.join('\n')).toHaveLength(3);
-  const better = async (...chosen: typeof found) =>
-    (await compareRuns(chosen)).figures.find(({ stage, name }) => stage === 'train' && name === 'loss')
-      ?.better;
+  const better = async (...chosen: typeof found) => {
+    const [first] = (await compareRuns(chosen)).figures;
+    expect(first).toMatchObject({ stage: 'train', name: 'loss', isHeadline: true });
+    return first!.better;
+  };
   const [one, other, third] = found as [(typeof found)[0], (typeof found)[0], (typeof found)[0]];
   expect([await better(one, third), await better(one, other)]).toEqual(['less', undefined]);
   // Latents that another autoencoder made go by the same name too.

@@ -43,7 +43,7 @@ c,finished,plain,1,10,1.3,,
 `);
 });
 
-it('keeps the figure by which trials are compared in a narrow terminal, marks the best, and puts memory last', () => {
+it('keeps the figure by which trials are judged in a narrow terminal, marks the best, and puts memory last', () => {
   const trials = [2, 1, 3].map((loss, i) =>
     result(`trial-${i}`, 'x', {
       'train.peakMemoryMegabytes': 900,
@@ -52,7 +52,7 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
       'train.steps': 100 + i,
     }),
   );
-  const text = (width: number, sort?: string): string[] =>
+  const text = (width: number, sort?: string, alike = true): string[] =>
     closingText(
       {
         ...{
@@ -71,6 +71,7 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
         apart: {
           'train.gradientNorm': ['stages.train.gradientClip', 'stages.train.timesteps'],
           'evaluate.fid': ['stages.evaluate.reference'],
+          ...(!alike && { 'train.loss': ['stages.train.latents'] }),
         },
         headlines: [
           { name: 'evaluate.fid', better: 'less' },
@@ -85,6 +86,12 @@ it('keeps the figure by which trials are compared in a narrow terminal, marks th
     'trial-0 x 2 finished 1.3 s 5 900 MB',
     'trial-1 x ★ 1 finished 1.3 s 5 900 MB',
     'trial-2 x 3 finished 1.3 s 5 900 MB',
+  ]);
+  // Where it does not measure the same it has no star, and stands first all the same.
+  expect(text(Infinity, undefined, false).slice(1, 4)).toEqual([
+    'TRIAL TITLE TRAIN LOSS STATE TIME TRAIN GRADIENT NORM TRAIN PEAK MEMORY',
+    'trial-0 x 2 finished 1.3 s 5 900 MB',
+    'trial-1 x 1 finished 1.3 s 5 900 MB',
   ]);
   // Of what trials came to alone.
   expect(text(Infinity).filter((line) => line.startsWith('Trials do not'))).toEqual([
