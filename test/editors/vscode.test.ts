@@ -62,7 +62,7 @@ it('warns of images that are not there, and knows the stages for completion', as
   const file = join(folder, 'a.yaml');
   const output = await answer(folder, validateArgs(file), text.replace('autoencodr', 'autoencoder'));
   expect(problemsOf(output, file)).toMatchObject([{ isError: false, code: 'input-missing' }]);
-  const stages = stagesOf(output)!;
+  const stages = stagesOf(output);
   const offered = (before: string) => stagesFor(before, stages)?.map(({ id }) => id);
   expect(offered('    images: ')).toEqual(['images']);
   expect(offered('  x: { uses: encode, autoencoder: auto')).toEqual(['autoencoder']);
@@ -74,7 +74,21 @@ it('warns of images that are not there, and knows the stages for completion', as
   expect(offered('    latents: ')).toEqual(['latents']);
   expect(offered('    steps: ')).toBeUndefined();
   expect(offered('    toString: ')).toBeUndefined();
-  expect(stagesOf(await answer(folder, validateArgs(file), text))).toBeUndefined();
+});
+
+it('knows the stages of a file that is being written, and none of broken YAML', async () => {
+  const folder = await temporaryFolder('vscode');
+  const file = join(folder, 'a.yaml');
+  const known = async (written: string) =>
+    stagesOf(await answer(folder, validateArgs(file), written)).map(({ id, kind }) => `${id}: ${kind}`);
+  const stages = ['images: images', 'autoencoder: autoencoder', 'latents: encode'];
+  expect(await known(text)).toEqual(stages);
+  expect(await known(`${text}  train: { uses: train, latents: }\n  sample:\n`)).toEqual([
+    ...stages,
+    'train: train',
+  ]);
+  expect(await known(`extends: b.yaml\n`)).toEqual([]);
+  expect(await known(`${text}  train: {`)).toEqual([]);
 });
 
 it('shows cached or runs beside each stage', async () => {

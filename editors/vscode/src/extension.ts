@@ -30,10 +30,13 @@ export function activate(context: vscode.ExtensionContext): void {
     if (output === undefined || document.version !== version) return;
     problems.set(document.uri, problemsOf(output, document.fileName).map(asDiagnostic));
     const found = stagesOf(output);
-    if (found) stages.set(document.fileName, found);
+    // While its YAML is broken, those from before may be meant.
+    if (found.length > 0) stages.set(document.fileName, found);
   };
   const plan = async (document: vscode.TextDocument): Promise<void> => {
+    const { version } = document;
     const output = await answer(document.fileName, planArgs(document.fileName));
+    if (document.version !== version) return;
     hints.set(document.fileName, output === undefined ? [] : hintsOf(output, document.getText()));
     changed.fire();
   };

@@ -62,13 +62,10 @@ export function problemsOf(output: string, file: string): readonly Problem[] {
   );
 }
 
-/** The stages of a valid file, those of extended files too. */
-export function stagesOf(output: string): readonly Stage[] | undefined {
-  const { files } = JSON.parse(output) as {
-    files: readonly { valid: boolean; stages: readonly Stage[] }[];
-  };
-  const [file] = files;
-  return file?.valid === true ? file.stages : undefined;
+/** The stages of a file, those of extended files too; none where its YAML is broken. */
+export function stagesOf(output: string): readonly Stage[] {
+  const { files } = JSON.parse(output) as { files: readonly { stages: readonly Stage[] }[] };
+  return files.flatMap(({ stages }) => stages);
 }
 
 /** A word to show behind the line of a stage. */

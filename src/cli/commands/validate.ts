@@ -3,8 +3,10 @@ import { text as textOf } from 'node:stream/consumers';
 import { UserError } from '../../base/errors.js';
 import { counted } from '../../base/format.js';
 import type { Diagnostic } from '../../runner/diagnostics.js';
+import { checkConfiguration, type LoadOptions, readConfiguration } from '../../runner/load.js';
 import { loadSweep } from '../../runner/sweep/load.js';
-import { isLockFile } from '../../runner/yaml/text.js';
+import { isLockFile, locate } from '../../runner/yaml/text.js';
+import { member } from '../../runner/yaml/tree.js';
 import { showDiagnostics } from '../load.js';
 import { exitCodes, say, type Services, shortPath } from '../services.js';
 
@@ -19,7 +21,7 @@ interface Verdict {
   /** Absolute path. */
   readonly file: string;
   readonly valid: boolean;
-  /** Stages with the places of their keys; none where the file is invalid. */
+  /** Stages with the places of their keys; of an invalid file those that have a kind. */
   readonly stages: readonly {
     readonly id: string;
     readonly kind: string;
@@ -63,8 +65,12 @@ async function judge(
   { loadRegistry, env }: Services,
 ): Promise<Verdict> {
   const { rules } = await loadRegistry();
-  const loaded = await loadSweep(file, { rules, set, env, ...(text !== undefined && { text }) });
-  if (!loaded.ok) return { file: resolve(file), valid: false, stages: [], diagnostics: loaded.diagnostics };
+  const options = { rules, set, env, ...(text !== undefined && { text }) };
+  const loaded = await loadSweep(file, options);
+  if (!loaded.ok) {
+    const stages = await stagesWritten(file, options);
+    return { file: resolve(file), valid: false, stages, diagnostics: loaded.diagnostics };
+  }
   const { pipeline, trials, warnings, missing } = loaded;
   return {
     file: pipeline.file,
@@ -75,6 +81,19 @@ async function judge(
     ...(trials && { trials: trials.length }),
     diagnostics: [...warnings, ...missing()],
   };
+}
+
+/** Stages of a file that need not be valid, for an editor to complete while one of them is being written. */
+async function stagesWritten(file: string, options: LoadOptions): Promise<Verdict['stages']> {
+  const read = await readConfiguration(file, options);
+  const stages = read.ok ? member(checkConfiguration(read, options).tree, 'stages')?.value : undefined;
+  if (stages?.kind !== 'map') return [];
+  return Array.from(stages.entries).flatMap(([id, { key, value }]) => {
+    const uses = member(value, 'uses')?.value;
+    if (uses?.kind !== 'scalar' || typeof uses.value !== 'string') return [];
+    const { file: source, line } = locate(key);
+    return [{ id, kind: uses.value, file: source, line }];
+  });
 }
 
 const factsOf = ({ stages, trials }: Verdict): string =>
