@@ -35,10 +35,10 @@ const liveSite: Site = { ...site, isLive: true };
 const picturesOf = new Map<string, KnownPictures>();
 const newPictures = (): KnownPictures => new Map();
 
-/** What figures of runs measure, which does not change, by their folders and stages: to find out reads configurations. */
+/** Meanings of the figures of runs, by folder and stage: they do not change, and to find one out reads a configuration. */
 const measured = new Map<string, string>();
 
-/** What the runs' headline figures measure, where the order asked for depends on it. */
+/** Meanings of the headline figures of runs, where the order asked for depends on them. */
 async function measuresOf(runs: readonly Run[], { sort }: RunsQuery): Promise<Measures> {
   const measures = new Map<Run, string>();
   if (sort !== 'best') return measures;

@@ -62,7 +62,7 @@ function measuresTheSame(runs: readonly Run[], configured: readonly Configured[]
   });
 }
 
-/** What a figure of a run measures, as a text that runs have in common whose figures compare. */
+/** Meaning of a figure of a run, as a text that runs have in common whose figures compare. */
 export async function measureOf(
   run: Run,
   { stage, name }: Pick<RunFigure, 'stage' | 'name'>,

@@ -27,7 +27,7 @@ export interface RunsQuery {
   readonly page: number;
 }
 
-/** What the headline figure of each run measures: a text that those have in common whose figures compare. */
+/** Meaning of the headline figure of each run: a text that those have in common whose figures compare. */
 export type Measures = ReadonlyMap<Run, string>;
 
 const orders = {
