@@ -88,6 +88,10 @@ async function redIn(from: string, to: string): Promise<readonly string[]> {
   return told.map(({ line, column, message }) => `${line}:${column} ${message}`);
 }
 
+it.each(['', '\n', '# mine\n'])('is green before anything is written: %j', async (text) => {
+  expect(await errors(text)).toEqual([]);
+});
+
 describe('red', () => {
   it('is nothing in the file that the others are made of', async () => {
     expect(await errors(sound)).toEqual([]);

@@ -8,7 +8,7 @@ import { ofWholePipeline, type Schema, stageSchemas } from './schema.js';
  */
 type EditorSchema = Readonly<Record<string, unknown>>;
 
-/** Schema of a file that extends others or chooses options, and of a group of options. */
+/** Schema of a file that extends others or chooses options, of a group of options, and of a file that is yet empty. */
 const part = { $ref: '#/definitions/pipeline' };
 
 const $schema = 'http://json-schema.org/draft-07/schema#';
@@ -18,7 +18,7 @@ export function editorSchema(pipeline: Schema): EditorSchema {
   return {
     ...{ $schema, description: pipeline.description },
     definitions: { pipeline: new Editor(true).file(pipeline) },
-    if: { anyOf: [{ required: ['extends'] }, { required: ['choose'] }] },
+    if: { anyOf: [{ required: ['extends'] }, { required: ['choose'] }, { maxProperties: 0 }] },
     then: part,
     else: new Editor(false).file(ofWholePipeline(pipeline)),
   };
