@@ -128,7 +128,7 @@ export function measureDecoder(
 
 /** The largest batch whose work, in forward passes of one half of the network, is short enough to be measured. */
 function batchWithin(batch: number, model: AutoencoderConfig, size: number, passes: number): number {
-  const most = Math.floor(measuredOperations / (passes * operationsOf(model, size)));
+  const most = Math.floor(measuredOperations / (passes * encodingOperations(model, size)));
   return Math.max(1, Math.min(batch, most));
 }
 
@@ -136,11 +136,14 @@ function batchWithin(batch: number, model: AutoencoderConfig, size: number, pass
 const taps = 9;
 const convolutions = 2;
 
-/** Floating-point operations of encoding an image, about: those of the residual blocks. */
-function operationsOf({ channels, layersPerBlock }: AutoencoderConfig, size: number): number {
+/** Floating-point operations of encoding an image, about: those of the residual blocks, on folded pixels. */
+export function encodingOperations(
+  { channels, layersPerBlock, patchSize }: AutoencoderConfig,
+  size: number,
+): number {
   return channels.reduce(
     (sum, width, level) =>
-      sum + 2 * (size / 2 ** level) ** 2 * taps * width ** 2 * convolutions * layersPerBlock,
+      sum + 2 * (size / patchSize / 2 ** level) ** 2 * taps * width ** 2 * convolutions * layersPerBlock,
     0,
   );
 }
