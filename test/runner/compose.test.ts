@@ -106,6 +106,26 @@ describe('a file that extends another', () => {
     });
   });
 
+  it('takes weights that lie beside an extended file from there, and leaves names of repositories as they are', async () => {
+    const autoencoders = `
+  near: { uses: autoencoder, weights: owner/vae }
+  dotted: { uses: autoencoder, weights: ./owner/absent }
+  far: { uses: autoencoder, weights: stabilityai/sd-vae-ft-ema }
+  none: { uses: autoencoder, weights: none }
+`;
+    const files = {
+      'sub/a.yaml': extending('', '../b/base.yaml'),
+      'b/base.yaml': base + autoencoders,
+      'b/owner/vae/config.json': '{ "block_out_channels": [32] }',
+    };
+    expect(await configsOf(files)).toMatchObject({
+      near: { weights: '../b/owner/vae' },
+      dotted: { weights: '../b/owner/absent' },
+      far: { weights: 'stabilityai/sd-vae-ft-ema' },
+      none: { weights: 'none' },
+    });
+  });
+
   it('tells where each value was written', async () => {
     const loaded = await loadFiles(
       { 'a.yaml': extending('stages:\n  train: { model: { mediators: 16 } }\n'), 'base.yaml': base },

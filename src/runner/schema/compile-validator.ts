@@ -9,6 +9,7 @@ const annotations = [
   'stageRef',
   'isPath',
   'mayBeAddress',
+  'mayBePath',
   'presets',
   'affectsOutput',
   'absentMeans',

@@ -43,6 +43,8 @@ export interface Schema {
   readonly isPath?: true;
   /** The path may be an address, such as `hf://owner/name/file`; the kind of the stage checks it. */
   readonly mayBeAddress?: true;
+  /** The string is a path where a file or folder is there, or begins with a dot, and else a name of another kind. */
+  readonly mayBePath?: true;
   /** The string is the id of a stage of one of these kinds. */
   readonly stageRef?: readonly string[] | 'any';
   /**

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import { code, type Problem, suggestion } from '../diagnostics.js';
 import { withDefaults } from '../schema/defaults.js';
@@ -68,7 +69,7 @@ export class References {
     }
     // A path starts at the file that it is written in, also where another file refers to it.
     const { whole } = seen;
-    if (whole) return place?.isPath === true ? whole : placedAt(whole, scalar.span);
+    if (whole) return place?.isPath === true || place?.mayBePath === true ? whole : placedAt(whole, scalar.span);
     if (!seen.refers) return { ...scalar, value: filled };
     return typed(filled, place, used.length === 0 ? scalar : { ...scalar, environment: used });
   }
@@ -274,6 +275,9 @@ export function changeTexts(root: Tree, schema: Schema, change: ScalarChange): T
 /** Tells an address, such as `hf://owner/name/file`, from a path. */
 export const isAddress = (path: string): boolean => /^[a-z][a-z\d+.-]*:\/\//i.test(path);
 
+const looksLikePath = (from: string, text: string): boolean =>
+  /^\.\.?(?:\/|$)/.test(text) || existsSync(join(from, text));
+
 /**
  * Makes relative paths of extended files relative to the pipeline file's folder. Those of `--set` options are relative to
  * it already.
@@ -282,8 +286,9 @@ export function rebasePaths(tree: Tree, schema: Schema, directory: string): Tree
   return changeTexts(tree, schema, (scalar, place) => {
     const { file } = scalar.span.source;
     const path = String(scalar.value);
-    if (place?.isPath !== true || isOption(file) || isAbsolute(path) || isAddress(path)) return scalar;
     const from = dirname(file);
+    const isPath = place?.isPath === true || (place?.mayBePath === true && looksLikePath(from, path));
+    if (!isPath || isOption(file) || isAbsolute(path) || isAddress(path)) return scalar;
     return from === directory ? scalar : { ...scalar, value: relative(directory, join(from, path)) || '.' };
   });
 }
