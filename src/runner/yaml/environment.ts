@@ -69,7 +69,8 @@ export class References {
     }
     // A path starts at the file that it is written in, also where another file refers to it.
     const { whole } = seen;
-    if (whole) return place?.isPath === true || place?.mayBePath === true ? whole : placedAt(whole, scalar.span);
+    if (whole)
+      return place?.isPath === true || place?.mayBePath === true ? whole : placedAt(whole, scalar.span);
     if (!seen.refers) return { ...scalar, value: filled };
     return typed(filled, place, used.length === 0 ? scalar : { ...scalar, environment: used });
   }
