@@ -15,6 +15,9 @@ export interface MetricsRecord {
 /** Name of the file that a training stage logs to. */
 export const metricsName = 'metrics.jsonl';
 
+/** Name of the file of its losses by windows of steps, whatever it logs. */
+export const lossesName = 'losses.jsonl';
+
 /** Name of the file in which it says how fast it was: what depends on the machine and the moment. */
 export const speedName = 'speed.jsonl';
 

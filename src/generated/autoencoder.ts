@@ -90,7 +90,7 @@ export interface FlippedClasses {
   classes: string[];
 }
 /**
- * Further destinations of the logged figures. `metrics.jsonl` (learning) and `speed.jsonl` (speed) are always written. A service that fails is given up with a warning, and training continues.
+ * Further destinations of the logged figures. `metrics.jsonl` (learning), `losses.jsonl` (losses by windows of steps) and `speed.jsonl` (speed) are always written. A service that fails is given up with a warning, and training continues.
  */
 export interface RecordsConfig {
   /**

@@ -614,7 +614,7 @@ export interface ResolutionShift3 {
   baseTokens: number;
 }
 /**
- * Further destinations of the logged figures. `metrics.jsonl` (learning) and `speed.jsonl` (speed) are always written. A service that fails is given up with a warning, and training continues.
+ * Further destinations of the logged figures. `metrics.jsonl` (learning), `losses.jsonl` (losses by windows of steps) and `speed.jsonl` (speed) are always written. A service that fails is given up with a warning, and training continues.
  */
 export interface RecordsConfig {
   /**

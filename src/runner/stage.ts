@@ -312,8 +312,6 @@ export interface StageKind<Config> {
   readonly onTheWay?: {
     /** Figure that is told on the way. */
     readonly headline: Headline;
-    /** First step at which it can be told. */
-    firstStep(config: Config): number;
     /** Figures as of a step, from the folder of the stage; undefined where it has not come so far. */
     figuresAt(directory: string, step: number): Promise<Readonly<Record<string, number>> | undefined>;
   };

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.js';
-import { counted, formatCount } from '../../base/format.js';
+import { formatCount } from '../../base/format.js';
 import type { Halving as HalvingConfig } from '../../generated/index.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { Headline, StageKind } from '../stage.js';
@@ -18,7 +18,7 @@ export interface Halving {
 /**
  * Halving as a sweep asks for it; nothing where it does not.
  *
- * @throws UserError `halving-stage` or `halving-steps` where trials cannot be compared so
+ * @throws UserError `halving-stage` or `halving-figure` where trials cannot be compared so
  */
 export function halvingOf(
   config: HalvingConfig | undefined,
@@ -40,18 +40,10 @@ export function halvingOf(
     const found = stages.find(({ stage }) => stage.id === id);
     if (found === undefined) throw stageError(`\`halving\` compares by ${id}, which not every trial has.`);
     if (shared.has(id)) throw stageError(`\`halving\` compares by ${id}, which is the same in all trials.`);
-    const { kind, stage } = found;
+    const { kind } = found;
     if (kind.onTheWay === undefined)
       throw stageError(`\`halving\` compares by ${id}, a stage of kind ${kind.name}, which has no steps.`);
     headline ??= kind.onTheWay.headline;
-    const least = kind.onTheWay.firstStep(stage.config);
-    if (config.steps[0]! < least)
-      throw new UserError({
-        code: 'halving-steps',
-        usage: true,
-        message: `\`halving\` compares after ${counted(config.steps[0]!, 'step')} of ${id}, which tells its ${headline.name} from step ${formatCount(least)} on.`,
-        remedy: `Compare later, or set \`stages.${id}.logEverySteps\` to ${config.steps[0]!} or less.`,
-      });
   }
   const differing = differingKeys(planned, id, headline!);
   if (differing.length > 0)

@@ -44,7 +44,6 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   timing: async (config, resolve) => (await import('./facts.js')).autoencoderTiming(config, resolve),
   onTheWay: {
     headline: { name: 'loss', better: 'less', within: ['images', 'klWeight', 'classSampling'] },
-    firstStep: (config) => ('weights' in config ? 1 : Math.min(config.logEverySteps, config.steps)),
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
   unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),

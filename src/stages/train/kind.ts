@@ -53,8 +53,6 @@ export const stage: ShownKind<TrainConfig> = {
   timing: async (config, resolve) => (await import('./facts.js')).trainTiming(config, resolve),
   onTheWay: {
     headline: { name: 'loss', better: 'less', within: [...lossKeys, 'until'] },
-    firstStep: (config) =>
-      config.steps === undefined ? config.logEverySteps : Math.min(config.logEverySteps, config.steps),
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
   unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),

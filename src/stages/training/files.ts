@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.js';
-import { metricsName, speedName } from '../../formats/metrics-log.js';
+import { lossesName, metricsName, speedName } from '../../formats/metrics-log.js';
 import { fingerprintOf, type Origin } from '../../runner/fingerprint/origin.js';
 import { compareOrigins } from '../../runner/plan/explain.js';
 import { formatReason } from '../../runner/plan/reasons.js';
@@ -23,7 +23,7 @@ export const snapshotsName = 'snapshots';
 export const tensorboardName = 'tensorboard';
 export const wandbName = 'wandb.json';
 
-const incidental = [metricsName, speedName, picturesName, tensorboardName, wandbName];
+const incidental = [metricsName, lossesName, speedName, picturesName, tensorboardName, wandbName];
 
 /**
  * True when a file of a training stage's output depends on how often was logged, drawn and saved: the log, pictures,

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { counted } from '../../base/format.js';
 import type { FileSeal } from '../../base/output-file.js';
-import { MetricsLog, metricsName, speedName } from '../../formats/metrics-log.js';
+import { lossesName, MetricsLog, metricsName, speedName } from '../../formats/metrics-log.js';
 import type { RecordsConfig } from '../../generated/index.js';
 import type { StageContext, StageEvent } from '../../runner/stage.js';
 import { peakBytes } from '../shared/engine.js';
+import { readLosses } from './logs.js';
 import { type RecordSink, TensorboardSink, WandbSink } from './sinks.js';
 
 export interface RecordsOptions extends StepCost {
@@ -14,14 +15,15 @@ export interface RecordsOptions extends StepCost {
 }
 
 /**
- * Records of a training's steps. `metrics.jsonl` is a function of the training alone: the same bytes whatever was
- * interrupted. `speed.jsonl` says how fast it was. Services get both, and are given up when they fail.
+ * Records of a training's steps. `metrics.jsonl` and `losses.jsonl` are functions of the training alone: the same bytes
+ * whatever was interrupted. `speed.jsonl` says how fast it was. Services get both, and are given up when they fail.
  */
 export class TrainingRecords {
   private readonly told = new Set<RecordSink>();
 
   private constructor(
     private readonly metrics: MetricsLog,
+    private readonly losses: MetricsLog,
     private readonly speeds: MetricsLog,
     private notices: StageEvent[],
     private readonly sinks: Set<RecordSink>,
@@ -32,25 +34,29 @@ export class TrainingRecords {
   /**
    * Goes on after a step: what was recorded of later ones is dropped.
    *
-   * @param seal of `metrics.jsonl` at that step, where it is known: a log that was cut short since is told of
+   * @param seals of its logs at that step, where they are known: one that was cut short since is told of
    * @throws UserError where a service cannot be used as configured
    */
   static async open(
     { config, peak, ...cost }: RecordsOptions,
     context: StageContext,
     step: number,
-    seal?: FileSeal,
+    seals: Partial<RecordSeals> = {},
   ): Promise<TrainingRecords> {
     const { directory } = context;
     const notices: StageEvent[] = [];
     const warn = (message: string): void => {
       notices.push({ type: 'notice', level: 'warning', message });
     };
-    const [metrics, speeds] = [
+    const [metrics, losses, speeds] = [
       new MetricsLog(join(directory, metricsName)),
+      new MetricsLog(join(directory, lossesName)),
       new MetricsLog(join(directory, speedName)),
     ];
-    const learnt = await metrics.resume(step, seal, warn);
+    const learnt = await metrics.resume(step, seals.metrics, warn);
+    const windows = await losses.resume(step, seals.losses, warn);
+    // Earlier versions had none.
+    if (windows.length === 0) for (const record of await readLosses(directory)) await losses.append(record);
     const timed = new Set(await speeds.resume(step));
     const untimed = learnt.filter((each) => !timed.has(each));
     if (untimed.length > 0)
@@ -60,7 +66,7 @@ export class TrainingRecords {
     if (config.wandb !== undefined && config.wandb.mode !== 'disabled')
       sinks.add(await WandbSink.open(config.wandb, context));
     const rate = cost.operations === undefined ? undefined : await peak?.();
-    return new TrainingRecords(metrics, speeds, notices, sinks, new Speed(cost, rate), step);
+    return new TrainingRecords(metrics, losses, speeds, notices, sinks, new Speed(cost, rate), step);
   }
 
   /** Records figures as of a step: what was learnt, and beside the speed what else the machine did. */
@@ -94,10 +100,15 @@ export class TrainingRecords {
     await this.send({ step, timeSeconds, figures });
   }
 
-  /** Makes the logs durable for a checkpoint, and gives what `metrics.jsonl` is by then. */
-  async seal(): Promise<FileSeal> {
+  /** Records the losses of a window of steps, which ends at a step. */
+  async addLosses(step: number, losses: Readonly<Record<string, number>>): Promise<void> {
+    await this.losses.append({ step, ...losses });
+  }
+
+  /** Makes the logs durable for a checkpoint, and gives what those are by then that follow from the training alone. */
+  async seal(): Promise<RecordSeals> {
     await this.speeds.seal();
-    return this.metrics.seal();
+    return { metrics: await this.metrics.seal(), losses: await this.losses.seal() };
   }
 
   /** Takes the notices since the last call. */
@@ -133,6 +144,12 @@ export class TrainingRecords {
       message: `${sink.name} gets no further records: ${reason}. Training continues; metrics.jsonl has everything.`,
     });
   }
+}
+
+/** Seals of the logs that are functions of the training alone. */
+export interface RecordSeals {
+  readonly metrics: FileSeal;
+  readonly losses: FileSeal;
 }
 
 /** Cost of a step, where it is known. */

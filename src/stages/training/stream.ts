@@ -15,10 +15,8 @@ import {
 } from 'rxjs';
 import { UserError } from '../../base/errors.js';
 import { faultPoint } from '../../base/files.js';
-import type { FileSeal } from '../../base/output-file.js';
 import { integers, prefetch } from '../../base/prefetch.js';
 import { abortError, everyMs } from '../../base/streams.js';
-import { metricsName, readMetrics } from '../../formats/metrics-log.js';
 import { figureFact } from '../../pages/figures.js';
 import { isProgress, type StageContext, type StageEvent, type StageProgress } from '../../runner/stage.js';
 import type { HostTensor } from '../../tensorflow/data-types.js';
@@ -37,8 +35,8 @@ import type { Trainer } from '../../training/trainer.js';
 import { isFirstWorker, peakBytes } from '../shared/engine.js';
 import { toMegabytes } from '../shared/memory.js';
 import { checkpointsName, madeFrom, refuseForeign } from './files.js';
-import { lossAtTheEnd, lossNames } from './logs.js';
-import { type RecordsOptions, TrainingRecords } from './records.js';
+import { endsWindow, lossAtTheEnd, lossesOf, lossNames, readLosses } from './logs.js';
+import { type RecordSeals, type RecordsOptions, TrainingRecords } from './records.js';
 
 /** Batches that are read ahead while a step runs. */
 const batchesAhead = 4;
@@ -104,16 +102,16 @@ export interface TrainingPictures {
   draw(trainer: Trainer, step: number): Promise<string>;
 }
 
-/** Content of a checkpoint beside tensors. */
-interface Saved {
+/** Content of a checkpoint beside tensors. What checkpoints of earlier versions lack may be absent. */
+interface Saved extends Partial<RecordSeals> {
   /** Steps that changed the weights: fewer than all where some were skipped. */
   readonly updates: number;
   readonly skippedInARow: number;
   readonly meter: MeterState;
-  /** Device or engine that computed it, such as `processor`; absent in checkpoints of earlier versions. */
-  readonly computedOn?: string | undefined;
-  /** `metrics.jsonl` as it was then; absent in checkpoints of earlier versions. */
-  readonly metrics?: FileSeal | undefined;
+  /** Losses since the last window ended. */
+  readonly window?: MeterState;
+  /** Device or engine that computed it, such as `processor`. */
+  readonly computedOn?: string;
 }
 
 /** The folder of a training stage's checkpoints. */
@@ -180,6 +178,8 @@ class TrainingRun {
     private updates: number,
     private skippedInARow: number,
     private readonly meter: Meter,
+    /** Losses since the last window ended. */
+    private readonly window: Meter,
     /** Records of the process that writes what belongs to the whole output. */
     private readonly records: TrainingRecords | undefined,
   ) {
@@ -193,7 +193,7 @@ class TrainingRun {
     );
     if (checkpoint !== undefined) await refuseForeign(checkpoint, context);
     const records = isFirstWorker(context)
-      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0, checkpoint?.extra.metrics)
+      ? await TrainingRecords.open(job.records, context, checkpoint?.step ?? 0, checkpoint?.extra)
       : undefined;
     notices.push(...(records?.takeNotices() ?? []));
     await job.pictures?.rewind(checkpoint?.step ?? 0);
@@ -201,11 +201,11 @@ class TrainingRun {
     await job.snapshots?.rewind(checkpoint?.step ?? 0);
     if (checkpoint === undefined) {
       await job.start(job.trainer);
-      return new TrainingRun(job, context, 0, 0, 0, new Meter(), records);
+      return new TrainingRun(job, context, 0, 0, 0, new Meter(), new Meter(), records);
     }
     await restoreCheckpoint(checkpoint, job.trainer);
     notices.push({ type: 'notice', level: 'info', message: `Continues from step ${checkpoint.step}.` });
-    const { updates, skippedInARow, meter, computedOn: before } = checkpoint.extra;
+    const { updates, skippedInARow, computedOn: before } = checkpoint.extra;
     const { computesOn } = await startEngine(context.runtime);
     if (before !== undefined && before !== computesOn)
       notices.push({
@@ -214,7 +214,8 @@ class TrainingRun {
         message: `Until step ${checkpoint.step} ${before} computed, now ${computesOn} does: the numbers round otherwise from here on.`,
       });
     const { step } = checkpoint;
-    const run = new TrainingRun(job, context, step, updates, skippedInARow, new Meter(meter), records);
+    const [meter, window] = [new Meter(checkpoint.extra.meter), new Meter(checkpoint.extra.window)];
+    const run = new TrainingRun(job, context, step, updates, skippedInARow, meter, window, records);
     run.savedStep = step;
     notices.push(...(await run.draw()), ...(await run.evaluate()));
     return run;
@@ -239,6 +240,7 @@ class TrainingRun {
       this.updates++;
       this.skippedInARow = 0;
       this.meter.add({ loss, gradientNorm, ...figures });
+      this.window.add(lossesOf({ loss, ...figures }));
     } else this.countSkipped(loss);
     const current = this.meter.means();
     if (this.step % logEverySteps === 0 || this.step === schedule.totalSteps) {
@@ -248,6 +250,7 @@ class TrainingRun {
       await this.records?.log(this.step, { ...withQuartiles(means), learningRate }, machine);
       faultPoint('logged step');
     }
+    if (endsWindow(this.step)) await this.records?.addLosses(this.step, this.window.take());
     const { snapshots } = this.job;
     if (snapshots?.isDue(this.step) === true) await snapshots.take(trainer, this.step, this.updates);
     const notices = [
@@ -319,11 +322,9 @@ class TrainingRun {
    */
   async figures(): Promise<Record<string, number>> {
     const { idleShare } = this.device;
-    const records = isFirstWorker(this.context)
-      ? await readMetrics(join(this.context.directory, metricsName))
-      : [];
+    const windows = isFirstWorker(this.context) ? await readLosses(this.context.directory) : [];
     const losses = lossNames.flatMap((name) => {
-      const loss = lossAtTheEnd(records, this.step, name);
+      const loss = lossAtTheEnd(windows, this.step, name);
       return loss === undefined ? [] : [[name, loss] as const];
     });
     return {
@@ -341,8 +342,9 @@ class TrainingRun {
       updates: this.updates,
       skippedInARow: this.skippedInARow,
       meter: this.meter.toJSON(),
+      window: this.window.toJSON(),
       computedOn: (await startEngine(this.context.runtime)).computesOn,
-      metrics: await this.records?.seal(),
+      ...(await this.records?.seal()),
     };
     const { step, context } = this;
     await saveCheckpoint(this.folder, this.job.trainer, { step, extra, made: madeFrom(context) });

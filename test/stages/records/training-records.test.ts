@@ -1,11 +1,10 @@
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { FileSeal } from '../../../src/base/output-file.js';
 import { readAllMetrics } from '../../../src/formats/metrics-log.js';
 import type { RecordsConfig } from '../../../src/generated/index.js';
 import type { StageContext, StageEvent } from '../../../src/runner/stage.js';
-import { TrainingRecords } from '../../../src/stages/training/records.js';
+import { type RecordSeals, TrainingRecords } from '../../../src/stages/training/records.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { runId } from '../../../src/stages/training/sinks.js';
 import { toldOfDamage } from '../../support/told-of-damage.js';
@@ -24,8 +23,8 @@ afterEach(() => {
 
 const context = () =>
   ({ id: 'train', pipelineName: 'test', pipelineDirectory: directory, directory }) as StageContext;
-const open = (config: Partial<RecordsConfig>, step = 0, seal?: FileSeal) =>
-  TrainingRecords.open({ config: { tensorboard: false, ...config }, samples: 8 }, context(), step, seal);
+const open = (config: Partial<RecordsConfig>, step = 0, seals?: RecordSeals) =>
+  TrainingRecords.open({ config: { tensorboard: false, ...config }, samples: 8 }, context(), step, seals);
 const messages = (events: readonly StageEvent[]) =>
   events.map((event) => (event.type === 'notice' ? event.message : event.type));
 const offline = { project: 'p', mode: 'offline' } as const;
@@ -60,14 +59,17 @@ describe('records of a training', () => {
 
   it('are told of where they are not as they were at the step that they go on after', async () => {
     const first = await open({});
-    for (const step of [10, 20, 30]) await first.log(step, { loss: step });
-    const seal = await first.seal();
+    for (const step of [10, 20, 30]) {
+      await first.log(step, { loss: step });
+      await first.addLosses(step, { loss: step });
+    }
+    const seals = await first.seal();
     await first.log(40, { loss: 40 });
     const path = join(directory, 'metrics.jsonl');
     const [ten = '', twenty = '', thirty = '', forty = ''] = (await readFile(path, 'utf8')).split(/(?<=\n)/);
     const resumed = async (text: string) => {
       await writeFile(path, text);
-      const records = await open({}, 30, seal);
+      const records = await open({}, 30, seals);
       return [messages(records.takeNotices()).length, await readFile(path, 'utf8')];
     };
     expect(await resumed(ten + twenty + thirty + forty)).toEqual([0, ten + twenty + thirty]);
@@ -82,9 +84,14 @@ describe('records of a training', () => {
     await writeFile(path, ten + twenty + thirty);
     const speeds = join(directory, 'speed.jsonl');
     await writeFile(speeds, (await readFile(speeds, 'utf8')).split(/(?<=\n)/)[0]!);
-    expect(messages((await open({}, 30, seal)).takeNotices())).toEqual([
+    expect(messages((await open({}, 30, seals)).takeNotices())).toEqual([
       'speed.jsonl lacks 2 records, the first of step 20.',
     ]);
+    const losses = join(directory, 'losses.jsonl');
+    await writeFile(losses, (await readFile(losses, 'utf8')).split(/(?<=\n)/)[0]!);
+    expect(messages((await open({}, 30, seals)).takeNotices())).toContainEqual(
+      expect.stringMatching(/^losses\.jsonl is not as it was at step 30: .* are left, until step 10\./),
+    );
     await writeFile(path, `${ten}{"step":\n${thirty}`);
     expect((await readAllMetrics(directory)).map(({ step }) => step)).toEqual([10, 30]);
     // Where nothing is known, as of a checkpoint of an earlier version, there is nothing to tell.

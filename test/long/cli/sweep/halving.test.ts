@@ -171,10 +171,6 @@ sweep:
       2,
       expect.stringContaining('`halving` compares by autoencoder, which is the same in all trials.'),
     ]);
-    expect(await refusal('{ steps: [5] }')).toEqual([
-      2,
-      expect.stringContaining('which tells its loss from step 10 on'),
-    ]);
     expect(await refusal('{ steps: [20, 10] }')).toEqual([
       2,
       expect.stringContaining('`steps` of `halving` must be in ascending order; found 20, 10.'),
