@@ -11,7 +11,12 @@ export function isUnseen(path: string): boolean {
   return path.split('/').some((part) => /^\.[^./]/.test(part) || isLitter(part));
 }
 
-/** Ending of the names of locks: a run writes one beside its pipeline file, also where that lies among the data. */
+/** True for the names of pipeline files and their locks, which may lie among the data: never part of it. */
+export function isPipelineFileName(name: string): boolean {
+  return /\.ya?ml$/i.test(name);
+}
+
+/** Ending of the names of locks: a run writes one beside its pipeline file. */
 export const lockEnding = '.lock.yaml';
 
 /** Their names in small letters, as each system has versions that write them otherwise. */

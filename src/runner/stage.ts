@@ -167,6 +167,14 @@ export interface StageRate {
   readonly foreseen?: Readonly<Record<string, Json>>;
 }
 
+/** Absolute paths of the folders that a plan is made with. */
+export interface PlanFolders {
+  /** That of the pipeline file: relative paths in a configuration start there. */
+  readonly pipeline: string;
+  /** That of all runs: what lies in it is no input, also where an input lies around it. */
+  readonly runs: string;
+}
+
 /** Reason why a stage's time cannot be told before it has run: the end of a sentence that begins with "not known:". */
 export interface UntoldTime {
   readonly untold: string;
@@ -270,7 +278,7 @@ export interface StageKind<Config> {
     config: Config,
     resolve: (stage: string) => PlannedInput,
     runtime: RuntimeConfig,
-    pipelineDirectory: string,
+    folders: PlanFolders,
   ): Promise<StageRate | UntoldTime>;
   /** True where it takes a second or two at most, whatever it is asked for: `plan` says so where no record tells. */
   readonly isQuick?: boolean;

@@ -125,16 +125,18 @@ describe('a walk', () => {
 
   it('gives names in the order in which they sort whole, following links, each folder on a way once', async () => {
     const root = await temporaryFolder('walk');
-    for (const folder of ['b', 'b/ü x', 'left out', 'empty']) await mkdir(join(root, folder));
-    const litter = ['b/.DS_Store', 'train.lock.yaml'];
-    const files = ['a', 'b.txt', 'b/1', 'b/ü x/2', 'b-', 'left out/3', 'z/4', ...litter];
+    for (const folder of ['b', 'b/ü x', 'left out', 'empty', '.git', 'y.yaml'])
+      await mkdir(join(root, folder));
+    const litter = ['b/.DS_Store', '.git/index', 'b/.hidden', 'train.lock.yaml', 'train.yaml', 'b/more.YML'];
+    const files = ['a', 'b.txt', 'b/1', 'b/ü x/2', 'b-', 'left out/3', 'y.yaml/5', 'z/4', ...litter];
     await mkdir(join(root, 'z'));
     for (const file of files) await writeFile(join(root, file), '');
     await symlink('..', join(root, 'b', 'up'));
     await symlink('nowhere', join(root, 'b', 'nowhere'));
     await symlink('itself', join(root, 'itself'));
     await symlink('../z', join(root, 'b', 'z'));
-    const expected = ['a', 'b-', 'b.txt', 'b/1', 'b/nowhere', 'b/z/4', 'b/ü x/2', 'itself', 'z/4'];
+    const expected = ['a', 'b-', 'b.txt', 'b/1', 'b/nowhere', 'b/z/4', 'b/ü x/2', 'itself'];
+    expected.push('y.yaml/5', 'z/4');
     expect(await names(root, { leaveOut: join(root, 'left out') })).toEqual(expected);
     expect(expected.toSorted()).toEqual(expected);
     expect(await names(join(root, 'a'))).toEqual(['']);

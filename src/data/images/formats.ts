@@ -1,4 +1,4 @@
-import { isUnseen } from '../../base/file-names.js';
+import { isPipelineFileName, isUnseen } from '../../base/file-names.js';
 
 /** A format of image files, known by its first bytes. */
 interface Format {
@@ -141,7 +141,7 @@ export type PassedOver = ReadonlyMap<string, number>;
 
 /** Counts a file that is passed over, unless nobody would look for it among the images. */
 export function passOver(counts: Map<string, number>, path: string): void {
-  if (isUnseen(path)) return;
+  if (isUnseen(path) || isPipelineFileName(path)) return;
   const ending = /\.[a-z][a-z0-9]{0,9}$/i.exec(path)?.[0].toLowerCase() ?? '';
   counts.set(ending, (counts.get(ending) ?? 0) + 1);
 }

@@ -1,7 +1,7 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { checkFileNames, isLitter, lockEnding } from '../../base/file-names.js';
+import { checkFileNames, isPipelineFileName, isUnseen } from '../../base/file-names.js';
 import { mustBeFile } from '../../base/files.js';
 import { expandLocation } from '../../base/patterns.js';
 
@@ -19,8 +19,8 @@ export interface WalkOptions {
 
 /**
  * Every file under a folder, or the file itself, or all that a location with a pattern names, following links: batches of
- * at most `batchSize`, sorted by name in the order of UTF-16 code units. A link back to a folder above it is left out; one
- * that leads nowhere counts as a file. In memory are the names of one folder, and of those above it, at a time.
+ * at most `batchSize`, sorted by name in the order of UTF-16 code units. What is hidden, litter or a pipeline file is left
+ * out, as is a link back to a folder above it; one that leads nowhere counts as a file. In memory are the names of one folder, and of those above it, at a time.
  *
  * @throws the file system's error where what the location names is missing, or a folder cannot be read.
  */
@@ -92,7 +92,7 @@ interface Entry {
 /** The files and folders in a folder, in the order of the names of what they hold. */
 async function sortedEntries(path: string): Promise<readonly Entry[]> {
   const found = (await readdir(path, { withFileTypes: true })).filter(
-    ({ name }) => !isLitter(name) && !name.endsWith(lockEnding),
+    (entry) => !isUnseen(entry.name) && (entry.isDirectory() || !isPipelineFileName(entry.name)),
   );
   await checkFileNames(
     path,

@@ -10,6 +10,7 @@ import { plannedInputs } from '../run/stage-context.js';
 import { untoldBefore } from '../stage.js';
 import type {
   Json,
+  PlanFolders,
   PlannedInput,
   RuntimeConfig,
   StageRate,
@@ -102,7 +103,12 @@ export async function expectedTimes(
       measures(id);
       try {
         const before = processorTimes();
-        const found = await measured(planned, resolve, pipeline.directory, runtime);
+        const found = await measured(
+          planned,
+          resolve,
+          { pipeline: pipeline.directory, runs: runsRoot },
+          runtime,
+        );
         if ('untold' in found) problem = found.untold;
         else rate = await keepRate(key, found, othersShare(before, processorTimes()));
       } catch (error) {
@@ -130,14 +136,14 @@ export async function expectedTimes(
 async function measured(
   { stage: { config }, kind }: PlannedStage,
   resolve: (stage: string) => PlannedInput,
-  folder: string,
+  folders: PlanFolders,
   runtime: RuntimeConfig,
 ): Promise<StageRate | UntoldTime> {
   const workers = processesOf(kind, runtime);
   if (workers > 1 && environment(runtime).build === 'cuda')
     return { untold: `one GPU does not tell how fast ${workers} of them are together` };
   const threads = Math.min(availableParallelism(), workers * runtime.threads);
-  const rate = await kind.measure!(config, resolve, { ...runtime, threads, workers: 1 }, folder);
+  const rate = await kind.measure!(config, resolve, { ...runtime, threads, workers: 1 }, folders);
   if (workers === 1 || 'untold' in rate) return rate;
   const { setupSeconds, unitSeconds, mostUnitSeconds = unitSeconds } = rate;
   const factor = 1 + beyondWorker * (workers - 1);

@@ -47,10 +47,11 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
   unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
-  measure: async (config, resolve, runtime, folder) => {
+  measure: async (config, resolve, runtime, folders) => {
     const { measureAutoencoder, measureTakenAutoencoder } = await import('./rate.js');
-    if (!('weights' in config)) return measureAutoencoder(config, resolve, runtime, folder);
-    if (placeOf(config, folder) === undefined) return measureTakenAutoencoder(config, folder);
+    if (!('weights' in config)) return measureAutoencoder(config, resolve, runtime, folders);
+    if (placeOf(config, folders.pipeline) === undefined)
+      return measureTakenAutoencoder(config, folders.pipeline);
     return (await import('../shared/rate.js')).untoldDownload(config.weights);
   },
   checks: [...autoencoderChecks, flippedClassesExist],

@@ -9,7 +9,7 @@ import {
 } from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { madeValues } from '../../nn/parameters.js';
-import type { Json, RuntimeConfig, StageRate } from '../../runner/stage.js';
+import type { Json, PlanFolders, RuntimeConfig, StageRate } from '../../runner/stage.js';
 import { compile, type HostTensor, mapValues, openSession, type Tensor4D } from '../../tensorflow/index.js';
 import { openAutoencoderSource } from '../../weights/autoencoder-source.js';
 import { writeAutoencoder } from '../../weights/write.js';
@@ -28,7 +28,7 @@ export async function measureAutoencoder(
   config: StageConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
-  folder: string,
+  folders: PlanFolders,
 ): Promise<StageRate> {
   const { size, count = 0 } = plannedImages(config.images, resolve);
   const model = modelConfig(config);
@@ -42,7 +42,7 @@ export async function measureAutoencoder(
   });
   // Images are read once, and kept.
   const read =
-    Math.min(count, config.steps * config.batch) * (await readingSeconds(config.images, resolve, folder));
+    Math.min(count, config.steps * config.batch) * (await readingSeconds(config.images, resolve, folders));
   return {
     setupSeconds: rate.setupSeconds + read,
     unitSeconds: rate.unitSeconds * config.batch,

@@ -14,8 +14,8 @@ export const stage: StageKind<EncodeConfig> = {
   dataParallel: true,
   externalInputs: () => [],
   timing: async (config, resolve) => (await import('./facts.js')).encodeTiming(config, resolve),
-  measure: async (config, resolve, runtime, folder) =>
-    (await import('./rate.js')).measureEncoding(config, resolve, runtime, folder),
+  measure: async (config, resolve, runtime, folders) =>
+    (await import('./rate.js')).measureEncoding(config, resolve, runtime, folders),
   describe: async (config, resolve, runtime) =>
     (await import('./facts.js')).describeEncode(config, resolve, runtime),
   check: async (config, resolve, _folder, runtime) =>

@@ -1,6 +1,6 @@
 import { flippableClasses } from '../../data/sample-order.js';
 import type { EncodeConfig } from '../../generated/index.js';
-import { type RuntimeConfig, untoldBefore, type UntoldTime } from '../../runner/stage.js';
+import { type PlanFolders, type RuntimeConfig, untoldBefore, type UntoldTime } from '../../runner/stage.js';
 import { measureEncoder } from '../autoencoder/rate.js';
 import { someImages } from '../images/rate.js';
 import { plannedAutoencoderModel, plannedImages, type Resolve } from '../shared/planned.js';
@@ -12,12 +12,12 @@ export async function measureEncoding(
   config: Pick<EncodeConfig, 'images' | 'autoencoder' | 'batch' | 'flips'>,
   resolve: Resolve,
   runtime: RuntimeConfig,
-  folder: string,
+  folders: PlanFolders,
 ): Promise<MeasuredRate | UntoldTime> {
   const model = await plannedAutoencoderModel(config.autoencoder, resolve);
   if (model === undefined) return untoldBefore(config.autoencoder);
   const shape = { size: plannedImages(config.images, resolve).size, atOnce: config.batch };
-  const images = await someImages(config.images, resolve, folder);
+  const images = await someImages(config.images, resolve, folders);
   if (images === undefined) {
     const rate = await measureEncoder(model, shape, runtime);
     return { ...rate, unitSeconds: rate.unitSeconds * (config.flips === false ? 1 : 2) };

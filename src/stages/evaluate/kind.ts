@@ -29,8 +29,8 @@ export const stage: ShownKind<EvaluateConfig> = {
   headlines,
   timing: async (config, resolve, made) => (await import('./work.js')).evaluateTiming(config, resolve, made),
   unitSeconds: async (output) => (await import('./work.js')).unitSeconds(output),
-  measure: async (config, resolve, runtime, folder) =>
-    (await import('./rate.js')).measureEvaluation(config, resolve, runtime, folder),
+  measure: async (config, resolve, runtime, folders) =>
+    (await import('./rate.js')).measureEvaluation(config, resolve, runtime, folders),
   // Figures are computed in float32 and float64 whatever the precision of other stages.
   dependsOnPrecision: false,
   dependsOnEngine: true,

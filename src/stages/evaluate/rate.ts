@@ -4,7 +4,13 @@ import { pixelsOf } from '../../data/images/rgb-image.js';
 import type { EvaluateConfig } from '../../generated/index.js';
 import { computeFrechetDistance, computeStatistics, frechetDistanceError } from '../../metrics/index.js';
 import type { StoredRows } from '../../metrics/index.js';
-import { type RuntimeConfig, type StageRate, untoldBefore, type UntoldTime } from '../../runner/stage.js';
+import {
+  type PlanFolders,
+  type RuntimeConfig,
+  type StageRate,
+  untoldBefore,
+  type UntoldTime,
+} from '../../runner/stage.js';
 import { float32, startEngine } from '../../tensorflow/index.js';
 import { locateNetwork } from '../../tensorflow/install/feature-network.js';
 import { measureEncoder } from '../autoencoder/rate.js';
@@ -28,7 +34,7 @@ export async function measureEvaluation(
   config: EvaluateConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
-  folder: string,
+  folders: PlanFolders,
 ): Promise<StageRate | UntoldTime> {
   const sides = sidesOf(config, resolve);
   const names = neededNetworks(config);
@@ -41,11 +47,11 @@ export async function measureEvaluation(
     return untoldDownload('the network of features');
   const single: RuntimeConfig = { ...runtime, precision: 'float32' };
   await startEngine(single);
-  const images = await someImages(config.reference!, resolve, folder);
+  const images = await someImages(config.reference!, resolve, folders);
   let setupSeconds = await figuresSeconds(config, sides, single);
   const unitSeconds: Partial<Record<NetworkName, number>> = {};
   for (const name of names) {
-    const rate = await networkRate(name, config, images, { resolve, runtime: single, folder });
+    const rate = await networkRate(name, config, images, { resolve, runtime: single, folders });
     if (rate === undefined) return untoldBefore(config.autoencoder!);
     setupSeconds += rate.setupSeconds;
     unitSeconds[name] = rate.unitSeconds;
@@ -65,15 +71,15 @@ interface LookingRate {
 export async function measureLooking(
   { metrics, count, reference }: Pick<EvaluateConfig, 'metrics'> & { count: number; reference: string },
   images: number,
-  { resolve, runtime, folder }: Surroundings,
+  { resolve, runtime, folders }: Surroundings,
 ): Promise<LookingRate | UntoldTime> {
   if (locateNetwork() === undefined) return untoldDownload('the network of features');
   const config = { metrics, reference, features: 'efficientnet', batch: measuredBatch } as const;
   const single: RuntimeConfig = { ...runtime, precision: 'float32' };
   await startEngine(single);
   const seconds = await figuresSeconds(config, [{ count }, { count: images }], single);
-  const some = await someImages(reference, resolve, folder);
-  const surroundings = { resolve, runtime: single, folder };
+  const some = await someImages(reference, resolve, folders);
+  const surroundings = { resolve, runtime: single, folders };
   const rate = (await networkRate('efficientnet', config, some, surroundings))!;
   return { ...rate, setupSeconds: seconds + rate.setupSeconds };
 }
@@ -81,7 +87,7 @@ export async function measureLooking(
 interface Surroundings {
   readonly resolve: Resolve;
   readonly runtime: RuntimeConfig;
-  readonly folder: string;
+  readonly folders: PlanFolders;
 }
 
 /** Rate at which a network takes images of the reference, which are read for it; a unit is an image. */
@@ -94,7 +100,7 @@ async function networkRate(
     inceptionSha256,
   }: Pick<EvaluateConfig, 'autoencoder' | 'batch' | 'inceptionFile' | 'inceptionSha256'>,
   images: ImageDataset | undefined,
-  { resolve, runtime, folder }: Surroundings,
+  { resolve, runtime, folders }: Surroundings,
 ): Promise<MeasuredRate | undefined> {
   const size = images?.size ?? madeUpSide;
   let next = 0;
@@ -121,7 +127,7 @@ async function networkRate(
   const units = Math.min(batch, measuredBatch);
   const network = await (name === 'efficientnet'
     ? openEfficientNet(runtime, () => undefined, new AbortController().signal)
-    : openInception(resolvePath(folder, inceptionFile!), inceptionSha256, runtime));
+    : openInception(resolvePath(folders.pipeline, inceptionFile!), inceptionSha256, runtime));
   try {
     const call = async () => network.features(await read(units), 'images');
     return await measureWork(start, { call, units });

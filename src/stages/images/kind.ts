@@ -31,8 +31,8 @@ export const stage: ShownKind<ImagesConfig> = {
   checks: [classesAreLabelled, addressesAreWhole],
   // What is in a folder is not known before: it takes as long as it took.
   timing: ({ path, labels, classes, size }) => Promise.resolve({ like: { path, labels, classes, size } }),
-  measure: async (config, _resolve, _runtime, folder) =>
-    (await import('./rate.js')).measureReading(config, folder),
+  measure: async (config, _resolve, _runtime, folders) =>
+    (await import('./rate.js')).measureReading(config, folders),
   describe: async (config) => {
     const hub = hubImages(config);
     const download = hub && (await (await import('./hub.js')).describeDownload(hub));

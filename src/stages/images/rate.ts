@@ -5,8 +5,7 @@ import { scanImages } from '../../data/images/scan.js';
 import { openSource } from '../../data/images/source.js';
 import type { LabelledImages } from '../../data/images/walk.js';
 import type { ImagesConfig } from '../../generated/index.js';
-import { runsRootOf } from '../../runner/runs-root.js';
-import type { StageRate, UntoldTime } from '../../runner/stage.js';
+import type { PlanFolders, StageRate, UntoldTime } from '../../runner/stage.js';
 import type { Resolve } from '../shared/planned.js';
 import { untoldDownload } from '../shared/rate.js';
 import { examineImage } from './examination.js';
@@ -25,19 +24,19 @@ interface Looked {
 /** Images that were looked at, by the configuration of its stage: once for all stages of a plan. */
 const lookedAt = new WeakMap<object, Promise<Looked>>();
 
-function look(config: ImagesConfig, pipelineDirectory: string): Promise<Looked> {
-  const known = lookedAt.get(config) ?? lookNow(config, pipelineDirectory);
+function look(config: ImagesConfig, folders: PlanFolders): Promise<Looked> {
+  const known = lookedAt.get(config) ?? lookNow(config, folders);
   lookedAt.set(config, known);
   return known;
 }
 
-async function lookNow(config: ImagesConfig, pipelineDirectory: string): Promise<Looked> {
+async function lookNow(config: ImagesConfig, folders: PlanFolders): Promise<Looked> {
   const start = performance.now();
   const { classes } = config;
   const found = await scanImages({
-    ...locate(config, pipelineDirectory),
+    ...locate(config, folders.pipeline),
     ...(classes && { classes }),
-    runsRoot: runsRootOf(pipelineDirectory, undefined),
+    runsRoot: folders.runs,
   });
   const source = await openSource(found);
   const count = found.paths.length;
@@ -66,10 +65,10 @@ async function lookNow(config: ImagesConfig, pipelineDirectory: string): Promise
 /** Lists the images, and measures how fast some of them, spread over all, are examined. */
 export async function measureReading(
   config: ImagesConfig,
-  pipelineDirectory: string,
+  folders: PlanFolders,
 ): Promise<StageRate | UntoldTime> {
   if (hubImages(config) !== undefined) return untoldDownload([config.path].flat().join(', '));
-  return (await look(config, pipelineDirectory)).rate;
+  return (await look(config, folders)).rate;
 }
 
 /**
@@ -79,12 +78,12 @@ export async function measureReading(
 export async function someImages(
   id: string,
   resolve: Resolve,
-  pipelineDirectory: string,
+  folders: PlanFolders,
 ): Promise<ImageDataset | undefined> {
   const { kind, config } = resolve(id);
   const images = config as unknown as ImagesConfig;
   if (kind !== 'images' || hubImages(images) !== undefined) return undefined;
-  const { found, usable } = await look(images, pipelineDirectory);
+  const { found, usable } = await look(images, folders);
   if (usable.length === 0) return undefined;
   const { base, classes, contained } = found;
   const { size, background, orientation } = images;
@@ -99,12 +98,8 @@ export async function someImages(
 }
 
 /** Time to read an image of a stage, where its images are on this machine; else nothing is known of it. */
-export async function readingSeconds(
-  id: string,
-  resolve: Resolve,
-  pipelineDirectory: string,
-): Promise<number> {
-  const images = await someImages(id, resolve, pipelineDirectory);
+export async function readingSeconds(id: string, resolve: Resolve, folders: PlanFolders): Promise<number> {
+  const images = await someImages(id, resolve, folders);
   if (images === undefined) return 0;
   const start = performance.now();
   const all = Array.from({ length: images.count }, (_, i) => i);

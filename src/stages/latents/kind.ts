@@ -38,7 +38,7 @@ export const stage: ShownKind<LatentsConfig> = {
   checks: [namesAreOfClasses],
   // What is in files is not known before they are opened: it takes as long as it took.
   timing: ({ path, labels, flips }) => Promise.resolve({ like: { path, labels, flips } }),
-  measure: async (config, _resolve, _runtime, folder) =>
+  measure: async (config, _resolve, _runtime, { pipeline: folder }) =>
     (await import('./rate.js')).measureLatents(config, folder),
   page: async () => (await import('../images/page.js')).latentsPage,
   run: runLater(() => import('./run.js')),

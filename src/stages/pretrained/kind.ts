@@ -28,7 +28,7 @@ export const stage: StageKind<PretrainedConfig> = {
   checks: [addressIsWhole],
   // What is in a file is not known before it is opened: it takes as long as it took.
   timing: ({ path, weights }) => Promise.resolve({ like: { path, weights } }),
-  measure: async (config, _resolve, _runtime, folder) =>
+  measure: async (config, _resolve, _runtime, { pipeline: folder }) =>
     (await import('./rate.js')).measurePretrained(config, folder),
   describe: async (config, _resolve, _runtime, folder) =>
     (await import('./open-pretrained.js')).describePretrained(config, folder),

@@ -56,8 +56,8 @@ export const stage: ShownKind<TrainConfig> = {
     figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
   },
   unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
-  measure: async (config, resolve, runtime, folder) =>
-    (await import('./rate.js')).measureTraining(config, resolve, runtime, folder),
+  measure: async (config, resolve, runtime, folders) =>
+    (await import('./rate.js')).measureTraining(config, resolve, runtime, folders),
   describe: async (config, resolve, runtime, folder) =>
     (await import('./facts.js')).describeTrain(config, resolve, runtime, folder),
   check: async (config, resolve, folder, runtime) => {

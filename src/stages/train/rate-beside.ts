@@ -2,7 +2,7 @@ import type { TrainConfig } from '../../generated/index.js';
 import { downsampleOf } from '../../models/autoencoder-kl/config.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
-import { type RuntimeConfig, untoldBefore, type UntoldTime } from '../../runner/stage.js';
+import { type PlanFolders, type RuntimeConfig, untoldBefore, type UntoldTime } from '../../runner/stage.js';
 import { measureDecoder } from '../autoencoder/rate.js';
 import { measureDrawing } from '../draw/rate.js';
 import { measureEncoding } from '../encode/rate.js';
@@ -16,7 +16,7 @@ import { plannedTeacher } from './teacher.js';
 interface Surroundings {
   readonly resolve: Resolve;
   readonly runtime: RuntimeConfig;
-  readonly folder: string;
+  readonly folders: PlanFolders;
 }
 
 /** Time that a training takes beside the steps of its own model. */
@@ -33,11 +33,11 @@ const nothing: BesideRate = { setupSeconds: 0, stepSeconds: 0 };
 export async function teacherWork(
   config: TrainConfig,
   model: SiTConfig,
-  { resolve, folder }: Pick<Surroundings, 'resolve' | 'folder'>,
+  { resolve, folders }: Pick<Surroundings, 'resolve' | 'folders'>,
 ): Promise<number | UntoldTime> {
   const { teacher } = config;
   if (teacher === undefined) return 0;
-  const planned = await plannedTeacher(config, resolve, folder);
+  const planned = await plannedTeacher(config, resolve, folders.pipeline);
   if (planned === undefined) return untoldBefore(teacher.model);
   const operations = 2 * planned.passes * sitCost(planned.model).multiplyAccumulates;
   return operations / trainingOperations(sitCost(model));
@@ -46,13 +46,13 @@ export async function teacherWork(
 /** Measures how long it takes to encode the images of each step, and those that are measured before the first. */
 export async function measureImages(
   { images, autoencoder, globalBatch }: TrainConfig,
-  { resolve, runtime, folder }: Surroundings,
+  { resolve, runtime, folders }: Surroundings,
 ): Promise<BesideRate | UntoldTime> {
   if (images === undefined) return nothing;
   const { size, count = statisticsCount } = plannedImages(images, resolve);
   const batch = Math.min(globalBatch, encodedAtOnce(size));
   const config = { images, autoencoder: autoencoder!, batch, flips: false };
-  const rate = await measureEncoding(config, resolve, runtime, folder);
+  const rate = await measureEncoding(config, resolve, runtime, folders);
   if ('untold' in rate) return rate;
   return {
     setupSeconds: rate.setupSeconds + rate.unitSeconds * Math.min(count, statisticsCount),
@@ -65,7 +65,7 @@ export async function measureEvaluations(
   { evaluate }: TrainConfig,
   model: SiTConfig,
   total: number,
-  { resolve, runtime, folder }: Surroundings,
+  { resolve, runtime, folders }: Surroundings,
 ): Promise<BesideRate | UntoldTime> {
   if (evaluate === undefined) return nothing;
   const { count, steps, guidanceScale, guidanceChannels, everySteps, reference } = evaluate;
@@ -78,7 +78,7 @@ export async function measureEvaluations(
   const drawn = await measureDrawing(model, { atOnce, guidance }, runtime);
   const size = model.latentSize * downsampleOf(autoencoder);
   const decoded = await measureDecoder(autoencoder, { size, atOnce }, runtime);
-  const looked = await measureLooking(evaluate, images, { resolve, runtime, folder });
+  const looked = await measureLooking(evaluate, images, { resolve, runtime, folders });
   if ('untold' in looked) return looked;
   const setups = drawn.setupSeconds + decoded.setupSeconds + looked.setupSeconds;
   const sample = drawn.unitSeconds * (steps - 1) + decoded.unitSeconds + looked.unitSeconds;

@@ -3,7 +3,13 @@ import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import { madeValues } from '../../nn/parameters.js';
-import { type RuntimeConfig, type StageRate, untoldBefore, type UntoldTime } from '../../runner/stage.js';
+import {
+  type PlanFolders,
+  type RuntimeConfig,
+  type StageRate,
+  untoldBefore,
+  type UntoldTime,
+} from '../../runner/stage.js';
 import { mapValues } from '../../tensorflow/index.js';
 import { identityOf } from '../../training/diffusion-loss.js';
 import { muonCost } from '../../training/muon-cost.js';
@@ -25,7 +31,7 @@ export async function measureTraining(
   config: TrainConfig,
   resolve: Resolve,
   runtime: RuntimeConfig,
-  folder: string,
+  folders: PlanFolders,
 ): Promise<StageRate | UntoldTime> {
   const latents = plannedTrainingLatents(config, resolve);
   const { accumulate } = config;
@@ -33,7 +39,7 @@ export async function measureTraining(
   if (latents === undefined) return untoldBefore((config.latents ?? config.autoencoder)!);
   const whole = modelConfig(config, { ...latents, classes: latents.classes ?? 1 });
   const model = fewerBlocks(whole);
-  const surroundings = { resolve, runtime, folder };
+  const surroundings = { resolve, runtime, folders };
   const teacher = await teacherWork(config, whole, surroundings);
   if (typeof teacher === 'object') return teacher;
   const total = latents.count === undefined ? (config.steps ?? 1) : totalSteps(config, latents.count);

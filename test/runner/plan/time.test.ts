@@ -94,8 +94,9 @@ it('measures what no record tells of when it is asked to, and keeps that for a d
   let rate: StageRate | UntoldTime = { setupSeconds: 2, unitSeconds: 0.5 };
   let measured = 0;
   const registry = timedRegistry({
-    measure: () => {
+    measure: (_config, _resolve, _runtime, folders) => {
       measured++;
+      expect(folders).toEqual({ pipeline: folder, runs: join(folder, 'runs') });
       return Promise.resolve(rate);
     },
   });
