@@ -124,6 +124,15 @@ describe('pipeline init', () => {
     expect(stderr).toContain('beside.yaml is there already.');
   });
 
+  it('sees before it measures anything that its file can be written', async () => {
+    await writeFile(join(folder, 'taken'), '');
+    const { stdout, stderr, exitCode } = await pipeline(
+      ...['init', 'my photos', '--yes', '--output', 'taken/my.yaml'],
+    );
+    expect([stderr, exitCode]).toEqual([expect.stringContaining('taken'), 1]);
+    expect(stdout.trim().split('\n').at(-1)).toMatch(/^This machine: /);
+  });
+
   it('says what is wrong with a place without images', async () => {
     await mkdir(join(folder, 'empty'), { recursive: true });
     const { stderr, exitCode } = await pipeline('init', 'empty', '--yes');

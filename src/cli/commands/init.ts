@@ -1,9 +1,10 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { UserError } from '../../base/errors.js';
 import { counted, formatBytes, formatCount, formatDuration } from '../../base/format.js';
+import { asUserError, makeFolder } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { listSome } from '../../data/images/walk.js';
 import { gpusHere } from '../../distributed/device-environment.js';
@@ -76,7 +77,7 @@ export async function init(path: string, options: InitOptions, services: Service
   );
   const asked = await ask(options, { side, onGpu: gpus.length > 0, name: starterName(location) }, services);
   const file = resolve(asked.output);
-  await refuseExisting(file, options);
+  await preparePlace(file, options);
   const starter: Starter = {
     ...{ file: commandPath(file), name: starterName(file), counts },
     ...{ size: asked.size, budgetSeconds: asked.budget, hasClasses },
@@ -93,7 +94,6 @@ export async function init(path: string, options: InitOptions, services: Service
   if (seconds === undefined) return exitCodes.interrupted;
   const lengths = lengthsWithin(starter, seconds);
   const measured = `Sized within ${formatDuration(starter.budgetSeconds)} on the machine that wrote it (${machine(gpus.length)}): ${times(lengths, seconds)}.`;
-  await mkdir(dirname(file), { recursive: true });
   await writeFileWhole(file, starterYaml({ ...starter, measured }, lengths));
   say(stdout, `\nWrote ${shortPath(file)}: ${times(lengths, seconds)}.\n`);
   const more = starter.size > starterSizes[0] ? 'A longer --budget or a smaller --size' : 'A longer --budget';
@@ -184,7 +184,8 @@ async function ask(
   }
 }
 
-async function refuseExisting(file: string, { force }: InitOptions): Promise<void> {
+/** Sees that a file is not there and can be written, before minutes are spent on what it is to say. */
+async function preparePlace(file: string, { force }: InitOptions): Promise<void> {
   const exists = await stat(file).then(
     () => true,
     () => false,
@@ -196,6 +197,11 @@ async function refuseExisting(file: string, { force }: InitOptions): Promise<voi
       message: `${shortPath(file)} is there already.`,
       remedy: 'Name another file with --output, or replace it with --force.',
     });
+  const folder = dirname(file);
+  makeFolder(folder);
+  await access(folder, constants.W_OK).catch((error: unknown) => {
+    throw asUserError(error, folder);
+  });
 }
 
 function machine(gpus: number): string {
