@@ -245,6 +245,22 @@ describeUnless(whyNoBrowser, 'pages about runs in a browser', () => {
     await page.close();
   });
 
+  it('shows figures of two runs beside each other on a phone, and those that are the same on request', async () => {
+    const page = await open(pages.comparison, { viewport: sizes[1]! });
+    const figures = page.locator('#figures');
+    const row = figures.locator('tbody tr', { hasText: 'train Loss' }).first().locator('td');
+    expect(await row.count()).toBe(2);
+    const { x, width } = (await row.last().boundingBox())!;
+    expect(x + width).toBeLessThanOrEqual(390);
+    const summary = figures.getByText('10 figures are the same in all');
+    const same = figures.locator('details tbody tr');
+    expect([await same.count(), await same.first().isVisible()]).toEqual([10, false]);
+    await summary.click();
+    expect(await same.first().isVisible()).toBe(true);
+    expect(page.complaints).toEqual([]);
+    await page.close();
+  });
+
   it('sets the same picture of each class side by side at a step for all, with what differs above', async () => {
     const page = await open(pages.comparison);
     const section = page.locator('#pictures-train');

@@ -151,28 +151,44 @@ const isDifferent = ({ values }: ComparedFigure): boolean => values.some((value)
 
 function figuresSection(names: readonly string[], figures: readonly ComparedFigure[]): Section | undefined {
   if (figures.length === 0) return undefined;
+  const [differing, same] = [true, false].map((differs) =>
+    figures.filter((each) => isDifferent(each) === differs),
+  ) as [ComparedFigure[], ComparedFigure[]];
   return {
     id: 'figures',
     title: 'Figures',
-    body: table({
-      label: 'Figures of the runs',
-      kind: 'compared searched',
-      columns: ['Stage', { heading: 'Figure', namesRows: true }, ...runColumns(names)],
-      rows: figures.map((row) => ({
-        kind: isDifferent(row) ? undefined : 'same',
-        cells: [
-          row.stage,
-          capitalized(figure(row.name, 0).label),
+    body: html`${
+      differing.length > 0 &&
+      table({
+        label: 'Figures of the runs',
+        kind: 'compared searched',
+        columns: ['Figure', ...runColumns(names)],
+        rows: differing.map((row) => [
+          nameOfFigure(row),
           ...row.values.map((value) =>
             value === undefined
               ? '–'
               : marked(figure(row.name, value).value, isBest(value, row.better, row.values)),
           ),
-        ],
-      })),
-    }),
+        ]),
+      })
+    }
+    ${
+      same.length > 0 &&
+      html`<details>
+        <summary>${counted(same.length, 'figure is', 'figures are')} the same in all</summary>
+        ${table({
+          label: 'Figures that are the same',
+          columns: ['Figure', 'In all'],
+          rows: same.map((row) => [nameOfFigure(row), figure(row.name, row.values[0]!).value]),
+        })}
+      </details>`
+    }`,
   };
 }
+
+const nameOfFigure = ({ stage, name }: ComparedFigure): Html =>
+  html`<small>${stage}</small> ${capitalized(figure(name, 0).label)}`;
 
 /** A value, marked where it is the best. */
 export const marked = (text: string, isTheBest: boolean): Part =>

@@ -47,8 +47,11 @@ export async function picturesSections(
         return drawn.length < 2 ? undefined : picturesSection(id, drawn, before, known);
       }),
   );
-  // The last stages' first: results come before how they came about.
-  return sections.filter((section) => section !== undefined).reverse();
+  // The last stages' first: results come before how they came about, which a narrow screen folds away.
+  const [results, ...others] = sections.filter((section) => section !== undefined).reverse();
+  return results === undefined
+    ? []
+    : [results, ...others.map((section) => ({ ...section, folded: 'narrow' as const }))];
 }
 
 async function columnOf(run: ComparedRun, id: string, pages: KindPages): Promise<Column | undefined> {
