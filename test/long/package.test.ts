@@ -87,6 +87,19 @@ it('has pages whose links lead to what it holds', async () => {
   expect(links.flat().filter((to) => !existsSync(join(installed, to)))).toEqual([]);
 });
 
+it('has the weights that its recipes name', async () => {
+  const recipes = join(folder, 'node_modules', 'mediator-sit', 'pipelines');
+  const files = (await readdir(recipes)).filter((name) => name.endsWith('.yaml'));
+  const named = await Promise.all(
+    files.map(async (name) => {
+      const text = (await readFile(join(recipes, name), 'utf8')).replace(/^\s*#.*$/gm, '');
+      return text.match(/\bemoji-64\/[\w-]+/g) ?? [];
+    }),
+  );
+  expect(named.flat()).toContain('emoji-64/autoencoder');
+  expect(named.flat().filter((path) => !existsSync(join(recipes, path)))).toEqual([]);
+});
+
 it('has a command that checks and plans', async () => {
   const validate = await run('npx', ['pipeline', 'validate', 'tiny.yaml']);
   expect([validate.exitCode, validate.stdout]).toEqual([0, 'tiny.yaml: valid, 6 stages']);
