@@ -94,6 +94,12 @@ describe('pipeline doctor', () => {
     expect(stdout).toMatch(/^Engine +none$/m);
     expect(stdout).not.toContain('bfloat16');
   });
+
+  it('names a folder of runs that nothing can be written to', async () => {
+    const { stdout, exitCode } = await start(realMain, ['doctor', '--runs', 'toy.yaml/runs'], {});
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^missing: .*toy\.yaml: a part of this path is a file, not a folder/m);
+  });
 });
 
 describe('usage', () => {

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { Chalk } from 'chalk';
+import type { UserError } from '../../base/errors.js';
+import { asUserError } from '../../base/files.js';
 import { formatBytes } from '../../base/format.js';
 import { runsRootOf } from '../../runner/runs-root.js';
 import { type EngineReport, engineReport } from '../../tensorflow/engine.js';
@@ -47,8 +49,9 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
           })),
           ...(engine?.problems ?? []),
         ]);
-  const problems = [...ofEngine, ...networkProblems];
   const runsRoot = runsRootOf(process.cwd(), options.runs, env);
+  const existing = nearestExisting(runsRoot);
+  const problems = [...ofEngine, ...networkProblems, ...(await problemsOfFolder(existing))];
   const findings: Finding[] = [
     { label: 'Node', value: `${process.version}, ${process.platform} ${process.arch}` },
     { label: 'Processor', value: processor() },
@@ -64,7 +67,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
     { label: 'TensorFlow', value: libraryLine(library) },
     { label: 'Features', value: networkLine(network) },
     ...(engine === undefined ? [] : engineFindings(engine)),
-    { label: 'Runs', value: `${shortPath(runsRoot)}, ${formatBytes(await freeSpace(runsRoot))} free` },
+    { label: 'Runs', value: `${shortPath(runsRoot)}, ${formatBytes(await freeSpace(existing))} free` },
   ];
   const width = Math.max(...findings.map(({ label }) => label.length));
   for (const { label, value } of findings) say(stdout, `${bold(label.padEnd(width))}  ${value}\n`);
@@ -123,10 +126,24 @@ function networkLine(path: string | undefined): string {
     : `${name}, ${formatBytes(bytes)}, ${shortPath(path)}`;
 }
 
-/** Free bytes on the disk that holds a folder, or would hold it. */
-async function freeSpace(path: string): Promise<number> {
+/** The path, or the nearest above it that is there. */
+function nearestExisting(path: string): string {
   let existing = resolve(path);
   while (!existsSync(existing)) existing = dirname(existing);
-  const { bavail, bsize } = await statfs(existing);
+  return existing;
+}
+
+/** Free bytes on the disk that holds a path. */
+async function freeSpace(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
+}
+
+/** The error of a folder that nothing can be written to, if it is one. */
+function problemsOfFolder(path: string): Promise<readonly Pick<UserError, 'message' | 'remedy'>[]> {
+  // The dot makes it an error that it is a file.
+  return access(`${path}/.`, constants.W_OK).then(
+    () => [],
+    (error: unknown) => [asUserError(error, path) as UserError],
+  );
 }

@@ -23,8 +23,8 @@ export interface DecodeRules {
 
 /**
  * Reads an image file (its first frame or page) as RGB of 8 bits. Transparency is composited on the background; grey,
- * CMYK, palette and 16-bit images are converted as by Pillow's `convert('RGB')`. As there, colour profiles are not
- * applied, and neither is the EXIF orientation, but that of TIFF is.
+ * CMYK, palette and 16-bit images are converted as by Pillow's `convert('RGB')`, but grey of 16 bits, which it clips, is
+ * scaled. As there, colour profiles are not applied, and neither is the EXIF orientation, but that of TIFF is.
  *
  * @throws UserError `image-unreadable`, or that of a file which cannot be read.
  */
