@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { UserError } from './errors.js';
 
 /** True for files and folders that file managers, servers and systems leave behind: never part of the data. */
-export function isLitter(name: string): boolean {
+function isLitter(name: string): boolean {
   return litter.has(name.toLowerCase()) || name.startsWith('._');
 }
 
