@@ -3,9 +3,13 @@ export function formatCount(value: number): string {
   return value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** The noun of so many. */
+export const plural = (count: number, noun: string, ofMany = `${noun}s`): string =>
+  count === 1 ? noun : ofMany;
+
 /** `1 step`, `3,802 steps`. */
-export function counted(count: number, noun: string, plural = `${noun}s`): string {
-  return `${formatCount(count)} ${count === 1 ? noun : plural}`;
+export function counted(count: number, noun: string, ofMany?: string): string {
+  return `${formatCount(count)} ${plural(count, noun, ofMany)}`;
 }
 
 /** A time for people: `0.4 s`, `12 s`, `2 min 04 s`, `1 h 03 min`. */
@@ -109,9 +113,12 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, '0');
 }
 
-/** Joins names, such as `a, b and c`. */
-export const inWords = (names: readonly string[]): string =>
-  [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(' and ');
+/** A value of a configuration as people write it: texts without quotes. */
+export const asText = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+/** Joins names: `a`, `a and b`, `a, b and c`. */
+export const inWords = (names: readonly string[], conjunction: 'and' | 'or' = 'and'): string =>
+  [names.slice(0, -1).join(', '), ...names.slice(-1)].filter((part) => part !== '').join(` ${conjunction} `);
 
 /** A text as a word of a command: in quotes where the shell would take it otherwise. */
 export function shellWord(text: string): string {

@@ -1,7 +1,9 @@
 import { crc32 } from 'node:zlib';
+import { isAbsent } from './existence.js';
 import { UserError } from './errors.js';
 import { asUserError, readWholeText, systemProblem } from './files.js';
 import { sha256Of } from './input-file.js';
+import { isMap } from './is-map.js';
 
 /**
  * Records that the program reads back carry a checksum, each kind in its way: a JSON file as its last member
@@ -13,9 +15,6 @@ import { sha256Of } from './input-file.js';
 export class DamagedRecord extends Error {}
 
 type JsonMap = Readonly<Record<string, unknown>>;
-
-const isMap = (value: unknown): value is JsonMap =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * Reads a record; undefined where there is none.
@@ -31,9 +30,10 @@ export async function readRecord(path: string): Promise<string | undefined> {
 
 /** Swallows the error of a file that is not there. @throws DamagedRecord for one of what is no file, or the error */
 export function noRecord(error: unknown): undefined {
-  const { code } = ((error instanceof UserError ? error.cause : error) ?? {}) as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-  if (code === 'EISDIR') throw new DamagedRecord('is a folder');
+  const reason = error instanceof UserError ? error.cause : error;
+  if (isAbsent(reason)) return undefined;
+  if ((reason as NodeJS.ErrnoException | undefined)?.code === 'EISDIR')
+    throw new DamagedRecord('is a folder');
   throw error;
 }
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
+import { exists } from '../base/existence.js';
 import { shellWord } from '../base/format.js';
 import { nearest } from '../base/nearest.js';
 import { formatDiagnostics } from '../runner/format-diagnostics.js';
@@ -128,11 +129,7 @@ export async function elsewhereOf(
   pipeline: Pick<Pipeline, 'file'>,
   find: Elsewhere['find'],
 ): Promise<Elsewhere> {
-  const isLocked = await stat(lockPath(pipeline.file)).then(
-    () => true,
-    () => false,
-  );
-  const lock = isLocked ? await readLock(pipeline.file) : undefined;
+  const lock = (await exists(lockPath(pipeline.file))) ? await readLock(pipeline.file) : undefined;
   return {
     find,
     accepted: ({ kind, fingerprint }) => {

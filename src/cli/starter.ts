@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { counted } from '../base/format.js';
 
 /** Sizes that a starter pipeline may have, in pixels. */
 export const starterSizes = [32, 64, 128, 256] as const;
@@ -149,7 +150,7 @@ export function starterYaml(starter: Starter, lengths: Lengths): string {
     batch: ${design.autoencoder.batch}`
       : `    # The public autoencoder of Stable Diffusion: fetched once (335 MB).
     weights: stabilityai/sd-vae-ft-ema`;
-  const kinds = `${counts.length} ${counts.length === 1 ? 'class' : 'classes'}`;
+  const kinds = counted(counts.length, 'class', 'classes');
   return `# ${hasClasses ? kinds : 'Images without classes'} at ${size} pixels, written by npx pipeline init.
 #
 #   npx pipeline plan ${file}     what would run, and what it needs
@@ -187,7 +188,7 @@ ${autoencoder}
     latents: latents
     # Fewer mediators (a square number) make attention cheaper; 0 is full attention.
     model: ${design.model}
-${isUneven ? '    # Some classes have few images; all are to be learnt.\n    classSampling: balanced\n' : ''}    # About ${epochs} ${epochs === 1 ? 'pass' : 'passes'} over the images.
+${isUneven ? '    # Some classes have few images; all are to be learnt.\n    classSampling: balanced\n' : ''}    # About ${counted(epochs, 'pass', 'passes')} over the images.
     steps: ${lengths.train}
     globalBatch: ${globalBatch}
     learningRate: ${learningRate}

@@ -1,5 +1,6 @@
 import { UserError } from '../base/errors.js';
 import { readWholeTextSync } from '../base/files.js';
+import { isMap } from '../base/is-map.js';
 import type { MachinePlace } from './device-environment.js';
 
 /**
@@ -254,13 +255,10 @@ function parse(text: string): TfConfig {
   } catch {
     throw invalidCluster('TF_CONFIG is not JSON');
   }
-  const { cluster, task } = isObject(value) ? value : {};
-  if (!isObject(cluster) || !isObject(task)) throw invalidCluster('TF_CONFIG has no "cluster" or no "task"');
+  const { cluster, task } = isMap(value) ? value : {};
+  if (!isMap(cluster) || !isMap(task)) throw invalidCluster('TF_CONFIG has no "cluster" or no "task"');
   return { cluster, task };
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function addressList(value: unknown): readonly string[] {
   if (value === undefined || value === null) return [];

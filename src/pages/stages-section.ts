@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import { asWords, capitalized, formatDuration, formatNumber, formatPercent } from '../base/format.js';
-import type { Json } from '../runner/fingerprint/origin.js';
+import { isObject, type Json } from '../runner/fingerprint/origin.js';
 import { figuresOf } from './figures.js';
 import { type Html, html, outcomeText, type ReportedStage, type Section } from './html.js';
 import { bar, type Row, table } from './table.js';
@@ -139,7 +139,3 @@ type Plain = string | number | boolean | null;
 const isPlain = (value: Json): value is Plain => typeof value !== 'object' || value === null;
 
 const plain = (value: Plain) => (typeof value === 'number' ? formatNumber(value) : String(value ?? 'none'));
-
-function isObject(value: Json): value is Readonly<Record<string, Json>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

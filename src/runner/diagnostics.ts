@@ -55,12 +55,6 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: reado
   );
 }
 
-/** `a`, `a or b`, `a, b or c`. */
-export function oneOf(items: readonly string[], conjunction = 'or'): string {
-  const last = items.at(-1) ?? '';
-  return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} ${conjunction} ${last}`;
-}
-
 /** A key or value as it is shown in a sentence. */
 export const code = (value: unknown): string =>
   `\`${typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)}\``;

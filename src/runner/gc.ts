@@ -1,5 +1,6 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isAbsent, namesIn } from '../base/existence.js';
 import { UserError } from '../base/errors.js';
 import { lockEnding } from '../base/file-names.js';
 import { tryLock } from '../base/file-lock.js';
@@ -41,9 +42,9 @@ export async function findGarbage(runsRoot: string, options: GarbageOptions): Pr
   const store = join(runsRoot, 'store');
   const kept = new Set([...options.kept].map((fingerprint) => fingerprint.slice(0, keyLength)));
   const garbage: Garbage[] = [];
-  for (const kind of await names(store)) {
+  for (const kind of await namesIn(store)) {
     if (kind.startsWith('.')) continue;
-    for (const name of (await names(join(store, kind))).sort()) {
+    for (const name of (await namesIn(join(store, kind))).toSorted()) {
       const [key = '', ...rest] = name.split('.');
       const suffix = rest.join('.');
       const what = describe(suffix);
@@ -89,13 +90,6 @@ async function measure(path: string): Promise<{ readonly bytes: number; readonly
     changedMs = Math.max(changedMs, inside.changedMs);
   }
   return { bytes, changedMs };
-}
-
-async function names(folder: string): Promise<string[]> {
-  return readdir(folder).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw asUserError(error, folder);
-  });
 }
 
 /** Files and runs for which outputs are kept. */
@@ -219,7 +213,7 @@ async function filesToAsk(
 async function isThere(file: string): Promise<boolean> {
   return stat(file).then(
     () => true,
-    (error: unknown) => !['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''),
+    (error: unknown) => !isAbsent(error),
   );
 }
 
@@ -229,13 +223,6 @@ async function mayBeFile(path: string): Promise<boolean> {
     (stats) => stats.isFile(),
     () => true,
   );
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  return readdir(folder).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw asUserError(error, folder);
-  });
 }
 
 async function askPipeline(

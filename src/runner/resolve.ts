@@ -1,6 +1,8 @@
+import { inWords } from '../base/format.js';
+import { isMap } from '../base/is-map.js';
 import type { RuntimeConfig } from '../generated/index.js';
 import { CheckContext, type PipelineRules } from './check.js';
-import { code, listed, oneOf, type Problem, suggestion } from './diagnostics.js';
+import { code, listed, type Problem, suggestion } from './diagnostics.js';
 import { explain, mixedForms } from './explain/explain.js';
 import { pathOf } from './explain/values.js';
 import type { Pipeline, PipelineStage } from './pipeline.js';
@@ -69,9 +71,6 @@ export function optionProblems(
 }
 
 type Written = Readonly<Record<string, unknown>>;
-
-const isMap = (value: unknown): value is Written =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The part of the file that an error makes unusable: a stage, `runtime`, or nothing in particular. */
 function brokenPart({ instancePath }: SchemaError): string {
@@ -159,7 +158,7 @@ function judge(
       ({ id, kind }) => id !== stage.id && (kinds === 'any' || (kind !== undefined && kinds.includes(kind))),
     )
     .map(({ id }) => id);
-  const wanted = kinds === 'any' ? 'a stage' : `a stage of kind ${oneOf(kinds.map(code))}`;
+  const wanted = kinds === 'any' ? 'a stage' : `a stage of kind ${inWords(kinds.map(code), 'or')}`;
   if (reference.stage === stage.id) {
     return {
       code: 'self-reference',

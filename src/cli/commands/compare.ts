@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Chalk, type ChalkInstance } from 'chalk';
 import { UserError } from '../../base/errors.js';
-import { counted, formatPercent } from '../../base/format.js';
+import { asText, counted, formatPercent } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { bestMark, figure } from '../../pages/figures.js';
 import { runsRootOf } from '../../runner/runs-root.js';
@@ -87,7 +87,7 @@ function formatComparison({ runs, configuration, figures }: Comparison, { stdout
             heading: letter(i),
             flexible: true,
             cells: configuration.map(({ values, origins }) => ({
-              text: values[i] === undefined ? '–' : `${formatValue(values[i])}  ${formatOrigin(origins[i])}`,
+              text: values[i] === undefined ? '–' : `${asText(values[i])}  ${formatOrigin(origins[i])}`,
               style: (text: string) => emphasizeValue(text, chalk),
             })),
           })),
@@ -134,10 +134,6 @@ function change({ name, values: [from, to] }: ComparedFigure): string {
   const sign = difference > 0 ? '+' : '−';
   const part = from === 0 ? '' : ` (${sign}${formatPercent(Math.abs(difference / from))})`;
   return `${sign}${figure(name, Math.abs(difference)).value}${part}`;
-}
-
-function formatValue(value: Json): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** The value plain, the place that it came from dim. */

@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { Chalk } from 'chalk';
 import type { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
-import { formatBytes } from '../../base/format.js';
+import { counted, formatBytes } from '../../base/format.js';
 import { runsRootOf } from '../../runner/runs-root.js';
 import { type EngineReport, engineReport } from '../../tensorflow/engine.js';
 import { libraryFacts } from '../../tensorflow/install/facts.js';
@@ -78,8 +78,7 @@ export async function doctor(options: { readonly runs?: string }, services: Serv
 }
 
 function processor(): string {
-  const threads = availableParallelism();
-  return `${cpus()[0]?.model.trim() ?? 'unknown'}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  return `${cpus()[0]?.model.trim() ?? 'unknown'}, ${counted(availableParallelism(), 'thread')}`;
 }
 
 /** Findings about the engine that computes, and what it sees: by loading it. */

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { formatBytes } from '../../base/format.js';
+import { counted, formatBytes } from '../../base/format.js';
 import { findGarbage, findReferences, fingerprintsOfRuns, removeGarbage } from '../../runner/gc.js';
 import type { Garbage } from '../../runner/gc.js';
 import { forgetFiles } from '../../runner/gc/known-files.js';
@@ -126,6 +126,6 @@ function summary(
   const end =
     yes === true
       ? `Removed ${removed.length} of ${garbage.length}: ${total(removed)} freed.`
-      : `${total(garbage)} in ${garbage.length} ${garbage.length === 1 ? 'folder' : 'folders'} that no run, lock or pipeline file refers to; \`npx pipeline gc --yes\` removes them.`;
+      : `${total(garbage)} in ${counted(garbage.length, 'folder')} that no run, lock or pipeline file refers to; \`npx pipeline gc --yes\` removes them.`;
   return `${rows.join('\n')}\n\n${end}\n`;
 }

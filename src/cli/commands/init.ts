@@ -1,8 +1,9 @@
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { UserError } from '../../base/errors.js';
+import { exists } from '../../base/existence.js';
 import { counted, formatBytes, formatCount, formatDuration } from '../../base/format.js';
 import { asUserError, makeFolder } from '../../base/files.js';
 import { writeFileWhole } from '../../base/output-file.js';
@@ -186,11 +187,7 @@ async function ask(
 
 /** Sees that a file is not there and can be written, before minutes are spent on what it is to say. */
 async function preparePlace(file: string, { force }: InitOptions): Promise<void> {
-  const exists = await stat(file).then(
-    () => true,
-    () => false,
-  );
-  if (exists && force !== true)
+  if (force !== true && (await exists(file)))
     throw new UserError({
       code: 'file-exists',
       usage: true,

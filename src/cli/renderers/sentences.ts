@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { formatCount, formatDuration, formatRate, inWords } from '../../base/format.js';
+import { counted, formatCount, formatDuration, formatRate, inWords } from '../../base/format.js';
 import { figureFact } from '../../pages/figures.js';
 import type { RunEvent } from '../../runner/run/events.js';
 import { runsRootOf } from '../../runner/runs-root.js';
@@ -94,7 +94,7 @@ export function outlook({ stages: all, computesOn: device }: Of<'run-started'>):
   return `${stages(all.length)} on ${device === 'processor' ? 'the processor' : device}`;
 }
 
-const stages = (count: number): string => `${count} ${count === 1 ? 'stage' : 'stages'}`;
+const stages = (count: number): string => counted(count, 'stage');
 
 /** Time of a finished stage: that of this session, and of all where there were several. */
 export function stageTime({ seconds, totalSeconds }: Of<'stage-finished'>): string {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { isAbsent } from '../../base/existence.js';
 import { UserError } from '../../base/errors.js';
 import { readWholeTextSync, writePlain } from '../../base/files.js';
 import { sizeOf } from '../../base/output-file.js';
@@ -179,9 +180,7 @@ export class CachedRepository {
       if (isCommit(commit)) return commit;
       throw new DamagedRecord('it names no commit');
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ENOTDIR')
-        tellDamaged(path, error, `what ${revision} stands for is looked up again`);
+      if (!isAbsent(error)) tellDamaged(path, error, `what ${revision} stands for is looked up again`);
       return undefined;
     }
   }

@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.js';
+import { isMap } from '../../base/is-map.js';
 import { elementCount, type TypedArray, type TypedArrayConstructor } from '../typed-arrays.js';
 
 /** A tensor's place in the file, `begin` counted from the file's start. */
@@ -51,19 +52,19 @@ function parseObject(text: string, path: string): Record<string, unknown> {
   } catch (cause) {
     throw invalid(path, 'its header is not JSON', cause);
   }
-  if (!isObject(json)) throw invalid(path, 'its header is not a JSON object');
+  if (!isMap(json)) throw invalid(path, 'its header is not a JSON object');
   return json;
 }
 
 function checkMetadata(metadata: unknown, path: string): Record<string, string> {
-  if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === 'string')) {
+  if (!isMap(metadata) || !Object.values(metadata).every((value) => typeof value === 'string')) {
     throw invalid(path, 'its "__metadata__" is not an object of strings');
   }
   return metadata as Record<string, string>;
 }
 
 function checkEntry(name: string, entry: unknown, dataStart: number, path: string): PlacedTensor {
-  if (!isObject(entry)) throw invalid(path, `the entry of tensor "${name}" is not an object`);
+  if (!isMap(entry)) throw invalid(path, `the entry of tensor "${name}" is not an object`);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (!isSafetensorsDtype(dtype)) {
     throw invalid(path, `tensor "${name}" has the unknown element type ${written(dtype)}`);
@@ -107,10 +108,6 @@ function checkCoverage(
 function written(value: unknown): string {
   const text = (JSON.stringify(value) as string | undefined) ?? typeof value;
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isSizes(value: unknown): value is number[] {

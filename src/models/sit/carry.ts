@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.js';
+import { counted } from '../../base/format.js';
 import { canonicalName } from '../../data/images/class-names.js';
 import {
   alignedInterpolation,
@@ -344,11 +345,10 @@ const listed = 6;
 /** Describes a carry in lines: for `plan`, the log and the report. */
 export function carryLines(carry: Carry): string[] {
   const { carried, resized, rescaled, fresh, dropped, otherwise, classes } = carry;
-  const tensors = (count: number) => `${count} ${count === 1 ? 'tensor' : 'tensors'}`;
   const part = (what: string, names: readonly string[]) =>
-    names.length === 0 ? [] : [`${tensors(names.length)} ${what}: ${modulesOf(names)}`];
+    names.length === 0 ? [] : [`${counted(names.length, 'tensor')} ${what}: ${modulesOf(names)}`];
   return [
-    `${tensors(carried.length)} carried`,
+    `${counted(carried.length, 'tensor')} carried`,
     ...part('resized', resized),
     ...part('rescaled', rescaled),
     ...part('new', fresh),

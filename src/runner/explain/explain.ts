@@ -1,5 +1,6 @@
+import { inWords } from '../../base/format.js';
 import { nearest } from '../../base/nearest.js';
-import { code, oneOf, type Problem } from '../diagnostics.js';
+import { code, type Problem } from '../diagnostics.js';
 import { type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
 import { isOption, type Span } from '../yaml/text.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
@@ -128,7 +129,7 @@ export function mixedForms(
     const path = pathOf(pointer);
     const span = spanAt(root, [...path, deciding], 'key');
     const below = keys.some((key) => spanAt(root, [...path, key], 'key').source !== span.source);
-    const named = oneOf(keys.map(code), 'and');
+    const named = inWords(keys.map(code));
     return {
       code: 'conflicting-keys',
       message: `${nameOf(path)} takes either ${code(deciding)} or ${named}, not both.`,
@@ -149,13 +150,17 @@ const notExactlyOne: Explainer = (facts) => {
   const { unknown, free } = keysOf(facts);
   if (unknown.some((other) => groups.flat().includes(nearest(other, free) ?? ''))) return [];
   const missing = begun[0]?.filter((key) => !Object.hasOwn(data, key)).map(code);
-  const needed = missing ? `${oneOf(missing, 'and')} too` : inWords(groups);
+  const needed = missing ? `${inWords(missing)} too` : groupsInWords(groups);
   return [atKey(facts, { code: 'missing-key', message: `${facts.name} needs ${needed}.` })];
 };
 
 type Groups = readonly (readonly string[])[];
 
-const inWords = (groups: Groups): string => oneOf(groups.map((keys) => oneOf(keys.map(code), 'and')));
+const groupsInWords = (groups: Groups): string =>
+  inWords(
+    groups.map((keys) => inWords(keys.map(code))),
+    'or',
+  );
 
 function conflict({ root, path, name }: Facts, present: readonly string[], groups: Groups): Problem {
   const written = present.map((key) => ({ key, span: spanAt(root, [...path, key], 'key') }));
@@ -169,10 +174,10 @@ function conflict({ root, path, name }: Facts, present: readonly string[], group
   const names = others.map(({ key }) => key);
   return {
     code: 'conflicting-keys',
-    message: `${name} takes either ${inWords(groups)}, not both.`,
+    message: `${name} takes either ${groupsInWords(groups)}, not both.`,
     remedy: upper
       ? removal(names, path, main.span)
-      : `Remove ${oneOf(names.map(code), 'and')}, or ${code(main.key)}.`,
+      : `Remove ${inWords(names.map(code))}, or ${code(main.key)}.`,
     span: main.span,
     related: others.map(({ key, span }) => ({ message: `${code(key)} is here`, span })),
   };

@@ -1,6 +1,6 @@
-import { counted } from '../../base/format.js';
+import { asText, counted, inWords } from '../../base/format.js';
 import { nearest } from '../../base/nearest.js';
-import { code, oneOf, type Problem } from '../diagnostics.js';
+import { code, type Problem } from '../diagnostics.js';
 import { applicable, memberSchema, type Schema, type SchemaError } from '../schema/schema.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
 
@@ -20,7 +20,7 @@ const wrongType: Explainer = (facts) => {
     keyword === 'shapes'
       ? (schema as string[])
       : [params.type as string | string[]].flat().map((type) => typeWords[type]!);
-  const expected = oneOf([...types, ...(facts.schema.orElse ?? [])]);
+  const expected = inWords([...types, ...(facts.schema.orElse ?? [])], 'or');
   return [
     atValue(facts, {
       code: 'wrong-type',
@@ -51,9 +51,7 @@ function typeRemedy(facts: Facts, types: readonly string[], data: unknown): stri
         : undefined;
     if (meant !== undefined) return `Write ${meant}, without quotes.`;
   }
-  const list = Array.isArray(data)
-    ? data
-    : (typeof data === 'string' ? data : JSON.stringify(data)).split(/\s*,\s*/);
+  const list = Array.isArray(data) ? data : asText(data).split(/\s*,\s*/);
   if (takes('a list') && typeof data !== 'object') return `Write a list: ${flow(list)}.`;
   if (takes('a map') && (Array.isArray(data) || typeof data === 'string')) {
     const { pipeline, root, path } = facts;
@@ -132,7 +130,7 @@ const unknownValue: Explainer = (facts) => {
   const values = params.allowedValues as readonly unknown[];
   if (typeof data !== 'string' && values.every((value) => typeof value === 'string')) return [];
   const near = typeof data === 'string' ? nearest(data, values.map(String)) : undefined;
-  const expected = oneOf([...values.map(code), ...(facts.schema.orElse ?? [])]);
+  const expected = inWords([...values.map(code), ...(facts.schema.orElse ?? [])], 'or');
   const isKind = facts.path.length === 3 && facts.path[2] === 'uses';
   return [
     atValue(facts, {

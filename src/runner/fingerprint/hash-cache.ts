@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { isAbsent } from '../../base/existence.js';
 import { type FileState, sameState } from '../../base/file-hash.js';
 import { openFile } from '../../base/files.js';
 import { DamagedRecord, sealLine, tellDamaged, unsealLine } from '../../base/sealed.js';
@@ -208,8 +209,7 @@ const readAgain = 'the files whose hashes it should have are read again';
 
 /** Tells of an error but for that of a file that is not there. */
 function tellUnlessMissing(path: string, error: unknown): void {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOENT' && code !== 'ENOTDIR') tellDamaged(path, error, readAgain);
+  if (!isAbsent(error)) tellDamaged(path, error, readAgain);
 }
 
 /** Reads a text file line by line, a chunk in memory at a time. A file that is not there has no lines. */

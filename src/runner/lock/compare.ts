@@ -1,4 +1,5 @@
 import { UserError } from '../../base/errors.js';
+import { asText, counted } from '../../base/format.js';
 import { type Environment, environment, roundingKeys, versionKeys } from '../environment.js';
 import { canonicalJson } from '../fingerprint/origin.js';
 import { compareConfigs } from '../plan/explain.js';
@@ -133,7 +134,7 @@ export function refuseDifferences(plan: Plan, lock: Lock): void {
   const { file, runtime } = plan.pipeline;
   const differences = compareWithLock(plan, lock, environment(runtime));
   if (differences.length === 0) return;
-  const count = `${differences.length} ${differences.length === 1 ? 'fact differs' : 'facts differ'}`;
+  const count = counted(differences.length, 'fact differs', 'facts differ');
   throw new LockDiffersError(
     `${count} from ${lockPath(file)}; nothing was run.`,
     'Undo the changes, or run without --locked, which writes the lock anew.',
@@ -158,7 +159,6 @@ export function refuseOutput(pipelineFile: string, lock: Lock, id: string, outpu
 
 /** Formats a difference, such as `stages.train.steps: 2300 in the lock, 20 found`. */
 export function formatDifference({ key, locked, found }: LockDifference): string {
-  const words = (value: Json | undefined): string =>
-    value === undefined ? 'nothing' : typeof value === 'string' ? value : JSON.stringify(value);
+  const words = (value: Json | undefined): string => (value === undefined ? 'nothing' : asText(value));
   return `${key}: ${words(locked)} in the lock, ${words(found)} found`;
 }

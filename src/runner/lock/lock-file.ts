@@ -4,6 +4,7 @@ import { UserError } from '../../base/errors.js';
 import { lockEnding } from '../../base/file-names.js';
 import { asUserError, readWholeText } from '../../base/files.js';
 import { shellWord } from '../../base/format.js';
+import { isMap } from '../../base/is-map.js';
 import type { Environment } from '../environment.js';
 import { canonicalJson, type Origin, valueAt, withoutKeys } from '../fingerprint/origin.js';
 import type { Plan, PlannedStage } from '../plan/plan.js';
@@ -133,8 +134,6 @@ export function parseLock(text: string, path: string): Lock {
   } catch (error) {
     problem = (error as Error).message.split('\n')[0]!.replace(/\.$/, '');
   }
-  const isMap = (value: unknown): value is object =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
   const isStage = (stage: unknown): boolean =>
     isMap(stage) && typeof (stage as Partial<LockedStage>).fingerprint === 'string';
   if (

@@ -1,3 +1,4 @@
+import { asText, counted, inWords } from '../../base/format.js';
 import type { Json } from '../stage.js';
 
 /** Reason why a stage runs. A closed union; `formatReason` puts each into words. */
@@ -49,7 +50,7 @@ export function formatReason(reason: Reason): string {
     case 'unless-as-before':
       return reason.stages.length === 1
         ? `unless ${reason.stages[0]!} gives what it gave before`
-        : `unless ${listed(reason.stages)} give what they gave before`;
+        : `unless ${inWords(reason.stages)} give what they gave before`;
     case 'code-changed':
       return `code of ${reason.kind}: version ${reason.from} → ${reason.to}`;
     case 'forced':
@@ -57,13 +58,11 @@ export function formatReason(reason: Reason): string {
   }
 }
 
-const listed = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} and ${names.at(-1)!}`;
-
 const longestValue = 60;
 
 function formatValue(value: Json | undefined): string {
   if (value === undefined) return '(not set)';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = asText(value);
   return text.length > longestValue ? `${text.slice(0, longestValue - 1)}…` : text;
 }
 
@@ -76,7 +75,7 @@ function formatFiles(files: ChangedFiles | undefined): string {
   const parts = Object.entries({ changed, added, removed }).filter(([, count]) => count > 0);
   const what =
     parts.length === 1
-      ? `${total} ${total === 1 ? 'file' : 'files'} ${parts[0]![0]}`
+      ? `${counted(total, 'file')} ${parts[0]![0]}`
       : `${total} files differ (${parts.map(([name, count]) => `${count} ${name}`).join(', ')})`;
   return `${what}: ${names.join(', ')}${total > names.length ? ', …' : ''}`;
 }

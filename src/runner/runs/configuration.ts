@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { sha256Of } from '../../base/input-file.js';
+import { isMap } from '../../base/is-map.js';
 import { DamagedRecord, readRecord, type TellDamaged, tellDamaged } from '../../base/sealed.js';
 import { originsName, resolvedName } from '../run/run-folder.js';
 import type { Json } from '../stage.js';
@@ -82,7 +83,7 @@ function parsedMap(parse: (text: string) => unknown, text: string): object {
   } catch {
     value = undefined;
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  if (isMap(value)) return value;
   throw new DamagedRecord('is not of the expected form');
 }
 

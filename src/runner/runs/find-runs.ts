@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isAbsent } from '../../base/existence.js';
 import { isYetToCome } from '../../base/clock.js';
 import { UserError } from '../../base/errors.js';
 import { asUserError } from '../../base/files.js';
@@ -262,7 +263,7 @@ function inOrder(runs: readonly (Run | undefined)[]): readonly Run[] {
 /** Names of folders; none where there is no such folder. @throws the file system's error where it cannot be read */
 async function foldersIn(path: string, withLinks: boolean): Promise<readonly string[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    if (isAbsent(error)) return [];
     throw error;
   });
   const isFolder = async (entry: Dirent): Promise<boolean> => {

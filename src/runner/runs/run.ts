@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { openFile, readWholeTextSync, systemProblem } from '../../base/files.js';
+import { isMap } from '../../base/is-map.js';
 import { DamagedRecord, tellDamaged, unsealAnyLine, unsealJson } from '../../base/sealed.js';
 import type { RunState, TimedRunEvent } from '../run/events.js';
 import { eventsName, type RunFile, runLockName, runName } from '../run/run-record.js';
@@ -60,8 +61,6 @@ export function readRunFile(directory: string): RunFile | undefined {
   throw unreadable(path, 'something else');
 }
 
-const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
 const isTime = (value: unknown): boolean => isText(value) && !Number.isNaN(Date.parse(value));

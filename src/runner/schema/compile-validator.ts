@@ -1,6 +1,7 @@
 import { _, Ajv, type CodeKeywordDefinition, type KeywordCxt } from 'ajv';
 import { and, not, or } from 'ajv/dist/compile/codegen/index.js';
 import standalone from 'ajv/dist/standalone/index.js';
+import { isMap } from '../../base/is-map.js';
 import { decided, type Schema, type Validator } from './schema.js';
 
 const annotations = [
@@ -82,9 +83,6 @@ function newAjv(optimize: number | false): Ajv {
 
 /** Characters of JSON from which a part is worth a function of its own. */
 const worthHoisting = 400;
-
-const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Keywords whose values are schemas by name. */
 const namesSchemas = new Set(['properties']);

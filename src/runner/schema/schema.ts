@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { ErrorObject } from 'ajv';
 import { readWholeTextSync } from '../../base/files.js';
+import { isMap } from '../../base/is-map.js';
 
 /** Error of a value, as ajv reports it; `parentSchema` and `data` are always there. */
 export type SchemaError = ErrorObject;
@@ -180,9 +181,6 @@ function shapeOf({ type, items }: Schema): Shape {
   throw new Error(`An alternative of a schema must have one type; found ${JSON.stringify(type)}.`);
 }
 
-const isMap = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 function fits(value: unknown, shape: Shape): boolean {
   switch (shape) {
     case 'text':
@@ -251,7 +249,7 @@ export function decided(schema: Schema): object {
 
 function decidedPart(part: unknown): unknown {
   if (Array.isArray(part)) return part.map(decidedPart);
-  return isMap(part) ? decided(part as Schema) : part;
+  return isMap(part) ? decided(part) : part;
 }
 
 /** The schema of a member of a map or list; nothing where the schema says nothing about it. */

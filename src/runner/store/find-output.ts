@@ -1,5 +1,6 @@
-import { access, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../../base/existence.js';
 import { fileState, type FileState, hashFile } from '../../base/file-hash.js';
 import { HashCache } from '../fingerprint/hash-cache.js';
 import { DamagedManifest, readManifest } from './manifest.js';
@@ -98,10 +99,3 @@ async function findDamageIn(
 }
 
 const atOnce = 64;
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}

@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { access, mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
+import { exists } from '../../base/existence.js';
 import { addFile } from '../../base/file-hash.js';
 import { openFile } from '../../base/files.js';
 import { DamagedRecord, tellDamaged } from '../../base/sealed.js';
@@ -70,11 +71,4 @@ async function* readLines(path: string): AsyncGenerator<readonly [string, string
 
 function listingPath(folder: string, digest: string): string {
   return join(folder, `${digest.slice(0, 32)}.jsonl.gz`);
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -3,6 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { addFile } from '../../base/file-hash.js';
 import { readWholeText, writePlain } from '../../base/files.js';
+import { isMap } from '../../base/is-map.js';
 import { DamagedRecord, readRecord, sealJson, unsealJson } from '../../base/sealed.js';
 import type { Environment } from '../environment.js';
 import type { Content } from '../fingerprint/content.js';
@@ -91,9 +92,6 @@ function parseManifest(text: string): Manifest {
 function asDamagedManifest(error: unknown): never {
   throw error instanceof DamagedRecord ? new DamagedManifest(`${manifestName} ${error.message}`) : error;
 }
-
-const isMap = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Size of all files of an output. */
 export const bytesOf = ({ files }: Pick<Manifest, 'files'>): number =>

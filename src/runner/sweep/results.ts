@@ -1,6 +1,8 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../../base/errors.js';
+import { asText } from '../../base/format.js';
+import { isMap } from '../../base/is-map.js';
 import { nearest } from '../../base/nearest.js';
 import { DamagedRecord, readRecord, sealJson, tellDamaged, unsealJson } from '../../base/sealed.js';
 import type { Headline, Json } from '../stage.js';
@@ -82,8 +84,6 @@ const ended = (result: TrialResult): TrialResult =>
 /** True when everything has the shape that readers of a sweep rely on. */
 function isResults(value: object): value is SweepResults {
   const { pipeline, file, keys, trials } = value as Partial<Record<string, unknown>>;
-  const isMap = (part: unknown): part is Partial<Record<string, unknown>> =>
-    typeof part === 'object' && part !== null && !Array.isArray(part);
   return (
     [pipeline, file].every((part) => typeof part === 'string') &&
     [keys, trials].every(Array.isArray) &&
@@ -239,7 +239,7 @@ export function asCsv(results: readonly TrialResult[], keys: readonly string[]):
 
 function cell(value: Json | undefined): string {
   if (value === undefined || value === null) return '';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return asText(value);
 }
 
 const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

@@ -1,4 +1,4 @@
-import { counted } from '../../base/format.js';
+import { asText, counted } from '../../base/format.js';
 import { hashJson } from '../fingerprint/origin.js';
 import type { Pipeline } from '../pipeline.js';
 import { resolvedConfig } from '../resolved.js';
@@ -118,7 +118,7 @@ export function metricsOf(
 export function formatValue(value: Json | undefined): string {
   if (value === undefined) return '';
   if (value === null) return '(removed)';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return asText(value);
 }
 
 /** Names what tells a trial from the others: `mediators 16, seed 1`. */

@@ -1,7 +1,7 @@
 import { UserError } from '../../base/errors.js';
-import { counted } from '../../base/format.js';
+import { counted, inWords } from '../../base/format.js';
 import type { TrainConfig } from '../../generated/index.js';
-import { code, oneOf } from '../../runner/diagnostics.js';
+import { code } from '../../runner/diagnostics.js';
 import { integratorNames, methodsWhere, type StepFacts } from '../../transport/integrators.js';
 import { hasMargin, unsupportedCombination } from '../../transport/interval.js';
 import type { TransportChoice } from '../../transport/names.js';
@@ -16,7 +16,7 @@ const methodIsOfKind: SampleCheck = ({ id, config: { sampler } }, context) => {
   context.report(id, {
     at: 'sampler.method',
     code: 'impossible-sampler',
-    message: `${code(`kind: ${sampler.kind}`)} has no method ${code(sampler.method)}; it has ${oneOf(methods.map(code), 'and')}.`,
+    message: `${code(`kind: ${sampler.kind}`)} has no method ${code(sampler.method)}; it has ${inWords(methods.map(code))}.`,
     remedy: `Use one of these, or ${code(`kind: ${other}`)}.`,
   });
 };
@@ -85,7 +85,7 @@ const featuresCanBePredicted: SampleCheck = ({ id, config, plan }, context) => {
   if (facts !== undefined && !isAskedOnce(facts))
     refuse(
       `${code('featureCache')} predicts from step to step; ${code(`method: ${sampler.method}`)} asks the model at other times too, or looks back on what it said.`,
-      `Use ${oneOf(methodsWhere('sde', isAskedOnce).map(code))} or, with ${code('kind: ode')}, ${oneOf(methodsWhere('ode', isAskedOnce).map(code))}.`,
+      `Use ${inWords(methodsWhere('sde', isAskedOnce).map(code), 'or')} or, with ${code('kind: ode')}, ${inWords(methodsWhere('ode', isAskedOnce).map(code), 'or')}.`,
     );
   if (guidance?.model !== undefined && guidance.scale !== 1)
     refuse(

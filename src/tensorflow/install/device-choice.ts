@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { isAbsent } from '../../base/existence.js';
 import { UserError } from '../../base/errors.js';
 import { readWholeTextSync } from '../../base/files.js';
 import { DamagedRecord, tellDamaged } from '../../base/sealed.js';
@@ -77,8 +78,7 @@ function rememberedDevice(env: NodeJS.ProcessEnv): Device | undefined {
     if (isDevice(text)) return text;
     throw new DamagedRecord('it names no device');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR')
+    if (!isAbsent(error))
       tellDamaged(path, error, 'the device is chosen by what is there; `npm run setup` writes it again');
     return undefined;
   }

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isAbsent } from '../../base/existence.js';
 import { readWholeTextSync } from '../../base/files.js';
 import { DamagedRecord, tellDamaged, unsealJson } from '../../base/sealed.js';
 
@@ -73,8 +74,7 @@ export function readManifest(directory: string): Manifest | undefined {
     if (Array.isArray(manifest.files) && typeof manifest.cc === 'string') return manifest as Manifest;
     throw new DamagedRecord('is not of the expected form');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') tellDamaged(path, error, `the library counts as not set up`);
+    if (!isAbsent(error)) tellDamaged(path, error, `the library counts as not set up`);
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { capitalized, counted, formatDuration } from '../../base/format.js';
+import { asText, capitalized, counted, formatDuration, plural } from '../../base/format.js';
 import { shortNames } from '../../base/short-names.js';
 import { swatch } from '../../pages/chart/chart.js';
 import { bestMark, figure } from '../../pages/figures.js';
@@ -14,7 +14,7 @@ import { describeValues, formatValue } from '../../runner/sweep/trial.js';
 import { type ComparedRun, isSeed, mostValues, readCompared } from './compared-run.js';
 import { curveSections } from './curve-sections.js';
 import { picturesSections } from './pictures-section.js';
-import { noteMarkup, stateBadge } from './run-stages.js';
+import { noteMarkup, startOf, stateBadge } from './run-stages.js';
 
 /**
  * Runs side by side: what was set differently, what came of it, and their curves over each other. `chosen` is the count of
@@ -42,10 +42,10 @@ export async function comparisonPage(
     eyebrow: [...new Set(runs.map(({ record }) => record.pipeline))].join(', '),
     totals: [
       {
-        label: configuration.length === 1 ? 'setting differs' : 'settings differ',
+        label: plural(configuration.length, 'setting differs', 'settings differ'),
         value: String(configuration.length),
       },
-      { label: differing === 1 ? 'figure differs' : 'figures differ', value: String(differing) },
+      { label: plural(differing, 'figure differs', 'figures differ'), value: String(differing) },
     ],
     sections: [
       {
@@ -222,8 +222,7 @@ function differencesSection(
 
 function configured(value: Json | undefined, origin: string): Part {
   if (value === undefined) return '–';
-  return html`<code>${typeof value === 'string' ? value : JSON.stringify(value)}</code>
-    <small>${origin}</small>`;
+  return html`<code>${asText(value)}</code> <small>${origin}</small>`;
 }
 
 function runColumns(names: readonly string[]): readonly Column[] {
@@ -275,8 +274,9 @@ function tellingKeys(
 }
 
 /** Time at which a run began; with its pipeline where not all runs are of the same. */
-function timeOf({ id, record }: Run, runs: readonly Run[]): string {
-  const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
+function timeOf(run: Run, runs: readonly Run[]): string {
+  const { record } = run;
+  const time = startOf(run);
   return runs.every((other) => other.record.pipeline === record.pipeline)
     ? time
     : `${record.pipeline}/${time}`;

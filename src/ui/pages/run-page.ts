@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
 import { readWholeText } from '../../base/files.js';
-import { formatDuration } from '../../base/format.js';
+import { asText, formatDuration } from '../../base/format.js';
 import { curvesSection } from '../../pages/curves-section.js';
 import { html, type ReportedStage, type Section } from '../../pages/html.js';
 import { type KindPages, sectionsOf } from '../../pages/kinds.js';
@@ -12,9 +12,8 @@ import { stagesSection } from '../../pages/stages-section.js';
 import { type RowGroup, table } from '../../pages/table.js';
 import { type ConfiguredValue, formatOrigin, readConfiguration } from '../../runner/runs/configuration.js';
 import type { Run } from '../../runner/runs/run.js';
-import type { Json } from '../../runner/stage.js';
 import { kindPages } from '../../stages/registry.js';
-import { noteMarkup, readRunStages, stateBadge } from './run-stages.js';
+import { noteMarkup, readRunStages, startOf, stateBadge } from './run-stages.js';
 
 /** The page about one run, as the text of a file that needs no other. */
 export async function runPage(run: Run, site?: Site): Promise<string> {
@@ -71,12 +70,10 @@ async function growingSections(stage: ReportedStage, pages: KindPages): Promise<
 export type Head = Pick<PageContent, 'title' | 'eyebrow' | 'totals'>;
 
 function head(run: Run, stages: readonly ReportedStage[], pages: KindPages): Head {
-  const time = run.id.slice(run.id.lastIndexOf('/') + 1);
   const whole = stages.filter(({ isWhole }) => isWhole);
   return {
     title: run.record.pipeline,
-    eyebrow: html`Run <bdi>${time.replace(/\.\d+Z/, '')}</bdi> ${stateBadge(run.state)}
-      ${noteMarkup(run.note)}`,
+    eyebrow: html`Run <bdi>${startOf(run)}</bdi> ${stateBadge(run.state)} ${noteMarkup(run.note)}`,
     totals: [
       { label: run.state === 'running' ? 'so far' : 'from start to end', value: formatDuration(run.seconds) },
       ...totals(whole, pages),
@@ -203,7 +200,7 @@ function group(name: string, values: readonly ConfiguredValue[]): RowGroup {
         html`<code
           >${value.key.startsWith(`stages.${name}.`) ? value.key.slice(`stages.${name}.`.length) : value.key}</code
         >`,
-        html`<code>${textOf(value.value)}</code>`,
+        html`<code>${asText(value.value)}</code>`,
         formatOrigin(value.origin),
       ],
     })),
@@ -214,5 +211,3 @@ function groupOf({ key }: ConfiguredValue): string {
   const [first, stage] = key.split('.');
   return first === 'stages' && stage !== undefined ? stage : 'pipeline';
 }
-
-const textOf = (value: Json): string => (typeof value === 'string' ? value : JSON.stringify(value));

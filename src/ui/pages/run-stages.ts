@@ -93,6 +93,10 @@ export function noteMarkup(note: RunNote | undefined): Part {
   >`;
 }
 
+/** Time at which a run began, in its id: without parts of a second. */
+export const startOf = ({ id }: Pick<Run, 'id'>): string =>
+  id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
+
 /** A run's state, told by its word and a mark as well as by colour. */
 export function stateBadge(state: RunState): Html {
   return html`<span class="state ${state}">${state}</span>`;

@@ -1,4 +1,4 @@
-import { counted, formatCount, formatDuration } from '../../base/format.js';
+import { counted, formatCount, formatDuration, plural } from '../../base/format.js';
 import { figure, runFacts } from '../../pages/figures.js';
 import { html, type Part, type Section } from '../../pages/html.js';
 import { type PageContent, renderPage, type Site } from '../../pages/page.js';
@@ -10,7 +10,7 @@ import type { Run } from '../../runner/runs/run.js';
 import { settingsOf } from '../../runner/runs/settings.js';
 import { percentDone } from '../../runner/stage.js';
 import { pathOfRun } from './comparison-page.js';
-import { noteMarkup, stateBadge } from './run-stages.js';
+import { noteMarkup, startOf, stateBadge } from './run-stages.js';
 
 /** Runs on one page; older ones are on the next. */
 const runsOnPage = 100;
@@ -190,7 +190,7 @@ export function runsHead(runs: readonly Run[]): Pick<PageContent, 'title' | 'eye
     title: 'Runs',
     eyebrow: 'All pipelines',
     totals: [
-      { label: counted(runs.length, 'run').replace(/^\S+ /, ''), value: formatCount(runs.length) },
+      { label: plural(runs.length, 'run'), value: formatCount(runs.length) },
       ...counts.flatMap(({ label, count }) => (count > 0 ? [{ label, value: formatCount(count) }] : [])),
     ],
   };
@@ -270,11 +270,10 @@ function grouped(runs: readonly Run[], nameOf: (run: Run) => string): ReadonlyMa
 function row(run: Run): Row {
   const { id, record, state, seconds, note } = run;
   const settings = settingsOf(run);
-  const time = id.slice(id.lastIndexOf('/') + 1).replace(/\.\d+Z/, '');
   return [
     html`<input type="checkbox" name="run" value="${id}" aria-label="Compare ${id}" />`,
     html`<a href="${pathOfRun(run)}"><bdi>${record.pipeline}</bdi></a>
-      <small>${time}</small> ${noteMarkup(note)}
+      <small>${startOf(run)}</small> ${noteMarkup(note)}
       ${settings !== '' && html`<small class="settings">${settings}</small>`}`,
     stateBadge(state),
     formatDuration(seconds),

@@ -1,6 +1,6 @@
 import { dirname, relative } from 'node:path';
 import { UserError } from '../../base/errors.js';
-import { capitalized, counted, formatCount, formatDuration } from '../../base/format.js';
+import { capitalized, formatCount, formatDuration, plural } from '../../base/format.js';
 import { shortNames } from '../../base/short-names.js';
 import { swatch } from '../../pages/chart/chart.js';
 import { apartSentences } from '../../pages/apart-sentences.js';
@@ -76,7 +76,7 @@ function sweepHead({ pipeline, underWay, trials }: SweepResults, shown: readonly
     title: pipeline,
     eyebrow: 'Sweep',
     totals: [
-      { label: counted(trials.length, 'trial').replace(/^\S+ /, ''), value: formatCount(trials.length) },
+      { label: plural(trials.length, 'trial'), value: formatCount(trials.length) },
       { label: 'done', value: formatCount(done) },
       ...(whole ? [{ label: 'of the whole', value: `${Math.floor(100 * whole.share)} %` }] : []),
       ...(whole && whole.secondsLeft !== undefined
