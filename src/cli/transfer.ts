@@ -41,37 +41,51 @@ const bytesPerMegabyte = 1e6;
 export async function transfer(
   target: string,
   { json, force = false }: TransferOptions,
-  { stdout, stderr, forceExit }: Services,
+  services: Services,
   convert: (work: Work) => Promise<Transferred>,
 ): Promise<number> {
   await checkFree(resolve(target), { replace: force, marks });
-  const progress = progressLine(stderr);
+  const progress = progressLine(services.stderr);
+  const made = await interruptible('nothing was written', services, async (signal) => {
+    try {
+      return await convert({
+        signal,
+        tell: (done, total) => {
+          progress.show({ done, total, unit: 'tensors' });
+        },
+        onDownload: (_, done, total) => {
+          progress.showBytes(done, total);
+        },
+      });
+    } finally {
+      progress.end();
+    }
+  });
+  if (typeof made === 'number') return made;
+  const { kind, path, bytes } = made;
+  say(
+    services.stdout,
+    json === true ? `${JSON.stringify(made)}\n` : `${shortPath(path)}: ${kind}, ${formatBytes(bytes)}\n`,
+  );
+  return exitCodes.done;
+}
+
+/**
+ * Does work until it is done or interrupted. Gives its result, or the exit code.
+ *
+ * @param left clause on what an interruption leaves
+ */
+export async function interruptible<Result>(
+  left: string,
+  { stderr, forceExit }: Services,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result | typeof exitCodes.interrupted> {
   const interrupts = onInterrupt(() => undefined, forceExit);
   try {
-    const made = await convert({
-      signal: interrupts.signal,
-      tell: (done, total) => {
-        progress.show({ done, total, unit: 'tensors' });
-      },
-      onDownload: (_, done, total) => {
-        progress.show({
-          done: Math.floor(done / bytesPerMegabyte),
-          total: Math.ceil(total / bytesPerMegabyte),
-          unit: 'MB',
-        });
-      },
-    });
-    progress.end();
-    const { kind, path, bytes } = made;
-    say(
-      stdout,
-      json === true ? `${JSON.stringify(made)}\n` : `${shortPath(path)}: ${kind}, ${formatBytes(bytes)}\n`,
-    );
-    return exitCodes.done;
+    return await work(interrupts.signal);
   } catch (error) {
-    progress.end();
     if (!interrupts.signal.aborted || !isAbortError(error)) throw error;
-    say(stderr, 'Interrupted: nothing was written.\n');
+    say(stderr, `Interrupted: ${left}.\n`);
     return exitCodes.interrupted;
   } finally {
     interrupts.release();
@@ -117,20 +131,32 @@ const plainEverySeconds = 10;
 export function progressLine(
   stderr: NodeJS.WriteStream,
   clock: () => number = () => performance.now() / 1000,
-): { readonly show: (progress: Omit<StageProgress, 'type'>) => void; readonly end: () => void } {
+): {
+  readonly show: (progress: Omit<StageProgress, 'type'>) => void;
+  readonly showBytes: (done: number, total: number) => void;
+  readonly end: () => void;
+} {
   const meter = new ProgressMeter();
   const every = stderr.isTTY ? everySeconds : plainEverySeconds;
   let last = clock() - (stderr.isTTY ? every : 0);
   let isDrawn = false;
+  const show = (progress: Omit<StageProgress, 'type'>): void => {
+    const event: StageProgress = { type: 'progress', ...progress };
+    meter.add(event, clock());
+    if (clock() - last < every) return;
+    last = clock();
+    const text = [position(event), ...paceFacts(meter.pace, event)].join(', ');
+    stderr.write(stderr.isTTY ? `\r\u001B[K${text.slice(0, stderr.columns - 1)}` : `${text}\n`);
+    isDrawn = stderr.isTTY;
+  };
   return {
-    show: (progress) => {
-      const event: StageProgress = { type: 'progress', ...progress };
-      meter.add(event, clock());
-      if (clock() - last < every) return;
-      last = clock();
-      const text = [position(event), ...paceFacts(meter.pace, event)].join(', ');
-      stderr.write(stderr.isTTY ? `\r\u001B[K${text.slice(0, stderr.columns - 1)}` : `${text}\n`);
-      isDrawn = stderr.isTTY;
+    show,
+    showBytes: (done, total) => {
+      show({
+        done: Math.floor(done / bytesPerMegabyte),
+        total: Math.ceil(total / bytesPerMegabyte),
+        unit: 'MB',
+      });
     },
     end: () => {
       if (isDrawn) stderr.write('\r\u001B[K');

@@ -2,16 +2,15 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { formatNumber, formatPercent } from '../../base/format.js';
 import type { Pipeline, PipelineStage } from '../../runner/pipeline.js';
-import type { TimedRunEvent } from '../../runner/run/events.js';
 import { runPipeline } from '../../runner/run/run-pipeline.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import type { CalibratedChoice, Calibration } from '../../stages/calibrate/calibration.js';
 import { samplePlan } from '../../stages/sample/plan.js';
 import type { StageOf } from '../../stages/shared/check.js';
 import { loadWithSources, reportMissing } from '../load.js';
-import { exitCodes, onInterrupt, say, type Services, shortPath } from '../services.js';
+import { exitCodes, say, type Services, shortPath } from '../services.js';
 import { checkRatios, writeRatios } from '../write-ratios.js';
-import { chooseRenderer, exitCode } from './run.js';
+import { showRun } from './run.js';
 
 export interface CalibrateCommandOptions {
   readonly set: string[];
@@ -123,34 +122,18 @@ async function runCalibration(
   options: CalibrateCommandOptions,
   services: Services,
 ): Promise<{ readonly directory?: string; readonly code: number }> {
-  const { calibrationRegistry } = await import('../../stages/registry.js');
-  const renderer = chooseRenderer(options, services);
-  const interrupts = onInterrupt(() => {
-    renderer.stopping();
-  }, services.forceExit);
-  let last: TimedRunEvent | undefined;
+  const { calibrationRegistry: registry } = await import('../../stages/registry.js');
+  const runsRoot = findRunsRoot(pipeline.file, options.runs, services.env);
   let directory: string | undefined;
-  try {
-    const events = runPipeline({
-      pipeline,
-      registry: calibrationRegistry,
-      runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
-      until: id,
-      force: [],
-      set: options.set,
-      signal: interrupts.signal,
-    });
-    await events.forEach((event) => {
-      last = event;
+  const code = await showRun(
+    (signal) => runPipeline({ pipeline, registry, runsRoot, until: id, set: options.set, signal }),
+    options,
+    services,
+    (event) => {
       if ((event.type === 'stage-finished' || event.type === 'stage-cached') && event.stage === id)
         directory = event.output;
-      renderer.show(event);
-    });
-  } finally {
-    interrupts.release();
-    renderer.end();
-  }
-  const code = exitCode(last);
+    },
+  );
   return { code, ...(code === exitCodes.done && directory !== undefined && { directory }) };
 }
 

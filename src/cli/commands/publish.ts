@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { readWholeText } from '../../base/files.js';
-import { isAbortError } from '../../base/streams.js';
 import { parseRepository, type Repository } from '../../formats/hub/repository.js';
 import { uploadFolder } from '../../formats/hub/upload.js';
 import { lockPath, readLock } from '../../runner/lock/lock-file.js';
@@ -11,7 +10,8 @@ import { readAnyManifest } from '../../runner/store/manifest.js';
 import { openWeights } from '../../weights/open.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
 import { findWeights } from '../outputs.js';
-import { exitCodes, onInterrupt, say, type Services } from '../services.js';
+import { exitCodes, say, type Services } from '../services.js';
+import { interruptible } from '../transfer.js';
 
 export interface PublishOptions {
   readonly private?: boolean;
@@ -26,10 +26,20 @@ export async function publish(
   options: PublishOptions,
   services: Services,
 ): Promise<number> {
-  const { stdout, stderr, env, forceExit } = services;
   const repository = repositoryOf(target);
-  const interrupts = onInterrupt(() => undefined, forceExit);
-  const { signal } = interrupts;
+  return interruptible('nothing was committed', services, (signal) =>
+    publishTo(repository, name, options, services, signal),
+  );
+}
+
+async function publishTo(
+  repository: Repository,
+  name: string,
+  options: PublishOptions,
+  services: Services,
+  signal: AbortSignal,
+): Promise<number> {
+  const { stdout, stderr, env } = services;
   const folder = await mkdtemp(join(tmpdir(), 'pipeline-publish-'));
   const tell = (text: string): void => {
     if (options.json !== true) say(stderr, `${text}\n`);
@@ -63,12 +73,7 @@ export async function publish(
         : `${address}\n`,
     );
     return exitCodes.done;
-  } catch (error) {
-    if (!signal.aborted || !isAbortError(error)) throw error;
-    say(stderr, 'Interrupted: nothing was committed.\n');
-    return exitCodes.interrupted;
   } finally {
-    interrupts.release();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -1,6 +1,5 @@
 import { UserError } from '../../base/errors.js';
-import { formatBytes } from '../../base/format.js';
-import { isAbortError } from '../../base/streams.js';
+import { counted, formatBytes } from '../../base/format.js';
 import type { Pipeline } from '../../runner/pipeline.js';
 import { takeAcceptance } from '../../runner/plan/accept.js';
 import type { Elsewhere } from '../../runner/plan/memory.js';
@@ -13,8 +12,8 @@ import { bytesOf, outputContent, outputHash, outputPlace } from '../../runner/st
 import { History } from '../../runner/store/session.js';
 import { allOutputs, elsewhereOf, outputsOf } from '../outputs.js';
 import type { NamedOutput, NamedOutputs, NamingOptions } from '../outputs.js';
-import { exitCodes, onInterrupt, say, type Services } from '../services.js';
-import { progressLine } from '../transfer.js';
+import { exitCodes, say, type Services } from '../services.js';
+import { interruptible, progressLine } from '../transfer.js';
 
 export interface RemoteOptions {
   readonly grid?: readonly string[];
@@ -131,20 +130,13 @@ const find =
 /** Does work with a remote, until it is done or interrupted. Gives its result, or the exit code. */
 export async function withRemote<Result>(
   address: string,
-  { env, stderr, forceExit }: Services,
+  services: Services,
   work: (remote: Remote, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result | typeof exitCodes.interrupted> {
   refuseSecrets(address);
-  const interrupts = onInterrupt(() => undefined, forceExit);
-  try {
-    return await work(new Remote(address, { env, signal: interrupts.signal }), interrupts.signal);
-  } catch (error) {
-    if (!interrupts.signal.aborted || !isAbortError(error)) throw error;
-    say(stderr, 'Interrupted: what has arrived is kept, and the same command continues.\n');
-    return exitCodes.interrupted;
-  } finally {
-    interrupts.release();
-  }
+  return interruptible('what has arrived is kept, and the same command continues', services, (signal) =>
+    work(new Remote(address, { env: services.env, signal }), signal),
+  );
 }
 
 async function allNamed(
@@ -243,11 +235,7 @@ async function moveEach(
       for (const output of outputs) {
         if (moved.has(output.fingerprint)) continue;
         const { outcome, bytes } = await move(output, runsRoot, (done, total) => {
-          progress.show({
-            done: Math.floor(done / bytesPerMegabyte),
-            total: Math.ceil(total / bytesPerMegabyte),
-            unit: 'MB',
-          });
+          progress.showBytes(done, total);
         });
         moved.set(output.fingerprint, { ...output, outcome, bytes });
         progress.end();
@@ -262,8 +250,6 @@ async function moveEach(
   }
   return [...moved.values()];
 }
-
-const bytesPerMegabyte = 1e6;
 
 const outcomes = { sent: 'sent', brought: 'brought', there: 'there already' } as const;
 
@@ -283,10 +269,9 @@ function closing(
   }
   const there = moved.filter(({ outcome }) => outcome !== 'missing');
   const changed = there.filter(({ outcome }) => outcome !== 'there');
-  const count = `${there.length} ${there.length === 1 ? 'output' : 'outputs'}`;
   say(
     stdout,
-    `${where}: ${count}, ${changed.length} of them new${changed.length > 0 ? ` (${sizeOf(changed)})` : ''}.\n`,
+    `${where}: ${counted(there.length, 'output')}, ${changed.length} of them new${changed.length > 0 ? ` (${sizeOf(changed)})` : ''}.\n`,
   );
 }
 

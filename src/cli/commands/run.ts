@@ -1,3 +1,4 @@
+import type { Observable } from 'rxjs';
 import { isAbortError } from '../../base/streams.js';
 import { type Cluster, describedCluster, isOnOneMachine } from '../../distributed/cluster.js';
 import { checkGpuPerWorker, gpusHere } from '../../distributed/device-environment.js';
@@ -65,23 +66,15 @@ export async function runFile(
     if (exitCode !== undefined) return exitCode;
   }
   const locked = options.locked === true ? await readLock(pipeline.file) : undefined;
-  const renderer = chooseRenderer(options, services);
-  const interrupts = onInterrupt(() => {
-    renderer.stopping();
-  }, services.forceExit);
-  let last: TimedRunEvent | undefined;
-  try {
-    const events = runPipeline({
-      pipeline,
-      registry: await services.loadRegistry(),
+  const registry = await services.loadRegistry();
+  const start = (signal: AbortSignal) =>
+    runPipeline({
+      ...{ pipeline, registry, set, sources, locked },
       runsRoot: findRunsRoot(pipeline.file, options.runs, services.env),
       until: options.until,
       force: options.force,
       forcedSince: options.forcedSince,
-      set,
-      sources,
       execute: distributedExecutor(thisProgram(), leader),
-      locked,
       profileSteps: options.profile,
       checkEngine: (runtime) => {
         const { computesOn, warnings } = checkEngine(runtime);
@@ -89,18 +82,33 @@ export async function runFile(
       },
       machine: leader === undefined ? () => machineOf(pipeline, services.env) : undefined,
       writeLock: options.lock && isWhole(options),
-      signal:
-        leader === undefined ? interrupts.signal : AbortSignal.any([interrupts.signal, leader.interruption]),
+      signal: leader === undefined ? signal : AbortSignal.any([signal, leader.interruption]),
     });
-    await events.forEach((event) => {
+  return showRun(start, options, services, onEvent).catch((error: unknown) =>
+    error instanceof LockDiffersError
+      ? reportLockDifferences(error, sources, services)
+      : reportMissing(error, loaded, services),
+  );
+}
+
+/** Starts a run and shows it to its end; interrupts it when the user asks for that. Gives the exit code. */
+export async function showRun(
+  start: (signal: AbortSignal) => Observable<TimedRunEvent>,
+  options: Pick<RunCommandOptions, 'json'>,
+  services: Services,
+  onEvent: (event: TimedRunEvent) => void,
+): Promise<number> {
+  const renderer = chooseRenderer(options, services);
+  const interrupts = onInterrupt(() => {
+    renderer.stopping();
+  }, services.forceExit);
+  let last: TimedRunEvent | undefined;
+  try {
+    await start(interrupts.signal).forEach((event) => {
       last = event;
       renderer.show(event);
       onEvent(event);
     });
-  } catch (error) {
-    renderer.end();
-    if (!(error instanceof LockDiffersError)) return await reportMissing(error, loaded, services);
-    return reportLockDifferences(error, sources, services);
   } finally {
     interrupts.release();
     renderer.end();
@@ -118,7 +126,7 @@ function isWhole({ set, until, locked }: RunCommandOptions): boolean {
   return set.length === 0 && until === undefined && locked !== true;
 }
 
-export function exitCode(last: TimedRunEvent | undefined): number {
+function exitCode(last: TimedRunEvent | undefined): number {
   switch (last?.type) {
     case 'run-finished':
       return exitCodes.done;
@@ -129,7 +137,7 @@ export function exitCode(last: TimedRunEvent | undefined): number {
   }
 }
 
-export function chooseRenderer(
+function chooseRenderer(
   options: Pick<RunCommandOptions, 'json'>,
   { stdout, stderr, env }: Services,
 ): Renderer {
