@@ -4,7 +4,7 @@ import { UserError } from '../base/errors.js';
 import { abortError } from '../base/streams.js';
 import type { StageEvent } from '../runner/stage.js';
 import { errorOf } from './task.js';
-import type { Worker, WorkerEnd, WorkerFailure } from './worker.js';
+import type { FromWorker, Worker, WorkerEnd, WorkerFailure } from './worker.js';
 
 export interface Patience {
   /**
@@ -56,15 +56,7 @@ export function supervise(
   return new Observable((subscriber) => {
     const troubles = new Map<number, Trouble>();
     const done = new Set<number>();
-    const begun = new Set<number>();
-    // A clock that nobody sets.
-    const started = performance.now();
-    const pulsing = new Set<number>();
-    const lastPulses = workers.map(() => started);
-    const lastSigns = workers.map(() => started);
-    let lastProgress = started;
-    let lastLook = started;
-    let suspects: readonly number[] = [];
+    const vitals = new Vitals(workers.length, patience);
     let interrupted = false;
     let settling: NodeJS.Timeout | undefined;
 
@@ -110,45 +102,21 @@ export function supervise(
       for (const worker of workers) worker.send({ type: 'stop' });
     };
 
-    const isSilent = (rank: number, now: number): boolean =>
-      now - lastPulses[rank]! > (pulsing.has(rank) ? patience.silenceMs : patience.bootMs) ||
-      // One that works alone, or that the others have left alone, keeps nobody waiting, and may be in a long call.
-      now - lastSigns[rank]! >
-        (begun.has(rank) && workers.length - done.size > 1 ? patience.silenceMs : patience.startMs);
     const watch = setInterval(() => {
-      const now = performance.now();
-      const wasDelayed = now - lastLook > lookEveryMs + delayMs;
-      lastLook = now;
-      if (wasDelayed) {
-        // Stopped, as by Ctrl-Z or a laptop's sleep, and the workers likely with it: their time begins anew.
-        lastPulses.fill(now);
-        lastSigns.fill(now);
-        lastProgress = now;
-        return;
-      }
-      const silent = workers.map(({ rank }) => rank).filter((rank) => !done.has(rank) && isSilent(rank, now));
-      // What they have told may be on its way: who is silent is asked for twice.
-      for (const rank of silent) if (suspects.includes(rank)) trouble(rank, { type: 'silent' });
-      suspects = silent;
-      if (now - lastProgress > patience.stallMs) fail(stalled(patience.stallMs));
+      const { silent, stall } = vitals.look(done);
+      for (const rank of silent) trouble(rank, { type: 'silent' });
+      if (stall) fail(stalled(patience.stallMs));
     }, lookEveryMs);
 
     for (const { rank, messages, ended } of workers) {
       subscriber.add(
         messages.subscribe((message) => {
-          const now = performance.now();
-          if (message.type === 'pulse') {
-            pulsing.add(rank);
-            lastPulses[rank] = now;
-            return;
-          }
-          lastSigns[rank] = now;
+          vitals.take(rank, message);
           switch (message.type) {
+            case 'pulse':
             case 'alive':
               break;
             case 'event':
-              if (message.event.type === 'progress') begun.add(rank);
-              lastProgress = now;
               if (rank === 0) subscriber.next(message.event);
               break;
             case 'done':
@@ -180,6 +148,70 @@ export function supervise(
       killAll();
     };
   });
+}
+
+/** Signs of life of workers that run one stage together, on a clock that nobody sets. */
+class Vitals {
+  private readonly lastPulses: number[];
+  private readonly lastSigns: number[];
+  private readonly pulsing = new Set<number>();
+  private readonly begun = new Set<number>();
+  private lastProgress = performance.now();
+  private lastLook = this.lastProgress;
+  private suspects: readonly number[] = [];
+
+  constructor(
+    size: number,
+    private readonly patience: Patience,
+  ) {
+    this.lastPulses = new Array<number>(size).fill(this.lastLook);
+    this.lastSigns = [...this.lastPulses];
+  }
+
+  /** Takes in what a worker says. */
+  take(rank: number, message: FromWorker): void {
+    const now = performance.now();
+    if (message.type === 'pulse') {
+      this.pulsing.add(rank);
+      this.lastPulses[rank] = now;
+      return;
+    }
+    this.lastSigns[rank] = now;
+    if (message.type !== 'event') return;
+    this.lastProgress = now;
+    if (message.event.type === 'progress') this.begun.add(rank);
+  }
+
+  /** Finds workers that were silent at this look and at the one before; and whether all make no progress. */
+  look(done: ReadonlySet<number>): { readonly silent: readonly number[]; readonly stall: boolean } {
+    const now = performance.now();
+    const wasDelayed = now - this.lastLook > lookEveryMs + delayMs;
+    this.lastLook = now;
+    if (wasDelayed) {
+      // Stopped, as by Ctrl-Z or a laptop's sleep, and the workers likely with it: their time begins anew.
+      this.lastPulses.fill(now);
+      this.lastSigns.fill(now);
+      this.lastProgress = now;
+      return { silent: [], stall: false };
+    }
+    const working = this.lastSigns.length - done.size;
+    const silent = [...this.lastSigns.keys()].filter(
+      (rank) => !done.has(rank) && this.isSilent(rank, working, now),
+    );
+    // What they have told may be on its way: who is silent is asked for twice.
+    const twice = silent.filter((rank) => this.suspects.includes(rank));
+    this.suspects = silent;
+    return { silent: twice, stall: now - this.lastProgress > this.patience.stallMs };
+  }
+
+  private isSilent(rank: number, working: number, now: number): boolean {
+    const { silenceMs, bootMs, startMs } = this.patience;
+    return (
+      now - this.lastPulses[rank]! > (this.pulsing.has(rank) ? silenceMs : bootMs) ||
+      // One that works alone, or that the others have left alone, keeps nobody waiting, and may be in a long call.
+      now - this.lastSigns[rank]! > (this.begun.has(rank) && working > 1 ? silenceMs : startMs)
+    );
+  }
 }
 
 const remedy = 'Run again: it continues from what was saved. `runtime.retries` has it do so by itself.';

@@ -7,7 +7,8 @@ import { refuseDifferences, refuseOutput } from '../lock/compare.js';
 import { keepLock, type Lock } from '../lock/lock-file.js';
 import type { Origin } from '../pipeline.js';
 import type { Machine } from '../placement.js';
-import { makePlan, type Plan, type PlannedStage, type PlanOptions, settle } from '../plan/plan.js';
+import { makePlan, settle } from '../plan/plan.js';
+import type { EarlierForcing, Plan, PlannedStage, PlanOptions } from '../plan/plan.js';
 import { expectedTimes } from '../plan/time.js';
 import { selectStages } from '../plan/select.js';
 import type { RuntimeConfig, StageExecutor, StageOutput } from '../stage.js';
@@ -16,7 +17,7 @@ import { History } from '../store/session.js';
 import { earlierForcing } from './earlier-forcing.js';
 import type { RunEvent, StageOutlook, TimedRunEvent } from './events.js';
 import { executeHere } from './expected-reads.js';
-import { createRunFolder, pointTo } from './run-folder.js';
+import { createRunFolder, pointTo, type RunFolder } from './run-folder.js';
 import { RunRecord } from './run-record.js';
 import { asStorageError, describeFailure, runStage } from './run-stage.js';
 import { roomFor, runInTurn } from './schedule.js';
@@ -63,15 +64,14 @@ export function runPipeline(options: RunOptions): Observable<TimedRunEvent> {
   return new Observable((subscriber) => {
     const controller = new AbortController();
     const signal = AbortSignal.any([options.signal, controller.signal]);
-    const tell = (event: TimedRunEvent): void => {
+    const events = new RunEvents((event) => {
       subscriber.next(event);
-    };
-    /** Absent until the run has a folder: what is told before is written nowhere. */
-    const told: { record?: RunRecord } = {};
-    const end = onDamaged((message) => {
-      emitAnyway({ type: 'record-damaged', message }, told.record, tell);
     });
-    execute({ ...options, signal }, tell, (record) => (told.record = record))
+    const end = onDamaged((message) => {
+      events.emitAnyway({ type: 'record-damaged', message });
+    });
+    PipelineRun.begin({ ...options, signal }, events)
+      .then((run) => run.toItsEnd())
       .finally(end)
       .then(
         () => {
@@ -87,168 +87,214 @@ export function runPipeline(options: RunOptions): Observable<TimedRunEvent> {
   });
 }
 
-/** Tells an event even where it cannot be written down, such as on a full disk. */
-function emitAnyway(
-  event: RunEvent,
-  record: RunRecord | undefined,
-  tell: (event: TimedRunEvent) => void,
-): void {
-  const timed = { time: new Date().toISOString(), ...event };
-  try {
-    record?.add(timed);
-  } catch {
-    // What is being told is why.
+/** Tells the events of a run, and writes them down. */
+class RunEvents {
+  /** Absent until the run has a folder: what is told before is written nowhere. */
+  record: RunRecord | undefined;
+
+  constructor(private readonly tell: (event: TimedRunEvent) => void) {}
+
+  emit(event: RunEvent): void {
+    const timed = { time: new Date().toISOString(), ...event };
+    this.record?.add(timed);
+    this.tell(timed);
   }
-  tell(timed);
+
+  /** Tells an event even where it cannot be written down, such as on a full disk. */
+  emitAnyway(event: RunEvent): void {
+    const timed = { time: new Date().toISOString(), ...event };
+    try {
+      this.record?.add(timed);
+    } catch {
+      // What is being told is why.
+    }
+    this.tell(timed);
+  }
 }
 
-async function execute(
-  options: RunOptions,
-  tell: (event: TimedRunEvent) => void,
-  begun: (record: RunRecord) => void,
-): Promise<void> {
-  const { pipeline, runsRoot, signal } = options;
-  const start = performance.now();
-  const seconds = (): number => (performance.now() - start) / 1000;
-  // A name that is wrong leaves no run behind.
-  selectStages(pipeline, options.until, options.force ?? []);
-  const asked = { set: options.set ?? [], until: options.until, force: options.force ?? [] };
-  const continues =
-    options.forcedSince === undefined ? await earlierForcing(runsRoot, pipeline, asked) : undefined;
-  const folder = await createRunFolder(runsRoot, pipeline, options.sources);
-  await noteFile(runsRoot, pipeline.file).catch((error: unknown) => {
-    throw asStorageError(error, runsRoot);
-  });
-  const record = new RunRecord(folder, {
-    pipeline: pipeline.name,
-    file: pipeline.file,
-    options: { ...asked, forcedSince: options.forcedSince ?? continues?.since },
-  });
-  begun(record);
-  const emit = (event: RunEvent): void => {
-    const timed = { time: new Date().toISOString(), ...event };
-    record.add(timed);
-    tell(timed);
-  };
-  const { profileSteps: steps } = options;
-  const profileOf = (stage: string) =>
-    steps === undefined
-      ? undefined
-      : { steps, file: join(folder.directory, 'profiles', `${stage}.trace.json`) };
+/** A run that has its folder. */
+class PipelineRun {
+  private readonly outputs = new Map<string, StageOutput>();
+  private readonly manifests = new Map<string, Manifest>();
+  private readonly running = new Set<string>();
   /** Stages that were interrupted. */
-  const stopped = new Set<string>();
-  try {
+  private readonly stopped = new Set<string>();
+  private readonly failed: string[] = [];
+  private ran = 0;
+
+  private constructor(
+    private readonly options: RunOptions,
+    private readonly events: RunEvents,
+    private readonly folder: RunFolder,
+    private readonly record: RunRecord,
+    private readonly continues: EarlierForcing | undefined,
+    private readonly startedMs: number,
+  ) {}
+
+  /** Makes its folder, and begins to write it down there. */
+  static async begin(options: RunOptions, events: RunEvents): Promise<PipelineRun> {
+    const { pipeline, runsRoot, set = [], until, force = [], forcedSince } = options;
+    const startedMs = performance.now();
+    // A name that is wrong leaves no run behind.
+    selectStages(pipeline, until, force);
+    const asked = { set, until, force };
+    const continues = forcedSince === undefined ? await earlierForcing(runsRoot, pipeline, asked) : undefined;
+    const folder = await createRunFolder(runsRoot, pipeline, options.sources);
+    await noteFile(runsRoot, pipeline.file).catch((error: unknown) => {
+      throw asStorageError(error, runsRoot);
+    });
+    const record = new RunRecord(folder, {
+      pipeline: pipeline.name,
+      file: pipeline.file,
+      options: { ...asked, forcedSince: forcedSince ?? continues?.since },
+    });
+    events.record = record;
+    return new PipelineRun(options, events, folder, record, continues, startedMs);
+  }
+
+  /** Makes its stages' outputs, and tells how it ended. */
+  async toItsEnd(): Promise<void> {
+    const { pipeline, runsRoot, signal } = this.options;
+    try {
+      const plan = await this.plan();
+      const room = await roomFor(plan, this.options.machine);
+      await this.tellStart(plan);
+      const history = await History.open(runsRoot, pipeline.name);
+      await runInTurn(plan.stages, room, signal, (stage, devices) =>
+        this.attempt(stage, plan, history, devices),
+      );
+      const isShort = this.failed.length === 0 && this.manifests.size < plan.stages.length;
+      if (this.stopped.size > 0 || isShort) throw abortError(signal);
+      await this.tellEnd(plan);
+    } catch (error) {
+      if (!isInterruption(error, signal)) {
+        this.record.abandon();
+        throw asStorageError(error, runsRoot);
+      }
+      const stages = [...pipeline.stages.keys()].filter((id) => this.stopped.has(id));
+      this.events.emitAnyway({ type: 'run-interrupted', seconds: this.seconds, stages });
+    }
+  }
+
+  private get seconds(): number {
+    return (performance.now() - this.startedMs) / 1000;
+  }
+
+  /** Plans what is to be made, and refuses what cannot be. */
+  private async plan(): Promise<Plan> {
+    const { options, folder } = this;
     const plan = await makePlan({
       ...options,
-      continues,
+      continues: this.continues,
       forcedSince: options.forcedSince ?? folder.startedAt,
       onInputProgress: (progress) => {
-        emit({ type: 'reading-inputs', ...progress });
+        this.events.emit({ type: 'reading-inputs', ...progress });
       },
     });
-    if (plan.forcedSince === folder.startedAt) record.forcesAnew();
+    if (plan.forcedSince === folder.startedAt) this.record.forcesAnew();
     if (options.locked !== undefined) refuseDifferences(plan, options.locked);
     await checkStages(plan);
-    const room = await roomFor(plan, options.machine);
+    return plan;
+  }
+
+  private async tellStart(plan: Plan): Promise<void> {
+    const { pipeline, checkEngine } = this.options;
     const computes = plan.stages.some(({ kind, reasons }) => kind.dependsOnEngine && reasons.length > 0);
-    const engine = computes ? options.checkEngine?.(pipeline.runtime) : undefined;
-    emit({
+    const engine = computes ? checkEngine?.(pipeline.runtime) : undefined;
+    this.events.emit({
       type: 'run-started',
       pipeline: pipeline.name,
       file: pipeline.file,
-      directory: folder.directory,
+      directory: this.folder.directory,
       stages: outlook(plan, await expectedTimes(plan)),
       ...(engine && { computesOn: engine.computesOn }),
       ...(engine && engine.warnings.length > 0 && { warnings: engine.warnings }),
     });
-    const history = await History.open(runsRoot, pipeline.name);
-    const outputs = new Map<string, StageOutput>();
-    const manifests = new Map<string, Manifest>();
-    const running = new Set<string>();
-    const failed: string[] = [];
-    let ran = 0;
-    const makeStage = async (expected: PlannedStage, devices: readonly string[]): Promise<void> => {
-      const { id, kind } = expected.stage;
-      const planned = await settle(plan, expected, manifests, history, signal);
-      const profile = profileOf(id);
-      const manifest = await runStage({
-        runsRoot,
-        planned,
-        work: stageWork(plan, planned, outputs, {
-          signal,
-          ...(profile && { profile }),
-          ...(devices.length > 0 && { devices }),
-        }),
-        execute: options.execute ?? executeHere,
-        forcedSince: plan.forcedSince,
-        log: record.logOf(id),
-        emit: (event) => {
-          if (event.type === 'stage-finished') ran++;
-          emit(event);
-        },
-      });
-      outputs.set(id, stageOutput(planned, manifest));
-      await pointTo(join(folder.directory, id), planned.place.directory);
-      manifests.set(id, manifest);
-      const content = outputContent(planned.kind, manifest);
-      await history.add({ stage: id, kind, fingerprint: manifest.fingerprint, content });
-      if (options.locked !== undefined) refuseOutput(pipeline.file, options.locked, id, manifest);
-    };
-    const fail = (id: string, error: unknown): void => {
-      failed.push(id);
-      const others = [...running];
-      emitAnyway(
-        {
-          type: 'stage-failed',
-          stage: id,
-          failure: describeFailure(error, runsRoot),
-          log: record.logOf(id),
-          ...(others.length > 0 && !signal.aborted && { running: others }),
-        },
-        record,
-        tell,
-      );
-    };
-    await runInTurn(plan.stages, room, signal, async (expected, devices) => {
-      const { id } = expected.stage;
-      running.add(id);
-      try {
-        await makeStage(expected, devices);
-      } catch (error) {
-        running.delete(id);
-        if (isInterruption(error, signal)) stopped.add(id);
-        else fail(id, error);
-        return false;
-      }
-      running.delete(id);
-      if (expected.reasons.length === 0) return true;
-      // What a stage has found may tell that a later one cannot run: before those between them compute.
-      const isWaiting = (other: string) => !manifests.has(other) && !running.has(other);
-      const refused = await refusedStage(plan, outputs, isWaiting);
-      if (refused !== undefined) fail(refused.id, refused.error);
-      return refused === undefined;
-    });
-    if (stopped.size > 0 || (failed.length === 0 && manifests.size < plan.stages.length))
-      throw abortError(signal);
-    if (failed.length > 0) {
-      emitAnyway({ type: 'run-failed', seconds: seconds(), stage: failed[0]! }, record, tell);
+  }
+
+  private async tellEnd(plan: Plan): Promise<void> {
+    const { seconds, ran } = this;
+    const [failed] = this.failed;
+    if (failed !== undefined) {
+      this.events.emitAnyway({ type: 'run-failed', seconds, stage: failed });
       return;
     }
-    emit({
-      type: 'run-finished',
-      seconds: seconds(),
-      ran,
+    this.events.emit({
+      ...{ type: 'run-finished', seconds, ran },
       cached: plan.stages.length - ran,
-      pages: pages(outputs),
-      ...(options.writeLock === true && { lock: await keepLock(plan, manifests) }),
+      pages: pages(this.outputs),
+      ...(this.options.writeLock === true && { lock: await keepLock(plan, this.manifests) }),
     });
-  } catch (error) {
-    if (!isInterruption(error, signal)) {
-      record.abandon();
-      throw asStorageError(error, runsRoot);
+  }
+
+  /** Makes a stage's output, or tells why it cannot. True where further stages may start. */
+  private async attempt(
+    planned: PlannedStage,
+    plan: Plan,
+    history: History,
+    devices: readonly string[],
+  ): Promise<boolean> {
+    const { id } = planned.stage;
+    this.running.add(id);
+    try {
+      await this.make(planned, plan, history, devices);
+    } catch (error) {
+      this.running.delete(id);
+      if (isInterruption(error, this.options.signal)) this.stopped.add(id);
+      else this.fail(id, error);
+      return false;
     }
-    const stages = [...pipeline.stages.keys()].filter((id) => stopped.has(id));
-    emitAnyway({ type: 'run-interrupted', seconds: seconds(), stages }, record, tell);
+    this.running.delete(id);
+    if (planned.reasons.length === 0) return true;
+    // What a stage has found may tell that a later one cannot run: before those between them compute.
+    const isWaiting = (other: string) => !this.manifests.has(other) && !this.running.has(other);
+    const refused = await refusedStage(plan, this.outputs, isWaiting);
+    if (refused !== undefined) this.fail(refused.id, refused.error);
+    return refused === undefined;
+  }
+
+  private async make(
+    expected: PlannedStage,
+    plan: Plan,
+    history: History,
+    devices: readonly string[],
+  ): Promise<void> {
+    const { pipeline, runsRoot, signal, locked, profileSteps: steps, execute = executeHere } = this.options;
+    const { id, kind } = expected.stage;
+    const planned = await settle(plan, expected, this.manifests, history, signal);
+    const file = join(this.folder.directory, 'profiles', `${id}.trace.json`);
+    const manifest = await runStage({
+      ...{ runsRoot, planned, execute, forcedSince: plan.forcedSince },
+      work: stageWork(plan, planned, this.outputs, {
+        signal,
+        ...(steps !== undefined && { profile: { steps, file } }),
+        ...(devices.length > 0 && { devices }),
+      }),
+      log: this.record.logOf(id),
+      emit: (event) => {
+        if (event.type === 'stage-finished') this.ran++;
+        this.events.emit(event);
+      },
+    });
+    this.outputs.set(id, stageOutput(planned, manifest));
+    await pointTo(join(this.folder.directory, id), planned.place.directory);
+    this.manifests.set(id, manifest);
+    const content = outputContent(planned.kind, manifest);
+    await history.add({ stage: id, kind, fingerprint: manifest.fingerprint, content });
+    if (locked !== undefined) refuseOutput(pipeline.file, locked, id, manifest);
+  }
+
+  private fail(id: string, error: unknown): void {
+    this.failed.push(id);
+    const { runsRoot, signal } = this.options;
+    const others = [...this.running];
+    this.events.emitAnyway({
+      type: 'stage-failed',
+      stage: id,
+      failure: describeFailure(error, runsRoot),
+      log: this.record.logOf(id),
+      ...(others.length > 0 && !signal.aborted && { running: others }),
+    });
   }
 }
 
