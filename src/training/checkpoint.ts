@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { asUserError, faultPoint, syncFolder } from '../base/files.js';
@@ -9,6 +9,7 @@ import { float32 } from '../tensorflow/data-types.js';
 import { verifyCheckpoint, writeManifest } from './checkpoint-manifest.js';
 import type { CheckpointFacts, StateGroup, VerifiedCheckpoint } from './checkpoint-manifest.js';
 import type { CheckpointSchedule } from './schedule.js';
+import { stepName, stepsIn } from './step-names.js';
 import type { Trainer } from './trainer.js';
 
 /** A complete, verified checkpoint: a folder named after its step. */
@@ -16,10 +17,10 @@ export interface Checkpoint<Extra> extends VerifiedCheckpoint<Extra> {
   readonly path: string;
 }
 
-const folderPattern = /^step-(\d{9})$/;
-const partialPattern = /^(step-\d{9})\.partial$/;
-/** Names of checkpoints about to be deleted: not to be taken for checkpoints while their files go. */
-const removedPattern = /^step-\d{9}\.removed$/;
+/** Ending of the name of a checkpoint that is being written. */
+const partialEnding = '.partial';
+/** The same of one about to be deleted: not to be taken for a checkpoint while its files go. */
+const removedEnding = '.removed';
 
 /** Part of a checkpoint's description beside the trainer's state. */
 export type CheckpointNote<Extra> = Pick<CheckpointFacts<Extra>, 'step' | 'extra' | 'made'>;
@@ -38,7 +39,7 @@ export async function saveCheckpoint<Extra>(
   { limit, groups = trainer.groups }: { limit?: number; groups?: readonly StateGroup[] } = {},
 ): Promise<{ readonly path: string }> {
   const path = checkpointPath(directory, note.step);
-  const partial = `${path}.partial`;
+  const partial = path + partialEnding;
   const facts = { ...note, lossScale: trainer.lossScale };
   try {
     await rm(partial, { recursive: true, force: true });
@@ -78,8 +79,8 @@ export async function latestCheckpoint<Extra>(
   directory: string,
   warn: (message: string) => void = () => undefined,
 ): Promise<Checkpoint<Extra> | undefined> {
-  for (const name of await namesOf(directory, partialPattern))
-    warn(`The checkpoint ${partialPattern.exec(name)![1]} was not written to its end and is not used.`);
+  for (const step of (await stepsIn(directory, partialEnding)).reverse())
+    warn(`The checkpoint ${stepName(step)} was not written to its end and is not used.`);
   for (const path of await checkpointPaths(directory)) {
     const found = await verifyCheckpoint<Extra>(path);
     if (typeof found !== 'string') return { path, ...found };
@@ -96,18 +97,20 @@ export async function pruneCheckpoints(
   directory: string,
   { keepLast, isKept }: Pick<CheckpointSchedule, 'keepLast' | 'isKept'>,
 ): Promise<void> {
-  for (const pattern of [partialPattern, removedPattern])
-    for (const name of await namesOf(directory, pattern)) await removeFolder(join(directory, name));
-  const paths = await checkpointPaths(directory);
-  const spared = paths.filter((path, i) => i < keepLast || isKept(stepOf(path)));
-  if (spared.length === paths.length) return;
-  const whole = await newestWhole(paths);
-  for (const path of paths) if (!spared.includes(path) && path !== whole) await remove(path);
+  for (const ending of [partialEnding, removedEnding])
+    for (const step of await stepsIn(directory, ending))
+      await removeFolder(checkpointPath(directory, step) + ending);
+  const steps = (await stepsIn(directory)).reverse();
+  const others = steps.filter((step, i) => i >= keepLast && !isKept(step));
+  if (others.length === 0) return;
+  const whole = await newestWhole(await checkpointPaths(directory));
+  for (const path of others.map((step) => checkpointPath(directory, step)))
+    if (path !== whole) await remove(path);
 }
 
 /** Path of the checkpoint after a number of steps. */
 export function checkpointPath(directory: string, step: number): string {
-  return join(directory, `step-${String(step).padStart(9, '0')}`);
+  return join(directory, stepName(step));
 }
 
 /** Path of one group of tensors within a checkpoint, as `openTensors` takes it. */
@@ -116,9 +119,9 @@ export function groupPath(checkpoint: string, group: StateGroup): string {
 }
 
 async function remove(path: string): Promise<void> {
-  await rename(path, `${path}.removed`);
+  await rename(path, path + removedEnding);
   faultPoint('unnamed checkpoint');
-  await removeFolder(`${path}.removed`);
+  await removeFolder(path + removedEnding);
   faultPoint('removed checkpoint');
 }
 
@@ -129,10 +132,6 @@ async function removeFolder(path: string): Promise<void> {
 async function newestWhole(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) if (typeof (await verifyCheckpoint(path)) !== 'string') return path;
   return undefined;
-}
-
-function stepOf(path: string): number {
-  return Number(folderPattern.exec(basename(path))![1]);
 }
 
 /** Writes one group of the trainer's tensors into a folder, each file synced. */
@@ -172,14 +171,5 @@ async function restoreGroup(directory: string, trainer: Trainer, group: StateGro
 
 /** Folders of checkpoints, newest first. */
 async function checkpointPaths(directory: string): Promise<string[]> {
-  return (await namesOf(directory, folderPattern)).map((name) => join(directory, name));
-}
-
-/** Names in a folder that match, in descending order. */
-async function namesOf(directory: string, pattern: RegExp): Promise<string[]> {
-  const names = await readdir(directory).catch(() => []);
-  return names
-    .filter((name) => pattern.test(name))
-    .sort()
-    .reverse();
+  return (await stepsIn(directory)).reverse().map((step) => checkpointPath(directory, step));
 }

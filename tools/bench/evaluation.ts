@@ -122,7 +122,7 @@ try {
   await startEngine({ device: 'cpu' });
   // The library is found: what is written from here on goes to the folder.
   process.env.PIPELINE_CACHE = folder;
-  const options = { batch: 256, signal, shares: join(folder, 'shares'), onImages: () => undefined };
+  const options = { batch: 256, signal, directory: folder, onImages: () => undefined };
   const [samples, reference] = [set('samples'), set('reference')];
   const own = await timed('features of samples', () => StoredFeatures.of(networkOf(0), samples, options));
   const other = await timed('features of reference', () =>

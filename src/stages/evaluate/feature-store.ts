@@ -16,11 +16,14 @@ import { readStatistics, writeStatistics } from './statistics-file.js';
 export interface FeatureOptions {
   readonly batch: number;
   readonly signal: AbortSignal;
-  /** Folder of the shares that workers have computed. */
-  readonly shares: string;
+  /** Folder of the stage's output, where workers leave the shares that they have computed. */
+  readonly directory: string;
   /** Callback with the number of further images that are done, those that were done before first. */
   readonly onImages: (images: number) => void;
 }
+
+/** Folder of the shares of features that workers have computed, until they are put together. */
+export const sharesName = 'features.partial';
 
 /**
  * The features of a set of images by a network, kept in files of this user's cache: computed once, however many stages
@@ -78,7 +81,7 @@ export class StoredFeatures {
       onImages(end - first);
       return;
     }
-    const folder = join(options.shares, nameOf(network, set, batch), String(first));
+    const folder = join(options.directory, sharesName, nameOf(network, set, batch), String(first));
     const files = new FeatureFiles(folder, network.widths, first);
     try {
       await mkdir(folder, { recursive: true });
@@ -113,9 +116,9 @@ export class StoredFeatures {
 async function sharesOf(
   network: FeatureNetwork,
   set: ImageSet,
-  { batch, shares }: FeatureOptions,
+  { batch, directory }: FeatureOptions,
 ): Promise<FeatureFiles[]> {
-  const folder = join(shares, nameOf(network, set, batch));
+  const folder = join(directory, sharesName, nameOf(network, set, batch));
   const firsts = (await readdir(folder).catch(() => [])).map(Number).sort((a, b) => a - b);
   const found = firsts.map((first) => new FeatureFiles(join(folder, String(first)), network.widths, first));
   for (const share of found) await share.cutToBatches(batch, set.count);

@@ -11,7 +11,7 @@ import type { StageContext, StageEvent, StageProgress, StageWorkers } from '../.
 import type { SetupEvent } from '../../tensorflow/install/wheel-source.js';
 import { onEngine, sharedOut } from '../shared/engine.js';
 import { featureFigures } from './feature-figures.js';
-import { type FeatureOptions, StoredFeatures } from './feature-store.js';
+import { type FeatureOptions, sharesName, StoredFeatures } from './feature-store.js';
 import { isOfFeatures, neededNetworks, type NetworkName, networkOf } from './figures.js';
 import { type ImageSet, openFileSet, openStageSet } from './image-set.js';
 import { type FeatureNetwork, openEfficientNet, openInception, openLatentNetwork } from './networks.js';
@@ -20,8 +20,6 @@ import { type MeanName, type Statistics, writeStatistics } from './statistics-fi
 import { type FeatureWork, writeFeatureWork } from './work.js';
 
 const progressEveryMs = 100;
-/** Folder of the shares of features that workers have computed, until they are put together. */
-const sharesName = 'features.partial';
 
 /** Computes figures of samples against a reference. */
 export function run(config: EvaluateConfig, context: StageContext): Observable<StageEvent> {
@@ -187,7 +185,7 @@ export class EvaluateJob {
     return {
       batch: this.config.batch,
       signal: this.context.signal,
-      shares: join(this.context.directory, sharesName),
+      directory: this.context.directory,
       onImages: (images) => {
         this.count(images * workers);
       },

@@ -8,6 +8,7 @@ import { decodeImage } from '../../data/images/decode.js';
 import { encodePng, imageGrid, isWholePng, writePng } from '../../data/images/png.js';
 import type { RgbImage } from '../../data/images/rgb-image.js';
 import { writeNpz } from '../../formats/npz.js';
+import { picturesName, sampleName } from './names.js';
 
 /** Files that are read or looked at together. */
 const filesAtOnce = 16;
@@ -27,7 +28,7 @@ export class SampleFiles {
     private readonly directory: string,
     private readonly count: number,
   ) {
-    this.folder = join(directory, 'samples');
+    this.folder = join(directory, picturesName);
   }
 
   /** Makes the folder of the PNGs. */
@@ -52,6 +53,10 @@ export class SampleFiles {
 
   async write(sample: number, image: RgbImage): Promise<void> {
     await putFile(this.path(sample), await encodePng(image));
+  }
+
+  async remove(sample: number): Promise<void> {
+    await rm(this.path(sample), { force: true });
   }
 
   /** @throws DamagedSample */
@@ -88,7 +93,7 @@ export class SampleFiles {
   }
 
   private path(sample: number): string {
-    return join(this.folder, `${String(sample).padStart(6, '0')}.png`);
+    return join(this.folder, sampleName(sample));
   }
 }
 
@@ -150,7 +155,7 @@ export class NoiseFiles {
   }
 
   private path(sample: number): string {
-    return join(this.folder, `${String(sample).padStart(6, '0')}.f32`);
+    return join(this.folder, sampleName(sample, '.f32'));
   }
 }
 

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Subject } from 'rxjs';
 import { UserError } from '../../base/errors.js';
@@ -163,9 +162,7 @@ export class SampleJob {
 
   /** Forgets a sample whose picture turned out to be damaged. */
   async discard(sample: number): Promise<void> {
-    await rm(join(this.context.directory, 'samples', `${String(sample).padStart(6, '0')}.png`), {
-      force: true,
-    });
+    await this.files.remove(sample);
   }
 
   /** @throws DamagedSample */

@@ -4,6 +4,7 @@ import { readInput } from '../../base/input-file.js';
 import { hasFile, html, inlinePicture, readOutputJson } from '../../pages/html.js';
 import type { Html, Part, Picture, ReportedStage, Section } from '../../pages/html.js';
 import type { KindPage } from '../../pages/kinds.js';
+import { picturesName, sampleName } from './names.js';
 import { switchingSection } from './switching-section.js';
 
 export const page: KindPage = {
@@ -146,5 +147,5 @@ function spread<T>(items: readonly T[], count: number): readonly T[] {
 }
 
 function pathOf({ directory }: ReportedStage, sample: number): string {
-  return join(directory, 'samples', `${String(sample).padStart(6, '0')}.png`);
+  return join(directory, picturesName, sampleName(sample));
 }

@@ -8,6 +8,7 @@ import type { TrajectoryConfig } from '../../generated/index.js';
 import { takeRows } from '../../sampling/index.js';
 import type { HostTensor } from '../../tensorflow/index.js';
 import { DamagedSample } from './files.js';
+import { sampleName } from './names.js';
 
 /** States of some samples on their way, normalised: by row of a batch, in the order of the steps. */
 export type Snapshots = ReadonlyMap<number, readonly HostTensor[]>;
@@ -84,6 +85,6 @@ export class TrajectoryFiles {
   }
 
   private path(sample: number): string {
-    return join(this.folder, `${String(sample).padStart(6, '0')}.png`);
+    return join(this.folder, sampleName(sample));
   }
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { UserError } from '../../base/errors.js';
 import { counted, formatCount } from '../../base/format.js';
 import type { FeatureAlignmentConfig } from '../../generated/index.js';
@@ -47,8 +46,7 @@ export class AlignedFeatures {
       const network = await openSpatialFeatures(gridOf(model), runtime, () => undefined, signal);
       try {
         const rowsOf = async (of: ImageSet) => {
-          const shares = join(directory, 'features.partial');
-          const options = { batch, signal, shares, onImages: countedNotices(of, tell) };
+          const options = { batch, signal, directory, onImages: countedNotices(of, tell) };
           return (await StoredFeatures.of(network, of, options)).rows(network.main);
         };
         const straight = await rowsOf(set);

@@ -1,5 +1,7 @@
+import type { TrainConfig } from '../../generated/index.js';
 import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { openSitSession, sit } from '../../models/sit/sit.js';
+import type { StageContext } from '../../runner/stage.js';
 import {
   classifierFreeField,
   fixedStepMethods,
@@ -20,6 +22,7 @@ import type {
   Tensors,
 } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
+import type { Trainer } from '../../training/trainer.js';
 import { transportOf, velocityField } from '../../transport/index.js';
 import type { VectorField } from '../../transport/index.js';
 import type { TransportChoice } from '../../transport/names.js';
@@ -123,6 +126,33 @@ export async function* drawLatents(
     await session.close();
   }
 }
+
+/** Keys of pictures and of evaluations by which samples are drawn. */
+type DrawnKeys = Pick<
+  NonNullable<TrainConfig['samples' | 'evaluate']>,
+  'steps' | 'timeShift' | 'guidanceScale' | 'guidanceChannels'
+>;
+
+/** Draws latents from the moving average of a training, as `drawLatents` does. */
+export async function* drawAverage(
+  trainer: Trainer,
+  { steps, timeShift, guidanceScale: scale, guidanceChannels: channels }: DrawnKeys,
+  what: Pick<DrawOptions, 'model' | 'transport' | 'labels' | 'stream' | 'batch'>,
+  { seed, runtime }: Pick<StageContext, 'seed' | 'runtime'>,
+  signal: AbortSignal,
+): AsyncGenerator<HostTensor, void> {
+  const weights = Object.fromEntries(await collect(trainer.read('average')));
+  yield* drawLatents(
+    weights,
+    { ...what, seed, steps, timeShift, guidance: { scale, channels } },
+    runtime,
+    signal,
+  );
+}
+
+/** Signal that interrupts the work of a step. Several workers stop at the step that they agree on, which may be the next. */
+export const signalWithin = ({ workers, signal }: Pick<StageContext, 'workers' | 'signal'>): AbortSignal =>
+  workers === undefined ? signal : new AbortController().signal;
 
 /** The field that a model follows under labels, guided where the scale is not 1. */
 export function guidedModel(

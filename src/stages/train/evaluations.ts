@@ -1,14 +1,15 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { metricsName, type MetricsRecord, readMetrics } from '../../formats/metrics-log.js';
 import { tensorsPath } from '../../formats/safetensors/shards.js';
 import type { TrainConfig } from '../../generated/index.js';
 import { computeFrechetDistance, computeStatistics, rowsOf, type StoredRows } from '../../metrics/index.js';
 import type { SiTConfig } from '../../models/sit/config.js';
-import type { StageContext } from '../../runner/stage.js';
+import type { RuntimeConfig, StageContext } from '../../runner/stage.js';
 import { float32 } from '../../tensorflow/data-types.js';
 import { saveGroup } from '../../training/checkpoint.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
+import { stepName, stepsIn } from '../../training/step-names.js';
 import type { Trainer } from '../../training/trainer.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
 import { featureFigures } from '../evaluate/feature-figures.js';
@@ -19,7 +20,7 @@ import { type FeatureNetwork, openEfficientNet } from '../evaluate/networks.js';
 import { Decoder } from '../sample/decoder.js';
 import { bestName } from '../training/files.js';
 import type { StepEvaluations } from '../training/stream.js';
-import { collect, denormalized, drawLatents, spreadLabels } from './draw.js';
+import { denormalized, drawAverage, signalWithin, spreadLabels } from './draw.js';
 
 /** Options of the figures that a training stage computes while it trains. */
 interface EvaluationOptions {
@@ -34,13 +35,13 @@ interface EvaluationOptions {
 /** Samples that are drawn, decoded and looked at together. */
 export const evaluatedAtOnce = 64;
 const averageName = 'average';
-const folderPattern = /^step-(\d{9})$/;
 
 /**
  * Figures of samples of the moving average at steps of training, from the same noise and classes each time, and the
  * average that did best. Both are functions of the training: a run that resumes has the same ones.
  */
 export class TrainingEvaluations implements StepEvaluations {
+  /** The averages that are kept, each in a folder named after its step. */
   private readonly folder: string;
 
   constructor(
@@ -61,12 +62,12 @@ export class TrainingEvaluations implements StepEvaluations {
 
   /** Removes the averages that were kept after a step. */
   async rewind(step: number): Promise<void> {
-    for (const kept of await this.kept()) if (kept > step) await this.remove(kept);
+    for (const kept of await stepsIn(this.folder)) if (kept > step) await this.remove(kept);
   }
 
   /** Removes averages that better ones have replaced, once there is a checkpoint of a step to go on from. */
   async prune(step: number): Promise<void> {
-    const replaced = (await this.kept()).filter((kept) => kept <= step).slice(0, -1);
+    const replaced = (await stepsIn(this.folder)).filter((kept) => kept <= step).slice(0, -1);
     for (const kept of replaced) await this.remove(kept);
   }
 
@@ -75,11 +76,8 @@ export class TrainingEvaluations implements StepEvaluations {
     step: number,
     onImages: () => void,
   ): Promise<Readonly<Record<string, number>>> {
-    const { runtime, workers, signal: interrupted } = this.context;
-    // Several workers stop at the step that they agree on, which may be the next.
-    const signal = workers === undefined ? interrupted : new AbortController().signal;
-    const exact = { ...runtime, precision: 'float32' as const };
-    const network = await openEfficientNet(exact, () => undefined, signal);
+    const signal = signalWithin(this.context);
+    const network = await openEfficientNet(this.exact, () => undefined, signal);
     try {
       const features = await this.features(trainer, network, signal, onImages);
       const figures = await this.compare(features, network, signal, onImages);
@@ -92,10 +90,10 @@ export class TrainingEvaluations implements StepEvaluations {
 
   /** Path, in the stage's output, of the average that did best; nothing where none is kept. */
   async best(): Promise<{ readonly step: number; readonly path: string } | undefined> {
-    const step = (await this.kept()).at(-1);
-    if (step === undefined) return undefined;
-    const name = join(bestName, folderOf(step));
-    return { step, path: tensorsPath(name, averageName) };
+    const step = (await stepsIn(this.folder)).at(-1);
+    return step === undefined
+      ? undefined
+      : { step, path: tensorsPath(join(bestName, stepName(step)), averageName) };
   }
 
   /** Draws the samples, and computes their features. */
@@ -106,25 +104,15 @@ export class TrainingEvaluations implements StepEvaluations {
     onImages: () => void,
   ): Promise<StoredRows> {
     const { config, evaluate, model, normalization } = this.options;
-    const { seed, runtime } = this.context;
-    const weights = Object.fromEntries(await collect(trainer.read('average')));
     const width = network.widths[network.main]!;
     const features = new Float32Array(evaluate.count * width);
-    const autoencoder = await Autoencoder.open(this.context.input(evaluate.autoencoder).directory, runtime);
+    const { directory } = this.context.input(evaluate.autoencoder);
+    const autoencoder = await Autoencoder.open(directory, this.context.runtime);
     try {
       const decoder = new Decoder(autoencoder, evaluatedAtOnce);
-      const labels = this.labels();
-      const latents = drawLatents(
-        weights,
-        {
-          ...{ model, transport: config, seed, labels, batch: evaluatedAtOnce, steps: evaluate.steps },
-          timeShift: evaluate.timeShift,
-          ...{ stream: 'training evaluation' },
-          guidance: { scale: evaluate.guidanceScale, channels: evaluate.guidanceChannels },
-        },
-        runtime,
-        signal,
-      );
+      const what = { model, transport: config, labels: this.labels(), stream: 'training evaluation' };
+      const options = { ...what, batch: evaluatedAtOnce };
+      const latents = drawAverage(trainer, evaluate, options, this.context, signal);
       let done = 0;
       for await (const { shape, data } of latents) {
         const images = await decoder.decode(
@@ -158,26 +146,30 @@ export class TrainingEvaluations implements StepEvaluations {
   ): Promise<Record<string, number>> {
     const { evaluate, classes } = this.options;
     const { metrics, reference } = evaluate;
-    const runtime = { ...this.context.runtime, precision: 'float32' as const };
+    const { exact } = this;
     const set = await openStageSet(reference, this.context);
     try {
-      const shares = join(this.context.directory, 'features.partial');
-      const options = { batch: evaluatedAtOnce, signal, shares, onImages };
+      const options = { batch: evaluatedAtOnce, signal, directory: this.context.directory, onImages };
       const stored = await StoredFeatures.of(network, set, options);
       const figures: Record<string, number> = {};
       if (metrics.includes('frechetDistance'))
         figures.frechetDistance = await computeFrechetDistance(
-          await computeStatistics(rows, runtime, signal),
-          await stored.statistics(network.main, runtime, signal),
-          runtime,
+          await computeStatistics(rows, exact, signal),
+          await stored.statistics(network.main, exact, signal),
+          exact,
           signal,
         );
       const own = { name: 'samples', labels: { numbers: this.labels(), names: classes }, rows };
       const other = { ...set, rows: stored.rows(network.main) };
-      return { ...figures, ...(await featureFigures(metrics, own, other, runtime, { signal })) };
+      return { ...figures, ...(await featureFigures(metrics, own, other, exact, { signal })) };
     } finally {
       await set.close();
     }
+  }
+
+  /** Options with which features are computed and compared, whatever the training's precision. */
+  private get exact(): RuntimeConfig {
+    return { ...this.context.runtime, precision: 'float32' };
   }
 
   private labels(): Int32Array {
@@ -195,7 +187,7 @@ export class TrainingEvaluations implements StepEvaluations {
     const sign = headlines.find(({ name }) => name === best)!.better === 'more' ? -1 : 1;
     const earlier = (await this.records()).filter((record) => record.step < step);
     if (earlier.some((record) => sign * (record[best] ?? sign * Infinity) <= sign * figures[best]!)) return;
-    const path = join(this.folder, folderOf(step));
+    const path = join(this.folder, stepName(step));
     const partial = `${path}.partial`;
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true });
@@ -209,20 +201,9 @@ export class TrainingEvaluations implements StepEvaluations {
   }
 
   private remove(step: number): Promise<void> {
-    return rm(join(this.folder, folderOf(step)), { recursive: true, force: true });
-  }
-
-  /** Steps whose averages are kept, ascending. */
-  private async kept(): Promise<number[]> {
-    const names = await readdir(this.folder).catch(() => []);
-    return names
-      .flatMap((name) => folderPattern.exec(name)?.[1] ?? [])
-      .map(Number)
-      .sort((a, b) => a - b);
+    return rm(join(this.folder, stepName(step)), { recursive: true, force: true });
   }
 }
 
 const isEvaluation = (record: MetricsRecord): boolean =>
   ['frechetDistance', 'kernelDistance', 'precision', 'classAgreement'].some((name) => name in record);
-
-const folderOf = (step: number): string => `step-${String(step).padStart(9, '0')}`;

@@ -6,20 +6,21 @@ import { cropped, gridColumns, gridTile } from '../../data/images/png.js';
 import { hasFile, html, inlinePicture, readOutputJson, slideControl, spreadToEnd } from '../../pages/html.js';
 import type { ReportedStage, Section } from '../../pages/html.js';
 import { type ComparedPictures, type KindPage, picture } from '../../pages/kinds.js';
+import { picturesName } from '../training/files.js';
+
+/** Index of the pictures that a training draws on its way. */
+const indexName = `${picturesName}/index.json`;
 
 export const page: KindPage = {
   total: 'parameters',
   sections: [{ rank: 3, fromTheStart: true, build: progressionSection }, picture],
-  growsWith: 'samples/index.json',
+  growsWith: indexName,
   pictures: comparedGrids,
 };
 
 /** Pictures that a page holds at most, and their width: it should open quickly however long the training was. */
 const mostGrids = 40;
 const mostPixels = 900;
-
-/** Folder of the pictures that a training draws on its way, with their index. */
-const folder = 'samples';
 
 interface GridIndex {
   readonly grids: readonly { readonly step: number; readonly file: string }[];
@@ -28,8 +29,8 @@ interface GridIndex {
 }
 
 async function readGrids(stage: ReportedStage): Promise<GridIndex | undefined> {
-  if (!(await hasFile(stage, `${folder}/index.json`))) return undefined;
-  return readOutputJson<GridIndex>(stage, `${folder}/index.json`);
+  if (!(await hasFile(stage, indexName))) return undefined;
+  return readOutputJson<GridIndex>(stage, indexName);
 }
 
 async function comparedGrids(stage: ReportedStage): Promise<ComparedPictures | undefined> {
@@ -42,7 +43,7 @@ async function comparedGrids(stage: ReportedStage): Promise<ComparedPictures | u
     step,
     tiles: async (numbers: readonly number[]) => {
       // Decoded once for all of its pictures.
-      const { data, info } = await sharp(await readInput(join(stage.directory, folder, file)))
+      const { data, info } = await sharp(await readInput(join(stage.directory, picturesName, file)))
         .removeAlpha()
         .toColourspace('srgb')
         .raw()
@@ -65,7 +66,7 @@ async function progressionSection(stage: ReportedStage): Promise<Section | undef
   const pictures = await Promise.all(
     shown.map(async ({ step, file }) => ({
       step,
-      ...(await inlinePicture(join(stage.directory, folder, file), mostPixels)),
+      ...(await inlinePicture(join(stage.directory, picturesName, file), mostPixels)),
     })),
   );
   const id = `progression-${stage.stage}`;

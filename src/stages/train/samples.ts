@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileWhole } from '../../base/output-file.js';
 import { gridColumns, imageGrid, writePng } from '../../data/images/png.js';
@@ -8,9 +8,10 @@ import type { SiTConfig } from '../../models/sit/config.js';
 import type { StageContext } from '../../runner/stage.js';
 import { float32, type HostTensor } from '../../tensorflow/data-types.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
+import { stepName, stepsIn } from '../../training/step-names.js';
 import type { Trainer } from '../../training/trainer.js';
 import { Autoencoder } from '../../weights/saved-autoencoder.js';
-import { collect, denormalized, drawLatents, spreadLabels } from './draw.js';
+import { collect, denormalized, drawAverage, signalWithin, spreadLabels } from './draw.js';
 import { Decoder } from '../sample/decoder.js';
 import { picturesName } from '../training/files.js';
 import type { TrainingPictures } from '../training/stream.js';
@@ -25,7 +26,8 @@ interface SampleGridsOptions {
   readonly classes: readonly string[];
 }
 
-const filePattern = /^step-(\d{9})\.png$/;
+const ending = '.png';
+const fileOf = (step: number): string => stepName(step) + ending;
 
 /**
  * Grids of samples of the moving average at steps of training, in `samples/` of the stage's output with an index. Each
@@ -46,37 +48,28 @@ export class SampleGrids implements TrainingPictures {
   }
 
   async has(step: number): Promise<boolean> {
-    return (await this.steps()).includes(step);
+    return (await stepsIn(this.folder, ending)).includes(step);
   }
 
   /** Removes what was drawn after a step. */
   async rewind(step: number): Promise<void> {
-    for (const drawn of await this.steps()) if (drawn > step) await rm(join(this.folder, fileOf(drawn)));
+    for (const drawn of await stepsIn(this.folder, ending))
+      if (drawn > step) await rm(join(this.folder, fileOf(drawn)));
   }
 
   async draw(trainer: Trainer, step: number): Promise<string> {
     const { samples, model, config, classes } = this.options;
     const labels = spreadLabels(samples.count, model.classes);
-    const { seed, runtime, workers, signal } = this.context;
-    const weights = Object.fromEntries(await collect(trainer.read('average')));
+    const what = { model, transport: config, labels, stream: 'training sample' };
     const [latents] = await collect(
-      drawLatents(
-        weights,
-        {
-          ...{ model, transport: config, seed, steps: samples.steps, stream: 'training sample' },
-          ...{ labels, timeShift: samples.timeShift },
-          guidance: { scale: samples.guidanceScale, channels: samples.guidanceChannels },
-        },
-        runtime,
-        // Several workers stop at the step that they agree on, which may be the next: this one's picture is then due.
-        workers === undefined ? signal : new AbortController().signal,
-      ),
+      drawAverage(trainer, samples, what, this.context, signalWithin(this.context)),
     );
     const tiles = await this.decode(latents!);
     await mkdir(this.folder, { recursive: true });
     const columns = gridColumns(samples.count);
     await writePng(join(this.folder, fileOf(step)), imageGrid(tiles, { columns }));
-    const grids = (await this.steps()).map((drawn) => ({ step: drawn, file: fileOf(drawn) }));
+    const drawn = await stepsIn(this.folder, ending);
+    const grids = drawn.map((step) => ({ step, file: fileOf(step) }));
     const index = { grids, classes: Array.from(labels, (label) => classes[label]!) };
     await writeFileWhole(join(this.folder, 'index.json'), JSON.stringify(index, undefined, 1) + '\n');
     return `${picturesName}/${fileOf(step)}`;
@@ -93,17 +86,4 @@ export class SampleGrids implements TrainingPictures {
       await autoencoder.close();
     }
   }
-
-  /** Steps that have been drawn, ascending. */
-  private async steps(): Promise<number[]> {
-    const names = await readdir(this.folder).catch(() => []);
-    return names
-      .flatMap((name) => filePattern.exec(name)?.[1] ?? [])
-      .map(Number)
-      .sort((a, b) => a - b);
-  }
-}
-
-function fileOf(step: number): string {
-  return `step-${String(step).padStart(9, '0')}.png`;
 }

@@ -6,12 +6,11 @@ import type { PowerAverages } from '../../generated/index.js';
 import { averageName, decaysOf, snapshotSteps } from '../../training/averages.js';
 import { averageGroups, checkpointFacts, manifestName } from '../../training/checkpoint-manifest.js';
 import { checkpointPath, groupPath, saveCheckpoint } from '../../training/checkpoint.js';
+import { stepOf } from '../../training/step-names.js';
 import type { Trainer } from '../../training/trainer.js';
 import type { SavedSnapshot } from '../../weights/saved-files.js';
 import { snapshotsName } from '../training/files.js';
 import type { StepSnapshots } from '../training/stream.js';
-
-const folderPattern = /^step-(\d{9})$/;
 
 /** Updates before a checkpoint or a snapshot, among what is written of it. */
 interface Taken {
@@ -44,8 +43,8 @@ export class AverageSnapshots implements StepSnapshots {
    */
   async rewind(step: number): Promise<void> {
     for (const name of await readdir(this.folder).catch(() => [])) {
-      const taken = folderPattern.exec(name)?.[1];
-      if (taken === undefined || Number(taken) > step)
+      const taken = stepOf(name);
+      if (taken === undefined || taken > step)
         await rm(join(this.folder, name), { recursive: true, force: true });
     }
     for (const path of snapshotSteps(this.averages, step)

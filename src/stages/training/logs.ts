@@ -1,12 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  lossesName,
-  metricsName,
-  type MetricsRecord,
-  readMetrics,
-  speedName,
-} from '../../formats/metrics-log.js';
+import { lossesName, metricsName, readMetrics, speedName } from '../../formats/metrics-log.js';
+import type { MetricsRecord } from '../../formats/metrics-log.js';
+import { stepsIn } from '../../training/step-names.js';
 import { checkpointsName } from './files.js';
 
 /** Mean time of a step of a training, from its log; the first record is left out, as its steps prepare what others use. */
@@ -33,7 +28,8 @@ export async function lossAt(
 ): Promise<{ readonly loss: number } | undefined> {
   const windows = await readLosses(directory);
   const reached = windows.at(-1)?.step ?? 0;
-  if (reached < step && (await savedStep(join(directory, checkpointsName))) < step) return undefined;
+  const saved = (await stepsIn(join(directory, checkpointsName))).at(-1) ?? 0;
+  if (reached < step && saved < step) return undefined;
   const loss = lossAtTheEnd(
     windows.filter((window) => window.step <= step),
     step,
@@ -48,12 +44,6 @@ export async function readLosses(directory: string): Promise<readonly MetricsRec
   // Evaluations have records of their own.
   const logged = await readMetrics(join(directory, metricsName));
   return logged.filter((record) => 'learningRate' in record || 'loss' in record);
-}
-
-/** Step of the newest checkpoint in a folder; 0 where there is none. */
-async function savedStep(folder: string): Promise<number> {
-  const names = await readdir(folder).catch(() => []);
-  return Math.max(0, ...names.map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)));
 }
 
 /** The loss, and its parts where it has several. */
