@@ -11,6 +11,7 @@ import { sitParameters } from '../models/sit/config.js';
 import { openSitSession, sit } from '../models/sit/sit.js';
 import { madeValues } from '../nn/parameters.js';
 import { imagesOf } from '../stages/sample/decoder.js';
+import { inputSpecs } from '../stages/train/loss.js';
 import {
   float32,
   floats,
@@ -80,14 +81,7 @@ export async function train(
   const config = SiT.configOf({ ...model, channels: channelsOf(model, autoencoder) });
   const { latentSize, channels, classes } = config;
   checkImages(images, latentSize * (autoencoder ? downsampleOf(autoencoder.config) : 1), classes);
-  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(optionNames, name));
-  if (unknown.length > 0)
-    throw invalid(`there is no option ${unknown.map((name) => `\`${name}\``).join(', ')}.`);
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw invalid(`\`seed\` must be a whole number from 0 on; ${String(seed)} was found.`);
-  for (const [name, value] of Object.entries({ steps, batch }))
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw invalid(`\`${name}\` must be a whole number from 1 on; ${String(value)} was found.`);
+  checkOptions(options, { steps, batch, seed });
   await startEngine(runtime);
   const data = await posteriors(images, autoencoder);
   const normalization = autoencoder
@@ -100,16 +94,10 @@ export async function train(
   const parameters = sitParameters(config);
   const session = openSitSession(runtime);
   try {
-    const shape = [batch, latentSize, latentSize, channels];
-    const latent = { dtype: 'float32', shape } as const;
-    const key = { dtype: 'int32', shape: [2] } as const;
+    const shape = [latentSize, latentSize, channels];
     const trainer = openTrainer<LatentInputs & RandomInputs>(session, {
       parameters,
-      inputs: {
-        ...{ mean: latent, std: latent, labels: { dtype: 'int32', shape: [batch] } },
-        ...{ posteriorKey: key, noiseKey: key, timeKey: key, dropoutKey: key },
-        firstSample: { dtype: 'int32', shape: [1] },
-      },
+      inputs: inputSpecs(batch, shape),
       loss: (inputs, weights) => {
         const { losses } = diffusionLoss((x, t, y) => sit(weights, config, x, t, y), inputs, inputs, {
           transport: { interpolant: interpolants.linear, prediction: 'velocity', lossWeight: 'none' },
@@ -130,7 +118,7 @@ export async function train(
       if (signal?.aborted === true) throw abortError(signal);
       const chosen = Array.from({ length: batch }, (_, i) => data[order.at(step * batch + i).index]!);
       const joined = (part: 'mean' | 'std'): HostTensor =>
-        joinedRows(chosen.map((each) => float32([1, ...shape.slice(1)], each[part])));
+        joinedRows(chosen.map((each) => float32([1, ...shape], each[part])));
       const { loss } = await trainer.step(
         {
           ...{ mean: joined('mean'), std: joined('std') },
@@ -238,6 +226,18 @@ function channelsOf({ channels }: SiTOptions, autoencoder: Autoencoder | undefin
       `\`channels\` must be ${expected}, as ${autoencoder ? 'the latents of the autoencoder have' : 'pixels have'}; ${channels} was found.`,
     );
   return expected;
+}
+
+function checkOptions(options: TrainOptions, numbers: Record<'steps' | 'batch' | 'seed', number>): void {
+  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(optionNames, name));
+  if (unknown.length > 0)
+    throw invalid(`there is no option ${unknown.map((name) => `\`${name}\``).join(', ')}.`);
+  const { seed, ...counts } = numbers;
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw invalid(`\`seed\` must be a whole number from 0 on; ${String(seed)} was found.`);
+  for (const [name, value] of Object.entries(counts))
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw invalid(`\`${name}\` must be a whole number from 1 on; ${String(value)} was found.`);
 }
 
 function checkImages(images: readonly LabelledImage[], side: number, classes: number): void {

@@ -1,3 +1,5 @@
+import { sizeOf } from '../tensorflow/data-types.js';
+
 /** Initial values of a parameter. */
 export type Initial =
   | { readonly kind: 'zeros' }
@@ -27,3 +29,7 @@ export const uniform = (bound: number): Initial => ({ kind: 'uniform', bound });
 /** Xavier's uniform start of a linear map. Source: Glorot and Bengio, AISTATS 2010. */
 export const xavier = (inputs: number, outputs: number): Initial =>
   uniform(Math.sqrt(6 / (inputs + outputs)));
+
+/** Numbers that parameters hold. */
+export const numbersIn = (parameters: readonly Pick<Parameter, 'shape'>[]): number =>
+  parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);

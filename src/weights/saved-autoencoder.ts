@@ -7,7 +7,7 @@ import { computeBytes, defaultMemoryMiB, partition } from '../models/autoencoder
 import type { AutoencoderWork } from '../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
 import { computeTiled, decodingGrid, encodingGrid } from '../models/autoencoder-kl/tiling.js';
-import type { Parameter } from '../nn/parameter.js';
+import { numbersIn, type Parameter } from '../nn/parameter.js';
 import {
   type BatchAxes,
   compile,
@@ -23,7 +23,6 @@ import {
   type ProgramSession,
   type ProgramVariable,
   type RuntimeOptions,
-  sizeOf,
   type Tensor4D,
 } from '../tensorflow/index.js';
 import type { Normalization } from '../training/diffusion-loss.js';
@@ -82,7 +81,7 @@ export class Autoencoder {
 
   /** Bytes that encoding images of the given side needs at most, weights included: an estimate. */
   encodingBytes(count: number, side: number): number {
-    const weights = autoencoderParameters(this.config).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+    const weights = 4 * numbersIn(autoencoderParameters(this.config));
     const each = computeBytes(this.config, 'encode', (side / downsampleOf(this.config)) ** 2);
     return weights + Math.min(count * each, this.memoryMiB * 2 ** 20);
   }

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../tensorflow/data-types.js';
+import { numbersIn } from '../../nn/parameter.js';
 import { productBytes } from '../../tensorflow/runtime-options.js';
 import { bucketFor } from '../../tensorflow/signature.js';
 import { type AutoencoderConfig, downsampleOf } from './config.js';
@@ -69,7 +69,7 @@ export function gpuAutoencoderMemory(
 }
 
 function weightBytes(config: AutoencoderConfig): number {
-  return bytesPerNumber * autoencoderParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return bytesPerNumber * numbersIn(autoencoderParameters(config));
 }
 
 /** Bytes of an image on its way, by its latent pixels. */

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../tensorflow/data-types.js';
+import { numbersIn } from '../../nn/parameter.js';
 import { fullBucket } from '../../tensorflow/signature.js';
 import { type AutoencoderConfig, downsampleOf } from './config.js';
 import { autoencoderParameters } from './parameters.js';
@@ -90,14 +90,14 @@ const trainedCopies = 5;
  * @param batch images that the process computes at once
  */
 export function trainingBytes(config: AutoencoderConfig, size: number, batch: number): number {
-  const parameters = autoencoderParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const parameters = numbersIn(autoencoderParameters(config));
   const numbers = trainedCopies * parameters + allocated * batch * activationsOf(config, size);
   return trainingBaseBytes + bytesPerNumber * numbers;
 }
 
 /** Bytes of a process's memory where a GPU trains an autoencoder: its start values pass through it. */
 export function hostMemoryOnGpu(config: AutoencoderConfig): number {
-  const parameters = autoencoderParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const parameters = numbersIn(autoencoderParameters(config));
   return trainingBaseBytes + bytesPerNumber * parameters;
 }
 

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../tensorflow/data-types.js';
+import { numbersIn } from '../../nn/parameter.js';
 import {
   gridOf,
   hiddenNumbers,
@@ -49,7 +49,7 @@ export function sitCost(config: SiTConfig, route?: TokenRoute): ModelCost {
   const allTokens = tokens.reduce((sum, count) => sum + count, 0);
   const remade = remadeNumbers(config);
   return {
-    parameters: sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    parameters: numbersIn(sitParameters(config)),
     multiplyAccumulates: total('multiplyAccumulates') + outsideBlocks(config),
     outsideBlocks: outsideBlocks(config),
     activations: total('activations'),

@@ -5,8 +5,8 @@ import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { gpuAutoencoderMemory } from '../../models/autoencoder-kl/gpu-memory.js';
 import { hostMemoryOnGpu, trainingBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
+import { numbersIn } from '../../nn/parameter.js';
 import type { RuntimeConfig, StageFact, StageTiming } from '../../runner/stage.js';
-import { sizeOf } from '../../tensorflow/data-types.js';
 import { computingGpu, largestThatFits, neededMemory, requireMemory } from '../shared/memory.js';
 import { plannedImages, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
@@ -26,10 +26,8 @@ export function describeAutoencoder(
   const bytes = expectedMemory(model, size, batch, runtime);
   const reading = `up to ${formatBytes(decodingBytes)} to read images and ${formatBytes(keptBytes)} to keep them`;
   const needed = neededMemory(bytes, gpu, workers, counted(batch, 'image'));
-  const parameters = autoencoderParameters(model);
-  const count = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return [
-    { label: 'parameters', value: formatLarge(count) },
+    { label: 'parameters', value: formatLarge(numbersIn(autoencoderParameters(model))) },
     gpu === undefined
       ? { label: 'memory', bytes, value: `${needed} on a processor, and ${reading}` }
       : { label: 'GPU memory', bytes: hostMemoryOnGpu(model), value: `${needed}; ${reading}` },

@@ -1,6 +1,6 @@
 import type { PlaygroundConfig } from '../../generated/index.js';
+import { numbersIn } from '../../nn/parameter.js';
 import type { StageRate, StageTiming } from '../../runner/stage.js';
-import { sizeOf } from '../../tensorflow/data-types.js';
 import { plannedModels } from '../sample/facts.js';
 import { samplePlan } from '../sample/plan.js';
 import type { Resolve } from '../shared/planned.js';
@@ -23,10 +23,7 @@ export async function playgroundTiming(
   if (models === undefined) return undefined;
   const configs = [...models.phases, ...(models.base ? [models.base] : [])].map((each) => ({ config: each }));
   const parameters = parametersOf({ phases: configs, autoencoder: models.autoencoder });
-  const amount = [...parameters.models.flat(), ...parameters.decoder].reduce(
-    (sum, { shape }) => sum + sizeOf(shape),
-    0,
-  );
+  const amount = numbersIn([...parameters.models.flat(), ...parameters.decoder]);
   return { amount, like: { weightType: config.weightType } };
 }
 

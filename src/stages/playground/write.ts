@@ -6,10 +6,9 @@ import { formatBytes } from '../../base/format.js';
 import { writeFileWhole } from '../../base/output-file.js';
 import { openTensors } from '../../formats/safetensors/shards.js';
 import type { PlaygroundConfig, SampleConfig, SamplerConfig } from '../../generated/index.js';
-import type { Parameter } from '../../nn/parameter.js';
+import { numbersIn, type Parameter } from '../../nn/parameter.js';
 import type { StageContext, StageOutput } from '../../runner/stage.js';
 import type { SamplerSettings } from '../../sampling/index.js';
-import { sizeOf } from '../../tensorflow/data-types.js';
 import { integratorNames } from '../../transport/integrators.js';
 import { hasMargin, type TransportChoice, unsupportedCombination } from '../../transport/index.js';
 import { differentScale, scaledNormalization } from '../../weights/model-source.js';
@@ -76,7 +75,7 @@ export async function writePlayground(
       parameters: parameters.decoder,
     },
   ];
-  const count = files.flatMap((file) => file.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const count = numbersIn(files.flatMap((file) => file.parameters));
   const { weightType } = description;
   mustFit(count * weightTypes[weightType].bytes, weightType);
   const packed: Uint8Array[] = [];

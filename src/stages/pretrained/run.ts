@@ -2,8 +2,8 @@ import type { Observable } from 'rxjs';
 import { abortable, everyMs, fromWork } from '../../base/streams.js';
 import type { PretrainedConfig } from '../../generated/index.js';
 import { sitParameters } from '../../models/sit/config.js';
+import { numbersIn } from '../../nn/parameter.js';
 import { isProgress, type StageContext, type StageEvent } from '../../runner/stage.js';
-import { sizeOf } from '../../tensorflow/data-types.js';
 import type { ModelSource } from '../../weights/model-source.js';
 import { writeSaved } from '../../weights/write.js';
 import { openPretrained } from './open-pretrained.js';
@@ -44,7 +44,7 @@ function take(config: PretrainedConfig, { pipelineDirectory: folder, directory, 
 function summaryOf({ description, told }: ModelSource) {
   const { config, interpolant, prediction, steps } = description;
   const { latentSize, patchSize, hiddenSize, depth, heads, classes, mediators } = config;
-  const parameters = sitParameters(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const parameters = numbersIn(sitParameters(config));
   return {
     ...{ parameters, steps, latentSize, patchSize, hiddenSize, depth, heads, classes },
     mediators: new Set(mediators).size === 1 ? mediators[0]! : mediators,

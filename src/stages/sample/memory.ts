@@ -4,8 +4,8 @@ import { partitionedBytes } from '../../models/autoencoder-kl/memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import type { SiTConfig } from '../../models/sit/config.js';
 import { type DecodingCost, type SamplingChoice, samplingMemory } from '../../models/sit/memory.js';
-import { sizeOf } from '../../tensorflow/data-types.js';
 import { gpuDrawingMemory } from '../../models/sit/gpu-memory.js';
+import { numbersIn } from '../../nn/parameter.js';
 import { type ComputingGpu, requireMemory } from '../shared/memory.js';
 import type { SamplePlan } from './plan.js';
 
@@ -77,7 +77,7 @@ function decodingCost(
   const atOnce = decodedAtOnce(samples, latentSize * downsampleOf(autoencoder));
   const sides = [latentSize, latentSize] as const;
   return {
-    parameters: autoencoderParameters(autoencoder).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    parameters: numbersIn(autoencoderParameters(autoencoder)),
     bytes: partitionedBytes(autoencoder, 'decode', sides, atOnce, config.autoencoderMemoryMiB),
     whileDrawing: Math.ceil(config.count / config.batch) > workers,
   };

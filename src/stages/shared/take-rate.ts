@@ -2,9 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAbortError } from '../../base/streams.js';
-import type { Parameter } from '../../nn/parameter.js';
+import { numbersIn, type Parameter } from '../../nn/parameter.js';
 import type { StageRate } from '../../runner/stage.js';
-import { sizeOf } from '../../tensorflow/data-types.js';
 import type { WriteOptions } from '../../weights/write.js';
 
 /** Time for which weights are written to measure it. */
@@ -33,8 +32,6 @@ export async function measureTaking(
     await write(folder, { tell, signal: enough.signal }).catch((error: unknown) => {
       if (!isAbortError(error)) throw error;
     });
-    const numbersIn = (some: readonly Parameter[]): number =>
-      some.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     return {
       setupSeconds: (ready - start) / 1000,
       unitSeconds: (performance.now() - ready) / 1000 / numbersIn(parameters.slice(0, written)),

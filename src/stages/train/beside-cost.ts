@@ -11,8 +11,7 @@ import { gridOf, type SiTConfig, type TokenRoute, tokensOfBlock } from '../../mo
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { type FeatureHead, featureHeadParameters, selfHeadParameters } from '../../models/sit/heads.js';
 import { passMemory } from '../../models/sit/memory.js';
-import type { Parameter } from '../../nn/parameter.js';
-import { sizeOf } from '../../tensorflow/data-types.js';
+import { numbersIn, type Parameter } from '../../nn/parameter.js';
 import type { SelfAlignment } from '../../training/self-alignment.js';
 
 // Planning counts costs, and loads no tensors for it.
@@ -136,9 +135,8 @@ function headCost(
   head: readonly Parameter[],
   tokens: number,
 ): Pick<BesideCost, 'parameters' | 'multiplyAccumulates'> {
-  const numbers = (of: readonly Parameter[]) => of.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const factors = head.filter(({ shape }) => shape.length > 1);
-  return { parameters: numbers(head), multiplyAccumulates: tokens * numbers(factors) };
+  return { parameters: numbersIn(head), multiplyAccumulates: tokens * numbersIn(factors) };
 }
 
 function selfAlignmentCost(

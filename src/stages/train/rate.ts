@@ -19,7 +19,7 @@ import { plannedTrainingLatents, type Resolve } from '../shared/planned.js';
 import { modelConfig } from './config.js';
 import { operationsOfSteps } from './beside-cost.js';
 import { totalSteps } from './facts.js';
-import { inputSpecs, lossOptions, lossProgram, untilSpec } from './run.js';
+import { inputSpecs, lossOptions, lossProgram, untilSpec } from './loss.js';
 import { measureEvaluations, measureImages, teacherWork } from './rate-beside.js';
 import { trainerOptions } from './trainer-options.js';
 

@@ -4,28 +4,19 @@ import { UserError } from '../../base/errors.js';
 import { fromWork } from '../../base/streams.js';
 import type { TrainConfig } from '../../generated/index.js';
 import type { Carry } from '../../models/sit/carry.js';
-import { gridOf, type SiTConfig, sitParameters } from '../../models/sit/config.js';
-import { openSitSession, sit } from '../../models/sit/sit.js';
+import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
+import { openSitSession } from '../../models/sit/sit.js';
+import { numbersIn } from '../../nn/parameter.js';
 import { initialValues, madeValues } from '../../nn/parameters.js';
 import type { RuntimeConfig, StageContext, StageEvent } from '../../runner/stage.js';
-import { engineKind, forgetPeakGpuMemory, matmulRate, sizeOf } from '../../tensorflow/index.js';
-import type { ProgramSession, TensorSpec } from '../../tensorflow/index.js';
+import { engineKind, forgetPeakGpuMemory, matmulRate } from '../../tensorflow/index.js';
+import type { ProgramSession } from '../../tensorflow/index.js';
 import { averageName, decaysOf, powerAverages } from '../../training/averages.js';
 import { averageGroups, type StateGroup } from '../../training/checkpoint-manifest.js';
 import { checkpointPath, groupPath } from '../../training/checkpoint.js';
-import { diffusionLoss, quartileSums } from '../../training/diffusion-loss.js';
-import type {
-  LatentInputs,
-  Normalization,
-  RandomInputs,
-  TimesAndWeight,
-  UntilInput,
-} from '../../training/diffusion-loss.js';
-import type { LossProgram } from '../../training/gradients.js';
 import { muonCost } from '../../training/muon-cost.js';
 import { openTrainer } from '../../training/open-trainer.js';
 import { checkpointSchedule } from '../../training/schedule.js';
-import { defaultTrainEpsilon, resolutionShift, timeInterval, transportOf } from '../../transport/index.js';
 import { writeSavedModel } from '../../weights/saved-files.js';
 import { batchShare, isFirstWorker, onEngine, workerServer } from '../shared/engine.js';
 import { foldedGuidance } from '../shared/guidance-checks.js';
@@ -43,6 +34,7 @@ import {
   stepsPerEpoch,
   totalSteps,
 } from './facts.js';
+import { inputSpecs, lossOptions, lossProgram, untilSpec } from './loss.js';
 import { expectedMemory, requireTrainingMemory, type TrainingNeed } from './memory.js';
 import { openTrainingData } from './open-data.js';
 import { TrainingEvaluations } from './evaluations.js';
@@ -244,7 +236,7 @@ class Training {
       ...(snapshots && { snapshots }),
     });
     const share = batchShare(config.globalBatch, context.workers);
-    const parameters = sitParameters(model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    const parameters = numbersIn(sitParameters(model));
     return {
       type: 'summary',
       values: {
@@ -285,97 +277,4 @@ async function bareRate(runtime: RuntimeConfig): Promise<number | undefined> {
   } finally {
     forgetPeakGpuMemory();
   }
-}
-
-/** Shapes and types of a step's inputs, for a batch of latents [height, width, channels]. */
-export function inputSpecs(batch: number, shape: readonly number[]): Readonly<Record<string, TensorSpec>> {
-  const key: TensorSpec = { dtype: 'int32', shape: [2] };
-  const latent: TensorSpec = { dtype: 'float32', shape: [batch, ...shape] };
-  return {
-    mean: latent,
-    std: latent,
-    labels: { dtype: 'int32', shape: [batch] },
-    posteriorKey: key,
-    noiseKey: key,
-    timeKey: key,
-    dropoutKey: key,
-    firstSample: { dtype: 'int32', shape: [1] },
-  };
-}
-
-/** Options of the loss that a stage's configuration asks for. */
-export function lossOptions(config: TrainConfig, model: SiTConfig, normalization: Normalization) {
-  const choice = { interpolant: config.interpolant, prediction: config.prediction };
-  const timesAndWeight = ({ timesteps, timestepShift, lossWeight }: TimesKeys): TimesAndWeight => ({
-    timestepSampling: timesteps === 'uniform' ? { kind: 'uniform' } : timesteps,
-    timestepShift: shiftFactor(timestepShift, model),
-    lossWeight,
-  });
-  return {
-    ...timesAndWeight(config),
-    transport: { ...transportOf(choice), lossWeight: config.lossWeight },
-    interval: timeInterval(choice, config.trainEpsilon ?? defaultTrainEpsilon(choice)),
-    directionWeight: config.directionLoss,
-    until: config.until && timesAndWeight({ ...config, ...config.until }),
-    normalization,
-    labelDropout: model.labelDropout,
-    nullClass: model.classes,
-    model,
-    recompute: config.recompute,
-  };
-}
-
-/** Input that says whether the values of `until` hold, where there are any. */
-export const untilSpec = ({ until }: Pick<TrainConfig, 'until'>) => ({
-  ...(until && { isUntil: { dtype: 'float32', shape: [1] } as const }),
-});
-
-/**
- * The loss of a step as a stage's configuration asks for it. Where it is more than the distance from the data, `loss` among its
- * figures is that distance alone, by which all trainings compare, and `totalLoss` what is minimised.
- */
-export function lossProgram(
-  options: ReturnType<typeof lossOptions>,
-  beside?: Beside,
-  teacher?: Pick<Teacher, 'teaching'>,
-): LossProgram {
-  const { model, recompute } = options;
-  return (inputs, weights) => {
-    const { mean, std, labels, ...keys } = inputs as unknown as LatentInputs &
-      RandomInputs &
-      Partial<UntilInput>;
-    const of = beside?.of(inputs, weights);
-    const { losses, point, parts, unshifted, direction } = diffusionLoss(
-      (x, t, y) => sit(weights, model, x, t, y, of?.through, recompute),
-      { mean, std, labels },
-      keys,
-      options,
-      { teaching: teacher?.teaching(inputs, weights), shift: of?.shift },
-    );
-    const others = [
-      ...(direction === undefined
-        ? []
-        : [{ name: 'directionLoss', weight: options.directionWeight!, losses: direction }]),
-      ...(of?.losses(point) ?? []),
-    ].map((other) => ({ ...other, mean: other.losses.mean() }));
-    const totalLoss = others.reduce((sum, { weight, mean }) => sum.add(mean.mul(weight)), losses.mean());
-    const fromData = unshifted ?? parts?.data ?? losses;
-    const isMore = fromData !== losses || others.length > 0;
-    return {
-      loss: totalLoss,
-      figures: {
-        ...quartileSums(fromData, point.t),
-        ...(isMore && { loss: fromData.mean(), totalLoss }),
-        ...(parts && { teacherLoss: parts.teacher.mean() }),
-        ...Object.fromEntries(others.map(({ name, mean }) => [name, mean])),
-      },
-    };
-  };
-}
-
-type TimesKeys = Pick<TrainConfig, 'timesteps' | 'timestepShift' | 'lossWeight'>;
-
-/** The factor of a configured shift, for the tokens of a model. */
-function shiftFactor(shift: TrainConfig['timestepShift'], model: SiTConfig): number {
-  return typeof shift === 'number' ? shift : resolutionShift(gridOf(model) ** 2, shift.baseTokens);
 }
