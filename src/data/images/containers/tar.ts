@@ -66,13 +66,30 @@ const mostDepth = 3;
 /** Most bytes of names, attributes and labels, which tell of a member. */
 const mostText = 2 ** 20;
 
-async function listMembers(file: InputFile, part: Part, listing: Listing): Promise<void> {
-  const window = new Window(file);
-  let group: Group | undefined;
+/** A member of an archive: what its headers say, and where its content lies. */
+interface Entry {
+  readonly type: string;
+  readonly name: string;
+  /** Name of the member that it is a link to, if it is one. */
+  readonly link: string;
+  readonly data: number;
+  readonly size: number;
+}
+
+/**
+ * Yields the members of an archive in their order; returns true where it has the mark of its end.
+ *
+ * @throws UserError where it is no archive, or cut off
+ */
+async function* entriesOf(
+  { path }: InputFile,
+  window: Window,
+  { start, end }: Part,
+): AsyncGenerator<Entry, boolean> {
   let next: { name?: string; size?: number; link?: string } = {};
-  let position = part.start;
+  let position = start;
   let ended = false;
-  while (position + block <= part.end) {
+  while (position + block <= end) {
     const header = await window.read(position, block);
     const here = `at byte ${position}`;
     if (header.every((byte) => byte === 0)) {
@@ -81,24 +98,21 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
       continue;
     }
     if (!hasChecksum(header))
-      throw badContainer(file.path, `not a valid tar archive: there is no header of a member ${here}`);
+      throw badContainer(path, `not a valid tar archive: there is no header of a member ${here}`);
     ended = false;
     const type = String.fromCharCode(header[156]!);
     const size = next.size ?? numberIn(header, 124, 12);
     const data = position + block;
     const after = data + Math.ceil(size / block) * block;
-    if (!Number.isSafeInteger(size) || size < 0 || data + size > part.end)
+    if (!Number.isSafeInteger(size) || size < 0 || data + size > end)
       throw badContainer(
-        file.path,
-        `cut off, or damaged: the member ${here} has ${size} bytes, and ${part.end - data} are left`,
+        path,
+        `cut off, or damaged: the member ${here} has ${size} bytes, and ${end - data} are left`,
       );
     position = after;
     if ('xgLK'.includes(type)) {
       if (size > mostText)
-        throw badContainer(
-          file.path,
-          `not a valid tar archive: the name of a member ${here} has ${size} bytes`,
-        );
+        throw badContainer(path, `not a valid tar archive: the name of a member ${here} has ${size} bytes`);
       const text = await window.read(data, size);
       if (type === 'x') next = { ...next, ...paxFields(text) };
       else if (type === 'L') next.name = textIn(text, 0, size);
@@ -106,10 +120,26 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
       continue;
     }
     const name = nameOf(next.name ?? nameIn(header));
-    const link = next.link ?? textIn(header, 157, 100);
-    next = {};
     if (type === 'S')
-      throw badContainer(file.path, `the member ${name} is stored as a sparse file, which is not read`);
+      throw badContainer(path, `the member ${name} is stored as a sparse file, which is not read`);
+    yield { type, name, link: next.link ?? textIn(header, 157, 100), data, size };
+    next = {};
+  }
+  if (!ended && position < end)
+    throw badContainer(
+      path,
+      `cut off, or not a tar archive: ${end - position} bytes are left over at its end`,
+    );
+  return ended;
+}
+
+async function listMembers(file: InputFile, part: Part, listing: Listing): Promise<void> {
+  const window = new Window(file);
+  let group: Group | undefined;
+  const entries = entriesOf(file, window, part);
+  let entry = await entries.next();
+  for (; entry.done !== true; entry = await entries.next()) {
+    const { type, name, link, data, size } = entry.value;
     const isLink = type === '1' && isImageName(name);
     const isFile = type === '0' || type === '\0' || type === '7' || isLink;
     if (!isFile || name === '') {
@@ -143,13 +173,9 @@ async function listMembers(file: InputFile, part: Part, listing: Listing): Promi
       group.json = listing.labels.inJson(await window.read(data, size), part.prefix + key);
     else passOver(listing.passedOver, name);
   }
-  if (!ended && position < part.end)
-    throw badContainer(
-      file.path,
-      `cut off, or not a tar archive: ${part.end - position} bytes are left over at its end`,
-    );
   addGroup(group, part, listing);
-  if (!ended)
+  const hasEnd = entry.value;
+  if (!hasEnd)
     listing.labels.tell('Archives without the mark of their end, which may be cut off', part.prefix);
 }
 
