@@ -37,7 +37,6 @@ const prototypes = {
   StringInit: 'void TF_StringInit(void*)',
   StringCopy: 'void TF_StringCopy(void*, const void*, size_t)',
   StringAssignView: 'void TF_StringAssignView(void*, const void*, size_t)',
-  StringDealloc: 'void TF_StringDealloc(void*)',
   StringGetDataPointer: 'void* TF_StringGetDataPointer(const void*)',
   StringGetSize: 'size_t TF_StringGetSize(const void*)',
 
@@ -96,13 +95,10 @@ const prototypes = {
     'void TF_SessionRun(void*, void*, const void*, const void*, int, const void*, void*, int, const void*, int, void*, void*)',
   NewServer: 'void* TF_NewServer(const void*, size_t, void*)',
   ServerStart: 'void TF_ServerStart(void*, void*)',
-  ServerStop: 'void TF_ServerStop(void*, void*)',
   ServerTarget: 'const char* TF_ServerTarget(void*)',
 
-  SessionListDevices: 'void* TF_SessionListDevices(void*, void*)',
   DeleteDeviceList: 'void TF_DeleteDeviceList(void*)',
   DeviceListCount: 'int TF_DeviceListCount(void*)',
-  DeviceListName: 'const char* TF_DeviceListName(void*, int, void*)',
   DeviceListType: 'const char* TF_DeviceListType(void*, int, void*)',
 
   EagerNewContextOptions: 'void* TFE_NewContextOptions()',

@@ -17,7 +17,7 @@ import {
   inferAutoencoder,
 } from '../models/autoencoder-kl/diffusers.js';
 import { autoencoderParameters } from '../models/autoencoder-kl/parameters.js';
-import { mismatch, stateProblems } from '../models/sit/reference-state.js';
+import { checkState } from '../models/sit/reference-state.js';
 import type { Parameter } from '../nn/parameter.js';
 import { float32, type HostTensor } from '../tensorflow/data-types.js';
 import { configBeside, diffusersConfigName, diffusersWeightsNames, pipelinePart } from './diffusers-files.js';
@@ -217,8 +217,7 @@ async function openTensors(
     const expected = new Map(
       autoencoderParameters(config).map((parameter) => [parameter.name, shapeOf(parameter)]),
     );
-    const problems = stateProblems(found, expected);
-    if (problems.length > 0) throw mismatch(path, problems);
+    checkState(found, expected, path);
     const read = (parameter: Parameter) => convert(state.get(parameter.name)!, parameter);
     return { path, config, told: sets.told, read, close: () => file.close() };
   } catch (error) {

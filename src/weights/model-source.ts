@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isAbsent } from '../base/existence.js';
 import { UserError } from '../base/errors.js';
 import { asUserError } from '../base/files.js';
 import { readInputText } from '../base/input-file.js';
 import { openTensors, tensorsPath } from '../formats/safetensors/shards.js';
 import { type PartialScale, usualScalingFactor } from '../models/autoencoder-kl/config.js';
 import { type SiTConfig, sitParameters } from '../models/sit/config.js';
-import { mismatch, stateProblems } from '../models/sit/reference-state.js';
+import { checkState } from '../models/sit/reference-state.js';
 import type { Parameter } from '../nn/parameter.js';
 import { float32 } from '../tensorflow/data-types.js';
 import type { HostTensor } from '../tensorflow/index.js';
@@ -171,11 +172,8 @@ export async function savedSource(directory: string, hints: ModelHints, only?: s
         ? openModelWeights(directory, directory, { weights, ...(snapshots && { snapshots }) }, path)
         : openTensors(path));
       files.set(path, file);
-      const problems = stateProblems(
-        new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
-        expected,
-      );
-      if (problems.length > 0) throw mismatch(path, problems);
+      const found = new Map([...file.tensors].map(([name, { shape }]) => [name, shape]));
+      checkState(found, expected, path);
     }
   } catch (error) {
     await close();
@@ -212,8 +210,7 @@ function namedClasses(directory: string, hints: ModelHints, { classes, config }:
 async function readModel(directory: string): Promise<SavedModel> {
   const path = join(directory, modelFileName);
   const saved = await readSavedModel(directory).catch((error: unknown) => {
-    const isAbsent = ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
-    if (error instanceof SyntaxError || isAbsent) return undefined;
+    if (error instanceof SyntaxError || isAbsent(error)) return undefined;
     throw asUserError(error, path);
   });
   if ((saved as { format?: unknown } | undefined)?.format === 'sit-1') return saved!;

@@ -137,8 +137,8 @@ export function inferConfig(shapes: StateShapes, path: string, hints: InferenceH
 }
 
 /** @throws UserError `checkpoint-mismatch` naming every missing, unexpected and wrongly shaped tensor at once. */
-export function checkState(found: StateShapes, config: SiTConfig, path: string): void {
-  const problems = stateProblems(found, referenceShapes(config));
+export function checkState(found: StateShapes, expected: StateShapes, path: string): void {
+  const problems = stateProblems(found, expected);
   if (problems.length > 0) throw mismatch(path, problems);
 }
 

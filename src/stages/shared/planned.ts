@@ -1,6 +1,5 @@
 import type {
   AutoencoderConfig,
-  AutoencoderConfig as TrainedAutoencoder,
   DrawConfig,
   EncodeConfig,
   ImagesConfig,
@@ -136,7 +135,7 @@ export async function plannedAutoencoderModel(
 ): Promise<AutoencoderShape | undefined> {
   const { config, output, foreseen } = resolve(id);
   if (output !== undefined) return (await readSavedAutoencoder(output.directory)).config;
-  const written = config as unknown as TrainedAutoencoder | PretrainedAutoencoderConfig;
+  const written = config as unknown as AutoencoderConfig | PretrainedAutoencoderConfig;
   if (!('weights' in written)) return autoencoderConfig(written);
   return (
     (foreseen?.model as unknown as AutoencoderShape | undefined) ?? knownAutoencoder(written.weights)?.config
