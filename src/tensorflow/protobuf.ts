@@ -22,7 +22,6 @@ const root = protobuf.Root.fromJSON({
     ConfigProto: {
       fields: {
         intraOpParallelismThreads: { type: 'int32', id: 2 },
-        interOpParallelismThreads: { type: 'int32', id: 5 },
         gpuOptions: { type: 'GpuOptions', id: 6 },
         allowSoftPlacement: { type: 'bool', id: 7 },
         graphOptions: { type: 'GraphOptions', id: 10 },
@@ -43,13 +42,9 @@ const root = protobuf.Root.fromJSON({
         GpuExperimental: { fields: { internalFragmentationFraction: { type: 'double', id: 10 } } },
         GraphOptions: {
           fields: {
-            optimizerOptions: { type: 'OptimizerOptions', id: 3 },
             placePrunedGraph: { type: 'bool', id: 6 },
             rewriteOptions: { type: 'RewriterConfig', id: 10 },
           },
-        },
-        OptimizerOptions: {
-          fields: { globalJitLevel: { type: 'int32', id: 5 }, cpuGlobalJit: { type: 'bool', id: 7 } },
         },
         // tensorflow/core/protobuf/rewriter_config.proto
         RewriterConfig: {

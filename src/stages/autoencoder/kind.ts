@@ -11,6 +11,7 @@ import { configBeside } from '../../weights/diffusers-files.js';
 import { flippedClassesExist } from '../shared/latent-checks.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
+import { lossAt, stepSeconds } from '../training/logs.js';
 import { autoencoderChecks } from './checks.js';
 
 export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> = {
@@ -44,9 +45,9 @@ export const stage: ShownKind<AutoencoderConfig | PretrainedAutoencoderConfig> =
   timing: async (config, resolve) => (await import('./facts.js')).autoencoderTiming(config, resolve),
   onTheWay: {
     headline: { name: 'loss', better: 'less', within: ['images', 'klWeight', 'classSampling'] },
-    figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
+    figuresAt: lossAt,
   },
-  unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
+  unitSeconds: ({ directory }) => stepSeconds(directory),
   measure: async (config, resolve, runtime, folders) => {
     const { measureAutoencoder, measureTakenAutoencoder } = await import('./rate.js');
     if (!('weights' in config)) return measureAutoencoder(config, resolve, runtime, folders);

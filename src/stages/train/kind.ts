@@ -3,6 +3,7 @@ import type { ShownKind } from '../../pages/kinds.js';
 import { addressIsWhole, localInputs, pinPath } from '../pretrained/place.js';
 import { runLater } from '../shared/run-later.js';
 import { isIncidentalToTraining } from '../training/files.js';
+import { lossAt, lossNames, stepSeconds } from '../training/logs.js';
 import { trainingChecks } from './checks.js';
 import { modelChecks } from './model-checks.js';
 
@@ -24,12 +25,7 @@ export const stage: ShownKind<TrainConfig> = {
   name: 'train',
   codeVersion: 1,
   figures: [
-    'loss',
-    'totalLoss',
-    'teacherLoss',
-    'directionLoss',
-    'selfAlignmentLoss',
-    'featureAlignmentLoss',
+    ...lossNames,
     'bestStep',
     'steps',
     'snapshots',
@@ -53,9 +49,9 @@ export const stage: ShownKind<TrainConfig> = {
   timing: async (config, resolve) => (await import('./facts.js')).trainTiming(config, resolve),
   onTheWay: {
     headline: { name: 'loss', better: 'less', within: [...lossKeys, 'until'] },
-    figuresAt: async (directory, step) => (await import('../training/logs.js')).lossAt(directory, step),
+    figuresAt: lossAt,
   },
-  unitSeconds: async ({ directory }) => (await import('../training/logs.js')).stepSeconds(directory),
+  unitSeconds: ({ directory }) => stepSeconds(directory),
   measure: async (config, resolve, runtime, folders) =>
     (await import('./rate.js')).measureTraining(config, resolve, runtime, folders),
   describe: async (config, resolve, runtime, folder) =>
