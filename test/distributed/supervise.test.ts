@@ -8,6 +8,7 @@ import { startLocalWorker } from '../../src/distributed/local-worker.js';
 import { supervise, usualPatience } from '../../src/distributed/supervise.js';
 import type { FromWorker, Worker, WorkerTask } from '../../src/distributed/worker.js';
 import { nodeProgram } from '../support/programs.js';
+import { runtimeConfig } from '../support/runtime-config.js';
 
 const program = {
   executable: process.execPath,
@@ -31,16 +32,7 @@ const task = (rank: number): WorkerTask => ({
   pipelineName: 'toy',
   pipelineDirectory: folder,
   seed: 0,
-  runtime: {
-    device: 'cpu',
-    precision: 'float32',
-    workers: 2,
-    retries: 0,
-    threads: 1,
-    tf32: true,
-    deterministic: false,
-    xla: false,
-  },
+  runtime: runtimeConfig({ workers: 2, threads: 1 }),
   directory: folder,
   inputs: [],
   rank,

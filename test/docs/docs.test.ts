@@ -20,6 +20,7 @@ import { stageRegistry } from '../../src/stages/registry.js';
 import { modelConfig } from '../../src/stages/train/config.js';
 import { describeTrain, totalSteps } from '../../src/stages/train/facts.js';
 import { memoryChoice } from '../../src/stages/train/memory.js';
+import { runtimeConfig } from '../support/runtime-config.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -329,9 +330,7 @@ describe('the head of a recipe', () => {
     const costs = new Map<number | undefined, string>();
     for (const mediators of [undefined, 64, 16, 4, 0]) {
       const model = { ...train.model, ...(mediators !== undefined && { mediators }) };
-      const told = { device: 'cpu', precision: 'float32' } as const;
-      const runtime = { ...told, tf32: true, deterministic: false, workers: 1, retries: 0, threads: 0 };
-      const facts = await describeTrain({ ...plain, model }, resolve, runtime, root);
+      const facts = await describeTrain({ ...plain, model }, resolve, runtimeConfig(), root);
       costs.set(mediators, facts.find(({ label }) => label === 'GFLOPs a sample')!.value);
     }
     expect(text).toContain(`${costs.get(undefined)!} GFLOPs a sample`);

@@ -5,6 +5,7 @@ import { lastValueFrom, toArray } from 'rxjs';
 import type { Pipeline } from '../../src/runner/pipeline.js';
 import type { TimedRunEvent } from '../../src/runner/run/events.js';
 import { type RunOptions, runPipeline } from '../../src/runner/run/run-pipeline.js';
+import { runtimeConfig } from '../support/runtime-config.js';
 import { toyRegistry } from './toy-kinds.js';
 
 export interface ToyStage {
@@ -29,16 +30,7 @@ export function toyPipeline(
     directory,
     name: rest.name ?? 'toy',
     seed: rest.seed ?? 0,
-    runtime: {
-      device: 'cpu',
-      precision: rest.precision ?? 'float32',
-      workers: 1,
-      retries: 0,
-      threads: 0,
-      tf32: true,
-      deterministic: false,
-      xla: false,
-    },
+    runtime: runtimeConfig({ precision: rest.precision ?? 'float32' }),
     stages: new Map(
       Object.entries(stages).map(([id, { kind, config, references = [], withoutEffect = [] }]) => [
         id,

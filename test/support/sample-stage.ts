@@ -5,7 +5,7 @@ import { lastValueFrom, type Observable, tap, toArray } from 'rxjs';
 import { LatentWriter } from '../../src/data/latents/writer.js';
 import { NpzFile } from '../../src/formats/npz.js';
 import { writeSafetensors } from '../../src/formats/safetensors/writer.js';
-import type { RuntimeConfig, SampleConfig } from '../../src/generated/index.js';
+import type { SampleConfig } from '../../src/generated/index.js';
 import { autoencoderParameters } from '../../src/models/autoencoder-kl/parameters.js';
 import { type SiTConfig, sitParameters } from '../../src/models/sit/config.js';
 import { normal, type Parameter } from '../../src/nn/parameter.js';
@@ -15,17 +15,9 @@ import { readSchema } from '../../src/runner/schema/schema.js';
 import type { Json, StageContext, StageEvent, StageWorkers } from '../../src/runner/stage.js';
 import { run as runSample } from '../../src/stages/sample/run.js';
 import { type SavedModel, writeSavedAutoencoder, writeSavedModel } from '../../src/weights/saved-files.js';
+import { runtimeConfig } from './runtime-config.js';
 
-const runtime: RuntimeConfig = {
-  device: 'cpu',
-  precision: 'float32',
-  workers: 1,
-  retries: 0,
-  threads: 1,
-  tf32: true,
-  deterministic: false,
-  xla: false,
-};
+const runtime = runtimeConfig({ threads: 1 });
 
 /** A folder with the outputs of `train` and `autoencoder` stages, of random weights, to sample from. */
 export class SampleBench {

@@ -8,6 +8,7 @@ import type { ImagesConfig } from '../../../src/generated/index.js';
 import type { StageContext } from '../../../src/runner/stage.js';
 import { stage } from '../../../src/stages/images/kind.js';
 import { folderWith, removeFolders } from '../../data/images/folders.js';
+import { runtimeConfig } from '../../support/runtime-config.js';
 
 afterAll(removeFolders);
 
@@ -27,16 +28,7 @@ function context(pipelineDirectory: string, signal = new AbortController().signa
     pipelineName: 'test',
     pipelineDirectory,
     seed: 0,
-    runtime: {
-      device: 'cpu',
-      precision: 'float32',
-      workers: 1,
-      retries: 0,
-      threads: 0,
-      tf32: true,
-      deterministic: false,
-      xla: false,
-    },
+    runtime: runtimeConfig(),
     directory: join(pipelineDirectory, 'out'),
     input: () => {
       throw new Error('the images stage has no inputs');

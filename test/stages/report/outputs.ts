@@ -7,6 +7,7 @@ import { fingerprintOf, type Origin } from '../../../src/runner/fingerprint/orig
 import type { Json, StageContext, StageOutput } from '../../../src/runner/stage.js';
 import { reportStage } from '../../../src/stages/report/kind.js';
 import { kindPages } from '../../../src/stages/registry.js';
+import { runtimeConfig } from '../../support/runtime-config.js';
 
 const made: string[] = [];
 
@@ -151,16 +152,7 @@ export async function run(outputs: readonly StageOutput[], title?: string, pages
     pipelineName: 'test',
     pipelineDirectory: directory,
     seed: 0,
-    runtime: {
-      device: 'cpu',
-      precision: 'float32',
-      workers: 1,
-      retries: 0,
-      threads: 0,
-      tf32: true,
-      deterministic: false,
-      xla: false,
-    },
+    runtime: runtimeConfig(),
     directory,
     input: (id) => outputs.find(({ stage }) => stage === id)!,
     signal: new AbortController().signal,

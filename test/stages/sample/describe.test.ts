@@ -5,6 +5,7 @@ import type { Json, PlannedInput, StageOutput } from '../../../src/runner/stage.
 import { describeSample, requireDrawablePhases } from '../../../src/stages/sample/facts.js';
 import { samplePlan } from '../../../src/stages/sample/plan.js';
 import { load } from '../../runner/pipelines.js';
+import { runtimeConfig } from '../../support/runtime-config.js';
 import { SampleBench } from '../../support/sample-stage.js';
 
 let bench: SampleBench;
@@ -42,16 +43,7 @@ async function planned(sample: string, cached: readonly string[]) {
 /** The fact `memory` of the stage `sample`. */
 async function memory(sample: string, { workers = 1, cached = [] as string[] } = {}) {
   const { config, resolve } = await planned(sample, cached);
-  const runtime = {
-    device: 'cpu',
-    precision: 'float32',
-    tf32: true,
-    deterministic: false,
-    workers,
-    retries: 0,
-    threads: 0,
-  } as const;
-  const facts = await describeSample(config, resolve, runtime, '.');
+  const facts = await describeSample(config, resolve, runtimeConfig({ workers }), '.');
   return facts.find(({ label }) => label === 'memory')?.value;
 }
 

@@ -3,6 +3,7 @@ import type { TrainConfig } from '../../../src/generated/index.js';
 import type { Json, PlannedInput, StageOutput } from '../../../src/runner/stage.js';
 import { describeTrain, requirePlannedEffects } from '../../../src/stages/train/facts.js';
 import { load } from '../../runner/pipelines.js';
+import { runtimeConfig } from '../../support/runtime-config.js';
 
 const yaml = (train: string) => `name: test
 stages:
@@ -29,16 +30,7 @@ async function planned(train: string, images?: number) {
 /** Facts of that stage. */
 async function facts(train: string, images?: number, workers = 1): Promise<Record<string, string>> {
   const { training, resolve } = await planned(train, images);
-  const runtime = {
-    device: 'cpu',
-    precision: 'float32',
-    tf32: true,
-    deterministic: false,
-    workers,
-    retries: 0,
-    threads: 0,
-  } as const;
-  const described = await describeTrain(training, resolve, runtime, '.');
+  const described = await describeTrain(training, resolve, runtimeConfig({ workers }), '.');
   return Object.fromEntries(described.map(({ label, value }) => [label, value]));
 }
 
