@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { Observable } from 'rxjs';
-import { abortError, isAbortError } from '../../base/streams.js';
+import type { Observable } from 'rxjs';
+import { abortError, fromWork, isAbortError } from '../../base/streams.js';
 import { onDamaged } from '../../base/sealed.js';
 import { noteFile } from '../gc/known-files.js';
 import { refuseDifferences, refuseOutput } from '../lock/compare.js';
@@ -61,29 +61,15 @@ export interface RunOptions extends Omit<PlanOptions, 'onInputProgress'> {
  * cannot be made, an external input is missing). Unsubscribing interrupts the run as well.
  */
 export function runPipeline(options: RunOptions): Observable<TimedRunEvent> {
-  return new Observable((subscriber) => {
-    const controller = new AbortController();
-    const signal = AbortSignal.any([options.signal, controller.signal]);
-    const events = new RunEvents((event) => {
-      subscriber.next(event);
-    });
+  return fromWork((tell, abandoned) => {
+    const events = new RunEvents(tell);
     const end = onDamaged((message) => {
       events.emitAnyway({ type: 'record-damaged', message });
     });
-    PipelineRun.begin({ ...options, signal }, events)
+    const signal = AbortSignal.any([options.signal, abandoned]);
+    return PipelineRun.begin({ ...options, signal }, events)
       .then((run) => run.toItsEnd())
-      .finally(end)
-      .then(
-        () => {
-          subscriber.complete();
-        },
-        (error: unknown) => {
-          subscriber.error(error);
-        },
-      );
-    return () => {
-      controller.abort(new DOMException('The run was abandoned.', 'AbortError'));
-    };
+      .finally(end);
   });
 }
 

@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { from, lastValueFrom, mergeMap, Observable } from 'rxjs';
+import { from, lastValueFrom, mergeMap, type Observable } from 'rxjs';
 import { asUserError } from '../../base/files.js';
+import { fromWork } from '../../base/streams.js';
 import type { PlannedStage } from '../plan/plan.js';
 import type { TimedRunEvent } from '../run/events.js';
 import { failedElsewhereCode } from '../run/run-stage.js';
@@ -51,18 +52,11 @@ export interface SweepOptions extends Pick<
  * `sweep.json` and `sweep.csv` in the sweep's folder whenever a trial ends.
  */
 export function runSweep(options: SweepOptions): Observable<TimedSweepEvent> {
-  return new Observable((subscriber) => {
+  return fromWork((tell) => {
     const sweep = new Sweep(options, (event) => {
-      subscriber.next({ time: new Date().toISOString(), ...event });
+      tell({ time: new Date().toISOString(), ...event });
     });
-    whileUnderWay(sweepFolder(options.runsRoot, options.pipeline.name), () => sweep.run()).then(
-      () => {
-        subscriber.complete();
-      },
-      (error: unknown) => {
-        subscriber.error(error);
-      },
-    );
+    return whileUnderWay(sweepFolder(options.runsRoot, options.pipeline.name), () => sweep.run());
   });
 }
 

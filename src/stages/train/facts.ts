@@ -280,30 +280,18 @@ export function requirePlannedMemory(
 export function trainTiming(config: TrainConfig, resolve: Resolve): StageTiming | undefined {
   const latents = plannedTrainingLatents(config, resolve);
   if (latents === undefined) return undefined;
-  const {
-    globalBatch,
-    accumulate,
-    recompute,
-    samples,
-    evaluate,
-    teacher,
-    steps,
-    selfAlignment,
-    featureAlignment,
-    modelGuidance,
-    tokenRouting,
-    optimizer,
-  } = config;
+  const { globalBatch, accumulate, recompute, samples, evaluate, teacher } = config;
+  const { selfAlignment, featureAlignment, modelGuidance, tokenRouting } = config;
   const { latentSize, channels, count } = latents;
   // Classes make rows of a table, of which a step reads a few.
   const model = modelConfig(config, { ...latents, classes: 0 });
   return {
-    amount: count === undefined ? steps : totalSteps(config, count),
+    amount: count === undefined ? config.steps : totalSteps(config, count),
     like: {
       shape: shapeOf(model),
       ...{ globalBatch, accumulate, recompute, samples, evaluate, teacher, latentSize, channels },
       ...{ selfAlignment, featureAlignment, modelGuidance, tokenRouting },
-      optimizer: optimizer?.kind,
+      optimizer: config.optimizer?.kind,
       encodes: config.images !== undefined,
     },
   };
