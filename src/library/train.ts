@@ -12,22 +12,10 @@ import { openSitSession, sit } from '../models/sit/sit.js';
 import { madeValues } from '../nn/parameters.js';
 import { imagesOf } from '../stages/sample/decoder.js';
 import { inputSpecs } from '../stages/train/loss.js';
-import {
-  float32,
-  floats,
-  type HostTensor,
-  int32,
-  joinedRows,
-  type RuntimeOptions,
-} from '../tensorflow/index.js';
-import { startEngine, streamKey } from '../tensorflow/index.js';
-import {
-  diffusionLoss,
-  identityOf,
-  type LatentInputs,
-  type Normalization,
-} from '../training/diffusion-loss.js';
-import type { RandomInputs } from '../training/diffusion-loss.js';
+import { float32, floats, int32, joinedRows, startEngine, streamKey } from '../tensorflow/index.js';
+import type { HostTensor, RuntimeOptions } from '../tensorflow/index.js';
+import { diffusionLoss, identityOf } from '../training/diffusion-loss.js';
+import type { LatentInputs, Normalization, RandomInputs } from '../training/diffusion-loss.js';
 import { interpolants } from '../transport/index.js';
 import type { Autoencoder } from '../weights/saved-autoencoder.js';
 import { openTrainer } from './options.js';

@@ -1,7 +1,6 @@
 import { argumentError } from '../base/errors.js';
-import type { Session } from '../tensorflow/index.js';
 import { DataTypeCode, engineKind, int32 } from '../tensorflow/index.js';
-import type { HostTensor, Output, RuntimeOptions } from '../tensorflow/index.js';
+import type { Session, HostTensor, Output, RuntimeOptions } from '../tensorflow/index.js';
 import { asFloat64, asPairs, inFloat64 } from './float64.js';
 import { congruence, semidefiniteFactor, type SquareMatrix, symmetricEigenvalues } from './linear-algebra.js';
 import type { FeatureStatistics } from './statistics.js';

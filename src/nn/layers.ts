@@ -1,11 +1,5 @@
-import {
-  geluOfProduct,
-  productOfConstant,
-  type Tensor,
-  type Tensor4D,
-  type Tensors,
-  tf,
-} from '../tensorflow/index.js';
+import { geluOfProduct, productOfConstant, tf } from '../tensorflow/index.js';
+import type { Tensor, Tensor4D, Tensors } from '../tensorflow/index.js';
 import { biasedGelu, biasedSwiGlu, sumOfRows } from './activations.js';
 import { differentiable } from './differentiable.js';
 

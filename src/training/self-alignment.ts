@@ -4,14 +4,8 @@ import { selfHead } from '../models/sit/heads.js';
 import { silu } from '../nn/activations.js';
 import type { KeptTokens } from '../nn/kept-tokens.js';
 import { linearOf } from '../nn/layers.js';
-import {
-  randomUniform,
-  type Tensor,
-  type Tensor1D,
-  type Tensor4D,
-  type Tensors,
-  tf,
-} from '../tensorflow/index.js';
+import { randomUniform, tf } from '../tensorflow/index.js';
+import type { Tensor, Tensor1D, Tensor4D, Tensors } from '../tensorflow/index.js';
 import { interpolate, type TimeInterval, type WeighedTransport } from '../transport/index.js';
 import type { StepPoint } from './diffusion-loss.js';
 

@@ -1,7 +1,6 @@
 import { choose, float32, tf, traceUpdate } from '../tensorflow/index.js';
 import type { Feed, Output, Session, SessionVariable, Tensor, Tensors } from '../tensorflow/index.js';
-import { AdamW, biasCorrections } from './adamw.js';
-import type { AdamWSlot, AdamWState, AdamWStep } from './adamw.js';
+import { AdamW, biasCorrections, type AdamWSlot, type AdamWState, type AdamWStep } from './adamw.js';
 import { powerShares } from './averages.js';
 import { isOfMuon, matricesOfMuon, optimizerStep } from './optimizer.js';
 import type { TrainerOptions } from './trainer.js';

@@ -2,14 +2,8 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { openTogether } from '../base/resources.js';
 import { openTensors, type TensorReader } from '../formats/safetensors/shards.js';
-import {
-  type AverageProfile,
-  mostError,
-  type Rebuilt,
-  rebuiltTo,
-  widthIn,
-  widthsWithin,
-} from '../training/averages.js';
+import { mostError, rebuiltTo, widthIn, widthsWithin } from '../training/averages.js';
+import type { AverageProfile, Rebuilt } from '../training/averages.js';
 import { modelFileName, type SavedModel } from './saved-files.js';
 
 /** Tensors of a model's weights, read one at a time. Close it after use. */

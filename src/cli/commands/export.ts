@@ -3,13 +3,8 @@ import { UserError } from '../../base/errors.js';
 import { type ModelHints, type ModelSource, scaledNormalization } from '../../weights/model-source.js';
 import { openWeights, type WeightsSource } from '../../weights/open.js';
 import { writeReferenceCheckpoint, writeReferenceStateDict } from '../../weights/write-reference.js';
-import {
-  type WeightFormat,
-  writeAutoencoder,
-  writeDiffusers,
-  type WriteOptions,
-  writeSaved,
-} from '../../weights/write.js';
+import { writeAutoencoder, writeDiffusers, writeSaved } from '../../weights/write.js';
+import type { WeightFormat, WriteOptions } from '../../weights/write.js';
 import { type ModelHistory, writeHubFolder } from '../../weights/write-hub.js';
 import { findWeights } from '../outputs.js';
 import { say, type Services } from '../services.js';

@@ -10,13 +10,8 @@ import { demandOf, describeStages } from '../../runner/plan/describe.js';
 import { findRunsRoot } from '../../runner/runs-root.js';
 import { halvingOf } from '../../runner/sweep/halving.js';
 import { type Launcher, localLauncher } from '../../runner/sweep/launcher.js';
-import {
-  columnsOf,
-  type PlannedTrial,
-  planSweep,
-  possibleMetrics,
-  sharedStages,
-} from '../../runner/sweep/plan-sweep.js';
+import { columnsOf, planSweep, possibleMetrics, sharedStages } from '../../runner/sweep/plan-sweep.js';
+import type { PlannedTrial } from '../../runner/sweep/plan-sweep.js';
 import {
   findColumn,
   forcingOf,

@@ -7,8 +7,7 @@ import { openTorchCheckpoint } from '../../formats/pytorch/read.js';
 import { TorchTensor } from '../../formats/pytorch/tensor.js';
 import { openSafetensors, type SafetensorsFile, toFloat32 } from '../../formats/safetensors/reader.js';
 import { decodeFloat16 } from '../../formats/typed-arrays.js';
-import { labelsFrom, labelsIn, listEntries, readEntry } from '../images/containers/zip.js';
-import type { NamedLabels } from '../images/containers/zip.js';
+import { labelsFrom, labelsIn, listEntries, readEntry, type NamedLabels } from '../images/containers/zip.js';
 import { onlyClass, walkFiles } from '../images/walk.js';
 import { foreignStatisticsName, type LatentStatistics } from './format.js';
 

@@ -2,15 +2,8 @@ import { counted } from '../../base/format.js';
 import type { MetricsRecord } from '../../formats/metrics-log.js';
 import { type Html, html, spreadToEnd } from '../html.js';
 import { firstSmoothing, seriesOf } from './axes.js';
-import {
-  type Axes,
-  axis,
-  chart,
-  type Curve,
-  distinctLines,
-  type SeedGroup,
-  showsMoreOnLog,
-} from './chart.js';
+import { axis, chart, distinctLines, showsMoreOnLog } from './chart.js';
+import type { Axes, Curve, SeedGroup } from './chart.js';
 
 /** A run, or a stage of one, with what it logged by step. */
 export interface Logged {

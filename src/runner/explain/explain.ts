@@ -4,16 +4,8 @@ import { code, type Problem } from '../diagnostics.js';
 import { type Schema, type SchemaError, stageSchemas } from '../schema/schema.js';
 import { isOption, type Span } from '../yaml/text.js';
 import { plain, spanAt, type Tree, type TreePath } from '../yaml/tree.js';
-import {
-  atKey,
-  type Explainer,
-  type Facts,
-  listForm,
-  nameOf,
-  pathOf,
-  schemaAt,
-  valueExplainers,
-} from './values.js';
+import { atKey, listForm, nameOf, pathOf, schemaAt, valueExplainers } from './values.js';
+import type { Explainer, Facts } from './values.js';
 
 const missingKey: Explainer = (facts) => {
   const key = String(facts.error.params.missingProperty);

@@ -13,8 +13,7 @@ import { outputPlace } from '../store/manifest.js';
 import { OutputsFollowed } from './follow.js';
 import { type Compared, figureAt, figureIn, goingOn, type Halving, judgedStage, ranked } from './halving.js';
 import type { Launcher } from './launcher.js';
-import { cachedResult, columnsOf, outlookOf, stagesToRun } from './plan-sweep.js';
-import type { PlannedTrial } from './plan-sweep.js';
+import { cachedResult, columnsOf, outlookOf, stagesToRun, type PlannedTrial } from './plan-sweep.js';
 import { type Forcing, readResults, resultsName, sweepFolder, writeResults } from './results.js';
 import { runTrial, type TrialOptions } from './run-trial.js';
 import {

@@ -1,12 +1,8 @@
 import { resolve as resolvePath } from 'node:path';
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { decode, encode } from '../../models/autoencoder-kl/autoencoder-kl.js';
-import {
-  type AutoencoderConfig,
-  downsampleOf,
-  noAutoencoder,
-  pixels,
-} from '../../models/autoencoder-kl/config.js';
+import { downsampleOf, noAutoencoder, pixels } from '../../models/autoencoder-kl/config.js';
+import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { madeValues } from '../../nn/parameters.js';
 import type { Json, PlanFolders, RuntimeConfig, StageRate } from '../../runner/stage.js';

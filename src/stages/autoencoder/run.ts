@@ -7,12 +7,8 @@ import { type RgbImage, toBytes, toPixels } from '../../data/images/rgb-image.js
 import { balancedOrder, flippableClasses, shuffledOrder } from '../../data/sample-order.js';
 import type { AutoencoderConfig as StageConfig, PretrainedAutoencoderConfig } from '../../generated/index.js';
 import { autoencoderLoss } from '../../models/autoencoder-kl/autoencoder-kl.js';
-import {
-  type AutoencoderConfig,
-  downsampleOf,
-  noAutoencoder,
-  pixels,
-} from '../../models/autoencoder-kl/config.js';
+import { downsampleOf, noAutoencoder, pixels } from '../../models/autoencoder-kl/config.js';
+import type { AutoencoderConfig } from '../../models/autoencoder-kl/config.js';
 import { reconstructedImages } from '../../models/autoencoder-kl/gpu-memory.js';
 import { autoencoderParameters } from '../../models/autoencoder-kl/parameters.js';
 import { madeValues } from '../../nn/parameters.js';

@@ -5,13 +5,8 @@ import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { sitCost } from '../../models/sit/cost.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import { type RuntimeConfig, type StageRate, untoldBefore, type UntoldTime } from '../../runner/stage.js';
-import {
-  phasedCost,
-  predictedSteps,
-  samplingWeights,
-  type SamplerSettings,
-  stepEvaluations,
-} from '../../sampling/index.js';
+import { phasedCost, predictedSteps, samplingWeights, stepEvaluations } from '../../sampling/index.js';
+import type { SamplerSettings } from '../../sampling/index.js';
 import { identityOf } from '../../training/diffusion-loss.js';
 import { measureDecoder } from '../autoencoder/rate.js';
 import type { Resolve } from '../shared/planned.js';

@@ -1,6 +1,5 @@
-import type { Parameter } from '../../nn/parameter.js';
+import { normal, type Parameter } from '../../nn/parameter.js';
 import type { UntoldTime } from '../../runner/stage.js';
-import { normal } from '../../nn/parameter.js';
 import { initialValues } from '../../nn/parameters.js';
 import {
   float32,

@@ -23,8 +23,7 @@ import type {
 } from '../../tensorflow/index.js';
 import type { Normalization } from '../../training/diffusion-loss.js';
 import type { Trainer } from '../../training/trainer.js';
-import { transportOf, velocityField } from '../../transport/index.js';
-import type { VectorField } from '../../transport/index.js';
+import { transportOf, velocityField, type VectorField } from '../../transport/index.js';
 import type { TransportChoice } from '../../transport/names.js';
 
 /** Classes in turn, or some spread over all where there are fewer samples than classes. */

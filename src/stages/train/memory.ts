@@ -7,8 +7,7 @@ import { hostMemoryOnGpu, teacherMemory, trainingMemory } from '../../models/sit
 import type { MemoryChoice } from '../../models/sit/memory.js';
 import { decaysOf } from '../../training/averages.js';
 import { muonCost } from '../../training/muon-cost.js';
-import { besideMemory, routeOf } from './beside-cost.js';
-import type { BesideConfig } from './beside-cost.js';
+import { besideMemory, routeOf, type BesideConfig } from './beside-cost.js';
 import { type ComputingGpu, requireMemory } from '../shared/memory.js';
 
 /** Memory limit of encoding and of decoding, each; the autoencoder's weights are small beside it. */
