@@ -4,13 +4,8 @@ import { pixelsOf } from '../../data/images/rgb-image.js';
 import type { EvaluateConfig } from '../../generated/index.js';
 import { computeFrechetDistance, computeStatistics, frechetDistanceError } from '../../metrics/index.js';
 import type { StoredRows } from '../../metrics/index.js';
-import {
-  type PlanFolders,
-  type RuntimeConfig,
-  type StageRate,
-  untoldBefore,
-  type UntoldTime,
-} from '../../runner/stage.js';
+import { untoldBefore } from '../../runner/stage.js';
+import type { PlanFolders, RuntimeConfig, StageRate, UntoldTime } from '../../runner/stage.js';
 import { float32, startEngine } from '../../tensorflow/index.js';
 import { locateNetwork } from '../../tensorflow/install/feature-network.js';
 import { measureEncoder } from '../autoencoder/rate.js';

@@ -3,13 +3,8 @@ import { type SiTConfig, sitParameters } from '../../models/sit/config.js';
 import { sitCost, trainingOperations } from '../../models/sit/cost.js';
 import { openSitSession } from '../../models/sit/sit.js';
 import { madeValues } from '../../nn/parameters.js';
-import {
-  type PlanFolders,
-  type RuntimeConfig,
-  type StageRate,
-  untoldBefore,
-  type UntoldTime,
-} from '../../runner/stage.js';
+import { untoldBefore } from '../../runner/stage.js';
+import type { PlanFolders, RuntimeConfig, StageRate, UntoldTime } from '../../runner/stage.js';
 import { mapValues } from '../../tensorflow/index.js';
 import { identityOf } from '../../training/diffusion-loss.js';
 import { muonCost } from '../../training/muon-cost.js';
