@@ -24,7 +24,7 @@ export async function measureStarter(
   location: string,
   samples: readonly Sample[],
   { stdout, env, forceExit }: Services,
-): Promise<MeasuredSeconds | undefined> {
+): Promise<(MeasuredSeconds & Pick<TimeTold, 'othersShare'>) | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'pipeline init '));
   const interrupts = onInterrupt(() => undefined, forceExit);
   try {
@@ -54,9 +54,13 @@ export async function measureStarter(
     const expected = await expectedSeconds(whole, inNone, interrupts.signal);
     if (expected === undefined) return undefined;
     let others = train.setup + (autoencoder?.setup ?? 0);
-    for (const [id, [least, most]] of expected)
-      if (id !== 'train' && !(id === 'autoencoder' && autoencoder)) others += (least + most) / 2;
-    return { ...(autoencoder && { autoencoder: autoencoder.each }), train: train.each, others };
+    for (const [id, { seconds: range }] of expected)
+      if (id !== 'train' && !(id === 'autoencoder' && autoencoder)) others += (range[0] + range[1]) / 2;
+    const othersShare = Math.max(0, ...Array.from(expected.values(), (told) => told.othersShare));
+    return {
+      ...(autoencoder && { autoencoder: autoencoder.each }),
+      ...{ train: train.each, others, othersShare },
+    };
   } finally {
     interrupts.release();
     await rm(folder, { recursive: true, force: true });
@@ -122,12 +126,19 @@ async function runTrial(
   );
 }
 
-/** Ranges of time that `plan --time` tells of a file's stages, by their ids; undefined where it was interrupted. */
+/** Time that `plan --time` tells of a stage. */
+interface TimeTold {
+  readonly seconds: readonly [number, number];
+  /** Share of the processors' time that other programs took while it was measured. */
+  readonly othersShare: number;
+}
+
+/** Times that `plan --time` tells of a file's stages, by their ids; undefined where it was interrupted. */
 async function expectedSeconds(
   file: string,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, readonly [number, number]> | undefined> {
+): Promise<ReadonlyMap<string, TimeTold> | undefined> {
   const [node, ...program] = ownCommand();
   const { stdout } = await execa(node, [...program, 'plan', file, '--time', '--json'], {
     ...{ env, extendEnv: false, reject: false, cancelSignal: signal, forceKillAfterDelay: false },
@@ -136,11 +147,15 @@ async function expectedSeconds(
   // Without a plan nothing is known, and the run will say why.
   if (!stdout.startsWith('{')) return new Map();
   const { stages } = JSON.parse(stdout) as {
-    stages: readonly { stage: string; expectedSeconds: readonly [number, number] | null }[];
+    stages: readonly {
+      stage: string;
+      expectedSeconds: readonly [number, number] | null;
+      expectedFrom: { othersShare?: number } | null;
+    }[];
   };
   return new Map(
-    stages.flatMap((each) =>
-      each.expectedSeconds === null ? [] : [[each.stage, each.expectedSeconds] as const],
+    stages.flatMap(({ stage, expectedSeconds: seconds, expectedFrom }) =>
+      seconds === null ? [] : [[stage, { seconds, othersShare: expectedFrom?.othersShare ?? 0 }] as const],
     ),
   );
 }

@@ -1,6 +1,7 @@
-import { formatBytes, formatDuration } from '../base/format.js';
+import { formatBytes, formatDuration, formatPercent } from '../base/format.js';
 import { summaryFacts } from '../pages/figures.js';
 import type { PlannedStage } from '../runner/plan/plan.js';
+import { isOfBusyMachine } from '../runner/plan/rates.js';
 import { formatReason } from '../runner/plan/reasons.js';
 import { headlineOf } from '../runner/runs/figures.js';
 import type { Acceptance, Json } from '../runner/stage.js';
@@ -63,4 +64,13 @@ export function plannedStageJson({
     gone,
     ...(accepted && { accepted: { ...accepted } }),
   } satisfies Json;
+}
+
+/** Sentences for times that were measured while other programs took a share of the processors' time, where that is much. */
+export function othersAtWork(share: number): readonly string[] {
+  return isOfBusyMachine(share)
+    ? [
+        `Other programs took up to ${formatPercent(share)} of the processors' time during measurements. With less beside it a run is faster.`,
+      ]
+    : [];
 }

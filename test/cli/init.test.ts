@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sealJson, unsealJson } from '../../src/base/sealed.js';
 import {
   lengthsWithin,
   starterName,
@@ -12,7 +13,9 @@ import {
 } from '../../src/cli/starter.js';
 import { writePng } from '../../src/data/images/png.js';
 import { loadPipeline } from '../../src/stages/load.js';
+import { cacheWithoutRates } from '../support/cache-without-rates.js';
 import { nodeProgram } from '../support/programs.js';
+import { startPipeline } from '../support/tiny-pipeline.js';
 
 let folder: string;
 
@@ -71,6 +74,19 @@ describe('pipeline init', () => {
     const run = await pipeline(...smoke.replaceAll('\n#', ' ').trim().split(/\s+/));
     expect([run.stderr, run.exitCode]).toEqual(['', 0]);
     expect(run.stdout).toContain('Report: ');
+  }, 180_000);
+
+  it('says that other programs were at work while it measured', async () => {
+    const cache = await cacheWithoutRates(folder);
+    const again = ['init', 'my photos', '--yes', '--budget', '40s', '--force'];
+    const init = () => startPipeline(folder, again, 'runs', cache);
+    expect((await init()).exitCode).toBe(0);
+    const rates = join(cache.PIPELINE_CACHE, 'rates');
+    for (const name of await readdir(rates)) {
+      const text = await readFile(join(rates, name), 'utf8');
+      await writeFile(join(rates, name), sealJson({ ...unsealJson(text), othersShare: 0.6 }));
+    }
+    expect((await init()).stdout).toMatch(/^Other programs took up to 60\.0 % of .*`init --force`/m);
   }, 180_000);
 
   it('takes small images without class folders, enlarges them, and looks at few not too often', async () => {

@@ -12,6 +12,7 @@ import { gpusHere } from '../../distributed/device-environment.js';
 import { parseDuration } from '../options.js';
 import { countsOf, lookAt, looseImages, sizesOf, takeSamples } from '../look-at-images.js';
 import { measureStarter } from '../measure-starter.js';
+import { othersAtWork } from '../planned.js';
 import { runsRootOf } from '../../runner/runs-root.js';
 import { commandPath, exitCodes, say, type Services, shortPath } from '../services.js';
 import {
@@ -97,6 +98,8 @@ export async function init(path: string, options: InitOptions, services: Service
   const measured = `Sized within ${formatDuration(starter.budgetSeconds)} on the machine that wrote it (${machine(gpus.length)}): ${times(lengths, seconds)}.`;
   await writeFileWhole(file, starterYaml({ ...starter, measured }, lengths));
   say(stdout, `\nWrote ${shortPath(file)}: ${times(lengths, seconds)}.\n`);
+  for (const line of othersAtWork(seconds.othersShare))
+    say(stdout, `${line} Then \`init --force\` finds room for more steps.\n`);
   const more = starter.size > starterSizes[0] ? 'A longer --budget or a smaller --size' : 'A longer --budget';
   if (lengths.train === stepsOfPasses(starter))
     say(

@@ -1,11 +1,10 @@
 import { Chalk } from 'chalk';
-import { counted, formatBytes, formatDuration, formatPercent } from '../../base/format.js';
+import { counted, formatBytes, formatDuration } from '../../base/format.js';
 import { checkGpuPerWorker } from '../../distributed/device-environment.js';
 import { LockDiffersError, refuseDifferences } from '../../runner/lock/compare.js';
 import { readLock } from '../../runner/lock/lock-file.js';
 import { describeStages } from '../../runner/plan/describe.js';
 import { type ExpectedTime, expectedTimes } from '../../runner/plan/time.js';
-import { isOfBusyMachine } from '../../runner/plan/rates.js';
 import { makePlan, type Plan, type PlannedStage } from '../../runner/plan/plan.js';
 import { formatReason } from '../../runner/plan/reasons.js';
 import { annotatedYaml, originsOf, resolvedConfig } from '../../runner/resolved.js';
@@ -16,7 +15,7 @@ import type { Json, StageFact } from '../../runner/stage.js';
 import { bytesOf } from '../../runner/store/manifest.js';
 import { type Loaded, loadWithSources, reportMissing, showDiagnostics } from '../load.js';
 import type { PlanCommandOptions } from '../options.js';
-import { cachedLine, cachedNotes, cachedWord, plannedStageJson } from '../planned.js';
+import { cachedLine, cachedNotes, cachedWord, othersAtWork, plannedStageJson } from '../planned.js';
 import { commandPath, exitCodes, say, type Services, shortPath, usesColor } from '../services.js';
 
 /** `pipeline plan`: shows what would run and why. Gives the exit code. */
@@ -162,12 +161,7 @@ function totalTime(times: Times, asked: boolean): readonly string[] {
       ? ''
       : `, and ${counted(others, 'stage')} of unknown time${asked ? '' : ' (`--time` measures what it can)'}`;
   const taken = Math.max(...Array.from(times.values(), ({ othersShare = 0 }) => othersShare));
-  const busy = isOfBusyMachine(taken)
-    ? [
-        `Other programs took up to ${formatPercent(taken)} of the processors' time during measurements. With less beside it a run is faster.`,
-      ]
-    : [];
-  return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`, ...busy];
+  return [`Time: ${rangeOf([sum(0), sum(1)])}${beside}.`, ...othersAtWork(taken)];
 }
 
 function runLines({ reasons, interruptedSeconds }: PlannedStage): readonly string[] {
