@@ -104,6 +104,8 @@ export function startCommand(
   return execa(first!, rest, {
     cwd,
     reject: false,
+    // What saves on SIGTERM takes longer than execa's five seconds on a busy machine.
+    forceKillAfterDelay: false,
     env: { NO_COLOR: '1', ...env },
   });
 }
