@@ -52,6 +52,12 @@ it('draws what its classes are, by two models in turn, without a data set', asyn
   }
 }, 120_000);
 
+it('has no sizes of its models among the figures of its run', async () => {
+  const { stdout } = await runCommand(['status', '--runs', join(folder, 'runs')]);
+  expect(stdout).toContain('saved fraction');
+  expect(stdout).not.toMatch(/latent size|hidden size|depth/);
+});
+
 it('has the weights that its lock names, and no others are taken for them', async () => {
   const file = join(folder, 'draw.yaml');
   const plan = () => runCommand(['plan', file, '--locked'], { PIPELINE_RUNS: join(folder, 'none') });

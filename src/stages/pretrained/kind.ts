@@ -3,21 +3,24 @@ import type { StageKind } from '../../runner/stage.js';
 import { runLater } from '../shared/run-later.js';
 import { addressIsWhole, localInputs, pinPath } from './place.js';
 
+/** Sizes of the model and steps of its training: a model that is taken has no figure of how good it is. */
+const sizes = [
+  'parameters',
+  'steps',
+  'latentSize',
+  'patchSize',
+  'hiddenSize',
+  'depth',
+  'heads',
+  'classes',
+  'mediators',
+];
+
 export const stage: StageKind<PretrainedConfig> = {
   name: 'pretrained',
   codeVersion: 2,
-  figures: [
-    'parameters',
-    'steps',
-    'latentSize',
-    'patchSize',
-    'hiddenSize',
-    'depth',
-    'heads',
-    'classes',
-    'mediators',
-  ],
-  amounts: ['parameters', 'steps', 'classes'],
+  figures: sizes,
+  amounts: sizes,
   dependsOnPrecision: false,
   dependsOnSeed: false,
   externalInputs: localInputs,
