@@ -53,7 +53,7 @@ it('draws what its classes are, by two models in turn, without a data set', asyn
 }, 120_000);
 
 it('has no sizes of its models among the figures of its run', async () => {
-  const { stdout } = await runCommand(['status', '--runs', join(folder, 'runs')]);
+  const { stdout } = await runCommand(['status'], { PIPELINE_RUNS: join(folder, 'runs') });
   expect(stdout).toContain('saved fraction');
   expect(stdout).not.toMatch(/latent size|hidden size|depth/);
 });
