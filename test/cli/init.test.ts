@@ -1,9 +1,7 @@
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sealJson, unsealJson } from '../../src/base/sealed.js';
 import {
   lengthsWithin,
   starterName,
@@ -13,22 +11,13 @@ import {
 } from '../../src/cli/starter.js';
 import { writePng } from '../../src/data/images/png.js';
 import { loadPipeline } from '../../src/stages/load.js';
-import { cacheWithoutRates } from '../support/cache-without-rates.js';
+import { photosFolder } from '../support/photos.js';
 import { nodeProgram } from '../support/programs.js';
-import { startPipeline } from '../support/tiny-pipeline.js';
 
 let folder: string;
 
 beforeAll(async () => {
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'init ü ')));
-  for (const [k, name] of ['cats', 'dogs', '2024'].entries()) {
-    await mkdir(join(folder, 'my photos', name), { recursive: true });
-    for (let i = 0; i < 8; i++)
-      await writePng(join(folder, 'my photos', name, `${i}.png`), {
-        ...{ width: 40, height: 48 },
-        data: Uint8Array.from({ length: 40 * 48 * 3 }, (_, j) => (j * (k + 1) + 31 * i) % 256),
-      });
-  }
+  folder = await photosFolder();
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -42,53 +31,7 @@ const pipeline = (...args: string[]) =>
     ...{ cwd: folder, reject: false, env: { NO_COLOR: '1', PIPELINE_RUNS: join(folder, 'runs') } },
   });
 
-/** Seconds of a time as it is told, such as `1 min 13 s`: a busy machine takes minutes. */
-const secondsIn = (told: string): number =>
-  [...told.matchAll(/([\d.]+) (h|min|s)\b/g)].reduce(
-    (sum, [, count, unit]) => sum + Number(count) * { h: 3600, min: 60, s: 1 }[unit as 'h' | 'min' | 's'],
-    0,
-  );
-
 describe('pipeline init', () => {
-  it('writes a file that fits the budget, runs as it is, and is not written over', async () => {
-    const { stdout, stderr, exitCode } = await pipeline('init', 'my photos', '--yes', '--budget', '40s');
-    expect([stderr, exitCode]).toEqual(['', 0]);
-    expect(stdout).toContain('my photos: 24 images in 3 classes, 40 pixels wide or high.');
-    const text = await readFile(join(folder, 'my-photos.yaml'), 'utf8');
-    const [autoencoder, train] = [...text.matchAll(/^ {4}steps: (\d+)$/gm)].map(([, steps]) => Number(steps));
-    const [autoencoderTime, trainTime, otherTime] =
-      /steps of the autoencoder in about (.+), [\d,]+ steps of training in about (.+), all else in about (.+)\.\n/
-        .exec(stdout)!
-        .slice(1)
-        .map(secondsIn);
-    // What was promised is within the budget, or three tenths of it, or is the least.
-    const left = Math.max(40 - otherTime!, 0.3 * 40);
-    expect(autoencoder === 20 || autoencoderTime! <= left * 0.28).toBe(true);
-    expect(train === 20 || trainTime! <= left * 0.8).toBe(true);
-    const again = await pipeline('init', 'my photos', '--yes');
-    expect([again.stderr.split('\n')[0], again.exitCode]).toEqual([
-      'error: my-photos.yaml is there already.',
-      2,
-    ]);
-    const smoke = /npx pipeline (run my-photos\.yaml [^:]*?)\nname:/s.exec(text)![1]!;
-    const run = await pipeline(...smoke.replaceAll('\n#', ' ').trim().split(/\s+/));
-    expect([run.stderr, run.exitCode]).toEqual(['', 0]);
-    expect(run.stdout).toContain('Report: ');
-  }, 180_000);
-
-  it('says that other programs were at work while it measured', async () => {
-    const cache = await cacheWithoutRates(folder);
-    const again = ['init', 'my photos', '--yes', '--budget', '40s', '--force'];
-    const init = () => startPipeline(folder, again, 'runs', cache);
-    expect((await init()).exitCode).toBe(0);
-    const rates = join(cache.PIPELINE_CACHE, 'rates');
-    for (const name of await readdir(rates)) {
-      const text = await readFile(join(rates, name), 'utf8');
-      await writeFile(join(rates, name), sealJson({ ...unsealJson(text), othersShare: 0.6 }));
-    }
-    expect((await init()).stdout).toMatch(/^Other programs took up to 60\.0 % of .*`init --force`/m);
-  }, 180_000);
-
   it('takes small images without class folders, enlarges them, and looks at few not too often', async () => {
     for (let i = 0; i < 12; i++)
       await writePng(join(await made('flat'), `${i}.png`), {

@@ -1,9 +1,9 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { LatentDataset } from '../../src/data/latents/dataset.js';
-import { readSavedModel } from '../../src/weights/saved-files.js';
-import { startPipeline, tinyModel } from '../support/tiny-pipeline.js';
+import { LatentDataset } from '../../../src/data/latents/dataset.js';
+import { readSavedModel } from '../../../src/weights/saved-files.js';
+import { startPipeline, tinyModel } from '../../support/tiny-pipeline.js';
 
 let folder: string;
 
