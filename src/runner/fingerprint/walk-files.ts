@@ -20,7 +20,8 @@ export interface WalkOptions {
 /**
  * Every file under a folder, or the file itself, or all that a location with a pattern names, following links: batches of
  * at most `batchSize`, sorted by name in the order of UTF-16 code units. What is hidden, litter or a pipeline file is left
- * out, as is a link back to a folder above it; one that leads nowhere counts as a file. In memory are the names of one folder, and of those above it, at a time.
+ * out, as is a link back to a folder above it; one that leads nowhere counts as a file. In memory are the names of one
+ * folder, and of those above it, at a time.
  *
  * @throws the file system's error where what the location names is missing, or a folder cannot be read.
  */

@@ -276,6 +276,7 @@ export function changeTexts(root: Tree, schema: Schema, change: ScalarChange): T
 /** Tells an address, such as `hf://owner/name/file`, from a path. */
 export const isAddress = (path: string): boolean => /^[a-z][a-z\d+.-]*:\/\//i.test(path);
 
+/** True for what `mayBePath` takes as a path that starts at a folder. */
 const looksLikePath = (from: string, text: string): boolean =>
   /^\.\.?(?:\/|$)/.test(text) || existsSync(join(from, text));
 
@@ -288,8 +289,8 @@ export function rebasePaths(tree: Tree, schema: Schema, directory: string): Tree
     const { file } = scalar.span.source;
     const path = String(scalar.value);
     const from = dirname(file);
+    if (from === directory || isOption(file) || isAbsolute(path) || isAddress(path)) return scalar;
     const isPath = place?.isPath === true || (place?.mayBePath === true && looksLikePath(from, path));
-    if (!isPath || isOption(file) || isAbsolute(path) || isAddress(path)) return scalar;
-    return from === directory ? scalar : { ...scalar, value: relative(directory, join(from, path)) || '.' };
+    return isPath ? { ...scalar, value: relative(directory, join(from, path)) || '.' } : scalar;
   });
 }
